@@ -1,0 +1,1 @@
+"""Every attempt leaves one record and, where it did not deliver, one line."""

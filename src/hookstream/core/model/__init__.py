@@ -1,0 +1,1 @@
+"""The nouns: what an event, a subscription, a delivery and an outcome are."""

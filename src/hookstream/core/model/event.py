@@ -1,0 +1,77 @@
+"""An event is something that happened on the platform, decoded once from the record that told of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hookstream.core.model.record import Origin, Record
+
+
+class Revision(NamedTuple):
+    """One published schema: a revision of one version of one event type."""
+
+    event_type: str
+    event_version: int
+    fingerprint: str
+    """CRC-64-AVRO of the parsing canonical form: 16 lower-case hex digits in wire (little-endian) order."""
+
+
+@dataclass(slots=True, frozen=True)
+class Identified:
+    """The record's schema is known; its Avro body starts at `body_at`."""
+
+    revision: Revision
+    body_at: int
+
+
+@dataclass(slots=True, frozen=True)
+class UnknownSchema:
+    """The record names a schema that nobody published yet: it may still come."""
+
+    schema: str
+
+
+@dataclass(slots=True, frozen=True)
+class Undecodable:
+    """The record cannot become an event.
+
+    `reason` is a short stable word of `UndecodableReason`, `detail` a sentence for a person.
+    """
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Event:
+    """A decoded event. Treated as immutable; not frozen, since one is made per record."""
+
+    revision: Revision
+    event_id: str
+    occurred_at: int
+    """Microseconds since the epoch, as the envelope says it."""
+    entity_id: str
+    environment: str
+    fields: Mapping[str, object]
+    """The whole decoded record, logical types left raw (a timestamp is an int, a decimal bytes)."""
+    record: Record
+    origin: Origin
+    """Where it first stood; not `record`'s own place when it was read from a tier."""
+
+    @property
+    def event_type(self) -> str:
+        """The dotted name of its type."""
+        return self.revision.event_type
+
+
+class UndecodableReason:
+    """The stable words for why a record never became an event."""
+
+    TOMBSTONE = "tombstone"
+    NOT_FRAMED = "not_framed"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    HOSTILE_SCHEMA = "hostile_schema"
+    MALFORMED = "malformed"
+    TRAILING_BYTES = "trailing_bytes"
+    TOO_LARGE = "too_large"
+    BAD_ENVELOPE = "bad_envelope"

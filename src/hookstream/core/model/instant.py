@@ -1,0 +1,71 @@
+"""Wall-clock instants are whole milliseconds since the epoch, UTC, and RFC 3339 text at the edges.
+
+Kafka stamps records in milliseconds, so no finer instant would survive a hop. Durations are
+milliseconds too wherever they are added to an instant.
+"""
+
+import datetime as dt
+import re
+from typing import TypeAlias
+
+Millis: TypeAlias = int
+
+SECOND: Millis = 1_000
+MINUTE: Millis = 60 * SECOND
+HOUR: Millis = 60 * MINUTE
+DAY: Millis = 24 * HOUR
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)\Z")
+_UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+
+
+def to_rfc3339(instant: Millis) -> str:
+    """Return the instant as RFC 3339 text in UTC with milliseconds, `2026-11-24T08:15:30.123Z`.
+
+    Raises:
+        OverflowError: The instant lies outside the years 1 to 9999.
+    """
+    moment = _EPOCH + dt.timedelta(milliseconds=instant)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def from_rfc3339(text: str) -> Millis:
+    """Return the instant that RFC 3339 text names; an offset is required, finer digits are cut.
+
+    Raises:
+        ValueError: The text is not an RFC 3339 time with an offset; the message quotes it.
+    """
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an RFC 3339 time") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset (write a Z at its end)")
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def parse_duration(text: str) -> Millis:
+    """Return the milliseconds of `250ms`, `5s`, `30m`, `2h` or `14d`.
+
+    Raises:
+        ValueError: The text is none of these; the message quotes it and shows the form.
+    """
+    found = _DURATION.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration such as 250ms, 5s, 30m, 2h or 14d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def format_duration(duration: Millis) -> str:
+    """Return the shortest text that `parse_duration` reads back, in the largest unit that is exact."""
+    if duration == 0:
+        return "0s"
+    for unit in ("d", "h", "m", "s"):
+        if duration % _UNITS[unit] == 0:
+            # Whole days stay hours up to two days: the longest tiers are called 24h, not 1d.
+            if unit == "d" and duration < 2 * DAY:
+                continue
+            return f"{duration // _UNITS[unit]}{unit}"
+    return f"{duration}ms"

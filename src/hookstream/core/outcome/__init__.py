@@ -1,0 +1,1 @@
+"""An answer becomes an outcome, and an outcome a disposition."""

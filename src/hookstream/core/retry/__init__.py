@@ -1,0 +1,1 @@
+"""A disposition becomes a place in a tier, and a tier record becomes due."""

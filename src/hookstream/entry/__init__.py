@@ -1,0 +1,1 @@
+"""The doors: the worker, the command line and how they are wired."""

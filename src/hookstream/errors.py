@@ -1,0 +1,37 @@
+"""Every exception that hookstream raises on purpose has one root and one of three families.
+
+What is expected while events flow (a 503, a record that does not decode) is a value, not an
+exception. What stays is: somebody must fix the configuration or the input, a dependency must come
+back, or an invariant is broken and the process must end before it does harm.
+"""
+
+
+class HookstreamError(Exception):
+    """The root: catching it catches everything that hookstream raises on purpose."""
+
+
+class ConfigurationError(HookstreamError):
+    """Raised when settings, files, arguments or the cluster's set-up must be changed by somebody.
+
+    The message names what is wrong, where, and the remedy. Exit code 2.
+    """
+
+
+class InputRefused(ConfigurationError):
+    """Raised when what a person or a program handed in cannot be taken: it names what and where."""
+
+
+class Conflict(InputRefused):
+    """Raised when what was to be changed has changed since it was read (revision mismatch)."""
+
+
+class DependencyUnavailable(HookstreamError):
+    """Raised when a broker, registry or endpoint that is needed now cannot be reached. Exit code 1."""
+
+
+class InvariantBroken(HookstreamError):
+    """Raised when going on could lose a delivery: the process ends with nothing settled."""
+
+
+class ProducerFenced(InvariantBroken):
+    """Raised when another process took over this producer's transactional id."""

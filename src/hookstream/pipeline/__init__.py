@@ -1,0 +1,1 @@
+"""The shell: it awaits ports and asks core, and decides nothing itself."""

@@ -1,0 +1,240 @@
+"""What the shell needs of the outside, as narrow Protocols: adapters and test doubles both fit them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Answer, Refused
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.subscription import Disabled
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> Millis:
+        """Return wall-clock milliseconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from an arbitrary start."""
+
+
+class Chance(Protocol):
+    """The only source of randomness."""
+
+    def fraction(self) -> float:
+        """Return a number from 0 up to, not including, 1."""
+
+
+# Records in.
+
+
+class AssignmentListener(Protocol):
+    """Who is told that partitions come and go. Called on the event loop, in order."""
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Take over partitions: their records will come, from these offsets on."""
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Let go of partitions: drop what is queued, wait a moment, return what may be committed.
+
+        Must return within half a second: the group waits for it, and its kept partitions with it.
+        """
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget partitions that another member already has: nothing may be committed."""
+
+
+class RecordSource(Protocol):
+    """A member of a consumer group. Records come only when asked for: asking is the credit."""
+
+    async def take(self, most: int) -> Sequence[Record]:
+        """Wait up to 0.2 s for a record and return it with whatever else is ready, `most` at most.
+
+        Empty where nothing came. Call it again only after it has returned.
+        """
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets of next records, without waiting. A failure is logged and tried again
+        with the next commit, since each carries all that is settled."""
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Fetch no more of a partition until `resume`; what was fetched ahead is thrown away."""
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Fetch a paused partition again."""
+
+
+# Records out.
+
+
+@dataclass(slots=True, frozen=True)
+class WriteRefused:
+    """The broker or the client refused a record for good (it is too large, the topic is gone)."""
+
+    detail: str
+    too_large: bool
+
+
+Acknowledged: TypeAlias = Callable[[WriteRefused | None], None]
+
+
+class RecordSink(Protocol):
+    """Durable writes: acknowledged by all in-sync replicas, waiting as long as the broker takes."""
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        """Write a record; `acknowledged` is called once, later, on the event loop.
+
+        Never blocks and never fails by itself: a full client queue only delays. A fatal producer
+        error ends the process instead, with nothing acknowledged.
+        """
+
+
+# What a record says.
+
+
+class Codec(Protocol):
+    """Schemas and Avro: names a record's schema, decodes it, resolves and renders its versions."""
+
+    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        """Name the record's schema from its framing alone, without decoding it."""
+
+    def decode(self, identified: Identified, record: Record) -> "Event | Undecodable":
+        """Decode the record and check its envelope. `Event.origin` is the record's own place."""
+
+    def latest(self, event_type: str) -> int:
+        """Return the newest published version of a type, 0 where there is none."""
+
+    def document(self, event: Event, version: int) -> JsonObject | Refused:
+        """Return the `standard` body of the event at a version, as plain JSON.
+
+        Refused: the version cannot be resolved from the event's, or a value cannot be rendered.
+        """
+
+    def encode(self, document: JsonObject) -> bytes:
+        """Return the JSON text of a document as UTF-8 bytes."""
+
+
+class Notices(Protocol):
+    """hookstream's own records: what it writes into the audit, operations and health topics."""
+
+    def attempt(self, record: AttemptRecord) -> bytes:
+        """Encode an audit record."""
+
+    def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
+        """Return the operations event `endpoint.disabled`."""
+
+    def log_gap(
+        self, partition: TopicPartition, first: int, next_offset: int, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `log.gap`: records in [first, next_offset) are gone."""
+
+    def disabled(self, disabled: Disabled) -> OutgoingRecord:
+        """Return the health table's record that disables a subscription."""
+
+
+# Attempts.
+
+
+@dataclass(slots=True)
+class Post:
+    """One POST, complete: exactly these bytes and headers are sent."""
+
+    subscription_id: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    timeout: Millis
+
+
+class Sender(Protocol):
+    """Makes one HTTP request; whatever happens to it is an Answer, never an exception."""
+
+    async def send(self, post: Post) -> Answer:
+        """Send and wait for the status line within the timeout. Cancellation closes the connection."""
+
+
+# Seeing it.
+
+
+class Span(Protocol):
+    """One sampled span."""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits."""
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C text that makes this span the parent of what comes next."""
+
+    def end(self, *, error: str | None = None, **attributes: str | int) -> None:
+        """End the span, failed where `error` names why."""
+
+
+class Tracer(Protocol):
+    """Makes spans for sampled traces only; None stands for every unsampled one."""
+
+    def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:
+        """Start `process <topic>` (CONSUMER), child of the record's context or a root."""
+
+    def post(self, parent: Span, url: str, resend: int) -> Span | None:
+        """Start `POST` (CLIENT)."""
+
+    def send(self, parent: Span, topic: str) -> Span | None:
+        """Start `send <topic>` (PRODUCER); its traceparent goes into the record's headers."""
+
+
+class Metrics(Protocol):
+    """Counters and histograms, by the few labels that stay bounded."""
+
+    def records(self, topic: str, count: int) -> None:
+        """Records taken from a topic."""
+
+    def undecodable(self, reason: str) -> None:
+        """A record went to the undecodable topic."""
+
+    def attempt(self, record: AttemptRecord) -> None:
+        """An attempt was made, or a delivery ended without one; counts its disposition too."""
+
+    def delivered(self, event_type: str, latency: Millis) -> None:
+        """A first delivery arrived: milliseconds from the record's append to the 2xx."""
+
+    def deferral(self, reason: str) -> None:
+        """A delivery was put back without an attempt."""
+
+    def gap(self, topic: str, records: int) -> None:
+        """Records were gone from the log before they were read."""
+
+
+class Journal(Protocol):
+    """The structured log."""
+
+    def attempt(self, record: AttemptRecord) -> None:
+        """The one canonical line of an attempt."""
+
+    def info(self, event: str, **fields: str | float | None) -> None:
+        """What an operator may want to know."""
+
+    def warning(self, event: str, **fields: str | float | None) -> None:
+        """What an operator should look at."""
+
+    def error(self, event: str, **fields: str | float | None) -> None:
+        """What an operator must act on."""
+
+
+def never_acknowledged(_: WriteRefused | None) -> None:
+    """Acknowledge nothing: for writes that nobody waits for."""
+
+
+
+
+class Tables(Protocol):
+    """The compacted topics held in memory."""
+
+    def current(self) -> bool:
+        """Tell whether every table stood at its topic's end within the last second."""
