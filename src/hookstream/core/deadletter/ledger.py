@@ -1,0 +1,187 @@
+"""The ledger says which letters are open: those that no job's mark has resolved.
+
+A letter is named by its place in the log, never by its delivery: one delivery may die, be redriven
+and die again, and each of these letters is open or resolved by itself. A mark is one value of the
+jobs table; it is written in the same transaction as the records that resolve its letters, so a
+letter is either open or truly on its way.
+
+Keys of marks: `<job>/<partition>/<first offset>` for the dead-letter topic, and
+`<job>/undecodable/<partition>/<first offset>` for the undecodable one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+MAX_OFFSETS = 10_000
+"""Offsets in one mark: about 80 KB of JSON, so that a value stays far below a record's bound."""
+
+MARK_FORMAT = 1
+
+
+class Shelf(StrEnum):
+    """Which of our two topics a letter stands in."""
+
+    DEAD_LETTERS = "dead-letters"
+    UNDECODABLE = "undecodable"
+
+
+class Place(NamedTuple):
+    """Where a letter stands within its topic."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """Return the text that the command line takes and prints, `3@1042`."""
+        return f"{self.partition}@{self.offset}"
+
+
+class Mark(NamedTuple):
+    """One value of the jobs table: these letters are resolved."""
+
+    job_id: str
+    shelf: Shelf
+    partition: int
+    offsets: tuple[int, ...]
+    """1 to `MAX_OFFSETS` of them, in the order in which they were resolved."""
+
+    @property
+    def key(self) -> str:
+        """The key of its row."""
+        middle = "undecodable/" if self.shelf is Shelf.UNDECODABLE else ""
+        return f"{self.job_id}/{middle}{self.partition}/{self.offsets[0]}"
+
+    def encode(self) -> bytes:
+        """Return the value of its row."""
+        row = {
+            "format": MARK_FORMAT,
+            "revision": 1,
+            "partition": self.partition,
+            "offsets": self.offsets,
+        }
+        return json.dumps(row, separators=(",", ":")).encode()
+
+
+class MarkProblem(NamedTuple):
+    """A row that looks like a mark and cannot be read: its letters would count as open."""
+
+    key: str
+    why: str
+
+
+def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
+    """Read one row of the jobs table; None: its key is not a mark's (it is a job's own row)."""
+    parts = key.split("/")
+    if len(parts) == 3:  # noqa: PLR2004 (job, partition, first offset)
+        shelf = Shelf.DEAD_LETTERS
+    elif len(parts) == 4 and parts[1] == "undecodable":  # noqa: PLR2004
+        shelf = Shelf.UNDECODABLE
+    else:
+        return None
+    try:
+        row = json.loads(value)
+    except ValueError as problem:
+        return MarkProblem(key, f"it is not JSON: {problem}")
+    match row:
+        case {"format": int(version)} if version != MARK_FORMAT:
+            return MarkProblem(key, f"format {version} is newer than this release reads")
+        case {"partition": int(partition), "offsets": [*offsets]} if _are_offsets(offsets):
+            return Mark(parts[0], shelf, partition, tuple(offsets))
+        case _:
+            return MarkProblem(key, "it lacks a partition or a list of offsets")
+
+
+def _are_offsets(values: list[object]) -> bool:
+    return 0 < len(values) <= MAX_OFFSETS and all(type(value) is int for value in values)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The resolved letters of both topics, by place, each with the job that resolved it."""
+
+    _jobs: dict[tuple[Shelf, int], dict[int, str]] = field(default_factory=dict)
+
+    def add(self, mark: Mark) -> None:
+        """Take a mark in. The first job that resolved a letter keeps the credit."""
+        resolved = self._jobs.setdefault((mark.shelf, mark.partition), {})
+        for offset in mark.offsets:
+            resolved.setdefault(offset, mark.job_id)
+
+    def resolved_by(self, shelf: Shelf, place: Place) -> str | None:
+        """Return the job that resolved a letter, or None: it is open."""
+        return self._jobs.get((shelf, place.partition), {}).get(place.offset)
+
+    def is_open(self, shelf: Shelf, place: Place) -> bool:
+        """Tell whether no job has resolved the letter."""
+        return self.resolved_by(shelf, place) is None
+
+
+def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
+    """Read the jobs table. Whoever acts on the ledger must refuse to while there are problems."""
+    ledger = Ledger()
+    problems: list[MarkProblem] = []
+    for key, value in rows.items():
+        match read_mark(key, value):
+            case Mark() as mark:
+                ledger.add(mark)
+            case MarkProblem() as problem:
+                problems.append(problem)
+            case None:
+                pass
+    return ledger, problems
+
+
+@dataclass(slots=True)
+class MarkBook:
+    """The marks that one run of a job writes: each grows to `most` offsets, then a new one begins.
+
+    A grown mark keeps its key, so compaction leaves one row for it. A resumed run starts marks of
+    its own; their keys differ, since no letter is resolved twice.
+    """
+
+    job_id: str
+    shelf: Shelf
+    most: int = MAX_OFFSETS
+    _latest: dict[int, Mark] = field(default_factory=dict)
+
+    def resolve(self, places: Iterable[Place]) -> list[Mark]:
+        """Return the rows to write for newly resolved letters; each is its mark's whole new value."""
+        marks: list[Mark] = []
+        fresh: dict[int, list[int]] = {}
+        for partition, offset in places:
+            fresh.setdefault(partition, []).append(offset)
+        for partition, offsets in fresh.items():
+            marks.extend(self._grown(partition, offsets))
+        return marks
+
+    def _grown(self, partition: int, offsets: list[int]) -> Iterable[Mark]:
+        latest = self._latest.get(partition)
+        held = (
+            list(latest.offsets) if latest is not None and len(latest.offsets) < self.most else []
+        )
+        held.extend(offsets)
+        for start in range(0, len(held), self.most):
+            chunk = tuple(held[start : start + self.most])
+            mark = Mark(self.job_id, self.shelf, partition, chunk)
+            self._latest[partition] = mark
+            yield mark
+
+
+def outlived(rows: Mapping[str, bytes], starts: Mapping[tuple[Shelf, int], int]) -> list[str]:
+    """Return the keys of marks whose letters have all left the log: nobody needs them any more.
+
+    Args:
+        rows: The jobs table.
+        starts: The first offset that each partition still holds.
+    """
+    keys: list[str] = []
+    for key, value in rows.items():
+        mark = read_mark(key, value)
+        if isinstance(mark, Mark):
+            start = starts.get((mark.shelf, mark.partition))
+            if start is not None and max(mark.offsets) < start:
+                keys.append(key)
+    return keys

@@ -1,0 +1,45 @@
+"""The tally counts letters by two words, so that a flood of them reads as a few lines."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hookstream.core.model.instant import Millis
+
+
+class Group(NamedTuple):
+    """What letters are counted by: the subscription (or origin topic) and the reason."""
+
+    of: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Count:
+    """How many letters a group has, and between which times they were written."""
+
+    letters: int
+    oldest: Millis
+    newest: Millis
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one reading of a topic. Bounded by subscriptions times reasons."""
+
+    groups: dict[Group, Count] = field(default_factory=dict)
+    letters: int = 0
+
+    def add(self, group: Group, at: Millis) -> None:
+        """Count one letter that was written at an instant."""
+        self.letters += 1
+        count = self.groups.get(group)
+        if count is None:
+            self.groups[group] = Count(1, at, at)
+            return
+        count.letters += 1
+        count.oldest = min(count.oldest, at)
+        count.newest = max(count.newest, at)
+
+    def largest_first(self) -> list[tuple[Group, Count]]:
+        """Return the groups, the largest first, equal ones by name."""
+        return sorted(self.groups.items(), key=lambda item: (-item[1].letters, item[0]))
