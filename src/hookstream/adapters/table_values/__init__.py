@@ -1,0 +1,48 @@
+"""What the rows of the partners, subscriptions and health tables say, as JSON both ways.
+
+Every value carries `format: 1` and an integer `revision`. Reading is tolerant, since a newer
+release may have written the row: unknown fields are ignored. A subscription's value has two parts.
+The envelope (id, partner, event types, active interval, state) is readable by every release and
+without a key; everything else stands in `body`, which may not be.
+"""
+
+from hookstream.adapters.table_values.fields import EnvelopeUnreadable
+from hookstream.adapters.table_values.partners import read_partner, write_partner
+from hookstream.adapters.table_values.rows import (
+    WRITER_KEY,
+    RowKind,
+    StartAsked,
+    disabled_key,
+    disabled_subscription,
+    read_disabled,
+    read_start,
+    row_kind,
+    start_key,
+    write_disabled,
+    write_start,
+)
+from hookstream.adapters.table_values.subscriptions import (
+    Keys,
+    read_subscription,
+    write_subscription,
+)
+
+__all__ = [
+    "WRITER_KEY",
+    "EnvelopeUnreadable",
+    "Keys",
+    "RowKind",
+    "StartAsked",
+    "disabled_key",
+    "disabled_subscription",
+    "read_disabled",
+    "read_partner",
+    "read_start",
+    "read_subscription",
+    "row_kind",
+    "start_key",
+    "write_disabled",
+    "write_partner",
+    "write_start",
+    "write_subscription",
+]

@@ -1,0 +1,115 @@
+"""Fields of a row's JSON, each of the type that it must have; unknown ones are not looked at."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import orjson
+
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.errors import ConfigurationError
+
+FORMAT = 1
+"""The format of every value that this release writes, and the only one that it reads in full."""
+
+_Value = TypeVar("_Value")
+
+
+class EnvelopeUnreadable(ConfigurationError):
+    """Raised when not even a row's envelope can be read: nobody can tell what the row wants."""
+
+
+class FieldUnreadable(Exception):
+    """Raised among these modules when a value does not say what it should, naming the field."""
+
+
+def row_of(key: str, value: bytes) -> Mapping[str, object]:
+    """Return a row's JSON object.
+
+    Raises:
+        EnvelopeUnreadable: The value is not a JSON object with a whole `format`.
+    """
+    try:
+        row = orjson.loads(value)
+    except orjson.JSONDecodeError as why:
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: {why.msg}") from None
+    if not isinstance(row, dict) or not isinstance(row.get("format"), int):
+        raise EnvelopeUnreadable(f"row {key!r} is not an object with a whole `format`")
+    return row
+
+
+def check_format(row: Mapping[str, object]) -> None:
+    """Refuse what a newer release wrote in a format of its own."""
+    if row["format"] != FORMAT:
+        raise FieldUnreadable(f"its format is {row['format']!r}: a newer release wrote it")
+
+
+def check_id(row: Mapping[str, object], key: str) -> None:
+    """Refuse a value that stands under the key of another."""
+    if text(row, "id") != key:
+        raise FieldUnreadable(f"its value is that of {row['id']!r}")
+
+
+def text(row: Mapping[str, object], field: str) -> str:
+    """Return a field that must be a text."""
+    found = row.get(field)
+    if not isinstance(found, str):
+        raise FieldUnreadable(f"`{field}` is not a text")
+    return found
+
+
+def integer(row: Mapping[str, object], field: str) -> int:
+    """Return a field that must be a whole number."""
+    found = row.get(field)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise FieldUnreadable(f"`{field}` is not a whole number")
+    return found
+
+
+def items(row: Mapping[str, object], field: str) -> list[object]:
+    """Return a field that must be a list."""
+    found = row.get(field)
+    if not isinstance(found, list):
+        raise FieldUnreadable(f"`{field}` is not a list")
+    return found
+
+
+def texts(row: Mapping[str, object], field: str) -> tuple[str, ...]:
+    """Return a field that must be a list of texts."""
+    found = items(row, field)
+    all_texts = tuple(each for each in found if isinstance(each, str))
+    if len(all_texts) != len(found):
+        raise FieldUnreadable(f"`{field}` holds something that is not a text")
+    return all_texts
+
+
+def section(row: Mapping[str, object], field: str) -> dict[str, object]:
+    """Return a field that must be an object."""
+    found = row.get(field)
+    if not isinstance(found, dict):
+        raise FieldUnreadable(f"`{field}` is not an object")
+    return found
+
+
+def sections(row: Mapping[str, object], field: str) -> list[dict[str, object]]:
+    """Return a field that must be a list of objects."""
+    found = items(row, field)
+    all_objects = [each for each in found if isinstance(each, dict)]
+    if len(all_objects) != len(found):
+        raise FieldUnreadable(f"`{field}` holds something that is not an object")
+    return all_objects
+
+
+def pattern(row: Mapping[str, object]) -> JsonObject | None:
+    """Return the field `pattern`: an event pattern, or none."""
+    found: Json = row.get("pattern")  # type: ignore[assignment]  # orjson made it: it is JSON
+    if found is not None and not isinstance(found, dict):
+        raise FieldUnreadable("`pattern` is not an object")
+    return found
+
+
+def parsed(row: Mapping[str, object], field: str, parse: Callable[[str], _Value]) -> _Value:
+    """Return a text field as what it means: `parse` raises ValueError where it means nothing."""
+    try:
+        return parse(text(row, field))
+    except ValueError as why:
+        raise FieldUnreadable(f"`{field}`: {why}") from None

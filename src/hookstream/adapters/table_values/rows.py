@@ -1,0 +1,140 @@
+"""The small rows: who is disabled, where a stopped partition goes on, what a key stands for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import orjson
+
+from hookstream.adapters.table_values import fields
+from hookstream.adapters.table_values.fields import FORMAT, EnvelopeUnreadable
+from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
+from hookstream.core.model.subscription import Disabled
+
+DISABLED_SUFFIX = "/disabled"
+START_PREFIX = "start/"
+WRITER_KEY = "writer"
+"""The key of the table writer's own row: no subscription may have it as its id."""
+
+
+@dataclass(slots=True, frozen=True)
+class StartAsked:
+    """An operator's word on where reading of a stopped partition goes on."""
+
+    topic: str
+    partition: int
+    at: Literal["earliest", "latest"] | Millis
+    asked_at: Millis
+    revision: int = 1
+
+
+RowKind: TypeAlias = Literal["subscription", "hold", "skip", "start", "writer", "other"]
+
+
+def row_kind(key: str) -> RowKind:
+    """Tell what a key of the subscriptions topic stands for; `other`: a newer release knows."""
+    if key == WRITER_KEY:
+        return "writer"
+    head, slash, _ = key.partition("/")
+    if not slash:
+        return "subscription"
+    match head:
+        case "hold":
+            return "hold"
+        case "skip":
+            return "skip"
+        case "start":
+            return "start"
+        case _:
+            return "other"
+
+
+def disabled_key(subscription_id: str) -> str:
+    """Return the health table's key that disables a subscription."""
+    return subscription_id + DISABLED_SUFFIX
+
+
+def write_disabled(disabled: Disabled) -> bytes:
+    """Return the health row that disables a subscription."""
+    return orjson.dumps(
+        {
+            "format": FORMAT,
+            "revision": 1,
+            "since": to_rfc3339(disabled.since),
+            "reason": disabled.reason,
+            "evidence": disabled.evidence,
+        }
+    )
+
+
+def disabled_subscription(key: str) -> str | None:
+    """Return the id of the subscription that a health key disables; None: a key of another kind."""
+    return key.removesuffix(DISABLED_SUFFIX) if key.endswith(DISABLED_SUFFIX) else None
+
+
+def read_disabled(key: str, value: bytes) -> Disabled | None:
+    """Return what a health row says; None where the key is of another kind (`…/failing`).
+
+    Raises:
+        EnvelopeUnreadable: Nobody can tell since when the subscription is disabled.
+    """
+    subscription_id = disabled_subscription(key)
+    if subscription_id is None:
+        return None
+    row = fields.row_of(key, value)
+    try:
+        evidence = row.get("evidence")
+        return Disabled(
+            subscription_id,
+            fields.parsed(row, "since", from_rfc3339),
+            fields.text(row, "reason"),
+            evidence if isinstance(evidence, str) else "",
+        )
+    except fields.FieldUnreadable as why:
+        raise EnvelopeUnreadable(f"health row {key!r}: {why}") from None
+
+
+def start_key(topic: str, partition: int) -> str:
+    """Return the subscriptions topic's key for a partition's start position."""
+    return f"{START_PREFIX}{topic}/{partition}"
+
+
+def write_start(asked: StartAsked) -> bytes:
+    """Return the row that says where reading of a stopped partition goes on."""
+    at = to_rfc3339(asked.at) if isinstance(asked.at, int) else asked.at
+    asked_at = to_rfc3339(asked.asked_at)
+    return orjson.dumps(
+        {"format": FORMAT, "revision": asked.revision, "at": at, "asked_at": asked_at}
+    )
+
+
+def read_start(key: str, value: bytes) -> StartAsked:
+    """Return what a `start/<topic>/<partition>` row says.
+
+    Raises:
+        EnvelopeUnreadable: It cannot be read: the partition stays stopped.
+    """
+    row = fields.row_of(key, value)
+    try:
+        topic, partition = _named_partition(key)
+        asked_at = fields.parsed(row, "asked_at", from_rfc3339)
+        return StartAsked(topic, partition, _at(row), asked_at, fields.integer(row, "revision"))
+    except fields.FieldUnreadable as why:
+        raise EnvelopeUnreadable(f"start row {key!r}: {why}") from None
+
+
+def _named_partition(key: str) -> tuple[str, int]:
+    topic, _, partition = key.removeprefix(START_PREFIX).rpartition("/")
+    if not topic or not partition.isdecimal():
+        raise fields.FieldUnreadable("its key names no partition")
+    return topic, int(partition)
+
+
+def _at(row: Mapping[str, object]) -> Literal["earliest", "latest"] | Millis:
+    match fields.text(row, "at"):
+        case "earliest":
+            return "earliest"
+        case "latest":
+            return "latest"
+        case _:
+            return fields.parsed(row, "at", from_rfc3339)

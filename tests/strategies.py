@@ -1,0 +1,83 @@
+"""Hypothesis strategies for the nouns of core.model."""
+
+from hypothesis import strategies as st
+
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Gap,
+    Grant,
+    Limits,
+    Partner,
+    RetryPolicy,
+    SigningSecret,
+    Subscription,
+    SubscriptionState,
+)
+
+INSTANTS = st.integers(0, 4_000_000_000_000)
+DURATIONS = st.integers(0, 10**9)
+IDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,15}", fullmatch=True)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+EVENT_TYPES = st.sampled_from(["pricing.completed", "order.generated", "pricing.*", "*"])
+ENVIRONMENTS = st.sampled_from(["live", "test"])
+
+patterns: st.SearchStrategy[JsonObject] = st.dictionaries(
+    NAMES.filter(bool), st.lists(st.one_of(NAMES, st.integers(-(2**53), 2**53), st.booleans()))
+).map(lambda found: {name: list(values) for name, values in found.items()})
+
+grants = st.builds(
+    Grant,
+    st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple),
+    st.lists(ENVIRONMENTS, min_size=1, max_size=3).map(tuple),
+    st.none() | patterns,
+)
+
+partners = st.builds(
+    Partner,
+    IDS,
+    NAMES,
+    grants,
+    INSTANTS,
+    st.none() | grants,
+    st.integers(1, 10**9),
+    st.sampled_from(["cli", "files"]),
+)
+
+gaps = st.builds(Gap, INSTANTS, st.none() | INSTANTS, st.sampled_from(["paused", "disabled"]))
+
+secrets = st.builds(SigningSecret, NAMES, st.binary(min_size=24, max_size=64))
+
+endpoints = st.builds(
+    Endpoint,
+    NAMES.map("https://partner.example/{}".format),
+    st.lists(secrets, max_size=2).map(tuple),
+    st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
+    DURATIONS,
+)
+
+subscriptions = st.builds(
+    Subscription,
+    IDS,
+    IDS,
+    endpoints,
+    st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple),
+    INSTANTS,
+    environments=st.none() | st.lists(ENVIRONMENTS, max_size=2).map(tuple),
+    pattern=st.none() | patterns,
+    versions=st.dictionaries(NAMES, st.integers(1, 99) | st.just("latest")),
+    retry=st.builds(
+        RetryPolicy,
+        st.lists(DURATIONS, max_size=4).map(tuple),
+        DURATIONS,
+        st.frozensets(st.integers(400, 599)),
+    ),
+    limits=st.builds(Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6)),
+    state=st.sampled_from(SubscriptionState),
+    gaps=st.lists(gaps, max_size=3).map(tuple),
+    revision=st.integers(1, 10**9),
+    owner=st.sampled_from(["cli", "files"]),
+)
+
+disableds = st.builds(Disabled, IDS, INSTANTS, NAMES, NAMES)
