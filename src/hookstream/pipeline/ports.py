@@ -48,6 +48,19 @@ class AssignmentListener(Protocol):
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions that another member already has: nothing may be committed."""
 
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        """Hear that the records in [first, next_offset) were gone before they were read.
+
+        Comes before `assigned` with `next_offset` for the same partition.
+        """
+
+    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+        """Hear that an assigned partition is not read, as its offsets were lost, and what ends it.
+
+        Comes instead of `assigned`; that follows once an operator named a position. A partition
+        that was being read when its offsets vanished is `lost` first.
+        """
+
 
 class RecordSource(Protocol):
     """A member of a consumer group. Records come only when asked for: asking is the credit."""
@@ -59,8 +72,11 @@ class RecordSource(Protocol):
         """
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets of next records, without waiting. A failure is logged and tried again
-        with the next commit, since each carries all that is settled."""
+        """Commit offsets of next records, without waiting; of partitions not held, nothing.
+
+        A failure is logged and tried again with the next commit, since each carries all that is
+        settled.
+        """
 
     def pause(self, partition: TopicPartition) -> None:
         """Fetch no more of a partition until `resume`; what was fetched ahead is thrown away."""
@@ -229,8 +245,6 @@ class Journal(Protocol):
 
 def never_acknowledged(_: WriteRefused | None) -> None:
     """Acknowledge nothing: for writes that nobody waits for."""
-
-
 
 
 class Tables(Protocol):

@@ -1,0 +1,108 @@
+"""Decides where the reading of a newly assigned partition begins, so that no gap is ever silent.
+
+A client left to itself resumes at the log's start or end without a word when its committed offset
+is gone (`auto.offset.reset`). Here every case has a name: a first start, a resumption, a gap that
+is counted, and offsets that were lost, where only a person can know what was settled.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.model.record import TopicPartition
+
+
+@dataclass(slots=True, frozen=True)
+class StartAt:
+    """Read from `offset` on; `commit` it first where the group has no commit yet."""
+
+    offset: int
+    commit: bool
+
+
+@dataclass(slots=True, frozen=True)
+class GapThenStart:
+    """`missing` records from the committed offset to `offset` are gone: say so, then read on."""
+
+    offset: int
+    missing: int
+
+
+@dataclass(slots=True, frozen=True)
+class OffsetsLost:
+    """Nobody can tell what was settled: the partition stops until a person names a position."""
+
+    remedy: str
+    """A sentence for an operator: what happened and the command that ends it."""
+
+
+Start: TypeAlias = StartAt | GapThenStart | OffsetsLost
+
+
+@dataclass(slots=True, frozen=True)
+class StartPolicy:
+    """What tells a first start from lost offsets, where a group has no commit for a partition.
+
+    A record that somebody wants and that should have been settled a day ago means that this group
+    has been here before: the broker forgets the offsets of an empty group after seven days.
+    """
+
+    wanted_from: Callable[[str], Millis | None]
+    """The append time, by topic, after which records matter; None: none matters to anybody yet."""
+    wait: Callable[[str], Millis]
+    """How long a record of the topic rests before it is due: a tier's delay, 0 for events."""
+    grace: Millis = DAY
+    """How long after it is due a record may well be unsettled. Milliseconds."""
+
+    def telltale(self, topic: str, now: Millis) -> tuple[Millis, Millis] | None:
+        """Return the append times [since, before) of records that show that offsets were lost.
+
+        None where no record could show it.
+        """
+        wanted_from = self.wanted_from(topic)
+        if wanted_from is None:
+            return None
+        before = now - self.wait(topic) - self.grace
+        return (wanted_from, before) if wanted_from < before else None
+
+
+def start(
+    partition: TopicPartition, committed: int | None, low: int, high: int, *, telltale: bool
+) -> Start:
+    """Return where to begin.
+
+    Args:
+        partition: What was assigned.
+        committed: The group's committed offset; None where it has none.
+        low: The offset of the log's start.
+        high: The offset after the log's end.
+        telltale: The log holds a record that `StartPolicy.telltale` speaks of. Counts only where
+            nothing is committed.
+    """
+    if committed is None:
+        if telltale:
+            return OffsetsLost(
+                f"the group has no committed offset for {_name(partition)}, but records that it"
+                f" should have settled are in the log: its offsets were lost. {_remedy(partition)}"
+            )
+        return StartAt(low, commit=True)
+    if committed > high:
+        return OffsetsLost(
+            f"the committed offset {committed} of {_name(partition)} lies beyond the log's end"
+            f" {high}: the topic was made anew or truncated. {_remedy(partition)}"
+        )
+    if committed < low:
+        return GapThenStart(low, low - committed)
+    return StartAt(committed, commit=False)
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}/{partition.partition}"
+
+
+def _remedy(partition: TopicPartition) -> str:
+    return (
+        "Say where to begin: hookstream partition start"
+        f" {_name(partition)} --at earliest|latest|TIME"
+    )

@@ -1,0 +1,48 @@
+"""Clocks that tests can turn: one over the running loop's (virtual) time, one moved by hand."""
+
+import asyncio
+
+from hookstream.core.model.instant import Millis, from_rfc3339
+
+NOON = from_rfc3339("2026-11-24T12:00:00Z")
+"""When the doubles' world begins, where a test says nothing else."""
+
+
+class LoopClock:
+    """A Clock whose time is the running loop's, so that looptime's jumps are its jumps.
+
+    `start` is the wall-clock time at the clock's first use on a loop.
+    """
+
+    def __init__(self, start: Millis = NOON) -> None:
+        self._start = start
+        self._zero: float | None = None
+
+    def now(self) -> Millis:
+        return self._start + round((self._elapsed()) * 1000)
+
+    def monotonic(self) -> float:
+        return self._elapsed()
+
+    def _elapsed(self) -> float:
+        at = asyncio.get_running_loop().time()
+        if self._zero is None:
+            self._zero = at
+        return at - self._zero
+
+
+class HandClock:
+    """A Clock that stands until it is moved; needs no loop."""
+
+    def __init__(self, start: Millis = NOON) -> None:
+        self.at = start
+
+    def now(self) -> Millis:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at / 1000
+
+    def forward(self, duration: Millis) -> None:
+        """Move by so many milliseconds."""
+        self.at += duration
