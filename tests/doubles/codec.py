@@ -1,0 +1,173 @@
+"""A codec double: events as JSON records, so that scenarios need no schemas.
+
+A record's value is a JSON object `{"type", "version", "event_id", "occurred_at", "entity_id",
+"environment", "data"}`; `json_record` makes one. It behaves as the real codec does towards the
+pipeline (tests/contracts/test_codec.py holds both to one suite), and counts what it was asked.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import cast
+
+from hookstream.core.intake.envelope import open_envelope
+from hookstream.core.model.event import (
+    Event,
+    Identified,
+    Revision,
+    Undecodable,
+    UndecodableReason,
+    UnknownSchema,
+)
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.record import Header, Origin, OutgoingRecord, Record
+
+OCCURRED_AT = 1_764_000_000_000_000
+
+
+def json_value(
+    event_type: str,
+    event_id: str,
+    *,
+    version: int = 1,
+    occurred_at: int = OCCURRED_AT,
+    entity_id: str = "job-1",
+    environment: str = "production",
+    data: JsonObject | None = None,
+) -> bytes:
+    """The value bytes of an event as this codec reads them."""
+    return json.dumps(
+        {
+            "type": event_type,
+            "version": version,
+            "event_id": event_id,
+            "occurred_at": occurred_at,
+            "entity_id": entity_id,
+            "environment": environment,
+            "data": {} if data is None else data,
+        }
+    ).encode()
+
+
+def json_record(
+    event_type: str,
+    event_id: str,
+    *,
+    topic: str | None = None,
+    entity_id: str = "job-1",
+    environment: str = "production",
+    data: JsonObject | None = None,
+    version: int = 1,
+    headers: tuple[Header, ...] = (),
+) -> OutgoingRecord:
+    """An event as upstream writes it: to `printprice.<event type>` unless told otherwise."""
+    return OutgoingRecord(
+        topic=topic or f"printprice.{event_type}",
+        key=entity_id.encode(),
+        value=json_value(
+            event_type,
+            event_id,
+            version=version,
+            entity_id=entity_id,
+            environment=environment,
+            data=data,
+        ),
+        headers=headers,
+    )
+
+
+class JsonCodec:
+    """Fits `Codec`. Every (type, version) that is not `published` is an unknown schema.
+
+    A `data` with a key `not_renderable` cannot be rendered; a pair in `unresolvable` cannot be
+    resolved from the first version to the second.
+    """
+
+    def __init__(
+        self, published: Mapping[str, int] | None = None, *, max_record_bytes: int = 1 << 20
+    ) -> None:
+        self.published: set[tuple[str, int]] = set()
+        self.hostile: set[tuple[str, int]] = set()
+        self.unresolvable: set[tuple[str, int, int]] = set()
+        self.decoded = 0
+        self.rendered = 0
+        self._max_record_bytes = max_record_bytes
+        for event_type, newest in (published or {}).items():
+            for version in range(1, newest + 1):
+                self.publish(event_type, version)
+
+    def publish(self, event_type: str, version: int = 1) -> None:
+        self.published.add((event_type, version))
+
+    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        value = record.value
+        if value is None:
+            return Undecodable(UndecodableReason.TOMBSTONE, "the record has no value")
+        if len(value) > self._max_record_bytes:
+            return Undecodable(UndecodableReason.TOO_LARGE, f"{len(value)} bytes")
+        body = _parsed(value)
+        event_type, version = body.get("type"), body.get("version")
+        if not isinstance(event_type, str) or not isinstance(version, int):
+            return Undecodable(UndecodableReason.NOT_FRAMED, "no type and version")
+        if (event_type, version) in self.hostile:
+            return Undecodable(UndecodableReason.HOSTILE_SCHEMA, f"{event_type}/{version}")
+        if (event_type, version) not in self.published:
+            return UnknownSchema(f"{event_type}/{version}")
+        return Identified(Revision(event_type, version, _fingerprint(event_type, version)), 0)
+
+    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
+        self.decoded += 1
+        fields = _parsed(record.value or b"")
+        envelope = open_envelope(fields)
+        if isinstance(envelope, Undecodable):
+            return envelope
+        return Event(
+            revision=identified.revision,
+            event_id=envelope.event_id,
+            occurred_at=envelope.occurred_at,
+            entity_id=envelope.entity_id,
+            environment=envelope.environment,
+            fields=fields,
+            record=record,
+            origin=Origin(record.topic, record.partition, record.offset, record.timestamp),
+        )
+
+    def latest(self, event_type: str) -> int:
+        return max((v for t, v in self.published if t == event_type), default=0)
+
+    def document(self, event: Event, version: int) -> JsonObject | Refused:
+        self.rendered += 1
+        step = (event.event_type, event.revision.event_version, version)
+        if (event.event_type, version) not in self.published or step in self.unresolvable:
+            return Refused(
+                RefusalReason.VERSION_NOT_RESOLVABLE, f"{event.event_type} has no v{version}"
+            )
+        data = cast("JsonObject", event.fields["data"])
+        if "not_renderable" in data:
+            return Refused(RefusalReason.NOT_RENDERABLE, "data.not_renderable cannot be rendered")
+        moment = dt.datetime.fromtimestamp(event.occurred_at / 1_000_000, dt.UTC)
+        return {
+            "type": event.event_type,
+            "version": version,
+            "timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "id": event.event_id,
+            "environment": event.environment,
+            "entity_id": event.entity_id,
+            "data": data,
+        }
+
+    def encode(self, document: JsonObject) -> bytes:
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _parsed(value: bytes) -> dict[str, Json]:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _fingerprint(event_type: str, version: int) -> str:
+    return f"{sum(event_type.encode()) * 100 + version:016x}"
