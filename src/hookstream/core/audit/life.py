@@ -1,0 +1,89 @@
+"""The life of a delivery is told from its audit entries and its dead letters, in one order."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.model.instant import Millis
+
+
+class Standing(StrEnum):
+    """What has become of a delivery so far."""
+
+    COMPLETED = "completed"
+    PENDING = "pending"
+    CANCELLED = "cancelled"
+    DEAD_LETTERED = "dead-lettered"
+    UNKNOWN = "unknown"
+    """Neither an audit entry nor a dead letter tells of it within the window read."""
+
+
+@dataclass(slots=True, frozen=True)
+class Death:
+    """One dead letter of the delivery."""
+
+    at: Millis
+    place: str
+    """Where it stands, `3@1042`."""
+    reason: str
+    detail: str
+    attempt: int
+    """Attempts made when it was given up."""
+    redriven_by: str | None = None
+    """The job that resolved it; None: it is open."""
+    redriven_at: Millis | None = None
+    """When that job was asked; None where its row is gone."""
+
+
+@dataclass(slots=True, frozen=True)
+class Redrive:
+    """A dead letter of the delivery came back to life."""
+
+    at: Millis
+    job_id: str
+    place: str
+
+
+Moment: TypeAlias = AuditEntry | Death | Redrive
+
+_STANDINGS = {"cancel": Standing.CANCELLED, "dead_letter": Standing.DEAD_LETTERED}
+
+
+@dataclass(slots=True, frozen=True)
+class Life:
+    """All that the topics still tell of one delivery."""
+
+    delivery_id: str
+    entries: tuple[AuditEntry, ...]
+    deaths: tuple[Death, ...]
+
+    @property
+    def standing(self) -> Standing:
+        """What has become of it: completed for ever once it was, else what the last moment says."""
+        if any(entry.disposition == "complete" for entry in self.entries):
+            return Standing.COMPLETED
+        moments = self.moments()
+        if not moments:
+            return Standing.UNKNOWN
+        match moments[-1]:
+            case Redrive():
+                return Standing.PENDING
+            case Death():
+                return Standing.DEAD_LETTERED
+            case AuditEntry(disposition=disposition):
+                return _STANDINGS.get(disposition, Standing.PENDING)
+
+    def moments(self) -> list[Moment]:
+        """Return everything that happened to it, in the order of time."""
+        told: list[tuple[Millis, int, Moment]] = [
+            (entry.started_at, 0, entry) for entry in self.entries
+        ]
+        for death in self.deaths:
+            told.append((death.at, 1, death))
+            if death.redriven_by is not None:
+                # The job's row may be gone: then it is only known that it came after the death.
+                at = death.at if death.redriven_at is None else death.redriven_at
+                told.append((at, 2, Redrive(at, death.redriven_by, death.place)))
+        told.sort(key=lambda moment: moment[:2])
+        return [moment for _, _, moment in told]

@@ -1,0 +1,78 @@
+"""A delivery's life is told in the order of time, and what became of it follows from the last word."""
+
+from dataclasses import replace
+
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.life import Death, Life, Redrive, Standing
+from hookstream.core.model.record import Origin
+
+FIRST = AuditEntry(
+    delivery_id="msg_a",
+    subscription_id="crm",
+    partner_id="acme",
+    event_type="pricing.completed",
+    event_version=1,
+    event_id="e-1",
+    entity_id="q-1",
+    environment="production",
+    attempt=1,
+    trigger="initial",
+    outcome="failed",
+    disposition="retry",
+    reason="status",
+    status=503,
+    error=None,
+    started_at=1_000,
+    duration_us=10,
+    next_due_at=6_000,
+    request_bytes=9,
+    response_excerpt=None,
+    host="crm.example",
+    trace_id=None,
+    worker="w",
+    origin=Origin("t", 0, 0, 0),
+)
+LAST = replace(FIRST, attempt=2, started_at=6_000, disposition="dead_letter")
+DEATH = Death(6_010, "3@7", "attempts_exhausted", "2 attempts", 2)
+REDRIVEN = replace(DEATH, redriven_by="job", redriven_at=9_000)
+
+
+def life(*entries: AuditEntry, deaths: tuple[Death, ...] = ()) -> Life:
+    return Life("msg_a", entries, deaths)
+
+
+def test_moments_come_in_the_order_of_time() -> None:
+    again = replace(FIRST, attempt=3, started_at=9_500, disposition="complete")
+    told = life(again, LAST, FIRST, deaths=(REDRIVEN,)).moments()
+    assert told == [FIRST, LAST, REDRIVEN, Redrive(9_000, "job", "3@7"), again]
+
+
+def test_a_redrive_whose_job_is_forgotten_comes_right_after_the_death() -> None:
+    unknown = replace(REDRIVEN, redriven_at=None)
+    assert life(deaths=(unknown,)).moments() == [unknown, Redrive(6_010, "job", "3@7")]
+
+
+def test_the_standing_follows_the_last_moment() -> None:
+    cancelled = replace(FIRST, attempt=2, started_at=9_900, disposition="cancel")
+    standings = [
+        life().standing,
+        life(FIRST).standing,
+        life(FIRST, LAST).standing,
+        life(FIRST, LAST, deaths=(DEATH,)).standing,
+        life(FIRST, LAST, deaths=(REDRIVEN,)).standing,
+        life(FIRST, LAST, cancelled, deaths=(REDRIVEN,)).standing,
+    ]
+    assert standings == [
+        Standing.UNKNOWN,
+        Standing.PENDING,
+        Standing.DEAD_LETTERED,
+        Standing.DEAD_LETTERED,
+        Standing.PENDING,
+        Standing.CANCELLED,
+    ]
+
+
+def test_completed_beats_whatever_a_second_copy_came_to() -> None:
+    """A crash may leave two copies of a delivery; the partner has it all the same."""
+    delivered = replace(FIRST, disposition="complete", outcome="delivered")
+    assert life(delivered, LAST, deaths=(DEATH,)).standing is Standing.COMPLETED
