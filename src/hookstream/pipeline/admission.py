@@ -1,0 +1,209 @@
+"""Admission turns a taken record into work in the lanes, or settles it at once with the reason.
+
+A record comes in one of three ways: fresh from an event topic, due from a tier as a delivery, or due
+from a tier as an event that is still to be matched. All three decode the same bytes the same way.
+"""
+
+from dataclasses import dataclass
+
+from hookstream.core.delivery.identity import DeliveryIds
+from hookstream.core.matching.directory import Directory, Match
+from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
+from hookstream.core.model.event import (
+    Event,
+    Identified,
+    Revision,
+    Undecodable,
+    UndecodableReason,
+    UnknownSchema,
+)
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import DeadLetter, DeadReason, DeferUntil
+from hookstream.core.model.record import Origin, Record
+from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
+from hookstream.core.outcome import policy
+from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.lanes import Lanes
+from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import Clock, Codec
+from hookstream.pipeline.settler import Settler
+from hookstream.pipeline.work import Bodies, Work
+
+
+@dataclass(slots=True, frozen=True)
+class AdmissionRules:
+    """How admission defers."""
+
+    tiers: tuple[Millis, ...]
+    """Every configured delay above zero, ascending."""
+    unknown_schema_grace: Millis
+
+
+class Admission:
+    """Identifies, decodes and matches records, and offers what comes of them to the lanes."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        directory: Directory,
+        clock: Clock,
+        rules: AdmissionRules,
+        settler: Settler,
+        budget: Budget,
+    ) -> None:
+        """`lanes` and `attempts` are set before the first record, since they overflow to here."""
+        self.lanes: Lanes | None = None
+        self.attempts: Attempts | None = None
+        self._codec = codec
+        self._directory = directory
+        self._clock = clock
+        self._rules = rules
+        self.settler = settler
+        self.budget = budget
+
+    async def fresh(self, receipt: Receipt, traceparent: str | None) -> None:
+        """Admit a record of an event topic."""
+        record = receipt.record
+        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        state = UnmatchedEvent(origin, self._clock.now(), traceparent=traceparent)
+        await self.unmatched(receipt, state)
+
+    async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
+        """Identify a record, match it, and fan it out as far as memory allows at a time."""
+        identified = self._codec.identify(receipt.record)
+        match identified:
+            case Undecodable():
+                self.settler.undecodable(receipt, identified)
+            case UnknownSchema():
+                self._wait_for_schema(receipt, state, identified)
+            case Identified():
+                event_type = identified.revision.event_type
+                if not self._directory.wants(event_type, state.origin.timestamp):
+                    receipt.release()
+                    return
+                event = self._codec.decode(identified, receipt.record)
+                if isinstance(event, Undecodable):
+                    self.settler.undecodable(receipt, event)
+                    return
+                event.origin = state.origin
+                await self._fan_out(receipt, event, state)
+
+    async def _fan_out(self, receipt: Receipt, event: Event, state: UnmatchedEvent) -> None:
+        bodies = Bodies(self._codec, event)
+        ids = DeliveryIds(event.event_type, event.event_id)
+        matches = self._directory.match(
+            event.event_type,
+            event.environment,
+            state.origin.timestamp,
+            bodies.document,
+            self._codec.latest(event.event_type),
+        )
+        for match in matches:
+            if self.budget.room <= 0:
+                await self.budget.wait()
+            if not receipt.live:
+                break
+            receipt.hold()
+            delivery = self._delivery(ids, event, state, match)
+            self._admit(Work(delivery, bodies, receipt, match.refused))
+        receipt.release()
+
+    def _delivery(
+        self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
+    ) -> Delivery:
+        now = self._clock.now()
+        subscription = match.subscription
+        expiry = DEFAULT_EXPIRY
+        if isinstance(subscription, Subscription):
+            expiry = subscription.retry.expires_after
+        return Delivery(
+            delivery_id=ids.of(subscription.id),
+            subscription_id=subscription.id,
+            partner_id=subscription.partner_id,
+            event_type=event.event_type,
+            event_id=event.event_id,
+            origin=state.origin,
+            first_at=now,
+            expires_at=now + expiry,
+            trigger=state.trigger,
+            traceparent=state.traceparent,
+            tracestate=state.tracestate,
+        )
+
+    def due(self, receipt: Receipt, delivery: Delivery) -> None:
+        """Admit a delivery that came due in a tier."""
+        identified = self._codec.identify(receipt.record)
+        event: Event | Undecodable
+        match identified:
+            case Undecodable():
+                event = identified
+            case UnknownSchema(schema=schema):
+                event = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, f"schema {schema}")
+            case Identified():
+                event = self._codec.decode(identified, receipt.record)
+        receipt.hold()
+        if isinstance(event, Undecodable):
+            self._not_decodable(receipt, delivery, event)
+        else:
+            event.origin = delivery.origin
+            self._admit(Work(delivery, Bodies(self._codec, event), receipt))
+        receipt.release()
+
+    def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
+        """Dead-letter a record that has a subscription and stopped decoding."""
+        event = _nothing(receipt.record, delivery)
+        work = Work(delivery, Bodies(self._codec, event), receipt)
+        self.budget.take(receipt.record.size)
+        if self.attempts is not None:
+            detail = f"{why.reason}: {why.detail}"
+            self.attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
+
+    def _admit(self, work: Work) -> None:
+        """Offer work to its lane, unless its subscription makes an attempt pointless now."""
+        self.budget.take(work.receipt.record.size)
+        if self.attempts is None or self.lanes is None:
+            return
+        if self.attempts.stands(work):
+            self.lanes.offer(work)
+
+    def overflow(self, work: Work) -> None:
+        """Defer what its lane has no room for: smallest tier first, one up each time."""
+        if self.attempts is None:
+            return
+        now = self._clock.now()
+        self.attempts.end(work, policy.lane_full_until(work.delivery, self._rules.tiers, now))
+
+    def _wait_for_schema(
+        self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema
+    ) -> None:
+        """Put a record whose schema nobody published yet into a tier, within the grace."""
+        now = self._clock.now()
+        if now - state.first_at >= self._rules.unknown_schema_grace:
+            detail = f"schema {unknown.schema} was not published within the grace"
+            self.settler.undecodable(
+                receipt, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
+            )
+            return
+        step = min(state.deferrals, len(self._rules.tiers) - 1)
+        until = DeferUntil(now + self._rules.tiers[step], DeferReason.SCHEMA_UNKNOWN)
+        state.due_at = until.due_at
+        state.deferrals += 1
+        state.deferred_reason = until.reason
+        if state.deferred_since is None:
+            state.deferred_since = now
+        self.settler.park(receipt, state)
+
+
+def _nothing(record: Record, delivery: Delivery) -> Event:
+    """Return an event that holds nothing, for a record that does not decode any more."""
+    return Event(
+        revision=Revision(delivery.event_type, 0, ""),
+        event_id=delivery.event_id,
+        occurred_at=0,
+        entity_id="",
+        environment="",
+        fields={},
+        record=record,
+        origin=delivery.origin,
+    )

@@ -1,0 +1,303 @@
+"""One attempt: the subscription as it is now, the body, the signature, the POST, and what follows.
+
+1. Where the subscription is not what it was, decide without an attempt.
+2. End a delivery that expired, or whose partner may not see the event any more.
+3. Render and sign.
+4. Send, and wait for the answer.
+5. Classify, decide, and hand both to the settler.
+
+A process that dies during any of these has written nothing; the source offset still stands.
+"""
+
+from dataclasses import dataclass, replace
+
+from hookstream.core.delivery import address, signing
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import (
+    Answer,
+    Cancel,
+    Complete,
+    DeadLetter,
+    DeadReason,
+    DeferUntil,
+    Delivered,
+    Disposition,
+    Failed,
+    FailedForGood,
+    Gone,
+    Outcome,
+    RefusalReason,
+    Refused,
+    Response,
+    RetryAt,
+    Throttled,
+)
+from hookstream.core.model.standing import Live, Standing
+from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.outcome import policy
+from hookstream.core.outcome.classify import classify
+from hookstream.pipeline.ports import Chance, Clock, Codec, Metrics, Post, Sender, Tracer
+from hookstream.pipeline.settler import Settler
+from hookstream.pipeline.work import Work
+
+
+@dataclass(slots=True, frozen=True)
+class AttemptRules:
+    """The bounds that attempts keep."""
+
+    max_body_bytes: int
+    longest_tier: Millis
+    pause_hop: Millis
+    absent_grace: Millis
+    paused_for: Millis
+
+
+@dataclass(slots=True, frozen=True)
+class AttemptMeans:
+    """What an attempt asks of the outside."""
+
+    clock: Clock
+    chance: Chance
+    codec: Codec
+    sender: Sender
+    tracer: Tracer
+    metrics: Metrics
+
+
+class Attempts:
+    """Makes attempts, one call each, and settles what they come to."""
+
+    def __init__(
+        self, means: AttemptMeans, rules: AttemptRules, directory: Directory, settler: Settler
+    ) -> None:
+        """Ask `directory` for the subscription anew before every attempt."""
+        self._means = means
+        self._rules = rules
+        self._directory = directory
+        self._settler = settler
+        self._prepared: dict[str, tuple[Subscription, signing.Prepared]] = {}
+
+    def stands(self, work: Work) -> bool:
+        """Tell whether an attempt may be made; where not, settle the work without one."""
+        now = self._means.clock.now()
+        return self._live(work, now) is not None
+
+    def _live(self, work: Work, now: Millis) -> Live | None:
+        rules = self._rules
+        delivery = work.delivery
+        standing: Standing = self._directory.standing(delivery.subscription_id, now)
+        disposition = policy.before_attempt(
+            standing,
+            delivery,
+            now=now,
+            pause_hop=rules.pause_hop,
+            absent_grace=rules.absent_grace,
+            paused_for=rules.paused_for,
+        )
+        if disposition is not None:
+            self.end(work, disposition)
+            return None
+        if not isinstance(standing, Live):
+            return None
+        if delivery.deferred_since is not None:
+            policy.wait_ended(delivery, now)
+        if now >= delivery.expires_at:
+            self.end(work, DeadLetter(DeadReason.EXPIRED, "its time ran out before an attempt"))
+            return None
+        return standing
+
+    def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
+        """Settle work without an attempt having been made."""
+        now = self._means.clock.now()
+        if isinstance(disposition, DeferUntil):
+            policy.deferred(work.delivery, disposition, now)
+            self._means.metrics.deferral(disposition.reason)
+            self._settler.settle(work, disposition, None)
+            return
+        audit = self._audit(work, disposition, outcome, now)
+        if outcome is not None:
+            work.delivery.last_outcome = outcome.name
+        self._settler.settle(work, disposition, audit)
+
+    async def attempt(self, work: Work) -> bool:
+        """Make one attempt and settle it. True: delivered."""
+        now = self._means.clock.now()
+        live = self._live(work, now)
+        if live is None:
+            return True
+        subscription = live.subscription
+        version = self._version(work, subscription)
+        refused = self._refused(work, live.partner, version)
+        if refused is not None:
+            outcome = None if refused.reason is RefusalReason.NOT_GRANTED else refused
+            self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
+            return True
+        body = work.bodies.encoded(version)
+        if isinstance(body, Refused):
+            self.end(work, DeadLetter(DeadReason(body.reason), body.detail), body)
+            return True
+        return await self._post(work, subscription, version, body, now)
+
+    def _version(self, work: Work, subscription: Subscription) -> int:
+        pin = subscription.pin(work.delivery.event_type)
+        return self._means.codec.latest(work.delivery.event_type) if pin == "latest" else pin
+
+    def _refused(self, work: Work, partner: Partner | None, version: int) -> Refused | None:
+        """Say why no attempt may be made of this event now, or None."""
+        if work.refused is not None:
+            return work.refused
+        event = work.event
+        granted = self._directory.granted(
+            partner,
+            event.event_type,
+            event.environment,
+            work.delivery.origin.timestamp,
+            lambda: work.bodies.document(version),
+        )
+        if isinstance(granted, Refused):
+            return granted
+        if not granted:
+            return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
+        body = work.bodies.encoded(version)
+        if not isinstance(body, Refused) and len(body) > self._rules.max_body_bytes:
+            detail = f"{len(body)} bytes; at most {self._rules.max_body_bytes} are sent"
+            return Refused(RefusalReason.BODY_TOO_LARGE, detail)
+        return None
+
+    async def _post(
+        self, work: Work, subscription: Subscription, version: int, body: bytes, now: Millis
+    ) -> bool:
+        means = self._means
+        delivery = work.delivery
+        delivery.attempt += 1
+        endpoint = subscription.endpoint
+        headers = self._signer(subscription).headers(
+            delivery.delivery_id, now // 1000, body, delivery.attempt, delivery.trigger
+        )
+        post = Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
+        parent = work.receipt.span
+        span = None
+        if parent is not None:
+            span = means.tracer.post(parent, endpoint.url, delivery.attempt - 1)
+        began = means.clock.monotonic()
+        try:
+            answer = await means.sender.send(post)
+        except BaseException:
+            # Cancelled: the drain's deadline passed. Nothing is settled; the attempt may repeat.
+            if span is not None:
+                span.end(error="cancelled")
+            raise
+        took = means.clock.monotonic() - began
+        ended = means.clock.now()
+        outcome = classify(
+            answer,
+            now=ended,
+            final_statuses=subscription.retry.final_statuses,
+            longest_tier=self._rules.longest_tier,
+        )
+        if span is not None:
+            status = answer.status if isinstance(answer, Response) else 0
+            attributes = {"http.response.status_code": status} if status else {}
+            delivered = isinstance(outcome, Delivered)
+            span.end(error=None if delivered else _error(outcome), **attributes)
+        disposition = policy.decide(
+            outcome,
+            delivery,
+            subscription.retry,
+            now=ended,
+            jitter=means.chance.fraction(),
+        )
+        audit = AttemptRecord(
+            delivery=replace(delivery),
+            event_version=version,
+            entity_id=work.event.entity_id,
+            environment=work.event.environment,
+            attempt=delivery.attempt,
+            outcome=outcome,
+            disposition=disposition,
+            started_at=now,
+            duration_us=int(took * 1_000_000),
+            request_bytes=len(body),
+            host=address.host_of(endpoint.url),
+            trace_id=None if span is None else span.trace_id,
+            response_excerpt=_excerpt(answer),
+        )
+        _after(delivery, outcome, disposition)
+        if isinstance(outcome, Delivered) and delivery.attempt == 1:
+            means.metrics.delivered(delivery.event_type, ended - delivery.origin.timestamp)
+        self._settler.settle(work, disposition, audit)
+        return isinstance(outcome, Delivered)
+
+    def _signer(self, subscription: Subscription) -> signing.Prepared:
+        """Return what signs for this subscription, prepared once per revision of it."""
+        found = self._prepared.get(subscription.id)
+        if found is not None and found[0] is subscription:
+            return found[1]
+        prepared = signing.Prepared(subscription.endpoint)
+        self._prepared[subscription.id] = (subscription, prepared)
+        return prepared
+
+    def _audit(
+        self, work: Work, disposition: Disposition, outcome: Outcome | None, now: Millis
+    ) -> AttemptRecord:
+        span = work.receipt.span
+        return AttemptRecord(
+            delivery=replace(work.delivery),
+            event_version=0,
+            entity_id=work.event.entity_id,
+            environment=work.event.environment,
+            attempt=work.delivery.attempt,
+            outcome=outcome,
+            disposition=disposition,
+            started_at=now,
+            duration_us=0,
+            request_bytes=0,
+            host="",
+            trace_id=None if span is None else span.trace_id,
+        )
+
+
+def _after(delivery: Delivery, outcome: Outcome, disposition: Disposition) -> None:
+    """Write into the delivery what its attempt came to."""
+    delivery.last_outcome = outcome.name
+    delivery.last_status = None
+    delivery.last_error = None
+    delivery.deferrals = 0
+    delivery.deferred_reason = None
+    delivery.deferred_since = None
+    match outcome:
+        case Delivered(status=status) | Gone(status=status) | FailedForGood(status=status):
+            delivery.last_status = status
+        case Throttled(status=status):
+            delivery.last_status = status
+        case Failed(status=failed, detail=detail):
+            delivery.last_status = failed
+            delivery.last_error = detail
+        case Refused(detail=detail):
+            delivery.last_error = detail
+    match disposition:
+        case RetryAt():
+            delivery.step += 1
+            delivery.trigger = Trigger.RETRY
+        case Complete() | DeferUntil() | DeadLetter() | Cancel():
+            pass
+
+
+def _error(outcome: Outcome) -> str:
+    """Return OpenTelemetry's `error.type`: the status as text, or the kind of failure."""
+    match outcome:
+        case Failed(kind=kind, status=status):
+            return kind.value if status is None else str(status)
+        case Delivered(status=status) | Gone(status=status) | FailedForGood(status=status):
+            return str(status)
+        case Throttled(status=status):
+            return str(status)
+        case Refused(reason=reason):
+            return reason.value
+
+
+def _excerpt(answer: Answer) -> str | None:
+    return answer.excerpt if isinstance(answer, Response) else None

@@ -1,0 +1,256 @@
+"""The engine runs the path of an event: intake and retrier in, lanes through, settler out, one drain.
+
+1. `run` takes and delivers until `stop` is set.
+2. Then intake ends, what waits in lanes is handed back, attempts in flight finish.
+3. What they came to is made durable, and what is settled is committed.
+
+Whatever is cut off by the caller's deadline was not settled: it is taken again elsewhere.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hookstream.core.delivery.lane import LanePolicy
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import MINUTE, Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.standing import Live
+from hookstream.core.model.subscription import DEFAULT_MAX_IN_FLIGHT
+from hookstream.core.model.topics import Topics
+from hookstream.core.retry.tiers import Ladder
+from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.pipeline.admission import Admission, AdmissionRules
+from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
+from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.gate import Gate
+from hookstream.pipeline.intake import Intake, Seeing
+from hookstream.pipeline.lanes import Lanes
+from hookstream.pipeline.partitions import Partitions
+from hookstream.pipeline.ports import (
+    Chance,
+    Clock,
+    Codec,
+    Journal,
+    Metrics,
+    Notices,
+    RecordSink,
+    RecordSource,
+    Sender,
+    Tables,
+    Tracer,
+)
+from hookstream.pipeline.retrier import Retrier, Tiers, Waiting
+from hookstream.pipeline.settler import Means, Settler
+
+_COMMIT_EVERY = 1.0
+_TICK_EVERY = 0.25
+_LONGEST_PAUSE_HOP = 30 * MINUTE
+
+
+@dataclass(slots=True, frozen=True)
+class EngineRules:
+    """Every bound of the engine, from the settings."""
+
+    tiers: tuple[Millis, ...]
+    max_in_flight: int = 512
+    max_deliveries: int = 2_000
+    max_bytes: int = 64 << 20
+    waiting_room_bytes: int = 32 << 20
+    waiting_room_floor: int = 64 << 10
+    max_body_bytes: int = 1 << 20
+    unknown_schema_grace: Millis = 60 * MINUTE
+    absent_grace: Millis = 7 * 24 * 60 * MINUTE
+    paused_for: Millis = 14 * 24 * 60 * MINUTE
+    accept_create_time: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Outside:
+    """Every port of the engine but the sources, which need its listeners first."""
+
+    topics: Topics
+    directory: Directory
+    tables: Tables
+    codec: Codec
+    sink: RecordSink
+    sender: Sender
+    notices: Notices
+    clock: Clock
+    chance: Chance
+    tracer: Tracer
+    metrics: Metrics
+    journal: Journal
+
+
+class Engine:
+    """One worker's pipeline. Make it, start sources with its listeners, then `run` it once."""
+
+    def __init__(self, outside: Outside, rules: EngineRules) -> None:
+        """Wire the stages; nothing moves before `run`."""
+        self._outside = outside
+        self._rules = rules
+        self.ladder = Ladder(rules.tiers)
+        self.budget = Budget(rules.max_deliveries, rules.max_bytes)
+        self.events = Partitions(outside.journal, outside.metrics)
+        self.tiers = Partitions(outside.journal, outside.metrics)
+        self.room: WaitingRoom[Waiting] = WaitingRoom(
+            rules.waiting_room_bytes, rules.waiting_room_floor
+        )
+        self._gate = Gate(outside.tables, outside.directory, outside.clock, outside.journal)
+        self._settler = Settler(self._means())
+        self._attempts = self._make_attempts()
+        self._admission = self._make_admission()
+        self.lanes = Lanes(
+            outside.clock,
+            max_in_flight=rules.max_in_flight,
+            policy=self._lane_policy,
+            attempt=self._attempts.attempt,
+            overflow=self._admission.overflow,
+        )
+        self._loops: list[asyncio.Task[None]] = []
+        self._admission.lanes = self.lanes
+        self._admission.attempts = self._attempts
+
+    def _means(self) -> Means:
+        outside = self._outside
+        return Means(
+            sink=outside.sink,
+            topics=outside.topics,
+            ladder=self.ladder,
+            clock=outside.clock,
+            notices=outside.notices,
+            tracer=outside.tracer,
+            metrics=outside.metrics,
+            journal=outside.journal,
+            budget=self.budget,
+        )
+
+    def _make_attempts(self) -> Attempts:
+        outside, rules = self._outside, self._rules
+        means = AttemptMeans(
+            clock=outside.clock,
+            chance=outside.chance,
+            codec=outside.codec,
+            sender=outside.sender,
+            tracer=outside.tracer,
+            metrics=outside.metrics,
+        )
+        hops = [delay for delay in rules.tiers if delay <= _LONGEST_PAUSE_HOP]
+        bounds = AttemptRules(
+            max_body_bytes=rules.max_body_bytes,
+            longest_tier=max(rules.tiers),
+            pause_hop=max(hops),
+            absent_grace=rules.absent_grace,
+            paused_for=rules.paused_for,
+        )
+        return Attempts(means, bounds, outside.directory, self._settler)
+
+    def _make_admission(self) -> Admission:
+        outside, rules = self._outside, self._rules
+        return Admission(
+            outside.codec,
+            outside.directory,
+            outside.clock,
+            AdmissionRules(
+                tuple(sorted(delay for delay in rules.tiers if delay > 0)),
+                rules.unknown_schema_grace,
+            ),
+            self._settler,
+            self.budget,
+        )
+
+    def _lane_policy(self, subscription_id: str) -> LanePolicy:
+        outside = self._outside
+        standing = outside.directory.standing(subscription_id, outside.clock.now())
+        limit = DEFAULT_MAX_IN_FLIGHT
+        if isinstance(standing, Live):
+            limit = standing.subscription.limits.max_in_flight
+        return LanePolicy(limit, max_queue=self._rules.max_deliveries)
+
+    async def run(
+        self, events: RecordSource, tiers: RecordSource, stop: asyncio.Event, drained: Millis
+    ) -> bool:
+        """Run until `stop` is set, then drain for at most `drained` milliseconds. True: in time."""
+        self.events.source = events
+        self.tiers.source = tiers
+        in_time = True
+        async with asyncio.TaskGroup() as tasks:
+            operating = tasks.create_task(self._operate(events, tiers))
+            await stop.wait()
+            try:
+                async with asyncio.timeout(drained / 1000):
+                    await self._drain()
+            except TimeoutError:
+                in_time = False
+            operating.cancel()
+        self.commit()
+        return in_time
+
+    async def _operate(self, events: RecordSource, tiers: RecordSource) -> None:
+        """Parent every task of the engine; cancelling this one ends them all."""
+        intake = self._intake(events)
+        retrier = self._retrier(tiers)
+        self.events.on_gone = self._gone(None)
+        self.tiers.on_gone = self._gone(retrier)
+        async with asyncio.TaskGroup() as tasks:
+            self.lanes.open(tasks)
+            self._settler.open(tasks)
+            self._loops = [
+                tasks.create_task(intake.run()),
+                tasks.create_task(retrier.take()),
+                tasks.create_task(retrier.release()),
+                tasks.create_task(self._every(_TICK_EVERY, self.lanes.tick)),
+            ]
+            tasks.create_task(self._every(_COMMIT_EVERY, self.commit))
+
+    async def _drain(self) -> None:
+        """Stop intake, hand back what waits, let attempts finish, wait until all is durable."""
+        for loop in self._loops:
+            loop.cancel()
+        for work in self.lanes.empty():
+            self._settler.abandon(work)
+        await self.lanes.idle()
+        await self._settler.idle()
+
+    def _intake(self, source: RecordSource) -> Intake:
+        return Intake(
+            source,
+            self.events,
+            self._admission,
+            self._gate,
+            self._seeing(),
+            group=self._outside.topics.group,
+            accept_create_time=self._rules.accept_create_time,
+        )
+
+    def _retrier(self, source: RecordSource) -> Retrier:
+        outside = self._outside
+        tiers = Tiers(outside.topics, self.ladder, outside.clock)
+        return Retrier(
+            source, self.tiers, self.room, self._admission, self._gate, tiers, self._seeing()
+        )
+
+    def _seeing(self) -> Seeing:
+        outside = self._outside
+        return Seeing(outside.tracer, outside.metrics, outside.journal)
+
+    def _gone(self, retrier: Retrier | None) -> Callable[[frozenset[TopicPartition]], None]:
+        def gone(partitions: frozenset[TopicPartition]) -> None:
+            for work in self.lanes.drop(partitions):
+                self._settler.abandon(work)
+            if retrier is not None:
+                retrier.drop(partitions)
+
+        return gone
+
+    def commit(self) -> None:
+        """Commit what was settled, in both groups."""
+        self.events.commit()
+        self.tiers.commit()
+
+    @staticmethod
+    async def _every(seconds: float, act: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            act()

@@ -1,0 +1,96 @@
+"""Intake takes records of the event topics as fast as settling gives credit back, and no faster."""
+
+import asyncio
+from dataclasses import dataclass
+
+from hookstream.core.model.record import Record, header_text
+from hookstream.pipeline.admission import Admission
+from hookstream.pipeline.gate import Gate
+from hookstream.pipeline.partitions import Partitions, Receipt
+from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Tracer
+
+_MOST = 500
+"""Records a batch: enough to make the cost of a hand-over vanish, few enough to keep order of use."""
+
+
+@dataclass(slots=True, frozen=True)
+class Seeing:
+    """What an intake loop is seen by."""
+
+    tracer: Tracer
+    metrics: Metrics
+    journal: Journal
+
+
+class Intake:
+    """The loop over the event topics."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        partitions: Partitions,
+        admission: Admission,
+        gate: Gate,
+        seeing: Seeing,
+        *,
+        group: str,
+        accept_create_time: bool,
+    ) -> None:
+        """Take from `source`, whose listener is `partitions`."""
+        self._source = source
+        self._partitions = partitions
+        self._admission = admission
+        self._budget = admission.budget
+        self._gate = gate
+        self._tracer = seeing.tracer
+        self._metrics = seeing.metrics
+        self._journal = seeing.journal
+        self._group = group
+        self._accept_create_time = accept_create_time
+        self._stopped: set[str] = set()
+
+    async def run(self) -> None:
+        """Take and admit until cancelled: what was taken and not admitted is unsettled."""
+        while True:
+            await self._gate.open()
+            if self._budget.room <= 0:
+                await self._budget.wait()
+                continue
+            batch = await self._source.take(min(_MOST, self._budget.room))
+            if not batch:
+                # A source that has nothing must not turn this loop into a busy one.
+                await asyncio.sleep(0)
+                continue
+            await self._gate.open()
+            receipts = [receipt for record in batch if (receipt := self._receive(record))]
+            for receipt in receipts:
+                if receipt.live:
+                    await self._admit(receipt)
+
+    def _receive(self, record: Record) -> Receipt | None:
+        if not record.append_time and not self._accept_create_time:
+            self._refuse_topic(record)
+            return None
+        return self._partitions.receive(record)
+
+    async def _admit(self, receipt: Receipt) -> None:
+        record = receipt.record
+        self._metrics.records(record.topic, 1)
+        traceparent = header_text(record.headers, "traceparent")
+        receipt.span = self._tracer.process(record, traceparent, self._group)
+        await self._admission.fresh(receipt, traceparent)
+
+    def _refuse_topic(self, record: Record) -> None:
+        """Stop a topic whose records carry producers' clocks; its offsets stay where they are."""
+        if record.topic in self._stopped:
+            return
+        self._stopped.add(record.topic)
+        for where in self._partitions.owned:
+            if where.topic == record.topic:
+                self._partitions.stop(where)
+        self._journal.error(
+            "topic.stopped",
+            topic=record.topic,
+            detail="its records carry CreateTime, so nobody could say when they entered the log",
+            remedy="run 'hookstream topics apply', or set events.accept_create_time = true",
+        )

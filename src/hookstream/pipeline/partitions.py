@@ -1,0 +1,197 @@
+"""Every record that was taken has a receipt, and its offset is freed only when the receipt is settled.
+
+A receipt counts what still has to become durable. Receipts of an assignment that ended settle
+nothing: their record belongs to another member by now.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from hookstream.core.intake.offsets import OffsetTracker
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
+
+_REVOKE_WAIT = 0.4
+"""Seconds to let attempts in flight settle before a partition goes; the whole hand-over may take
+half a second, since kept partitions stand still for as long."""
+
+_REVOKE_STEP = 0.01
+
+
+class Receipt:
+    """One taken record on its way to being settled."""
+
+    __slots__ = ("_generation", "_left", "_partitions", "record", "span", "where")
+
+    def __init__(self, record: Record, partitions: "Partitions", generation: int) -> None:
+        """Begin with one hold, the taker's own."""
+        self.record = record
+        self.where = record.where
+        self.span: Span | None = None
+        self._partitions = partitions
+        self._generation = generation
+        self._left = 1
+
+    @property
+    def live(self) -> bool:
+        """False once the partition was revoked or lost: then nothing may be settled."""
+        return self._partitions.generation(self.where) == self._generation
+
+    def hold(self) -> None:
+        """Add one thing that must become durable."""
+        self._left += 1
+
+    def release(self) -> None:
+        """Let go of one hold; the last one frees the offset."""
+        self._left -= 1
+        if self._left:
+            return
+        if self.span is not None:
+            self.span.end()
+        if self.live:
+            self._partitions.settled(self)
+
+    def block(self) -> None:
+        """Stop the partition: something that must be written cannot be."""
+        if self.live:
+            self._partitions.stop(self.where)
+
+    def unblock(self) -> None:
+        """Let the partition go on."""
+        if self.live:
+            self._partitions.go_on(self.where)
+
+
+class Partitions:
+    """The partitions of one group that this worker owns, as the listener of its source."""
+
+    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+        """Own nothing yet; `source` and `on_gone` are set before the source starts."""
+        self.source: RecordSource | None = None
+        self.on_gone: Callable[[frozenset[TopicPartition]], None] = _nobody_cares
+        self._journal = journal
+        self._metrics = metrics
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._blocked: dict[TopicPartition, int] = {}
+        self._generations = 0
+
+    # What the source tells.
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Track the partitions from their start positions, under a new generation."""
+        self._generations += 1
+        for where, offset in positions.items():
+            self._trackers[where] = OffsetTracker(offset, self._generations)
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Drop what is queued of them, wait a moment, and say what may be committed."""
+        going = frozenset(partitions) & self._trackers.keys()
+        self.on_gone(frozenset(going))
+        waited = 0.0
+        while waited < _REVOKE_WAIT and any(self._trackers[w].unsettled for w in going):
+            await asyncio.sleep(_REVOKE_STEP)
+            waited += _REVOKE_STEP
+        offsets = {w: self._trackers[w].committable for w in going}
+        self._forget(going)
+        return offsets
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget partitions that are another member's already."""
+        going = frozenset(partitions) & self._trackers.keys()
+        self.on_gone(frozenset(going))
+        self._forget(going)
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        """Count and report records that were gone before they were read."""
+        self._metrics.gap(partition.topic, next_offset - first)
+        self._journal.error(
+            "log.gap",
+            topic=partition.topic,
+            partition=partition.partition,
+            first=first,
+            next=next_offset,
+        )
+
+    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+        """Say that a partition is not read, and what ends that."""
+        self._journal.error(
+            "partition.stopped",
+            topic=partition.topic,
+            partition=partition.partition,
+            remedy=remedy,
+        )
+
+    def _forget(self, partitions: frozenset[TopicPartition]) -> None:
+        for where in partitions:
+            del self._trackers[where]
+            self._blocked.pop(where, None)
+
+    # What the intake does.
+
+    def receive(self, record: Record) -> Receipt | None:
+        """Take a record over, or None where its partition is not ours any more."""
+        tracker = self._trackers.get(record.where)
+        if tracker is None:
+            return None
+        tracker.receive(record.offset, record.timestamp)
+        return Receipt(record, self, tracker.generation)
+
+    def generation(self, where: TopicPartition) -> int | None:
+        """Return the present assignment generation of a partition, None where it is not ours."""
+        tracker = self._trackers.get(where)
+        return None if tracker is None else tracker.generation
+
+    # What receipts do.
+
+    def settled(self, receipt: Receipt) -> None:
+        """Free the offset of a live receipt: the only call of `OffsetTracker.settle`."""
+        self._trackers[receipt.where].settle(receipt.record.offset)
+
+    def stop(self, where: TopicPartition) -> None:
+        """Read no further in a partition while something of it cannot be written."""
+        self._blocked[where] = self._blocked.get(where, 0) + 1
+        if self._blocked[where] == 1 and self.source is not None:
+            self.source.pause(where)
+
+    def go_on(self, where: TopicPartition) -> None:
+        """Take back one `stop`; the last one lets the partition be read again."""
+        left = self._blocked.get(where, 0) - 1
+        if left > 0:
+            self._blocked[where] = left
+            return
+        if self._blocked.pop(where, None) is not None and self.source is not None:
+            self.source.resume(where)
+
+    # What is said about them.
+
+    def commit(self) -> None:
+        """Commit whatever was settled since the last time."""
+        if self.source is None:
+            return
+        offsets = {
+            where: offset
+            for where, tracker in self._trackers.items()
+            if (offset := tracker.to_commit()) is not None
+        }
+        if offsets:
+            self.source.commit(offsets)
+
+    @property
+    def owned(self) -> frozenset[TopicPartition]:
+        """The partitions that are ours now."""
+        return frozenset(self._trackers)
+
+    @property
+    def unsettled(self) -> int:
+        """Records taken and not settled, over all partitions."""
+        return sum(tracker.unsettled for tracker in self._trackers.values())
+
+    def oldest_unsettled(self) -> Millis | None:
+        """Return the earliest log timestamp of what is not settled, None where all is."""
+        oldest = (tracker.oldest_unsettled for tracker in self._trackers.values())
+        return min((instant for instant in oldest if instant is not None), default=None)
+
+
+def _nobody_cares(_: frozenset[TopicPartition]) -> None:
+    """Stand in until the intake says what it drops."""

@@ -1,0 +1,331 @@
+"""The settler makes a disposition durable, then frees the offset: never the other way round.
+
+1. What the disposition demands is written: a tier record, a dead letter, the row that disables.
+2. The audit record is written beside it.
+3. When the broker has acknowledged all of them, the receipt's hold is released.
+
+A process that dies between any two of these has settled nothing: the source offset is uncommitted,
+so another worker takes the record again, and what was written already is a second copy.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hookstream.core.deadletter import letter
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.event import Undecodable
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import (
+    Cancel,
+    Complete,
+    DeadLetter,
+    DeadReason,
+    DeferUntil,
+    Disposition,
+    RetryAt,
+)
+from hookstream.core.model.record import OutgoingRecord, Record
+from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.topics import Topics
+from hookstream.core.retry.tiers import Ladder
+from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import (
+    Clock,
+    Journal,
+    Metrics,
+    Notices,
+    RecordSink,
+    Tracer,
+    WriteRefused,
+)
+from hookstream.pipeline.work import Work
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+"""Seconds between tries of a write that was refused for good."""
+
+
+@dataclass(slots=True, frozen=True)
+class Means:
+    """What settling needs, made once."""
+
+    sink: RecordSink
+    topics: Topics
+    ladder: Ladder
+    clock: Clock
+    notices: Notices
+    tracer: Tracer
+    metrics: Metrics
+    journal: Journal
+    budget: Budget
+
+
+class _Settlement:
+    """The writes of one disposition, counted down as they are acknowledged."""
+
+    __slots__ = ("_done", "_left")
+
+    def __init__(self, writes: int, done: Callable[[], None]) -> None:
+        self._left = writes
+        self._done = done
+
+    def one(self) -> None:
+        """Note that one write is durable."""
+        self._left -= 1
+        if self._left == 0:
+            self._done()
+
+
+class Settler:
+    """Writes what dispositions demand and settles receipts when it is durable."""
+
+    def __init__(self, means: Means) -> None:
+        """Write nothing before `open`."""
+        self._means = means
+        self._tasks: asyncio.TaskGroup | None = None
+        self._pending = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until everything that was handed over is durable."""
+        await self._idle.wait()
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        """Insist on refused writes as children of `tasks` from now on."""
+        self._tasks = tasks
+
+    def settle(self, work: Work, disposition: Disposition, audit: AttemptRecord | None) -> None:
+        """Make a disposition of work in hand durable and then let go of the work.
+
+        `audit` is None for a deferral, which is a metric only. Where the partition is not ours any
+        more, only the audit record is written: the new owner takes the delivery again.
+        """
+        writes: list[OutgoingRecord] = []
+        if work.receipt.live:
+            writes = self._demanded(work, disposition)
+        if audit is not None:
+            self._means.metrics.attempt(audit)
+            self._means.journal.attempt(audit)
+            key = work.delivery.subscription_id.encode()
+            value = self._means.notices.attempt(audit)
+            writes.append(OutgoingRecord(self._means.topics.attempts, key, value))
+        size = work.receipt.record.size
+
+        def done() -> None:
+            self._means.budget.give(size)
+            work.receipt.release()
+
+        self._write(writes, work.receipt, done, work.delivery)
+
+    def undecodable(self, receipt: Receipt, problem: Undecodable) -> None:
+        """Put a record that cannot become an event aside, bytes untouched, and release it."""
+        means = self._means
+        means.metrics.undecodable(problem.reason)
+        record = receipt.record
+        means.journal.warning(
+            "record.undecodable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=problem.reason,
+            detail=problem.detail,
+        )
+        headers = letter.undecodable_headers(
+            record, problem.reason, problem.detail, written_at=means.clock.now()
+        )
+        aside = OutgoingRecord(means.topics.undecodable, record.key, record.value, headers)
+        self._write([aside], receipt, receipt.release, None)
+
+    def park(self, receipt: Receipt, unmatched: UnmatchedEvent) -> None:
+        """Put an event without a subscription into a tier until `unmatched.due_at`, and release it."""
+        if unmatched.deferred_reason is not None:
+            self._means.metrics.deferral(unmatched.deferred_reason)
+        record = self._tier_record(unmatched, receipt.record, self._means.clock.now())
+        self._write([record], receipt, receipt.release, None)
+
+    def hop(self, receipt: Receipt, state: Delivery | UnmatchedEvent) -> None:
+        """Move a record on to the next smaller tier, its state and due time as they are."""
+        self._means.metrics.deferral("not_due")
+        record = self._tier_record(state, receipt.record, self._means.clock.now())
+        self._write([record], receipt, receipt.release, None)
+
+    def abandon(self, work: Work) -> None:
+        """Let go of work whose partition went, or that waits while the worker stops.
+
+        Its hold is never released, so nothing is settled: whoever owns the partition takes it again.
+        """
+        self._means.budget.give(work.receipt.record.size)
+
+    # What a disposition demands.
+
+    def _demanded(self, work: Work, disposition: Disposition) -> list[OutgoingRecord]:
+        now = self._means.clock.now()
+        match disposition:
+            case Complete() | Cancel():
+                return []
+            case RetryAt(due_at=due_at) | DeferUntil(due_at=due_at):
+                work.delivery.due_at = due_at
+                self._trace(work, self._means.topics.tier(self._means.ladder.place(now, due_at)))
+                return [self._tier_record(work.delivery, work.receipt.record, now)]
+            case DeadLetter():
+                return self._dead(work, disposition, now)
+
+    def _dead(self, work: Work, dead: DeadLetter, now: Millis) -> list[OutgoingRecord]:
+        means = self._means
+        record = work.receipt.record
+        self._trace(work, means.topics.dead_letters)
+        headers = letter.dead_letter_headers(
+            work.delivery, record.headers, dead.reason, dead.detail, written_at=now
+        )
+        key = work.delivery.subscription_id.encode()
+        writes = [OutgoingRecord(means.topics.dead_letters, key, record.value, headers)]
+        if dead.disable:
+            disabled = Disabled(work.delivery.subscription_id, now, dead.reason, dead.detail)
+            writes.append(means.notices.disabled(disabled))
+            writes.append(means.notices.endpoint_disabled(disabled, work.delivery.partner_id, now))
+        return writes
+
+    def _tier_record(
+        self, state: Delivery | UnmatchedEvent, record: Record, now: Millis
+    ) -> OutgoingRecord:
+        due_at = now if state.due_at is None else state.due_at
+        topic = self._means.topics.tier(self._means.ladder.place(now, due_at))
+        headers = letter.tier_headers(state, record.headers, written_at=now)
+        return OutgoingRecord(topic, _tier_key(state), record.value, headers)
+
+    def _trace(self, work: Work, topic: str) -> None:
+        """Make the next hop a child of this one, where the trace is sampled."""
+        span = work.receipt.span
+        if span is None:
+            return
+        hop = self._means.tracer.send(span, topic)
+        work.delivery.traceparent = span.traceparent if hop is None else hop.traceparent
+        if hop is not None:
+            hop.end()
+
+    # Writing until it is durable.
+
+    def _write(
+        self,
+        writes: Sequence[OutgoingRecord],
+        receipt: Receipt,
+        done: Callable[[], None],
+        delivery: Delivery | None,
+    ) -> None:
+        if not writes:
+            done()
+            return
+        self._pending += 1
+        self._idle.clear()
+
+        def durable() -> None:
+            self._pending -= 1
+            if self._pending == 0:
+                self._idle.set()
+            done()
+
+        settlement = _Settlement(len(writes), durable)
+        for record in writes:
+            self._put(record, receipt, settlement, delivery)
+
+    def _put(
+        self,
+        record: OutgoingRecord,
+        receipt: Receipt,
+        settlement: _Settlement,
+        delivery: Delivery | None,
+    ) -> None:
+        def acknowledged(refused: WriteRefused | None) -> None:
+            if refused is None:
+                settlement.one()
+            else:
+                self._refused(record, refused, receipt, settlement, delivery)
+
+        self._means.sink.write(record, acknowledged)
+
+    def _refused(
+        self,
+        record: OutgoingRecord,
+        refused: WriteRefused,
+        receipt: Receipt,
+        settlement: _Settlement,
+        delivery: Delivery | None,
+    ) -> None:
+        """Dead-letter a record that is too large to copy by reference; insist on any other write."""
+        means = self._means
+        if (
+            refused.too_large
+            and record.value is not None
+            and record.topic != means.topics.attempts
+        ):
+            by_reference = self._by_reference(record, refused, receipt, delivery)
+            self._put(by_reference, receipt, settlement, delivery)
+            return
+        if self._tasks is not None:
+            self._tasks.create_task(self._insist(record, refused, receipt, settlement))
+
+    def _by_reference(
+        self,
+        record: OutgoingRecord,
+        refused: WriteRefused,
+        receipt: Receipt,
+        delivery: Delivery | None,
+    ) -> OutgoingRecord:
+        """Return the record that stands for one too large to copy: all headers, no value."""
+        means = self._means
+        if delivery is None or record.topic in (
+            means.topics.dead_letters,
+            means.topics.undecodable,
+        ):
+            return OutgoingRecord(record.topic, record.key, None, record.headers)
+        headers = letter.dead_letter_headers(
+            delivery,
+            receipt.record.headers,
+            DeadReason.RECORD_TOO_LARGE,
+            f"{record.topic} refused it: {refused.detail}; the value stands at its origin only",
+            written_at=means.clock.now(),
+        )
+        key = delivery.subscription_id.encode()
+        return OutgoingRecord(means.topics.dead_letters, key, None, headers)
+
+    async def _insist(
+        self,
+        record: OutgoingRecord,
+        refused: WriteRefused,
+        receipt: Receipt,
+        settlement: _Settlement,
+    ) -> None:
+        """Hold the partition and write again, with growing pauses, until it is accepted."""
+        receipt.block()
+        pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        verdict: WriteRefused | None = refused
+        while verdict is not None:
+            self._means.journal.error(
+                "partition.stopped",
+                topic=receipt.where.topic,
+                partition=receipt.where.partition,
+                offset=receipt.record.offset,
+                writing_to=record.topic,
+                detail=verdict.detail,
+                remedy="make the topic accept the record; it is written again by itself",
+            )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            answer: asyncio.Future[WriteRefused | None] = loop.create_future()
+            self._means.sink.write(record, answer.set_result)
+            verdict = await answer
+        receipt.unblock()
+        settlement.one()
+
+
+def _tier_key(state: Delivery | UnmatchedEvent) -> bytes:
+    """Return the key of a tier record: the delivery, or the origin of an event without one."""
+    if isinstance(state, Delivery):
+        return state.delivery_id.encode()
+    origin = state.origin
+    return f"{origin.topic}/{origin.partition}/{origin.offset}".encode()

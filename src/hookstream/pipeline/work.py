@@ -1,0 +1,57 @@
+"""A unit of work is one delivery in a worker's hands: its state, its event, and the receipt to settle."""
+
+from dataclasses import dataclass
+
+from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.event import Event
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Refused
+from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import Codec
+
+
+class Bodies:
+    """The bodies of one event, each rendered once and shared by every delivery of it."""
+
+    __slots__ = ("_codec", "_documents", "_encoded", "event")
+
+    def __init__(self, codec: Codec, event: Event) -> None:
+        """Render nothing yet."""
+        self.event = event
+        self._codec = codec
+        self._documents: dict[int, JsonObject | Refused] = {}
+        self._encoded: dict[int, bytes] = {}
+
+    def document(self, version: int) -> JsonObject | Refused:
+        """Return the `standard` body at a version as plain JSON."""
+        document = self._documents.get(version)
+        if document is None:
+            document = self._documents[version] = self._codec.document(self.event, version)
+        return document
+
+    def encoded(self, version: int) -> bytes | Refused:
+        """Return the exact bytes of the `standard` body at a version."""
+        body = self._encoded.get(version)
+        if body is not None:
+            return body
+        document = self.document(version)
+        if isinstance(document, Refused):
+            return document
+        body = self._encoded[version] = self._codec.encode(document)
+        return body
+
+
+@dataclass(slots=True)
+class Work:
+    """One delivery in hand. The receipt is held once for it until the settler lets go."""
+
+    delivery: Delivery
+    bodies: Bodies
+    receipt: Receipt
+    refused: Refused | None = None
+    """Set at match: the filter could not be evaluated for this event."""
+
+    @property
+    def event(self) -> Event:
+        """The decoded event."""
+        return self.bodies.event

@@ -1,0 +1,44 @@
+"""What an offset tracker refuses."""
+
+import pytest
+
+from hookstream.core.intake.offsets import OffsetTracker
+from hookstream.errors import InvariantBroken
+
+
+def test_a_tracker_refuses_an_offset_that_goes_back() -> None:
+    """A source that rewound without a new assignment would settle somebody else's record."""
+    tracker = OffsetTracker(5, 1)
+    tracker.receive(7, 0)
+
+    with pytest.raises(InvariantBroken, match="offset 6 was received after 7"):
+        tracker.receive(6, 0)
+
+
+def test_an_offset_is_settled_once() -> None:
+    tracker = OffsetTracker(0, 1)
+    tracker.receive(0, 0)
+    tracker.settle(0)
+
+    with pytest.raises(InvariantBroken, match="offset 0"):
+        tracker.settle(0)
+
+
+def test_a_commit_that_failed_is_due_again() -> None:
+    tracker = OffsetTracker(0, 1)
+    tracker.receive(0, 0)
+    tracker.settle(0)
+    assert tracker.to_commit() == 1
+    tracker.forget_commit(0)
+
+    assert tracker.to_commit() == 1
+
+
+def test_transaction_markers_do_not_hold_commits_back() -> None:
+    """Offsets 1 and 2 never come: they are markers. Counting up would wait for them for ever."""
+    tracker = OffsetTracker(0, 1)
+    tracker.receive(0, 0)
+    tracker.receive(3, 0)
+    tracker.settle(0)
+
+    assert tracker.committable == 3
