@@ -1,0 +1,282 @@
+"""A definition of a partner or a subscription, as people write it, read strictly into what it declares."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hookstream.core.model.instant import DAY, SECOND
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import (
+    DEFAULT_EXPIRY,
+    DEFAULT_MAX_IN_FLIGHT,
+    DEFAULT_SCHEDULE,
+    DEFAULT_TIMEOUT,
+    BodyFormat,
+    Content,
+    Grant,
+    Limits,
+    RetryPolicy,
+    VersionPin,
+)
+from hookstream.core.planning.declared import (
+    DeclaredPartner,
+    DeclaredSecret,
+    DeclaredSubscription,
+    FromEnvironment,
+    FromFile,
+    Generated,
+    SecretSource,
+)
+from hookstream.core.planning.reading import Reader, Report, described
+
+RESERVED_IDS = frozenset({"writer"})
+"""Keys that the subscriptions topic needs for itself."""
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+_ID_FORM = "an id: lower-case letters, digits, `.`, `_`, `-`, 80 at most"
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_NAME_FORM = "a name of 1 to 200 characters on one line"
+_GLOB = re.compile(r"(?=.{1,200}\Z)(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)")
+_GLOB_FORM = "an event type such as pricing.completed, pricing.* or *"
+_TYPE = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,80}")
+_ENVIRONMENT_FORM = "the name of an environment (for all that are granted, leave the field out)"
+_GRANTED_ENVIRONMENT = re.compile(r"\*|[A-Za-z0-9._-]{1,80}")
+_URL = re.compile(r"\S{1,2048}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_HEADER_TEXT = re.compile(r"[\x20-\x7e\t]{0,4096}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_FILE = re.compile(r"[^\x00-\x1f]{1,1000}")
+
+_MOST_TYPES = 100
+_MOST_ENVIRONMENTS = 20
+_MOST_HEADERS = 32
+_MOST_HEADER_BYTES = 8_192
+_MOST_SECRETS = 4
+_MOST_DELAYS = 50
+_LONGEST_DELAY = DAY
+"""The delay of the longest tier."""
+_LONGEST_LIFE = 14 * DAY
+"""No record stands longer in any tier than its retention allows for."""
+_LONGEST_TIMEOUT = 60 * SECOND
+_SHORTEST_TIMEOUT = 100
+_GONE = 410
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """What a definition is checked by that other parts decide.
+
+    Each returns what is wrong, or what was asked for.
+    """
+
+    url_problem: Callable[[str], str | None]
+    """Says why no delivery may go to a URL."""
+    reserved_header: Callable[[str], bool]
+    """Tells whether hookstream sets a header itself."""
+    pattern_problem: Callable[[JsonObject], str | None]
+    """Says why an event pattern is none, with its path."""
+    secret_key: Callable[[FromEnvironment | FromFile], bytes | str]
+    """Returns the key that a source holds, or as text why there is none; never the key in it."""
+
+
+def read_partner(document: Json, rules: Rules, report: Report) -> DeclaredPartner:
+    """Return the partner that a definition declares; useless where anything was reported."""
+    reader = Reader(document, "", report)
+    partner_id = reader.text("id", _ID, _ID_FORM)
+    name = reader.text("name", _NAME, _NAME_FORM)
+    grant = reader.section("grant", required=True)
+    event_types = grant.texts("event_types", _GLOB, _GLOB_FORM, most=_MOST_TYPES)
+    environments = grant.texts(
+        "environments",
+        _GRANTED_ENVIRONMENT,
+        "the name of an environment, or * for all",
+        most=_MOST_ENVIRONMENTS,
+    )
+    if "*" in environments and len(environments) > 1:
+        grant.wrong("environments", "`*` means all: it stands alone")
+    pattern = _pattern(grant, rules)
+    grant.finish()
+    reader.finish()
+    return DeclaredPartner(partner_id, name, Grant(event_types, environments, pattern))
+
+
+def read_subscription(document: Json, rules: Rules, report: Report) -> DeclaredSubscription:
+    """Return the subscription that a definition declares; useless where anything was reported."""
+    reader = Reader(document, "", report)
+    subscription_id = reader.text("id", _ID, _ID_FORM)
+    if subscription_id in RESERVED_IDS:
+        reader.wrong("id", f"{subscription_id!r} is a name that hookstream needs for itself")
+    partner_id = reader.text("partner", _ID, _ID_FORM)
+    endpoint = reader.section("endpoint", required=True)
+    declared = DeclaredSubscription(
+        id=subscription_id,
+        partner_id=partner_id,
+        url=_url(endpoint, rules),
+        headers=_headers(endpoint, rules),
+        secrets=_secrets(endpoint, rules, report),
+        timeout=endpoint.duration(
+            "timeout", DEFAULT_TIMEOUT, least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT
+        ),
+        event_types=reader.texts("event_types", _GLOB, _GLOB_FORM, most=_MOST_TYPES),
+        environments=_environments(reader),
+        pattern=_pattern(reader, rules),
+        versions=_versions(reader),
+        format=reader.one_of(
+            "format", {each.value: each for each in BodyFormat}, BodyFormat.STANDARD
+        ),
+        content=reader.one_of("content", {each.value: each for each in Content}, Content.FULL),
+        retry=_retry(reader.section("retry")),
+        limits=_limits(reader.section("limits")),
+    )
+    endpoint.finish()
+    reader.finish()
+    return declared
+
+
+def _url(endpoint: Reader, rules: Rules) -> str:
+    url = endpoint.text("url", _URL, "a URL of at most 2048 characters")
+    problem = rules.url_problem(url) if url else None
+    if problem is not None:
+        endpoint.wrong("url", problem)
+    return url
+
+
+def _headers(endpoint: Reader, rules: Rules) -> tuple[tuple[str, str], ...]:
+    headers: dict[str, str] = {}
+    for name, text in endpoint.entries("headers", most=_MOST_HEADERS).items():
+        place = f"headers.{name}"
+        if _HEADER_NAME.fullmatch(name) is None:
+            endpoint.wrong(place, "is not the name of a header")
+        elif rules.reserved_header(name):
+            endpoint.wrong(place, "hookstream sets this header itself")
+        elif name.lower() in headers:
+            endpoint.wrong(
+                place, "stands there twice: case makes no difference in a header's name"
+            )
+        elif not isinstance(text, str):
+            endpoint.wrong(place, f"must be text, not {described(text)}")
+        elif _HEADER_TEXT.fullmatch(text) is None:
+            # The text is not quoted: such headers carry tokens.
+            endpoint.wrong(place, "must be printable ASCII on one line, 4096 bytes at most")
+        else:
+            headers[name.lower()] = text
+    if sum(len(name) + len(text) for name, text in headers.items()) > _MOST_HEADER_BYTES:
+        endpoint.wrong("headers", f"must have at most {_MOST_HEADER_BYTES} bytes together")
+    return tuple(headers.items())
+
+
+def _secrets(endpoint: Reader, rules: Rules, report: Report) -> tuple[DeclaredSecret, ...]:
+    secrets: dict[str, DeclaredSecret] = {}
+    for index, each in enumerate(endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS)):
+        place = f"signing_secrets[{index}]"
+        source = _source(Reader(each, endpoint.path(place), report), each)
+        if source is None:
+            continue
+        secret = _secret(source, endpoint, place, rules)
+        if secret.key is None:
+            made = sum(other.key is None for other in secrets.values())
+            secret = DeclaredSecret(f"generated-{made + 1}" if made else "generated", None)
+        if secret.id in secrets:
+            endpoint.wrong(place, f"{secret.id} stands there twice")
+        secrets[secret.id] = secret
+    return tuple(secrets.values())
+
+
+def _secret(source: SecretSource, endpoint: Reader, place: str, rules: Rules) -> DeclaredSecret:
+    if isinstance(source, Generated):
+        return DeclaredSecret("generated", None)
+    found = rules.secret_key(source)
+    if isinstance(found, str):
+        endpoint.wrong(place, found)
+        return DeclaredSecret(_secret_id(source), b"")
+    return DeclaredSecret(_secret_id(source), found)
+
+
+def _secret_id(source: FromEnvironment | FromFile) -> str:
+    match source:
+        case FromEnvironment(name):
+            return f"env:{name}"
+        case FromFile(path):
+            return f"file:{path}"
+
+
+def _source(reader: Reader, written: Json) -> SecretSource | None:
+    if not isinstance(written, dict):
+        return None
+    match list(written):
+        case ["env"]:
+            return FromEnvironment(reader.text("env", _VARIABLE, "the name of a variable"))
+        case ["file"]:
+            return FromFile(reader.text("file", _FILE, "the path of a file"))
+        case ["generate"]:
+            if reader.raw("generate") is not True:
+                reader.wrong("generate", "must be true")
+            return Generated()
+        case _:
+            reader.wrong("", "must be one of {env: NAME}, {file: PATH}, {generate: true}")
+            return None
+
+
+def _environments(reader: Reader) -> tuple[str, ...] | None:
+    if not reader.given("environments"):
+        return None
+    return reader.texts("environments", _ENVIRONMENT, _ENVIRONMENT_FORM, most=_MOST_ENVIRONMENTS)
+
+
+def _pattern(reader: Reader, rules: Rules) -> JsonObject | None:
+    pattern = reader.raw("pattern")
+    if pattern is None:
+        return None
+    if not isinstance(pattern, dict):
+        reader.wrong("pattern", f"must be a mapping, not {described(pattern)}")
+        return None
+    problem = rules.pattern_problem(pattern)
+    if problem is not None:
+        reader.wrong("pattern", problem)
+    return pattern
+
+
+def _versions(reader: Reader) -> dict[str, VersionPin]:
+    pins: dict[str, VersionPin] = {}
+    for event_type, pin in reader.entries("versions", most=_MOST_TYPES).items():
+        place = f"versions.{event_type}"
+        if _TYPE.fullmatch(event_type) is None:
+            reader.wrong(place, "is not the name of an event type")
+        elif pin == "latest":
+            pins[event_type] = "latest"
+        elif isinstance(pin, str):
+            reader.wrong(place, f"must be a version's number or latest, not {described(pin)}")
+        else:
+            pins[event_type] = reader.one_whole(place, pin, 1, 1_000_000)
+    return pins
+
+
+def _retry(retry: Reader) -> RetryPolicy:
+    schedule = DEFAULT_SCHEDULE
+    if retry.given("schedule"):
+        delays = retry.items("schedule", least=0, most=_MOST_DELAYS)
+        schedule = tuple(
+            retry.one_duration(f"schedule[{index}]", delay, 0, _LONGEST_DELAY)
+            for index, delay in enumerate(delays)
+        )
+    expires_after = retry.duration(
+        "expires_after", DEFAULT_EXPIRY, least=SECOND, most=_LONGEST_LIFE
+    )
+    statuses: set[int] = set()
+    if retry.given("final_statuses"):
+        for index, each in enumerate(retry.items("final_statuses", least=0, most=100)):
+            place = f"final_statuses[{index}]"
+            status = retry.one_whole(place, each, 300, 599)
+            if status == _GONE:
+                retry.wrong(place, "410 disables the subscription in any case")
+            statuses.add(status)
+    retry.finish()
+    return RetryPolicy(schedule, expires_after, frozenset(statuses))
+
+
+def _limits(limits: Reader) -> Limits:
+    max_in_flight = limits.whole("max_in_flight", DEFAULT_MAX_IN_FLIGHT, least=1, most=1_000)
+    rate_limit = limits.rate("rate_limit", least=0.01, most=100_000)
+    limits.finish()
+    return Limits(max_in_flight, rate_limit)

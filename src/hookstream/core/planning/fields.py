@@ -1,0 +1,152 @@
+"""What a partner or subscription says, field by field, as text that may be shown to people."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from hookstream.core.model.instant import Millis, format_duration
+from hookstream.core.model.json import Json
+from hookstream.core.model.subscription import Grant, Partner, Subscription
+
+Subject: TypeAlias = Partner | Subscription
+
+HIDDEN = "(not shown)"
+
+
+class Field(NamedTuple):
+    """One field: what it is compared by, and what may be shown of it."""
+
+    value: object
+    shown: str
+
+
+@dataclass(slots=True, frozen=True)
+class Difference:
+    """One field that changes; None where it is not there before, or not after."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+def named(subject: Subject) -> str:
+    """Return `partner acme` or `subscription orders`."""
+    match subject:
+        case Partner():
+            return f"partner {subject.id}"
+        case Subscription():
+            return f"subscription {subject.id}"
+
+
+def fields_of(subject: Subject, scrub: Callable[[str], str]) -> Mapping[str, Field]:
+    """Return what a subject declares, by path, in the order in which people write it.
+
+    What follows from other things (revision, active interval, gaps, state) is not among it.
+    No signing secret and no header's text is ever shown, and a URL only as `scrub` leaves it.
+    """
+    match subject:
+        case Partner():
+            return _partner(subject)
+        case Subscription():
+            return _subscription(subject, scrub)
+
+
+def differences(
+    before: Subject, after: Subject, scrub: Callable[[str], str]
+) -> tuple[Difference, ...]:
+    """Return the fields that differ, as they may be shown."""
+    old, new = fields_of(before, scrub), fields_of(after, scrub)
+    found = []
+    for path in [*old, *(path for path in new if path not in old)]:
+        was, becomes = old.get(path), new.get(path)
+        if (was and was.value) != (becomes and becomes.value):
+            found.append(Difference(path, was and was.shown, becomes and becomes.shown))
+    return tuple(found)
+
+
+def _partner(partner: Partner) -> Mapping[str, Field]:
+    return {
+        "name": _text(partner.name),
+        **_grant(partner.grant),
+        "owner": _text(partner.owner),
+    }
+
+
+def _grant(grant: Grant) -> Mapping[str, Field]:
+    found = {
+        "grant.event_types": _texts(grant.event_types),
+        "grant.environments": _texts(grant.environments),
+    }
+    if grant.pattern is not None:
+        found["grant.pattern"] = _json(grant.pattern)
+    return found
+
+
+def _subscription(subscription: Subscription, scrub: Callable[[str], str]) -> Mapping[str, Field]:
+    endpoint, retry, limits = subscription.endpoint, subscription.retry, subscription.limits
+    found = {
+        "partner": _text(subscription.partner_id),
+        "endpoint.url": Field(endpoint.url, scrub(endpoint.url)),
+    }
+    for name, text in endpoint.headers:
+        found[f"endpoint.headers.{name}"] = Field(text, HIDDEN)
+    for secret in endpoint.secrets:
+        found[f"endpoint.signing_secrets.{secret.id}"] = Field(secret.key, HIDDEN)
+    # The order of the secrets counts: the first one signs first.
+    found["endpoint.signing_secrets"] = _texts([secret.id for secret in endpoint.secrets])
+    found["endpoint.timeout"] = _duration(endpoint.timeout)
+    found["event_types"] = _texts(subscription.event_types)
+    if subscription.environments is not None:
+        found["environments"] = _texts(subscription.environments)
+    if subscription.pattern is not None:
+        found["pattern"] = _json(subscription.pattern)
+    for event_type, pin in sorted(subscription.versions.items()):
+        found[f"versions.{event_type}"] = Field(pin, str(pin))
+    found["format"] = _text(subscription.format.value)
+    found["content"] = _text(subscription.content.value)
+    schedule = " ".join(format_duration(delay) for delay in retry.schedule)
+    found["retry.schedule"] = Field(retry.schedule, schedule or "(no retries)")
+    found["retry.expires_after"] = _duration(retry.expires_after)
+    if retry.final_statuses:
+        found["retry.final_statuses"] = _texts(
+            [str(each) for each in sorted(retry.final_statuses)]
+        )
+    found["limits.max_in_flight"] = Field(limits.max_in_flight, str(limits.max_in_flight))
+    if limits.rate_limit is not None:
+        found["limits.rate_limit"] = Field(limits.rate_limit, f"{limits.rate_limit:g}/s")
+    found["owner"] = _text(subscription.owner)
+    return found
+
+
+def _text(text: str) -> Field:
+    return Field(text, text)
+
+
+def _texts(texts: Sequence[str]) -> Field:
+    return Field(tuple(texts), ", ".join(texts))
+
+
+def _duration(duration: Millis) -> Field:
+    return Field(duration, format_duration(duration))
+
+
+def _json(value: Json) -> Field:
+    return Field(value, compact(value))
+
+
+def compact(value: Json) -> str:
+    """Return JSON on one line, close enough for reading: it is shown, never parsed."""
+    match value:
+        case dict():
+            inner = ", ".join(f'"{name}": {compact(each)}' for name, each in value.items())
+            return "{" + inner + "}"
+        case list():
+            return "[" + ", ".join(compact(each) for each in value) + "]"
+        case str():
+            return f'"{value}"'
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)

@@ -1,0 +1,79 @@
+"""When a grant changes, what it adds looks only forward, and what it takes away is gone at once."""
+
+from collections.abc import Sequence
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import Grant, Partner, covers
+
+_OR = "$or"
+
+
+def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
+    """Return the partner with another grant.
+
+    Records up to `takes_effect` are judged by what both grants allow, later ones by the new grant
+    alone. Where the new grant adds nothing there is nothing to wait for: the earlier bound, if
+    any, stays, and what it allowed is narrowed too.
+
+    Only one earlier grant is remembered: a worker that lags behind two widenings judges records
+    from before the first of them by the grant between the two.
+    """
+    shared = common(partner.grant, grant)
+    if shared != grant:
+        return Partner(
+            partner.id, partner.name, grant, takes_effect, shared, partner.revision, partner.owner
+        )
+    earlier = partner.previous_grant
+    return Partner(
+        partner.id,
+        partner.name,
+        grant,
+        partner.grant_from,
+        None if earlier is None else common(earlier, grant),
+        partner.revision,
+        partner.owner,
+    )
+
+
+def common(one: Grant, other: Grant) -> Grant:
+    """Return the grant that allows exactly what both allow, `other` itself where it is the narrower."""
+    event_types = _common_globs(one.event_types, other.event_types)
+    environments = _common_globs(one.environments, other.environments)
+    pattern = _common_pattern(one.pattern, other.pattern)
+    return Grant(event_types, environments, pattern)
+
+
+def _common_globs(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
+    """Intersect two lists of globs: of two prefix globs one holds the other, or they share nothing."""
+    # `pricing.*` taken as a name begins with `pricing.`: what covers the name covers all it names.
+    inner = [glob for glob in other if covers(one, glob)]
+    if len(inner) == len(other):
+        return tuple(other)
+    inner += [glob for glob in one if covers(other, glob) and glob not in inner]
+    return tuple(inner)
+
+
+def _common_pattern(one: JsonObject | None, other: JsonObject | None) -> JsonObject | None:
+    if one is None or one == other:
+        return other
+    if other is None:
+        return one
+    return both(one, other)
+
+
+def both(one: JsonObject, other: JsonObject) -> JsonObject:
+    """Return an event pattern that matches what two patterns both match.
+
+    Fields of one pattern are joined by and, so `other` takes in `one` as an `$or` whose
+    alternatives are the same; where `other` has an `$or` of its own, each alternative takes it in.
+    """
+    alternatives = other.get(_OR)
+    rest: JsonObject = {name: clause for name, clause in other.items() if name != _OR}
+    if not isinstance(alternatives, list):
+        same: list[Json] = [one, one]
+        return {**rest, _OR: same}
+    joined: list[Json] = [
+        both(one, each) if isinstance(each, dict) else each for each in alternatives
+    ]
+    return {**rest, _OR: joined}

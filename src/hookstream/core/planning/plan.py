@@ -1,0 +1,297 @@
+"""What was declared, against what the tables hold, becomes a plan: changes, problems and notes.
+
+A plan is made twice: once to be shown, and once more by the writer, on the tables as they stand
+when every other writer is fenced. It is written only if both say the same, so nobody overwrites
+what they have not seen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Partner,
+    SigningSecret,
+    Subscription,
+    SubscriptionState,
+    UnreadableSubscription,
+    VersionPin,
+    covers,
+)
+from hookstream.core.planning import notes, transitions
+from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
+from hookstream.core.planning.declared import (
+    Declared,
+    DeclaredPartner,
+    DeclaredSubscription,
+    Problem,
+)
+from hookstream.core.planning.fields import Subject, differences, named
+from hookstream.core.planning.grants import regranted
+
+OWNER = "files"
+"""The owner of what files declare: `--prune` deletes nothing else."""
+
+
+@dataclass(slots=True, frozen=True)
+class Current:
+    """What the tables hold."""
+
+    partners: Mapping[str, Partner] = field(default_factory=dict)
+    subscriptions: Mapping[str, Subscription | UnreadableSubscription] = field(
+        default_factory=dict
+    )
+    disabled: Mapping[str, Disabled] = field(default_factory=dict)
+    latest: Mapping[str, int] = field(default_factory=dict)
+    """The newest published version of every event type."""
+
+
+@dataclass(slots=True, frozen=True)
+class Terms:
+    """How the plan is to be made."""
+
+    takes_effect: Millis
+    """From when on something new is active, and a wider grant holds: the broker's time, and a lead."""
+    prune: bool = False
+    """Delete what files own and do not declare any more."""
+    cascade: bool = False
+    """Delete a partner's live subscriptions with it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Means:
+    """What the plan needs of others."""
+
+    new_key: Callable[[], bytes]
+    """Makes the key of a generated signing secret."""
+    scrub: Callable[[str], str]
+    """Returns as much of a URL as may be shown."""
+    pattern_problems: Callable[[Subject], Sequence[str]]
+    """Checks the patterns of a subject against the schemas of the versions that it sees."""
+
+
+def plan(declared: Declared, current: Current, terms: Terms, means: Means) -> Plan:
+    """Return what makes the tables say what was declared."""
+    planner = _Planner(declared, current, terms, means)
+    changes = (
+        *planner.partners(),
+        *planner.subscriptions(),
+        *planner.deleted_subscriptions(),
+        *planner.deleted_partners(),
+    )
+    return Plan(changes, tuple(planner.problems), tuple(planner.notes))
+
+
+class _Planner:
+    """One making of a plan: collects problems and notes on its way."""
+
+    def __init__(self, declared: Declared, current: Current, terms: Terms, means: Means) -> None:
+        self._declared = declared
+        self._current = current
+        self._terms = terms
+        self._means = means
+        self._partners: dict[str, Partner] = dict(current.partners)
+        """The partners as they will be."""
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    # Partners.
+
+    def partners(self) -> Iterator[Change]:
+        for declared in self._declared.partners:
+            before = self._current.partners.get(declared.id)
+            after = self._partner(declared, before)
+            self._partners[declared.id] = after
+            self._check_known(named(after), "grant.event_types", after.grant.event_types)
+            yield self._change(before, after, ())
+
+    def _partner(self, declared: DeclaredPartner, before: Partner | None) -> Partner:
+        if before is None:
+            return Partner(declared.id, declared.name, declared.grant, owner=OWNER)
+        after = before
+        if declared.grant != before.grant:
+            after = regranted(before, declared.grant, self._terms.takes_effect)
+        return replace(after, name=declared.name, owner=OWNER, revision=before.revision + 1)
+
+    def deleted_partners(self) -> Iterator[Delete]:
+        if self._terms.prune:
+            kept = {declared.id for declared in self._declared.partners}
+            for partner in self._current.partners.values():
+                if partner.owner == OWNER and partner.id not in kept:
+                    yield Delete(partner, None)
+
+    # Subscriptions.
+
+    def subscriptions(self) -> Iterator[Change]:
+        for declared in self._declared.subscriptions:
+            before = self._current.subscriptions.get(declared.id)
+            if self._may_have(declared, before):
+                # An unreadable one is refused above: what is left is readable, or not there.
+                live = before if isinstance(before, Subscription) else None
+                yield self._subscription(declared, live)
+
+    def _may_have(
+        self,
+        declared: DeclaredSubscription,
+        before: Subscription | UnreadableSubscription | None,
+    ) -> bool:
+        subject = f"subscription {declared.id}"
+        if before is not None and before.partner_id != declared.partner_id:
+            why = f"the id belongs to partner {before.partner_id!r}, for ever: choose another"
+            self.problems.append(Problem(subject, "id", why))
+            return False
+        if isinstance(before, UnreadableSubscription):
+            why = f"what the table holds under this id cannot be read: {before.why}"
+            self.problems.append(Problem(subject, "", why))
+            return False
+        missing = self._no_partner(declared.partner_id)
+        if missing is not None:
+            self.problems.append(Problem(subject, "partner", missing))
+        return missing is None
+
+    def _no_partner(self, partner_id: str) -> str | None:
+        if any(change.before.id == partner_id for change in self.deleted_partners()):
+            return f"partner {partner_id!r} is declared no more, and pruned: declare it as well"
+        if partner_id in self._partners:
+            return None
+        near = get_close_matches(partner_id, self._partners, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"there is no partner {partner_id!r}{hint}"
+
+    def _subscription(self, declared: DeclaredSubscription, before: Subscription | None) -> Change:
+        deleted = before is not None and before.state == SubscriptionState.DELETED
+        live = None if deleted else before
+        secrets, generated = self._secrets(declared, live)
+        after = Subscription(
+            id=declared.id,
+            partner_id=declared.partner_id,
+            endpoint=Endpoint(declared.url, secrets, declared.headers, declared.timeout),
+            event_types=declared.event_types,
+            active_from=self._terms.takes_effect if live is None else live.active_from,
+            environments=declared.environments,
+            pattern=declared.pattern,
+            versions=self._pins(declared, live),
+            format=declared.format,
+            content=declared.content,
+            retry=declared.retry,
+            limits=declared.limits,
+            state=SubscriptionState.ACTIVE if live is None else live.state,
+            gaps=() if live is None else live.gaps,
+            revision=1 if before is None else before.revision + 1,
+            owner=OWNER,
+        )
+        self._check_known(named(after), "event_types", after.event_types)
+        self._check_versions(declared)
+        grant = self._partners[after.partner_id].grant
+        self.notes += notes.ungranted(after, after.partner_id, grant, self._current.latest)
+        if live is not None:
+            self.notes += notes.left_alone(live, self._current.disabled.get(live.id))
+        if deleted:
+            self._check_patterns(after)
+            return Create(after, before, generated)
+        return self._change(before, after, generated)
+
+    def _secrets(
+        self, declared: DeclaredSubscription, live: Subscription | None
+    ) -> tuple[tuple[SigningSecret, ...], tuple[SigningSecret, ...]]:
+        """Return the signing secrets, and those among them that were made now."""
+        held = {} if live is None else {secret.id: secret for secret in live.endpoint.secrets}
+        secrets: list[SigningSecret] = []
+        generated: list[SigningSecret] = []
+        for asked in declared.secrets:
+            if asked.key is not None:
+                secrets.append(SigningSecret(asked.id, asked.key))
+            elif asked.id in held:
+                secrets.append(held[asked.id])
+            else:
+                made = SigningSecret(asked.id, self._means.new_key())
+                secrets.append(made)
+                generated.append(made)
+        return tuple(secrets), tuple(generated)
+
+    def _pins(
+        self, declared: DeclaredSubscription, live: Subscription | None
+    ) -> dict[str, VersionPin]:
+        """Return a version for every event type that is asked for today.
+
+        A type that was asked for before keeps its pin, and one that was born since then is pinned
+        to 1, which is what no pin means: a new version must never reach a partner by surprise.
+        """
+        pins = dict(declared.versions)
+        for event_type, newest in sorted(self._current.latest.items()):
+            if event_type in pins or not covers(declared.event_types, event_type):
+                continue
+            if live is None or not covers(live.event_types, event_type):
+                pins[event_type] = newest
+            elif event_type in live.versions:
+                kept = live.versions[event_type]
+                pins[event_type] = newest if kept == "latest" else kept
+        return pins
+
+    def deleted_subscriptions(self) -> Iterator[Delete]:
+        kept = {declared.id for declared in self._declared.subscriptions}
+        going = {change.before.id for change in self.deleted_partners()}
+        for subscription in self._current.subscriptions.values():
+            pruned = False
+            if isinstance(subscription, Subscription):
+                if subscription.state == SubscriptionState.DELETED:
+                    continue
+                pruned = (
+                    self._terms.prune
+                    and subscription.owner == OWNER
+                    and subscription.id not in kept
+                )
+            orphaned = subscription.partner_id in going
+            if not pruned and not orphaned:
+                continue
+            if isinstance(subscription, UnreadableSubscription):
+                why = f"it cannot be deleted with its partner: {subscription.why}"
+                self.problems.append(Problem(f"subscription {subscription.id}", "", why))
+            elif not pruned and not self._terms.cascade:
+                why = f"subscription {subscription.id!r} is live: --cascade deletes it as well"
+                self.problems.append(Problem(f"partner {subscription.partner_id}", "", why))
+            else:
+                yield Delete(subscription, transitions.delete(subscription))
+
+    # Checks.
+
+    def _change(
+        self, before: Subject | None, after: Subject, generated: tuple[SigningSecret, ...]
+    ) -> Change:
+        self._check_patterns(after)
+        if before is None:
+            return Create(after, None, generated)
+        found = differences(before, after, self._means.scrub)
+        return Update(before, after, found, generated) if found else Unchanged(before)
+
+    def _check_patterns(self, subject: Subject) -> None:
+        self.problems += [
+            Problem(named(subject), "pattern", why)
+            for why in self._means.pattern_problems(subject)
+        ]
+
+    def _check_known(self, subject: str, path: str, globs: Sequence[str]) -> None:
+        """Refuse the name of an event type that nobody published: it would wait for ever."""
+        known = self._current.latest
+        for index, glob in enumerate(globs):
+            if not glob.endswith("*") and glob not in known:
+                near = get_close_matches(glob, known, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                why = f"no schema of {glob} is published{hint}"
+                self.problems.append(Problem(subject, f"{path}[{index}]", why))
+
+    def _check_versions(self, declared: DeclaredSubscription) -> None:
+        for event_type, pin in declared.versions.items():
+            newest = self._current.latest.get(event_type, 0)
+            why = None
+            if not covers(declared.event_types, event_type):
+                why = "the subscription does not ask for this event type"
+            elif pin != "latest" and pin > newest:
+                why = f"there is no version {pin}: the newest that is published is {newest}"
+            if why is not None:
+                self.problems.append(
+                    Problem(f"subscription {declared.id}", f"versions.{event_type}", why)
+                )

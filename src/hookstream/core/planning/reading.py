@@ -1,0 +1,214 @@
+"""Strict reading of what people write: every problem is named with its path, unknown fields too."""
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import TypeAlias, TypeVar
+
+from hookstream.core.model.instant import Millis, format_duration, parse_duration
+from hookstream.core.model.json import Json, JsonObject
+
+_Value = TypeVar("_Value")
+Report: TypeAlias = Callable[[str, str], None]
+"""Takes the path of a problem and why it is one."""
+
+
+class Reader:
+    """One mapping of a definition, read field by field.
+
+    Each method returns the field's value or, where it is missing or wrong, a stand-in of the right
+    type, after reporting: so one reading finds all problems. What was reported is never used.
+
+    Args:
+        document: What was written.
+        path: Where it stands, empty for the whole document.
+        report: Told of each problem.
+    """
+
+    __slots__ = ("_document", "_known", "_path", "_report")
+
+    def __init__(self, document: Json, path: str, report: Report) -> None:
+        self._path = path
+        self._report = report
+        self._known: list[str] = []
+        self._document: JsonObject = {}
+        if isinstance(document, dict):
+            self._document = document
+        else:
+            report(path, f"must be a mapping, not {described(document)}")
+
+    def finish(self) -> None:
+        """Report the fields that nobody asked for, with the nearest name that there is."""
+        for name in self._document:
+            if name not in self._known:
+                near = get_close_matches(name, self._known, n=1)
+                hint = f" (did you mean `{near[0]}`?)" if near else ""
+                self._report(self.path(name), f"there is no such field{hint}")
+
+    def path(self, field: str) -> str:
+        """Return the path of a field; of the mapping itself where the field is empty."""
+        return f"{self._path}.{field}" if self._path and field else self._path or field
+
+    def wrong(self, field: str, why: str) -> None:
+        """Report a problem with a field."""
+        self._report(self.path(field), why)
+
+    def given(self, field: str) -> bool:
+        """Tell whether a field was written at all; `null` is as good as not."""
+        self._known.append(field)
+        return self._document.get(field) is not None
+
+    def raw(self, field: str) -> Json:
+        """Return a field as it was written; None where it was not."""
+        self._known.append(field)
+        return self._document.get(field)
+
+    def text(self, field: str, shape: re.Pattern[str], form: str) -> str:
+        """Return a required text that fits a shape as a whole; `form` says which, in words."""
+        found = self.raw(field)
+        if found is None:
+            self.wrong(field, "is missing")
+        elif not isinstance(found, str):
+            self.wrong(field, f"must be text, not {described(found)}")
+        elif shape.fullmatch(found) is None:
+            self.wrong(field, f"{shortened(found)} is not {form}")
+        else:
+            return found
+        return ""
+
+    def texts(
+        self, field: str, shape: re.Pattern[str], form: str, *, most: int
+    ) -> tuple[str, ...]:
+        """Return a required list of one to `most` different texts that all fit a shape."""
+        found = self.items(field, least=1, most=most)
+        texts: list[str] = []
+        for index, each in enumerate(found):
+            place = f"{field}[{index}]"
+            if not isinstance(each, str):
+                self.wrong(place, f"must be text, not {described(each)}")
+            elif shape.fullmatch(each) is None:
+                self.wrong(place, f"{shortened(each)} is not {form}")
+            elif each in texts:
+                self.wrong(place, f"{each!r} stands there twice")
+            else:
+                texts.append(each)
+        return tuple(texts)
+
+    def items(self, field: str, *, least: int, most: int) -> list[Json]:
+        """Return a required list of `least` to `most` items."""
+        found = self.raw(field)
+        if found is None:
+            self.wrong(field, "is missing")
+            return []
+        if not isinstance(found, list):
+            self.wrong(field, f"must be a list, not {described(found)}")
+            return []
+        if not least <= len(found) <= most:
+            self.wrong(field, f"must have {least} to {most} items, not {len(found)}")
+            return []
+        return found
+
+    def section(self, field: str, *, required: bool = False) -> "Reader":
+        """Return a reader of a mapping; an empty one where it is not there."""
+        found = self.raw(field)
+        if found is None:
+            if required:
+                self.wrong(field, "is missing")
+            return Reader({}, self.path(field), _silent if required else self._report)
+        return Reader(found, self.path(field), self._report)
+
+    def entries(self, field: str, *, most: int) -> JsonObject:
+        """Return an optional mapping of people's own names, at most so many."""
+        found = self.raw(field)
+        if found is None:
+            return {}
+        if not isinstance(found, dict):
+            self.wrong(field, f"must be a mapping, not {described(found)}")
+            return {}
+        if len(found) > most:
+            self.wrong(field, f"must have at most {most} entries, not {len(found)}")
+            return {}
+        return found
+
+    def duration(self, field: str, default: Millis, *, least: Millis, most: Millis) -> Millis:
+        """Return an optional duration between two bounds."""
+        found = self.raw(field)
+        return default if found is None else self.one_duration(field, found, least, most)
+
+    def one_duration(self, place: str, found: Json, least: Millis, most: Millis) -> Millis:
+        """Return a duration that was found at a place."""
+        if not isinstance(found, str):
+            self.wrong(place, f"must be a duration such as 5s, not {described(found)}")
+            return least
+        try:
+            duration = parse_duration(found)
+        except ValueError as why:
+            self.wrong(place, str(why))
+            return least
+        if not least <= duration <= most:
+            bounds = f"{format_duration(least)} to {format_duration(most)}"
+            self.wrong(place, f"must be {bounds}, not {found}")
+        return duration
+
+    def whole(self, field: str, default: int, *, least: int, most: int) -> int:
+        """Return an optional whole number between two bounds."""
+        found = self.raw(field)
+        return default if found is None else self.one_whole(field, found, least, most)
+
+    def one_whole(self, place: str, found: Json, least: int, most: int) -> int:
+        """Return a whole number that was found at a place."""
+        if not isinstance(found, int) or isinstance(found, bool):
+            self.wrong(place, f"must be a whole number, not {described(found)}")
+            return least
+        if not least <= found <= most:
+            self.wrong(place, f"must be {least} to {most}, not {found}")
+        return found
+
+    def rate(self, field: str, *, least: float, most: float) -> float | None:
+        """Return an optional number between two bounds."""
+        found = self.raw(field)
+        if found is None:
+            return None
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            self.wrong(field, f"must be a number, not {described(found)}")
+            return None
+        if not least <= found <= most:
+            self.wrong(field, f"must be {least:g} to {most:g}, not {found:g}")
+        return float(found)
+
+    def one_of(self, field: str, words: Mapping[str, _Value], default: _Value) -> _Value:
+        """Return what an optional word stands for."""
+        found = self.raw(field)
+        if found is None:
+            return default
+        if not isinstance(found, str) or found not in words:
+            self.wrong(field, f"must be {' or '.join(words)}, not {described(found)}")
+            return default
+        return words[found]
+
+
+def described(found: Json) -> str:
+    """Return what a value is, in words, quoting it where it is short and no text."""
+    match found:
+        case None:
+            return "nothing"
+        case bool():
+            return f"{str(found).lower()} (quote it, if text is meant)"
+        case int() | float():
+            return f"the number {found} (quote it, if text is meant)"
+        case str():
+            return shortened(found)
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+
+
+def shortened(text: str) -> str:
+    """Return a text quoted, cut where it is long."""
+    most = 60
+    return repr(text if len(text) <= most else text[:most] + "…")
+
+
+def _silent(_: str, __: str) -> None:
+    """Report nothing: the section itself was reported missing."""

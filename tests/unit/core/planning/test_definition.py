@@ -1,0 +1,268 @@
+"""A definition is read strictly: what it declares, or every problem with its path."""
+
+import pytest
+
+from hookstream.core.model.instant import DAY, SECOND
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import Grant, Limits, RetryPolicy
+from hookstream.core.planning.declared import (
+    DeclaredPartner,
+    DeclaredSecret,
+    DeclaredSubscription,
+    FromEnvironment,
+    FromFile,
+)
+from hookstream.core.planning.definition import Rules, read_partner, read_subscription
+
+KEY = bytes(range(24))
+
+
+def secret_key(source: FromEnvironment | FromFile) -> bytes | str:
+    return KEY if source in (FromEnvironment("ORDERS"), FromFile("orders.key")) else "is not set"
+
+
+RULES = Rules(
+    url_problem=lambda url: None if url.startswith("https://") else "must be https",
+    reserved_header=lambda name: name.lower().startswith("webhook-"),
+    pattern_problem=lambda pattern: "data: unknown operator" if "bad" in pattern else None,
+    secret_key=secret_key,
+)
+LEAST: JsonObject = {
+    "id": "orders",
+    "partner": "acme",
+    "endpoint": {"url": "https://acme.example/h", "signing_secrets": [{"env": "ORDERS"}]},
+    "event_types": ["order.generated"],
+}
+FULL: JsonObject = {
+    "id": "orders",
+    "partner": "acme",
+    "endpoint": {
+        "url": "https://acme.example/h",
+        "headers": {"X-Team": "print"},
+        "signing_secrets": [
+            {"env": "ORDERS"},
+            {"file": "orders.key"},
+            {"generate": True},
+            {"generate": True},
+        ],
+        "timeout": "20s",
+    },
+    "event_types": ["order.generated", "pricing.*"],
+    "environments": ["live"],
+    "pattern": {"data": {"total": [{"numeric": [">", 100]}]}},
+    "versions": {"order.generated": 2, "pricing.completed": "latest"},
+    "format": "standard",
+    "content": "full",
+    "retry": {"schedule": ["5s", "30m"], "expires_after": "2d", "final_statuses": [422, 400]},
+    "limits": {"max_in_flight": 8, "rate_limit": 50},
+}
+
+
+def problems(document: Json, *, partner: bool = False) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+
+    def report(path: str, why: str) -> None:
+        found.append((path, why))
+
+    if partner:
+        read_partner(document, RULES, report)
+    else:
+        read_subscription(document, RULES, report)
+    return found
+
+
+def refuse(path: str, why: str) -> None:
+    raise AssertionError((path, why))
+
+
+def endpoint(**fields: Json) -> JsonObject:
+    return {**LEAST, "endpoint": {**LEAST["endpoint"], **fields}}  # type: ignore[dict-item]
+
+
+def test_the_least_subscription_has_defaults_for_the_rest() -> None:
+    assert read_subscription(LEAST, RULES, refuse) == DeclaredSubscription(
+        id="orders",
+        partner_id="acme",
+        url="https://acme.example/h",
+        secrets=(DeclaredSecret("env:ORDERS", KEY),),
+        event_types=("order.generated",),
+    )
+
+
+def test_every_field_of_a_subscription_is_read() -> None:
+    assert read_subscription(FULL, RULES, refuse) == DeclaredSubscription(
+        id="orders",
+        partner_id="acme",
+        url="https://acme.example/h",
+        headers=(("x-team", "print"),),
+        secrets=(
+            DeclaredSecret("env:ORDERS", KEY),
+            DeclaredSecret("file:orders.key", KEY),
+            DeclaredSecret("generated", None),
+            DeclaredSecret("generated-2", None),
+        ),
+        timeout=20 * SECOND,
+        event_types=("order.generated", "pricing.*"),
+        environments=("live",),
+        pattern={"data": {"total": [{"numeric": [">", 100]}]}},
+        versions={"order.generated": 2, "pricing.completed": "latest"},
+        retry=RetryPolicy((5_000, 1_800_000), 2 * DAY, frozenset({400, 422})),
+        limits=Limits(8, 50.0),
+    )
+
+
+def test_every_field_of_a_partner_is_read() -> None:
+    document: JsonObject = {
+        "id": "acme",
+        "name": "Acme Print",
+        "grant": {"event_types": ["*"], "environments": ["live"], "pattern": {"type": ["x"]}},
+    }
+    assert read_partner(document, RULES, refuse) == DeclaredPartner(
+        "acme", "Acme Print", Grant(("*",), ("live",), {"type": ["x"]})
+    )
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """Whoever fixes a file must not learn of its faults one by one."""
+    document: JsonObject = {
+        "id": "Orders",
+        "endpiont": {},
+        "event_types": [],
+        "retry": {"schedul": ["5s"]},
+    }
+    assert problems(document) == [
+        (
+            "id",
+            "'Orders' is not an id: lower-case letters, digits, `.`, `_`, `-`, 80 at most",
+        ),
+        ("partner", "is missing"),
+        ("endpoint", "is missing"),
+        ("event_types", "must have 1 to 100 items, not 0"),
+        ("retry.schedul", "there is no such field (did you mean `schedule`?)"),
+        ("endpiont", "there is no such field (did you mean `endpoint`?)"),
+    ]
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 5])
+def test_what_is_no_mapping_is_refused(document: Json) -> None:
+    assert problems(document)[0][1].startswith("must be a mapping, not ")
+
+
+def test_a_state_in_a_file_is_refused() -> None:
+    """Applying files must never undo an on-call's pause, so they cannot even say one."""
+    assert problems({**LEAST, "state": "active"}) == [("state", "there is no such field")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path", "why"),
+    [
+        ("id", 5, "id", "must be text, not the number 5 (quote it, if text is meant)"),
+        ("id", "writer", "id", "'writer' is a name that hookstream needs for itself"),
+        ("id", "a/b", "id", "'a/b' is not an id"),
+        ("event_types", "pricing.*", "event_types", "must be a list, not 'pricing.*'"),
+        ("event_types", ["a", "a"], "event_types[1]", "'a' stands there twice"),
+        ("event_types", ["pri*"], "event_types[0]", "'pri*' is not an event type such as"),
+        ("event_types", [True], "event_types[0]", "must be text, not true (quote it"),
+        ("environments", ["*"], "environments[0]", "for all that are granted, leave the field"),
+        ("pattern", ["a"], "pattern", "must be a mapping, not a list"),
+        ("pattern", {"bad": []}, "pattern", "data: unknown operator"),
+        ("versions", {"a.*": 1}, "versions.a.*", "is not the name of an event type"),
+        ("versions", {"a": 0}, "versions.a", "must be 1 to 1000000, not 0"),
+        ("versions", {"a": "newest"}, "versions.a", "must be a version's number or latest"),
+        ("versions", ["a"], "versions", "must be a mapping, not a list"),
+        ("format", "cloudevents", "format", "must be standard, not 'cloudevents'"),
+        ("content", "thin", "content", "must be full, not 'thin'"),
+        ("retry", {"schedule": ["soon"]}, "retry.schedule[0]", "'soon' is not a duration"),
+        ("retry", {"schedule": [5]}, "retry.schedule[0]", "must be a duration such as 5s, not"),
+        ("retry", {"schedule": ["2d"]}, "retry.schedule[0]", "must be 0s to 24h, not 2d"),
+        ("retry", {"expires_after": "30d"}, "retry.expires_after", "must be 1s to 14d, not 30d"),
+        ("retry", {"final_statuses": [410]}, "retry.final_statuses[0]", "410 disables"),
+        ("retry", {"final_statuses": [200]}, "retry.final_statuses[0]", "must be 300 to 599"),
+        ("limits", {"max_in_flight": 0}, "limits.max_in_flight", "must be 1 to 1000, not 0"),
+        ("limits", {"max_in_flight": "8"}, "limits.max_in_flight", "must be a whole number"),
+        ("limits", {"rate_limit": 0}, "limits.rate_limit", "must be 0.01 to 100000, not 0"),
+        ("limits", {"rate_limit": "fast"}, "limits.rate_limit", "must be a number, not 'fast'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_it_must_be(
+    field: str, value: Json, path: str, why: str
+) -> None:
+    ((found_path, found_why),) = problems({**LEAST, field: value})
+    assert found_path == path
+    assert why in found_why
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path", "why"),
+    [
+        ("url", "http://acme.example", "endpoint.url", "must be https"),
+        ("url", "https://a b", "endpoint.url", "is not a URL"),
+        ("timeout", "5m", "endpoint.timeout", "must be 100ms to 1m, not 5m"),
+        ("headers", {"webhook-id": "x"}, "endpoint.headers.webhook-id", "sets this header itself"),
+        ("headers", {"a b": "x"}, "endpoint.headers.a b", "is not the name of a header"),
+        ("headers", {"a": 5}, "endpoint.headers.a", "must be text"),
+        ("headers", {"A": "x", "a": "y"}, "endpoint.headers.a", "stands there twice"),
+        ("signing_secrets", [], "endpoint.signing_secrets", "must have 1 to 4 items, not 0"),
+        (
+            "signing_secrets",
+            [{"key": "whsec_x"}],
+            "endpoint.signing_secrets[0]",
+            "must be one of {env: NAME}",
+        ),
+        ("signing_secrets", [{"env": "NONE"}], "endpoint.signing_secrets[0]", "is not set"),
+        (
+            "signing_secrets",
+            [{"generate": False}],
+            "endpoint.signing_secrets[0].generate",
+            "must be true",
+        ),
+        (
+            "signing_secrets",
+            [{"env": "ORDERS"}, {"env": "ORDERS"}],
+            "endpoint.signing_secrets[1]",
+            "env:ORDERS stands there twice",
+        ),
+        (
+            "signing_secrets",
+            ["whsec_x"],
+            "endpoint.signing_secrets[0]",
+            "must be a mapping",
+        ),
+    ],
+)
+def test_a_wrong_field_of_the_endpoint_is_named(
+    field: str, value: Json, path: str, why: str
+) -> None:
+    ((found_path, found_why),) = problems(endpoint(**{field: value}))
+    assert found_path == path
+    assert why in found_why
+
+
+def test_a_header_that_would_smuggle_another_is_refused_without_being_shown() -> None:
+    """CVE-2025-6454 was a line break in a header of a webhook; the text may be a token, too."""
+    assert problems(endpoint(headers={"x-token": "secret\r\nhost: internal"})) == [
+        ("endpoint.headers.x-token", "must be printable ASCII on one line, 4096 bytes at most")
+    ]
+
+
+def test_headers_are_bounded_together() -> None:
+    headers: JsonObject = {f"h{number}": "x" * 4_000 for number in range(3)}
+    assert problems(endpoint(headers=headers)) == [
+        ("endpoint.headers", "must have at most 8192 bytes together")
+    ]
+
+
+def test_a_grant_of_all_environments_stands_alone() -> None:
+    document: JsonObject = {
+        "id": "acme",
+        "name": "Acme",
+        "grant": {"event_types": ["*"], "environments": ["*", "live"]},
+    }
+    assert problems(document, partner=True) == [
+        ("grant.environments", "`*` means all: it stands alone")
+    ]
+
+
+def test_a_partner_without_a_grant_is_refused() -> None:
+    """No grant, no events: whoever means that says it with a file that is not there."""
+    assert problems({"id": "acme", "name": "Acme"}, partner=True) == [("grant", "is missing")]

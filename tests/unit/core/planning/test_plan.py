@@ -1,0 +1,347 @@
+"""A plan makes the tables say what was declared, and nothing that was not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Gap,
+    Grant,
+    Partner,
+    SigningSecret,
+    Subscription,
+    SubscriptionState,
+    UnreadableSubscription,
+)
+from hookstream.core.planning.changes import Create, Delete, Plan, Unchanged, Update, confirm
+from hookstream.core.planning.declared import (
+    Declared,
+    DeclaredPartner,
+    DeclaredSecret,
+    DeclaredSubscription,
+    Problem,
+)
+from hookstream.core.planning.fields import Difference, Subject
+from hookstream.core.planning.plan import Current, Means, Terms, plan
+from hookstream.errors import Conflict
+
+NOW = 10_000
+KEY, MADE = bytes(24), bytes(range(24))
+LATEST = {"order.generated": 1, "pricing.completed": 3, "pricing.started": 1}
+GRANT = Grant(("order.*", "pricing.*"), ("live",))
+
+ACME_FILE = DeclaredPartner("acme", "Acme", GRANT)
+ORDERS_FILE = DeclaredSubscription(
+    "orders",
+    "acme",
+    "https://acme.example/h/token",
+    (DeclaredSecret("env:ORDERS", KEY),),
+    ("order.generated", "pricing.*"),
+)
+ACME = Partner("acme", "Acme", GRANT, owner="files")
+ORDERS = Subscription(
+    "orders",
+    "acme",
+    Endpoint("https://acme.example/h/token", (SigningSecret("env:ORDERS", KEY),)),
+    ("order.generated", "pricing.*"),
+    active_from=NOW,
+    versions={"order.generated": 1, "pricing.completed": 3, "pricing.started": 1},
+    owner="files",
+)
+OLD = replace(ORDERS, active_from=500, revision=4)
+
+
+def no_problems(_: Subject) -> Sequence[str]:
+    return ()
+
+
+MEANS = Means(
+    new_key=lambda: MADE,
+    scrub=lambda url: url.rpartition("/")[0] + "/…",
+    pattern_problems=no_problems,
+)
+
+
+def planned(
+    *declared: DeclaredPartner | DeclaredSubscription,
+    partners: Sequence[Partner] = (ACME,),
+    subscriptions: Sequence[Subscription | UnreadableSubscription] = (),
+    disabled: Sequence[Disabled] = (),
+    prune: bool = False,
+    cascade: bool = False,
+    means: Means = MEANS,
+) -> Plan:
+    return plan(
+        Declared(
+            tuple(each for each in declared if isinstance(each, DeclaredPartner)),
+            tuple(each for each in declared if isinstance(each, DeclaredSubscription)),
+        ),
+        Current(
+            {partner.id: partner for partner in partners},
+            {subscription.id: subscription for subscription in subscriptions},
+            {verdict.subscription_id: verdict for verdict in disabled},
+            LATEST,
+        ),
+        Terms(NOW, prune=prune, cascade=cascade),
+        means,
+    )
+
+
+def test_what_is_new_is_created_and_active_from_the_stated_instant() -> None:
+    assert planned(ACME_FILE, ORDERS_FILE, partners=()) == Plan(
+        (Create(ACME), Create(ORDERS)), (), ()
+    )
+
+
+def test_what_is_as_declared_is_left_alone() -> None:
+    made = planned(ACME_FILE, ORDERS_FILE, subscriptions=[OLD])
+    assert made == Plan((Unchanged(ACME), Unchanged(OLD)), (), ())
+
+
+def test_a_change_is_told_by_field_and_keeps_what_is_no_part_of_files() -> None:
+    paused = replace(OLD, state=SubscriptionState.PAUSED, gaps=(Gap(700, None, "paused"),))
+    made = planned(replace(ORDERS_FILE, timeout=20_000), subscriptions=[paused])
+    after = replace(paused, endpoint=replace(OLD.endpoint, timeout=20_000), revision=5)
+    assert made == Plan(
+        (Update(paused, after, (Difference("endpoint.timeout", "15s", "20s"),)),),
+        (),
+        ("subscription orders: is paused, and stays so",),
+    )
+
+
+def test_no_difference_shows_a_secret() -> None:
+    """Plans are pasted into reviews and chats."""
+    declared = replace(
+        ORDERS_FILE,
+        url="https://acme.example/other/token2",
+        headers=(("authorization", "Bearer hush"),),
+        secrets=(DeclaredSecret("env:ORDERS", MADE),),
+    )
+    (change,) = planned(declared, subscriptions=[OLD]).changes
+    assert isinstance(change, Update)
+    assert change.differences == (
+        Difference("endpoint.url", "https://acme.example/h/…", "https://acme.example/other/…"),
+        Difference("endpoint.signing_secrets.env:ORDERS", "(not shown)", "(not shown)"),
+        Difference("endpoint.headers.authorization", None, "(not shown)"),
+    )
+
+
+def test_a_generated_secret_is_made_once() -> None:
+    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret("generated", None),))
+    secret = SigningSecret("generated", MADE)
+    created = replace(ORDERS, endpoint=replace(ORDERS.endpoint, secrets=(secret,)))
+    assert planned(declared).changes == (Create(created, None, (secret,)),)
+    means = replace(MEANS, new_key=lambda: KEY)
+    assert planned(declared, subscriptions=[created], means=means).changes == (Unchanged(created),)
+
+
+def test_a_deleted_one_that_is_declared_again_begins_anew() -> None:
+    """What was appended while it was deleted was not meant for it."""
+    gone = replace(
+        OLD,
+        state=SubscriptionState.DELETED,
+        gaps=(Gap(1, 2, "paused"),),
+        endpoint=Endpoint("x", ()),
+    )
+    made = planned(ORDERS_FILE, subscriptions=[gone])
+    assert made.changes == (Create(replace(ORDERS, revision=5), gone),)
+
+
+@pytest.mark.parametrize("state", [SubscriptionState.ACTIVE, SubscriptionState.DELETED])
+def test_an_id_belongs_to_one_partner_for_ever(state: SubscriptionState) -> None:
+    """Deliveries, dead letters and audit are found by subscription id."""
+    other = replace(OLD, partner_id="zenith", state=state)
+    assert planned(ORDERS_FILE, subscriptions=[other]) == Plan(
+        (),
+        (
+            Problem(
+                "subscription orders",
+                "id",
+                "the id belongs to partner 'zenith', for ever: choose another",
+            ),
+        ),
+        (),
+    )
+
+
+def test_what_cannot_be_read_is_not_overwritten() -> None:
+    lost = UnreadableSubscription("orders", "acme", ("*",), 0, (), "the key ring has no key 'k1'")
+    (problem,) = planned(ORDERS_FILE, subscriptions=[lost]).problems
+    assert str(problem) == (
+        "subscription orders: what the table holds under this id cannot be read: "
+        "the key ring has no key 'k1'"
+    )
+
+
+def test_a_partner_that_is_not_there_is_named() -> None:
+    (problem,) = planned(replace(ORDERS_FILE, partner_id="acne")).problems
+    assert str(problem) == (
+        "subscription orders: partner: there is no partner 'acne' (did you mean 'acme'?)"
+    )
+
+
+def test_an_event_type_that_nobody_published_is_refused() -> None:
+    declared = replace(ORDERS_FILE, event_types=("order.generate",))
+    assert planned(declared).problems == (
+        Problem(
+            "subscription orders",
+            "event_types[0]",
+            "no schema of order.generate is published (did you mean order.generated?)",
+        ),
+    )
+
+
+def test_a_version_that_is_not_there_is_refused() -> None:
+    declared = replace(ORDERS_FILE, versions={"pricing.completed": 4, "routing.decided": 1})
+    assert planned(declared).problems == (
+        Problem(
+            "subscription orders",
+            "versions.pricing.completed",
+            "there is no version 4: the newest that is published is 3",
+        ),
+        Problem(
+            "subscription orders",
+            "versions.routing.decided",
+            "the subscription does not ask for this event type",
+        ),
+    )
+
+
+def test_a_pattern_is_checked_with_the_versions_that_it_will_see() -> None:
+    def problems(subject: Subject) -> Sequence[str]:
+        return [str(dict(subject.versions))] if isinstance(subject, Subscription) else []
+
+    declared = replace(ORDERS_FILE, versions={"pricing.completed": 2})
+    made = planned(declared, means=replace(MEANS, pattern_problems=problems))
+    assert made.problems == (
+        Problem(
+            "subscription orders",
+            "pattern",
+            "{'pricing.completed': 2, 'order.generated': 1, 'pricing.started': 1}",
+        ),
+    )
+
+
+def test_an_older_partner_keeps_its_version_when_a_newer_one_is_published() -> None:
+    """Version 3 of pricing.completed came after this subscription: it must not notice."""
+    before = replace(OLD, versions={"order.generated": 1, "pricing.completed": 2})
+    made = planned(ORDERS_FILE, subscriptions=[before])
+    assert made.changes == (Unchanged(before),)
+
+
+def test_a_type_that_is_newly_asked_for_is_pinned_to_the_newest_of_the_day() -> None:
+    before = replace(OLD, event_types=("order.generated",), versions={"order.generated": 1})
+    (change,) = planned(ORDERS_FILE, subscriptions=[before]).changes
+    assert isinstance(change, Update)
+    assert change.after == replace(OLD, revision=5)
+
+
+def test_a_pin_that_followed_stays_where_it_is_when_the_file_no_longer_says_latest() -> None:
+    before = replace(OLD, versions={**OLD.versions, "pricing.completed": "latest"})
+    (change,) = planned(ORDERS_FILE, subscriptions=[before]).changes
+    assert isinstance(change, Update)
+    assert change.differences == (Difference("versions.pricing.completed", "latest", "3"),)
+
+
+def test_what_a_grant_excludes_is_noted_and_not_refused() -> None:
+    """The grant decides at match; a request that is wider than it may be deliberate."""
+    narrow = replace(ACME, grant=Grant(("order.*",), ("live",)))
+    declared = replace(ORDERS_FILE, environments=("live", "test"))
+    assert planned(declared, partners=[narrow]).notes == (
+        (
+            "subscription orders: asks for pricing.completed, pricing.started, which partner acme "
+            "is not granted: none will be sent"
+        ),
+        (
+            "subscription orders: asks for environment test, which partner acme is not granted: "
+            "none of its events will be sent"
+        ),
+    )
+
+
+def test_a_disabled_one_is_noted() -> None:
+    made = planned(ORDERS_FILE, subscriptions=[OLD], disabled=[Disabled("orders", 0, "gone")])
+    assert made.notes == (
+        (
+            "subscription orders: is disabled since 1970-01-01T00:00:00.000Z (gone), and stays so "
+            "until `hookstream subscriptions enable`"
+        ),
+    )
+
+
+def test_a_wider_grant_takes_effect_at_the_stated_instant() -> None:
+    wider = replace(GRANT, event_types=("*",))
+    assert planned(replace(ACME_FILE, grant=wider)).changes == (
+        Update(
+            ACME,
+            Partner("acme", "Acme", wider, NOW, GRANT, 2, "files"),
+            (Difference("grant.event_types", "order.*, pricing.*", "*"),),
+        ),
+    )
+
+
+def test_nothing_is_deleted_unless_asked() -> None:
+    assert planned(subscriptions=[OLD]) == Plan((), (), ())
+
+
+def test_pruning_deletes_what_files_own_and_do_not_declare() -> None:
+    theirs = replace(OLD, id="theirs", owner="cli")
+    made = planned(ACME_FILE, subscriptions=[OLD, theirs], prune=True)
+    gone = replace(
+        OLD,
+        state=SubscriptionState.DELETED,
+        endpoint=replace(OLD.endpoint, secrets=()),
+        revision=5,
+    )
+    assert made == Plan((Unchanged(ACME), Delete(OLD, gone)), (), ())
+
+
+def test_a_deleted_one_is_not_deleted_again() -> None:
+    gone = replace(OLD, state=SubscriptionState.DELETED)
+    assert planned(ACME_FILE, subscriptions=[gone], prune=True).writes == ()
+
+
+def test_a_partner_goes_after_its_subscriptions() -> None:
+    made = planned(subscriptions=[OLD], prune=True)
+    assert [change.before.id for change in made.writes] == ["orders", "acme"]  # type: ignore[union-attr]
+
+
+def test_a_partner_with_a_live_subscription_of_others_needs_a_cascade() -> None:
+    theirs = replace(OLD, owner="cli")
+    refused = planned(subscriptions=[theirs], prune=True)
+    assert [str(problem) for problem in refused.problems] == [
+        "partner acme: subscription 'orders' is live: --cascade deletes it as well"
+    ]
+    made = planned(subscriptions=[theirs], prune=True, cascade=True)
+    assert [type(change) for change in made.writes] == [Delete, Delete]
+
+
+def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
+    (problem,) = planned(ORDERS_FILE, prune=True).problems
+    assert str(problem) == (
+        "subscription orders: partner: partner 'acme' is declared no more, and pruned: "
+        "declare it as well"
+    )
+
+
+def test_a_plan_that_was_overtaken_is_a_conflict() -> None:
+    declared = replace(ORDERS_FILE, timeout=20_000)
+    shown = planned(declared, subscriptions=[OLD])
+    overtaken = planned(declared, subscriptions=[replace(OLD, revision=5)])
+    with pytest.raises(Conflict, match="subscription orders was changed by somebody else"):
+        confirm(shown, overtaken)
+
+
+def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
+    """Its generated secrets differ, and its instants do: neither was shown."""
+    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret("generated", None),))
+    again = plan(
+        Declared(subscriptions=(declared,)),
+        Current({"acme": ACME}, {}, {}, LATEST),
+        Terms(NOW + 5),
+        replace(MEANS, new_key=lambda: KEY),
+    )
+    confirm(planned(declared), again)
