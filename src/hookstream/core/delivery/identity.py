@@ -1,0 +1,36 @@
+"""A delivery's identity follows from its event and its subscription alone, so it survives anything.
+
+`msg_` and the lower-case base32 of the first 130 bits of SHA-256 over
+`v1 NUL type NUL event id NUL subscription id`. Neither an event type nor a subscription id can hold
+a NUL, so no two triples are hashed as the same bytes, whatever an event id holds.
+"""
+
+import base64
+import hashlib
+
+_PREFIX = "msg_"
+_LENGTH = 26
+"""Base32 digits of 130 bits."""
+_HASHED_BYTES = 20
+"""Four whole groups of base32: enough for 26 digits, and no padding to cut."""
+
+
+class DeliveryIds:
+    """The delivery ids of one event: what its subscriptions share is hashed once."""
+
+    __slots__ = ("_shared",)
+
+    def __init__(self, event_type: str, event_id: str) -> None:
+        self._shared = hashlib.sha256(f"v1\0{event_type}\0{event_id}\0".encode())
+
+    def of(self, subscription_id: str) -> str:
+        """Return the id of the event's delivery to a subscription: also its `webhook-id`."""
+        hashed = self._shared.copy()
+        hashed.update(subscription_id.encode())
+        digits = base64.b32encode(hashed.digest()[:_HASHED_BYTES])
+        return _PREFIX + digits[:_LENGTH].decode().lower()
+
+
+def delivery_id(event_type: str, event_id: str, subscription_id: str) -> str:
+    """Return the id of one delivery: also its `webhook-id`, the same for ever."""
+    return DeliveryIds(event_type, event_id).of(subscription_id)

@@ -1,0 +1,106 @@
+"""The ladder decides to which tier a wait goes, and what becomes of a record that leaves one.
+
+A tier delays by a fixed time. A wait is broken into hops: down through the largest tier that is
+not longer than what remains, until the rest is short enough for the waiting room. No hop ends
+early, so the whole wait never does.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hookstream.core.model.instant import HOUR, MINUTE, SECOND, Millis
+from hookstream.errors import ConfigurationError
+
+DEFAULT_TIERS: tuple[Millis, ...] = (
+    0,
+    5 * SECOND,
+    30 * SECOND,
+    MINUTE,
+    5 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    24 * HOUR,
+)
+
+LONGEST_REST: Millis = 30 * SECOND
+"""What may remain after a tier and still wait in the room: as long as jitter can be."""
+
+
+@dataclass(slots=True, frozen=True)
+class WaitUntil:
+    """The record waits in the room; it is due at `instant`."""
+
+    instant: Millis
+
+
+@dataclass(slots=True, frozen=True)
+class HopDownAt:
+    """The record leaves its tier at `instant` and goes into another: too much of its wait remains."""
+
+    instant: Millis
+
+
+Release: TypeAlias = WaitUntil | HopDownAt
+
+
+class Ladder:
+    """The delays to which new records are written, `0s` among them.
+
+    What is *read* may come from tiers that are on it no longer: `release` takes any delay.
+
+    Raises:
+        ConfigurationError: A delay is negative, or there is no tier of 0.
+    """
+
+    __slots__ = ("_delays",)
+
+    def __init__(self, delays: Iterable[Millis] = DEFAULT_TIERS) -> None:
+        self._delays = tuple(sorted(set(delays)))
+        if not self._delays or self._delays[0] != 0:
+            raise ConfigurationError(
+                "retry.tiers must hold 0s, the tier through which everything comes back in, "
+                "and no negative delay"
+            )
+
+    @property
+    def delays(self) -> tuple[Millis, ...]:
+        """The delays, each once, in ascending order."""
+        return self._delays
+
+    @property
+    def longest(self) -> Millis:
+        """The longest delay."""
+        return self._delays[-1]
+
+    def place(self, now: Millis, due_at: Millis) -> Millis:
+        """Return the delay of the tier to write to: the largest that is not longer than what remains.
+
+        It is 0 where less remains than the smallest other tier takes, and where nothing does.
+        """
+        remaining = due_at - now
+        if remaining <= 0:
+            return 0
+        return self._delays[bisect_right(self._delays, remaining) - 1]
+
+    def release(self, appended_at: Millis, delay: Millis, due_at: Millis | None) -> Release:
+        """Return what becomes of a record read from a tier.
+
+        Args:
+            appended_at: When the broker appended it.
+            delay: The delay of the tier that it was read from.
+            due_at: Its final due time; None: when the tier releases it.
+        """
+        leaves_at = appended_at + delay
+        if due_at is None or due_at <= leaves_at:
+            return WaitUntil(leaves_at)
+        # Where only 0s would take the rest, a hop would come straight back: the room keeps it,
+        # however long that is. This is what makes every wait end, on any ladder.
+        if due_at - leaves_at <= LONGEST_REST or self.place(leaves_at, due_at) == 0:
+            return WaitUntil(due_at)
+        return HopDownAt(leaves_at)
