@@ -1,0 +1,164 @@
+"""Sends one delivery attempt over HTTP and tells how it was answered. It never raises for it.
+
+Measured beside aiohttp's `ClientSession` on the same connections: see docs/benchmarks.md. What is
+left out is what a webhook must not do anyway: redirects, cookies, proxies from the environment,
+decompression.
+"""
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import Self
+
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from hookstream.adapters.http_dial import Dialler, Verdict
+from hookstream.adapters.http_pool import IdlePool, Origin
+from hookstream.adapters.http_wire import Wire
+from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure
+from hookstream.pipeline.ports import Post
+
+_MAX_TARGETS = 4096
+"""URLs whose parsed form is kept; all are dropped when there are more."""
+
+
+class _Target:
+    """A URL, taken apart once."""
+
+    __slots__ = ("head", "lines", "origin", "url")
+
+    def __init__(self, text: str) -> None:
+        try:
+            self.url = URL(text)
+            host, port = self.url.raw_host, self.url.port
+        except ValueError:
+            # Its message would quote the URL, which may hold a secret.
+            raise ValueError("the URL cannot be read") from None
+        if self.url.scheme not in {"http", "https"} or not host or port is None:
+            raise ValueError("the URL is not http or https, or has no host")
+        self.origin = Origin(self.url.scheme, host, port)
+        self.head = (
+            f"POST {self.url.raw_path_qs} HTTP/1.1\r\n"
+            f"host: {self.url.host_port_subcomponent}\r\n"
+            # Without an encoding the partner's answer can be read back as it is, and no
+            # compressed bomb can be in it.
+            "accept: */*\r\naccept-encoding: identity\r\n"
+        )
+        self.lines = self.head.count("\n")
+
+    def request(self, post: Post) -> bytes:
+        """Return the bytes of a request.
+
+        Raises:
+            ValueError: A header holds a line break: it would add headers or a second request.
+        """
+        head = self.head + "".join([f"{name}: {value}\r\n" for name, value in post.headers])
+        head = f"{head}content-length: {len(post.body)}\r\n\r\n"
+        lines = self.lines + len(post.headers) + 2
+        if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
+            raise ValueError("a request header holds a control character")
+        return head.encode() + post.body
+
+
+class HttpSender:
+    """The `Sender` of the product. Use it as an async context manager, on one event loop.
+
+    Args:
+        verdict: Judges every address that is to be dialled (`core.delivery.address`).
+        connect_timeout: Seconds for DNS, TCP and TLS together.
+        max_response_bytes: Of a response body; a longer one costs the connection, nothing else.
+        max_idle: Idle connections kept, over all endpoints.
+        tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
+        resolver: Resolves names; None for aiodns with the machine's name servers.
+    """
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        *,
+        connect_timeout: float = 5.0,
+        max_response_bytes: int = 65_536,
+        max_idle: int = 256,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._verdict = verdict
+        self._connect_timeout = connect_timeout
+        self._max_response_bytes = max_response_bytes
+        self._max_idle = max_idle
+        self._tls = tls
+        self._resolver = resolver
+        self._targets: dict[str, _Target] = {}
+
+    async def __aenter__(self) -> Self:
+        """Bind to the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._dialler = Dialler(
+            self._verdict,
+            connect_timeout=self._connect_timeout,
+            max_response_bytes=self._max_response_bytes,
+            tls=self._tls,
+            resolver=self._resolver,
+        )
+        self._idle = IdlePool(self._loop, self._max_idle)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection; attempts still in flight are answered as disconnected."""
+        self._idle.close()
+        await self._dialler.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections stand, idle ones included."""
+        return len(self._dialler)
+
+    async def send(self, post: Post) -> Answer:
+        """Send and wait for the status line within the timeout. Cancellation closes the connection.
+
+        1. An idle connection to the same host is used first.
+        2. Where it turns out that the server had closed it, without one byte of an answer, the
+           request is sent a second time over a new connection, at once: servers close idle
+           connections at any moment, and without this each such close would cost a retry. The
+           server may have seen the first copy; the webhook-id tells it so, as in any retry.
+        3. Everything else is answered as it is: no second resend, no redirect.
+        """
+        deadline = self._loop.time() + post.timeout / 1000
+        try:
+            target = self._targets.get(post.url) or self._take_apart(post.url)
+            request = target.request(post)
+        except ValueError as error:
+            return TransportFailure(FailureKind.PROTOCOL, str(error))
+        wire = self._idle.take(target.origin)
+        if wire is not None:
+            answer = await wire.exchange(request, deadline)
+            if not _closed_unanswered(wire, answer):
+                self._idle.put(target.origin, wire)
+                return answer
+        dialled = await self._dialler.dial(target.url, deadline - self._loop.time())
+        if not isinstance(dialled, Wire):
+            return dialled
+        dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
+        answer = await dialled.exchange(request, deadline)
+        self._idle.put(target.origin, dialled)
+        return answer
+
+    def _take_apart(self, url: str) -> _Target:
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        target = self._targets[url] = _Target(url)
+        return target
+
+
+def _closed_unanswered(wire: Wire, answer: Answer) -> bool:
+    return (
+        isinstance(answer, TransportFailure)
+        and answer.kind is FailureKind.DISCONNECTED
+        and wire.silent
+    )

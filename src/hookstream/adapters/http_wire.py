@@ -1,0 +1,293 @@
+"""One HTTP/1.1 connection: a request is written whole, and the response's status line decides.
+
+The protocol takes over a connected transport, so it knows nothing of names, TLS or addresses. It
+costs one write, one parse and one timer a request. What follows the status line can only add to the
+answer (Retry-After, an excerpt of the body), never change it: a partner that said 200 and then
+broke off has accepted the delivery.
+"""
+
+import asyncio
+import codecs
+from http import HTTPStatus
+
+import httptools
+
+from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure
+from hookstream.errors import HookstreamError
+
+MAX_HEAD = 32 * 1024
+"""Bytes of status line and headers, interim responses included, before we stop reading."""
+EXCERPT_BYTES = 1024
+"""Of a body that the audit log keeps."""
+BODY_PATIENCE = 1.0
+"""Seconds that the rest of a response may take once its status line is here.
+
+A partner may take its whole timeout to decide, but not to trickle out a body that nobody needs:
+its slot is wanted.
+"""
+_MAX_RETRY_AFTER = 128
+_MAX_KEEP_ALIVE_HINT = 64
+
+
+def excerpt_of(body: bytes) -> str | None:
+    """Return the printable text of a body's beginning, at most `EXCERPT_BYTES` of UTF-8.
+
+    Whatever is neither printable nor a line break or tab becomes U+FFFD: the text is shown in
+    terminals and web pages. None where there is nothing.
+    """
+    if not body:
+        return None
+    # An incremental decoder keeps a character that the cut went through out of the text.
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(body[:EXCERPT_BYTES])
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    if not text.isascii():
+        # A replaced byte takes three: cut again.
+        text = text.encode()[:EXCERPT_BYTES].decode(errors="ignore")
+    return text or None
+
+
+class UnaskedResponse(HookstreamError):
+    """Raised within the parser only, to end the parse at a second response to one request."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection, one request at a time.
+
+    Args:
+        max_response_bytes: How much of a body is read to keep the connection; beyond, it closes.
+    """
+
+    __slots__ = (
+        "_body_size",
+        "_complete",
+        "_excerpt",
+        "_headed",
+        "_keep",
+        "_loop",
+        "_max_response_bytes",
+        "_parser",
+        "_patience",
+        "_received",
+        "_retry_after",
+        "_status",
+        "_timer",
+        "_transport",
+        "_waiter",
+        "born",
+        "idle_limit",
+        "lost",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_response_bytes: int) -> None:
+        self._loop = loop
+        self._max_response_bytes = max_response_bytes
+        self._transport: asyncio.Transport | None = None
+        # One parser for the connection's life: making one costs more than parsing a response.
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Answer] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.born = loop.time()
+        """Loop time of its making."""
+        self.lost: asyncio.Future[Exception | None] = loop.create_future()
+        """Done when the connection is gone, with the error that ended it, if any."""
+        self.idle_limit: float | None = None
+        """Seconds for which the server says it keeps an idle connection, or None."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._received = 0
+        self._status = 0
+        self._headed = False
+        self._complete = False
+        self._keep = False
+        self._patience = False
+        self._body_size = 0
+        self._excerpt = b""
+        self._retry_after: bytes | None = None
+
+    # What the sender asks.
+
+    def take_over(self, transport: asyncio.Transport) -> None:
+        """Become the protocol of a connected transport."""
+        self._transport = transport
+        transport.set_protocol(self)
+
+    @property
+    def silent(self) -> bool:
+        """Not one byte has come since the last request was written."""
+        return self._received == 0
+
+    @property
+    def alive(self) -> bool:
+        """The connection stands, as far as this side knows."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def reusable(self) -> bool:
+        """Another request may follow: the response was whole, and both sides keep the connection.
+
+        A response that came before the request was sent in full leaves bytes to write: not reusable.
+        """
+        transport = self._transport
+        return (
+            self._keep
+            and transport is not None
+            and not transport.is_closing()
+            and not transport.get_write_buffer_size()
+        )
+
+    async def exchange(self, request: bytes, deadline: float) -> Answer:
+        """Write a request and wait for its answer until `deadline` (loop time).
+
+        Cancellation closes the connection, as a response to nobody may still come on it.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._received = 0
+            return TransportFailure(FailureKind.DISCONNECTED, "the connection was closed")
+        self._reset()
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiter = waiter
+        self._timer = self._loop.call_at(deadline, self._late)
+        transport.write(request)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            self._timer.cancel()
+            self._waiter = None
+
+    def abort(self) -> None:
+        """Close at once, whatever is still to be written or read."""
+        self._keep = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the transport tells.
+
+    def data_received(self, data: bytes) -> None:
+        """Read on in the response."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            # Nobody asked: a second answer to one question, or a farewell (408) to an idle
+            # connection. It must never be taken for the answer to the next request.
+            self.abort()
+            return
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._garbled(error)
+            return
+        if self._complete or self._body_size > self._max_response_bytes:
+            self._finish(FailureKind.PROTOCOL, "no status")
+        elif not self._headed and self._received > MAX_HEAD:
+            self._finish(FailureKind.PROTOCOL, f"response headers above {MAX_HEAD} bytes")
+        elif self._headed and not self._patience:
+            self._patience = True
+            self._replace_timer(BODY_PATIENCE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Answer who waits: with the status line if it came, else with how the connection ended."""
+        if not self.lost.done():
+            self.lost.set_result(exc)
+        self._transport = None
+        self._keep = False
+        if self._waiter is not None:
+            how = "reset" if isinstance(exc, ConnectionResetError) else "closed"
+            when = "before any response" if self.silent else "within the response's head"
+            self._finish(FailureKind.DISCONNECTED, f"connection {how} {when}")
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Refuse a response after the response: it would overwrite the one that was asked for.
+
+        Raises:
+            UnaskedResponse: Bytes follow that no request asked for; it ends the parse.
+        """
+        if self._complete:
+            raise UnaskedResponse
+
+    def on_status(self, _: bytes) -> None:
+        """Note the status: from here on the answer is decided, unless it is an interim one."""
+        code: int = self._parser.get_status_code()
+        if code >= HTTPStatus.OK or code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._status = code
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the two headers that matter."""
+        length = len(name)
+        if length == len(b"retry-after") and name.lower() == b"retry-after":
+            self._retry_after = value[:_MAX_RETRY_AFTER]
+        elif length == len(b"keep-alive") and name.lower() == b"keep-alive":
+            self.idle_limit = _idle_limit(value[:_MAX_KEEP_ALIVE_HINT])
+
+    def on_headers_complete(self) -> None:
+        """Note the end of the head (and the status of a line that has no reason phrase)."""
+        self.on_status(b"")
+        self._headed = self._status > 0
+
+    def on_body(self, data: bytes) -> None:
+        """Keep the body's beginning, count the rest."""
+        self._body_size += len(data)
+        missing = EXCERPT_BYTES - len(self._excerpt)
+        if missing > 0:
+            self._excerpt += data[:missing]
+
+    def on_message_complete(self) -> None:
+        """Note the end of the response; an interim one (100, 103) ends nothing."""
+        if self._status:
+            self._complete = True
+            self._keep = self._parser.should_keep_alive()
+
+    # How an exchange ends.
+
+    def _garbled(self, error: Exception) -> None:
+        """What came is no response, or no longer one. A mistake of ours is not taken for it."""
+        ours = isinstance(error, httptools.HttpParserCallbackError)
+        if ours and not isinstance(error.__context__, UnaskedResponse):
+            raise error
+        self._keep = False
+        self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {error}")
+
+    def _late(self) -> None:
+        """The attempt's time is over, or the patience for its body."""
+        self._finish(FailureKind.TIMEOUT, "no response in time")
+
+    def _replace_timer(self, seconds: float) -> None:
+        timer = self._timer
+        until = self._loop.time() + seconds
+        if timer is not None and timer.when() > until:
+            timer.cancel()
+            self._timer = self._loop.call_at(until, self._late)
+
+    def _finish(self, kind: FailureKind, detail: str) -> None:
+        """Answer with the status if there is one, else with the failure; keep only a clean wire."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            if self._status:
+                after = self._retry_after
+                waiter.set_result(
+                    Response(
+                        self._status,
+                        after.decode("latin-1") if after is not None else None,
+                        excerpt_of(self._excerpt),
+                    )
+                )
+            else:
+                waiter.set_result(TransportFailure(kind, detail))
+        if not self._keep:
+            self.abort()
+
+
+def _idle_limit(value: bytes) -> float | None:
+    """Return the seconds of `Keep-Alive: timeout=5, max=100`, or None where it names none."""
+    for part in value.split(b","):
+        name, _, number = part.strip().partition(b"=")
+        if name.lower() == b"timeout" and number.isdigit():
+            return float(number)
+    return None

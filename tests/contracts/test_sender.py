@@ -1,0 +1,213 @@
+"""What every `Sender` promises: held by the double and, over real sockets, by the product's own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+from tests.doubles import endpoint, raw_server
+from tests.doubles.endpoint import Endpoints
+from tests.doubles.raw_server import RawServer
+
+from hookstream.adapters.http_sender import HttpSender
+from hookstream.core.model.outcome import AddressBlocked, FailureKind, Response, TransportFailure
+from hookstream.pipeline.ports import Post, Sender
+
+pytestmark = pytest.mark.looptime(False)
+
+
+@dataclass(slots=True, frozen=True)
+class Answers:
+    status: int
+    retry_after: str | None = None
+    excerpt: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Hangs:
+    pass
+
+
+@dataclass(slots=True, frozen=True)
+class Closes:
+    pass
+
+
+@dataclass(slots=True, frozen=True)
+class IsDown:
+    pass
+
+
+@dataclass(slots=True, frozen=True)
+class IsForbidden:
+    pass
+
+
+Behaviour = Answers | Hangs | Closes | IsDown | IsForbidden
+
+
+class Stage(Protocol):
+    """An endpoint that behaves as told, and a sender that reaches it."""
+
+    sender: Sender
+
+    async def behave(self, behaviour: Behaviour) -> None: ...
+
+    def post(self, *, timeout: int = 5_000) -> Post: ...
+
+    async def requests(self, count: int) -> list[bytes]: ...
+
+    async def until_cancelled(self) -> None: ...
+
+
+class DoubleStage:
+    def __init__(self) -> None:
+        self.endpoints = Endpoints()
+        self.sender: Sender = self.endpoints
+
+    async def behave(self, behaviour: Behaviour) -> None:
+        self.endpoints.script("sub-1", _double(behaviour))
+
+    def post(self, *, timeout: int = 5_000) -> Post:
+        return Post("sub-1", "https://partner.example/hook", [("webhook-id", "m")], b"{}", timeout)
+
+    async def requests(self, count: int) -> list[bytes]:
+        await self.endpoints.wait_until(lambda each: len(each.requests) >= count)
+        return [each.post.body for each in self.endpoints.to("sub-1")]
+
+    async def until_cancelled(self) -> None:
+        assert [each.cancelled for each in self.endpoints.requests] == [True]
+
+
+class SocketStage:
+    def __init__(self, sender: HttpSender, server: RawServer) -> None:
+        self.sender: Sender = sender
+        self.server = server
+        self.url = server.url
+
+    async def behave(self, behaviour: Behaviour) -> None:
+        match behaviour:
+            case Answers(status, retry_after, excerpt):
+                headers = [f"Retry-After: {retry_after}"] if retry_after else []
+                body = (excerpt or "").encode()
+                self.server.play(raw_server.response(status, *headers, body=body))
+            case Hangs():
+                self.server.play(raw_server.hang)
+            case Closes():
+                self.server.play(raw_server.close)
+            case IsDown():
+                async with raw_server.server(raw_server.hang) as gone:
+                    self.url = gone.url
+            case IsForbidden():
+                self.url = "http://127.0.0.2:80/hook"
+
+    def post(self, *, timeout: int = 5_000) -> Post:
+        return Post("sub-1", self.url, [("webhook-id", "m")], b"{}", timeout)
+
+    async def requests(self, count: int) -> list[bytes]:
+        await self.server.wait_until(lambda each: len(each.seen) >= count)
+        return [each.body for each in self.server.seen]
+
+    async def until_cancelled(self) -> None:
+        await self.server.wait_until(lambda each: each.ended == 1)
+
+
+def _double(behaviour: Behaviour) -> endpoint.Behaviour:
+    match behaviour:
+        case Answers(status, retry_after, excerpt):
+            return endpoint.status(status, retry_after=retry_after, excerpt=excerpt)
+        case Hangs():
+            return endpoint.hang()
+        case Closes():
+            return endpoint.fail(FailureKind.DISCONNECTED)
+        case IsDown():
+            return endpoint.refuse_connections()
+        case IsForbidden():
+            return endpoint.blocked()
+
+
+def only_the_first_address(address: str) -> str | None:
+    return None if address == "127.0.0.1" else f"{address} is not allowed"
+
+
+@asynccontextmanager
+async def _socket_stage() -> AsyncIterator[SocketStage]:
+    async with (
+        raw_server.server(raw_server.response(204)) as server,
+        HttpSender(only_the_first_address) as sender,
+    ):
+        yield SocketStage(sender, server)
+
+
+@pytest.fixture(params=["double", "sockets"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    if request.param == "double":
+        yield DoubleStage()
+    else:
+        async with _socket_stage() as real:
+            yield real
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 404, 410, 429, 500, 503])
+async def test_a_status_is_the_answer_whatever_it_is(stage: Stage, status: int) -> None:
+    """What a status means is for core to say; a redirect is not followed."""
+    await stage.behave(Answers(status))
+    assert await stage.sender.send(stage.post()) == Response(status)
+    assert await stage.requests(1) == [b"{}"]
+
+
+async def test_retry_after_and_the_body_come_with_the_status(stage: Stage) -> None:
+    await stage.behave(Answers(503, retry_after="120", excerpt="try later"))
+    answer = await stage.sender.send(stage.post())
+    assert answer == Response(503, retry_after="120", excerpt="try later")
+
+
+async def test_an_endpoint_that_hangs_is_given_up_at_the_timeout(stage: Stage) -> None:
+    await stage.behave(Hangs())
+    started = asyncio.get_running_loop().time()
+    answer = await stage.sender.send(stage.post(timeout=50))
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind is FailureKind.TIMEOUT
+    assert 0.045 <= asyncio.get_running_loop().time() - started < 1
+
+
+async def test_a_connection_closed_without_an_answer_is_a_failure(stage: Stage) -> None:
+    """It is not sent again inline: the endpoint had the request on a fresh connection."""
+    await stage.behave(Closes())
+    answer = await stage.sender.send(stage.post())
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind is FailureKind.DISCONNECTED
+    assert await stage.requests(1) == [b"{}"]
+
+
+async def test_an_endpoint_that_is_down_is_a_failure_to_connect(stage: Stage) -> None:
+    await stage.behave(IsDown())
+    answer = await stage.sender.send(stage.post())
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind is FailureKind.CONNECT
+
+
+async def test_a_forbidden_address_is_refused_by_us(stage: Stage) -> None:
+    """No retry will change it, so it must not look like a connection that failed."""
+    await stage.behave(IsForbidden())
+    assert isinstance(await stage.sender.send(stage.post()), AddressBlocked)
+
+
+async def test_cancelling_ends_the_request(stage: Stage) -> None:
+    """A worker that drains must be able to leave without leaving sockets behind."""
+    await stage.behave(Hangs())
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(stage.sender.send(stage.post()))
+        await stage.requests(1)
+        sending.cancel()
+    assert sending.cancelled()
+    await stage.until_cancelled()
+
+
+async def test_many_requests_at_once_are_answered_each(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        sending = [tasks.create_task(stage.sender.send(stage.post())) for _ in range(20)]
+    assert [each.result() for each in sending] == [Response(204)] * 20
+    assert len(await stage.requests(20)) == 20
