@@ -1,0 +1,132 @@
+"""What every Kafka client of ours has in common: settings, how it logs, how it fails and closes.
+
+The only file that other Kafka adapters import; it holds no client of its own.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
+from hookstream.pipeline.ports import Journal
+
+ClientSettings: TypeAlias = Mapping[str, str | int | float | bool]
+"""librdkafka's own settings, at least `bootstrap.servers`."""
+
+Properties: TypeAlias = dict[str, object]
+
+_REFUSED_FOR_GOOD = {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001  librdkafka's own errors begin with an underscore
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+}
+
+_SAY_AGAIN_SECONDS = 30.0
+_LINES_REMEMBERED = 64
+
+
+def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:
+    """Return what every consumer of ours starts from; the client's own settings win.
+
+    Small queues: the default prefetch of 64 MB a consumer would be most of a worker's memory. With
+    them `fetch.queue.backoff.ms` must be small too, or a full queue stalls a partition for a second.
+    """
+    return {
+        "queued.max.messages.kbytes": 4096,
+        "fetch.message.max.bytes": 1_048_576,
+        "fetch.max.bytes": 4_194_304,
+        "fetch.queue.backoff.ms": 50,
+        **client,
+        **_logging(journal),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+    }
+
+
+def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:
+    """Return what every producer of ours starts from: durable, idempotent, in order."""
+    return {**client, **_logging(journal), "acks": "all", "enable.idempotence": True}
+
+
+def admin_client(client: ClientSettings) -> AdminClient:
+    """Return a client for questions and topic administration; what fails, fails to its caller."""
+    return AdminClient({**client, "log_level": 2})
+
+
+def kafka_error(raised: KafkaException) -> KafkaError:
+    """Return the error that an exception carries."""
+    error = raised.args[0]
+    if not isinstance(error, KafkaError):
+        raise raised
+    return error
+
+
+def translated(raised: KafkaException, doing: str) -> HookstreamError:
+    """Return our error for a client's: `doing` begins the sentence, such as 'cannot read x'."""
+    error = kafka_error(raised)
+    text = f"{doing}: {error.str()} ({error.name()})"
+    if error.code() in _REFUSED_FOR_GOOD:
+        return ConfigurationError(text)
+    return DependencyUnavailable(text)
+
+
+def close_within(seconds: float, close: Callable[[], object]) -> bool:
+    """Close a client on a thread of its own and tell whether it was done in time.
+
+    A close can hang for ever while brokers misbehave; the process must be able to end.
+    """
+
+    def closing() -> None:
+        # A client that was fenced or lost its broker complains once more; its user was told.
+        with contextlib.suppress(KafkaException):
+            close()
+
+    thread = threading.Thread(target=closing, name="kafka-close", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
+
+
+class _ToJournal(logging.Handler):
+    """Hands the client library's log lines to the journal, so that they share its format.
+
+    A client that cannot connect says so twenty times a second: a line is said again only after
+    half a minute.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.INFO)
+        self._journal = journal
+        self._said: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, never as an error: librdkafka heals, or its caller raises."""
+        detail = record.getMessage()
+        if record.created - self._said.get(detail, 0.0) < _SAY_AGAIN_SECONDS:
+            return
+        if len(self._said) >= _LINES_REMEMBERED:
+            self._said.clear()
+        self._said[detail] = record.created
+        write = self._journal.warning if record.levelno >= logging.WARNING else self._journal.info
+        write("kafka_client", detail=detail)
+
+
+def _logging(journal: Journal | None) -> Properties:
+    # Outside the tree of loggers on purpose: each client has its own journal, or none. Where there
+    # is none, what matters is raised; the library would write the rest to stderr.
+    logger = logging.Logger("hookstream.kafka")  # noqa: LOG001
+    logger.addHandler(logging.NullHandler() if journal is None else _ToJournal(journal))
+    return {"logger": logger}

@@ -1,0 +1,257 @@
+"""Follows the tables and always knows whether what it handed over is complete.
+
+A table is current when it stood at the high watermark within the last second, asked for every half
+second: events are matched only then.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from hookstream.adapters.kafka_client import (
+    ClientSettings,
+    admin_client,
+    close_within,
+    translated,
+)
+from hookstream.adapters.tables.log import (
+    CLOSE_SECONDS,
+    Offsets,
+    TableRecord,
+    high_watermarks,
+    log_starts,
+    poll_tables,
+    require_topics,
+    table_consumer,
+)
+from hookstream.errors import DependencyUnavailable, HookstreamError, InvariantBroken
+from hookstream.pipeline.ports import Clock, Journal
+
+_ASK_SECONDS = 0.5
+"""How often the high watermarks are asked for."""
+_CURRENT_SECONDS = 1.0
+_ASKS_KEPT = 16
+
+
+class TableReader:
+    """Follows the tables from their beginning, on one thread, and hands records to the loop.
+
+    Args:
+        client: librdkafka's settings.
+        topics: Compacted topics of one partition each.
+        on_records: Called on the loop with the next records, in each topic's order; what it raises
+            ends the reader.
+        journal: Hears of trouble, from the reader's thread too.
+        clock: Its monotonic time judges staleness.
+    """
+
+    def __init__(
+        self,
+        client: ClientSettings,
+        topics: Sequence[str],
+        on_records: Callable[[Sequence[TableRecord]], None],
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._topics = tuple(topics)
+        self._on_records = on_records
+        self._journal = journal
+        self._clock = clock
+        self._stop = threading.Event()
+        self._ask_now = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+        # What follows belongs to the loop.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stood: Offsets = dict.fromkeys(self._topics, 0)
+        self._asks: deque[tuple[float, Offsets]] = deque(maxlen=_ASKS_KEPT)
+        self._current_at = float("-inf")
+        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+        self._failed: asyncio.Future[None] | None = None
+
+    @property
+    def failed(self) -> asyncio.Future[None]:
+        """Fails when the reader ends without having been closed; never has a result.
+
+        Raises:
+            InvariantBroken: The reader was not started.
+        """
+        if self._failed is None:
+            raise InvariantBroken("the table reader was not started")
+        return self._failed
+
+    async def start(self) -> None:
+        """Begin to read. `read_to_end` tells when the tables are complete."""
+        self._loop = asyncio.get_running_loop()
+        self._failed = self._loop.create_future()
+        # A failure that nobody has begun to await yet is no warning at the process's end.
+        self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._thread.start()
+
+    async def close(self) -> None:
+        """End the thread; waits for it for a few seconds at most."""
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        if not self.failed.done():
+            self.failed.cancel()
+
+    async def read_to_end(self, deadline: float) -> None:
+        """Wait until everything that stood in the tables when this was called was handed over.
+
+        Args:
+            deadline: Seconds to wait at most.
+
+        Raises:
+            ConfigurationError: A table's topic does not exist, or may not be read.
+            DependencyUnavailable: The deadline passed, or the broker cannot be reached.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((self._clock.monotonic(), done))
+        self._ask_now.set()
+        try:
+            async with asyncio.timeout(deadline):
+                await asyncio.wait((done, self.failed), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise DependencyUnavailable(
+                f"the tables could not be read to their ends within {deadline:g} s: {self._lag()}"
+            ) from None
+        finally:
+            self._waiting = [waiting for waiting in self._waiting if waiting[1] is not done]
+        if not done.done():
+            self.failed.result()
+
+    def current(self) -> bool:
+        """Tell whether every table stood at its high watermark within the last second."""
+        return self.age() <= _CURRENT_SECONDS
+
+    def age(self) -> float:
+        """Return the seconds since all tables were known to be complete; infinite before."""
+        return self._clock.monotonic() - self._current_at
+
+    def reached(self, topic: str, offset: int) -> bool:
+        """Tell whether the record at an offset of a table was handed over."""
+        return self._stood[topic] > offset
+
+    # On the loop.
+
+    def _take(self, records: Sequence[TableRecord], stood: Offsets) -> None:
+        if records:
+            self._on_records(records)
+        self._stood.update(stood)
+        self._settle_asks()
+
+    def _asked(self, at: float, ends: Offsets) -> None:
+        self._asks.append((at, ends))
+        self._settle_asks()
+
+    def _settle_asks(self) -> None:
+        while self._asks and all(
+            self._stood[topic] >= end for topic, end in self._asks[0][1].items()
+        ):
+            self._current_at, _ = self._asks.popleft()
+        for since, done in self._waiting:
+            if since <= self._current_at and not done.done():
+                done.set_result(None)
+
+    def _fail(self, error: HookstreamError) -> None:
+        self._current_at = float("-inf")
+        if not self.failed.done():
+            self._journal.error("tables_failed", detail=str(error))
+            self.failed.set_exception(error)
+
+    def _lag(self) -> str:
+        if not self._asks:
+            return "their high watermarks are not known"
+        _, ends = self._asks[-1]
+        return ", ".join(
+            f"{topic} stands at {self._stood[topic]} of {end}"
+            for topic, end in ends.items()
+            if self._stood[topic] < end
+        )
+
+    # On the thread.
+
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except HookstreamError as error:
+            self._tell(self._fail, error)
+        except KafkaException as error:
+            self._tell(self._fail, translated(error, "the tables cannot be read"))
+        except Exception as error:  # noqa: BLE001  what a caller's code raised must end the process
+            broken = InvariantBroken(f"a table record could not be taken: {error!r}")
+            broken.__cause__ = error
+            self._tell(self._fail, broken)
+
+    def _follow(self) -> None:
+        admin = admin_client(self._client)
+        starts = self._find_starts(admin)
+        if starts is None:
+            return
+        self._tell(self._take, (), starts)
+        consumer = table_consumer(self._client, starts, self._journal)
+        try:
+            next_ask = 0.0
+            while not self._stop.is_set():
+                records, stood = poll_tables(consumer)
+                if stood:
+                    self._hand_over(records, stood)
+                now = self._clock.monotonic()
+                if now >= next_ask or self._ask_now.is_set():
+                    self._ask_now.clear()
+                    next_ask = now + _ASK_SECONDS
+                    self._ask(admin, now)
+        finally:
+            close_within(CLOSE_SECONDS, consumer.close)
+
+    def _find_starts(self, admin: AdminClient) -> Offsets | None:
+        """Wait for the broker, check the topics and return their log starts; None: closed."""
+        while not self._stop.is_set():
+            try:
+                require_topics(admin, self._topics, timeout=1.0)
+                return log_starts(admin, self._topics, timeout=1.0)
+            except DependencyUnavailable as error:
+                self._journal.warning("tables_wait_for_broker", detail=str(error))
+        return None
+
+    def _ask(self, admin: AdminClient, now: float) -> None:
+        try:
+            ends = high_watermarks(admin, self._topics, timeout=1.0)
+        except DependencyUnavailable as error:
+            self._journal.warning("tables_stale", detail=str(error))
+            return
+        self._tell(self._asked, now, ends)
+
+    def _hand_over(self, records: Sequence[TableRecord], stood: Offsets) -> None:
+        """Hand a batch to the loop and wait until it was taken: a slow loop must not pile up."""
+        taken: Future[None] = Future()
+
+        def take() -> None:
+            try:
+                self._take(records, stood)
+            except BaseException as error:  # noqa: BLE001  carried over to the reader's thread
+                taken.set_exception(error)
+            else:
+                taken.set_result(None)
+
+        self._tell(take)
+        while not self._stop.is_set():
+            try:
+                return taken.result(0.2)
+            except TimeoutError:
+                # The loop is busy or has ended; what take() itself raises is not taken for that.
+                if taken.done():
+                    raise
+        return None
+
+    def _tell(self, told: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            # The loop may close in between; nobody is left to be told then.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(told, *arguments)

@@ -1,0 +1,309 @@
+"""Every record source, in memory or on Kafka, keeps these promises to the pipeline."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+
+import pytest
+from tests.contracts.source_worlds import (
+    MemoryWorld,
+    Pick,
+    Source,
+    World,
+    take_some,
+    take_until,
+)
+from tests.doubles.listener import BookkeepingListener
+
+from hookstream.core.intake.start import StartPolicy
+from hookstream.core.model.instant import DAY, HOUR
+from hookstream.core.model.record import TopicPartition
+
+KAFKA = (pytest.mark.kafka, pytest.mark.looptime(False))  # noqa: FBT003
+
+
+@pytest.fixture(params=["memory"])
+async def world() -> World:
+    return MemoryWorld()
+
+
+def only(topic: str) -> Pick:
+    def pick(topics: Iterable[str]) -> list[str]:
+        return [name for name in topics if name == topic]
+
+    return pick
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def started(stack: AsyncExitStack, source: Source) -> Source:
+    await source.start()
+    stack.push_async_callback(source.close)
+    return source
+
+
+async def test_records_come_in_the_order_of_their_partition(
+    world: World, stack: AsyncExitStack
+) -> None:
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    for number in range(250):
+        await world.append(topic, b"%d" % number)
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+
+    taken = await take_some(source, 250)
+
+    assert [(r.where, r.offset, r.value) for r in taken] == [
+        (TopicPartition(topic, 0), n, b"%d" % n) for n in range(250)
+    ]
+
+
+async def test_a_record_comes_whole(world: World, stack: AsyncExitStack) -> None:
+    """A retry is decoded from these bytes and headers: none may be changed or dropped."""
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    before = world.now()
+    headers = [("traceparent", b"00-1"), ("bare", None), ("twice", b"1"), ("twice", b"2")]
+    await world.append(topic, b"\xc3\x01", key=b"k", headers=headers)
+    await world.append(topic, None, key=b"k")
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+
+    whole, tombstone = await take_some(source, 2)
+
+    assert (whole.key, whole.value, list(whole.headers)) == (b"k", b"\xc3\x01", headers)
+    assert (tombstone.key, tombstone.value, list(tombstone.headers)) == (b"k", None, [])
+    assert before - 1000 <= whole.timestamp <= world.now() + 1000
+    assert whole.append_time
+
+
+async def test_a_take_gives_no_more_than_it_was_asked_for(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """Asking is the credit: what was not asked for must stay outside."""
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    for number in range(20):
+        await world.append(topic, b"%d" % number)
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+
+    sizes: list[int] = []
+    while sum(sizes) < 20:
+        sizes.append(len(await source.take(3)))
+
+    assert max(sizes) <= 3
+
+
+async def test_an_empty_topic_gives_nothing_and_does_not_block(
+    world: World, stack: AsyncExitStack
+) -> None:
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    listener = BookkeepingListener()
+    source = await started(stack, world.source("g", only(topic), listener))
+    await take_until(source, lambda: bool(listener.held))
+
+    assert not await source.take(10)
+
+
+async def test_a_first_start_is_committed_before_a_record_is_taken(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """Else a crash before the first commit would make the next start look like a first one."""
+    topic = f"{world.prefix}.events"
+    await world.create(topic, partitions=2)
+    await world.append(topic, b"1", partition=0)
+    await world.append(topic, b"2", partition=0)
+    await world.delete_before(TopicPartition(topic, 0), 1)
+    listener = BookkeepingListener()
+    source = await started(stack, world.source("g", only(topic), listener))
+
+    await take_some(source, 1)
+
+    assert listener.book == [
+        ("assigned", {TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 0})
+    ]
+    assert await world.committed("g", TopicPartition(topic, 0)) == 1
+    assert await world.committed("g", TopicPartition(topic, 1)) == 0
+
+
+async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
+    topic = f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    for number in range(5):
+        await world.append(topic, b"%d" % number)
+    first, second = BookkeepingListener(), BookkeepingListener()
+    async with AsyncExitStack() as life:
+        source = await started(life, world.source("g", only(topic), first))
+        await take_some(source, 5)
+        source.commit({at: 2})
+        first.settled = {at: 3}
+
+    async with AsyncExitStack() as life:
+        source = await started(life, world.source("g", only(topic), second))
+        taken = await take_some(source, 2)
+
+    assert first.book == [("assigned", {at: 0}), ("revoked", [at])]
+    assert second.book == [("assigned", {at: 3}), ("revoked", [at])]
+    assert [r.offset for r in taken] == [3, 4]
+
+
+async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settled(
+    world: World, stack: AsyncExitStack
+) -> None:
+    topic = f"{world.prefix}.events"
+    await world.create(topic, partitions=2)
+    for number in range(4):
+        await world.append(topic, b"%d" % number, partition=number % 2)
+    ours, theirs = BookkeepingListener(), BookkeepingListener()
+    one = await started(stack, world.source("g", only(topic), ours))
+    assert len(await take_some(one, 4)) == 4
+    ours.settled = {TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 1}
+
+    two = await started(stack, world.source("g", only(topic), theirs))
+    await take_until(one, lambda: len(ours.held) == 1)
+    taken = await take_some(two, 1)
+
+    (moved,) = theirs.held
+    assert ours.book[1] == ("revoked", [moved])
+    assert theirs.book == [("assigned", {moved: 1})]
+    assert [(r.where, r.offset) for r in taken] == [(moved, 1)]
+
+
+async def test_a_paused_partition_keeps_still_and_loses_nothing(
+    world: World, stack: AsyncExitStack
+) -> None:
+    topic = f"{world.prefix}.events"
+    paused, read = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    await world.create(topic, partitions=2)
+    listener = BookkeepingListener()
+    source = await started(stack, world.source("g", only(topic), listener))
+    await take_until(source, lambda: len(listener.held) == 2)
+
+    source.pause(paused)
+    for number in range(10):
+        await world.append(topic, b"%d" % number, partition=number % 2)
+    meanwhile = [*await take_some(source, 5), *await source.take(10)]
+    source.resume(paused)
+    after = await take_some(source, 5)
+
+    assert [(r.where, r.offset) for r in meanwhile] == [(read, n) for n in range(5)]
+    assert [(r.where, r.offset) for r in after] == [(paused, n) for n in range(5)]
+
+
+async def test_records_gone_before_they_were_read_are_told(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """A client left to itself resumes at the log's start without a word."""
+    topic = f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    for number in range(60):
+        await world.append(topic, b"%d" % number)
+    await world.commit("g", at, 10)
+    await world.delete_before(at, 50)
+    listener = BookkeepingListener()
+    source = await started(stack, world.source("g", only(topic), listener))
+
+    taken = await take_some(source, 10)
+
+    assert listener.book == [("gap", (at, 10, 50)), ("assigned", {at: 50})]
+    assert [r.offset for r in taken] == list(range(50, 60))
+
+
+@pytest.mark.parametrize(
+    ("position", "offsets"), [("earliest", [0, 1]), ("latest", []), ("time", [0, 1])]
+)
+async def test_lost_offsets_stop_a_partition_until_a_position_is_named(
+    world: World, stack: AsyncExitStack, position: str, offsets: list[int]
+) -> None:
+    """Only a person can know what was settled: neither end of the log is a safe guess."""
+    topic = f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    before = world.now() - HOUR
+    await world.append(topic, b"0")
+    await world.append(topic, b"1")
+    listener = BookkeepingListener()
+    wanted = StartPolicy(wanted_from=lambda _: before, wait=lambda _: 0, grace=-HOUR)
+    source = await started(stack, world.source("g", only(topic), listener, wanted))
+    await take_until(source, lambda: bool(source.stopped))
+    assert not await source.take(10)
+    assert await world.committed("g", at) is None
+
+    source.start_partition(at, before if position == "time" else position)
+    taken = await take_some(source, len(offsets) or 1, seconds=3)
+
+    assert [r.offset for r in taken] == offsets
+    assert source.stopped == {}
+    assert [name for name, _ in listener.book] == ["stopped", "assigned"]
+    assert await world.committed("g", at) == (2 if position == "latest" else 0)
+
+
+async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """The topic was made anew: other events stand at those offsets now."""
+    topic = f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    await world.append(topic, b"0")
+    await world.commit("g", at, 7)
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+
+    await take_until(source, lambda: bool(source.stopped))
+
+    assert "beyond the log's end 1" in source.stopped[at]
+    assert await world.committed("g", at) == 7
+
+
+async def test_old_records_that_nobody_wants_do_not_stop_a_first_start(
+    world: World, stack: AsyncExitStack
+) -> None:
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    await world.append(topic, b"0")
+    later = world.now() + DAY
+    wanted = StartPolicy(wanted_from=lambda _: later, wait=lambda _: 0, grace=-2 * DAY)
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener(), wanted))
+
+    taken = await take_some(source, 1)
+
+    assert [r.offset for r in taken] == [0]
+    assert source.stopped == {}
+
+
+async def test_a_new_topic_is_read_once_it_is_looked_up(
+    world: World, stack: AsyncExitStack
+) -> None:
+    await world.create(f"{world.prefix}.events.one")
+    listener = BookkeepingListener()
+    prefix = f"{world.prefix}.events."
+    source = await started(
+        stack,
+        world.source("g", lambda topics: [t for t in topics if t.startswith(prefix)], listener),
+    )
+    await take_until(source, lambda: len(listener.held) == 1)
+
+    await world.create(f"{prefix}two")
+    await world.append(f"{prefix}two", b"new")
+    source.refresh_now()
+    taken = await take_some(source, 1)
+
+    assert [(r.topic, r.value) for r in taken] == [(f"{prefix}two", b"new")]
+
+
+async def test_a_source_without_topics_waits_for_one(world: World, stack: AsyncExitStack) -> None:
+    topic = f"{world.prefix}.events"
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    assert not await source.take(10)
+
+    await world.create(topic)
+    await world.append(topic, b"first")
+    source.refresh_now()
+    taken = await take_some(source, 1)
+
+    assert [r.value for r in taken] == [b"first"]

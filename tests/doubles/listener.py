@@ -1,0 +1,43 @@
+"""A listener that keeps a book of what it was told, and lets go of what it was told to."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from hookstream.core.model.record import TopicPartition
+
+Told: TypeAlias = tuple[str, object]
+
+
+class BookkeepingListener:
+    """An AssignmentListener. `settled` is what a revocation may commit, by partition."""
+
+    def __init__(self) -> None:
+        self.book: list[Told] = []
+        self.held: dict[TopicPartition, int] = {}
+        """What it holds, and where each began."""
+        self.settled: dict[TopicPartition, int] = {}
+        self.dawdle = 0.0
+        """Seconds that a revocation takes."""
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.book.append(("assigned", dict(positions)))
+        self.held.update(positions)
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        self.book.append(("revoked", sorted(partitions)))
+        for partition in partitions:
+            del self.held[partition]
+        await asyncio.sleep(self.dawdle)
+        return {at: offset for at, offset in self.settled.items() if at in partitions}
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.book.append(("lost", sorted(partitions)))
+        for partition in partitions:
+            del self.held[partition]
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        self.book.append(("gap", (partition, first, next_offset)))
+
+    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+        self.book.append(("stopped", (partition, remedy)))

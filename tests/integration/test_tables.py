@@ -1,0 +1,264 @@
+"""The tables on a real broker: what a reader stood at, and who may write."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import Broker
+from tests.doubles.journal import BookkeepingJournal
+
+from hookstream.adapters.system import SystemClock
+from hookstream.adapters.tables import (
+    TableChange,
+    TableReader,
+    TableRecord,
+    TableWriter,
+    read_tables,
+)
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced
+
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+
+Client = dict[str, str | int | float | bool]
+
+
+@pytest.fixture
+def client(broker: Broker) -> Client:
+    return {"bootstrap.servers": broker.bootstrap_servers}
+
+
+@pytest.fixture
+def table(client: Client, prefix: str) -> str:
+    return make_table(client, f"{prefix}.subscriptions")
+
+
+def make_table(client: Client, name: str, partitions: int = 1) -> str:
+    config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    topic = NewTopic(name, partitions, 1, config=config)
+    admin = AdminClient(client)  # its futures die with it
+    for made in admin.create_topics([topic]).values():
+        made.result(10)
+    return name
+
+
+class Held:
+    """What a reader handed over."""
+
+    def __init__(self) -> None:
+        self.records: list[TableRecord] = []
+
+    def __call__(self, records: Sequence[TableRecord]) -> None:
+        self.records.extend(records)
+
+    @property
+    def rows(self) -> list[tuple[str, bytes | None]]:
+        return [(record.key, record.value) for record in self.records]
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableReader]:
+    reader = TableReader(client, [table], held, BookkeepingJournal(), SystemClock())
+    await reader.start()
+    yield reader
+    await reader.close()
+
+
+@pytest.fixture
+def open_transaction(client: Client, prefix: str) -> Iterator[Producer]:
+    """A writer of somebody else's, whose transactions stay open until it says otherwise."""
+    producer = Producer(client | {"transactional.id": f"{prefix}.other"})
+    producer.init_transactions(10)
+    yield producer
+    producer.close()
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a broker sets no asyncio.Event
+            await asyncio.sleep(0.02)
+
+
+def writer(client: Client, table: str) -> TableWriter:
+    return TableWriter(client, f"{table}.writer", [table], table, timeout=10)
+
+
+async def test_a_table_is_read_to_its_end_and_followed(
+    client: Client, table: str, reader: TableReader, held: Held
+) -> None:
+    await asyncio.to_thread(_write, client, table, [("a", b"1"), ("b", b"2")])
+    await reader.read_to_end(10)
+    assert held.rows == [("a", b"1"), ("b", b"2")]
+
+    await asyncio.to_thread(_write, client, table, [("a", None)])
+    await eventually(lambda: len(held.rows) == 3, seconds=1)
+
+    assert held.rows[-1] == ("a", None)
+    assert reader.reached(table, held.records[-1].offset)
+    assert not reader.reached(table, held.records[-1].offset + 10)
+
+
+def _write(client: Client, table: str, rows: list[tuple[str, bytes | None]]) -> None:
+    with writer(client, table) as one:
+        one.write([TableChange(table, key, value) for key, value in rows])
+
+
+async def test_an_empty_table_is_read_to_its_end(reader: TableReader, held: Held) -> None:
+    await reader.read_to_end(10)
+
+    assert reader.current()
+    assert held.rows == []
+
+
+async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being_current(
+    client: Client, table: str, reader: TableReader
+) -> None:
+    """The marker has an offset and is never handed out: counting records would wait for ever."""
+    await asyncio.to_thread(_write, client, table, [("a", b"1")])
+
+    await reader.read_to_end(5)
+
+    assert reader.current()
+
+
+async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
+    open_transaction: Producer, table: str, reader: TableReader, held: Held
+) -> None:
+    await reader.read_to_end(5)
+    open_transaction.begin_transaction()
+    open_transaction.produce(table, key=b"a", value=b"1")
+    open_transaction.flush()
+    open_transaction.abort_transaction(5)
+
+    await reader.read_to_end(5)
+
+    assert held.rows == []
+    assert reader.current()
+
+
+async def test_an_open_transaction_makes_a_table_not_current(
+    open_transaction: Producer, table: str, reader: TableReader, held: Held
+) -> None:
+    """It hides what it is about to say: matching against the table would be matching too early."""
+    await reader.read_to_end(5)
+    assert reader.current()
+    open_transaction.begin_transaction()
+    open_transaction.produce(table, key=b"a", value=b"1")
+    open_transaction.flush()
+
+    await eventually(lambda: not reader.current(), seconds=3)
+    assert reader.age() > 1
+    open_transaction.commit_transaction(5)
+    await eventually(reader.current, seconds=2)
+
+    assert held.rows == [("a", b"1")]
+
+
+async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix: str) -> None:
+    reader = TableReader(client, [f"{prefix}.none"], Held(), BookkeepingJournal(), SystemClock())
+    await reader.start()
+
+    with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
+        await reader.read_to_end(10)
+    await reader.close()
+
+
+async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, table: str) -> None:
+    """A row skipped in silence would be a subscription that never matches."""
+
+    def refuse(_: Sequence[TableRecord]) -> None:
+        raise ValueError("no")
+
+    journal = BookkeepingJournal()
+    reader = TableReader(client, [table], refuse, journal, SystemClock())
+    await reader.start()
+    await asyncio.to_thread(_write, client, table, [("a", b"1")])
+
+    async with asyncio.timeout(5):
+        await asyncio.wait([reader.failed])
+    assert "ValueError('no')" in str(reader.failed.exception())
+    assert not reader.current()
+    await reader.close()
+
+
+def test_a_writer_sees_what_stands_and_what_it_wrote(client: Client, table: str) -> None:
+    _write(client, table, [("a", b"1"), ("b", b"2"), ("c", b"3")])
+
+    with writer(client, table) as second:
+        second.write([TableChange(table, "a", None), TableChange(table, "b", b"4")])
+        seen = {key: row.value for key, row in second.snapshot[table].items()}
+
+    assert seen == {"b": b"4", "c": b"3"}
+    stored = read_tables(client, [table], timeout=10)
+    assert {key: row.value for key, row in stored[table].items()} == seen
+
+
+def test_records_of_other_topics_are_written_with_the_rows(
+    client: Client, table: str, prefix: str
+) -> None:
+    operations = make_table(client, f"{prefix}.operations", partitions=3)
+    with writer(client, table) as one:
+        one.write(
+            [TableChange(table, "a", b"1")],
+            [OutgoingRecord(operations, b"k", b"v", [("h", b"1")])],
+        )
+
+        assert set(one.snapshot) == {table}
+
+
+def test_an_older_writer_is_fenced_and_writes_nothing(client: Client, table: str) -> None:
+    with writer(client, table) as older, writer(client, table) as newer:
+        newer.write([TableChange(table, "a", b"newer")])
+
+        with pytest.raises(ProducerFenced):
+            older.write([TableChange(table, "a", b"older")])
+
+    rows = read_tables(client, [table], timeout=10)[table]
+    assert [row.value for row in rows.values()] == [b"newer"]
+
+
+def test_what_a_dead_writer_left_open_is_undone_before_the_next_one_reads(
+    client: Client, table: str
+) -> None:
+    dead = Producer(client | {"transactional.id": f"{table}.writer"})
+    dead.init_transactions(10)
+    dead.begin_transaction()
+    dead.produce(table, key=b"a", value=b"half")
+    dead.flush()
+
+    with writer(client, table) as next_one:
+        assert next_one.snapshot == {table: {}}
+
+
+def test_a_row_that_is_too_large_is_refused_and_the_writer_goes_on(
+    client: Client, table: str
+) -> None:
+    with writer(client, table) as one:
+        with pytest.raises(InputRefused, match="larger than its topic takes"):
+            one.write([TableChange(table, "a", b"1"), TableChange(table, "b", bytes(2_000_000))])
+        one.write([TableChange(table, "c", b"1")])
+
+        assert list(one.snapshot[table]) == ["c"]
+
+
+def test_the_broker_tells_its_time_without_leaving_a_row(client: Client, table: str) -> None:
+    with writer(client, table) as one:
+        before = SystemClock().now()
+        told = one.broker_now()
+
+        assert before - 1000 <= told <= SystemClock().now() + 1000
+        assert read_tables(client, [table], timeout=10) == {table: {}}
+
+
+def test_a_table_of_several_partitions_is_refused(client: Client, prefix: str) -> None:
+    name = make_table(client, f"{prefix}.wide", partitions=2)
+
+    with pytest.raises(ConfigurationError, match="has 2 partitions"):
+        read_tables(client, [name], timeout=10)
