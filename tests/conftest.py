@@ -1,0 +1,53 @@
+"""What all tests share: Hypothesis profiles, the real broker, markers that follow from the folder."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+
+ROOT = Path(__file__).parent.parent
+NEEDS_KAFKA = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
+
+# The suite must say the same on every run; a deeper search is `--hypothesis-profile=search`.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("search", max_examples=2_000, deadline=None, print_blob=True)
+settings.load_profile("ci")
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker that answers."""
+
+    bootstrap_servers: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the real broker by where it stands, so that no file can forget to."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in NEEDS_KAFKA):
+            item.add_marker("kafka")
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A real Apache Kafka: the one named in the environment, else one of our own."""
+    given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
+    if given:
+        yield Broker(given)
+        return
+    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
+    with BrokerProcess(libs, find_java()) as process:
+        yield Broker(process.bootstrap_servers)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix for topics and groups that no other test has, on a broker that all tests share."""
+    return f"t{secrets.token_hex(5)}"
