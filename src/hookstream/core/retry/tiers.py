@@ -88,15 +88,18 @@ class Ladder:
             return 0
         return self._delays[bisect_right(self._delays, remaining) - 1]
 
-    def release(self, appended_at: Millis, delay: Millis, due_at: Millis | None) -> Release:
+    def release(
+        self, appended_at: Millis, delay: Millis, due_at: Millis | None, *, now: Millis = 0
+    ) -> Release:
         """Return what becomes of a record read from a tier.
 
         Args:
             appended_at: When the broker appended it.
             delay: The delay of the tier that it was read from.
             due_at: Its final due time; None: when the tier releases it.
+            now: When it is read; one that is read late leaves its tier now, which may save a hop.
         """
-        leaves_at = appended_at + delay
+        leaves_at = max(appended_at + delay, now)
         if due_at is None or due_at <= leaves_at:
             return WaitUntil(leaves_at)
         # Where only 0s would take the rest, a hop would come straight back: the room keeps it,
