@@ -147,6 +147,10 @@ class MarkBook:
     most: int = MAX_OFFSETS
     _latest: dict[int, Mark] = field(default_factory=dict)
 
+    def trial(self) -> "MarkBook":
+        """Return a book that goes on from here: keep it where its marks are committed, else drop it."""
+        return MarkBook(self.job_id, self.shelf, self.most, dict(self._latest))
+
     def resolve(self, places: Iterable[Place]) -> list[Mark]:
         """Return the rows to write for newly resolved letters; each is its mark's whole new value."""
         marks: list[Mark] = []

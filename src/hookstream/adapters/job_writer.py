@@ -1,0 +1,164 @@
+"""Writes what a long job does, each step in one transaction: records, marks and progress, or none.
+
+A job's transactional id is its own. Whoever opens a writer for it fences an older process of the
+same job and ends the transaction that it may have left open, so what is read after `open` is all
+that was ever done.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from hookstream.adapters.kafka_client import (
+    ClientSettings,
+    close_within,
+    kafka_error,
+    producer_properties,
+    translated,
+)
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.errors import HookstreamError, InvariantBroken, ProducerFenced
+
+TRANSACTION_MILLIS = 10_000
+"""How long the open transaction of a dead job can hide what others write behind it."""
+
+RECORD_BYTES = 16 * 1024 * 1024
+"""What this client lets pass. The broker's bound is the topic's own, and it is the one to judge."""
+
+_CLOSE_SECONDS = 5.0
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001  librdkafka's own errors begin with an underscore
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+}
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+
+
+class JobWriter:
+    """The one writer of a job, from `open` (or `with`) until `close`. Blocks; for one thread.
+
+    Args:
+        client: librdkafka's settings.
+        transactional_id: The job's own (`Topics.job`).
+        timeout: Seconds to wait at most for each answer of the broker.
+    """
+
+    def __init__(
+        self, client: ClientSettings, transactional_id: str, *, timeout: float = 30.0
+    ) -> None:
+        self._timeout = timeout
+        self._broken = False
+        self._refused: dict[int, KafkaError] = {}
+        self._producer = Producer(
+            producer_properties(client, None)
+            | {
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": TRANSACTION_MILLIS,
+                "message.max.bytes": RECORD_BYTES,
+                "linger.ms": 5,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        """Open it."""
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def open(self) -> None:
+        """Fence an older process of the same job and end what it left open.
+
+        Raises:
+            DependencyUnavailable: The broker did not answer in time.
+        """
+        try:
+            self._producer.init_transactions(self._timeout)
+        except KafkaException as error:
+            raise _job_error(error) from error
+
+    def close(self) -> None:
+        """Let go of the producer. What is committed stays; what is not is aborted."""
+        close_within(_CLOSE_SECONDS, self._producer.close)
+
+    def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
+        """Write records, all of them or none.
+
+        Returns:
+            The positions of records that are too large for their topics: then nothing was written,
+            and the rest may be written without them. Empty: everything was.
+
+        Raises:
+            ProducerFenced: Another process took this job over; nothing was written.
+            DependencyUnavailable: The broker did not answer; whether it was written shows when the
+                job is taken up again.
+        """
+        if self._broken:
+            raise InvariantBroken("a job's writer cannot be used after an error: open a new one")
+        self._refused = {}
+        try:
+            self._producer.begin_transaction()
+            for position, record in enumerate(records):
+                self._produce(position, record)
+            self._producer.commit_transaction(self._timeout)
+        except KafkaException as error:
+            self._abort()
+            too_large = self._too_large()
+            if too_large and not self._broken:
+                return too_large
+            raise _job_error(error, *self._refused.values()) from error
+        return ()
+
+    def _produce(self, position: int, record: OutgoingRecord) -> None:
+        acknowledged = partial(self._acknowledged, position)
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    key=record.key,
+                    value=record.value,
+                    headers=list(record.headers),
+                    on_delivery=acknowledged,
+                )
+            except BufferError:
+                self._producer.poll(self._timeout)
+            except KafkaException as error:
+                self._refused[position] = kafka_error(error)
+                raise
+            else:
+                return
+
+    def _acknowledged(self, position: int, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._refused[position] = error
+
+    def _too_large(self) -> list[int]:
+        return sorted(
+            position for position, error in self._refused.items() if error.code() in _TOO_LARGE
+        )
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction(self._timeout)
+        except KafkaException:
+            # Fenced, or the broker is away: the broker aborts it after the transaction timeout.
+            self._broken = True
+
+
+def _job_error(raised: KafkaException, *refused: KafkaError) -> HookstreamError:
+    if any(error.code() in _FENCED for error in (kafka_error(raised), *refused)):
+        return ProducerFenced(
+            "another process took this job over: nothing of this step was written. See what it"
+            " did with `dlq jobs`"
+        )
+    return translated(raised, "the job's step cannot be written")
