@@ -39,6 +39,7 @@ from hookstream.pipeline.ports import (
     Sender,
     Tables,
     Tracer,
+    WriteRefused,
 )
 from hookstream.pipeline.retrier import Retrier, Tiers, Waiting
 from hookstream.pipeline.settler import Means, Settler
@@ -97,6 +98,7 @@ class Engine:
         self.room: WaitingRoom[Waiting] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
+        self.events.on_gap = self.tiers.on_gap = self._tell_gap
         self._gate = Gate(outside.tables, outside.directory, outside.clock, outside.journal)
         self._settler = Settler(self._means())
         self._attempts = self._make_attempts()
@@ -243,6 +245,18 @@ class Engine:
                 retrier.drop(partitions)
 
         return gone
+
+    def _tell_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        """Raise a gap in the log on the operations topic."""
+        outside = self._outside
+        notice = outside.notices.log_gap(partition, first, next_offset, outside.clock.now())
+        outside.sink.write(notice, lambda refused: self._gap_told(partition, refused))
+
+    def _gap_told(self, partition: TopicPartition, refused: WriteRefused | None) -> None:
+        if refused is not None:
+            self._outside.journal.error(
+                "log.gap_not_told", topic=partition.topic, detail=refused.detail
+            )
 
     def commit(self) -> None:
         """Commit what was settled, in both groups."""

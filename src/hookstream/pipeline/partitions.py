@@ -70,6 +70,7 @@ class Partitions:
         """Own nothing yet; `source` and `on_gone` are set before the source starts."""
         self.source: RecordSource | None = None
         self.on_gone: Callable[[frozenset[TopicPartition]], None] = _nobody_cares
+        self.on_gap: Callable[[TopicPartition, int, int], None] = _nobody_hears
         self._journal = journal
         self._metrics = metrics
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
@@ -112,6 +113,7 @@ class Partitions:
             first=first,
             next=next_offset,
         )
+        self.on_gap(partition, first, next_offset)
 
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
         """Say that a partition is not read, and what ends that."""
@@ -195,3 +197,7 @@ class Partitions:
 
 def _nobody_cares(_: frozenset[TopicPartition]) -> None:
     """Stand in until the intake says what it drops."""
+
+
+def _nobody_hears(_: TopicPartition, __: int, ___: int) -> None:
+    """Stand in until the engine says who is told of gaps."""

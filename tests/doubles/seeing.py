@@ -1,0 +1,141 @@
+"""Journal, metrics, tracer and notices that remember what they were told, for scenarios."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import DeadLetter
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.topics import Topics
+
+
+@dataclass
+class RememberingJournal:
+    """Every line, as (level, event, fields)."""
+
+    lines: list[tuple[str, str, dict[str, str | float | None]]] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+
+    def attempt(self, record: AttemptRecord) -> None:
+        self.attempts.append(record)
+
+    def info(self, event: str, **fields: str | float | None) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: str | float | None) -> None:
+        self.lines.append(("warning", event, fields))
+
+    def error(self, event: str, **fields: str | float | None) -> None:
+        self.lines.append(("error", event, fields))
+
+    def events(self, level: str) -> list[str]:
+        return [event for found, event, _ in self.lines if found == level]
+
+
+@dataclass
+class CountingMetrics:
+    """Every count."""
+
+    taken: Counter[str] = field(default_factory=Counter)
+    set_aside: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    deferrals: Counter[str] = field(default_factory=Counter)
+    gaps: Counter[str] = field(default_factory=Counter)
+    latencies: list[Millis] = field(default_factory=list)
+
+    def records(self, topic: str, count: int) -> None:
+        self.taken[topic] += count
+
+    def undecodable(self, reason: str) -> None:
+        self.set_aside[reason] += 1
+
+    def attempt(self, record: AttemptRecord) -> None:
+        self.outcomes["none" if record.outcome is None else record.outcome.name] += 1
+
+    def delivered(self, event_type: str, latency: Millis) -> None:
+        del event_type
+        self.latencies.append(latency)
+
+    def deferral(self, reason: str) -> None:
+        self.deferrals[reason] += 1
+
+    def gap(self, topic: str, records: int) -> None:
+        self.gaps[topic] += records
+
+
+class SilentTracer:
+    """Samples nothing."""
+
+    def process(self, record: Record, traceparent: str | None, group: str) -> None:
+        del record, traceparent, group
+
+    def post(self, parent: object, url: str, resend: int) -> None:
+        del parent, url, resend
+
+    def send(self, parent: object, topic: str) -> None:
+        del parent, topic
+
+
+class JsonNotices:
+    """hookstream's own records as JSON, so that scenarios can read them back."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    def attempt(self, record: AttemptRecord) -> bytes:
+        reason = record.disposition.reason if isinstance(record.disposition, DeadLetter) else None
+        return json.dumps(
+            {
+                "delivery_id": record.delivery.delivery_id,
+                "subscription_id": record.delivery.subscription_id,
+                "event_id": record.delivery.event_id,
+                "attempt": record.attempt,
+                "trigger": record.delivery.trigger,
+                "outcome": None if record.outcome is None else record.outcome.name,
+                "disposition": record.disposition.name,
+                "reason": reason,
+                "started_at": record.started_at,
+            }
+        ).encode()
+
+    def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
+        value = {"type": "endpoint.disabled", "partner": partner_id, "at": at}
+        return OutgoingRecord(
+            self._topics.operations, disabled.subscription_id.encode(), json.dumps(value).encode()
+        )
+
+    def log_gap(
+        self, partition: TopicPartition, first: int, next_offset: int, at: Millis
+    ) -> OutgoingRecord:
+        value = {"type": "log.gap", "first": first, "next": next_offset, "at": at}
+        return OutgoingRecord(
+            self._topics.operations, partition.topic.encode(), json.dumps(value).encode()
+        )
+
+    def disabled(self, disabled: Disabled) -> OutgoingRecord:
+        value = {"since": disabled.since, "reason": disabled.reason}
+        key = f"{disabled.subscription_id}/disabled".encode()
+        return OutgoingRecord(self._topics.health, key, json.dumps(value).encode())
+
+
+class StandingTables:
+    """Tables that a test declares current, or stale."""
+
+    def __init__(self) -> None:
+        self.stale = False
+
+    def current(self) -> bool:
+        return not self.stale
+
+
+class FixedChance:
+    """Chance that always says the same."""
+
+    def __init__(self, fraction: float = 0.5) -> None:
+        self._fraction = fraction
+
+    def fraction(self) -> float:
+        return self._fraction

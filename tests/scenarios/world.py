@@ -1,0 +1,271 @@
+"""The world of a scenario: a broker, partners, endpoints and workers, all on virtual time."""
+
+import asyncio
+import fnmatch
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import Record, header_text
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Grant,
+    Limits,
+    Partner,
+    RetryPolicy,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.model.topics import Topics
+from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from tests.doubles.broker import Broker, BrokerSink, BrokerSource
+from tests.doubles.clock import LoopClock
+from tests.doubles.codec import JsonCodec, json_record
+from tests.doubles.endpoint import Endpoints
+from tests.doubles.seeing import (
+    CountingMetrics,
+    FixedChance,
+    JsonNotices,
+    RememberingJournal,
+    SilentTracer,
+    StandingTables,
+)
+
+TIERS = tuple(
+    parse_duration(text)
+    for text in ("0s", "5s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "6h", "12h", "24h")
+)
+EVENT_TYPE = "pricing.completed"
+EVENTS = f"printprice.{EVENT_TYPE}"
+
+
+class Worker:
+    """One worker process of the world, which can be asked to stop and can be killed."""
+
+    def __init__(self, world: "World", rules: EngineRules) -> None:
+        self._world = world
+        self.sink: BrokerSink = world.broker.sink()
+        outside = Outside(
+            topics=world.topics,
+            directory=world.directory,
+            tables=world.tables,
+            codec=world.codec,
+            sink=self.sink,
+            sender=world.endpoints,
+            notices=JsonNotices(world.topics),
+            clock=world.clock,
+            chance=FixedChance(),
+            tracer=SilentTracer(),
+            metrics=world.metrics,
+            journal=world.journal,
+        )
+        self.engine = Engine(outside, rules)
+        self._stop = asyncio.Event()
+        self.events: BrokerSource = world.broker.source(
+            world.topics.group,
+            lambda all_: fnmatch.filter(all_, "printprice.*"),
+            self.engine.events,
+        )
+        self.tiers: BrokerSource = world.broker.source(
+            world.topics.retry_group, world.tiers_of, self.engine.tiers
+        )
+        self.in_time: bool | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        self._task = tasks.create_task(self._run())
+        # The engine sets itself as its sources' consumer before the first assignment.
+        await asyncio.sleep(0)
+        await self.events.start()
+        await self.tiers.start()
+
+    async def _run(self) -> None:
+        self.in_time = await self.engine.run(self.events, self.tiers, self._stop, 25 * SECOND)
+
+    async def terminate(self) -> bool:
+        """SIGTERM: drain, commit, leave. True: within the deadline."""
+        self._stop.set()
+        assert self._task is not None
+        await self._task
+        await self.sink.flush(5)
+        self.engine.commit()
+        await self.events.close()
+        await self.tiers.close()
+        assert self.in_time is not None
+        return self.in_time
+
+    async def kill(self, *, appended: bool = False) -> None:
+        """SIGKILL: whatever was not acknowledged is lost with the process, or was appended."""
+        assert self._task is not None
+        self.sink.crash(appended=appended)
+        self._task.cancel()
+        await asyncio.sleep(0)
+        await self.events.crash()
+        await self.tiers.crash()
+
+
+class World:
+    """A platform, its partners and their endpoints, as an asynchronous context."""
+
+    def __init__(self, *, partitions: int = 1, rules: EngineRules | None = None) -> None:
+        self.clock = LoopClock()
+        self.clock.now()
+        self.broker = Broker(self.clock)
+        self.topics = Topics("hookstream")
+        self.rules = rules or EngineRules(tiers=TIERS)
+        self.directory = Directory()
+        self.codec = JsonCodec({EVENT_TYPE: 1})
+        self.endpoints = Endpoints()
+        self.tables = StandingTables()
+        self.journal = RememberingJournal()
+        self.metrics = CountingMetrics()
+        self._tasks = asyncio.TaskGroup()
+        self._follower: asyncio.Task[None] | None = None
+        self._workers: list[Worker] = []
+        self.broker.create(EVENTS, partitions)
+        for topic in (
+            self.topics.dead_letters,
+            self.topics.undecodable,
+            self.topics.attempts,
+            self.topics.operations,
+            self.topics.health,
+        ):
+            self.broker.create(topic)
+        for tier in self.rules.tiers:
+            self.broker.create(self.topics.tier(tier))
+        self.directory.put_partner(
+            Partner("acme", "Acme", Grant(event_types=("*",), environments=("*",)))
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._follower = self._tasks.create_task(self._follow_health())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._follower is not None
+        self._follower.cancel()
+        if error is None:
+            for worker in self._workers:
+                if worker.in_time is None:
+                    await worker.kill()
+        await self._tasks.__aexit__(kind, error, trace)
+
+    async def worker(self, rules: EngineRules | None = None) -> Worker:
+        """Start one more worker."""
+        worker = Worker(self, rules or self.rules)
+        self._workers.append(worker)
+        await worker.start(self._tasks)
+        return worker
+
+    def tiers_of(self, topics: Iterable[str]) -> list[str]:
+        return [topic for topic in topics if self.topics.delay_of(topic) is not None]
+
+    async def _follow_health(self) -> None:
+        """Do what a table reader does: bring rows of the health topic into the directory."""
+        seen = 0
+        while True:
+            await asyncio.sleep(0.1)
+            rows = self.broker.records(self.topics.health)
+            for row in rows[seen:]:
+                subscription_id = (row.key or b"").decode().removesuffix("/disabled")
+                value = json.loads(row.value or b"{}")
+                self.directory.put_disabled(
+                    Disabled(subscription_id, value["since"], value["reason"])
+                )
+            seen = len(rows)
+
+    # What the platform and its operators do.
+
+    def subscribe(
+        self,
+        subscription_id: str,
+        *,
+        schedule: tuple[Millis, ...] = (5 * SECOND, 5 * MINUTE, 30 * MINUTE),
+        max_in_flight: int = 8,
+        pattern: JsonObject | None = None,
+        active_from: Millis = 0,
+        timeout: Millis = 15 * SECOND,
+    ) -> Subscription:
+        """Put a subscription of `acme` for pricing.completed into the table."""
+        subscription = Subscription(
+            id=subscription_id,
+            partner_id="acme",
+            endpoint=Endpoint(
+                url=f"https://{subscription_id}.example/hook",
+                secrets=(SigningSecret("s1", b"0" * 32),),
+                timeout=timeout,
+            ),
+            event_types=(EVENT_TYPE,),
+            active_from=active_from,
+            pattern=pattern,
+            retry=RetryPolicy(schedule=schedule),
+            limits=Limits(max_in_flight=max_in_flight),
+        )
+        self.directory.put_subscription(subscription)
+        return subscription
+
+    def publish(self, *event_ids: str, data: JsonObject | None = None) -> None:
+        """Append events."""
+        for event_id in event_ids:
+            outgoing = json_record(EVENT_TYPE, event_id, data=data)
+            self.broker.append(
+                outgoing.topic, outgoing.value, key=event_id.encode(), headers=outgoing.headers
+            )
+
+    async def until(self, true: Callable[[], bool], within: float = 7200.0) -> None:
+        """Wait until something holds.
+
+        Raises:
+            TimeoutError: It did not within so many (virtual) seconds.
+        """
+        async with asyncio.timeout(within):
+            while not true():
+                await asyncio.sleep(0.05)
+
+    # What there is to see.
+
+    def accepted(self, subscription_id: str) -> Counter[str]:
+        """How often each event was answered 2xx by a subscription's endpoint."""
+        found: Counter[str] = Counter()
+        for request in self.endpoints.accepted(subscription_id):
+            found[json.loads(request.post.body)["id"]] += 1
+        return found
+
+    def dead(self) -> list[tuple[str | None, str | None, str | None]]:
+        """Every dead letter as (subscription, event, reason)."""
+        return [
+            (
+                header_text(record.headers, "hs-subscription-id"),
+                header_text(record.headers, "hs-event-id"),
+                header_text(record.headers, "hs-reason"),
+            )
+            for record in self.broker.records(self.topics.dead_letters)
+        ]
+
+    def tier_writes(self) -> list[Record]:
+        """Every record that was ever written to a tier."""
+        found: list[Record] = []
+        for tier in self.rules.tiers:
+            found.extend(self.broker.records(self.topics.tier(tier)))
+        return found
+
+    def settled(self) -> bool:
+        """Tell whether both groups have committed to the end of every log they read."""
+        for at, log in self.broker.logs.items():
+            group = self.topics.group if at.topic == EVENTS else self.topics.retry_group
+            reads = at.topic == EVENTS or self.topics.delay_of(at.topic) is not None
+            if reads and self.broker.commits.get(group, {}).get(at, 0) != log.high:
+                return False
+        return True
