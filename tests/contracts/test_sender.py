@@ -15,7 +15,7 @@ from hookstream.adapters.http_sender import HttpSender
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, Response, TransportFailure
 from hookstream.pipeline.ports import Post, Sender
 
-pytestmark = pytest.mark.looptime(False)
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
 
 
 @dataclass(slots=True, frozen=True)
