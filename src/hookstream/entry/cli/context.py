@@ -1,0 +1,86 @@
+"""What every command is handed: settings, a console to print on, and the options that are global."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from hookstream.settings import Settings, load
+
+
+class Context:
+    """The object of click's context.
+
+    Args:
+        config: The settings file of `--config`.
+        environ: The environment.
+        overrides: The values of global flags by their settings' names.
+        debug: Whether errors show a traceback.
+    """
+
+    def __init__(
+        self,
+        config: Path | None,
+        environ: Mapping[str, str],
+        overrides: Mapping[str, object],
+        *,
+        debug: bool = False,
+    ) -> None:
+        self._config = config
+        self._environ = environ
+        self._overrides = overrides
+        self._settings: Settings | None = None
+        self._out: Console | None = None
+        self._err: Console | None = None
+        self.debug = debug
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read when they are first asked for.
+
+        Raises:
+            ConfigurationError: Something given is unknown or out of bounds.
+        """
+        if self._settings is None:
+            self._settings = load(self._config, self._environ, self._overrides)
+        return self._settings
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment."""
+        return self._environ
+
+    @property
+    def out(self) -> Console:
+        """Where results are printed: standard output. No word wrapping where it is no terminal."""
+        if self._out is None:
+            self._out = Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
+        return self._out
+
+    @property
+    def err(self) -> Console:
+        """Where progress and questions are printed: standard error."""
+        if self._err is None:
+            self._err = Console(file=sys.stderr, soft_wrap=not sys.stderr.isatty())
+        return self._err
+
+
+pass_context = click.make_pass_decorator(Context)
+"""Decorates a command: its first argument becomes the Context."""
+
+
+def pairs(given: tuple[str, ...]) -> dict[str, object]:
+    """Return `--set group.name=value` options as overrides.
+
+    Raises:
+        click.UsageError: One has no equals sign.
+    """
+    overrides: dict[str, object] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {pair}: write it as --set group.name=value")
+        overrides[name] = value
+    return overrides

@@ -1,0 +1,141 @@
+"""The root of the command line: global options, commands loaded when used, errors to exit codes.
+
+0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that has changes
+(a command says so with `click.Context.exit`); 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from hookstream import __version__
+from hookstream.entry.cli.context import Context, pairs
+from hookstream.errors import ConfigurationError, HookstreamError
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command as the root knows it without loading it."""
+
+    where: str
+    """Its module and attribute."""
+    promise: str
+    """One line for the list of commands."""
+
+
+def _entry(name: str, promise: str) -> Entry:
+    return Entry(f"hookstream.entry.cli.{name}:command", promise)
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "apply": _entry("apply", "Make the tables agree with partner and subscription files."),
+    "attempts": _entry("attempts", "Look into the audit log: what was sent, and what came back."),
+    "dev": _entry("dev", "A broker and keys for development."),
+    "dlq": _entry("dlq", "List, show and redrive dead letters."),
+    "events": _entry("events", "Publish events and watch them."),
+    "partition": _entry("partition", "Start a partition that lost its offsets."),
+    "partners": _entry("partners", "List, show and delete partners."),
+    "plan": _entry("plan", "Show what apply would change."),
+    "schemas": _entry("schemas", "Check, publish and list event schemas."),
+    "subscriptions": _entry("subscriptions", "List, show, pause, resume, enable and delete."),
+    "topics": _entry("topics", "Plan and create hookstream's topics."),
+    "undecodable": _entry("undecodable", "List, show and redrive records that are no events."),
+    "worker": _entry("worker", "Deliver events."),
+}
+
+
+class Root(click.Group):
+    """A group that imports a command's module only when the command is used.
+
+    So `hookstream worker` does not pay for the operators' tools, and one that cannot be imported
+    breaks nothing else.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order of the alphabet."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, loading it; None where there is none of that name."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = entry.where.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if not isinstance(found, click.Command):
+            raise TypeError(f"{entry.where} is no command")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from what is known without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, COMMANDS[name].promise) for name in self.list_commands(ctx)]
+            )
+
+    # click's own signature takes anything here.
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object
+    ) -> NoReturn:
+        """Run a command line and exit with the code that its end has."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(arguments, prog_name, standalone_mode=False)
+        except click.exceptions.Abort as abort:
+            # Ctrl-C arrives as the cause; otherwise a question was answered with no.
+            interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
+            _exit("interrupted" if interrupted else "aborted", INTERRUPTED if interrupted else 1)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except HookstreamError as error:
+            if "--debug" in arguments:
+                traceback.print_exception(error)
+            _exit(str(error), 2 if isinstance(error, ConfigurationError) else 1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit(sentence: str, code: int) -> NoReturn:
+    click.echo(f"hookstream: {sentence}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hookstream")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The settings file (else HOOKSTREAM_CONFIG names one, else there is none).",
+)
+@click.option("--bootstrap-servers", metavar="HOST:PORT", help="The Kafka cluster.")
+@click.option("--prefix", metavar="NAME", help="What the names of hookstream's topics begin with.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="GROUP.NAME=VALUE", help="Any setting; repeatable."
+)
+@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.pass_context
+def root(
+    ctx: click.Context,
+    config: Path | None,
+    bootstrap_servers: str | None,
+    prefix: str | None,
+    changes: tuple[str, ...],
+    *,
+    debug: bool,
+) -> None:
+    """Turn the events of a platform into signed webhooks for its partners, on Kafka."""
+    overrides = pairs(changes)
+    if bootstrap_servers is not None:
+        overrides["kafka.bootstrap_servers"] = bootstrap_servers
+    if prefix is not None:
+        overrides["topics.prefix"] = prefix
+    ctx.obj = Context(config, os.environ, overrides, debug=debug)

@@ -1,0 +1,238 @@
+# ruff: noqa: TRY004 - one family for all refusals: whoever reads a setting catches ValueError
+"""The kinds of values that a setting can have, each read strictly from TOML and from text.
+
+A kind reads what TOML, JSON or a program gives (`read`), and turns the text of an environment
+variable or flag into such a value first (`from_text`). Both raise ValueError with the end of a
+sentence that begins with the setting's name.
+"""
+
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
+
+from hookstream.core.model.instant import Millis, format_duration, parse_duration
+
+Scalar: TypeAlias = str | int | float | bool
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """How one kind of value is read."""
+
+    says: str
+    """What it is, in the words of the documentation."""
+    read: Callable[[object], T]
+    from_text: Callable[[str], object] = str
+
+
+def _read_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {value!r}")
+    return value
+
+
+def text(*, empty: bool = True, most: int = 4096) -> Kind[str]:
+    """Text of at most `most` characters."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        if len(found) > most:
+            raise ValueError(f"must have at most {most} characters, not {len(found)}")
+        if not found and not empty:
+            raise ValueError("must not be empty")
+        return found
+
+    return Kind("text", read)
+
+
+def optional(kind: Kind[T]) -> Kind[T | None]:
+    """The same or, as empty text in the environment, nothing."""
+
+    def read(value: object) -> T | None:
+        return None if value is None else kind.read(value)
+
+    return Kind(kind.says, read, lambda given: kind.from_text(given) if given else None)
+
+
+def one_of(*words: str) -> Kind[str]:
+    """One of a few words."""
+
+    def read(value: object) -> str:
+        if _read_text(value) not in words:
+            raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+        return str(value)
+
+    return Kind(" or ".join(f"`{word}`" for word in words), read)
+
+
+def _flag_from_text(given: str) -> object:
+    return {"true": True, "false": False}.get(given.lower(), given)
+
+
+def flag() -> Kind[bool]:
+    """True or false."""
+
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"must be true or false, not {value!r}")
+        return value
+
+    return Kind("`true` or `false`", read, _flag_from_text)
+
+
+def whole(least: int, most: int) -> Kind[int]:
+    """A whole number within bounds."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"must be a whole number, not {value!r}")
+        if not least <= value <= most:
+            raise ValueError(f"must lie between {least} and {most}, not {value}")
+        return value
+
+    return Kind(f"{least} to {most}", read, _or_as_it_is(int))
+
+
+def fraction() -> Kind[float]:
+    """A number from 0 to 1."""
+
+    def read(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise ValueError(f"must be a number between 0 and 1, not {value!r}")
+        return float(value)
+
+    return Kind("0 to 1", read, _or_as_it_is(float))
+
+
+def _or_as_it_is(convert: Callable[[str], object]) -> Callable[[str], object]:
+    """Convert text, or leave it for `read` to refuse with a sentence of its own."""
+
+    def from_text(given: str) -> object:
+        try:
+            return convert(given)
+        except ValueError:
+            return given
+
+    return from_text
+
+
+def duration(least: Millis, most: Millis) -> Kind[Millis]:
+    """A duration such as `5s`, held in milliseconds."""
+
+    def read(value: object) -> Millis:
+        if not isinstance(value, str):
+            raise ValueError(f'must be a duration in quotes such as "5s", not {value!r}')
+        found = parse_duration(value)
+        if not least <= found <= most:
+            bounds = f"{format_duration(least)} and {format_duration(most)}"
+            raise ValueError(f"must lie between {bounds}, not {value}")
+        return found
+
+    return Kind(f"duration, {format_duration(least)} to {format_duration(most)}", read)
+
+
+_SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "B": 1}
+
+
+def size(least: int, most: int) -> Kind[int]:
+    """A number of bytes, plain or as `64MiB`."""
+    bytes_ = whole(least, most)
+
+    def read(value: object) -> int:
+        if not isinstance(value, str):
+            return bytes_.read(value)
+        for unit, factor in _SIZES.items():
+            number = value.removesuffix(unit)
+            if number != value and number.isascii() and number.isdigit():
+                return bytes_.read(int(number) * factor)
+        raise ValueError(f"must be a number of bytes such as 1048576 or 1MiB, not {value!r}")
+
+    return Kind(f"bytes, {least} to {most}", read, _or_as_it_is(int))
+
+
+def many(kind: Kind[T], *, least: int = 0, most: int = 100) -> Kind[tuple[T, ...]]:
+    """A list; in text either JSON or parts separated by commas."""
+
+    def read(value: object) -> tuple[T, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"must be a list, not {value!r}")
+        if not least <= len(value) <= most:
+            raise ValueError(f"must have {least} to {most} entries, not {len(value)}")
+        return tuple(kind.read(entry) for entry in value)
+
+    def from_text(given: str) -> object:
+        if given.lstrip().startswith("["):
+            return _json(given)
+        return [kind.from_text(part.strip()) for part in given.split(",") if part.strip()]
+
+    return Kind(f"list of: {kind.says}", read, from_text)
+
+
+def ladder() -> Kind[tuple[Millis, ...]]:
+    """Rising delays that begin with `0s`."""
+    delays = many(duration(0, 30 * 24 * 3_600_000), least=2, most=24)
+
+    def read(value: object) -> tuple[Millis, ...]:
+        found = delays.read(value)
+        if found[0] != 0:
+            raise ValueError("must begin with 0s: redrives and replays come in through that tier")
+        if any(after <= before for before, after in pairwise(found)):
+            raise ValueError("must rise from each delay to the next")
+        return found
+
+    return Kind("list of rising durations from `0s`", read, delays.from_text)
+
+
+def networks() -> Kind[tuple[str, ...]]:
+    """Address ranges in CIDR notation."""
+
+    def read_one(value: object) -> str:
+        try:
+            return str(ipaddress.ip_network(_read_text(value)))
+        except ValueError as error:
+            raise ValueError(f"must hold address ranges such as 10.1.0.0/16: {error}") from None
+
+    return many(Kind("CIDR", read_one))
+
+
+def client_settings() -> Kind[Mapping[str, Scalar]]:
+    """A table of names and plain values; JSON in text. Values are not repeated in a refusal."""
+
+    def read(value: object) -> Mapping[str, Scalar]:
+        if not isinstance(value, dict):
+            raise ValueError("must be a table of names and values")
+        for name, held in value.items():
+            if not isinstance(held, str | int | float | bool):
+                raise ValueError(
+                    f"has a value that is neither text, number nor boolean at {name!r}"
+                )
+        return dict(value)
+
+    return Kind("table of names and values", read, _json)
+
+
+def path() -> Kind[Path | None]:
+    """A path; in the file relative to the file's folder, elsewhere to the working directory."""
+
+    def read(value: object) -> Path:
+        if isinstance(value, Path):
+            return value
+        found = _read_text(value)
+        if not found:
+            raise ValueError("must not be empty")
+        return Path(found)
+
+    return optional(Kind("path", read))
+
+
+def _json(given: str) -> object:
+    try:
+        parsed: object = json.loads(given)
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from None
+    return parsed

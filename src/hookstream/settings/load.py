@@ -1,0 +1,190 @@
+"""Reads settings: a flag goes before the environment, that before the file, that before the default.
+
+Nothing is guessed. A name that does not exist is refused with the nearest one that does, wherever
+it stands; in the environment that holds for `HOOKSTREAM_GROUP__NAME`, while names with a single
+underscore are left alone, since Kubernetes injects such (`HOOKSTREAM_PORT`).
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from hookstream.errors import ConfigurationError
+from hookstream.settings.groups import ENVIRONMENT_ONLY, KIND, Settings
+from hookstream.settings.kinds import Kind
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_PREFIX = "HOOKSTREAM_"
+_LARGEST_FILE = 1 << 20
+
+
+G = TypeVar("G", bound="DataclassInstance")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as somebody gave it, and where, for the sentence that refuses it."""
+
+    value: object
+    where: str
+
+
+def load(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> Settings:
+    """Return the settings of this process.
+
+    Args:
+        config: The settings file; None looks at `HOOKSTREAM_CONFIG`, else there is none.
+        environ: The environment.
+        overrides: Values of flags by their names `group.name`; text is read as in the environment.
+
+    Raises:
+        ConfigurationError: Something given is unknown or out of bounds; the message says where.
+    """
+    if config is None and environ.get("HOOKSTREAM_CONFIG"):
+        config = Path(environ["HOOKSTREAM_CONFIG"])
+    given: dict[str, _Given] = {}
+    if config is not None:
+        given |= _from_file(config)
+    given |= _from_environment(environ)
+    given |= _from_flags(overrides)
+    settings = Settings(
+        **{
+            group.name: _made(group.name, getattr(_DEFAULTS, group.name), given)
+            for group in dataclasses.fields(Settings)
+        }
+    )
+    _check_together(settings)
+    return settings
+
+
+_DEFAULTS = Settings()
+
+
+def kinds_by_name() -> dict[str, dataclasses.Field[object]]:
+    """Return every setting's field by its full name `group.name`."""
+    return {
+        f"{group.name}.{setting.name}": setting
+        for group in dataclasses.fields(Settings)
+        for setting in dataclasses.fields(getattr(_DEFAULTS, group.name))
+    }
+
+
+_FIELDS = kinds_by_name()
+
+
+def environment_name(name: str) -> str:
+    """Return the environment variable of a setting: `kafka.client` is `HOOKSTREAM_KAFKA__CLIENT`."""
+    return _PREFIX + name.replace(".", "__").upper()
+
+
+def _made(group: str, default: G, given: Mapping[str, _Given]) -> G:
+    """Return a group with what was given in place of its defaults."""
+    values: dict[str, object] = {}
+    for setting in dataclasses.fields(default):
+        name = f"{group}.{setting.name}"
+        found = given.get(name)
+        if found is None:
+            continue
+        kind: Kind[object] = setting.metadata[KIND]
+        try:
+            values[setting.name] = kind.read(found.value)
+        except ValueError as error:
+            raise ConfigurationError(f"{found.where}: {name} {error}") from None
+    return dataclasses.replace(default, **values)
+
+
+def _from_file(file: Path) -> dict[str, _Given]:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror or error}") from None
+    if len(raw) > _LARGEST_FILE:
+        raise ConfigurationError(f"{file}: larger than {_LARGEST_FILE} bytes")
+    try:
+        document: dict[str, object] = tomllib.loads(raw.decode())
+    except ValueError as error:
+        raise ConfigurationError(f"{file}: is not TOML: {error}") from None
+    given: dict[str, _Given] = {}
+    groups = [group.name for group in dataclasses.fields(Settings)]
+    for group, members in document.items():
+        if group not in groups:
+            raise ConfigurationError(f"{file}: unknown group [{group}]{_nearest(group, groups)}")
+        if not isinstance(members, dict):
+            raise ConfigurationError(f"{file}: {group} is a group: write it as [{group}]")
+        for member, value in members.items():
+            name = _known(f"{group}.{member}", str(file))
+            given[name] = _Given(_in_file(name, value, file), str(file))
+    return given
+
+
+def _in_file(name: str, value: object, file: Path) -> object:
+    """Return a value of the file, a relative path anchored where the file is."""
+    metadata = _FIELDS[name].metadata
+    if metadata.get(ENVIRONMENT_ONLY):
+        raise ConfigurationError(
+            f"{file}: {name} is a secret: set it in the environment as {environment_name(name)}"
+        )
+    kind: Kind[object] = metadata[KIND]
+    if kind.says == "path" and isinstance(value, str) and value:
+        return file.parent / value
+    return value
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
+    given: dict[str, _Given] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(_PREFIX) or "__" not in variable:
+            continue
+        name = variable.removeprefix(_PREFIX).lower().replace("__", ".", 1)
+        _known(name, variable)
+        given[name] = _Given(_from_text(name, value, variable), variable)
+    return given
+
+
+def _from_flags(overrides: Mapping[str, object]) -> dict[str, _Given]:
+    given: dict[str, _Given] = {}
+    for name, value in overrides.items():
+        where = "on the command line"
+        _known(name, where)
+        read = _from_text(name, value, where) if isinstance(value, str) else value
+        given[name] = _Given(read, where)
+    return given
+
+
+def _from_text(name: str, value: str, where: str) -> object:
+    kind: Kind[object] = _FIELDS[name].metadata[KIND]
+    try:
+        return kind.from_text(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {name} {error}") from None
+
+
+def _known(name: str, where: str) -> str:
+    if name not in _FIELDS:
+        raise ConfigurationError(f"{where}: unknown setting {name}{_nearest(name, _FIELDS)}")
+    return name
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """Return a hint at what may have been meant."""
+    found = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse what each alone may be, and both together not."""
+    if settings.tracing.exporter == "file" and settings.tracing.file is None:
+        raise ConfigurationError("tracing.exporter is file: tracing.file must name it")
+    if settings.kafka.group_instance_id and settings.kafka.group_protocol != "classic":
+        raise ConfigurationError(
+            'kafka.group_instance_id works with kafka.group_protocol = "classic" only: brokers '
+            "refuse a returning member of the other for longer than a restart may take"
+        )
