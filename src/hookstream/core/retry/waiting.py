@@ -1,0 +1,209 @@
+"""The waiting room holds what is not due yet: bounded in bytes, ordered by due time, fair to tiers.
+
+What is in the room is unsettled in the log, so the room may be dropped at any instant. Every
+partition has a floor of its own, so that a day's backlog in one tier starves no other; above the
+floors, partitions that hold something share the budget evenly. The bound is kept by asking for
+pauses, not by refusing: a partition goes over its share by what was fetched already.
+"""
+
+import heapq
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.errors import ConfigurationError, InvariantBroken
+
+T = TypeVar("T")
+
+_STALE_ENTRIES_KEPT = 1024
+"""Fewer dropped entries than this are left for `due` to step over."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[T]):
+    """One record that waits; `item` is None once it was dropped."""
+
+    share: "_Share[T]"
+    offset: int
+    size: int
+    item: T | None
+    key: Hashable | None
+
+
+@dataclass(slots=True, eq=False)
+class _Share(Generic[T]):
+    """What one partition holds."""
+
+    partition: TopicPartition
+    held: int = 0
+    paused: bool = False
+    entries: dict[int, _Entry[T]] = field(default_factory=dict)
+
+
+class WaitingRoom(Generic[T]):
+    """Records that wait, by partition and by due time.
+
+    `T` is whatever the caller wants back; it must not be None.
+
+    Args:
+        budget_bytes: What the room holds in all, over the floors.
+        floor_bytes: What each partition may hold whatever the others do.
+
+    Raises:
+        ConfigurationError: A bound is not positive.
+    """
+
+    __slots__ = ("_budget", "_by_key", "_floor", "_heap", "_held", "_order", "_shares", "_stale")
+
+    def __init__(self, budget_bytes: int, floor_bytes: int) -> None:
+        if budget_bytes <= 0 or floor_bytes <= 0:
+            raise ConfigurationError("the waiting room's budget and floor must be positive")
+        self._budget = budget_bytes
+        self._floor = floor_bytes
+        self._held = 0
+        self._heap: list[tuple[Millis, int, _Entry[T]]] = []
+        self._order = 0
+        self._stale = 0
+        self._shares: dict[TopicPartition, _Share[T]] = {}
+        self._by_key: dict[Hashable, _Entry[T]] = {}
+
+    def __len__(self) -> int:
+        """Return how many records wait."""
+        return len(self._heap) - self._stale
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes that all waiting records take."""
+        return self._held
+
+    def held_by(self, partition: TopicPartition) -> int:
+        """Return the bytes that one partition holds."""
+        share = self._shares.get(partition)
+        return 0 if share is None else share.held
+
+    def waiting(self) -> dict[TopicPartition, int]:
+        """Return how many records wait, by partition."""
+        return {
+            partition: len(share.entries)
+            for partition, share in self._shares.items()
+            if share.entries
+        }
+
+    def admit(
+        self,
+        partition: TopicPartition,
+        offset: int,
+        due: Millis,
+        size: int,
+        item: T,
+        key: Hashable | None = None,
+    ) -> T | None:
+        """Take a record in, or hand it back where a copy of it waits already.
+
+        Args:
+            partition: Where it was read from.
+            offset: Its offset there.
+            due: When `due` hands it out, at the earliest.
+            size: The bytes that it takes.
+            item: What the caller wants back.
+            key: Delivery id and attempt; None where it has no copies. Of two with an equal key
+                the earlier stays.
+
+        Returns:
+            None where it waits now; else `item`, which the caller settles at once.
+
+        Raises:
+            InvariantBroken: The offset waits already: settling either would lose the other.
+        """
+        share = self._shares.get(partition)
+        if share is None:
+            share = self._shares[partition] = _Share(partition)
+        if offset in share.entries:
+            raise InvariantBroken(
+                f"{partition.topic}-{partition.partition}@{offset} came into the room twice"
+            )
+        entry = _Entry(share, offset, size, item, key)
+        if key is not None and self._by_key.setdefault(key, entry) is not entry:
+            return item
+        share.entries[offset] = entry
+        share.held += size
+        self._held += size
+        self._order += 1
+        heapq.heappush(self._heap, (due, self._order, entry))
+        return None
+
+    def due(self, now: Millis, most: int | None = None) -> list[T]:
+        """Take out what is due by `now`, the earliest first and `most` at most."""
+        found: list[T] = []
+        heap = self._heap
+        while heap and heap[0][0] <= now and (most is None or len(found) < most):
+            entry = heapq.heappop(heap)[2]
+            item = entry.item
+            if item is None:
+                self._stale -= 1
+                continue
+            entry.share.held -= entry.size
+            self._held -= entry.size
+            del entry.share.entries[entry.offset]
+            if entry.key is not None:
+                del self._by_key[entry.key]
+            found.append(item)
+        return found
+
+    def next_due(self) -> Millis | None:
+        """Return when the next record is due, or None where none waits."""
+        heap = self._heap
+        while heap and heap[0][2].item is None:
+            heapq.heappop(heap)
+            self._stale -= 1
+        return heap[0][0] if heap else None
+
+    def to_pause(self) -> list[TopicPartition]:
+        """Return the partitions that became full since they were asked for, each once.
+
+        The caller pauses them; they stay paused until `to_resume` names them.
+        """
+        limit = self._floor if self._held >= self._budget else self._even_share()
+        full = [
+            share for share in self._shares.values() if not share.paused and share.held >= limit
+        ]
+        for share in full:
+            share.paused = True
+        return [share.partition for share in full]
+
+    def to_resume(self) -> list[TopicPartition]:
+        """Return the paused partitions that hold no more than half of their share, each once."""
+        paused = [share for share in self._shares.values() if share.paused]
+        if not paused:
+            return []
+        limit = self._even_share()
+        # Below three quarters of the budget only: at its edge a partition would be paused and
+        # resumed in turns, and each pause throws away what was fetched ahead.
+        if self._held * 4 > self._budget * 3:
+            limit = self._floor
+        resumed = [share for share in paused if share.held * 2 <= limit]
+        for share in resumed:
+            share.paused = False
+        return [share.partition for share in resumed]
+
+    def drop(self, partition: TopicPartition) -> None:
+        """Forget all that a partition holds, and that it is paused: another worker has it now."""
+        share = self._shares.pop(partition, None)
+        if share is None:
+            return
+        for entry in share.entries.values():
+            entry.item = None
+            if entry.key is not None:
+                del self._by_key[entry.key]
+        self._held -= share.held
+        self._stale += len(share.entries)
+        if self._stale > max(len(self), _STALE_ENTRIES_KEPT):
+            self._heap = [place for place in self._heap if place[2].item is not None]
+            heapq.heapify(self._heap)
+            self._stale = 0
+
+    def _even_share(self) -> int:
+        occupied = sum(1 for share in self._shares.values() if share.entries)
+        return max(self._floor, self._budget // max(occupied, 1))
