@@ -43,8 +43,6 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _ENVIRONMENT_FORM = "the name of an environment (for all that are granted, leave the field out)"
 _GRANTED_ENVIRONMENT = re.compile(r"\*|[A-Za-z0-9._-]{1,80}")
 _URL = re.compile(r"\S{1,2048}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_TEXT = re.compile(r"[\x20-\x7e\t]{0,4096}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _FILE = re.compile(r"[^\x00-\x1f]{1,1000}")
 
@@ -72,8 +70,8 @@ class Rules:
 
     url_problem: Callable[[str], str | None]
     """Says why no delivery may go to a URL."""
-    reserved_header: Callable[[str], bool]
-    """Tells whether hookstream sets a header itself."""
+    header_problem: Callable[[str, str], str | None]
+    """Says why a header may not be sent; never its text in it."""
     pattern_problem: Callable[[JsonObject], str | None]
     """Says why an event pattern is none, with its path."""
     secret_key: Callable[[FromEnvironment | FromFile], bytes | str]
@@ -146,19 +144,14 @@ def _headers(endpoint: Reader, rules: Rules) -> tuple[tuple[str, str], ...]:
     headers: dict[str, str] = {}
     for name, text in endpoint.entries("headers", most=_MOST_HEADERS).items():
         place = f"headers.{name}"
-        if _HEADER_NAME.fullmatch(name) is None:
-            endpoint.wrong(place, "is not the name of a header")
-        elif rules.reserved_header(name):
-            endpoint.wrong(place, "hookstream sets this header itself")
+        if not isinstance(text, str):
+            endpoint.wrong(place, f"must be text, not {described(text)}")
         elif name.lower() in headers:
             endpoint.wrong(
                 place, "stands there twice: case makes no difference in a header's name"
             )
-        elif not isinstance(text, str):
-            endpoint.wrong(place, f"must be text, not {described(text)}")
-        elif _HEADER_TEXT.fullmatch(text) is None:
-            # The text is not quoted: such headers carry tokens.
-            endpoint.wrong(place, "must be printable ASCII on one line, 4096 bytes at most")
+        elif (problem := rules.header_problem(name, text)) is not None:
+            endpoint.wrong(place, problem)
         else:
             headers[name.lower()] = text
     if sum(len(name) + len(text) for name, text in headers.items()) > _MOST_HEADER_BYTES:

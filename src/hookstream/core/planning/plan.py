@@ -95,6 +95,7 @@ class _Planner:
         self._means = means
         self._partners: dict[str, Partner] = dict(current.partners)
         """The partners as they will be."""
+        self._going = {change.before.id for change in self.deleted_partners()}
         self.problems: list[Problem] = []
         self.notes: list[str] = []
 
@@ -153,7 +154,7 @@ class _Planner:
         return missing is None
 
     def _no_partner(self, partner_id: str) -> str | None:
-        if any(change.before.id == partner_id for change in self.deleted_partners()):
+        if partner_id in self._going:
             return f"partner {partner_id!r} is declared no more, and pruned: declare it as well"
         if partner_id in self._partners:
             return None
@@ -233,7 +234,6 @@ class _Planner:
 
     def deleted_subscriptions(self) -> Iterator[Delete]:
         kept = {declared.id for declared in self._declared.subscriptions}
-        going = {change.before.id for change in self.deleted_partners()}
         for subscription in self._current.subscriptions.values():
             pruned = False
             if isinstance(subscription, Subscription):
@@ -244,7 +244,7 @@ class _Planner:
                     and subscription.owner == OWNER
                     and subscription.id not in kept
                 )
-            orphaned = subscription.partner_id in going
+            orphaned = subscription.partner_id in self._going
             if not pruned and not orphaned:
                 continue
             if isinstance(subscription, UnreadableSubscription):

@@ -1,0 +1,137 @@
+"""YAML text becomes plain JSON values, each with the line that it stands on.
+
+Only what JSON can say is taken: YAML 1.2's core words for null, booleans and numbers, and
+everything else as text, so that `on`, `12:30` and `2026-01-01` stay what people wrote. Anchors,
+aliases and tags are refused: they can make much of little, or code. The text is walked event by
+event and never deeper than a bound, since the composer of the C library crashes on deep nesting.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+
+from hookstream.core.model.json import Json
+
+MAX_DEPTH = 50
+
+_NULL = re.compile(r"~|null|Null|NULL|\Z")
+_BOOL = re.compile(r"(true|True|TRUE)|(false|False|FALSE)")
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+
+
+class YamlRefused(Exception):
+    """Raised when a text is no YAML that is taken here; `line` counts from 1."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+        self.why = why
+
+
+@dataclass(slots=True)
+class Document:
+    """One YAML document."""
+
+    value: Json
+    lines: dict[str, int] = field(default_factory=dict)
+    """By path (`endpoint.signing_secrets[0].env`, empty for the whole): its line, from 1."""
+
+    def line(self, path: str) -> int:
+        """Return the line of a path; of what is around it where it is not there."""
+        while path not in self.lines and path:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path, 1)
+
+
+def read_documents(text: str) -> Iterator[Document]:
+    """Yield the documents of a text one by one; empty ones are left out.
+
+    Raises:
+        YamlRefused: The text is no YAML, or uses more of YAML than is taken.
+    """
+    try:
+        events = yaml.parse(text, Loader=yaml.CSafeLoader)
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                document = Document(None)
+                document.value = _Reading(events, document.lines).node(next(events), "", 0)
+                if document.value is not None:
+                    yield document
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else mark.line + 1
+        raise YamlRefused(line, f"is no YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise YamlRefused(
+            1, "is no YAML: it holds a character that YAML does not allow"
+        ) from error
+
+
+class _Reading:
+    """Turns one document's events into values."""
+
+    def __init__(self, events: "Iterator[yaml.Event]", lines: dict[str, int]) -> None:
+        self._events = events
+        self._lines = lines
+
+    def node(self, event: yaml.Event, path: str, depth: int) -> Json:
+        line = _line(event)
+        self._lines.setdefault(path, line)
+        if getattr(event, "anchor", None) is not None:
+            raise YamlRefused(line, "anchors and aliases are not taken: write it out")
+        if getattr(event, "tag", None) is not None:
+            raise YamlRefused(line, "tags (words that begin with !) are not taken")
+        if depth > MAX_DEPTH:
+            raise YamlRefused(line, f"is nested more than {MAX_DEPTH} deep")
+        match event:
+            case yaml.ScalarEvent():
+                plain: bool = event.implicit[0]
+                return scalar(event.value) if plain else str(event.value)
+            case yaml.SequenceStartEvent():
+                return self._sequence(path, depth)
+            case _:
+                return self._mapping(path, depth)
+
+    def _sequence(self, path: str, depth: int) -> list[Json]:
+        found: list[Json] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            found.append(self.node(event, f"{path}[{len(found)}]", depth + 1))
+        return found
+
+    def _mapping(self, path: str, depth: int) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            line = _line(event)
+            name = self.node(event, f"{path}?", depth + 1)
+            if not isinstance(name, str):
+                raise YamlRefused(line, "a field's name must be text: quote it")
+            if name in found:
+                raise YamlRefused(line, f"the field {name[:100]!r} stands there twice")
+            inner = f"{path}.{name}" if path else name
+            # The line of a field is that of its name, also where its value begins below.
+            self._lines[inner] = line
+            found[name] = self.node(next(self._events), inner, depth + 1)
+        return found
+
+
+def _line(event: yaml.Event) -> int:
+    mark = event.start_mark
+    return 1 if mark is None else mark.line + 1
+
+
+def scalar(text: str) -> Json:
+    """Return what an unquoted YAML word stands for."""
+    if _NULL.fullmatch(text):
+        return None
+    if found := _BOOL.fullmatch(text):
+        return found[1] is not None
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        # An exponent beyond the range of a double is text, not infinity.
+        number = float(text)
+        return text if number in (float("inf"), float("-inf")) else number
+    return text

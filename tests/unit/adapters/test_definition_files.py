@@ -1,0 +1,199 @@
+"""Definition files are read strictly, and every problem names file, line and path."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
+from hookstream.adapters.definition_files.yaml_text import YamlRefused, read_documents
+from hookstream.core.delivery.signing import write_secret
+from hookstream.core.model.json import Json
+from hookstream.core.model.subscription import Grant
+from hookstream.core.planning.declared import (
+    Declared,
+    DeclaredPartner,
+    DeclaredSecret,
+    DeclaredSubscription,
+    Problem,
+)
+from hookstream.errors import InputRefused
+
+KEY = bytes(range(24))
+ENVIRON = {"ORDERS": write_secret(KEY), "SHORT": "whsec_AAAA"}
+CHECKS = Checks(url_problem=lambda _: None, pattern_problem=lambda _: None)
+
+ACME = """
+id: acme
+name: Acme Print
+grant:
+  event_types: ["order.*"]
+  environments: [live]
+"""
+ORDERS = """
+id: orders
+partner: acme
+endpoint:
+  url: https://acme.example/h
+  signing_secrets: [{env: ORDERS}]
+event_types: [order.generated]
+"""
+
+
+def read(folder: Path, environ: Mapping[str, str] = ENVIRON) -> Definitions:
+    return read_definitions(folder, environ, CHECKS)
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+def problems(folder: Path) -> list[str]:
+    return [str(problem).replace(f"{folder}/", "") for problem in read(folder).problems]
+
+
+def value(text: str) -> Json:
+    (document,) = read_documents(text)
+    return document.value
+
+
+def test_a_folder_becomes_what_it_declares(tmp_path: Path) -> None:
+    write(tmp_path, "partners/acme.yaml", ACME)
+    write(tmp_path, "subscriptions/orders.yml", ORDERS)
+    found = read(tmp_path)
+    assert (found.declared, found.problems) == (
+        Declared(
+            (DeclaredPartner("acme", "Acme Print", Grant(("order.*",), ("live",))),),
+            (
+                DeclaredSubscription(
+                    "orders",
+                    "acme",
+                    "https://acme.example/h",
+                    (DeclaredSecret("env:ORDERS", KEY),),
+                    ("order.generated",),
+                ),
+            ),
+        ),
+        [],
+    )
+
+
+def test_a_file_may_hold_several_documents(tmp_path: Path) -> None:
+    write(tmp_path, "partners/all.yaml", f"{ACME}---{ACME.replace('acme', 'zenith')}---\n")
+    assert [partner.id for partner in read(tmp_path).declared.partners] == ["acme", "zenith"]
+
+
+def test_problems_of_all_files_are_told_with_file_line_and_path(tmp_path: Path) -> None:
+    write(tmp_path, "partners/acme.yaml", ACME.replace("name:", "nmae:"))
+    write(tmp_path, "partners/broken.yaml", "id: [")
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("[{env: ORDERS}]", "\n  - env: X"))
+    assert problems(tmp_path) == [
+        "partners/acme.yaml:2: partner acme: name: is missing",
+        "partners/acme.yaml:3: partner acme: nmae: there is no such field",
+        "partners/broken.yaml:1: is no YAML: did not find expected node content",
+        (
+            "subscriptions/orders.yaml:7: subscription orders: endpoint.signing_secrets[0]: "
+            "the environment variable X is not set"
+        ),
+    ]
+
+
+def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "partners/a.yaml", ACME)
+    write(tmp_path, "partners/b.yaml", ACME)
+    assert problems(tmp_path) == [
+        f"partners/b.yaml:2: partner acme: id: stands in {tmp_path}/partners/a.yaml, too".replace(
+            f"{tmp_path}/", ""
+        )
+    ]
+
+
+def test_a_problem_of_the_plan_is_found_in_its_file(tmp_path: Path) -> None:
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS)
+    problem = Problem("subscription orders", "event_types[0]", "no schema is published")
+    located = read(tmp_path).located(problem)
+    assert located.where == f"{tmp_path}/subscriptions/orders.yaml:7"
+
+
+def test_a_secret_is_read_from_a_file_beside_the_definition(tmp_path: Path) -> None:
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("env: ORDERS", "file: orders.key"))
+    write(tmp_path, "subscriptions/orders.key", write_secret(KEY) + "\n")
+    (subscription,) = read(tmp_path).declared.subscriptions
+    assert subscription.secrets == (DeclaredSecret("file:orders.key", KEY),)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{env: SHORT}", "the signing secret has 3 bytes; it must have 24 to 64"),
+        ("{file: none.key}", "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_secret_that_is_none_is_refused(tmp_path: Path, source: str, why: str) -> None:
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("{env: ORDERS}", source))
+    (problem,) = problems(tmp_path)
+    assert problem.endswith(why)
+
+
+def test_a_folder_without_definitions_is_refused(tmp_path: Path) -> None:
+    """An empty plan of a mistyped folder, pruned, would delete everything."""
+    with pytest.raises(InputRefused, match="neither a folder partners nor"):
+        read(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "partners/acme.yaml", ACME + "#" * 300_000)
+    assert problems(tmp_path) == ["partners/acme.yaml: has more than 262144 bytes"]
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "partners/acme.yaml", ACME)
+    (tmp_path / "partners" / "b.yaml").write_bytes(b"id: \xff")
+    assert problems(tmp_path) == ["partners/b.yaml: is not UTF-8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("a: on", "on"),
+        ("a: no", "no"),
+        ("a: 12:30", "12:30"),
+        ("a: 2026-01-01", "2026-01-01"),
+        ("a: 010", 10),
+        ("a: 1.50", 1.5),
+        ("a: 1e400", "1e400"),
+        ("a: .inf", ".inf"),
+        ("a: true", True),
+        ("a: 'true'", "true"),
+        ("a: ~", None),
+        ("a:", None),
+        ("a: ''", ""),
+        ("a: |\n  x\n  y\n", "x\ny\n"),
+        ("a: [1, {b: c}]", [1, {"b": "c"}]),
+    ],
+)
+def test_words_mean_what_people_wrote(text: str, meaning: Json) -> None:
+    """YAML 1.1 would make a boolean of `on`, 750 of `12:30`, and a date of the next."""
+    assert value(text) == {"a": meaning}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("a: 1\na: 2", 2, "the field 'a' stands there twice"),
+        ("a: 1\n5: 2", 2, "a field's name must be text: quote it"),
+        ("? [a]\n: 1", 1, "a field's name must be text: quote it"),
+        ("a: &x 1", 1, "anchors and aliases are not taken: write it out"),
+        ("a: *x", 1, "anchors and aliases are not taken: write it out"),
+        ("a: !!python/name:os.system", 1, "tags (words that begin with !) are not taken"),
+        ("a: " + "[" * 100_000, 1, "is nested more than 50 deep"),
+        ("a: \x07", 1, "is no YAML: it holds a character that YAML does not allow"),
+        ("a: b: c", 1, "is no YAML: mapping values are not allowed in this context"),
+    ],
+)
+def test_what_is_not_taken_of_yaml_is_refused(text: str, line: int, why: str) -> None:
+    with pytest.raises(YamlRefused) as refused:
+        list(read_documents(text))
+    assert (refused.value.line, refused.value.why) == (line, why)
