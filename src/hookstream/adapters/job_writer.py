@@ -89,7 +89,15 @@ class JobWriter:
 
     def close(self) -> None:
         """Let go of the producer. What is committed stays; what is not is aborted."""
-        close_within(_CLOSE_SECONDS, self._producer.close)
+        close_within(_CLOSE_SECONDS, self._close)
+
+    def _close(self) -> None:
+        try:
+            self._producer.close()
+        except (KafkaException, SystemError):
+            # A fenced producer cannot end its transaction; the newer one has done so already.
+            # The client raises that as a SystemError around its own exception.
+            self._broken = True
 
     def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
         """Write records, all of them or none.
