@@ -1,0 +1,167 @@
+"""Headers are taken apart strictly, and upstream's are carried within bounds.
+
+What we wrote ourselves is read strictly all the same: a tier record can have been written by hand,
+or by a tool, and a state misread would be an event lost or sent for ever.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hookstream.core.deadletter import names
+from hookstream.core.model.instant import Millis, from_rfc3339
+from hookstream.core.model.record import Header, Headers, Origin
+from hookstream.errors import HookstreamError
+
+W = TypeVar("W")
+
+MAX_CARRIED = 64
+"""Headers of upstream's that travel along."""
+
+MAX_CARRIED_BYTES = 16 * 1024
+"""Bytes of their names and values together: a quarter of what a tier record may add."""
+
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
+_REPLACED = (names.TRACEPARENT, names.TRACESTATE)
+
+
+@dataclass(slots=True, frozen=True)
+class LetterProblem:
+    """Why the headers of a record do not tell a delivery's state."""
+
+    header: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return it as a sentence for a person."""
+        return f"header {self.header} {self.why}"
+
+
+class NotReadable(HookstreamError):
+    """Raised within this stage where a header cannot be read; it becomes a `LetterProblem`."""
+
+    def __init__(self, header: str, why: str) -> None:
+        super().__init__(f"header {header} {why}")
+        self.letter = LetterProblem(header, why)
+
+
+class Fields:
+    """The headers of one record, the last of each name, read one by one."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, headers: Headers) -> None:
+        self._values = dict(headers)
+
+    def optional_text(self, name: str) -> str | None:
+        """Return a header's text, or None where it is missing."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            return value.decode()
+        except UnicodeDecodeError as problem:
+            raise NotReadable(name, "is not UTF-8") from problem
+
+    def text(self, name: str) -> str:
+        """Return the text of a header that must be there and not be empty."""
+        value = self.optional_text(name)
+        if not value:
+            raise NotReadable(name, "is missing or empty")
+        return value
+
+    def optional_word(self, name: str, words: Mapping[str, W]) -> W | None:
+        """Return what a header's text stands for in `words`, or None where it is missing."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        if value not in words:
+            raise NotReadable(name, f"is {ascii(value)[:40]}, none of {', '.join(words)}")
+        return words[value]
+
+    def word(self, name: str, words: Mapping[str, W]) -> W:
+        """Return what the text of a header that must be there stands for in `words`."""
+        value = self.optional_word(name, words)
+        if value is None:
+            raise NotReadable(name, "is missing")
+        return value
+
+    def optional_number(self, name: str) -> int | None:
+        """Return a decimal number that is not negative, or None where the header is missing."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        if not _NUMBER.match(value):
+            raise NotReadable(name, f"is {ascii(value)[:40]}, not a decimal number")
+        return int(value)
+
+    def number(self, name: str) -> int:
+        """Return the decimal number of a header that must be there."""
+        value = self.optional_number(name)
+        if value is None:
+            raise NotReadable(name, "is missing")
+        return value
+
+    def optional_instant(self, name: str) -> Millis | None:
+        """Return the instant that a header names, or None where it is missing."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        try:
+            return from_rfc3339(value)
+        except (ValueError, OverflowError) as problem:
+            raise NotReadable(name, f"is {ascii(value)[:40]}, not an RFC 3339 time") from problem
+
+    def instant(self, name: str) -> Millis:
+        """Return the instant of a header that must be there."""
+        value = self.optional_instant(name)
+        if value is None:
+            raise NotReadable(name, "is missing")
+        return value
+
+    def origin(self) -> Origin:
+        """Return the coordinates of the record that the event came from."""
+        return Origin(
+            self.text(names.ORIGIN_TOPIC),
+            self.number(names.ORIGIN_PARTITION),
+            self.number(names.ORIGIN_OFFSET),
+            self.instant(names.ORIGIN_TIMESTAMP),
+        )
+
+
+def carried(headers: Headers) -> list[Header]:
+    """Return what of a record's headers travels along: upstream's own, each name once, bounded.
+
+    Of equal names the last counts, as Kafka's own clients have it. A header that would exceed a
+    bound is left out and the next one tried; what was carried once is carried again unchanged.
+    """
+    if not headers:
+        return []
+    kept: list[Header] = []
+    room = MAX_CARRIED_BYTES
+    count = 0
+    for name, value in dict(headers).items():
+        if name in names.WIRE_FORMAT:
+            kept.append((name, value))
+            continue
+        if name.lower().startswith((names.OURS, names.CONNECT)) or name.lower() in _REPLACED:
+            continue
+        size = len(name.encode()) + len(value or b"")
+        if count < MAX_CARRIED and size <= room:
+            kept.append((name, value))
+            room -= size
+            count += 1
+    return kept
+
+
+def text(value: str, longest: int) -> str:
+    """Return text that may stand in a header: without control characters, and bounded.
+
+    What a header cannot show becomes a space, so that no viewer is led to take it for another.
+    """
+    cut = value[:longest]
+    if cut.isascii() and cut.isprintable():
+        return cut
+    shown = "".join(char if char.isprintable() else " " for char in cut)
+    return shown.encode(errors="replace").decode()
