@@ -1,0 +1,134 @@
+"""The one audit record of an attempt, and the one log line of it, hold what happened and no secret."""
+
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.outcome import (
+    Cancel,
+    Complete,
+    DeadLetter,
+    DeferUntil,
+    Delivered,
+    Disposition,
+    Failed,
+    FailedForGood,
+    Gone,
+    Outcome,
+    Refused,
+    RetryAt,
+    Throttled,
+)
+
+MAX_EXCERPT = 1024
+"""Characters of a response that the audit keeps."""
+
+MAX_ERROR = 512
+"""Characters of an error."""
+
+
+def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
+    """Return the fields of `hookstream.attempt` version 1; instants in milliseconds.
+
+    Args:
+        record: What happened.
+        worker: The name of this process.
+    """
+    delivery = record.delivery
+    origin = delivery.origin
+    reason, ended, next_due_at = _of_disposition(record.disposition)
+    status, failed = _of_outcome(record.outcome)
+    excerpt = record.response_excerpt
+    return {
+        "delivery_id": delivery.delivery_id,
+        "event_type": delivery.event_type,
+        "event_version": record.event_version,
+        "event_id": delivery.event_id,
+        "entity_id": record.entity_id,
+        "environment": record.environment,
+        "subscription_id": delivery.subscription_id,
+        "partner_id": delivery.partner_id,
+        "batch_id": None,
+        "attempt": record.attempt,
+        "trigger": delivery.trigger.value,
+        "outcome": None if record.outcome is None else record.outcome.name,
+        "disposition": record.disposition.name,
+        "reason": reason,
+        "status": status,
+        "error": _cut(failed or ended, MAX_ERROR),
+        "started_at": record.started_at,
+        "duration_us": record.duration_us,
+        "next_due_at": next_due_at,
+        "request_bytes": record.request_bytes,
+        "response_excerpt": _cut(excerpt, MAX_EXCERPT),
+        "host": record.host,
+        "trace_id": record.trace_id,
+        "worker": worker,
+        "origin": {
+            "topic": origin.topic,
+            "partition": origin.partition,
+            "offset": origin.offset,
+            "timestamp": origin.timestamp,
+        },
+    }
+
+
+def canonical_line(record: AttemptRecord) -> dict[str, object]:
+    """Return the fields of an attempt's log line: the same words, only what a line needs.
+
+    What is not known is left out.
+    """
+    delivery = record.delivery
+    reason, ended, next_due_at = _of_disposition(record.disposition)
+    status, failed = _of_outcome(record.outcome)
+    fields: dict[str, object] = {
+        "delivery_id": delivery.delivery_id,
+        "subscription_id": delivery.subscription_id,
+        "partner_id": delivery.partner_id,
+        "event_type": delivery.event_type,
+        "event_id": delivery.event_id,
+        "attempt": record.attempt,
+        "trigger": delivery.trigger.value,
+        "outcome": None if record.outcome is None else record.outcome.name,
+        "disposition": record.disposition.name,
+        "reason": reason,
+        "status": status,
+        "error": _cut(failed or ended, MAX_ERROR),
+        "duration_ms": record.duration_us / 1000,
+        "next_due_at": None if next_due_at is None else to_rfc3339(next_due_at),
+        "host": record.host or None,
+        "trace_id": record.trace_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Millis | None]:
+    """Return a disposition's reason, its detail and the next due time."""
+    match disposition:
+        case Complete():
+            return None, None, None
+        case RetryAt(due_at=due_at):
+            return None, None, due_at
+        case DeferUntil(reason=reason, due_at=due_at):
+            return reason.value, None, due_at
+        case DeadLetter(reason=dead, detail=detail):
+            return dead.value, detail, None
+        case Cancel(detail=detail):
+            return None, detail, None
+
+
+def _of_outcome(outcome: Outcome | None) -> tuple[int | None, str | None]:
+    """Return an outcome's status, and what went wrong where it says more than the status does."""
+    match outcome:
+        case None:
+            return None, None
+        case Delivered(status=status) | Gone(status=status):
+            return status, None
+        case Throttled(status=status) | FailedForGood(status=status):
+            return status, None
+        case Failed(status=status, detail=detail):
+            return status, detail
+        case Refused(detail=detail):
+            return None, detail
+
+
+def _cut(text: str | None, longest: int) -> str | None:
+    return text[:longest] if text else None
