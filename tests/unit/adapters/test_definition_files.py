@@ -95,7 +95,7 @@ def test_problems_of_all_files_are_told_with_file_line_and_path(tmp_path: Path) 
             "partners/acme.yaml:3: partner acme: nmae: there is no such field "
             "(did you mean `name`?)"
         ),
-        "partners/broken.yaml:1: is no YAML: did not find expected node content",
+        "partners/broken.yaml:2: is no YAML: did not find expected node content",
         (
             "subscriptions/orders.yaml:7: subscription orders: endpoint.signing_secrets[0]: "
             "the environment variable X is not set"
