@@ -1,0 +1,234 @@
+"""Avro records become events, and events become documents of the version that a partner asked for.
+
+Records are decoded with logical types left out: the conversions cost more than the decoding, and
+rendering makes text of the raw values anyway. Nothing is kept from one event to the next but what
+belongs to schemas.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import orjson
+from fastavro import schemaless_reader
+
+from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, ParsedSchema, PublishedSchema
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.core.catalog.compatibility import incompatibilities
+from hookstream.core.delivery.render import NotRenderable, compile_value, standard_document
+from hookstream.core.intake.envelope import open_envelope
+from hookstream.core.model.event import (
+    Event,
+    Identified,
+    Revision,
+    Undecodable,
+    UndecodableReason,
+    UnknownSchema,
+)
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.record import Origin, Record
+from hookstream.errors import InvariantBroken
+
+DEFAULT_MAX_RECORD_BYTES = 1 << 20
+
+_TYPICAL_PROBLEMS: dict[type[Exception], str] = {
+    EOFError: "the record ends before its last field does",
+    KeyError: "a union or enum names a branch that its schema does not have",
+    IndexError: "a union or enum names a branch that its schema does not have",
+    UnicodeDecodeError: "a string is not UTF-8",
+}
+
+
+class Framing(Protocol):
+    """One way in which records name their schema."""
+
+    def identify(
+        self, record: Record, value: bytes
+    ) -> Identified | UnknownSchema | Undecodable | None:
+        """Name the record's schema; None where the record is not framed in this way."""
+
+
+class SingleObject:
+    """Avro's single-object encoding: C3 01, the schema's fingerprint, the body.
+
+    Source: Avro 1.12 specification, "Single-object encoding".
+    """
+
+    def __init__(self, book: SchemaBook) -> None:
+        """Look fingerprints up in a book."""
+        self._book = book
+
+    def identify(
+        self, record: Record, value: bytes
+    ) -> Identified | UnknownSchema | Undecodable | None:
+        """Name the schema by the fingerprint in bytes 2 to 9."""
+        del record
+        if value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
+            return None
+        wire = value[2:BODY_AT]
+        return self._book.named(wire) or UnknownSchema(wire.hex())
+
+
+class AvroCodec:
+    """Fits `Codec`, on the schemas of a book."""
+
+    def __init__(
+        self,
+        book: SchemaBook,
+        *,
+        max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+        framings: Sequence[Framing] | None = None,
+    ) -> None:
+        """Take the book, the largest value that is decoded in bytes, and framings in order."""
+        self._book = book
+        self._max_record_bytes = max_record_bytes
+        self._framings = (SingleObject(book),) if framings is None else tuple(framings)
+        self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
+        self._compatible: dict[
+            tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, str | None]
+        ] = {}
+
+    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        """Name the record's schema from its framing alone, without decoding it."""
+        value = record.value
+        if value is None:
+            return Undecodable(UndecodableReason.TOMBSTONE, "the record has no value")
+        if len(value) > self._max_record_bytes:
+            return Undecodable(
+                UndecodableReason.TOO_LARGE,
+                f"the value has {len(value)} bytes, {self._max_record_bytes} are taken at most",
+            )
+        for framing in self._framings:
+            found = framing.identify(record, value)
+            if found is not None:
+                return found
+        return Undecodable(
+            UndecodableReason.NOT_FRAMED,
+            f"the value begins with {value[:10].hex(' ') or 'nothing'}, which names no schema"
+            " (C3 01 and a fingerprint is expected)",
+        )
+
+    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
+        """Decode the record and check its envelope. `Event.origin` is the record's own place."""
+        schema = self._book.schema(identified.revision)
+        value = record.value
+        if schema is None or value is None:
+            raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
+        fields = _read(value, identified.body_at, schema.guarded, None)
+        if isinstance(fields, Undecodable):
+            return fields
+        envelope = open_envelope(fields)
+        if isinstance(envelope, Undecodable):
+            return envelope
+        return Event(
+            identified.revision,
+            envelope.event_id,
+            envelope.occurred_at,
+            envelope.entity_id,
+            envelope.environment,
+            fields,
+            record,
+            Origin(record.topic, record.partition, record.offset, record.timestamp),
+        )
+
+    def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
+        """Decode any framed record, its envelope unchecked: for tools that show records."""
+        identified = self.identify(record)
+        if not isinstance(identified, Identified):
+            return identified
+        schema = self._book.schema(identified.revision)
+        if schema is None or record.value is None:
+            raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
+        return _read(record.value, identified.body_at, schema.guarded, None)
+
+    def latest(self, event_type: str) -> int:
+        """Return the newest published version of a type, 0 where there is none."""
+        return self._book.latest(event_type)
+
+    def document(self, event: Event, version: int) -> JsonObject | Refused:
+        """Return the `standard` body of the event at a version, as plain JSON."""
+        reader = self._book.reader(event.revision.event_type, version)
+        if reader is None:
+            return _unresolvable(event, version, "that version was never published")
+        data: object
+        if reader.revision == event.revision:
+            data = event.fields["data"]
+        else:
+            resolved = self._resolve(event, reader)
+            if isinstance(resolved, str):
+                return _unresolvable(event, version, resolved)
+            data = resolved["data"]
+        try:
+            return standard_document(event, version, self._renderer(reader)(data))
+        except NotRenderable as problem:
+            return Refused(RefusalReason.NOT_RENDERABLE, f"data: {problem}")
+
+    def encode(self, document: JsonObject) -> bytes:
+        """Return the JSON text of a document as UTF-8 bytes."""
+        return orjson.dumps(document)
+
+    def _renderer(self, reader: PublishedSchema) -> Callable[[object], Json]:
+        kept = self._renderers.get(reader.revision)
+        # A row that was written again may differ in what a fingerprint leaves out.
+        if kept is None or kept[0] is not reader:
+            kept = (reader, compile_value(reader.data))
+            self._renderers[reader.revision] = kept
+        return kept[1]
+
+    def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:
+        """Return the record as the reader's schema has it, or why that cannot be."""
+        identified = self.identify(event.record)
+        writer = self._book.schema(event.revision)
+        value = event.record.value
+        if not isinstance(identified, Identified) or writer is None or value is None:
+            raise InvariantBroken(f"{event.revision} was decoded and is not known any more")
+        problem = self._incompatibility(writer, reader)
+        if problem is not None:
+            return problem
+        fields = _read(value, identified.body_at, writer.parsed, reader.parsed)
+        return fields.detail if isinstance(fields, Undecodable) else fields
+
+    def _incompatibility(self, writer: PublishedSchema, reader: PublishedSchema) -> str | None:
+        pair = (writer.revision, reader.revision)
+        kept = self._compatible.get(pair)
+        if kept is None or kept[0] is not writer or kept[1] is not reader:
+            # Avro's own rules know nothing of logical types: a decimal of another scale would be
+            # read without a word.
+            problems = incompatibilities(writer.tree, reader.tree)
+            kept = (writer, reader, problems[0] if problems else None)
+            self._compatible[pair] = kept
+        return kept[2]
+
+
+def _read(
+    value: bytes, body_at: int, writer: ParsedSchema, reader: ParsedSchema | None
+) -> dict[str, object] | Undecodable:
+    body = io.BytesIO(value)
+    body.seek(body_at)
+    try:
+        fields = schemaless_reader(body, writer, reader)
+    except Exception as problem:  # noqa: BLE001  # bytes from outside: fastavro raises whatever it stumbles over
+        return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))
+    if body.tell() != len(value):
+        return Undecodable(
+            UndecodableReason.TRAILING_BYTES,
+            f"{len(value) - body.tell()} bytes follow the record's last field",
+        )
+    if not isinstance(fields, dict):
+        return Undecodable(UndecodableReason.MALFORMED, "the value is not a record")
+    return fields
+
+
+def _sentence(problem: Exception, stood: int) -> str:
+    for kind, sentence in _TYPICAL_PROBLEMS.items():
+        if isinstance(problem, kind):
+            return f"{sentence} (near byte {stood})"
+    return f"{type(problem).__name__}: {str(problem)[:200]} (near byte {stood})"
+
+
+def _unresolvable(event: Event, version: int, why: str) -> Refused:
+    return Refused(
+        RefusalReason.VERSION_NOT_RESOLVABLE,
+        f"{event.event_type} v{event.revision.event_version} cannot be read as v{version}: {why}",
+    )

@@ -1,0 +1,241 @@
+"""A schema is prepared once: named, fingerprinted, and parsed for reading, writing and rendering.
+
+Everything here takes schemas that `core.catalog.hostility` has nothing against: trees of bounded
+depth and size.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import TypeAlias, cast
+
+import orjson
+from fastavro import schemaless_writer
+from fastavro.schema import fingerprint, parse_schema
+from fastavro.schema import to_parsing_canonical_form as canonical_form
+
+from hookstream.core.model.event import Revision
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.errors import InputRefused
+
+SINGLE_OBJECT = b"\xc3\x01"
+"""How Avro's single-object encoding begins; the schema's fingerprint follows in 8 bytes."""
+
+BODY_AT = len(SINGLE_OBJECT) + 8
+
+ROW_FORMAT = 1
+
+ParsedSchema: TypeAlias = dict[str, object]
+"""A schema as fastavro's reader and writer take it: parsed once, logical types left out."""
+
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
+_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+
+_NO_BRANCH = ["(no such branch)"] * 64
+"""fastavro takes a negative union index for a place counted from the end, and reads some branch
+that nobody wrote. So unions are given these ends, which cannot be read: they stand where every
+negative index of one byte leads, and every index that is one too many."""
+
+
+@dataclass(slots=True, frozen=True)
+class PublishedSchema:
+    """One schema that may be used."""
+
+    revision: Revision
+    number: int
+    """Revisions of one version count up; the highest is the version's reader."""
+    tree: JsonObject
+    """As it was published, logical types and documentation included."""
+    parsed: ParsedSchema
+    """For writing, and for resolving between versions."""
+    guarded: ParsedSchema
+    """For reading what came from outside: a bad union index fails."""
+    prefix: bytes
+    """What stands before the body of a record in single-object encoding."""
+    data: Json
+    """The type of the event's `data`, complete in itself, names in full; None where it has none."""
+
+    def encode(self, fields: Mapping[str, object]) -> bytes:
+        """Return a record's single-object encoding.
+
+        Args:
+            fields: The record, its logical types raw (a timestamp is an int, a decimal bytes).
+
+        Raises:
+            ValueError: A value does not fit its type; the library's message says little of where.
+            TypeError: Likewise.
+        """
+        body = io.BytesIO()
+        body.write(self.prefix)
+        schemaless_writer(body, self.parsed, fields)
+        return body.getvalue()
+
+
+def declared(tree: Json) -> tuple[str, int]:
+    """Return the event type and version that a schema says it is of.
+
+    Raises:
+        InputRefused: It is no record schema, or its attributes are missing or of a wrong kind.
+    """
+    if not isinstance(tree, dict) or tree.get("type") != "record":
+        raise InputRefused("the schema is not a record")
+    event_type, version = tree.get("eventType"), tree.get("eventVersion")
+    if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
+        raise InputRefused("eventType is not a dotted name such as pricing.completed")
+    if type(version) is not int or not 0 < version < 10_000:  # noqa: PLR2004  # a bound for ids
+        raise InputRefused("eventVersion is not a whole number from 1")
+    return event_type, version
+
+
+def fingerprint_of(tree: JsonObject) -> str:
+    """Return a schema's CRC-64-AVRO fingerprint as 16 hex digits in wire order.
+
+    Raises:
+        InputRefused: It is not an Avro schema.
+    """
+    try:
+        return str(fingerprint(canonical_form(tree), "CRC-64-AVRO"))
+    except Exception as problem:  # a schema from outside: the library raises what it stumbles over
+        raise _not_avro(problem) from problem
+
+
+def published(tree: JsonObject, number: int) -> PublishedSchema:
+    """Prepare a schema for use. Only for schemas that `hostile` has nothing against.
+
+    Raises:
+        InputRefused: It is not an Avro schema, or does not say what it is a schema of.
+    """
+    event_type, version = declared(tree)
+    revision = Revision(event_type, version, fingerprint_of(tree))
+    try:
+        full = _parsed(_copy(tree))
+        parsed = _parsed(_bare(_copy(tree)))
+        guarded = _parsed(_bare(_copy(tree)))
+    except Exception as problem:  # likewise
+        raise _not_avro(problem) from problem
+    _guard(guarded)
+    prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
+    return PublishedSchema(revision, number, tree, parsed, guarded, prefix, _data_type(full))
+
+
+def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:
+    """Return key and value of a schema's row in the schemas table.
+
+    Args:
+        tree: The schema.
+        number: Its revision number within its version, from 1.
+
+    Raises:
+        InputRefused: It is not an Avro schema, or does not say what it is a schema of.
+    """
+    event_type, version = declared(tree)
+    print_ = fingerprint_of(tree)
+    row = {
+        "format": ROW_FORMAT,
+        "revision": number,
+        "event_type": event_type,
+        "event_version": version,
+        "fingerprint": print_,
+        "schema": tree,
+    }
+    return f"{event_type}/{version}/{print_}", orjson.dumps(row)
+
+
+def own_schemas() -> Sequence[JsonObject]:
+    """Return the schemas of hookstream's own records and operations events."""
+    folder = resources.files("hookstream") / "schemas"
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".avsc")), key=lambda f: f.name
+    )
+    return [orjson.loads(file.read_bytes()) for file in files]
+
+
+def _not_avro(problem: Exception) -> InputRefused:
+    return InputRefused(f"not an Avro schema: {type(problem).__name__}: {str(problem)[:200]}")
+
+
+def _parsed(tree: Json) -> ParsedSchema:
+    return cast("ParsedSchema", parse_schema(cast("dict[str, object]", tree)))
+
+
+def _copy(tree: JsonObject) -> JsonObject:
+    """Return a copy: fastavro adds to what it parses."""
+    copied: JsonObject = orjson.loads(orjson.dumps(tree))
+    return copied
+
+
+_KEPT = ("type", "name", "namespace", "aliases", "symbols", "size", "default")
+
+
+def _bare(schema: Json) -> Json:
+    """Return a schema without logical types: decoding is twice as fast, and values stay raw."""
+    if isinstance(schema, list):
+        return [_bare(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: JsonObject = {name: schema[name] for name in _KEPT if name in schema}
+    for inner in ("type", "items", "values"):
+        if isinstance(schema.get(inner), dict | list):
+            kept[inner] = _bare(schema[inner])
+        elif inner in schema:
+            kept[inner] = schema[inner]
+    fields = schema.get("fields")
+    if isinstance(fields, list):
+        kept["fields"] = [_bare(field) for field in fields]
+    return kept
+
+
+def _guard(schema: object) -> None:
+    """Give every union of a parsed schema its unreadable ends, in place."""
+    if isinstance(schema, list):
+        for branch in schema:
+            _guard(branch)
+        schema.extend(_NO_BRANCH)
+    elif isinstance(schema, dict):
+        for inner in ("type", "items", "values"):
+            _guard(schema.get(inner))
+        for field in schema.get("fields", ()):
+            _guard(field)
+
+
+def _data_type(full: ParsedSchema) -> Json:
+    """Return the type of the field `data` with every name that it uses defined within it."""
+    fields = full["fields"]
+    named = full["__named_schemas"]
+    assert isinstance(fields, list)  # noqa: S101  # fastavro has just made it
+    assert isinstance(named, dict)  # noqa: S101
+    for field in fields:
+        if field["name"] == "data":
+            return _complete(field["type"], named, set())
+    return None
+
+
+def _complete(schema: Json, named: dict[str, Json], seen: set[str]) -> Json:
+    if isinstance(schema, list):
+        return [_complete(branch, named, seen) for branch in schema]
+    if isinstance(schema, dict):
+        return _complete_object(schema, named, seen)
+    if not isinstance(schema, str) or schema in _PRIMITIVES or schema in seen:
+        return schema
+    return _complete(named[schema], named, seen)
+
+
+def _complete_object(schema: JsonObject, named: dict[str, Json], seen: set[str]) -> Json:
+    if isinstance(schema.get("name"), str):
+        seen.add(str(schema["name"]))
+    complete: JsonObject = {**schema}
+    for inner in ("items", "values"):
+        if inner in schema:
+            complete[inner] = _complete(schema[inner], named, seen)
+    if isinstance(schema["type"], dict | list):
+        complete["type"] = _complete(schema["type"], named, seen)
+    fields = schema.get("fields")
+    if isinstance(fields, list):
+        complete["fields"] = [
+            {**field, "type": _complete(field["type"], named, seen)}
+            for field in fields
+            if isinstance(field, dict)
+        ]
+    return complete

@@ -1,0 +1,143 @@
+"""hookstream's own records are Avro events too: its audit log and what it tells operators.
+
+Their schemas are part of the package and are published with `hookstream schemas apply`. The ids of
+operations events follow from what they tell, so that a repeated write is recognised as one event.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hookstream.adapters.avro_parsing import PublishedSchema, own_schemas, published
+from hookstream.core.audit.trail import audit_fields
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
+from hookstream.core.model.subscription import Disabled, Subscription
+from hookstream.core.model.topics import Topics
+
+ENVIRONMENT = "operations"
+"""The environment of hookstream's own events."""
+
+
+class AvroNotices:
+    """Fits `Notices`."""
+
+    def __init__(
+        self, topics: Topics, worker: str, disabled_row: Callable[[Disabled], tuple[str, bytes]]
+    ) -> None:
+        """Write as `worker` into `topics`.
+
+        Args:
+            topics: The names of our topics.
+            worker: Who writes, for the audit log.
+            disabled_row: Makes key and value of the health table's row.
+        """
+        self._topics = topics
+        self._worker = worker
+        self._disabled_row = disabled_row
+        schemas = {
+            schema.revision.event_type: schema
+            for schema in (published(tree, 1) for tree in own_schemas())
+        }
+        self._attempt = schemas["hookstream.attempt"]
+        self._endpoint_disabled = schemas["endpoint.disabled"]
+        self._log_gap = schemas["log.gap"]
+        self._subscription_changed = schemas["subscription.changed"]
+
+    def attempt(self, record: AttemptRecord) -> bytes:
+        """Encode an audit record."""
+        return self._attempt.encode(audit_fields(record, worker=self._worker))
+
+    def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
+        """Return the operations event `endpoint.disabled`."""
+        return self._operation(
+            self._endpoint_disabled,
+            f"{disabled.subscription_id}/{disabled.since}",
+            disabled.subscription_id,
+            at,
+            {
+                "subscription_id": disabled.subscription_id,
+                "partner_id": partner_id,
+                "reason": disabled.reason,
+                "evidence": disabled.evidence,
+                "since": disabled.since,
+            },
+        )
+
+    def log_gap(
+        self, partition: TopicPartition, first: int, next_offset: int, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `log.gap`: records in [first, next_offset) are gone."""
+        place = f"{partition.topic}/{partition.partition}"
+        return self._operation(
+            self._log_gap,
+            f"{place}/{first}-{next_offset}",
+            place,
+            at,
+            {
+                "topic": partition.topic,
+                "partition": partition.partition,
+                "first_offset": first,
+                "next_offset": next_offset,
+                "records": next_offset - first,
+            },
+        )
+
+    def disabled(self, disabled: Disabled) -> OutgoingRecord:
+        """Return the health table's record that disables a subscription."""
+        key, value = self._disabled_row(disabled)
+        return OutgoingRecord(self._topics.health, key.encode(), value)
+
+    def subscription_changed(
+        self,
+        subscription: Subscription,
+        change: str,
+        *,
+        at: Millis,
+        effective_from: Millis,
+        changed_by: str,
+        details: Sequence[str] = (),
+    ) -> OutgoingRecord:
+        """Return the operations event `subscription.changed`.
+
+        Args:
+            subscription: As it is after the change.
+            change: `created`, `updated`, `paused`, `resumed`, `enabled` or `deleted`.
+            at: When it was written.
+            effective_from: Records after this instant are judged by it.
+            changed_by: Who did it, as far as it is known.
+            details: What differs, one sentence a field; never a secret.
+        """
+        return self._operation(
+            self._subscription_changed,
+            f"{subscription.id}/{subscription.revision}/{change}",
+            subscription.id,
+            at,
+            {
+                "subscription_id": subscription.id,
+                "partner_id": subscription.partner_id,
+                "change": change,
+                "revision": subscription.revision,
+                "changed_by": changed_by,
+                "effective_from": effective_from,
+                "details": list(details),
+            },
+        )
+
+    def _operation(
+        self,
+        schema: PublishedSchema,
+        event_id: str,
+        entity_id: str,
+        at: Millis,
+        data: Mapping[str, object],
+    ) -> OutgoingRecord:
+        value = schema.encode(
+            {
+                "event_id": event_id,
+                "occurred_at": at * 1_000,
+                "entity_id": entity_id,
+                "environment": ENVIRONMENT,
+                "data": data,
+            }
+        )
+        return OutgoingRecord(self._topics.operations, entity_id.encode(), value)
