@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver
 from yarl import URL
@@ -39,7 +40,7 @@ class _Target:
             raise ValueError("the URL is not http or https, or has no host")
         self.origin = Origin(self.url.scheme, host, port)
         self.head = (
-            f"POST {self.url.raw_path_qs} HTTP/1.1\r\n"
+            f"POST {_request_target(text, self.url)} HTTP/1.1\r\n"
             f"host: {self.url.host_port_subcomponent}\r\n"
             # Without an encoding the partner's answer can be read back as it is, and no
             # compressed bomb can be in it.
@@ -154,6 +155,17 @@ class HttpSender:
             self._targets.clear()
         target = self._targets[url] = _Target(url)
         return target
+
+
+def _request_target(text: str, url: URL) -> str:
+    """Return path and query as they were written, where they are fit to be sent as they are.
+
+    `URL` would decode some escapes: equal by the RFC, but a partner may compare bytes.
+    """
+    parts = urlsplit(text)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    fit = target.isascii() and target.isprintable() and " " not in target
+    return target if fit else url.raw_path_qs
 
 
 def _closed_unanswered(wire: Wire, answer: Answer) -> bool:

@@ -1,0 +1,357 @@
+"""How the HTTP sender makes, keeps and refuses connections, over real sockets."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.doubles.raw_server import (
+    Conversation,
+    Play,
+    RawServer,
+    close,
+    response,
+    say,
+    server,
+)
+
+from hookstream.adapters.http_sender import HttpSender
+from hookstream.core.model.outcome import (
+    AddressBlocked,
+    Answer,
+    FailureKind,
+    Response,
+    TransportFailure,
+)
+from hookstream.pipeline.ports import Post
+
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+
+
+def anywhere(_: str) -> str | None:
+    return None
+
+
+def post(url: str, *headers: tuple[str, str], body: bytes = b"{}", timeout: int = 3_000) -> Post:
+    return Post("sub-1", url, headers, body, timeout)
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HttpSender]:
+    async with HttpSender(anywhere) as open_sender:
+        yield open_sender
+    assert open_sender.connections == 0
+
+
+async def answer_to(sender: HttpSender, play: Play, *, within: int = 3_000) -> Answer:
+    async with server(play) as running:
+        return await sender.send(post(running.url, timeout=within))
+
+
+# Connections.
+
+
+async def test_a_connection_is_used_again(sender: HttpSender) -> None:
+    async with server(response(200, body=b"ok")) as running:
+        for _ in range(3):
+            assert await sender.send(post(running.url)) == Response(200, excerpt="ok")
+    assert [seen.connection for seen in running.seen] == [1, 1, 1]
+
+
+async def test_a_chunked_response_keeps_the_connection(sender: HttpSender) -> None:
+    play = say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    async with server(play) as running:
+        for _ in range(2):
+            assert await sender.send(post(running.url)) == Response(200, excerpt="ok")
+    assert [seen.connection for seen in running.seen] == [1, 1]
+
+
+NOT_LASTING = {
+    "connection: close": response(204, "Connection: close"),
+    "HTTP/1.0": say(b"HTTP/1.0 204 No Content\r\n\r\n"),
+    "surplus bytes": say(b"HTTP/1.1 204 No Content\r\n\r\nsurplus"),
+    "a second to live": response(204, "Keep-Alive: timeout=1"),
+}
+
+
+@pytest.mark.parametrize("play", NOT_LASTING.values(), ids=NOT_LASTING.keys())
+async def test_a_connection_that_will_not_last_is_not_kept(sender: HttpSender, play: Play) -> None:
+    async with server(play) as running:
+        for _ in range(2):
+            assert await sender.send(post(running.url)) == Response(204)
+    assert [seen.connection for seen in running.seen] == [1, 2]
+
+
+async def test_bytes_on_an_idle_connection_are_no_answer_to_the_next_request(
+    sender: HttpSender,
+) -> None:
+    """Else one endpoint's late answer would complete a delivery that it never saw."""
+
+    async def answer_twice(conversation: Conversation) -> None:
+        await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await asyncio.sleep(0.05)
+        await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with server(answer_twice, response(500)) as running:
+        assert await sender.send(post(running.url)) == Response(204)
+        await running.wait_until(lambda each: each.ended == 1)
+        assert await sender.send(post(running.url)) == Response(500)
+
+
+async def test_an_idle_connection_that_the_server_closed_is_replaced(sender: HttpSender) -> None:
+    async def answer_and_close(conversation: Conversation) -> None:
+        await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
+        conversation.close()
+
+    async with server(answer_and_close, response(200)) as running:
+        assert await sender.send(post(running.url)) == Response(204)
+        await running.wait_until(lambda each: each.ended == 1)
+        assert await sender.send(post(running.url)) == Response(200)
+
+
+async def test_a_request_that_meets_the_servers_close_is_sent_once_more(
+    sender: HttpSender,
+) -> None:
+    """Servers close idle connections at any moment; such a close must not cost a retry."""
+    async with server(response(204), close, response(200)) as running:
+        assert await sender.send(post(running.url)) == Response(204)
+        assert await sender.send(post(running.url)) == Response(200)
+    assert [seen.connection for seen in running.seen] == [1, 1, 2]
+
+
+async def test_it_is_sent_once_more_and_not_twice(sender: HttpSender) -> None:
+    async with server(response(204), close) as running:
+        await sender.send(post(running.url))
+        answer = await sender.send(post(running.url))
+    assert isinstance(answer, TransportFailure)
+    assert [seen.connection for seen in running.seen] == [1, 1, 2]
+
+
+async def test_it_is_not_sent_again_once_a_byte_of_an_answer_came(sender: HttpSender) -> None:
+    """The endpoint was at work on it: that is a failed attempt, and the schedule decides."""
+    async with server(response(204), say(b"HTTP/1.1 5", close=True)) as running:
+        await sender.send(post(running.url))
+        answer = await sender.send(post(running.url))
+    assert isinstance(answer, TransportFailure)
+    assert len(running.seen) == 2
+
+
+async def test_no_more_idle_connections_are_kept_than_allowed() -> None:
+    async with HttpSender(anywhere, max_idle=3) as sender, server(response(after=0.05)) as running:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(10):
+                tasks.create_task(sender.send(post(running.url)))
+        await running.wait_until(lambda each: each.ended == 7)
+        assert sender.connections == 3
+
+
+# Names and addresses.
+
+
+class Names(AbstractResolver):
+    """A resolver that a test fills; aiohttp's own interface."""
+
+    def __init__(self, **addresses: list[str]) -> None:
+        self.addresses = addresses
+        self.slow = 0.0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        del family
+        await asyncio.sleep(self.slow)
+        label = host.partition(".")[0]
+        if label not in self.addresses:
+            raise OSError(None, "Domain name not found")
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in self.addresses[label]
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+def only_loopback_one(address: str) -> str | None:
+    return None if address == "127.0.0.1" else f"{address} is private"
+
+
+async def test_a_name_is_judged_by_every_address_that_it_has() -> None:
+    """DNS rebinding: what counts is the address that is dialled, at the moment of dialling."""
+    names = Names(good=["127.0.0.1"], bad=["10.0.0.1", "fd00::1"], mixed=["10.0.0.1", "127.0.0.1"])
+    async with (
+        HttpSender(only_loopback_one, resolver=names) as sender,
+        server(response(204)) as running,
+    ):
+        at = f".example:{running.port}/hook"
+        assert await sender.send(post("http://good" + at)) == Response(204)
+        assert await sender.send(post("http://mixed" + at)) == Response(204)
+        assert await sender.send(post("http://bad" + at)) == AddressBlocked("10.0.0.1 is private")
+    assert len(running.seen) == 2
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.2",
+        "[::1]",
+        "[::ffff:127.0.0.2]",
+        "2130706434",
+        "0x7f000002",
+        "0177.0.0.2",
+        "127.2",
+    ],
+)
+async def test_no_spelling_of_an_address_gets_past(host: str) -> None:
+    async with HttpSender(only_loopback_one) as sender:
+        answer = await sender.send(post(f"http://{host}:1/hook", timeout=2_000))
+    assert isinstance(answer, AddressBlocked | TransportFailure)
+    assert "refused" not in answer.detail
+
+
+async def test_a_forbidden_address_beside_one_that_is_down_may_pass_another_time() -> None:
+    """Blocked means dead-lettered at once: only where no address could ever be dialled."""
+    names = Names(mixed=["10.0.0.1", "127.0.0.1"])
+    async with HttpSender(only_loopback_one, resolver=names) as sender:
+        answer = await sender.send(post("http://mixed.example:1/hook"))
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind is FailureKind.CONNECT
+
+
+async def test_a_name_that_nobody_knows_is_a_dns_failure() -> None:
+    async with HttpSender(anywhere, resolver=Names()) as sender:
+        answer = await sender.send(post("https://unknown.example/secret-path"))
+    assert answer == TransportFailure(FailureKind.DNS, "Domain name not found")
+
+
+async def test_a_resolver_that_hangs_costs_the_connect_timeout() -> None:
+    names = Names(slow=["127.0.0.1"])
+    names.slow = 60.0
+    async with HttpSender(anywhere, resolver=names, connect_timeout=0.1) as sender:
+        answer = await sender.send(post("https://slow.example/"))
+    assert answer == TransportFailure(FailureKind.DNS, "name not resolved within 0.1 s")
+
+
+async def test_a_host_that_does_not_answer_costs_the_connect_timeout() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        with contextlib.ExitStack() as filled:
+            for _ in range(3):
+                client = filled.enter_context(socket.socket())
+                client.settimeout(0)
+                client.connect_ex(deaf.getsockname())
+            url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+            async with HttpSender(anywhere, connect_timeout=0.1) as sender:
+                answer = await sender.send(post(url))
+    assert answer == TransportFailure(FailureKind.TIMEOUT, "not connected within 0.1 s")
+
+
+# TLS.
+
+
+def certificate(folder: Path, host: str, *, days: int = 1) -> tuple[ssl.SSLContext, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    with contextlib.suppress(ValueError):
+        names.append(x509.IPAddress(ipaddress.ip_address(host)))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / f"{host}-{days}.pem"
+    pem.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context, pem
+
+
+async def tls_answer(
+    folder: Path, host: str, *, days: int = 36_500, trusted: bool = True
+) -> tuple[Answer, RawServer]:
+    context, pem = certificate(folder, host, days=days)
+    tls = ssl.create_default_context(cafile=str(pem)) if trusted else None
+    async with (
+        server(response(204), tls=context) as running,
+        HttpSender(anywhere, tls=tls) as sender,
+    ):
+        await sender.send(post(running.url))
+        return await sender.send(post(running.url)), running
+
+
+async def test_tls_is_spoken_and_its_connection_used_again(tmp_path: Path) -> None:
+    answer, running = await tls_answer(tmp_path, "127.0.0.1")
+    assert answer == Response(204)
+    assert [seen.connection for seen in running.seen] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "trusted", "why"),
+    [
+        ("127.0.0.1", 36_500, False, "self-signed certificate"),
+        ("127.0.0.1", 1, True, "certificate has expired"),
+        (
+            "127.0.0.9",
+            36_500,
+            True,
+            "IP address mismatch, certificate is not valid for '127.0.0.1'.",
+        ),
+    ],
+)
+async def test_a_certificate_that_does_not_hold_is_a_failure_that_says_why(
+    tmp_path: Path,
+    host: str,
+    days: int,
+    trusted: bool,  # noqa: FBT001
+    why: str,
+) -> None:
+    answer, running = await tls_answer(tmp_path, host, days=days, trusted=trusted)
+    assert answer == TransportFailure(FailureKind.TLS, f"certificate refused: {why}")
+    assert running.seen == []
+
+
+async def test_https_to_a_server_that_speaks_http_is_a_failure(sender: HttpSender) -> None:
+    async with server(say(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as running:
+        answer = await sender.send(post(running.url.replace("http:", "https:"), timeout=500))
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind in {FailureKind.TLS, FailureKind.CONNECT, FailureKind.TIMEOUT}
+
+
+def test_aiohttp_is_one_whose_connector_asks_for_sockets() -> None:
+    """The address check hangs on it (`socket_factory`, 3.12); an older one must not pass unseen."""
+    assert tuple(int(part) for part in aiohttp.__version__.split(".")[:2]) >= (3, 14)
