@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 
+from tests.doubles.endpoint import Switch, hang, refuse_connections, status
+from tests.scenarios.world import EVENTS, World
+
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.core.model.subscription import Disabled
 from hookstream.pipeline.ports import WriteRefused
-from tests.doubles.endpoint import Switch, hang, refuse_connections, status
-from tests.scenarios.world import EVENTS, World
 
 
 async def test_an_event_reaches_every_subscription_once_and_its_offset_is_committed() -> None:

@@ -9,6 +9,19 @@ from types import TracebackType
 from typing import Self
 
 from hookstream.core.matching.directory import Directory
+from tests.doubles.broker import Broker, BrokerSink, BrokerSource
+from tests.doubles.clock import LoopClock
+from tests.doubles.codec import JsonCodec, json_record
+from tests.doubles.endpoint import Endpoints
+from tests.doubles.seeing import (
+    CountingMetrics,
+    FixedChance,
+    JsonNotices,
+    RememberingJournal,
+    SilentTracer,
+    StandingTables,
+)
+
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record, header_text
@@ -24,18 +37,6 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.topics import Topics
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
-from tests.doubles.broker import Broker, BrokerSink, BrokerSource
-from tests.doubles.clock import LoopClock
-from tests.doubles.codec import JsonCodec, json_record
-from tests.doubles.endpoint import Endpoints
-from tests.doubles.seeing import (
-    CountingMetrics,
-    FixedChance,
-    JsonNotices,
-    RememberingJournal,
-    SilentTracer,
-    StandingTables,
-)
 
 TIERS = tuple(
     parse_duration(text)
@@ -231,7 +232,7 @@ class World:
             TimeoutError: It did not within so many (virtual) seconds.
         """
         async with asyncio.timeout(within):
-            while not true():
+            while not true():  # noqa: ASYNC110  the broker double has no event for every change
                 await asyncio.sleep(0.05)
 
     # What there is to see.

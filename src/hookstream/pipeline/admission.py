@@ -181,9 +181,8 @@ class Admission:
         now = self._clock.now()
         if now - state.first_at >= self._rules.unknown_schema_grace:
             detail = f"schema {unknown.schema} was not published within the grace"
-            self.settler.undecodable(
-                receipt, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
-            )
+            problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
+            self.settler.undecodable(receipt, problem, state)
             return
         step = min(state.deferrals, len(self._rules.tiers) - 1)
         until = DeferUntil(now + self._rules.tiers[step], DeferReason.SCHEMA_UNKNOWN)

@@ -14,12 +14,9 @@ from dataclasses import dataclass, replace
 from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord
-from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import (
     Answer,
-    Cancel,
-    Complete,
     DeadLetter,
     DeadReason,
     DeferUntil,
@@ -78,20 +75,18 @@ class Attempts:
         self._rules = rules
         self._directory = directory
         self._settler = settler
-        self._prepared: dict[str, tuple[Subscription, signing.Prepared]] = {}
+        self._prepared: dict[str, tuple[Subscription, signing.RequestHeaders]] = {}
 
     def stands(self, work: Work) -> bool:
         """Tell whether an attempt may be made; where not, settle the work without one."""
-        now = self._means.clock.now()
-        return self._live(work, now) is not None
+        return self._live(work, self._means.clock.now()) is not None
 
     def _live(self, work: Work, now: Millis) -> Live | None:
         rules = self._rules
-        delivery = work.delivery
-        standing: Standing = self._directory.standing(delivery.subscription_id, now)
+        standing: Standing = self._directory.standing(work.delivery.subscription_id, now)
         disposition = policy.before_attempt(
             standing,
-            delivery,
+            work.delivery,
             now=now,
             pause_hop=rules.pause_hop,
             absent_grace=rules.absent_grace,
@@ -100,14 +95,7 @@ class Attempts:
         if disposition is not None:
             self.end(work, disposition)
             return None
-        if not isinstance(standing, Live):
-            return None
-        if delivery.deferred_since is not None:
-            policy.wait_ended(delivery, now)
-        if now >= delivery.expires_at:
-            self.end(work, DeadLetter(DeadReason.EXPIRED, "its time ran out before an attempt"))
-            return None
-        return standing
+        return standing if isinstance(standing, Live) else None
 
     def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
         """Settle work without an attempt having been made."""
@@ -128,6 +116,8 @@ class Attempts:
         live = self._live(work, now)
         if live is None:
             return True
+        # Only now: a lane that is full prolongs the wait that the delivery comes from.
+        policy.wait_ended(work.delivery, now)
         subscription = live.subscription
         version = self._version(work, subscription)
         refused = self._refused(work, live.partner, version)
@@ -174,8 +164,12 @@ class Attempts:
         delivery = work.delivery
         delivery.attempt += 1
         endpoint = subscription.endpoint
-        headers = self._signer(subscription).headers(
-            delivery.delivery_id, now // 1000, body, delivery.attempt, delivery.trigger
+        headers = self._headers(subscription).of(
+            delivery.delivery_id,
+            now // 1000,
+            body,
+            attempt=delivery.attempt,
+            trigger=delivery.trigger,
         )
         post = Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
         parent = work.receipt.span
@@ -225,18 +219,22 @@ class Attempts:
             trace_id=None if span is None else span.trace_id,
             response_excerpt=_excerpt(answer),
         )
-        _after(delivery, outcome, disposition)
+        policy.attempted(delivery, outcome)
+        if isinstance(disposition, RetryAt):
+            policy.retried(delivery, disposition)
         if isinstance(outcome, Delivered) and delivery.attempt == 1:
             means.metrics.delivered(delivery.event_type, ended - delivery.origin.timestamp)
         self._settler.settle(work, disposition, audit)
         return isinstance(outcome, Delivered)
 
-    def _signer(self, subscription: Subscription) -> signing.Prepared:
-        """Return what signs for this subscription, prepared once per revision of it."""
+    def _headers(self, subscription: Subscription) -> signing.RequestHeaders:
+        """Return what makes this subscription's headers, made once per revision of it."""
         found = self._prepared.get(subscription.id)
         if found is not None and found[0] is subscription:
             return found[1]
-        prepared = signing.Prepared(subscription.endpoint)
+        endpoint = subscription.endpoint
+        keys = [secret.key for secret in endpoint.secrets]
+        prepared = signing.RequestHeaders(keys, endpoint.headers)
         self._prepared[subscription.id] = (subscription, prepared)
         return prepared
 
@@ -258,32 +256,6 @@ class Attempts:
             host="",
             trace_id=None if span is None else span.trace_id,
         )
-
-
-def _after(delivery: Delivery, outcome: Outcome, disposition: Disposition) -> None:
-    """Write into the delivery what its attempt came to."""
-    delivery.last_outcome = outcome.name
-    delivery.last_status = None
-    delivery.last_error = None
-    delivery.deferrals = 0
-    delivery.deferred_reason = None
-    delivery.deferred_since = None
-    match outcome:
-        case Delivered(status=status) | Gone(status=status) | FailedForGood(status=status):
-            delivery.last_status = status
-        case Throttled(status=status):
-            delivery.last_status = status
-        case Failed(status=failed, detail=detail):
-            delivery.last_status = failed
-            delivery.last_error = detail
-        case Refused(detail=detail):
-            delivery.last_error = detail
-    match disposition:
-        case RetryAt():
-            delivery.step += 1
-            delivery.trigger = Trigger.RETRY
-        case Complete() | DeferUntil() | DeadLetter() | Cancel():
-            pass
 
 
 def _error(outcome: Outcome) -> str:

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 from hookstream.core.deadletter import letter
+from hookstream.core.deadletter.reading import LetterProblem
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
-from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
-from hookstream.core.retry.tiers import HopDownAt, Ladder, WaitUntil
+from hookstream.core.retry.tiers import HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
@@ -86,19 +86,15 @@ class Retrier:
         record = receipt.record
         self._metrics.records(record.topic, 1)
         state = _read(record)
-        if isinstance(state, letter.LetterProblem):
-            problem = Undecodable(
-                UndecodableReason.MALFORMED, f"headers of a tier record: {state}"
-            )
-            self._settler.undecodable(receipt, problem)
+        if isinstance(state, LetterProblem):
+            self._settler.unreadable(receipt, state)
             return
         delay = self._topics.delay_of(record.topic) or 0
-        release = self._ladder.release(record.timestamp, delay, state.due_at)
-        match release:
-            case WaitUntil(instant=instant):
-                hop = False
-            case HopDownAt(instant=instant):
-                hop = True
+        release = self._ladder.release(
+            record.timestamp, delay, state.due_at, now=self._clock.now()
+        )
+        hop = isinstance(release, HopDownAt)
+        instant = release.instant
         key = None
         if isinstance(state, Delivery):
             key = (state.delivery_id, state.attempt)
@@ -163,7 +159,7 @@ class Retrier:
             self._room.drop(where)
 
 
-def _read(record: Record) -> Delivery | UnmatchedEvent | letter.LetterProblem:
+def _read(record: Record) -> Delivery | UnmatchedEvent | LetterProblem:
     if letter.is_for_subscription(record.headers):
         return letter.read_delivery(record.headers)
     return letter.read_unmatched(record.headers)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hookstream.core.deadletter import letter
+from hookstream.core.deadletter.reading import LetterProblem
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import Undecodable
@@ -26,7 +27,7 @@ from hookstream.core.model.outcome import (
     Disposition,
     RetryAt,
 )
-from hookstream.core.model.record import OutgoingRecord, Record
+from hookstream.core.model.record import Header, OutgoingRecord, Record
 from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
@@ -121,21 +122,35 @@ class Settler:
 
         self._write(writes, work.receipt, done, work.delivery)
 
-    def undecodable(self, receipt: Receipt, problem: Undecodable) -> None:
+    def undecodable(
+        self, receipt: Receipt, problem: Undecodable, waited: UnmatchedEvent | None = None
+    ) -> None:
         """Put a record that cannot become an event aside, bytes untouched, and release it."""
+        headers = letter.undecodable_headers(
+            receipt.record, problem, written_at=self._means.clock.now(), waited=waited
+        )
+        self._set_aside(receipt, problem.reason, problem.detail, headers)
+
+    def unreadable(self, receipt: Receipt, problem: LetterProblem) -> None:
+        """Put a tier record aside whose headers are none that we write, and release it."""
+        headers = letter.unreadable_headers(
+            receipt.record, problem, written_at=self._means.clock.now()
+        )
+        self._set_aside(receipt, "unreadable_state", str(problem), headers)
+
+    def _set_aside(
+        self, receipt: Receipt, reason: str, detail: str, headers: Sequence[Header]
+    ) -> None:
         means = self._means
-        means.metrics.undecodable(problem.reason)
         record = receipt.record
+        means.metrics.undecodable(reason)
         means.journal.warning(
             "record.undecodable",
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            reason=problem.reason,
-            detail=problem.detail,
-        )
-        headers = letter.undecodable_headers(
-            record, problem.reason, problem.detail, written_at=means.clock.now()
+            reason=reason,
+            detail=detail,
         )
         aside = OutgoingRecord(means.topics.undecodable, record.key, record.value, headers)
         self._write([aside], receipt, receipt.release, None)

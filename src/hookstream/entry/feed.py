@@ -1,0 +1,124 @@
+"""The feed brings every row of the tables to whoever holds its meaning in memory."""
+
+from collections.abc import Callable, Sequence
+
+from hookstream.adapters import table_values
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.tables import TableRecord
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.topics import Topics
+from hookstream.pipeline.ports import Journal
+
+StartPartition = Callable[[TopicPartition, str | Millis], None]
+
+
+class Feed:
+    """Takes rows on the event loop, in the order of their tables; a bad row stops only itself."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        book: SchemaBook,
+        directory: Directory,
+        keys: table_values.Keys,
+        journal: Journal,
+    ) -> None:
+        """Feed `book` and `directory`; `start_partition` is set once there are sources."""
+        self.start_partition: StartPartition | None = None
+        self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
+        """How many rows each table had so far: an empty table is a wrong prefix, usually."""
+        self._topics = topics
+        self._book = book
+        self._directory = directory
+        self._keys = keys
+        self._journal = journal
+
+    def take(self, records: Sequence[TableRecord]) -> None:
+        """Take the next rows over."""
+        for record in records:
+            self.rows[record.table] = self.rows.get(record.table, 0) + 1
+            if record.table == self._topics.schemas:
+                self._schema(record)
+            elif record.table == self._topics.partners:
+                self._partner(record)
+            elif record.table == self._topics.subscriptions:
+                self._subscription(record)
+            elif record.table == self._topics.health:
+                self._health(record)
+
+    def _schema(self, record: TableRecord) -> None:
+        problem = self._book.put(record.key, record.value)
+        if problem is not None:
+            self._journal.error("schema.refused", key=record.key, detail=problem)
+
+    def _partner(self, record: TableRecord) -> None:
+        blind = f"partners/{record.key}"
+        if record.value is None:
+            self._directory.drop_partner(record.key)
+            self._directory.drop_blind(blind)
+            return
+        try:
+            self._directory.put_partner(table_values.read_partner(record.key, record.value))
+        except table_values.EnvelopeUnreadable as why:
+            self._blind(blind, str(why))
+        else:
+            self._directory.drop_blind(blind)
+
+    def _subscription(self, record: TableRecord) -> None:
+        match table_values.row_kind(record.key):
+            case "subscription":
+                self._own_subscription(record)
+            case "start":
+                self._start(record)
+            case "hold" | "skip" | "writer" | "other":
+                # Rows of a newer release, or of nobody's concern here.
+                return
+
+    def _own_subscription(self, record: TableRecord) -> None:
+        blind = f"subscriptions/{record.key}"
+        if record.value is None:
+            self._directory.drop_subscription(record.key)
+            self._directory.drop_blind(blind)
+            return
+        try:
+            subscription = table_values.read_subscription(record.key, record.value, self._keys)
+        except table_values.EnvelopeUnreadable as why:
+            self._blind(blind, str(why))
+        else:
+            self._directory.put_subscription(subscription)
+            self._directory.drop_blind(blind)
+
+    def _health(self, record: TableRecord) -> None:
+        subscription_id = table_values.disabled_subscription(record.key)
+        if subscription_id is None:
+            return
+        blind = f"health/{record.key}"
+        if record.value is None:
+            self._directory.drop_disabled(subscription_id)
+            self._directory.drop_blind(blind)
+            return
+        try:
+            disabled = table_values.read_disabled(record.key, record.value)
+        except table_values.EnvelopeUnreadable as why:
+            self._blind(blind, str(why))
+            return
+        self._directory.drop_blind(blind)
+        if disabled is not None:
+            self._directory.put_disabled(disabled)
+
+    def _start(self, record: TableRecord) -> None:
+        if record.value is None or self.start_partition is None:
+            return
+        try:
+            asked = table_values.read_start(record.key, record.value)
+        except table_values.EnvelopeUnreadable as why:
+            self._journal.error("partition.start_unreadable", key=record.key, detail=str(why))
+            return
+        self.start_partition(TopicPartition(asked.topic, asked.partition), asked.at)
+
+    def _blind(self, key: str, why: str) -> None:
+        """Stop matching: nobody can tell whom this row's events belong to."""
+        self._directory.put_blind(key, why)
+        self._journal.error("table.unreadable", key=key, detail=why)
