@@ -381,6 +381,7 @@ class BrokerSink:
         """Seconds from a write to its append; acknowledged then."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails where nothing more can be written: the process must end."""
+        self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._broker = broker
         self._waiting: deque[tuple[OutgoingRecord, Acknowledged]] = deque()
         self._held = False
@@ -446,9 +447,12 @@ class BrokerSink:
 
     def _settle(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
         refusal = self._append(record)
-        if not self._waiting:
+        if not self._waiting:  # before the acknowledgement, which may write again
             self._idle.set()
-        acknowledged(refusal)
+        try:
+            acknowledged(refusal)
+        except Exception as error:  # noqa: BLE001  as the real one: what is settled is not known
+            self.fail(f"an acknowledgement could not be taken: {error!r}")
 
     def _append(self, record: OutgoingRecord) -> WriteRefused | None:
         broker = self._broker

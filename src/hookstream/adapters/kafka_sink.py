@@ -1,0 +1,257 @@
+"""Writes records durably and tells the loop, once a batch, which of them the brokers have.
+
+One idempotent producer (`acks=all`, no message timeout): a write waits for the broker, it does not
+fail for lateness. A record that is refused for good is told to its writer; any other error is
+fatal, and then nothing more is acknowledged, since what the log holds is no longer known.
+
+A broker holds a whole batch against its topic's `max.message.bytes` and refuses all of it: where a
+record may have been refused for its company, it is written again in ever smaller company.
+"""
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from hookstream.adapters.kafka_client import (
+    ClientSettings,
+    close_within,
+    kafka_error,
+    producer_properties,
+)
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.errors import InvariantBroken
+from hookstream.pipeline.ports import Acknowledged, Journal, WriteRefused
+
+_LINGER_MILLIS = 5
+_BATCH_BYTES = 262_144
+"""Below any sensible `max.message.bytes`. A larger record always makes a batch of its own."""
+_QUEUE_KILOBYTES = 32_768
+_BUSY_SECONDS = 0.005
+_IDLE_SECONDS = 1.0
+"""How soon an error is heard of while nothing is being written."""
+_CLOSE_SECONDS = 5.0
+
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+_REFUSED = _TOO_LARGE | {
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  librdkafka's own errors begin with an underscore
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+}
+
+_Write: TypeAlias = tuple[OutgoingRecord, Acknowledged]
+_Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]
+
+
+class KafkaSink:
+    """A RecordSink, made, used and served on the loop.
+
+    The loop asks the producer for its reports every few milliseconds while there is something to
+    report. A thread that waits for them instead costs three times as much per record: it and the
+    loop take the interpreter from each other (measured: 17 µs a record, 6 µs this way).
+
+    Args:
+        client: librdkafka's settings.
+        max_record_bytes: The largest record that may be written, of any topic.
+        journal: Hears of trouble.
+    """
+
+    def __init__(self, client: ClientSettings, max_record_bytes: int, journal: Journal) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
+        """Fails with InvariantBroken where nothing more can be written: the process must end."""
+        # A failure that nobody has begun to await yet is no warning at the process's end.
+        self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._journal = journal
+        self._backlog: deque[_Write] = deque()
+        """What the client's queue has no room for: as much as the pipeline's credit allows."""
+        self._suspects: deque[_Write] = deque()
+        """Refused in a batch: written again in ever smaller groups, while all else waits."""
+        self._group = 0
+        """How many suspects are being written together; 0: none."""
+        self._group_bytes = _BATCH_BYTES
+        self._group_was_refused = False
+        self._queued = 0
+        """How many the client has."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._verdicts: _Verdicts = []
+        self._producer = Producer(
+            {
+                "linger.ms": _LINGER_MILLIS,
+                "batch.size": _BATCH_BYTES,
+                "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,
+                "message.max.bytes": max_record_bytes,
+                # The same partition for a key as Kafka's own clients choose.
+                "partitioner": "murmur2_random",
+                **producer_properties(client, journal),
+                "message.timeout.ms": 0,
+                "error_cb": self._on_error,
+            }
+        )
+        self._timer = self._loop.call_later(_IDLE_SECONDS, self._serve)
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        """As RecordSink says."""
+        if self._closed or self.failed.done():
+            return
+        if self._idle.is_set():
+            self._idle.clear()
+            self._timer.cancel()
+            self._timer = self._loop.call_later(_BUSY_SECONDS, self._serve)
+        write = (record, acknowledged)
+        if self._backlog or self._suspects or not self._produce(write):
+            self._backlog.append(write)
+
+    async def flush(self, deadline: float) -> bool:
+        """Wait until all that was written is acknowledged, and tell whether it is.
+
+        Args:
+            deadline: Seconds to wait at most.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Let go of the producer; what is not acknowledged by now never will be."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.cancel()
+        await asyncio.to_thread(self._close)
+        if not self.failed.done():
+            self.failed.cancel()
+
+    def _produce(self, write: _Write) -> bool:
+        """Hand a record to the client; False where its queue is full."""
+        record = write[0]
+        headers = record.headers
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                on_delivery=partial(self._on_delivery, write),
+                headers=headers if type(headers) is list else list(headers),
+            )
+        except BufferError:
+            return False
+        except KafkaException as raised:
+            error = kafka_error(raised)
+            if error.code() not in _REFUSED:
+                self._fail(_broken(error))
+                return True
+            # Later, as everything is acknowledged: a writer may still be in the middle of it. And
+            # as if alone: the client judges each record by itself.
+            verdicts: _Verdicts = [(write, _refusal(record.topic, error))]
+            self._loop.call_soon(self._acknowledge, verdicts, True)  # noqa: FBT003
+        self._queued += 1
+        return True
+
+    def _acknowledge(self, verdicts: _Verdicts, final: bool = False) -> None:  # noqa: FBT001, FBT002
+        if self._closed or self.failed.done():
+            return
+        self._queued -= len(verdicts)
+        try:
+            for write, refusal in verdicts:
+                if refusal is None or final or not self._may_be_innocent(write, refusal):
+                    write[1](refusal)
+                else:
+                    self._suspects.append(write)
+                    self._group_was_refused = True
+        except Exception as error:  # noqa: BLE001  what is settled is no longer known: the process ends
+            broken = InvariantBroken(f"an acknowledgement could not be taken: {error!r}")
+            broken.__cause__ = error
+            self._fail(broken)
+            return
+        self._go_on()
+
+    def _may_be_innocent(self, write: _Write, refusal: WriteRefused) -> bool:
+        return refusal.too_large and self._group != 1 and _size(write) < _BATCH_BYTES
+
+    def _go_on(self) -> None:
+        """Write what waits: first the suspects, then the backlog."""
+        if self._queued and (self._group or self._suspects):
+            return
+        self._group = 0
+        if self._suspects:
+            self._write_suspects()
+            return
+        self._group_bytes = _BATCH_BYTES
+        while self._backlog and self._produce(self._backlog[0]):
+            self._backlog.popleft()
+        if not self._queued:
+            self._idle.set()
+
+    def _write_suspects(self) -> None:
+        """Write a group, half as large as one that was refused; one record at least."""
+        if self._group_was_refused:
+            self._group_bytes //= 2
+            self._group_was_refused = False
+        room = self._group_bytes
+        while self._suspects and (not self._group or _size(self._suspects[0]) <= room):
+            write = self._suspects.popleft()
+            room -= _size(write)
+            self._group += 1
+            self._produce(write)
+
+    def _fail(self, error: InvariantBroken) -> None:
+        if not self.failed.done():
+            self._journal.error("sink_failed", detail=str(error))
+            self.failed.set_exception(error)
+
+    def _serve(self) -> None:
+        """Take the reports that are ready, then come back."""
+        self._producer.poll(0)
+        if self._verdicts:
+            verdicts, self._verdicts = self._verdicts, []
+            self._acknowledge(verdicts)
+        if not self._closed:
+            pause = _IDLE_SECONDS if self._idle.is_set() else _BUSY_SECONDS
+            self._timer = self._loop.call_later(pause, self._serve)
+
+    def _on_delivery(self, write: _Write, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            self._verdicts.append((write, None))
+        elif error.code() in _REFUSED:
+            self._verdicts.append((write, _refusal(write[0].topic, error)))
+        elif not self._closed:
+            self._fail(_broken(error))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fail(_broken(error))
+
+    def _close(self) -> None:
+        # Else closing would wait for a broker that may never come.
+        self._producer.purge()
+        close_within(_CLOSE_SECONDS, self._producer.close)
+
+
+def _size(write: _Write) -> int:
+    return len(write[0].value or b"") + len(write[0].key or b"")
+
+
+def _refusal(topic: str, error: KafkaError) -> WriteRefused:
+    return WriteRefused(
+        f"{topic}: {error.str()} ({error.name()})", too_large=error.code() in _TOO_LARGE
+    )
+
+
+def _broken(error: KafkaError) -> InvariantBroken:
+    return InvariantBroken(
+        f"the producer cannot go on: {error.str()} ({error.name()}); nothing more is settled"
+    )
