@@ -116,6 +116,11 @@ class BrokerProcess:
         return f"127.0.0.1:{self._port}"
 
     @property
+    def data(self) -> Path:
+        """The folder of its log, its configuration and `broker.log`."""
+        return self._data
+
+    @property
     def pid(self) -> int | None:
         """The broker's process id, None while there is none."""
         return self._broker.pid if self._broker is not None else None
@@ -172,8 +177,12 @@ class BrokerProcess:
         self._dismiss_watchdog()
 
     def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
+        """Start it; what did not start leaves no data."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

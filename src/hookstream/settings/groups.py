@@ -4,8 +4,6 @@
 What stands here is all that there is: `docs/settings.md` lists the same, and a test holds it to it.
 """
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +53,7 @@ class KafkaSettings:
 class TopicsSettings:
     """How hookstream's own topics are named and made."""
 
-    prefix: str = _set("hookstream", kinds.text(empty=False, most=100))
+    prefix: str = _set("hookstream", kinds.topic_prefix())
     """What the names of hookstream's own topics and groups begin with."""
     partitions: int = _set(12, kinds.whole(1, 1000))
     """Partitions of each topic that is not a table."""
@@ -192,8 +190,3 @@ class Settings:
     def topics_names(self) -> Topics:
         """The names of hookstream's own topics and groups under the prefix that is set."""
         return Topics(self.topics.prefix)
-
-    @property
-    def worker_name(self) -> str:
-        """The worker's name as set, else host and process id."""
-        return self.worker.name or f"{socket.gethostname()}-{os.getpid()}"

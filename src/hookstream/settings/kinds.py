@@ -8,6 +8,7 @@ sentence that begins with the setting's name.
 
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -48,6 +49,20 @@ def text(*, empty: bool = True, most: int = 4096) -> Kind[str]:
         return found
 
     return Kind("text", read)
+
+
+def topic_prefix() -> Kind[str]:
+    """What Kafka takes in a topic's name, leaving room for our own part of it (249 in all)."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        if not re.fullmatch(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}", found):
+            raise ValueError(
+                f"must be 1 to 100 of the characters a-z A-Z 0-9 . _ -, not {value!r}"
+            )
+        return found
+
+    return Kind("1 to 100 of `a-z A-Z 0-9 . _ -`", read)
 
 
 def optional(kind: Kind[T]) -> Kind[T | None]:

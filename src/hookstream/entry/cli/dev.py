@@ -1,0 +1,86 @@
+"""`hookstream dev`: a real broker and a key ring for development."""
+
+import base64
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.keyring import KEY_BYTES
+from hookstream.adapters.system import new_id, random_bytes
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.errors import DependencyUnavailable, InputRefused
+
+_cache = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".cache/kafka"),
+    show_default=True,
+    help="Where Kafka's jars are kept.",
+)
+
+
+@click.group(help="A broker and keys for development.")
+def command() -> None:
+    """Hold the commands of this group."""
+
+
+@command.command()
+@_cache
+@pass_context
+def fetch(context: Context, cache: Path) -> None:
+    """Download Apache Kafka, and nothing more."""
+    find_java()
+    fetch_kafka(cache, context.err.print)
+
+
+@command.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0 takes a free one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the log in this folder (else it is gone at the end).",
+)
+@_cache
+@pass_context
+def broker(context: Context, port: int, data: Path | None, cache: Path) -> None:
+    """Run Apache Kafka on this machine until SIGINT or SIGTERM.
+
+    Prints the address as the only line on standard output when the broker answers, the rest on
+    standard error. The broker ends with this process, however that ends.
+    """
+    java = find_java()
+    libs = fetch_kafka(cache, context.err.print)
+    stop = threading.Event()
+    process = BrokerProcess(libs, java, port=port, data=data)
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, lambda *_: stop.set())
+    context.err.print("Starting the development broker: one node, one replica of everything")
+    with process:
+        click.echo(process.bootstrap_servers)
+        while not stop.wait(0.2):
+            if not process.running:
+                raise DependencyUnavailable("the development broker ended by itself")
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@pass_context
+def keys(context: Context, file: Path) -> None:
+    """Make a key ring FILE with one new key, for the setting keys.file."""
+    key_id = f"dev-{new_id()[:8]}"
+    key = base64.b64encode(random_bytes(KEY_BYTES)).decode()
+    ring = json.dumps({"active": key_id, "keys": {key_id: key}}, indent=2) + "\n"
+    try:
+        # Never over another: secrets that were encrypted with a lost key are lost with it.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InputRefused(f"{file}: {error.strerror or error}") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(ring)
+    context.err.print(f"{file}: a key ring for development, with the key {key_id}")
