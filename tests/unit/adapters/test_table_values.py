@@ -12,6 +12,7 @@ from hookstream.adapters.keyring import KeyRing
 from hookstream.adapters.table_values import (
     EnvelopeUnreadable,
     RowKind,
+    SealedSecrets,
     StartAsked,
     disabled_key,
     read_disabled,
@@ -73,6 +74,14 @@ def test_a_partner_survives_its_row(partner: Partner) -> None:
 def test_a_verdict_on_health_survives_its_row(disabled: Disabled) -> None:
     key = disabled_key(disabled.subscription_id)
     assert read_disabled(key, write_disabled(disabled)) == disabled
+
+
+def test_a_row_is_written_anew_without_opening_its_secrets() -> None:
+    """An on-call pauses from a machine that has no key ring."""
+    row = write_subscription(ORDERS, KEYS)
+    sealed = read_subscription("orders", row, SealedSecrets())
+    assert isinstance(sealed, Subscription)
+    assert write_subscription(sealed, SealedSecrets()) == row
 
 
 @pytest.mark.parametrize("at", ["earliest", "latest", 1_764_000_000_123])

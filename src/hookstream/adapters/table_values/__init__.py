@@ -13,6 +13,7 @@ from hookstream.adapters.table_values.rows import (
     RowKind,
     StartAsked,
     disabled_key,
+    disabled_row,
     disabled_subscription,
     read_disabled,
     read_start,
@@ -21,6 +22,7 @@ from hookstream.adapters.table_values.rows import (
     write_disabled,
     write_start,
 )
+from hookstream.adapters.table_values.sealed import SealedSecrets
 from hookstream.adapters.table_values.subscriptions import (
     Keys,
     read_subscription,
@@ -32,8 +34,10 @@ __all__ = [
     "EnvelopeUnreadable",
     "Keys",
     "RowKind",
+    "SealedSecrets",
     "StartAsked",
     "disabled_key",
+    "disabled_row",
     "disabled_subscription",
     "read_disabled",
     "read_partner",

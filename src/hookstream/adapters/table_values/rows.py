@@ -67,6 +67,11 @@ def write_disabled(disabled: Disabled) -> bytes:
     )
 
 
+def disabled_row(disabled: Disabled) -> tuple[str, bytes]:
+    """Return key and value of the health row that disables a subscription."""
+    return disabled_key(disabled.subscription_id), write_disabled(disabled)
+
+
 def disabled_subscription(key: str) -> str | None:
     """Return the id of the subscription that a health key disables; None: a key of another kind."""
     return key.removesuffix(DISABLED_SUFFIX) if key.endswith(DISABLED_SUFFIX) else None

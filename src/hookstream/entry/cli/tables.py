@@ -1,0 +1,174 @@
+"""The tables as operators' commands see and change them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.table_values import (
+    EnvelopeUnreadable,
+    Keys,
+    read_disabled,
+    read_partner,
+    read_subscription,
+    row_kind,
+)
+from hookstream.adapters.tables import TableChange, TableRecord, TableWriter, read_tables
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import (
+    Disabled,
+    Partner,
+    Subscription,
+    UnreadableSubscription,
+)
+from hookstream.core.model.topics import Topics
+from hookstream.core.planning.plan import Current
+from hookstream.entry.cluster import client_of
+from hookstream.errors import ConfigurationError
+from hookstream.settings import Settings
+
+ROWS_A_TRANSACTION = 500
+"""So that one transaction ends well within the writer's own time limit, however large a plan is."""
+
+
+@dataclass(slots=True, frozen=True)
+class State:
+    """What the tables hold."""
+
+    current: Current
+    book: SchemaBook
+    unreadable: tuple[str, ...]
+    """What is wrong with rows that nobody can read: workers match nothing while there are any."""
+    rows: Mapping[str, Mapping[str, TableRecord]]
+
+
+def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
+    """Return what rows say; what cannot be read is named, not left out."""
+    book = SchemaBook()
+    unreadable = [
+        why
+        for key, row in rows[names.schemas].items()
+        if row.value is not None and (why := book.put(key, row.value)) is not None
+    ]
+    partners: dict[str, Partner] = {}
+    subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
+    disabled: dict[str, Disabled] = {}
+
+    def take_partner(key: str, value: bytes) -> None:
+        partners[key] = read_partner(key, value)
+
+    def take_subscription(key: str, value: bytes) -> None:
+        if row_kind(key) == "subscription":
+            subscriptions[key] = read_subscription(key, value, keys)
+
+    def take_health(key: str, value: bytes) -> None:
+        verdict = read_disabled(key, value)
+        if verdict is not None:
+            disabled[verdict.subscription_id] = verdict
+
+    for topic, take in (
+        (names.partners, take_partner),
+        (names.subscriptions, take_subscription),
+        (names.health, take_health),
+    ):
+        unreadable += _taken(rows[topic], take)
+    latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
+    current = Current(partners, subscriptions, disabled, latest)
+    return State(current, book, tuple(unreadable), rows)
+
+
+def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) -> Iterator[str]:
+    for key, row in sorted(rows.items()):
+        if row.value is not None:
+            try:
+                take(key, row.value)
+            except EnvelopeUnreadable as why:
+                yield str(why)
+
+
+def read_state(settings: Settings, keys: Keys) -> State:
+    """Read the tables once, without disturbing who writes them."""
+    names = settings.topics_names
+    rows = read_tables(client_of(settings), _tables(names))
+    return state_of(rows, names, keys)
+
+
+class Desk:
+    """The one place of writing, while it is held: every other writer is fenced.
+
+    Args:
+        settings: Where the tables are.
+        keys: Opens the signing secrets, or carries them sealed.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys, writer: TableWriter) -> None:
+        self._names = settings.topics_names
+        self._lead = settings.tables.activation_lead
+        self._keys = keys
+        self._writer = writer
+        self.now: Millis = writer.broker_now()
+        """The broker's clock when the writing began."""
+
+    @property
+    def takes_effect(self) -> Millis:
+        """From when on a change holds: by then every worker knows of it."""
+        return self.now + self._lead
+
+    def state(self) -> State:
+        """Return what the tables hold, as nobody else can change it now."""
+        return state_of(self._writer.snapshot, self._names, self._keys)
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+        """Write rows and records in one transaction."""
+        self._writer.write(changes, also)
+
+    def wait_until(self, instant: Millis) -> None:
+        """Return when the broker's clock has passed an instant."""
+        while (now := self._writer.broker_now()) <= instant:
+            time.sleep((instant - now) / 1_000 + 0.01)
+
+
+@contextmanager
+def writing(settings: Settings, keys: Keys) -> Iterator[Desk]:
+    """Become the one writer of the tables, for as long as the block runs."""
+    names = settings.topics_names
+    with TableWriter(
+        client_of(settings), names.writer, _tables(names), names.subscriptions
+    ) as writer:
+        yield Desk(settings, keys, writer)
+
+
+def found_subscription(state: State, subscription_id: str) -> Subscription:
+    """Return a subscription that can be read.
+
+    Raises:
+        ConfigurationError: There is none, or it cannot be read.
+    """
+    found = state.current.subscriptions.get(subscription_id)
+    match found:
+        case None:
+            raise ConfigurationError(f"there is no subscription {subscription_id!r}")
+        case UnreadableSubscription():
+            raise ConfigurationError(
+                f"subscription {subscription_id!r} cannot be read: {found.why}"
+            )
+        case Subscription():
+            return found
+
+
+def found_partner(state: State, partner_id: str) -> Partner:
+    """Return a partner.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    found = state.current.partners.get(partner_id)
+    if found is None:
+        raise ConfigurationError(f"there is no partner {partner_id!r}")
+    return found
+
+
+def _tables(names: Topics) -> Sequence[str]:
+    return (names.schemas, names.partners, names.subscriptions, names.health)
