@@ -136,9 +136,7 @@ def _shape_problem(parts: SplitResult) -> str | None:
     return None
 
 
-def _host_problem(
-    parts: SplitResult, *, https_only: bool, allow: Sequence[Network]
-) -> str | None:
+def _host_problem(parts: SplitResult, *, https_only: bool, allow: Sequence[Network]) -> str | None:
     host = parts.hostname or ""
     address = _literal(host)
     if address is not None:
