@@ -12,7 +12,7 @@ from typing import Protocol
 import orjson
 from fastavro import schemaless_reader
 
-from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, ParsedSchema, PublishedSchema
+from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, PublishedSchema
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.core.catalog.compatibility import incompatibilities
 from hookstream.core.delivery.render import NotRenderable, compile_value, standard_document
@@ -115,7 +115,7 @@ class AvroCodec:
         value = record.value
         if schema is None or value is None:
             raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
-        fields = _read(value, identified.body_at, schema.guarded, None)
+        fields = _read(value, identified.body_at, schema)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -140,7 +140,7 @@ class AvroCodec:
         schema = self._book.schema(identified.revision)
         if schema is None or record.value is None:
             raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
-        return _read(record.value, identified.body_at, schema.guarded, None)
+        return _read(record.value, identified.body_at, schema)
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 where there is none."""
@@ -186,7 +186,7 @@ class AvroCodec:
         problem = self._incompatibility(writer, reader)
         if problem is not None:
             return problem
-        fields = _read(value, identified.body_at, writer.parsed, reader.parsed)
+        fields = _read(value, identified.body_at, writer, reader)
         return fields.detail if isinstance(fields, Undecodable) else fields
 
     def _incompatibility(self, writer: PublishedSchema, reader: PublishedSchema) -> str | None:
@@ -202,12 +202,19 @@ class AvroCodec:
 
 
 def _read(
-    value: bytes, body_at: int, writer: ParsedSchema, reader: ParsedSchema | None
+    value: bytes, body_at: int, writer: PublishedSchema, reader: PublishedSchema | None = None
 ) -> dict[str, object] | Undecodable:
     body = io.BytesIO(value)
     body.seek(body_at)
     try:
-        fields = schemaless_reader(body, writer, reader)
+        if reader is None:
+            fields = schemaless_reader(
+                body, writer.guarded, None, return_named_type=writer.branch_names
+            )
+        else:
+            fields = schemaless_reader(
+                body, writer.parsed, reader.parsed, return_named_type=reader.branch_names
+            )
     except Exception as problem:  # noqa: BLE001  # bytes from outside: fastavro raises whatever it stumbles over
         return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))
     if body.tell() != len(value):

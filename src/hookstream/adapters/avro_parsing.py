@@ -16,6 +16,7 @@ from fastavro import schemaless_writer
 from fastavro.schema import fingerprint, parse_schema
 from fastavro.schema import to_parsing_canonical_form as canonical_form
 
+from hookstream.core.delivery.render import needs_branch_names
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -54,6 +55,10 @@ class PublishedSchema:
     """For reading what came from outside: a bad union index fails."""
     prefix: bytes
     """What stands before the body of a record in single-object encoding."""
+    full: ParsedSchema
+    """With logical types, every name in full: for taking values in."""
+    branch_names: bool
+    """Decoded values must name the branches of their unions, or they could not be told apart."""
     data: Json
     """The type of the event's `data`, complete in itself, names in full; None where it has none."""
 
@@ -117,7 +122,18 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         raise _not_avro(problem) from problem
     _guard(guarded)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
-    return PublishedSchema(revision, number, tree, parsed, guarded, prefix, _data_type(full))
+    data = _data_type(full)
+    return PublishedSchema(
+        revision=revision,
+        number=number,
+        tree=tree,
+        parsed=parsed,
+        guarded=guarded,
+        prefix=prefix,
+        full=full,
+        branch_names=needs_branch_names(data),
+        data=data,
+    )
 
 
 def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:
