@@ -1,0 +1,339 @@
+"""The tables as a worker holds them: who subscribes, what was granted, how each one stands.
+
+Pure and owned by the event loop: rows are put and dropped as they are read, and everything that
+the path of an event asks is prepared then, once a row, not once an event.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hookstream.core.matching.fanout import Access, DocumentAt, Fanout, Match, Request, open_to
+from hookstream.core.matching.pattern import Pattern, PatternRefused, parse
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Refused
+from hookstream.core.model.standing import (
+    Absent,
+    Deleted,
+    DisabledStanding,
+    Live,
+    Paused,
+    Standing,
+    Unreadable,
+)
+from hookstream.core.model.subscription import (
+    Disabled,
+    Grant,
+    Partner,
+    Subscription,
+    SubscriptionState,
+    UnreadableSubscription,
+    VersionPin,
+    covers,
+)
+
+_OWN_TYPES = ("hookstream.", "endpoint.", "delivery.", "subscription.", "log.")
+
+
+@dataclass(slots=True, frozen=True)
+class _ReadGrant:
+    """A grant with its pattern parsed, or with the reason why it could not be."""
+
+    grant: Grant
+    pattern: Pattern | None
+    problem: str | None
+
+    def opens(self, event_type: str, own: frozenset[str] | None) -> Access | None:
+        """Return what it opens of a type to one who asks for `own` environments (None: all)."""
+        if not asks_for(self.grant.event_types, event_type):
+            return None
+        granted = frozenset(self.grant.environments)
+        environments = own if "*" in granted else granted if own is None else granted & own
+        return Access(environments, self.pattern, self.problem)
+
+
+@dataclass(slots=True, frozen=True)
+class _ReadPartner:
+    """A partner with its grants prepared."""
+
+    partner: Partner
+    now: _ReadGrant
+    before: _ReadGrant | None
+
+    def at(self, timestamp: Millis) -> _ReadGrant | None:
+        """Return the grant that judges records of this time."""
+        return self.now if timestamp > self.partner.grant_from else self.before
+
+
+class Directory:
+    """The effective state of the tables."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._partners: dict[str, _ReadPartner] = {}
+        self._subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
+        self._patterns: dict[str, Pattern] = {}
+        self._of_partner: dict[str, set[str]] = {}
+        self._disabled: dict[str, Disabled] = {}
+        self._blind: dict[str, str] = {}
+        self._fanouts: dict[str, Fanout] = {}
+        """By event type, made when a type is first asked for."""
+
+    # Rows.
+
+    def put_partner(self, partner: Partner) -> None:
+        """Take over a partner's row."""
+        self._partners[partner.id] = _read_partner(partner)
+        self._refile_partner(partner.id)
+
+    def drop_partner(self, partner_id: str) -> None:
+        """Forget a partner: its subscriptions are granted nothing."""
+        if self._partners.pop(partner_id, None) is not None:
+            self._refile_partner(partner_id)
+
+    def put_subscription(self, subscription: Subscription | UnreadableSubscription) -> None:
+        """Take over a subscription's row.
+
+        One whose pattern this release cannot read is held as unreadable: it is matched by type
+        and waits, since neither to match everything nor to drop would be right.
+        """
+        self._forget(subscription.id)
+        pattern: Pattern | None = None
+        if isinstance(subscription, Subscription) and _may_match(subscription):
+            try:
+                pattern = None if subscription.pattern is None else parse(subscription.pattern)
+            except PatternRefused as refused:
+                subscription = _unreadable(subscription, str(refused))
+        self._subscriptions[subscription.id] = subscription
+        if pattern is not None:
+            self._patterns[subscription.id] = pattern
+        self._of_partner.setdefault(subscription.partner_id, set()).add(subscription.id)
+        self._refile(subscription.id)
+
+    def drop_subscription(self, subscription_id: str) -> None:
+        """Forget a subscription: from now on it is absent."""
+        self._forget(subscription_id)
+        self._refile(subscription_id)
+
+    def put_disabled(self, disabled: Disabled) -> None:
+        """Take over a health row: the subscription sees no record after `since`."""
+        self._disabled[disabled.subscription_id] = disabled
+        self._refile(disabled.subscription_id)
+
+    def drop_disabled(self, subscription_id: str) -> None:
+        """Take over that a health row was cleared."""
+        if self._disabled.pop(subscription_id, None) is not None:
+            self._refile(subscription_id)
+
+    def put_blind(self, key: str, why: str) -> None:
+        """Note a row of which not even the envelope can be read: matching must stop."""
+        self._blind[key] = why
+
+    def drop_blind(self, key: str) -> None:
+        """Note that a row can be read again, or is gone."""
+        self._blind.pop(key, None)
+
+    # Questions.
+
+    @property
+    def blind(self) -> Mapping[str, str]:
+        """Why each row is unreadable that might concern anybody. While any is, nothing is matched."""
+        return self._blind
+
+    @property
+    def subscriptions(self) -> Mapping[str, Subscription | UnreadableSubscription]:
+        """Every subscription, deleted ones that are still kept included."""
+        return self._subscriptions
+
+    @property
+    def partners(self) -> Mapping[str, Partner]:
+        """Every partner. A copy: not for the path of an event."""
+        return {partner_id: read.partner for partner_id, read in self._partners.items()}
+
+    def standing(self, subscription_id: str, now: Millis) -> Standing:
+        """Tell how a subscription stands.
+
+        A pause begins at the start of its gap, some moments after it was written, so that all
+        workers stop at one time; it ends when its owner's word is read, so that nothing that
+        waited is put off once more. Disabled outranks paused: what is pending is given up.
+        """
+        subscription = self._subscriptions.get(subscription_id)
+        if subscription is None:
+            return Absent()
+        if isinstance(subscription, UnreadableSubscription):
+            return Unreadable(subscription)
+        if subscription.state is SubscriptionState.DELETED:
+            return Deleted(subscription.id, subscription.partner_id)
+        read = self._partners.get(subscription.partner_id)
+        partner = None if read is None else read.partner
+        disabled = self._disabled.get(subscription_id)
+        if disabled is not None:
+            return DisabledStanding(subscription, partner, disabled)
+        if subscription.state is SubscriptionState.PAUSED:
+            since = _paused_since(subscription)
+            if since < now:
+                return Paused(subscription, partner, since)
+        return Live(subscription, partner)
+
+    def wants(self, event_type: str, timestamp: Millis) -> bool:
+        """Tell whether any subscription may match a record of this type and time."""
+        return self._fanout(event_type).wants(timestamp)
+
+    def match(
+        self,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> Iterator[Match]:
+        """Yield what an event is owed to, in the order of subscription ids, one step at a time.
+
+        `timestamp` is the record's in its first topic; `latest` the newest version of the type.
+        `document` is called once a version at most, and only where a pattern needs it; where it
+        refuses, the subscriptions that needed it come with FILTER_NOT_EVALUABLE. Rows that change
+        between two steps do not change who is asked.
+        """
+        return self._fanout(event_type).match(environment, timestamp, document, latest)
+
+    def granted(
+        self,
+        partner: Partner | None,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        document: Callable[[], JsonObject | Refused],
+    ) -> bool | Refused:
+        """Tell whether the partner may see the event; asked again before every attempt.
+
+        `document` gives the body that would be sent and is called only where the grant has a
+        pattern. Refused: the grant's pattern could not be evaluated.
+        """
+        if partner is None:
+            return False
+        read = self._partners.get(partner.id)
+        if read is None or read.partner is not partner:
+            read = _read_partner(partner)
+        grant = read.at(timestamp)
+        access = None if grant is None else grant.opens(event_type, None)
+        if access is None:
+            return False
+        if access.environments is not None and environment not in access.environments:
+            return False
+        return open_to(access, document)
+
+    # Filing.
+
+    def _fanout(self, event_type: str) -> Fanout:
+        fanout = self._fanouts.get(event_type)
+        if fanout is None:
+            fanout = self._fanouts[event_type] = Fanout()
+            for subscription in self._subscriptions.values():
+                request = self._request(subscription, event_type)
+                if request is not None:
+                    fanout.put(request)
+        return fanout
+
+    def _forget(self, subscription_id: str) -> None:
+        self._patterns.pop(subscription_id, None)
+        old = self._subscriptions.pop(subscription_id, None)
+        if old is not None:
+            theirs = self._of_partner[old.partner_id]
+            theirs.discard(old.id)
+            if not theirs:
+                del self._of_partner[old.partner_id]
+
+    def _refile_partner(self, partner_id: str) -> None:
+        for subscription_id in self._of_partner.get(partner_id, ()):
+            self._refile(subscription_id)
+
+    def _refile(self, subscription_id: str) -> None:
+        """File a subscription anew for each event type that was asked for."""
+        subscription = self._subscriptions.get(subscription_id)
+        for event_type, fanout in self._fanouts.items():
+            request = None if subscription is None else self._request(subscription, event_type)
+            if request is None:
+                fanout.drop(subscription_id)
+            else:
+                fanout.put(request)
+
+    def _request(
+        self, subscription: Subscription | UnreadableSubscription, event_type: str
+    ) -> Request | None:
+        """Prepare a subscription's request for a type, or None where it can never match."""
+        partner = self._partners.get(subscription.partner_id)
+        if partner is None or not asks_for(subscription.event_types, event_type):
+            return None
+        environments: frozenset[str] | None = None
+        pin: VersionPin = 0
+        if isinstance(subscription, Subscription):
+            if not _may_match(subscription):
+                return None
+            if subscription.environments is not None:
+                environments = frozenset(subscription.environments)
+            pin = subscription.pin(event_type)
+        access = partner.now.opens(event_type, environments)
+        before = partner.before
+        previous = None if before is None else before.opens(event_type, environments)
+        if access is None and previous is None:
+            return None
+        return Request(
+            subscription=subscription,
+            pin=pin,
+            pattern=self._patterns.get(subscription.id),
+            active_from=subscription.active_from,
+            gaps=self._gaps(subscription),
+            access=access,
+            grant_from=partner.partner.grant_from,
+            previous=previous,
+        )
+
+    def _gaps(
+        self, subscription: Subscription | UnreadableSubscription
+    ) -> tuple[tuple[Millis, Millis | None], ...]:
+        gaps = tuple((gap.start, gap.end) for gap in subscription.gaps)
+        disabled = self._disabled.get(subscription.id)
+        return gaps if disabled is None else (*gaps, (disabled.since, None))
+
+
+def asks_for(globs: tuple[str, ...], event_type: str) -> bool:
+    """Tell whether a list of names and globs takes in a type; our own types only by their names."""
+    if event_type.startswith(_OWN_TYPES):
+        return event_type in globs
+    return covers(globs, event_type)
+
+
+def _may_match(subscription: Subscription) -> bool:
+    return subscription.state is not SubscriptionState.DELETED
+
+
+def _paused_since(subscription: Subscription) -> Millis:
+    starts = [g.start for g in subscription.gaps if g.end is None and g.reason == "paused"]
+    return min(starts, default=subscription.active_from)
+
+
+def _read_partner(partner: Partner) -> _ReadPartner:
+    previous = partner.previous_grant
+    return _ReadPartner(
+        partner, _read_grant(partner.grant), None if previous is None else _read_grant(previous)
+    )
+
+
+def _read_grant(grant: Grant) -> _ReadGrant:
+    if grant.pattern is None:
+        return _ReadGrant(grant, None, None)
+    try:
+        return _ReadGrant(grant, parse(grant.pattern), None)
+    except PatternRefused as refused:
+        return _ReadGrant(grant, None, str(refused))
+
+
+def _unreadable(subscription: Subscription, why: str) -> UnreadableSubscription:
+    return UnreadableSubscription(
+        id=subscription.id,
+        partner_id=subscription.partner_id,
+        event_types=subscription.event_types,
+        active_from=subscription.active_from,
+        gaps=subscription.gaps,
+        why=why,
+    )

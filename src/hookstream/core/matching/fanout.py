@@ -1,0 +1,258 @@
+"""Everybody who asks for one event type, and which of them a single event is owed to."""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TypeAlias
+
+from hookstream.core.matching.clauses import Exactly
+from hookstream.core.matching.index import Filed, PatternIndex
+from hookstream.core.matching.pattern import Filing, Pattern
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.subscription import Subscription, UnreadableSubscription, VersionPin
+
+DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
+"""Gives the `standard` body of the event at a version."""
+
+_id_of: Callable[["Filed[Request]"], str] = attrgetter("id")
+
+
+@dataclass(slots=True)
+class Match:
+    """An event is owed to a subscription. Treated as immutable; one is made per delivery."""
+
+    subscription: Subscription | UnreadableSubscription
+    version: int
+    """The version of the data that it receives; 0 where the subscription cannot be read."""
+    refused: Refused | None = None
+    """Why it cannot be decided whether the event matches: the delivery is given up with it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Access:
+    """What a grant opens of one event type."""
+
+    environments: frozenset[str] | None
+    """None: every one."""
+    pattern: Pattern | None = None
+    problem: str | None = None
+    """Why the grant's pattern cannot be read: then nothing can be decided."""
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Request:
+    """One subscription's request for one event type, prepared so that asking it costs little."""
+
+    subscription: Subscription | UnreadableSubscription
+    pin: VersionPin
+    """0 where the subscription cannot be read."""
+    pattern: Pattern | None
+    active_from: Millis
+    gaps: tuple[tuple[Millis, Millis | None], ...]
+    """Start (excluded) and end (included; None: open)."""
+    access: Access | None
+    """What is open to it, its own environments taken into account. None: nothing."""
+    grant_from: Millis
+    previous: Access | None
+    """What was open to it, for records up to `grant_from`."""
+
+    @property
+    def environments(self) -> frozenset[str] | None:
+        """Every environment that it may ever see, by the grant as it is and as it was."""
+        seen: frozenset[str] = frozenset()
+        for access in (self.access, self.previous):
+            if access is not None:
+                if access.environments is None:
+                    return None
+                seen |= access.environments
+        return seen
+
+    @property
+    def open_gap(self) -> Millis | None:
+        """Start of its first open gap, or None."""
+        return min((start for start, end in self.gaps if end is None), default=None)
+
+    def access_at(self, environment: str, timestamp: Millis) -> Access | None:
+        """Return what lets a record of this time and environment through, or None."""
+        if timestamp <= self.active_from:
+            return None
+        for start, end in self.gaps:
+            if timestamp > start and (end is None or timestamp <= end):
+                return None
+        access = self.access if timestamp > self.grant_from else self.previous
+        if access is None:
+            return None
+        if access.environments is not None and environment not in access.environments:
+            return None
+        return access
+
+
+class _Documents:
+    """The event's bodies by version, each made once and only when it is asked for."""
+
+    __slots__ = ("_latest", "_made", "_make")
+
+    def __init__(self, make: DocumentAt, latest: int) -> None:
+        self._make = make
+        self._latest = latest
+        self._made: dict[int, JsonObject | Refused] = {}
+
+    def version(self, pin: VersionPin) -> int:
+        return self._latest if pin == "latest" else pin
+
+    def at(self, version: int) -> JsonObject | Refused:
+        made = self._made.get(version)
+        if made is None:
+            made = self._made[version] = self._make(version)
+        return made
+
+
+class Fanout:
+    """The requests for one event type. Changed and asked by one owner."""
+
+    __slots__ = ("_by_pin", "_intervals", "_plain", "_requests")
+
+    def __init__(self) -> None:
+        """Start with no request."""
+        self._requests: dict[str, Request] = {}
+        self._plain: dict[str | None, list[Filed[Request]]] = {}
+        """Those without a pattern, by environment; None: those that take any."""
+        self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
+        self._intervals: tuple[Millis | None, Millis | None, Millis] | None = None
+        """A cache: see `wants`."""
+
+    def put(self, request: Request) -> None:
+        """Add a request, in place of the one that its subscription had."""
+        item_id = request.subscription.id
+        self.drop(item_id)
+        environments = request.environments
+        self._requests[item_id] = request
+        self._intervals = None
+        if request.pattern is None:
+            filed = Filed(item_id, request, None)
+            for environment in (None,) if environments is None else environments:
+                insort(self._plain.setdefault(environment, []), filed, key=_id_of)
+            return
+        index = self._by_pin.setdefault(request.pin, PatternIndex())
+        index.add(item_id, request, request.pattern, _by_environment(environments))
+
+    def drop(self, subscription_id: str) -> None:
+        """Remove a subscription's request, or nothing where it has none."""
+        request = self._requests.pop(subscription_id, None)
+        if request is None:
+            return
+        self._intervals = None
+        if request.pattern is not None:
+            index = self._by_pin[request.pin]
+            index.discard(subscription_id)
+            if not len(index):
+                del self._by_pin[request.pin]
+            return
+        environments = request.environments
+        for environment in (None,) if environments is None else environments:
+            bucket = self._plain[environment]
+            del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
+
+    def wants(self, timestamp: Millis) -> bool:
+        """Tell whether any request may be active at a time. Closed gaps are not looked at."""
+        if self._intervals is None:
+            self._intervals = _intervals(self._requests)
+        endless, ended, last = self._intervals
+        return (endless is not None and timestamp > endless) or (
+            ended is not None and ended < timestamp <= last
+        )
+
+    def match(
+        self, environment: str, timestamp: Millis, document: DocumentAt, latest: int
+    ) -> Iterator[Match]:
+        """Yield what the event is owed to, ordered by subscription id.
+
+        Who is asked is settled at the first step; each is asked only when its turn comes.
+        """
+        documents = _Documents(document, latest)
+        for filed in self._candidates(environment, documents):
+            request = filed.item
+            access = request.access_at(environment, timestamp)
+            if access is None:
+                continue
+            version = documents.version(request.pin)
+            if request.pattern is None and access.pattern is None and access.problem is None:
+                yield Match(request.subscription, version)
+                continue
+            verdict = _verify(filed, access, documents, version)
+            if verdict is True:
+                yield Match(request.subscription, version)
+            elif verdict is not False:
+                yield Match(request.subscription, version, verdict)
+
+    def _candidates(self, environment: str, documents: _Documents) -> Sequence[Filed[Request]]:
+        found: list[Filed[Request]] = []
+        found += self._plain.get(None, ())
+        found += self._plain.get(environment, ())
+        for pin, index in self._by_pin.items():
+            body = documents.at(documents.version(pin))
+            found += index.all() if isinstance(body, Refused) else index.candidates(body)
+        found.sort(key=_id_of)
+        return found
+
+
+def _verify(
+    filed: Filed[Request], access: Access, documents: _Documents, version: int
+) -> bool | Refused:
+    """Ask the request's pattern, then the grant's."""
+    if filed.item.pattern is not None:
+        body = documents.at(version)
+        if isinstance(body, Refused):
+            return not_evaluable("its filter", body)
+        if filed.matches is not None and not filed.matches(body):
+            return False
+    if isinstance(filed.item.subscription, UnreadableSubscription):
+        # Nothing is delivered before the subscription can be read, and then the grant is asked.
+        return True
+    return open_to(access, lambda: documents.at(version))
+
+
+def open_to(access: Access, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
+    """Tell whether a grant lets the event through by its pattern, or why that cannot be told."""
+    if access.problem is not None:
+        return Refused(RefusalReason.FILTER_NOT_EVALUABLE, f"the grant's {access.problem}")
+    if access.pattern is None:
+        return True
+    body = document()
+    if isinstance(body, Refused):
+        return not_evaluable("the grant's filter", body)
+    return access.pattern.matches(body)
+
+
+def not_evaluable(what: str, body: Refused) -> Refused:
+    """Return the refusal of a filter whose body could not be made."""
+    return Refused(
+        RefusalReason.FILTER_NOT_EVALUABLE,
+        f"{what} needs a body, and {body.reason}: {body.detail}",
+    )
+
+
+def _by_environment(environments: frozenset[str] | None) -> tuple[Filing, ...]:
+    if environments is None:
+        return ()
+    return (tuple((("environment",), Exactly(name)) for name in sorted(environments)),)
+
+
+def _intervals(
+    requests: Mapping[str, Request],
+) -> tuple[Millis | None, Millis | None, Millis]:
+    """Return the earliest start of those without an open gap; and of the others, and their end."""
+    endless: Millis | None = None
+    ended: Millis | None = None
+    last = 0
+    for request in requests.values():
+        start, gap = request.active_from, request.open_gap
+        if gap is None:
+            endless = start if endless is None else min(endless, start)
+        else:
+            ended = start if ended is None else min(ended, start)
+            last = max(last, gap)
+    return endless, ended, last

@@ -1,0 +1,179 @@
+"""Finds, among many patterns, the few that a body may match, without asking each of them.
+
+Every pattern is filed under one of its clauses that are mere equality or prefix; a body is looked
+up by the values that it has. What is found is a candidate and must still be verified, unless the
+clause was all there was to the pattern. So the cost follows the number of fields that anything is
+filed by and of candidates, not of patterns. A pattern without such a clause is always a candidate.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Generic, TypeAlias, TypeVar
+
+from hookstream.core.matching.clauses import Exactly, StartsWith, key_of
+from hookstream.core.matching.pattern import FiledKey, Filing, Path, Pattern, leaves_at
+from hookstream.core.model.json import Json, JsonObject
+
+T = TypeVar("T")
+
+_id_of: Callable[["Filed[T]"], str] = attrgetter("id")
+_Key: TypeAlias = str | tuple[str, str | int | float | bool | None]
+
+
+@dataclass(slots=True, eq=False)
+class Filed(Generic[T]):
+    """One item of an index, with what must still be asked of a body that finds it."""
+
+    id: str
+    item: T
+    matches: Callable[[JsonObject], bool] | None
+    """None: being found is enough."""
+
+
+_NOTHING: list[Json] = []
+
+
+class _Field(Generic[T]):
+    """Everything that is filed by one path of the body."""
+
+    __slots__ = ("exact", "path", "prefixes")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.exact: dict[_Key, list[Filed[T]]] = {}
+        self.prefixes: dict[int, dict[str, list[Filed[T]]]] = {}
+        """By length, so that a value costs one look-up for each length in use."""
+
+    def bucket(self, filed: Exactly | StartsWith) -> "list[Filed[T]] | None":
+        match filed:
+            case Exactly(key):
+                return self.exact.get(key)
+            case StartsWith(text):
+                return self.prefixes.get(len(text), {}).get(text)
+
+    def open_bucket(self, filed: Exactly | StartsWith) -> "list[Filed[T]]":
+        match filed:
+            case Exactly(key):
+                return self.exact.setdefault(key, [])
+            case StartsWith(text):
+                return self.prefixes.setdefault(len(text), {}).setdefault(text, [])
+
+    def close_bucket(self, filed: Exactly | StartsWith) -> None:
+        match filed:
+            case Exactly(key):
+                del self.exact[key]
+            case StartsWith(text):
+                del self.prefixes[len(text)][text]
+                if not self.prefixes[len(text)]:
+                    del self.prefixes[len(text)]
+
+    def find(self, body: JsonObject, into: "list[list[Filed[T]]]") -> None:
+        """Add the buckets that the body's values open."""
+        value: Json = body
+        for name in self.path:
+            value = value.get(name, _NOTHING) if type(value) is dict else _NOTHING
+            if type(value) is list:
+                for key in set(map(key_of, leaves_at(body, self.path))):
+                    self._find(key, into)
+                return
+        if not isinstance(value, dict | list):
+            self._find(value if type(value) is str else key_of(value), into)
+
+    def _find(self, key: _Key, into: "list[list[Filed[T]]]") -> None:
+        bucket = self.exact.get(key)
+        if bucket:
+            into.append(bucket)
+        if self.prefixes and isinstance(key, str):
+            for length, by_text in self.prefixes.items():
+                bucket = by_text.get(key[:length])
+                if bucket:
+                    into.append(bucket)
+
+
+class PatternIndex(Generic[T]):
+    """Items filed by their patterns, each under an id. Owned by whoever changes it."""
+
+    __slots__ = ("_always", "_fields", "_placed")
+
+    _placed: dict[str, tuple[Filing, Filed[T]]]
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._fields: dict[Path, _Field[T]] = {}
+        self._always: list[Filed[T]] = []
+        self._placed = {}
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self._placed)
+
+    def add(self, item_id: str, item: T, pattern: Pattern, also: Sequence[Filing] = ()) -> None:
+        """File an item under the one of its pattern's filings that is the rarest so far.
+
+        `also` are further ways to file it, for what is asked of its events outside the pattern.
+        An item with the same id must have been discarded before.
+        """
+        filings = (*pattern.filings, *also)
+        best = min(filings, key=self._crowd, default=())
+        decided = pattern.decided_by_filing and best is filings[0]
+        filed = Filed(item_id, item, None if decided else pattern.matches)
+        self._placed[item_id] = best, filed
+        for path, key in best:
+            field = self._fields.get(path)
+            if field is None:
+                field = self._fields[path] = _Field(path)
+            insort(field.open_bucket(key), filed, key=_id_of)
+        if not best:
+            insort(self._always, filed, key=_id_of)
+
+    def discard(self, item_id: str) -> None:
+        """Remove an item, or nothing where there is none of this id."""
+        placed = self._placed.pop(item_id, None)
+        if placed is None:
+            return
+        filing, filed = placed
+        if not filing:
+            _remove(self._always, filed)
+        for path, key in filing:
+            field = self._fields[path]
+            bucket = field.open_bucket(key)
+            _remove(bucket, filed)
+            if not bucket:
+                field.close_bucket(key)
+        for path in {path for path, _ in filing}:
+            if not self._fields[path].exact and not self._fields[path].prefixes:
+                del self._fields[path]
+
+    def candidates(self, body: JsonObject) -> list[Filed[T]]:
+        """Return every item whose pattern may match, ordered by id, each once."""
+        buckets: list[list[Filed[T]]] = [self._always] if self._always else []
+        for field in self._fields.values():
+            field.find(body, buckets)
+        if len(buckets) == 1:
+            return buckets[0].copy()
+        by_id = {filed.id: filed for bucket in buckets for filed in bucket}
+        return sorted(by_id.values(), key=_id_of)
+
+    def all(self) -> list[Filed[T]]:
+        """Return every item, ordered by id."""
+        return sorted((filed for _, filed in self._placed.values()), key=_id_of)
+
+    def _crowd(self, filing: Filing) -> tuple[int, int]:
+        """Return how many share this filing's buckets; among equals, prefer a varied field."""
+        return sum(map(self._size, filing)), -min(self._variety(path) for path, _ in filing)
+
+    def _size(self, key: FiledKey) -> int:
+        field = self._fields.get(key[0])
+        return 0 if field is None else len(field.bucket(key[1]) or ())
+
+    def _variety(self, path: Path) -> int:
+        field = self._fields.get(path)
+        return 0 if field is None else len(field.exact)
+
+
+def _remove(bucket: "list[Filed[T]]", filed: "Filed[T]") -> None:
+    at = bisect_left(bucket, filed.id, key=_id_of)
+    if at < len(bucket) and bucket[at] is filed:
+        del bucket[at]

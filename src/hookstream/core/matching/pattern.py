@@ -1,0 +1,320 @@
+"""An event pattern, parsed once and then asked of every body: does this event match?
+
+The language is that of Amazon EventBridge event patterns over the `standard` body: fields are
+ANDed, the alternatives of a leaf are ORed, `$or` ORs whole objects, fields of the body that the
+pattern does not name are ignored. A field that holds an array matches if any of its elements
+does, and the fields of one object of a pattern are satisfied by one and the same element. An
+object has no value of its own, and neither has an empty array: `exists` sees both as absent.
+
+Patterns are refused, never ignored in part: what cannot be parsed names its path and the reason.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from hookstream.core.matching.clauses import (
+    MAX_TEXT,
+    OPERATORS,
+    Clause,
+    ClauseRefused,
+    Exactly,
+    Scalar,
+    StartsWith,
+    read_clause,
+    shown,
+)
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.errors import InputRefused
+
+MAX_DEPTH: Final = 16
+"""Levels of objects, `$or` included."""
+MAX_CLAUSES: Final = 500
+"""Alternatives of all leaves together."""
+MAX_FILED: Final = 64
+"""Keys that one pattern is filed under, at most: beyond that, filing gains nothing."""
+
+Path: TypeAlias = tuple[str, ...]
+FiledKey: TypeAlias = tuple[Path, Exactly | StartsWith]
+Filing: TypeAlias = tuple[FiledKey, ...]
+"""Keys of which at least one is in every body that matches."""
+
+_Matcher: TypeAlias = Callable[[Json, JsonObject], bool]
+"""Asks one value, with the whole body at hand."""
+
+_NOTHING: list[Json] = []
+"""What an absent field is read as: an empty array has no value either."""
+_NO_FIELDS: JsonObject = {}
+
+
+class PatternRefused(InputRefused):
+    """Raised when a document is not a pattern; the message names the path and the reason."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Say where and why."""
+        super().__init__(f"pattern at {dotted(path)}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(slots=True, frozen=True)
+class Leaf:
+    """A field and the alternatives that it is asked for."""
+
+    path: Path
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(slots=True)
+class _Branch:
+    """An object of the pattern: fields and `$or` groups, all of which must hold."""
+
+    fields: "dict[str, _Branch | Leaf]" = field(default_factory=dict)
+    alternatives: "list[list[_Branch]]" = field(default_factory=list)
+
+
+class Pattern:
+    """A parsed pattern. Made by `parse`."""
+
+    __slots__ = ("_matches", "decided_by_filing", "filings", "leaves")
+
+    def __init__(self, root: _Branch) -> None:
+        """Compile a tree that the parser checked."""
+        self._matches = _compile_branch(root)
+        self.leaves: tuple[Leaf, ...] = tuple(_leaves(root))
+        """Every leaf, those under `$or` included."""
+        self.filings: tuple[Filing, ...] = tuple(
+            tuple(dict.fromkeys(filing)) for filing in _filings(root)
+        )
+        """Ways to file it, any one of which finds every body that matches."""
+        self.decided_by_filing: bool = len(self.leaves) == 1 and len(self.filings) == 1
+        """True: a body that its one filing finds does match; nothing is left to verify."""
+
+    def matches(self, body: JsonObject) -> bool:
+        """Tell whether the body matches. Total: never raises, whatever JSON the body holds."""
+        return self._matches(body, body)
+
+
+def parse(document: JsonObject) -> Pattern:
+    """Parse a pattern and compile it.
+
+    Raises:
+        PatternRefused: The document is no valid pattern, or larger than a pattern may be.
+    """
+    return Pattern(_Parser().branch(document, ()))
+
+
+def dotted(path: Sequence[str]) -> str:
+    """Return a path as a person writes it."""
+    return ".".join(path) or "its top"
+
+
+def leaves_at(value: Json, path: Path) -> Iterator[Scalar]:
+    """Yield every value that a body holds at a path, looking into arrays on the way."""
+    pending: list[tuple[Json, int]] = [(value, 0)]
+    while pending:
+        node, depth = pending.pop()
+        if isinstance(node, list):
+            pending.extend((item, depth) for item in node)
+        elif isinstance(node, dict):
+            if depth < len(path) and path[depth] in node:
+                pending.append((node[path[depth]], depth + 1))
+        elif depth == len(path):
+            yield node
+
+
+class _Parser:
+    """Reads one document, counting clauses."""
+
+    __slots__ = ("_clauses",)
+
+    def __init__(self) -> None:
+        self._clauses = 0
+
+    def branch(self, document: Json, path: Path, depth: int = 1) -> _Branch:
+        if not isinstance(document, dict):
+            raise PatternRefused(path, f"an object is needed, not {shown(document)}")
+        if not document:
+            raise PatternRefused(path, "an empty object asks for nothing")
+        branch = _Branch()
+        for name, below in document.items():
+            if name == "$or":
+                branch.alternatives.append(self._alternatives(below, path, depth))
+            else:
+                self._add(branch, self._names(name, path), below, path, depth)
+        return branch
+
+    @staticmethod
+    def _names(name: Json, path: Path) -> list[str]:
+        if not isinstance(name, str) or len(name) > MAX_TEXT or not all(names := name.split(".")):
+            raise PatternRefused(path, f"{shown(name)} is not the name of a field")
+        return names
+
+    def _add(
+        self, branch: _Branch, names: Sequence[str], below: Json, path: Path, depth: int
+    ) -> None:
+        """Put a field into a branch; a dotted name means the same as objects in objects."""
+        *parents, last = names
+        for name in parents:
+            path, depth = (*path, name), depth + 1
+            inner = branch.fields.setdefault(name, _Branch())
+            if not isinstance(inner, _Branch):
+                raise PatternRefused(path, "the field is asked for as a value and as an object")
+            branch = inner
+        path, depth = (*path, last), depth + 1
+        if depth > MAX_DEPTH:
+            raise PatternRefused(path, f"it is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(below, list):
+            self._put(branch, last, self._leaf(below, path), path)
+        elif isinstance(below, dict):
+            self._put(branch, last, self.branch(below, path, depth), path)
+        else:
+            raise PatternRefused(path, f"values stand in a list: [{shown(below)}]")
+
+    @staticmethod
+    def _put(branch: _Branch, name: str, node: "_Branch | Leaf", path: Path) -> None:
+        present = branch.fields.setdefault(name, node)
+        if present is node:
+            return
+        if isinstance(present, Leaf) or isinstance(node, Leaf):
+            raise PatternRefused(path, "the field is asked for twice")
+        for inner, below in node.fields.items():
+            _Parser._put(present, inner, below, (*path, inner))
+        present.alternatives.extend(node.alternatives)
+
+    def _leaf(self, document: list[Json], path: Path) -> Leaf:
+        if not document:
+            raise PatternRefused(path, "an empty list holds of nothing")
+        self._clauses += len(document)
+        if self._clauses > MAX_CLAUSES:
+            raise PatternRefused(path, f"the pattern has more than {MAX_CLAUSES} alternatives")
+        clauses = []
+        for alternative in document:
+            try:
+                clauses.append(read_clause(alternative))
+            except ClauseRefused as refused:
+                raise PatternRefused(path, str(refused)) from None
+        return Leaf(path, tuple(clauses))
+
+    def _alternatives(self, document: Json, path: Path, depth: int) -> list[_Branch]:
+        if depth >= MAX_DEPTH:
+            raise PatternRefused(path, f"it is nested deeper than {MAX_DEPTH} levels")
+        if not isinstance(document, list) or len(document) < 2:  # noqa: PLR2004
+            raise PatternRefused(path, "$or takes a list of at least two objects")
+        for number, branch in enumerate(document):
+            reserved = OPERATORS.intersection(branch) if isinstance(branch, dict) else None
+            if reserved:
+                raise PatternRefused(
+                    path, f"$or[{number}] asks for a field that is named like an operator"
+                )
+        return [self.branch(branch, path, depth + 1) for branch in document]
+
+
+def _leaves(branch: _Branch) -> Iterator[Leaf]:
+    for below in branch.fields.values():
+        if isinstance(below, Leaf):
+            yield below
+        else:
+            yield from _leaves(below)
+    for group in branch.alternatives:
+        for alternative in group:
+            yield from _leaves(alternative)
+
+
+def _filings(branch: _Branch) -> Iterator[Filing]:
+    """Yield the ways to file a branch: by any field that must hold, or by a whole `$or`."""
+    for below in branch.fields.values():
+        if isinstance(below, _Branch):
+            yield from _filings(below)
+            continue
+        filed = [(below.path, clause.filed) for clause in below.clauses if clause.filed]
+        if len(filed) == len(below.clauses) <= MAX_FILED:
+            yield tuple(filed)
+    for group in branch.alternatives:
+        shortest = [min(_filings(alternative), key=len, default=()) for alternative in group]
+        if all(shortest) and sum(map(len, shortest)) <= MAX_FILED:
+            yield tuple(key for filing in shortest for key in filing)
+
+
+def _compile_branch(branch: _Branch) -> _Matcher:
+    holds = _compile_object(branch)
+
+    def matcher(value: Json, body: JsonObject) -> bool:
+        if type(value) is dict:
+            return holds(value, body)
+        objects = _objects(value)
+        if not objects:
+            return holds(_NO_FIELDS, body)
+        return any(holds(item, body) for item in objects)
+
+    return matcher
+
+
+def _compile_object(branch: _Branch) -> Callable[[JsonObject, JsonObject], bool]:
+    fields = tuple(
+        (name, _compile_leaf(below) if isinstance(below, Leaf) else _compile_branch(below))
+        for name, below in branch.fields.items()
+    )
+    groups = tuple(
+        tuple(_compile_object(alternative) for alternative in group)
+        for group in branch.alternatives
+    )
+
+    def holds(node: JsonObject, body: JsonObject) -> bool:
+        for name, matcher in fields:
+            if not matcher(node.get(name, _NOTHING), body):
+                return False
+        return not groups or all(
+            any(alternative(node, body) for alternative in group) for group in groups
+        )
+
+    return holds
+
+
+def _objects(value: Json) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            found.append(node)
+    return found
+
+
+def _compile_leaf(leaf: Leaf) -> _Matcher:
+    path = leaf.path
+    holds_of = _compile_alternatives(leaf.clauses)
+    absence_holds = any(clause.absent for clause in leaf.clauses)
+
+    def matcher(value: Json, body: JsonObject) -> bool:
+        if not isinstance(value, dict | list):
+            return holds_of(value)
+        present = False
+        for item in leaves_at(value, ()):
+            present = True
+            if holds_of(item):
+                return True
+        # Absent means absent from the whole body, not from this element of an array.
+        return absence_holds and not present and not any(True for _ in leaves_at(body, path))
+
+    return matcher
+
+
+def _compile_alternatives(clauses: Sequence[Clause]) -> Callable[[Scalar], bool]:
+    """Return the test of one value; however many texts are asked for, they cost one look-up."""
+    texts = set()
+    tests = []
+    for clause in clauses:
+        if isinstance(clause.filed, Exactly) and isinstance(clause.filed.key, str):
+            texts.add(clause.filed.key)
+        else:
+            tests.append(clause.test)
+
+    def holds_of(value: Scalar) -> bool:
+        if type(value) is str and value in texts:
+            return True
+        return bool(tests) and any(test(value) for test in tests)
+
+    return holds_of
