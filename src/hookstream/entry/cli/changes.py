@@ -90,11 +90,8 @@ class Scribe:
                 return self._created(after)
             case Update(_, after, differences):
                 return self._updated(after, _details(differences))
-            case Delete(before, None):
-                return [TableChange(self._names.partners, before.id, None)], ()
-            case Delete(_, remains):
-                rows = [self._subscription_row(remains), self._healthy(remains.id)]
-                return rows, [self._told(remains, "deleted", self._desk.now)]
+            case Delete(before, remains):
+                return self._deleted(before.id, remains)
 
     def _created(self, after: Subject) -> Entry:
         match after:
@@ -112,6 +109,12 @@ class Scribe:
             case Subscription():
                 told = self._told(after, "updated", self._desk.now, details)
                 return [self._subscription_row(after)], [told]
+
+    def _deleted(self, name: str, remains: Subscription | None) -> Entry:
+        if remains is None:
+            return [TableChange(self._names.partners, name, None)], ()
+        rows = [self._subscription_row(remains), self._healthy(remains.id)]
+        return rows, [self._told(remains, "deleted", self._desk.now)]
 
     def _partner_row(self, partner: Partner) -> TableChange:
         return TableChange(self._names.partners, partner.id, write_partner(partner))

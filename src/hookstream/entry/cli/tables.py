@@ -41,13 +41,15 @@ class State:
     book: SchemaBook
     unreadable: tuple[str, ...]
     """What is wrong with rows that nobody can read: workers match nothing while there are any."""
+    schema_faults: tuple[str, ...]
+    """What is wrong with schemas that are not used."""
     rows: Mapping[str, Mapping[str, TableRecord]]
 
 
 def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
     """Return what rows say; what cannot be read is named, not left out."""
     book = SchemaBook()
-    unreadable = [
+    faults = [
         why
         for key, row in rows[names.schemas].items()
         if row.value is not None and (why := book.put(key, row.value)) is not None
@@ -68,6 +70,7 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
         if verdict is not None:
             disabled[verdict.subscription_id] = verdict
 
+    unreadable: list[str] = []
     for topic, take in (
         (names.partners, take_partner),
         (names.subscriptions, take_subscription),
@@ -76,7 +79,7 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
         unreadable += _taken(rows[topic], take)
     latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
     current = Current(partners, subscriptions, disabled, latest)
-    return State(current, book, tuple(unreadable), rows)
+    return State(current, book, tuple(unreadable), tuple(faults), rows)
 
 
 def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) -> Iterator[str]:

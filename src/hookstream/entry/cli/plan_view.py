@@ -1,0 +1,142 @@
+"""A plan as people read it, and as scripts do."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from hookstream.core.delivery.address import scrub
+from hookstream.core.delivery.signing import write_secret
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import SigningSecret, Subscription
+from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
+from hookstream.core.planning.declared import Problem
+from hookstream.core.planning.fields import Difference, fields_of, named
+
+_TOLD = frozenset(
+    {
+        "name",
+        "partner",
+        "endpoint.url",
+        "event_types",
+        "environments",
+        "pattern",
+        "grant.event_types",
+        "grant.environments",
+        "grant.pattern",
+    }
+)
+"""The fields of something new that a reviewer looks at first; the rest is in the file."""
+
+
+def show_plan(out: Console, plan: Plan) -> None:
+    """Print what would be done, change by change."""
+    for change in plan.writes:
+        for line in _lines(change):
+            out.print(line, soft_wrap=True)
+    for note in plan.notes:
+        out.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+    if not plan.writes:
+        out.print("Nothing to change.")
+    else:
+        out.print(Text(_summary(plan), "bold"))
+
+
+def show_problems(err: Console, problems: Sequence[Problem]) -> None:
+    """Print what is wrong with what was declared, one a line."""
+    for problem in problems:
+        err.print(Text(str(problem), "red"), soft_wrap=True)
+    count = len(problems)
+    err.print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed")
+
+
+def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecret]]) -> None:
+    """Print signing secrets that were made now: nothing ever shows them again."""
+    if secrets:
+        out.print(Text("Signing secrets, shown this once:", "bold"))
+    for subscription, secret in secrets:
+        out.print(Text(f"  {subscription.id}  {write_secret(secret.key)}"), soft_wrap=True)
+
+
+def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
+    """Return the signing secrets that a plan made, with whose they are."""
+    found: list[tuple[Subscription, SigningSecret]] = []
+    for change in plan.writes:
+        if isinstance(change, Create | Update) and isinstance(change.after, Subscription):
+            found += [(change.after, secret) for secret in change.generated]
+    return found
+
+
+def plan_document(plan: Plan, problems: Sequence[Problem] = ()) -> JsonObject:
+    """Return the plan as JSON; its fields are what others' scripts stand on."""
+    changes: list[Json] = [_document(change) for change in plan.changes]
+    return {
+        "changes": changes,
+        "problems": [str(problem) for problem in problems],
+        "notes": list(plan.notes),
+    }
+
+
+def secrets_document(secrets: Sequence[tuple[Subscription, SigningSecret]]) -> list[Json]:
+    """Return signing secrets that were made now as JSON."""
+    return [
+        {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
+        for subscription, secret in secrets
+    ]
+
+
+def _lines(change: Create | Update | Delete) -> Iterator[Text]:
+    match change:
+        case Create(after, before):
+            again = "" if before is None else " (deleted before: it starts anew)"
+            yield Text(f"+ {named(after)}{again}", "green")
+            for path, field in fields_of(after, scrub).items():
+                if path in _TOLD:
+                    yield Text(f"    {path}: {field.shown}")
+        case Update(before, _, differences):
+            yield Text(f"~ {named(before)}", "yellow")
+            for difference in differences:
+                yield Text(f"    {_shown(difference)}")
+        case Delete(before):
+            yield Text(f"- {named(before)}", "red")
+
+
+def _shown(difference: Difference) -> str:
+    before, after = difference.before, difference.after
+    if before == after:
+        return f"{difference.path}: changes {after}"
+    return f"{difference.path}: {before or '(none)'} → {after or '(none)'}"
+
+
+def _summary(plan: Plan) -> str:
+    counts = [
+        (sum(isinstance(change, kind) for change in plan.changes), word)
+        for kind, word in (
+            (Create, "to create"),
+            (Update, "to update"),
+            (Delete, "to delete"),
+            (Unchanged, "unchanged"),
+        )
+    ]
+    return ", ".join(f"{count} {word}" for count, word in counts if count) + "."
+
+
+def _document(change: Change) -> JsonObject:
+    match change:
+        case Create(after):
+            return _named("create", named(after))
+        case Update(before, _, differences):
+            changed: list[Json] = [
+                {"path": each.path, "before": each.before, "after": each.after}
+                for each in differences
+            ]
+            return {**_named("update", named(before)), "differences": changed}
+        case Delete(before):
+            return _named("delete", named(before))
+        case Unchanged(before):
+            return _named("none", named(before))
+
+
+def _named(action: str, subject: str) -> JsonObject:
+    kind, _, name = subject.partition(" ")
+    return {"action": action, "kind": kind, "id": name}
