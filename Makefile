@@ -1,0 +1,69 @@
+# What the README names and what continuous integration runs; each target sets up what it needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CODE := src tests examples benchmarks
+
+.PHONY: help setup kafka demo test check lint format types contracts coverage bench broker lock clean
+
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
+
+setup: $(READY) ## Install hookstream and its tools into .venv
+
+# Exactly the locked releases, each checked against its hash; then the package itself, editable.
+$(READY): requirements.lock pyproject.toml
+	@PYTHON=$(PYTHON) sh tools/prepare.sh python
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the locked dependencies into .venv"
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+kafka: $(READY) ## Get Apache Kafka for the development broker
+	@sh tools/prepare.sh java
+	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
+
+demo: kafka ## Run the main job: five partners, a crash, and every delivery accounted for
+	@$(BIN)/python -m examples.demo
+
+test: kafka ## Run every test, real Kafka included
+	@$(BIN)/python -m pytest -q
+
+check: lint types contracts test ## Do what continuous integration does
+
+lint: $(READY) ## Check format and style
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+
+format: $(READY) ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+types: $(READY) ## Check types
+	@$(BIN)/mypy $(CODE)
+
+contracts: $(READY) ## Check that layers point one way
+	@$(BIN)/lint-imports
+
+coverage: kafka ## Run every test and tell which branches none of them takes
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage report
+
+bench: kafka ## Measure one worker against nginx
+	@$(BIN)/python -m benchmarks
+
+broker: kafka ## Run a development broker until Ctrl-C
+	@$(BIN)/hookstream dev broker
+
+# The locks name no index host: each machine asks the index that it is configured for.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+lock: $(READY) ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for the newest releases)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(COMPILE) $(UPGRADE) --group dev --output-file requirements.lock
+	@$(COMPILE) --constraints requirements.lock --output-file requirements-runtime.lock
+
+clean: ## Remove everything that was made, Kafka's jars included
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
