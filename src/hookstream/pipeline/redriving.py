@@ -23,6 +23,7 @@ from hookstream.core.deadletter.ledger import (
     outlived,
     read_ledger,
 )
+from hookstream.core.deadletter.revival import Unredrivable
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
 from hookstream.errors import Conflict, InputRefused
@@ -34,14 +35,6 @@ STEP_BYTES = 8 * 1024 * 1024
 EXAMPLES = 100
 """How many letters that could not be brought back are named; all of them stay open and listed."""
 _REMOVED_AT_ONCE = 1_000
-
-
-@dataclass(slots=True, frozen=True)
-class Unredrivable:
-    """A letter that cannot be brought back; it stays open."""
-
-    place: Place
-    why: str
 
 
 class Shelves(Protocol):

@@ -7,6 +7,7 @@ from tests.doubles.redriving import ProcessDied, Shop, StepsOf, Stopwatch
 
 from hookstream.core.deadletter.job import KEPT, JobState, RedriveJob, read_job
 from hookstream.core.deadletter.ledger import Mark, Place, Shelf, read_ledger
+from hookstream.core.deadletter.revival import Unredrivable
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
 from hookstream.errors import Conflict, InputRefused
@@ -16,7 +17,6 @@ from hookstream.pipeline.redriving import (
     Means,
     Redriving,
     Result,
-    Unredrivable,
     Wanted,
     cancel,
     find_job,

@@ -1,0 +1,89 @@
+"""A letter becomes the record that goes back in through `retry.0s`, or it is said why it cannot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hookstream.core.deadletter import letter, names
+from hookstream.core.deadletter.ledger import Place
+from hookstream.core.deadletter.reading import LetterProblem
+from hookstream.core.deadletter.redrive import redriven
+from hookstream.core.model.delivery import Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Origin, OutgoingRecord, Record, header_text
+from hookstream.core.model.subscription import DEFAULT_EXPIRY
+
+
+@dataclass(slots=True, frozen=True)
+class Unredrivable:
+    """A letter that cannot be brought back; it stays open."""
+
+    place: Place
+    why: str
+
+
+def place_of(record: Record) -> Place:
+    """Return where a letter stands within its topic."""
+    return Place(record.partition, record.offset)
+
+
+@dataclass(slots=True, frozen=True)
+class Revival:
+    """How letters of both topics are brought back, within one redrive."""
+
+    door: str
+    """The topic `retry.0s`."""
+    read_origin: Callable[[Origin], Record | None]
+    """Reads the record that an event came from; None where the log no longer holds it."""
+    now: Callable[[], Millis]
+    expires_after: Callable[[str], Millis | None] = lambda _: None
+    """How long deliveries of a subscription may live; None where that is not known."""
+
+    def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
+        """Return the tier record of a dead letter: its state as redriven, its value untouched."""
+        subscription_id = header_text(dead.headers, names.SUBSCRIPTION_ID) or ""
+        expires_after = self.expires_after(subscription_id) or DEFAULT_EXPIRY
+        fresh = redriven(dead.headers, now=self.now(), expires_after=expires_after)
+        if isinstance(fresh, LetterProblem):
+            return Unredrivable(place_of(dead), f"its headers do not tell a delivery: {fresh}")
+        return self._back(dead, fresh, fresh.delivery_id)
+
+    def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
+        """Return the tier record of an undecodable record: an event to be identified anew."""
+        waited = letter.read_unmatched(undecodable.headers)
+        if isinstance(waited, LetterProblem):
+            return Unredrivable(place_of(undecodable), f"its headers do not tell it: {waited}")
+        fresh = replace(
+            waited,
+            # The wait for a schema that nobody knows yet begins anew with it.
+            first_at=self.now(),
+            trigger=Trigger.REDRIVE,
+            due_at=None,
+            deferrals=0,
+            deferred_reason=None,
+            deferred_since=None,
+        )
+        origin = fresh.origin
+        return self._back(undecodable, fresh, f"{origin.topic}/{origin.partition}/{origin.offset}")
+
+    def _back(
+        self, record: Record, fresh: Delivery | UnmatchedEvent, key: str
+    ) -> OutgoingRecord | Unredrivable:
+        value = record.value
+        if value is None:
+            value = self._value_at(fresh.origin)
+        if value is None:
+            origin = fresh.origin
+            return Unredrivable(
+                place_of(record),
+                "it was kept without its value, and"
+                f" {origin.topic}-{origin.partition}@{origin.offset} no longer holds it",
+            )
+        headers = letter.tier_headers(fresh, record.headers, written_at=self.now())
+        return OutgoingRecord(self.door, key.encode(), value, headers)
+
+    def _value_at(self, origin: Origin) -> bytes | None:
+        found = self.read_origin(origin)
+        # A topic that was made anew has other records at the same offsets.
+        if found is None or found.timestamp != origin.timestamp:
+            return None
+        return found.value
