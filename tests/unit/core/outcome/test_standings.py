@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import pytest
+from tests.doubles.deliveries import NOW, a_delivery
+
+from hookstream.core.model.delivery import DeferReason, Delivery
+from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
+from hookstream.core.model.outcome import (
+    Cancel,
+    DeadLetter,
+    DeadReason,
+    DeferUntil,
+    Disposition,
+)
+from hookstream.core.model.standing import (
+    Absent,
+    Deleted,
+    DisabledStanding,
+    Live,
+    Paused,
+    Standing,
+    Unreadable,
+)
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Subscription,
+    UnreadableSubscription,
+)
+from hookstream.core.outcome.policy import (
+    before_attempt,
+)
+
+SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", ()), ("*",), 0)
+
+
+def instead(standing: Standing, delivery: Delivery, now: Millis = NOW) -> Disposition | None:
+    return before_attempt(
+        standing,
+        delivery,
+        now=now,
+        absent_grace=7 * DAY,
+        paused_for=14 * DAY,
+        pause_hop=30 * MINUTE,
+    )
+
+
+def test_a_live_subscription_is_attempted() -> None:
+    assert instead(Live(SUBSCRIPTION, None), a_delivery()) is None
+
+
+def test_an_expired_delivery_is_not_attempted() -> None:
+    found = instead(Live(SUBSCRIPTION, None), a_delivery(expires_at=NOW))
+
+    assert found == DeadLetter(DeadReason.EXPIRED, "not delivered by 2023-11-14T22:13:20.000Z")
+
+
+def test_a_wait_of_our_own_doing_expires_nothing() -> None:
+    """A pause of ten days must not cost what was to live for seven."""
+    waited = a_delivery(
+        deferred_reason=DeferReason.PAUSED, deferred_since=NOW, expires_at=NOW + DAY
+    )
+
+    found = [
+        instead(Live(SUBSCRIPTION, None), waited, NOW + 10 * DAY),
+        instead(Live(SUBSCRIPTION, None), replace(waited, expires_at=NOW), NOW + 10 * DAY),
+    ]
+
+    assert found == [
+        None,
+        DeadLetter(DeadReason.EXPIRED, "not delivered by 2023-11-24T22:13:20.000Z"),
+    ]
+
+
+def test_a_full_lane_does_age_a_delivery() -> None:
+    waited = a_delivery(
+        deferred_reason=DeferReason.LANE_FULL, deferred_since=NOW, expires_at=NOW + DAY
+    )
+
+    found = instead(Live(SUBSCRIPTION, None), waited, NOW + DAY)
+
+    assert found == DeadLetter(DeadReason.EXPIRED, "not delivered by 2023-11-15T22:13:20.000Z")
+
+
+def test_a_paused_subscription_makes_its_deliveries_wait_in_hops() -> None:
+    paused = Paused(SUBSCRIPTION, None, NOW - DAY)
+    waiting = a_delivery(
+        deferred_reason=DeferReason.PAUSED, deferred_since=NOW - 14 * DAY + 1, expires_at=0
+    )
+
+    found = [instead(paused, a_delivery()), instead(paused, waiting)]
+
+    assert found == [
+        DeferUntil(NOW + 30 * MINUTE, DeferReason.PAUSED),
+        DeferUntil(NOW + 1, DeferReason.PAUSED),
+    ]
+
+
+def test_a_delivery_that_was_paused_for_too_long_is_given_up() -> None:
+    waiting = a_delivery(deferred_reason=DeferReason.PAUSED, deferred_since=NOW - 14 * DAY)
+
+    assert instead(Paused(SUBSCRIPTION, None, 0), waiting) == DeadLetter(
+        DeadReason.PAUSED_TOO_LONG,
+        "the subscription has been paused since 2023-10-31T22:13:20.000Z",
+    )
+
+
+def test_a_wait_for_another_reason_does_not_count_towards_the_pause() -> None:
+    waiting = a_delivery(deferred_reason=DeferReason.LANE_FULL, deferred_since=NOW - 20 * DAY)
+
+    found = instead(Paused(SUBSCRIPTION, None, 0), waiting)
+
+    assert found == DeferUntil(NOW + 30 * MINUTE, DeferReason.PAUSED)
+
+
+@pytest.mark.parametrize(
+    ("waited", "hop"),
+    [
+        (0, 5 * SECOND),
+        (5 * SECOND, 5 * SECOND),
+        (10 * SECOND, 10 * SECOND),
+        (HOUR, 30 * MINUTE),
+        (7 * DAY - 1, 1),
+    ],
+)
+def test_an_absent_subscription_is_waited_for_in_growing_hops(waited: Millis, hop: Millis) -> None:
+    """Absent never means deleted: mostly the subscription was created a moment ago."""
+    waiting = a_delivery(
+        deferred_reason=DeferReason.SUBSCRIPTION_ABSENT, deferred_since=NOW - waited
+    )
+
+    assert instead(Absent(), waiting) == DeferUntil(NOW + hop, DeferReason.SUBSCRIPTION_ABSENT)
+
+
+def test_a_subscription_that_stays_absent_is_given_up_after_the_grace() -> None:
+    waiting = a_delivery(
+        deferred_reason=DeferReason.SUBSCRIPTION_ABSENT, deferred_since=NOW - 7 * DAY
+    )
+
+    assert instead(Absent(), waiting) == DeadLetter(
+        DeadReason.SUBSCRIPTION_ABSENT,
+        "since 2023-11-07T22:13:20.000Z, subscription orders is in no table",
+    )
+
+
+def test_an_unreadable_subscription_is_waited_for_like_an_absent_one() -> None:
+    standing = Unreadable(UnreadableSubscription("orders", "acme", ("*",), 0, (), "newer release"))
+    waiting = a_delivery(
+        deferred_reason=DeferReason.SUBSCRIPTION_UNREADABLE, deferred_since=NOW - 7 * DAY
+    )
+
+    found = [instead(standing, a_delivery()), instead(standing, waiting)]
+
+    assert found == [
+        DeferUntil(NOW + 5 * SECOND, DeferReason.SUBSCRIPTION_UNREADABLE),
+        DeadLetter(
+            DeadReason.SUBSCRIPTION_ABSENT,
+            "since 2023-11-07T22:13:20.000Z, subscription orders cannot be read: newer release",
+        ),
+    ]
+
+
+def test_a_deleted_subscription_cancels_its_deliveries() -> None:
+    assert instead(Deleted("orders", "acme"), a_delivery()) == Cancel(
+        "subscription orders was deleted"
+    )
+
+
+def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
+    standing = DisabledStanding(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
+
+    assert instead(standing, a_delivery()) == DeadLetter(
+        DeadReason.DISABLED, "disabled since 2023-11-14T22:13:20.000Z: gone"
+    )
