@@ -1,0 +1,71 @@
+"""What happened becomes the Avro bytes of an event, or is refused with the path of what is wrong."""
+
+from collections.abc import Callable, Mapping
+
+from hookstream.adapters.avro_json import compile_input
+from hookstream.adapters.avro_parsing import PublishedSchema
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.core.intake.envelope import open_envelope
+from hookstream.core.model.event import Undecodable
+from hookstream.errors import InputRefused
+
+DEFAULT_MAX_BYTES = 1 << 20
+
+
+class EventEncoder:
+    """Encodes events with the schemas of a book, checked as strictly as a worker checks them."""
+
+    def __init__(self, book: SchemaBook, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        """Take the book, and the largest event in bytes that a worker takes."""
+        self._book = book
+        self._max_bytes = max_bytes
+        self._inputs: dict[
+            tuple[str, int], tuple[PublishedSchema, Callable[[object], dict[str, object]]]
+        ] = {}
+
+    def encode(
+        self, event_type: str, fields: Mapping[str, object], version: int | None = None
+    ) -> bytes:
+        """Return an event in single-object encoding.
+
+        Args:
+            event_type: Its type.
+            fields: Envelope and data, as plain JSON or Python's own types.
+            version: The version to write; the newest where it is None.
+
+        Raises:
+            InputRefused: The type or version is unknown, a field is missing, unknown or does not
+                fit (the message begins with its path), or the event is too large.
+        """
+        schema, take = self._input(event_type, version)
+        taken = take(fields)
+        envelope = open_envelope(taken)
+        if isinstance(envelope, Undecodable):
+            raise InputRefused(envelope.detail)
+        value = schema.encode(taken)
+        if len(value) > self._max_bytes:
+            raise InputRefused(
+                f"the event has {len(value)} bytes encoded, {self._max_bytes} are taken at most"
+            )
+        return value
+
+    def _input(
+        self, event_type: str, version: int | None
+    ) -> tuple[PublishedSchema, Callable[[object], dict[str, object]]]:
+        chosen = self._book.latest(event_type) if version is None else version
+        schema = self._book.reader(event_type, chosen)
+        if schema is None:
+            raise InputRefused(self._unknown(event_type, version))
+        kept = self._inputs.get((event_type, chosen))
+        if kept is None or kept[0] is not schema:
+            kept = (schema, compile_input(schema))
+            self._inputs[event_type, chosen] = kept
+        return kept
+
+    def _unknown(self, event_type: str, version: int | None) -> str:
+        versions = self._book.versions(event_type)
+        if versions:
+            there = ", ".join(map(str, versions))
+            return f"type: {event_type} has no version {version}; there is {there}"
+        types = ", ".join(self._book.event_types()) or "none at all"
+        return f"type: no schema of {event_type[:80]!r} was published; known are {types}"

@@ -1,0 +1,244 @@
+"""The kit of an upstream service: events are checked, encoded, traced and durably published.
+
+    async with EventProducer("kafka:9092") as producer:
+        await producer.send("pricing.completed", entity_id="job-42", data={...})
+
+Schemas are followed in hookstream's schemas topic, or given. `send` returns when all in-sync
+replicas have the event; an event that no worker could take is refused before it is written.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from opentelemetry import trace
+
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.event_encoder import DEFAULT_MAX_BYTES, EventEncoder
+from hookstream.adapters.kafka_sink import KafkaSink
+from hookstream.adapters.system import SystemChance, SystemClock, new_id, random_bytes
+from hookstream.adapters.tables import TableReader, TableRecord
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import Header, OutgoingRecord
+from hookstream.errors import DependencyUnavailable, InputRefused
+from hookstream.pipeline.ports import WriteRefused
+
+__all__ = ["EventProducer", "Published"]
+
+_START_SECONDS = 30.0
+_CLOSE_SECONDS = 10.0
+_HEADROOM_BYTES = 64 * 1024
+"""Key, headers and framing beside the largest event."""
+
+
+@dataclass(slots=True, frozen=True)
+class Published:
+    """What became of an event that was sent."""
+
+    topic: str
+    event_id: str
+    traceparent: str
+    """The trace that the event belongs to: every delivery of it is found under its id."""
+
+
+class EventProducer:
+    """Publishes events, from `async with` until its end. For one event loop; calls may overlap.
+
+    Args:
+        bootstrap_servers: The Kafka cluster.
+        client: Any further settings of librdkafka (TLS, SASL).
+        schemas: The schemas to write with; where there are none, the schemas topic is followed.
+        schemas_topic: Where `hookstream schemas apply` publishes them.
+        topic_prefix: An event goes to the topic `<prefix><event type>`.
+        environment: The environment of events that name none.
+        trace_ratio: The share of new traces that are sampled, from 0 to 1.
+        max_bytes: The largest event, as the workers are set.
+        patience: Seconds to wait for an acknowledgement.
+    """
+
+    def __init__(  # noqa: PLR0913  # settings, each with a default that fits
+        self,
+        bootstrap_servers: str,
+        *,
+        client: Mapping[str, str | int | float | bool] | None = None,
+        schemas: Iterable[JsonObject] | None = None,
+        schemas_topic: str = "hookstream.schemas",
+        topic_prefix: str = "printprice.",
+        environment: str = "production",
+        trace_ratio: float = 0.01,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        patience: float = 30.0,
+    ) -> None:
+        self._client = {"bootstrap.servers": bootstrap_servers, **(client or {})}
+        self._follow = schemas is None
+        self._book = SchemaBook(schemas or ())
+        self._encoder = EventEncoder(self._book, max_bytes=max_bytes)
+        self._schemas_topic = schemas_topic
+        self._topic_prefix = topic_prefix
+        self._environment = environment
+        self._trace_ratio = trace_ratio
+        self._max_bytes = max_bytes
+        self._patience = patience
+        self._clock = SystemClock()
+        self._chance = SystemChance()
+        self._journal = _Journal()
+        self._stack = AsyncExitStack()
+        self._sink: KafkaSink | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect, and read the schemas where they were not given.
+
+        Raises:
+            ConfigurationError: The schemas topic does not exist.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        async with AsyncExitStack() as stack:
+            if self._follow:
+                reader = TableReader(
+                    self._client, [self._schemas_topic], self._take, self._journal, self._clock
+                )
+                await reader.start()
+                stack.push_async_callback(reader.close)
+                await reader.read_to_end(_START_SECONDS)
+            self._sink = KafkaSink(self._client, self._max_bytes + _HEADROOM_BYTES, self._journal)
+            stack.push_async_callback(self._sink.close)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for what is on its way, ten seconds at most, and disconnect."""
+        if self._sink is not None:
+            await self._sink.flush(_CLOSE_SECONDS)
+        await self._stack.aclose()
+
+    async def send(  # noqa: PLR0913  # an event has these parts
+        self,
+        event_type: str,
+        data: Mapping[str, object],
+        *,
+        entity_id: str,
+        event_id: str | None = None,
+        occurred_at: dt.datetime | str | None = None,
+        environment: str | None = None,
+        version: int | None = None,
+        key: bytes | None = None,
+        traceparent: str | None = None,
+    ) -> Published:
+        """Publish one event and wait until it is durable.
+
+        Args:
+            event_type: Its type, such as `pricing.completed`.
+            data: What happened: JSON (decimals and times as text, bytes as base64) or Python's
+                `Decimal`, `datetime`, `date`, `UUID` and `bytes`.
+            entity_id: What it is about; events of one entity share a partition.
+            event_id: Its identity; a new UUID where none is given. Send an event again with the
+                same one, or partners see two.
+            occurred_at: When it happened, with an offset; now where it is None.
+            environment: Where it happened.
+            version: The version to write; the newest where it is None.
+            key: The record's key where it is not to be the entity's id.
+            traceparent: The W3C trace that it belongs to; else OpenTelemetry's current span, else a
+                new trace.
+
+        Raises:
+            InputRefused: The event is not valid, with the path of what is wrong, or the broker
+                refused it for good.
+            DependencyUnavailable: No acknowledgement came in time. It may still be written: send
+                it again with the same `event_id`.
+        """
+        identity = event_id if event_id is not None else _uuid(new_id())
+        moment = occurred_at
+        if moment is None:
+            moment = dt.datetime.fromtimestamp(self._clock.now() / 1_000, dt.UTC)
+        fields = {
+            "event_id": identity,
+            "occurred_at": moment,
+            "entity_id": entity_id,
+            "environment": self._environment if environment is None else environment,
+            "data": data,
+        }
+        value = self._encoder.encode(event_type, fields, version)
+        traced = traceparent or _current_trace() or self._new_trace()
+        headers: Sequence[Header] = (("traceparent", traced.encode()),)
+        topic = f"{self._topic_prefix}{event_type}"
+        record = OutgoingRecord(topic, entity_id.encode() if key is None else key, value, headers)
+        await self._write(record)
+        return Published(topic, identity, traced)
+
+    async def _write(self, record: OutgoingRecord) -> None:
+        if self._sink is None:
+            raise InputRefused("the producer is not open: use it with `async with`")
+        done: asyncio.Future[WriteRefused | None] = asyncio.get_running_loop().create_future()
+
+        def acknowledged(refused: WriteRefused | None) -> None:
+            if not done.done():
+                done.set_result(refused)
+
+        self._sink.write(record, acknowledged)
+        await asyncio.wait(
+            (done, self._sink.failed), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+        )
+        if self._sink.failed.done():
+            self._sink.failed.result()
+        if not done.done():
+            raise DependencyUnavailable(
+                f"{record.topic} acknowledged nothing within {self._patience:g} s; the event may still be"
+                " written: send it again with the same event_id"
+            )
+        refused = done.result()
+        if refused is not None:
+            raise InputRefused(f"{record.topic} refused the event: {refused.detail}")
+
+    def _take(self, records: Sequence[TableRecord]) -> None:
+        for record in records:
+            problem = self._book.put(record.key, record.value)
+            if problem is not None:
+                self._journal.warning("schema.refused", key=record.key, detail=problem)
+
+    def _new_trace(self) -> str:
+        sampled = "01" if self._chance.fraction() < self._trace_ratio else "00"
+        return f"00-{new_id()}-{random_bytes(8).hex()}-{sampled}"
+
+
+def _current_trace() -> str | None:
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
+
+
+def _uuid(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class _Journal:
+    """What the adapters have to say goes to the service's own logging, as `hookstream.producer`."""
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger("hookstream.producer")
+
+    def attempt(self, record: AttemptRecord) -> None:
+        """Nothing: a producer makes no attempts."""
+
+    def info(self, event: str, **fields: str | float | None) -> None:
+        """Say what an operator may want to know."""
+        self._log.info("%s %s", event, fields)
+
+    def warning(self, event: str, **fields: str | float | None) -> None:
+        """Say what an operator should look at."""
+        self._log.warning("%s %s", event, fields)
+
+    def error(self, event: str, **fields: str | float | None) -> None:
+        """Say what an operator must act on."""
+        self._log.error("%s %s", event, fields)
