@@ -16,7 +16,7 @@ from fastavro import schemaless_writer
 from fastavro.schema import fingerprint, parse_schema
 from fastavro.schema import to_parsing_canonical_form as canonical_form
 
-from hookstream.core.delivery.render import needs_branch_names
+from hookstream.core.delivery.render import NotRenderable, needs_branch_names
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -131,7 +131,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         guarded=guarded,
         prefix=prefix,
         full=full,
-        branch_names=needs_branch_names(data),
+        branch_names=_branch_names(data),
         data=data,
     )
 
@@ -226,6 +226,16 @@ def _data_type(full: ParsedSchema) -> Json:
         if field["name"] == "data":
             return _complete(field["type"], named, set())
     return None
+
+
+def _branch_names(data: Json) -> bool:
+    if data is None:
+        return False
+    try:
+        return needs_branch_names(data)
+    except NotRenderable:
+        # It can be decoded all the same; every document of it is refused, and says why.
+        return False
 
 
 def _complete(schema: Json, named: dict[str, Json], seen: set[str]) -> Json:

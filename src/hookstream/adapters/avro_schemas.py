@@ -54,7 +54,7 @@ class SchemaBook:
             tree, number = _read_row(value)
             harm = hostile(tree)
             if harm:
-                why = f"schema {key} could harm the decoder: {harm[0]}"
+                why = f"schema {key} must not be used: {harm[0]}"
                 self._named.setdefault(
                     bytes.fromhex(revision.fingerprint),
                     Undecodable(UndecodableReason.HOSTILE_SCHEMA, why),
@@ -69,8 +69,8 @@ class SchemaBook:
         """Add a schema as the table would, or replace the equal one; return its revision.
 
         Raises:
-            InputRefused: It is not Avro, does not say what it is a schema of, could harm the
-                decoder, or has the fingerprint of a schema of another type or version.
+            InputRefused: It is not Avro, does not say what it is a schema of, is malformed or
+                hostile, or has the fingerprint of a schema of another type or version.
         """
         key, value = schema_row(tree, number)
         problem = self.put(key, value)
