@@ -3,9 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-CODE := src tests examples benchmarks
+CODE := src tests examples benchmarks tools
 
-.PHONY: help setup kafka demo test check lint format types contracts coverage bench broker lock clean
+.PHONY: help setup kafka demo test check lint format types contracts coverage bench broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -64,6 +64,9 @@ lock: $(READY) ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade fo
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) $(UPGRADE) --group dev --output-file requirements.lock
 	@$(COMPILE) --constraints requirements.lock --output-file requirements-runtime.lock
+
+docs: $(READY) ## Write the reference pages anew from the code
+	@$(BIN)/python -m tools.reference
 
 clean: ## Remove everything that was made, Kafka's jars included
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -154,6 +154,14 @@ def duration(least: Millis, most: Millis) -> Kind[Millis]:
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "B": 1}
 
 
+def _size_text(count: int) -> str:
+    """Return the shortest text that `size` reads back."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % _SIZES[unit] == 0:
+            return f"{count // _SIZES[unit]}{unit}"
+    return f"{count}B"
+
+
 def size(least: int, most: int) -> Kind[int]:
     """A number of bytes, plain or as `64MiB`."""
     bytes_ = whole(least, most)
@@ -167,7 +175,7 @@ def size(least: int, most: int) -> Kind[int]:
                 return bytes_.read(int(number) * factor)
         raise ValueError(f"must be a number of bytes such as 1048576 or 1MiB, not {value!r}")
 
-    return Kind(f"bytes, {least} to {most}", read, _or_as_it_is(int))
+    return Kind(f"bytes, {_size_text(least)} to {_size_text(most)}", read, _or_as_it_is(int))
 
 
 def many(kind: Kind[T], *, least: int = 0, most: int = 100) -> Kind[tuple[T, ...]]:

@@ -1,0 +1,48 @@
+"""The shape of the code: every file has one promise and a bounded length, and none is a drawer."""
+
+import ast
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+CODE = ("src", "tests", "examples", "benchmarks", "tools")
+LONGEST = 400
+DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "lib", "core_utils"}
+
+
+def files(*folders: str) -> list[Path]:
+    """Return every Python file of the folders."""
+    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+
+
+def named(found: list[Path]) -> list[str]:
+    """Return files by their paths from the root."""
+    return [str(file.relative_to(ROOT)) for file in found]
+
+
+def test_every_module_begins_with_its_promise() -> None:
+    """A test's file may do without: there the name says it."""
+    shipped = files("src", "examples", "benchmarks", "tools")
+    without = [
+        file for file in shipped if not ast.get_docstring(ast.parse(file.read_text("utf-8")))
+    ]
+    assert named(without) == []
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    long = [file for file in files(*CODE) if len(file.read_text("utf-8").splitlines()) > LONGEST]
+    assert named(long) == []
+
+
+def test_no_file_or_folder_is_a_drawer() -> None:
+    """What has no other name than these has no one promise."""
+    drawers = [
+        file for file in files(*CODE) if DRAWERS & {file.stem, *file.relative_to(ROOT).parts}
+    ]
+    assert named(drawers) == []
+
+
+def test_the_root_of_the_package_imports_nothing() -> None:
+    """`import hookstream` costs nothing, and its kits do not load the worker."""
+    tree = ast.parse((ROOT / "src" / "hookstream" / "__init__.py").read_text("utf-8"))
+    assert [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] == []

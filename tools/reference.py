@@ -1,0 +1,157 @@
+"""Writes the reference pages docs/settings.md and docs/commands.md from the code they describe.
+
+`make docs` runs it; a test fails while the pages say anything else than the code does.
+"""
+
+import ast
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from hookstream.core.model.instant import format_duration
+from hookstream.entry.cli import root
+from hookstream.settings import Settings, groups
+
+ROOT = Path(__file__).parent.parent
+SETTINGS_PAGE = ROOT / "docs" / "settings.md"
+COMMANDS_PAGE = ROOT / "docs" / "commands.md"
+
+_SETTINGS_HEAD = """\
+# Settings
+
+A flag goes before the environment, that before the settings file, that before the default. A name
+that does not exist is refused, wherever it stands.
+
+- **File**: TOML, named by `--config` or `HOOKSTREAM_CONFIG`. A group is a table: `[kafka]`. Paths in
+  it are meant from where the file is.
+- **Environment**: `HOOKSTREAM_GROUP__NAME`, with two underscores between group and name:
+  `HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS`. Lists come separated by commas or as JSON, tables as JSON.
+  Names with one underscore only are ignored, since Kubernetes injects such (`HOOKSTREAM_PORT`).
+- **Flags**: `--bootstrap-servers`, `--prefix`, and any other as `--set group.name=value`. They stand
+  before the command: `hookstream --prefix test worker`.
+
+Durations are text with a unit: `250ms`, `5s`, `30m`, `2h`, `14d`. Sizes are bytes, or text such as
+`64KiB` or `1MiB`.
+
+```toml
+[kafka]
+bootstrap_servers = "kafka-1:9092,kafka-2:9092"
+
+[kafka.client]
+"security.protocol" = "SASL_SSL"
+"sasl.mechanism" = "SCRAM-SHA-512"
+"sasl.username" = "hookstream"
+
+[retry]
+tiers = ["0s", "5s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "6h", "12h", "24h"]
+
+[keys]
+file = "keyring.json"
+```
+
+`sasl.password` and the key ring are secrets: hand them over in the environment
+(`HOOKSTREAM_KAFKA__CLIENT` as JSON, which then replaces the file's table; `HOOKSTREAM_KEYS__RING`).
+"""
+
+_COMMANDS_HEAD = """\
+# Commands
+
+Options that are global stand before the command: `hookstream --prefix test worker`. They are
+`--config FILE`, `--bootstrap-servers HOST:PORT`, `--prefix NAME`, `--set GROUP.NAME=VALUE` and
+`--debug`; [settings](settings.md) tells what can be set.
+
+Exit codes: 0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that
+has changes; 130 interrupted.
+"""
+
+
+def settings_page() -> str:
+    """Return what docs/settings.md must say."""
+    page = [_SETTINGS_HEAD]
+    described = dict(_described(Path(groups.__file__)))
+    for group in dataclasses.fields(Settings):
+        made = getattr(Settings(), group.name)
+        kind = type(made).__name__
+        page.append(f"\n## [{group.name}]\n\n{described[kind]}\n")
+        page.append("| setting | what it means | value | default |\n|---|---|---|---|")
+        for setting in dataclasses.fields(made):
+            says = setting.metadata[groups.KIND].says
+            default = _shown(getattr(made, setting.name), says)
+            meaning = described[f"{kind}.{setting.name}"]
+            page.append(f"| `{group.name}.{setting.name}` | {meaning} | {says} | {default} |")
+    return "\n".join(page) + "\n"
+
+
+def _described(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the docstring of each class of a module, and the text below each of its fields."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        yield node.name, ast.get_docstring(node) or ""
+        for field, below in zip(node.body, node.body[1:], strict=False):
+            match field, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    yield f"{node.name}.{name}", text
+                case _:
+                    pass
+
+
+def _shown(value: object, says: str) -> str:
+    """Return a default as somebody would write it."""
+    match value:
+        case None:
+            return "unset"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case int() if says.startswith("duration"):
+            return f"`{format_duration(value)}`"
+        case int() if says.startswith("bytes"):
+            return f"`{value >> 20}MiB`" if value % (1 << 20) == 0 else f"`{value >> 10}KiB`"
+        case tuple() if "durations" in says:
+            return "`" + " ".join(format_duration(delay) for delay in value) + "`"
+        case tuple():
+            return "`[" + ", ".join(f'"{part}"' for part in value) + "]`"
+        case _:
+            return f"`{value}`" if value else "empty"
+
+
+def commands_page() -> str:
+    """Return what docs/commands.md must say."""
+    page = [_COMMANDS_HEAD]
+    context = click.Context(root, info_name="hookstream")
+    for name in root.list_commands(context):
+        command = root.get_command(context, name)
+        if command is not None:
+            page.extend(_command(command, name, context, level=2))
+    return "\n".join(page)
+
+
+def _command(
+    command: click.Command, name: str, parent: click.Context, level: int
+) -> Iterator[str]:
+    """Yield a command's help, and of each command below it."""
+    context = click.Context(command, parent=parent, info_name=name, max_content_width=96)
+    yield f"{'#' * level} {context.command_path}\n"
+    if not isinstance(command, click.Group):
+        yield f"```text\n{command.get_help(context)}\n```\n"
+        return
+    yield f"{command.help or ''}\n"
+    for below in command.list_commands(context):
+        found = command.get_command(context, below)
+        if found is not None:
+            yield from _command(found, below, context, level + 1)
+
+
+def main() -> None:
+    """Write both pages."""
+    for page, text in ((SETTINGS_PAGE, settings_page()), (COMMANDS_PAGE, commands_page())):
+        page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
