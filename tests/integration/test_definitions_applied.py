@@ -1,0 +1,397 @@
+"""Partners and subscriptions are applied, paused, enabled and pruned on a real broker."""
+
+import base64
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import Broker
+
+from hookstream.adapters.avro_parsing import schema_row
+from hookstream.adapters.keyring import read_ring
+from hookstream.adapters.system import random_bytes
+from hookstream.adapters.table_values import disabled_row, read_start
+from hookstream.adapters.tables import TableChange, TableWriter, read_tables
+from hookstream.core.delivery.signing import parse_secret, write_secret
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription import Disabled, Gap, Subscription, SubscriptionState
+from hookstream.core.model.topics import Topics
+from hookstream.entry.cli import root
+from hookstream.entry.cli.tables import State, state_of
+
+RING = orjson.dumps({"active": "k1", "keys": {"k1": base64.b64encode(bytes(32)).decode()}})
+KEYS = read_ring(RING, "test", random_bytes)
+SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "printprice"
+LEAD: Millis = 300
+SECRET = write_secret(bytes(range(32)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A cluster with empty tables, and the command line."""
+
+    client: Mapping[str, str]
+    names: Topics
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str) -> Ended:
+        self.capsys.readouterr()
+        options = [
+            *("--bootstrap-servers", self.client["bootstrap.servers"]),
+            *("--prefix", self.names.prefix),
+            *("--set", f"tables.activation_lead={LEAD}ms"),
+        ]
+        with pytest.raises(SystemExit) as ended:
+            root.main([*options, *arguments])
+        captured = self.capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    def state(self) -> State:
+        tables = (
+            self.names.schemas,
+            self.names.partners,
+            self.names.subscriptions,
+            self.names.health,
+        )
+        return state_of(read_tables(self.client, tables), self.names, KEYS)
+
+    def subscription(self, name: str) -> Subscription:
+        found = self.state().current.subscriptions[name]
+        assert isinstance(found, Subscription)
+        return found
+
+    def writer(self) -> TableWriter:
+        tables = (self.names.subscriptions, self.names.health)
+        return TableWriter(self.client, self.names.writer, tables, self.names.subscriptions)
+
+    def appended(self, topic: str) -> int:
+        records = read_tables(self.client, [topic])[topic].values()
+        return max((record.offset for record in records), default=-1) + 1
+
+
+@pytest.fixture
+def world(
+    broker: Broker,
+    prefix: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    client = {"bootstrap.servers": broker.bootstrap_servers}
+    names = Topics(prefix)
+    config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    admin = AdminClient(dict(client))
+    made = admin.create_topics(
+        [NewTopic(name, 1, 1, config=config) for name in (*names.tables, names.operations)]
+    )
+    for future in made.values():
+        future.result(10)
+    monkeypatch.setenv("HOOKSTREAM_KEYS__RING", RING.decode())
+    monkeypatch.setenv("ORDERS", SECRET)
+    rows = [schema_row(tree(path), 1) for path in sorted(SCHEMAS.glob("*/v1.avsc"))]
+    with TableWriter(client, names.writer, [names.schemas], names.schemas) as writer:
+        writer.write([TableChange(names.schemas, key, value) for key, value in rows])
+    return World(client, names, capsys)
+
+
+def tree(path: Path) -> JsonObject:
+    document: JsonObject = orjson.loads(path.read_bytes())
+    return document
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "partners").mkdir()
+    (tmp_path / "subscriptions").mkdir()
+    (tmp_path / "partners" / "acme.yaml").write_text(
+        "{id: acme, name: Acme, grant: {event_types: ['*'], environments: ['*']}}"
+    )
+    declare(tmp_path)
+    return tmp_path
+
+
+def declare(folder: Path, name: str = "orders", timeout: str = "15s", kind: str = "env") -> None:
+    source = "{env: ORDERS}" if kind == "env" else "{generate: true}"
+    (folder / "subscriptions" / f"{name}.yaml").write_text(
+        f"{{id: {name}, partner: acme, event_types: [order.generated],"
+        f" endpoint: {{url: 'https://acme.example/h', timeout: {timeout},"
+        f" signing_secrets: [{source}]}}}}"
+    )
+
+
+def test_a_plan_shows_and_changes_nothing(world: World, folder: Path) -> None:
+    ended = world.run("plan", str(folder))
+    assert ended.code == 3
+    assert ended.out == (
+        "+ partner acme\n"
+        "    name: Acme\n"
+        "    grant.event_types: *\n"
+        "    grant.environments: *\n"
+        "+ subscription orders\n"
+        "    partner: acme\n"
+        "    endpoint.url: https://acme.example/…\n"
+        "    event_types: order.generated\n"
+        "2 to create.\n"
+    )
+    assert world.state().current.subscriptions == {}
+
+
+def test_what_is_applied_is_active_when_apply_returns(world: World, folder: Path) -> None:
+    """The first event that is published after it must match."""
+    assert world.run("apply", str(folder), "--yes").code == 0
+    with world.writer() as writer:
+        returned = writer.broker_now()
+    orders = world.subscription("orders")
+    assert orders.active_from < returned
+    assert (orders.endpoint.secrets[0].key, orders.versions, orders.owner) == (
+        bytes(range(32)),
+        {"order.generated": 1},
+        "files",
+    )
+
+
+def test_applying_again_changes_nothing(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    before = world.state().rows
+    again = world.run("apply", str(folder), "--yes")
+    assert (again.code, again.out) == (0, "Nothing to change.\n")
+    assert world.state().rows == before
+
+
+def test_a_generated_secret_is_shown_once_and_kept(world: World, folder: Path) -> None:
+    declare(folder, kind="generate")
+    first = orjson.loads(world.run("apply", str(folder), "--yes", "--no-wait", "--json").out)
+    (made,) = first["signing_secrets"]
+    declare(folder, kind="generate", timeout="20s")
+    second = orjson.loads(world.run("apply", str(folder), "--yes", "--json").out)
+    assert second["signing_secrets"] == []
+    (kept,) = world.subscription("orders").endpoint.secrets
+    assert kept.key == parse_secret(made["secret"])
+
+
+def test_the_examples_can_be_planned(world: World) -> None:
+    ended = world.run("plan", str(EXAMPLES))
+    assert (ended.code, ended.out.splitlines()[-1], ended.err) == (3, "10 to create.", "")
+
+
+def test_a_pause_opens_a_gap_and_a_resume_closes_it(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes")
+    assert world.run("subscriptions", "pause", "orders").code == 0
+    paused = world.subscription("orders")
+    (gap,) = paused.gaps
+    assert (paused.state, gap.end, gap.reason) == (SubscriptionState.PAUSED, None, "paused")
+    assert world.run("subscriptions", "resume", "orders").code == 0
+    resumed = world.subscription("orders")
+    (closed,) = resumed.gaps
+    assert resumed.state == SubscriptionState.ACTIVE
+    assert closed.start == gap.start
+    assert closed.end is not None
+    assert closed.end - closed.start >= LEAD
+
+
+def test_a_pause_needs_no_key_and_keeps_the_secret(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    before = world.subscription("orders").endpoint
+    monkeypatch.delenv("HOOKSTREAM_KEYS__RING")
+    assert world.run("subscriptions", "pause", "orders", "--no-wait").code == 0
+    assert world.subscription("orders").endpoint == before
+
+
+def test_applying_files_undoes_no_pause(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    world.run("subscriptions", "pause", "orders", "--no-wait")
+    declare(folder, timeout="20s")
+    ended = world.run("apply", str(folder), "--yes", "--no-wait")
+    assert "note: subscription orders: is paused, and stays so" in ended.out
+    orders = world.subscription("orders")
+    assert (orders.state, orders.endpoint.timeout) == (SubscriptionState.PAUSED, 20_000)
+
+
+def disable(world: World, since: Millis) -> None:
+    key, value = disabled_row(Disabled("orders", since, "gone", "410"))
+    with world.writer() as writer:
+        writer.write([TableChange(world.names.health, key, value)])
+
+
+def test_enabling_leaves_the_gap_and_clears_the_verdict(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes")
+    since = world.subscription("orders").active_from + 1
+    disable(world, since)
+    listed = orjson.loads(world.run("subscriptions", "list", "--json").out)
+    assert [(each["id"], each["state"], each["reason"]) for each in listed] == [
+        ("orders", "disabled", "gone")
+    ]
+    assert world.run("subscriptions", "enable", "orders").code == 0
+    state = world.state().current
+    orders = state.subscriptions["orders"]
+    assert state.disabled == {}
+    assert [(gap.start, gap.reason) for gap in orders.gaps] == [(since, "disabled")]
+    assert orders.gaps[0] != Gap(since, None, "disabled")
+
+
+def test_pruning_deletes_what_is_declared_no_more(world: World, folder: Path) -> None:
+    declare(folder, "quotes")
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    (folder / "subscriptions" / "quotes.yaml").unlink()
+    assert world.run("apply", str(folder), "--yes").out == "Nothing to change.\n"
+    pruned = world.run("apply", str(folder), "--yes", "--prune")
+    assert pruned.out == "- subscription quotes\n1 to delete, 2 unchanged.\n"
+    quotes = world.subscription("quotes")
+    assert (quotes.state, quotes.endpoint.secrets) == (SubscriptionState.DELETED, ())
+
+
+def test_a_deleted_one_that_is_applied_again_begins_anew(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes")
+    first = world.subscription("orders")
+    disable(world, first.active_from)
+    assert world.run("subscriptions", "delete", "orders", "--yes").code == 0
+    assert world.run("apply", str(folder), "--yes").code == 0
+    again = world.subscription("orders")
+    assert again.active_from > first.active_from
+    assert (again.state, again.revision) == (SubscriptionState.ACTIVE, 3)
+    assert world.state().current.disabled == {}
+
+
+def test_a_partner_goes_with_its_subscriptions_only_when_asked(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    refused = world.run("partners", "delete", "acme", "--yes")
+    assert refused.code == 2
+    assert refused.err == (
+        "hookstream: partner 'acme' has live subscriptions (orders): "
+        "--cascade deletes them as well\n"
+    )
+    assert world.run("partners", "delete", "acme", "--cascade", "--yes").code == 0
+    assert world.state().current.partners == {}
+    assert world.subscription("orders").state == SubscriptionState.DELETED
+
+
+def test_a_revision_that_was_overtaken_is_a_conflict(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    world.run("subscriptions", "pause", "orders", "--no-wait")
+    ended = world.run("subscriptions", "resume", "orders", "--if-revision", "1")
+    assert (ended.code, ended.err) == (
+        2,
+        "hookstream: subscription 'orders' is at revision 2, not 1\n",
+    )
+
+
+def test_a_plan_overtaken_while_it_was_looked_at_is_not_written(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    declare(folder, timeout="20s")
+
+    def overtaken(*_: object, **__: object) -> None:
+        finished = threading.Thread(target=_pause_behind, args=(world,))
+        finished.start()
+        finished.join()
+
+    monkeypatch.setattr("hookstream.entry.cli.apply.click.confirm", overtaken)
+    ended = world.run("apply", str(folder))
+    assert ended.code == 2
+    assert "subscription orders was changed by somebody else since the plan" in ended.err
+    assert world.subscription("orders").endpoint.timeout == 15_000
+
+
+def _pause_behind(world: World) -> None:
+    """Pause as another process would, with nothing printed here."""
+    with pytest.raises(SystemExit):
+        root.main(
+            [
+                *("--bootstrap-servers", world.client["bootstrap.servers"]),
+                *("--prefix", world.names.prefix),
+                *("subscriptions", "pause", "orders", "--no-wait"),
+            ]
+        )
+
+
+def test_an_older_writer_is_fenced_by_a_command(world: World, folder: Path) -> None:
+    with world.writer() as older:
+        world.run("apply", str(folder), "--yes", "--no-wait")
+        with pytest.raises(Exception, match="another writer took over"):
+            older.write([TableChange(world.names.subscriptions, "orders", b"{}")])
+    assert world.subscription("orders").revision == 1
+
+
+def test_every_change_of_a_subscription_is_an_operations_event(world: World, folder: Path) -> None:
+    """All four stand under one key of a table here: the offset of the last one tells how many."""
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    world.run("subscriptions", "pause", "orders", "--no-wait")
+    world.run("subscriptions", "resume", "orders", "--no-wait")
+    world.run("subscriptions", "delete", "orders", "--yes")
+    # Four transactions of one record and one marker each: the last record stands at offset 6.
+    assert world.appended(world.names.operations) == 7
+
+
+def test_a_stopped_partition_is_given_a_start(world: World) -> None:
+    ended = world.run("partition", "start", "printprice.order.generated/3", "--at", "earliest")
+    assert ended.code == 0
+    world.run("partition", "start", "printprice.order.generated/3", "--at", "2026-01-01T00:00:00Z")
+    key = "start/printprice.order.generated/3"
+    row = world.state().rows[world.names.subscriptions][key]
+    assert row.value is not None
+    asked = read_start(key, row.value)
+    assert (asked.topic, asked.partition, asked.at, asked.revision) == (
+        "printprice.order.generated",
+        3,
+        1_767_225_600_000,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("partition", "start", "orders", "--at", "earliest"), "'orders' is not TOPIC/N"),
+        (("partition", "start", "orders/1", "--at", "noon"), "--at: 'noon' is not an RFC 3339"),
+        (("subscriptions", "show", "none"), "there is no subscription 'none'"),
+        (("subscriptions", "pause", "none"), "there is no subscription 'none'"),
+        (("partners", "show", "none"), "there is no partner 'none'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    world: World, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ended = world.run(*arguments)
+    assert ended.code == 2
+    assert ended.err.startswith(f"hookstream: {sentence}")
+
+
+def test_files_with_problems_change_nothing(world: World, folder: Path) -> None:
+    declare(folder, timeout="1h")
+    (folder / "partners" / "acme.yaml").write_text("id: acme\nname: Acme\n")
+    ended = world.run("apply", str(folder), "--yes")
+    assert ended.code == 2
+    assert ended.err.replace(str(folder), "DIR") == (
+        "DIR/partners/acme.yaml:1: partner acme: grant: is missing\n"
+        "DIR/subscriptions/orders.yaml:1: subscription orders: endpoint.timeout: "
+        "must be 100ms to 1m, not 1h\n"
+        "2 problems; nothing was changed\n"
+    )
+
+
+def test_a_list_shows_how_subscriptions_stand(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes")
+    assert "orders" in world.run("subscriptions", "list").out
+    shown = world.run("subscriptions", "show", "orders").out
+    assert "endpoint.signing_secrets" in shown
+    assert SECRET not in shown
+    assert "acme" in world.run("partners", "list").out
+    assert "orders" in world.run("partners", "show", "acme").out
