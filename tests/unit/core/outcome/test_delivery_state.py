@@ -16,9 +16,6 @@ from hookstream.core.model.outcome import (
     RetryAt,
     Throttled,
 )
-from hookstream.core.model.subscription import (
-    RetryPolicy,
-)
 from hookstream.core.outcome.policy import (
     attempted,
     deferred,
@@ -28,7 +25,6 @@ from hookstream.core.outcome.policy import (
 )
 from hookstream.core.retry.tiers import DEFAULT_TIERS
 
-RETRY = RetryPolicy()
 BROKEN = Failed(FailureKind.STATUS, "answered 500", 500)
 
 

@@ -1,0 +1,69 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.retry.tiers import HopDownAt, Ladder, WaitUntil
+
+NOW = 1_700_000_000_000
+
+ladders = st.lists(st.integers(1, DAY), max_size=8).map(lambda delays: Ladder([0, *delays]))
+waits = st.integers(-DAY, 8 * DAY)
+lateness = st.integers(0, 5_000)
+
+
+def hops(ladder: Ladder, wait: Millis, late: Millis, most: int) -> tuple[int, Millis]:
+    """Walk a wait through the tiers as the worker does; return its hops and when it was due.
+
+    Each append and each release happens `late` milliseconds after it could have.
+    """
+    due_at = NOW + wait
+    now = NOW
+    for hop in range(most):
+        delay = ladder.place(now, due_at)
+        appended_at = now + late
+        match ladder.release(appended_at, delay, due_at):
+            case WaitUntil(instant=instant):
+                return hop, instant
+            case HopDownAt(instant=instant):
+                now = instant + late
+    raise AssertionError(f"still on its way after {most} hops")
+
+
+@given(ladders, waits, lateness)
+def test_no_wait_ends_early_and_every_wait_ends(
+    ladder: Ladder, wait: Millis, late: Millis
+) -> None:
+    smallest = min((delay for delay in ladder.delays if delay), default=DAY)
+    most = max(wait, 0) // smallest + 2
+
+    taken, released_at = hops(ladder, wait, late, most)
+
+    assert released_at >= NOW + wait
+    # It is late by no more than one lateness for each write, and the tier it began in.
+    assert released_at <= max(NOW + wait, NOW) + (taken + 1) * 2 * late
+
+
+@given(waits, lateness)
+def test_the_default_ladder_needs_few_hops(wait: Millis, late: Millis) -> None:
+    """Each hop is a write: a wait of up to eight days must not cost more than two dozen."""
+    taken, _ = hops(Ladder(), wait, late, most=24)
+
+    assert taken < 24
+
+
+@given(ladders, waits)
+def test_a_tier_is_never_longer_than_what_remains(ladder: Ladder, wait: Millis) -> None:
+    delay = ladder.place(NOW, NOW + wait)
+
+    assert delay in ladder.delays
+    assert delay <= max(wait, 0)
+
+
+@given(ladders, st.integers(0, 11), st.integers(0, 30_000))
+def test_jitter_never_makes_a_hop(ladder: Ladder, index: int, spread: Millis) -> None:
+    """A retry that waits in the tier of its own delay is written once, whatever its jitter."""
+    delay = ladder.delays[index % len(ladder.delays)]
+
+    found = ladder.release(NOW, delay, NOW + delay + spread)
+
+    assert found == WaitUntil(NOW + delay + spread)

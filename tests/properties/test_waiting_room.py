@@ -1,0 +1,99 @@
+"""The waiting room against a naive model, over any course of admitting, releasing and revoking."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.retry.waiting import WaitingRoom
+
+BUDGET, FLOOR, BIGGEST = 200, 20, 30
+PARTITIONS = [
+    TopicPartition(f"hookstream.retry.{tier}", n) for tier in ("5s", "24h") for n in (0, 1)
+]
+
+Item = tuple[TopicPartition, int]
+
+
+class WaitingRoomAgainstAModel(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR)
+        self.now: Millis = 0
+        self.next_offset = 0
+        self.waiting: dict[Item, tuple[Millis, int, int | None]] = {}
+        self.paused: set[TopicPartition] = set()
+
+    @rule(
+        partition=st.sampled_from(PARTITIONS),
+        wait=st.integers(-5, 50),
+        size=st.integers(0, BIGGEST),
+        key=st.none() | st.integers(0, 10),
+    )
+    def admit(self, partition: TopicPartition, wait: Millis, size: int, key: int | None) -> None:
+        if partition in self.paused:
+            return
+        item = (partition, self.next_offset)
+        self.next_offset += 1
+        copies = key is not None and any(key == other for _, _, other in self.waiting.values())
+
+        merged = self.room.admit(partition, item[1], self.now + wait, size, item, key)
+
+        assert merged == (item if copies else None)
+        if not copies:
+            self.waiting[item] = (self.now + wait, size, key)
+        self.flow()
+
+    @rule(passed=st.integers(0, 30), most=st.none() | st.integers(1, 5))
+    def release(self, passed: Millis, most: int | None) -> None:
+        self.now += passed
+        expected = sorted(
+            (due, item[1], item) for item, (due, _, _) in self.waiting.items() if due <= self.now
+        )[:most]
+
+        found = self.room.due(self.now, most)
+
+        assert found == [item for _, _, item in expected]
+        for item in found:
+            del self.waiting[item]
+        self.flow()
+
+    @rule(partition=st.sampled_from(PARTITIONS))
+    def revoke(self, partition: TopicPartition) -> None:
+        self.room.drop(partition)
+
+        self.waiting = {item: kept for item, kept in self.waiting.items() if item[0] != partition}
+        self.paused.discard(partition)
+
+    def flow(self) -> None:
+        newly = self.room.to_pause()
+        assert not self.paused.intersection(newly)
+        self.paused.update(newly)
+        resumed = self.room.to_resume()
+        assert self.paused.issuperset(resumed)
+        self.paused.difference_update(resumed)
+
+    @invariant()
+    def it_counts_exactly(self) -> None:
+        assert len(self.room) == len(self.waiting)
+        assert self.room.held_bytes == sum(size for _, size, _ in self.waiting.values())
+        assert self.room.next_due() == min(
+            (due for due, _, _ in self.waiting.values()), default=None
+        )
+
+    @invariant()
+    def it_is_bounded(self) -> None:
+        """The budget, and over it a floor and one record for each partition at most."""
+        assert self.room.held_bytes <= BUDGET + len(PARTITIONS) * (FLOOR + BIGGEST)
+
+    @invariant()
+    def no_partition_starves(self) -> None:
+        """One that holds less than half of its floor is never left paused."""
+        self.flow()
+        for partition in self.paused:
+            assert self.room.held_by(partition) * 2 > FLOOR
+
+
+TestWaitingRoom = WaitingRoomAgainstAModel.TestCase
+TestWaitingRoom.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
