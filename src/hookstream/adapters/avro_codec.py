@@ -14,7 +14,7 @@ from fastavro import schemaless_reader
 
 from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, PublishedSchema
 from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.core.catalog.compatibility import incompatibilities
+from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.delivery.render import NotRenderable, compile_value, standard_document
 from hookstream.core.intake.envelope import open_envelope
 from hookstream.core.model.event import (
@@ -162,7 +162,7 @@ class AvroCodec:
         try:
             return standard_document(event, version, self._renderer(reader)(data))
         except NotRenderable as problem:
-            return Refused(RefusalReason.NOT_RENDERABLE, f"data: {problem}")
+            return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
     def encode(self, document: JsonObject) -> bytes:
         """Return the JSON text of a document as UTF-8 bytes."""
@@ -193,12 +193,19 @@ class AvroCodec:
         pair = (writer.revision, reader.revision)
         kept = self._compatible.get(pair)
         if kept is None or kept[0] is not writer or kept[1] is not reader:
-            # Avro's own rules know nothing of logical types: a decimal of another scale would be
-            # read without a word.
-            problems = incompatibilities(writer.tree, reader.tree)
+            problems = _incompatibilities(writer, reader)
             kept = (writer, reader, problems[0] if problems else None)
             self._compatible[pair] = kept
         return kept[2]
+
+
+def _incompatibilities(writer: PublishedSchema, reader: PublishedSchema) -> Sequence[str]:
+    # Avro's own rules know nothing of logical types: a decimal of another scale would be read
+    # without a word. And they fill what a newer version dropped with defaults that nobody meant.
+    problems = incompatibilities(writer.tree, reader.tree)
+    if not problems and reader.revision.event_version < writer.revision.event_version:
+        return [f"{lost} is not carried any more" for lost in vanished(reader.tree, writer.tree)]
+    return problems
 
 
 def _read(

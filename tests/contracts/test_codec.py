@@ -1,0 +1,141 @@
+"""What the pipeline may rely on of any codec, the double's and the real one's alike."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from tests.contracts.codec_worlds import (
+    MAX_RECORD_BYTES,
+    AvroWorld,
+    JsonWorld,
+    World,
+    record,
+)
+
+from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.record import Origin
+
+
+@pytest.fixture(params=[JsonWorld, AvroWorld])
+def world(request: pytest.FixtureRequest) -> World:
+    make: Callable[[], World] = request.param
+    return make()
+
+
+def event_of(world: World, value: bytes) -> Event:
+    """The event of a record that is sound."""
+    found = world.codec.identify(record(value))
+    assert isinstance(found, Identified)
+    event = world.codec.decode(found, record(value))
+    assert isinstance(event, Event)
+    return event
+
+
+def test_a_record_names_its_type_and_version(world: World) -> None:
+    world.publish(1)
+    found = world.codec.identify(record(world.value(1, {"a": 1}, event_id="e1")))
+    assert isinstance(found, Identified)
+    assert found.revision[:2] == ("thing.done", 1)
+
+
+def test_a_schema_that_nobody_published_yet_is_unknown_not_undecodable(world: World) -> None:
+    """The record waits: a producer may be quicker than the table that tells of its schema."""
+    assert isinstance(
+        world.codec.identify(record(world.value(1, {"a": 1}, event_id="e1"))), UnknownSchema
+    )
+
+
+def test_a_schema_published_meanwhile_is_known(world: World) -> None:
+    value = world.value(1, {"a": 1}, event_id="e1")
+    world.codec.identify(record(value))
+    world.publish(1)
+    assert isinstance(world.codec.identify(record(value)), Identified)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "tombstone"),
+        (b"", "not_framed"),
+        (b"not an event", "not_framed"),
+        (b"x" * (MAX_RECORD_BYTES + 1), "too_large"),
+    ],
+)
+def test_what_cannot_be_a_record_of_ours_has_a_reason(
+    world: World, value: bytes | None, reason: str
+) -> None:
+    found = world.codec.identify(record(value))
+    assert isinstance(found, Undecodable)
+    assert found.reason == reason
+
+
+def test_an_event_is_decoded_with_its_place(world: World) -> None:
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    assert (event.event_id, event.occurred_at, event.entity_id, event.environment) == (
+        "e1",
+        1_764_000_000_000_000,
+        "job-1",
+        "production",
+    )
+    assert event.origin == Origin("printprice.thing.done", 3, 41, 1_764_000_000_500)
+
+
+def test_an_event_without_an_id_is_undecodable(world: World) -> None:
+    world.publish(1)
+    value = world.value_without_id()
+    found = world.codec.identify(record(value))
+    assert isinstance(found, Identified)
+    problem = world.codec.decode(found, record(value))
+    assert isinstance(problem, Undecodable)
+    assert problem.reason == "bad_envelope"
+
+
+def test_the_standard_body_is_plain_json_in_a_fixed_order(world: World) -> None:
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    document = world.codec.document(event, 1)
+    assert isinstance(document, dict)
+    assert json.loads(world.codec.encode(document)) == document
+    assert list(document.items()) == [
+        ("type", "thing.done"),
+        ("version", 1),
+        ("timestamp", "2025-11-24T16:00:00.000000Z"),
+        ("id", "e1"),
+        ("environment", "production"),
+        ("entity_id", "job-1"),
+        ("data", {"a": 7}),
+    ]
+
+
+def test_an_event_of_a_newer_version_is_delivered_at_the_pinned_one(world: World) -> None:
+    """A partner on version 1 keeps receiving version 1 after producers moved on."""
+    world.publish(1)
+    world.publish(2)
+    event = event_of(world, world.value(2, {"a": 7, "b": 8}, event_id="e1"))
+    document = world.codec.document(event, 1)
+    assert isinstance(document, dict)
+    assert document["version"] == 1
+
+
+def test_a_version_that_was_never_published_cannot_be_resolved(world: World) -> None:
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    refused = world.codec.document(event, 9)
+    assert isinstance(refused, Refused)
+    assert refused.reason == RefusalReason.VERSION_NOT_RESOLVABLE
+
+
+def test_what_json_cannot_hold_is_refused(world: World) -> None:
+    world.publish(1)
+    refused = world.codec.document(event_of(world, world.not_renderable()), 1)
+    assert isinstance(refused, Refused)
+    assert refused.reason == RefusalReason.NOT_RENDERABLE
+
+
+def test_the_newest_version_of_a_type_is_known(world: World) -> None:
+    assert world.codec.latest("thing.done") == 0
+    world.publish(1)
+    world.publish(2)
+    assert world.codec.latest("thing.done") == 2
