@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import pytest
 from tests.doubles.endpoint import Switch, hang, refuse_connections, status
 from tests.scenarios.world import EVENTS, World
 
@@ -10,6 +11,10 @@ from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.core.model.subscription import Disabled
 from hookstream.pipeline.ports import WriteRefused
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+"""A world wakes thirty times a virtual second; looptime's default of 42 idle turns before it moves
+time would make an hour cost a minute."""
 
 
 async def test_an_event_reaches_every_subscription_once_and_its_offset_is_committed() -> None:
@@ -42,7 +47,7 @@ async def test_an_endpoint_that_is_down_for_an_hour_gets_everything_and_its_neig
         await asyncio.sleep(3600)
         down.behaviour = status(204)
 
-        await world.until(world.settled, within=4 * 3600)
+        await world.until(world.settled, within=4 * 3600, step=5)
 
         assert world.accepted("down") == Counter(dict.fromkeys(events, 1))
         assert world.dead() == []
@@ -134,7 +139,7 @@ async def test_a_schema_that_never_comes_makes_the_record_undecodable_after_its_
         await world.worker()
         world.publish("e1")
 
-        await world.until(world.settled, within=4 * 3600)
+        await world.until(world.settled, within=4 * 3600, step=5)
 
         [aside] = world.broker.records(world.topics.undecodable)
         assert header_text(aside.headers, "hs-reason") == "unknown_schema"
@@ -272,6 +277,7 @@ async def test_a_disabled_subscription_is_sent_nothing() -> None:
         world.publish("e1")
         await world.until(lambda: len(world.tier_writes()) == 1)
         world.directory.put_disabled(Disabled("crm", world.clock.now(), "gone"))
+        await asyncio.sleep(0.1)
         world.publish("e2")
 
         await world.until(world.settled)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from hookstream.core.matching.directory import Directory
 from tests.doubles.broker import Broker, BrokerSink, BrokerSource
 from tests.doubles.clock import LoopClock
 from tests.doubles.codec import JsonCodec, json_record
@@ -22,6 +21,7 @@ from tests.doubles.seeing import (
     StandingTables,
 )
 
+from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record, header_text
@@ -225,15 +225,17 @@ class World:
                 outgoing.topic, outgoing.value, key=event_id.encode(), headers=outgoing.headers
             )
 
-    async def until(self, true: Callable[[], bool], within: float = 7200.0) -> None:
-        """Wait until something holds.
+    async def until(
+        self, true: Callable[[], bool], within: float = 7200.0, step: float = 0.05
+    ) -> None:
+        """Wait until something holds, looking every `step` (virtual) seconds.
 
         Raises:
             TimeoutError: It did not within so many (virtual) seconds.
         """
         async with asyncio.timeout(within):
             while not true():  # noqa: ASYNC110  the broker double has no event for every change
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(step)
 
     # What there is to see.
 

@@ -4,10 +4,12 @@ A record comes in one of three ways: fresh from an event topic, due from a tier 
 from a tier as an event that is still to be matched. All three decode the same bytes the same way.
 """
 
+import asyncio
 from dataclasses import dataclass
 
 from hookstream.core.delivery.identity import DeliveryIds
-from hookstream.core.matching.directory import Directory, Match
+from hookstream.core.matching.directory import Directory
+from hookstream.core.matching.fanout import Match
 from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
 from hookstream.core.model.event import (
     Event,
@@ -29,6 +31,9 @@ from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Clock, Codec
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
+
+_TURN = 32
+"""Deliveries offered before attempts get their turn on the event loop."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,6 +66,7 @@ class Admission:
         self._rules = rules
         self.settler = settler
         self.budget = budget
+        self._offered = 0
 
     async def fresh(self, receipt: Receipt, traceparent: str | None) -> None:
         """Admit a record of an event topic."""
@@ -107,6 +113,10 @@ class Admission:
             receipt.hold()
             delivery = self._delivery(ids, event, state, match)
             self._admit(Work(delivery, bodies, receipt, match.refused))
+            self._offered += 1
+            if self._offered % _TURN == 0:
+                # Let attempts begin: a queue that nobody could serve yet would look full.
+                await asyncio.sleep(0)
         receipt.release()
 
     def _delivery(

@@ -226,11 +226,6 @@ def _connect(origin: Origin, stage: str, reason: str, detail: str) -> _State:
     ]
 
 
-_KEPT = frozenset(
-    name for name, _ in _delivery(Delivery("", "", "", "", "", Origin("", 0, 0, 0), 0, 0))
-)
-
-
 def _encoded(state: _State) -> list[Header]:
     return [(name, value.encode()) for name, value in state if value is not None]
 
@@ -241,3 +236,8 @@ def _optional(value: str | None, longest: int) -> str | None:
 
 def _instant(instant: Millis | None) -> str | None:
     return None if instant is None else to_rfc3339(instant)
+
+
+_KEPT = frozenset(
+    name for name, _ in _delivery(Delivery("", "", "", "", "", Origin("", 0, 0, 0), 0, 0))
+)

@@ -13,8 +13,10 @@ HEALTHY_ANSWER = 1.0
 _LONGEST_WAIT = 1.0
 """Seconds that a queued delivery may wait at the lane's measured rate before the lane is full."""
 
-_FIRST_GUESS = 0.05
-"""Seconds that an endpoint is taken to need before it has ever answered."""
+_FIRST_GUESS = 0.005
+"""Seconds that an endpoint is taken to need before it has ever answered. Low, so that the burst
+that a worker begins with is not copied; an attempt that hangs corrects it within a quarter of a
+second, when what does not fit any more is deferred."""
 
 _WEIGHT = 0.2
 """Weight of the newest answer in the moving average: about the last ten answers count."""
