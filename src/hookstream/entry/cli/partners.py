@@ -13,7 +13,7 @@ from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.entry.cli.changes import Scribe
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.standing_view import shown_fields
+from hookstream.entry.cli.standing_view import shown_fields, table_of
 from hookstream.entry.cli.tables import (
     State,
     found_partner,
@@ -37,22 +37,17 @@ def command() -> None:
 @_json
 @pass_context
 def list_(context: Context, *, as_json: bool) -> None:
-    """List partners, what they are granted, and how many subscriptions they have."""
+    """List partners and what they are granted."""
     state = read_state(context.settings, _SEALED)
     partners = sorted(state.current.partners.values(), key=lambda partner: partner.id)
     if as_json:
         click.echo(orjson.dumps([_document(partner, state) for partner in partners]))
         return
-    table = Table("partner", "name", "event types", "environments", "subscriptions", box=None)
+    table = table_of("partner", "name", "environments", "event types")
     for partner in partners:
         types, environments = partner.grant.event_types, partner.grant.environments
-        table.add_row(
-            Text(partner.id),
-            Text(partner.name),
-            Text(", ".join(types)),
-            Text(", ".join(environments)),
-            str(len(_live(state, partner.id))),
-        )
+        cells = (partner.id, partner.name, "\n".join(environments), "\n".join(types))
+        table.add_row(*map(Text, cells))
     context.out.print(table)
 
 

@@ -1,5 +1,7 @@
 """How a subscription stands, in a word for lists and in JSON for scripts."""
 
+from rich.table import Table
+
 from hookstream.core.delivery.address import scrub
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -99,6 +101,17 @@ def subscription_document(
 def shown_fields(subject: Subscription | Partner) -> JsonObject:
     """Return the fields of a subject as they may be shown."""
     return {path: field.shown for path, field in fields_of(subject, scrub).items()}
+
+
+def table_of(*columns: str) -> Table:
+    """Return an empty table that cuts nothing off: what it shows is copied from it.
+
+    The first and the last column hold names; what is between them gives way first.
+    """
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=index in (0, len(columns) - 1))
+    return table
 
 
 def _short(instant: Millis) -> str:

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import SealedSecrets
-from hookstream.core.delivery.address import host_of
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.standing import Deleted
 from hookstream.core.model.subscription import Subscription
@@ -21,6 +20,7 @@ from hookstream.entry.cli.standing_view import (
     directory_of,
     shown_fields,
     subscription_document,
+    table_of,
     word,
 )
 from hookstream.entry.cli.tables import Desk, State, found_subscription, read_state, writing
@@ -50,7 +50,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
     """List subscriptions with the state that they are in: their owner's and their health's."""
     state = read_state(context.settings, _SEALED)
     directory, now = directory_of(state), SystemClock().now()
-    table = Table("subscription", "partner", "state", "event types", "endpoint", box=None)
+    table = table_of("subscription", "partner", "state", "event types")
     documents = []
     for name, subscription in sorted(state.current.subscriptions.items()):
         standing = directory.standing(name, now)
@@ -59,10 +59,8 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
         if isinstance(standing, Deleted) and not with_deleted:
             continue
         documents.append(subscription_document(subscription, standing))
-        host = host_of(subscription.endpoint.url) if isinstance(subscription, Subscription) else ""
-        types = ", ".join(subscription.event_types)
-        cells = (name, subscription.partner_id, word(standing, now), types, host)
-        table.add_row(*map(Text, cells))
+        types = "\n".join(subscription.event_types)
+        table.add_row(*map(Text, (name, subscription.partner_id, word(standing, now), types)))
     if as_json:
         click.echo(orjson.dumps(documents))
     else:
