@@ -1,0 +1,93 @@
+"""Events are encoded with the newest version, and refused with the path of what is wrong."""
+
+import pytest
+from examples.printprice.generator import Happening, events
+from tests.doubles.schemas import EVENT_ID, EVENT_TYPES, event_schema, field, printprice
+
+from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.event_encoder import EventEncoder
+from hookstream.core.catalog.hostility import hostile
+from hookstream.core.catalog.house_rules import breaches
+from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.record import Record
+from hookstream.errors import InputRefused
+
+BOOK = SchemaBook([printprice(event_type) for event_type in EVENT_TYPES])
+
+
+def fields(happening: Happening) -> dict[str, object]:
+    return {
+        "event_id": EVENT_ID,
+        "occurred_at": "2026-11-24T08:15:30Z",
+        "entity_id": happening.entity_id,
+        "environment": happening.environment,
+        "data": happening.data,
+    }
+
+
+def test_every_generated_event_is_delivered_as_it_was_generated() -> None:
+    """The generator, the six schemas, taking in, encoding, decoding and rendering agree."""
+    encoder, codec = EventEncoder(BOOK), AvroCodec(BOOK)
+    seen = set()
+    for happening in events(7, 300):
+        record = Record(
+            "t", 0, 0, 0, None, encoder.encode(happening.event_type, fields(happening)), ()
+        )
+        found = codec.identify(record)
+        assert isinstance(found, Identified)
+        event = codec.decode(found, record)
+        assert isinstance(event, Event)
+        document = codec.document(event, 1)
+        assert isinstance(document, dict)
+        assert (document["type"], document["data"]) == (happening.event_type, happening.data)
+        seen.add(happening.event_type)
+    assert seen == set(EVENT_TYPES)
+
+
+def test_the_same_seed_gives_the_same_events() -> None:
+    assert list(events(3, 50)) == list(events(3, 50))
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_the_platforms_schemas_keep_the_house_rules(event_type: str) -> None:
+    tree = printprice(event_type)
+    assert (hostile(tree), breaches(tree)) == ([], [])
+
+
+def test_the_newest_version_is_written_unless_one_is_named() -> None:
+    encoder = EventEncoder(
+        SchemaBook([event_schema(), event_schema(field("a", "int"), version=2)])
+    )
+    happening = Happening("thing.done", "job-1", "production", {})
+    with pytest.raises(InputRefused, match=r"^data\.a: is missing$"):
+        encoder.encode("thing.done", fields(happening))
+    assert encoder.encode("thing.done", fields(happening), 1)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "version", "why"),
+    [
+        (
+            "thing.dome",
+            None,
+            "type: no schema of 'thing.dome' was published; known are thing.done",
+        ),
+        ("thing.done", 7, "type: thing.done has no version 7; there is 1"),
+    ],
+)
+def test_what_was_never_published_is_refused(
+    event_type: str, version: int | None, why: str
+) -> None:
+    with pytest.raises(InputRefused) as refused:
+        EventEncoder(SchemaBook([event_schema()])).encode(event_type, {}, version)
+    assert str(refused.value) == why
+
+
+def test_what_a_worker_would_not_take_is_refused_before_it_is_written() -> None:
+    encoder = EventEncoder(SchemaBook([event_schema(field("a", "string"))]), max_bytes=200)
+    sound = fields(Happening("thing.done", "job-1", "production", {"a": ""}))
+    with pytest.raises(InputRefused, match="bytes encoded, 200 are taken at most"):
+        encoder.encode("thing.done", sound | {"data": {"a": "x" * 200}})
+    with pytest.raises(InputRefused, match="entity_id is '';"):
+        encoder.encode("thing.done", sound | {"entity_id": ""})

@@ -1,0 +1,156 @@
+"""hookstream's own records read back, and a repeated write of one is recognised."""
+
+from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_parsing import own_schemas
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.notices import AvroNotices
+from hookstream.core.audit.trail import audit_fields
+from hookstream.core.catalog.house_rules import breaches
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.outcome import Complete, Delivered, Failed, FailureKind, RetryAt
+from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.subscription import Disabled, Endpoint, Subscription
+from hookstream.core.model.topics import Topics
+
+NOW = 1_764_000_000_000
+DELIVERY = Delivery(
+    "msg_abc",
+    "crm",
+    "brightside",
+    "pricing.completed",
+    "e1",
+    Origin("printprice.pricing.completed", 3, 41, NOW),
+    NOW,
+    NOW + 1,
+    attempt=1,
+    trigger=Trigger.RETRY,
+)
+SUBSCRIPTION = Subscription(
+    "crm", "brightside", Endpoint("https://crm.test", ()), ("pricing.*",), 0, revision=4
+)
+
+
+def notices() -> AvroNotices:
+    return AvroNotices(
+        Topics("hs"), "worker-1", lambda disabled: (f"{disabled.subscription_id}/disabled", b"{}")
+    )
+
+
+def audit(outcome: Delivered | Failed, disposition: Complete | RetryAt) -> AttemptRecord:
+    return AttemptRecord(
+        delivery=DELIVERY,
+        event_version=1,
+        entity_id="job-1",
+        environment="production",
+        attempt=1,
+        outcome=outcome,
+        disposition=disposition,
+        started_at=NOW,
+        duration_us=12_345,
+        request_bytes=900,
+        host="crm.test",
+    )
+
+
+def read(value: bytes | None) -> object:
+    record = Record("hs.attempts", 0, 0, NOW, None, value, ())
+    return AvroCodec(SchemaBook(own_schemas())).fields(record)
+
+
+def event_of(record: OutgoingRecord) -> Event:
+    """The operations event as a worker would take it."""
+    codec = AvroCodec(SchemaBook(own_schemas()))
+    read_back = Record(record.topic, 0, 0, NOW, record.key, record.value, ())
+    found = codec.identify(read_back)
+    assert isinstance(found, Identified)
+    event = codec.decode(found, read_back)
+    assert isinstance(event, Event)
+    return event
+
+
+def test_an_audit_record_reads_back_whole() -> None:
+    record = audit(Delivered(200), Complete())
+    assert read(notices().attempt(record)) == audit_fields(record, worker="worker-1")
+
+
+def test_an_audit_record_of_a_failure_reads_back_whole() -> None:
+    record = audit(Failed(FailureKind.TIMEOUT, "no answer in 15 s"), RetryAt(NOW + 5_000))
+    assert read(notices().attempt(record)) == audit_fields(record, worker="worker-1")
+
+
+def test_a_disabled_endpoint_is_an_event_that_can_be_delivered() -> None:
+    record = notices().endpoint_disabled(Disabled("crm", NOW, "gone", "410"), "brightside", NOW)
+    event = event_of(record)
+    assert (record.topic, record.key) == ("hs.operations", b"crm")
+    assert (event.event_type, event.event_id, event.occurred_at, event.fields["data"]) == (
+        "endpoint.disabled",
+        f"crm/{NOW}",
+        NOW * 1_000,
+        {
+            "subscription_id": "crm",
+            "partner_id": "brightside",
+            "reason": "gone",
+            "evidence": "410",
+            "since": NOW,
+        },
+    )
+
+
+def test_a_gap_in_the_log_is_an_event() -> None:
+    event = event_of(notices().log_gap(TopicPartition("printprice.a", 2), 10, 50, NOW))
+    assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
+        "log.gap",
+        "printprice.a/2/10-50",
+        "printprice.a/2",
+        {
+            "topic": "printprice.a",
+            "partition": 2,
+            "first_offset": 10,
+            "next_offset": 50,
+            "records": 40,
+        },
+    )
+
+
+def test_a_changed_subscription_is_an_event() -> None:
+    event = event_of(
+        notices().subscription_changed(
+            SUBSCRIPTION,
+            "paused",
+            at=NOW,
+            effective_from=NOW + 2_000,
+            changed_by="kim@desk",
+            details=["state: active -> paused"],
+        )
+    )
+    assert (event.event_type, event.event_id, event.fields["data"]) == (
+        "subscription.changed",
+        "crm/4/paused",
+        {
+            "subscription_id": "crm",
+            "partner_id": "brightside",
+            "change": "paused",
+            "revision": 4,
+            "changed_by": "kim@desk",
+            "effective_from": NOW + 2_000,
+            "details": ["state: active -> paused"],
+        },
+    )
+
+
+def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
+    assert notices().disabled(Disabled("crm", NOW, "gone")) == OutgoingRecord(
+        "hs.health", b"crm/disabled", b"{}"
+    )
+
+
+def test_our_operations_events_keep_the_house_rules() -> None:
+    """They are delivered to partners like any event: the audit record alone is none."""
+    found = {
+        str(tree["eventType"]): breaches(tree)
+        for tree in own_schemas()
+        if tree["eventType"] != "hookstream.attempt"
+    }
+    assert found == {"endpoint.disabled": [], "log.gap": [], "subscription.changed": []}
