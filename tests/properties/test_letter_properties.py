@@ -1,0 +1,152 @@
+"""A delivery's state survives headers without loss, whatever upstream or an endpoint wrote."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookstream.core.deadletter import names
+from hookstream.core.deadletter.letter import (
+    dead_letter_headers,
+    is_for_subscription,
+    read_delivery,
+    read_unmatched,
+    tier_headers,
+)
+from hookstream.core.deadletter.reading import MAX_CARRIED_BYTES
+from hookstream.core.deadletter.redrive import redriven
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.instant import DAY
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.model.record import Header, Origin
+
+instants = st.integers(0, 4_000_000_000_000)
+numbers = st.integers(0, 2**62)
+letters = st.characters(categories=["L", "N", "P", "S"], include_characters=" ")
+printable = st.text(letters, max_size=6)
+words = st.text(letters, min_size=1, max_size=6)
+anything = st.builds(str.__mul__, st.text(max_size=6), st.sampled_from([1, 300]))
+
+origins = st.builds(Origin, words, st.integers(0, 2**31 - 1), numbers, instants)
+deliveries = st.builds(
+    Delivery,
+    words,
+    words,
+    words,
+    words,
+    words,
+    origins,
+    first_at=instants,
+    expires_at=instants,
+    attempt=numbers,
+    step=numbers,
+    trigger=st.sampled_from(Trigger),
+    due_at=st.none() | instants,
+    deferrals=numbers,
+    deferred_reason=st.none() | st.sampled_from(DeferReason),
+    deferred_since=st.none() | instants,
+    last_outcome=st.none() | words,
+    last_status=st.none() | st.integers(100, 599),
+    last_error=st.none() | printable,
+    traceparent=st.none() | printable,
+    tracestate=st.none() | printable,
+)
+unmatched = st.builds(
+    UnmatchedEvent,
+    origins,
+    first_at=instants,
+    due_at=st.none() | instants,
+    deferrals=numbers,
+    deferred_reason=st.none() | st.sampled_from(DeferReason),
+    deferred_since=st.none() | instants,
+    trigger=st.sampled_from(Trigger),
+    traceparent=st.none() | printable,
+    tracestate=st.none() | printable,
+)
+header_names = st.sampled_from(
+    [
+        names.ATTEMPT,
+        names.SUBSCRIPTION_ID,
+        names.TRACEPARENT,
+        names.CONNECT_TOPIC,
+        "__value_schema_id",
+        "source",
+        "HS-Step",
+    ]
+) | st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+few = st.lists(
+    st.tuples(header_names, st.none() | st.binary(max_size=4) | st.just(b"x" * 9000)), max_size=5
+)
+upstream = st.builds(
+    list.__add__, few, st.sampled_from([[], [(f"h{n}", b"x") for n in range(90)]])
+)
+
+
+@given(deliveries, upstream, instants)
+def test_a_delivery_survives_a_tier(
+    delivery: Delivery, headers: list[Header], written_at: int
+) -> None:
+    written = tier_headers(delivery, headers, written_at=written_at)
+
+    assert is_for_subscription(written)
+    assert read_delivery(written) == delivery
+
+
+@given(unmatched, upstream, instants)
+def test_an_event_without_a_subscription_survives_a_tier(
+    event: UnmatchedEvent, headers: list[Header], written_at: int
+) -> None:
+    """Whatever upstream named its headers: it must not turn into somebody's delivery."""
+    written = tier_headers(event, headers, written_at=written_at)
+
+    assert not is_for_subscription(written)
+    assert read_unmatched(written) == event
+
+
+@given(deliveries, upstream, st.sampled_from(DeadReason), anything, instants)
+def test_a_dead_letter_goes_back_as_the_delivery_that_it_was(
+    delivery: Delivery, headers: list[Header], reason: DeadReason, detail: str, now: int
+) -> None:
+    dead = dead_letter_headers(delivery, headers, reason, detail, written_at=now)
+
+    assert read_delivery(dead) == replace(delivery, due_at=None)
+    assert redriven(dead, now=now) == replace(
+        delivery,
+        trigger=Trigger.REDRIVE,
+        step=0,
+        expires_at=now + 7 * DAY,
+        due_at=None,
+        deferrals=0,
+        deferred_reason=None,
+        deferred_since=None,
+    )
+
+
+@given(deliveries, upstream, anything, instants)
+def test_headers_are_the_same_however_often_they_are_written(
+    delivery: Delivery, headers: list[Header], error: str, now: int
+) -> None:
+    delivery.last_error = error
+    once = tier_headers(delivery, headers, written_at=now)
+
+    again = tier_headers(
+        delivery,
+        dead_letter_headers(delivery, once, DeadReason.GONE, error, written_at=now),
+        written_at=now,
+    )
+
+    assert again == once
+
+
+@given(deliveries, upstream, anything, instants)
+def test_headers_are_bounded_unique_and_free_of_control_characters(
+    delivery: Delivery, headers: list[Header], error: str, now: int
+) -> None:
+    delivery.last_error = error
+    written = dead_letter_headers(delivery, headers, DeadReason.GONE, error, written_at=now)
+
+    ours = [value for name, value in written if name.startswith(("hs-", "__connect.", "trace"))]
+    assert len({name for name, _ in written}) == len(written)
+    assert all(value is not None and value.decode().isprintable() for value in ours)
+    carried = [header for header in written if header[1] not in ours]
+    assert sum(len(value or b"") for _, value in carried) <= MAX_CARRIED_BYTES + 9000
