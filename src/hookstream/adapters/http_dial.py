@@ -20,6 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from hookstream.adapters.http_deadline import Deadlines
 from hookstream.adapters.http_wire import Wire
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
@@ -86,6 +87,7 @@ class Dialler:
             limit=0,
         )
         self._open: set[Wire] = set()
+        self._deadlines = Deadlines(self._loop)
 
     def __len__(self) -> int:
         """Return how many connections stand."""
@@ -116,6 +118,7 @@ class Dialler:
         for wire in list(self._open):
             wire.abort()
         await self._connector.close()
+        self._deadlines.close()
         await self._resolver.close()
 
     async def _connect(self, url: URL, seconds: float) -> Wire | TransportFailure:
@@ -127,7 +130,7 @@ class Dialler:
         if handler is None or transport is None:
             connection.close()
             return TransportFailure(FailureKind.DISCONNECTED, "connection closed at once")
-        wire = Wire(self._loop, self._max_response_bytes)
+        wire = Wire(self._loop, self._deadlines, self._max_response_bytes)
         wire.take_over(transport)
         self._open.add(wire)
 

@@ -27,7 +27,7 @@ _MAX_TARGETS = 4096
 class _Target:
     """A URL, taken apart once."""
 
-    __slots__ = ("head", "lines", "origin", "url")
+    __slots__ = ("head", "origin", "url")
 
     def __init__(self, text: str) -> None:
         try:
@@ -46,7 +46,6 @@ class _Target:
             # compressed bomb can be in it.
             "accept: */*\r\naccept-encoding: identity\r\n"
         )
-        self.lines = self.head.count("\n")
 
     def request(self, post: Post) -> bytes:
         """Return the bytes of a request.
@@ -54,12 +53,12 @@ class _Target:
         Raises:
             ValueError: A header holds a line break: it would add headers or a second request.
         """
-        head = self.head + "".join([f"{name}: {value}\r\n" for name, value in post.headers])
-        head = f"{head}content-length: {len(post.body)}\r\n\r\n"
-        lines = self.lines + len(post.headers) + 2
-        if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
+        lines = [*map(": ".join, post.headers), f"content-length: {len(post.body)}", "", ""]
+        head = "\r\n".join(lines)
+        breaks = len(lines) - 1
+        if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
             raise ValueError("a request header holds a control character")
-        return head.encode() + post.body
+        return f"{self.head}{head}".encode() + post.body
 
 
 class HttpSender:

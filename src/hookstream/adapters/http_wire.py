@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: a request is written whole, and the response's status line decides.
 
 The protocol takes over a connected transport, so it knows nothing of names, TLS or addresses. It
-costs one write, one parse and one timer a request. What follows the status line can only add to the
+costs one write and one parse a request. What follows the status line can only add to the
 answer (Retry-After, an excerpt of the body), never change it: a partner that said 200 and then
 broke off has accepted the delivery.
 """
@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import httptools
 
+from hookstream.adapters.http_deadline import Deadlines, Waiting
 from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure
 from hookstream.errors import HookstreamError
 
@@ -55,12 +56,14 @@ class Wire(asyncio.Protocol):
     """One connection, one request at a time.
 
     Args:
+        deadlines: Tells when an attempt's time is over.
         max_response_bytes: How much of a body is read to keep the connection; beyond, it closes.
     """
 
     __slots__ = (
         "_body_size",
         "_complete",
+        "_deadlines",
         "_excerpt",
         "_headed",
         "_keep",
@@ -71,22 +74,27 @@ class Wire(asyncio.Protocol):
         "_received",
         "_retry_after",
         "_status",
-        "_timer",
+        "_together",
         "_transport",
+        "_until",
         "_waiter",
         "born",
         "idle_limit",
         "lost",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_response_bytes: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, max_response_bytes: int
+    ) -> None:
         self._loop = loop
+        self._deadlines = deadlines
         self._max_response_bytes = max_response_bytes
         self._transport: asyncio.Transport | None = None
         # One parser for the connection's life: making one costs more than parsing a response.
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Answer] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._together: set[Waiting] = set()
+        self._until = 0.0
         self.born = loop.time()
         """Loop time of its making."""
         self.lost: asyncio.Future[Exception | None] = loop.create_future()
@@ -149,7 +157,8 @@ class Wire(asyncio.Protocol):
         self._reset()
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._waiter = waiter
-        self._timer = self._loop.call_at(deadline, self._late)
+        self._until = deadline
+        self._together = self._deadlines.watch(self, deadline)
         transport.write(request)
         try:
             return await waiter
@@ -157,7 +166,7 @@ class Wire(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            self._timer.cancel()
+            self._together.discard(self)
             self._waiter = None
 
     def abort(self) -> None:
@@ -188,7 +197,7 @@ class Wire(asyncio.Protocol):
             self._finish(FailureKind.PROTOCOL, f"response headers above {MAX_HEAD} bytes")
         elif self._headed and not self._patience:
             self._patience = True
-            self._replace_timer(BODY_PATIENCE)
+            self._lose_patience_at(self._loop.time() + BODY_PATIENCE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Answer who waits: with the status line if it came, else with how the connection ended."""
@@ -254,16 +263,14 @@ class Wire(asyncio.Protocol):
         self._keep = False
         self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {error}")
 
-    def _late(self) -> None:
+    def late(self) -> None:
         """The attempt's time is over, or the patience for its body."""
         self._finish(FailureKind.TIMEOUT, "no response in time")
 
-    def _replace_timer(self, seconds: float) -> None:
-        timer = self._timer
-        until = self._loop.time() + seconds
-        if timer is not None and timer.when() > until:
-            timer.cancel()
-            self._timer = self._loop.call_at(until, self._late)
+    def _lose_patience_at(self, until: float) -> None:
+        if until < self._until:
+            self._together.discard(self)
+            self._together = self._deadlines.watch(self, until)
 
     def _finish(self, kind: FailureKind, detail: str) -> None:
         """Answer with the status if there is one, else with the failure; keep only a clean wire."""
