@@ -1,6 +1,6 @@
 """What is allowed and yet may not be what was meant, said with the plan."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.subscription import (
@@ -13,20 +13,16 @@ from hookstream.core.model.subscription import (
 from hookstream.core.planning.fields import named
 
 
-def ungranted(
-    subscription: Subscription, partner_id: str, grant: Grant, latest: Mapping[str, int]
-) -> list[str]:
+def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) -> list[str]:
     """Return notes on what a subscription asks for and its partner is not granted.
 
-    `*` asks for whatever is granted: nothing of it is withheld.
+    Args:
+        subscription: The subscription.
+        grant: Its partner's.
+        asked: The event types that it asks for by name or prefix.
     """
-    subject = named(subscription)
-    globs = [glob for glob in subscription.event_types if glob != "*"]
-    withheld = [
-        event_type
-        for event_type in sorted(latest)
-        if covers(globs, event_type) and not covers(grant.event_types, event_type)
-    ]
+    subject, partner_id = named(subscription), subscription.partner_id
+    withheld = [each for each in asked if not covers(grant.event_types, each)]
     unseen = [
         environment
         for environment in subscription.environments or ()

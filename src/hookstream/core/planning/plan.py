@@ -19,7 +19,6 @@ from hookstream.core.model.subscription import (
     SubscriptionState,
     UnreadableSubscription,
     VersionPin,
-    covers,
 )
 from hookstream.core.planning import notes, transitions
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
@@ -71,6 +70,8 @@ class Means:
     """Returns as much of a URL as may be shown."""
     pattern_problems: Callable[[Subject], Sequence[str]]
     """Checks the patterns of a subject against the schemas of the versions that it sees."""
+    asks_for: Callable[[tuple[str, ...], str], bool]
+    """Tells whether globs ask for an event type; hookstream's own are asked for only by name."""
 
 
 def plan(declared: Declared, current: Current, terms: Terms, means: Means) -> Plan:
@@ -187,7 +188,7 @@ class _Planner:
         self._check_known(named(after), "event_types", after.event_types)
         self._check_versions(declared)
         grant = self._partners[after.partner_id].grant
-        self.notes += notes.ungranted(after, after.partner_id, grant, self._current.latest)
+        self.notes += notes.ungranted(after, grant, self._asked(after))
         if live is not None:
             self.notes += notes.left_alone(live, self._current.disabled.get(live.id))
         if deleted:
@@ -223,9 +224,9 @@ class _Planner:
         """
         pins = dict(declared.versions)
         for event_type, newest in sorted(self._current.latest.items()):
-            if event_type in pins or not covers(declared.event_types, event_type):
+            if event_type in pins or not self._means.asks_for(declared.event_types, event_type):
                 continue
-            if live is None or not covers(live.event_types, event_type):
+            if live is None or not self._means.asks_for(live.event_types, event_type):
                 pins[event_type] = newest
             elif event_type in live.versions:
                 kept = live.versions[event_type]
@@ -283,11 +284,19 @@ class _Planner:
                 why = f"no schema of {glob} is published{hint}"
                 self.problems.append(Problem(subject, f"{path}[{index}]", why))
 
+    def _asked(self, subscription: Subscription) -> list[str]:
+        """Return the event types that a subscription asks for by name, or today by a prefix.
+
+        `*` asks for whatever is granted: nothing of it is withheld.
+        """
+        globs = tuple(glob for glob in subscription.event_types if glob != "*")
+        return [each for each in sorted(self._current.latest) if self._means.asks_for(globs, each)]
+
     def _check_versions(self, declared: DeclaredSubscription) -> None:
         for event_type, pin in declared.versions.items():
             newest = self._current.latest.get(event_type, 0)
             why = None
-            if not covers(declared.event_types, event_type):
+            if not self._means.asks_for(declared.event_types, event_type):
                 why = "the subscription does not ask for this event type"
             elif pin != "latest" and pin > newest:
                 why = f"there is no version {pin}: the newest that is published is {newest}"

@@ -58,10 +58,10 @@ def command(
     keys = key_ring(settings)
     takes_effect = SystemClock().now() + settings.tables.activation_lead
     shown = make_plan(definitions, read_state(settings, keys), takes_effect, asked)
-    show_plan(context.err if as_json else context.out, shown)
     if shown.problems:
         show_problems(context.err, shown.problems)
         raise click.exceptions.Exit(REFUSED)
+    show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
         _report(context, shown, as_json=as_json)
         return

@@ -41,7 +41,7 @@ def command(
     made = make_plan(definitions, state, takes_effect, Asked(prune=prune, cascade=cascade))
     if as_json:
         click.echo(orjson.dumps(plan_document(made, made.problems)))
-    else:
+    elif not made.problems:
         show_plan(context.out, made)
     if made.problems:
         show_problems(context.err, made.problems)

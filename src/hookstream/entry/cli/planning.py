@@ -8,6 +8,7 @@ from pathlib import Path
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
 from hookstream.adapters.system import random_bytes
 from hookstream.core.delivery.address import scrub, url_problem
+from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -47,6 +48,7 @@ def make_plan(definitions: Definitions, state: State, takes_effect: Millis, aske
         new_key=partial(random_bytes, SECRET_BYTES),
         scrub=scrub,
         pattern_problems=PatternChecks(state.book).problems,
+        asks_for=asks_for,
     )
     terms = Terms(takes_effect, prune=asked.prune, cascade=asked.cascade)
     made = plan(definitions.declared, state.current, terms, means)

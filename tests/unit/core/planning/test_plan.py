@@ -15,6 +15,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
     UnreadableSubscription,
+    covers,
 )
 from hookstream.core.planning.changes import Create, Delete, Plan, Unchanged, Update, confirm
 from hookstream.core.planning.declared import (
@@ -62,6 +63,7 @@ MEANS = Means(
     new_key=lambda: MADE,
     scrub=lambda url: url.rpartition("/")[0] + "/…",
     pattern_problems=no_problems,
+    asks_for=covers,
 )
 
 
