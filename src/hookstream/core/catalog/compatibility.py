@@ -2,8 +2,9 @@
 
 The rules are those of Apache Avro 1.12, "Schema Resolution", made stricter where Avro would read
 on and be wrong: logical types with precision and scale must be equal, since Avro compares bytes
-only and would take 12.50 for 125.0; names are compared in full; and every branch that a writer
-may choose must be readable, not only the one that it chose.
+only and would take 12.50 for 125.0; bytes are not read as a string, since they need not be text;
+names are compared in full; and every branch that a writer may choose must be readable, not only
+the one that it chose.
 """
 
 from collections.abc import Iterator
@@ -102,6 +103,8 @@ class _Resolution:
                 yield from self._walk(writer.items, reader.items, f"{at}[]")
             case Map(), Map():
                 yield from self._walk(writer.values, reader.values, f"{at}{{}}")
+            case Primitive(kind="bytes"), Primitive(kind="string"):
+                yield f"{_at(at)}bytes cannot be read as string: they need not be text"
             case Primitive(), Primitive():
                 yield from _logical(writer.logical, reader.logical, at)
             case Enum(), Enum():

@@ -232,19 +232,26 @@ def _numeric(operand: Json, text: str) -> Clause:
     if low > high or (low == high and (low_open or high_open)):
         raise ClauseRefused("numeric has a range that holds no number")
     exact_low, exact_high = Decimal(repr(low)), Decimal(repr(high))
+    edges = float(low), float(high)
 
-    def test(value: Json) -> bool:
-        kind = type(value)
-        if kind is int or kind is float:
-            return (value > low if low_open else value >= low) and (  # type: ignore[operator]
-                value < high if high_open else value <= high  # type: ignore[operator]
-            )
-        if type(value) is not str or _DECIMAL.match(value) is None:
-            return False
-        amount = Decimal(value)
+    def within(value: float) -> bool:
+        return (value > low if low_open else value >= low) and (
+            value < high if high_open else value <= high
+        )
+
+    def exactly_within(amount: Decimal) -> bool:
         return (amount > exact_low if low_open else amount >= exact_low) and (
             amount < exact_high if high_open else amount <= exact_high
         )
+
+    def test(value: Json) -> bool:
+        if type(value) is int or type(value) is float:
+            return within(value)
+        if type(value) is not str or _DECIMAL.match(value) is None:
+            return False
+        about = float(value)
+        # Rounding keeps order, so only a number that rounds to a bound needs all its digits.
+        return exactly_within(Decimal(value)) if about in edges else within(about)
 
     return Clause(test, frozenset({"number", "decimal"}), text)
 

@@ -32,6 +32,8 @@ from hookstream.core.model.subscription import (
     covers,
 )
 
+__all__ = ["Directory", "Match", "asks_for"]
+
 _OWN_TYPES = ("hookstream.", "endpoint.", "delivery.", "subscription.", "log.")
 
 

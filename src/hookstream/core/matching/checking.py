@@ -1,0 +1,132 @@
+"""Tells, before a pattern is ever asked, which of its clauses no event could satisfy.
+
+A pattern that cannot match looks exactly like one that happens not to: its owner would wait in
+silence. So a path that no event type has, a value of the wrong type and an operator that cannot
+hold are said when the pattern is written.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from hookstream.core.matching.clauses import Clause, Exactly
+from hookstream.core.matching.pattern import Leaf, Path, PatternRefused, dotted, parse
+from hookstream.core.matching.shape import Node, Shape
+from hookstream.core.model.json import JsonObject
+
+_FEW = 6
+"""Names that a message lists at most."""
+
+
+def check(pattern_document: JsonObject, shapes: Sequence[Shape]) -> list[str]:
+    """Return what is wrong with a pattern for the bodies it will be asked of, a sentence each.
+
+    `shapes` are those of every event type that is asked for, at the version that is pinned. A path
+    that only some of them have is absent in the others; one that none has is a mistake, and so
+    is a clause that can hold in none of those that have it. Without shapes only the pattern itself
+    is judged.
+    """
+    try:
+        pattern = parse(pattern_document)
+    except PatternRefused as refused:
+        return [str(refused)]
+    if not shapes:
+        return []
+    return [
+        f"pattern at {dotted(leaf.path)}: {problem}"
+        for leaf in pattern.leaves
+        for problem in _of_leaf(leaf, shapes)
+    ]
+
+
+def _of_leaf(leaf: Leaf, shapes: Sequence[Shape]) -> Iterator[str]:
+    nodes = [node for node in (shape.at(leaf.path) for shape in shapes) if node is not None]
+    if not nodes:
+        yield _unknown(leaf.path, shapes)
+        return
+    with_values = [node for node in nodes if node.kinds]
+    if not with_values:
+        yield "it is an object: name a field in it"
+        return
+    always_there = all(shape.always_has(leaf.path) for shape in shapes)
+    for clause in leaf.clauses:
+        problems = [_of_clause(clause, node) for node in with_values]
+        if clause.absent and always_there:
+            yield f"{clause.text} cannot hold: every event has it"
+        elif all(problems):
+            yield f"{clause.text} {problems[0]}"
+
+
+def _unknown(path: Path, shapes: Sequence[Shape]) -> str:
+    """Say how far the path is known, and what could have been meant there."""
+    kinds = ", ".join(sorted({f"{shape.event_type} v{shape.version}" for shape in shapes})[:_FEW])
+    for length in range(len(path) - 1, -1, -1):
+        parents = [node for node in (shape.at(path[:length]) for shape in shapes) if node]
+        if parents:
+            names = sorted({name for node in parents for name in node.fields or ()})
+            known = ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
+            where = dotted(path[:length])
+            has = f"has {known}" if names else "has no fields"
+            return f"no event type asked for has it ({kinds}); {where} {has}"
+    return f"no event type asked for has it ({kinds})"
+
+
+def _of_clause(clause: Clause, node: Node) -> str | None:
+    """Say why a clause can never hold here, or None."""
+    if not clause.kinds & node.kinds:
+        return f"cannot hold: {_expected(node)}"
+    if clause.absent:
+        return None
+    if isinstance(clause.filed, Exactly):
+        return _of_value(clause, clause.filed, node)
+    if (
+        node.words is not None
+        and node.kinds == {"string"}
+        and not any(map(clause.test, node.words))
+    ):
+        return f"can hold of none of {_listed(node.words)}"
+    return None
+
+
+def _of_value(clause: Clause, wanted: Exactly, node: Node) -> str | None:
+    """Say why a value is none of those that may stand here, or None."""
+    key = wanted.key
+    if isinstance(key, str):
+        if "string" in node.kinds:
+            return _not_a_word(key, node)
+        form = _decimal_form(node.scale)
+        if not re.fullmatch(form, key):
+            digits = (
+                "a number as text"
+                if node.scale is None
+                else f"{node.scale} digits after the point"
+            )
+            return f"cannot hold: a decimal is written with {digits}; use numeric"
+        return None
+    if node.numbers is not None and not any(map(clause.test, node.numbers)):
+        return f"cannot hold: it is always {_listed(map(str, node.numbers))}"
+    return None
+
+
+def _not_a_word(key: str, node: Node) -> str | None:
+    if node.words is None or key in node.words or "decimal" in node.kinds:
+        return None
+    return f"is none of {_listed(node.words)}"
+
+
+def _decimal_form(scale: int | None) -> str:
+    if scale is None:
+        return r"-?[0-9]+(\.[0-9]+)?"
+    return r"-?[0-9]+" + (rf"\.[0-9]{{{scale}}}" if scale else "")
+
+
+def _expected(node: Node) -> str:
+    """Say what stands at a place, for somebody who asked for something else."""
+    if node.kinds - {"null"} == {"decimal"}:
+        return "it is a decimal, which is text in the body; numeric compares it as a number"
+    kinds = sorted("text" if kind == "string" else kind for kind in node.kinds)
+    return f"it is {' or '.join(kinds)}"
+
+
+def _listed(words: "Iterator[str] | frozenset[str] | map[str]") -> str:
+    found = sorted(words)
+    return ", ".join(found[:_FEW]) + (", ..." if len(found) > _FEW else "")

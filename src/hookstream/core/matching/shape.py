@@ -1,0 +1,190 @@
+"""What JSON a `standard` body of one event type and version can hold, made from its Avro schema."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from hookstream.core.matching.clauses import Kind
+from hookstream.core.model.avro import (
+    Array,
+    AvroSchema,
+    AvroType,
+    Enum,
+    Fixed,
+    Map,
+    Primitive,
+    Record,
+    Union,
+)
+from hookstream.core.model.avro_reading import read_schema
+from hookstream.core.model.json import JsonObject
+
+_NUMBERS: Final = frozenset({"int", "long", "float", "double"})
+
+
+@dataclass(slots=True, frozen=True)
+class Node:
+    """Everything that may stand at one path. Arrays are seen through, as patterns see them."""
+
+    kinds: frozenset[Kind] = frozenset()
+    """Kinds of the values that may stand here; empty where only objects do."""
+    words: frozenset[str] | None = None
+    """The only texts that may stand here; None: any text."""
+    numbers: frozenset[int] | None = None
+    """The only numbers that may stand here; None: any."""
+    scale: int | None = None
+    """Digits after the point of the decimals here; None: various, or none at all."""
+    fields: "Mapping[str, Node] | None" = None
+    """Fields of the objects that may stand here; None: no object does."""
+    values: "Node | None" = None
+    """What stands under any key, where a map may stand here."""
+    certain: bool = True
+    """False: there may be nothing at all here, or no object."""
+
+
+@dataclass(slots=True, frozen=True)
+class Shape:
+    """The bodies of one event type at one version."""
+
+    event_type: str
+    version: int
+    root: Node = field(repr=False)
+
+    def at(self, path: Sequence[str]) -> Node | None:
+        """Return what may stand at a path, or None where nothing ever does."""
+        node = self.root
+        for name in path:
+            below = (node.fields or {}).get(name, node.values)
+            if below is None:
+                return None
+            node = below
+        return node
+
+    def always_has(self, path: Sequence[str]) -> bool:
+        """Tell whether every body has a value at a path."""
+        nodes = [self.at(path[:length]) for length in range(len(path) + 1)]
+        return all(node is not None and node.certain for node in nodes)
+
+
+def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
+    """Return the shape of the bodies that a published schema leads to.
+
+    The schema is one that nothing is held against (`core.catalog`): not recursive, for one.
+
+    Raises:
+        SchemaRefused: It is no Avro schema.
+    """
+    schema = read_schema(avro_schema)
+    root = schema.root
+    data = [f.type for f in root.fields if f.name == "data"] if isinstance(root, Record) else []
+    text = Node(frozenset({"string"}))
+    fields = {
+        "type": Node(frozenset({"string"}), words=frozenset({event_type})),
+        "version": Node(frozenset({"number"}), numbers=frozenset({version})),
+        "timestamp": text,
+        "id": text,
+        "environment": text,
+        "entity_id": text,
+    }
+    for node in data:
+        fields["data"] = _Shaping(schema).node(node)
+    return Shape(event_type, version, Node(fields=fields))
+
+
+class _Shaping:
+    """Makes nodes of types, those of named records once."""
+
+    __slots__ = ("_made", "_schema")
+
+    def __init__(self, schema: AvroSchema) -> None:
+        self._schema = schema
+        self._made: dict[str, Node] = {}
+
+    def node(self, kind: AvroType, *, as_text: bool = False) -> Node:
+        """Return the node of a type; `as_text`: its longs are written as text."""
+        resolved = self._schema.resolve(kind)
+        match resolved:
+            case Array(items=items):
+                return replace(self.node(items, as_text=as_text), certain=False)
+            case Map(values=values):
+                below = self.node(values, as_text=as_text)
+                return Node(values=replace(below, certain=False))
+            case Union(branches=branches):
+                return _merged([self.node(branch, as_text=as_text) for branch in branches])
+            case Record():
+                return self._record(resolved)
+            case Primitive() | Enum() | Fixed():
+                return _leaf(resolved, as_text=as_text)
+
+    def _record(self, record: Record) -> Node:
+        made = self._made.get(record.name)
+        if made is None:
+            # A record that holds itself ends here: it was to be refused before.
+            self._made[record.name] = Node()
+            fields = {f.name: self.node(f.type, as_text=f.as_text) for f in record.fields}
+            made = self._made[record.name] = Node(fields=fields)
+        return made
+
+
+def _leaf(node: Primitive | Enum | Fixed, *, as_text: bool) -> Node:
+    match node:
+        case Primitive():
+            return _primitive(node, as_text=as_text or node.as_text)
+        case Fixed(logical=logical):
+            return _bytes(logical.scale if logical and logical.name == "decimal" else None)
+        case Enum(symbols=symbols):
+            return Node(frozenset({"string"}), words=frozenset(symbols))
+
+
+def _primitive(node: Primitive, *, as_text: bool) -> Node:
+    kind, logical = node.kind, node.logical
+    if kind in ("null", "boolean"):
+        return Node(frozenset({kind}))
+    if logical is not None and logical.name == "decimal":
+        return _bytes(logical.scale)
+    if kind in _NUMBERS and logical is None:
+        if kind != "long" or not as_text:
+            return Node(frozenset({"number"}))
+        # A long as text has the form of a decimal without a point.
+        return _bytes(0)
+    return Node(frozenset({"string"}))
+
+
+def _bytes(scale: int | None) -> Node:
+    if scale is None:
+        return Node(frozenset({"string"}))
+    return Node(frozenset({"decimal"}), scale=scale)
+
+
+def _merged(nodes: list[Node]) -> Node:
+    """Return a node for what may be any of several."""
+    kinds: frozenset[Kind] = frozenset().union(*(node.kinds for node in nodes))
+    texts = [node for node in nodes if "string" in node.kinds]
+    decimals = {node.scale for node in nodes if "decimal" in node.kinds}
+    objects = [node.fields for node in nodes if node.fields is not None]
+    values = [node.values for node in nodes if node.values is not None]
+    uncertain = not all(node.certain for node in nodes)
+    return Node(
+        kinds,
+        words=_words(texts),
+        scale=decimals.pop() if len(decimals) == 1 else None,
+        fields=_merged_fields(objects) if objects else None,
+        values=_merged(values) if values else None,
+        certain=not uncertain and (len(nodes) == 1 or not objects),
+    )
+
+
+def _words(texts: list[Node]) -> frozenset[str] | None:
+    words: frozenset[str] = frozenset()
+    for node in texts:
+        if node.words is None:
+            return None
+        words |= node.words
+    return words if texts else None
+
+
+def _merged_fields(objects: list[Mapping[str, Node]]) -> Mapping[str, Node]:
+    names = dict.fromkeys(name for fields in objects for name in fields)
+    return {
+        name: _merged([fields[name] for fields in objects if name in fields]) for name in names
+    }
