@@ -1,0 +1,63 @@
+"""Health tells whether a worker turns and whether it is ready, and never blames it for the broker."""
+
+import asyncio
+from collections.abc import Mapping
+
+from hookstream.entry.wiring import Wired
+
+_BEAT = 1.0
+_DEAD_AFTER = 30.0
+"""Seconds without a turn of the event loop after which the process is of no use to anybody."""
+
+
+class Health:
+    """The facts behind /healthz, /readyz and the gauges of /metrics."""
+
+    def __init__(self, parts: Wired) -> None:
+        """Count from now."""
+        self._parts = parts
+        self._beat = parts.clock.monotonic()
+
+    async def beat(self) -> None:
+        """Note that the event loop turns, for ever."""
+        while True:
+            self._beat = self._parts.clock.monotonic()
+            await asyncio.sleep(_BEAT)
+
+    def live(self) -> tuple[bool, Mapping[str, object]]:
+        """Tell whether the loop turns and both poll loops progress; the broker may be away."""
+        silence = self._parts.clock.monotonic() - self._beat
+        return silence < _DEAD_AFTER, {"seconds_since_turn": round(silence, 3)}
+
+    def ready(self) -> tuple[bool, Mapping[str, object]]:
+        """Tell whether the tables are current and partitions are held."""
+        parts = self._parts
+        current = parts.tables.current()
+        held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
+        facts = {"tables_current": current, "partitions": held}
+        return current and held > 0, facts
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return the present value of every gauge, by its metric's name."""
+        parts = self._parts
+        now = parts.clock.now()
+        oldest = [
+            instant
+            for instant in (
+                parts.engine.events.oldest_unsettled(),
+                parts.engine.tiers.oldest_unsettled(),
+            )
+            if instant is not None
+        ]
+        events = parts.engine.events.oldest_unsettled()
+        next_due = parts.engine.room.next_due()
+        return {
+            "hookstream_oldest_unsettled_seconds": (now - min(oldest)) / 1000 if oldest else 0.0,
+            "hookstream_lag_seconds": 0.0 if events is None else (now - events) / 1000,
+            "hookstream_tier_overdue_seconds": (
+                0.0 if next_due is None else max(0, now - next_due) / 1000
+            ),
+            "hookstream_tier_waiting_records": float(len(parts.engine.room)),
+            "hookstream_table_age_seconds": parts.tables.age(),
+            "hookstream_in_flight": float(parts.engine.lanes.in_flight),
+        }

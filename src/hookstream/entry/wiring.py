@@ -1,0 +1,210 @@
+"""The composition root: settings become adapters, adapters become one engine, nothing else happens.
+
+Opened as one asynchronous context, so that whatever was opened is closed in reverse, however the
+opening or the run ends.
+"""
+
+import fnmatch
+import ipaddress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.journal import StructuredJournal
+from hookstream.adapters.kafka_sink import KafkaSink
+from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.metrics import PrometheusMetrics
+from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.system import SystemChance, SystemClock, worker_name
+from hookstream.adapters.table_values import disabled_key, write_disabled
+from hookstream.adapters.tables import TableReader
+from hookstream.adapters.tracing import tracer_of
+from hookstream.core.delivery.address import address_problem
+from hookstream.core.intake.start import StartPolicy
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.topics import Topics
+from hookstream.entry.cluster import client_of
+from hookstream.entry.keys import key_ring
+from hookstream.entry.feed import Feed
+from hookstream.errors import ConfigurationError
+from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.settings import Settings
+
+_HEADROOM = 65_536
+"""Bytes that a tier record or dead letter may be larger than the largest event: our headers."""
+
+_TABLES_DEADLINE = 60.0
+"""Seconds to read every table to its end at the start."""
+
+
+@dataclass(slots=True, frozen=True)
+class Wired:
+    """A worker's parts, opened and ready to run."""
+
+    engine: Engine
+    events: KafkaSource
+    tiers: KafkaSource
+    tables: TableReader
+    sink: KafkaSink
+    sender: HttpSender
+    metrics: PrometheusMetrics
+    journal: StructuredJournal
+    clock: SystemClock
+
+
+def engine_rules(settings: Settings) -> EngineRules:
+    """Return the engine's bounds as the settings have them."""
+    return EngineRules(
+        tiers=settings.retry.tiers,
+        max_in_flight=settings.egress.max_in_flight,
+        max_deliveries=settings.worker.max_deliveries,
+        max_bytes=settings.worker.max_bytes,
+        waiting_room_bytes=settings.worker.waiting_room_bytes,
+        max_body_bytes=settings.egress.max_body_bytes,
+        unknown_schema_grace=settings.retry.unknown_schema_grace,
+        absent_grace=settings.retry.absent_grace,
+        paused_for=settings.retry.paused_for,
+        accept_create_time=settings.events.accept_create_time,
+    )
+
+
+@asynccontextmanager
+async def wired(settings: Settings) -> AsyncIterator[Wired]:
+    """Open every part of a worker: tables first, groups last.
+
+    Raises:
+        ConfigurationError: Settings, key ring, topics or tables are not as a worker needs them.
+        DependencyUnavailable: The broker cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        topics = settings.topics_names
+        client = client_of(settings)
+        journal = StructuredJournal(settings.log.level, settings.log.format)
+        metrics = PrometheusMetrics()
+        book, directory = SchemaBook(), Directory()
+        feed = Feed(topics, book, directory, key_ring(settings), journal)
+        tables = TableReader(client, topics.tables, feed.take, journal, clock)
+        await tables.start()
+        stack.push_async_callback(tables.close)
+        await tables.read_to_end(_TABLES_DEADLINE)
+        _refuse_empty(settings, topics, feed)
+        sink = KafkaSink(client, settings.events.max_record_bytes + _HEADROOM, journal)
+        stack.push_async_callback(sink.close)
+        sender = await stack.enter_async_context(_sender(settings))
+        tracer = tracer_of(settings.tracing, SystemChance())
+        stack.callback(tracer.shutdown)
+        outside = Outside(
+            topics=topics,
+            directory=directory,
+            tables=tables,
+            codec=AvroCodec(book, max_record_bytes=settings.events.max_record_bytes),
+            sink=sink,
+            sender=sender,
+            notices=AvroNotices(topics, worker_name(settings.worker.name), _disabled_row),
+            clock=clock,
+            chance=SystemChance(),
+            tracer=tracer,
+            metrics=metrics,
+            journal=journal,
+        )
+        engine = Engine(outside, engine_rules(settings))
+        events, tiers = _sources(settings, engine, directory, journal, clock)
+
+        def start_partition(where: TopicPartition, at: str | Millis) -> None:
+            source = tiers if topics.delay_of(where.topic) is not None else events
+            source.start_partition(where, at)
+
+        feed.start_partition = start_partition
+        yield Wired(engine, events, tiers, tables, sink, sender, metrics, journal, clock)
+
+
+def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:
+    """Refuse to run on a table without a row, which is a wrong prefix unless it is said to be meant.
+
+    Raises:
+        ConfigurationError: A table that every delivery needs is empty.
+    """
+    if settings.tables.allow_empty:
+        return
+    for table in (topics.schemas, topics.partners, topics.subscriptions):
+        if not feed.rows[table]:
+            raise ConfigurationError(
+                f"{table} is empty, so nothing could ever be delivered: is topics.prefix"
+                f" {topics.prefix!r} right? Set tables.allow_empty = true where it is meant"
+            )
+
+
+def _sender(settings: Settings) -> HttpSender:
+    allow = [ipaddress.ip_network(text) for text in settings.egress.allow]
+    return HttpSender(
+        partial(address_problem, allow=allow),
+        connect_timeout=settings.egress.connect_timeout / 1000,
+        max_response_bytes=settings.egress.max_response_bytes,
+    )
+
+
+def _disabled_row(disabled: Disabled) -> tuple[str, bytes]:
+    return disabled_key(disabled.subscription_id), write_disabled(disabled)
+
+
+def _sources(
+    settings: Settings,
+    engine: Engine,
+    directory: Directory,
+    journal: StructuredJournal,
+    clock: SystemClock,
+) -> tuple[KafkaSource, KafkaSource]:
+    """Make the member of the events' group and that of the tiers'."""
+    topics = settings.topics_names
+    client = client_of(settings)
+
+    def wanted_from(_: str) -> Millis | None:
+        found = [each.active_from for each in directory.subscriptions.values()]
+        return min(found, default=None)
+
+    make = partial(
+        KafkaSource,
+        client,
+        protocol=settings.kafka.group_protocol,
+        instance_id=settings.kafka.group_instance_id,
+        journal=journal,
+        clock=clock,
+    )
+    events = make(
+        topics.group,
+        topics=partial(_event_topics, settings.events.topics, topics.prefix),
+        listener=engine.events,
+        starts=StartPolicy(wanted_from=wanted_from, wait=lambda _: 0),
+    )
+    tiers = make(
+        topics.retry_group,
+        topics=partial(_tier_topics, topics),
+        listener=engine.tiers,
+        starts=StartPolicy(
+            wanted_from=lambda _: 0, wait=lambda topic: topics.delay_of(topic) or 0
+        ),
+    )
+    return events, tiers
+
+
+def _event_topics(globs: tuple[str, ...], prefix: str, names: Iterable[str]) -> list[str]:
+    """Return the topics that a glob of the settings names, our own never among them."""
+    return sorted(
+        name
+        for name in names
+        if not name.startswith(f"{prefix}.")
+        and any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+    )
+
+
+def _tier_topics(topics: Topics, names: Iterable[str]) -> list[str]:
+    """Return every retry topic there is: a changed ladder strands nothing."""
+    return sorted(name for name in names if topics.delay_of(name) is not None)
