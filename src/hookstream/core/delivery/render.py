@@ -132,7 +132,7 @@ def _object(schema: JsonObject, namespace: str, walk: _Walk, *, text: bool) -> R
     if kind == "map":
         inner = _compile(schema.get("values"), namespace, walk, text=text)
         return Rendering(_map(inner.render), "dict")
-    if kind in PRIMITIVES:
+    if isinstance(kind, str) and kind in PRIMITIVES:
         return primitive(schema, text=text or schema.get("json") == "string")
     if kind in _NAMED:
         raise NotRenderable("", f"is of a {kind} without a name")

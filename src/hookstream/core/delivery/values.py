@@ -30,6 +30,8 @@ _MAX_PRECISION = 4000
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive on purpose: all arithmetic is in UTC
 _FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 _DAY_MICROS = 86_400_000_000
+_DIGITS_A_BIT = math.log10(2)
+_MAX_FIXED = 2**31 - 1
 _UUID_BYTES = 16
 _DURATION_BYTES = 12
 
@@ -83,7 +85,7 @@ def primitive(schema: JsonObject, *, text: bool) -> Rendering:
         schema: The schema as an object.
         text: Its longs are written as strings, whatever their values.
     """
-    kind, logical = schema["type"], schema.get("logicalType")
+    kind, logical = schema["type"], _logical_type(schema)
     match kind:
         case "int":
             return Rendering(_INTS[logical], "int") if logical in _INTS else _INT_RENDERING
@@ -104,16 +106,16 @@ def primitive(schema: JsonObject, *, text: bool) -> Rendering:
 
 def fixed(schema: JsonObject, name: str) -> Rendering:
     """Return the rendering of a fixed type."""
-    size, logical = schema.get("size"), schema.get("logicalType")
-    if not isinstance(size, int):
-        raise NotRenderable("", f"the fixed type {name} has no size")
+    size, logical = schema.get("size"), _logical_type(schema)
+    if type(size) is not int or not 0 <= size <= _MAX_FIXED:
+        raise NotRenderable("", f"is of the fixed type {name} without a possible size")
     render: Render | None = None
     if logical == "uuid" and size == _UUID_BYTES:
         render = _uuid
     elif logical == "duration" and size == _DURATION_BYTES:
         render = _duration
     elif size > 0:
-        render = _decimal(schema, most_digits=int(math.log10(2) * (8 * size - 1)))
+        render = _decimal(schema, most_digits=int(_DIGITS_A_BIT * (8 * size - 1)))
     return Rendering(render or _base64, "bytes", name)
 
 
@@ -210,14 +212,19 @@ def _duration(value: object) -> str:
     return f"P{months}M{days}DT{millis // 1000}.{millis % 1000:03d}S"
 
 
+def _logical_type(schema: JsonObject) -> str:
+    found = schema.get("logicalType")
+    return found if isinstance(found, str) else ""
+
+
 def _decimal(schema: JsonObject, *, most_digits: int) -> Render | None:
     """Return the rendering of a decimal with a fixed scale, or None where it is no valid one."""
     precision, scale = schema.get("precision"), schema.get("scale", 0)
-    if schema.get("logicalType") != "decimal":
+    if _logical_type(schema) != "decimal":
         return None
     if type(precision) is not int or type(scale) is not int:
         return None
-    if not 0 <= scale <= precision or not 0 < precision <= most_digits:
+    if not 0 <= scale <= precision or not 0 < precision <= min(most_digits, _MAX_PRECISION):
         return None
     beyond = 10**precision
 
