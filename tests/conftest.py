@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 from hookstream.adapters.dev_broker import BrokerProcess
@@ -33,6 +34,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in NEEDS_KAFKA):
             item.add_marker("kafka")
+
+
+@pytest.fixture(autouse=True)
+def never_blocking() -> Iterator[None]:
+    """Fail a test in which hookstream blocks the event loop: every endpoint would wait with it."""
+    # The broker is started by a fixture, which may run while a loop does; no product code does that.
+    of_fixtures = ["hookstream.adapters.dev_broker", "hookstream.adapters.kafka_jars"]
+    with blockbuster_ctx("hookstream", excluded_modules=of_fixtures):
+        yield
 
 
 @pytest.fixture(scope="session")
