@@ -4,9 +4,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.doubles.broker import FROM_THE_START, Broker
 from tests.doubles.clock import LoopClock
+from tests.doubles.journal import BookkeepingJournal
 
+from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.system import SystemClock
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Headers, Record, TopicPartition
@@ -102,6 +108,77 @@ class MemoryWorld:
         starts: StartPolicy = FROM_THE_START,
     ) -> Source:
         return self.broker.source(group, pick, listener, starts)
+
+
+class KafkaWorld:
+    """A real broker."""
+
+    def __init__(self, servers: str, prefix: str, protocol: str) -> None:
+        self.prefix = prefix
+        self._client: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
+        self._protocol = protocol
+        self._admin = AdminClient(self._client)
+        self._producer = Producer(self._client)
+        self._clock = SystemClock()
+        self.journal = BookkeepingJournal()
+
+    async def create(self, topic: str, partitions: int = 1) -> None:
+        config = {"message.timestamp.type": "LogAppendTime"}
+        made = self._admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
+        await asyncio.wrap_future(made[topic])
+
+    async def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int = 0,
+    ) -> None:
+        self._producer.produce(topic, value, key, partition, headers=list(headers))
+        self._producer.flush(10)
+
+    async def delete_before(self, partition: TopicPartition, offset: int) -> None:
+        at = KafkaPartition(*partition, offset)
+        await asyncio.wrap_future(self._admin.delete_records([at])[at])
+
+    async def committed(self, group: str, partition: TopicPartition) -> int | None:
+        asked = ConsumerGroupTopicPartitions(self._group(group), [KafkaPartition(*partition)])
+        answer = self._admin.list_consumer_group_offsets([asked])[self._group(group)]
+        (told,) = (await asyncio.wrap_future(answer)).topic_partitions
+        return None if told.offset < 0 else int(told.offset)
+
+    async def commit(self, group: str, partition: TopicPartition, offset: int) -> None:
+        at = KafkaPartition(*partition, offset)
+        asked = ConsumerGroupTopicPartitions(self._group(group), [at])
+        answer = self._admin.alter_consumer_group_offsets([asked])[self._group(group)]
+        await asyncio.wrap_future(answer)
+
+    def now(self) -> Millis:
+        return self._clock.now()
+
+    def source(
+        self,
+        group: str,
+        pick: Pick,
+        listener: AssignmentListener,
+        starts: StartPolicy = FROM_THE_START,
+    ) -> Source:
+        return KafkaSource(
+            self._client,
+            self._group(group),
+            protocol=self._protocol,
+            instance_id=None,
+            topics=pick,
+            listener=listener,
+            starts=starts,
+            journal=self.journal,
+            clock=self._clock,
+        )
+
+    def _group(self, name: str) -> str:
+        return f"{self.prefix}.{name}"
 
 
 async def take_some(source: Source, count: int, seconds: float = 15.0) -> list[Record]:

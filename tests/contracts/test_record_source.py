@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from tests.contracts.source_worlds import (
+    KafkaWorld,
     MemoryWorld,
     Pick,
     Source,
@@ -21,9 +22,18 @@ from hookstream.core.model.record import TopicPartition
 KAFKA = (pytest.mark.kafka, pytest.mark.looptime(False))  # noqa: FBT003
 
 
-@pytest.fixture(params=["memory"])
-async def world() -> World:
-    return MemoryWorld()
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("consumer", marks=KAFKA),
+        pytest.param("classic", marks=KAFKA),
+    ]
+)
+async def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "memory":
+        return MemoryWorld()
+    servers = request.getfixturevalue("broker").bootstrap_servers
+    return KafkaWorld(servers, request.getfixturevalue("prefix"), request.param)
 
 
 def only(topic: str) -> Pick:

@@ -30,7 +30,6 @@ from hookstream.pipeline.ports import Journal
 
 CLOSE_SECONDS = 5.0
 _BATCH = 500
-_FETCH_WAIT_MILLIS = 100
 _POLL_SECONDS = 0.2
 
 Offsets: TypeAlias = dict[str, int]
@@ -167,12 +166,10 @@ def _offsets(
 def table_consumer(client: ClientSettings, starts: Offsets, journal: Journal | None) -> Consumer:
     """Return a consumer that stands at the given offset of every table. It joins no group.
 
-    Offsets are explicit, since the client takes half a second to find a log's start by itself; and
-    a fetch waits only briefly, since the end of a partition is told with an empty answer.
+    Offsets are explicit, since the client takes half a second to find a log's start by itself.
     """
     consumer = Consumer(
-        consumer_properties(client, "hookstream-tables", journal)
-        | {"enable.partition.eof": True, "fetch.wait.max.ms": _FETCH_WAIT_MILLIS}
+        consumer_properties(client, "hookstream-tables", journal) | {"enable.partition.eof": True}
     )
     consumer.assign([KafkaPartition(topic, 0, offset) for topic, offset in starts.items()])
     return consumer

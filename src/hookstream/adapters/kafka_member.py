@@ -1,0 +1,276 @@
+"""The thread of one group member: polls when asked, and otherwise often enough to stay a member.
+
+Only here is the consumer polled. Between requests the thread waits; when none has come for a second
+it pauses what is read and polls all the same, so that rebalances are served and the group does not
+throw the member out.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+
+from hookstream.adapters.kafka_client import close_within, translated
+from hookstream.adapters.kafka_seats import PartitionsTold, Seats
+from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
+from hookstream.pipeline.ports import Clock, Journal
+
+_POLL_SECONDS = 0.2
+_REST_SECONDS = 1.0
+"""Without a request for so long, the member rests."""
+_CHORES_SECONDS = 1.0
+_LOOK_UP_SECONDS = 10.0
+_REMIND_SECONDS = 60.0
+_CLOSE_SECONDS = 10.0
+
+_VANISHED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
+_TOPIC_GONE = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+)
+_NO_SUCH_PROTOCOL = (
+    KafkaError.UNSUPPORTED_VERSION,
+    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
+)
+_FORBIDDEN = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+)
+
+
+class MemberTold(PartitionsTold, Protocol):
+    """Who hears of the member. Called on the loop, in order."""
+
+    def gave(self, records: list[Record]) -> None:
+        """A request was answered."""
+
+    def failed(self, error: HookstreamError) -> None:
+        """The member ended."""
+
+
+class Member:
+    """One consumer and its thread. `run` is the thread; all else is called on the loop."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        pick: Callable[[Iterable[str]], list[str]],
+        told: MemberTold,
+        loop: LoopBridge,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self.seats = Seats(consumer, told, loop, journal)
+        self._consumer = consumer
+        self._pick = pick
+        self._told = told
+        self._loop = loop
+        self._journal = journal
+        self._clock = clock
+        self._changed = threading.Condition()
+        # Shared, under `_changed`.
+        self._stopping = False
+        self._request: int | None = None
+        self._orders: deque[Callable[[], None]] = deque()
+        # The thread's own.
+        self._subscribed: list[str] = []
+        self._next_chores = 0.0
+        self._next_look_up = 0.0
+        self._next_reminder = 0.0
+
+    def request(self, most: int) -> None:
+        """Ask for records, `most` at most; `gave` answers."""
+        with self._changed:
+            self._request = most
+            self._changed.notify()
+
+    def order(self, order: Callable[[], None]) -> None:
+        """Have something done on the thread."""
+        with self._changed:
+            self._orders.append(order)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Begin to end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Serve until stopped, then leave the group. What ends it otherwise is told."""
+        try:
+            while not self._stopping:
+                self._serve()
+        except HookstreamError as error:
+            self._loop.tell(self._told.failed, error)
+        except KafkaException as error:
+            self._loop.tell(self._told.failed, translated(error, "records cannot be read"))
+        except Exception as error:  # noqa: BLE001  no thread may end in silence
+            broken = InvariantBroken(f"the group member failed: {error!r}")
+            broken.__cause__ = error
+            self._loop.tell(self._told.failed, broken)
+        if not close_within(_CLOSE_SECONDS, self._consumer.close):
+            self._journal.warning("consumer_close_hangs")
+
+    def look_up(self) -> None:
+        """Look for topics and subscribe to those that are picked, where they changed."""
+        now = self._clock.monotonic()
+        self._next_look_up = now + _LOOK_UP_SECONDS
+        try:
+            topics = sorted(self._pick(self._consumer.list_topics(timeout=1.0).topics))
+        except KafkaException as error:
+            self._journal.warning("topics_unknown", detail=str(error.args[0]))
+            self._next_look_up = now + _CHORES_SECONDS
+            return
+        if topics == self._subscribed:
+            return
+        self._subscribed = topics
+        self._journal.info("subscribed", topics=", ".join(topics))
+        if not topics:
+            self._consumer.unsubscribe()
+            return
+        self._consumer.subscribe(
+            topics,
+            on_assign=self.seats.on_assign,
+            on_revoke=self.seats.on_revoke,
+            on_lost=self.seats.on_lost,
+        )
+
+    # On the thread.
+
+    def _serve(self) -> None:
+        """Do what is due, then answer a request or rest."""
+        self._do_chores(self._clock.monotonic())
+        most, in_time = self._next_request()
+        while self._orders:
+            self._orders.popleft()()
+        if most is not None:
+            self.seats.rest(resting=False)
+            self._loop.tell(self._told.hear, self._told.gave, self._take(most))
+        elif self.seats.resting:
+            self._put_back(self._consumer.poll(0))
+        elif not in_time:
+            self.seats.rest(resting=True)
+
+    def _do_chores(self, now: float) -> None:
+        if now < self._next_chores:
+            return
+        self._next_chores = now + _CHORES_SECONDS
+        if now >= self._next_look_up:
+            self.look_up()
+        if now >= self._next_reminder:
+            self._next_reminder = now + _REMIND_SECONDS
+            self.seats.remind()
+        self.seats.place()
+
+    def _next_request(self) -> tuple[int | None, bool]:
+        """Wait for a request or an order; tell whether anything came in time."""
+        seconds = _POLL_SECONDS if self.seats.resting else _REST_SECONDS
+        with self._changed:
+            in_time = self._changed.wait_for(
+                lambda: self._request is not None or self._orders or self._stopping, seconds
+            )
+            most, self._request = self._request, None
+            return most, bool(in_time)
+
+    def _take(self, most: int) -> list[Record]:
+        self.seats.left.clear()
+        first = self._consumer.poll(_POLL_SECONDS)
+        if first is None:
+            return []
+        messages = [first]
+        if most > 1:
+            messages += self._consumer.consume(most - 1, 0)
+        if self.seats.left or self.seats.parked:
+            messages = [message for message in messages if self._is_read(message)]
+            self._begin_again()
+        return self._records(messages)
+
+    def _put_back(self, message: Message | None) -> None:
+        """Put back a record that came although everything is paused: it is read again later."""
+        if message is None:
+            return
+        at = _at(message)
+        if message.error() is not None:
+            self._records([message])
+        elif at in self.seats.read:
+            self.seats.seat({at: message.offset() or 0})
+
+    def _is_read(self, message: Message) -> bool:
+        at = _at(message)
+        return message.error() is not None or (at in self.seats.read and at not in self.seats.left)
+
+    def _begin_again(self) -> None:
+        """Seat anew what was given up and came back while one batch was taken.
+
+        Records of both times may be in the batch, and nothing tells them apart: none is used.
+        """
+        seats = self.seats
+        back = {at: seats.read[at] for at in seats.left if at in seats.read}
+        seats.left.clear()
+        if back:
+            seats.seat(back)
+
+    def _records(self, messages: Sequence[Message]) -> list[Record]:
+        records = []
+        errors = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                errors.append((_at(message), error))
+                continue
+            kind, timestamp = message.timestamp()
+            records.append(
+                Record(
+                    message.topic(),  # type: ignore[arg-type]  # a record without error has all
+                    message.partition(),  # type: ignore[arg-type]
+                    message.offset(),  # type: ignore[arg-type]
+                    timestamp,
+                    message.key(),
+                    message.value(),
+                    message.headers() or (),  # type: ignore[arg-type]
+                    kind == TIMESTAMP_LOG_APPEND_TIME,
+                )
+            )
+        for at, error in errors:
+            self._on_error(at, error)
+        if errors:
+            # What came of a partition that has just been given up is not used.
+            records = [record for record in records if record.where not in self.seats.left]
+        return records
+
+    def _on_error(self, at: TopicPartition, error: KafkaError) -> None:
+        code = error.code()
+        if code in _VANISHED:
+            self.seats.vanished(at)
+        elif code in _TOPIC_GONE:
+            self._journal.warning("topic_gone", topic=at.topic, detail=error.str())
+            self._next_look_up = 0.0
+        elif code in _NO_SUCH_PROTOCOL:
+            raise ConfigurationError(
+                "the broker does not know the group protocol 'consumer' (KIP-848): set"
+                " kafka.group_protocol to 'classic'"
+            )
+        elif code in _FORBIDDEN:
+            raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
+        elif error.fatal():
+            raise InvariantBroken(f"the group member failed: {error.str()} ({error.name()})")
+        else:
+            self._journal.warning("consumer_error", topic=at.topic, detail=error.str())
+
+
+def _at(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic() or "", message.partition() or 0)

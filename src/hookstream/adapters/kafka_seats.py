@@ -1,0 +1,272 @@
+"""Which partitions a group member has, where each begins, and how they come and go.
+
+A new partition is parked (assigned, but paused at its end) until the broker said what is needed to
+decide where it begins; then it is read, or stays parked until an operator names a position. The
+rebalance callbacks run on the member's thread, inside a poll (on closing: on the thread that closes).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
+from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.start import GapThenStart, OffsetsLost, Start, StartAt
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.pipeline.ports import Journal
+
+_ASK_SECONDS = 5.0
+_REVOKE_SECONDS = 0.7
+"""The group waits for a revocation, and with it the partitions that are kept."""
+
+
+class PartitionsTold(Protocol):
+    """Who hears of partitions. Called on the loop, in order."""
+
+    def hear(self, told: Callable[..., None], *arguments: object) -> None:
+        """Call one of the others, and make known what it raises."""
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Partitions are read from these offsets on."""
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Partitions are taken away; returns what may be committed."""
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Partitions are gone; nothing may be committed."""
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        """Records are gone."""
+
+    def stop(self, partition: TopicPartition, remedy: str) -> None:
+        """A partition is not read, and what ends that."""
+
+    def telltales(self, topics: Iterable[str]) -> Mapping[str, Window]:
+        """As `StartPolicy.telltale`, for each topic."""
+
+
+class Seats:
+    """The partitions of one member. Everything but `pause` and `resume` belongs to its thread."""
+
+    def __init__(
+        self, consumer: Consumer, told: PartitionsTold, loop: LoopBridge, journal: Journal
+    ) -> None:
+        self.read: dict[TopicPartition, int] = {}
+        """What is read, and where each began."""
+        self.left: set[TopicPartition] = set()
+        """Given up since this was last cleared."""
+        self.resting = False
+        """Nothing is fetched, so that the group can be served without records coming."""
+        self._consumer = consumer
+        self._told = told
+        self._loop = loop
+        self._journal = journal
+        self._unplaced: set[TopicPartition] = set()
+        """Where they begin could not be found out yet."""
+        self._stopped: dict[TopicPartition, str] = {}
+        self._wanted: dict[TopicPartition, str | Millis] = {}
+        """The positions that an operator named and that were not taken up yet."""
+        self._lock = threading.Lock()
+        self._paused: set[TopicPartition] = set()
+
+    @property
+    def parked(self) -> bool:
+        """Whether a partition is assigned that is not read."""
+        return bool(self._unplaced or self._stopped)
+
+    # On the loop.
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Fetch no more of a partition."""
+        with self._lock:
+            self._paused.add(partition)
+            if not self.resting:
+                self._consumer.pause([_kafka(partition)])
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Fetch a partition again."""
+        with self._lock:
+            self._paused.discard(partition)
+            if not self.resting:
+                self._consumer.resume([_kafka(partition)])
+
+    # On the thread.
+
+    def rest(self, *, resting: bool) -> None:
+        """Pause everything that is read, or go on with it."""
+        if resting == self.resting:
+            return
+        with self._lock:
+            self.resting = resting
+            awake = [_kafka(at) for at in self.read if at not in self._paused]
+            if awake:
+                (self._consumer.pause if resting else self._consumer.resume)(awake)
+
+    def place(self) -> None:
+        """Begin what can be begun now; what cannot, for want of a broker, is tried again."""
+        if self._unplaced:
+            self._place_new()
+        for partition, at in list(self._wanted.items()):
+            self._place_stopped(partition, at)
+
+    def start_at(self, partition: TopicPartition, at: "str | Millis") -> None:
+        """Read a stopped partition from a position that an operator named."""
+        if partition in self._stopped:
+            self._wanted[partition] = at
+            self._place_stopped(partition, at)
+
+    def seat(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Have partitions that are assigned fetched from these offsets on.
+
+        Assigned anew, since a seek is refused where a fetch has failed for its offset.
+        """
+        seats = [KafkaPartition(at.topic, at.partition, o) for at, o in positions.items()]
+        self._consumer.incremental_unassign(seats)
+        self._consumer.incremental_assign(seats)
+        with self._lock:
+            self.read.update(positions)
+            still = [_kafka(at) for at in positions if self.resting or at in self._paused]
+            awake = [_kafka(at) for at in positions if not (self.resting or at in self._paused)]
+            if still:
+                self._consumer.pause(still)
+            if awake:
+                self._consumer.resume(awake)
+
+    def vanished(self, at: TopicPartition) -> None:
+        """Decide again where a partition begins whose position the log no longer has."""
+        if at in self.read:
+            self._forget([at])
+            self._tell(self._told.lost, [at])
+            self._unplaced.add(at)
+            self._place_new()
+
+    def remind(self) -> None:
+        """Say again what is not read."""
+        for at, remedy in self._stopped.items():
+            self._journal.warning("partition_stopped", partition=_name(at), detail=remedy)
+
+    # What the group does.
+
+    def on_assign(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Take over partitions."""
+        new = [TopicPartition(p.topic, p.partition) for p in partitions]
+        parked = [KafkaPartition(at.topic, at.partition, OFFSET_END) for at in new]
+        self._consumer.incremental_assign(parked)
+        self._consumer.pause(parked)
+        self._unplaced.update(new)
+        self.place()
+
+    def on_revoke(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Give partitions up, and commit what is settled by then."""
+        gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        read = self._forget(gone)
+        try:
+            settled = self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)
+            last = {at: offset for at, offset in settled.items() if at in read}
+            if last:
+                # Not waited for here: the client itself does not complete the revocation before
+                # the broker answered, and how a commit went is told to its callback.
+                self._consumer.commit(offsets=_kafka_offsets(last), asynchronous=True)
+        except (KafkaException, TimeoutError) as error:
+            # Its records will come again, to whoever has the partition next.
+            self._journal.warning("revocation_not_committed", detail=repr(error))
+        self._consumer.incremental_unassign(partitions)
+
+    def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Forget partitions that others may have already."""
+        gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        self._forget(gone)
+        self._tell(self._told.lost, gone)
+        self._consumer.incremental_unassign(partitions)
+
+    def _place_new(self) -> None:
+        topics = {at.topic for at in self._unplaced}
+        try:
+            windows = self._loop.ask(lambda: self._told.telltales(topics), _ASK_SECONDS)
+            starts = find_starts(self._consumer, sorted(self._unplaced), windows)
+            self._commit_first(
+                {at: s.offset for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
+            )
+        except (KafkaException, TimeoutError) as error:
+            self._journal.warning("positions_unknown", detail=str(error))
+            return
+        self._unplaced.clear()
+        positions = {}
+        for at, begin in starts.items():
+            offset = self._take_in(at, begin)
+            if offset is not None:
+                positions[at] = offset
+        self._begin(positions)
+
+    def _take_in(self, at: TopicPartition, begin: Start) -> int | None:
+        match begin:
+            case StartAt(offset, _):
+                return offset
+            case GapThenStart(offset, missing):
+                self._tell(self._told.gap, at, offset - missing, offset)
+                return offset
+            case OffsetsLost(remedy):
+                self._stopped[at] = remedy
+                self._journal.error("partition_stopped", partition=_name(at), detail=remedy)
+                self._tell(self._told.stop, at, remedy)
+                return None
+
+    def _place_stopped(self, partition: TopicPartition, at: "str | Millis") -> None:
+        try:
+            offset = offset_at(self._consumer, partition, at)
+            self._commit_first({partition: offset})
+        except KafkaException as error:
+            self._journal.warning("positions_unknown", detail=str(error))
+            return
+        del self._stopped[partition], self._wanted[partition]
+        self._begin({partition: offset})
+
+    def _begin(self, positions: dict[TopicPartition, int]) -> None:
+        if positions:
+            self._tell(self._told.assigned, positions)
+            self.seat(positions)
+
+    def _forget(self, gone: Sequence[TopicPartition]) -> set[TopicPartition]:
+        """Drop partitions from every list; return those that were read."""
+        read = self.read.keys() & set(gone)
+        with self._lock:
+            for at in gone:
+                self.read.pop(at, None)
+                self._paused.discard(at)
+        for at in gone:
+            self._stopped.pop(at, None)
+            self._wanted.pop(at, None)
+        self._unplaced.difference_update(gone)
+        self.left.update(gone)
+        return read
+
+    def _tell(self, told: Callable[..., None], *arguments: object) -> None:
+        self._loop.tell(self._told.hear, told, *arguments)
+
+    def _commit_first(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit where nothing was committed, and wait for it.
+
+        Raises:
+            KafkaException: The broker refused, or did not answer.
+        """
+        if offsets:
+            done = self._consumer.commit(offsets=_kafka_offsets(offsets), asynchronous=False)
+            for partition in done or ():
+                if partition.error is not None:
+                    raise KafkaException(partition.error)
+
+
+def _kafka_offsets(offsets: Mapping[TopicPartition, int]) -> list[KafkaPartition]:
+    return [KafkaPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
+
+
+def _kafka(at: TopicPartition) -> KafkaPartition:
+    return KafkaPartition(at.topic, at.partition)
+
+
+def _name(at: TopicPartition) -> str:
+    return f"{at.topic}/{at.partition}"

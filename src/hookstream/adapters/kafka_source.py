@@ -1,0 +1,288 @@
+"""A member of a consumer group that gives records when asked, and tells who holds which partition.
+
+The loop's side of it: requests go to the member's thread, batches of records come back with one
+call on the loop each. A record of a partition that was given up in between is never handed out.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from hookstream.adapters.kafka_client import ClientSettings, consumer_properties
+from hookstream.adapters.kafka_member import Member
+from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.start import StartPolicy
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
+from hookstream.pipeline.ports import AssignmentListener, Clock, Journal
+
+Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
+"""Chooses from the names of the cluster's topics."""
+
+_CLOSE_SECONDS = 15.0
+
+_CLASSIC: dict[str, object] = {
+    "group.protocol": "classic",
+    "partition.assignment.strategy": "cooperative-sticky",
+}
+
+
+class KafkaSource:
+    """A RecordSource. Used on the loop; everything that may block happens on its member's thread.
+
+    Args:
+        client: librdkafka's settings.
+        group: The consumer group.
+        protocol: `consumer` (KIP-848) or `classic` (cooperative-sticky).
+        instance_id: A name that stays over restarts (static membership); with `classic` only.
+        topics: Chooses what to read, at every look-up and on the member's thread.
+        listener: Hears which partitions come and go.
+        starts: Tells a first start from lost offsets; asked on the loop.
+        journal: Hears of trouble, from the member's thread too.
+        clock: For the rhythm of look-ups, and the present time that `starts` is asked with.
+
+    Raises:
+        ConfigurationError: The client refuses its settings, or static membership is asked for
+            where it cannot be had.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        client: ClientSettings,
+        group: str,
+        *,
+        protocol: str,
+        instance_id: str | None,
+        topics: Pick,
+        listener: AssignmentListener,
+        starts: StartPolicy,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._group = group
+        self._listener = listener
+        self._starts = starts
+        self._journal = journal
+        self._clock = clock
+        self._properties = consumer_properties(client, group, journal) | _membership(
+            protocol, instance_id
+        )
+        self._properties["on_commit"] = self._on_commit
+        self._pick = topics
+        self._consumer: Consumer | None = None
+        self._member: Member | None = None
+        self._thread: threading.Thread | None = None
+        # What follows belongs to the loop.
+        self._held: set[TopicPartition] = set()
+        self._stopped: dict[TopicPartition, str] = {}
+        self._ready: list[Record] = []
+        self._asked = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: HookstreamError | None = None
+        self._closed = False
+
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """The assigned partitions that are not read, and the remedy for each."""
+        return self._stopped
+
+    async def start(self) -> None:
+        """Begin to join the group; partitions are told to the listener when they come."""
+        try:
+            self._consumer = Consumer(self._properties)
+        except KafkaException as error:
+            raise ConfigurationError(
+                f"the Kafka client refuses its settings: {error.args[0]}"
+            ) from error
+        self._member = Member(
+            self._consumer,
+            self._pick,
+            self,
+            LoopBridge(asyncio.get_running_loop()),
+            self._journal,
+            self._clock,
+        )
+        self._thread = threading.Thread(
+            target=self._member.run, name=f"kafka-{self._group}", daemon=True
+        )
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Give up every partition as on a revocation, leave the group and end the thread."""
+        self._closed = True
+        if self._member is None or self._thread is None:
+            return
+        self._member.stop()
+        await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+
+    async def take(self, most: int) -> Sequence[Record]:
+        """As RecordSource says.
+
+        Raises:
+            HookstreamError: The member ended; it says why, at this call and every later one.
+        """
+        if not self._ready and self._error is None:
+            await self._ask(most)
+        if self._error is not None:
+            raise self._error
+        taken = self._ready
+        self._ready = taken[most:]
+        return taken[:most] if self._ready else taken
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """As RecordSource says."""
+        held = [
+            KafkaPartition(at.topic, at.partition, offset)
+            for at, offset in offsets.items()
+            if at in self._held
+        ]
+        if not held or self._consumer is None or self._closed or self._error is not None:
+            return
+        try:
+            self._consumer.commit(offsets=held, asynchronous=True)
+        except KafkaException as error:
+            self._journal.warning("commit_failed", group=self._group, detail=str(error.args[0]))
+
+    def pause(self, partition: TopicPartition) -> None:
+        """As RecordSource says."""
+        if self._member is not None and partition in self._held and not self._closed:
+            self._member.seats.pause(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        """As RecordSource says."""
+        if self._member is not None and partition in self._held and not self._closed:
+            self._member.seats.resume(partition)
+
+    def refresh_now(self) -> None:
+        """Look for new topics at once, not in up to ten seconds."""
+        if self._member is not None:
+            self._member.order(self._member.look_up)
+
+    def start_partition(self, partition: TopicPartition, at: "str | Millis") -> None:
+        """Resume a stopped partition at `earliest`, `latest` or an append time.
+
+        Nothing happens where the partition is not stopped here.
+        """
+        if self._member is not None and partition in self._stopped:
+            seats = self._member.seats
+            self._member.order(lambda: seats.start_at(partition, at))
+
+    # What the member tells; all of it on the loop.
+
+    def hear(self, told: Callable[..., None], *arguments: object) -> None:
+        """Call one of the others; what the listener raises ends the source."""
+        try:
+            told(*arguments)
+        except Exception as error:  # noqa: BLE001  it would end in the loop's log otherwise
+            self._listener_failed(error)
+
+    def gave(self, records: list[Record]) -> None:
+        """Hear that a request was answered."""
+        self._asked = False
+        self._ready.extend(records)
+        self._wake()
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Hear that partitions will be read."""
+        self._held.update(positions)
+        for partition in positions:
+            self._stopped.pop(partition, None)
+        self._listener.assigned(positions)
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Hear that partitions are taken away; return what may be committed."""
+        read = self._let_go(partitions)
+        if not read:
+            return {}
+        try:
+            return await self._listener.revoked(read)
+        except Exception as error:  # noqa: BLE001  the group must not wait for it
+            self._listener_failed(error)
+            return {}
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Hear that partitions are gone."""
+        read = self._let_go(partitions)
+        if read:
+            self._listener.lost(read)
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        """Hear that records are gone."""
+        self._listener.gap(partition, first, next_offset)
+
+    def stop(self, partition: TopicPartition, remedy: str) -> None:
+        """Hear that a partition is not read."""
+        self._stopped[partition] = remedy
+        self._listener.stopped(partition, remedy)
+
+    def failed(self, error: HookstreamError) -> None:
+        """Hear that the member ended."""
+        self._error = error
+        self._wake()
+
+    def telltales(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
+        """Return what `StartPolicy.telltale` says of topics now."""
+        now = self._clock.now()
+        return {topic: self._starts.telltale(topic, now) for topic in topics}
+
+    async def _ask(self, most: int) -> None:
+        if self._member is None:
+            raise InvariantBroken("the source was not started")
+        # A take that was cancelled leaves its request behind: its answer is for this one.
+        if not self._asked:
+            self._asked = True
+            self._member.request(most)
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _listener_failed(self, error: Exception) -> None:
+        broken = InvariantBroken(f"the listener of {self._group} failed: {error!r}")
+        broken.__cause__ = error
+        self.failed(broken)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _let_go(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Forget partitions and return those that were read."""
+        gone = set(partitions)
+        read = sorted(gone & self._held)
+        self._held -= gone
+        for partition in gone:
+            self._stopped.pop(partition, None)
+        self._ready = [record for record in self._ready if record.where not in gone]
+        return read
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
+        """Hear on the member's thread how a commit went."""
+        errors = [error, *(partition.error for partition in partitions)]
+        for failed in errors:
+            if failed is not None and failed.code() != KafkaError._NO_OFFSET:  # noqa: SLF001
+                self._journal.warning("commit_failed", group=self._group, detail=failed.str())
+                return
+
+
+def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:
+    match protocol, instance_id:
+        case "consumer", None:
+            return {"group.protocol": "consumer"}
+        case "consumer", _:
+            # After a crash the new incarnation would be refused until the old session expires.
+            raise ConfigurationError(
+                "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
+                " restarted worker is refused for as long as its old session lives"
+            )
+        case "classic", None:
+            return _CLASSIC
+        case "classic", _:
+            return _CLASSIC | {"group.instance.id": instance_id}
+        case _:
+            raise ConfigurationError(
+                f"kafka.group_protocol is {protocol!r}; it can be 'consumer' or 'classic'"
+            )

@@ -1,0 +1,186 @@
+"""The source on a real broker, beyond the contract: rest, cancellation, offsets that vanish."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.conftest import Broker
+from tests.contracts.source_worlds import KafkaWorld, Source, take_some, take_until
+from tests.doubles.broker import FROM_THE_START
+from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.listener import BookkeepingListener
+
+from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.record import TopicPartition
+from hookstream.errors import ConfigurationError, InvariantBroken
+
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+
+
+@pytest.fixture(params=["consumer", "classic"])
+def world(request: pytest.FixtureRequest, broker: Broker, prefix: str) -> KafkaWorld:
+    return KafkaWorld(broker.bootstrap_servers, prefix, request.param)
+
+
+@pytest.fixture
+async def topic(world: KafkaWorld) -> str:
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    return topic
+
+
+@pytest.fixture
+def listener() -> BookkeepingListener:
+    return BookkeepingListener()
+
+
+@pytest.fixture
+async def source(
+    world: KafkaWorld, topic: str, listener: BookkeepingListener
+) -> AsyncIterator[Source]:
+    source = world.source("g", lambda topics: [t for t in topics if t == topic], listener)
+    await source.start()
+    yield source
+    await source.close()
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a broker sets no asyncio.Event
+            await asyncio.sleep(0.02)
+
+
+async def test_a_member_that_nobody_asks_still_joins_and_loses_nothing(
+    world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
+) -> None:
+    """Credit may be spent for minutes: the group must not throw the member out meanwhile."""
+    await eventually(lambda: bool(listener.held))
+    for number in range(10):
+        await world.append(topic, b"%d" % number)
+    assert [r.offset for r in await take_some(source, 5)][:5] == [0, 1, 2, 3, 4]
+    await asyncio.sleep(2)  # it rests after one second
+
+    await world.append(topic, b"10")
+    taken = await take_some(source, 1)
+
+    assert taken[-1].offset == 10
+    assert [name for name, _ in listener.book] == ["assigned"]
+
+
+async def test_a_resting_member_gives_up_partitions_when_another_joins(
+    world: KafkaWorld, listener: BookkeepingListener
+) -> None:
+    topic = f"{world.prefix}.wide"
+    await world.create(topic, partitions=2)
+
+    one = world.source("w", lambda _: [topic], listener)
+    await one.start()
+    await eventually(lambda: len(listener.held) == 2)
+    theirs = BookkeepingListener()
+    two = world.source("w", lambda _: [topic], theirs)
+    await two.start()
+
+    await eventually(lambda: len(listener.held) == 1 and len(theirs.held) == 1)
+
+    await two.close()
+    await one.close()
+
+
+async def test_a_cancelled_take_loses_no_record(
+    world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
+) -> None:
+    await take_until(source, lambda: bool(listener.held))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await source.take(10)
+    await world.append(topic, b"0")
+    await asyncio.sleep(0.5)
+
+    taken = await take_some(source, 1)
+
+    assert [record.offset for record in taken] == [0]
+
+
+async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
+    world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
+) -> None:
+    """Retention overtakes a reader that is held up: what it skips then must be known."""
+    at = TopicPartition(topic, 0)
+    await take_until(source, lambda: bool(listener.held))
+    source.pause(at)
+    for number in range(30):
+        await world.append(topic, b"%d" % number)
+    await world.delete_before(at, 20)
+    source.resume(at)
+
+    taken = await take_some(source, 10)
+
+    assert [record.offset for record in taken] == list(range(20, 30))
+    assert listener.book == [
+        ("assigned", {at: 0}),
+        ("lost", [at]),
+        ("gap", (at, 0, 20)),
+        ("assigned", {at: 20}),
+    ]
+
+
+async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: str) -> None:
+    """Else its partitions would be read for nobody."""
+
+    class Failing(BookkeepingListener):
+        def assigned(self, positions: object) -> None:  # noqa: ARG002
+            raise ValueError("no")
+
+    source = world.source("f", lambda _: [topic], Failing())
+    await source.start()
+
+    with pytest.raises(InvariantBroken, match="ValueError"):
+        await take_some(source, 1)
+    await source.close()
+
+
+async def test_a_group_is_left_within_seconds_when_the_broker_is_away() -> None:
+    """A process must be able to end whatever the brokers do."""
+    source = make_source("consumer", None, servers="127.0.0.1:1")
+    await source.start()
+    assert not await source.take(10)
+
+    async with asyncio.timeout(15):
+        await source.close()
+
+
+async def test_static_membership_needs_the_classic_protocol() -> None:
+    with pytest.raises(ConfigurationError, match=r"needs kafka.group_protocol = 'classic'"):
+        make_source("consumer", "worker-1")
+
+
+async def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'consumer' or 'classic'"):
+        make_source("eager", None)
+
+
+async def test_settings_that_the_client_does_not_know_are_refused() -> None:
+    source = make_source("consumer", None, extra={"no.such.setting": 1})
+
+    with pytest.raises(ConfigurationError, match=r"no\.such\.setting"):
+        await source.start()
+
+
+def make_source(
+    protocol: str,
+    instance_id: str | None,
+    servers: str = "127.0.0.1:1",
+    extra: dict[str, str | int | float | bool] | None = None,
+) -> KafkaSource:
+    return KafkaSource(
+        {"bootstrap.servers": servers, **(extra or {})},
+        "g",
+        protocol=protocol,
+        instance_id=instance_id,
+        topics=list,
+        listener=BookkeepingListener(),
+        starts=FROM_THE_START,
+        journal=BookkeepingJournal(),
+        clock=SystemClock(),
+    )
