@@ -5,14 +5,17 @@
 a NUL, so no two triples are hashed as the same bytes, whatever an event id holds.
 """
 
-import base64
 import hashlib
 
 _PREFIX = "msg_"
-_LENGTH = 26
-"""Base32 digits of 130 bits."""
-_HASHED_BYTES = 20
-"""Four whole groups of base32: enough for 26 digits, and no padding to cut."""
+_HASHED_BYTES = 17
+"""The first 130 bits, and six more."""
+_SURPLUS_BITS = 6
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+"""Base32 two digits at a time: half the cost of `base64.b32encode`, once for each delivery."""
+_SHIFTS = tuple(range(120, -1, -10))
 
 
 class DeliveryIds:
@@ -27,8 +30,8 @@ class DeliveryIds:
         """Return the id of the event's delivery to a subscription: also its `webhook-id`."""
         hashed = self._shared.copy()
         hashed.update(subscription_id.encode())
-        digits = base64.b32encode(hashed.digest()[:_HASHED_BYTES])
-        return _PREFIX + digits[:_LENGTH].decode().lower()
+        bits = int.from_bytes(hashed.digest()[:_HASHED_BYTES], "big") >> _SURPLUS_BITS
+        return _PREFIX + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def delivery_id(event_type: str, event_id: str, subscription_id: str) -> str:

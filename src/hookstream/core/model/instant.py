@@ -16,6 +16,7 @@ HOUR: Millis = 60 * MINUTE
 DAY: Millis = 24 * HOUR
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - only ever written out, with its Z
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)\Z")
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
@@ -27,8 +28,9 @@ def to_rfc3339(instant: Millis) -> str:
     Raises:
         OverflowError: The instant lies outside the years 1 to 9999.
     """
-    moment = _EPOCH + dt.timedelta(milliseconds=instant)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    moment = _NAIVE_EPOCH + dt.timedelta(milliseconds=instant)
+    # Not strftime: it costs three times as much, and writes the year 999 with three digits.
+    return moment.isoformat("T", "milliseconds") + "Z"
 
 
 def from_rfc3339(text: str) -> Millis:

@@ -1,6 +1,9 @@
 import base64
 import hashlib
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hookstream.core.delivery.identity import DeliveryIds, delivery_id
 
 
@@ -18,6 +21,17 @@ def test_a_delivery_id_is_what_the_format_says() -> None:
 def test_a_delivery_id_of_record_never_changes() -> None:
     """A golden value: an edit that moves both the code and its formula is still caught."""
     assert delivery_id("order.generated", "0190", "crm") == "msg_ofangttj5srsslo6wiqhgcg373"
+
+
+@given(st.text(max_size=5), st.text(max_size=5))
+def test_a_delivery_id_is_base32_of_a_hash_for_all_events(
+    event_id: str, subscription: str
+) -> None:
+    hashed = hashlib.sha256(f"v1\0t\0{event_id}\0{subscription}".encode()).digest()
+
+    found = delivery_id("t", event_id, subscription)
+
+    assert found == "msg_" + base64.b32encode(hashed).decode().lower()[:26]
 
 
 def test_deliveries_of_one_event_share_what_is_hashed_of_it() -> None:
