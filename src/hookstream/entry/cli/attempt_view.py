@@ -1,0 +1,129 @@
+"""Attempts and whole lives of deliveries, as people read them on eighty columns."""
+
+from rich.console import Console
+from rich.text import Text
+
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.life import Death, Life, Moment, Redrive, Standing
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.entry.cli.moments import clock_time, took
+
+_COLOURS = {
+    Standing.COMPLETED: "green",
+    Standing.PENDING: "yellow",
+    Standing.CANCELLED: "yellow",
+    Standing.DEAD_LETTERED: "red",
+    Standing.UNKNOWN: "yellow",
+}
+
+
+def show_entry(out: Console, entry: AuditEntry) -> None:
+    """Print one attempt as two lines: whose it was, and what it came to."""
+    head = Text(clock_time(entry.started_at), "bold")
+    head.append(f"  {entry.delivery_id}  {entry.subscription_id}", "not bold")
+    out.print(head, soft_wrap=True)
+    out.print(Text(f"    {entry.event_type}  {attempt_words(entry)}"), soft_wrap=True)
+
+
+def attempt_words(entry: AuditEntry) -> str:
+    """Return what an attempt was and came to: `#2 retry: failed 503 in 12ms, retry at ...`."""
+    return f"#{entry.attempt} {entry.trigger}: {_came_to(entry)}{_next(entry)}"
+
+
+def _came_to(entry: AuditEntry) -> str:
+    if entry.outcome is None:
+        return f"no attempt ({entry.reason or entry.disposition})"
+    status = f" {entry.status}" if entry.status is not None else ""
+    error = f" ({entry.error})" if entry.error and entry.error != str(entry.status) else ""
+    return f"{entry.outcome}{status}{error} in {took(entry.duration_us)}"
+
+
+def _next(entry: AuditEntry) -> str:
+    match entry.disposition:
+        case "complete":
+            return ""
+        case "retry" if entry.next_due_at is not None:
+            return f", retry at {clock_time(entry.next_due_at)}"
+        case "dead_letter":
+            return f", dead letter ({entry.reason or 'no reason told'})"
+        case other:
+            return f", {other}"
+
+
+def show_life(out: Console, life: Life) -> None:
+    """Print the life of a delivery as a timeline."""
+    title = Text(f"Delivery {life.delivery_id}: ", "bold")
+    title.append(life.standing.value, f"bold {_COLOURS[life.standing]}")
+    out.print(title, soft_wrap=True)
+    if life.entries:
+        _show_subject(out, life.entries[-1])
+    show_moments(out, life)
+
+
+def _show_subject(out: Console, entry: AuditEntry) -> None:
+    origin = entry.origin
+    lines = {
+        "event": f"{entry.event_type} {entry.event_id}",
+        "about": f"{entry.entity_id} ({entry.environment})",
+        "for": f"{entry.subscription_id} of {entry.partner_id}, at {entry.host}",
+        "from": f"{origin.topic}-{origin.partition}@{origin.offset}"
+        f" of {clock_time(origin.timestamp)}",
+    }
+    if entry.trace_id:
+        lines["trace"] = entry.trace_id
+    for name, text in lines.items():
+        out.print(Text(f"  {name:<6}{text}"), soft_wrap=True)
+
+
+def show_moments(out: Console, life: Life) -> None:
+    """Print what happened to a delivery, one moment a line."""
+    for moment in life.moments():
+        at, words, style = _moment(moment)
+        out.print(Text(f"  {at}  {words}", style), soft_wrap=True)
+        if isinstance(moment, AuditEntry) and moment.response_excerpt:
+            excerpt = " ".join(moment.response_excerpt.split())[:200]
+            out.print(Text(f"    answer: {excerpt}", "dim"), soft_wrap=True)
+
+
+def _moment(moment: Moment) -> tuple[str, str, str]:
+    match moment:
+        case AuditEntry():
+            style = "green" if moment.disposition == "complete" else ""
+            return clock_time(moment.started_at), attempt_words(moment), style
+        case Death():
+            detail = f": {moment.detail}" if moment.detail else ""
+            words = f"dead letter {moment.place} ({moment.reason}{detail})"
+            return clock_time(moment.at), words, "red"
+        case Redrive():
+            words = f"redriven from {moment.place} by {moment.job_id}"
+            return clock_time(moment.at), words, "cyan"
+
+
+def life_document(life: Life) -> JsonObject:
+    """Return a life as JSON; its fields are what others' scripts stand on."""
+    moments: list[Json] = [_moment_document(moment) for moment in life.moments()]
+    return {"delivery_id": life.delivery_id, "state": life.standing.value, "moments": moments}
+
+
+def _moment_document(moment: Moment) -> JsonObject:
+    match moment:
+        case AuditEntry():
+            return {"kind": "attempt", "at": to_rfc3339(moment.started_at), **moment.as_json()}
+        case Death():
+            return {
+                "kind": "dead_letter",
+                "at": to_rfc3339(moment.at),
+                "place": moment.place,
+                "reason": moment.reason,
+                "detail": moment.detail,
+                "attempt": moment.attempt,
+                "open": moment.redriven_by is None,
+            }
+        case Redrive():
+            return {
+                "kind": "redrive",
+                "at": to_rfc3339(moment.at),
+                "job": moment.job_id,
+                "place": moment.place,
+            }

@@ -1,0 +1,193 @@
+"""`hookstream attempts`: what was sent, what came back, and the whole life of a delivery."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from functools import wraps
+
+import click
+import orjson
+from rich.text import Text
+
+from hookstream.adapters.log_scan import Stretch
+from hookstream.adapters.system import SystemClock
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.life import Standing
+from hookstream.core.deadletter.ledger import Shelf
+from hookstream.core.model.instant import HOUR, Millis
+from hookstream.entry.audit import AuditDesk, Wanted, life_of
+from hookstream.entry.cli.attempt_view import life_document, show_entry, show_life
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.letter_options import (
+    as_json_option,
+    several,
+    since_option,
+    until_option,
+    words,
+)
+from hookstream.entry.cli.progress import reading
+from hookstream.entry.letters import LetterDesk
+from hookstream.errors import InputRefused
+
+WINDOW: Millis = HOUR
+"""What `list` reads where no time is given: a week of attempts may be hundreds of millions."""
+
+
+def _conditions(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which attempts are meant; they arrive as `wanted`."""
+
+    @wraps(function)
+    def gathered(
+        *positional: object,
+        delivery: str | None,
+        event: str | None,
+        subscriptions: tuple[str, ...],
+        partners: tuple[str, ...],
+        event_types: tuple[str, ...],
+        outcomes: tuple[str, ...],
+        dispositions: tuple[str, ...],
+        **others: object,
+    ) -> None:
+        wanted = Wanted(
+            subscriptions=words(subscriptions),
+            partners=words(partners),
+            delivery=delivery,
+            event=event,
+            event_types=words(event_types),
+            outcomes=words(outcomes),
+            dispositions=words(dispositions),
+        )
+        function(*positional, wanted=wanted, **others)
+
+    for add in (
+        several("--disposition", "dispositions", "What came next: complete, retry, dead_letter"),
+        several("--outcome", "outcomes", "What it came to: delivered, failed, throttled"),
+        click.option("--event", metavar="ID", help="Of the event with this id."),
+        several("--event-type", "event_types", "Of this event type"),
+        click.option("--delivery", metavar="ID", help="Of the delivery with this webhook-id."),
+        several("--partner", "partners", "Of this partner"),
+        several("--subscription", "subscriptions", "Of this subscription"),
+    ):
+        gathered = add(gathered)
+    return gathered
+
+
+@click.group()
+def command() -> None:
+    """Look into the audit log: what was sent, and what came back."""
+
+
+@command.command("list")
+@_conditions
+@since_option
+@until_option
+@click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(1, 1_000_000),
+    default=50,
+    show_default=True,
+    help="How many of the newest are listed.",
+)
+@click.option(
+    "--follow", "-f", is_flag=True, help="Print attempts as they are made, until Ctrl-C."
+)
+@as_json_option
+@pass_context
+def list_(
+    context: Context,
+    wanted: Wanted,
+    since: Millis | None,
+    until: Millis | None,
+    limit: int,
+    *,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """List attempts, the oldest first; of the last hour where no --since is given.
+
+    With --json, one object a line.
+    """
+    if follow and until is not None:
+        raise click.UsageError("--follow goes on for ever: leave --until out")
+    desk, now = AuditDesk(context.settings), SystemClock().now()
+    if follow:
+        stretch = Stretch(since=now if since is None else since)
+        for entry in desk.entries(wanted, stretch, follow=True):
+            _print(context, entry, as_json=as_json)
+        return
+    stretch = Stretch(now - WINDOW if since is None else since, until)
+    with reading(context, desk):
+        newest, count = _newest(desk.entries(wanted, stretch), limit)
+    for entry in newest:
+        _print(context, entry, as_json=as_json)
+    _tell_rest(context, desk, count, len(newest), windowed=since is None)
+
+
+@command.command()
+@click.argument("delivery_id", metavar="DELIVERY")
+@since_option
+@until_option
+@as_json_option
+@pass_context
+def show(
+    context: Context,
+    delivery_id: str,
+    since: Millis | None,
+    until: Millis | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show the whole life of a DELIVERY (its webhook-id): attempts, deaths, redrives.
+
+    Reads all that the topics keep, or the window given.
+    """
+    desk = AuditDesk(context.settings)
+    letters = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    with reading(context, desk, letters):
+        life = life_of(desk, letters, delivery_id, Stretch(since, until))
+    _tell_unreadable(context, desk)
+    if life.standing is Standing.UNKNOWN:
+        raise InputRefused(
+            f"neither {context.settings.topics_names.attempts} nor {letters.topic} tells of"
+            f" {delivery_id} in that window; it may still wait for its first attempt"
+        )
+    if as_json:
+        click.echo(orjson.dumps(life_document(life)))
+    else:
+        show_life(context.out, life)
+
+
+def _newest(entries: Iterator[AuditEntry], limit: int) -> tuple[list[AuditEntry], int]:
+    """Return the newest entries, the oldest of them first, and how many there were."""
+    kept: list[tuple[Millis, int, AuditEntry]] = []
+    count = 0
+    for entry in entries:
+        count += 1
+        # The count keeps entries of one millisecond apart: they are not compared themselves.
+        item = (entry.started_at, count, entry)
+        if len(kept) < limit:
+            heapq.heappush(kept, item)
+        else:
+            heapq.heappushpop(kept, item)
+    return [entry for _, _, entry in sorted(kept)], count
+
+
+def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(entry.as_json()))
+    else:
+        show_entry(context.out, entry)
+
+
+def _tell_rest(
+    context: Context, desk: AuditDesk, count: int, shown: int, *, windowed: bool
+) -> None:
+    window = " of the last hour (--since for more)" if windowed else ""
+    context.err.print(f"{shown:,} of {count:,} attempts{window}")
+    _tell_unreadable(context, desk)
+
+
+def _tell_unreadable(context: Context, desk: AuditDesk) -> None:
+    if desk.unreadable:
+        text = f"{desk.unreadable:,} records could not be read; the first is {desk.why_unreadable}"
+        context.err.print(Text(text, "red"), soft_wrap=True)

@@ -1,0 +1,180 @@
+"""`hookstream dlq`: what was given up and why, and bringing it back."""
+
+from collections.abc import Callable
+from functools import cache, wraps
+
+import click
+
+from hookstream.adapters.system import SystemClock
+from hookstream.adapters.table_values import SealedSecrets
+from hookstream.core.deadletter.asked import read_selector, selector_row
+from hookstream.core.deadletter.facts import LetterFacts
+from hookstream.core.deadletter.ledger import Shelf
+from hookstream.core.deadletter.redrive import Selector
+from hookstream.core.deadletter.revival import Revival
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.model.record import Record
+from hookstream.core.model.standing import Deleted, DisabledStanding
+from hookstream.core.model.subscription import Subscription
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.letter_list import Window, list_letters
+from hookstream.entry.cli.letter_options import (
+    Run,
+    all_option,
+    as_json_option,
+    limit_option,
+    run_options,
+    several,
+    since_option,
+    until_option,
+    words,
+)
+from hookstream.entry.cli.letter_show import place_in, show_at, show_delivery
+from hookstream.entry.cli.letter_view import DEAD
+from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show_jobs
+from hookstream.entry.cli.standing_view import directory_of, word
+from hookstream.entry.cli.tables import read_state
+from hookstream.entry.letters import LetterDesk
+
+_REASONS = sorted(reason.value for reason in DeadReason)
+
+
+def _conditions(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which dead letters are meant; they arrive as `selector`."""
+
+    @wraps(function)
+    def gathered(
+        *positional: object,
+        since: Millis | None,
+        until: Millis | None,
+        subscriptions: tuple[str, ...],
+        event_types: tuple[str, ...],
+        reasons: tuple[str, ...],
+        partners: tuple[str, ...],
+        **others: object,
+    ) -> None:
+        selector = Selector(
+            subscription_ids=words(subscriptions),
+            event_types=words(event_types),
+            reasons=words(reasons),
+            since=since,
+            until=until,
+            partner_ids=words(partners),
+        )
+        function(*positional, selector=selector, **others)
+
+    reason = click.option(
+        "--reason",
+        "reasons",
+        multiple=True,
+        type=click.Choice(_REASONS),
+        metavar="REASON",
+        help="Given up for this reason; repeatable.",
+    )
+    for add in (
+        until_option,
+        since_option,
+        several("--partner", "partners", "Of this partner"),
+        reason,
+        several("--event-type", "event_types", "Of this event type"),
+        several("--subscription", "subscriptions", "Of this subscription"),
+    ):
+        gathered = add(gathered)
+    return gathered
+
+
+@click.group()
+def command() -> None:
+    """List, show and redrive dead letters: deliveries that were given up."""
+
+
+@command.command("list")
+@_conditions
+@all_option
+@limit_option
+@as_json_option
+@pass_context
+def list_(context: Context, selector: Selector, limit: int, *, all_: bool, as_json: bool) -> None:
+    """Count dead letters by subscription and reason, and list the newest."""
+    list_letters(
+        context,
+        LetterDesk(context.settings, Shelf.DEAD_LETTERS),
+        Window(DEAD, selector.since, selector.until, limit, all_, as_json),
+        lambda record: selector.selects(record.headers, record.timestamp),
+    )
+
+
+@command.command()
+@click.argument("letter", metavar="PLACE|DELIVERY")
+@as_json_option
+@pass_context
+def show(context: Context, letter: str, *, as_json: bool) -> None:
+    """Show one dead letter: headers, event, attempts.
+
+    PLACE is where it stands, 3@1042 or TOPIC-3@1042; DELIVERY is its webhook-id.
+    """
+    desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    place = place_in(letter, desk.topic)
+    if place is None:
+        show_delivery(context, desk, letter, as_json=as_json)
+    else:
+        show_at(context, desk, place, as_json=as_json)
+
+
+@command.command()
+@_conditions
+@run_options
+@as_json_option
+@pass_context
+def redrive(context: Context, selector: Selector, run: Run, *, as_json: bool) -> None:
+    """Bring open dead letters back: they are delivered again, with a fresh schedule.
+
+    Letters of a subscription that is disabled or deleted are left out, and it says so.
+    """
+    desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    asked = Asked(DEAD, selector_row(selector), run, as_json)
+    redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
+
+
+@command.command()
+@as_json_option
+@pass_context
+def jobs(context: Context, *, as_json: bool) -> None:
+    """List redrives: done, cancelled, and running or cut off."""
+    show_jobs(context, LetterDesk(context.settings, Shelf.DEAD_LETTERS), as_json=as_json)
+
+
+def _rules(desk: LetterDesk, row: JsonObject) -> Rules:
+    """Return how the letters that a row asks for are redriven, as the tables stand now."""
+    selector = read_selector(row)
+    desk.since = selector.since
+    clock = SystemClock()
+    directory = directory_of(read_state(desk.settings, SealedSecrets()))
+
+    @cache
+    def obstacle_of(subscription_id: str) -> str | None:
+        standing = directory.standing(subscription_id, clock.now())
+        match standing:
+            case Deleted():
+                return f"{subscription_id} is deleted: a worker would cancel them"
+            case DisabledStanding():
+                state = word(standing, clock.now())
+                return f"{subscription_id} is {state}: hookstream subscriptions enable comes first"
+            case _:
+                return None
+
+    def obstacle(facts: LetterFacts) -> str | None:
+        return obstacle_of(facts.subscription_id)
+
+    def expires_after(subscription_id: str) -> Millis | None:
+        found = directory.subscriptions.get(subscription_id)
+        return found.retry.expires_after if isinstance(found, Subscription) else None
+
+    def selects(record: Record) -> bool:
+        return selector.selects(record.headers, record.timestamp)
+
+    topics = desk.settings.topics_names
+    revival = Revival(topics.tier(0), desk.origin, clock.now, expires_after)
+    return Rules(selects, obstacle, revival.delivery)

@@ -1,0 +1,48 @@
+"""`dlq list` and `undecodable list`: letters of a window, counted, with the newest of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+import orjson
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.deadletter.facts import facts_of
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Record
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.letter_view import Listing, Look, listing_document, show_listing
+from hookstream.entry.cli.progress import reading
+from hookstream.entry.letters import LetterDesk
+
+
+@dataclass(slots=True, frozen=True)
+class Window:
+    """What of a topic is listed, and how."""
+
+    look: Look
+    since: Millis | None
+    until: Millis | None
+    limit: int
+    all_: bool
+    """Whether letters that were redriven are listed too."""
+    as_json: bool
+
+
+def list_letters(
+    context: Context, desk: LetterDesk, window: Window, selects: Callable[[Record], bool]
+) -> None:
+    """Read a window of a topic and print it."""
+    ledger = desk.ledger()
+    listing = Listing(window.look, window.limit)
+    with reading(context, desk):
+        for record in desk.between(window.since, window.until):
+            if selects(record):
+                facts = facts_of(record)
+                resolved_by = ledger.resolved_by(desk.shelf, facts.place)
+                listing.add(facts, resolved_by, all_=window.all_)
+    if window.as_json:
+        click.echo(orjson.dumps(listing_document(listing, desk.topic)))
+    else:
+        now = SystemClock().now()
+        show_listing(context.out, listing, desk.topic, now, all_=window.all_)

@@ -1,0 +1,67 @@
+"""Times as operators write and read them: RFC 3339, or how long ago."""
+
+import click
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.instant import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Millis,
+    from_rfc3339,
+    parse_duration,
+    to_rfc3339,
+)
+
+
+class Moment(click.ParamType[Millis]):
+    """An instant: RFC 3339 with an offset, or a duration before now such as `2h` or `3d`."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Millis:
+        """Return the instant in milliseconds since the epoch."""
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        try:
+            return SystemClock().now() - parse_duration(text)
+        except ValueError:
+            pass
+        try:
+            return from_rfc3339(text)
+        except ValueError:
+            self.fail(
+                f"{text!r} is neither a time such as 2026-11-24T08:15:00Z nor an age such as 2h",
+                param,
+                ctx,
+            )
+
+
+MOMENT = Moment()
+
+
+def ago(now: Millis, instant: Millis) -> str:
+    """Return how long ago an instant is, in its largest unit: `3d`, `2h`, `5m`, `40s`."""
+    age = max(0, now - instant)
+    for unit, letter in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
+        if age >= unit:
+            return f"{age // unit}{letter}"
+    return f"{age // SECOND}s"
+
+
+def clock_time(instant: Millis) -> str:
+    """Return an instant for a table, in UTC to the second: `2026-11-24 08:15:30`."""
+    return to_rfc3339(instant)[:19].replace("T", " ")
+
+
+def took(microseconds: int) -> str:
+    """Return a short duration as people say it: `850us`, `12ms`, `1.5s`."""
+    if microseconds < 1_000:  # noqa: PLR2004 (units)
+        return f"{microseconds}us"
+    if microseconds < 1_000_000:  # noqa: PLR2004
+        return f"{microseconds // 1_000}ms"
+    return f"{microseconds / 1_000_000:.1f}s"

@@ -1,0 +1,142 @@
+"""`hookstream undecodable`: records that never became events, and sending them back."""
+
+from collections.abc import Callable
+from functools import wraps
+
+import click
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.deadletter.asked import (
+    UndecodableSelector,
+    read_undecodable_selector,
+    undecodable_row,
+)
+from hookstream.core.deadletter.ledger import Shelf
+from hookstream.core.deadletter.revival import Revival
+from hookstream.core.model.event import UndecodableReason
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.letter_list import Window, list_letters
+from hookstream.entry.cli.letter_options import (
+    Run,
+    all_option,
+    as_json_option,
+    limit_option,
+    run_options,
+    several,
+    since_option,
+    until_option,
+    words,
+)
+from hookstream.entry.cli.letter_show import place_in, show_at
+from hookstream.entry.cli.letter_view import UNDECODABLE
+from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show_jobs
+from hookstream.entry.letters import LetterDesk
+from hookstream.errors import InputRefused
+
+_REASONS = sorted(word for name, word in vars(UndecodableReason).items() if name.isupper())
+
+
+def _conditions(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which records are meant; they arrive as `selector`."""
+
+    @wraps(function)
+    def gathered(
+        *positional: object,
+        since: Millis | None,
+        until: Millis | None,
+        topics: tuple[str, ...],
+        reasons: tuple[str, ...],
+        **others: object,
+    ) -> None:
+        selector = UndecodableSelector(words(topics), words(reasons), since, until)
+        function(*positional, selector=selector, **others)
+
+    reason = click.option(
+        "--reason",
+        "reasons",
+        multiple=True,
+        type=click.Choice(_REASONS),
+        metavar="REASON",
+        help="Undecodable for this reason; repeatable.",
+    )
+    for add in (
+        until_option,
+        since_option,
+        reason,
+        several("--topic", "topics", "From this event topic"),
+    ):
+        gathered = add(gathered)
+    return gathered
+
+
+@click.group()
+def command() -> None:
+    """List, show and redrive records that never became events."""
+
+
+@command.command("list")
+@_conditions
+@all_option
+@limit_option
+@as_json_option
+@pass_context
+def list_(
+    context: Context, selector: UndecodableSelector, limit: int, *, all_: bool, as_json: bool
+) -> None:
+    """Count undecodable records by topic and reason, and list the newest."""
+    list_letters(
+        context,
+        LetterDesk(context.settings, Shelf.UNDECODABLE),
+        Window(UNDECODABLE, selector.since, selector.until, limit, all_, as_json),
+        selector.selects,
+    )
+
+
+@command.command()
+@click.argument("letter", metavar="PLACE")
+@as_json_option
+@pass_context
+def show(context: Context, letter: str, *, as_json: bool) -> None:
+    """Show one undecodable record: headers, and what decoding says of it today.
+
+    PLACE is where it stands, 3@1042 or TOPIC-3@1042.
+    """
+    desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    place = place_in(letter, desk.topic)
+    if place is None:
+        raise InputRefused(f"{letter!r} is not a place such as 3@1042")
+    show_at(context, desk, place, as_json=as_json)
+
+
+@command.command()
+@_conditions
+@run_options
+@as_json_option
+@pass_context
+def redrive(context: Context, selector: UndecodableSelector, run: Run, *, as_json: bool) -> None:
+    """Send undecodable records back, to be identified, decoded and matched again.
+
+    Matching is by the subscriptions of today, each judged by the time at which the record first
+    stood in the log.
+    """
+    desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    asked = Asked(UNDECODABLE, undecodable_row(selector), run, as_json)
+    redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
+
+
+@command.command()
+@as_json_option
+@pass_context
+def jobs(context: Context, *, as_json: bool) -> None:
+    """List redrives: done, cancelled, and running or cut off."""
+    show_jobs(context, LetterDesk(context.settings, Shelf.UNDECODABLE), as_json=as_json)
+
+
+def _rules(desk: LetterDesk, row: JsonObject) -> Rules:
+    """Return how the records that a row asks for are sent back."""
+    selector = read_undecodable_selector(row)
+    desk.since = selector.since
+    revival = Revival(desk.settings.topics_names.tier(0), desk.origin, SystemClock().now)
+    return Rules(selector.selects, lambda _: None, revival.unmatched)
