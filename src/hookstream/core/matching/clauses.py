@@ -11,12 +11,11 @@ number as that number. EventBridge never takes text for a number.
 import ipaddress
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final, TypeAlias
 
+from hookstream.core.matching.ranges import range_test
 from hookstream.core.model.json import Json
 
 MAX_TEXT: Final = 1024
@@ -35,7 +34,6 @@ ANY_KIND: Final[frozenset[Kind]] = frozenset({"string", "decimal", "number", "bo
 TEXT: Final[frozenset[Kind]] = frozenset({"string", "decimal"})
 NUMBER: Final[frozenset[Kind]] = frozenset({"number"})
 
-_DECIMAL = re.compile(r"-?[0-9]{1,100}(?:\.[0-9]{1,100})?\Z")
 _ADDRESS_LENGTH = 64
 
 
@@ -231,28 +229,7 @@ def _numeric(operand: Json, text: str) -> Clause:
     low, low_open, high, high_open = _bounds(operand)
     if low > high or (low == high and (low_open or high_open)):
         raise ClauseRefused("numeric has a range that holds no number")
-    exact_low, exact_high = Decimal(repr(low)), Decimal(repr(high))
-    edges = float(low), float(high)
-
-    def within(value: float) -> bool:
-        return (value > low if low_open else value >= low) and (
-            value < high if high_open else value <= high
-        )
-
-    def exactly_within(amount: Decimal) -> bool:
-        return (amount > exact_low if low_open else amount >= exact_low) and (
-            amount < exact_high if high_open else amount <= exact_high
-        )
-
-    def test(value: Json) -> bool:
-        if type(value) is int or type(value) is float:
-            return within(value)
-        if type(value) is not str or _DECIMAL.match(value) is None:
-            return False
-        about = float(value)
-        # Rounding keeps order, so only a number that rounds to a bound needs all its digits.
-        return exactly_within(Decimal(value)) if about in edges else within(about)
-
+    test = range_test(low, high, low_open=low_open, high_open=high_open)
     return Clause(test, frozenset({"number", "decimal"}), text)
 
 

@@ -41,6 +41,11 @@ class Access:
     problem: str | None = None
     """Why the grant's pattern cannot be read: then nothing can be decided."""
 
+    @property
+    def is_filtered(self) -> bool:
+        """Tell whether a pattern must be asked."""
+        return self.pattern is not None or self.problem is not None
+
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Request:
@@ -179,10 +184,11 @@ class Fanout:
             if access is None:
                 continue
             version = documents.version(request.pin)
-            if request.pattern is None and access.pattern is None and access.problem is None:
-                yield Match(request.subscription, version)
-                continue
-            verdict = _verify(filed, access, documents, version)
+            verdict: bool | Refused = True
+            if request.pattern is not None:
+                verdict = _ask(filed, documents.at(version))
+            if verdict is True and access.is_filtered:
+                verdict = _ask_grant(request, access, documents, version)
             if verdict is True:
                 yield Match(request.subscription, version)
             elif verdict is not False:
@@ -199,17 +205,18 @@ class Fanout:
         return found
 
 
-def _verify(
-    filed: Filed[Request], access: Access, documents: _Documents, version: int
+def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
+    """Ask the request's own pattern."""
+    if isinstance(body, Refused):
+        return not_evaluable("its filter", body)
+    return filed.matches is None or filed.matches(body)
+
+
+def _ask_grant(
+    request: Request, access: Access, documents: _Documents, version: int
 ) -> bool | Refused:
-    """Ask the request's pattern, then the grant's."""
-    if filed.item.pattern is not None:
-        body = documents.at(version)
-        if isinstance(body, Refused):
-            return not_evaluable("its filter", body)
-        if filed.matches is not None and not filed.matches(body):
-            return False
-    if isinstance(filed.item.subscription, UnreadableSubscription):
+    """Ask the grant's pattern."""
+    if isinstance(request.subscription, UnreadableSubscription):
         # Nothing is delivered before the subscription can be read, and then the grant is asked.
         return True
     return open_to(access, lambda: documents.at(version))

@@ -260,6 +260,10 @@ def _compile_object(branch: _Branch) -> Callable[[JsonObject, JsonObject], bool]
         for group in branch.alternatives
     )
 
+    if len(fields) == 1 and not groups:
+        ((only, ask),) = fields
+        return lambda node, body: ask(node.get(only, _NOTHING), body)
+
     def holds(node: JsonObject, body: JsonObject) -> bool:
         for name, matcher in fields:
             if not matcher(node.get(name, _NOTHING), body):
@@ -312,9 +316,14 @@ def _compile_alternatives(clauses: Sequence[Clause]) -> Callable[[Scalar], bool]
         else:
             tests.append(clause.test)
 
+    if not texts and len(tests) == 1:
+        return tests[0]
+    if not tests:
+        return lambda value: type(value) is str and value in texts
+
     def holds_of(value: Scalar) -> bool:
         if type(value) is str and value in texts:
             return True
-        return bool(tests) and any(test(value) for test in tests)
+        return any(test(value) for test in tests)
 
     return holds_of
