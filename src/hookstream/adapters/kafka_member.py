@@ -259,17 +259,31 @@ class Member:
         elif code in _TOPIC_GONE:
             self._journal.warning("topic_gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
-        elif code in _NO_SUCH_PROTOCOL:
-            raise ConfigurationError(
-                "the broker does not know the group protocol 'consumer' (KIP-848): set"
-                " kafka.group_protocol to 'classic'"
-            )
         elif code in _FORBIDDEN:
             raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
-        elif error.fatal():
-            raise InvariantBroken(f"the group member failed: {error.str()} ({error.name()})")
+        elif code == KafkaError._FATAL or error.fatal():  # noqa: SLF001
+            raise_fatal(error)
         else:
             self._journal.warning("consumer_error", topic=at.topic, detail=error.str())
+
+
+def raise_fatal(error: KafkaError) -> None:
+    """Raise for an error after which the client can do nothing more; return for any other.
+
+    The client calls this within a poll.
+
+    Raises:
+        ConfigurationError: The broker does not know the group protocol.
+        InvariantBroken: Another fatal error, such as another member with the same instance id.
+    """
+    # Only the text tells the cause of a fatal error.
+    if error.code() in _NO_SUCH_PROTOCOL or "ConsumerGroupHeartbeat" in error.str():
+        raise ConfigurationError(
+            "the broker does not know the group protocol 'consumer' (KIP-848): set"
+            " kafka.group_protocol to 'classic'"
+        )
+    if error.code() == KafkaError._FATAL or error.fatal():  # noqa: SLF001
+        raise InvariantBroken(f"the group member failed: {error.str()} ({error.name()})")
 
 
 def _at(message: Message) -> TopicPartition:

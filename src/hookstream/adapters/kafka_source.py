@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka_client import ClientSettings, consumer_properties
-from hookstream.adapters.kafka_member import Member
+from hookstream.adapters.kafka_member import Member, raise_fatal
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.model.instant import Millis
@@ -72,7 +72,7 @@ class KafkaSource:
         self._properties = consumer_properties(client, group, journal) | _membership(
             protocol, instance_id
         )
-        self._properties["on_commit"] = self._on_commit
+        self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
         self._pick = topics
         self._consumer: Consumer | None = None
         self._member: Member | None = None
