@@ -226,17 +226,25 @@ def _decimal(schema: JsonObject, *, most_digits: int) -> Render | None:
         return None
     if not 0 <= scale <= precision or not 0 < precision <= min(most_digits, _MAX_PRECISION):
         return None
-    beyond = 10**precision
+    return _decimal_render(precision, scale)
+
+
+def _decimal_render(precision: int, scale: int) -> Render:
+    beyond: int = 10**precision
+    one: int = 10**scale
+    form = f"%d.%0{scale}d"
 
     def render(value: object) -> Json:
-        unscaled = int.from_bytes(_bytes(value), "big", signed=True)
+        if not isinstance(value, bytes):
+            raise NotRenderable("", "is not bytes")
+        unscaled = int.from_bytes(value, "big", signed=True)
         if not -beyond < unscaled < beyond:
             raise NotRenderable("", f"has more than the {precision} digits of its precision")
         if not scale:
             return str(unscaled)
-        digits = str(abs(unscaled)).zfill(scale + 1)
-        sign = "-" if unscaled < 0 else ""
-        return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
+        if unscaled < 0:
+            return "-" + form % divmod(-unscaled, one)
+        return form % divmod(unscaled, one)
 
     return render
 

@@ -87,6 +87,7 @@ def unscaled(number: int) -> bytes:
         ({"type": "array", "items": "string"}, ["a"], ["a"]),
         ({"type": "array", "items": MONEY}, [unscaled(1), unscaled(2)], ["0.01", "0.02"]),
         ({"type": "map", "values": "long"}, {"a": 1}, {"a": 1}),
+        ({"type": "map", "values": "string"}, {"a": "b"}, {"a": "b"}),
         ({"type": "map", "values": MONEY}, {"a": unscaled(1)}, {"a": "0.01"}),
         ({"type": {"type": "string"}}, "x", "x"),
     ],
@@ -144,6 +145,8 @@ def test_a_logical_type_that_is_not_valid_is_ignored(
         ({"type": "array", "items": "long"}, [1, 2**53]),
         ({"type": "array", "items": "long"}, {}),
         ({"type": "map", "values": "long"}, []),
+        (MONEY, "0.01"),
+        (a_record({"name": "n", "type": "int"}), [1]),
     ],
 )
 def test_a_value_that_json_cannot_hold_is_refused(schema: Json, value: object) -> None:

@@ -141,3 +141,12 @@ def test_a_subscription_without_a_schedule_makes_one_attempt() -> None:
     assert found == DeadLetter(
         DeadReason.ATTEMPTS_EXHAUSTED, "attempt 1 was the last of the schedule: answered 500"
     )
+
+
+def test_an_expiry_beyond_all_calendars_is_still_told() -> None:
+    """State read from headers may hold any instant; saying so must not fail."""
+    found = decided(Throttled(429, 10**20), a_delivery(expires_at=10**18))
+
+    assert found == DeadLetter(
+        DeadReason.EXPIRED, f"the next attempt would come after {10**18} ms: answered 429"
+    )
