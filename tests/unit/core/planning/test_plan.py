@@ -321,6 +321,14 @@ def test_a_partner_with_a_live_subscription_of_others_needs_a_cascade() -> None:
     assert [type(change) for change in made.writes] == [Delete, Delete]
 
 
+def test_a_subscription_that_cannot_be_read_is_not_deleted_with_its_partner() -> None:
+    lost = UnreadableSubscription("theirs", "acme", ("*",), 0, (), "a key is missing")
+    (problem,) = planned(subscriptions=[lost], prune=True, cascade=True).problems
+    assert str(problem) == (
+        "subscription theirs: it cannot be deleted with its partner: a key is missing"
+    )
+
+
 def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
     (problem,) = planned(ORDERS_FILE, prune=True).problems
     assert str(problem) == (
@@ -347,3 +355,19 @@ def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
         replace(MEANS, new_key=lambda: KEY),
     )
     confirm(planned(declared), again)
+
+
+def test_a_plan_that_has_problems_by_now_is_a_conflict() -> None:
+    """A schema may have gone, or a row become unreadable, that no change of the plan shows."""
+    shown = planned(ORDERS_FILE, subscriptions=[OLD])
+    problem = Problem("partner acme", "", "cannot be read")
+    with pytest.raises(Conflict, match=r"partner acme: cannot be read \(since the plan was shown"):
+        confirm(shown, replace(shown, problems=(problem,)))
+
+
+def test_deletions_that_were_overtaken_are_a_conflict_too() -> None:
+    theirs = replace(OLD, id="theirs")
+    shown = planned(ACME_FILE, subscriptions=[OLD, theirs], prune=True)
+    overtaken = planned(ACME_FILE, prune=True)
+    with pytest.raises(Conflict, match=r"subscription orders was .* \(and 1 more\)"):
+        confirm(shown, overtaken)

@@ -1,0 +1,81 @@
+"""What a partner or subscription says is shown field by field, and no secret with it."""
+
+import pytest
+
+from hookstream.core.model.json import Json
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Grant,
+    Limits,
+    Partner,
+    RetryPolicy,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.planning.fields import compact, fields_of
+
+FULL = Subscription(
+    "orders",
+    "acme",
+    Endpoint(
+        "https://acme.example/token",
+        (SigningSecret("env:NEW", b"n" * 24), SigningSecret("env:OLD", b"o" * 24)),
+        (("authorization", "Bearer hush"),),
+        20_000,
+    ),
+    ("order.generated",),
+    active_from=1,
+    environments=("live", "test"),
+    pattern={"data": {"total": [{"numeric": [">", 1]}]}},
+    versions={"order.generated": "latest"},
+    retry=RetryPolicy((), 86_400_000, frozenset({422, 400})),
+    limits=Limits(8, 2.5),
+)
+
+
+def test_a_subscription_is_shown_without_its_secrets() -> None:
+    shown = {path: field.shown for path, field in fields_of(FULL, lambda _: "scrubbed").items()}
+    assert shown == {
+        "partner": "acme",
+        "endpoint.url": "scrubbed",
+        "endpoint.headers.authorization": "(not shown)",
+        "endpoint.signing_secrets.env:NEW": "(not shown)",
+        "endpoint.signing_secrets.env:OLD": "(not shown)",
+        "endpoint.signing_secrets": "env:NEW, env:OLD",
+        "endpoint.timeout": "20s",
+        "event_types": "order.generated",
+        "environments": "live, test",
+        "pattern": '{"data": {"total": [{"numeric": [">", 1]}]}}',
+        "versions.order.generated": "latest",
+        "format": "standard",
+        "content": "full",
+        "retry.schedule": "(no retries)",
+        "retry.expires_after": "24h",
+        "retry.final_statuses": "400, 422",
+        "limits.max_in_flight": "8",
+        "limits.rate_limit": "2.5/s",
+        "owner": "cli",
+    }
+
+
+def test_a_partner_is_shown_with_its_grant() -> None:
+    partner = Partner("acme", "Acme", Grant(("*",), ("live",), {"type": ["x"]}), owner="files")
+    shown = {path: field.shown for path, field in fields_of(partner, str).items()}
+    assert shown == {
+        "name": "Acme",
+        "grant.event_types": "*",
+        "grant.environments": "live",
+        "grant.pattern": '{"type": ["x"]}',
+        "owner": "files",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": [1, 2.5, "x"]}, '{"a": [1, 2.5, "x"]}'),
+        ([None, True, False], "[null, true, false]"),
+    ],
+)
+def test_json_is_shown_on_one_line(value: Json, text: str) -> None:
+    assert compact(value) == text
