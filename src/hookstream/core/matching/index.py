@@ -109,6 +109,11 @@ class PatternIndex(Generic[T]):
         """Return the number of items."""
         return len(self._placed)
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is held any more, not even an empty place."""
+        return not (self._placed or self._fields or self._always)
+
     def add(self, item_id: str, item: T, pattern: Pattern, also: Sequence[Filing] = ()) -> None:
         """File an item under the one of its pattern's filings that is the rarest so far.
 

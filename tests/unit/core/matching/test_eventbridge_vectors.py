@@ -42,7 +42,7 @@ def _cases() -> Iterator[tuple[str, JsonObject, JsonObject]]:
         yield file.stem, case["Event"], case["EventPattern"]
     for file in FOLDER.glob("*_pattern.json"):
         event = file.with_name(file.name.replace("_pattern", ""))
-        yield file.stem, _read(event.read_text()), _read(file.read_text())
+        yield file.stem, {**_read(event.read_text())}, {**_read(file.read_text())}
 
 
 def _read(text: str) -> dict[str, JsonObject]:
