@@ -31,8 +31,8 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.topics import Topics
 from hookstream.entry.cluster import client_of
-from hookstream.entry.keys import key_ring
 from hookstream.entry.feed import Feed
+from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.settings import Settings
@@ -197,10 +197,13 @@ def _sources(
 
 def _event_topics(globs: tuple[str, ...], prefix: str, names: Iterable[str]) -> list[str]:
     """Return the topics that a glob of the settings names, our own never among them."""
+    own = Topics(prefix)
+    ours = {*own.tables, own.dead_letters, own.undecodable, own.attempts, own.operations}
     return sorted(
         name
         for name in names
-        if not name.startswith(f"{prefix}.")
+        if name not in ours
+        and own.delay_of(name) is None
         and any(fnmatch.fnmatchcase(name, glob) for glob in globs)
     )
 

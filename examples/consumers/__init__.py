@@ -1,0 +1,1 @@
+"""Five typical consumers of signed webhooks, as a partner would write them."""

@@ -1,0 +1,1 @@
+"""The demo: five partners, an endless stream of trouble, a crash, and every delivery accounted for."""

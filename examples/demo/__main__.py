@@ -1,0 +1,247 @@
+"""The main job, whole: a broker, a worker that is killed half-way, five partners with their troubles.
+
+1. Start the broker; apply topics, schemas and definitions; start a worker.
+2. Publish the first half while the CRM is down; kill the worker with SIGKILL and read its offsets.
+3. Start it again, publish the rest, let the CRM come up, redrive what died.
+4. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from examples.consumers.automation import Automation
+from examples.consumers.crm import Crm
+from examples.consumers.dashboard import Dashboard
+from examples.consumers.order_system import OrderSystem
+from examples.consumers.print_shop import PrintShop
+from examples.consumers.receiver import Receiver
+from examples.demo.log import Log
+from examples.demo.reckoning import Account, AtTheKill, Reckoner, Sent
+from examples.demo.screen import Screen, show_account, show_letter, show_trace
+from examples.demo.stage import ROOT, CommandFailed, Stage
+from examples.printprice.generator import events
+from rich.console import Console
+from rich.live import Live
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.producer import EventProducer
+
+EVENTS = 600
+SEED = 2026
+RATE = 80.0
+"""Events a second."""
+GONE_AFTER = 150
+"""Requests after which the dashboard answers 410."""
+PATIENCE = 60.0
+"""Seconds to wait at most for the last delivery."""
+
+
+class Demo:
+    """One run."""
+
+    def __init__(self, console: Console, servers: str) -> None:
+        """Cast the partners."""
+        run = secrets.token_hex(3)
+        self.console = console
+        self.receivers: dict[str, Receiver] = {
+            consumer.receiver.name: consumer.receiver
+            for consumer in (OrderSystem(), Crm(), Automation(), Dashboard(), PrintShop())
+        }
+        self.stage = Stage(ROOT / ".cache" / "demo" / run, servers, f"demo-{run}")
+        self.log = Log(servers)
+        self.reckoner = Reckoner(self.log, self.stage.prefix, self.receivers)
+        self.screen = Screen(console, self.receivers)
+        self.sent: list[Sent] = []
+        self.crm_is_up = False
+
+    async def run(self) -> bool:
+        """Play it all and tell whether every delivery is accounted for."""
+        for receiver in self.receivers.values():
+            receiver.secrets = ["whsec_" + b64encode(secrets.token_bytes(32)).decode()]
+            await receiver.start()
+        self._give_trouble()
+        try:
+            await self._set_up()
+            with Live(self.screen, console=self.console, refresh_per_second=4, transient=True):
+                killed = await self._first_half()
+                await self._second_half()
+                account = await self._settle(killed)
+            code = await self.stage.stop_worker()
+        finally:
+            await self.stage.kill_worker()
+            for receiver in self.receivers.values():
+                await receiver.stop()
+        self._show(account)
+        if code != 0:
+            self.console.print(f"The worker did not drain in time: exit code {code}")
+        return account.clean and code == 0
+
+    def _give_trouble(self) -> None:
+        dice = random.Random(SEED)
+
+        async def flaky(_: dict[str, Any], __: int) -> int:
+            return 503 if dice.random() < 0.15 else 204
+
+        async def down_at_first(_: dict[str, Any], __: int) -> int:
+            return 204 if self.crm_is_up else 500
+
+        async def slow(_: dict[str, Any], __: int) -> int:
+            await asyncio.sleep(0.25)
+            return 200
+
+        async def retired(_: dict[str, Any], before: int) -> int:
+            return 410 if before >= GONE_AFTER else 204
+
+        self.receivers["order-system"].answer = flaky
+        self.receivers["crm"].answer = down_at_first
+        self.receivers["automation"].answer = slow
+        self.receivers["dashboard"].answer = retired
+
+    async def _set_up(self) -> None:
+        stage, screen = self.stage, self.screen
+        screen.step("upstream's topics, then hookstream's own")
+        await asyncio.to_thread(self.log.create, self.reckoner.event_topics(), 3)
+        await stage.hookstream("dev", "keys", str(stage.folder / "keys.json"))
+        await stage.hookstream("topics", "apply", "--yes")
+        screen.step("schemas of six event types")
+        await stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        screen.step("five partners and their subscriptions, until all are active")
+        definitions = stage.declare(self.receivers)
+        await stage.hookstream("apply", str(definitions), "--yes")
+        screen.step("a worker")
+        await stage.start_worker()
+        self.screen.worker = f"pid {stage.worker.pid}" if stage.worker else "-"
+
+    async def _first_half(self) -> AtTheKill:
+        half = list(events(SEED, EVENTS))[: EVENTS // 2]
+        self.screen.step("publishing while the CRM is down")
+        await self._publish(half)
+        await self._publish_garbage()
+        self.screen.step("the worker is killed with SIGKILL")
+        await self.stage.kill_worker()
+        self.screen.worker = "killed"
+        killed = await asyncio.to_thread(self.reckoner.at_the_kill)
+        await self._publish(list(events(SEED, EVENTS))[EVENTS // 2 : EVENTS // 2 + 40])
+        self.screen.step("another worker takes over")
+        await self.stage.start_worker()
+        self.screen.worker = f"pid {self.stage.worker.pid}" if self.stage.worker else "-"
+        return killed
+
+    async def _second_half(self) -> None:
+        rest = list(events(SEED, EVENTS))[EVENTS // 2 + 40 :]
+        await self._publish(rest[:100])
+        self.screen.step("waiting for deliveries to the CRM to die")
+        await asyncio.sleep(5)
+        self.crm_is_up = True
+        self.screen.step("the CRM is up again; its dead letters are redriven")
+        await self._publish(rest[100:])
+        await asyncio.sleep(1)
+        await self.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
+
+    async def _publish(self, happenings: list[Any]) -> None:
+        async with EventProducer(
+            self.stage.servers,
+            schemas_topic=f"{self.stage.prefix}.schemas",
+            topic_prefix=f"{self.stage.prefix}.events.",
+            trace_ratio=1.0,
+        ) as producer:
+            for happening in happenings:
+                published = await producer.send(
+                    happening.event_type,
+                    happening.data,
+                    entity_id=happening.entity_id,
+                    environment=happening.environment,
+                )
+                trace_id = published.traceparent.split("-")[1]
+                self.sent.append(
+                    Sent(happening.event_type, published.event_id, happening.data, trace_id)
+                )
+                self.screen.sent = len(self.sent)
+                await asyncio.sleep(1 / RATE)
+
+    async def _publish_garbage(self) -> None:
+        """Let some other program write into an event topic."""
+        producer = Producer({"bootstrap.servers": self.stage.servers})
+        producer.produce(f"{self.stage.prefix}.events.pricing.completed", b"not an event at all")
+        await asyncio.to_thread(producer.flush, 10)
+
+    async def _settle(self, killed: AtTheKill) -> Account:
+        """Wait until everything is accounted for, or patience ends."""
+        self.screen.step("waiting for the last deliveries")
+        account = Account()
+        waited = 0.0
+        while waited < PATIENCE:
+            account = await asyncio.to_thread(self.reckoner.reckon, self.sent, killed)
+            if not account.missing and not account.dead & {
+                key for key in account.expected if key[0] == "crm"
+            }:
+                break
+            await asyncio.sleep(1)
+            waited += 1
+        return account
+
+    def _show(self, account: Account) -> None:
+        console = self.console
+        console.print(self.screen)
+        forged = sum(receiver.book.forged for receiver in self.receivers.values())
+        show_account(console, len(self.sent), account, forged)
+        redriven = {
+            entry.event_id: entry
+            for entry in self.receivers["crm"].book.entries
+            if entry.trigger == "redrive"
+        }
+        traced = next((sent for sent in self.sent if sent.event_id in redriven), None)
+        if traced is not None:
+            console.print("\nOne trace, from the producer to the redrive:")
+            show_trace(console, traced.trace_id, self.stage.read_spans())
+        if account.letters:
+            console.print("\nOne dead letter, as any Kafka tool shows it:")
+            show_letter(console, account.letters[0])
+        for title, keys in (
+            ("missing", account.missing),
+            ("unexpected", account.unexpected),
+            ("duplicate without a crash", account.unexcused),
+        ):
+            for key in sorted(keys):
+                console.print(f"{title}: {' '.join(key)}")
+        good = "Every delivery is accounted for." if account.clean else "NOT accounted for."
+        console.print(f"\n{good}  What the run wrote is in {self.stage.folder}")
+
+
+@contextlib.contextmanager
+def broker(console: Console) -> Iterator[str]:
+    """Yield the address of a broker: the one in the environment, else one of our own."""
+    given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    java = find_java()
+    libs = fetch_kafka(Path(ROOT / ".cache" / "kafka"), console.print)
+    console.print("Starting Apache Kafka on this machine")
+    with BrokerProcess(libs, java) as process:
+        yield process.bootstrap_servers
+
+
+def main() -> int:
+    """Run the demo and return its exit code."""
+    console = Console()
+    with broker(console) as servers:
+        try:
+            return 0 if asyncio.run(Demo(console, servers).run()) else 1
+        except CommandFailed as failed:
+            console.print(str(failed))
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What stands in the topics, read with a plain Kafka client: no line of hookstream's own code."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import fastavro
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+Place = tuple[str, int]
+
+
+@dataclass(slots=True, frozen=True)
+class Entry:
+    """One record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes | None
+    headers: dict[str, str]
+
+
+class Log:
+    """The topics of one run."""
+
+    def __init__(self, servers: str) -> None:
+        """Connect when something is asked for."""
+        self._servers: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
+        self._admin = AdminClient(self._servers)
+
+    def create(self, topics: Iterable[str], partitions: int) -> None:
+        """Create upstream's topics, stamped by the broker."""
+        config = {"message.timestamp.type": "LogAppendTime"}
+        wanted = [NewTopic(topic, partitions, 1, config=config) for topic in topics]
+        for made in self._admin.create_topics(wanted).values():
+            made.result()
+
+    def names(self) -> list[str]:
+        """Return all topics."""
+        return sorted(self._admin.list_topics(timeout=10).topics)
+
+    def ends(self, topics: Iterable[str]) -> dict[Place, int]:
+        """Return the end offset of every partition."""
+        consumer = self._consumer("ends")
+        try:
+            return {
+                place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1]
+                for place in self._places(topics)
+            }
+        finally:
+            consumer.close()
+
+    def committed(self, group: str, topics: Iterable[str]) -> dict[Place, int]:
+        """Return a group's committed offsets, 0 where there is none."""
+        consumer = self._consumer(group)
+        try:
+            wanted = [TopicPartition(*place) for place in self._places(topics)]
+            return {
+                (found.topic, found.partition): max(found.offset, 0)
+                for found in consumer.committed(wanted, timeout=10)
+            }
+        finally:
+            consumer.close()
+
+    def read(self, *topics: str) -> list[Entry]:
+        """Read topics from their beginning to the end that they have now."""
+        ends = {place: end for place, end in self.ends(topics).items() if end}
+        if not ends:
+            return []
+        consumer = self._consumer("read")
+        found: list[Entry] = []
+        try:
+            consumer.assign([TopicPartition(topic, number, 0) for topic, number in ends])
+            open_places = set(ends)
+            while open_places:
+                for message in consumer.consume(500, 1.0):
+                    error = message.error()
+                    if error is not None:
+                        if error.name() == "_PARTITION_EOF":
+                            open_places.discard((message.topic(), message.partition()))
+                            continue
+                        raise KafkaException(error)
+                    found.append(_entry(message))
+        finally:
+            consumer.close()
+        return found
+
+    def _places(self, topics: Iterable[str]) -> list[Place]:
+        metadata = self._admin.list_topics(timeout=10).topics
+        return [
+            (topic, number)
+            for topic in topics
+            if topic in metadata
+            for number in metadata[topic].partitions
+        ]
+
+    def _consumer(self, group: str) -> Consumer:
+        return Consumer(
+            {
+                **self._servers,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+            }
+        )
+
+
+def _entry(message: Message) -> Entry:
+    return Entry(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.timestamp()[1],
+        bytes(message.key() or b""),
+        message.value(),
+        {name: (value or b"").decode(errors="replace") for name, value in message.headers() or []},
+    )
+
+
+def _headers(message: Message) -> dict[str, str]:
+    found: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment]
+    return {name: (value or b"").decode(errors="replace") for name, value in found}
+
+
+def event_id_of(entry: Entry, schema: dict[str, object]) -> str | None:
+    """Return the event id in an Avro single-object record, or None where it is none."""
+    value = entry.value
+    if value is None or value[:2] != b"\xc3\x01":
+        return None
+    decoded = fastavro.schemaless_reader(io.BytesIO(value[10:]), schema, None)
+    return str(decoded["event_id"])  # type: ignore[index, call-overload]

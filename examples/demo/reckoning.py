@@ -1,0 +1,199 @@
+"""The reckoning: what should have arrived, against what the partners' books and the topics say.
+
+The table of who wants what is written by hand here. Nothing of hookstream's matching is asked, nor
+any counter of a worker.
+"""
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from examples.consumers.receiver import Receiver
+from examples.demo.log import Entry, Log, Place, event_id_of
+from examples.demo.stage import ROOT
+
+Wants = Callable[[str, Mapping[str, object]], bool]
+
+WANTED: dict[str, Wants] = {
+    "order-system": lambda kind, _: kind in ("order.generated", "processing.failed"),
+    "crm": lambda kind, _: kind in ("pricing.completed", "order.generated"),
+    # It asks for processing.failed too, and was never granted it.
+    "automation": lambda kind, _: kind == "document.analyzed",
+    "dashboard": lambda _, __: True,
+    "print-shop": lambda kind, data: (
+        kind == "routing.decided" and data["strategy"] in ("fastest", "nearest")
+    ),
+}
+
+Key = tuple[str, str, str]
+"""Subscription, event type, event id."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """One event as it was published."""
+
+    event_type: str
+    event_id: str
+    data: Mapping[str, object]
+    trace_id: str
+
+
+@dataclass(slots=True)
+class AtTheKill:
+    """What both groups had committed, and what stood in the topics, when the worker was killed."""
+
+    committed: dict[Place, int]
+    ends: dict[Place, int]
+
+
+@dataclass
+class Account:
+    """One reckoning."""
+
+    expected: set[Key] = field(default_factory=set)
+    received: Counter[Key] = field(default_factory=Counter)
+    dead: set[Key] = field(default_factory=set)
+    in_gap: set[Key] = field(default_factory=set)
+    missing: set[Key] = field(default_factory=set)
+    unexpected: set[Key] = field(default_factory=set)
+    duplicates: set[Key] = field(default_factory=set)
+    unsettled: set[tuple[str, str]] = field(default_factory=set)
+    unexcused: set[Key] = field(default_factory=set)
+    retried: int = 0
+    dead_lettered: int = 0
+    redriven: int = 0
+    undecodable: int = 0
+    letters: list[Entry] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether every expected delivery is accounted for, and nothing else arrived."""
+        return not (self.missing or self.unexpected or self.unexcused)
+
+
+class Reckoner:
+    """Takes account of one run."""
+
+    def __init__(self, log: Log, prefix: str, receivers: Mapping[str, Receiver]) -> None:
+        """Read nothing yet."""
+        self._log = log
+        self._prefix = prefix
+        self._receivers = receivers
+        self._schemas = {
+            path.parent.name: json.loads(path.read_text())
+            for path in Path(ROOT / "schemas").glob("*/v1.avsc")
+        }
+
+    def event_topics(self) -> list[str]:
+        """Return upstream's topics."""
+        return [f"{self._prefix}.events.{kind}" for kind in self._schemas]
+
+    def tier_topics(self) -> list[str]:
+        """Return every tier."""
+        return [name for name in self._log.names() if name.startswith(f"{self._prefix}.retry.")]
+
+    def at_the_kill(self) -> AtTheKill:
+        """Read what is committed and what is there, of both groups."""
+        events, tiers = self.event_topics(), self.tier_topics()
+        committed = self._log.committed(self._prefix, events)
+        committed |= self._log.committed(f"{self._prefix}.retry", tiers)
+        return AtTheKill(committed, self._log.ends(events + tiers))
+
+    def reckon(self, sent: list[Sent], killed: AtTheKill | None) -> Account:
+        """Hold what arrived against what was wanted."""
+        account = Account()
+        happened = self._appended()
+        self._expect(account, sent)
+        self._receive(account)
+        self._read_letters(account)
+        self._read_gaps(account, happened)
+        for key in account.expected:
+            done = account.received[key] or key in account.dead or key in account.in_gap
+            if not done:
+                account.missing.add(key)
+        account.unexpected = set(account.received) - account.expected
+        if killed is not None:
+            self._excuse(account, killed)
+        return account
+
+    def _expect(self, account: Account, sent: list[Sent]) -> None:
+        for event in sent:
+            for who, wants in WANTED.items():
+                if wants(event.event_type, event.data):
+                    account.expected.add((who, event.event_type, event.event_id))
+
+    def _receive(self, account: Account) -> None:
+        for who, receiver in self._receivers.items():
+            for entries in receiver.book.accepted().values():
+                first = entries[0]
+                key = (who, first.event_type, first.event_id)
+                account.received[key] += len(entries)
+                if len(entries) > 1:
+                    account.duplicates.add(key)
+            account.retried += sum(entry.trigger == "retry" for entry in receiver.book.entries)
+
+    def _read_letters(self, account: Account) -> None:
+        resolved: set[tuple[int, int]] = set()
+        for row in self._log.read(f"{self._prefix}.jobs"):
+            mark = json.loads(row.value or b"{}")
+            if "offsets" in mark and mark.get("topic", "").endswith("dead-letters") | (
+                "topic" not in mark
+            ):
+                resolved |= {(mark["partition"], offset) for offset in mark["offsets"]}
+        for letter in self._log.read(f"{self._prefix}.dead-letters"):
+            account.dead_lettered += 1
+            account.letters.append(letter)
+            if (letter.partition, letter.offset) in resolved:
+                account.redriven += 1
+                continue
+            headers = letter.headers
+            account.dead.add(
+                (headers["hs-subscription-id"], headers["hs-event-type"], headers["hs-event-id"])
+            )
+        account.undecodable = len(self._log.read(f"{self._prefix}.undecodable"))
+
+    def _read_gaps(self, account: Account, happened: Mapping[tuple[str, str], Entry]) -> None:
+        """Excuse what was appended after an endpoint had been given up (410)."""
+        for row in self._log.read(f"{self._prefix}.health"):
+            who, _, kind = row.key.decode().partition("/")
+            if kind != "disabled" or row.value is None:
+                continue
+            since = _millis(json.loads(row.value)["since"])
+            for key in account.expected:
+                entry = happened.get(key[1:])
+                if key[0] == who and entry is not None and entry.timestamp > since:
+                    account.in_gap.add(key)
+
+    def _appended(self) -> dict[tuple[str, str], Entry]:
+        found = {}
+        for entry in self._log.read(*self.event_topics()):
+            kind = entry.topic.removeprefix(f"{self._prefix}.events.")
+            event_id = event_id_of(entry, self._schemas[kind])
+            if event_id is not None:
+                found[kind, event_id] = entry
+        return found
+
+    def _excuse(self, account: Account, killed: AtTheKill) -> None:
+        """A duplicate is due to the crash where its record was not settled when the worker died."""
+        for (kind, event_id), entry in self._appended().items():
+            if _open_at(entry, killed):
+                account.unsettled.add((kind, event_id))
+        for entry in self._log.read(*self.tier_topics()):
+            if _open_at(entry, killed) and "hs-event-id" in entry.headers:
+                account.unsettled.add(
+                    (entry.headers["hs-event-type"], entry.headers["hs-event-id"])
+                )
+        account.unexcused = {key for key in account.duplicates if key[1:] not in account.unsettled}
+
+
+def _open_at(entry: Entry, killed: AtTheKill) -> bool:
+    place = (entry.topic, entry.partition)
+    return killed.committed.get(place, 0) <= entry.offset < killed.ends.get(place, 0)
+
+
+def _millis(text: str) -> int:
+    return int(dt.datetime.fromisoformat(text).timestamp() * 1000)

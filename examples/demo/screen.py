@@ -1,0 +1,124 @@
+"""The screen: a live table while things happen, and the reckoning when they have."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from examples.consumers.receiver import Receiver
+from examples.demo.log import Entry
+from examples.demo.reckoning import Account
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+TROUBLE = {
+    "order-system": "fails now and then",
+    "crm": "down at first",
+    "automation": "slow; asks for more than it was granted",
+    "dashboard": "answers 410 from some point on",
+    "print-shop": "has a filter",
+}
+
+
+class Screen:
+    """What the demo shows of itself."""
+
+    def __init__(self, console: Console, receivers: Mapping[str, Receiver]) -> None:
+        """Begin the clock."""
+        self.console = console
+        self.phase = "starting"
+        self.worker = "-"
+        self.sent = 0
+        self._receivers = receivers
+        self._began = time.monotonic()
+
+    def __rich__(self) -> Table:
+        """Draw the live table."""
+        seconds = time.monotonic() - self._began
+        table = Table(
+            title=f"{seconds:5.1f} s  {self.phase}",
+            caption=f"{self.sent} events published, worker: {self.worker}",
+            title_justify="left",
+            caption_justify="left",
+        )
+        for heading in ("partner", "its trouble"):
+            table.add_column(heading)
+        for heading in ("requests", "2xx", "4xx", "5xx"):
+            table.add_column(heading, justify="right")
+        for who, receiver in self._receivers.items():
+            kinds = Counter(entry.status // 100 for entry in receiver.book.entries)
+            table.add_row(
+                who,
+                TROUBLE[who],
+                str(len(receiver.book.entries)),
+                str(kinds[2]),
+                str(kinds[4]),
+                str(kinds[5]),
+            )
+        return table
+
+    def step(self, phase: str) -> None:
+        """Name what happens now."""
+        self.phase = phase
+        self.console.print(Text(f"{time.monotonic() - self._began:6.1f} s  {phase}", style="dim"))
+
+
+def show_account(console: Console, events: int, account: Account, forged: int) -> None:
+    """Print the reckoning."""
+    table = Table(
+        title="The reckoning, from the partners' books and the topics", title_justify="left"
+    )
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    rows = {
+        "events published": events,
+        "deliveries expected": len(account.expected),
+        "received (answered 2xx)": sum(key in account.received for key in account.expected),
+        "open dead letters": len(account.dead & account.expected - set(account.received)),
+        "appended after a 410 disabled the endpoint": len(account.in_gap),
+        "missing": len(account.missing),
+        "arrived though nobody may have it": len(account.unexpected),
+        "duplicates (a webhook-id answered 2xx twice)": len(account.duplicates),
+        "  events unsettled when the worker was killed": len(account.unsettled),
+        "  duplicates that no crash explains": len(account.unexcused),
+        "retries": account.retried,
+        "dead-lettered": account.dead_lettered,
+        "redriven": account.redriven,
+        "undecodable": account.undecodable,
+        "requests whose signature did not hold": forged,
+    }
+    for name, count in rows.items():
+        table.add_row(name, str(count))
+    console.print(table)
+
+
+def show_trace(console: Console, trace_id: str, spans: list[dict[str, object]]) -> None:
+    """Print one trace as a tree, from the producer on."""
+    own = sorted(
+        (span for span in spans if span["trace_id"] == trace_id),
+        key=lambda span: int(str(span["start_ns"])),
+    )
+    nodes: dict[str, Tree] = {}
+    root = Tree(Text(f"trace {trace_id}: published by the producer"))
+    for span in own:
+        parent = nodes.get(str(span["parent_span_id"]), root)
+        start, end = int(str(span["start_ns"])), int(str(span["end_ns"]))
+        attributes = span["attributes"]
+        status = ""
+        if isinstance(attributes, dict):
+            status = str(attributes.get("http.response.status_code", ""))
+        label = f"{span['name']}  {status}  {(end - start) / 1e6:.1f} ms"
+        nodes[str(span["span_id"])] = parent.add(Text(label))
+    console.print(root)
+
+
+def show_letter(console: Console, letter: Entry) -> None:
+    """Print a dead letter as a plain Kafka tool shows it."""
+    console.print(
+        Text(f"{letter.topic} [{letter.partition}] @{letter.offset} key={letter.key.decode()}")
+    )
+    for name, value in letter.headers.items():
+        console.print(Text(f"    {name}={value}"))
+    size = len(letter.value or b"")
+    console.print(Text(f"    value: {size} bytes, exactly as upstream wrote them"))

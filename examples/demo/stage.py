@@ -1,0 +1,246 @@
+"""The stage: settings, definition files, and hookstream's own commands as an operator runs them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+
+from examples.consumers.receiver import Receiver
+
+ROOT = Path(__file__).parents[2]
+
+SETTINGS = """\
+[kafka]
+bootstrap_servers = "{servers}"
+
+[topics]
+prefix = "{prefix}"
+partitions = 3
+
+[events]
+topics = ["{prefix}.events.*"]
+
+[egress]
+allow = ["127.0.0.0/8"]
+https_only = false
+
+[retry]
+tiers = ["0s", "1s", "2s", "5s"]
+
+[worker]
+listen = "127.0.0.1:{port}"
+
+[keys]
+file = "{keys}"
+
+[tracing]
+exporter = "file"
+ratio = 1.0
+file = "{spans}"
+"""
+
+PARTNER = """\
+id: {id}
+name: {name}
+grant:
+  event_types: {types}
+  environments: ["*"]
+"""
+
+SUBSCRIPTION = """\
+id: {id}
+partner: {id}
+endpoint:
+  url: {url}
+  signing_secrets:
+    - env: {secret}
+  timeout: 5s
+event_types: {types}
+{more}retry:
+  schedule: {schedule}
+"""
+
+STURDY = "[1s, 2s, 5s, 5s, 5s]"
+BRIEF = "[1s, 2s]"
+
+CAST: dict[str, tuple[str, str, str, str, str]] = {
+    # id: name, granted types, asked types, further lines, schedule
+    "order-system": (
+        "Northwind order system",
+        "[order.generated, processing.failed]",
+        "[order.generated, processing.failed]",
+        "",
+        STURDY,
+    ),
+    "crm": (
+        "Brightside CRM",
+        "[pricing.completed, order.generated]",
+        "[pricing.completed, order.generated]",
+        "",
+        BRIEF,
+    ),
+    "automation": (
+        "Flowline automation",
+        "[document.analyzed]",
+        "[document.analyzed, processing.failed]",
+        "",
+        STURDY,
+    ),
+    "dashboard": ("Pressroom board", '["*"]', '["*"]', "", STURDY),
+    "print-shop": (
+        "Halden Print",
+        "[routing.decided]",
+        "[routing.decided]",
+        "pattern:\n  data:\n    strategy: [fastest, nearest]\n",
+        STURDY,
+    ),
+}
+
+
+class CommandFailed(Exception):
+    """A hookstream command did not do what the demo needs."""
+
+
+class Stage:
+    """A folder with everything that one run of the demo writes."""
+
+    def __init__(self, folder: Path, servers: str, prefix: str) -> None:
+        """Write the settings; nothing runs yet."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.servers = servers
+        self.prefix = prefix
+        self.port = _free_port()
+        self.spans = folder / "spans.jsonl"
+        self.log = folder / "worker.log"
+        self.environ = dict(os.environ)
+        self.worker: Process | None = None
+        self._config = folder / "hookstream.toml"
+        self._config.write_text(
+            SETTINGS.format(
+                servers=servers,
+                prefix=prefix,
+                port=self.port,
+                keys=folder / "keys.json",
+                spans=self.spans,
+            )
+        )
+
+    def declare(self, receivers: dict[str, Receiver]) -> Path:
+        """Write the definition files of all partners, and return their folder."""
+        definitions = self.folder / "definitions"
+        for kind in ("partners", "subscriptions"):
+            (definitions / kind).mkdir(parents=True, exist_ok=True)
+        for who, (name, granted, asked, more, schedule) in CAST.items():
+            secret = f"DEMO_SECRET_{who.upper().replace('-', '_')}"
+            self.environ[secret] = receivers[who].secrets[0]
+            partner = PARTNER.format(id=who, name=name, types=granted)
+            (definitions / "partners" / f"{who}.yaml").write_text(partner)
+            subscription = SUBSCRIPTION.format(
+                id=who,
+                url=receivers[who].url,
+                secret=secret,
+                types=asked,
+                more=more,
+                schedule=schedule,
+            )
+            (definitions / "subscriptions" / f"{who}.yaml").write_text(subscription)
+        return definitions
+
+    async def hookstream(self, *arguments: str) -> str:
+        """Run a command to its end and return what it printed.
+
+        Raises:
+            CommandFailed: Its exit code is not 0; with all that it said.
+        """
+        command = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "hookstream",
+            "--config",
+            str(self._config),
+            *arguments,
+            cwd=ROOT,
+            env=self.environ,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await command.communicate()
+        if command.returncode != 0:
+            said = (out + err).decode(errors="replace")
+            raise CommandFailed(f"hookstream {' '.join(arguments)}: {said}")
+        return out.decode()
+
+    async def start_worker(self) -> None:
+        """Start a worker as a process of its own and wait until it is ready.
+
+        Raises:
+            CommandFailed: It ended, or was not ready within a minute.
+        """
+        with self.log.open("ab") as log:
+            self.worker = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "hookstream",
+                "--config",
+                str(self._config),
+                "worker",
+                cwd=ROOT,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(600):
+            if self.worker.returncode is not None:
+                break
+            if await self._ready():
+                return
+            await asyncio.sleep(0.1)
+        tail = self.log.read_text(errors="replace")[-2000:]
+        raise CommandFailed(f"the worker did not become ready; its log ends:\n{tail}")
+
+    async def _ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
+            answer = await reader.read(4096)
+            writer.close()
+            return b" 200 " in answer.split(b"\r\n", 1)[0]
+        return False
+
+    async def kill_worker(self) -> None:
+        """Kill the worker as a machine dies: SIGKILL, no word to anybody."""
+        if self.worker is not None and self.worker.returncode is None:
+            self.worker.send_signal(signal.SIGKILL)
+            await self.worker.wait()
+
+    async def stop_worker(self) -> int:
+        """Ask the worker to stop, and return its exit code."""
+        if self.worker is None:
+            return 0
+        if self.worker.returncode is None:
+            self.worker.send_signal(signal.SIGTERM)
+        return await self.worker.wait()
+
+    def read_spans(self) -> list[dict[str, object]]:
+        """Return every span that workers wrote."""
+        if not self.spans.exists():
+            return []
+        spans = []
+        for line in self.spans.read_text().splitlines():
+            # A worker that was killed may have left half a line.
+            with contextlib.suppress(ValueError):
+                spans.append(json.loads(line))
+        return spans
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

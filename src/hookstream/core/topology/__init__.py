@@ -1,0 +1,1 @@
+"""Which topics there must be, and what would change the cluster into that."""

@@ -1,0 +1,89 @@
+"""`hookstream topics` plans and creates the topics that hookstream needs."""
+
+import fnmatch
+
+import click
+
+from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.core.topology.plan import (
+    Existing,
+    Remark,
+    TopicChange,
+    describe,
+    plan,
+    replication_of,
+    wanted_topics,
+)
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cluster import client_of
+
+_CHANGES = 3
+
+
+@click.group()
+def command() -> None:
+    """Plan and create hookstream's topics."""
+
+
+def _planned(context: Context) -> tuple[KafkaTopics, list[TopicChange], int]:
+    settings = context.settings
+    cluster = KafkaTopics(client_of(settings))
+    existing = cluster.existing()
+    topics = settings.topics_names
+    upstream = sorted(
+        name
+        for name in existing
+        if any(fnmatch.fnmatchcase(name, glob) for glob in settings.events.topics)
+    )
+    replication = replication_of(settings.topics.replication, cluster.brokers())
+    wanted = wanted_topics(
+        topics,
+        settings.retry.tiers,
+        partitions=settings.topics.partitions,
+        largest_event=_largest(existing, upstream, settings.events.max_record_bytes),
+    )
+    stamped = [] if settings.events.accept_create_time else upstream
+    return cluster, plan(wanted, stamped, existing), replication
+
+
+def _largest(existing: dict[str, Existing], upstream: list[str], at_least: int) -> int:
+    found = [int(existing[name].config.get("max.message.bytes", "0")) for name in upstream]
+    return max([at_least, *found])
+
+
+def _show(context: Context, changes: list[TopicChange], replication: int) -> bool:
+    """Print a plan; tell whether it has anything to do."""
+    for change in changes:
+        context.out.print(describe(change), markup=False, highlight=False)
+    todo = any(not isinstance(change, Remark) for change in changes)
+    if not todo:
+        context.out.print("Every topic is as it should be.")
+    elif replication == 1:
+        context.out.print(
+            "New topics get one replica: a broker that is lost takes their records with it.",
+        )
+    return todo
+
+
+@command.command("plan")
+@click.pass_context
+@pass_context
+def plan_(context: Context, click_context: click.Context) -> None:
+    """Show what apply would create or change. Exit code 3 where there is something."""
+    _, changes, replication = _planned(context)
+    if _show(context, changes, replication):
+        click_context.exit(_CHANGES)
+
+
+@command.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_context
+def apply(context: Context, *, yes: bool) -> None:
+    """Create what is missing; shrink, shorten and delete nothing."""
+    cluster, changes, replication = _planned(context)
+    if not _show(context, changes, replication):
+        return
+    if not yes:
+        click.confirm("Do it?", abort=True, err=True)
+    cluster.apply(changes, replication)
+    context.out.print("Done.")
