@@ -10,7 +10,8 @@ replicas have the event; an event that no worker could take is refused before it
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,8 +27,8 @@ from hookstream.adapters.tables import TableReader, TableRecord
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, OutgoingRecord
-from hookstream.errors import DependencyUnavailable, InputRefused
-from hookstream.pipeline.ports import WriteRefused
+from hookstream.errors import DependencyUnavailable, HookstreamError, InputRefused
+from hookstream.pipeline.ports import Span, WriteRefused
 
 __all__ = ["EventProducer", "Published"]
 
@@ -35,6 +36,7 @@ _START_SECONDS = 30.0
 _CLOSE_SECONDS = 10.0
 _HEADROOM_BYTES = 64 * 1024
 """Key, headers and framing beside the largest event."""
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,9 +59,12 @@ class EventProducer:
         schemas_topic: Where `hookstream schemas apply` publishes them.
         topic_prefix: An event goes to the topic `<prefix><event type>`.
         environment: The environment of events that name none.
-        trace_ratio: The share of new traces that are sampled, from 0 to 1.
+        trace_ratio: The share of new traces that are sampled, from 0 to 1, where `start_span` does
+            not decide it.
         max_bytes: The largest event, as the workers are set.
         patience: Seconds to wait for an acknowledgement.
+        start_span: Starts the span of sending to a topic, as a child of a W3C context or as a root;
+            None where it is not sampled.
     """
 
     def __init__(  # noqa: PLR0913  # settings, each with a default that fits
@@ -74,6 +79,7 @@ class EventProducer:
         trace_ratio: float = 0.01,
         max_bytes: int = DEFAULT_MAX_BYTES,
         patience: float = 30.0,
+        start_span: Callable[[str, str | None], Span | None] | None = None,
     ) -> None:
         self._client = {"bootstrap.servers": bootstrap_servers, **(client or {})}
         self._follow = schemas is None
@@ -85,6 +91,7 @@ class EventProducer:
         self._trace_ratio = trace_ratio
         self._max_bytes = max_bytes
         self._patience = patience
+        self._start_span = start_span
         self._clock = SystemClock()
         self._chance = SystemChance()
         self._journal = _Journal()
@@ -169,11 +176,16 @@ class EventProducer:
             "data": data,
         }
         value = self._encoder.encode(event_type, fields, version)
-        traced = traceparent or _current_trace() or self._new_trace()
-        headers: Sequence[Header] = (("traceparent", traced.encode()),)
         topic = f"{self._topic_prefix}{event_type}"
+        span, traced = self._trace(topic, traceparent)
+        headers: Sequence[Header] = (("traceparent", traced.encode()),)
         record = OutgoingRecord(topic, entity_id.encode() if key is None else key, value, headers)
-        await self._write(record)
+        try:
+            await self._write(record)
+        except HookstreamError as problem:
+            _end(span, type(problem).__name__)
+            raise
+        _end(span, None)
         return Published(topic, identity, traced)
 
     async def _write(self, record: OutgoingRecord) -> None:
@@ -200,15 +212,38 @@ class EventProducer:
         if refused is not None:
             raise InputRefused(f"{record.topic} refused the event: {refused.detail}")
 
+    def _trace(self, topic: str, traceparent: str | None) -> tuple[Span | None, str]:
+        """Return the span of sending, where there is one, and the context that the event carries."""
+        parent = _checked(traceparent) or _current_trace()
+        span = None if self._start_span is None else self._start_span(topic, parent)
+        if span is not None:
+            return span, span.traceparent
+        if parent is not None:
+            return None, parent
+        # Whoever starts spans has decided against one already.
+        sampled = self._start_span is None and self._chance.fraction() < self._trace_ratio
+        return None, _new_trace(sampled=sampled)
+
     def _take(self, records: Sequence[TableRecord]) -> None:
         for record in records:
             problem = self._book.put(record.key, record.value)
             if problem is not None:
                 self._journal.warning("schema.refused", key=record.key, detail=problem)
 
-    def _new_trace(self) -> str:
-        sampled = "01" if self._chance.fraction() < self._trace_ratio else "00"
-        return f"00-{new_id()}-{random_bytes(8).hex()}-{sampled}"
+
+def _checked(traceparent: str | None) -> str | None:
+    if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
+        raise InputRefused(f"traceparent: {traceparent[:80]!r} is not W3C trace context")
+    return traceparent
+
+
+def _new_trace(*, sampled: bool) -> str:
+    return f"00-{new_id()}-{random_bytes(8).hex()}-{'01' if sampled else '00'}"
+
+
+def _end(span: Span | None, error: str | None) -> None:
+    if span is not None:
+        span.end(error=error)
 
 
 def _current_trace() -> str | None:

@@ -204,7 +204,7 @@ def _incompatibilities(writer: PublishedSchema, reader: PublishedSchema) -> Sequ
     # without a word. And they fill what a newer version dropped with defaults that nobody meant.
     problems = incompatibilities(writer.tree, reader.tree)
     if not problems and reader.revision.event_version < writer.revision.event_version:
-        return [f"{lost} is not carried any more" for lost in vanished(reader.tree, writer.tree)]
+        return vanished(reader.tree, writer.tree)
     return problems
 
 

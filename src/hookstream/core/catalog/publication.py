@@ -1,0 +1,237 @@
+"""What publishing declared schemas would change, and what keeps it from being done.
+
+A published revision stays for ever: old records must stay readable. Within one version, revisions
+are compatible, so all of its payloads look alike. A newer version carries on what partners who are
+pinned to an older one receive.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hookstream.core.catalog.compatibility import incompatibilities, vanished
+from hookstream.core.catalog.hostility import hostile
+from hookstream.core.catalog.house_rules import breaches, disagreements
+from hookstream.core.model.json import Json, JsonObject
+
+
+@dataclass(slots=True, frozen=True)
+class DeclaredSchema:
+    """A schema that somebody wants published."""
+
+    where: str
+    """The file that declares it."""
+    event_type: str
+    version: int
+    fingerprint: str
+    """Empty where the schema is so broken that it has none."""
+    tree: JsonObject
+    own: bool = False
+    """True for hookstream's own records, which need not be events."""
+
+
+@dataclass(slots=True, frozen=True)
+class StandingSchema:
+    """A schema that was published."""
+
+    event_type: str
+    version: int
+    fingerprint: str
+    number: int
+    """Its revision number within the version."""
+    tree: JsonObject
+
+
+class Novelty(StrEnum):
+    """What a publication brings."""
+
+    EVENT_TYPE = "event type"
+    VERSION = "version"
+    REVISION = "revision"
+    DOCUMENTATION = "documentation"
+
+
+@dataclass(slots=True, frozen=True)
+class Publication:
+    """One row to write."""
+
+    schema: DeclaredSchema
+    number: int
+    novelty: Novelty
+
+
+@dataclass(slots=True, frozen=True)
+class Finding:
+    """One sentence about one file."""
+
+    where: str
+    what: str
+
+
+@dataclass(slots=True, frozen=True)
+class PublicationPlan:
+    """What would be done; nothing may be done while there are problems."""
+
+    publications: tuple[Publication, ...]
+    unchanged: int
+    problems: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+
+
+def plan_publication(
+    declared: Sequence[DeclaredSchema],
+    standing: Sequence[StandingSchema],
+    pinned: Callable[[str, int], bool],
+) -> PublicationPlan:
+    """Return what publishing would change.
+
+    Args:
+        declared: What is to be published, each type and version once.
+        standing: What was published.
+        pinned: Tells whether a subscription receives a version of a type.
+    """
+    harmful = [Finding(schema.where, why) for schema in declared for why in _harm(schema)]
+    if harmful:
+        # Nothing else can be said of schemas that must not even be walked.
+        return PublicationPlan((), 0, tuple(harmful), ())
+    publications = [new for schema in declared if (new := _publication(schema, standing))]
+    problems = [
+        *_breaches(declared),
+        *_names(declared, standing),
+        *_shared_fingerprints(declared, standing),
+        *_revisions(publications, standing),
+    ]
+    versions = list(_versions(publications, standing))
+    problems += [finding for finding, event_type, old in versions if pinned(event_type, old)]
+    notes = [finding for finding, event_type, old in versions if not pinned(event_type, old)]
+    unchanged = len(declared) - len(publications)
+    return PublicationPlan(tuple(publications), unchanged, tuple(problems), tuple(notes))
+
+
+def _harm(schema: DeclaredSchema) -> list[str]:
+    found = hostile(schema.tree)
+    if not found and not schema.fingerprint:
+        return ["it is not an Avro schema, or does not say what it is a schema of"]
+    return found
+
+
+def _publication(schema: DeclaredSchema, standing: Sequence[StandingSchema]) -> Publication | None:
+    """Return the row that a schema needs, None where the newest revision is just so."""
+    of_type = [each for each in standing if each.event_type == schema.event_type]
+    of_version = [each for each in of_type if each.version == schema.version]
+    if not of_version:
+        return Publication(schema, 1, Novelty.VERSION if of_type else Novelty.EVENT_TYPE)
+    newest = max(of_version, key=lambda each: each.number)
+    if newest.tree == schema.tree:
+        return None
+    novelty = Novelty.REVISION
+    if newest.fingerprint == schema.fingerprint:
+        novelty = Novelty.DOCUMENTATION
+    return Publication(schema, newest.number + 1, novelty)
+
+
+def _breaches(declared: Iterable[DeclaredSchema]) -> Iterator[Finding]:
+    for schema in declared:
+        if not schema.own:
+            for why in breaches(schema.tree):
+                yield Finding(schema.where, why)
+
+
+def _names(
+    declared: Sequence[DeclaredSchema], standing: Sequence[StandingSchema]
+) -> Iterator[Finding]:
+    trees: list[Json] = [each.tree for each in standing]
+    known = set(disagreements(trees))
+    for schema in declared:
+        trees.append(schema.tree)
+        for why in disagreements(trees):
+            if why not in known:
+                known.add(why)
+                yield Finding(schema.where, why)
+
+
+def _shared_fingerprints(
+    declared: Sequence[DeclaredSchema], standing: Sequence[StandingSchema]
+) -> Iterator[Finding]:
+    """Find schemas that a record could not tell apart.
+
+    A fingerprint leaves out logical types, defaults and attributes: of two schemas with one
+    fingerprint, the same bytes would mean two things.
+    """
+    seen = {each.fingerprint: (each.event_type, each.version, each.tree) for each in standing}
+    for schema in declared:
+        event_type, version, tree = seen.setdefault(
+            schema.fingerprint, (schema.event_type, schema.version, schema.tree)
+        )
+        if (event_type, version) != (schema.event_type, schema.version):
+            yield Finding(
+                schema.where,
+                f"its fingerprint is that of {event_type} v{version}: records of the two could not"
+                " be told apart; give a new version a field of its own",
+            )
+        elif _undocumented(tree) != _undocumented(schema.tree):
+            yield Finding(
+                schema.where,
+                f"it differs from what was published as {event_type} v{version} in more than doc,"
+                " and yet has the same fingerprint: records written before would be misread."
+                " Logical types, defaults, aliases and attributes change with a new field, or in a"
+                " new version with a field of its own",
+            )
+
+
+def _revisions(
+    publications: Iterable[Publication], standing: Sequence[StandingSchema]
+) -> Iterator[Finding]:
+    """Find what would break within a version: its older records, or what its payloads carry."""
+    for publication in publications:
+        schema = publication.schema
+        if publication.novelty is not Novelty.REVISION:
+            continue
+        for old in standing:
+            if (old.event_type, old.version) != (schema.event_type, schema.version):
+                continue
+            if old.fingerprint == schema.fingerprint:
+                continue
+            since = f"(against revision {old.number} of v{old.version})"
+            for why in incompatibilities(old.tree, schema.tree):
+                yield Finding(schema.where, f"{why} {since}")
+            for why in vanished(old.tree, schema.tree):
+                yield Finding(schema.where, f"{why}, which needs a new version {since}")
+
+
+def _versions(
+    publications: Iterable[Publication], standing: Sequence[StandingSchema]
+) -> Iterator[tuple[Finding, str, int]]:
+    """Yield what a newer version does not carry for an older one, with type and older version."""
+    newest: dict[tuple[str, int], tuple[JsonObject, str | None]] = {}
+    for each in sorted(standing, key=lambda s: s.number):
+        newest[each.event_type, each.version] = (each.tree, None)
+    for publication in publications:
+        schema = publication.schema
+        newest[schema.event_type, schema.version] = (schema.tree, schema.where)
+    for (event_type, version), (tree, where) in newest.items():
+        for (other_type, old), (old_tree, old_where) in newest.items():
+            # A pair that is published as it is cannot be helped by refusing something else.
+            place = where or old_where
+            if other_type != event_type or old >= version or place is None:
+                continue
+            for why in _lost(tree, old_tree):
+                what = f"v{version} cannot be delivered as v{old}: {why}"
+                yield Finding(place, what), event_type, old
+
+
+def _lost(new: JsonObject, old: JsonObject) -> list[str]:
+    return vanished(old, new) or incompatibilities(new, old)
+
+
+def _undocumented(tree: Json) -> Json:
+    if isinstance(tree, list):
+        return [_undocumented(each) for each in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        # A default is a value: a field of it may be called doc.
+        name: value if name == "default" else _undocumented(value)
+        for name, value in tree.items()
+        if name != "doc"
+    }

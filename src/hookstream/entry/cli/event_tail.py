@@ -1,0 +1,146 @@
+"""Several topics are watched at once, each by a thread, and their events come out as lines."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+
+import orjson
+from rich.text import Text
+
+from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.log_scan import LogScan, Stretch
+from hookstream.adapters.tables import read_tables
+from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Refused
+from hookstream.core.model.record import Record
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cluster import client_of
+from hookstream.errors import HookstreamError
+
+_WAITING = 1_000
+"""Records read ahead of what was printed."""
+
+_Item = Record | HookstreamError | None
+
+
+class EventTail:
+    """Watches topics; `lines` yields what they hold.
+
+    Args:
+        context: The command's.
+        topics: What is watched.
+        from_beginning: Whether to begin with the oldest record, or with the next one.
+        follow: Whether to go on where the log ends now.
+    """
+
+    def __init__(
+        self, context: Context, topics: Sequence[str], *, from_beginning: bool, follow: bool
+    ) -> None:
+        self._context = context
+        self._topics = topics
+        self._from_beginning = from_beginning
+        self._follow = follow
+        self._client = client_of(context.settings)
+        self._book = SchemaBook()
+        self._codec = AvroCodec(
+            self._book, max_record_bytes=context.settings.events.max_record_bytes
+        )
+        self._items: queue.Queue[_Item] = queue.Queue(_WAITING)
+
+    def lines(self, event_types: frozenset[str], *, where: bool) -> Iterator[bytes]:
+        """Yield one JSON object an event, in the shape in which it is delivered.
+
+        Args:
+            event_types: What is shown; all types where it is empty.
+            where: Whether `record` tells each event's place.
+
+        Raises:
+            ConfigurationError: A topic does not exist.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        self._read_schemas()
+        for record in self._records():
+            identified = self._identify(record)
+            if not isinstance(identified, Identified):
+                self._complain(record, identified)
+                continue
+            if event_types and identified.revision.event_type not in event_types:
+                continue
+            shown = self._document(identified, record)
+            if isinstance(shown, dict):
+                yield orjson.dumps({**shown, "record": _place(record)} if where else shown)
+            else:
+                self._complain(record, shown)
+
+    def _records(self) -> Iterator[Record]:
+        for topic in self._topics:
+            threading.Thread(target=self._watch, args=(topic,), daemon=True).start()
+        ended = 0
+        while ended < len(self._topics):
+            match self._items.get():
+                case None:
+                    ended += 1
+                case Record() as record:
+                    yield record
+                case HookstreamError() as problem:
+                    raise problem
+
+    def _watch(self, topic: str) -> None:
+        try:
+            scan = LogScan(self._client, topic)
+            starts = {}
+            if not self._from_beginning:
+                starts = {number: bounds.end for number, bounds in scan.bounds().items()}
+            for record in scan.read(Stretch(starts=starts), follow=self._follow):
+                self._items.put(record)
+            self._items.put(None)
+        except HookstreamError as problem:
+            self._items.put(problem)
+
+    def _identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        identified = self._codec.identify(record)
+        if isinstance(identified, UnknownSchema):
+            # Perhaps it was published since.
+            self._read_schemas()
+            identified = self._codec.identify(record)
+        return identified
+
+    def _document(
+        self, identified: Identified, record: Record
+    ) -> JsonObject | Undecodable | Refused:
+        event = self._codec.decode(identified, record)
+        match event:
+            case Event():
+                return self._codec.document(event, identified.revision.event_version)
+            case Undecodable():
+                return event
+
+    def _read_schemas(self) -> None:
+        topic = self._context.settings.topics_names.schemas
+        for key, row in read_tables(self._client, [topic])[topic].items():
+            # What is wrong with a row is told by `schemas list`.
+            self._book.put(key, row.value)
+
+    def _complain(self, record: Record, why: UnknownSchema | Undecodable | Refused) -> None:
+        place = f"{record.topic}/{record.partition}@{record.offset}"
+        self._context.err.print(Text(f"{place}: {_said(why)}", "yellow"), soft_wrap=True)
+
+
+def _said(why: UnknownSchema | Undecodable | Refused) -> str:
+    match why:
+        case UnknownSchema(schema):
+            return f"unknown_schema: nobody published {schema}"
+        case Undecodable(reason, detail) | Refused(reason, detail):
+            return f"{reason}: {detail}"
+
+
+def _place(record: Record) -> JsonObject:
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "appended_at": to_rfc3339(record.timestamp),
+    }
