@@ -51,6 +51,8 @@ class _ReadGrant:
             return None
         granted = frozenset(self.grant.environments)
         environments = own if "*" in granted else granted if own is None else granted & own
+        if environments is not None and not environments:
+            return None
         return Access(environments, self.pattern, self.problem)
 
 

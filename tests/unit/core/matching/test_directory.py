@@ -1,0 +1,456 @@
+"""Who is owed an event, and how a subscription stands."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from hookstream.core.matching.directory import Directory, Match
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.standing import (
+    Absent,
+    Deleted,
+    DisabledStanding,
+    Live,
+    Paused,
+    Standing,
+    Unreadable,
+)
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Gap,
+    Grant,
+    Partner,
+    Subscription,
+    SubscriptionState,
+    UnreadableSubscription,
+)
+
+PRICED = "pricing.completed"
+EVERYTHING = Grant(("*",), ("*",))
+ACME = Partner("acme", "Acme", EVERYTHING)
+HERS = Subscription("s1", "acme", Endpoint("https://acme.example", ()), (PRICED,), active_from=100)
+FOREIGN = UnreadableSubscription("s9", "acme", (PRICED,), 100, (), "a newer release wrote it")
+NO_VERSION = Refused(RefusalReason.VERSION_NOT_RESOLVABLE, "v1 has no default for pages")
+
+
+class Bodies:
+    """Gives bodies of an event and remembers which were asked for."""
+
+    def __init__(self, refused: Refused | None = None, **data: str | int) -> None:
+        self.asked: list[int] = []
+        self._refused = refused
+        self._data = data
+
+    def __call__(self, version: int) -> JsonObject | Refused:
+        self.asked.append(version)
+        if self._refused is not None:
+            return self._refused
+        return {"version": version, "environment": "live", "data": {**self._data}}
+
+
+def directory(
+    *subscriptions: Subscription | UnreadableSubscription, partner: Partner = ACME
+) -> Directory:
+    found = Directory()
+    found.put_partner(partner)
+    for subscription in subscriptions:
+        found.put_subscription(subscription)
+    return found
+
+
+def matched(
+    found: Directory,
+    *,
+    event_type: str = PRICED,
+    environment: str = "live",
+    timestamp: int = 1000,
+    document: Callable[[int], JsonObject | Refused] | None = None,
+    latest: int = 3,
+) -> list[Match]:
+    document = document or Bodies(customer="c1", pages=48)
+    return list(found.match(event_type, environment, timestamp, document, latest))
+
+
+def ids(matches: list[Match]) -> list[str]:
+    return [match.subscription.id for match in matches]
+
+
+# When.
+
+
+@pytest.mark.parametrize(("timestamp", "expected"), [(99, []), (100, []), (101, ["s1"])])
+def test_only_records_after_its_start_are_owed(timestamp: int, expected: list[str]) -> None:
+    found = directory(HERS)
+    assert ids(matched(found, timestamp=timestamp)) == expected
+    assert found.wants(PRICED, timestamp) is bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"), [(200, ["s1"]), (201, []), (300, []), (301, ["s1"])]
+)
+def test_a_gap_takes_its_end_and_not_its_start(timestamp: int, expected: list[str]) -> None:
+    """Live delivery and a replay of the gap split the log exactly: no record falls between."""
+    found = directory(replace(HERS, gaps=(Gap(200, 300, "paused"),)))
+    assert ids(matched(found, timestamp=timestamp)) == expected
+
+
+@pytest.mark.parametrize(("timestamp", "expected"), [(200, ["s1"]), (201, []), (10**13, [])])
+def test_an_open_gap_has_no_end(timestamp: int, expected: list[str]) -> None:
+    found = directory(replace(HERS, gaps=(Gap(200, None, "paused"),)))
+    assert ids(matched(found, timestamp=timestamp)) == expected
+    assert found.wants(PRICED, timestamp) is bool(expected)
+
+
+def test_a_health_row_opens_a_gap_and_its_clearing_closes_it() -> None:
+    found = directory(HERS)
+    found.put_disabled(Disabled("s1", 200, "gone"))
+    while_disabled = ids(matched(found, timestamp=201)), ids(matched(found, timestamp=200))
+    found.drop_disabled("s1")
+    assert (while_disabled, ids(matched(found, timestamp=201))) == (([], ["s1"]), ["s1"])
+
+
+def test_a_health_row_may_come_before_its_subscription() -> None:
+    """The tables are read side by side."""
+    found = Directory()
+    found.put_disabled(Disabled("s1", 200, "gone"))
+    found.put_partner(ACME)
+    found.put_subscription(HERS)
+    assert ids(matched(found, timestamp=201)) == []
+
+
+def test_a_type_is_wanted_while_one_of_its_subscriptions_is_active() -> None:
+    ended = replace(HERS, gaps=(Gap(200, None, "paused"),))
+    found = directory(ended, replace(HERS, id="s2", active_from=400))
+    assert [found.wants(PRICED, at) for at in (100, 150, 300, 401)] == [False, True, False, True]
+
+
+def test_a_type_that_nobody_asks_for_is_not_wanted() -> None:
+    """Its records need not even be decoded."""
+    assert not directory(HERS).wants("order.generated", 1000)
+
+
+# Which type and environment.
+
+
+@pytest.mark.parametrize(
+    ("globs", "event_type", "expected"),
+    [
+        (("pricing.*",), PRICED, ["s1"]),
+        (("*",), PRICED, ["s1"]),
+        (("pricing.*",), "order.generated", []),
+        (("*",), "endpoint.disabled", []),
+        (("endpoint.*",), "endpoint.disabled", []),
+        (("endpoint.disabled",), "endpoint.disabled", ["s1"]),
+        (("*",), "hookstream.attempt", []),
+    ],
+)
+def test_a_glob_takes_in_types_but_never_our_own(
+    globs: tuple[str, ...], event_type: str, expected: list[str]
+) -> None:
+    """A partner that asked for everything must not be sent the news of our own operation."""
+    partner = replace(ACME, grant=Grant((*globs, "endpoint.disabled"), ("*",)))
+    found = directory(replace(HERS, event_types=globs), partner=partner)
+    assert ids(matched(found, event_type=event_type)) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "granted", "expected"),
+    [
+        (None, ("*",), ["s1"]),
+        (None, ("live",), ["s1"]),
+        (None, ("test",), []),
+        (("live",), ("*",), ["s1"]),
+        (("test",), ("*",), []),
+        (("live", "test"), ("test",), []),
+        ((), ("*",), []),
+    ],
+)
+def test_an_environment_is_asked_for_and_granted(
+    own: tuple[str, ...] | None, granted: tuple[str, ...], expected: list[str]
+) -> None:
+    partner = replace(ACME, grant=Grant(("*",), granted))
+    filtered = replace(
+        HERS, environments=own, pattern={"data": {"pages": [{"numeric": [">", 1]}]}}
+    )
+    plain = replace(HERS, environments=own)
+    assert ids(matched(directory(plain, partner=partner))) == expected
+    assert ids(matched(directory(filtered, partner=partner))) == expected
+
+
+# What was granted.
+
+
+def test_without_a_partner_nothing_is_granted() -> None:
+    found = Directory()
+    found.put_subscription(HERS)
+    before = ids(matched(found))
+    found.put_partner(ACME)
+    after = ids(matched(found))
+    found.drop_partner("acme")
+    assert (before, after, ids(matched(found))) == ([], ["s1"], [])
+
+
+def test_a_type_that_was_not_granted_is_not_owed() -> None:
+    partner = replace(ACME, grant=Grant(("order.*",), ("*",)))
+    assert matched(directory(HERS, partner=partner)) == []
+
+
+@pytest.mark.parametrize(("timestamp", "expected"), [(500, []), (501, ["s1"])])
+def test_a_wider_grant_looks_only_forward(timestamp: int, expected: list[str]) -> None:
+    narrow = Grant(("order.*",), ("*",))
+    partner = replace(ACME, grant_from=500, previous_grant=narrow)
+    assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
+
+
+@pytest.mark.parametrize(("timestamp", "expected"), [(500, ["s1"]), (501, [])])
+def test_what_the_previous_grant_opened_stays_open_for_its_records(
+    timestamp: int, expected: list[str]
+) -> None:
+    partner = replace(
+        ACME, grant=Grant(("*",), ("test",)), grant_from=500, previous_grant=EVERYTHING
+    )
+    assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
+
+
+@pytest.mark.parametrize(("customer", "expected"), [("c1", ["s1"]), ("c2", [])])
+def test_the_pattern_of_a_grant_is_asked_too(customer: str, expected: list[str]) -> None:
+    grant = replace(EVERYTHING, pattern={"data": {"customer": ["c1"]}})
+    found = directory(HERS, partner=replace(ACME, grant=grant))
+    assert ids(matched(found, document=Bodies(customer=customer))) == expected
+
+
+def test_a_grant_whose_pattern_cannot_be_read_opens_nothing_and_says_so() -> None:
+    grant = replace(EVERYTHING, pattern={"data": {"customer": [{"regex": "c"}]}})
+    found = directory(HERS, partner=replace(ACME, grant=grant))
+    (match,) = matched(found)
+    assert match.refused is not None
+    assert match.refused.reason is RefusalReason.FILTER_NOT_EVALUABLE
+    assert match.refused.detail.startswith(
+        "the grant's pattern at data.customer: unknown operator"
+    )
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        (EVERYTHING, True),
+        (Grant(("pricing.*",), ("live",)), True),
+        (Grant(("order.*",), ("*",)), False),
+        (Grant(("*",), ("test",)), False),
+        (Grant(("*",), ("*",), {"data": {"customer": ["c1"]}}), True),
+        (Grant(("*",), ("*",), {"data": {"customer": ["c2"]}}), False),
+    ],
+)
+def test_a_grant_is_asked_again_before_an_attempt(
+    grant: Grant,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """What was taken away since the match must not be sent."""
+    partner = replace(ACME, grant=grant)
+    bodies = Bodies(customer="c1")
+    found = directory(HERS, partner=partner)
+    granted = found.granted(partner, PRICED, "live", 1000, lambda: bodies(1))
+    assert (granted, bool(bodies.asked)) == (expected, grant.pattern is not None)
+
+
+def test_a_grant_that_is_not_in_the_table_is_judged_as_it_is_given() -> None:
+    narrow = replace(ACME, grant=Grant(("order.*",), ("*",)))
+    found = directory(HERS)
+    assert found.granted(None, PRICED, "live", 1, lambda: NO_VERSION) is False
+    assert found.granted(narrow, PRICED, "live", 1, lambda: NO_VERSION) is False
+
+
+def test_a_grant_that_cannot_be_asked_is_refused() -> None:
+    grant = Grant(("*",), ("*",), {"data": {"customer": ["c1"]}})
+    partner = replace(ACME, grant=grant)
+    granted = directory(HERS).granted(partner, PRICED, "live", 1, lambda: NO_VERSION)
+    assert granted == Refused(
+        RefusalReason.FILTER_NOT_EVALUABLE,
+        "the grant's filter needs a body, and version_not_resolvable: v1 has no default for pages",
+    )
+
+
+# By which filter, at which version.
+
+
+def test_subscriptions_come_in_the_order_of_their_ids_however_they_are_filed() -> None:
+    found = directory(
+        replace(HERS, id="s4"),
+        replace(HERS, id="s3", environments=("live",)),
+        replace(HERS, id="s2", pattern={"data": {"customer": ["c1"]}}, versions={PRICED: 2}),
+        replace(HERS, id="s1", pattern={"data": {"pages": [{"numeric": ["=", 48]}]}}),
+        replace(HERS, id="s5", pattern={"data": {"customer": ["c2"]}}),
+    )
+    assert ids(matched(found)) == ["s1", "s2", "s3", "s4"]
+
+
+def test_each_receives_the_version_that_it_pinned() -> None:
+    found = directory(
+        HERS,
+        replace(HERS, id="s2", versions={PRICED: 2}),
+        replace(HERS, id="s3", versions={PRICED: "latest"}),
+    )
+    assert matched(found) == [
+        Match(found.subscriptions["s1"], 1),
+        Match(found.subscriptions["s2"], 2),
+        Match(found.subscriptions["s3"], 3),
+    ]
+
+
+def test_a_filter_is_asked_of_the_pinned_version() -> None:
+    pattern: JsonObject = {"version": [2]}
+    found = directory(
+        replace(HERS, id="s1", pattern=pattern),
+        replace(HERS, id="s2", pattern=pattern, versions={PRICED: 2}),
+        replace(HERS, id="s3", pattern=pattern, versions={PRICED: "latest"}),
+    )
+    assert ids(matched(found, latest=2)) == ["s2", "s3"]
+
+
+def test_a_body_is_made_once_a_version_and_only_where_a_filter_needs_it() -> None:
+    pattern: JsonObject = {"data": {"customer": [{"suffix": "1"}]}}
+    without, needed = Bodies(customer="c1"), Bodies(customer="c1")
+    matched(directory(HERS), document=without)
+    filtered = [replace(HERS, id=f"s{n}", pattern=pattern) for n in range(5)]
+    matched(directory(*filtered, replace(HERS, versions={PRICED: 2})), document=needed)
+    assert (without.asked, needed.asked) == ([], [1])
+
+
+def test_a_filter_that_cannot_be_asked_is_an_error_and_no_match() -> None:
+    """Neither everything nor nothing would be right: somebody must see it."""
+    plain = replace(HERS, id="s2")
+    other = replace(HERS, id="s3", environments=("test",), pattern={"data": {"pages": [1]}})
+    found = directory(replace(HERS, pattern={"data": {"pages": [1]}}), plain, other)
+    assert matched(found, document=Bodies(NO_VERSION)) == [
+        Match(
+            found.subscriptions["s1"],
+            1,
+            Refused(
+                RefusalReason.FILTER_NOT_EVALUABLE,
+                "its filter needs a body, and version_not_resolvable: v1 has no default for pages",
+            ),
+        ),
+        Match(plain, 1),
+    ]
+
+
+def test_a_filter_that_this_release_cannot_read_waits_for_one_that_can() -> None:
+    newer = replace(HERS, pattern={"data": {"customer": [{"regex": "c"}]}})
+    found = directory(newer)
+    (match,) = matched(found)
+    assert isinstance(match.subscription, UnreadableSubscription)
+    assert (match.version, match.refused) == (0, None)
+    assert found.standing("s1", 1000) == Unreadable(match.subscription)
+
+
+def test_an_unreadable_subscription_is_owed_what_it_may_have_asked_for() -> None:
+    grant = replace(EVERYTHING, pattern={"data": {"customer": ["other"]}})
+    found = directory(FOREIGN, partner=replace(ACME, grant=grant))
+    owed = matched(found, document=Bodies(customer="c1"))
+    assert (owed, matched(found, timestamp=100)) == ([Match(FOREIGN, 0)], [])
+
+
+def test_a_deleted_subscription_is_owed_nothing_even_where_it_cannot_be_read() -> None:
+    deleted = replace(
+        HERS, state=SubscriptionState.DELETED, pattern={"data": {"customer": [{"regex": "c"}]}}
+    )
+    found = directory(deleted)
+    assert (matched(found), found.standing("s1", 1000)) == ([], Deleted("s1", "acme"))
+
+
+# Rows that change.
+
+
+def test_a_row_takes_the_place_of_the_one_before() -> None:
+    found = directory(replace(HERS, pattern={"data": {"customer": ["c1"]}}))
+    before = ids(matched(found))
+    found.put_subscription(replace(HERS, pattern={"data": {"customer": ["c2"]}}))
+    after = ids(matched(found))
+    found.put_subscription(replace(HERS, partner_id="other"))
+    moved = ids(matched(found))
+    found.drop_subscription("s1")
+    assert (before, after, moved) == (["s1"], [], [])
+    assert (matched(found), found.wants(PRICED, 1000)) == ([], False)
+
+
+def test_a_partner_row_files_its_subscriptions_anew() -> None:
+    found = directory(HERS)
+    before = ids(matched(found))
+    found.put_partner(replace(ACME, grant=Grant(("order.*",), ("*",))))
+    assert (before, matched(found)) == (["s1"], [])
+
+
+def test_who_is_asked_is_settled_at_the_first_step() -> None:
+    """Deliveries may be taken one at a time over seconds, while the tables go on changing."""
+    found = directory(HERS, replace(HERS, id="s2"))
+    matches = found.match(PRICED, "live", 1000, Bodies(), 1)
+    first = next(matches)
+    found.drop_subscription("s2")
+    found.put_subscription(replace(HERS, id="s3"))
+    assert ids([first, *matches]) == ["s1", "s2"]
+
+
+def test_rows_that_are_not_there_can_be_dropped() -> None:
+    found = directory(HERS)
+    found.drop_partner("nobody")
+    found.drop_subscription("nothing")
+    found.drop_disabled("nothing")
+    found.drop_blind("nothing")
+    assert ids(matched(found)) == ["s1"]
+
+
+def test_it_is_blind_while_a_row_cannot_be_read_at_all() -> None:
+    """It might ask for any event: matching must stop."""
+    found = directory(HERS)
+    found.put_blind("subscriptions/x", "format 7")
+    blind = dict(found.blind)
+    found.drop_blind("subscriptions/x")
+    assert (blind, found.blind) == ({"subscriptions/x": "format 7"}, {})
+
+
+# How it stands.
+
+PAUSED = replace(HERS, state=SubscriptionState.PAUSED, gaps=(Gap(500, None, "paused"),))
+GONE = Disabled("s1", 200, "gone")
+
+
+@pytest.mark.parametrize(
+    ("subscription", "disabled", "expected"),
+    [
+        (HERS, None, Live(HERS, ACME)),
+        (PAUSED, None, Paused(PAUSED, ACME, 500)),
+        (replace(PAUSED, gaps=()), None, Paused(replace(PAUSED, gaps=()), ACME, 100)),
+        (HERS, GONE, DisabledStanding(HERS, ACME, GONE)),
+        (PAUSED, GONE, DisabledStanding(PAUSED, ACME, GONE)),
+        (replace(HERS, state=SubscriptionState.DELETED), GONE, Deleted("s1", "acme")),
+        (replace(FOREIGN, id="s1"), GONE, Unreadable(replace(FOREIGN, id="s1"))),
+        (replace(HERS, partner_id="nobody"), None, Live(replace(HERS, partner_id="nobody"), None)),
+        (replace(HERS, id="other"), None, Absent()),
+    ],
+)
+def test_a_subscription_stands_as_its_row_its_partner_and_its_health_say(
+    subscription: Subscription | UnreadableSubscription,
+    disabled: Disabled | None,
+    expected: Standing,
+) -> None:
+    found = directory(subscription)
+    if disabled is not None:
+        found.put_disabled(disabled)
+    assert found.standing("s1", 1000) == expected
+
+
+def test_a_pause_begins_at_its_stated_time() -> None:
+    """All workers stop at one time, however soon each of them read of it."""
+    found = directory(PAUSED)
+    assert [found.standing("s1", now) for now in (500, 501)] == [
+        Live(PAUSED, ACME),
+        Paused(PAUSED, ACME, 500),
+    ]
+
+
+def test_everything_held_can_be_looked_at() -> None:
+    found = directory(HERS)
+    assert (found.partners, found.subscriptions) == ({"acme": ACME}, {"s1": HERS})
