@@ -1,0 +1,197 @@
+"""A cluster with letters in it, and the command line that looks at them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import Broker
+from tests.doubles.schemas import event_schema
+from tests.doubles.schemas import field as schema_field
+
+from hookstream.adapters.avro_parsing import PublishedSchema, published, schema_row
+from hookstream.adapters.log_scan import LogScan
+from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.table_values import disabled_row
+from hookstream.adapters.tables import TableChange, TableWriter
+from hookstream.core.deadletter.letter import dead_letter_headers, undecodable_headers
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.event import Undecodable
+from hookstream.core.model.json import Json
+from hookstream.core.model.outcome import DeadReason, Disposition, Outcome
+from hookstream.core.model.record import Header, Headers, Origin, Record
+from hookstream.core.model.topics import Topics
+from hookstream.entry.cli import root
+from hookstream.errors import HookstreamError
+
+NOW = 1_795_000_000_000
+EVENT_ID = "7d5f6d9e-6f2e-4b8e-9d53-6d7f2f1a4c11"
+SCHEMA = event_schema(schema_field("pages", "int"))
+PARTITIONS = 2
+
+DELIVERY = Delivery(
+    "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "crm-orders",
+    "acme",
+    "thing.done",
+    EVENT_ID,
+    Origin("things", 0, 0, NOW - 9_000),
+    first_at=NOW - 8_000,
+    expires_at=NOW,
+    attempt=9,
+    step=8,
+    last_outcome="failed",
+    last_status=503,
+)
+
+
+def delivery(number: int = 0, subscription: str = "crm-orders") -> Delivery:
+    """A delivery, unlike those of other numbers."""
+    return replace(DELIVERY, delivery_id=f"msg_{number:026}", subscription_id=subscription)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Json]:
+        document: dict[str, Json] = orjson.loads(self.out)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Topics of ours on a real broker."""
+
+    bootstrap_servers: str
+    names: Topics
+    capsys: pytest.CaptureFixture[str]
+    schema: PublishedSchema = field(default_factory=lambda: published(SCHEMA, 1))
+
+    @property
+    def client(self) -> dict[str, str | int | float | bool]:
+        return {"bootstrap.servers": self.bootstrap_servers}
+
+    @property
+    def options(self) -> Sequence[str]:
+        return ("--bootstrap-servers", self.bootstrap_servers, "--prefix", self.names.prefix)
+
+    def run(self, *arguments: str) -> Ended:
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            root.main([*self.options, *arguments])
+        captured = self.capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    def event(self, pages: int = 48) -> bytes:
+        fields: dict[str, object] = {
+            "event_id": EVENT_ID,
+            "occurred_at": NOW * 1_000,
+            "entity_id": "order-7",
+            "environment": "production",
+            "data": {"pages": pages},
+        }
+        return self.schema.encode(fields)
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        headers: Headers = (),
+        *,
+        key: str = "k",
+        partition: int = 0,
+    ) -> None:
+        producer = Producer(self.client)
+        producer.produce(topic, value, key.encode(), partition, headers=list(headers))
+        assert producer.flush(10) == 0
+
+    def die(
+        self,
+        dead: Delivery,
+        reason: DeadReason = DeadReason.ATTEMPTS_EXHAUSTED,
+        *,
+        partition: int = 0,
+        by_reference: bool = False,
+    ) -> None:
+        """Put a dead letter into the log, as a worker does."""
+        upstream: list[Header] = [("x-tenant", b"7")]
+        headers = dead_letter_headers(dead, upstream, reason, f"{reason}!", written_at=NOW)
+        value = None if by_reference else self.event()
+        key = dead.subscription_id
+        self.append(self.names.dead_letters, value, headers, key=key, partition=partition)
+
+    def set_aside(self, record: Record, problem: Undecodable) -> None:
+        """Put an undecodable record into the log, as a worker does."""
+        headers = undecodable_headers(record, problem, written_at=NOW)
+        self.append(self.names.undecodable, record.value, headers)
+
+    def attempt(
+        self, made: Delivery, outcome: Outcome | None, disposition: Disposition, at: int
+    ) -> None:
+        """Put an audit record into the log, as a worker does."""
+        notices = AvroNotices(self.names, "w-1", disabled_row)
+        entry = AttemptRecord(
+            delivery=made,
+            event_version=1,
+            entity_id="order-7",
+            environment="production",
+            attempt=made.attempt,
+            outcome=outcome,
+            disposition=disposition,
+            started_at=at,
+            duration_us=12_345,
+            request_bytes=900,
+            host="crm.example",
+            trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        )
+        self.append(self.names.attempts, notices.attempt(entry), key=made.subscription_id)
+
+    def door(self) -> list[Record]:
+        """What stands in `retry.0s`, committed."""
+        return list(LogScan(self.client, self.names.tier(0)).read())
+
+    def write(self, topic: str, *rows: tuple[str, bytes]) -> None:
+        """Write rows of a table."""
+        with TableWriter(self.client, self.names.writer, [topic], topic) as writer:
+            writer.write([TableChange(topic, key, value) for key, value in rows])
+
+
+def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:
+    """Create the topics, and publish the one schema."""
+    names = Topics(prefix)
+    compact = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    plain = {"message.timestamp.type": "LogAppendTime"}
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    logs = (names.dead_letters, names.undecodable, names.attempts, names.tier(0), f"{prefix}.ev")
+    made = admin.create_topics(
+        [NewTopic(name, 1, 1, config=compact) for name in names.tables]
+        + [NewTopic(name, PARTITIONS, 1, config=plain) for name in logs]
+    )
+    for future in made.values():
+        future.result(10)
+    world = World(broker.bootstrap_servers, names, capsys)
+    for name in (*names.tables, *logs):
+        while not is_led(world, name):
+            time.sleep(0.05)  # the broker answers before it leads what it has made
+    world.write(names.schemas, schema_row(SCHEMA, 1))
+    return world
+
+
+def is_led(world: World, topic: str) -> bool:
+    """Tell whether a topic that was made a moment ago can be read."""
+    try:
+        LogScan(world.client, topic).bounds()
+    except HookstreamError:
+        return False
+    return True
