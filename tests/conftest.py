@@ -1,5 +1,6 @@
 """What all tests share: Hypothesis profiles, the real broker, markers that follow from the folder."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ NEEDS_KAFKA = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("search", max_examples=2_000, deadline=None, print_blob=True)
 settings.load_profile("ci")
+
+# pytest-asyncio asks for the current loop before each test's own: it would be given a new one that
+# nobody closes, and its warning fails whichever test the garbage collector runs in.
+asyncio.set_event_loop(None)
 
 
 @dataclass(frozen=True, slots=True)

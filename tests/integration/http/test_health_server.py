@@ -1,0 +1,83 @@
+"""The worker's own pages, asked over a real socket."""
+
+import json
+import socket
+from collections.abc import Mapping
+
+import aiohttp
+import pytest
+
+from hookstream.adapters.health_server import HealthServer
+from hookstream.errors import ConfigurationError
+
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+
+
+class SomeMetrics:
+    def exposition(self) -> bytes:
+        return b"hookstream_lag_seconds 1.5\n"
+
+
+def well() -> tuple[bool, Mapping[str, object]]:
+    return True, {"partitions": 3}
+
+
+def not_well() -> tuple[bool, Mapping[str, object]]:
+    return False, {"tables_current": False}
+
+
+async def get(server: HealthServer, path: str) -> tuple[int, str, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{server.address}{path}") as response,
+    ):
+        return response.status, response.headers["content-type"], await response.text()
+
+
+async def test_metrics_come_in_prometheuss_format() -> None:
+    async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server:
+        assert await get(server, "/metrics") == (
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            "hookstream_lag_seconds 1.5\n",
+        )
+
+
+async def test_checks_answer_by_status_with_the_facts_beside() -> None:
+    async with HealthServer("127.0.0.1:0", SomeMetrics(), well, not_well) as server:
+        live, ready = await get(server, "/healthz"), await get(server, "/readyz")
+    assert (live[0], json.loads(live[2])) == (200, {"status": "ok", "partitions": 3})
+    assert (ready[0], json.loads(ready[2])) == (
+        503,
+        {"status": "failing", "tables_current": False},
+    )
+
+
+async def test_port_zero_takes_a_free_one_and_says_which() -> None:
+    async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server:
+        host, _, port = server.address.partition(":")
+    assert host == "127.0.0.1"
+    assert int(port) > 0
+
+
+async def test_nothing_else_is_served() -> None:
+    async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server:
+        assert (await get(server, "/"))[0] == 404
+
+
+async def test_a_port_that_is_taken_is_a_clear_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=rf"worker\.listen '{listen}'"):
+            async with HealthServer(listen, SomeMetrics(), well, well):
+                pass
+
+
+@pytest.mark.parametrize(
+    "listen", ["9464", ":9464", "localhost", "localhost:x", "localhost:70000"]
+)
+def test_an_address_that_is_none_is_refused(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"worker\.listen"):
+        HealthServer(listen, SomeMetrics(), well, well)
