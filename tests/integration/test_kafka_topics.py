@@ -1,0 +1,66 @@
+"""Topics on a real broker: planned, applied, and then as planned."""
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import Broker
+
+from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.core.model.instant import DAY, SECOND
+from hookstream.core.model.topics import Topics
+from hookstream.core.topology.plan import Configure, plan, wanted_topics
+from hookstream.errors import ConfigurationError, DependencyUnavailable
+
+Client = dict[str, str | int | float | bool]
+
+
+@pytest.fixture
+def client(broker: Broker) -> Client:
+    return {"bootstrap.servers": broker.bootstrap_servers}
+
+
+def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: str) -> None:
+    event = f"events.{prefix}"
+    admin = AdminClient(client)  # its futures die with it
+    admin.create_topics([NewTopic(event, 1, 1)])[event].result(10)
+    wanted = wanted_topics(Topics(prefix), (0, 5 * SECOND), partitions=2, largest_event=2_000_000)
+    cluster = KafkaTopics(client)
+
+    cluster.apply(plan(wanted, [event], cluster.existing()), replication=1)
+    # A broker shows a changed setting only when it has caught up with its controller.
+    for _ in range(200):
+        existing = cluster.existing()
+        if not (left := plan(wanted, [event], existing)):
+            break
+
+    assert left == []
+    assert existing[event].config["message.timestamp.type"] == "LogAppendTime"
+    tier = existing[f"{prefix}.retry.5s"]
+    assert tier.partitions == 2
+    assert tier.config["retention.ms"] == str(14 * DAY)
+    assert tier.config["max.message.bytes"] == "2065536"
+    assert existing[f"{prefix}.attempts"].config["compression.type"] == "zstd"
+
+
+def test_creating_what_somebody_else_just_created_is_no_error(client: Client, prefix: str) -> None:
+    wanted = wanted_topics(Topics(prefix), (), partitions=1, largest_event=1_000_000)
+    cluster = KafkaTopics(client)
+    changes = plan(wanted, (), {})
+    cluster.apply(changes[:1], replication=1)
+
+    cluster.apply(changes[:2], replication=1)
+
+    assert {topic.name for topic in wanted[:2]} <= cluster.existing().keys()
+
+
+def test_a_change_of_a_topic_that_is_gone_is_refused(client: Client, prefix: str) -> None:
+    change = Configure(f"{prefix}.none", "retention.ms", "1", "1000")
+
+    with pytest.raises(ConfigurationError, match="UNKNOWN_TOPIC_OR_PART"):
+        KafkaTopics(client).apply([change], replication=1)
+
+
+def test_more_replicas_than_brokers_are_refused(client: Client, prefix: str) -> None:
+    wanted = wanted_topics(Topics(prefix), (), partitions=1, largest_event=1_000_000)
+
+    with pytest.raises((ConfigurationError, DependencyUnavailable), match=r"[Rr]eplication"):
+        KafkaTopics(client).apply(plan(wanted[:1], (), {}), replication=3)

@@ -1,0 +1,99 @@
+"""Where reading begins: every case has a name, and no gap is silent."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookstream.core.intake.start import (
+    GapThenStart,
+    OffsetsLost,
+    StartAt,
+    StartPolicy,
+    start,
+)
+from hookstream.core.model.instant import DAY, HOUR
+from hookstream.core.model.record import TopicPartition
+
+AT = TopicPartition("printprice.pricing.completed", 4)
+NOW = 1_000 * DAY
+
+
+def test_a_first_start_begins_at_the_log_s_start_and_is_committed() -> None:
+    assert start(AT, None, 7, 50, telltale=False) == StartAt(7, commit=True)
+
+
+def test_a_commit_within_the_log_is_where_it_goes_on() -> None:
+    assert start(AT, 20, 7, 50, telltale=False) == StartAt(20, commit=False)
+
+
+def test_a_commit_at_either_end_is_within_the_log() -> None:
+    assert start(AT, 7, 7, 50, telltale=False) == StartAt(7, commit=False)
+    assert start(AT, 50, 7, 50, telltale=False) == StartAt(50, commit=False)
+
+
+def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
+    """`earliest` would resume at the log's start without a word, `latest` would skip it all."""
+    assert start(AT, 10, 50, 80, telltale=False) == GapThenStart(50, missing=40)
+
+
+def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
+    lost = start(AT, None, 0, 50, telltale=True)
+
+    assert lost == OffsetsLost(
+        "the group has no committed offset for printprice.pricing.completed/4, but records that it"
+        " should have settled are in the log: its offsets were lost. Say where to begin: hookstream"
+        " partition start printprice.pricing.completed/4 --at earliest|latest|TIME"
+    )
+
+
+def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
+    """The topic was made anew: other records will stand at those offsets."""
+    lost = start(AT, 51, 0, 50, telltale=False)
+
+    assert isinstance(lost, OffsetsLost)
+    assert "made anew" in lost.remedy
+    assert "--at earliest|latest|TIME" in lost.remedy
+
+
+@given(
+    committed=st.none() | st.integers(0, 1000),
+    low=st.integers(0, 500),
+    length=st.integers(0, 500),
+    telltale=st.booleans(),
+)
+def test_reading_never_begins_outside_the_log_nor_skips_in_silence(
+    committed: int | None,
+    low: int,
+    length: int,
+    telltale: bool,  # noqa: FBT001
+) -> None:
+    match start(AT, committed, low, low + length, telltale=telltale):
+        case StartAt(offset, commit):
+            assert low <= offset <= low + length
+            assert commit == (committed is None)
+            assert offset == (low if committed is None else committed)
+        case GapThenStart(offset, missing):
+            assert committed is not None
+            assert (offset, missing) == (low, low - committed)
+            assert missing > 0
+        case OffsetsLost(remedy):
+            assert "partition start" in remedy
+
+
+def test_an_event_that_somebody_wanted_for_more_than_a_day_tells() -> None:
+    policy = StartPolicy(wanted_from=lambda _: NOW - 3 * DAY, wait=lambda _: 0)
+
+    assert policy.telltale(AT.topic, NOW) == (NOW - 3 * DAY, NOW - DAY)
+
+
+def test_a_tier_s_record_is_due_only_after_its_delay() -> None:
+    policy = StartPolicy(wanted_from=lambda _: 0, wait=lambda _: 6 * HOUR)
+
+    assert policy.telltale("hookstream.retry.6h", NOW) == (0, NOW - DAY - 6 * HOUR)
+
+
+def test_nothing_tells_where_nobody_wanted_anything_for_a_day() -> None:
+    fresh = StartPolicy(wanted_from=lambda _: NOW - HOUR, wait=lambda _: 0)
+    nobody = StartPolicy(wanted_from=lambda _: None, wait=lambda _: 0)
+
+    assert fresh.telltale(AT.topic, NOW) is None
+    assert nobody.telltale(AT.topic, NOW) is None

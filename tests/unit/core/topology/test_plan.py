@@ -1,0 +1,156 @@
+"""What `topics plan` shows: what is missing and what the promise needs, and nothing smaller."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from hookstream.core.model.instant import DAY, HOUR, SECOND
+from hookstream.core.model.topics import Topics
+from hookstream.core.topology.plan import (
+    HEADROOM,
+    Configure,
+    Create,
+    Existing,
+    Remark,
+    describe,
+    plan,
+    replication_of,
+    wanted_topics,
+)
+
+LARGEST = 1_048_576
+WANTED = wanted_topics(Topics(), (0, 5 * SECOND, 24 * HOUR), partitions=12, largest_event=LARGEST)
+EVENT = "printprice.pricing.completed"
+
+
+def complete() -> dict[str, Existing]:
+    """A cluster in which all is as it should be."""
+    return {topic.name: Existing(topic.partitions, dict(topic.config)) for topic in WANTED}
+
+
+def changed(name: str, config: Mapping[str, str]) -> dict[str, Existing]:
+    """The complete cluster with other settings of one topic."""
+    existing = complete()
+    found = existing[name]
+    return {**existing, name: Existing(found.partitions, {**found.config, **config})}
+
+
+def test_an_empty_cluster_gets_every_topic() -> None:
+    changes = plan(WANTED, (), {})
+
+    assert changes == [Create(topic) for topic in WANTED]
+    assert [topic.name for topic in WANTED] == [
+        "hookstream.schemas",
+        "hookstream.partners",
+        "hookstream.subscriptions",
+        "hookstream.health",
+        "hookstream.jobs",
+        "hookstream.retry.0s",
+        "hookstream.retry.5s",
+        "hookstream.retry.24h",
+        "hookstream.dead-letters",
+        "hookstream.undecodable",
+        "hookstream.attempts",
+        "hookstream.operations",
+    ]
+
+
+def test_tables_have_one_partition_and_are_compacted() -> None:
+    """More partitions would lose the order of their rows, retention would lose the rows."""
+    tables = WANTED[:5]
+
+    assert {(t.partitions, t.config["cleanup.policy"]) for t in tables} == {(1, "compact")}
+    assert all("retention.ms" not in table.config for table in tables)
+
+
+def test_every_topic_of_ours_is_stamped_by_the_broker() -> None:
+    assert {topic.config["message.timestamp.type"] for topic in WANTED} == {"LogAppendTime"}
+
+
+def test_a_tier_keeps_its_records_far_longer_than_its_delay() -> None:
+    tiers = wanted_topics(Topics(), (0, 30 * DAY), partitions=3, largest_event=LARGEST)
+    kept = {tier.name: tier.config.get("retention.ms") for tier in tiers}
+
+    assert kept["hookstream.retry.0s"] == str(14 * DAY)
+    assert kept[f"hookstream.retry.{30}d"] == str(67 * DAY)
+
+
+def test_tiers_dead_letters_and_undecodable_take_larger_records_than_events_are() -> None:
+    """Else an event that was read could not be put back."""
+    large = {
+        topic.name
+        for topic in WANTED
+        if topic.config["max.message.bytes"] == str(LARGEST + HEADROOM)
+    }
+
+    assert {t.name for t in WANTED if ".retry." in t.name} <= large
+    assert {"hookstream.dead-letters", "hookstream.undecodable"} <= large
+
+
+def test_nothing_is_changed_where_all_is_as_it_should_be() -> None:
+    assert plan(WANTED, (), complete()) == []
+
+
+def test_an_event_topic_is_stamped_by_the_broker() -> None:
+    existing = {**complete(), EVENT: Existing(3, {"message.timestamp.type": "CreateTime"})}
+
+    assert plan(WANTED, (EVENT,), existing) == [
+        Configure(EVENT, "message.timestamp.type", "CreateTime", "LogAppendTime")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "found"),
+    [
+        ("hookstream.retry.5s", "message.timestamp.type", "CreateTime"),
+        ("hookstream.retry.5s", "retention.ms", str(DAY)),
+        ("hookstream.dead-letters", "max.message.bytes", "1000"),
+    ],
+)
+def test_what_could_lose_a_delivery_is_corrected(name: str, setting: str, found: str) -> None:
+    right = complete()[name].config[setting]
+
+    assert plan(WANTED, (), changed(name, {setting: found})) == [
+        Configure(name, setting, found, right)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("hookstream.retry.5s", {"retention.ms": str(90 * DAY)}),
+        ("hookstream.retry.5s", {"retention.ms": "-1"}),
+        ("hookstream.dead-letters", {"max.message.bytes": "9000000"}),
+    ],
+)
+def test_what_an_operator_raised_is_left_so(name: str, config: dict[str, str]) -> None:
+    assert plan(WANTED, (), changed(name, config)) == []
+
+
+def test_partitions_are_never_changed_only_told() -> None:
+    existing = complete()
+    existing["hookstream.attempts"] = Existing(3, existing["hookstream.attempts"].config)
+
+    changes = plan(WANTED, (), existing)
+
+    assert changes == [Remark("hookstream.attempts", "has 3 partitions, not 12: left as it is")]
+    assert describe(changes[0]) == (
+        "! hookstream.attempts: has 3 partitions, not 12: left as it is"
+    )
+
+
+def test_a_cleanup_policy_is_never_changed_only_told() -> None:
+    """Either way it could delete what somebody counts on."""
+    changes = plan(WANTED, (), changed("hookstream.partners", {"cleanup.policy": "delete"}))
+
+    assert changes == [
+        Remark("hookstream.partners", "cleanup.policy is delete, not compact: change it by hand")
+    ]
+
+
+@pytest.mark.parametrize(("brokers", "replicas"), [(1, 1), (2, 2), (3, 3), (5, 3)])
+def test_there_are_three_replicas_where_there_are_three_brokers(
+    brokers: int, replicas: int
+) -> None:
+    assert replication_of(None, brokers) == replicas
+    assert replication_of(2, brokers) == 2
