@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hookstream.core.catalog.bodies import body_changes
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.catalog.hostility import hostile
 from hookstream.core.catalog.house_rules import breaches, disagreements
@@ -195,7 +196,7 @@ def _revisions(
             since = f"(against revision {old.number} of v{old.version})"
             for why in incompatibilities(old.tree, schema.tree):
                 yield Finding(schema.where, f"{why} {since}")
-            for why in vanished(old.tree, schema.tree):
+            for why in (*vanished(old.tree, schema.tree), *body_changes(old.tree, schema.tree)):
                 yield Finding(schema.where, f"{why}, which needs a new version {since}")
 
 

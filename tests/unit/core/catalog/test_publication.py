@@ -87,6 +87,17 @@ def test_a_field_that_goes_breaks_a_version() -> None:
     ]
 
 
+def test_a_field_that_would_look_different_in_the_body_breaks_a_version() -> None:
+    """Avro reads it without a word; a partner's code would not."""
+    old, new = event_schema(field("n", "long")), event_schema(field("n", "long", json="string"), B)
+    assert problems([new], [standing(old)]) == [
+        (
+            "data.n: a number in the body would become a number as text, which needs a new version "
+            "(against revision 1 of v1)"
+        )
+    ]
+
+
 def test_every_revision_counts_not_only_the_last() -> None:
     """Records of the first revision are replayed like any other."""
     there = [
