@@ -40,7 +40,7 @@ EVENTS = 600
 SEED = 2026
 RATE = 80.0
 """Events a second."""
-GONE_AFTER = 150
+GONE_AFTER = 400
 """Requests after which the dashboard answers 410."""
 PATIENCE = 60.0
 """Seconds to wait at most for the last delivery."""
@@ -171,7 +171,7 @@ class Demo:
 
     async def _publish_garbage(self) -> None:
         """Let some other program write into an event topic."""
-        producer = Producer({"bootstrap.servers": self.stage.servers})
+        producer = Producer({"bootstrap.servers": self.stage.servers, "log_level": 0})
         producer.produce(f"{self.stage.prefix}.events.pricing.completed", b"not an event at all")
         await asyncio.to_thread(producer.flush, 10)
 

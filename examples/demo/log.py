@@ -30,7 +30,10 @@ class Log:
 
     def __init__(self, servers: str) -> None:
         """Connect when something is asked for."""
-        self._servers: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
+        self._servers: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": servers,
+            "log_level": 0,
+        }
         self._admin = AdminClient(self._servers)
 
     def create(self, topics: Iterable[str], partitions: int) -> None:

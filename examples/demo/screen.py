@@ -1,5 +1,6 @@
 """The screen: a live table while things happen, and the reckoning when they have."""
 
+import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -97,18 +98,20 @@ def show_trace(console: Console, trace_id: str, spans: list[dict[str, object]]) 
     """Print one trace as a tree, from the producer on."""
     own = sorted(
         (span for span in spans if span["trace_id"] == trace_id),
-        key=lambda span: int(str(span["start_ns"])),
+        key=lambda span: str(span["start"]),
     )
     nodes: dict[str, Tree] = {}
     root = Tree(Text(f"trace {trace_id}: published by the producer"))
     for span in own:
         parent = nodes.get(str(span["parent_span_id"]), root)
-        start, end = int(str(span["start_ns"])), int(str(span["end_ns"]))
+        took = dt.datetime.fromisoformat(str(span["end"])) - dt.datetime.fromisoformat(
+            str(span["start"])
+        )
         attributes = span["attributes"]
         status = ""
         if isinstance(attributes, dict):
             status = str(attributes.get("http.response.status_code", ""))
-        label = f"{span['name']}  {status}  {(end - start) / 1e6:.1f} ms"
+        label = f"{span['name']}  {status}  {took.total_seconds() * 1000:.1f} ms"
         nodes[str(span["span_id"])] = parent.add(Text(label))
     console.print(root)
 
