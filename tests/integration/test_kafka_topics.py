@@ -1,5 +1,7 @@
 """Topics on a real broker: planned, applied, and then as planned."""
 
+from collections.abc import Callable
+
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
@@ -7,7 +9,7 @@ from tests.conftest import Broker
 from hookstream.adapters.kafka_topics import KafkaTopics
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.topics import Topics
-from hookstream.core.topology.plan import Configure, plan, wanted_topics
+from hookstream.core.topology.plan import Configure, Existing, plan, wanted_topics
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 
 Client = dict[str, str | int | float | bool]
@@ -18,6 +20,15 @@ def client(broker: Broker) -> Client:
     return {"bootstrap.servers": broker.bootstrap_servers}
 
 
+def caught_up(
+    cluster: KafkaTopics, condition: Callable[[dict[str, Existing]], bool]
+) -> dict[str, Existing]:
+    """Return what the broker shows once it has caught up with its controller."""
+    return next(
+        existing for existing in (cluster.existing() for _ in range(500)) if condition(existing)
+    )
+
+
 def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: str) -> None:
     event = f"events.{prefix}"
     admin = AdminClient(client)  # its futures die with it
@@ -26,13 +37,8 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: st
     cluster = KafkaTopics(client)
 
     cluster.apply(plan(wanted, [event], cluster.existing()), replication=1)
-    # A broker shows a changed setting only when it has caught up with its controller.
-    for _ in range(200):
-        existing = cluster.existing()
-        if not (left := plan(wanted, [event], existing)):
-            break
+    existing = caught_up(cluster, lambda existing: not plan(wanted, [event], existing))
 
-    assert left == []
     assert existing[event].config["message.timestamp.type"] == "LogAppendTime"
     tier = existing[f"{prefix}.retry.5s"]
     assert tier.partitions == 2
@@ -49,7 +55,7 @@ def test_creating_what_somebody_else_just_created_is_no_error(client: Client, pr
 
     cluster.apply(changes[:2], replication=1)
 
-    assert {topic.name for topic in wanted[:2]} <= cluster.existing().keys()
+    assert caught_up(cluster, lambda existing: {t.name for t in wanted[:2]} <= existing.keys())
 
 
 def test_a_change_of_a_topic_that_is_gone_is_refused(client: Client, prefix: str) -> None:
