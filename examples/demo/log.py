@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import fastavro
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -127,8 +128,9 @@ def _entry(message: Message) -> Entry:
 
 
 def _headers(message: Message) -> dict[str, str]:
-    found: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment]
-    return {name: (value or b"").decode(errors="replace") for name, value in found}
+    # The stubs allow for a mapping, too, which only producers are given.
+    found = dict(cast("list[tuple[str, bytes | None]]", message.headers() or []))
+    return {name: (value or b"").decode(errors="replace") for name, value in found.items()}
 
 
 def event_id_of(entry: Entry, schema: dict[str, object]) -> str | None:
