@@ -6,21 +6,18 @@ that it then throws away. Names and attributes follow the semantic conventions 1
 (Kafka) and HTTP clients.
 """
 
-import json
-from collections.abc import Sequence
+import re
+import threading
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
+from urllib.parse import urlsplit
 
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    SimpleSpanProcessor,
-    SpanExporter,
-    SpanExportResult,
-)
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
-    Link,
     NonRecordingSpan,
     SpanContext,
     SpanKind,
@@ -32,12 +29,24 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Tracer as OtelTracer
 
+from hookstream import __version__
+from hookstream.adapters.span_file import SpanFile
 from hookstream.core.delivery.address import host_of, scrub
 from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import Chance, Span
 
+SHUTDOWN_SECONDS = 5.0
+_FILE_DELAY_MILLIS = 200
+_MAX_KEY = 256
 _TRACEPARENT_LENGTH = 55
+# A version after 00 may add fields behind the flags.
+_TRACEPARENT = re.compile(
+    r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
+    r"(?:\Z|-)"
+)
+
+Attributes: TypeAlias = dict[str, str | int | bool]
 
 
 class TracingSettings(Protocol):
@@ -112,7 +121,11 @@ class NoTracer:
         """Start nothing."""
         return None
 
-    def shutdown(self) -> None:
+    def produce(self, topic: str, traceparent: str | None = None) -> Span | None:  # noqa: ARG002
+        """Start nothing."""
+        return None
+
+    def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Close nothing."""
 
 
@@ -127,121 +140,94 @@ class SdkTracer:
         self._chance = chance
 
     def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:
-        """Start `process <topic>`, a child of the record's context or a root."""
-        if traceparent is None:
-            if self._chance.fraction() >= self._ratio:
+        """Start `process <topic>`, a child of the record's context or a root.
+
+        A malformed context counts as none, as W3C Trace Context asks. A record that hookstream
+        itself put into a tier without a context was not sampled when its trace began, and is not
+        drawn again: half a trace misleads.
+        """
+        parent = None
+        if traceparent is not None:
+            if _says_unsampled(traceparent):
                 return None
-            parent = None
-        elif traceparent[-2:] != "01" or (parent := _parent(traceparent)) is None:
+            parent = _context(traceparent)
+            if parent is not None and not parent.trace_flags.sampled:
+                return None
+        if parent is None and (self._chance.fraction() >= self._ratio or _is_ours(record)):
             return None
-        attributes: dict[str, str | int] = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": record.topic,
-            "messaging.destination.partition.id": str(record.partition),
-            "messaging.kafka.offset": record.offset,
-            "messaging.consumer.group.name": group,
-        }
+        attributes = _messaging("process", record.topic)
+        attributes["messaging.consumer.group.name"] = group
+        attributes["messaging.destination.partition.id"] = str(record.partition)
+        attributes["messaging.kafka.offset"] = record.offset
+        key = _key_text(record.key)
+        if key is not None:
+            attributes["messaging.kafka.message.key"] = key
+        if record.value is None:
+            attributes["messaging.kafka.message.tombstone"] = True
         return self._start(f"process {record.topic}", SpanKind.CONSUMER, parent, attributes)
 
     def post(self, parent: Span, url: str, resend: int) -> Span | None:
-        """Start `POST`, one attempt."""
-        host = host_of(url)
-        attributes: dict[str, str | int] = {
+        """Start `POST`, one attempt; `resend` counts the attempts before it."""
+        attributes: Attributes = {
             "http.request.method": "POST",
+            # Path and query of a partner's URL may be a secret: only where it leads is told.
             "url.full": scrub(url),
-            "server.address": host,
+            "server.address": host_of(url),
+            "server.port": _port(url),
         }
         if resend:
             attributes["http.request.resend_count"] = resend
-        return self._start("POST", SpanKind.CLIENT, _parent(parent.traceparent), attributes)
+        return self._start("POST", SpanKind.CLIENT, _context(parent.traceparent), attributes)
 
     def send(self, parent: Span, topic: str) -> Span | None:
         """Start `send <topic>`; its context travels on in the record."""
-        attributes: dict[str, str | int] = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "send",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": topic,
-        }
         return self._start(
-            f"send {topic}", SpanKind.PRODUCER, _parent(parent.traceparent), attributes
+            f"send {topic}",
+            SpanKind.PRODUCER,
+            _context(parent.traceparent),
+            _messaging("send", topic),
         )
 
-    def produce(self, topic: str) -> Span:
-        """Start a root `send <topic>`, sampled: for the kit of upstream services."""
-        attributes: dict[str, str | int] = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "send",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": topic,
-        }
-        return self._start(f"send {topic}", SpanKind.PRODUCER, None, attributes)
+    def produce(self, topic: str, traceparent: str | None = None) -> Span | None:
+        """Start `send <topic>` for the kit of upstream services: a root, or the caller's child.
 
-    def shutdown(self) -> None:
-        """Export what is left and close."""
-        self._provider.shutdown()
+        Sampled as `process` is: by its parent, else by the ratio.
+        """
+        parent = None if traceparent is None else _context(traceparent)
+        if parent is None:
+            if self._chance.fraction() >= self._ratio:
+                return None
+        elif not parent.trace_flags.sampled:
+            return None
+        return self._start(f"send {topic}", SpanKind.PRODUCER, parent, _messaging("send", topic))
+
+    def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
+        """Export what is left and close; whatever is not through by then is lost.
+
+        Args:
+            deadline: Seconds. A collector that is down must not keep a worker from ending.
+        """
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(deadline)
 
     def _start(
         self,
         name: str,
         kind: SpanKind,
         parent: SpanContext | None,
-        attributes: dict[str, str | int],
+        attributes: Attributes,
     ) -> SampledSpan:
-        context = None if parent is None else set_span_in_context(NonRecordingSpan(parent))
-        links: Sequence[Link] = ()
+        # An empty context, not the current one: what else runs in this process is no parent.
+        context = Context()
+        if parent is not None:
+            context = set_span_in_context(NonRecordingSpan(parent), context)
         return SampledSpan(
-            self._tracer.start_span(
-                name, context=context, kind=kind, attributes=attributes, links=links
-            )
+            self._tracer.start_span(name, context=context, kind=kind, attributes=attributes)
         )
 
 
-class SpanFile(SpanExporter):
-    """Appends spans to a file, one JSON object a line: for development and tests."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the file for appending.
-
-        Raises:
-            ConfigurationError: It cannot be opened.
-        """
-        try:
-            self._file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"tracing.file {path}: {error.strerror}") from error
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Append."""
-        for span in spans:
-            context = span.get_span_context()
-            if context is None:
-                continue
-            line = {
-                "trace_id": f"{context.trace_id:032x}",
-                "span_id": f"{context.span_id:016x}",
-                "parent_span_id": None if span.parent is None else f"{span.parent.span_id:016x}",
-                "name": span.name,
-                "kind": span.kind.name,
-                "start_ns": span.start_time,
-                "end_ns": span.end_time,
-                "attributes": dict(span.attributes or {}),
-                "status": span.status.status_code.name,
-            }
-            self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def tracer_of(
-    settings: TracingSettings, chance: Chance, service: str = "hookstream"
-) -> NoTracer | SdkTracer:
+def tracer_of(settings: TracingSettings, chance: Chance) -> NoTracer | SdkTracer:
     """Return the tracer that the settings name.
 
     Raises:
@@ -250,31 +236,88 @@ def tracer_of(
     if settings.exporter == "none":
         return NoTracer()
     # The decision is made here, so the SDK records whatever it is asked for.
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider = TracerProvider(sampler=ALWAYS_ON, resource=_resource(), shutdown_on_exit=False)
     if settings.exporter == "file":
         if settings.file is None:
             raise ConfigurationError("tracing.exporter is 'file': name it with tracing.file")
-        # Written as they end: a worker that is killed leaves its spans.
-        provider.add_span_processor(SimpleSpanProcessor(SpanFile(settings.file)))
+        # Written from a thread, as a disk may stall; soon, as a worker may be killed.
+        processor = BatchSpanProcessor(
+            SpanFile(settings.file), schedule_delay_millis=_FILE_DELAY_MILLIS
+        )
+        provider.add_span_processor(processor)
     else:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
 
         # Imported only here: requests and protobuf cost 20 MB that a worker without it saves.
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(settings.endpoint)))
+        exporter = OTLPSpanExporter(endpoint=_traces_url(settings.endpoint))
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     return SdkTracer(provider, settings.ratio, chance)
 
 
-def _parent(traceparent: str) -> SpanContext | None:
-    """Return the context that a W3C traceparent names; None where it is malformed."""
-    parts = traceparent.split("-")
-    if len(traceparent) != _TRACEPARENT_LENGTH or len(parts) != 4:  # noqa: PLR2004
+def _resource() -> Resource:
+    """Name the service as the environment does (OTEL_SERVICE_NAME), else `hookstream`."""
+    ours = Resource({"service.name": "hookstream", "service.version": __version__})
+    environment = OTELResourceDetector().detect()
+    return Resource.create().merge(ours).merge(environment)
+
+
+def _traces_url(endpoint: str | None) -> str | None:
+    """Return where spans are posted: a collector's bare address gets OTLP's own path."""
+    if endpoint is None:
+        return None
+    bare = not urlsplit(endpoint).path.strip("/")
+    return endpoint.rstrip("/") + "/v1/traces" if bare else endpoint
+
+
+def _messaging(operation: str, topic: str) -> Attributes:
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.name": topic,
+    }
+
+
+def _is_ours(record: Record) -> bool:
+    return any(name == "hs-origin-topic" for name, _ in record.headers)
+
+
+def _key_text(key: bytes | None) -> str | None:
+    """Return a record's key where it is text of a bounded size."""
+    if key is None or len(key) > _MAX_KEY:
         return None
     try:
-        trace_id, span_id, flags = int(parts[1], 16), int(parts[2], 16), int(parts[3], 16)
-    except ValueError:
+        return key.decode()
+    except UnicodeDecodeError:
         return None
+
+
+def _port(url: str) -> int:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return 0
+    return port or (443 if parts.scheme == "https" else 80)
+
+
+def _says_unsampled(traceparent: str) -> bool:
+    """Tell by its last digit alone: nearly all traces are unsampled, and cost no more than this."""
+    return len(traceparent) == _TRACEPARENT_LENGTH and traceparent[-1] in "02468aceACE"
+
+
+def _context(traceparent: str) -> SpanContext | None:
+    """Return the context that a W3C traceparent names; None where it is malformed."""
+    found = _TRACEPARENT.match(traceparent)
+    if found is None or found["version"] == "ff":
+        return None
+    if found["version"] == "00" and len(traceparent) != _TRACEPARENT_LENGTH:
+        return None
+    trace_id, span_id = int(found["trace"], 16), int(found["span"], 16)
     if not trace_id or not span_id:
         return None
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
+    return SpanContext(
+        trace_id, span_id, is_remote=True, trace_flags=TraceFlags(int(found["flags"], 16))
+    )
