@@ -183,7 +183,7 @@ def _tell_rest(
     context: Context, desk: AuditDesk, count: int, shown: int, *, windowed: bool
 ) -> None:
     window = " of the last hour (--since for more)" if windowed else ""
-    context.err.print(f"{shown:,} of {count:,} attempts{window}")
+    context.err.print(Text(f"{shown:,} of {count:,} attempts{window}"))
     _tell_unreadable(context, desk)
 
 

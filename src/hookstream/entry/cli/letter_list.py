@@ -34,15 +34,14 @@ def list_letters(
 ) -> None:
     """Read a window of a topic and print it."""
     ledger = desk.ledger()
-    listing = Listing(window.look, window.limit)
+    listing = Listing(window.look, window.limit, window.all_)
     with reading(context, desk):
         for record in desk.between(window.since, window.until):
             if selects(record):
                 facts = facts_of(record)
                 resolved_by = ledger.resolved_by(desk.shelf, facts.place)
-                listing.add(facts, resolved_by, all_=window.all_)
+                listing.add(facts, resolved_by)
     if window.as_json:
         click.echo(orjson.dumps(listing_document(listing, desk.topic)))
     else:
-        now = SystemClock().now()
-        show_listing(context.out, listing, desk.topic, now, all_=window.all_)
+        show_listing(context.out, listing, desk.topic, SystemClock().now())

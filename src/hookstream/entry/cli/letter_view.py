@@ -50,16 +50,18 @@ class Listing:
 
     look: Look
     limit: int
+    all_: bool
+    """Whether letters that were redriven are counted and listed too."""
     tally: Tally = field(default_factory=Tally)
     resolved: int = 0
     """How many of those read were redriven."""
     _newest: list[tuple[Millis, Place, LetterFacts, str | None]] = field(default_factory=list)
 
-    def add(self, facts: LetterFacts, resolved_by: str | None, *, all_: bool) -> None:
-        """Take a letter in; one that was redriven is listed only where `all_` are."""
+    def add(self, facts: LetterFacts, resolved_by: str | None) -> None:
+        """Take a letter in."""
         if resolved_by is not None:
             self.resolved += 1
-            if not all_:
+            if not self.all_:
                 return
         self.tally.add(self.look.group(facts), facts.at)
         item = (facts.at, facts.place, facts, resolved_by)
@@ -68,37 +70,43 @@ class Listing:
         elif self.limit:
             heapq.heappushpop(self._newest, item)
 
+    @property
+    def opened(self) -> int:
+        """How many of those read are open."""
+        return self.tally.letters - (self.resolved if self.all_ else 0)
+
     def newest_first(self) -> list[tuple[LetterFacts, str | None]]:
         """Return the letters kept, each with the job that resolved it."""
         return [(facts, job) for _, _, facts, job in sorted(self._newest, reverse=True)]
 
 
-def show_listing(out: Console, listing: Listing, topic: str, now: Millis, *, all_: bool) -> None:
+def show_listing(out: Console, listing: Listing, topic: str, now: Millis) -> None:
     """Print counts and the newest letters."""
-    look, tally = listing.look, listing.tally
-    opened = tally.letters - listing.resolved if all_ else tally.letters
-    out.print(
-        Text(f"{opened:,} open {look.noun} in {topic}", "bold")
-        + Text(f" ({listing.resolved:,} more redriven)" if listing.resolved else "")
-    )
-    if not tally.letters:
+    redriven = f", {listing.resolved:,} redriven" if listing.resolved else ""
+    title = f"{topic}: {listing.opened:,} open {listing.look.noun}{redriven}"
+    out.print(Text(title, "bold"), soft_wrap=True)
+    if not listing.tally.letters:
         return
-    show_tally(out, tally, look, now)
+    show_tally(out, listing.tally, listing.look, now)
     newest = listing.newest_first()
     if not newest:
         return
-    out.print()
-    if len(newest) < tally.letters:
-        out.print(f"The newest {len(newest):,} (--limit for more):")
-    headings = ("place", "age", look.of, "event type" if look is DEAD else "detail", "reason")
-    table = table_of(*headings, *(["redriven by"] if all_ else []))
+    rest = "" if len(newest) == listing.tally.letters else " (--limit for more)"
+    out.print(Text(f"\nThe newest {len(newest):,}{rest}:", "bold"))
     for facts, job in newest:
-        what = facts.event_type if look is DEAD else facts.detail
-        of = facts.subscription_id if look is DEAD else facts.origin
-        reason = f"{facts.reason} ({facts.last})" if facts.last != "-" else facts.reason
-        cells = [str(facts.place), ago(now, facts.at), of, what, reason]
-        table.add_row(*map(Text, [*cells, *([job or "-"] if all_ else [])]))
-    out.print(table)
+        for line in _lines(listing.look, facts, job, now):
+            out.print(line, soft_wrap=True)
+
+
+def _lines(look: Look, facts: LetterFacts, job: str | None, now: Millis) -> tuple[Text, Text]:
+    """Return two lines, so that no name has to be cut on eighty columns."""
+    last = "" if facts.last == "-" else f" ({facts.last})"
+    ident = facts.delivery_id if look is DEAD else facts.origin
+    what = f"{facts.subscription_id}  {facts.event_type}" if look is DEAD else facts.detail
+    first = Text(f"{facts.place!s:<10}{ago(now, facts.at):>4}  ")
+    first.append(f"{facts.reason}{last}", "red" if job is None else "green")
+    first.append(f"  {ident}")
+    return first, Text(f"{'':16}{what}{'' if job is None else f'  redriven by {job}'}")
 
 
 def show_tally(out: Console, tally: Tally, look: Look, now: Millis) -> None:
@@ -116,7 +124,7 @@ def listing_document(listing: Listing, topic: str) -> JsonObject:
     letters: list[Json] = [facts.as_json(job) for facts, job in listing.newest_first()]
     return {
         "topic": topic,
-        "letters_counted": listing.tally.letters,
+        "open": listing.opened,
         "redriven": listing.resolved,
         "groups": tally_document(listing.tally, listing.look),
         "letters": letters,
@@ -140,11 +148,10 @@ def tally_document(tally: Tally, look: Look) -> list[Json]:
 def show_letter(out: Console, record: Record, resolved_by: str | None, now: Millis) -> None:
     """Print where a letter stands and every header that it carries."""
     state = "open" if resolved_by is None else f"redriven by {resolved_by}"
-    out.print(
-        Text(f"{record.topic} {Place(record.partition, record.offset)}", "bold") + f", {state}"
-    )
-    out.print(f"written {clock_time(record.timestamp)} UTC ({ago(now, record.timestamp)} ago)")
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    place = Place(record.partition, record.offset)
+    out.print(Text(f"{record.topic} {place}: {state}", "bold"), soft_wrap=True)
+    out.print(Text(f"written {clock_time(record.timestamp)} ({ago(now, record.timestamp)} ago)"))
+    table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in record.headers:
         table.add_row(Text(name, "dim", no_wrap=True), Text(header_value(value), overflow="fold"))
     out.print(table)

@@ -115,9 +115,9 @@ def redrive_letters(context: Context, desk: LetterDesk, asked: Asked, rules_of: 
         done = f"{job.done:,} of {job.total:,}"
         if asked.run.cancel:
             cancel(writer, desk.settings.topics_names, job)
-            context.err.print(f"{job_id} is cancelled; it redrove {done}")
+            context.err.print(Text(f"{job_id} is cancelled; it redrove {done}"))
             return
-        context.err.print(f"Going on with {job_id}: {done} done")
+        context.err.print(Text(f"Going on with {job_id}: {done} done"))
         result = _run(context, desk, writer, job, rules_of(job.selector), asked.run.rate)
     _report(context, result, asked, None)
 
@@ -164,7 +164,7 @@ def show_jobs(context: Context, desk: LetterDesk, *, as_json: bool) -> None:
         click.echo(orjson.dumps(documents))
         return
     if not mine:
-        context.out.print(f"No redrive of {desk.topic} is known")
+        context.out.print(Text(f"No redrive of {desk.topic} is known"))
         return
     table = table_of("job", "asked", "done", "state")
     for job in mine:
@@ -197,7 +197,7 @@ def _run(
             return run.run()
         except KeyboardInterrupt:
             group = "dlq" if desk.shelf is Shelf.DEAD_LETTERS else "undecodable"
-            context.err.print(f"Go on with: hookstream {group} redrive --resume {job.id}")
+            context.err.print(Text(f"Go on with: hookstream {group} redrive --resume {job.id}"))
             raise
 
 
@@ -237,12 +237,12 @@ def _report(context: Context, result: Result, asked: Asked, found: Survey | None
         document["not_redriven_examples"] = refused
         _print_json(document)
     else:
-        context.out.print(f"Redrove {job.done:,} {asked.look.noun} as {job.id}")
+        context.out.print(Text(f"Redrove {job.done:,} {asked.look.noun} as {job.id}"))
         for example in result.examples:
             line = f"{example.place} stays open: {example.why}"
             context.err.print(Text(line, "red"), soft_wrap=True)
     if result.unredrivable:
-        context.err.print(f"{result.unredrivable:,} could not be redriven and stay open")
+        context.err.print(Text(f"{result.unredrivable:,} could not be redriven and stay open"))
         raise click.exceptions.Exit(FINDINGS)
 
 
