@@ -43,12 +43,13 @@ class StructuredJournal:
         if level not in LEVELS:
             raise ConfigurationError(f"log.level {level!r} is none of {', '.join(LEVELS)}")
         self._threshold = LEVELS[level]
-        renderer: structlog.typing.Processor
+        rendering: list[structlog.typing.Processor]
         match style:
             case "json":
-                renderer = structlog.processors.JSONRenderer(serializer=_to_json)
+                rendering = [structlog.processors.JSONRenderer(serializer=_to_json)]
             case "console":
-                renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+                console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+                rendering = [_harmless, console]
             case _:
                 raise ConfigurationError(f"log.format {style!r} is neither json nor console")
         self._log = structlog.wrap_logger(
@@ -56,8 +57,7 @@ class StructuredJournal:
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
-                _without_secrets,
-                renderer,
+                *rendering,
             ],
             wrapper_class=structlog.BoundLogger,
             context_class=dict,
@@ -101,19 +101,26 @@ class StructuredJournal:
                 self._log.error(event, **fields)
 
 
-def _without_secrets(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Make every text of a line fit for a terminal, before it is coloured."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = _blotted(value)
+    return line
+
+
+def _blotted(text: str) -> str:
     """Blot out what looks like a secret, and what a terminal would act on.
 
     Nobody should hand either to the journal; a partner's error text may hold anything.
     """
-    for name, value in line.items():
-        if isinstance(value, str):
-            text = _SECRET.sub(r"\1***", value)
-            if not text.isprintable():
-                text = "".join(c if c.isprintable() else "\ufffd" for c in text)
-            line[name] = text
-    return line
+    if "wh" in text or "://" in text:
+        text = _SECRET.sub(r"\1***", text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return text
 
 
 def _to_json(line: EventDict, **_: object) -> str:
-    return orjson.dumps(line, default=str).decode()
+    # The whole line at once: JSON keeps its texts apart, whatever is in them.
+    return _blotted(orjson.dumps(line, default=str).decode())
