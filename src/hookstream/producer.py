@@ -11,11 +11,12 @@ import asyncio
 import datetime as dt
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Required, Self, TypedDict, TypeVar, Unpack
 
 from opentelemetry import trace
 
@@ -30,7 +31,9 @@ from hookstream.core.model.record import Header, OutgoingRecord
 from hookstream.errors import DependencyUnavailable, HookstreamError, InputRefused
 from hookstream.pipeline.ports import Span, WriteRefused
 
-__all__ = ["EventProducer", "Published"]
+__all__ = ["BlockingProducer", "EventParts", "EventProducer", "Published"]
+
+T = TypeVar("T")
 
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 10.0
@@ -229,6 +232,70 @@ class EventProducer:
             problem = self._book.put(record.key, record.value)
             if problem is not None:
                 self._journal.warning("schema.refused", key=record.key, detail=problem)
+
+
+class EventParts(TypedDict, total=False):
+    """The parts of an event beside its type and data, as `EventProducer.send` has them."""
+
+    entity_id: Required[str]
+    event_id: str | None
+    occurred_at: dt.datetime | str | None
+    environment: str | None
+    version: int | None
+    key: bytes | None
+    traceparent: str | None
+
+
+class BlockingProducer:
+    """An EventProducer for services without an event loop: `with BlockingProducer(EventProducer(…))`.
+
+    It runs on a thread of its own; any thread may call it.
+    """
+
+    def __init__(self, producer: EventProducer) -> None:
+        """Take a producer that is not open yet."""
+        self._producer = producer
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="hookstream-producer", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        """As EventProducer's: it connects."""
+        self._thread.start()
+        try:
+            self._call(self._producer.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """As EventProducer's: it waits for what is on its way."""
+        try:
+            self._call(self._producer.__aexit__(kind, error, traceback))
+        finally:
+            self._stop()
+
+    def send(
+        self, event_type: str, data: Mapping[str, object], **parts: Unpack[EventParts]
+    ) -> Published:
+        """Publish one event and wait until it is durable, as `EventProducer.send` says."""
+        return self._call(self._producer.send(event_type, data, **parts))
+
+    def _call(self, doing: Coroutine[None, None, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(doing, self._loop).result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLOSE_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
 
 
 def _checked(traceparent: str | None) -> str | None:

@@ -115,7 +115,7 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
             f"v{revision.event_version}",
             f"{schema.number}{' *' if is_reader else ''}",
             revision.fingerprint,
-            published_at,
+            published_at[:16].replace("T", " "),
         )
     if not as_json:
         context.out.print(table)

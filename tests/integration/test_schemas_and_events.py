@@ -1,0 +1,337 @@
+"""Schemas are published and events sent and watched, on a real broker, from the command line."""
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from examples.printprice.generator import events
+from tests.conftest import Broker
+from tests.doubles.schemas import EVENT_TYPES, ROOT, event_schema, field
+
+from hookstream.adapters.avro_parsing import schema_row
+from hookstream.adapters.log_scan import LogScan
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.topics import Topics
+from hookstream.entry.cli import root
+from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.producer import BlockingProducer, EventProducer, Published
+
+SCHEMAS = ROOT / "schemas"
+ID = "7d5f6d9e-6f2e-4b8e-9d53-6d7f2f1a4c11"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[JsonObject]:
+        return [orjson.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A cluster with empty tables and event topics of one test, and the command line."""
+
+    client: Mapping[str, str]
+    names: Topics
+    capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def topic_prefix(self) -> str:
+        return f"{self.names.prefix}.events."
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        self.capsys.readouterr()
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        options = [
+            *("--bootstrap-servers", self.client["bootstrap.servers"]),
+            *("--prefix", self.names.prefix),
+            *("--set", f"events.topics={self.topic_prefix}*"),
+        ]
+        with pytest.raises(SystemExit) as ended:
+            root.main([*options, *arguments])
+        captured = self.capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    def send(self, *lines: JsonObject | bytes) -> Ended:
+        text = b"\n".join(x if isinstance(x, bytes) else orjson.dumps(x) for x in lines)
+        return self.run("events", "send", "-", "--topic-prefix", self.topic_prefix, stdin=text)
+
+    def tail(self, *options: str) -> Ended:
+        return self.run("events", "tail", "--from-beginning", "--no-follow", *options)
+
+    def producer(self) -> EventProducer:
+        return EventProducer(
+            self.client["bootstrap.servers"],
+            schemas_topic=self.names.schemas,
+            topic_prefix=self.topic_prefix,
+        )
+
+
+@pytest.fixture
+def world(
+    broker: Broker,
+    prefix: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    client = {"bootstrap.servers": broker.bootstrap_servers}
+    names = Topics(prefix)
+    made = World(client, names, capsys, monkeypatch)
+    table = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    topics = [NewTopic(name, 1, 1, config=table) for name in names.tables]
+    topics += [
+        NewTopic(
+            f"{made.topic_prefix}{event_type}",
+            2,
+            1,
+            config={"message.timestamp.type": "LogAppendTime"},
+        )
+        for event_type in EVENT_TYPES
+    ]
+    admin = AdminClient(dict(client))
+    for future in admin.create_topics(topics).values():
+        future.result(10)
+    settle(
+        admin,
+        [(topic.topic, number) for topic in topics for number in range(topic.num_partitions)],
+    )
+    return made
+
+
+def settle(admin: AdminClient, partitions: list[tuple[str, int]]) -> None:
+    """Wait until new partitions have their leader: until then a broker refuses questions."""
+    newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {KafkaPartition(*place): newest for place in partitions}
+    for _ in range(100):
+        try:
+            for future in admin.list_offsets(asked).values():
+                future.result(10)
+        except KafkaException:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the partitions never settled")
+
+
+def write(folder: Path, tree: JsonObject) -> None:
+    path = folder / str(tree["eventType"]) / f"v{tree['eventVersion']}.avsc"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(orjson.dumps(tree))
+
+
+def lines_of(n: int) -> list[JsonObject]:
+    return [
+        {
+            "type": happening.event_type,
+            "entity_id": happening.entity_id,
+            "environment": happening.environment,
+            "data": happening.data,
+        }
+        for happening in events(11, n)
+    ]
+
+
+def test_schemas_are_published_once_and_listed(world: World) -> None:
+    first = world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    again = world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    listed = world.run("schemas", "list", "--json").lines
+    assert (first.code, "10 to publish, 0 unchanged." in first.out) == (0, True)
+    assert (again.code, again.out) == (0, "Nothing to publish.\n")
+    assert [(row["event_type"], row["version"], row["revision"]) for row in listed] == [
+        (event_type, 1, 1)
+        for event_type in sorted(
+            {
+                *EVENT_TYPES,
+                "endpoint.disabled",
+                "hookstream.attempt",
+                "log.gap",
+                "subscription.changed",
+            }
+        )
+    ]
+
+
+def test_a_revision_is_added_and_a_breaking_change_refused(world: World, tmp_path: Path) -> None:
+    write(tmp_path, event_schema(field("a", "int")))
+    world.run("schemas", "apply", str(tmp_path), "--yes")
+    write(tmp_path, event_schema(field("a", "int"), field("b", "int", default=0)))
+    revised = world.run("schemas", "apply", str(tmp_path), "--yes")
+    write(tmp_path, event_schema(field("a", "int")))
+    broken = world.run("schemas", "apply", str(tmp_path), "--yes")
+    assert "~ thing.done v1 revision 2 (revision)" in revised.out
+    assert broken.code == 2
+    assert broken.err.startswith("thing.done/v1.avsc: data.b: nothing carries this field any more")
+
+
+def test_events_are_sent_and_come_out_as_they_went_in(world: World) -> None:
+    world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    sent = world.send(*lines_of(60))
+    shown = world.tail().lines
+    given = sorted(orjson.dumps(line["data"]) for line in lines_of(60))
+    assert (sent.code, sent.err) == (0, "60 sent, 0 refused\n")
+    assert sorted(orjson.dumps(line["data"]) for line in shown) == given
+
+
+def test_what_tail_shows_can_be_sent_again(world: World) -> None:
+    world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    world.send(*lines_of(5))
+    shown = world.tail().lines
+    again = world.send(*shown)
+    assert again.err == "5 sent, 0 refused\n"
+
+
+def test_lines_are_refused_one_by_one(world: World) -> None:
+    world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    sound = next(line for line in lines_of(50) if line["type"] == "pricing.completed")
+    data = sound["data"]
+    assert isinstance(data, dict)
+    ended = world.send(
+        sound,
+        b"{",
+        b"",
+        {**sound, "type": "pricing.done"},
+        {**sound, "data": {**data, "setup_cost": 48.5}},
+        {**sound, "timestamp": "yesterday"},
+        {**sound, "id": ID, "timestamp": "2026-11-24T08:15:30Z"},
+    )
+    assert ended.code == 1
+    refused = [line for line in ended.err.splitlines() if line.startswith("line")]
+    assert sorted(line.split(":")[0] for line in refused) == [
+        "line 2",
+        "line 4",
+        "line 5",
+        "line 6",
+    ]
+    assert (
+        "line 5: data.setup_cost: 48.5 is a binary fraction: write the decimal as text" in refused
+    )
+    assert ended.err.endswith("2 sent, 4 refused\n")
+
+
+def test_tail_shows_one_type_with_its_place_and_stops_after_n(world: World) -> None:
+    world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    world.send(*lines_of(80))
+    shown = world.tail("--type", "order.generated", "--where", "-n", "2").lines
+    places = [line["record"] for line in shown]
+    assert [line["type"] for line in shown] == ["order.generated"] * 2
+    assert [place["topic"] for place in places if isinstance(place, dict)] == [
+        f"{world.topic_prefix}order.generated"
+    ] * 2
+
+
+def test_tail_says_what_is_no_event(world: World) -> None:
+    topic = f"{world.topic_prefix}order.generated"
+    producer = Producer(dict(world.client))
+    producer.produce(topic, b"garbage", partition=0)
+    producer.produce(topic, b"\xc3\x01" + bytes(8) + b"x", partition=0)
+    producer.flush(10)
+    ended = world.tail("--topic", topic)
+    assert (ended.code, ended.out) == (0, "")
+    assert [line.split(": ")[:2] for line in ended.err.splitlines()] == [
+        [f"{topic}/0@0", "not_framed"],
+        [f"{topic}/0@1", "unknown_schema"],
+    ]
+
+
+@pytest.mark.looptime(False)  # noqa: FBT003  # looptime's own way to say it
+async def test_a_service_hears_of_schemas_that_are_published_while_it_runs(world: World) -> None:
+    """A deployment need not restart its producers when a type is born."""
+    tree = event_schema(field("a", "int"), event_type="order.generated")
+    async with world.producer() as producer:
+        with pytest.raises(InputRefused, match="no schema"):
+            await producer.send("order.generated", {"a": 1}, entity_id="job-1")
+        key, value = schema_row(tree, 1)
+        writer = Producer(dict(world.client))
+        writer.produce(world.names.schemas, value, key)
+        await asyncio.to_thread(writer.flush, 10)
+        published = await accepted(producer)
+    assert published.topic == f"{world.topic_prefix}order.generated"
+
+
+async def accepted(producer: EventProducer) -> Published:
+    """Send until the type is known: within a second, a producer has heard of it."""
+    for _ in range(100):
+        try:
+            return await producer.send("order.generated", {"a": 1}, entity_id="job-1")
+        except InputRefused:
+            await asyncio.sleep(0.05)
+    raise AssertionError("the schema never came")
+
+
+@pytest.mark.looptime(False)  # noqa: FBT003
+async def test_an_event_carries_its_trace_and_its_key(world: World) -> None:
+    happening = next(h for h in events(11, 50) if h.event_type == "order.generated")
+    trees = [orjson.loads((SCHEMAS / "order.generated" / "v1.avsc").read_bytes())]
+    producer = EventProducer(
+        world.client["bootstrap.servers"],
+        schemas=trees,
+        topic_prefix=world.topic_prefix,
+        trace_ratio=1,
+    )
+    given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with producer:
+        first = await producer.send("order.generated", happening.data, entity_id="job-7")
+        second = await producer.send(
+            "order.generated", happening.data, entity_id="job-7", event_id=ID, traceparent=given
+        )
+        with pytest.raises(InputRefused, match="traceparent"):
+            await producer.send(
+                "order.generated", happening.data, entity_id="job-7", traceparent="nonsense"
+            )
+    records = await asyncio.to_thread(lambda: list(LogScan(world.client, first.topic).read()))
+    assert [(record.key, dict(record.headers)) for record in records] == [
+        (b"job-7", {"traceparent": first.traceparent.encode()}),
+        (b"job-7", {"traceparent": given.encode()}),
+    ]
+    assert (second.event_id, second.traceparent, first.traceparent[-2:]) == (ID, given, "01")
+
+
+@pytest.mark.looptime(False)  # noqa: FBT003
+async def test_a_producer_without_its_schemas_topic_says_so(broker: Broker, prefix: str) -> None:
+    producer = EventProducer(broker.bootstrap_servers, schemas_topic=f"{prefix}.schemas")
+    with pytest.raises(ConfigurationError, match="hookstream topics apply"):
+        async with producer:
+            pass
+
+
+@pytest.mark.looptime(False)  # noqa: FBT003
+async def test_an_event_of_a_topic_that_is_not_there_is_refused(world: World) -> None:
+    tree = event_schema(field("a", "int"))
+    producer = EventProducer(
+        world.client["bootstrap.servers"],
+        client={"topic.metadata.propagation.max.ms": 0},
+        schemas=[tree],
+        topic_prefix=world.topic_prefix,
+    )
+    async with producer:
+        with pytest.raises(InputRefused, match=r"events\.thing\.done refused the event"):
+            await producer.send("thing.done", {"a": 1}, entity_id="job-1")
+
+
+def test_a_service_without_an_event_loop_publishes_too(world: World) -> None:
+    tree = event_schema(field("a", "int"), event_type="order.generated")
+    producer = EventProducer(
+        world.client["bootstrap.servers"], schemas=[tree], topic_prefix=world.topic_prefix
+    )
+    with BlockingProducer(producer) as blocking:
+        published = blocking.send("order.generated", {"a": 1}, entity_id="job-1")
+        with pytest.raises(InputRefused, match=r"data\.a: 'x' is not a whole number"):
+            blocking.send("order.generated", {"a": "x"}, entity_id="job-1")
+    assert [record.key for record in LogScan(world.client, published.topic).read()] == [b"job-1"]
