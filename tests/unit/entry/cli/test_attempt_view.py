@@ -1,0 +1,63 @@
+"""An attempt reads as one sentence."""
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from tests.unit.core.audit.test_life import DEATH, FIRST, LAST, REDRIVEN
+
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.life import Life
+from hookstream.entry.cli.attempt_view import attempt_words, life_document, show_life
+
+DELIVERED = replace(
+    FIRST, outcome="delivered", status=204, disposition="complete", next_due_at=None, reason=None
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (FIRST, "#1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06"),
+        (
+            replace(FIRST, status=None, error="timeout: 15 s"),
+            "#1 initial: failed (timeout: 15 s) in 10us, retry at 1970-01-01 00:00:06",
+        ),
+        (replace(LAST, reason="expired"), "#2 initial: failed 503 in 10us, dead letter (expired)"),
+        (
+            replace(FIRST, outcome=None, disposition="cancel", reason=None),
+            "#1 initial: no attempt (cancel), cancel",
+        ),
+        (DELIVERED, "#1 initial: delivered 204 in 10us"),
+    ],
+)
+def test_an_attempt_reads_as_one_sentence(entry: AuditEntry, words: str) -> None:
+    assert attempt_words(entry) == words
+
+
+def test_a_life_is_shown_in_order_with_the_partners_answer() -> None:
+    answered = replace(FIRST, response_excerpt="busy\n  try later")
+    out = StringIO()
+    console = Console(file=out, width=80)
+    show_life(console, Life("msg_a", (answered, LAST), (REDRIVEN,)))
+    assert out.getvalue().splitlines() == [
+        "Delivery msg_a: pending",
+        "  event pricing.completed e-1",
+        "  about q-1 (production)",
+        "  for   crm of acme, at crm.example",
+        "  from  t-0@0 of 1970-01-01 00:00:00",
+        "  1970-01-01 00:00:01  #1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06",
+        "    answer: busy try later",
+        "  1970-01-01 00:00:06  #2 initial: failed 503 in 10us, dead letter (status)",
+        "  1970-01-01 00:00:06  dead letter 3@7 (attempts_exhausted: 2 attempts)",
+        "  1970-01-01 00:00:09  redriven from 3@7 by job",
+    ]
+
+
+def test_a_life_in_json_names_the_kind_of_each_moment() -> None:
+    document = life_document(Life("msg_a", (DELIVERED,), (DEATH,)))
+    moments = document["moments"]
+    assert isinstance(moments, list)
+    kinds = [moment["kind"] for moment in moments if isinstance(moment, dict)]
+    assert (document["state"], kinds) == ("completed", ["attempt", "dead_letter"])
