@@ -5,7 +5,6 @@ second: events are matched only then.
 """
 
 import asyncio
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from hookstream.adapters.kafka_client import (
     close_within,
     translated,
 )
+from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.adapters.tables.log import (
     CLOSE_SECONDS,
     Offsets,
@@ -68,7 +68,6 @@ class TableReader:
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
         # What follows belongs to the loop.
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._stood: Offsets = dict.fromkeys(self._topics, 0)
         self._asks: deque[tuple[float, Offsets]] = deque(maxlen=_ASKS_KEPT)
         self._current_at = float("-inf")
@@ -88,8 +87,9 @@ class TableReader:
 
     async def start(self) -> None:
         """Begin to read. `read_to_end` tells when the tables are complete."""
-        self._loop = asyncio.get_running_loop()
-        self._failed = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        self._bridge = LoopBridge(loop)
+        self._failed = loop.create_future()
         # A failure that nobody has begun to await yet is no warning at the process's end.
         self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._thread.start()
@@ -181,20 +181,20 @@ class TableReader:
         try:
             self._follow()
         except HookstreamError as error:
-            self._tell(self._fail, error)
+            self._bridge.tell(self._fail, error)
         except KafkaException as error:
-            self._tell(self._fail, translated(error, "the tables cannot be read"))
+            self._bridge.tell(self._fail, translated(error, "the tables cannot be read"))
         except Exception as error:  # noqa: BLE001  what a caller's code raised must end the process
             broken = InvariantBroken(f"a table record could not be taken: {error!r}")
             broken.__cause__ = error
-            self._tell(self._fail, broken)
+            self._bridge.tell(self._fail, broken)
 
     def _follow(self) -> None:
         admin = admin_client(self._client)
         starts = self._find_starts(admin)
         if starts is None:
             return
-        self._tell(self._take, (), starts)
+        self._bridge.tell(self._take, (), starts)
         consumer = table_consumer(self._client, starts, self._journal)
         try:
             next_ask = 0.0
@@ -226,7 +226,7 @@ class TableReader:
         except DependencyUnavailable as error:
             self._journal.warning("tables_stale", detail=str(error))
             return
-        self._tell(self._asked, now, ends)
+        self._bridge.tell(self._asked, now, ends)
 
     def _hand_over(self, records: Sequence[TableRecord], stood: Offsets) -> None:
         """Hand a batch to the loop and wait until it was taken: a slow loop must not pile up."""
@@ -240,7 +240,7 @@ class TableReader:
             else:
                 taken.set_result(None)
 
-        self._tell(take)
+        self._bridge.tell(take)
         while not self._stop.is_set():
             try:
                 return taken.result(0.2)
@@ -249,9 +249,3 @@ class TableReader:
                 if taken.done():
                     raise
         return None
-
-    def _tell(self, told: Callable[..., None], *arguments: object) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            # The loop may close in between; nobody is left to be told then.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(told, *arguments)
