@@ -34,7 +34,10 @@ from rich.live import Live
 
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.system import SystemChance
+from hookstream.adapters.tracing import tracer_of
 from hookstream.producer import EventProducer
+from hookstream.settings.groups import TracingSettings
 
 EVENTS = 600
 SEED = 2026
@@ -62,6 +65,8 @@ class Demo:
         self.reckoner = Reckoner(self.log, self.stage.prefix, self.receivers)
         self.screen = Screen(console, self.receivers)
         self.sent: list[Sent] = []
+        exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
+        self.tracer = tracer_of(exporter, SystemChance())
         self.crm_is_up = False
 
     async def run(self) -> bool:
@@ -154,6 +159,7 @@ class Demo:
             schemas_topic=f"{self.stage.prefix}.schemas",
             topic_prefix=f"{self.stage.prefix}.events.",
             trace_ratio=1.0,
+            start_span=self.tracer.produce,
         ) as producer:
             for happening in happenings:
                 published = await producer.send(

@@ -129,8 +129,8 @@ def _entry(message: Message) -> Entry:
 
 def _headers(message: Message) -> dict[str, str]:
     # The stubs allow for a mapping, too, which only producers are given.
-    found = dict(cast("list[tuple[str, bytes | None]]", message.headers() or []))
-    return {name: (value or b"").decode(errors="replace") for name, value in found.items()}
+    found = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return {name: (value or b"").decode(errors="replace") for name, value in found}
 
 
 def event_id_of(entry: Entry, schema: dict[str, object]) -> str | None:

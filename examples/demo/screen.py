@@ -101,7 +101,7 @@ def show_trace(console: Console, trace_id: str, spans: list[dict[str, object]]) 
         key=lambda span: str(span["start"]),
     )
     nodes: dict[str, Tree] = {}
-    root = Tree(Text(f"trace {trace_id}: published by the producer"))
+    root = Tree(Text(f"trace {trace_id}"))
     for span in own:
         parent = nodes.get(str(span["parent_span_id"]), root)
         took = dt.datetime.fromisoformat(str(span["end"])) - dt.datetime.fromisoformat(

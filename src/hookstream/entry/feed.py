@@ -6,7 +6,7 @@ from hookstream.adapters import table_values
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.tables import TableRecord
 from hookstream.core.matching.directory import Directory
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.pipeline.ports import Journal
@@ -29,6 +29,7 @@ class Feed:
         self.start_partition: StartPartition | None = None
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """How many rows each table had so far: an empty table is a wrong prefix, usually."""
+        self._starts: dict[TopicPartition, table_values.StartAsked] = {}
         self._topics = topics
         self._book = book
         self._directory = directory
@@ -109,14 +110,27 @@ class Feed:
             self._directory.put_disabled(disabled)
 
     def _start(self, record: TableRecord) -> None:
-        if record.value is None or self.start_partition is None:
+        if record.value is None:
             return
         try:
             asked = table_values.read_start(record.key, record.value)
         except table_values.EnvelopeUnreadable as why:
             self._journal.error("partition.start_unreadable", key=record.key, detail=str(why))
             return
-        self.start_partition(TopicPartition(asked.topic, asked.partition), asked.at)
+        where = TopicPartition(asked.topic, asked.partition)
+        self._starts[where] = asked
+        if self.start_partition is not None:
+            self.start_partition(where, asked.at)
+
+    def start_stopped(self, where: TopicPartition, now: Millis) -> None:
+        """Start a partition that stopped just now, where an operator lately said how.
+
+        An older word was about an earlier loss of offsets: it must not answer a new one.
+        """
+        asked = self._starts.get(where)
+        if asked is None or self.start_partition is None or now - asked.asked_at > HOUR:
+            return
+        self.start_partition(where, asked.at)
 
     def _blind(self, key: str, why: str) -> None:
         """Stop matching: nobody can tell whom this row's events belong to."""

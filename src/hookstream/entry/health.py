@@ -60,4 +60,12 @@ class Health:
             "hookstream_tier_waiting_records": float(len(parts.engine.room)),
             "hookstream_table_age_seconds": parts.tables.age(),
             "hookstream_in_flight": float(parts.engine.lanes.in_flight),
+            "hookstream_paused_partitions": float(parts.engine.room.paused),
+            "hookstream_stopped_partitions": float(
+                len(parts.events.stopped)
+                + len(parts.tiers.stopped)
+                + parts.engine.events.blocked
+                + parts.engine.tiers.blocked
+            ),
+            "hookstream_connections": float(parts.sender.connections),
         }

@@ -4,6 +4,7 @@ Opened as one asynchronous context, so that whatever was opened is closed in rev
 opening or the run ends.
 """
 
+import asyncio
 import fnmatch
 import ipaddress
 from collections.abc import AsyncIterator, Iterable
@@ -123,6 +124,16 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             source.start_partition(where, at)
 
         feed.start_partition = start_partition
+        loop = asyncio.get_running_loop()
+
+        def stopped(where: TopicPartition) -> None:
+            # After the source has filed it as stopped: it tells first.
+            loop.call_soon(feed.start_stopped, where, clock.now())
+
+        engine.events.on_stopped = engine.tiers.on_stopped = stopped
+        for event_type in book.event_types():
+            # Builds the index of each type now, not within the first event's latency.
+            directory.wants(event_type, clock.now())
         yield Wired(engine, events, tiers, tables, sink, sender, metrics, journal, clock)
 
 

@@ -64,6 +64,15 @@ class AttemptMeans:
     metrics: Metrics
 
 
+@dataclass(slots=True, frozen=True)
+class _Prepared:
+    """What every attempt of one revision of a subscription shares."""
+
+    subscription: Subscription
+    headers: signing.RequestHeaders
+    host: str
+
+
 class Attempts:
     """Makes attempts, one call each, and settles what they come to."""
 
@@ -75,7 +84,7 @@ class Attempts:
         self._rules = rules
         self._directory = directory
         self._settler = settler
-        self._prepared: dict[str, tuple[Subscription, signing.RequestHeaders]] = {}
+        self._prepared: dict[str, _Prepared] = {}
 
     def stands(self, work: Work) -> bool:
         """Tell whether an attempt may be made; where not, settle the work without one."""
@@ -164,7 +173,8 @@ class Attempts:
         delivery = work.delivery
         delivery.attempt += 1
         endpoint = subscription.endpoint
-        headers = self._headers(subscription).of(
+        prepared = self._prepare(subscription)
+        headers = prepared.headers.of(
             delivery.delivery_id,
             now // 1000,
             body,
@@ -215,7 +225,7 @@ class Attempts:
             started_at=now,
             duration_us=int(took * 1_000_000),
             request_bytes=len(body),
-            host=address.host_of(endpoint.url),
+            host=prepared.host,
             trace_id=None if span is None else span.trace_id,
             response_excerpt=_excerpt(answer),
         )
@@ -227,15 +237,17 @@ class Attempts:
         self._settler.settle(work, disposition, audit)
         return isinstance(outcome, Delivered)
 
-    def _headers(self, subscription: Subscription) -> signing.RequestHeaders:
-        """Return what makes this subscription's headers, made once per revision of it."""
+    def _prepare(self, subscription: Subscription) -> _Prepared:
+        """Return what attempts of a subscription share, made once per revision of it."""
         found = self._prepared.get(subscription.id)
-        if found is not None and found[0] is subscription:
-            return found[1]
+        if found is not None and found.subscription is subscription:
+            return found
         endpoint = subscription.endpoint
-        keys = [secret.key for secret in endpoint.secrets]
-        prepared = signing.RequestHeaders(keys, endpoint.headers)
-        self._prepared[subscription.id] = (subscription, prepared)
+        headers = signing.RequestHeaders(
+            [secret.key for secret in endpoint.secrets], endpoint.headers
+        )
+        prepared = _Prepared(subscription, headers, address.host_of(endpoint.url))
+        self._prepared[subscription.id] = prepared
         return prepared
 
     def _audit(

@@ -1,9 +1,10 @@
 """Intake takes records of the event topics as fast as settling gives credit back, and no faster."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 
-from hookstream.core.model.record import Record, header_text
+from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
@@ -47,7 +48,7 @@ class Intake:
         self._journal = seeing.journal
         self._group = group
         self._accept_create_time = accept_create_time
-        self._stopped: set[str] = set()
+        self._stopped: set[tuple[TopicPartition, int | None]] = set()
 
     async def run(self) -> None:
         """Take and admit until cancelled: what was taken and not admitted is unsettled."""
@@ -62,6 +63,8 @@ class Intake:
                 await asyncio.sleep(0)
                 continue
             await self._gate.open()
+            for topic, count in Counter(record.topic for record in batch).items():
+                self._metrics.records(topic, count)
             receipts = [receipt for record in batch if (receipt := self._receive(record))]
             for receipt in receipts:
                 if receipt.live:
@@ -75,22 +78,22 @@ class Intake:
 
     async def _admit(self, receipt: Receipt) -> None:
         record = receipt.record
-        self._metrics.records(record.topic, 1)
         traceparent = header_text(record.headers, "traceparent")
         receipt.span = self._tracer.process(record, traceparent, self._group)
         await self._admission.fresh(receipt, traceparent)
 
     def _refuse_topic(self, record: Record) -> None:
-        """Stop a topic whose records carry producers' clocks; its offsets stay where they are."""
-        if record.topic in self._stopped:
+        """Stop a partition whose records carry producers' clocks; its offset stays where it is."""
+        where = record.where
+        key = (where, self._partitions.generation(where))
+        if key in self._stopped:
             return
-        self._stopped.add(record.topic)
-        for where in self._partitions.owned:
-            if where.topic == record.topic:
-                self._partitions.stop(where)
+        self._stopped.add(key)
+        self._partitions.stop(where)
         self._journal.error(
             "topic.stopped",
             topic=record.topic,
+            partition=record.partition,
             detail="its records carry CreateTime, so nobody could say when they entered the log",
             remedy="run 'hookstream topics apply', or set events.accept_create_time = true",
         )

@@ -71,6 +71,7 @@ class Partitions:
         self.source: RecordSource | None = None
         self.on_gone: Callable[[frozenset[TopicPartition]], None] = _nobody_cares
         self.on_gap: Callable[[TopicPartition, int, int], None] = _nobody_hears
+        self.on_stopped: Callable[[TopicPartition], None] = _nobody_can_help
         self._journal = journal
         self._metrics = metrics
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
@@ -123,6 +124,7 @@ class Partitions:
             partition=partition.partition,
             remedy=remedy,
         )
+        self.on_stopped(partition)
 
     def _forget(self, partitions: frozenset[TopicPartition]) -> None:
         for where in partitions:
@@ -185,6 +187,11 @@ class Partitions:
         return frozenset(self._trackers)
 
     @property
+    def blocked(self) -> int:
+        """How many partitions stand still, since something of them cannot be written or read."""
+        return len(self._blocked)
+
+    @property
     def unsettled(self) -> int:
         """Records taken and not settled, over all partitions."""
         return sum(tracker.unsettled for tracker in self._trackers.values())
@@ -201,3 +208,7 @@ def _nobody_cares(_: frozenset[TopicPartition]) -> None:
 
 def _nobody_hears(_: TopicPartition, __: int, ___: int) -> None:
     """Stand in until the engine says who is told of gaps."""
+
+
+def _nobody_can_help(_: TopicPartition) -> None:
+    """Stand in until somebody knows where a stopped partition is to begin."""

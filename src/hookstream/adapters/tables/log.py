@@ -5,6 +5,7 @@ transaction markers at a topic's end, which are never handed out. A topic's end 
 watermark, not its last stable offset: a transaction that is still open hides behind that.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,6 +23,7 @@ from hookstream.adapters.kafka_client import (
     admin_client,
     close_within,
     consumer_properties,
+    kafka_error,
     translated,
 )
 from hookstream.core.model.instant import Millis
@@ -31,6 +33,12 @@ from hookstream.pipeline.ports import Journal
 CLOSE_SECONDS = 5.0
 _BATCH = 500
 _POLL_SECONDS = 0.2
+_LEADERLESS = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+_LEADERLESS_TRIES = 25
 
 Offsets: TypeAlias = dict[str, int]
 """By topic: the offset of the next record."""
@@ -148,6 +156,20 @@ def log_starts(admin: AdminClient, topics: Sequence[str], timeout: float) -> Off
 def _offsets(
     admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
 ) -> Offsets:
+    """Ask for offsets, again for a moment where a topic that was just made has no leader yet."""
+    for _ in range(_LEADERLESS_TRIES):
+        try:
+            return _offsets_now(admin, topics, spec, timeout)
+        except KafkaException as error:
+            if kafka_error(error).code() not in _LEADERLESS:
+                raise translated(error, "the tables' offsets cannot be read") from error
+            time.sleep(_POLL_SECONDS)
+    raise DependencyUnavailable("the tables' topics have no leader: is every broker up?")
+
+
+def _offsets_now(
+    admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
+) -> Offsets:
     asked = admin.list_offsets(
         {KafkaPartition(topic, 0): spec for topic in topics},
         isolation_level=Isolation.READ_UNCOMMITTED,
@@ -155,8 +177,6 @@ def _offsets(
     )
     try:
         return {at.topic: answer.result(timeout).offset for at, answer in asked.items()}
-    except KafkaException as error:
-        raise translated(error, "the tables' offsets cannot be read") from error
     except TimeoutError:
         raise DependencyUnavailable(
             f"the tables' offsets were not told within {timeout:g} s"

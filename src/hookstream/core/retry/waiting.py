@@ -160,6 +160,11 @@ class WaitingRoom(Generic[T]):
             self._stale -= 1
         return heap[0][0] if heap else None
 
+    @property
+    def paused(self) -> int:
+        """How many partitions are paused now."""
+        return sum(share.paused for share in self._shares.values())
+
     def to_pause(self) -> list[TopicPartition]:
         """Return the partitions that became full since they were asked for, each once.
 
