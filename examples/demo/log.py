@@ -123,7 +123,7 @@ def _entry(message: Message) -> Entry:
         message.timestamp()[1],
         bytes(message.key() or b""),
         message.value(),
-        {name: (value or b"").decode(errors="replace") for name, value in message.headers() or []},
+        _headers(message),
     )
 
 
