@@ -79,7 +79,8 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
 
 async def _end_with(failed: Awaitable[None]) -> None:
     """Raise what a part failed with, which ends the whole worker."""
-    await failed
+    # Shielded: whoever stops watching must not cancel what the part itself tells its state by.
+    await asyncio.shield(failed)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
