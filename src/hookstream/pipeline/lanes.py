@@ -10,6 +10,9 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock
 from hookstream.pipeline.work import Work
 
+_FORGOTTEN_AFTER = 60.0
+"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale."""
+
 _ALONE_AFTER = 1.0
 """Seconds without work in any other lane after which a lane is alone."""
 
@@ -17,13 +20,15 @@ _ALONE_AFTER = 1.0
 class _Queue:
     """One lane with the work that waits in it."""
 
-    __slots__ = ("lane", "starved", "subscription_id", "waiting")
+    __slots__ = ("busy_at", "lane", "starved", "subscription_id", "waiting")
 
     def __init__(self, subscription_id: str, policy: LanePolicy) -> None:
         self.subscription_id = subscription_id
         self.lane = Lane(policy)
         self.waiting: deque[Work] = deque()
         self.starved = False
+        self.busy_at = 0.0
+        """When it last had something to do, monotonic seconds."""
 
 
 class Lanes:
@@ -53,6 +58,8 @@ class Lanes:
         self._idle = asyncio.Event()
         self._idle.set()
         self.in_flight = 0
+        self.waiting = 0
+        """Deliveries queued over all lanes."""
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Run attempts as children of `tasks` from now on."""
@@ -65,13 +72,14 @@ class Lanes:
         if queue is None:
             queue = _Queue(subscription_id, self._policy(subscription_id))
             self._queues[subscription_id] = queue
-        now = self._clock.monotonic()
+        now = queue.busy_at = self._clock.monotonic()
         alone = self._alone(subscription_id, now)
         self._note(subscription_id, now)
         if queue.lane.full(len(queue.waiting), now, alone=alone):
             self._overflow(work)
             return
         queue.waiting.append(work)
+        self.waiting += 1
         self._idle.clear()
         self._start(queue)
 
@@ -90,6 +98,7 @@ class Lanes:
         ticket = next(self._tickets)
         queue.lane.start(ticket, self._clock.monotonic())
         self.in_flight += 1
+        self.waiting -= 1
         self._tasks.create_task(self._run(queue, ticket, queue.waiting.popleft()))
 
     async def _run(self, queue: _Queue, ticket: int, work: Work) -> None:
@@ -107,6 +116,7 @@ class Lanes:
                 ticket = next(self._tickets)
                 lane.start(ticket, now)
                 work = queue.waiting.popleft()
+                self.waiting -= 1
         except BaseException:
             # Cancelled, or a defect: the worker ends, so no other attempt may begin.
             self.in_flight -= 1
@@ -122,22 +132,33 @@ class Lanes:
             waiting.starved = False
             self._start(waiting)
         self._start(queue)
-        if self.in_flight == 0 and not any(q.waiting for q in self._queues.values()):
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if self.in_flight == 0 and self.waiting == 0:
             self._idle.set()
 
     def tick(self) -> None:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
         now = self._clock.monotonic()
         for subscription_id, queue in list(self._queues.items()):
-            alone = self._alone(subscription_id, now)
-            for _ in range(queue.lane.excess(len(queue.waiting), now, alone=alone)):
-                self._overflow(queue.waiting.pop())
-            self._start(queue)
-            policy = self._policy(subscription_id)
-            if policy != queue.lane.policy:
-                queue.lane.policy = policy
-        if self.in_flight == 0 and not any(q.waiting for q in self._queues.values()):
-            self._idle.set()
+            if queue.waiting or queue.lane.in_flight:
+                queue.busy_at = now
+                self._adjust(queue, now)
+            elif now - queue.busy_at > _FORGOTTEN_AFTER:
+                del self._queues[subscription_id]
+        self._note_idle()
+
+    def _adjust(self, queue: _Queue, now: float) -> None:
+        """Bring a busy lane's limits up to date, and its queue down to what it can serve."""
+        policy = self._policy(queue.subscription_id)
+        if policy != queue.lane.policy:
+            queue.lane.policy = policy
+        alone = self._alone(queue.subscription_id, now)
+        for _ in range(queue.lane.excess(len(queue.waiting), now, alone=alone)):
+            self.waiting -= 1
+            self._overflow(queue.waiting.pop())
+        self._start(queue)
 
     def drop(self, gone: frozenset[TopicPartition]) -> list[Work]:
         """Take out, and return, the waiting work of partitions that are not ours any more."""
@@ -148,6 +169,8 @@ class Lanes:
                 for work in queue.waiting:
                     (dropped if work.receipt.where in gone else kept).append(work)
                 queue.waiting = kept
+        self.waiting -= len(dropped)
+        self._note_idle()
         return dropped
 
     def empty(self) -> list[Work]:
@@ -155,18 +178,13 @@ class Lanes:
         dropped = [work for queue in self._queues.values() for work in queue.waiting]
         for queue in self._queues.values():
             queue.waiting.clear()
-        if self.in_flight == 0:
-            self._idle.set()
+        self.waiting = 0
+        self._note_idle()
         return dropped
 
     async def idle(self) -> None:
         """Wait until nothing waits and nothing is in flight."""
         await self._idle.wait()
-
-    @property
-    def waiting(self) -> int:
-        """Deliveries queued over all lanes."""
-        return sum(len(queue.waiting) for queue in self._queues.values())
 
     def _alone(self, subscription_id: str, now: float) -> bool:
         last = self._other if self._recent[0] == subscription_id else self._recent
