@@ -112,7 +112,7 @@ class Admission:
                 break
             receipt.hold()
             delivery = self._delivery(ids, event, state, match)
-            self._admit(Work(delivery, bodies, receipt, match.refused))
+            self._offer(Work(delivery, bodies, receipt, match.refused))
             self._offered += 1
             if self._offered % _TURN == 0:
                 # Let attempts begin: a queue that nobody could serve yet would look full.
@@ -157,7 +157,7 @@ class Admission:
             self._not_decodable(receipt, delivery, event)
         else:
             event.origin = delivery.origin
-            self._admit(Work(delivery, Bodies(self._codec, event), receipt))
+            self._readmit(Work(delivery, Bodies(self._codec, event), receipt))
         receipt.release()
 
     def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
@@ -169,8 +169,14 @@ class Admission:
             detail = f"{why.reason}: {why.detail}"
             self.attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
 
-    def _admit(self, work: Work) -> None:
-        """Offer work to its lane, unless its subscription makes an attempt pointless now."""
+    def _offer(self, work: Work) -> None:
+        """Offer work that was matched just now: its subscription stood a moment ago."""
+        self.budget.take(work.receipt.record.size)
+        if self.lanes is not None:
+            self.lanes.offer(work)
+
+    def _readmit(self, work: Work) -> None:
+        """Offer work from a tier, unless its subscription makes an attempt pointless now."""
         self.budget.take(work.receipt.record.size)
         if self.attempts is None or self.lanes is None:
             return

@@ -9,7 +9,7 @@
 A process that dies during any of these has written nothing; the source offset still stands.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
@@ -114,7 +114,7 @@ class Attempts:
             self._means.metrics.deferral(disposition.reason)
             self._settler.settle(work, disposition, None)
             return
-        audit = self._audit(work, disposition, outcome, now)
+        audit = self._settler.audited(self._ended(work, disposition, outcome, now))
         if outcome is not None:
             work.delivery.last_outcome = outcome.name
         self._settler.settle(work, disposition, audit)
@@ -214,8 +214,8 @@ class Attempts:
             now=ended,
             jitter=means.chance.fraction(),
         )
-        audit = AttemptRecord(
-            delivery=replace(delivery),
+        record = AttemptRecord(
+            delivery=delivery,
             event_version=version,
             entity_id=work.event.entity_id,
             environment=work.event.environment,
@@ -229,6 +229,7 @@ class Attempts:
             trace_id=None if span is None else span.trace_id,
             response_excerpt=_excerpt(answer),
         )
+        audit = self._settler.audited(record)
         policy.attempted(delivery, outcome)
         if isinstance(disposition, RetryAt):
             policy.retried(delivery, disposition)
@@ -250,12 +251,12 @@ class Attempts:
         self._prepared[subscription.id] = prepared
         return prepared
 
-    def _audit(
+    def _ended(
         self, work: Work, disposition: Disposition, outcome: Outcome | None, now: Millis
     ) -> AttemptRecord:
         span = work.receipt.span
         return AttemptRecord(
-            delivery=replace(work.delivery),
+            delivery=work.delivery,
             event_version=0,
             entity_id=work.event.entity_id,
             environment=work.event.environment,

@@ -99,7 +99,19 @@ class Settler:
         """Insist on refused writes as children of `tasks` from now on."""
         self._tasks = tasks
 
-    def settle(self, work: Work, disposition: Disposition, audit: AttemptRecord | None) -> None:
+    def audited(self, record: AttemptRecord) -> OutgoingRecord:
+        """Count and log an attempt, and return its audit record, to be written with `settle`.
+
+        Encoded at once, so that the delivery may be brought up to date without a copy of it.
+        """
+        self._means.metrics.attempt(record)
+        self._means.journal.attempt(record)
+        key = record.delivery.subscription_id.encode()
+        return OutgoingRecord(
+            self._means.topics.attempts, key, self._means.notices.attempt(record)
+        )
+
+    def settle(self, work: Work, disposition: Disposition, audit: OutgoingRecord | None) -> None:
         """Make a disposition of work in hand durable and then let go of the work.
 
         `audit` is None for a deferral, which is a metric only. Where the partition is not ours any
@@ -109,11 +121,7 @@ class Settler:
         if work.receipt.live:
             writes = self._demanded(work, disposition)
         if audit is not None:
-            self._means.metrics.attempt(audit)
-            self._means.journal.attempt(audit)
-            key = work.delivery.subscription_id.encode()
-            value = self._means.notices.attempt(audit)
-            writes.append(OutgoingRecord(self._means.topics.attempts, key, value))
+            writes.append(audit)
         size = work.receipt.record.size
 
         def done() -> None:
