@@ -5,6 +5,7 @@ transaction markers at a topic's end, which are never handed out. A topic's end 
 watermark, not its last stable offset: a transaction that is still open hides behind that.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ _LEADERLESS = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    # The leader is another than the client believes, or the same one started anew.
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 _LEADERLESS_TRIES = 25
 
@@ -161,9 +165,15 @@ def _offsets(
         try:
             return _offsets_now(admin, topics, spec, timeout)
         except KafkaException as error:
+            _look_for_leaders(admin, timeout)
             if kafka_error(error).code() not in _LEADERLESS:
                 raise translated(error, "the tables' offsets cannot be read") from error
             time.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            _look_for_leaders(admin, timeout)
+            raise DependencyUnavailable(
+                f"the tables' offsets were not told within {timeout:g} s"
+            ) from None
     raise DependencyUnavailable("the tables' topics have no leader: is every broker up?")
 
 
@@ -175,12 +185,16 @@ def _offsets_now(
         isolation_level=Isolation.READ_UNCOMMITTED,
         request_timeout=timeout,
     )
-    try:
-        return {at.topic: answer.result(timeout).offset for at, answer in asked.items()}
-    except TimeoutError:
-        raise DependencyUnavailable(
-            f"the tables' offsets were not told within {timeout:g} s"
-        ) from None
+    return {at.topic: answer.result(timeout).offset for at, answer in asked.items()}
+
+
+def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
+    """Have the client learn anew who leads: by itself it believes what it knew for many minutes.
+
+    A broker that was killed and came back would be asked in vain for as long.
+    """
+    with contextlib.suppress(KafkaException):
+        admin.list_topics(timeout=timeout)
 
 
 def table_consumer(client: ClientSettings, starts: Offsets, journal: Journal | None) -> Consumer:
