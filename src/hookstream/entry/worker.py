@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from hookstream.adapters.health_server import HealthServer
 from hookstream.entry.health import Health
 from hookstream.entry.wiring import Wired, wired
+from hookstream.pipeline.ports import Clock
 from hookstream.settings import Settings
 
 _FLUSH_AT_LEAST = 1.0
@@ -59,14 +60,15 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
                 tasks.create_task(_end_with(parts.tables.failed)),
                 tasks.create_task(health.beat()),
             ]
+            stopped = tasks.create_task(_when(stop, clock))
             deadline = settings.worker.drain_deadline
             in_time = await parts.engine.run(parts.events, parts.tiers, stop, deadline)
             for watcher in watchers:
                 watcher.cancel()
-        began = clock.monotonic()
         flushed = await parts.sink.flush(_FLUSH_AT_LEAST)
         parts.engine.commit()
-        parts.journal.info("worker.drained", seconds=round(clock.monotonic() - began, 3))
+        took = clock.monotonic() - stopped.result()
+        parts.journal.info("worker.drained", seconds=round(took, 3))
     except BaseExceptionGroup as group:
         # One part's end is the cause of all others': it is what an operator must read.
         raise group.exceptions[0] from None
@@ -75,6 +77,12 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
     finally:
         await parts.events.close()
         await parts.tiers.close()
+
+
+async def _when(happens: asyncio.Event, clock: Clock) -> float:
+    """Wait for an event and return the monotonic second at which it came."""
+    await happens.wait()
+    return clock.monotonic()
 
 
 async def _end_with(failed: Awaitable[None]) -> None:

@@ -1,0 +1,82 @@
+"""A partner in trouble: retries are never early, what dies can be brought back, 410 is believed."""
+
+import pytest
+from tests.e2e.world import World, until, until_accepted, until_status
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(90)]  # noqa: FBT003
+
+
+async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world: World) -> None:
+    crm = await world.subscribe("crm", schedule="[1s, 2s]")
+    is_up = False
+
+    async def down(_: object, __: int) -> int:
+        return 204 if is_up else 500
+
+    crm.answer(down)
+    await world.stage.start_worker()
+    [sent] = await world.publish(1)
+    await until(lambda: len(crm.statuses) == 3, 15, lambda: crm.statuses)
+    await world.until_settled(10)
+
+    # Never early, by the broker's own times: the whole delay lies between a record and its attempt.
+    hops = [*await world.read("retry.1s"), *await world.read("retry.2s")]
+    retries = crm.receiver.book.entries[1:]
+    waited = [made.at * 1_000 - hop.timestamp for hop, made in zip(hops, retries, strict=True)]
+    assert [
+        (hop.headers["hs-attempt"], ms >= delay)
+        for hop, ms, delay in zip(hops, waited, (1_000, 2_000), strict=True)
+    ] == [("1", True), ("2", True)]
+    [letter] = await world.read("dead-letters")
+    assert {
+        name: letter.headers[name]
+        for name in ("hs-event-id", "hs-subscription-id", "hs-attempt", "hs-last-status")
+    } == {
+        "hs-event-id": sent.event_id,
+        "hs-subscription-id": "crm",
+        "hs-attempt": "3",
+        "hs-last-status": "500",
+    }
+    trace_id = sent.traceparent.split("-")[1]
+    assert {hop.headers["traceparent"].split("-")[1] for hop in [*hops, letter]} == {trace_id}
+
+    before = await world.ask("dlq", "list")
+    assert (before["open"], before["redriven"]) == (1, 0)
+    is_up = True
+    await world.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
+    await until_accepted(crm, [sent], 10)
+    last = crm.receiver.book.entries[-1]
+    assert (last.attempt, last.trigger, last.status) == (4, "redrive", 204)
+    assert len({entry.webhook_id for entry in crm.receiver.book.entries}) == 1
+    after = await world.ask("dlq", "list")
+    assert (after["open"], after["redriven"]) == (0, 1)
+
+
+async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world: World) -> None:
+    crm = await world.subscribe("crm")
+
+    async def gone(_: object, __: int) -> int:
+        return 410
+
+    crm.answer(gone)
+    await world.stage.start_worker()
+    [died] = await world.publish(1)
+    await until_status(crm, 410, 10)
+    await world.until_settled(10)
+    [told] = await world.ask("subscriptions", "list")
+    assert (told["state"], told["reason"]) == ("disabled", "gone")
+    [letter] = await world.read("dead-letters")
+    assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (died.event_id, "gone")
+
+    crm.answer(None)
+    [in_gap] = await world.publish(1)
+    await world.until_settled(10)
+
+    await world.stage.hookstream("subscriptions", "enable", "crm")
+
+    sent = await world.publish(3)
+    await until_accepted(crm, sent, 10)
+    assert sorted(crm.statuses) == [204, 204, 204, 410]
+    assert in_gap.event_id not in crm.accepted
+    [enabled] = await world.ask("subscriptions", "list")
+    assert enabled["state"] == "active"

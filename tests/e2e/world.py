@@ -1,0 +1,248 @@
+"""A world for one end-to-end test: topics on the real broker, partners on loopback, a worker process.
+
+What a test believes comes from the partners' books and from the topics as a plain client reads
+them. Of hookstream's own code only the producer's kit runs in the test's process; all else is the
+command line, as an operator has it.
+"""
+
+import asyncio
+import itertools
+import json
+import time
+from base64 import b64encode
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from examples.consumers.receiver import Answer, Receiver
+from examples.demo.log import Entry, Log, event_id_of
+from examples.demo.stage import PARTNER, ROOT, SUBSCRIPTION, CommandFailed, Stage
+from examples.printprice.generator import events
+
+from hookstream.producer import EventProducer, Published
+
+EVENT_TYPE = "pricing.completed"
+_POLL = 0.05
+_PRICED = [each for each in events(seed=7, n=1_500) if each.event_type == EVENT_TYPE]
+
+
+class Partner:
+    """A partner's endpoint that verifies every signature, and the body that it was sent first."""
+
+    def __init__(self, name: str) -> None:
+        """Take anything, until `answer` says otherwise."""
+        self.bodies: dict[str, dict[str, Any]] = {}
+        self.receiver = Receiver(name, self._act)
+        self.receiver.secrets = ["whsec_" + b64encode(token_bytes(32)).decode()]
+
+    def _act(self, body: dict[str, Any]) -> None:
+        self.bodies[body["id"]] = body
+
+    def answer(self, answer: Answer | None) -> None:
+        """Answer so from now on; None: 204 to everything."""
+        self.receiver.answer = answer
+
+    @property
+    def accepted(self) -> Counter[str]:
+        """How often each event was answered 2xx, by event id."""
+        return Counter(
+            entry.event_id for entry in self.receiver.book.entries if entry.status // 100 == 2
+        )
+
+    @property
+    def statuses(self) -> list[int]:
+        """What was answered so far, in order."""
+        return [entry.status for entry in self.receiver.book.entries]
+
+
+class World:
+    """Everything that one test has."""
+
+    def __init__(self, folder: Path, servers: str, prefix: str) -> None:
+        """Write the settings; nothing runs yet."""
+        self.stage = Stage(folder, servers, prefix)
+        self.stage.environ["HOOKSTREAM_TABLES__ACTIVATION_LEAD"] = "1s"
+        self.log = Log(servers)
+        self.prefix = prefix
+        self.others: list[Stage] = []
+        self.partners: dict[str, Partner] = {}
+        self.topic = f"{prefix}.events.{EVENT_TYPE}"
+        self._schema = json.loads((ROOT / "schemas" / EVENT_TYPE / "v1.avsc").read_text())
+        self._unsent = iter(_PRICED)
+
+    async def set_up(self) -> None:
+        """Make every topic and publish the schemas, as an operator would."""
+        keys = str(self.stage.folder / "keys.json")
+        await asyncio.to_thread(self.log.create, [self.topic], 3)
+        await self.stage.hookstream("dev", "keys", keys)
+        await self.stage.hookstream("topics", "apply", "--yes")
+        await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+
+    async def subscribe(self, name: str, schedule: str = "[1s, 1s, 1s]") -> Partner:
+        """Give a partner an endpoint and a subscription, and return when it is active."""
+        partner = self.partners[name] = Partner(name)
+        await partner.receiver.start()
+        secret = f"E2E_SECRET_{name.upper().replace('-', '_')}"
+        self.stage.environ[secret] = partner.receiver.secrets[0]
+        definitions = self.stage.folder / "definitions"
+        types = f"[{EVENT_TYPE}]"
+        written = {
+            "partners": PARTNER.format(id=name, name=name, types=types),
+            "subscriptions": SUBSCRIPTION.format(
+                id=name,
+                url=partner.receiver.url,
+                secret=secret,
+                types=types,
+                more="",
+                schedule=schedule,
+            ),
+        }
+        for kind, text in written.items():
+            (definitions / kind).mkdir(parents=True, exist_ok=True)
+            (definitions / kind / f"{name}.yaml").write_text(text)
+        await self.stage.hookstream("apply", str(definitions), "--yes")
+        return partner
+
+    async def ask(self, *command: str) -> Any:  # noqa: ANN401  # JSON
+        """Run a command that prints JSON and return what it printed."""
+        return json.loads(await self.stage.hookstream(*command, "--json"))
+
+    def another_worker(self) -> Stage:
+        """Return a stage of its own for one more worker of this world; nothing runs yet."""
+        stage = Stage(self.stage.folder / "another", self.stage.servers, self.prefix)
+        keys = str(self.stage.folder / "keys.json")
+        stage.environ = {**self.stage.environ, "HOOKSTREAM_KEYS__FILE": keys}
+        self.others.append(stage)
+        return stage
+
+    async def publish(self, count: int, every: float = 0.0) -> list[Published]:
+        """Publish so many events with the producer's kit: one each `every` seconds, or all at once."""
+        async with (
+            EventProducer(
+                self.stage.servers,
+                schemas_topic=f"{self.prefix}.schemas",
+                topic_prefix=f"{self.prefix}.events.",
+                trace_ratio=1.0,
+            ) as producer,
+            asyncio.TaskGroup() as sending,
+        ):
+            sends = []
+            for each in itertools.islice(self._unsent, count):
+                send = producer.send(each.event_type, each.data, entity_id=each.entity_id)
+                sends.append(sending.create_task(send))
+                await asyncio.sleep(every)
+        published = [send.result() for send in sends]
+        assert len(published) == count
+        return published
+
+    async def publish_bytes(self, value: bytes) -> None:
+        """Let some other program write into the event topic."""
+        producer = Producer({"bootstrap.servers": self.stage.servers, "log_level": 0})
+        producer.produce(self.topic, value)
+        assert await asyncio.to_thread(producer.flush, 10) == 0
+
+    async def read(self, *names: str) -> list[Entry]:
+        """Read topics of ours from their beginning to the end that they have now."""
+        return await asyncio.to_thread(self.log.read, *(f"{self.prefix}.{n}" for n in names))
+
+    async def unsettled(self) -> set[str]:
+        """Return the ids of events of which a record, or a tier record, is not committed yet."""
+        found = set()
+        for group, topics in await self._read_by():
+            committed = await asyncio.to_thread(self.log.committed, group, topics)
+            for entry in await asyncio.to_thread(self.log.read, *topics):
+                if entry.offset >= committed[entry.topic, entry.partition]:
+                    name = entry.headers.get("hs-event-id") or event_id_of(entry, self._schema)
+                    assert name is not None
+                    found.add(name)
+        return found
+
+    async def _read_by(self) -> list[tuple[str, list[str]]]:
+        """Return both groups, each with the topics that it reads."""
+        names = await asyncio.to_thread(self.log.names)
+        tiers = [name for name in names if name.startswith(f"{self.prefix}.retry.")]
+        return [(self.prefix, [self.topic]), (f"{self.prefix}.retry", tiers)]
+
+    async def until_settled(self, seconds: float) -> None:
+        """Wait until both groups have committed all that there is, or fail at the deadline."""
+        deadline = time.monotonic() + seconds
+        while lag := await self._lag():
+            assert time.monotonic() < deadline, f"{lag} records were never settled"
+            await asyncio.sleep(_POLL)
+
+    async def group_types(self) -> set[str]:
+        """Return the protocols of this world's groups, as the broker tells them."""
+        admin = AdminClient({"bootstrap.servers": self.stage.servers, "log_level": 0})
+        found = await asyncio.to_thread(admin.list_consumer_groups().result, 10)
+        return {
+            group.type.name
+            for group in found.valid
+            if group.group_id in (self.prefix, f"{self.prefix}.retry")
+        }
+
+    async def _lag(self) -> int:
+        """Return how many records of events and tiers are not committed yet."""
+        lag = 0
+        for group, topics in await self._read_by():
+            ends = await asyncio.to_thread(self.log.ends, topics)
+            committed = await asyncio.to_thread(self.log.committed, group, topics)
+            lag += sum(end - committed[place] for place, end in ends.items())
+        return lag
+
+
+@asynccontextmanager
+async def a_world(folder: Path, servers: str, prefix: str) -> AsyncIterator[World]:
+    """Make a world with its topics and schemas; at its end nothing of it runs."""
+    world = World(folder, servers, prefix)
+    await world.set_up()
+    try:
+        yield world
+    finally:
+        for stage in (world.stage, *world.others):
+            await stage.kill_worker()
+        for partner in world.partners.values():
+            await partner.receiver.stop()
+
+
+async def until(
+    holds: Callable[[], bool], seconds: float, otherwise: Callable[[], object]
+) -> None:
+    """Wait until something holds, or fail at the deadline with what is the case instead."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise()
+        await asyncio.sleep(_POLL)
+
+
+async def until_accepted(partner: Partner, sent: Iterable[Published], seconds: float) -> None:
+    """Wait until a partner accepted every event that was sent."""
+    wanted = {published.event_id for published in sent}
+
+    def missing() -> str:
+        lacking = wanted - partner.accepted.keys()
+        return f"{len(lacking)} of {len(wanted)} never arrived: {sorted(lacking)[:3]}"
+
+    await until(lambda: wanted <= partner.accepted.keys(), seconds, missing)
+
+
+async def until_status(partner: Partner, status: int, seconds: float) -> None:
+    """Wait until a partner gave an answer of this status."""
+    await until(lambda: status in partner.statuses, seconds, lambda: partner.statuses)
+
+
+async def refused(world: World) -> tuple[int | None, str]:
+    """Start a worker that must not start; return its exit code and what it said beside its log."""
+    try:
+        await world.stage.start_worker()
+    except CommandFailed:
+        said = world.stage.log.read_text().splitlines()
+        worker = world.stage.worker
+        world.stage.log.unlink()
+        sentences = [line for line in said if not line.startswith("{")]
+        return worker.returncode if worker else None, "\n".join(sentences)
+    raise AssertionError("the worker became ready")
