@@ -1,0 +1,1 @@
+"""What hookstream costs, measured with everything on. Never imported by the product."""

@@ -1,0 +1,253 @@
+"""Measures one worker on one core: `python -m benchmarks`, or `python -m benchmarks profile`.
+
+1. A broker and nginx on the second core; topics, schemas and 1,000 subscriptions, one of them matching.
+2. N events are written, then a worker starts on the first core; throughput and CPU while it catches up.
+3. Events at half of that rate, for the time from append to receipt.
+4. What stands in the topics: nothing may have gone through a tier.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.gauge import cpu_by_thread, cpu_seconds, peak_mib
+from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
+from benchmarks.report import Figures, Paced, percentiles, show, show_profile, show_threads
+from benchmarks.sink import Receipt, Sink, nginx_path
+from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, ROOT, Stage
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.core.delivery.identity import delivery_id
+
+_LOOK = 0.01
+_PATIENCE = 60.0
+"""Seconds without a delivery after which a run counts as failed."""
+_WARM_UP = 1.0
+"""Seconds of the paced run that are left out of its latencies."""
+
+
+@dataclass(slots=True, frozen=True)
+class Look:
+    """What the sink had and what processes had used, at one moment."""
+
+    receipts: int
+    worker: float
+    broker: float
+
+
+class Bench:
+    """One run."""
+
+    def __init__(self, stage: Stage, sink: Sink, load: Load, broker_pid: int) -> None:
+        self.stage = stage
+        self.sink = sink
+        self.load = load
+        self.broker_pid = broker_pid
+        self.worker_pid = 0
+
+    def prepare(self, events: int, subscriptions: int) -> None:
+        """Make everything active, then write the events."""
+        say(f"topics, schemas and {subscriptions} subscriptions")
+        self.load.create_topic()
+        self.stage.prepare(self.sink.url, subscriptions)
+        say(f"{events} events of {self.load.record_bytes} bytes")
+        self.load.preload(events)
+
+    def receive(self, n: int) -> tuple[list[Receipt], Look, Look]:
+        """Wait for `n` deliveries; return them with what was used at the first and at the last."""
+        got = self._next()
+        first = self._look(len(got))
+        progress = time.monotonic()
+        while len(got) < n:
+            new = self.sink.take()
+            got += new
+            if new:
+                progress = time.monotonic()
+            self._check(progress, len(got), n)
+            time.sleep(_LOOK)
+        return got, first, self._look(len(got))
+
+    def _next(self) -> list[Receipt]:
+        began = time.monotonic()
+        while not (got := self.sink.take()):
+            self._check(began, 0, 1)
+            time.sleep(_LOOK)
+        return got
+
+    def _check(self, since: float, got: int, wanted: int) -> None:
+        self.stage.check_worker()
+        if time.monotonic() - since > _PATIENCE:
+            raise SystemExit(
+                f"{got} of {wanted} deliveries, and none for {_PATIENCE:.0f} s; the worker's log"
+                f" ends:\n{self.stage.last_words()}"
+            )
+
+    def _look(self, receipts: int) -> Look:
+        return Look(receipts, cpu_seconds(self.worker_pid), cpu_seconds(self.broker_pid))
+
+    def paced(self, rate: float, seconds: float) -> Paced:
+        """Write events at a rate, and tell how long each took from the log to the sink."""
+        since = self.load.ends()
+        before = self._look(0)
+        n = self.load.paced(rate, seconds)
+        got, _, after = self.receive(n)
+        appended = {
+            delivery_id(EVENT_TYPE, event_id, MATCHING): at
+            for event_id, at in self.load.appended(since).items()
+        }
+        begun = min(appended.values()) + _WARM_UP
+        arrived: dict[str, float] = {}
+        for receipt in got:
+            arrived.setdefault(receipt.webhook_id, receipt.at)
+        taken = [
+            (arrived[name] - at) * 1000
+            for name, at in appended.items()
+            if at >= begun and name in arrived
+        ]
+        return Paced(
+            rate=round(n / seconds),
+            deliveries=len(arrived),
+            cpu_us=round((after.worker - before.worker) / n * 1e6, 1),
+            latency_ms=percentiles(taken),
+        )
+
+    def writes(self) -> dict[str, int]:
+        """Return how many records stand in hookstream's own topics that deliveries write to."""
+        prefix = f"{PREFIX}.retry."
+        tiers = [name for name in topic_names(self.stage.servers) if name.startswith(prefix)]
+        kinds = {
+            "tiers": tiers,
+            "dead_letters": [f"{PREFIX}.dead-letters"],
+            "undecodable": [f"{PREFIX}.undecodable"],
+            "attempts": [f"{PREFIX}.attempts"],
+        }
+        return {
+            kind: sum(ends(self.stage.servers, topics).values()) for kind, topics in kinds.items()
+        }
+
+
+def throughput(got: list[Receipt], first: Look, last: Look, bench: Bench) -> Figures:
+    """Return the figures of the catch-up."""
+    took = got[-1].at - got[0].at
+    counted = last.receipts - first.receipts
+    return Figures(
+        deliveries=len(got),
+        distinct=len({receipt.webhook_id for receipt in got}),
+        refused=sum(receipt.status != 204 for receipt in got),
+        body_bytes=round(sum(receipt.body_bytes for receipt in got) / len(got)),
+        seconds=round(took, 3),
+        per_second=round((len(got) - 1) / took),
+        worker_cpu_us=round((last.worker - first.worker) / counted * 1e6, 1),
+        broker_cpu_us=round((last.broker - first.broker) / counted * 1e6, 1),
+        peak_mib=round(peak_mib(bench.worker_pid), 1),
+    )
+
+
+@contextmanager
+def bench_on(core: int) -> Iterator[Bench]:
+    """Start broker and sink on a core, with a stage in a folder that goes again."""
+    # Whatever this process starts inherits the core.
+    os.sched_setaffinity(0, {core})
+    nginx_path()
+    java = find_java()
+    libs = fetch_kafka(ROOT / ".cache" / "kafka", say)
+    folder = Path(tempfile.mkdtemp(prefix="hookstream-bench-"))
+    broker = BrokerProcess(libs, java)
+    try:
+        say("a broker and nginx")
+        with broker, Sink(folder) as sink:
+            stage = Stage(folder, broker.bootstrap_servers)
+            load = Load(stage.servers, EVENT_TOPIC, ROOT / "schemas")
+            try:
+                yield Bench(stage, sink, load, broker.pid or 0)
+            finally:
+                stage.stop_worker()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+def cores() -> tuple[int, int]:
+    """Return the core of the worker and that of everything else."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) == 1:
+        say("one core only: worker, broker and nginx share it, so the figures are too high")
+    return usable[0], usable[-1]
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Measure, print the table, and write the JSON where it is wanted."""
+    own, other = cores()
+    with bench_on(other) as bench:
+        bench.prepare(given.events, given.subscriptions)
+        say("a worker catches up")
+        bench.worker_pid = bench.stage.start_worker(own)
+        figures = throughput(*bench.receive(given.events), bench)
+        rate = figures.per_second / 2
+        say(f"{given.seconds} s at {rate:.0f} events a second")
+        paced = bench.paced(rate, given.seconds)
+        code = bench.stage.stop_worker()
+        writes = bench.writes()
+    result = {
+        "events": given.events,
+        "subscriptions": given.subscriptions,
+        "catch_up": asdict(figures),
+        "half_load": asdict(paced),
+        "writes": writes,
+        "exit_code": code,
+    }
+    show(figures, paced, writes, code)
+    if given.json is not None:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def profile(given: argparse.Namespace) -> None:
+    """Catch up under a profiler and print where the time goes."""
+    own, other = cores()
+    with bench_on(other) as bench:
+        bench.prepare(given.events, given.subscriptions)
+        found = bench.stage.folder / "profile"
+        say(f"a worker catches up under a profiler ({given.how})")
+        bench.worker_pid = bench.stage.start_worker(own, (given.how, found))
+        figures = throughput(*bench.receive(given.events), bench)
+        threads = cpu_by_thread(bench.worker_pid)
+        bench.stage.stop_worker()
+        print(f"{figures.per_second}/s, {figures.worker_cpu_us} µs CPU a delivery while profiled")
+        show_threads(threads)
+        show_profile(given.how, found, given.events, given.top)
+
+
+def main() -> None:
+    """Read the command line and run what it asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure a worker.")
+    parser.add_argument("what", nargs="?", choices=("measure", "profile"), default="measure")
+    parser.add_argument("--events", type=int, default=100_000, help="events to catch up with")
+    parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
+    parser.add_argument("--seconds", type=float, default=15, help="length of the paced run")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument(
+        "--how", choices=("samples", "calls"), default="samples", help="profile by"
+    )
+    parser.add_argument("--top", type=int, default=15, help="functions of the profile to print")
+    given = parser.parse_args()
+    if given.what == "profile":
+        profile(given)
+    else:
+        measure(given)
+
+
+if __name__ == "__main__":
+    main()

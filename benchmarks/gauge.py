@@ -1,0 +1,35 @@
+"""What the kernel says of a process: CPU time, memory, and CPU time by thread."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_UTIME, _STIME = 11, 12
+"""Places in /proc/PID/stat behind the name, which is in parentheses and may hold spaces."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process so far, all its threads, user and system."""
+    return _cpu(Path(f"/proc/{pid}/stat"))
+
+
+def cpu_by_thread(pid: int) -> dict[str, float]:
+    """Return the CPU seconds of a process by the names of its threads that live now."""
+    found: Counter[str] = Counter()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        found[(thread / "comm").read_text().strip()] += _cpu(thread / "stat")
+    return dict(found.most_common())
+
+
+def peak_mib(pid: int) -> float:
+    """Return the largest resident set that a process ever had, in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _cpu(stat: Path) -> float:
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS

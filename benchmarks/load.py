@@ -1,0 +1,195 @@
+"""The load: orders whose body is rendered to about 1 KB, encoded beforehand, each with its own id."""
+
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import orjson
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from examples.printprice.generator import events
+
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.event_encoder import EventEncoder
+from hookstream.core.model.json import JsonObject
+
+EVENT_TYPE = "order.generated"
+SEED = 2026
+SAMPLED = 0.01
+"""Share of events whose producer decided on a trace."""
+
+_DATA_BYTES = 815
+"""JSON bytes of an event's data, which make a body of about 1,024 bytes."""
+_TEMPLATES = 200
+_ID = slice(11, 47)
+"""Where the event id stands: behind the marker, the fingerprint and its own length."""
+_TICK = 0.002
+_PARTITIONS = 4
+
+# Values as an upstream service would set them: batches, acknowledged by all replicas.
+_PRODUCER: dict[str, str | int | float | bool] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "linger.ms": 1,
+    "queue.buffering.max.messages": 1_000_000,
+    "log_level": 0,
+}
+
+
+class Load:
+    """Writes events to one topic and knows when the broker appended each."""
+
+    def __init__(self, servers: str, topic: str, schemas: Path) -> None:
+        """Encode the templates; nothing is connected before the first event."""
+        self._servers = servers
+        self.topic = topic
+        self._templates = _templates(schemas)
+        self._dice = random.Random(SEED)  # noqa: S311
+        self._producer = Producer({"bootstrap.servers": servers, **_PRODUCER})
+
+    @property
+    def record_bytes(self) -> int:
+        """The mean size of a record's value."""
+        return sum(map(len, self._templates)) // len(self._templates)
+
+    def create_topic(self) -> None:
+        """Create the event topic as upstream would, stamped by the broker."""
+        admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        config = {"message.timestamp.type": "LogAppendTime"}
+        for made in admin.create_topics(
+            [NewTopic(self.topic, _PARTITIONS, 1, config=config)]
+        ).values():
+            made.result()
+
+    def preload(self, n: int) -> None:
+        """Write `n` events as fast as it goes and wait until all are durable."""
+        for value in self._events(n):
+            self._produce(value)
+            self._producer.poll(0)
+        self._flush()
+
+    def paced(self, rate: float, seconds: float) -> int:
+        """Write events evenly at `rate` a second for `seconds`, and return how many."""
+        n = int(rate * seconds)
+        began = time.perf_counter()
+        for number, value in enumerate(self._events(n)):
+            while (ahead := number / rate - (time.perf_counter() - began)) > 0:
+                self._producer.poll(0)
+                time.sleep(max(ahead, _TICK))
+            self._produce(value)
+        self._flush()
+        return n
+
+    def appended(self, since: dict[int, int]) -> dict[str, float]:
+        """Return when each event from the given offsets on was appended, by event id, in seconds."""
+        ends = self.ends()
+        consumer = self._consumer()
+        found: dict[str, float] = {}
+        consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in since.items()])
+        wanted = sum(ends[p] - offset for p, offset in since.items())
+        try:
+            while len(found) < wanted:
+                for message in consumer.consume(1000, 1.0):
+                    error = message.error()
+                    if error is not None:
+                        raise KafkaException(error)
+                    value = message.value() or b""
+                    found[value[_ID].decode()] = message.timestamp()[1] / 1000
+        finally:
+            consumer.close()
+        return found
+
+    def ends(self) -> dict[int, int]:
+        """Return the end offset of each partition of the event topic."""
+        return {p: end for (_, p), end in ends(self._servers, [self.topic]).items()}
+
+    def _consumer(self) -> Consumer:
+        return _consumer(self._servers)
+
+    def _events(self, n: int) -> Iterator[bytes]:
+        for number in range(n):
+            template = self._templates[number % _TEMPLATES]
+            identity = str(uuid.UUID(int=self._dice.getrandbits(128), version=4)).encode()
+            yield template[: _ID.start] + identity + template[_ID.stop :]
+
+    def _produce(self, value: bytes) -> None:
+        dice = self._dice
+        flags = "01" if dice.random() < SAMPLED else "00"
+        trace = f"00-{dice.getrandbits(128):032x}-{dice.getrandbits(64):016x}-{flags}"
+        self._producer.produce(
+            self.topic, value, value[_ID], headers=[("traceparent", trace.encode())]
+        )
+
+    def _flush(self) -> None:
+        left = self._producer.flush(60)
+        if left:
+            raise SystemExit(f"the broker did not acknowledge {left} events within a minute")
+
+
+def ends(servers: str, topics: list[str]) -> dict[tuple[str, int], int]:
+    """Return the end offset of every partition of topics that exist."""
+    consumer = _consumer(servers)
+    try:
+        metadata = consumer.list_topics(timeout=10).topics
+        return {
+            (topic, p): consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
+            for topic in topics
+            if topic in metadata
+            for p in metadata[topic].partitions
+        }
+    finally:
+        consumer.close()
+
+
+def topic_names(servers: str) -> list[str]:
+    """Return all topics there are."""
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    return sorted(admin.list_topics(timeout=10).topics)
+
+
+def _consumer(servers: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "benchmark",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "log_level": 0,
+        }
+    )
+
+
+def _templates(schemas: Path) -> list[bytes]:
+    book = SchemaBook(orjson.loads(file.read_bytes()) for file in schemas.rglob("*.avsc"))
+    encoder = EventEncoder(book)
+    found: list[bytes] = []
+    # About one event in seven is an order.
+    for happening in events(SEED, 20 * _TEMPLATES):
+        if happening.event_type != EVENT_TYPE or len(found) == _TEMPLATES:
+            continue
+        fields = {
+            "event_id": str(uuid.UUID(int=0, version=4)),
+            "occurred_at": "2026-11-24T10:00:00.000Z",
+            "entity_id": happening.entity_id,
+            "environment": "production",
+            "data": _filled(happening.data),
+        }
+        found.append(encoder.encode(EVENT_TYPE, fields))
+    return found
+
+
+def _filled(data: JsonObject) -> JsonObject:
+    """Give an order further lines until it has the size that is asked for."""
+    lines = cast("list[JsonObject]", data["lines"])
+    while (short := _DATA_BYTES - len(orjson.dumps(data))) > 0:
+        line = {**lines[0], "line": len(lines) + 1}
+        least = len(orjson.dumps(line)) + 1
+        if short < least:
+            lines[-1]["description"] = f"{lines[-1]['description']}{'.' * short}"
+        else:
+            lines.append(line)
+    return data

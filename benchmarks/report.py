@@ -1,0 +1,120 @@
+"""Figures as tables for a person."""
+
+import json
+import pstats
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+_SHARES = (50, 90, 99)
+
+
+@dataclass(slots=True, frozen=True)
+class Figures:
+    """One catch-up with a backlog."""
+
+    deliveries: int
+    distinct: int
+    """Webhook-ids: fewer than deliveries means that some came twice."""
+    refused: int
+    """Answers other than 204."""
+    body_bytes: int
+    seconds: float
+    per_second: int
+    worker_cpu_us: float
+    """CPU time of the worker a delivery, from the first receipt to the last."""
+    broker_cpu_us: float
+    peak_mib: float
+
+
+@dataclass(slots=True, frozen=True)
+class Paced:
+    """One run at an even rate."""
+
+    rate: int
+    deliveries: int
+    cpu_us: float
+    latency_ms: dict[str, float]
+
+
+def percentiles(taken: list[float]) -> dict[str, float]:
+    """Return p50, p90, p99 and the largest, in the unit given, to a tenth."""
+    ordered = sorted(taken)
+    found = {f"p{share}": ordered[len(ordered) * share // 100] for share in _SHARES}
+    return {name: round(value, 1) for name, value in {**found, "max": ordered[-1]}.items()}
+
+
+def show(figures: Figures, paced: Paced, writes: dict[str, int], code: int | None) -> None:
+    """Print the result of a measurement."""
+    table = Table("figure", "measured", "wanted")
+    table.columns[1].justify = "right"
+    latency = paced.latency_ms
+    for row in (
+        ("deliveries a second, one core", f"{figures.per_second:,}", ""),
+        ("CPU a delivery, worker", f"{figures.worker_cpu_us} µs", "≤ 120 µs"),
+        ("CPU a delivery, broker", f"{figures.broker_cpu_us} µs", ""),
+        ("largest resident set", f"{figures.peak_mib} MiB", "≤ 150 MB"),
+        ("rendered body", f"{figures.body_bytes} B", "about 1 KB"),
+        ("deliveries", f"{figures.deliveries:,}", ""),
+        ("of them distinct", f"{figures.distinct:,}", "all"),
+        ("not answered 204", f"{figures.refused}", "0"),
+        ("half load: events a second", f"{paced.rate:,}", ""),
+        ("half load: CPU a delivery", f"{paced.cpu_us} µs", ""),
+        ("half load: p50", f"{latency['p50']} ms", "≤ 10 ms"),
+        ("half load: p90", f"{latency['p90']} ms", ""),
+        ("half load: p99", f"{latency['p99']} ms", ""),
+        ("half load: longest", f"{latency['max']} ms", ""),
+        ("tier writes", f"{writes['tiers']}", "0"),
+        ("dead letters", f"{writes['dead_letters']}", "0"),
+        ("undecodable", f"{writes['undecodable']}", "0"),
+        ("audit records (both runs)", f"{writes['attempts']:,}", ""),
+        ("exit code of the worker", f"{code}", "0"),
+    ):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def show_threads(threads: dict[str, float]) -> None:
+    """Print the CPU time of the worker's threads."""
+    table = Table("thread", "CPU s")
+    for name, seconds in threads.items():
+        table.add_row(name, f"{seconds:.2f}")
+    Console().print(table)
+
+
+def show_profile(how: str, file: Path, events: int, top: int) -> None:
+    """Print what a profile found."""
+    if how == "calls":
+        _show_calls(file, events, top)
+    else:
+        _show_samples(file, top)
+
+
+def _show_calls(file: Path, events: int, top: int) -> None:
+    table = Table("function", "calls a delivery", "own µs a delivery", "with callees")
+    stats = pstats.Stats(str(file)).get_stats_profile().func_profiles
+    by_own = sorted(stats.items(), key=lambda item: item[1].tottime, reverse=True)
+    for name, found in by_own[:top]:
+        calls = int(str(found.ncalls).partition("/")[0])
+        where = f"{'/'.join(Path(found.file_name).parts[-2:])}:{found.line_number}"
+        table.add_row(
+            f"{name} ({where})",
+            f"{calls / events:.2f}",
+            f"{found.tottime / events * 1e6:.1f}",
+            f"{found.cumtime / events * 1e6:.1f}",
+        )
+    Console(width=160).print(table)
+
+
+def _show_samples(file: Path, top: int) -> None:
+    counted = json.loads(file.read_text())
+    samples = counted["samples"] or 1
+    for kind, title in (("functions", "function, with what it calls"), ("lines", "line itself")):
+        table = Table(title, "share")
+        ranked = sorted(counted[kind].items(), key=lambda item: item[1], reverse=True)
+        for name, count in ranked[:top]:
+            table.add_row(name, f"{count / samples:.1%}")
+        Console(width=160).print(table)
+    Console().print(f"{samples} samples")

@@ -1,0 +1,155 @@
+"""The stage: a folder, settings, definitions, and hookstream's own commands in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.load import EVENT_TYPE
+from benchmarks.sink import free_port
+
+ROOT = Path(__file__).parents[1]
+MATCHING = "orders"
+PREFIX = "bench"
+EVENT_TOPIC = f"{PREFIX}.events.{EVENT_TYPE}"
+
+# Everything on: signatures, audit and metrics are always; traces by the share that a platform keeps.
+_SETTINGS = """\
+[kafka]
+bootstrap_servers = "{servers}"
+
+[topics]
+prefix = "{prefix}"
+partitions = 4
+
+[events]
+topics = ["{prefix}.events.*"]
+
+[egress]
+allow = ["127.0.0.0/8"]
+https_only = false
+
+[worker]
+listen = "127.0.0.1:{port}"
+
+[keys]
+file = "{folder}/keys.json"
+
+[tracing]
+exporter = "file"
+ratio = 0.01
+file = "{folder}/spans.jsonl"
+"""
+
+_PARTNER = """\
+id: bench
+name: Benchmark
+grant:
+  event_types: ["*"]
+  environments: ["*"]
+"""
+
+_SUBSCRIPTION = """\
+id: {id}
+partner: bench
+endpoint:
+  url: {url}
+  signing_secrets:
+    - env: BENCH_SECRET
+event_types: [{event_type}]
+"""
+_OTHER = "pattern:\n  data:\n    customer_id: [nobody-{number}]\n"
+
+_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
+_DRAIN_SECONDS = 40
+
+
+class Stage:
+    """A folder with everything that one run writes."""
+
+    def __init__(self, folder: Path, servers: str) -> None:
+        """Write the settings; nothing runs yet."""
+        self.folder = folder
+        self.servers = servers
+        self._config = folder / "hookstream.toml"
+        self._config.write_text(
+            _SETTINGS.format(servers=servers, prefix=PREFIX, port=free_port(), folder=folder)
+        )
+        self._environ = {**os.environ, "BENCH_SECRET": _SECRET}
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._log = folder / "worker.log"
+
+    def prepare(self, url: str, subscriptions: int) -> None:
+        """Apply topics, schemas and definitions; returns when all subscriptions are active."""
+        self._hookstream("dev", "keys", str(self.folder / "keys.json"))
+        self._hookstream("topics", "apply", "--yes")
+        self._hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        self._hookstream("apply", str(self._declare(url, subscriptions)), "--yes")
+        # Longer than any lead before a subscription becomes active.
+        time.sleep(3)
+
+    def _declare(self, url: str, subscriptions: int) -> Path:
+        """Write the files of one subscription that matches, and of others that ask for nobody."""
+        folder = self.folder / "definitions"
+        (folder / "partners").mkdir(parents=True)
+        (folder / "subscriptions").mkdir()
+        (folder / "partners" / "bench.yaml").write_text(_PARTNER)
+        for number in range(subscriptions):
+            name = MATCHING if number == 0 else f"other-{number}"
+            text = _SUBSCRIPTION.format(id=name, url=url, event_type=EVENT_TYPE)
+            more = "" if number == 0 else _OTHER.format(number=number)
+            (folder / "subscriptions" / f"{name}.yaml").write_text(text + more)
+        return folder
+
+    def _hookstream(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self._environ, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"hookstream {' '.join(arguments)}: {done.stdout}{done.stderr}")
+
+    def start_worker(self, core: int, profile: tuple[str, Path] | None = None) -> int:
+        """Start a worker on one core and return its process id.
+
+        Args:
+            core: The only core that it may use.
+            profile: How to profile it and where to write what was found; None: not at all.
+        """
+        program = ["hookstream"]
+        if profile is not None:
+            program = ["benchmarks.launcher", profile[0], str(profile[1])]
+        command = ["taskset", "-c", str(core), sys.executable, "-m", *program]
+        with self._log.open("ab") as log:
+            self._worker = subprocess.Popen(
+                [*command, "--config", str(self._config), "worker"],
+                cwd=ROOT,
+                env=self._environ,
+                stdout=log,
+                stderr=log,
+            )
+        return self._worker.pid
+
+    def check_worker(self) -> None:
+        """End with the worker's last words where it ended."""
+        if self._worker is not None and self._worker.poll() is not None:
+            raise SystemExit(f"the worker ended:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """Return the end of the worker's log."""
+        return self._log.read_text(errors="replace")[-3000:] if self._log.exists() else ""
+
+    def stop_worker(self) -> int | None:
+        """Ask the worker to drain, and return its exit code; None where it had to be killed."""
+        if self._worker is None:
+            return None
+        if self._worker.poll() is None:
+            self._worker.send_signal(signal.SIGTERM)
+        try:
+            return self._worker.wait(_DRAIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._worker.kill()
+            self._worker.wait()
+            return None
