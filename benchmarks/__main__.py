@@ -23,7 +23,6 @@ from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
 from benchmarks.report import Figures, Paced, percentiles, show, show_profile, show_threads
 from benchmarks.sink import Receipt, Sink, nginx_path
 from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, ROOT, Stage
-
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java
 from hookstream.core.delivery.identity import delivery_id

@@ -1,7 +1,6 @@
 """What the kernel says of a process: CPU time, memory, and CPU time by thread."""
 
 import os
-from collections import Counter
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -16,10 +15,11 @@ def cpu_seconds(pid: int) -> float:
 
 def cpu_by_thread(pid: int) -> dict[str, float]:
     """Return the CPU seconds of a process by the names of its threads that live now."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = {}
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        found[(thread / "comm").read_text().strip()] += _cpu(thread / "stat")
-    return dict(found.most_common())
+        name = (thread / "comm").read_text().strip()
+        found[name] = found.get(name, 0.0) + _cpu(thread / "stat")
+    return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
 
 
 def peak_mib(pid: int) -> float:

@@ -48,7 +48,7 @@ class Load:
         self._servers = servers
         self.topic = topic
         self._templates = _templates(schemas)
-        self._dice = random.Random(SEED)  # noqa: S311
+        self._dice = random.Random(SEED)
         self._producer = Producer({"bootstrap.servers": servers, **_PRODUCER})
 
     @property
