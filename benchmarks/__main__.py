@@ -18,11 +18,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.gauge import cpu_by_thread, cpu_seconds, peak_mib
+from benchmarks.gauge import core_busy_seconds, cpu_by_thread, cpu_seconds, peak_mib
 from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
-from benchmarks.report import Figures, Paced, percentiles, show, show_profile, show_threads
+from benchmarks.report import (
+    Figures,
+    Paced,
+    medians_by_second,
+    percentiles,
+    show,
+    show_profile,
+    show_threads,
+)
 from benchmarks.sink import Receipt, Sink, nginx_path
 from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, ROOT, Stage
+from benchmarks.yardstick import Yardstick
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java
 from hookstream.core.delivery.identity import delivery_id
@@ -39,18 +48,24 @@ class Look:
     """What the sink had and what processes had used, at one moment."""
 
     receipts: int
+    at: float
     worker: float
     broker: float
+    core: float
+    """Seconds in which the worker's core was not idle."""
 
 
 class Bench:
     """One run."""
 
-    def __init__(self, stage: Stage, sink: Sink, load: Load, broker_pid: int) -> None:
+    def __init__(
+        self, stage: Stage, sink: Sink, load: Load, *, broker_pid: int, core: int
+    ) -> None:
         self.stage = stage
         self.sink = sink
         self.load = load
         self.broker_pid = broker_pid
+        self.core = core
         self.worker_pid = 0
 
     def prepare(self, events: int, subscriptions: int) -> None:
@@ -91,7 +106,13 @@ class Bench:
             )
 
     def _look(self, receipts: int) -> Look:
-        return Look(receipts, cpu_seconds(self.worker_pid), cpu_seconds(self.broker_pid))
+        return Look(
+            receipts,
+            time.monotonic(),
+            cpu_seconds(self.worker_pid),
+            cpu_seconds(self.broker_pid),
+            core_busy_seconds(self.core),
+        )
 
     def paced(self, rate: float, seconds: float) -> Paced:
         """Write events at a rate, and tell how long each took from the log to the sink."""
@@ -108,7 +129,7 @@ class Bench:
         for receipt in got:
             arrived.setdefault(receipt.webhook_id, receipt.at)
         taken = [
-            (arrived[name] - at) * 1000
+            (at - begun, (arrived[name] - at) * 1000)
             for name, at in appended.items()
             if at >= begun and name in arrived
         ]
@@ -116,7 +137,9 @@ class Bench:
             rate=round(n / seconds),
             deliveries=len(arrived),
             cpu_us=round((after.worker - before.worker) / n * 1e6, 1),
-            latency_ms=percentiles(taken),
+            others=_others(before, after),
+            latency_ms=percentiles([latency for _, latency in taken]),
+            p50_ms_by_second=medians_by_second(taken),
         )
 
     def writes(self) -> dict[str, int]:
@@ -147,12 +170,19 @@ def throughput(got: list[Receipt], first: Look, last: Look, bench: Bench) -> Fig
         per_second=round((len(got) - 1) / took),
         worker_cpu_us=round((last.worker - first.worker) / counted * 1e6, 1),
         broker_cpu_us=round((last.broker - first.broker) / counted * 1e6, 1),
+        others=_others(first, last),
         peak_mib=round(peak_mib(bench.worker_pid), 1),
     )
 
 
+def _others(first: Look, last: Look) -> float:
+    """Return the share of the worker's core that went to anybody else."""
+    busy = (last.core - first.core) - (last.worker - first.worker)
+    return round(max(0.0, busy / (last.at - first.at)), 2)
+
+
 @contextmanager
-def bench_on(core: int) -> Iterator[Bench]:
+def bench_on(core: int, worker_core: int) -> Iterator[Bench]:
     """Start broker and sink on a core, with a stage in a folder that goes again."""
     # Whatever this process starts inherits the core.
     os.sched_setaffinity(0, {core})
@@ -167,7 +197,7 @@ def bench_on(core: int) -> Iterator[Bench]:
             stage = Stage(folder, broker.bootstrap_servers)
             load = Load(stage.servers, EVENT_TOPIC, ROOT / "schemas")
             try:
-                yield Bench(stage, sink, load, broker.pid or 0)
+                yield Bench(stage, sink, load, broker_pid=broker.pid or 0, core=worker_core)
             finally:
                 stage.stop_worker()
     finally:
@@ -190,12 +220,13 @@ def cores() -> tuple[int, int]:
 def measure(given: argparse.Namespace) -> None:
     """Measure, print the table, and write the JSON where it is wanted."""
     own, other = cores()
-    with bench_on(other) as bench:
+    with bench_on(other, own) as bench:
         bench.prepare(given.events, given.subscriptions)
         say("a worker catches up")
         bench.worker_pid = bench.stage.start_worker(own)
-        figures = throughput(*bench.receive(given.events), bench)
-        rate = figures.per_second / 2
+        with Yardstick(own) as yardstick:
+            figures = throughput(*bench.receive(given.events), bench)
+        rate = given.rate or figures.per_second / 2
         say(f"{given.seconds} s at {rate:.0f} events a second")
         paced = bench.paced(rate, given.seconds)
         code = bench.stage.stop_worker()
@@ -203,12 +234,13 @@ def measure(given: argparse.Namespace) -> None:
     result = {
         "events": given.events,
         "subscriptions": given.subscriptions,
+        "yardstick_us": yardstick.median_us,
         "catch_up": asdict(figures),
         "half_load": asdict(paced),
         "writes": writes,
         "exit_code": code,
     }
-    show(figures, paced, writes, code)
+    show(figures, paced, writes, code, yardstick.median_us)
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
 
@@ -216,7 +248,7 @@ def measure(given: argparse.Namespace) -> None:
 def profile(given: argparse.Namespace) -> None:
     """Catch up under a profiler and print where the time goes."""
     own, other = cores()
-    with bench_on(other) as bench:
+    with bench_on(other, own) as bench:
         bench.prepare(given.events, given.subscriptions)
         found = bench.stage.folder / "profile"
         say(f"a worker catches up under a profiler ({given.how})")
@@ -236,6 +268,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000, help="events to catch up with")
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--seconds", type=float, default=15, help="length of the paced run")
+    parser.add_argument("--rate", type=float, help="of the paced run; else half of the catch-up's")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument(
         "--how", choices=("samples", "calls"), default="samples", help="profile by"

@@ -22,6 +22,16 @@ def cpu_by_thread(pid: int) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
 
 
+def core_busy_seconds(core: int) -> float:
+    """Return how long a core was not idle so far, whoever used it: other guests of the host, too."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, *rest = map(int, fields)
+            return (user + nice + system + sum(rest[:3])) / _TICKS
+    return 0.0
+
+
 def peak_mib(pid: int) -> float:
     """Return the largest resident set that a process ever had, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

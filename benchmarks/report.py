@@ -4,6 +4,7 @@ import json
 import pstats
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +27,8 @@ class Figures:
     worker_cpu_us: float
     """CPU time of the worker a delivery, from the first receipt to the last."""
     broker_cpu_us: float
+    others: float
+    """Share of the worker's core that went to somebody else, whom it had to wait for."""
     peak_mib: float
 
 
@@ -36,7 +39,18 @@ class Paced:
     rate: int
     deliveries: int
     cpu_us: float
+    others: float
     latency_ms: dict[str, float]
+    p50_ms_by_second: list[float]
+    """The medians of those that were appended in each second: shows where somebody interfered."""
+
+
+def medians_by_second(taken: list[tuple[float, float]]) -> list[float]:
+    """Return the median latency of each second, from pairs of append time and latency."""
+    seconds: dict[int, list[float]] = {}
+    for at, latency in taken:
+        seconds.setdefault(int(at), []).append(latency)
+    return [round(median(found), 1) for _, found in sorted(seconds.items())]
 
 
 def percentiles(taken: list[float]) -> dict[str, float]:
@@ -46,7 +60,9 @@ def percentiles(taken: list[float]) -> dict[str, float]:
     return {name: round(value, 1) for name, value in {**found, "max": ordered[-1]}.items()}
 
 
-def show(figures: Figures, paced: Paced, writes: dict[str, int], code: int | None) -> None:
+def show(
+    figures: Figures, paced: Paced, writes: dict[str, int], code: int | None, yardstick: float
+) -> None:
     """Print the result of a measurement."""
     table = Table("figure", "measured", "wanted")
     table.columns[1].justify = "right"
@@ -55,6 +71,8 @@ def show(figures: Figures, paced: Paced, writes: dict[str, int], code: int | Non
         ("deliveries a second, one core", f"{figures.per_second:,}", ""),
         ("CPU a delivery, worker", f"{figures.worker_cpu_us} µs", "≤ 120 µs"),
         ("CPU a delivery, broker", f"{figures.broker_cpu_us} µs", ""),
+        ("others' share of the core", f"{figures.others:.0%}", "0 %"),
+        ("yardstick: one HMAC of 1 KB", f"{yardstick} µs", "2 µs on a quiet machine"),
         ("largest resident set", f"{figures.peak_mib} MiB", "≤ 150 MB"),
         ("rendered body", f"{figures.body_bytes} B", "about 1 KB"),
         ("deliveries", f"{figures.deliveries:,}", ""),
@@ -62,6 +80,7 @@ def show(figures: Figures, paced: Paced, writes: dict[str, int], code: int | Non
         ("not answered 204", f"{figures.refused}", "0"),
         ("half load: events a second", f"{paced.rate:,}", ""),
         ("half load: CPU a delivery", f"{paced.cpu_us} µs", ""),
+        ("half load: others' share", f"{paced.others:.0%}", "0 %"),
         ("half load: p50", f"{latency['p50']} ms", "≤ 10 ms"),
         ("half load: p90", f"{latency['p90']} ms", ""),
         ("half load: p99", f"{latency['p99']} ms", ""),
