@@ -173,7 +173,7 @@ class World:
         deadline = time.monotonic() + seconds
         while lag := await self._lag():
             assert time.monotonic() < deadline, f"{lag} records were never settled"
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(5 * _POLL)
 
     async def group_types(self) -> set[str]:
         """Return the protocols of this world's groups, as the broker tells them."""

@@ -75,8 +75,10 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
     else:
         return in_time and flushed
     finally:
-        await parts.events.close()
-        await parts.tiers.close()
+        # Side by side: where the broker is away, each takes all the time that it may.
+        async with asyncio.TaskGroup() as closing:
+            closing.create_task(parts.events.close())
+            closing.create_task(parts.tiers.close())
 
 
 async def _when(happens: asyncio.Event, clock: Clock) -> float:
