@@ -117,12 +117,19 @@ class Bench:
     def paced(self, rate: float, seconds: float) -> Paced:
         """Write events at a rate, and tell how long each took from the log to the sink."""
         since = self.load.ends()
-        before = self._look(0)
-        n = self.load.paced(rate, seconds)
+        before, threads = self._look(0), cpu_by_thread(self.worker_pid)
+        sent = self.load.paced(rate, seconds)
+        n = len(sent)
         got, _, after = self.receive(n)
+        used = {
+            name: round((seconds - threads.get(name, 0.0)) / n * 1e6, 1)
+            for name, seconds in cpu_by_thread(self.worker_pid).items()
+        }
+        logged = self.load.appended(since)
+        late = [(handed - due) * 1000 for due, handed in sent.values()]
+        waited = [(at - sent[event_id][1]) * 1000 for event_id, at in logged.items()]
         appended = {
-            delivery_id(EVENT_TYPE, event_id, MATCHING): at
-            for event_id, at in self.load.appended(since).items()
+            delivery_id(EVENT_TYPE, event_id, MATCHING): at for event_id, at in logged.items()
         }
         begun = min(appended.values()) + _WARM_UP
         arrived: dict[str, float] = {}
@@ -138,6 +145,9 @@ class Bench:
             deliveries=len(arrived),
             cpu_us=round((after.worker - before.worker) / n * 1e6, 1),
             others=_others(before, after),
+            cpu_us_by_thread=used,
+            sent_late_ms=percentiles(late),
+            append_ms=percentiles(waited),
             latency_ms=percentiles([latency for _, latency in taken]),
             p50_ms_by_second=medians_by_second(taken),
         )

@@ -14,10 +14,15 @@ def cpu_seconds(pid: int) -> float:
 
 
 def cpu_by_thread(pid: int) -> dict[str, float]:
-    """Return the CPU seconds of a process by the names of its threads that live now."""
+    """Return the CPU seconds of a process by the names of its threads that live now.
+
+    Python's threads beside the main one, which is the event loop's, all go by `python, others`.
+    """
     found: dict[str, float] = {}
     for thread in Path(f"/proc/{pid}/task").iterdir():
         name = (thread / "comm").read_text().strip()
+        if name.startswith("python"):
+            name = "event loop" if thread.name == str(pid) else "python, others"
         found[name] = found.get(name, 0.0) + _cpu(thread / "stat")
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
 

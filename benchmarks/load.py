@@ -72,17 +72,28 @@ class Load:
             self._producer.poll(0)
         self._flush()
 
-    def paced(self, rate: float, seconds: float) -> int:
-        """Write events evenly at `rate` a second for `seconds`, and return how many."""
+    def paced(self, rate: float, seconds: float) -> dict[str, tuple[float, float]]:
+        """Write events evenly at `rate` a second for `seconds`.
+
+        Returns:
+            By event id the seconds since 1970 at which it was due, and at which it was handed to
+            the client: apart where this process did not get its turn.
+        """
         n = int(rate * seconds)
-        began = time.perf_counter()
+        sent: dict[str, tuple[float, float]] = {}
+        began = time.time()
         for number, value in enumerate(self._events(n)):
-            while (ahead := number / rate - (time.perf_counter() - began)) > 0:
-                self._producer.poll(0)
-                time.sleep(max(ahead, _TICK))
+            due = began + number / rate
+            if due > time.time():
+                # Acknowledged before the next: while requests are on their way and records wait,
+                # librdkafka's thread spins, and starves a broker that shares its core.
+                self._flush()
+            while due > time.time():
+                time.sleep(_TICK)
             self._produce(value)
+            sent[value[_ID].decode()] = (due, time.time())
         self._flush()
-        return n
+        return sent
 
     def appended(self, since: dict[int, int]) -> dict[str, float]:
         """Return when each event from the given offsets on was appended, by event id, in seconds."""

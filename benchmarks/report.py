@@ -40,7 +40,13 @@ class Paced:
     deliveries: int
     cpu_us: float
     others: float
+    cpu_us_by_thread: dict[str, float]
+    sent_late_ms: dict[str, float]
+    """How far the load itself lagged behind its rate."""
+    append_ms: dict[str, float]
+    """How long an event took from the producer's hand into the log."""
     latency_ms: dict[str, float]
+    """From the log to the sink."""
     p50_ms_by_second: list[float]
     """The medians of those that were appended in each second: shows where somebody interfered."""
 
@@ -81,6 +87,8 @@ def show(
         ("half load: events a second", f"{paced.rate:,}", ""),
         ("half load: CPU a delivery", f"{paced.cpu_us} µs", ""),
         ("half load: others' share", f"{paced.others:.0%}", "0 %"),
+        ("half load: sent too late, p99", f"{paced.sent_late_ms['p99']} ms", "< 5 ms"),
+        ("half load: into the log, p99", f"{paced.append_ms['p99']} ms", ""),
         ("half load: p50", f"{latency['p50']} ms", "≤ 10 ms"),
         ("half load: p90", f"{latency['p90']} ms", ""),
         ("half load: p99", f"{latency['p99']} ms", ""),
