@@ -281,8 +281,12 @@ class BrokerSource:
         return taken
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """As RecordSource says; while the broker is away, the commit is gone."""
-        self._commit({at: o for at, o in offsets.items() if at in self._positions})
+        """As RecordSource says; while the broker is away, the commit fails."""
+        held = {at: offset for at, offset in offsets.items() if at in self._positions}
+        if self._broker.up.is_set():
+            self._commit(held)
+        else:
+            self._listener.commit_failed(sorted(held))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""

@@ -36,6 +36,9 @@ class BookkeepingListener:
         for partition in partitions:
             del self.held[partition]
 
+    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        self.book.append(("commit_failed", sorted(partitions)))
+
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         self.book.append(("gap", (partition, first, next_offset)))
 

@@ -24,7 +24,7 @@ from tests.doubles.seeing import (
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import Record, header_text
+from hookstream.core.model.record import Header, Record, header_text
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
@@ -217,10 +217,12 @@ class World:
         self.directory.put_subscription(subscription)
         return subscription
 
-    def publish(self, *event_ids: str, data: JsonObject | None = None) -> None:
+    def publish(
+        self, *event_ids: str, data: JsonObject | None = None, headers: tuple[Header, ...] = ()
+    ) -> None:
         """Append events."""
         for event_id in event_ids:
-            outgoing = json_record(EVENT_TYPE, event_id, data=data)
+            outgoing = json_record(EVENT_TYPE, event_id, data=data, headers=headers)
             self.broker.append(
                 outgoing.topic, outgoing.value, key=event_id.encode(), headers=outgoing.headers
             )

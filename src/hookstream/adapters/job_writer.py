@@ -15,6 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from hookstream.adapters.kafka_client import (
     ClientSettings,
     close_within,
+    is_fenced,
+    is_too_large,
     kafka_error,
     producer_properties,
     translated,
@@ -29,12 +31,6 @@ RECORD_BYTES = 16 * 1024 * 1024
 """What this client lets pass. The broker's bound is the topic's own, and it is the one to judge."""
 
 _CLOSE_SECONDS = 5.0
-_FENCED = {
-    KafkaError._FENCED,  # noqa: SLF001  librdkafka's own errors begin with an underscore
-    KafkaError.PRODUCER_FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-}
-_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
 
 class JobWriter:
@@ -151,9 +147,7 @@ class JobWriter:
             self._refused[position] = error
 
     def _too_large(self) -> list[int]:
-        return sorted(
-            position for position, error in self._refused.items() if error.code() in _TOO_LARGE
-        )
+        return sorted(at for at, error in self._refused.items() if is_too_large(error))
 
     def _abort(self) -> None:
         try:
@@ -164,7 +158,7 @@ class JobWriter:
 
 
 def _job_error(raised: KafkaException, *refused: KafkaError) -> HookstreamError:
-    if any(error.code() in _FENCED for error in (kafka_error(raised), *refused)):
+    if is_fenced((kafka_error(raised), *refused)):
         return ProducerFenced(
             "another process took this job over: nothing of this step was written. See what it"
             " did with `dlq jobs`"

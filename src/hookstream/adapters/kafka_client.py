@@ -6,11 +6,15 @@ The only file that other Kafka adapters import; it holds no client of its own.
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
+    AdminClient,
+    OffsetSpec,
+)
 
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
 from hookstream.pipeline.ports import Journal
@@ -30,6 +34,26 @@ _REFUSED_FOR_GOOD = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
 }
+
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+}
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+_LEADERLESS = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    # The leader is another than the client believes, or the same one started anew.
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
+_LEADERLESS_TRIES = 25
+_LEADERLESS_SECONDS = 0.2
+
+Place: TypeAlias = tuple[str, int]
+"""A topic and a partition."""
 
 _SAY_AGAIN_SECONDS = 30.0
 _LINES_REMEMBERED = 64
@@ -83,6 +107,63 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
     if error.code() in _REFUSED_FOR_GOOD:
         return ConfigurationError(text)
     return DependencyUnavailable(text)
+
+
+def is_fenced(errors: Iterable[KafkaError]) -> bool:
+    """Tell whether one of these says that another process took a transactional id over."""
+    return any(error.code() in _FENCED for error in errors)
+
+
+def is_too_large(error: KafkaError) -> bool:
+    """Tell whether a record was refused for its size, alone or with its batch."""
+    return error.code() in _TOO_LARGE
+
+
+def ask_offsets(
+    admin: AdminClient, asked: Mapping[Place, OffsetSpec], timeout: float, what: str
+) -> dict[Place, int]:
+    """Return an offset of each partition, records of open transactions included.
+
+    Asked again for a few seconds where a partition is just being given to a broker, or the client
+    believes in a leader that is gone: an AdminClient learns of a broker that was killed and came
+    back only when it is made to look, and would be refused for many minutes otherwise.
+
+    Args:
+        admin: The client.
+        asked: What to ask, by topic and partition.
+        timeout: Seconds to wait at most for one answer.
+        what: Begins the sentence of an error, such as 'the ends of x'.
+
+    Raises:
+        KafkaException: The broker refuses for another reason.
+        DependencyUnavailable: No answer came in time, or nobody leads a partition.
+    """
+    for _ in range(_LEADERLESS_TRIES):
+        answers = admin.list_offsets(
+            {TopicPartition(*place): spec for place, spec in asked.items()},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=timeout,
+        )
+        try:
+            return {
+                (at.topic, at.partition): answer.result(timeout).offset
+                for at, answer in answers.items()
+            }
+        except TimeoutError:
+            _look_for_leaders(admin, timeout)
+            raise DependencyUnavailable(f"{what} were not told within {timeout:g} s") from None
+        except KafkaException as error:
+            _look_for_leaders(admin, timeout)
+            if kafka_error(error).code() not in _LEADERLESS:
+                raise
+            time.sleep(_LEADERLESS_SECONDS)
+    raise DependencyUnavailable(f"{what} cannot be told: a partition has no leader")
+
+
+def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
+    # What is wrong shows in the next answer; this only refreshes what the client believes.
+    with contextlib.suppress(KafkaException):
+        admin.list_topics(timeout=timeout)
 
 
 def close_within(seconds: float, close: Callable[[], object]) -> bool:

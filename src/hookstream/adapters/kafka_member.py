@@ -85,6 +85,8 @@ class Member:
         self._stopping = False
         self._request: int | None = None
         self._orders: deque[Callable[[], None]] = deque()
+        self.turned_at = clock.monotonic()
+        """When the thread last went round. Written by it, read by whoever asks for its health."""
         # The thread's own.
         self._subscribed: list[str] = []
         self._next_chores = 0.0
@@ -113,6 +115,7 @@ class Member:
         """Serve until stopped, then leave the group. What ends it otherwise is told."""
         try:
             while not self._stopping:
+                self.turned_at = self._clock.monotonic()
                 self._serve()
         except HookstreamError as error:
             self._loop.tell(self._told.failed, error)

@@ -76,6 +76,7 @@ class KafkaSource:
         self._pick = topics
         self._consumer: Consumer | None = None
         self._member: Member | None = None
+        self._bridge: LoopBridge | None = None
         self._thread: threading.Thread | None = None
         # What follows belongs to the loop.
         self._held: set[TopicPartition] = set()
@@ -91,6 +92,10 @@ class KafkaSource:
         """The assigned partitions that are not read, and the remedy for each."""
         return self._stopped
 
+    def turned_at(self) -> float | None:
+        """Return when the member's thread last went round, monotonic seconds; None: it does not run."""
+        return None if self._member is None else self._member.turned_at
+
     async def start(self) -> None:
         """Begin to join the group; partitions are told to the listener when they come."""
         try:
@@ -99,11 +104,12 @@ class KafkaSource:
             raise ConfigurationError(
                 f"the Kafka client refuses its settings: {error.args[0]}"
             ) from error
+        self._bridge = LoopBridge(asyncio.get_running_loop())
         self._member = Member(
             self._consumer,
             self._pick,
             self,
-            LoopBridge(asyncio.get_running_loop()),
+            self._bridge,
             self._journal,
             self._clock,
         )
@@ -147,6 +153,7 @@ class KafkaSource:
             self._consumer.commit(offsets=held, asynchronous=True)
         except KafkaException as error:
             self._journal.warning("commit_failed", group=self._group, detail=str(error.args[0]))
+            self._listener.commit_failed(list(offsets))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
@@ -261,11 +268,17 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Hear on the member's thread how a commit went."""
-        errors = [error, *(partition.error for partition in partitions)]
-        for failed in errors:
-            if failed is not None and failed.code() != KafkaError._NO_OFFSET:  # noqa: SLF001
-                self._journal.warning("commit_failed", group=self._group, detail=failed.str())
-                return
+        failed = {
+            TopicPartition(at.topic, at.partition): why
+            for at in partitions
+            if (why := at.error or error) is not None and why.code() != KafkaError._NO_OFFSET  # noqa: SLF001
+        }
+        if not failed:
+            return
+        why = next(iter(failed.values()))
+        self._journal.warning("commit_failed", group=self._group, detail=why.str())
+        if self._bridge is not None:
+            self._bridge.tell(self.hear, self._listener.commit_failed, list(failed))
 
 
 def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:

@@ -4,7 +4,6 @@ The end is fixed before the reading begins, so a topic that keeps growing is rea
 ever; only `follow` goes on.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -16,7 +15,6 @@ from confluent_kafka import (
     KafkaException,
     Message,
 )
-from confluent_kafka import IsolationLevel as Isolation
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
@@ -26,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 from hookstream.adapters.kafka_client import (
     ClientSettings,
     admin_client,
+    ask_offsets,
     close_within,
     consumer_properties,
     kafka_error,
@@ -38,12 +37,6 @@ from hookstream.errors import ConfigurationError, DependencyUnavailable
 _BATCH = 500
 _POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
-_LEADERLESS = (
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-)
-_LEADERLESS_TRIES = 25
 
 
 Offsets: TypeAlias = dict[int, int]
@@ -100,8 +93,8 @@ class LogScan:
                     f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics"
                     " are made by: hookstream topics apply"
                 )
-            starts = self._settled_offsets(admin, found.partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-            ends = self._settled_offsets(admin, found.partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            starts = self._offsets(admin, found.partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            ends = self._offsets(admin, found.partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         except KafkaException as error:
             raise self._translated(error) from error
         return {
@@ -148,32 +141,11 @@ class LogScan:
         properties = consumer_properties(self._client, "hookstream-tools", None)
         return Consumer(properties | {"enable.partition.eof": True})
 
-    def _settled_offsets(
-        self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec
-    ) -> Offsets:
-        """Ask again for a moment where a partition is just being given to a broker."""
-        for _ in range(_LEADERLESS_TRIES):
-            try:
-                return self._offsets(admin, partitions, spec)
-            except KafkaException as error:
-                if kafka_error(error).code() not in _LEADERLESS:
-                    raise
-                time.sleep(_POLL_SECONDS)
-        return self._offsets(admin, partitions, spec)
-
     def _offsets(self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec) -> Offsets:
         """Return an offset of every partition, open transactions included."""
-        asked = admin.list_offsets(
-            {KafkaPartition(self._topic, partition): spec for partition in partitions},
-            isolation_level=Isolation.READ_UNCOMMITTED,
-            request_timeout=self._timeout,
-        )
-        try:
-            return {at.partition: told.result(self._timeout).offset for at, told in asked.items()}
-        except TimeoutError:
-            raise DependencyUnavailable(
-                f"the ends of {self._topic} were not told within {self._timeout:g} s"
-            ) from None
+        asked = {(self._topic, partition): spec for partition in partitions}
+        found = ask_offsets(admin, asked, self._timeout, f"the offsets of {self._topic}")
+        return {partition: offset for (_, partition), offset in found.items()}
 
     def _spans(
         self, consumer: Consumer, bounds: Mapping[int, Bounds], stretch: Stretch, *, follow: bool

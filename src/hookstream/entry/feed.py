@@ -28,7 +28,8 @@ class Feed:
         """Feed `book` and `directory`; `start_partition` is set once there are sources."""
         self.start_partition: StartPartition | None = None
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
-        """How many rows each table had so far: an empty table is a wrong prefix, usually."""
+        """How many rows each table had so far, removals not counted: an empty table is a wrong prefix,
+        usually."""
         self._starts: dict[TopicPartition, table_values.StartAsked] = {}
         self._topics = topics
         self._book = book
@@ -39,7 +40,8 @@ class Feed:
     def take(self, records: Sequence[TableRecord]) -> None:
         """Take the next rows over."""
         for record in records:
-            self.rows[record.table] = self.rows.get(record.table, 0) + 1
+            if record.value is not None:
+                self.rows[record.table] = self.rows.get(record.table, 0) + 1
             if record.table == self._topics.schemas:
                 self._schema(record)
             elif record.table == self._topics.partners:

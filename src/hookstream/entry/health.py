@@ -1,13 +1,30 @@
 """Health tells whether a worker turns and whether it is ready, and never blames it for the broker."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hookstream.entry.wiring import Wired
 
 _BEAT = 1.0
 _DEAD_AFTER = 30.0
 """Seconds without a turn of the event loop after which the process is of no use to anybody."""
+
+_UNPOLLED_AFTER = 120.0
+"""Seconds without a turn of a poll loop. A turn that waits for an absent broker takes a few, and one
+that gives partitions up up to one."""
+
+
+def alive(now: float, beat: float, polls: Sequence[float]) -> tuple[bool, Mapping[str, object]]:
+    """Tell whether a process is of use to anybody, with the facts.
+
+    Args:
+        now: Monotonic seconds.
+        beat: When the event loop last turned.
+        polls: When each poll loop that runs last turned.
+    """
+    silence, unpolled = now - beat, now - min(polls, default=now)
+    facts = {"seconds_since_turn": round(silence, 3), "seconds_since_poll": round(unpolled, 3)}
+    return silence < _DEAD_AFTER and unpolled < _UNPOLLED_AFTER, facts
 
 
 class Health:
@@ -25,9 +42,10 @@ class Health:
             await asyncio.sleep(_BEAT)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:
-        """Tell whether the loop turns and both poll loops progress; the broker may be away."""
-        silence = self._parts.clock.monotonic() - self._beat
-        return silence < _DEAD_AFTER, {"seconds_since_turn": round(silence, 3)}
+        """Tell whether the event loop and both poll loops turn; the broker may be away."""
+        parts = self._parts
+        polls = (parts.events.turned_at(), parts.tiers.turned_at())
+        return alive(parts.clock.monotonic(), self._beat, [at for at in polls if at is not None])
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Tell whether the tables are current and partitions are held."""

@@ -4,10 +4,8 @@ Opened as one asynchronous context, so that whatever was opened is closed in rev
 opening or the run ends.
 """
 
-import asyncio
-import fnmatch
 import ipaddress
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +19,7 @@ from hookstream.adapters.kafka_source import KafkaSource
 from hookstream.adapters.metrics import PrometheusMetrics
 from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.system import SystemChance, SystemClock, worker_name
-from hookstream.adapters.table_values import disabled_key, write_disabled
+from hookstream.adapters.table_values import disabled_row
 from hookstream.adapters.tables import TableReader
 from hookstream.adapters.tracing import tracer_of
 from hookstream.core.delivery.address import address_problem
@@ -29,17 +27,14 @@ from hookstream.core.intake.start import StartPolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.topics import Topics
+from hookstream.core.topology.plan import HEADROOM, event_topics, tier_topics
 from hookstream.entry.cluster import client_of
 from hookstream.entry.feed import Feed
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.settings import Settings
-
-_HEADROOM = 65_536
-"""Bytes that a tier record or dead letter may be larger than the largest event: our headers."""
 
 _TABLES_DEADLINE = 60.0
 """Seconds to read every table to its end at the start."""
@@ -97,7 +92,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         stack.push_async_callback(tables.close)
         await tables.read_to_end(_TABLES_DEADLINE)
         _refuse_empty(settings, topics, feed)
-        sink = KafkaSink(client, settings.events.max_record_bytes + _HEADROOM, journal)
+        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, journal)
         stack.push_async_callback(sink.close)
         sender = await stack.enter_async_context(_sender(settings))
         tracer = tracer_of(settings.tracing, SystemChance())
@@ -109,7 +104,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             codec=AvroCodec(book, max_record_bytes=settings.events.max_record_bytes),
             sink=sink,
             sender=sender,
-            notices=AvroNotices(topics, worker_name(settings.worker.name), _disabled_row),
+            notices=AvroNotices(topics, worker_name(settings.worker.name), disabled_row),
             clock=clock,
             chance=SystemChance(),
             tracer=tracer,
@@ -124,11 +119,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             source.start_partition(where, at)
 
         feed.start_partition = start_partition
-        loop = asyncio.get_running_loop()
 
         def stopped(where: TopicPartition) -> None:
-            # After the source has filed it as stopped: it tells first.
-            loop.call_soon(feed.start_stopped, where, clock.now())
+            feed.start_stopped(where, clock.now())
 
         engine.events.on_stopped = engine.tiers.on_stopped = stopped
         for event_type in book.event_types():
@@ -162,10 +155,6 @@ def _sender(settings: Settings) -> HttpSender:
     )
 
 
-def _disabled_row(disabled: Disabled) -> tuple[str, bytes]:
-    return disabled_key(disabled.subscription_id), write_disabled(disabled)
-
-
 def _sources(
     settings: Settings,
     engine: Engine,
@@ -191,34 +180,16 @@ def _sources(
     )
     events = make(
         topics.group,
-        topics=partial(_event_topics, settings.events.topics, topics.prefix),
+        topics=partial(event_topics, settings.events.topics, topics),
         listener=engine.events,
         starts=StartPolicy(wanted_from=wanted_from, wait=lambda _: 0),
     )
     tiers = make(
         topics.retry_group,
-        topics=partial(_tier_topics, topics),
+        topics=partial(tier_topics, topics),
         listener=engine.tiers,
         starts=StartPolicy(
             wanted_from=lambda _: 0, wait=lambda topic: topics.delay_of(topic) or 0
         ),
     )
     return events, tiers
-
-
-def _event_topics(globs: tuple[str, ...], prefix: str, names: Iterable[str]) -> list[str]:
-    """Return the topics that a glob of the settings names, our own never among them."""
-    own = Topics(prefix)
-    ours = {*own.tables, own.dead_letters, own.undecodable, own.attempts, own.operations}
-    return sorted(
-        name
-        for name in names
-        if name not in ours
-        and own.delay_of(name) is None
-        and any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-    )
-
-
-def _tier_topics(topics: Topics, names: Iterable[str]) -> list[str]:
-    """Return every retry topic there is: a changed ladder strands nothing."""
-    return sorted(name for name in names if topics.delay_of(name) is not None)

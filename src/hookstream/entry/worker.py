@@ -70,8 +70,7 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
         took = clock.monotonic() - stopped.result()
         parts.journal.info("worker.drained", seconds=round(took, 3))
     except BaseExceptionGroup as group:
-        # One part's end is the cause of all others': it is what an operator must read.
-        raise group.exceptions[0] from None
+        raise cause_of(group) from group
     else:
         return in_time and flushed
     finally:
@@ -79,6 +78,17 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
         async with asyncio.TaskGroup() as closing:
             closing.create_task(parts.events.close())
             closing.create_task(parts.tiers.close())
+
+
+def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what ended a worker: the first failure, which cancelled all other tasks.
+
+    Tasks are nested, and so are their groups; an operator is to read the one sentence within.
+    """
+    cause: BaseException = group
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
 
 
 async def _when(happens: asyncio.Event, clock: Clock) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hookstream.core.delivery.identity import DeliveryIds
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.fanout import Match
-from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import (
     Event,
     Identified,
@@ -20,12 +20,11 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import DeadLetter, DeadReason, DeferUntil
+from hookstream.core.model.outcome import DeadLetter, DeadReason
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Clock, Codec
@@ -37,12 +36,12 @@ _TURN = 32
 
 
 @dataclass(slots=True, frozen=True)
-class AdmissionRules:
-    """How admission defers."""
+class SchemaWait:
+    """How long, and in which steps, a record waits for its schema."""
 
     tiers: tuple[Millis, ...]
     """Every configured delay above zero, ascending."""
-    unknown_schema_grace: Millis
+    grace: Millis
 
 
 class Admission:
@@ -53,26 +52,31 @@ class Admission:
         codec: Codec,
         directory: Directory,
         clock: Clock,
-        rules: AdmissionRules,
+        schemas: SchemaWait,
+        attempts: Attempts,
+        lanes: Lanes,
         settler: Settler,
-        budget: Budget,
     ) -> None:
-        """`lanes` and `attempts` are set before the first record, since they overflow to here."""
-        self.lanes: Lanes | None = None
-        self.attempts: Attempts | None = None
+        """End through `attempts` what `lanes` need not see."""
         self._codec = codec
         self._directory = directory
         self._clock = clock
-        self._rules = rules
+        self._schemas = schemas
+        self._attempts = attempts
+        self._lanes = lanes
         self.settler = settler
-        self.budget = budget
+        self.budget = settler.budget
         self._offered = 0
 
-    async def fresh(self, receipt: Receipt, traceparent: str | None) -> None:
+    async def fresh(
+        self, receipt: Receipt, traceparent: str | None, tracestate: str | None
+    ) -> None:
         """Admit a record of an event topic."""
         record = receipt.record
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
-        state = UnmatchedEvent(origin, self._clock.now(), traceparent=traceparent)
+        state = UnmatchedEvent(
+            origin, self._clock.now(), traceparent=traceparent, tracestate=tracestate
+        )
         await self.unmatched(receipt, state)
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
@@ -80,7 +84,7 @@ class Admission:
         identified = self._codec.identify(receipt.record)
         match identified:
             case Undecodable():
-                self.settler.undecodable(receipt, identified)
+                self.settler.undecodable(receipt, identified, state)
             case UnknownSchema():
                 self._wait_for_schema(receipt, state, identified)
             case Identified():
@@ -90,7 +94,7 @@ class Admission:
                     return
                 event = self._codec.decode(identified, receipt.record)
                 if isinstance(event, Undecodable):
-                    self.settler.undecodable(receipt, event)
+                    self.settler.undecodable(receipt, event, state)
                     return
                 event.origin = state.origin
                 await self._fan_out(receipt, event, state)
@@ -164,49 +168,34 @@ class Admission:
         """Dead-letter a record that has a subscription and stopped decoding."""
         event = _nothing(receipt.record, delivery)
         work = Work(delivery, Bodies(self._codec, event), receipt)
-        self.budget.take(receipt.record.size)
-        if self.attempts is not None:
-            detail = f"{why.reason}: {why.detail}"
-            self.attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
+        self.budget.take(receipt.size)
+        detail = f"{why.reason}: {why.detail}"
+        self._attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
 
     def _offer(self, work: Work) -> None:
         """Offer work that was matched just now: its subscription stood a moment ago."""
-        self.budget.take(work.receipt.record.size)
-        if self.lanes is not None:
-            self.lanes.offer(work)
+        self.budget.take(work.receipt.size)
+        self._lanes.offer(work)
 
     def _readmit(self, work: Work) -> None:
         """Offer work from a tier, unless its subscription makes an attempt pointless now."""
-        self.budget.take(work.receipt.record.size)
-        if self.attempts is None or self.lanes is None:
-            return
-        if self.attempts.stands(work):
-            self.lanes.offer(work)
-
-    def overflow(self, work: Work) -> None:
-        """Defer what its lane has no room for: smallest tier first, one up each time."""
-        if self.attempts is None:
-            return
-        now = self._clock.now()
-        self.attempts.end(work, policy.lane_full_until(work.delivery, self._rules.tiers, now))
+        self.budget.take(work.receipt.size)
+        if self._attempts.stands(work):
+            self._lanes.offer(work)
 
     def _wait_for_schema(
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema
     ) -> None:
         """Put a record whose schema nobody published yet into a tier, within the grace."""
-        now = self._clock.now()
-        if now - state.first_at >= self._rules.unknown_schema_grace:
+        until = policy.schema_unknown_until(
+            state, self._schemas.tiers, self._clock.now(), grace=self._schemas.grace
+        )
+        if until is None:
             detail = f"schema {unknown.schema} was not published within the grace"
             problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
             self.settler.undecodable(receipt, problem, state)
             return
-        step = min(state.deferrals, len(self._rules.tiers) - 1)
-        until = DeferUntil(now + self._rules.tiers[step], DeferReason.SCHEMA_UNKNOWN)
-        state.due_at = until.due_at
-        state.deferrals += 1
-        state.deferred_reason = until.reason
-        if state.deferred_since is None:
-            state.deferred_since = now
+        policy.parked(state, until, self._clock.now())
         self.settler.park(receipt, state)
 
 

@@ -47,6 +47,8 @@ class AttemptRules:
 
     max_body_bytes: int
     longest_tier: Millis
+    tiers: tuple[Millis, ...]
+    """Every configured delay above zero, ascending."""
     pause_hop: Millis
     absent_grace: Millis
     paused_for: Millis
@@ -102,9 +104,16 @@ class Attempts:
             paused_for=rules.paused_for,
         )
         if disposition is not None:
+            # Whatever it is, its keys need not stay in memory for it.
+            self._prepared.pop(work.delivery.subscription_id, None)
             self.end(work, disposition)
             return None
         return standing if isinstance(standing, Live) else None
+
+    def overflow(self, work: Work) -> None:
+        """Defer work that its lane has no room for: smallest tier first, one up each time."""
+        now = self._means.clock.now()
+        self.end(work, policy.lane_full_until(work.delivery, self._rules.tiers, now))
 
     def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
         """Settle work without an attempt having been made."""
@@ -119,33 +128,28 @@ class Attempts:
             work.delivery.last_outcome = outcome.name
         self._settler.settle(work, disposition, audit)
 
-    async def attempt(self, work: Work) -> bool:
-        """Make one attempt and settle it. True: delivered."""
+    async def attempt(self, work: Work) -> bool | None:
+        """Make one attempt and settle it. True: delivered; None: ended without an attempt."""
         now = self._means.clock.now()
         live = self._live(work, now)
         if live is None:
-            return True
+            return None
         # Only now: a lane that is full prolongs the wait that the delivery comes from.
         policy.wait_ended(work.delivery, now)
-        subscription = live.subscription
-        version = self._version(work, subscription)
-        refused = self._refused(work, live.partner, version)
-        if refused is not None:
-            outcome = None if refused.reason is RefusalReason.NOT_GRANTED else refused
-            self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
-            return True
-        body = work.bodies.encoded(version)
+        version = self._version(work, live.subscription)
+        body = self._body(work, live.partner, version)
         if isinstance(body, Refused):
-            self.end(work, DeadLetter(DeadReason(body.reason), body.detail), body)
-            return True
-        return await self._post(work, subscription, version, body, now)
+            outcome = None if body.reason is RefusalReason.NOT_GRANTED else body
+            self.end(work, DeadLetter(DeadReason(body.reason), body.detail), outcome)
+            return None
+        return await self._post(work, live.subscription, version, body, now)
 
     def _version(self, work: Work, subscription: Subscription) -> int:
         pin = subscription.pin(work.delivery.event_type)
         return self._means.codec.latest(work.delivery.event_type) if pin == "latest" else pin
 
-    def _refused(self, work: Work, partner: Partner | None, version: int) -> Refused | None:
-        """Say why no attempt may be made of this event now, or None."""
+    def _body(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused:
+        """Return the bytes to send, or why no attempt may be made of this event now."""
         if work.refused is not None:
             return work.refused
         event = work.event
@@ -161,10 +165,10 @@ class Attempts:
         if not granted:
             return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
         body = work.bodies.encoded(version)
-        if not isinstance(body, Refused) and len(body) > self._rules.max_body_bytes:
-            detail = f"{len(body)} bytes; at most {self._rules.max_body_bytes} are sent"
-            return Refused(RefusalReason.BODY_TOO_LARGE, detail)
-        return None
+        if isinstance(body, Refused) or len(body) <= self._rules.max_body_bytes:
+            return body
+        detail = f"{len(body)} bytes; at most {self._rules.max_body_bytes} are sent"
+        return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
     async def _post(
         self, work: Work, subscription: Subscription, version: int, body: bytes, now: Millis

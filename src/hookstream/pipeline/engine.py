@@ -20,7 +20,7 @@ from hookstream.core.model.subscription import DEFAULT_MAX_IN_FLIGHT
 from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
-from hookstream.pipeline.admission import Admission, AdmissionRules
+from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.gate import Gate
@@ -101,18 +101,27 @@ class Engine:
         self.events.on_gap = self.tiers.on_gap = self._tell_gap
         self._gate = Gate(outside.tables, outside.directory, outside.clock, outside.journal)
         self._settler = Settler(self._means())
-        self._attempts = self._make_attempts()
-        self._admission = self._make_admission()
+        attempts = self._make_attempts()
         self.lanes = Lanes(
             outside.clock,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
-            attempt=self._attempts.attempt,
-            overflow=self._admission.overflow,
+            attempt=attempts.attempt,
+            overflow=attempts.overflow,
+        )
+        self._admission = Admission(
+            outside.codec,
+            outside.directory,
+            outside.clock,
+            SchemaWait(self._waits(), rules.unknown_schema_grace),
+            attempts,
+            self.lanes,
+            self._settler,
         )
         self._loops: list[asyncio.Task[None]] = []
-        self._admission.lanes = self.lanes
-        self._admission.attempts = self._attempts
+
+    def _waits(self) -> tuple[Millis, ...]:
+        return tuple(sorted(delay for delay in self._rules.tiers if delay > 0))
 
     def _means(self) -> Means:
         outside = self._outside
@@ -142,25 +151,12 @@ class Engine:
         bounds = AttemptRules(
             max_body_bytes=rules.max_body_bytes,
             longest_tier=max(rules.tiers),
+            tiers=self._waits(),
             pause_hop=max(hops),
             absent_grace=rules.absent_grace,
             paused_for=rules.paused_for,
         )
         return Attempts(means, bounds, outside.directory, self._settler)
-
-    def _make_admission(self) -> Admission:
-        outside, rules = self._outside, self._rules
-        return Admission(
-            outside.codec,
-            outside.directory,
-            outside.clock,
-            AdmissionRules(
-                tuple(sorted(delay for delay in rules.tiers if delay > 0)),
-                rules.unknown_schema_grace,
-            ),
-            self._settler,
-            self.budget,
-        )
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         outside = self._outside
@@ -235,7 +231,7 @@ class Engine:
 
     def _seeing(self) -> Seeing:
         outside = self._outside
-        return Seeing(outside.tracer, outside.metrics, outside.journal)
+        return Seeing(outside.tracer, outside.journal)
 
     def _gone(self, retrier: Retrier | None) -> Callable[[frozenset[TopicPartition]], None]:
         def gone(partitions: frozenset[TopicPartition]) -> None:

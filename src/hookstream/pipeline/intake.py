@@ -1,14 +1,14 @@
 """Intake takes records of the event topics as fast as settling gives credit back, and no faster."""
 
 import asyncio
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Tracer
+from hookstream.pipeline.ports import Journal, RecordSource, Tracer
 
 _MOST = 500
 """Records a batch: enough to make the cost of a hand-over vanish, few enough to keep order of use."""
@@ -19,7 +19,6 @@ class Seeing:
     """What an intake loop is seen by."""
 
     tracer: Tracer
-    metrics: Metrics
     journal: Journal
 
 
@@ -44,7 +43,6 @@ class Intake:
         self._budget = admission.budget
         self._gate = gate
         self._tracer = seeing.tracer
-        self._metrics = seeing.metrics
         self._journal = seeing.journal
         self._group = group
         self._accept_create_time = accept_create_time
@@ -63,26 +61,29 @@ class Intake:
                 await asyncio.sleep(0)
                 continue
             await self._gate.open()
-            for topic, count in Counter(record.topic for record in batch).items():
-                self._metrics.records(topic, count)
-            receipts = [receipt for record in batch if (receipt := self._receive(record))]
-            for receipt in receipts:
+            for receipt in self._partitions.receive(self._stamped(batch)):
                 if receipt.live:
                     await self._admit(receipt)
 
-    def _receive(self, record: Record) -> Receipt | None:
-        if not record.append_time and not self._accept_create_time:
-            self._refuse_topic(record)
-            return None
-        return self._partitions.receive(record)
+    def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
+        """Return a batch without records that carry producers' clocks, whose partitions stop."""
+        if self._accept_create_time or all(record.append_time for record in batch):
+            return batch
+        for record in batch:
+            if not record.append_time:
+                self._refuse(record)
+        return [record for record in batch if record.append_time]
 
     async def _admit(self, receipt: Receipt) -> None:
         record = receipt.record
         traceparent = header_text(record.headers, "traceparent")
+        tracestate = None
+        if traceparent is not None:
+            tracestate = header_text(record.headers, "tracestate")
         receipt.span = self._tracer.process(record, traceparent, self._group)
-        await self._admission.fresh(receipt, traceparent)
+        await self._admission.fresh(receipt, traceparent, tracestate)
 
-    def _refuse_topic(self, record: Record) -> None:
+    def _refuse(self, record: Record) -> None:
         """Stop a partition whose records carry producers' clocks; its offset stays where it is."""
         where = record.where
         key = (where, self._partitions.generation(where))

@@ -7,6 +7,7 @@ from itertools import count
 
 from hookstream.core.delivery.lane import Lane, LanePolicy
 from hookstream.core.model.record import TopicPartition
+from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Clock
 from hookstream.pipeline.work import Work
 
@@ -40,10 +41,13 @@ class Lanes:
         *,
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
-        attempt: Callable[[Work], Awaitable[bool]],
+        attempt: Callable[[Work], Awaitable[bool | None]],
         overflow: Callable[[Work], None],
     ) -> None:
-        """Run attempts with `attempt` (True: delivered) and hand what does not fit to `overflow`."""
+        """Run attempts, and hand what does not fit to `overflow`.
+
+        `attempt` tells whether it delivered; None: it ended the work without an attempt.
+        """
         self._clock = clock
         self._free = max_in_flight
         self._policy = policy
@@ -93,7 +97,7 @@ class Lanes:
                 self._starved.append(queue)
             return
         if self._tasks is None:
-            return
+            raise InvariantBroken("lanes were offered work before they were opened")
         self._free -= 1
         ticket = next(self._tickets)
         queue.lane.start(ticket, self._clock.monotonic())
@@ -109,7 +113,10 @@ class Lanes:
             while True:
                 delivered = await self._attempt(work)
                 now = clock.monotonic()
-                lane.finish(ticket, now, delivered=delivered)
+                if delivered is None:
+                    lane.pass_over(ticket)
+                else:
+                    lane.finish(ticket, now, delivered=delivered)
                 self._note(queue.subscription_id, now)
                 if not queue.waiting or self._starved or not lane.may_start():
                     break

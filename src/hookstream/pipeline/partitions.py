@@ -5,6 +5,7 @@ nothing: their record belongs to another member by now.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from hookstream.core.intake.offsets import OffsetTracker
@@ -22,12 +23,16 @@ _REVOKE_STEP = 0.01
 class Receipt:
     """One taken record on its way to being settled."""
 
-    __slots__ = ("_generation", "_left", "_partitions", "record", "span", "where")
+    __slots__ = ("_generation", "_left", "_partitions", "record", "size", "span", "where")
 
-    def __init__(self, record: Record, partitions: "Partitions", generation: int) -> None:
+    def __init__(
+        self, record: Record, where: TopicPartition, partitions: "Partitions", generation: int
+    ) -> None:
         """Begin with one hold, the taker's own."""
         self.record = record
-        self.where = record.where
+        self.where = where
+        self.size = record.size
+        """Bytes of the record, counted once for all its deliveries."""
         self.span: Span | None = None
         self._partitions = partitions
         self._generation = generation
@@ -76,6 +81,7 @@ class Partitions:
         self._metrics = metrics
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._blocked: dict[TopicPartition, int] = {}
+        self._full: set[TopicPartition] = set()
         self._generations = 0
 
     # What the source tells.
@@ -104,6 +110,13 @@ class Partitions:
         self.on_gone(frozenset(going))
         self._forget(going)
 
+    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        """Commit again, with the next commit, what is not known to be committed."""
+        for where in partitions:
+            tracker = self._trackers.get(where)
+            if tracker is not None:
+                tracker.forget_commit()
+
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Count and report records that were gone before they were read."""
         self._metrics.gap(partition.topic, next_offset - first)
@@ -130,16 +143,22 @@ class Partitions:
         for where in partitions:
             del self._trackers[where]
             self._blocked.pop(where, None)
+            self._full.discard(where)
 
     # What the intake does.
 
-    def receive(self, record: Record) -> Receipt | None:
-        """Take a record over, or None where its partition is not ours any more."""
-        tracker = self._trackers.get(record.where)
-        if tracker is None:
-            return None
-        tracker.receive(record.offset, record.timestamp)
-        return Receipt(record, self, tracker.generation)
+    def receive(self, batch: Sequence[Record]) -> list[Receipt]:
+        """Count a batch and take it over, without what is of partitions that are not ours any more."""
+        for topic, count in Counter(record.topic for record in batch).items():
+            self._metrics.records(topic, count)
+        receipts: list[Receipt] = []
+        for record in batch:
+            where = record.where
+            tracker = self._trackers.get(where)
+            if tracker is not None:
+                tracker.receive(record.offset, record.timestamp)
+                receipts.append(Receipt(record, where, self, tracker.generation))
+        return receipts
 
     def generation(self, where: TopicPartition) -> int | None:
         """Return the present assignment generation of a partition, None where it is not ours."""
@@ -152,11 +171,12 @@ class Partitions:
         """Free the offset of a live receipt: the only call of `OffsetTracker.settle`."""
         self._trackers[receipt.where].settle(receipt.record.offset)
 
+    # Reasons not to fetch: a partition is fetched while there is none.
+
     def stop(self, where: TopicPartition) -> None:
         """Read no further in a partition while something of it cannot be written."""
         self._blocked[where] = self._blocked.get(where, 0) + 1
-        if self._blocked[where] == 1 and self.source is not None:
-            self.source.pause(where)
+        self._flow(where)
 
     def go_on(self, where: TopicPartition) -> None:
         """Take back one `stop`; the last one lets the partition be read again."""
@@ -164,7 +184,25 @@ class Partitions:
         if left > 0:
             self._blocked[where] = left
             return
-        if self._blocked.pop(where, None) is not None and self.source is not None:
+        if self._blocked.pop(where, None) is not None:
+            self._flow(where)
+
+    def fill(self, where: TopicPartition) -> None:
+        """Read no further in a partition while its share of the waiting room is full."""
+        self._full.add(where)
+        self._flow(where)
+
+    def drain(self, where: TopicPartition) -> None:
+        """Take back `fill`."""
+        self._full.discard(where)
+        self._flow(where)
+
+    def _flow(self, where: TopicPartition) -> None:
+        if self.source is None:
+            return
+        if where in self._blocked or where in self._full:
+            self.source.pause(where)
+        else:
             self.source.resume(where)
 
     # What is said about them.

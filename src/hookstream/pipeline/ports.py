@@ -48,6 +48,9 @@ class AssignmentListener(Protocol):
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions that another member already has: nothing may be committed."""
 
+    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        """Hear that what was committed last of these is not known to be: commit it again."""
+
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Hear that the records in [first, next_offset) were gone before they were read.
 
@@ -74,8 +77,7 @@ class RecordSource(Protocol):
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets of next records, without waiting; of partitions not held, nothing.
 
-        A failure is logged and tried again with the next commit, since each carries all that is
-        settled.
+        A failure is logged, and told to the listener as `commit_failed`.
         """
 
     def pause(self, partition: TopicPartition) -> None:

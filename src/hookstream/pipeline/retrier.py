@@ -65,7 +65,6 @@ class Retrier:
         self._ladder = tiers.ladder
         self._clock = tiers.clock
         self._tracer = seeing.tracer
-        self._metrics = seeing.metrics
         self._arrived = asyncio.Event()
 
     async def take(self) -> None:
@@ -75,16 +74,13 @@ class Retrier:
             if not batch:
                 await asyncio.sleep(0)
                 continue
-            for record in batch:
-                receipt = self._partitions.receive(record)
-                if receipt is not None:
-                    self._enter(receipt)
+            for receipt in self._partitions.receive(batch):
+                self._enter(receipt)
             self._arrived.set()
             self._flow()
 
     def _enter(self, receipt: Receipt) -> None:
         record = receipt.record
-        self._metrics.records(record.topic, 1)
         state = _read(record)
         if isinstance(state, LetterProblem):
             self._settler.unreadable(receipt, state)
@@ -99,7 +95,7 @@ class Retrier:
         if isinstance(state, Delivery):
             key = (state.delivery_id, state.attempt)
         merged = self._room.admit(
-            record.where, record.offset, instant, record.size, Waiting(receipt, state, hop), key
+            receipt.where, record.offset, instant, receipt.size, Waiting(receipt, state, hop), key
         )
         if merged is not None:
             # Two copies of one delivery after a crash: one goes on, the other is settled with it.
@@ -149,9 +145,9 @@ class Retrier:
     def _flow(self) -> None:
         """Stop fetching partitions whose share of the room is full; fetch them again at half."""
         for where in self._room.to_pause():
-            self._source.pause(where)
+            self._partitions.fill(where)
         for where in self._room.to_resume():
-            self._source.resume(where)
+            self._partitions.drain(where)
 
     def drop(self, gone: frozenset[TopicPartition]) -> None:
         """Forget the waiting records of partitions that are not ours any more."""

@@ -11,12 +11,14 @@ so another worker takes the record again, and what was written already is a seco
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 from hookstream.core.deadletter import letter
 from hookstream.core.deadletter.reading import LetterProblem
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
-from hookstream.core.model.event import Undecodable
+from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import (
     Cancel,
@@ -31,6 +33,7 @@ from hookstream.core.model.record import Header, OutgoingRecord, Record
 from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
+from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import (
@@ -43,6 +46,9 @@ from hookstream.pipeline.ports import (
     WriteRefused,
 )
 from hookstream.pipeline.work import Work
+
+_State: TypeAlias = Delivery | UnmatchedEvent
+"""What travels in the headers of a tier record."""
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
@@ -91,6 +97,11 @@ class Settler:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def budget(self) -> Budget:
+        """Where the credit of settled work is given back."""
+        return self._means.budget
+
     async def idle(self) -> None:
         """Wait until everything that was handed over is durable."""
         await self._idle.wait()
@@ -122,10 +133,9 @@ class Settler:
             writes = self._demanded(work, disposition)
         if audit is not None:
             writes.append(audit)
-        size = work.receipt.record.size
 
         def done() -> None:
-            self._means.budget.give(size)
+            self._means.budget.give(work.receipt.size)
             work.receipt.release()
 
         self._write(writes, work.receipt, done, work.delivery)
@@ -167,21 +177,24 @@ class Settler:
         """Put an event without a subscription into a tier until `unmatched.due_at`, and release it."""
         if unmatched.deferred_reason is not None:
             self._means.metrics.deferral(unmatched.deferred_reason)
-        record = self._tier_record(unmatched, receipt.record, self._means.clock.now())
-        self._write([record], receipt, receipt.release, None)
+        self._pass_on(receipt, unmatched)
 
-    def hop(self, receipt: Receipt, state: Delivery | UnmatchedEvent) -> None:
+    def hop(self, receipt: Receipt, state: _State) -> None:
         """Move a record on to the next smaller tier, its state and due time as they are."""
         self._means.metrics.deferral("not_due")
-        record = self._tier_record(state, receipt.record, self._means.clock.now())
-        self._write([record], receipt, receipt.release, None)
+        self._pass_on(receipt, state)
+
+    def _pass_on(self, receipt: Receipt, state: _State) -> None:
+        now = self._means.clock.now()
+        record = self._tier_record(state, receipt.record, self._tier(state.due_at, now), now)
+        self._write([record], receipt, receipt.release, state)
 
     def abandon(self, work: Work) -> None:
         """Let go of work whose partition went, or that waits while the worker stops.
 
         Its hold is never released, so nothing is settled: whoever owns the partition takes it again.
         """
-        self._means.budget.give(work.receipt.record.size)
+        self._means.budget.give(work.receipt.size)
 
     # What a disposition demands.
 
@@ -192,8 +205,9 @@ class Settler:
                 return []
             case RetryAt(due_at=due_at) | DeferUntil(due_at=due_at):
                 work.delivery.due_at = due_at
-                self._trace(work, self._means.topics.tier(self._means.ladder.place(now, due_at)))
-                return [self._tier_record(work.delivery, work.receipt.record, now)]
+                tier = self._tier(due_at, now)
+                self._trace(work, tier)
+                return [self._tier_record(work.delivery, work.receipt.record, tier, now)]
             case DeadLetter():
                 return self._dead(work, disposition, now)
 
@@ -212,13 +226,17 @@ class Settler:
             writes.append(means.notices.endpoint_disabled(disabled, work.delivery.partner_id, now))
         return writes
 
+    def _tier(self, due_at: Millis | None, now: Millis) -> str:
+        """Return the tier in which a record waits (the first part of its way) to its due time."""
+        return self._means.topics.tier(
+            self._means.ladder.place(now, now if due_at is None else due_at)
+        )
+
     def _tier_record(
-        self, state: Delivery | UnmatchedEvent, record: Record, now: Millis
+        self, state: _State, record: Record, tier: str, now: Millis
     ) -> OutgoingRecord:
-        due_at = now if state.due_at is None else state.due_at
-        topic = self._means.topics.tier(self._means.ladder.place(now, due_at))
         headers = letter.tier_headers(state, record.headers, written_at=now)
-        return OutgoingRecord(topic, _tier_key(state), record.value, headers)
+        return OutgoingRecord(tier, _tier_key(state), record.value, headers)
 
     def _trace(self, work: Work, topic: str) -> None:
         """Make the next hop a child of this one, where the trace is sampled."""
@@ -237,7 +255,7 @@ class Settler:
         writes: Sequence[OutgoingRecord],
         receipt: Receipt,
         done: Callable[[], None],
-        delivery: Delivery | None,
+        state: _State | None,
     ) -> None:
         if not writes:
             done()
@@ -253,20 +271,20 @@ class Settler:
 
         settlement = _Settlement(len(writes), durable)
         for record in writes:
-            self._put(record, receipt, settlement, delivery)
+            self._put(record, receipt, settlement, state)
 
     def _put(
         self,
         record: OutgoingRecord,
         receipt: Receipt,
         settlement: _Settlement,
-        delivery: Delivery | None,
+        state: _State | None,
     ) -> None:
         def acknowledged(refused: WriteRefused | None) -> None:
             if refused is None:
                 settlement.one()
             else:
-                self._refused(record, refused, receipt, settlement, delivery)
+                self._refused(record, refused, receipt, settlement, state)
 
         self._means.sink.write(record, acknowledged)
 
@@ -276,7 +294,7 @@ class Settler:
         refused: WriteRefused,
         receipt: Receipt,
         settlement: _Settlement,
-        delivery: Delivery | None,
+        state: _State | None,
     ) -> None:
         """Dead-letter a record that is too large to copy by reference; insist on any other write."""
         means = self._means
@@ -285,34 +303,36 @@ class Settler:
             and record.value is not None
             and record.topic != means.topics.attempts
         ):
-            by_reference = self._by_reference(record, refused, receipt, delivery)
-            self._put(by_reference, receipt, settlement, delivery)
+            by_reference = self._by_reference(record, refused, receipt, state)
+            self._put(by_reference, receipt, settlement, state)
             return
-        if self._tasks is not None:
-            self._tasks.create_task(self._insist(record, refused, receipt, settlement))
+        if self._tasks is None:
+            raise InvariantBroken("a write was refused before the settler was opened")
+        self._tasks.create_task(self._insist(record, refused, receipt, settlement))
 
     def _by_reference(
         self,
         record: OutgoingRecord,
         refused: WriteRefused,
         receipt: Receipt,
-        delivery: Delivery | None,
+        state: _State | None,
     ) -> OutgoingRecord:
         """Return the record that stands for one too large to copy: all headers, no value."""
         means = self._means
-        if delivery is None or record.topic in (
-            means.topics.dead_letters,
-            means.topics.undecodable,
-        ):
+        if state is None or record.topic in (means.topics.dead_letters, means.topics.undecodable):
             return OutgoingRecord(record.topic, record.key, None, record.headers)
+        now = means.clock.now()
+        why = f"{record.topic} refused it: {refused.detail}; the value stands at its origin only"
+        if isinstance(state, UnmatchedEvent):
+            problem = Undecodable(UndecodableReason.TOO_LARGE, why)
+            headers = letter.undecodable_headers(
+                receipt.record, problem, written_at=now, waited=state
+            )
+            return OutgoingRecord(means.topics.undecodable, receipt.record.key, None, headers)
         headers = letter.dead_letter_headers(
-            delivery,
-            receipt.record.headers,
-            DeadReason.RECORD_TOO_LARGE,
-            f"{record.topic} refused it: {refused.detail}; the value stands at its origin only",
-            written_at=means.clock.now(),
+            state, receipt.record.headers, DeadReason.RECORD_TOO_LARGE, why, written_at=now
         )
-        key = delivery.subscription_id.encode()
+        key = state.subscription_id.encode()
         return OutgoingRecord(means.topics.dead_letters, key, None, headers)
 
     async def _insist(
@@ -340,13 +360,19 @@ class Settler:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
-            self._means.sink.write(record, answer.set_result)
+            self._means.sink.write(record, partial(_tell, answer))
             verdict = await answer
         receipt.unblock()
         settlement.one()
 
 
-def _tier_key(state: Delivery | UnmatchedEvent) -> bytes:
+def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:
+    """Pass a verdict on, unless the drain's deadline passed and nobody waits for it any more."""
+    if not answer.done():
+        answer.set_result(verdict)
+
+
+def _tier_key(state: _State) -> bytes:
     """Return the key of a tier record: the delivery, or the origin of an event without one."""
     if isinstance(state, Delivery):
         return state.delivery_id.encode()

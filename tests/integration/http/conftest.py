@@ -1,11 +1,22 @@
 """The HTTP sender's tests run on both loops: they differ in how they tell of resets and TLS."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
+import pytest
 import uvloop
+from tests.integration.http.sending import anywhere
+
+from hookstream.adapters.http_sender import HttpSender
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Name the loops: the standard library's, and the one that the worker runs on."""
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HttpSender]:
+    async with HttpSender(anywhere) as open_sender:
+        yield open_sender
+    assert open_sender.connections == 0

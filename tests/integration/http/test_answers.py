@@ -1,7 +1,6 @@
 """The HTTP sender against servers that misbehave, byte by byte, over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from tests.doubles.raw_server import (
@@ -14,37 +13,16 @@ from tests.doubles.raw_server import (
     say,
     server,
 )
+from tests.integration.http.sending import answer_to, post
 
 from hookstream.adapters.http_sender import HttpSender
 from hookstream.core.model.outcome import (
-    Answer,
     FailureKind,
     Response,
     TransportFailure,
 )
-from hookstream.pipeline.ports import Post
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
-
-
-def anywhere(_: str) -> str | None:
-    return None
-
-
-def post(url: str, *headers: tuple[str, str], body: bytes = b"{}", timeout: int = 3_000) -> Post:
-    return Post("sub-1", url, headers, body, timeout)
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[HttpSender]:
-    async with HttpSender(anywhere) as open_sender:
-        yield open_sender
-    assert open_sender.connections == 0
-
-
-async def answer_to(sender: HttpSender, play: Play, *, within: int = 3_000) -> Answer:
-    async with server(play) as running:
-        return await sender.send(post(running.url, timeout=within))
 
 
 # The request.

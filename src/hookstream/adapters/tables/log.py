@@ -5,14 +5,11 @@ transaction markers at a topic's end, which are never handed out. A topic's end 
 watermark, not its last stable offset: a transaction that is still open hides behind that.
 """
 
-import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
-from confluent_kafka import IsolationLevel as Isolation
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
@@ -22,9 +19,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 from hookstream.adapters.kafka_client import (
     ClientSettings,
     admin_client,
+    ask_offsets,
     close_within,
     consumer_properties,
-    kafka_error,
     translated,
 )
 from hookstream.core.model.instant import Millis
@@ -34,15 +31,6 @@ from hookstream.pipeline.ports import Journal
 CLOSE_SECONDS = 5.0
 _BATCH = 500
 _POLL_SECONDS = 0.2
-_LEADERLESS = (
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    # The leader is another than the client believes, or the same one started anew.
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-)
-_LEADERLESS_TRIES = 25
 
 Offsets: TypeAlias = dict[str, int]
 """By topic: the offset of the next record."""
@@ -160,41 +148,13 @@ def log_starts(admin: AdminClient, topics: Sequence[str], timeout: float) -> Off
 def _offsets(
     admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
 ) -> Offsets:
-    """Ask for offsets, again for a moment where a topic that was just made has no leader yet."""
-    for _ in range(_LEADERLESS_TRIES):
-        try:
-            return _offsets_now(admin, topics, spec, timeout)
-        except KafkaException as error:
-            _look_for_leaders(admin, timeout)
-            if kafka_error(error).code() not in _LEADERLESS:
-                raise translated(error, "the tables' offsets cannot be read") from error
-            time.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            _look_for_leaders(admin, timeout)
-            raise DependencyUnavailable(
-                f"the tables' offsets were not told within {timeout:g} s"
-            ) from None
-    raise DependencyUnavailable("the tables' topics have no leader: is every broker up?")
-
-
-def _offsets_now(
-    admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
-) -> Offsets:
-    asked = admin.list_offsets(
-        {KafkaPartition(topic, 0): spec for topic in topics},
-        isolation_level=Isolation.READ_UNCOMMITTED,
-        request_timeout=timeout,
-    )
-    return {at.topic: answer.result(timeout).offset for at, answer in asked.items()}
-
-
-def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
-    """Have the client learn anew who leads: by itself it believes what it knew for many minutes.
-
-    A broker that was killed and came back would be asked in vain for as long.
-    """
-    with contextlib.suppress(KafkaException):
-        admin.list_topics(timeout=timeout)
+    try:
+        found = ask_offsets(
+            admin, {(topic, 0): spec for topic in topics}, timeout, "the tables' offsets"
+        )
+    except KafkaException as error:
+        raise translated(error, "the tables' offsets cannot be read") from error
+    return {topic: offset for (topic, _), offset in found.items()}
 
 
 def table_consumer(client: ClientSettings, starts: Offsets, journal: Journal | None) -> Consumer:

@@ -19,6 +19,8 @@ from confluent_kafka import (
 from hookstream.adapters.kafka_client import (
     ClientSettings,
     close_within,
+    is_fenced,
+    is_too_large,
     kafka_error,
     producer_properties,
     translated,
@@ -41,12 +43,6 @@ from hookstream.errors import (
 
 _TRANSACTION_MILLIS = 5_000
 """How long a dead writer's open transaction hides what stands behind it."""
-_FENCED = {
-    KafkaError._FENCED,  # noqa: SLF001
-    KafkaError.PRODUCER_FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-}
-_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 PROBE_KEY = "writer"
 """The key of the records that ask for the broker's time; they never have a value."""
 
@@ -205,12 +201,12 @@ class TableWriter:
 
 def _writer_error(raised: KafkaException, refused: Sequence[KafkaError] = ()) -> HookstreamError:
     errors = [kafka_error(raised), *refused]
-    if any(error.code() in _FENCED for error in errors):
+    if is_fenced(errors):
         return ProducerFenced(
             "another writer took over the tables while this one was at work: nothing of this"
             " change was written. Look at what it wrote, then try again"
         )
-    if any(error.code() in _TOO_LARGE for error in errors):
+    if any(is_too_large(error) for error in errors):
         return InputRefused("a row is larger than its topic takes: nothing was written")
     return translated(raised, "the tables cannot be written")
 

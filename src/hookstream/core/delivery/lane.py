@@ -62,6 +62,10 @@ class Lane:
         self._answer += _WEIGHT * (took - self._answer)
         self._failing = not delivered
 
+    def pass_over(self, ticket: int) -> None:
+        """Note that no attempt was made after all, which tells nothing of the endpoint."""
+        del self._started[ticket]
+
     def answer_time(self, now: float) -> float:
         """Return the seconds that an answer takes: the average, or longer where one is overdue."""
         if not self._started:

@@ -9,6 +9,9 @@ from collections import deque
 from hookstream.core.model.instant import Millis
 from hookstream.errors import InvariantBroken
 
+_NEVER = -1
+"""No offset: nothing that the broker is known to have."""
+
 
 class OffsetTracker:
     """The unsettled records of one partition during one assignment.
@@ -64,9 +67,9 @@ class OffsetTracker:
         self._committed = offset
         return offset
 
-    def forget_commit(self, offset: int) -> None:
-        """Take back that `offset` was committed: the commit failed, so it is due again."""
-        self._committed = min(self._committed, offset)
+    def forget_commit(self) -> None:
+        """Take back what was committed last: the commit failed, so it is due again."""
+        self._committed = _NEVER
 
     @property
     def unsettled(self) -> int:

@@ -6,7 +6,13 @@ a decision into the delivery's state, whose owner calls them.
 
 from collections.abc import Sequence
 
-from hookstream.core.model.delivery import OUR_OWN_REASONS, DeferReason, Delivery, Trigger
+from hookstream.core.model.delivery import (
+    OUR_OWN_REASONS,
+    DeferReason,
+    Delivery,
+    Trigger,
+    UnmatchedEvent,
+)
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, to_rfc3339
 from hookstream.core.model.outcome import (
     Cancel,
@@ -190,6 +196,28 @@ def lane_full_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) ->
             break
         passed -= rung
     return DeferUntil(now + wait, DeferReason.LANE_FULL)
+
+
+def schema_unknown_until(
+    state: UnmatchedEvent, tiers: Sequence[Millis], now: Millis, *, grace: Millis
+) -> DeferUntil | None:
+    """Return until when a record waits whose schema nobody published yet; None: not any longer.
+
+    The smallest tier first, one tier up each time.
+    """
+    if now - state.first_at >= grace:
+        return None
+    wait = tiers[min(state.deferrals, len(tiers) - 1)]
+    return DeferUntil(now + wait, DeferReason.SCHEMA_UNKNOWN)
+
+
+def parked(state: UnmatchedEvent, disposition: DeferUntil, now: Millis) -> None:
+    """Write a deferral into the state of an event without a subscription, which does not age."""
+    state.due_at = disposition.due_at
+    state.deferrals += 1
+    if state.deferred_reason is not disposition.reason:
+        state.deferred_reason = disposition.reason
+        state.deferred_since = now
 
 
 def attempted(delivery: Delivery, outcome: Outcome) -> None:

@@ -4,8 +4,9 @@ Nothing is ever deleted, no retention shortened, no limit lowered and no partiti
 operator who raised something had a reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from hookstream.core.model.instant import DAY, Millis, format_duration
@@ -152,6 +153,24 @@ def _is_more(setting: str, before: str, after: str) -> bool:
         return int(before) < 0 or int(before) >= int(after)
     except ValueError:
         return False
+
+
+def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
+    """Return the topics that a glob names, our own never among them: upstream's."""
+    own = {*topics.tables, topics.dead_letters, topics.undecodable}
+    own |= {topics.attempts, topics.operations}
+    return sorted(
+        name
+        for name in names
+        if name not in own
+        and topics.delay_of(name) is None
+        and any(fnmatchcase(name, glob) for glob in globs)
+    )
+
+
+def tier_topics(topics: Topics, names: Iterable[str]) -> list[str]:
+    """Return every retry topic there is, configured or not: a changed ladder strands nothing."""
+    return sorted(name for name in names if topics.delay_of(name) is not None)
 
 
 def replication_of(wanted: int | None, brokers: int) -> int:

@@ -1,7 +1,5 @@
 """`hookstream topics` plans and creates the topics that hookstream needs."""
 
-import fnmatch
-
 import click
 
 from hookstream.adapters.kafka_topics import KafkaTopics
@@ -10,6 +8,7 @@ from hookstream.core.topology.plan import (
     Remark,
     TopicChange,
     describe,
+    event_topics,
     plan,
     replication_of,
     wanted_topics,
@@ -30,11 +29,7 @@ def _planned(context: Context) -> tuple[KafkaTopics, list[TopicChange], int]:
     cluster = KafkaTopics(client_of(settings))
     existing = cluster.existing()
     topics = settings.topics_names
-    upstream = sorted(
-        name
-        for name in existing
-        if any(fnmatch.fnmatchcase(name, glob) for glob in settings.events.topics)
-    )
+    upstream = event_topics(settings.events.topics, topics, existing)
     replication = replication_of(settings.topics.replication, cluster.brokers())
     wanted = wanted_topics(
         topics,

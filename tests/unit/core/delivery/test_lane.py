@@ -52,3 +52,14 @@ def test_an_attempt_that_hangs_slows_the_lane_before_it_ends() -> None:
     assert lane.answer_time(15.0) == 5.0
     assert lane.room(15.0) == 2
     assert lane.excess(50, 15.0, alone=True) == 48
+
+
+def test_work_that_needed_no_attempt_teaches_a_lane_nothing_of_its_endpoint() -> None:
+    """A thousand expired deliveries end in no time; the endpoint behind them is as slow as ever."""
+    lane = lane_that_answers_in(0.5)
+    lane.start(99, 10.0)
+
+    lane.pass_over(99)
+
+    assert lane.in_flight == 0
+    assert lane.answer_time(10.0) == lane_that_answers_in(0.5).answer_time(10.0)

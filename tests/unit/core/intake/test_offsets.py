@@ -29,7 +29,7 @@ def test_a_commit_that_failed_is_due_again() -> None:
     tracker.receive(0, 0)
     tracker.settle(0)
     assert tracker.to_commit() == 1
-    tracker.forget_commit(0)
+    tracker.forget_commit()
 
     assert tracker.to_commit() == 1
 

@@ -13,8 +13,10 @@ from hookstream.core.topology.plan import (
     Existing,
     Remark,
     describe,
+    event_topics,
     plan,
     replication_of,
+    tier_topics,
     wanted_topics,
 )
 
@@ -154,3 +156,16 @@ def test_there_are_three_replicas_where_there_are_three_brokers(
 ) -> None:
     assert replication_of(None, brokers) == replicas
     assert replication_of(2, brokers) == 2
+
+
+def test_a_glob_over_everything_names_no_topic_of_ours() -> None:
+    """Else a worker would read its own tiers as events, and each apply would raise their limit."""
+    names = ["crm.events", *(topic.name for topic in WANTED), "hookstream.retry.3s"]
+
+    assert event_topics(("*",), Topics(), names) == ["crm.events"]
+    assert tier_topics(Topics(), names) == [
+        "hookstream.retry.0s",
+        "hookstream.retry.24h",
+        "hookstream.retry.3s",
+        "hookstream.retry.5s",
+    ]

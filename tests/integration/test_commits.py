@@ -1,0 +1,44 @@
+"""A commit that the broker never answered is told, so that it is made again."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from tests.conftest import ROOT
+from tests.contracts.source_worlds import KafkaWorld
+from tests.doubles.listener import BookkeepingListener
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.core.model.record import TopicPartition
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+
+
+@pytest.fixture
+def own_broker() -> Iterator[BrokerProcess]:
+    """A broker that this test may kill."""
+    with BrokerProcess(fetch_kafka(ROOT / ".cache" / "kafka", print), find_java()) as process:
+        yield process
+
+
+async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
+    own_broker: BrokerProcess, prefix: str
+) -> None:
+    world = KafkaWorld(own_broker.bootstrap_servers, prefix, "consumer")
+    topic = f"{prefix}.events"
+    await world.create(topic)
+    await world.append(topic, b"0")
+    listener = BookkeepingListener()
+    source = world.source("g", lambda topics: [t for t in topics if t == topic], listener)
+    await source.start()
+    try:
+        async with asyncio.timeout(60):
+            while not await source.take(1):
+                pass
+            await asyncio.to_thread(own_broker.kill)
+            source.commit({TopicPartition(topic, 0): 1})
+            while ("commit_failed", [TopicPartition(topic, 0)]) not in listener.book:
+                await source.take(1)
+    finally:
+        await source.close()

@@ -1,0 +1,118 @@
+"""What settling keeps true when the broker goes away, refuses, or is slow to be told."""
+
+import asyncio
+
+import pytest
+from tests.doubles.endpoint import status
+from tests.scenarios.world import EVENTS, World
+
+from hookstream.core.model.instant import MINUTE, SECOND
+from hookstream.core.model.record import TopicPartition, header_text
+from hookstream.pipeline.ports import WriteRefused
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+TOO_LARGE = WriteRefused("message too large", too_large=True)
+
+
+async def test_a_commit_that_failed_is_made_again_though_nothing_new_comes() -> None:
+    """Else a crash in the next quiet hour would repeat what was settled long ago."""
+    async with World() as world:
+        world.subscribe("crm")
+        await world.worker()
+        world.publish("e1")
+        await world.until(lambda: len(world.broker.records(world.topics.attempts)) == 1)
+        world.broker.stop()
+        await asyncio.sleep(3)
+        world.broker.resume()
+
+        await world.until(world.settled, within=10)
+
+        assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 1
+
+
+async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_set_aside_by_reference() -> (
+    None
+):
+    """Its value stands at its origin only, and the reason must say so."""
+    async with World() as world:
+        world.subscribe("crm")
+        world.codec.published.clear()
+        world.broker.refuse(world.topics.tier(5 * SECOND), TOO_LARGE)
+        await world.worker()
+        world.publish("e1")
+
+        await world.until(world.settled)
+
+        [aside] = world.broker.records(world.topics.undecodable)
+        assert aside.value is None
+        assert header_text(aside.headers, "hs-reason") == "too_large"
+        assert header_text(aside.headers, "hs-origin-topic") == EVENTS
+
+
+async def test_a_delivery_that_becomes_too_large_for_its_next_tier_is_dead_lettered_by_reference() -> (
+    None
+):
+    async with World() as world:
+        world.subscribe("crm", schedule=(7 * MINUTE,))
+        world.endpoints.script("crm", status(500))
+        world.broker.refuse(world.topics.tier(MINUTE), TOO_LARGE)
+        await world.worker()
+        world.publish("e1")
+
+        await world.until(world.settled)
+
+        [letter] = world.broker.records(world.topics.dead_letters)
+        assert world.dead() == [("crm", "e1", "record_too_large")]
+        assert letter.value is None
+        assert header_text(letter.headers, "hs-attempt") == "1"
+
+
+async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None:
+    """It was redriven through retry.0s: the tier's own coordinates would tell an SRE nothing."""
+    async with World() as world:
+        world.subscribe("crm")
+        world.codec.published.clear()
+        await world.worker()
+        world.publish("e1")
+        await world.until(lambda: len(world.tier_writes()) == 1)
+        world.codec.hostile.add(("pricing.completed", 1))
+
+        await world.until(world.settled)
+
+        [aside] = world.broker.records(world.topics.undecodable)
+        assert header_text(aside.headers, "hs-reason") == "hostile_schema"
+        assert header_text(aside.headers, "hs-origin-topic") == EVENTS
+        assert header_text(aside.headers, "hs-origin-offset") == "0"
+
+
+async def test_a_write_that_is_insisted_on_does_not_keep_a_worker_from_ending() -> None:
+    """The broker may accept it after the drain gave up: nobody waits for that answer any more."""
+    async with World() as world:
+        world.subscribe("crm", schedule=())
+        world.endpoints.script("crm", status(500))
+        world.broker.refuse(world.topics.dead_letters, WriteRefused("not now", too_large=False))
+        worker = await world.worker()
+        world.publish("e1")
+        await asyncio.sleep(5)
+        worker.sink.latency = 60.0
+
+        assert not await worker.terminate()
+
+        world.broker.refuse(world.topics.dead_letters, None)
+        await asyncio.sleep(120)
+        assert not worker.sink.failed.done()
+
+
+async def test_upstreams_trace_state_travels_with_its_trace() -> None:
+    async with World() as world:
+        world.subscribe("crm", schedule=(5 * SECOND,))
+        world.endpoints.script("crm", status(500), status(204))
+        await world.worker()
+        trace = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00"
+        world.publish("e1", headers=(("traceparent", trace), ("tracestate", b"vendor=1")))
+
+        await world.until(lambda: len(world.tier_writes()) == 1)
+
+        [tier] = world.tier_writes()
+        assert header_text(tier.headers, "tracestate") == "vendor=1"
