@@ -47,7 +47,7 @@ class Load:
         """Encode the templates; nothing is connected before the first event."""
         self._servers = servers
         self.topic = topic
-        self._templates = _templates(schemas)
+        self._templates = templates(schemas)
         self._dice = random.Random(SEED)
         self._producer = Producer({"bootstrap.servers": servers, **_PRODUCER})
 
@@ -174,7 +174,8 @@ def _consumer(servers: str) -> Consumer:
     )
 
 
-def _templates(schemas: Path) -> list[bytes]:
+def templates(schemas: Path) -> list[bytes]:
+    """Return the values of orders whose body is about 1 KB, all with one id that is replaced."""
     book = SchemaBook(orjson.loads(file.read_bytes()) for file in schemas.rglob("*.avsc"))
     encoder = EventEncoder(book)
     found: list[bytes] = []

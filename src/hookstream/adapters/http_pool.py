@@ -1,7 +1,6 @@
 """Idle connections, kept for the next request to the same origin: bounded in number and in time."""
 
 import asyncio
-from collections import OrderedDict
 from typing import NamedTuple
 
 from hookstream.adapters.http_wire import Wire
@@ -26,11 +25,6 @@ class Origin(NamedTuple):
     port: int
 
 
-class _Idle(NamedTuple):
-    origin: Origin
-    until: float
-
-
 class IdlePool:
     """The idle connections of all origins. The one used last is used next; the oldest goes first.
 
@@ -38,27 +32,28 @@ class IdlePool:
         most: How many idle connections are kept, over all origins.
     """
 
-    __slots__ = ("_by_origin", "_idle", "_loop", "_most", "_sweep")
+    __slots__ = ("_by_origin", "_loop", "_most", "_origins", "_sweep")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         self._loop = loop
         self._most = most
         self._by_origin: dict[Origin, list[Wire]] = {}
-        self._idle: OrderedDict[Wire, _Idle] = OrderedDict()
+        """Idle connections, the one used last at the end."""
+        self._origins: dict[Wire, Origin] = {}
+        """Whom each idle connection leads to, in the order in which they became idle."""
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Return how many idle connections are kept."""
-        return len(self._idle)
+        return len(self._origins)
 
     def take(self, origin: Origin) -> Wire | None:
         """Return a connection that should still stand, or None."""
         wires = self._by_origin.get(origin)
         while wires:
-            wire = wires[-1]
-            until = self._idle[wire].until
-            self._forget(wire)
-            if wire.alive and self._loop.time() < until:
+            wire = wires.pop()
+            del self._origins[wire]
+            if wire.alive and self._loop.time() < wire.idle_until:
                 return wire
             wire.abort()
         return None
@@ -66,22 +61,25 @@ class IdlePool:
     def put(self, origin: Origin, wire: Wire) -> None:
         """Keep a connection for the next request, or close it where it should not be kept."""
         now = self._loop.time()
-        until = min(now + _idle_seconds(wire), wire.born + MAX_AGE)
-        if not wire.reusable or until <= now:
+        wire.idle_until = min(now + _idle_seconds(wire), wire.born + MAX_AGE)
+        if not wire.reusable or wire.idle_until <= now:
             wire.abort()
             return
-        if len(self._idle) >= self._most:
-            oldest = next(iter(self._idle))
+        if len(self._origins) >= self._most:
+            oldest = next(iter(self._origins))
             self._forget(oldest)
             oldest.abort()
-        self._by_origin.setdefault(origin, []).append(wire)
-        self._idle[wire] = _Idle(origin, until)
+        wires = self._by_origin.get(origin)
+        if wires is None:
+            wires = self._by_origin[origin] = []
+        wires.append(wire)
+        self._origins[wire] = origin
         if self._sweep is None:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
     def lose(self, wire: Wire) -> None:
         """Forget a connection that ended while it was idle."""
-        if wire in self._idle:
+        if wire in self._origins:
             self._forget(wire)
 
     def close(self) -> None:
@@ -89,29 +87,23 @@ class IdlePool:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for wire in list(self._idle):
+        for wire in list(self._origins):
             self._forget(wire)
             wire.abort()
 
     def _forget(self, wire: Wire) -> None:
-        origin = self._idle.pop(wire).origin
-        wires = self._by_origin[origin]
-        # Nearly always the last one, as the last used is used next.
-        if wires[-1] is wire:
-            wires.pop()
-        else:
-            wires.remove(wire)
-        if not wires:
-            del self._by_origin[origin]
+        self._by_origin[self._origins.pop(wire)].remove(wire)
 
     def _close_stale(self) -> None:
         """Close what nobody took. Runs every `IDLE_SECONDS` while anything is idle."""
         self._sweep = None
         now = self._loop.time()
-        for wire in [wire for wire, idle in self._idle.items() if idle.until <= now]:
+        for wire in [wire for wire in self._origins if wire.idle_until <= now]:
             self._forget(wire)
             wire.abort()
-        if self._idle:
+        for origin in [origin for origin, wires in self._by_origin.items() if not wires]:
+            del self._by_origin[origin]
+        if self._origins:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
 

@@ -80,6 +80,7 @@ class Wire(asyncio.Protocol):
         "_waiter",
         "born",
         "idle_limit",
+        "idle_until",
         "lost",
     )
 
@@ -101,6 +102,8 @@ class Wire(asyncio.Protocol):
         """Done when the connection is gone, with the error that ended it, if any."""
         self.idle_limit: float | None = None
         """Seconds for which the server says it keeps an idle connection, or None."""
+        self.idle_until = 0.0
+        """Loop time up to which it may be taken again, while it is idle."""
         self._reset()
 
     def _reset(self) -> None:

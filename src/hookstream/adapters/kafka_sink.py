@@ -72,7 +72,8 @@ class KafkaSink:
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._journal = journal
         self._backlog: deque[_Write] = deque()
-        """What the client's queue has no room for: as much as the pipeline's credit allows."""
+        """What this turn of the loop wrote, and what the client's queue has no room for: as much as the
+        pipeline's credit allows."""
         self._suspects: deque[_Write] = deque()
         """Refused in a batch: written again in ever smaller groups, while all else waits."""
         self._group = 0
@@ -108,9 +109,10 @@ class KafkaSink:
             self._idle.clear()
             self._timer.cancel()
             self._timer = self._loop.call_later(_BUSY_SECONDS, self._serve)
-        write = (record, acknowledged)
-        if self._backlog or self._suspects or not self._produce(write):
-            self._backlog.append(write)
+        if not self._backlog:
+            # Once a turn of the loop, all together: code that runs again at once is in the cache.
+            self._loop.call_soon(self._hand_over)
+        self._backlog.append((record, acknowledged))
 
     async def flush(self, deadline: float) -> bool:
         """Wait until all that was written is acknowledged, and tell whether it is.
@@ -191,10 +193,17 @@ class KafkaSink:
             self._write_suspects()
             return
         self._group_bytes = _BATCH_BYTES
-        while self._backlog and self._produce(self._backlog[0]):
-            self._backlog.popleft()
+        self._hand_over()
         if not self._queued:
             self._idle.set()
+
+    def _hand_over(self) -> None:
+        """Hand the client what waits, as far as its queue has room and no suspects go first."""
+        if self._closed or self.failed.done() or self._group or self._suspects:
+            return
+        backlog = self._backlog
+        while backlog and self._produce(backlog[0]):
+            backlog.popleft()
 
     def _write_suspects(self) -> None:
         """Write a group, half as large as one that was refused; one record at least."""

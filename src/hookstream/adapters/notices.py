@@ -7,7 +7,7 @@ operations events follow from what they tell, so that a repeated write is recogn
 from collections.abc import Callable, Mapping, Sequence
 
 from hookstream.adapters.avro_parsing import PublishedSchema, own_schemas, published
-from hookstream.core.audit.trail import audit_fields
+from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
@@ -38,14 +38,14 @@ class AvroNotices:
             schema.revision.event_type: schema
             for schema in (published(tree, 1) for tree in own_schemas())
         }
-        self._attempt = schemas["hookstream.attempt"]
+        self._attempt_prefix = schemas["hookstream.attempt"].prefix
         self._endpoint_disabled = schemas["endpoint.disabled"]
         self._log_gap = schemas["log.gap"]
         self._subscription_changed = schemas["subscription.changed"]
 
     def attempt(self, record: AttemptRecord) -> bytes:
         """Encode an audit record."""
-        return self._attempt.encode(audit_fields(record, worker=self._worker))
+        return self._attempt_prefix + attempt_body(record, worker=self._worker)
 
     def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
         """Return the operations event `endpoint.disabled`."""

@@ -18,7 +18,12 @@ from hookstream.adapters.kafka_sink import KafkaSink
 from hookstream.adapters.kafka_source import KafkaSource
 from hookstream.adapters.metrics import PrometheusMetrics
 from hookstream.adapters.notices import AvroNotices
-from hookstream.adapters.system import SystemChance, SystemClock, worker_name
+from hookstream.adapters.system import (
+    SystemChance,
+    SystemClock,
+    spare_collector,
+    worker_name,
+)
 from hookstream.adapters.table_values import disabled_row
 from hookstream.adapters.tables import TableReader
 from hookstream.adapters.tracing import tracer_of
@@ -127,6 +132,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         for event_type in book.event_types():
             # Builds the index of each type now, not within the first event's latency.
             directory.wants(event_type, clock.now())
+        spare_collector()
         yield Wired(engine, events, tiers, tables, sink, sender, metrics, journal, clock)
 
 

@@ -9,7 +9,7 @@ so another worker takes the record again, and what was written already is a seco
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -71,19 +71,17 @@ class Means:
 
 
 class _Settlement:
-    """The writes of one disposition, counted down as they are acknowledged."""
+    """What must become durable before one hold of a receipt is let go of."""
 
-    __slots__ = ("_done", "_left")
+    __slots__ = ("credit", "left", "receipt", "state")
 
-    def __init__(self, writes: int, done: Callable[[], None]) -> None:
-        self._left = writes
-        self._done = done
-
-    def one(self) -> None:
-        """Note that one write is durable."""
-        self._left -= 1
-        if self._left == 0:
-            self._done()
+    def __init__(self, receipt: Receipt, state: _State | None, credit: int, writes: int) -> None:
+        self.receipt = receipt
+        self.state = state
+        self.credit = credit
+        """Bytes to give back to the budget; 0: none was taken."""
+        self.left = writes
+        """Writes that are not acknowledged."""
 
 
 class Settler:
@@ -129,16 +127,12 @@ class Settler:
         more, only the audit record is written: the new owner takes the delivery again.
         """
         writes: list[OutgoingRecord] = []
-        if work.receipt.live:
+        receipt = work.receipt
+        if not isinstance(disposition, Complete) and receipt.live:
             writes = self._demanded(work, disposition)
         if audit is not None:
             writes.append(audit)
-
-        def done() -> None:
-            self._means.budget.give(work.receipt.size)
-            work.receipt.release()
-
-        self._write(writes, work.receipt, done, work.delivery)
+        self._write(writes, receipt, work.delivery, receipt.size)
 
     def undecodable(
         self, receipt: Receipt, problem: Undecodable, waited: UnmatchedEvent | None = None
@@ -171,7 +165,7 @@ class Settler:
             detail=detail,
         )
         aside = OutgoingRecord(means.topics.undecodable, record.key, record.value, headers)
-        self._write([aside], receipt, receipt.release, None)
+        self._write([aside], receipt, None)
 
     def park(self, receipt: Receipt, unmatched: UnmatchedEvent) -> None:
         """Put an event without a subscription into a tier until `unmatched.due_at`, and release it."""
@@ -187,7 +181,7 @@ class Settler:
     def _pass_on(self, receipt: Receipt, state: _State) -> None:
         now = self._means.clock.now()
         record = self._tier_record(state, receipt.record, self._tier(state.due_at, now), now)
-        self._write([record], receipt, receipt.release, state)
+        self._write([record], receipt, state)
 
     def abandon(self, work: Work) -> None:
         """Let go of work whose partition went, or that waits while the worker stops.
@@ -254,47 +248,42 @@ class Settler:
         self,
         writes: Sequence[OutgoingRecord],
         receipt: Receipt,
-        done: Callable[[], None],
         state: _State | None,
+        credit: int = 0,
     ) -> None:
-        if not writes:
-            done()
-            return
+        """Write, and let go of one hold when everything is durable."""
+        if not self._pending:
+            self._idle.clear()
         self._pending += 1
-        self._idle.clear()
-
-        def durable() -> None:
-            self._pending -= 1
-            if self._pending == 0:
-                self._idle.set()
-            done()
-
-        settlement = _Settlement(len(writes), durable)
+        settlement = _Settlement(receipt, state, credit, len(writes))
+        if not writes:
+            self._durable(settlement)
         for record in writes:
-            self._put(record, receipt, settlement, state)
+            self._put(record, settlement)
 
-    def _put(
-        self,
-        record: OutgoingRecord,
-        receipt: Receipt,
-        settlement: _Settlement,
-        state: _State | None,
+    def _put(self, record: OutgoingRecord, settlement: _Settlement) -> None:
+        self._means.sink.write(record, partial(self._answered, record, settlement))
+
+    def _answered(
+        self, record: OutgoingRecord, settlement: _Settlement, refused: WriteRefused | None
     ) -> None:
-        def acknowledged(refused: WriteRefused | None) -> None:
-            if refused is None:
-                settlement.one()
-            else:
-                self._refused(record, refused, receipt, settlement, state)
+        if refused is not None:
+            self._refused(record, refused, settlement)
+            return
+        settlement.left -= 1
+        if not settlement.left:
+            self._durable(settlement)
 
-        self._means.sink.write(record, acknowledged)
+    def _durable(self, settlement: _Settlement) -> None:
+        self._pending -= 1
+        if not self._pending:
+            self._idle.set()
+        if settlement.credit:
+            self._means.budget.give(settlement.credit)
+        settlement.receipt.release()
 
     def _refused(
-        self,
-        record: OutgoingRecord,
-        refused: WriteRefused,
-        receipt: Receipt,
-        settlement: _Settlement,
-        state: _State | None,
+        self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> None:
         """Dead-letter a record that is too large to copy by reference; insist on any other write."""
         means = self._means
@@ -303,22 +292,21 @@ class Settler:
             and record.value is not None
             and record.topic != means.topics.attempts
         ):
-            by_reference = self._by_reference(record, refused, receipt, state)
-            self._put(by_reference, receipt, settlement, state)
+            self._put(self._by_reference(record, refused, settlement), settlement)
             return
         if self._tasks is None:
             raise InvariantBroken("a write was refused before the settler was opened")
-        self._tasks.create_task(self._insist(record, refused, receipt, settlement))
+        self._tasks.create_task(self._insist(record, refused, settlement))
 
     def _by_reference(
         self,
         record: OutgoingRecord,
         refused: WriteRefused,
-        receipt: Receipt,
-        state: _State | None,
+        settlement: _Settlement,
     ) -> OutgoingRecord:
         """Return the record that stands for one too large to copy: all headers, no value."""
         means = self._means
+        receipt, state = settlement.receipt, settlement.state
         if state is None or record.topic in (means.topics.dead_letters, means.topics.undecodable):
             return OutgoingRecord(record.topic, record.key, None, record.headers)
         now = means.clock.now()
@@ -339,10 +327,10 @@ class Settler:
         self,
         record: OutgoingRecord,
         refused: WriteRefused,
-        receipt: Receipt,
         settlement: _Settlement,
     ) -> None:
         """Hold the partition and write again, with growing pauses, until it is accepted."""
+        receipt = settlement.receipt
         receipt.block()
         pause = _FIRST_PAUSE
         loop = asyncio.get_running_loop()
@@ -363,7 +351,7 @@ class Settler:
             self._means.sink.write(record, partial(_tell, answer))
             verdict = await answer
         receipt.unblock()
-        settlement.one()
+        self._answered(record, settlement, None)
 
 
 def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:

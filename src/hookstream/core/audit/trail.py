@@ -34,8 +34,8 @@ def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
     """
     delivery = record.delivery
     origin = delivery.origin
-    reason, ended, next_due_at = _of_disposition(record.disposition)
-    status, failed = _of_outcome(record.outcome)
+    reason, ended, next_due_at = of_disposition(record.disposition)
+    status, failed = of_outcome(record.outcome)
     excerpt = record.response_excerpt
     return {
         "delivery_id": delivery.delivery_id,
@@ -77,8 +77,8 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
     What is not known is left out.
     """
     delivery = record.delivery
-    reason, ended, next_due_at = _of_disposition(record.disposition)
-    status, failed = _of_outcome(record.outcome)
+    reason, ended, next_due_at = of_disposition(record.disposition)
+    status, failed = of_outcome(record.outcome)
     fields: dict[str, object] = {
         "delivery_id": delivery.delivery_id,
         "subscription_id": delivery.subscription_id,
@@ -100,7 +100,7 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Millis | None]:
+def of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Millis | None]:
     """Return a disposition's reason, its detail and the next due time."""
     match disposition:
         case Complete():
@@ -115,7 +115,7 @@ def _of_disposition(disposition: Disposition) -> tuple[str | None, str | None, M
             return None, detail, None
 
 
-def _of_outcome(outcome: Outcome | None) -> tuple[int | None, str | None]:
+def of_outcome(outcome: Outcome | None) -> tuple[int | None, str | None]:
     """Return an outcome's status, and what went wrong where it says more than the status does."""
     match outcome:
         case None:

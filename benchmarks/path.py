@@ -1,0 +1,209 @@
+"""The path of an event without Kafka and sockets: what the pipeline itself costs a delivery.
+
+    python -m benchmarks.path [--events N] [--subscriptions N] [--calls]
+
+Everything of a worker is real but its ends: records come from a list, a POST is answered 204 in a
+later turn of the loop, and writes are acknowledged together, as a broker would. The cheapest
+stretch is told beside the median one: it is what the code costs where nobody disturbs it, and so
+compares on a crowded machine, too.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import orjson
+import uvloop
+
+from benchmarks.load import EVENT_TYPE, templates
+from benchmarks.stage import ROOT
+from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.journal import StructuredJournal
+from hookstream.adapters.metrics import PrometheusMetrics
+from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
+from hookstream.adapters.table_values import disabled_row
+from hookstream.adapters.tracing import NoTracer
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import parse_duration
+from hookstream.core.model.outcome import Answer, Response
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Grant,
+    Partner,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.model.topics import Topics
+from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.ports import Acknowledged, Post
+
+_TOPIC = f"path.{EVENT_TYPE}"
+_STRETCH = 2000
+"""Deliveries between two looks at the clock: as many as may be in memory, so that stretches are alike."""
+_ACKNOWLEDGED_AFTER = 0.005
+"""Seconds, as a broker on this machine takes."""
+_TIERS = tuple(
+    map(parse_duration, ("0s", "5s", "30s", "1m", "5m", "30m", "2h", "6h", "12h", "24h"))
+)
+
+
+class Ends:
+    """Where records come from, and where requests and writes go."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self._given = 0
+        self._loop = asyncio.get_running_loop()
+        self._written: list[Acknowledged] = []
+        self.done = asyncio.Event()
+        self.looks: list[float] = []
+        """CPU seconds after each stretch of deliveries."""
+        self._delivered = 0
+
+    # The source.
+
+    async def take(self, most: int) -> Sequence[Record]:
+        """Give the next records, or wait."""
+        taken = self._records[self._given : self._given + most]
+        self._given += len(taken)
+        if not taken:
+            await asyncio.sleep(0.2)
+        return taken
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit nothing."""
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Go on giving."""
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Go on giving."""
+
+    # The sink.
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:  # noqa: ARG002  the port's names
+        """Acknowledge a little later, together with whatever is written until then."""
+        if not self._written:
+            self._loop.call_later(_ACKNOWLEDGED_AFTER, self._acknowledge)
+        self._written.append(acknowledged)
+
+    def _acknowledge(self) -> None:
+        written, self._written = self._written, []
+        for acknowledged in written:
+            acknowledged(None)
+
+    # The sender.
+
+    async def send(self, post: Post) -> Answer:  # noqa: ARG002  the port's names
+        """Answer in a later turn of the loop."""
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self._loop.call_soon(answered.set_result, Response(204))
+        answer = await answered
+        self._delivered += 1
+        if self._delivered % _STRETCH == 0:
+            self.looks.append(time.process_time())
+        if self._delivered == len(self._records):
+            self.done.set()
+        return answer
+
+
+class Current:
+    """Tables that are always current."""
+
+    def current(self) -> bool:
+        """Tell that they are."""
+        return True
+
+
+def directory_of(subscriptions: int) -> Directory:
+    """Return one subscription that matches, and others that ask for somebody else."""
+    directory = Directory()
+    directory.put_partner(Partner("bench", "Benchmark", Grant(("*",), ("*",)), 0))
+    secret = SigningSecret("s1", b"k" * 24)
+    endpoint = Endpoint("http://127.0.0.1:1/hook", (secret,))
+    for number in range(subscriptions):
+        pattern = None if number == 0 else {"data": {"customer_id": [f"nobody-{number}"]}}
+        directory.put_subscription(
+            Subscription(f"sub-{number}", "bench", endpoint, (EVENT_TYPE,), 0, pattern=pattern)
+        )
+    return directory
+
+
+def records_of(n: int) -> list[Record]:
+    """Return records as the benchmark's load writes them."""
+    values = templates(ROOT / "schemas")
+    now = time.time_ns() // 1_000_000
+    header = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00")
+    return [
+        Record(
+            _TOPIC, number % 4, number // 4, now, b"key", values[number % len(values)], [header]
+        )
+        for number in range(n)
+    ]
+
+
+async def run(events: int, subscriptions: int) -> list[float]:
+    """Deliver everything; return microseconds of CPU a delivery, stretch by stretch."""
+    ends = Ends(records_of(events))
+    book = SchemaBook(
+        orjson.loads(file.read_bytes()) for file in (ROOT / "schemas").rglob("*.avsc")
+    )
+    topics = Topics("path")
+    outside = Outside(
+        topics=topics,
+        directory=directory_of(subscriptions),
+        tables=Current(),
+        codec=AvroCodec(book),
+        sink=ends,
+        sender=ends,
+        notices=AvroNotices(topics, "path", disabled_row),
+        clock=SystemClock(),
+        chance=SystemChance(),
+        tracer=NoTracer(),
+        metrics=PrometheusMetrics(),
+        journal=StructuredJournal(),
+    )
+    engine = Engine(outside, EngineRules(_TIERS))
+    engine.events.assigned({TopicPartition(_TOPIC, p): 0 for p in range(4)})
+    outside.directory.wants(EVENT_TYPE, outside.clock.now())
+    spare_collector()
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(engine.run(ends, Ends([]), stop, 1_000))
+        await ends.done.wait()
+        stop.set()
+    # At the end nothing is taken in any more: the last stretches cost less.
+    looks = ends.looks[:-1]
+    return [(b - a) / _STRETCH * 1e6 for a, b in pairwise(looks)]
+
+
+def main() -> None:
+    """Read the command line, run, and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.path", description=__doc__)
+    parser.add_argument("--events", type=int, default=30_000)
+    parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
+    parser.add_argument("--calls", action="store_true", help="print a profile of all calls")
+    given = parser.parse_args()
+    profile = cProfile.Profile()
+    if given.calls:
+        profile.enable()
+    costs = uvloop.run(run(given.events, given.subscriptions))
+    profile.disable()
+    print(
+        f"{min(costs):.1f} µs of CPU a delivery in the cheapest stretch of {_STRETCH},"
+        f" {statistics.median(costs):.1f} in the median one"
+    )
+    if given.calls:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(60)
+
+
+if __name__ == "__main__":
+    main()
