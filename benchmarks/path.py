@@ -32,6 +32,7 @@ from hookstream.adapters.table_values import disabled_row
 from hookstream.adapters.tracing import NoTracer
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import parse_duration
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Answer, Response
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import (
@@ -130,7 +131,9 @@ def directory_of(subscriptions: int) -> Directory:
     secret = SigningSecret("s1", b"k" * 24)
     endpoint = Endpoint("http://127.0.0.1:1/hook", (secret,))
     for number in range(subscriptions):
-        pattern = None if number == 0 else {"data": {"customer_id": [f"nobody-{number}"]}}
+        pattern: JsonObject | None = None
+        if number > 0:
+            pattern = {"data": {"customer_id": [f"nobody-{number}"]}}
         directory.put_subscription(
             Subscription(f"sub-{number}", "bench", endpoint, (EVENT_TYPE,), 0, pattern=pattern)
         )
