@@ -15,6 +15,7 @@ from tests.contracts.source_worlds import (
 )
 from tests.doubles.listener import BookkeepingListener
 
+from hookstream.core.intake.progress import Progress, write_note
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
@@ -149,8 +150,8 @@ async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic), first))
         await take_some(source, 5)
-        source.commit({at: 2})
-        first.settled = {at: 3}
+        source.commit({at: Progress(2)})
+        first.settled = {at: Progress(3)}
 
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic), second))
@@ -159,6 +160,37 @@ async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
     assert first.book == [("assigned", {at: 0}), ("revoked", [at])]
     assert second.book == [("assigned", {at: 3}), ("revoked", [at])]
     assert [r.offset for r in taken] == [3, 4]
+
+
+async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: World) -> None:
+    """Else one slow record would have everything behind it delivered again after every move."""
+    topic = f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    for number in range(5):
+        await world.append(topic, b"%d" % number)
+    note = write_note(1, [(2, 4)], 3_000).text
+    longest = write_note(2, [(n, n + 1) for n in range(3, 100_000, 30)], 3_000).text
+    first, second, third = BookkeepingListener(), BookkeepingListener(), BookkeepingListener()
+    async with AsyncExitStack() as life:
+        source = await started(life, world.source("g", only(topic), first))
+        await take_some(source, 5)
+        first.settled = {at: Progress(1, note)}
+    async with AsyncExitStack() as life:
+        source = await started(life, world.source("g", only(topic), second))
+        await take_some(source, 4)
+        source.commit({at: Progress(2, longest)})
+        second.settled = {}
+
+    async with AsyncExitStack() as life:
+        source = await started(life, world.source("g", only(topic), third))
+        taken = await take_some(source, 3)
+
+    assert (second.held, second.notes) == ({}, {at: note})
+    assert 2_900 < len(longest) <= 3_000
+    assert third.book[0] == ("assigned", {at: 2})
+    assert third.notes == {at: ""}, "it speaks of offsets beyond the log's end"
+    assert [record.offset for record in taken] == [2, 3, 4]
 
 
 async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settled(
@@ -171,7 +203,7 @@ async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settle
     ours, theirs = BookkeepingListener(), BookkeepingListener()
     one = await started(stack, world.source("g", only(topic), ours))
     assert len(await take_some(one, 4)) == 4
-    ours.settled = {TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 1}
+    ours.settled = dict.fromkeys([TopicPartition(topic, 0), TopicPartition(topic, 1)], Progress(1))
 
     two = await started(stack, world.source("g", only(topic), theirs))
     await take_until(one, lambda: len(ours.held) == 1)

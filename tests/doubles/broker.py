@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import (
     GapThenStart,
     OffsetsLost,
@@ -53,6 +54,8 @@ class Broker:
         self.clock = clock
         self.commits: dict[str, dict[TopicPartition, int]] = {}
         """By group: the offsets committed."""
+        self.notes: dict[str, dict[TopicPartition, str]] = {}
+        """By group: the metadata of those commits."""
         self.logs: dict[TopicPartition, Log] = {}
         self.partitions: dict[str, int] = {}
         self.limits: dict[str, int] = {}
@@ -262,8 +265,8 @@ class BrokerSource:
             case _:
                 later = (r.offset for r in log.records if r.timestamp >= int(at))
                 offset = next(later, log.high)
-        self._commit({partition: offset})
-        self._begin({partition: offset})
+        self._commit({partition: Progress(offset)})
+        self._begin({partition: Progress(offset)})
 
     async def take(self, most: int) -> Sequence[Record]:
         """As RecordSource says."""
@@ -280,9 +283,9 @@ class BrokerSource:
             taken = self._ready(most)
         return taken
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """As RecordSource says; while the broker is away, the commit fails."""
-        held = {at: offset for at, offset in offsets.items() if at in self._positions}
+        held = {at: progress for at, progress in offsets.items() if at in self._positions}
         if self._broker.up.is_set():
             self._commit(held)
         else:
@@ -319,13 +322,13 @@ class BrokerSource:
         positions = {}
         for at in sorted(partitions):
             match self._decide(at):
-                case StartAt(offset, commit):
-                    positions[at] = offset
+                case StartAt(commit=commit) as begin:
+                    positions[at] = begin.progress
                     if commit:
-                        self._commit({at: offset})
+                        self._commit({at: begin.progress})
                 case GapThenStart(offset, missing):
                     self._listener.gap(at, offset - missing, offset)
-                    positions[at] = offset
+                    positions[at] = Progress(offset)
                 case OffsetsLost(remedy):
                     self.stopped[at] = remedy
                     self._listener.stopped(at, remedy)
@@ -338,17 +341,22 @@ class BrokerSource:
         telltale = window is not None and any(
             window[0] <= record.timestamp < window[1] for record in log.records
         )
-        committed = self._broker.commits.get(self._group.name, {}).get(at)
+        offset = self._broker.commits.get(self._group.name, {}).get(at)
+        note = self._broker.notes.get(self._group.name, {}).get(at, "")
+        committed = None if offset is None else Progress(offset, note)
         return start(at, committed, log.low, log.high, telltale=telltale)
 
-    def _begin(self, positions: dict[TopicPartition, int]) -> None:
-        self._positions.update(positions)
+    def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
+        self._positions.update({at: progress.offset for at, progress in positions.items()})
         self._listener.assigned(positions)
         self._broker.appended.set()
 
-    def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def _commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         if self._broker.up.is_set():
-            self._broker.commits.setdefault(self._group.name, {}).update(offsets)
+            commits = self._broker.commits.setdefault(self._group.name, {})
+            commits.update({at: progress.offset for at, progress in offsets.items()})
+            notes = self._broker.notes.setdefault(self._group.name, {})
+            notes.update({at: progress.note for at, progress in offsets.items()})
 
     async def _look_up(self) -> None:
         self._next_lookup = self._broker.clock.monotonic() + LOOKUP_SECONDS

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
 
 Told: TypeAlias = tuple[str, object]
@@ -16,15 +17,21 @@ class BookkeepingListener:
         self.book: list[Told] = []
         self.held: dict[TopicPartition, int] = {}
         """What it holds, and where each began."""
-        self.settled: dict[TopicPartition, int] = {}
+        self.notes: dict[TopicPartition, str] = {}
+        """What it was told of each about settled records above that."""
+        self.settled: dict[TopicPartition, Progress] = {}
         self.dawdle = 0.0
         """Seconds that a revocation takes."""
 
-    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
-        self.book.append(("assigned", dict(positions)))
-        self.held.update(positions)
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+        offsets = {at: progress.offset for at, progress in positions.items()}
+        self.book.append(("assigned", offsets))
+        self.held.update(offsets)
+        self.notes.update({at: progress.note for at, progress in positions.items()})
 
-    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
         self.book.append(("revoked", sorted(partitions)))
         for partition in partitions:
             del self.held[partition]

@@ -1,15 +1,16 @@
-"""A commit that the broker never answered is told, so that it is made again."""
+"""A commit that failed is told, so that it is made again, and no commit fails for its note for long."""
 
 import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Broker
 from tests.contracts.source_worlds import KafkaWorld
 from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
@@ -37,8 +38,37 @@ async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
             while not await source.take(1):
                 pass
             await asyncio.to_thread(own_broker.kill)
-            source.commit({TopicPartition(topic, 0): 1})
+            source.commit({TopicPartition(topic, 0): Progress(1)})
             while ("commit_failed", [TopicPartition(topic, 0)]) not in listener.book:
+                await source.take(1)
+    finally:
+        await source.close()
+
+
+async def test_where_the_broker_takes_no_notes_offsets_are_committed_without_them(
+    broker: Broker, prefix: str
+) -> None:
+    """`offset.metadata.max.bytes` may be set lower; 4,095 bytes pass by default."""
+    world = KafkaWorld(broker.bootstrap_servers, prefix, "consumer")
+    topic = f"{prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    await world.append(topic, b"0")
+    listener = BookkeepingListener()
+    source = world.source("g", lambda topics: [t for t in topics if t == topic], listener)
+    await source.start()
+    try:
+        async with asyncio.timeout(30):
+            while not await source.take(1):
+                pass
+            source.commit({at: Progress(1, "x" * 4_096)})
+            while ("commit_failed", [at]) not in listener.book:
+                await source.take(1)
+            assert await world.committed("g", at) == 0
+
+            source.commit({at: Progress(1, "x" * 4_096)})
+
+            while await world.committed("g", at) != 1:
                 await source.take(1)
     finally:
         await source.close()

@@ -5,6 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hookstream.core.intake.offsets import OffsetTracker
+from hookstream.core.intake.progress import Progress, read_note
+
+ROOM = 3_000
 
 
 class TrackerAgainstNaiveModel(RuleBasedStateMachine):
@@ -15,12 +18,13 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
         self.tracker = OffsetTracker(0, 1)
         self.next = 0
         self.unsettled: dict[int, int] = {}
+        self.log: dict[int, int] = {}
 
     @rule(gap=st.integers(0, 3), timestamp=st.integers(0, 1000))
     def receive(self, gap: int, timestamp: int) -> None:
         offset = self.next + gap
         self.tracker.receive(offset, timestamp)
-        self.unsettled[offset] = timestamp
+        self.unsettled[offset] = self.log[offset] = timestamp
         self.next = offset + 1
 
     @precondition(lambda self: self.unsettled)
@@ -33,6 +37,24 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
     @invariant()
     def committable_is_the_lowest_unsettled_offset(self) -> None:
         assert self.tracker.committable == min(self.unsettled, default=self.next)
+
+    @rule()
+    def crash(self) -> None:
+        """Another member goes on at the commit, and is given again what comes after it."""
+        offset, note = self.tracker.progress(ROOM)
+        self.tracker = OffsetTracker(offset, 2, read_note(note, offset))
+        again = [at for at in self.log if at >= offset]
+        handed_on = [at for at in again if self.tracker.receive(at, self.log[at])]
+        assert handed_on == sorted(self.unsettled)
+
+    @rule()
+    def crash_and_lose_the_note(self) -> None:
+        """A note is an economy: without it, more comes again, and nothing else changes."""
+        offset = self.tracker.committable
+        self.tracker = OffsetTracker(offset, 3)
+        self.unsettled = {at: stamp for at, stamp in self.log.items() if at >= offset}
+        for at, stamp in self.unsettled.items():
+            assert self.tracker.receive(at, stamp)
 
     @invariant()
     def the_oldest_unsettled_is_known(self) -> None:
@@ -55,7 +77,8 @@ def test_a_commit_is_asked_for_once_and_again_only_when_it_grew(gaps: list[int])
         tracker.receive(offset, 0)
         tracker.settle(offset)
         offset += 1
-        commits.append(tracker.to_commit())
-        assert tracker.to_commit() is None
+        commits.append(tracker.to_commit(ROOM))
+        assert tracker.to_commit(ROOM) is None
 
-    assert commits == sorted(set(commits), key=lambda commit: commit or 0)
+    assert None not in commits
+    assert commits == sorted(set(commits), key=lambda commit: commit or Progress(0))

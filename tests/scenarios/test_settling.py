@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.doubles.endpoint import status
+from tests.doubles.endpoint import hang, status
 from tests.scenarios.world import EVENTS, World
 
 from hookstream.core.model.instant import MINUTE, SECOND
@@ -116,3 +116,42 @@ async def test_upstreams_trace_state_travels_with_its_trace() -> None:
 
         [tier] = world.tier_writes()
         assert header_text(tier.headers, "tracestate") == "vendor=1"
+
+
+async def test_a_crash_behind_a_hole_repeats_only_what_was_unsettled() -> None:
+    """One slow answer holds the commit back, not the knowledge of what is settled above it."""
+    async with World() as world:
+        world.subscribe("crm")
+        world.subscribe("slow", timeout=60 * SECOND, pattern={"id": ["e0"]})
+        world.endpoints.script("slow", hang(), status(204))
+        worker = await world.worker()
+        events = [f"e{n}" for n in range(100)]
+        world.publish(*events)
+        await world.until(lambda: len(world.accepted("crm")) == 100)
+        await asyncio.sleep(2)
+        await worker.kill()
+        assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 0
+
+        await world.worker()
+
+        await world.until(world.settled)
+        assert world.accepted("slow") == {"e0": 1}
+        assert world.accepted("crm") == dict.fromkeys(events, 1) | {"e0": 2}
+
+
+async def test_a_record_with_a_producers_time_is_not_passed_over_for_the_one_behind_it() -> None:
+    """The topic was mended while the batch was read: its partition stops at the first of them."""
+    async with World() as world:
+        world.subscribe("crm")
+        log = world.broker.logs[TopicPartition(EVENTS, 0)]
+        log.append_time = False
+        world.publish("e1")
+        log.append_time = True
+        world.publish("e2")
+        await world.worker()
+
+        await asyncio.sleep(5)
+
+        assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 0
+        assert world.accepted("crm") == {}
+        assert "topic.stopped" in world.journal.events("error")

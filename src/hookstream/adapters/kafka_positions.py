@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import Start, start
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
@@ -95,10 +96,12 @@ def _look_up(
 
 def _committed(
     consumer: Consumer, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, int | None]:
+) -> dict[TopicPartition, Progress | None]:
     asked = [KafkaPartition(at.topic, at.partition) for at in partitions]
     return {
-        TopicPartition(told.topic, told.partition): told.offset if told.offset >= 0 else None
+        TopicPartition(told.topic, told.partition): (
+            Progress(told.offset, told.metadata or "") if told.offset >= 0 else None
+        )
         for told in _checked(consumer.committed(asked, timeout=_SECONDS))
     }
 

@@ -14,6 +14,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
 from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import GapThenStart, OffsetsLost, Start, StartAt
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
@@ -30,10 +31,12 @@ class PartitionsTold(Protocol):
     def hear(self, told: Callable[..., None], *arguments: object) -> None:
         """Call one of the others, and make known what it raises."""
 
-    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
         """Partitions are read from these offsets on."""
 
-    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
         """Partitions are taken away; returns what may be committed."""
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -166,11 +169,11 @@ class Seats:
         read = self._forget(gone)
         try:
             settled = self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)
-            last = {at: offset for at, offset in settled.items() if at in read}
+            last = {at: progress for at, progress in settled.items() if at in read}
             if last:
                 # Not waited for here: the client itself does not complete the revocation before
                 # the broker answered, and how a commit went is told to its callback.
-                self._consumer.commit(offsets=_kafka_offsets(last), asynchronous=True)
+                self._consumer.commit(offsets=kafka_offsets(last), asynchronous=True)
         except (KafkaException, TimeoutError) as error:
             # Its records will come again, to whoever has the partition next.
             self._journal.warning("revocation_not_committed", detail=repr(error))
@@ -189,7 +192,7 @@ class Seats:
             windows = self._loop.ask(lambda: self._told.telltales(topics), _ASK_SECONDS)
             starts = find_starts(self._consumer, sorted(self._unplaced), windows)
             self._commit_first(
-                {at: s.offset for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
+                {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
             )
         except (KafkaException, TimeoutError) as error:
             self._journal.warning("positions_unknown", detail=str(error))
@@ -197,18 +200,18 @@ class Seats:
         self._unplaced.clear()
         positions = {}
         for at, begin in starts.items():
-            offset = self._take_in(at, begin)
-            if offset is not None:
-                positions[at] = offset
+            progress = self._take_in(at, begin)
+            if progress is not None:
+                positions[at] = progress
         self._begin(positions)
 
-    def _take_in(self, at: TopicPartition, begin: Start) -> int | None:
+    def _take_in(self, at: TopicPartition, begin: Start) -> Progress | None:
         match begin:
-            case StartAt(offset, _):
-                return offset
+            case StartAt():
+                return begin.progress
             case GapThenStart(offset, missing):
                 self._tell(self._told.gap, at, offset - missing, offset)
-                return offset
+                return Progress(offset)
             case OffsetsLost(remedy):
                 self._stopped[at] = remedy
                 self._journal.error("partition_stopped", partition=_name(at), detail=remedy)
@@ -217,18 +220,18 @@ class Seats:
 
     def _place_stopped(self, partition: TopicPartition, at: "str | Millis") -> None:
         try:
-            offset = offset_at(self._consumer, partition, at)
-            self._commit_first({partition: offset})
+            begin = Progress(offset_at(self._consumer, partition, at))
+            self._commit_first({partition: begin})
         except KafkaException as error:
             self._journal.warning("positions_unknown", detail=str(error))
             return
         del self._stopped[partition], self._wanted[partition]
-        self._begin({partition: offset})
+        self._begin({partition: begin})
 
-    def _begin(self, positions: dict[TopicPartition, int]) -> None:
+    def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
         if positions:
             self._tell(self._told.assigned, positions)
-            self.seat(positions)
+            self.seat({at: progress.offset for at, progress in positions.items()})
 
     def _forget(self, gone: Sequence[TopicPartition]) -> set[TopicPartition]:
         """Drop partitions from every list; return those that were read."""
@@ -247,21 +250,25 @@ class Seats:
     def _tell(self, told: Callable[..., None], *arguments: object) -> None:
         self._loop.tell(self._told.hear, told, *arguments)
 
-    def _commit_first(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def _commit_first(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """Commit where nothing was committed, and wait for it.
 
         Raises:
             KafkaException: The broker refused, or did not answer.
         """
         if offsets:
-            done = self._consumer.commit(offsets=_kafka_offsets(offsets), asynchronous=False)
+            done = self._consumer.commit(offsets=kafka_offsets(offsets), asynchronous=False)
             for partition in done or ():
                 if partition.error is not None:
                     raise KafkaException(partition.error)
 
 
-def _kafka_offsets(offsets: Mapping[TopicPartition, int]) -> list[KafkaPartition]:
-    return [KafkaPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
+def kafka_offsets(offsets: Mapping[TopicPartition, Progress]) -> list[KafkaPartition]:
+    """Return offsets and notes as the client commits them."""
+    return [
+        KafkaPartition(at.topic, at.partition, progress.offset, progress.note)
+        for at, progress in offsets.items()
+    ]
 
 
 def _kafka(at: TopicPartition) -> KafkaPartition:

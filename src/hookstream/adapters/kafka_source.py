@@ -14,7 +14,9 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka_client import ClientSettings, consumer_properties
 from hookstream.adapters.kafka_member import Member, raise_fatal
+from hookstream.adapters.kafka_seats import kafka_offsets
 from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
@@ -86,6 +88,8 @@ class KafkaSource:
         self._waiter: asyncio.Future[None] | None = None
         self._error: HookstreamError | None = None
         self._closed = False
+        self._bare = False
+        """Commit offsets alone: the brokers are set to take less metadata than notes need."""
 
     @property
     def stopped(self) -> Mapping[TopicPartition, str]:
@@ -140,17 +144,13 @@ class KafkaSource:
         self._ready = taken[most:]
         return taken[:most] if self._ready else taken
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """As RecordSource says."""
-        held = [
-            KafkaPartition(at.topic, at.partition, offset)
-            for at, offset in offsets.items()
-            if at in self._held
-        ]
+        held = {at: progress for at, progress in offsets.items() if at in self._held}
         if not held or self._consumer is None or self._closed or self._error is not None:
             return
         try:
-            self._consumer.commit(offsets=held, asynchronous=True)
+            self._consumer.commit(offsets=kafka_offsets(self._fit(held)), asynchronous=True)
         except KafkaException as error:
             self._journal.warning("commit_failed", group=self._group, detail=str(error.args[0]))
             self._listener.commit_failed(list(offsets))
@@ -194,20 +194,22 @@ class KafkaSource:
         self._ready.extend(records)
         self._wake()
 
-    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
         """Hear that partitions will be read."""
         self._held.update(positions)
         for partition in positions:
             self._stopped.pop(partition, None)
         self._listener.assigned(positions)
 
-    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
         """Hear that partitions are taken away; return what may be committed."""
         read = self._let_go(partitions)
         if not read:
             return {}
         try:
-            return await self._listener.revoked(read)
+            return self._fit(await self._listener.revoked(read))
         except Exception as error:  # noqa: BLE001  the group must not wait for it
             self._listener_failed(error)
             return {}
@@ -266,6 +268,14 @@ class KafkaSource:
         self._ready = [record for record in self._ready if record.where not in gone]
         return read
 
+    def _fit(
+        self, offsets: Mapping[TopicPartition, Progress]
+    ) -> Mapping[TopicPartition, Progress]:
+        """Leave out the notes where the brokers do not take them: no commit fails for a note."""
+        if not self._bare:
+            return offsets
+        return {at: Progress(progress.offset) for at, progress in offsets.items()}
+
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Hear on the member's thread how a commit went."""
         failed = {
@@ -277,6 +287,8 @@ class KafkaSource:
             return
         why = next(iter(failed.values()))
         self._journal.warning("commit_failed", group=self._group, detail=why.str())
+        if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
+            self._bare = True
         if self._bridge is not None:
             self._bridge.tell(self.hear, self._listener.commit_failed, list(failed))
 

@@ -66,13 +66,23 @@ class Intake:
                     await self._admit(receipt)
 
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
-        """Return a batch without records that carry producers' clocks, whose partitions stop."""
-        if self._accept_create_time or all(record.append_time for record in batch):
+        """Return a batch without partitions that stop, as a record carries its producer's clock.
+
+        What stands behind such a record is not taken either: its offset would pass the record over.
+        """
+        if self._accept_create_time:
+            return batch
+        if not self._stopped and all(record.append_time for record in batch):
             return batch
         for record in batch:
             if not record.append_time:
                 self._refuse(record)
-        return [record for record in batch if record.append_time]
+        generation = self._partitions.generation
+        return [
+            record
+            for record in batch
+            if (record.where, generation(record.where)) not in self._stopped
+        ]
 
     async def _admit(self, receipt: Receipt) -> None:
         record = receipt.record

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from hookstream.core.intake.offsets import OffsetTracker
+from hookstream.core.intake.progress import Progress, note_room, read_note
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
@@ -82,17 +83,21 @@ class Partitions:
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._blocked: dict[TopicPartition, int] = {}
         self._full: set[TopicPartition] = set()
+        self._crowded: set[TopicPartition] = set()
         self._generations = 0
 
     # What the source tells.
 
-    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
         """Track the partitions from their start positions, under a new generation."""
         self._generations += 1
-        for where, offset in positions.items():
-            self._trackers[where] = OffsetTracker(offset, self._generations)
+        for where, (offset, note) in positions.items():
+            settled = read_note(note, offset)
+            self._trackers[where] = OffsetTracker(offset, self._generations, settled)
 
-    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
         """Drop what is queued of them, wait a moment, and say what may be committed."""
         going = frozenset(partitions) & self._trackers.keys()
         self.on_gone(frozenset(going))
@@ -100,7 +105,8 @@ class Partitions:
         while waited < _REVOKE_WAIT and any(self._trackers[w].unsettled for w in going):
             await asyncio.sleep(_REVOKE_STEP)
             waited += _REVOKE_STEP
-        offsets = {w: self._trackers[w].committable for w in going}
+        room = note_room(len(self._trackers))
+        offsets = {w: self._trackers[w].progress(room) for w in going}
         self._forget(going)
         return offsets
 
@@ -144,19 +150,19 @@ class Partitions:
             del self._trackers[where]
             self._blocked.pop(where, None)
             self._full.discard(where)
+            self._crowded.discard(where)
 
     # What the intake does.
 
     def receive(self, batch: Sequence[Record]) -> list[Receipt]:
-        """Count a batch and take it over, without what is of partitions that are not ours any more."""
+        """Count a batch and take it over, without what is settled or of partitions not ours any more."""
         for topic, count in Counter(record.topic for record in batch).items():
             self._metrics.records(topic, count)
         receipts: list[Receipt] = []
         for record in batch:
             where = record.where
             tracker = self._trackers.get(where)
-            if tracker is not None:
-                tracker.receive(record.offset, record.timestamp)
+            if tracker is not None and tracker.receive(record.offset, record.timestamp):
                 receipts.append(Receipt(record, where, self, tracker.generation))
         return receipts
 
@@ -200,7 +206,7 @@ class Partitions:
     def _flow(self, where: TopicPartition) -> None:
         if self.source is None:
             return
-        if where in self._blocked or where in self._full:
+        if where in self._blocked or where in self._full or where in self._crowded:
             self.source.pause(where)
         else:
             self.source.resume(where)
@@ -208,16 +214,24 @@ class Partitions:
     # What is said about them.
 
     def commit(self) -> None:
-        """Commit whatever was settled since the last time."""
+        """Commit whatever was settled since the last time.
+
+        A partition whose progress no longer fits into its commit is not read on until it does: the
+        more is settled behind its hole, the more a crash would deliver again.
+        """
         if self.source is None:
             return
-        offsets = {
-            where: offset
-            for where, tracker in self._trackers.items()
-            if (offset := tracker.to_commit()) is not None
-        }
-        if offsets:
-            self.source.commit(offsets)
+        room = note_room(len(self._trackers))
+        due: dict[TopicPartition, Progress] = {}
+        for where, tracker in self._trackers.items():
+            progress = tracker.to_commit(room)
+            if progress is not None:
+                due[where] = progress
+            if tracker.crowded != (where in self._crowded):
+                self._crowded ^= {where}
+                self._flow(where)
+        if due:
+            self.source.commit(due)
 
     @property
     def owned(self) -> frozenset[TopicPartition]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.instant import Millis
@@ -36,10 +37,12 @@ class Chance(Protocol):
 class AssignmentListener(Protocol):
     """Who is told that partitions come and go. Called on the event loop, in order."""
 
-    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Take over partitions: their records will come, from these offsets on."""
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+        """Take over partitions: their records will come, from these offsets on, settled ones too."""
 
-    async def revoked(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
         """Let go of partitions: drop what is queued, wait a moment, return what may be committed.
 
         Must return within half a second: the group waits for it, and its kept partitions with it.
@@ -74,7 +77,7 @@ class RecordSource(Protocol):
         Empty where nothing came. Call it again only after it has returned.
         """
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """Commit offsets of next records, without waiting; of partitions not held, nothing.
 
         A failure is logged, and told to the listener as `commit_failed`.

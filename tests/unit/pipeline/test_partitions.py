@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 
+from hookstream.core.intake.progress import Progress, write_note
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.pipeline.partitions import Partitions
 
@@ -15,12 +16,12 @@ class FetchedSource:
 
     def __init__(self) -> None:
         self.paused: set[TopicPartition] = set()
-        self.commits: list[dict[TopicPartition, int]] = []
+        self.commits: list[dict[TopicPartition, Progress]] = []
 
     async def take(self, most: int) -> Sequence[Record]:
         raise NotImplementedError(most)
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         self.commits.append(dict(offsets))
 
     def pause(self, partition: TopicPartition) -> None:
@@ -33,7 +34,7 @@ class FetchedSource:
 def partitions_of(source: FetchedSource) -> Partitions:
     partitions = Partitions(RememberingJournal(), CountingMetrics())
     partitions.source = source
-    partitions.assigned({HERE: 0})
+    partitions.assigned({HERE: Progress(0)})
     return partitions
 
 
@@ -70,7 +71,7 @@ def test_a_batch_is_counted_by_topic_and_received_in_order() -> None:
     metrics = CountingMetrics()
     partitions = Partitions(RememberingJournal(), metrics)
     partitions.source = source
-    partitions.assigned({HERE: 0})
+    partitions.assigned({HERE: Progress(0)})
     elsewhere = Record("other", 0, 0, 0, None, b"", ())
     batch = [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in (0, 1)]
 
@@ -78,3 +79,92 @@ def test_a_batch_is_counted_by_topic_and_received_in_order() -> None:
 
     assert [receipt.record.offset for receipt in receipts] == [0, 1]
     assert metrics.taken == {HERE.topic: 2, "other": 1}
+
+
+def records(*offsets: int) -> list[Record]:
+    return [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in offsets]
+
+
+def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on() -> None:
+    """It comes again, since the commit stands below it; its partner has it already."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    partitions.assigned({HERE: Progress(10, write_note(10, [(11, 13)], 100).text)})
+
+    receipts = partitions.receive(records(10, 11, 12, 13))
+
+    assert [receipt.record.offset for receipt in receipts] == [10, 13]
+    for receipt in receipts:
+        receipt.release()
+    partitions.commit()
+    assert source.commits == [{HERE: Progress(14)}]
+
+
+def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_does() -> None:
+    """What is settled and cannot be said would all be delivered again after a crash."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    receipts = partitions.receive(records(*range(0, 400_000, 100)))
+    for receipt in receipts[1::2]:
+        receipt.release()
+
+    partitions.commit()
+
+    [commit] = source.commits
+    assert commit[HERE].offset == 0
+    assert 2_900 < len(commit[HERE].note) <= 3_000
+    assert source.paused == {HERE}
+
+    for receipt in receipts[0:3_000:2]:
+        receipt.release()
+    partitions.commit()
+
+    assert source.paused == set()
+
+
+def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request() -> None:
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    places = [TopicPartition("wide", number) for number in range(400)]
+    partitions.assigned(dict.fromkeys(places, Progress(0)))
+    for at in places:
+        batch = [Record("wide", at.partition, n * 40, 0, None, b"", ()) for n in range(1_600)]
+        for receipt in partitions.receive(batch)[1::2]:
+            receipt.release()
+
+    partitions.commit()
+
+    [commit] = source.commits
+    assert 400_000 < sum(len(progress.note) for progress in commit.values()) <= 512 << 10
+
+
+def test_a_commit_that_failed_is_made_again_without_its_note_and_then_with_it() -> None:
+    """Perhaps the note was what the broker refused; no commit may fail for a note twice."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    receipts = partitions.receive(records(0, 1, 2))
+    receipts[1].release()
+    partitions.commit()
+    with_note = source.commits[0][HERE]
+    partitions.commit_failed([HERE])
+
+    for _ in range(3):
+        partitions.commit()
+
+    assert with_note.note
+    assert source.commits[1:] == [{HERE: Progress(0)}, {HERE: with_note}]
+
+
+def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reached() -> None:
+    """A second crash soon after the first must not deliver what the first one had kept."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    partitions.assigned({HERE: Progress(10, write_note(10, [(11, 13), (20, 30)], 100).text)})
+    first, _ = partitions.receive(records(10, 13))
+    partitions.commit()
+    assert source.commits == [{HERE: Progress(10, write_note(10, [(11, 13), (20, 30)], 100).text)}]
+
+    first.release()
+    partitions.commit()
+
+    assert source.commits[1] == {HERE: Progress(13, write_note(13, [(20, 30)], 100).text)}

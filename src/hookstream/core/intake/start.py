@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hookstream.core.intake.progress import Progress, read_note
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.record import TopicPartition
 
@@ -19,6 +20,13 @@ class StartAt:
 
     offset: int
     commit: bool
+    note: str = ""
+    """What of the records above is settled, as `core/intake/progress.py` writes it."""
+
+    @property
+    def progress(self) -> Progress:
+        """The offset with its note."""
+        return Progress(self.offset, self.note)
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,13 +76,18 @@ class StartPolicy:
 
 
 def start(
-    partition: TopicPartition, committed: int | None, low: int, high: int, *, telltale: bool
+    partition: TopicPartition,
+    committed: Progress | None,
+    low: int,
+    high: int,
+    *,
+    telltale: bool,
 ) -> Start:
     """Return where to begin.
 
     Args:
         partition: What was assigned.
-        committed: The group's committed offset; None where it has none.
+        committed: The group's committed offset with its metadata; None where it has none.
         low: The offset of the log's start.
         high: The offset after the log's end.
         telltale: The log holds a record that `StartPolicy.telltale` speaks of. Counts only where
@@ -87,14 +100,19 @@ def start(
                 f" should have settled are in the log: its offsets were lost. {_remedy(partition)}"
             )
         return StartAt(low, commit=True)
-    if committed > high:
+    offset, note = committed
+    if offset > high:
         return OffsetsLost(
-            f"the committed offset {committed} of {_name(partition)} lies beyond the log's end"
+            f"the committed offset {offset} of {_name(partition)} lies beyond the log's end"
             f" {high}: the topic was made anew or truncated. {_remedy(partition)}"
         )
-    if committed < low:
-        return GapThenStart(low, low - committed)
-    return StartAt(committed, commit=False)
+    if offset < low:
+        return GapThenStart(low, low - offset)
+    settled = read_note(note, offset)
+    if not settled or settled[-1][1] > high:
+        # A log that ends below what was settled lost its end: other records stand there now.
+        note = ""
+    return StartAt(offset, commit=False, note=note)
 
 
 def _name(partition: TopicPartition) -> str:

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hookstream.core.intake.progress import Progress, write_note
 from hookstream.core.intake.start import (
     GapThenStart,
     OffsetsLost,
@@ -22,17 +23,17 @@ def test_a_first_start_begins_at_the_log_s_start_and_is_committed() -> None:
 
 
 def test_a_commit_within_the_log_is_where_it_goes_on() -> None:
-    assert start(AT, 20, 7, 50, telltale=False) == StartAt(20, commit=False)
+    assert start(AT, Progress(20), 7, 50, telltale=False) == StartAt(20, commit=False)
 
 
 def test_a_commit_at_either_end_is_within_the_log() -> None:
-    assert start(AT, 7, 7, 50, telltale=False) == StartAt(7, commit=False)
-    assert start(AT, 50, 7, 50, telltale=False) == StartAt(50, commit=False)
+    assert start(AT, Progress(7), 7, 50, telltale=False) == StartAt(7, commit=False)
+    assert start(AT, Progress(50), 7, 50, telltale=False) == StartAt(50, commit=False)
 
 
 def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
     """`earliest` would resume at the log's start without a word, `latest` would skip it all."""
-    assert start(AT, 10, 50, 80, telltale=False) == GapThenStart(50, missing=40)
+    assert start(AT, Progress(10), 50, 80, telltale=False) == GapThenStart(50, missing=40)
 
 
 def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
@@ -47,7 +48,7 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
 
 def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
     """The topic was made anew: other records will stand at those offsets."""
-    lost = start(AT, 51, 0, 50, telltale=False)
+    lost = start(AT, Progress(51), 0, 50, telltale=False)
 
     assert isinstance(lost, OffsetsLost)
     assert "made anew" in lost.remedy
@@ -66,7 +67,8 @@ def test_reading_never_begins_outside_the_log_nor_skips_in_silence(
     length: int,
     telltale: bool,  # noqa: FBT001
 ) -> None:
-    match start(AT, committed, low, low + length, telltale=telltale):
+    told = None if committed is None else Progress(committed)
+    match start(AT, told, low, low + length, telltale=telltale):
         case StartAt(offset, commit):
             assert low <= offset <= low + length
             assert commit == (committed is None)
@@ -97,3 +99,25 @@ def test_nothing_tells_where_nobody_wanted_anything_for_a_day() -> None:
 
     assert fresh.telltale(AT.topic, NOW) is None
     assert nobody.telltale(AT.topic, NOW) is None
+
+
+def test_what_was_settled_above_the_commit_is_known_at_the_start() -> None:
+    note = write_note(20, [(21, 30)], 100).text
+
+    assert start(AT, Progress(20, note), 7, 50, telltale=False) == StartAt(
+        20, commit=False, note=note
+    )
+
+
+def test_a_note_about_records_that_the_log_no_longer_ends_with_is_ignored() -> None:
+    """The log lost its end, and other records will stand at those offsets."""
+    note = write_note(20, [(21, 51)], 100).text
+
+    assert start(AT, Progress(20, note), 7, 50, telltale=False) == StartAt(20, commit=False)
+
+
+def test_a_note_about_another_offset_is_ignored() -> None:
+    """An operator set the group back with Kafka's own tools, which may keep the metadata."""
+    note = write_note(20, [(21, 30)], 100).text
+
+    assert start(AT, Progress(19, note), 7, 50, telltale=False) == StartAt(19, commit=False)
