@@ -2,16 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from examples.consumers.receiver import Answer
-from tests.conftest import ROOT
 from tests.e2e.world import World, a_world, until, until_accepted
 
 from hookstream.adapters.dev_broker import BrokerProcess, DevBroker
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 
@@ -28,14 +25,6 @@ def answering(seconds: float, *, failing: float = 0.0) -> Answer:
         return 503 if dice.random() < failing else 204
 
     return answer
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[BrokerProcess]:
-    """A broker that a test may kill: all other tests go on with theirs."""
-    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
-    with BrokerProcess(libs, find_java(), data=tmp_path / "broker") as process:
-        yield process
 
 
 async def test_a_worker_killed_in_mid_delivery_loses_nothing(world: World) -> None:

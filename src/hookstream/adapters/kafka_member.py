@@ -5,6 +5,7 @@ it pauses what is read and polls all the same, so that rebalances are served and
 throw the member out.
 """
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ from confluent_kafka import (
     Message,
 )
 
-from hookstream.adapters.kafka_client import close_within, translated
+from hookstream.adapters.kafka_client import translated
 from hookstream.adapters.kafka_seats import PartitionsTold, Seats
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.model.record import Record, TopicPartition
@@ -31,7 +32,6 @@ _REST_SECONDS = 1.0
 _CHORES_SECONDS = 1.0
 _LOOK_UP_SECONDS = 10.0
 _REMIND_SECONDS = 60.0
-_CLOSE_SECONDS = 10.0
 
 _VANISHED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
 _TOPIC_GONE = (
@@ -125,8 +125,10 @@ class Member:
             broken = InvariantBroken(f"the group member failed: {error!r}")
             broken.__cause__ = error
             self._loop.tell(self._told.failed, broken)
-        if not close_within(_CLOSE_SECONDS, self._consumer.close):
-            self._journal.warning("consumer_close_hangs")
+        # A close can hang for ever while brokers misbehave: whoever waits for this thread gives up
+        # then. A client that lost its broker complains once more; that was told already.
+        with contextlib.suppress(KafkaException):
+            self._consumer.close()
 
     def look_up(self) -> None:
         """Look for topics and subscribe to those that are picked, where they changed."""

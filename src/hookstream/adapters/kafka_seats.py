@@ -2,7 +2,7 @@
 
 A new partition is parked (assigned, but paused at its end) until the broker said what is needed to
 decide where it begins; then it is read, or stays parked until an operator names a position. The
-rebalance callbacks run on the member's thread, inside a poll (on closing: on the thread that closes).
+rebalance callbacks run on the member's thread, inside a poll or its close.
 """
 
 import threading

@@ -127,13 +127,17 @@ class KafkaSink:
             return False
         return not self.failed.done()
 
-    async def close(self) -> None:
-        """Let go of the producer; what is not acknowledged by now never will be."""
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Let go of the producer; what is not acknowledged by now never will be.
+
+        Args:
+            seconds: How long that may take before the client is left to itself.
+        """
         if self._closed:
             return
         self._closed = True
         self._timer.cancel()
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self._close, seconds)
         if not self.failed.done():
             self.failed.cancel()
 
@@ -246,10 +250,10 @@ class KafkaSink:
         if error.fatal():
             self._fail(_broken(error))
 
-    def _close(self) -> None:
+    def _close(self, seconds: float) -> None:
         # Else closing would wait for a broker that may never come.
         self._producer.purge()
-        close_within(_CLOSE_SECONDS, self._producer.close)
+        close_within(seconds, self._producer.close)
 
 
 def _size(write: _Write) -> int:

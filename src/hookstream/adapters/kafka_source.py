@@ -26,7 +26,7 @@ from hookstream.pipeline.ports import AssignmentListener, Clock, Journal
 Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
 """Chooses from the names of the cluster's topics."""
 
-_CLOSE_SECONDS = 15.0
+_CLOSE_SECONDS = 10.0
 
 _CLASSIC: dict[str, object] = {
     "group.protocol": "classic",
@@ -122,13 +122,21 @@ class KafkaSource:
         )
         self._thread.start()
 
-    async def close(self) -> None:
-        """Give up every partition as on a revocation, leave the group and end the thread."""
-        self._closed = True
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> bool:
+        """Give up every partition as on a revocation, leave the group and end the thread.
+
+        Returns:
+            True: done. False: it did not end within so many seconds, and is left to itself.
+        """
         if self._member is None or self._thread is None:
-            return
-        self._member.stop()
-        await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+            return True
+        if not self._closed:
+            self._closed = True
+            self._member.stop()
+            await asyncio.to_thread(self._thread.join, seconds)
+            if self._thread.is_alive():
+                self._journal.warning("consumer_close_hangs", group=self._group)
+        return not self._thread.is_alive()
 
     async def take(self, most: int) -> Sequence[Record]:
         """As RecordSource says.

@@ -3,7 +3,7 @@
 1. Open every part: tables read to their ends, then the groups are joined.
 2. Run until SIGTERM or SIGINT; a fatal error of any part ends the run with nothing settled.
 3. Drain: intake stops, attempts in flight finish, what they came to is made durable, committed.
-4. Leave the groups and close. A second signal ends the process at once.
+4. Leave the groups and close, within the same deadline. A second signal ends the process at once.
 """
 
 import asyncio
@@ -13,18 +13,15 @@ from collections.abc import Awaitable, Callable
 
 from hookstream.adapters.health_server import HealthServer
 from hookstream.entry.health import Health
+from hookstream.entry.shutdown import Shutdown
 from hookstream.entry.wiring import Wired, wired
-from hookstream.pipeline.ports import Clock
 from hookstream.settings import Settings
-
-_FLUSH_AT_LEAST = 1.0
-"""Seconds that acknowledgements may take even where the drain used all its time."""
 
 IMPATIENT_EXIT = 1
 
 
 async def run(settings: Settings, ready: Callable[[str], None]) -> int:
-    """Run a worker and return its exit code: 0 after a clean drain, 1 at the deadline.
+    """Run a worker and return its exit code: 0 after a clean end, 1 at the deadline.
 
     Args:
         settings: Everything that can be set.
@@ -52,32 +49,43 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
 
 
 async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Settings) -> bool:
-    clock = parts.clock
+    """Run, drain and close; tell whether all of it was done in time."""
+    shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
+    closed = False
     try:
         async with asyncio.TaskGroup() as tasks:
             watchers = [
                 tasks.create_task(_end_with(parts.sink.failed)),
                 tasks.create_task(_end_with(parts.tables.failed)),
                 tasks.create_task(health.beat()),
+                tasks.create_task(_begin(shutdown, stop)),
             ]
-            stopped = tasks.create_task(_when(stop, clock))
-            deadline = settings.worker.drain_deadline
-            in_time = await parts.engine.run(parts.events, parts.tiers, stop, deadline)
+            in_time = await parts.engine.run(parts.events, parts.tiers, stop, shutdown.drain)
             for watcher in watchers:
                 watcher.cancel()
-        flushed = await parts.sink.flush(_FLUSH_AT_LEAST)
+        flushed = await parts.sink.flush(shutdown.left / 2)
         parts.engine.commit()
-        took = clock.monotonic() - stopped.result()
-        parts.journal.info("worker.drained", seconds=round(took, 3))
+        parts.journal.info("worker.drained", seconds=round(shutdown.took, 3))
     except BaseExceptionGroup as group:
         raise cause_of(group) from group
-    else:
-        return in_time and flushed
     finally:
-        # Side by side: where the broker is away, each takes all the time that it may.
-        async with asyncio.TaskGroup() as closing:
-            closing.create_task(parts.events.close())
-            closing.create_task(parts.tiers.close())
+        closed = await _close(parts, shutdown.left)
+    return in_time and flushed and closed
+
+
+async def _close(parts: Wired, seconds: float) -> bool:
+    """Leave the groups and close every client; False: one of them was given up.
+
+    Side by side: where the broker is away, each takes all the time that it may.
+    """
+    async with asyncio.TaskGroup() as closing:
+        left = [
+            closing.create_task(parts.events.close(seconds)),
+            closing.create_task(parts.tiers.close(seconds)),
+        ]
+        closing.create_task(parts.sink.close(seconds))
+        closing.create_task(parts.tables.close(seconds))
+    return all(task.result() for task in left)
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -91,10 +99,10 @@ def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return cause
 
 
-async def _when(happens: asyncio.Event, clock: Clock) -> float:
-    """Wait for an event and return the monotonic second at which it came."""
-    await happens.wait()
-    return clock.monotonic()
+async def _begin(shutdown: Shutdown, stop: asyncio.Event) -> None:
+    """Begin to count the deadline when the worker is told to stop."""
+    await stop.wait()
+    shutdown.begin()
 
 
 async def _end_with(failed: Awaitable[None]) -> None:

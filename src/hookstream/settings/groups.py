@@ -114,7 +114,7 @@ class WorkerSettings:
     listen: str = _set("127.0.0.1:9464", kinds.text(empty=False))
     """Where metrics and health are served, `host:port`; port 0 takes a free one."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
-    """How long work in flight may take to end after SIGTERM."""
+    """How long a worker may take to end after SIGTERM: draining, committing and closing."""
     max_deliveries: int = _set(2000, kinds.whole(1, 100_000))
     """Deliveries held in memory before intake stops."""
     max_bytes: int = _set(64 * _MIB, kinds.size(_MIB, 1 << 34))

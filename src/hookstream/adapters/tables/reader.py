@@ -94,10 +94,12 @@ class TableReader:
         self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._thread.start()
 
-    async def close(self) -> None:
-        """End the thread; waits for it for a few seconds at most."""
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """End the thread; it is left to itself where it does not end within so many seconds."""
+        if self._stop.is_set():
+            return
         self._stop.set()
-        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        await asyncio.to_thread(self._thread.join, seconds)
         if not self.failed.done():
             self.failed.cancel()
 
