@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from confluent_kafka import Producer
 from tests.conftest import Broker
 from tests.contracts.source_worlds import KafkaWorld, Source, take_some, take_until
 from tests.doubles.broker import FROM_THE_START
@@ -123,6 +124,40 @@ async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
         ("gap", (at, 0, 20)),
         ("assigned", {at: 20}),
     ]
+
+
+async def test_a_transaction_that_upstream_left_open_is_measured(
+    broker: Broker, world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
+) -> None:
+    """Whatever is behind it is not to be read, and no lag that we could count shows it."""
+    assert isinstance(source, KafkaSource)
+    await take_until(source, lambda: bool(listener.held))
+    assert source.hidden_seconds() == 0.0
+    producer = Producer(
+        {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": world.prefix}
+    )
+
+    def hang() -> None:
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        producer.produce(topic, b"hidden")
+        producer.flush(10)
+
+    await asyncio.to_thread(hang)
+    await world.append(topic, b"behind")
+    async with asyncio.timeout(20):
+        while source.hidden_seconds() < 1:
+            source.refresh_now()
+            assert await source.take(10) == []
+
+    await asyncio.to_thread(producer.commit_transaction, 30)
+
+    assert len(await take_some(source, 2)) == 2
+    source.refresh_now()
+    async with asyncio.timeout(10):
+        while source.hidden_seconds():
+            source.refresh_now()
+            await source.take(10)
 
 
 async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: str) -> None:

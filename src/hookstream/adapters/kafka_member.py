@@ -20,8 +20,10 @@ from confluent_kafka import (
 )
 
 from hookstream.adapters.kafka_client import translated
+from hookstream.adapters.kafka_positions import hidden
 from hookstream.adapters.kafka_seats import PartitionsTold, Seats
 from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.standstill import Standstill
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
 from hookstream.pipeline.ports import Clock, Journal
@@ -32,6 +34,8 @@ _REST_SECONDS = 1.0
 _CHORES_SECONDS = 1.0
 _LOOK_UP_SECONDS = 10.0
 _REMIND_SECONDS = 60.0
+_HANGS_SECONDS = 30.0
+"""An upstream transaction that takes longer is said to hang."""
 
 _VANISHED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
 _TOPIC_GONE = (
@@ -87,7 +91,11 @@ class Member:
         self._orders: deque[Callable[[], None]] = deque()
         self.turned_at = clock.monotonic()
         """When the thread last went round. Written by it, read by whoever asks for its health."""
+        self.hidden_since: float | None = None
+        """Since when an open transaction hides the records of a partition; None: none does."""
         # The thread's own.
+        self._transactions = Standstill()
+        self._hangs = False
         self._subscribed: list[str] = []
         self._next_chores = 0.0
         self._next_look_up = 0.0
@@ -140,6 +148,7 @@ class Member:
             self._journal.warning("topics_unknown", detail=str(error.args[0]))
             self._next_look_up = now + _CHORES_SECONDS
             return
+        self._look_for_transactions(now)
         if topics == self._subscribed:
             return
         self._subscribed = topics
@@ -155,6 +164,25 @@ class Member:
         )
 
     # On the thread.
+
+    def _look_for_transactions(self, now: float) -> None:
+        """Look for a last stable offset that stands still below the log's end."""
+        try:
+            stands = self._transactions.look(hidden(self._consumer, list(self.seats.read)), now)
+        except KafkaException:
+            # What is known stays known; that the broker does not answer is said by others.
+            return
+        self.hidden_since = None if stands is None else now - stands.seconds
+        hangs = stands is not None and stands.seconds >= _HANGS_SECONDS
+        if stands is not None and hangs and not self._hangs:
+            self._journal.warning(
+                "transaction_hangs",
+                topic=stands.where.topic,
+                partition=stands.where.partition,
+                offset=str(stands.at),
+                seconds=round(stands.seconds),
+            )
+        self._hangs = hangs
 
     def _serve(self) -> None:
         """Do what is due, then answer a request or rest."""

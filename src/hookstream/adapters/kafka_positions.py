@@ -82,6 +82,25 @@ def offsets_at(
     return found | _look_up(consumer, late)
 
 
+def hidden(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Return the last stable offset of each partition where an open transaction hides records.
+
+    One request, where the client saw more records than may be read; none otherwise.
+
+    Raises:
+        KafkaException: The broker did not answer.
+    """
+    highs = {}
+    for at in partitions:
+        seen = consumer.get_watermark_offsets(
+            KafkaPartition(at.topic, at.partition), timeout=0, cached=True
+        )
+        if seen is not None:
+            highs[at] = seen[1]
+    stable = _look_up(consumer, dict.fromkeys(highs, OFFSET_END))
+    return {at: offset for at, offset in stable.items() if offset < highs[at]}
+
+
 def _look_up(
     consumer: Consumer, times: Mapping[TopicPartition, Millis]
 ) -> dict[TopicPartition, int]:

@@ -100,6 +100,11 @@ class KafkaSource:
         """Return when the member's thread last went round, monotonic seconds; None: it does not run."""
         return None if self._member is None else self._member.turned_at
 
+    def hidden_seconds(self) -> float:
+        """Return for how long an open transaction of upstream's has hidden records from us."""
+        since = None if self._member is None else self._member.hidden_since
+        return 0.0 if since is None else self._clock.monotonic() - since
+
     async def start(self) -> None:
         """Begin to join the group; partitions are told to the listener when they come."""
         try:

@@ -54,6 +54,8 @@ GAUGES = {
     "hookstream_tier_overdue_seconds": "How long the most overdue tier record has been due.",
     "hookstream_tier_waiting_records": "Tier records held in memory until they are due.",
     "hookstream_oldest_unsettled_seconds": "Age of the oldest record of any kind not settled.",
+    "hookstream_in_hand_seconds": "How long the oldest record in hand has been the oldest.",
+    "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
     "hookstream_table_age_seconds": "Seconds since a table was last known to be current.",
     "hookstream_in_flight": "Attempts under way.",
     "hookstream_paused_partitions": "Tier partitions that are not fetched, as their room is full.",

@@ -2,8 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from hookstream.adapters.stacks import stacks
+from hookstream.core.model.instant import Millis
 from hookstream.entry.wiring import Wired
+from hookstream.pipeline.watch import Watch
 
 _BEAT = 1.0
 _DEAD_AFTER = 30.0
@@ -14,38 +18,69 @@ _UNPOLLED_AFTER = 120.0
 that gives partitions up up to one."""
 
 
-def alive(now: float, beat: float, polls: Sequence[float]) -> tuple[bool, Mapping[str, object]]:
+def alive(
+    now: float, beat: float, polls: Sequence[float], watch: "Standing"
+) -> tuple[bool, Mapping[str, object]]:
     """Tell whether a process is of use to anybody, with the facts.
 
     Args:
         now: Monotonic seconds.
         beat: When the event loop last turned.
         polls: When each poll loop that runs last turned.
+        watch: Whether nothing becomes of what was taken.
     """
     silence, unpolled = now - beat, now - min(polls, default=now)
-    facts = {"seconds_since_turn": round(silence, 3), "seconds_since_poll": round(unpolled, 3)}
-    return silence < _DEAD_AFTER and unpolled < _UNPOLLED_AFTER, facts
+    facts = {
+        "seconds_since_turn": round(silence, 3),
+        "seconds_since_poll": round(unpolled, 3),
+        "oldest_in_hand_seconds": round(watch.seconds, 3),
+    }
+    turns = silence < _DEAD_AFTER and unpolled < _UNPOLLED_AFTER
+    return turns and not watch.stuck, facts
+
+
+class Standing(Protocol):
+    """What a watch has seen."""
+
+    @property
+    def seconds(self) -> float:
+        """For how long the oldest record in hand has been the oldest."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether that is too long."""
 
 
 class Health:
     """The facts behind /healthz, /readyz and the gauges of /metrics."""
 
-    def __init__(self, parts: Wired) -> None:
+    def __init__(self, parts: Wired, stuck_after: Millis) -> None:
         """Count from now."""
         self._parts = parts
+        self._watch = Watch(
+            (parts.engine.events, parts.engine.tiers),
+            parts.engine.room,
+            parts.tables,
+            parts.clock,
+            parts.journal,
+            stacks,
+            bound=stuck_after,
+        )
         self._beat = parts.clock.monotonic()
 
     async def beat(self) -> None:
-        """Note that the event loop turns, for ever."""
+        """Note that the event loop turns, and look whether work does, for ever."""
         while True:
             self._beat = self._parts.clock.monotonic()
+            self._watch.look()
             await asyncio.sleep(_BEAT)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:
-        """Tell whether the event loop and both poll loops turn; the broker may be away."""
+        """Tell whether all loops turn and what was taken moves; the broker may be away."""
         parts = self._parts
-        polls = (parts.events.turned_at(), parts.tiers.turned_at())
-        return alive(parts.clock.monotonic(), self._beat, [at for at in polls if at is not None])
+        turned = (parts.events.turned_at(), parts.tiers.turned_at())
+        polls = [at for at in turned if at is not None]
+        return alive(parts.clock.monotonic(), self._beat, polls, self._watch)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Tell whether the tables are current and partitions are held."""
@@ -71,6 +106,8 @@ class Health:
         next_due = parts.engine.room.next_due()
         return {
             "hookstream_oldest_unsettled_seconds": (now - min(oldest)) / 1000 if oldest else 0.0,
+            "hookstream_in_hand_seconds": self._watch.seconds,
+            "hookstream_open_transaction_seconds": parts.events.hidden_seconds(),
             "hookstream_lag_seconds": 0.0 if events is None else (now - events) / 1000,
             "hookstream_tier_overdue_seconds": (
                 0.0 if next_due is None else max(0, now - next_due) / 1000

@@ -248,6 +248,14 @@ class Partitions:
         """Records taken and not settled, over all partitions."""
         return sum(tracker.unsettled for tracker in self._trackers.values())
 
+    def oldest_in_hand(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Return the generation and lowest unsettled offset of each partition that can go on."""
+        return {
+            where: (tracker.generation, tracker.committable)
+            for where, tracker in self._trackers.items()
+            if tracker.unsettled and where not in self._blocked
+        }
+
     def oldest_unsettled(self) -> Millis | None:
         """Return the earliest log timestamp of what is not settled, None where all is."""
         oldest = (tracker.oldest_unsettled for tracker in self._trackers.values())

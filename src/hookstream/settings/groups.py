@@ -115,6 +115,8 @@ class WorkerSettings:
     """Where metrics and health are served, `host:port`; port 0 takes a free one."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
     """How long a worker may take to end after SIGTERM: draining, committing and closing."""
+    stuck_after: Millis = _set(5 * MINUTE, kinds.duration(10 * SECOND, DAY))
+    """How long nothing may become of a record in hand before `/healthz` turns red."""
     max_deliveries: int = _set(2000, kinds.whole(1, 100_000))
     """Deliveries held in memory before intake stops."""
     max_bytes: int = _set(64 * _MIB, kinds.size(_MIB, 1 << 34))

@@ -83,6 +83,11 @@ class WaitingRoom(Generic[T]):
         share = self._shares.get(partition)
         return 0 if share is None else share.held
 
+    def holds(self, partition: TopicPartition, offset: int) -> bool:
+        """Tell whether a record waits here."""
+        share = self._shares.get(partition)
+        return share is not None and offset in share.entries
+
     def waiting(self) -> dict[TopicPartition, int]:
         """Return how many records wait, by partition."""
         return {

@@ -1,0 +1,133 @@
+"""A worker that is stuck is noticed, and one that waits on purpose is not taken for it."""
+
+import asyncio
+
+import pytest
+from tests.doubles.endpoint import Endpoints, refuse_connections, status
+from tests.scenarios.world import Worker, World
+
+from hookstream.adapters.stacks import stacks
+from hookstream.core.model.instant import MINUTE
+from hookstream.core.model.outcome import Answer, Response
+from hookstream.pipeline.ports import Post, WriteRefused
+from hookstream.pipeline.watch import Watch
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+BOUND = 5 * MINUTE
+
+
+class DeafEndpoints(Endpoints):
+    """A sender with a defect: its answer never comes, not even the timeout, until it is mended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mended = asyncio.Event()
+
+    async def send(self, post: Post) -> Answer:
+        del post
+        await self.mended.wait()
+        return Response(204)
+
+
+def watching(world: World, worker: Worker) -> Watch:
+    engine = worker.engine
+    return Watch(
+        (engine.events, engine.tiers),
+        engine.room,
+        world.tables,
+        world.clock,
+        world.journal,
+        stacks,
+        bound=BOUND,
+    )
+
+
+async def look_for(watch: Watch, seconds: float, every: float = 1.0) -> bool:
+    """Look again and again; tell whether it was ever found stuck."""
+    ever = False
+    for _ in range(int(seconds / every)):
+        await asyncio.sleep(every)
+        watch.look()
+        ever = ever or watch.stuck
+    return ever
+
+
+async def test_a_record_that_nothing_becomes_of_is_noticed_and_every_stack_is_logged_once() -> (
+    None
+):
+    """Nobody would look for it: all other partitions go on, and this one is merely late."""
+    async with World() as world:
+        world.subscribe("crm")
+        world.endpoints = deaf = DeafEndpoints()
+        worker = await world.worker()
+        watch = watching(world, worker)
+        world.publish("e1")
+        assert not await look_for(watch, 290)
+
+        assert await look_for(watch, 60)
+
+        assert world.journal.events("error") == ["worker.stuck"]
+        told = [
+            str(fields["detail"])
+            for level, event, fields in world.journal.lines
+            if (level, event) == ("warning", "worker.stack")
+        ]
+        assert any("test_standstill.py" in stack and " send" in stack for stack in told)
+        assert not any("Post(" in stack for stack in told)
+
+        deaf.mended.set()
+        await asyncio.sleep(5)
+        watch.look()
+        assert (watch.stuck, watch.seconds) == (False, 0.0)
+
+
+async def test_deliveries_that_wait_for_their_retry_are_not_stuck() -> None:
+    async with World() as world:
+        world.subscribe("crm", schedule=(15 * MINUTE,))
+        world.endpoints.script("crm", refuse_connections(), status(204))
+        worker = await world.worker()
+        watch = watching(world, worker)
+        world.publish("e1")
+
+        assert not await look_for(watch, 18 * 60, every=5)
+
+        assert world.accepted("crm") == {"e1": 1}
+
+
+async def test_a_partition_that_waits_for_an_operator_is_not_stuck() -> None:
+    """A restart would change nothing; the alarm of stopped partitions is its own."""
+    async with World() as world:
+        world.subscribe("crm", schedule=())
+        world.endpoints.script("crm", status(500))
+        world.broker.refuse(world.topics.dead_letters, WriteRefused("no rights", too_large=False))
+        worker = await world.worker()
+        watch = watching(world, worker)
+        world.publish("e1")
+
+        assert not await look_for(watch, 9 * 60, every=5)
+
+        assert worker.engine.events.blocked == 1
+
+
+async def test_a_worker_whose_broker_is_away_is_not_stuck() -> None:
+    """Then nothing settles, for as long as it takes, and a restart would only lose the tables."""
+    async with World() as world:
+        world.subscribe("crm")
+        worker = await world.worker()
+        watch = watching(world, worker)
+        world.publish("e1")
+        await world.until(lambda: len(world.accepted("crm")) == 1)
+        world.endpoints.script("crm", status(204, after=0.5))
+        world.publish("e2")
+        await world.until(lambda: len(world.endpoints.to("crm")) == 2)
+        world.broker.stop()
+        world.tables.stale = True
+        assert not await look_for(watch, 9 * 60, every=5)
+        assert (len(world.accepted("crm")), worker.engine.events.unsettled) == (2, 1)
+
+        world.broker.resume()
+        world.tables.stale = False
+
+        await world.until(world.settled)
+        assert not await look_for(watch, 60)
