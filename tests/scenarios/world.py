@@ -26,6 +26,7 @@ from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, Record, header_text
 from hookstream.core.model.subscription import (
+    DEFAULT_EXPIRY,
     Disabled,
     Endpoint,
     Grant,
@@ -198,6 +199,7 @@ class World:
         pattern: JsonObject | None = None,
         active_from: Millis = 0,
         timeout: Millis = 15 * SECOND,
+        expires_after: Millis = DEFAULT_EXPIRY,
     ) -> Subscription:
         """Put a subscription of `acme` for pricing.completed into the table."""
         subscription = Subscription(
@@ -211,7 +213,7 @@ class World:
             event_types=(EVENT_TYPE,),
             active_from=active_from,
             pattern=pattern,
-            retry=RetryPolicy(schedule=schedule),
+            retry=RetryPolicy(schedule=schedule, expires_after=expires_after),
             limits=Limits(max_in_flight=max_in_flight),
         )
         self.directory.put_subscription(subscription)

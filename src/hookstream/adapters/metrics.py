@@ -60,6 +60,7 @@ GAUGES = {
     "hookstream_in_flight": "Attempts under way.",
     "hookstream_paused_partitions": "Tier partitions that are not fetched, as their room is full.",
     "hookstream_stopped_partitions": "Partitions that are not read until an operator acts.",
+    "hookstream_holds": "Holds that operators set and nobody cleared.",
     "hookstream_connections": "HTTP connections that stand, idle ones included.",
 }
 """What `observe_gauges` may report, and what it means."""

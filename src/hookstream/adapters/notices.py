@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hookstream.adapters.avro_parsing import PublishedSchema, own_schemas, published
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import Disabled, Subscription
@@ -40,6 +41,7 @@ class AvroNotices:
         }
         self._attempt_prefix = schemas["hookstream.attempt"].prefix
         self._endpoint_disabled = schemas["endpoint.disabled"]
+        self._hold_changed = schemas["hold.changed"]
         self._log_gap = schemas["log.gap"]
         self._subscription_changed = schemas["subscription.changed"]
 
@@ -120,6 +122,26 @@ class AvroNotices:
                 "changed_by": changed_by,
                 "effective_from": effective_from,
                 "details": list(details),
+            },
+        )
+
+    def hold_changed(
+        self, hold: Hold, change: str, *, at: Millis, changed_by: str, reason: str
+    ) -> OutgoingRecord:
+        """Return the operations event `hold.changed`; `change` is `set`, `changed` or `cleared`."""
+        name = f"{hold.kind}/{hold.name}"
+        return self._operation(
+            self._hold_changed,
+            f"{name}/{at}/{change}",
+            name,
+            at,
+            {
+                "kind": hold.kind.value,
+                "name": hold.name,
+                "change": change,
+                "reason": reason,
+                "changed_by": changed_by,
+                "since": hold.since,
             },
         )
 

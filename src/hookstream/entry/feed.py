@@ -75,7 +75,9 @@ class Feed:
                 self._own_subscription(record)
             case "start":
                 self._start(record)
-            case "hold" | "skip" | "writer" | "other":
+            case "hold":
+                self._hold(record)
+            case "skip" | "writer" | "other":
                 # Rows of a newer release, or of nobody's concern here.
                 return
 
@@ -92,6 +94,24 @@ class Feed:
         else:
             self._directory.put_subscription(subscription)
             self._directory.drop_blind(blind)
+
+    def _hold(self, record: TableRecord) -> None:
+        blind = f"subscriptions/{record.key}"
+        if record.value is None:
+            self._directory.drop_blind(blind)
+        try:
+            kind, name = table_values.held_by_key(record.key)
+        except table_values.EnvelopeUnreadable as why:
+            if record.value is not None:
+                self._blind(blind, str(why))
+            return
+        if record.value is None:
+            if self._directory.holds.drop(kind, name):
+                self._journal.info("hold.cleared", kind=kind, name=name)
+            return
+        hold = table_values.read_hold(record.key, record.value)
+        self._directory.holds.put(hold)
+        self._journal.warning("hold.set", kind=kind, name=name, reason=hold.reason)
 
     def _health(self, record: TableRecord) -> None:
         subscription_id = table_values.disabled_subscription(record.key)

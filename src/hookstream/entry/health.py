@@ -122,5 +122,6 @@ class Health:
                 + parts.engine.events.blocked
                 + parts.engine.tiers.blocked
             ),
+            "hookstream_holds": float(len(parts.directory.holds)),
             "hookstream_connections": float(parts.sender.connections),
         }

@@ -55,6 +55,7 @@ class Wired:
     tables: TableReader
     sink: KafkaSink
     sender: HttpSender
+    directory: Directory
     metrics: PrometheusMetrics
     journal: StructuredJournal
     clock: SystemClock
@@ -133,7 +134,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             # Builds the index of each type now, not within the first event's latency.
             directory.wants(event_type, clock.now())
         spare_collector()
-        yield Wired(engine, events, tiers, tables, sink, sender, metrics, journal, clock)
+        yield Wired(
+            engine, events, tiers, tables, sink, sender, directory, metrics, journal, clock
+        )
 
 
 def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:

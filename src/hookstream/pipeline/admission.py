@@ -109,6 +109,8 @@ class Admission:
             bodies.document,
             self._codec.latest(event.event_type),
         )
+        # What is held at the match waits at once: no lane need queue it.
+        offer = self._readmit if self._directory.holds.any else self._offer
         for match in matches:
             if self.budget.room <= 0:
                 await self.budget.wait()
@@ -116,7 +118,7 @@ class Admission:
                 break
             receipt.hold()
             delivery = self._delivery(ids, event, state, match)
-            self._offer(Work(delivery, bodies, receipt, match.refused))
+            offer(Work(delivery, bodies, receipt, match.refused))
             self._offered += 1
             if self._offered % _TURN == 0:
                 # Let attempts begin: a queue that nobody could serve yet would look full.

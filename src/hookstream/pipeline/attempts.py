@@ -95,11 +95,14 @@ class Attempts:
     def _live(self, work: Work, now: Millis) -> Live | None:
         rules = self._rules
         standing: Standing = self._directory.standing(work.delivery.subscription_id, now)
+        if self._directory.holds.any:
+            standing = self._directory.holds.over(standing, work.delivery.event_type)
         disposition = policy.before_attempt(
             standing,
             work.delivery,
             now=now,
             pause_hop=rules.pause_hop,
+            hold_hops=rules.tiers,
             absent_grace=rules.absent_grace,
             paused_for=rules.paused_for,
         )

@@ -9,6 +9,7 @@ from hookstream.core.catalog.house_rules import breaches
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.outcome import Complete, Delivered, Failed, FailureKind, RetryAt
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Endpoint, Subscription
@@ -140,6 +141,26 @@ def test_a_changed_subscription_is_an_event() -> None:
     )
 
 
+def test_a_hold_is_an_event_that_says_who_and_why() -> None:
+    hold = Hold(HoldKind.PARTNER, "acme", NOW - 5, "their proxy loops", "kim@desk")
+    record = notices().hold_changed(
+        hold, "cleared", at=NOW, changed_by="lee@desk", reason="mended"
+    )
+    event = event_of(record)
+    assert (event.event_type, event.event_id, event.fields["data"]) == (
+        "hold.changed",
+        f"partner/acme/{NOW}/cleared",
+        {
+            "kind": "partner",
+            "name": "acme",
+            "change": "cleared",
+            "reason": "mended",
+            "changed_by": "lee@desk",
+            "since": NOW - 5,
+        },
+    )
+
+
 def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
     assert notices().disabled(Disabled("crm", NOW, "gone")) == OutgoingRecord(
         "hs.health", b"crm/disabled", b"{}"
@@ -153,4 +174,9 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         for tree in own_schemas()
         if tree["eventType"] != "hookstream.attempt"
     }
-    assert found == {"endpoint.disabled": [], "log.gap": [], "subscription.changed": []}
+    assert found == {
+        "endpoint.disabled": [],
+        "hold.changed": [],
+        "log.gap": [],
+        "subscription.changed": [],
+    }

@@ -158,6 +158,7 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
         [
             *EVENT_TYPES,
             "endpoint.disabled",
+            "hold.changed",
             "hookstream.attempt",
             "log.gap",
             "subscription.changed",

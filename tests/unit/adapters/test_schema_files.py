@@ -23,6 +23,7 @@ def test_our_own_are_marked_as_our_own() -> None:
     assert {(schema.event_type, schema.own) for schema in own_declared()} == {
         ("hookstream.attempt", True),
         ("endpoint.disabled", True),
+        ("hold.changed", True),
         ("log.gap", True),
         ("subscription.changed", True),
     }

@@ -15,17 +15,22 @@ from hookstream.adapters.table_values import (
     SealedSecrets,
     StartAsked,
     disabled_key,
+    held_by_key,
+    hold_key,
     read_disabled,
+    read_hold,
     read_partner,
     read_start,
     read_subscription,
     row_kind,
     start_key,
     write_disabled,
+    write_hold,
     write_partner,
     write_start,
     write_subscription,
 )
+from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
@@ -38,6 +43,7 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
 )
 
+NOON = 1_764_072_000_000
 KEYS = KeyRing("k1", {"k1": bytes(32)}, os.urandom)
 OTHER_KEYS = KeyRing("k2", {"k2": bytes(32)}, os.urandom)
 
@@ -256,3 +262,29 @@ def test_a_start_row_whose_key_names_no_partition_is_an_error(key: str) -> None:
 )
 def test_a_key_tells_what_its_row_is(key: str, kind: RowKind) -> None:
     assert row_kind(key) == kind
+
+
+HELD = Hold(HoldKind.EVENT_TYPE, "order.generated", NOON, "wrong prices", "kim@desk", 3)
+
+
+def test_a_hold_reads_back_whole() -> None:
+    key = hold_key(HELD.kind, HELD.name)
+    assert key == "hold/event-type/order.generated"
+    assert read_hold(key, write_hold(HELD)) == HELD
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b'{"format": 2}', b'{"format": 1, "since": "soon"}']
+)
+def test_a_hold_whose_value_cannot_be_read_holds_all_the_same(value: bytes) -> None:
+    found = read_hold("hold/partner/acme", value)
+    assert (found.kind, found.name) == (HoldKind.PARTNER, "acme")
+    assert found.reason.startswith("its row cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    "key", ["hold/planet/mars", "hold/partner", "hold/partner/", "hold/", "hold/everything/acme"]
+)
+def test_a_hold_that_names_nothing_known_is_an_error(key: str) -> None:
+    with pytest.raises(EnvelopeUnreadable, match=f"'{key}'"):
+        held_by_key(key)

@@ -1,12 +1,20 @@
-"""An operator's word on where a stopped partition begins reaches the source, once it is needed."""
+"""An operator's word reaches whom it concerns: where a partition starts, what is held."""
 
 from tests.doubles.clock import NOON
 from tests.doubles.seeing import RememberingJournal
 
 from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.table_values import SealedSecrets, StartAsked, start_key, write_start
+from hookstream.adapters.table_values import (
+    SealedSecrets,
+    StartAsked,
+    hold_key,
+    start_key,
+    write_hold,
+    write_start,
+)
 from hookstream.adapters.tables import TableRecord
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
@@ -59,3 +67,38 @@ def test_rows_that_were_removed_make_no_table_look_filled() -> None:
     feed, _ = fed(TableRecord(TOPICS.subscriptions, "writer", None, 0, NOON))
 
     assert feed.rows[TOPICS.subscriptions] == 0
+
+
+HOLD = Hold(HoldKind.PARTNER, "acme", NOON, "their proxy loops", "kim@desk")
+
+
+def hold_record(value: bytes | None, key: str = hold_key(HOLD.kind, HOLD.name)) -> TableRecord:
+    return TableRecord(TOPICS.subscriptions, key, value, 0, NOON)
+
+
+def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() -> None:
+    directory, journal = Directory(), RememberingJournal()
+    feed = Feed(TOPICS, SchemaBook(), directory, SealedSecrets(), journal)
+
+    feed.take([hold_record(write_hold(HOLD))])
+    assert (len(directory.holds), directory.holds.any) == (1, True)
+    feed.take([hold_record(None)])
+
+    assert (len(directory.holds), directory.holds.any, dict(directory.blind)) == (0, False, {})
+    assert [(level, event) for level, event, _ in journal.lines] == [
+        ("warning", "hold.set"),
+        ("info", "hold.cleared"),
+    ]
+
+
+def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone() -> None:
+    """It may be on anything: to go on would deliver what an operator stopped."""
+    directory = Directory()
+    feed = Feed(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingJournal())
+    key = "hold/planet/mars"
+
+    feed.take([hold_record(write_hold(HOLD), key)])
+    stopped = list(directory.blind)
+    feed.take([hold_record(None, key)])
+
+    assert (stopped, list(directory.blind)) == ([f"subscriptions/{key}"], [])

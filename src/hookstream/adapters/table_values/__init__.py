@@ -7,6 +7,7 @@ without a key; everything else stands in `body`, which may not be.
 """
 
 from hookstream.adapters.table_values.fields import EnvelopeUnreadable
+from hookstream.adapters.table_values.holds import held_by_key, hold_key, read_hold, write_hold
 from hookstream.adapters.table_values.partners import read_partner, write_partner
 from hookstream.adapters.table_values.rows import (
     WRITER_KEY,
@@ -39,13 +40,17 @@ __all__ = [
     "disabled_key",
     "disabled_row",
     "disabled_subscription",
+    "held_by_key",
+    "hold_key",
     "read_disabled",
+    "read_hold",
     "read_partner",
     "read_start",
     "read_subscription",
     "row_kind",
     "start_key",
     "write_disabled",
+    "write_hold",
     "write_partner",
     "write_start",
     "write_subscription",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hookstream.core.matching.fanout import Access, DocumentAt, Fanout, Match, Request, open_to
+from hookstream.core.matching.holds import Holds
 from hookstream.core.matching.pattern import Pattern, PatternRefused, parse
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -34,7 +35,7 @@ from hookstream.core.model.subscription import (
 
 __all__ = ["Directory", "Match", "asks_for"]
 
-_OWN_TYPES = ("hookstream.", "endpoint.", "delivery.", "subscription.", "log.")
+_OWN_TYPES = ("hookstream.", "endpoint.", "delivery.", "subscription.", "log.", "hold.")
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,6 +75,7 @@ class Directory:
 
     def __init__(self) -> None:
         """Start empty."""
+        self.holds = Holds()
         self._partners: dict[str, _ReadPartner] = {}
         self._subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
         self._patterns: dict[str, Pattern] = {}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import (
     Disabled,
@@ -19,6 +20,15 @@ class Live:
     subscription: Subscription
     partner: Partner | None
     """None: the partner's row is not in the table, so nothing is granted."""
+
+
+@dataclass(slots=True, frozen=True)
+class Held:
+    """It would be live, and an operator stopped its endpoint, its partner, the type or everything."""
+
+    subscription: Subscription
+    partner: Partner | None
+    hold: Hold
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,4 +70,4 @@ class Absent:
     """The table does not hold it (yet). This never means that it was deleted."""
 
 
-Standing: TypeAlias = Live | Paused | DisabledStanding | Deleted | Unreadable | Absent
+Standing: TypeAlias = Live | Held | Paused | DisabledStanding | Deleted | Unreadable | Absent

@@ -34,6 +34,7 @@ from hookstream.core.model.standing import (
     Absent,
     Deleted,
     DisabledStanding,
+    Held,
     Live,
     Paused,
     Standing,
@@ -46,6 +47,9 @@ LONGEST_JITTER: Millis = 30 * SECOND
 
 FIRST_HOP: Millis = 5 * SECOND
 """The first wait for a subscription that is not in the table: mostly it was created just now."""
+
+LONGEST_HELD_WAIT: Millis = 5 * MINUTE
+"""A held delivery is looked at again at least so often: a cleared hold must not be waited for."""
 
 LONGEST_LANE_WAIT: Millis = 5 * MINUTE
 """A full lane's deferral is never longer: room may be free at any moment."""
@@ -116,6 +120,7 @@ def before_attempt(
     absent_grace: Millis,
     paused_for: Millis,
     pause_hop: Millis,
+    hold_hops: Sequence[Millis] = (),
 ) -> Disposition | None:
     """Return what happens instead of an attempt, or None where the attempt is to be made.
 
@@ -128,16 +133,16 @@ def before_attempt(
             that wait: absent never means deleted.
         paused_for: How long a delivery waits for a paused subscription.
         pause_hop: The longest single wait: the largest tier of at most 30 minutes.
+        hold_hops: The delays that a held delivery may wait in, ascending; those of at most 5
+            minutes are used.
     """
     match standing:
         case Live():
             return _expired(delivery, now)
+        case Held():
+            return _expired(delivery, now) or _held_until(delivery, hold_hops, now)
         case Paused():
-            since = _since(delivery, DeferReason.PAUSED, now)
-            if now - since >= paused_for:
-                detail = f"the subscription has been paused since {_text(since)}"
-                return DeadLetter(DeadReason.PAUSED_TOO_LONG, detail)
-            return DeferUntil(min(now + pause_hop, since + paused_for), DeferReason.PAUSED)
+            return _paused(delivery, now, paused_for, pause_hop)
         case DisabledStanding(disabled=disabled):
             detail = f"disabled since {_text(disabled.since)}: {disabled.reason}"
             return DeadLetter(DeadReason.DISABLED, detail)
@@ -179,6 +184,31 @@ def _missing(
     # few writes.
     hop = min(max(waited, FIRST_HOP), longest_hop)
     return DeferUntil(min(now + hop, since + grace), reason)
+
+
+def _paused(delivery: Delivery, now: Millis, paused_for: Millis, hop: Millis) -> Disposition:
+    since = _since(delivery, DeferReason.PAUSED, now)
+    if now - since >= paused_for:
+        detail = f"the subscription has been paused since {_text(since)}"
+        return DeadLetter(DeadReason.PAUSED_TOO_LONG, detail)
+    return DeferUntil(min(now + hop, since + paused_for), DeferReason.PAUSED)
+
+
+def _held_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> DeferUntil:
+    """Return until when a held delivery waits before the hold is looked at again.
+
+    The smallest tier first, one tier up after each of them that the unbroken wait has lasted: a
+    hold of seconds costs seconds, one of days a write each five minutes.
+    """
+    rungs = [delay for delay in tiers if 0 < delay <= LONGEST_HELD_WAIT] or [FIRST_HOP]
+    passed = now - _since(delivery, DeferReason.HELD, now)
+    wait = rungs[-1]
+    for rung in rungs:
+        if passed < rung:
+            wait = rung
+            break
+        passed -= rung
+    return DeferUntil(now + wait, DeferReason.HELD)
 
 
 def lane_full_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> DeferUntil:

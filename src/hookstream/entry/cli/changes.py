@@ -44,7 +44,7 @@ class Scribe:
         self._names = names
         self._keys = keys
         self._notices = AvroNotices(names, "cli", disabled_row)
-        self._who = f"{_user()}@{socket.gethostname()}"
+        self._who = who()
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:
         """Write planned changes, each with its operations event in the same transaction."""
@@ -150,6 +150,11 @@ def _details(differences: Sequence[Difference]) -> list[str]:
 def _deleted(state: State, key: str) -> bool:
     found = state.current.subscriptions.get(key)
     return isinstance(found, Subscription) and found.state == SubscriptionState.DELETED
+
+
+def who() -> str:
+    """Return who runs this command, as far as the machine knows."""
+    return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:

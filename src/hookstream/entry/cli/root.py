@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "dev": _entry("dev", "A broker and keys for development."),
     "dlq": _entry("dlq", "List, show and redrive dead letters."),
     "events": _entry("events", "Publish events and watch them."),
+    "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),
     "partition": _entry("partition", "Start a partition that lost its offsets."),
     "partners": _entry("partners", "List, show and delete partners."),
     "plan": _entry("plan", "Show what apply would change."),

@@ -10,6 +10,7 @@ from hookstream.core.model.standing import (
     Absent,
     Deleted,
     DisabledStanding,
+    Held,
     Live,
     Paused,
     Standing,
@@ -29,6 +30,8 @@ def directory_of(state: State) -> Directory:
         directory.put_subscription(subscription)
     for disabled in state.current.disabled.values():
         directory.put_disabled(disabled)
+    for hold in state.holds:
+        directory.holds.put(hold)
     return directory
 
 
@@ -38,6 +41,8 @@ def word(standing: Standing, now: Millis) -> str:
         case Live(subscription):
             begins = subscription.active_from
             return "active" if begins < now else f"active from {_short(begins)}"
+        case Held(hold=hold):
+            return f"held since {_short(hold.since)} ({hold.kind}: {hold.reason})"
         case Paused(since=since):
             return f"paused since {_short(since)}"
         case DisabledStanding(disabled=disabled):
@@ -55,6 +60,13 @@ def standing_document(standing: Standing) -> JsonObject:
     match standing:
         case Live(subscription):
             return {"state": "active", "since": to_rfc3339(subscription.active_from)}
+        case Held(hold=hold):
+            return {
+                "state": "held",
+                "since": to_rfc3339(hold.since),
+                "hold": {"kind": hold.kind, "name": hold.name},
+                "reason": hold.reason,
+            }
         case Paused(since=since):
             return {"state": "paused", "since": to_rfc3339(since)}
         case DisabledStanding(disabled=disabled):

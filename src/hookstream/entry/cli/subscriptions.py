@@ -53,7 +53,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
     table = table_of("subscription", "partner", "state", "event types")
     documents = []
     for name, subscription in sorted(state.current.subscriptions.items()):
-        standing = directory.standing(name, now)
+        standing = directory.holds.over(directory.standing(name, now))
         if partner not in (None, subscription.partner_id):
             continue
         if isinstance(standing, Deleted) and not with_deleted:
@@ -79,7 +79,8 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     if subscription is None:
         raise InputRefused(f"there is no subscription {subscription_id!r}")
     now = SystemClock().now()
-    standing = directory_of(state).standing(subscription_id, now)
+    directory = directory_of(state)
+    standing = directory.holds.over(directory.standing(subscription_id, now))
     if as_json:
         click.echo(orjson.dumps(subscription_document(subscription, standing)))
         return

@@ -10,11 +10,13 @@ from hookstream.adapters.table_values import (
     EnvelopeUnreadable,
     Keys,
     read_disabled,
+    read_hold,
     read_partner,
     read_subscription,
     row_kind,
 )
 from hookstream.adapters.tables import TableChange, TableRecord, TableWriter, read_tables
+from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import (
@@ -44,6 +46,7 @@ class State:
     schema_faults: tuple[str, ...]
     """What is wrong with schemas that are not used."""
     rows: Mapping[str, Mapping[str, TableRecord]]
+    holds: tuple[Hold, ...] = ()
 
 
 def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
@@ -57,13 +60,19 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
     partners: dict[str, Partner] = {}
     subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
     disabled: dict[str, Disabled] = {}
+    holds: list[Hold] = []
 
     def take_partner(key: str, value: bytes) -> None:
         partners[key] = read_partner(key, value)
 
     def take_subscription(key: str, value: bytes) -> None:
-        if row_kind(key) == "subscription":
-            subscriptions[key] = read_subscription(key, value, keys)
+        match row_kind(key):
+            case "subscription":
+                subscriptions[key] = read_subscription(key, value, keys)
+            case "hold":
+                holds.append(read_hold(key, value))
+            case _:
+                return
 
     def take_health(key: str, value: bytes) -> None:
         verdict = read_disabled(key, value)
@@ -79,7 +88,7 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
         unreadable += _taken(rows[topic], take)
     latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
     current = Current(partners, subscriptions, disabled, latest)
-    return State(current, book, tuple(unreadable), tuple(faults), rows)
+    return State(current, book, tuple(unreadable), tuple(faults), rows, tuple(holds))
 
 
 def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import pytest
 from tests.doubles.deliveries import NOW, a_delivery
 
 from hookstream.core.model.delivery import DeferReason, Delivery
+from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import (
     Cancel,
@@ -16,6 +17,7 @@ from hookstream.core.model.standing import (
     Absent,
     Deleted,
     DisabledStanding,
+    Held,
     Live,
     Paused,
     Standing,
@@ -27,9 +29,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     UnreadableSubscription,
 )
-from hookstream.core.outcome.policy import (
-    before_attempt,
-)
+from hookstream.core.outcome.policy import before_attempt, deferred, wait_ended
 
 SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", ()), ("*",), 0)
 
@@ -42,6 +42,7 @@ def instead(standing: Standing, delivery: Delivery, now: Millis = NOW) -> Dispos
         absent_grace=7 * DAY,
         paused_for=14 * DAY,
         pause_hop=30 * MINUTE,
+        hold_hops=(5 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, HOUR),
     )
 
 
@@ -172,3 +173,47 @@ def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
     assert instead(standing, a_delivery()) == DeadLetter(
         DeadReason.DISABLED, "disabled since 2023-11-14T22:13:20.000Z: gone"
     )
+
+
+HELD = Held(SUBSCRIPTION, None, Hold(HoldKind.EVERYTHING, ALL, NOW, "a deploy"))
+
+
+def test_a_held_delivery_looks_again_soon_at_first_and_every_five_minutes_in_the_end() -> None:
+    """Whoever clears a hold waits for as long as it lasted, and never for hours."""
+    waits = []
+    delivery, now = a_delivery(), NOW
+    for _ in range(7):
+        found = instead(HELD, delivery, now)
+        assert isinstance(found, DeferUntil)
+        assert found.reason is DeferReason.HELD
+        deferred(delivery, found, now)
+        waits.append(found.due_at - now)
+        now = found.due_at
+
+    assert waits == [5 * SECOND, 30 * SECOND, MINUTE] + 4 * [5 * MINUTE]
+
+
+def test_a_hold_of_a_month_expires_nothing() -> None:
+    held = a_delivery(deferred_reason=DeferReason.HELD, deferred_since=NOW, expires_at=NOW + 1)
+
+    found = instead(HELD, held, NOW + 30 * DAY)
+    wait_ended(held, NOW + 30 * DAY)
+
+    assert found == DeferUntil(NOW + 30 * DAY + 5 * MINUTE, DeferReason.HELD)
+    assert held.expires_at == NOW + 30 * DAY + 1
+
+
+def test_what_had_expired_before_it_was_held_is_dead_lettered() -> None:
+    """A hold stops attempts; it gives nothing a second life."""
+    found = instead(HELD, a_delivery(expires_at=NOW))
+
+    assert isinstance(found, DeadLetter)
+    assert found.reason is DeadReason.EXPIRED
+
+
+def test_a_ladder_without_short_tiers_lets_a_held_delivery_wait_all_the_same() -> None:
+    found = before_attempt(
+        HELD, a_delivery(), now=NOW, absent_grace=DAY, paused_for=DAY, pause_hop=HOUR
+    )
+
+    assert found == DeferUntil(NOW + 5 * SECOND, DeferReason.HELD)

@@ -1,0 +1,129 @@
+"""Tables on a real broker, and the command line: the world of tests of operators' commands."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import ROOT, Broker
+
+from hookstream.adapters.avro_parsing import schema_row
+from hookstream.adapters.keyring import read_ring
+from hookstream.adapters.system import random_bytes
+from hookstream.adapters.tables import TableChange, TableWriter, read_tables
+from hookstream.core.delivery.signing import write_secret
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.topics import Topics
+from hookstream.entry.cli import root
+from hookstream.entry.cli.tables import State, state_of
+
+RING = orjson.dumps({"active": "k1", "keys": {"k1": base64.b64encode(bytes(32)).decode()}})
+KEYS = read_ring(RING, "test", random_bytes)
+SCHEMAS = ROOT / "schemas"
+LEAD: Millis = 300
+SECRET = write_secret(bytes(range(32)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A cluster with empty tables, and the command line."""
+
+    client: Mapping[str, str]
+    names: Topics
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str) -> Ended:
+        self.capsys.readouterr()
+        options = [
+            *("--bootstrap-servers", self.client["bootstrap.servers"]),
+            *("--prefix", self.names.prefix),
+            *("--set", f"tables.activation_lead={LEAD}ms"),
+        ]
+        with pytest.raises(SystemExit) as ended:
+            root.main([*options, *arguments])
+        captured = self.capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    def state(self) -> State:
+        tables = (
+            self.names.schemas,
+            self.names.partners,
+            self.names.subscriptions,
+            self.names.health,
+        )
+        return state_of(read_tables(self.client, tables), self.names, KEYS)
+
+    def subscription(self, name: str) -> Subscription:
+        found = self.state().current.subscriptions[name]
+        assert isinstance(found, Subscription)
+        return found
+
+    def writer(self) -> TableWriter:
+        tables = (self.names.subscriptions, self.names.health)
+        return TableWriter(self.client, self.names.writer, tables, self.names.subscriptions)
+
+    def appended(self, topic: str) -> int:
+        records = read_tables(self.client, [topic])[topic].values()
+        return max((record.offset for record in records), default=-1) + 1
+
+
+def make_world(
+    broker: Broker,
+    prefix: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    client = {"bootstrap.servers": broker.bootstrap_servers}
+    names = Topics(prefix)
+    config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    admin = AdminClient(dict(client))
+    made = admin.create_topics(
+        [NewTopic(name, 1, 1, config=config) for name in (*names.tables, names.operations)]
+    )
+    for future in made.values():
+        future.result(10)
+    monkeypatch.setenv("HOOKSTREAM_KEYS__RING", RING.decode())
+    monkeypatch.setenv("ORDERS", SECRET)
+    rows = [schema_row(tree(path), 1) for path in sorted(SCHEMAS.glob("*/v1.avsc"))]
+    with TableWriter(client, names.writer, [names.schemas], names.schemas) as writer:
+        writer.write([TableChange(names.schemas, key, value) for key, value in rows])
+    return World(client, names, capsys)
+
+
+def tree(path: Path) -> JsonObject:
+    document: JsonObject = orjson.loads(path.read_bytes())
+    return document
+
+
+def make_folder(path: Path) -> Path:
+    (path / "partners").mkdir()
+    (path / "subscriptions").mkdir()
+    (path / "partners" / "acme.yaml").write_text(
+        "{id: acme, name: Acme, grant: {event_types: ['*'], environments: ['*']}}"
+    )
+    declare(path)
+    return path
+
+
+def declare(folder: Path, name: str = "orders", timeout: str = "15s", kind: str = "env") -> None:
+    source = "{env: ORDERS}" if kind == "env" else "{generate: true}"
+    (folder / "subscriptions" / f"{name}.yaml").write_text(
+        f"{{id: {name}, partner: acme, event_types: [order.generated],"
+        f" endpoint: {{url: 'https://acme.example/h', timeout: {timeout},"
+        f" signing_secrets: [{source}]}}}}"
+    )
