@@ -30,6 +30,7 @@ from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
 from hookstream.adapters.table_values import disabled_row
 from hookstream.adapters.tracing import NoTracer
+from hookstream.core.intake.progress import Progress
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import parse_duration
 from hookstream.core.model.json import JsonObject
@@ -79,7 +80,7 @@ class Ends:
             await asyncio.sleep(0.2)
         return taken
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """Commit nothing."""
 
     def pause(self, partition: TopicPartition) -> None:
@@ -175,7 +176,7 @@ async def run(events: int, subscriptions: int) -> list[float]:
         journal=StructuredJournal(),
     )
     engine = Engine(outside, EngineRules(_TIERS))
-    engine.events.assigned({TopicPartition(_TOPIC, p): 0 for p in range(4)})
+    engine.events.assigned({TopicPartition(_TOPIC, p): Progress(0) for p in range(4)})
     outside.directory.wants(EVENT_TYPE, outside.clock.now())
     spare_collector()
     stop = asyncio.Event()
