@@ -1,6 +1,16 @@
 """A partner in trouble: retries are never early, what dies can be brought back, 410 is believed."""
 
+import asyncio
+import json
+from typing import Any
+
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 from tests.e2e.world import World, until, until_accepted, until_status
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(90)]  # noqa: FBT003
@@ -80,3 +90,47 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
     assert in_gap.event_id not in crm.accepted
     [enabled] = await world.ask("subscriptions", "list")
     assert enabled["state"] == "active"
+
+
+async def test_an_operator_steps_over_a_record_that_stops_its_partition(world: World) -> None:
+    """Nothing else ever gives a record up, and the operations topic tells who did."""
+    crm = await world.subscribe("crm", schedule="[]")
+
+    async def refuse(_: object, __: int) -> int:
+        return 500
+
+    crm.answer(refuse)
+    await asyncio.to_thread(take_nothing, world.stage.servers, f"{world.prefix}.dead-letters")
+    await world.stage.start_worker()
+    [lost] = await world.publish(1)
+    await until_status(crm, 500, 20)
+
+    def stopped() -> dict[str, Any]:
+        for line in world.stage.log.read_text().splitlines():
+            if '"partition.stopped"' in line and line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        return {}
+
+    await until(lambda: bool(stopped()), 30, world.stage.log.read_text)
+    line = stopped()
+    place = f"{line['topic']}/{line['partition']}"
+    assert f"hookstream partition skip {place} {line['offset']}" in line["remedy"]
+
+    await world.stage.hookstream("partition", "skip", place, str(line["offset"]), "--reason", "A1")
+
+    await world.until_settled(20)
+    crm.answer(None)
+    await until_accepted(crm, await world.publish(6), 20)
+    assert lost.event_id not in crm.accepted
+    [told] = [entry for entry in await world.read("operations") if entry.key == place.encode()]
+    assert told.value is not None
+    assert b"A1" in told.value
+
+
+def take_nothing(servers: str, topic: str) -> None:
+    """Have a topic refuse whatever is written to it, as a broken quota or right would."""
+    tiny = ConfigEntry("max.message.bytes", "1", incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[tiny])
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin.incremental_alter_configs([asked])[asked].result(10)

@@ -67,6 +67,7 @@ class Worker:
             metrics=world.metrics,
             journal=world.journal,
         )
+        self.skips = outside.skips
         self.engine = Engine(outside, rules)
         self._stop = asyncio.Event()
         self.events: BrokerSource = world.broker.source(

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 )
 
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Clock, Journal
 
 ClientSettings: TypeAlias = Mapping[str, str | int | float | bool]
 """librdkafka's own settings, at least `bootstrap.servers`."""
@@ -57,6 +57,48 @@ Place: TypeAlias = tuple[str, int]
 
 _SAY_AGAIN_SECONDS = 30.0
 _LINES_REMEMBERED = 64
+_PATIENCE_SECONDS = 30.0
+"""How long a trouble may last unsaid: a broker that is started anew takes less."""
+
+
+class Trouble:
+    """Something that should pass: said once when it has lasted, and once when it is over.
+
+    A broker that is away for an hour is asked every second; a line each time would bury all else.
+    For one thread.
+
+    Args:
+        event: What its line says; `<event>_over` when it has passed.
+        journal: Where it says so.
+        clock: Measures how long it lasts.
+        patience: Seconds for which nothing is said.
+    """
+
+    def __init__(
+        self, event: str, journal: Journal, clock: Clock, patience: float = _PATIENCE_SECONDS
+    ) -> None:
+        self._event = event
+        self._journal = journal
+        self._clock = clock
+        self._patience = patience
+        self._since: float | None = None
+        self._told = False
+
+    def lasts(self, detail: str) -> None:
+        """Hear that it is there, and why."""
+        now = self._clock.monotonic()
+        if self._since is None:
+            self._since = now
+        if not self._told and now - self._since >= self._patience:
+            self._told = True
+            self._journal.warning(self._event, seconds=round(now - self._since), detail=detail)
+
+    def over(self) -> None:
+        """Hear that it is not there, or no longer."""
+        if self._told and self._since is not None:
+            seconds = round(self._clock.monotonic() - self._since)
+            self._journal.info(f"{self._event}_over", seconds=seconds)
+        self._since, self._told = None, False
 
 
 def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:

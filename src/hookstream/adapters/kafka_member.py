@@ -19,7 +19,7 @@ from confluent_kafka import (
     Message,
 )
 
-from hookstream.adapters.kafka_client import translated
+from hookstream.adapters.kafka_client import Trouble, translated
 from hookstream.adapters.kafka_positions import hidden
 from hookstream.adapters.kafka_seats import PartitionsTold, Seats
 from hookstream.adapters.loop_bridge import LoopBridge
@@ -77,13 +77,14 @@ class Member:
         journal: Journal,
         clock: Clock,
     ) -> None:
-        self.seats = Seats(consumer, told, loop, journal)
+        self.seats = Seats(consumer, told, loop, journal, clock)
         self._consumer = consumer
         self._pick = pick
         self._told = told
         self._loop = loop
         self._journal = journal
         self._clock = clock
+        self._unknown = Trouble("topics_unknown", journal, clock)
         self._changed = threading.Condition()
         # Shared, under `_changed`.
         self._stopping = False
@@ -145,9 +146,10 @@ class Member:
         try:
             topics = sorted(self._pick(self._consumer.list_topics(timeout=1.0).topics))
         except KafkaException as error:
-            self._journal.warning("topics_unknown", detail=str(error.args[0]))
+            self._unknown.lasts(str(error.args[0]))
             self._next_look_up = now + _CHORES_SECONDS
             return
+        self._unknown.over()
         self._look_for_transactions(now)
         if topics == self._subscribed:
             return

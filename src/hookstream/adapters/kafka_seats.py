@@ -12,13 +12,14 @@ from typing import Protocol
 from confluent_kafka import OFFSET_END, Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from hookstream.adapters.kafka_client import Trouble
 from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import GapThenStart, OffsetsLost, Start, StartAt
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Clock, Journal
 
 _ASK_SECONDS = 5.0
 _REVOKE_SECONDS = 0.7
@@ -56,7 +57,12 @@ class Seats:
     """The partitions of one member. Everything but `pause` and `resume` belongs to its thread."""
 
     def __init__(
-        self, consumer: Consumer, told: PartitionsTold, loop: LoopBridge, journal: Journal
+        self,
+        consumer: Consumer,
+        told: PartitionsTold,
+        loop: LoopBridge,
+        journal: Journal,
+        clock: Clock,
     ) -> None:
         self.read: dict[TopicPartition, int] = {}
         """What is read, and where each began."""
@@ -68,6 +74,7 @@ class Seats:
         self._told = told
         self._loop = loop
         self._journal = journal
+        self._unknown = Trouble("positions_unknown", journal, clock, patience=5.0)
         self._unplaced: set[TopicPartition] = set()
         """Where they begin could not be found out yet."""
         self._stopped: dict[TopicPartition, str] = {}
@@ -195,8 +202,9 @@ class Seats:
                 {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
             )
         except (KafkaException, TimeoutError) as error:
-            self._journal.warning("positions_unknown", detail=str(error))
+            self._unknown.lasts(str(error))
             return
+        self._unknown.over()
         self._unplaced.clear()
         positions = {}
         for at, begin in starts.items():

@@ -43,6 +43,7 @@ class AvroNotices:
         self._endpoint_disabled = schemas["endpoint.disabled"]
         self._hold_changed = schemas["hold.changed"]
         self._log_gap = schemas["log.gap"]
+        self._partition_skipped = schemas["partition.skipped"]
         self._subscription_changed = schemas["subscription.changed"]
 
     def attempt(self, record: AttemptRecord) -> bytes:
@@ -81,6 +82,25 @@ class AvroNotices:
                 "first_offset": first,
                 "next_offset": next_offset,
                 "records": next_offset - first,
+            },
+        )
+
+    def partition_skipped(
+        self, partition: TopicPartition, offset: int, at: Millis, *, reason: str, changed_by: str
+    ) -> OutgoingRecord:
+        """Return the operations event `partition.skipped`: an operator stepped over a record."""
+        place = f"{partition.topic}/{partition.partition}"
+        return self._operation(
+            self._partition_skipped,
+            f"{place}/{offset}/{at}",
+            place,
+            at,
+            {
+                "topic": partition.topic,
+                "partition": partition.partition,
+                "offset": offset,
+                "reason": reason,
+                "changed_by": changed_by,
             },
         )
 

@@ -10,6 +10,7 @@ from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.skips import Skips
 
 StartPartition = Callable[[TopicPartition, str | Millis], None]
 
@@ -27,6 +28,8 @@ class Feed:
     ) -> None:
         """Feed `book` and `directory`; `start_partition` is set once there are sources."""
         self.start_partition: StartPartition | None = None
+        self.skips = Skips()
+        """The records that operators stepped over."""
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """How many rows each table had so far, removals not counted: an empty table is a wrong prefix,
         usually."""
@@ -77,7 +80,9 @@ class Feed:
                 self._start(record)
             case "hold":
                 self._hold(record)
-            case "skip" | "writer" | "other":
+            case "skip":
+                self._skip(record)
+            case "writer" | "other":
                 # Rows of a newer release, or of nobody's concern here.
                 return
 
@@ -143,6 +148,17 @@ class Feed:
         self._starts[where] = asked
         if self.start_partition is not None:
             self.start_partition(where, asked.at)
+
+    def _skip(self, record: TableRecord) -> None:
+        if record.value is None:
+            return
+        try:
+            asked = table_values.read_skip(record.key, record.value)
+        except table_values.EnvelopeUnreadable as why:
+            self._journal.error("partition.skip_unreadable", key=record.key, detail=str(why))
+            return
+        where = TopicPartition(asked.topic, asked.partition)
+        self.skips.hear(where, asked.offset, asked.asked_at)
 
     def start_stopped(self, where: TopicPartition, now: Millis) -> None:
         """Start a partition that stopped just now, where an operator lately said how.

@@ -116,6 +116,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             tracer=tracer,
             metrics=metrics,
             journal=journal,
+            skips=feed.skips,
         )
         engine = Engine(outside, engine_rules(settings))
         events, tiers = _sources(settings, engine, directory, journal, clock)

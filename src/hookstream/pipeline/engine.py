@@ -9,7 +9,7 @@ Whatever is cut off by the caller's deadline was not settled: it is taken again 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookstream.core.delivery.lane import LanePolicy
 from hookstream.core.matching.directory import Directory
@@ -43,6 +43,7 @@ from hookstream.pipeline.ports import (
 )
 from hookstream.pipeline.retrier import Retrier, Tiers, Waiting
 from hookstream.pipeline.settler import Means, Settler
+from hookstream.pipeline.skips import Skips
 
 _COMMIT_EVERY = 1.0
 _TICK_EVERY = 0.25
@@ -82,6 +83,7 @@ class Outside:
     tracer: Tracer
     metrics: Metrics
     journal: Journal
+    skips: Skips = field(default_factory=Skips)
 
 
 class Engine:
@@ -135,6 +137,7 @@ class Engine:
             metrics=outside.metrics,
             journal=outside.journal,
             budget=self.budget,
+            skips=outside.skips,
         )
 
     def _make_attempts(self) -> Attempts:

@@ -45,6 +45,7 @@ from hookstream.pipeline.ports import (
     Tracer,
     WriteRefused,
 )
+from hookstream.pipeline.skips import Skips
 from hookstream.pipeline.work import Work
 
 _State: TypeAlias = Delivery | UnmatchedEvent
@@ -68,6 +69,7 @@ class Means:
     metrics: Metrics
     journal: Journal
     budget: Budget
+    skips: Skips
 
 
 class _Settlement:
@@ -329,7 +331,10 @@ class Settler:
         refused: WriteRefused,
         settlement: _Settlement,
     ) -> None:
-        """Hold the partition and write again, with growing pauses, until it is accepted."""
+        """Hold the partition and write again, with growing pauses, until it is accepted.
+
+        Or until an operator steps over the record: then this write is given up, and said so.
+        """
         receipt = settlement.receipt
         receipt.block()
         pause = _FIRST_PAUSE
@@ -343,15 +348,33 @@ class Settler:
                 offset=receipt.record.offset,
                 writing_to=record.topic,
                 detail=verdict.detail,
-                remedy="make the topic accept the record; it is written again by itself",
+                remedy="make the topic accept the record; it is written again by itself."
+                f" To give it up: hookstream partition skip {receipt.where.topic}"
+                f"/{receipt.where.partition} {receipt.record.offset}",
             )
-            await asyncio.sleep(pause)
+            if await self._means.skips.heard_within(pause, receipt.record):
+                self._stepped_over(record, settlement, verdict)
+                break
             pause = min(2 * pause, _LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
             self._means.sink.write(record, partial(_tell, answer))
             verdict = await answer
         receipt.unblock()
         self._answered(record, settlement, None)
+
+    def _stepped_over(
+        self, record: OutgoingRecord, settlement: _Settlement, refused: WriteRefused
+    ) -> None:
+        state, receipt = settlement.state, settlement.receipt
+        self._means.journal.warning(
+            "partition.skipped",
+            topic=receipt.where.topic,
+            partition=receipt.where.partition,
+            offset=receipt.record.offset,
+            writing_to=record.topic,
+            delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
+            detail=refused.detail,
+        )
 
 
 def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:

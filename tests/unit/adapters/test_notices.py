@@ -161,6 +161,24 @@ def test_a_hold_is_an_event_that_says_who_and_why() -> None:
     )
 
 
+def test_a_record_that_was_stepped_over_is_an_event() -> None:
+    where = TopicPartition("printprice.a", 2)
+    told = notices().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
+    event = event_of(told)
+    assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
+        "partition.skipped",
+        f"printprice.a/2/10/{NOW}",
+        "printprice.a/2",
+        {
+            "topic": "printprice.a",
+            "partition": 2,
+            "offset": 10,
+            "reason": "INC-7",
+            "changed_by": "ada@desk",
+        },
+    )
+
+
 def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
     assert notices().disabled(Disabled("crm", NOW, "gone")) == OutgoingRecord(
         "hs.health", b"crm/disabled", b"{}"
@@ -178,5 +196,6 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         "endpoint.disabled": [],
         "hold.changed": [],
         "log.gap": [],
+        "partition.skipped": [],
         "subscription.changed": [],
     }

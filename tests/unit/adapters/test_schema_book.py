@@ -161,6 +161,7 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
             "hold.changed",
             "hookstream.attempt",
             "log.gap",
+            "partition.skipped",
             "subscription.changed",
         ]
     )

@@ -25,6 +25,7 @@ def test_our_own_are_marked_as_our_own() -> None:
         ("endpoint.disabled", True),
         ("hold.changed", True),
         ("log.gap", True),
+        ("partition.skipped", True),
         ("subscription.changed", True),
     }
 

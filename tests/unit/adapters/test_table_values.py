@@ -13,6 +13,7 @@ from hookstream.adapters.table_values import (
     EnvelopeUnreadable,
     RowKind,
     SealedSecrets,
+    SkipAsked,
     StartAsked,
     disabled_key,
     held_by_key,
@@ -20,13 +21,16 @@ from hookstream.adapters.table_values import (
     read_disabled,
     read_hold,
     read_partner,
+    read_skip,
     read_start,
     read_subscription,
     row_kind,
+    skip_key,
     start_key,
     write_disabled,
     write_hold,
     write_partner,
+    write_skip,
     write_start,
     write_subscription,
 )
@@ -240,6 +244,21 @@ def test_a_health_row_of_another_kind_is_none_of_ours() -> None:
 def test_a_health_row_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(EnvelopeUnreadable, match="'orders/disabled'"):
         read_disabled("orders/disabled", b'{"format": 1, "reason": "gone"}')
+
+
+def test_a_word_to_step_over_a_record_survives_its_row() -> None:
+    asked = SkipAsked("orders.v1", 3, 4_711, asked_at=1_764_000_000_000, reason="INC-7")
+    key = skip_key(asked.topic, asked.partition, asked.offset)
+    assert key == "skip/orders.v1/3/4711"
+    assert read_skip(key, write_skip(asked)) == asked
+
+
+@pytest.mark.parametrize(
+    "key", ["skip/orders/3", "skip/orders/x/3", "skip//3/4", "skip/orders/3/x"]
+)
+def test_a_skip_row_whose_key_names_no_record_is_an_error(key: str) -> None:
+    with pytest.raises(EnvelopeUnreadable):
+        read_skip(key, write_skip(SkipAsked("orders", 3, 4, asked_at=1_764_000_000_000)))
 
 
 @pytest.mark.parametrize("key", ["start/orders", "start//3", "start/orders/x"])

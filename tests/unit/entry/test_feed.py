@@ -6,17 +6,20 @@ from tests.doubles.seeing import RememberingJournal
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.table_values import (
     SealedSecrets,
+    SkipAsked,
     StartAsked,
     hold_key,
+    skip_key,
     start_key,
     write_hold,
+    write_skip,
     write_start,
 )
 from hookstream.adapters.tables import TableRecord
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import HOUR, Millis
-from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.entry.feed import Feed
 
@@ -60,6 +63,24 @@ def test_an_old_word_does_not_answer_a_new_loss_of_offsets() -> None:
     feed.start_stopped(HERE, NOON + HOUR + 1)
 
     assert started == []
+
+
+def test_a_word_to_step_over_a_record_reaches_whoever_waits_for_it() -> None:
+    row = write_skip(SkipAsked(*HERE, offset=7, asked_at=NOON))
+    feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), row, 0, NOON))
+
+    def covers(offset: int, timestamp: Millis) -> bool:
+        return feed.skips.covers(Record(*HERE, offset, timestamp, None, b"", ()))
+
+    assert covers(7, NOON)
+    assert not covers(8, NOON)
+    assert not covers(7, NOON + 1), "the topic was made anew: this is another record"
+
+
+def test_a_word_that_cannot_be_read_steps_over_nothing() -> None:
+    feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), b"{}", 0, NOON))
+
+    assert not feed.skips.covers(Record(*HERE, 7, NOON, None, b"", ()))
 
 
 def test_rows_that_were_removed_make_no_table_look_filled() -> None:

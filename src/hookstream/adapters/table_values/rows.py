@@ -13,6 +13,7 @@ from hookstream.core.model.subscription import Disabled
 
 DISABLED_SUFFIX = "/disabled"
 START_PREFIX = "start/"
+SKIP_PREFIX = "skip/"
 WRITER_KEY = "writer"
 """The key of the table writer's own row: no subscription may have it as its id."""
 
@@ -26,6 +27,17 @@ class StartAsked:
     at: Literal["earliest", "latest"] | Millis
     asked_at: Millis
     revision: int = 1
+
+
+@dataclass(slots=True, frozen=True)
+class SkipAsked:
+    """An operator's word that a record which stops its partition is stepped over."""
+
+    topic: str
+    partition: int
+    offset: int
+    asked_at: Millis
+    reason: str = ""
 
 
 RowKind: TypeAlias = Literal["subscription", "hold", "skip", "start", "writer", "other"]
@@ -121,15 +133,52 @@ def read_start(key: str, value: bytes) -> StartAsked:
     """
     row = fields.row_of(key, value)
     try:
-        topic, partition = _named_partition(key)
+        topic, partition = _named_partition(key.removeprefix(START_PREFIX))
         asked_at = fields.parsed(row, "asked_at", from_rfc3339)
         return StartAsked(topic, partition, _at(row), asked_at, fields.integer(row, "revision"))
     except fields.FieldUnreadable as why:
         raise EnvelopeUnreadable(f"start row {key!r}: {why}") from None
 
 
-def _named_partition(key: str) -> tuple[str, int]:
-    topic, _, partition = key.removeprefix(START_PREFIX).rpartition("/")
+def skip_key(topic: str, partition: int, offset: int) -> str:
+    """Return the subscriptions topic's key for a record that is stepped over."""
+    return f"{SKIP_PREFIX}{topic}/{partition}/{offset}"
+
+
+def write_skip(asked: SkipAsked) -> bytes:
+    """Return the row that says that a record is stepped over."""
+    return orjson.dumps(
+        {
+            "format": FORMAT,
+            "revision": 1,
+            "asked_at": to_rfc3339(asked.asked_at),
+            "reason": asked.reason,
+        }
+    )
+
+
+def read_skip(key: str, value: bytes) -> SkipAsked:
+    """Return what a `skip/<topic>/<partition>/<offset>` row says.
+
+    Raises:
+        EnvelopeUnreadable: It cannot be read: the partition stays stopped.
+    """
+    row = fields.row_of(key, value)
+    place, _, offset = key.removeprefix(SKIP_PREFIX).rpartition("/")
+    try:
+        topic, partition = _named_partition(place)
+        if not offset.isdecimal():
+            raise fields.FieldUnreadable("its key names no offset")  # noqa: TRY301
+        asked_at = fields.parsed(row, "asked_at", from_rfc3339)
+        reason = row.get("reason")
+    except fields.FieldUnreadable as why:
+        raise EnvelopeUnreadable(f"skip row {key!r}: {why}") from None
+    words = reason if isinstance(reason, str) else ""
+    return SkipAsked(topic, partition, int(offset), asked_at, words)
+
+
+def _named_partition(place: str) -> tuple[str, int]:
+    topic, _, partition = place.rpartition("/")
     if not topic or not partition.isdecimal():
         raise fields.FieldUnreadable("its key names no partition")
     return topic, int(partition)

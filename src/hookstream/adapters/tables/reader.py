@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka_client import (
     ClientSettings,
+    Trouble,
     admin_client,
     close_within,
     translated,
@@ -64,6 +65,9 @@ class TableReader:
         self._on_records = on_records
         self._journal = journal
         self._clock = clock
+        # An operator who starts a worker wants to know at once what it waits for.
+        self._no_broker = Trouble("tables_wait_for_broker", journal, clock, patience=0.0)
+        self._stale = Trouble("tables_stale", journal, clock)
         self._stop = threading.Event()
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
@@ -217,17 +221,21 @@ class TableReader:
         while not self._stop.is_set():
             try:
                 require_topics(admin, self._topics, timeout=1.0)
-                return log_starts(admin, self._topics, timeout=1.0)
+                starts = log_starts(admin, self._topics, timeout=1.0)
             except DependencyUnavailable as error:
-                self._journal.warning("tables_wait_for_broker", detail=str(error))
+                self._no_broker.lasts(str(error))
+            else:
+                self._no_broker.over()
+                return starts
         return None
 
     def _ask(self, admin: AdminClient, now: float) -> None:
         try:
             ends = high_watermarks(admin, self._topics, timeout=1.0)
         except DependencyUnavailable as error:
-            self._journal.warning("tables_stale", detail=str(error))
+            self._stale.lasts(str(error))
             return
+        self._stale.over()
         self._bridge.tell(self._asked, now, ends)
 
     def _hand_over(self, records: Sequence[TableRecord], stood: Offsets) -> None:

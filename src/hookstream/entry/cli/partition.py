@@ -5,10 +5,22 @@ from typing import Literal
 
 import click
 
-from hookstream.adapters.table_values import SealedSecrets, StartAsked, start_key, write_start
+from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.table_values import (
+    SealedSecrets,
+    SkipAsked,
+    StartAsked,
+    disabled_row,
+    skip_key,
+    start_key,
+    write_skip,
+    write_start,
+)
 from hookstream.adapters.table_values import read_start as read_start_row
 from hookstream.adapters.tables import TableChange
 from hookstream.core.model.instant import Millis, from_rfc3339
+from hookstream.core.model.record import TopicPartition
+from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.tables import writing
 from hookstream.errors import InputRefused
@@ -18,7 +30,7 @@ _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1
 
 @click.group()
 def command() -> None:
-    """Start partitions that stopped because their offsets were lost."""
+    """Start partitions that stopped: at a position, or behind a record that cannot be settled."""
 
 
 @command.command()
@@ -33,11 +45,8 @@ def start(context: Context, partition: str, at: str) -> None:
     `earliest` sends again what had been sent, `latest` leaves out what had not; a time leaves out
     what is older. Every worker hears of it, and the one that holds the partition goes on.
     """
-    named = _PARTITION.fullmatch(partition)
-    if named is None:
-        raise InputRefused(f"{partition!r} is not TOPIC/N, such as printprice.order.generated/3")
-    topic, number, where = named["topic"], int(named["partition"]), _where(at)
-    names, key = context.settings.topics_names, start_key(named["topic"], int(named["partition"]))
+    (topic, number), where = _named(partition), _where(at)
+    names, key = context.settings.topics_names, start_key(topic, number)
     with writing(context.settings, SealedSecrets()) as desk:
         earlier = desk.state().rows[names.subscriptions].get(key)
         revision = 1
@@ -46,6 +55,36 @@ def start(context: Context, partition: str, at: str) -> None:
         asked = StartAsked(topic, number, where, desk.now, revision)
         desk.write([TableChange(names.subscriptions, key, write_start(asked))])
     context.err.print(f"{partition} starts at {at}, where it is stopped")
+
+
+@command.command()
+@click.argument("partition", metavar="TOPIC/N")
+@click.argument("offset", type=click.IntRange(0))
+@click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
+@pass_context
+def skip(context: Context, partition: str, offset: int, reason: str) -> None:
+    """Step over the record at OFFSET of TOPIC/N, which stops its partition.
+
+    What could not be written of it (a tier record, a dead letter, an audit record) is given up; the
+    record itself stays where it is. A record that does not stop its partition is not stepped over.
+    The worker goes on within a second, and the operations topic tells who did it.
+    """
+    where = _named(partition)
+    names = context.settings.topics_names
+    notices = AvroNotices(names, "cli", disabled_row)
+    with writing(context.settings, SealedSecrets()) as desk:
+        asked = SkipAsked(*where, offset, desk.now, reason)
+        told = notices.partition_skipped(where, offset, desk.now, reason=reason, changed_by=who())
+        row = TableChange(names.subscriptions, skip_key(*where, offset), write_skip(asked))
+        desk.write([row], [told])
+    context.err.print(f"{partition} goes on behind {offset}, where that stops it")
+
+
+def _named(partition: str) -> TopicPartition:
+    named = _PARTITION.fullmatch(partition)
+    if named is None:
+        raise InputRefused(f"{partition!r} is not TOPIC/N, such as printprice.order.generated/3")
+    return TopicPartition(named["topic"], int(named["partition"]))
 
 
 def _where(at: str) -> Literal["earliest", "latest"] | Millis:

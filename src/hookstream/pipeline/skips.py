@@ -1,0 +1,40 @@
+"""An operator's word steps over a record that stops its partition; nothing else ever does.
+
+The word names one offset and holds for the record that stood there when it was given: were the topic
+made anew, another one would stand there.
+"""
+
+import asyncio
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Record, TopicPartition
+
+
+class Skips:
+    """Every word that was given, by partition and offset."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._asked_at: dict[tuple[TopicPartition, int], Millis] = {}
+        self._heard = asyncio.Event()
+
+    def hear(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
+        """Take a word over; whoever waits for it goes on at once."""
+        self._asked_at[where, offset] = asked_at
+        self._heard.set()
+        self._heard = asyncio.Event()
+
+    def covers(self, record: Record) -> bool:
+        """Tell whether a record is to be stepped over."""
+        asked_at = self._asked_at.get((record.where, record.offset))
+        return asked_at is not None and record.timestamp <= asked_at
+
+    async def heard_within(self, seconds: float, record: Record) -> bool:
+        """Wait for the word on a record, so many seconds at most, and tell whether it was given."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.covers(record):
+                    await self._heard.wait()
+        except TimeoutError:
+            return False
+        return True

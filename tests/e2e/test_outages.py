@@ -1,0 +1,97 @@
+"""A broker that is away for a while, dead or frozen, is waited for: nothing crashes, grows or is lost."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.e2e.world import Partner, World, a_world, until_accepted
+
+from hookstream.adapters.dev_broker import BrokerProcess, DevBroker
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+
+CLIENT = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}
+"""A request gives up after ten seconds, not sixty: a freeze of twenty is what a minute is otherwise."""
+FROZEN = 20.0
+AWAY = 40.0
+GROWTH = 30 << 20
+"""Bytes that a worker's memory may grow in an outage: less than a second of full intake."""
+
+
+async def begin(world: World) -> Partner:
+    """Start a worker that has delivered something."""
+    crm = await world.subscribe("crm")
+    world.stage.environ["HOOKSTREAM_KAFKA__CLIENT"] = json.dumps(CLIENT)
+    await world.stage.start_worker()
+    await until_accepted(crm, await world.publish(20), 30)
+    return crm
+
+
+def resident(world: World) -> int:
+    """Return the bytes of memory that the worker has."""
+    assert world.stage.worker is not None
+    pages = Path(f"/proc/{world.stage.worker.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def said(world: World) -> Counter[str]:
+    """Count the lines of the worker's log by what they say."""
+    lines = (line for line in world.stage.log.read_text().splitlines() if line.startswith("{"))
+    return Counter(json.loads(line)["event"] for line in lines)
+
+
+async def go_on(world: World, crm: Partner) -> None:
+    """Show that the worker delivers as before, and that nothing was lost."""
+    await until_accepted(crm, await world.publish(20), 60)
+    await world.until_settled(60)
+    assert world.stage.worker is not None
+    assert world.stage.worker.returncode is None
+    assert await world.stage.stop_worker() == 0
+
+
+async def test_a_worker_goes_on_when_its_broker_was_frozen(
+    own_broker: BrokerProcess, prefix: str, tmp_path: Path
+) -> None:
+    """A machine that swaps or a hypervisor that stalls: connections stand, and nothing answers."""
+    async with a_world(tmp_path / "world", own_broker.bootstrap_servers, prefix) as world:
+        crm = await begin(world)
+        before = resident(world)
+        assert own_broker.pid is not None
+
+        os.kill(own_broker.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(FROZEN)
+            grown = resident(world) - before
+        finally:
+            os.kill(own_broker.pid, signal.SIGCONT)
+
+        await go_on(world, crm)
+        assert grown < GROWTH
+
+
+async def test_an_outage_is_said_once_and_its_end_once(
+    own_broker: BrokerProcess, prefix: str, tmp_path: Path
+) -> None:
+    """A line a second for an hour would bury the one that matters."""
+    async with a_world(tmp_path / "world", own_broker.bootstrap_servers, prefix) as world:
+        crm = await begin(world)
+        before = resident(world)
+        broker = DevBroker(own_broker)
+
+        await broker.kill()
+        await asyncio.sleep(AWAY)
+        grown = resident(world) - before
+        during = said(world)
+        await broker.start()
+
+        await go_on(world, crm)
+        after = said(world)
+        assert (during["tables_stale"], during["tables_stale_over"]) == (1, 0)
+        assert (after["tables_stale"], after["tables_stale_over"]) == (1, 1)
+        assert during["topics_unknown"] <= 2
+        assert after["topics_unknown"] == after["topics_unknown_over"]
+        assert grown < GROWTH

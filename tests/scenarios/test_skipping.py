@@ -1,0 +1,87 @@
+"""What cannot be written stops its partition, and only an operator's word steps over it."""
+
+import asyncio
+
+import pytest
+from tests.doubles.endpoint import status
+from tests.scenarios.world import EVENTS, Worker, World
+
+from hookstream.core.model.record import TopicPartition
+from hookstream.pipeline.ports import WriteRefused
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+HERE = TopicPartition(EVENTS, 0)
+NO_RIGHTS = WriteRefused("no rights", too_large=False)
+
+
+async def stopped(world: World) -> Worker:
+    """Have the dead letter of e1 refused for ten minutes; e2 stands behind it."""
+    world.subscribe("crm", schedule=())
+    world.endpoints.script("crm", status(500), status(204))
+    world.broker.refuse(world.topics.dead_letters, NO_RIGHTS)
+    worker = await world.worker()
+    world.publish("e1", "e2")
+    await asyncio.sleep(600)
+    assert world.broker.commits["hookstream"][HERE] == 0
+    assert worker.engine.events.blocked == 1
+    return worker
+
+
+async def test_a_word_steps_over_the_record_that_stops_its_partition_within_a_second() -> None:
+    """Between two tries there may be a minute: an operator at night must not wait for it."""
+    async with World() as world:
+        worker = await stopped(world)
+
+        worker.skips.hear(HERE, 0, world.clock.now())
+
+        await asyncio.sleep(1)
+        assert worker.engine.events.blocked == 0
+        await world.until(world.settled, within=3)
+        assert world.dead() == []
+        [told] = [f for _, event, f in world.journal.lines if event == "partition.skipped"]
+        assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
+        assert told["writing_to"] == world.topics.dead_letters
+        assert str(told["delivery_id"]).startswith("msg_")
+
+
+async def test_a_word_about_another_record_steps_over_nothing() -> None:
+    """A mistyped offset must lose nothing: the record is written once that is possible."""
+    async with World() as world:
+        worker = await stopped(world)
+        worker.skips.hear(HERE, 1, world.clock.now())
+        worker.skips.hear(TopicPartition(EVENTS, 1), 0, world.clock.now())
+        await asyncio.sleep(600)
+        assert world.broker.commits["hookstream"][HERE] == 0
+
+        world.broker.refuse(world.topics.dead_letters, None)
+
+        await world.until(world.settled, within=120)
+        assert world.dead() == [("crm", "e1", "attempts_exhausted")]
+
+
+async def test_a_word_given_before_the_record_came_is_about_another_one() -> None:
+    async with World() as world:
+        before = world.clock.now()
+        await asyncio.sleep(1)
+        worker = await stopped(world)
+
+        worker.skips.hear(HERE, 0, before)
+
+        await asyncio.sleep(600)
+        assert world.broker.commits["hookstream"][HERE] == 0
+
+
+async def test_the_next_worker_steps_over_the_record_too() -> None:
+    """The word stands in a table: the first may have died before it committed."""
+    async with World() as world:
+        worker = await stopped(world)
+        await worker.kill()
+        world.endpoints.script("crm", status(500))
+        asked_at = world.clock.now()
+
+        second = await world.worker()
+        second.skips.hear(HERE, 0, asked_at)
+        second.skips.hear(HERE, 1, asked_at)
+
+        await world.until(world.settled, within=10)
