@@ -329,6 +329,7 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
         world.source("g", lambda topics: [t for t in topics if t.startswith(prefix)], listener),
     )
     await take_until(source, lambda: len(listener.held) == 1)
+    assert source.exist == 1
 
     await world.create(f"{prefix}two")
     await world.append(f"{prefix}two", b"new")
@@ -336,6 +337,7 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
     taken = await take_some(source, 1)
 
     assert [(r.topic, r.value) for r in taken] == [(f"{prefix}two", b"new")]
+    assert source.exist == 2
 
 
 async def test_a_source_without_topics_waits_for_one(world: World, stack: AsyncExitStack) -> None:

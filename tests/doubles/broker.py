@@ -220,6 +220,11 @@ class BrokerSource:
         self._next_lookup = 0.0
         self._turn = 0
 
+    @property
+    def exist(self) -> int:
+        """As RecordSource says."""
+        return sum(self._broker.partitions[topic] for topic in self.subscribed)
+
     async def start(self) -> None:
         """Join the group and take over partitions."""
         self._group.members.append(self)

@@ -22,34 +22,50 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR)
         self.now: Millis = 0
         self.next_offset = 0
-        self.waiting: dict[Item, tuple[Millis, int, int | None]] = {}
+        self.waiting: dict[Item, tuple[Millis, int, int | None, str | None]] = {}
         self.paused: set[TopicPartition] = set()
+        self.admitted: dict[Item, int] = {}
+        """In which order they came, which decides between equal due times."""
+
+    def note(self, item: Item) -> None:
+        self.admitted[item] = 1 + max(self.admitted.values(), default=0)
 
     @rule(
         partition=st.sampled_from(PARTITIONS),
         wait=st.integers(-5, 50),
         size=st.integers(0, BIGGEST),
         key=st.none() | st.integers(0, 10),
+        owner=st.none() | st.sampled_from("ab"),
     )
-    def admit(self, partition: TopicPartition, wait: Millis, size: int, key: int | None) -> None:
+    def admit(
+        self,
+        partition: TopicPartition,
+        wait: Millis,
+        size: int,
+        key: int | None,
+        owner: str | None,
+    ) -> None:
         if partition in self.paused:
             return
         item = (partition, self.next_offset)
         self.next_offset += 1
-        copies = key is not None and any(key == other for _, _, other in self.waiting.values())
+        copies = key is not None and any(key == other for _, _, other, _ in self.waiting.values())
 
-        merged = self.room.admit(partition, item[1], self.now + wait, size, item, key)
+        merged = self.room.admit(partition, item[1], self.now + wait, size, item, key, owner)
 
         assert merged == (item if copies else None)
         if not copies:
-            self.waiting[item] = (self.now + wait, size, key)
+            self.waiting[item] = (self.now + wait, size, key, owner)
+            self.note(item)
         self.flow()
 
     @rule(passed=st.integers(0, 30), most=st.none() | st.integers(1, 5))
     def release(self, passed: Millis, most: int | None) -> None:
         self.now += passed
         expected = sorted(
-            (due, item[1], item) for item, (due, _, _) in self.waiting.items() if due <= self.now
+            (due, self.admitted[item], item)
+            for item, (due, _, _, _) in self.waiting.items()
+            if due <= self.now
         )[:most]
 
         found = self.room.due(self.now, most)
@@ -57,6 +73,27 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         assert found == [item for _, _, item in expected]
         for item in found:
             del self.waiting[item]
+        self.flow()
+
+    @rule(owner=st.sampled_from("ab"), most=st.integers(0, 4), again=st.booleans())
+    def take_early(self, owner: str, most: int, again: bool) -> None:  # noqa: FBT001
+        """An owner takes its earliest before they are due, and may put one back to wait longer."""
+        expected = sorted(
+            (due, self.admitted[item], item)
+            for item, (due, _, _, whose) in self.waiting.items()
+            if whose == owner
+        )[:most]
+
+        found = self.room.early(owner, most)
+
+        assert found == [item for _, _, item in expected]
+        taken = {item: self.waiting.pop(item) for item in found}
+        if again and found:
+            item = found[0]
+            due, size, key, _ = taken[item]
+            self.room.admit(item[0], item[1], due + 7, size, item, key, owner)
+            self.waiting[item] = (due + 7, size, key, owner)
+            self.note(item)
         self.flow()
 
     @rule(partition=st.sampled_from(PARTITIONS))
@@ -77,10 +114,15 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
     @invariant()
     def it_counts_exactly(self) -> None:
         assert len(self.room) == len(self.waiting)
-        assert self.room.held_bytes == sum(size for _, size, _ in self.waiting.values())
+        assert self.room.held_bytes == sum(size for _, size, _, _ in self.waiting.values())
         assert self.room.next_due() == min(
-            (due for due, _, _ in self.waiting.values()), default=None
+            (due for due, _, _, _ in self.waiting.values()), default=None
         )
+
+    @invariant()
+    def it_knows_its_owners(self) -> None:
+        owners = {owner for _, _, _, owner in self.waiting.values() if owner is not None}
+        assert set(self.room.owners()) == owners
 
     @invariant()
     def it_is_bounded(self) -> None:

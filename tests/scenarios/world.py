@@ -116,7 +116,9 @@ class Worker:
 class World:
     """A platform, its partners and their endpoints, as an asynchronous context."""
 
-    def __init__(self, *, partitions: int = 1, rules: EngineRules | None = None) -> None:
+    def __init__(
+        self, *, partitions: int = 1, tier_partitions: int = 1, rules: EngineRules | None = None
+    ) -> None:
         self.clock = LoopClock()
         self.clock.now()
         self.broker = Broker(self.clock)
@@ -141,7 +143,7 @@ class World:
         ):
             self.broker.create(topic)
         for tier in self.rules.tiers:
-            self.broker.create(self.topics.tier(tier))
+            self.broker.create(self.topics.tier(tier), tier_partitions)
         self.directory.put_partner(
             Partner("acme", "Acme", Grant(event_types=("*",), environments=("*",)))
         )
@@ -201,6 +203,7 @@ class World:
         active_from: Millis = 0,
         timeout: Millis = 15 * SECOND,
         expires_after: Millis = DEFAULT_EXPIRY,
+        rate_limit: float | None = None,
     ) -> Subscription:
         """Put a subscription of `acme` for pricing.completed into the table."""
         subscription = Subscription(
@@ -215,7 +218,7 @@ class World:
             active_from=active_from,
             pattern=pattern,
             retry=RetryPolicy(schedule=schedule, expires_after=expires_after),
-            limits=Limits(max_in_flight=max_in_flight),
+            limits=Limits(max_in_flight=max_in_flight, rate_limit=rate_limit),
         )
         self.directory.put_subscription(subscription)
         return subscription

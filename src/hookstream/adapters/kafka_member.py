@@ -94,6 +94,8 @@ class Member:
         """When the thread last went round. Written by it, read by whoever asks for its health."""
         self.hidden_since: float | None = None
         """Since when an open transaction hides the records of a partition; None: none does."""
+        self.exist = 0
+        """Partitions of the topics that are picked. Written by the thread, read by whoever asks."""
         # The thread's own.
         self._transactions = Standstill()
         self._hangs = False
@@ -144,7 +146,9 @@ class Member:
         now = self._clock.monotonic()
         self._next_look_up = now + _LOOK_UP_SECONDS
         try:
-            topics = sorted(self._pick(self._consumer.list_topics(timeout=1.0).topics))
+            known = self._consumer.list_topics(timeout=1.0).topics
+            topics = sorted(self._pick(known))
+            self.exist = sum(len(known[topic].partitions) for topic in topics)
         except KafkaException as error:
             self._unknown.lasts(str(error.args[0]))
             self._next_look_up = now + _CHORES_SECONDS

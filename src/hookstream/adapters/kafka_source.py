@@ -105,6 +105,11 @@ class KafkaSource:
         since = None if self._member is None else self._member.hidden_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
+    @property
+    def exist(self) -> int:
+        """As RecordSource says."""
+        return 0 if self._member is None else self._member.exist
+
     async def start(self) -> None:
         """Begin to join the group; partitions are told to the listener when they come."""
         try:

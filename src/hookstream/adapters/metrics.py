@@ -58,6 +58,8 @@ GAUGES = {
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
     "hookstream_table_age_seconds": "Seconds since a table was last known to be current.",
     "hookstream_in_flight": "Attempts under way.",
+    "hookstream_queued": "Deliveries that wait in lanes for their attempt.",
+    "hookstream_open_breakers": "Subscriptions that are sent nothing but probes.",
     "hookstream_paused_partitions": "Tier partitions that are not fetched, as their room is full.",
     "hookstream_stopped_partitions": "Partitions that are not read until an operator acts.",
     "hookstream_holds": "Holds that operators set and nobody cleared.",

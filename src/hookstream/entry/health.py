@@ -115,6 +115,8 @@ class Health:
             "hookstream_tier_waiting_records": float(len(parts.engine.room)),
             "hookstream_table_age_seconds": parts.tables.age(),
             "hookstream_in_flight": float(parts.engine.lanes.in_flight),
+            "hookstream_queued": float(parts.engine.lanes.waiting),
+            "hookstream_open_breakers": float(parts.engine.lanes.open_breakers),
             "hookstream_paused_partitions": float(parts.engine.room.paused),
             "hookstream_stopped_partitions": float(
                 len(parts.events.stopped)

@@ -63,7 +63,7 @@ class Admission:
         self._clock = clock
         self._schemas = schemas
         self._attempts = attempts
-        self._lanes = lanes
+        self.lanes = lanes
         self.settler = settler
         self.budget = settler.budget
         self._offered = 0
@@ -177,13 +177,13 @@ class Admission:
     def _offer(self, work: Work) -> None:
         """Offer work that was matched just now: its subscription stood a moment ago."""
         self.budget.take(work.receipt.size)
-        self._lanes.offer(work)
+        self.lanes.offer(work)
 
     def _readmit(self, work: Work) -> None:
         """Offer work from a tier, unless its subscription makes an attempt pointless now."""
         self.budget.take(work.receipt.size)
         if self._attempts.stands(work):
-            self._lanes.offer(work)
+            self.lanes.offer(work)
 
     def _wait_for_schema(
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema

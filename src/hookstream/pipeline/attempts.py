@@ -36,6 +36,7 @@ from hookstream.core.model.standing import Live, Standing
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
+from hookstream.pipeline.lanes import Slot
 from hookstream.pipeline.ports import Chance, Clock, Codec, Metrics, Post, Sender, Tracer
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work
@@ -113,10 +114,10 @@ class Attempts:
             return None
         return standing if isinstance(standing, Live) else None
 
-    def overflow(self, work: Work) -> None:
-        """Defer work that its lane has no room for: smallest tier first, one up each time."""
+    def overflow(self, work: Work, slot: Slot) -> None:
+        """Defer work that its lane has no room for until the slot that the lane gave it."""
         now = self._means.clock.now()
-        self.end(work, policy.lane_full_until(work.delivery, self._rules.tiers, now))
+        self.end(work, policy.slot_until(work.delivery, slot.due_at, slot.reason, now))
 
     def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
         """Settle work without an attempt having been made."""
@@ -131,8 +132,8 @@ class Attempts:
             work.delivery.last_outcome = outcome.name
         self._settler.settle(work, disposition, audit)
 
-    async def attempt(self, work: Work) -> bool | None:
-        """Make one attempt and settle it. True: delivered; None: ended without an attempt."""
+    async def attempt(self, work: Work) -> Outcome | None:
+        """Make one attempt, settle it, tell what it came to. None: ended without an attempt."""
         now = self._means.clock.now()
         live = self._live(work, now)
         if live is None:
@@ -175,7 +176,7 @@ class Attempts:
 
     async def _post(
         self, work: Work, subscription: Subscription, version: int, body: bytes, now: Millis
-    ) -> bool:
+    ) -> Outcome:
         means = self._means
         delivery = work.delivery
         delivery.attempt += 1
@@ -243,7 +244,7 @@ class Attempts:
         if isinstance(outcome, Delivered) and delivery.attempt == 1:
             means.metrics.delivered(delivery.event_type, ended - delivery.origin.timestamp)
         self._settler.settle(work, disposition, audit)
-        return isinstance(outcome, Delivered)
+        return outcome
 
     def _prepare(self, subscription: Subscription) -> _Prepared:
         """Return what attempts of a subscription share, made once per revision of it."""

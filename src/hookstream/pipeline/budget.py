@@ -8,6 +8,8 @@ class Budget:
 
     def __init__(self, deliveries: int, size: int) -> None:
         """Allow `deliveries` in memory at once, and records of `size` bytes in all."""
+        self.most = deliveries
+        """How many deliveries may be in memory at once."""
         self._deliveries = deliveries
         self._size = size
         self._free = asyncio.Event()

@@ -16,7 +16,7 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.standing import Live
-from hookstream.core.model.subscription import DEFAULT_MAX_IN_FLIGHT
+from hookstream.core.model.subscription import Limits
 from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
@@ -106,6 +106,7 @@ class Engine:
         attempts = self._make_attempts()
         self.lanes = Lanes(
             outside.clock,
+            outside.journal,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
             attempt=attempts.attempt,
@@ -164,10 +165,21 @@ class Engine:
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         outside = self._outside
         standing = outside.directory.standing(subscription_id, outside.clock.now())
-        limit = DEFAULT_MAX_IN_FLIGHT
-        if isinstance(standing, Live):
-            limit = standing.subscription.limits.max_in_flight
-        return LanePolicy(limit, max_queue=self._rules.max_deliveries)
+        limits = standing.subscription.limits if isinstance(standing, Live) else Limits()
+        rate = limits.rate_limit
+        return LanePolicy(
+            limits.max_in_flight,
+            max_queue=self._rules.max_deliveries,
+            rate_limit=None if rate is None else rate * self._share(),
+        )
+
+    def _share(self) -> float:
+        """Return this worker's part of every rate limit: of the partitions that exist, what it owns.
+
+        The parts of all workers make one, so that together they never exceed the limit.
+        """
+        exist = self.events.exist + self.tiers.exist
+        return 1.0 if exist == 0 else min(1.0, max(1, self.events.held + self.tiers.held) / exist)
 
     async def run(
         self, events: RecordSource, tiers: RecordSource, stop: asyncio.Event, drained: Millis

@@ -3,33 +3,64 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from itertools import count
 
-from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.delivery.capacity import Capacity, Holder
+from hookstream.core.delivery.lane import Deferral, Lane, LanePolicy
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import Delivered, Outcome
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
-from hookstream.pipeline.ports import Clock
+from hookstream.pipeline.ports import Clock, Journal
 from hookstream.pipeline.work import Work
 
-_FORGOTTEN_AFTER = 60.0
-"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale."""
+_FORGOTTEN_AFTER = 600.0
+"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale.
+Longer than any breaker stays open."""
 
 _ALONE_AFTER = 1.0
 """Seconds without work in any other lane after which a lane is alone."""
+
+_SHORTEST_SLEEP = 0.001
+"""Seconds: a timer that fires a hair too early must not turn without time passing."""
 
 
 class _Queue:
     """One lane with the work that waits in it."""
 
-    __slots__ = ("busy_at", "lane", "starved", "subscription_id", "waiting")
+    __slots__ = (
+        "asleep",
+        "broken",
+        "busy_at",
+        "holder",
+        "lane",
+        "starved",
+        "subscription_id",
+        "waiting",
+    )
 
     def __init__(self, subscription_id: str, policy: LanePolicy) -> None:
         self.subscription_id = subscription_id
         self.lane = Lane(policy)
+        self.holder = Holder()
         self.waiting: deque[Work] = deque()
         self.starved = False
+        self.broken = False
+        """Whether its breaker was open when it was last looked at."""
+        self.asleep = False
+        """Whether it will be looked at when its pace lets the next attempt begin."""
         self.busy_at = 0.0
         """When it last had something to do, monotonic seconds."""
+
+
+@dataclass(slots=True, frozen=True)
+class Slot:
+    """When a delivery comes back that its lane did not take, by the wall clock, and why."""
+
+    due_at: Millis
+    reason: DeferReason
 
 
 class Lanes:
@@ -38,23 +69,27 @@ class Lanes:
     def __init__(
         self,
         clock: Clock,
+        journal: Journal,
         *,
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
-        attempt: Callable[[Work], Awaitable[bool | None]],
-        overflow: Callable[[Work], None],
+        attempt: Callable[[Work], Awaitable[Outcome | None]],
+        overflow: Callable[[Work, Slot], None],
     ) -> None:
         """Run attempts, and hand what does not fit to `overflow`.
 
-        `attempt` tells whether it delivered; None: it ended the work without an attempt.
+        `attempt` tells what it came to; None: it ended the work without an attempt.
         """
         self._clock = clock
-        self._free = max_in_flight
+        self._journal = journal
+        self._capacity = Capacity(max_in_flight)
         self._policy = policy
         self._attempt = attempt
         self._overflow = overflow
         self._queues: dict[str, _Queue] = {}
-        self._starved: deque[_Queue] = deque()
+        self._starved: tuple[deque[tuple[int, _Queue]], deque[tuple[int, _Queue]]]
+        self._starved = (deque(), deque())
+        """Lanes that wait for the common half, and for any slot, each in the order of asking."""
         self._tickets = count()
         self._recent: tuple[str, float] = ("", float("-inf"))
         self._other: tuple[str, float] = ("", float("-inf"))
@@ -69,81 +104,190 @@ class Lanes:
         """Run attempts as children of `tasks` from now on."""
         self._tasks = tasks
 
+    # Work in.
+
     def offer(self, work: Work) -> None:
         """Queue work in its lane, or hand it to `overflow` where the lane is full."""
         subscription_id = work.delivery.subscription_id
-        queue = self._queues.get(subscription_id)
-        if queue is None:
-            queue = _Queue(subscription_id, self._policy(subscription_id))
-            self._queues[subscription_id] = queue
+        queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         now = queue.busy_at = self._clock.monotonic()
         alone = self._alone(subscription_id, now)
         self._note(subscription_id, now)
-        if queue.lane.full(len(queue.waiting), now, alone=alone):
-            self._overflow(work)
+        again = work.delivery.due_at is not None
+        if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
+            kept = again and work.delivery.has_slot
+            self._overflow(work, self._slot(queue.lane.defer(now, kept=kept), now))
             return
         queue.waiting.append(work)
         self.waiting += 1
         self._idle.clear()
-        self._start(queue)
+        self._start(queue, now)
 
-    def _start(self, queue: _Queue) -> None:
-        """Give the lane a runner where lane and worker have a slot free."""
-        if not queue.waiting or not queue.lane.may_start():
-            return
-        if self._free <= 0:
-            if not queue.starved:
-                queue.starved = True
-                self._starved.append(queue)
-            return
-        if self._tasks is None:
-            raise InvariantBroken("lanes were offered work before they were opened")
-        self._free -= 1
-        ticket = next(self._tickets)
-        queue.lane.start(ticket, self._clock.monotonic())
-        self.in_flight += 1
-        self.waiting -= 1
-        self._tasks.create_task(self._run(queue, ticket, queue.waiting.popleft()))
+    def deferral(self, subscription_id: str, *, kept: bool) -> Slot | None:
+        """Return when a delivery from a tier comes back, or None where its lane takes it now.
 
-    async def _run(self, queue: _Queue, ticket: int, work: Work) -> None:
-        """Attempt one piece of work after another while the lane has some and keeps its slot."""
-        lane = queue.lane
+        `kept`: it comes at a slot that it was given.
+        """
+        queue = self._queues.get(subscription_id)
+        if queue is None:
+            return None
+        now = self._clock.monotonic()
+        alone = self._alone(subscription_id, now)
+        if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
+            return None
+        queue.busy_at = now
+        return self._slot(queue.lane.defer(now, kept=kept), now)
+
+    def wants(self, subscription_id: str) -> int:
+        """Return how many deferred deliveries a lane would take before their slots."""
+        queue = self._queues.get(subscription_id) or self._queue(subscription_id)
+        return queue.lane.wants(len(queue.waiting), self._clock.monotonic())
+
+    def seen(self, subscription_id: str, slot: Millis) -> None:
+        """Learn of a slot that stands in a tier record, so that it is not given out again."""
+        queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         clock = self._clock
+        queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
+
+    def _queue(self, subscription_id: str) -> _Queue:
+        queue = _Queue(subscription_id, self._policy(subscription_id))
+        queue.busy_at = self._clock.monotonic()
+        self._queues[subscription_id] = queue
+        return queue
+
+    def _slot(self, deferral: Deferral, now: float) -> Slot:
+        wait = int((deferral.slot - now) * 1000) + 1
+        return Slot(self._clock.now() + wait, deferral.reason)
+
+    # Attempts.
+
+    def _start(self, queue: _Queue, now: float, most: int = 1_000_000) -> None:
+        """Give the lane runners, `most` at most, where lane and worker have slots free."""
+        lane, holder, waiting = queue.lane, queue.holder, queue.waiting
+        while waiting:
+            if not lane.may_start(now):
+                self._sleep(queue, now)
+                return
+            kept = holder.prompt and waiting[0].delivery.attempt == 0
+            if most <= 0 or not self._capacity.may_take(kept=kept):
+                if not queue.starved:
+                    queue.starved = True
+                    self._starved[kept].append((next(self._tickets), queue))
+                return
+            if self._tasks is None:
+                raise InvariantBroken("lanes were offered work before they were opened")
+            most -= 1
+            self._capacity.take(holder, kept=kept)
+            ticket = next(self._tickets)
+            lane.start(ticket, now)
+            self.in_flight += 1
+            self.waiting -= 1
+            self._tasks.create_task(self._run(queue, ticket, waiting.popleft(), kept))
+
+    async def _run(self, queue: _Queue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
+        """Attempt one piece of work after another while the lane has some and keeps its slot."""
+        lane, waiting, clock = queue.lane, queue.waiting, self._clock
         try:
             while True:
-                delivered = await self._attempt(work)
+                outcome = await self._attempt(work)
                 now = clock.monotonic()
-                if delivered is None:
-                    lane.pass_over(ticket)
-                else:
-                    lane.finish(ticket, now, delivered=delivered)
-                self._note(queue.subscription_id, now)
-                if not queue.waiting or self._starved or not lane.may_start():
+                self._ended(queue, ticket, outcome, now, kept)
+                if not waiting or not lane.may_start(now) or self._others_first():
                     break
+                kept = queue.holder.prompt and waiting[0].delivery.attempt == 0
+                if not self._capacity.may_take(kept=kept):
+                    break
+                self._capacity.take(queue.holder, kept=kept)
                 ticket = next(self._tickets)
                 lane.start(ticket, now)
-                work = queue.waiting.popleft()
+                work = waiting.popleft()
                 self.waiting -= 1
+                if waiting:
+                    # The limit may have grown with the answer.
+                    self._start(queue, now)
         except BaseException:
             # Cancelled, or a defect: the worker ends, so no other attempt may begin.
             self.in_flight -= 1
             raise
         self.in_flight -= 1
-        self._free += 1
-        self._hand_over(queue)
+        self._hand_over(queue, now)
 
-    def _hand_over(self, queue: _Queue) -> None:
-        """Pass a freed slot to the lane that has waited longest for one, else to this lane."""
-        while self._starved and self._free > 0:
-            waiting = self._starved.popleft()
+    def _ended(
+        self,
+        queue: _Queue,
+        ticket: int,
+        outcome: Outcome | None,
+        now: float,
+        kept: bool,  # noqa: FBT001
+    ) -> None:
+        """Tell the lane what an attempt came to, and free its slot."""
+        lane, holder = queue.lane, queue.holder
+        if outcome is None:
+            lane.pass_over(ticket)
+        else:
+            lane.finish(ticket, now, outcome)
+            if queue.broken or not isinstance(outcome, Delivered):
+                self._tell(queue)
+        if not holder.prompt and lane.prompt(now):
+            self._capacity.proved(holder)
+        self._note(queue.subscription_id, now)
+        self._capacity.give(holder, kept=kept)
+
+    def _others_first(self) -> bool:
+        """Tell whether a lane that waited may have the slot that was just freed."""
+        common, anybody = self._starved
+        return bool(anybody or (common and self._capacity.may_take(kept=False)))
+
+    def _hand_over(self, queue: _Queue, now: float) -> None:
+        """Pass what is free to the lanes that have waited longest for it, then to this lane."""
+        while (waiting := self._longest_starved()) is not None:
             waiting.starved = False
-            self._start(waiting)
-        self._start(queue)
+            # One slot; for another it stands at the end of the line.
+            self._start(waiting, now, 1)
+        self._start(queue, now)
         self._note_idle()
+
+    def _longest_starved(self) -> _Queue | None:
+        """Take the lane that has waited longest out of those that may have a slot now."""
+        common, anybody = self._starved
+        capacity = self._capacity
+        found = anybody if anybody and capacity.may_take(kept=True) else None
+        if (
+            common
+            and capacity.may_take(kept=False)
+            and (found is None or common[0][0] < anybody[0][0])
+        ):
+            found = common
+        return None if found is None else found.popleft()[1]
+
+    def _sleep(self, queue: _Queue, now: float) -> None:
+        """Look at the lane again when its pace or its breaker lets the next attempt begin."""
+        if queue.asleep or self._tasks is None:
+            return
+        at = queue.lane.start_at(now)
+        if at is not None:
+            queue.asleep = True
+            self._tasks.create_task(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
+
+    async def _wake(self, queue: _Queue, after: float) -> None:
+        await asyncio.sleep(after)
+        queue.asleep = False
+        self._start(queue, self._clock.monotonic())
+
+    def _tell(self, queue: _Queue) -> None:
+        """Log that a breaker opened or closed."""
+        broken = queue.lane.broken
+        if broken and not queue.broken:
+            self._journal.warning("breaker.opened", subscription=queue.subscription_id)
+        elif queue.broken and not broken:
+            self._journal.info("breaker.closed", subscription=queue.subscription_id)
+        queue.broken = broken
 
     def _note_idle(self) -> None:
         if self.in_flight == 0 and self.waiting == 0:
             self._idle.set()
+
+    # Housekeeping.
 
     def tick(self) -> None:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
@@ -158,14 +302,24 @@ class Lanes:
 
     def _adjust(self, queue: _Queue, now: float) -> None:
         """Bring a busy lane's limits up to date, and its queue down to what it can serve."""
+        lane = queue.lane
         policy = self._policy(queue.subscription_id)
-        if policy != queue.lane.policy:
-            queue.lane.policy = policy
+        if policy != lane.policy:
+            lane.policy = policy
+        if queue.holder.prompt and not lane.prompt(now):
+            self._capacity.slowed(queue.holder)
         alone = self._alone(queue.subscription_id, now)
-        for _ in range(queue.lane.excess(len(queue.waiting), now, alone=alone)):
+        for _ in range(lane.excess(len(queue.waiting), now, alone=alone)):
+            work = queue.waiting.pop()
             self.waiting -= 1
-            self._overflow(queue.waiting.pop())
-        self._start(queue)
+            kept = work.delivery.has_slot
+            self._overflow(work, self._slot(lane.defer(now, kept=kept), now))
+        self._start(queue, now)
+
+    @property
+    def open_breakers(self) -> int:
+        """How many lanes attempt nothing but probes now."""
+        return sum(queue.lane.broken for queue in self._queues.values())
 
     def drop(self, gone: frozenset[TopicPartition]) -> list[Work]:
         """Take out, and return, the waiting work of partitions that are not ours any more."""
@@ -175,7 +329,9 @@ class Lanes:
                 kept: deque[Work] = deque()
                 for work in queue.waiting:
                     (dropped if work.receipt.where in gone else kept).append(work)
-                queue.waiting = kept
+                # The runners hold the queue itself.
+                queue.waiting.clear()
+                queue.waiting.extend(kept)
         self.waiting -= len(dropped)
         self._note_idle()
         return dropped

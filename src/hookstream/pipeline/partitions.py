@@ -239,6 +239,16 @@ class Partitions:
         return frozenset(self._trackers)
 
     @property
+    def held(self) -> int:
+        """How many partitions are ours now."""
+        return len(self._trackers)
+
+    @property
+    def exist(self) -> int:
+        """How many there are, over all members of the group; 0: not known yet."""
+        return 0 if self.source is None else self.source.exist
+
+    @property
     def blocked(self) -> int:
         """How many partitions stand still, since something of them cannot be written or read."""
         return len(self._blocked)

@@ -71,6 +71,10 @@ class AssignmentListener(Protocol):
 class RecordSource(Protocol):
     """A member of a consumer group. Records come only when asked for: asking is the credit."""
 
+    @property
+    def exist(self) -> int:
+        """How many partitions the topics have that the group reads; 0: not known yet."""
+
     async def take(self, most: int) -> Sequence[Record]:
         """Wait up to 0.2 s for a record and return it with whatever else is ready, `most` at most.
 

@@ -1,24 +1,44 @@
-"""The retrier reads every tier, keeps what is not due in the waiting room, and admits what is."""
+"""The retrier reads every tier, keeps what is not due in the waiting room, and admits what is.
+
+A delivery that waits for a slot of its lane has no due time of its own: it is admitted at its slot,
+or before, as soon as its lane has room. One whose slot has come while the lane has none is not
+written again as long as its tier may still hold it.
+"""
 
 import asyncio
 from dataclasses import dataclass
 
 from hookstream.core.deadletter import letter
 from hookstream.core.deadletter.reading import LetterProblem
-from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
-from hookstream.core.retry.tiers import HopDownAt, Ladder
+from hookstream.core.outcome import policy
+from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.intake import Seeing
+from hookstream.pipeline.lanes import Slot
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Clock, RecordSource
 
 _MOST = 500
 _LONGEST_SLEEP = 0.5
 """Seconds between looks at the room: a wall clock that jumps is noticed within it."""
+
+_EARLY_EVERY = 0.25
+"""Seconds between asking lanes whether they take deliveries before their slots."""
+
+_TURN = 200
+"""Records that are released before attempts get their turn on the event loop."""
+
+_CREDIT_SLEEP = 0.005
+"""Seconds between looks where deliveries from tiers have used up their credit."""
+
+_FOR_NEW_EVENTS = 0.25
+"""Of the credit, how much deliveries from tiers leave to events that are new."""
 
 
 @dataclass(slots=True)
@@ -29,6 +49,10 @@ class Waiting:
     state: Delivery | UnmatchedEvent
     hop: bool
     """True: it moves on to a smaller tier when it leaves this one."""
+    leaves_at: Millis
+    """When its tier lets it go."""
+    until: Millis
+    """When the room hands it out."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,6 +82,7 @@ class Retrier:
         self._partitions = partitions
         self._room = room
         self._admission = admission
+        self._lanes = admission.lanes
         self._settler = admission.settler
         self._budget = admission.budget
         self._gate = gate
@@ -66,6 +91,7 @@ class Retrier:
         self._clock = tiers.clock
         self._tracer = seeing.tracer
         self._arrived = asyncio.Event()
+        self._early_at = 0.0
 
     async def take(self) -> None:
         """Move records from the tiers into the waiting room until cancelled."""
@@ -86,20 +112,30 @@ class Retrier:
             self._settler.unreadable(receipt, state)
             return
         delay = self._topics.delay_of(record.topic) or 0
-        release = self._ladder.release(
-            record.timestamp, delay, state.due_at, now=self._clock.now()
-        )
+        now = self._clock.now()
+        if isinstance(state, Delivery) and state.has_slot and state.due_at is not None:
+            release = self._ladder.release_slot(record.timestamp, delay, state.due_at, now=now)
+            if state.deferred_reason in BOOKED_REASONS:
+                self._lanes.seen(state.subscription_id, state.due_at)
+        else:
+            release = self._ladder.release(record.timestamp, delay, state.due_at, now=now)
         hop = isinstance(release, HopDownAt)
-        instant = release.instant
-        key = None
+        self._wait(Waiting(receipt, state, hop, record.timestamp + delay, release.instant))
+
+    def _wait(self, waiting: Waiting) -> None:
+        """Let a record wait in the room until its instant."""
+        receipt, state = waiting.receipt, waiting.state
+        key = owner = None
         if isinstance(state, Delivery):
             key = (state.delivery_id, state.attempt)
+            owner = state.subscription_id if state.has_slot else None
+        offset = receipt.record.offset
         merged = self._room.admit(
-            receipt.where, record.offset, instant, receipt.size, Waiting(receipt, state, hop), key
+            receipt.where, offset, waiting.until, receipt.size, waiting, key, owner
         )
         if merged is not None:
             # Two copies of one delivery after a crash: one goes on, the other is settled with it.
-            merged.receipt.release()
+            receipt.release()
 
     async def release(self) -> None:
         """Admit what came due, never early, until cancelled."""
@@ -108,26 +144,87 @@ class Retrier:
             if self._budget.room <= 0:
                 await self._budget.wait()
                 continue
-            due = self._room.due(self._clock.now(), most=self._budget.room)
+            credit = self._credit()
+            if credit <= 0:
+                await asyncio.sleep(_CREDIT_SLEEP)
+                continue
+            due = self._room.due(self._clock.now(), most=min(credit, _TURN))
             for waiting in due:
                 if waiting.receipt.live:
                     await self._admit(waiting)
+            early = self._take_early(credit - len(due))
             self._flow()
-            if not due:
+            if due or early:
+                # A backlog that is put off in the room must not keep the loop from its attempts.
+                await asyncio.sleep(0)
+            else:
                 await self._sleep()
+
+    def _credit(self) -> int:
+        """Return how many deliveries may be admitted now: new events keep a part of the credit."""
+        in_hand = self._partitions.unsettled - len(self._room)
+        most = int(self._budget.most * (1 - _FOR_NEW_EVENTS))
+        return min(self._budget.room, most - in_hand)
+
+    def _take_early(self, credit: int) -> int:
+        """Admit, before their slots, as many deliveries as their lanes have room for."""
+        now = self._clock.monotonic()
+        if now < self._early_at:
+            return 0
+        self._early_at = now + _EARLY_EVERY
+        taken = 0
+        for subscription_id in self._room.owners():
+            wanted = min(self._lanes.wants(subscription_id), credit - taken)
+            for waiting in self._room.early(subscription_id, wanted):
+                if waiting.receipt.live and isinstance(waiting.state, Delivery):
+                    self._admit_delivery(waiting, waiting.state, early=True)
+                    taken += 1
+        return taken
 
     async def _admit(self, waiting: Waiting) -> None:
         receipt, state = waiting.receipt, waiting.state
-        if waiting.hop:
+        if waiting.hop and not (isinstance(state, Delivery) and state.has_slot):
             self._settler.hop(receipt, state)
+        elif isinstance(state, Delivery):
+            self._admit_delivery(waiting, state)
+        else:
+            self._trace(receipt, state)
+            await self._admission.unmatched(receipt, state)
+
+    def _admit_delivery(self, waiting: Waiting, state: Delivery, *, early: bool = False) -> None:
+        """Hand a delivery to its lane, or let it wait on where the lane has no room."""
+        now = self._clock.now()
+        # One that expired ends now; its lane need not have room for that.
+        if now < state.expires_at:
+            slot = self._lanes.deferral(state.subscription_id, kept=state.has_slot)
+            if slot is not None:
+                self._wait_on(waiting, state, slot, now, early=early)
+                return
+        self._trace(waiting.receipt, state)
+        self._admission.due(waiting.receipt, state)
+
+    def _wait_on(
+        self, waiting: Waiting, state: Delivery, slot: Slot, now: Millis, *, early: bool
+    ) -> None:
+        if early:
+            self._wait(waiting)
             return
+        if waiting.hop and state.due_at is not None and state.due_at > now:
+            # Its slot is still to come: on to the next tier with it.
+            self._settler.hop(waiting.receipt, state)
+            return
+        put_off = policy.slot_until(state, slot.due_at, slot.reason, now)
+        if state.has_slot and now < put_off.due_at <= max(waiting.leaves_at, now + LONGEST_REST):
+            waiting.until = put_off.due_at
+            self._wait(waiting)
+            return
+        policy.deferred(state, put_off, now)
+        self._settler.park(waiting.receipt, state)
+
+    def _trace(self, receipt: Receipt, state: Delivery | UnmatchedEvent) -> None:
         receipt.span = self._tracer.process(
             receipt.record, state.traceparent, self._topics.retry_group
         )
-        if isinstance(state, Delivery):
-            self._admission.due(receipt, state)
-        else:
-            await self._admission.unmatched(receipt, state)
 
     async def _sleep(self) -> None:
         """Sleep until the next record is due, one arrives, or half a second passed."""

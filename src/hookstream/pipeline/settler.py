@@ -169,11 +169,11 @@ class Settler:
         aside = OutgoingRecord(means.topics.undecodable, record.key, record.value, headers)
         self._write([aside], receipt, None)
 
-    def park(self, receipt: Receipt, unmatched: UnmatchedEvent) -> None:
-        """Put an event without a subscription into a tier until `unmatched.due_at`, and release it."""
-        if unmatched.deferred_reason is not None:
-            self._means.metrics.deferral(unmatched.deferred_reason)
-        self._pass_on(receipt, unmatched)
+    def park(self, receipt: Receipt, state: _State) -> None:
+        """Put a record whose deferral stands in its state into a tier, and release it."""
+        if state.deferred_reason is not None:
+            self._means.metrics.deferral(state.deferred_reason)
+        self._pass_on(receipt, state)
 
     def hop(self, receipt: Receipt, state: _State) -> None:
         """Move a record on to the next smaller tier, its state and due time as they are."""
@@ -182,7 +182,7 @@ class Settler:
 
     def _pass_on(self, receipt: Receipt, state: _State) -> None:
         now = self._means.clock.now()
-        record = self._tier_record(state, receipt.record, self._tier(state.due_at, now), now)
+        record = self._tier_record(state, receipt.record, self._tier(state, now), now)
         self._write([record], receipt, state)
 
     def abandon(self, work: Work) -> None:
@@ -201,7 +201,7 @@ class Settler:
                 return []
             case RetryAt(due_at=due_at) | DeferUntil(due_at=due_at):
                 work.delivery.due_at = due_at
-                tier = self._tier(due_at, now)
+                tier = self._tier(work.delivery, now)
                 self._trace(work, tier)
                 return [self._tier_record(work.delivery, work.receipt.record, tier, now)]
             case DeadLetter():
@@ -222,11 +222,13 @@ class Settler:
             writes.append(means.notices.endpoint_disabled(disabled, work.delivery.partner_id, now))
         return writes
 
-    def _tier(self, due_at: Millis | None, now: Millis) -> str:
+    def _tier(self, state: _State, now: Millis) -> str:
         """Return the tier in which a record waits (the first part of its way) to its due time."""
-        return self._means.topics.tier(
-            self._means.ladder.place(now, now if due_at is None else due_at)
-        )
+        means = self._means
+        due_at = now if state.due_at is None else state.due_at
+        if isinstance(state, Delivery) and state.has_slot:
+            return means.topics.tier(means.ladder.place_slot(now, due_at))
+        return means.topics.tier(means.ladder.place(now, due_at))
 
     def _tier_record(
         self, state: _State, record: Record, tier: str, now: Millis

@@ -18,6 +18,10 @@ class FetchedSource:
         self.paused: set[TopicPartition] = set()
         self.commits: list[dict[TopicPartition, Progress]] = []
 
+    @property
+    def exist(self) -> int:
+        return 1
+
     async def take(self, most: int) -> Sequence[Record]:
         raise NotImplementedError(most)
 

@@ -1,25 +1,66 @@
-"""A lane decides when a delivery of one subscription may be attempted, and when it must wait elsewhere.
+"""A lane decides when a delivery of one subscription may be attempted, and where it must wait instead.
 
-It is a state machine over a monotonic `now` in seconds; the shell holds the deliveries themselves.
-What it promises: only attempts and about a second of queue hold source offsets, and the backlog of
-a healthy endpoint that has the worker to itself is never copied to a tier.
+It composes the in-flight limit, the pace, the breaker and the slots of one subscription: a state
+machine over a monotonic `now` in seconds; the shell holds the deliveries themselves. What it
+promises: only attempts and about a second of queue hold source offsets, an endpoint that does not
+answer is given no more attempts to hold, the backlog of a healthy endpoint that has the worker to
+itself is never copied to a tier, and what is put off comes back at a slot of its own.
 """
 
 from dataclasses import dataclass
 
+from hookstream.core.delivery.breaker import Breaker
+from hookstream.core.delivery.limit import InFlightLimit
+from hookstream.core.delivery.pace import Pace
+from hookstream.core.delivery.slots import Slots
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.outcome import (
+    Delivered,
+    Failed,
+    FailureKind,
+    Outcome,
+    Throttled,
+)
+
 HEALTHY_ANSWER = 1.0
 """Seconds. An endpoint that answers within it is served by waiting; a slower one by deferring."""
+
+PROMPT_FOR = 600.0
+"""Seconds after an answer within a second for which a lane counts as prompt."""
 
 _LONGEST_WAIT = 1.0
 """Seconds that a queued delivery may wait at the lane's measured rate before the lane is full."""
 
 _FIRST_GUESS = 0.005
 """Seconds that an endpoint is taken to need before it has ever answered. Low, so that the burst
-that a worker begins with is not copied; an attempt that hangs corrects it within a quarter of a
-second, when what does not fit any more is deferred."""
+that a worker begins with is not copied; an attempt that hangs corrects it within a second, when
+what does not fit any more is deferred."""
 
 _WEIGHT = 0.2
 """Weight of the newest answer in the moving average: about the last ten answers count."""
+
+_LONG_WEIGHT = 0.02
+"""Weight of the newest answer in what the endpoint usually needs."""
+
+_OVERDUE = 2.0
+"""An attempt that has been out for longer than so many usual answer times, and than a second, is
+overdue: the lane begins no other before it ends."""
+
+_RISEN = 0.05
+"""Seconds above twice the usual answer time from which answers count as having become slow."""
+
+_LONGEST_REST = 300.0
+"""Seconds for which a lane rests at most as its endpoint asked for (Retry-After)."""
+
+_LONGEST_SLOT = 1800.0
+"""Seconds to the farthest slot by the lane's measured rate, which may change at any time."""
+
+_LONGEST_LIMITED = 86_400.0
+"""Seconds to the farthest slot by a rate limit, which stands."""
+
+_UP_ALL_THE_SAME = 500
+"""A status below it is an answer: something is wrong with the delivery, not with the endpoint."""
+_NO_ANSWER_IN_TIME = 408
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,42 +70,156 @@ class LanePolicy:
     max_in_flight: int
     max_queue: int = 2_000
     """Deliveries held in the queue, whatever the rate: the hard bound."""
+    rate_limit: float | None = None
+    """Attempts a second: this worker's share of the subscription's rate limit."""
+
+
+@dataclass(slots=True, frozen=True)
+class Deferral:
+    """When a delivery that is not admitted comes back, in monotonic seconds, and why it must."""
+
+    slot: float
+    reason: DeferReason
 
 
 class Lane:
     """The admission state of one subscription's lane."""
 
-    __slots__ = ("_answer", "_failing", "_started", "policy")
+    __slots__ = (
+        "_answer",
+        "_breaker",
+        "_failing",
+        "_limit",
+        "_pace",
+        "_policy",
+        "_prompt_at",
+        "_rests_until",
+        "_slots",
+        "_started",
+        "_usual",
+    )
 
     def __init__(self, policy: LanePolicy) -> None:
         """Start idle, with the endpoint's speed unknown."""
-        self.policy = policy
+        self._limit = InFlightLimit()
+        self._pace = Pace()
+        self._breaker = Breaker()
+        self._slots = Slots()
         self._answer = _FIRST_GUESS
+        self._usual = 0.0
         self._failing = False
+        self._prompt_at = float("-inf")
+        self._rests_until = float("-inf")
         self._started: dict[int, float] = {}
+        self._policy = policy
+        self.policy = policy
+
+    @property
+    def policy(self) -> LanePolicy:
+        """What the lane may do at most."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: LanePolicy) -> None:
+        self._policy = policy
+        self._pace.limit(policy.rate_limit)
 
     @property
     def in_flight(self) -> int:
         """Attempts that have not been answered."""
         return len(self._started)
 
-    def may_start(self) -> bool:
+    @property
+    def broken(self) -> bool:
+        """Whether the breaker is not closed."""
+        return self._breaker.probe_at is not None
+
+    def prompt(self, now: float) -> bool:
+        """Tell whether the endpoint answered within a second lately, and leaves nothing unanswered."""
+        return now - self._prompt_at <= PROMPT_FOR and not self._overdue(now)
+
+    # Attempts.
+
+    def may_start(self, now: float) -> bool:
         """Tell whether another attempt may be made now."""
-        return len(self._started) < self.policy.max_in_flight
+        started = self._started
+        if started:
+            if len(started) >= self._limit.allowed(self._policy.max_in_flight):
+                return False
+            # One at a time while the breaker is not closed: the probe.
+            if self._breaker.probe_at is not None or self._overdue(now):
+                return False
+        return self._open_at(now) <= now
+
+    def start_at(self, now: float) -> float | None:
+        """Return when an attempt may begin that only time keeps from it; None: not only time."""
+        if len(self._started) >= self._limit.allowed(self._policy.max_in_flight):
+            return None
+        at = self._open_at(now)
+        return at if at > now and not self._overdue(now) else None
 
     def start(self, ticket: int, now: float) -> None:
         """Note that an attempt began; `ticket` names it until `finish`."""
         self._started[ticket] = now
+        if self._pace.spacing:
+            self._pace.took(now)
 
-    def finish(self, ticket: int, now: float, *, delivered: bool) -> None:
-        """Note that an attempt was answered, or failed."""
+    def finish(self, ticket: int, now: float, outcome: Outcome) -> None:
+        """Note what an attempt came to."""
         took = now - self._started.pop(ticket)
         self._answer += _WEIGHT * (took - self._answer)
-        self._failing = not delivered
+        if took <= HEALTHY_ANSWER:
+            self._prompt_at = now
+        match outcome:
+            case Delivered():
+                self._delivered(took, now)
+            case Throttled(retry_after=wait):
+                self._throttled(took, now, wait)
+            case Failed(kind=kind, status=status) if not _up(kind, status):
+                self._failed(now)
+            case _:
+                # It answers; that it refuses is a matter of the delivery.
+                self._failing = True
+                self._answered(took, now)
 
     def pass_over(self, ticket: int) -> None:
         """Note that no attempt was made after all, which tells nothing of the endpoint."""
         del self._started[ticket]
+
+    def _delivered(self, took: float, now: float) -> None:
+        usual = self._usual
+        self._usual = usual = took if usual == 0.0 else usual + _LONG_WEIGHT * (took - usual)
+        self._failing = False
+        self._answered(took, now)
+        most = self._policy.max_in_flight
+        if self._answer > 2 * usual + _RISEN:
+            self._limit.ease(now, self._answer)
+        else:
+            self._limit.grow(len(self._started) + 1, most)
+        if self._pace.spacing:
+            self._pace.delivered()
+
+    def _answered(self, took: float, now: float) -> None:
+        """Note that the endpoint is up; what it bore before an outage is no longer known."""
+        if self._breaker.succeeded(now):
+            self._limit.restart()
+            self._answer = took
+
+    def _throttled(self, took: float, now: float, wait: int | None) -> None:
+        """Slow down, and rest for as long as the endpoint asked, within bounds. It is up."""
+        self._failing = True
+        self._answered(took, now)
+        self._pace.throttled()
+        self._limit.shrink(now, max(took, self._answer))
+        if wait:
+            self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))
+
+    def _failed(self, now: float) -> None:
+        self._failing = True
+        self._limit.shrink(now, self._answer)
+        self._breaker.failed(now)
+
+    # Waiting.
 
     def answer_time(self, now: float) -> float:
         """Return the seconds that an answer takes: the average, or longer where one is overdue."""
@@ -80,11 +235,14 @@ class Lane:
 
     def room(self, now: float) -> int:
         """Return how many deliveries may be queued without any waiting more than a second."""
-        slots = self.policy.max_in_flight
-        a_second = int(_LONGEST_WAIT * slots / max(self.answer_time(now), 1e-4))
-        return min(max(a_second, 1), self.policy.max_queue)
+        if self._breaker.probe_at is not None:
+            return 1 if not self._started and self._breaker.may_probe(now) else 0
+        if self._rests_until > now or self._overdue(now):
+            return 0
+        a_second = int(_LONGEST_WAIT / self._spacing(now))
+        return min(max(a_second, 1), self._policy.max_queue)
 
-    def full(self, queued: int, now: float, *, alone: bool) -> bool:
+    def full(self, queued: int, now: float, *, alone: bool, again: bool = False) -> bool:
         """Tell whether one more delivery must be deferred.
 
         Args:
@@ -92,15 +250,83 @@ class Lane:
             now: Monotonic seconds.
             alone: No other lane had work in the last second. Then a healthy lane is full only at
                 its hard bound: intake slows instead, and nothing is copied.
+            again: It comes from a tier. Such deliveries fill half of the room only, so that old
+                ones never keep new events out.
         """
-        if queued >= self.policy.max_queue:
+        if queued >= self._policy.max_queue:
             return True
-        if alone and self.healthy(now):
+        if alone and self._unpaced and self.healthy(now):
             return False
-        return queued >= self.room(now)
+        room = self.room(now)
+        return queued >= ((room + 1) // 2 if again else room)
 
     def excess(self, queued: int, now: float, *, alone: bool) -> int:
         """Return how many queued deliveries should be deferred, now that the endpoint slowed down."""
-        if alone and self.healthy(now):
+        if alone and self._unpaced and self.healthy(now):
             return 0
         return max(0, queued - self.room(now))
+
+    def wants(self, queued: int, now: float) -> int:
+        """Return how many deferred deliveries the lane would take before their slots."""
+        return max(0, (self.room(now) + 1) // 2 - queued)
+
+    def defer(self, now: float, *, kept: bool = False) -> Deferral:
+        """Give a delivery that was not admitted a slot.
+
+        Args:
+            now: Monotonic seconds.
+            kept: It came at a slot that it was given before; it does not go to the end again.
+        """
+        if self._breaker.probe_at is not None:
+            return Deferral(self._breaker.put_off_until(now), DeferReason.BREAKER_OPEN)
+        begin = max(now, self._rests_until)
+        spacing = self._spacing(now)
+        limited = self._pace.spacing > 0 and self._pace.limited
+        longest = _LONGEST_LIMITED if limited else _LONGEST_SLOT
+        book = self._slots.again if kept else self._slots.book
+        slot = book(begin, spacing, longest)
+        if begin > now:
+            return Deferral(slot, DeferReason.THROTTLED)
+        if limited:
+            return Deferral(slot, DeferReason.RATE_LIMITED)
+        reason = DeferReason.THROTTLED if self._pace.spacing else DeferReason.LANE_FULL
+        return Deferral(slot, reason)
+
+    def seen(self, slot: float) -> None:
+        """Learn of a slot that stands in a tier record, perhaps of another worker's giving."""
+        self._slots.seen(slot)
+
+    @property
+    def _unpaced(self) -> bool:
+        return self._pace.spacing == 0.0 and self._breaker.probe_at is None
+
+    def _overdue(self, now: float) -> bool:
+        if not self._started:
+            return False
+        oldest = next(iter(self._started.values()))
+        return now - oldest > max(HEALTHY_ANSWER, _OVERDUE * self._usual)
+
+    def _open_at(self, now: float) -> float:
+        """Return when breaker, pace and the endpoint's own wish let the next attempt begin."""
+        at = self._rests_until
+        if self._breaker.probe_at is not None:
+            at = max(at, self._breaker.probe_at)
+        if self._pace.spacing:
+            at = max(at, self._pace.free_at())
+        return max(at, now)
+
+    def _spacing(self, now: float) -> float:
+        """Return the seconds between attempts that the lane can bear in the long run.
+
+        An endpoint whose limit is not known yet is taken to bear all that is allowed.
+        """
+        most = self._policy.max_in_flight
+        at_once = most if self._limit.ramping else self._limit.allowed(most)
+        return max(self._pace.spacing, max(self.answer_time(now), 1e-4) / at_once)
+
+
+def _up(kind: FailureKind, status: int | None) -> bool:
+    """Tell whether a failed attempt was answered by an endpoint that works."""
+    if kind is not FailureKind.STATUS or status is None:
+        return False
+    return status < _UP_ALL_THE_SAME and status != _NO_ANSWER_IN_TIME

@@ -21,6 +21,9 @@ class DeferReason(StrEnum):
     """Why a delivery went back to a tier without an attempt having been made."""
 
     LANE_FULL = "lane_full"
+    RATE_LIMITED = "rate_limited"
+    THROTTLED = "throttled"
+    BREAKER_OPEN = "breaker_open"
     PAUSED = "paused"
     HELD = "held"
     SUBSCRIPTION_ABSENT = "subscription_absent"
@@ -39,6 +42,20 @@ OUR_OWN_REASONS = frozenset(
     }
 )
 """Waits that are not the endpoint's doing: they do not age a delivery."""
+
+
+SLOT_REASONS = frozenset(
+    {
+        DeferReason.LANE_FULL,
+        DeferReason.RATE_LIMITED,
+        DeferReason.THROTTLED,
+        DeferReason.BREAKER_OPEN,
+    }
+)
+"""Waits for a slot of a lane: the due time is not the delivery's own, and may be come before."""
+
+BOOKED_REASONS = frozenset({DeferReason.LANE_FULL, DeferReason.RATE_LIMITED})
+"""Of these, the slots that were handed out one after another: the next comes after the last."""
 
 
 @dataclass(slots=True)
@@ -72,6 +89,11 @@ class Delivery:
     last_error: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether it waits for a slot of its lane, which takes it early where it can."""
+        return self.deferred_reason in SLOT_REASONS
 
 
 @dataclass(slots=True)

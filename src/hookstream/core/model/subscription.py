@@ -120,7 +120,7 @@ class Limits:
 
     max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
     rate_limit: float | None = None
-    """Deliveries a second, or None. Enforced with the lanes of a later release."""
+    """Attempts a second over all workers, or None."""
 
 
 VersionPin: TypeAlias = int | Literal["latest"]

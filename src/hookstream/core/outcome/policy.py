@@ -51,9 +51,6 @@ FIRST_HOP: Millis = 5 * SECOND
 LONGEST_HELD_WAIT: Millis = 5 * MINUTE
 """A held delivery is looked at again at least so often: a cleared hold must not be waited for."""
 
-LONGEST_LANE_WAIT: Millis = 5 * MINUTE
-"""A full lane's deferral is never longer: room may be free at any moment."""
-
 _STICKY_TRIGGERS = frozenset({Trigger.REPLAY, Trigger.TEST})
 
 
@@ -211,21 +208,12 @@ def _held_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> Def
     return DeferUntil(now + wait, DeferReason.HELD)
 
 
-def lane_full_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> DeferUntil:
-    """Return until when a delivery waits whose lane is full.
+def slot_until(delivery: Delivery, slot: Millis, reason: DeferReason, now: Millis) -> DeferUntil:
+    """Return until when a delivery waits that its lane gave a slot.
 
-    The smallest tier first, one tier up after each of them that the unbroken wait has lasted, and
-    never longer than 5 minutes.
+    It is back by the time it expires, so that it ends then and not later.
     """
-    rungs = [delay for delay in tiers if 0 < delay <= LONGEST_LANE_WAIT] or [FIRST_HOP]
-    passed = now - _since(delivery, DeferReason.LANE_FULL, now)
-    wait = rungs[-1]
-    for rung in rungs:
-        if passed < rung:
-            wait = rung
-            break
-        passed -= rung
-    return DeferUntil(now + wait, DeferReason.LANE_FULL)
+    return DeferUntil(max(now, min(slot, delivery.expires_at)), reason)
 
 
 def schema_unknown_until(

@@ -5,7 +5,7 @@ not longer than what remains, until the rest is short enough for the waiting roo
 early, so the whole wait never does.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -30,6 +30,10 @@ DEFAULT_TIERS: tuple[Millis, ...] = (
 
 LONGEST_REST: Millis = 30 * SECOND
 """What may remain after a tier and still wait in the room: as long as jitter can be."""
+
+
+LONGEST_COVER: Millis = 5 * MINUTE
+"""A tier up to here may cover the wait for any slot, a longer one a wait of at least its half."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,6 +91,29 @@ class Ladder:
         if remaining <= 0:
             return 0
         return self._delays[bisect_right(self._delays, remaining) - 1]
+
+    def place_slot(self, now: Millis, slot: Millis) -> Millis:
+        """Return the delay of the tier for a delivery that waits for a slot of its lane.
+
+        One write, where a tier covers the wait and is not far longer: the record is due at its
+        slot, not when the tier lets it go (`release_slot`), so the tier only says how long it
+        may take to be read. Else the largest that is not longer, as for any wait.
+        """
+        remaining = slot - now
+        at = bisect_left(self._delays, remaining)
+        longest = max(2 * remaining, LONGEST_COVER)
+        if remaining > 0 and at < len(self._delays) and self._delays[at] <= longest:
+            return self._delays[at]
+        return self.place(now, slot)
+
+    def release_slot(
+        self, appended_at: Millis, delay: Millis, slot: Millis, *, now: Millis = 0
+    ) -> Release:
+        """Return what becomes of a record that waits for a slot: due at it, or moved on before."""
+        leaves_at = max(appended_at + delay, now)
+        if slot - leaves_at <= LONGEST_REST or self.place(leaves_at, slot) == 0:
+            return WaitUntil(max(slot, now))
+        return HopDownAt(leaves_at)
 
     def release(
         self, appended_at: Millis, delay: Millis, due_at: Millis | None, *, now: Millis = 0

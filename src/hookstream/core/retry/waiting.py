@@ -2,7 +2,8 @@
 
 What is in the room is unsettled in the log, so the room may be dropped at any instant. Every
 partition has a floor of its own, so that a day's backlog in one tier starves no other; above the
-floors, partitions that hold something share the budget evenly. The bound is kept by asking for
+floors, partitions that hold something share the budget evenly. What waits for a slot only has an
+owner, for whom it may be taken out early. The bound is kept by asking for
 pauses, not by refusing: a partition goes over its share by what was fetched already.
 """
 
@@ -30,6 +31,16 @@ class _Entry(Generic[T]):
     size: int
     item: T | None
     key: Hashable | None
+    owned: "_Owned[T] | None"
+
+
+@dataclass(slots=True, eq=False)
+class _Owned(Generic[T]):
+    """What waits for one owner, which may take it before it is due."""
+
+    owner: str
+    left: int = 0
+    heap: list[tuple[Millis, int, _Entry[T]]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +66,17 @@ class WaitingRoom(Generic[T]):
         ConfigurationError: A bound is not positive.
     """
 
-    __slots__ = ("_budget", "_by_key", "_floor", "_heap", "_held", "_order", "_shares", "_stale")
+    __slots__ = (
+        "_budget",
+        "_by_key",
+        "_by_owner",
+        "_floor",
+        "_heap",
+        "_held",
+        "_order",
+        "_shares",
+        "_stale",
+    )
 
     def __init__(self, budget_bytes: int, floor_bytes: int) -> None:
         if budget_bytes <= 0 or floor_bytes <= 0:
@@ -68,6 +89,7 @@ class WaitingRoom(Generic[T]):
         self._stale = 0
         self._shares: dict[TopicPartition, _Share[T]] = {}
         self._by_key: dict[Hashable, _Entry[T]] = {}
+        self._by_owner: dict[str, _Owned[T]] = {}
 
     def __len__(self) -> int:
         """Return how many records wait."""
@@ -104,6 +126,7 @@ class WaitingRoom(Generic[T]):
         size: int,
         item: T,
         key: Hashable | None = None,
+        owner: str | None = None,
     ) -> T | None:
         """Take a record in, or hand it back where a copy of it waits already.
 
@@ -115,6 +138,7 @@ class WaitingRoom(Generic[T]):
             item: What the caller wants back.
             key: Delivery id and attempt; None where it has no copies. Of two with an equal key
                 the earlier stays.
+            owner: For whom `early` may take it out before it is due; None: nobody.
 
         Returns:
             None where it waits now; else `item`, which the caller settles at once.
@@ -129,7 +153,7 @@ class WaitingRoom(Generic[T]):
             raise InvariantBroken(
                 f"{partition.topic}-{partition.partition}@{offset} came into the room twice"
             )
-        entry = _Entry(share, offset, size, item, key)
+        entry = _Entry(share, offset, size, item, key, None)
         if key is not None and self._by_key.setdefault(key, entry) is not entry:
             return item
         share.entries[offset] = entry
@@ -137,7 +161,20 @@ class WaitingRoom(Generic[T]):
         self._held += size
         self._order += 1
         heapq.heappush(self._heap, (due, self._order, entry))
+        if owner is not None:
+            self._own(owner, due, entry)
         return None
+
+    def _own(self, owner: str, due: Millis, entry: _Entry[T]) -> None:
+        owned = self._by_owner.get(owner)
+        if owned is None:
+            owned = self._by_owner[owner] = _Owned(owner)
+        heap = owned.heap
+        while heap and heap[0][2].item is None:
+            heapq.heappop(heap)
+        heapq.heappush(heap, (due, self._order, entry))
+        owned.left += 1
+        entry.owned = owned
 
     def due(self, now: Millis, most: int | None = None) -> list[T]:
         """Take out what is due by `now`, the earliest first and `most` at most."""
@@ -149,13 +186,51 @@ class WaitingRoom(Generic[T]):
             if item is None:
                 self._stale -= 1
                 continue
-            entry.share.held -= entry.size
-            self._held -= entry.size
-            del entry.share.entries[entry.offset]
-            if entry.key is not None:
-                del self._by_key[entry.key]
+            self._take_out(entry)
             found.append(item)
         return found
+
+    def owners(self) -> list[str]:
+        """Return those for whom something waits."""
+        return list(self._by_owner)
+
+    def early(self, owner: str, most: int) -> list[T]:
+        """Take out what waits for an owner before it is due, the earliest first, `most` at most."""
+        found: list[T] = []
+        owned = self._by_owner.get(owner)
+        while owned is not None and owned.left and len(found) < most:
+            entry = heapq.heappop(owned.heap)[2]
+            item = entry.item
+            if item is not None:
+                self._take_out(entry)
+                self._stale += 1
+                found.append(item)
+        self._sweep()
+        return found
+
+    def _take_out(self, entry: _Entry[T]) -> None:
+        """Forget an entry, except that it still stands in the order of due times."""
+        entry.item = None
+        entry.share.held -= entry.size
+        self._held -= entry.size
+        del entry.share.entries[entry.offset]
+        self._unlink(entry)
+
+    def _unlink(self, entry: _Entry[T]) -> None:
+        if entry.key is not None:
+            del self._by_key[entry.key]
+        owned = entry.owned
+        if owned is not None:
+            owned.left -= 1
+            if owned.left == 0:
+                del self._by_owner[owned.owner]
+
+    def _sweep(self) -> None:
+        """Throw away what stands in the order and waits no more, where it has become much."""
+        if self._stale > max(len(self), _STALE_ENTRIES_KEPT):
+            self._heap = [place for place in self._heap if place[2].item is not None]
+            heapq.heapify(self._heap)
+            self._stale = 0
 
     def next_due(self) -> Millis | None:
         """Return when the next record is due, or None where none waits."""
@@ -205,14 +280,10 @@ class WaitingRoom(Generic[T]):
             return
         for entry in share.entries.values():
             entry.item = None
-            if entry.key is not None:
-                del self._by_key[entry.key]
+            self._unlink(entry)
         self._held -= share.held
         self._stale += len(share.entries)
-        if self._stale > max(len(self), _STALE_ENTRIES_KEPT):
-            self._heap = [place for place in self._heap if place[2].item is not None]
-            heapq.heapify(self._heap)
-            self._stale = 0
+        self._sweep()
 
     def _even_share(self) -> int:
         occupied = sum(1 for share in self._shares.values() if share.entries)

@@ -19,42 +19,40 @@ from hookstream.core.model.outcome import (
 from hookstream.core.outcome.policy import (
     attempted,
     deferred,
-    lane_full_until,
     retried,
+    slot_until,
     wait_ended,
 )
-from hookstream.core.retry.tiers import DEFAULT_TIERS
 
 BROKEN = Failed(FailureKind.STATUS, "answered 500", 500)
 
 
-def test_a_full_lane_defers_to_the_smallest_tier_and_then_one_tier_up_each_time() -> None:
-    delivery, now = a_delivery(), NOW
-    waits: list[Millis] = []
-
-    for _ in range(6):
-        disposition = lane_full_until(delivery, DEFAULT_TIERS, now)
-        deferred(delivery, disposition, now)
-        waits.append(disposition.due_at - now)
-        now = disposition.due_at
-
-    assert waits == [5_000, 30_000, 60_000, 300_000, 300_000, 300_000]
-
-
-def test_a_lane_that_was_free_in_between_starts_at_the_smallest_tier_again() -> None:
+def test_a_delivery_waits_until_the_slot_that_its_lane_gave_it() -> None:
     delivery = a_delivery()
-    deferred(delivery, lane_full_until(delivery, DEFAULT_TIERS, NOW), NOW)
-    wait_ended(delivery, NOW + HOUR)
 
-    found = lane_full_until(delivery, DEFAULT_TIERS, NOW + HOUR)
+    found = slot_until(delivery, NOW + HOUR, DeferReason.RATE_LIMITED, NOW)
+    deferred(delivery, found, NOW)
 
-    assert found == DeferUntil(NOW + HOUR + 5 * SECOND, DeferReason.LANE_FULL)
+    assert found == DeferUntil(NOW + HOUR, DeferReason.RATE_LIMITED)
+    assert delivery.has_slot
+    assert delivery.deferred_since == NOW
 
 
-def test_a_ladder_without_short_tiers_still_defers() -> None:
-    found = lane_full_until(a_delivery(), (0, HOUR), NOW)
+def test_a_slot_never_keeps_a_delivery_beyond_its_expiry() -> None:
+    delivery = a_delivery(expires_at=NOW + 5 * SECOND)
 
-    assert found == DeferUntil(NOW + 5 * SECOND, DeferReason.LANE_FULL)
+    assert slot_until(delivery, NOW + HOUR, DeferReason.LANE_FULL, NOW).due_at == NOW + 5 * SECOND
+    # What expired already is not due in the past.
+    assert slot_until(delivery, NOW + HOUR, DeferReason.LANE_FULL, NOW + DAY).due_at == NOW + DAY
+
+
+def test_a_retry_is_no_slot_and_is_never_made_early() -> None:
+    delivery = a_delivery()
+    deferred(delivery, slot_until(delivery, NOW + 9, DeferReason.BREAKER_OPEN, NOW), NOW)
+
+    retried(delivery, RetryAt(NOW + HOUR))
+
+    assert not delivery.has_slot
 
 
 def test_a_retry_moves_the_step_and_ends_every_deferral() -> None:

@@ -1,0 +1,173 @@
+"""Whatever happens to a lane, in whichever order, it keeps its bounds; so does the cap that all share."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from hookstream.core.delivery.breaker import LONGEST_DEFERRAL
+from hookstream.core.delivery.capacity import Capacity, Holder
+from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.delivery.pace import Pace
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome, Throttled
+
+MOST, QUEUE = 6, 50
+
+outcomes: st.SearchStrategy[Outcome] = st.one_of(
+    st.just(Delivered(204)),
+    st.just(Failed(FailureKind.TIMEOUT, "no answer in time")),
+    st.just(Failed(FailureKind.STATUS, "answered 500", 500)),
+    st.just(Failed(FailureKind.STATUS, "answered 404", 404)),
+    st.builds(Throttled, st.just(429), st.none() | st.integers(0, 900_000)),
+)
+
+
+class LaneUnderAnything(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane = Lane(LanePolicy(MOST, max_queue=QUEUE))
+        self.now = 0.0
+        self.ticket = 0
+        self.out: dict[int, float] = {}
+        self.limited: list[float] = []
+
+    @rule(passed=st.floats(0, 400))
+    def time(self, passed: float) -> None:
+        self.now += passed
+
+    @rule(passed=st.floats(0, 0.5))
+    def moment(self, passed: float) -> None:
+        self.now += passed
+
+    @precondition(lambda self: self.lane.may_start(self.now))
+    @rule()
+    def start(self) -> None:
+        oldest = min(self.out.values(), default=self.now)
+        broken = self.lane.broken
+        self.ticket += 1
+        self.lane.start(self.ticket, self.now)
+        self.out[self.ticket] = self.now
+        # One probe at a time; and until anything was answered, nobody hangs for more than a second
+        # and is given company.
+        assert not broken or len(self.out) == 1
+        assert self.answered or self.now - oldest <= 1.0
+
+    answered = False
+
+    @precondition(lambda self: self.out)
+    @rule(outcome=outcomes, data=st.data())
+    def finish(self, outcome: Outcome, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from(sorted(self.out)))
+        del self.out[ticket]
+        self.lane.finish(ticket, self.now, outcome)
+        self.answered = self.answered or isinstance(outcome, Delivered)
+
+    @precondition(lambda self: self.out)
+    @rule()
+    def pass_over(self) -> None:
+        ticket = min(self.out)
+        del self.out[ticket]
+        self.lane.pass_over(ticket)
+
+    @rule(rate=st.none() | st.floats(0.01, 1_000))
+    def limit(self, rate: float | None) -> None:
+        self.lane.policy = LanePolicy(MOST, max_queue=QUEUE, rate_limit=rate)
+
+    @rule(kept=st.booleans(), slot=st.none() | st.floats(0, 1e6))
+    def defer(self, kept: bool, slot: float | None) -> None:  # noqa: FBT001
+        if slot is not None:
+            self.lane.seen(slot)
+        deferral = self.lane.defer(self.now, kept=kept)
+        assert deferral.slot >= self.now
+        if deferral.reason is DeferReason.BREAKER_OPEN:
+            assert deferral.slot - self.now <= LONGEST_DEFERRAL
+        elif deferral.reason is not DeferReason.RATE_LIMITED:
+            # At most half an hour after the rest that the endpoint asked for.
+            assert deferral.slot - self.now <= 1_800 + 300
+
+    @rule(queued=st.integers(0, 60), alone=st.booleans())
+    def ask(self, queued: int, alone: bool) -> None:  # noqa: FBT001
+        full = self.lane.full(queued, self.now, alone=alone)
+        # What old deliveries are refused is free for new events; never the other way round.
+        assert not full or self.lane.full(queued, self.now, alone=alone, again=True)
+        assert full or queued < QUEUE
+        assert self.lane.excess(queued, self.now, alone=alone) <= queued
+        assert self.lane.wants(queued, self.now) <= self.lane.room(self.now)
+
+    @invariant()
+    def bounded(self) -> None:
+        assert self.lane.in_flight == len(self.out) <= MOST
+        assert 0 <= self.lane.room(self.now) <= QUEUE
+
+    @invariant()
+    def never_stuck(self) -> None:
+        """An idle lane may start sooner or later, and says when."""
+        if not self.out and not self.lane.may_start(self.now):
+            at = self.lane.start_at(self.now)
+            assert at is not None
+            assert self.now < at <= self.now + 10_000
+            assert self.lane.may_start(at + 1e-6)
+
+
+TestLaneUnderAnything = LaneUnderAnything.TestCase
+
+
+@given(
+    st.floats(0.1, 500),
+    st.lists(st.floats(0, 2), min_size=1, max_size=200),
+)
+def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
+    rate: float, waits: list[float]
+) -> None:
+    pace = Pace()
+    pace.limit(rate)
+    now, made = 0.0, []
+    for wait in waits:
+        now = max(now + wait, pace.free_at())
+        pace.took(now)
+        made.append(now)
+
+    for index, begin in enumerate(made):
+        for later in range(index, len(made)):
+            # A tenth of a second's worth may come ahead, and one attempt always may.
+            assert later - index <= rate * (made[later] - begin + 0.1) + 1 + 1e-6
+
+
+class CapacityAgainstCounting(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.capacity = Capacity(9)
+        self.holders = [Holder() for _ in range(3)]
+        self.out: list[tuple[Holder, bool]] = []
+
+    @rule(which=st.integers(0, 2), first=st.booleans())
+    def take(self, which: int, first: bool) -> None:  # noqa: FBT001
+        holder = self.holders[which]
+        kept = first and holder.prompt
+        allowed = len(self.out) < 9 and (kept or self.common() < 5)
+        assert self.capacity.may_take(kept=kept) == allowed
+        if allowed:
+            self.capacity.take(holder, kept=kept)
+            self.out.append((holder, kept))
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data())
+    def give(self, data: st.DataObject) -> None:
+        holder, kept = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        self.capacity.give(holder, kept=kept)
+
+    @rule(which=st.integers(0, 2), prompt=st.booleans())
+    def turn(self, which: int, prompt: bool) -> None:  # noqa: FBT001
+        turn = self.capacity.proved if prompt else self.capacity.slowed
+        turn(self.holders[which])
+
+    def common(self) -> int:
+        return sum(1 for holder, kept in self.out if not (kept and holder.prompt))
+
+    @invariant()
+    def counted(self) -> None:
+        assert self.capacity.free == 9 - len(self.out)
+        assert self.capacity.may_take(kept=False) == (len(self.out) < 9 and self.common() < 5)
+
+
+TestCapacityAgainstCounting = CapacityAgainstCounting.TestCase

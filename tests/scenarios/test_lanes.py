@@ -1,0 +1,203 @@
+"""A partner's trouble is its own: what limits, breakers and slots do to a backlog and to neighbours."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from tests.doubles.endpoint import Behaviour, Switch, Throttle, hang, refuse_connections, status
+from tests.scenarios.world import TIERS, World
+
+from hookstream.core.model.instant import HOUR, MINUTE, SECOND
+from hookstream.core.model.record import header_text
+from hookstream.pipeline.engine import EngineRules
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+LONG = (5 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, HOUR)
+
+
+def busiest(world: World, subscription_id: str, seconds: float = 1.0) -> int:
+    """Return the most attempts that began within so many seconds."""
+    at = [request.at for request in world.endpoints.to(subscription_id)]
+    return max(sum(1 for other in at if begin <= other < begin + seconds) for begin in at)
+
+
+def percentile(values: Iterable[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+def writes_of(world: World, subscription_id: str) -> int:
+    return sum(
+        header_text(record.headers, "hs-subscription-id") == subscription_id
+        for record in world.tier_writes()
+    )
+
+
+async def test_a_backlog_above_the_rate_limit_drains_at_the_limit_and_is_written_few_times() -> (
+    None
+):
+    async with World() as world:
+        world.subscribe("limited", rate_limit=10)
+        world.subscribe("fine")
+        await world.worker()
+        events = [f"e{n}" for n in range(600)]
+        world.publish(*events)
+        began = asyncio.get_running_loop().time()
+        await world.until(lambda: len(world.accepted("fine")) == 600, within=2)
+
+        await world.until(world.settled, within=600, step=1)
+
+        took = asyncio.get_running_loop().time() - began
+        assert world.accepted("limited") == Counter(dict.fromkeys(events, 1))
+        assert took <= 1.2 * 60
+        assert busiest(world, "limited") <= 12
+        assert writes_of(world, "limited") <= 5 * 600
+        assert writes_of(world, "fine") == 0
+        assert world.metrics.deferrals["rate_limited"] > 0
+
+
+async def test_new_events_of_a_limited_endpoint_come_between_those_of_its_backlog() -> None:
+    async with World() as world:
+        world.subscribe("limited", rate_limit=10)
+        await world.worker()
+        world.publish(*[f"old{n}" for n in range(600)])
+        await asyncio.sleep(20)
+        published = asyncio.get_running_loop().time()
+        world.publish(*[f"new{n}" for n in range(5)])
+
+        await world.until(world.settled, within=600, step=1)
+
+        at = {
+            json.loads(request.post.body)["id"]: request.at
+            for request in world.endpoints.to("limited")
+        }
+        assert min(at[f"new{n}"] for n in range(5)) - published < 5
+
+
+async def test_workers_share_a_rate_limit_by_the_partitions_that_they_own() -> None:
+    async with World(partitions=4, tier_partitions=4) as world:
+        world.subscribe("limited", rate_limit=10, schedule=LONG)
+        await world.worker()
+        await world.worker()
+        world.publish(*[f"e{n}" for n in range(400)])
+        began = asyncio.get_running_loop().time()
+
+        await world.until(world.settled, within=600, step=1)
+
+        assert len(world.accepted("limited")) == 400
+        assert busiest(world, "limited", 10.0) <= 110
+        assert asyncio.get_running_loop().time() - began <= 1.2 * 40 + 10
+
+
+async def test_a_worker_that_starts_anew_keeps_to_the_slots_of_the_one_before() -> None:
+    async with World() as world:
+        world.subscribe("limited", rate_limit=10)
+        first = await world.worker()
+        world.publish(*[f"e{n}" for n in range(600)])
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(10)
+        await first.kill()
+
+        await world.worker()
+        await world.until(world.settled, within=600, step=1)
+
+        assert set(world.accepted("limited")) == {f"e{n}" for n in range(600)}
+        assert busiest(world, "limited") <= 14
+        assert asyncio.get_running_loop().time() - began <= 1.3 * 60
+        assert writes_of(world, "limited") <= 5 * 600
+
+
+async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is_back() -> None:
+    async with World() as world:
+        down = Switch(refuse_connections())
+        world.subscribe("down", schedule=LONG, max_in_flight=8)
+        world.subscribe("fine")
+        world.endpoints.script("down", down)
+        await world.worker()
+        for minute in range(15):
+            world.publish(*[f"e{minute}-{n}" for n in range(40)])
+            await asyncio.sleep(60)
+        probes = len(world.endpoints.to("down"))
+        down.behaviour = status(204, after=0.1)
+        back = asyncio.get_running_loop().time()
+
+        await world.until(lambda: len(world.accepted("down")) >= 590, within=600, step=1)
+
+        first_success = world.endpoints.accepted("down")[0].at
+        drained = asyncio.get_running_loop().time()
+        assert probes <= 16
+        assert first_success - back <= 300
+        assert drained - first_success <= 1.2 * 600 * 0.1 / 8 + 5
+        assert writes_of(world, "down") <= 5 * 600
+        assert world.metrics.deferrals["breaker_open"] > 0
+        assert world.journal.events("warning").count("breaker.opened") == 1
+        assert len(world.accepted("fine")) == 600
+        await world.until(world.settled, within=2 * 3600, step=5)
+        assert world.dead() == []
+
+
+async def test_an_endpoint_that_throttles_is_slowed_to_what_it_takes() -> None:
+    async with World() as world:
+        throttle = Throttle(20, after=0.005)
+        world.subscribe("busy", schedule=LONG * 3)
+        world.subscribe("fine")
+        world.endpoints.script("busy", throttle)
+        await world.worker()
+        for _ in range(60):
+            world.publish(*[f"e{asyncio.get_running_loop().time()}-{n}" for n in range(10)])
+            await asyncio.sleep(1)
+
+        await world.until(world.settled, within=7200, step=5)
+
+        assert len(world.accepted("busy")) == 600
+        # Unslowed, each burst of ten would have nine turned away.
+        assert throttle.turned_away <= 120
+
+
+async def healthy_latencies(
+    trouble: Behaviour | None, *, endpoints: int, troubled: int, rate: int, seconds: int, cap: int
+) -> tuple[list[float], int]:
+    """Send `rate` events a second, each to one of so many endpoints; return the delays of the healthy.
+
+    And how many of their deliveries did not arrive within five seconds after the last was sent.
+    """
+    rules = EngineRules(tiers=TIERS, max_in_flight=cap)
+    async with World(rules=rules, partitions=3) as world:
+        for number in range(endpoints):
+            name = f"s{number}"
+            world.subscribe(name, pattern={"data": {"to": [name]}}, max_in_flight=32)
+            world.endpoints.script(name, status(204, after=0.02))
+            if trouble is not None and number < troubled:
+                world.endpoints.script(name, trouble)
+        await world.worker()
+        sent: dict[str, float] = {}
+        loop = asyncio.get_running_loop()
+        for number in range(rate * seconds):
+            event_id = f"e{number}"
+            sent[event_id] = loop.time()
+            world.publish(event_id, data={"to": f"s{number % endpoints}"})
+            await asyncio.sleep(1 / rate)
+        await asyncio.sleep(5)
+        healthy = {f"s{number}" for number in range(troubled, endpoints)}
+        delays = [
+            request.at - sent[json.loads(request.post.body)["id"]]
+            for request in world.endpoints.requests
+            if request.post.subscription_id in healthy and request.answer is not None
+        ]
+        expected = sum(1 for number in range(rate * seconds) if number % endpoints >= troubled)
+        return delays, expected - len(delays)
+
+
+async def test_two_of_twenty_endpoints_hang_and_the_others_do_not_notice() -> None:
+    """Hang rate times timeout is 300: six times the cap of attempts."""
+    shape = {"endpoints": 20, "troubled": 2, "rate": 200, "seconds": 16, "cap": 48}
+    without, missing = await healthy_latencies(None, **shape)
+    assert missing == 0
+
+    delays, missing = await healthy_latencies(hang(), **shape)
+
+    assert missing == 0
+    assert percentile(delays, 0.99) <= 2 * percentile(without, 0.99) + 0.001

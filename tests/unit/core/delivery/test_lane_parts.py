@@ -1,0 +1,211 @@
+"""What each part of a lane promises: its limit, pace, breaker and slots, and the cap that all share."""
+
+import pytest
+
+from hookstream.core.delivery.breaker import FAILURES_IN_A_ROW, LONGEST_OPEN, Breaker
+from hookstream.core.delivery.capacity import Capacity, Holder
+from hookstream.core.delivery.limit import InFlightLimit
+from hookstream.core.delivery.pace import Pace
+from hookstream.core.delivery.slots import Slots
+
+
+def grown(rounds: int, most: int = 32) -> InFlightLimit:
+    limit = InFlightLimit()
+    for _ in range(rounds):
+        for _ in range(limit.allowed(most)):
+            limit.grow(limit.allowed(most), most)
+    return limit
+
+
+def test_a_limit_doubles_with_each_round_until_trouble_and_then_grows_by_one() -> None:
+    assert [grown(rounds).allowed(32) for rounds in range(6)] == [2, 4, 8, 16, 32, 32]
+    limit = grown(4)
+    limit.shrink(0.0, 1.0)
+    assert limit.allowed(32) == 16
+
+    for _ in range(17):
+        limit.grow(limit.allowed(32), 32)
+
+    assert limit.allowed(32) == 17
+
+
+def test_a_round_of_trouble_counts_once() -> None:
+    limit = grown(5)
+    for _ in range(32):
+        limit.shrink(0.5, 1.0)
+    assert limit.allowed(32) == 16
+
+    limit.shrink(1.5, 1.0)
+
+    assert limit.allowed(32) == 8
+
+
+def test_a_limit_that_is_not_used_does_not_grow() -> None:
+    limit = InFlightLimit()
+    for _ in range(100):
+        limit.grow(1, 32)
+
+    assert limit.allowed(32) == 2
+
+
+def test_slower_answers_take_a_tenth_and_one_attempt_is_always_allowed() -> None:
+    limit = grown(5)
+    limit.ease(0.0, 0.1)
+    assert limit.allowed(32) == 28
+
+    for second in range(1, 100):
+        limit.ease(second, 0.1)
+
+    assert limit.allowed(32) == 1
+
+
+def test_a_pace_without_limit_never_waits() -> None:
+    pace = Pace()
+
+    assert pace.spacing == 0.0
+    assert pace.free_at() <= 0.0
+
+
+def test_a_throttled_endpoint_is_asked_at_half_the_pace_and_wins_it_back() -> None:
+    pace = Pace()
+    for _ in range(3):
+        pace.throttled()
+    assert pace.spacing == pytest.approx(0.08)
+    assert not pace.limited
+
+    for _ in range(100):
+        pace.delivered()
+
+    assert pace.spacing == 0.0
+
+
+def test_the_rate_limit_stays_when_the_endpoint_is_forgiven() -> None:
+    pace = Pace()
+    pace.limit(10)
+    for _ in range(10):
+        pace.throttled()
+    for _ in range(1_000):
+        pace.delivered()
+
+    assert pace.spacing == pytest.approx(0.1)
+    assert pace.limited
+
+
+def opened(now: float = 0.0) -> Breaker:
+    breaker = Breaker()
+    for _ in range(FAILURES_IN_A_ROW):
+        breaker.failed(now)
+    return breaker
+
+
+def test_a_breaker_opens_on_failures_in_a_row_for_twice_as_long_each_time() -> None:
+    breaker = opened()
+    found = []
+    for _ in range(9):
+        probe_at = breaker.probe_at
+        assert probe_at is not None
+        found.append(probe_at)
+        breaker.failed(probe_at)
+
+    waits = [later - earlier for earlier, later in zip([0.0, *found], found, strict=False)]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert max(waits) == LONGEST_OPEN
+
+
+def test_a_breaker_opens_on_half_of_the_attempts_failing() -> None:
+    breaker = Breaker()
+    attempts = 0
+    while breaker.probe_at is None and attempts < 40:
+        attempts += 2
+        breaker.succeeded(1.0)
+        breaker.failed(1.0)
+
+    assert 20 <= attempts <= 22
+
+
+def test_failures_that_are_spread_over_time_do_not_open_it() -> None:
+    breaker = Breaker()
+    for minute in range(60):
+        breaker.failed(60.0 * minute)
+        breaker.succeeded(60.0 * minute)
+
+    assert breaker.probe_at is None
+
+
+def test_an_endpoint_that_only_flaps_waits_longer_each_time() -> None:
+    breaker = opened(0.0)
+    assert breaker.succeeded(5.0)
+    for _ in range(FAILURES_IN_A_ROW):
+        breaker.failed(6.0)
+
+    assert breaker.probe_at == 16.0
+
+
+def test_an_endpoint_that_recovered_begins_with_a_short_wait_again() -> None:
+    breaker = opened(0.0)
+    for _ in range(10):
+        breaker.succeeded(5.0)
+    for _ in range(FAILURES_IN_A_ROW):
+        breaker.failed(6.0)
+
+    assert breaker.probe_at == 11.0
+
+
+def test_an_attempt_from_before_it_opened_does_not_prolong_it() -> None:
+    breaker = opened(0.0)
+
+    assert not breaker.failed(3.0)
+    assert breaker.probe_at == 5.0
+
+
+def test_the_longer_an_outage_the_longer_a_deferral_up_to_half_an_hour() -> None:
+    breaker = opened(0.0)
+
+    assert breaker.put_off_until(0.0) == 5.0
+    assert breaker.put_off_until(1_000.0) == 1_500.0
+    assert breaker.put_off_until(100_000.0) == 101_800.0
+
+
+def test_a_slot_that_slipped_by_half_a_minute_is_booked_anew_at_the_end() -> None:
+    slots = Slots()
+    for _ in range(100):
+        slots.book(0.0, 1.0, 3_600.0)
+    kept = [slots.again(0.0, 1.0, 3_600.0) for _ in range(28)]
+
+    assert max(kept) <= 30.0
+    assert slots.again(0.0, 1.0, 3_600.0) > 100.0
+
+
+def test_no_slot_is_farther_than_it_may_be() -> None:
+    slots = Slots()
+    found = [slots.book(10.0, 60.0, 300.0) for _ in range(50)]
+
+    assert max(found) == 310.0
+
+
+def test_lanes_of_which_nothing_is_known_share_one_half_of_the_cap() -> None:
+    capacity = Capacity(10)
+    strangers = [Holder() for _ in range(8)]
+    for holder in strangers[:5]:
+        assert capacity.may_take(kept=False)
+        capacity.take(holder, kept=False)
+
+    assert not capacity.may_take(kept=False)
+    assert capacity.may_take(kept=True)
+
+
+def test_a_prompt_lane_that_begins_to_hang_counts_with_those_that_hang() -> None:
+    capacity = Capacity(10)
+    lane = Holder()
+    capacity.proved(lane)
+    for _ in range(5):
+        capacity.take(lane, kept=True)
+    assert capacity.may_take(kept=False)
+
+    capacity.slowed(lane)
+    assert not capacity.may_take(kept=False)
+    capacity.give(lane, kept=True)
+    assert capacity.may_take(kept=False)
+    capacity.proved(lane)
+
+    assert capacity.free == 6
