@@ -6,7 +6,7 @@ comes of it closes or opens it again.
 """
 
 FAILURES_IN_A_ROW = 5
-"""Failures without a success in between that open it."""
+"""Failures without a success in between that open it; a timeout, which held a slot, counts double."""
 
 _RATIO = 0.5
 _LEAST = 20
@@ -64,9 +64,9 @@ class Breaker:
         self._begin_window(now)
         return True
 
-    def failed(self, now: float) -> bool:
+    def failed(self, now: float, *, counts: int = 1) -> bool:
         """Note a failure. True: the breaker opened with it, or stays open for longer."""
-        self._in_a_row += 1
+        self._in_a_row += counts
         self._successes = 0
         if self.probe_at is not None:
             if now < self.probe_at:

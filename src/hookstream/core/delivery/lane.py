@@ -176,7 +176,7 @@ class Lane:
             case Throttled(retry_after=wait):
                 self._throttled(took, now, wait)
             case Failed(kind=kind, status=status) if not _up(kind, status):
-                self._failed(now)
+                self._failed(now, kind)
             case _:
                 # It answers; that it refuses is a matter of the delivery.
                 self._failing = True
@@ -214,10 +214,10 @@ class Lane:
         if wait:
             self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))
 
-    def _failed(self, now: float) -> None:
+    def _failed(self, now: float, kind: FailureKind) -> None:
         self._failing = True
         self._limit.shrink(now, self._answer)
-        self._breaker.failed(now)
+        self._breaker.failed(now, counts=2 if kind is FailureKind.TIMEOUT else 1)
 
     # Waiting.
 

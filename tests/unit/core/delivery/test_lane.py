@@ -161,6 +161,17 @@ def test_an_endpoint_that_does_not_answer_or_breaks_opens_its_breaker(outcome: O
     assert lane.broken
 
 
+def test_three_timeouts_are_enough() -> None:
+    """Each has held a slot of the worker until its end."""
+    lane = lane_that_answers_in(0.1)
+    opened = []
+    for second in range(3):
+        attempt(lane, 10.0 + 15 * second, 15.0, Failed(FailureKind.TIMEOUT, "no answer in time"))
+        opened.append(lane.broken)
+
+    assert opened == [False, False, True]
+
+
 def test_a_lane_rests_as_its_endpoint_asks_and_then_goes_on_slower() -> None:
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.0, Throttled(429, 60_000))
