@@ -1,6 +1,7 @@
 """The source on a real broker, beyond the contract: rest, cancellation, offsets that vanish."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -84,6 +85,43 @@ async def test_a_resting_member_gives_up_partitions_when_another_joins(
 
     await eventually(lambda: len(listener.held) == 1 and len(theirs.held) == 1)
 
+    await two.close()
+    await one.close()
+
+
+async def test_partitions_that_stay_go_on_while_others_move(
+    world: KafkaWorld, listener: BookkeepingListener
+) -> None:
+    """The group waits for whoever gives something up, and what is kept must not wait with it for long."""
+    topic = f"{world.prefix}.wide"
+    await world.create(topic, partitions=4)
+    listener.dawdle = 0.5
+    one = world.source("w", lambda _: [topic], listener)
+    two = world.source("w", lambda _: [topic], BookkeepingListener())
+    late: dict[TopicPartition, list[float]] = {}
+
+    async def take() -> None:
+        while True:
+            for record in await one.take(100):
+                late.setdefault(record.where, []).append(time.time() - float(record.value or b""))
+
+    await one.start()
+    await take_until(one, lambda: len(listener.held) == 4)
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(take())
+        for turn in range(60):
+            if turn == 10:
+                await two.start()
+            for number in range(4):
+                await world.append(topic, b"%f" % time.time(), partition=number)
+            await asyncio.sleep(0.05)
+        await eventually(lambda: len(listener.held) == 2)
+        await asyncio.sleep(1)
+        taking.cancel()
+
+    kept = {at: len(delays) for at, delays in late.items() if at in listener.held}
+    assert kept == dict.fromkeys(listener.held, 60)
+    assert max(max(late[at]) for at in kept) < 2.0
     await two.close()
     await one.close()
 

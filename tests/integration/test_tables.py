@@ -1,14 +1,16 @@
 """The tables on a real broker: what a reader stood at, and who may write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 from tests.doubles.journal import BookkeepingJournal
 
+from hookstream.adapters.kafka_client import ClientSettings, admin_client
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables import (
     TableChange,
@@ -262,3 +264,36 @@ def test_a_table_of_several_partitions_is_refused(client: Client, prefix: str) -
 
     with pytest.raises(ConfigurationError, match="has 2 partitions"):
         read_tables(client, [name], timeout=10)
+
+
+class Blind(AdminClient):
+    """A client that goes on believing that nobody leads anything, as one did after a freeze."""
+
+    def list_offsets(  # type: ignore[override]
+        self, asked: Iterable[TopicPartition], **_: object
+    ) -> dict[TopicPartition, Future[object]]:
+        answers: dict[TopicPartition, Future[object]] = {}
+        for place in asked:
+            answers[place] = Future()
+            answers[place].set_exception(KafkaException(KafkaError(KafkaError._NOENT)))  # noqa: SLF001
+        return answers
+
+
+async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
+    client: Client, table: str, held: Held
+) -> None:
+    """It would say so for a quarter of an hour, with a broker that has been back for long."""
+    made: list[AdminClient] = []
+
+    def admin(settings: ClientSettings) -> AdminClient:
+        made.append(admin_client(settings) if made else Blind(dict(settings)))
+        return made[-1]
+
+    reader = TableReader(client, [table], held, BookkeepingJournal(), SystemClock(), admin=admin)
+    await reader.start()
+    try:
+        await reader.read_to_end(30)
+    finally:
+        await reader.close()
+
+    assert len(made) == 2

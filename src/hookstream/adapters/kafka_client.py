@@ -48,9 +48,13 @@ _LEADERLESS = {
     # The leader is another than the client believes, or the same one started anew.
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
+    # "No leaders found": a broker that was frozen has lost its session, and leads nothing until it
+    # has registered anew.
+    KafkaError._NOENT,  # noqa: SLF001
 }
-_LEADERLESS_TRIES = 25
-_LEADERLESS_SECONDS = 0.2
+_LEADERLESS_PAUSE = 0.2
+_LEADERLESS_SECONDS = 5.0
+"""How long one question is asked again, if need be."""
 
 Place: TypeAlias = tuple[str, int]
 """A topic and a partition."""
@@ -180,7 +184,8 @@ def ask_offsets(
         KafkaException: The broker refuses for another reason.
         DependencyUnavailable: No answer came in time, or nobody leads a partition.
     """
-    for _ in range(_LEADERLESS_TRIES):
+    until = time.monotonic() + _LEADERLESS_SECONDS
+    while time.monotonic() < until:
         answers = admin.list_offsets(
             {TopicPartition(*place): spec for place, spec in asked.items()},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
@@ -198,7 +203,7 @@ def ask_offsets(
             _look_for_leaders(admin, timeout)
             if kafka_error(error).code() not in _LEADERLESS:
                 raise
-            time.sleep(_LEADERLESS_SECONDS)
+            time.sleep(_LEADERLESS_PAUSE)
     raise DependencyUnavailable(f"{what} cannot be told: a partition has no leader")
 
 

@@ -114,8 +114,9 @@ class Admission:
         for match in matches:
             if self.budget.room <= 0:
                 await self.budget.wait()
-            if not receipt.live:
-                break
+            if not receipt.wanted:
+                # The taker's own hold stays: what was not offered yet must not count as settled.
+                return
             receipt.hold()
             delivery = self._delivery(ids, event, state, match)
             offer(Work(delivery, bodies, receipt, match.refused))

@@ -62,7 +62,7 @@ class Intake:
                 continue
             await self._gate.open()
             for receipt in self._partitions.receive(self._stamped(batch)):
-                if receipt.live:
+                if receipt.wanted:
                     await self._admit(receipt)
 
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:

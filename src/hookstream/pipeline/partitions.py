@@ -6,7 +6,7 @@ nothing: their record belongs to another member by now.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from hookstream.core.intake.offsets import OffsetTracker
 from hookstream.core.intake.progress import Progress, note_room, read_note
@@ -19,6 +19,9 @@ _REVOKE_WAIT = 0.4
 half a second, since kept partitions stand still for as long."""
 
 _REVOKE_STEP = 0.01
+
+_NAMED = 24
+"""Partitions that one line of the log names."""
 
 
 class Receipt:
@@ -43,6 +46,12 @@ class Receipt:
     def live(self) -> bool:
         """False once the partition was revoked or lost: then nothing may be settled."""
         return self._partitions.generation(self.where) == self._generation
+
+    @property
+    def wanted(self) -> bool:
+        """False as soon as the partition is being given up: then nothing new is begun with it."""
+        tracker = self._partitions.taking.get(self.where)
+        return tracker is not None and tracker.generation == self._generation
 
     def hold(self) -> None:
         """Add one thing that must become durable."""
@@ -80,6 +89,8 @@ class Partitions:
         self.on_stopped: Callable[[TopicPartition], None] = _nobody_can_help
         self._journal = journal
         self._metrics = metrics
+        self.taking: dict[TopicPartition, OffsetTracker] = {}
+        """Of the partitions that are ours and not being given up."""
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._blocked: dict[TopicPartition, int] = {}
         self._full: set[TopicPartition] = set()
@@ -93,13 +104,18 @@ class Partitions:
         self._generations += 1
         for where, (offset, note) in positions.items():
             settled = read_note(note, offset)
-            self._trackers[where] = OffsetTracker(offset, self._generations, settled)
+            tracker = OffsetTracker(offset, self._generations, settled)
+            self._trackers[where] = self.taking[where] = tracker
+        self._say("partitions.assigned", positions)
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, Progress]:
         """Drop what is queued of them, wait a moment, and say what may be committed."""
         going = frozenset(partitions) & self._trackers.keys()
+        for where in going:
+            # Else what is begun during the wait would be cut off by its end, and made twice.
+            self.taking.pop(where, None)
         self.on_gone(frozenset(going))
         waited = 0.0
         while waited < _REVOKE_WAIT and any(self._trackers[w].unsettled for w in going):
@@ -108,6 +124,7 @@ class Partitions:
         room = note_room(len(self._trackers))
         offsets = {w: self._trackers[w].progress(room) for w in going}
         self._forget(going)
+        self._say("partitions.revoked", going)
         return offsets
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -115,6 +132,7 @@ class Partitions:
         going = frozenset(partitions) & self._trackers.keys()
         self.on_gone(frozenset(going))
         self._forget(going)
+        self._say("partitions.lost", going)
 
     def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit again, with the next commit, what is not known to be committed."""
@@ -145,9 +163,15 @@ class Partitions:
         )
         self.on_stopped(partition)
 
+    def _say(self, event: str, partitions: Collection[TopicPartition]) -> None:
+        named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]
+        more = "" if len(partitions) <= _NAMED else ", …"
+        self._journal.info(event, count=len(partitions), names=", ".join(named) + more)
+
     def _forget(self, partitions: frozenset[TopicPartition]) -> None:
         for where in partitions:
             del self._trackers[where]
+            self.taking.pop(where, None)
             self._blocked.pop(where, None)
             self._full.discard(where)
             self._crowded.discard(where)
@@ -161,7 +185,7 @@ class Partitions:
         receipts: list[Receipt] = []
         for record in batch:
             where = record.where
-            tracker = self._trackers.get(where)
+            tracker = self.taking.get(where)
             if tracker is not None and tracker.receive(record.offset, record.timestamp):
                 receipts.append(Receipt(record, where, self, tracker.generation))
         return receipts

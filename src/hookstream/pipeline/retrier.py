@@ -150,7 +150,7 @@ class Retrier:
                 continue
             due = self._room.due(self._clock.now(), most=min(credit, _TURN))
             for waiting in due:
-                if waiting.receipt.live:
+                if waiting.receipt.wanted:
                     await self._admit(waiting)
             early = self._take_early(credit - len(due))
             self._flow()

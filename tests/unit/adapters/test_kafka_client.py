@@ -1,11 +1,17 @@
-"""What lasts is said once, and so is its end."""
+"""What lasts is said once, and so is its end; a partition without a leader is asked for again."""
 
 import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from types import SimpleNamespace
 
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingJournal
 
-from hookstream.adapters.kafka_client import Trouble
+from hookstream.adapters.kafka_client import Trouble, ask_offsets
 
 
 async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
@@ -33,3 +39,51 @@ async def test_a_trouble_that_passes_soon_is_not_said() -> None:
         trouble.over()
 
     assert journal.lines == []
+
+
+ENDS = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Recovering(AdminClient):
+    """A client whose broker leads nothing yet, for so many questions."""
+
+    def __init__(self, *errors: int) -> None:
+        super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+        self.errors = list(errors)
+        self.looked = 0
+
+    def list_offsets(  # type: ignore[override]
+        self, asked: Mapping[TopicPartition, OffsetSpec], **_: object
+    ) -> dict[TopicPartition, Future[SimpleNamespace]]:
+        answers = {}
+        error = self.errors.pop(0) if self.errors else None
+        for place in asked:
+            answer = answers[place] = Future[SimpleNamespace]()
+            if error is None:
+                answer.set_result(SimpleNamespace(offset=7))
+            else:
+                answer.set_exception(KafkaException(KafkaError(error)))
+        return answers
+
+    def list_topics(self, *_: object, **__: object) -> None:  # type: ignore[override]
+        self.looked += 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
+)
+def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> None:
+    """Frozen or killed, it has to register anew; the client must look for it, or never finds it."""
+    admin = Recovering(error, error)
+
+    found = ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")
+
+    assert (found, admin.looked) == ({("t", 0): 7}, 2)
+
+
+def test_what_will_not_pass_is_not_asked_again() -> None:
+    admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    with pytest.raises(KafkaException):
+        ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")

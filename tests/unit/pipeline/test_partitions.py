@@ -172,3 +172,24 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
     partitions.commit()
 
     assert source.commits[1] == {HERE: Progress(13, write_note(13, [(20, 30)], 100).text)}
+
+
+async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() -> None:
+    """What is begun while its last attempts end would be cut off by that end, and made twice."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    [taken] = partitions.receive(records(0))
+    assert taken.wanted
+    during: list[object] = []
+
+    def going(_: object) -> None:
+        during.extend([taken.live, taken.wanted, partitions.receive(records(1))])
+        taken.release()
+
+    partitions.on_gone = going
+
+    offsets = await partitions.revoked([HERE])
+
+    assert during == [True, False, []]
+    assert offsets == {HERE: Progress(1)}
+    assert not taken.live

@@ -38,6 +38,9 @@ _ASK_SECONDS = 0.5
 """How often the high watermarks are asked for."""
 _CURRENT_SECONDS = 1.0
 _ASKS_KEPT = 16
+_ANEW_SECONDS = 10.0
+"""How long a client that asks may fail before another takes its place: once one believes that nobody
+leads a partition, it may go on believing so until its metadata expires, a quarter of an hour later."""
 
 
 class TableReader:
@@ -50,6 +53,7 @@ class TableReader:
             ends the reader.
         journal: Hears of trouble, from the reader's thread too.
         clock: Its monotonic time judges staleness.
+        admin: Makes the client that asks for the topics' ends.
     """
 
     def __init__(
@@ -59,7 +63,9 @@ class TableReader:
         on_records: Callable[[Sequence[TableRecord]], None],
         journal: Journal,
         clock: Clock,
+        admin: Callable[[ClientSettings], AdminClient] = admin_client,
     ) -> None:
+        self._make_admin = admin
         self._client = client
         self._topics = tuple(topics)
         self._on_records = on_records
@@ -196,8 +202,9 @@ class TableReader:
             self._bridge.tell(self._fail, broken)
 
     def _follow(self) -> None:
-        admin = admin_client(self._client)
-        starts = self._find_starts(admin)
+        self._admin = self._make_admin(self._client)
+        self._answered_at = self._clock.monotonic()
+        starts = self._find_starts()
         if starts is None:
             return
         self._bridge.tell(self._take, (), starts)
@@ -212,31 +219,41 @@ class TableReader:
                 if now >= next_ask or self._ask_now.is_set():
                     self._ask_now.clear()
                     next_ask = now + _ASK_SECONDS
-                    self._ask(admin, now)
+                    self._ask(now)
         finally:
             close_within(CLOSE_SECONDS, consumer.close)
 
-    def _find_starts(self, admin: AdminClient) -> Offsets | None:
+    def _find_starts(self) -> Offsets | None:
         """Wait for the broker, check the topics and return their log starts; None: closed."""
         while not self._stop.is_set():
             try:
-                require_topics(admin, self._topics, timeout=1.0)
-                starts = log_starts(admin, self._topics, timeout=1.0)
+                require_topics(self._admin, self._topics, timeout=1.0)
+                starts = log_starts(self._admin, self._topics, timeout=1.0)
             except DependencyUnavailable as error:
                 self._no_broker.lasts(str(error))
+                self._ask_by_another()
             else:
                 self._no_broker.over()
                 return starts
         return None
 
-    def _ask(self, admin: AdminClient, now: float) -> None:
+    def _ask(self, now: float) -> None:
         try:
-            ends = high_watermarks(admin, self._topics, timeout=1.0)
+            ends = high_watermarks(self._admin, self._topics, timeout=1.0)
         except DependencyUnavailable as error:
             self._stale.lasts(str(error))
+            self._ask_by_another()
             return
         self._stale.over()
+        self._answered_at = now
         self._bridge.tell(self._asked, now, ends)
+
+    def _ask_by_another(self) -> None:
+        """Take another client for the questions where this one has failed for too long."""
+        now = self._clock.monotonic()
+        if now - self._answered_at >= _ANEW_SECONDS:
+            self._answered_at = now
+            self._admin = self._make_admin(self._client)
 
     def _hand_over(self, records: Sequence[TableRecord], stood: Offsets) -> None:
         """Hand a batch to the loop and wait until it was taken: a slow loop must not pile up."""
