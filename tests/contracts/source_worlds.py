@@ -1,12 +1,12 @@
 """The two worlds in which a record source must behave alike: in memory, and on a real broker."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.broker import FROM_THE_START, Broker
 from tests.doubles.clock import LoopClock
 from tests.doubles.journal import BookkeepingJournal
@@ -53,6 +53,8 @@ class World(Protocol):
         partition: int = 0,
     ) -> None: ...
 
+    async def transaction(self, topic: str, *values: bytes) -> None: ...
+
     async def delete_before(self, partition: TopicPartition, offset: int) -> None: ...
 
     async def committed(self, group: str, partition: TopicPartition) -> int | None: ...
@@ -87,6 +89,11 @@ class MemoryWorld:
         partition: int = 0,
     ) -> None:
         self.broker.append(topic, value, key=key, headers=headers, partition=partition)
+
+    async def transaction(self, topic: str, *values: bytes) -> None:
+        for value in values:
+            self.broker.append(topic, value, partition=0)
+        self.broker.mark(TopicPartition(topic, 0))
 
     async def delete_before(self, partition: TopicPartition, offset: int) -> None:
         self.broker.delete_before(partition, offset)
@@ -138,6 +145,33 @@ class KafkaWorld:
     ) -> None:
         self._producer.produce(topic, value, key, partition, headers=list(headers))
         self._producer.flush(10)
+
+    async def transaction(self, topic: str, *values: bytes) -> None:
+        last = await asyncio.to_thread(self._transact, topic, values)
+        at = KafkaPartition(topic, 0)
+        async with asyncio.timeout(10):  # the marker is written after the commit is answered
+            while await self._end(at) < last + 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def _end(self, at: KafkaPartition) -> int:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = self._admin.list_offsets({at: latest})[at]
+        return int((await asyncio.wrap_future(asked)).offset)
+
+    def _transact(self, topic: str, values: Sequence[bytes]) -> int:
+        offsets: list[int] = []
+        writer = Producer(self._client | {"transactional.id": f"{self.prefix}.writer"})
+        writer.init_transactions(10)
+        writer.begin_transaction()
+        for value in values:
+            writer.produce(
+                topic,
+                value,
+                partition=0,
+                on_delivery=lambda _, told: offsets.append(told.offset() or 0),
+            )
+        writer.commit_transaction(10)
+        return max(offsets)
 
     async def delete_before(self, partition: TopicPartition, offset: int) -> None:
         at = KafkaPartition(*partition, offset)

@@ -8,7 +8,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
-from tests.doubles.broker import Broker, BrokerSink
+from tests.doubles.broker import Broker
+from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.clock import LoopClock
 from tests.doubles.journal import BookkeepingJournal
 

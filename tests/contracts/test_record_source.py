@@ -72,6 +72,23 @@ async def test_records_come_in_the_order_of_their_partition(
     ]
 
 
+async def test_a_transaction_leaves_a_gap_in_the_offsets_and_nothing_else(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """Its marker takes an offset: whoever counts records to know offsets would be wrong."""
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    await world.transaction(topic, b"0", b"1")
+    await world.append(topic, b"3")
+    await world.transaction(topic, b"4")
+    await world.append(topic, b"6")
+    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+
+    taken = await take_some(source, 5)
+
+    assert [(r.offset, r.value) for r in taken] == [(n, b"%d" % n) for n in (0, 1, 3, 4, 6)]
+
+
 async def test_a_record_comes_whole(world: World, stack: AsyncExitStack) -> None:
     """A retry is decoded from these bytes and headers: none may be changed or dropped."""
     topic = f"{world.prefix}.events"

@@ -6,9 +6,12 @@ cannot be asked for: a write refused, an acknowledgement held back, a member tha
 
 import asyncio
 import zlib
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+
+from tests.doubles.broker_sink import BrokerSink
 
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import (
@@ -20,8 +23,7 @@ from hookstream.core.intake.start import (
 )
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
-from hookstream.errors import InvariantBroken
-from hookstream.pipeline.ports import Acknowledged, AssignmentListener, Clock, WriteRefused
+from hookstream.pipeline.ports import AssignmentListener, Clock, WriteRefused
 
 LOOKUP_SECONDS = 10.0
 """How often a source looks for new topics."""
@@ -40,11 +42,17 @@ class Log:
 
     append_time: bool
     low: int = 0
+    high: int = 0
     records: list[Record] = field(default_factory=list)
+    """In the order of their offsets, which have gaps where transactions left their markers."""
 
-    @property
-    def high(self) -> int:
-        return self.low + len(self.records)
+    def since(self, offset: int, most: int) -> list[Record]:
+        """Return the first records from an offset on, so many at most."""
+        first = bisect_left(self.records, offset, key=_offset_of)
+        return self.records[first : first + most]
+
+
+_offset_of: Callable[[Record], int] = attrgetter("offset")
 
 
 class Broker:
@@ -61,9 +69,10 @@ class Broker:
         self.limits: dict[str, int] = {}
         self.refusals: dict[str, WriteRefused] = {}
         self._groups: dict[str, _Group] = {}
+        self.sources: list[BrokerSource] = []
+        self.take_seconds = TAKE_SECONDS
         self.up = asyncio.Event()
         self.up.set()
-        self.appended = asyncio.Event()
 
     # What an administrator does.
 
@@ -88,7 +97,7 @@ class Broker:
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         """Move the log's start, as retention does."""
         log = self.logs[partition]
-        del log.records[: max(0, offset - log.low)]
+        del log.records[: bisect_left(log.records, offset, key=_offset_of)]
         log.low = max(log.low, offset)
 
     def records(self, topic: str) -> list[Record]:
@@ -112,7 +121,8 @@ class Broker:
     def resume(self) -> None:
         """Answer again; what waited is appended in its order."""
         self.up.set()
-        self.appended.set()
+        for source in self.sources:
+            source.wake()
 
     def refuse(self, topic: str, refusal: WriteRefused | None) -> None:
         """Refuse every later write to a topic for good; None: take them again."""
@@ -142,8 +152,34 @@ class Broker:
             topic, partition, log.high, at, key, value, tuple(headers), append_time=log.append_time
         )
         log.records.append(record)
-        self.appended.set()
+        log.high += 1
+        for source in self.sources:
+            source.wake(record.where)
         return record
+
+    def write(self, record: OutgoingRecord) -> WriteRefused | None:
+        """Append a producer's record, or tell why it is refused for good."""
+        if record.topic not in self.partitions:
+            return WriteRefused(f"{record.topic} does not exist", too_large=False)
+        if (refusal := self.refusals.get(record.topic)) is not None:
+            return refusal
+        size = Record(record.topic, 0, 0, 0, record.key, record.value, record.headers).size
+        limit = self.limits[record.topic]
+        if size > limit:
+            return WriteRefused(f"{size} bytes, {record.topic} takes {limit}", too_large=True)
+        self.append(record.topic, record.value, key=record.key, headers=record.headers)
+        return None
+
+    def mark(self, partition: TopicPartition) -> None:
+        """End a transaction: its marker takes an offset, and no record ever comes from it."""
+        self.logs[partition].high += 1
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, Progress]) -> None:
+        """Take a group's offsets over, and what their metadata says."""
+        commits = self.commits.setdefault(group, {})
+        commits.update({at: progress.offset for at, progress in offsets.items()})
+        notes = self.notes.setdefault(group, {})
+        notes.update({at: progress.note for at, progress in offsets.items()})
 
     def _partition_of(self, topic: str, key: bytes | None) -> int:
         if key is not None:
@@ -165,7 +201,14 @@ class Broker:
             self, self._groups.setdefault(group, _Group(group)), topics, listener, starts
         )
 
-    def sink(self, latency: float = 0.001) -> "BrokerSink":
+    async def move(self, group: str) -> None:
+        """Rebalance a group so that each partition goes to the next member, as rebalances may."""
+        found = self._groups.get(group)
+        if found is not None:
+            found.turn += 1
+            await found.rebalance(self)
+
+    def sink(self, latency: float = 0.001) -> BrokerSink:
         """Make a producer whose writes are acknowledged so many seconds later."""
         return BrokerSink(self, latency)
 
@@ -176,14 +219,16 @@ class _Group:
     def __init__(self, name: str) -> None:
         self.name = name
         self.members: list[BrokerSource] = []
-        self._lock = asyncio.Lock()
+        self.turn = 0
+        """Moved on, every partition goes to another member."""
+        self.lock = asyncio.Lock()
 
     async def rebalance(self, broker: Broker) -> None:
-        async with self._lock:
+        async with self.lock:
             wanted: dict[BrokerSource, set[TopicPartition]] = {m: set() for m in self.members}
             for number, partition in enumerate(sorted(self._partitions(broker))):
                 fans = [m for m in self.members if partition.topic in m.subscribed]
-                wanted[fans[number % len(fans)]].add(partition)
+                wanted[fans[(number + self.turn) % len(fans)]].add(partition)
             for member, partitions in wanted.items():
                 await member.give_up(member.held - partitions)
             for member, partitions in wanted.items():
@@ -219,6 +264,7 @@ class BrokerSource:
         self._paused: set[TopicPartition] = set()
         self._next_lookup = 0.0
         self._turn = 0
+        self._ready_again = asyncio.Event()
 
     @property
     def exist(self) -> int:
@@ -227,6 +273,7 @@ class BrokerSource:
 
     async def start(self) -> None:
         """Join the group and take over partitions."""
+        self._broker.sources.append(self)
         self._group.members.append(self)
         await self._look_up()
 
@@ -240,16 +287,34 @@ class BrokerSource:
         """Die: no commit, no word to the listener; others take over at once."""
         if self in self._group.members:
             self._group.members.remove(self)
+        if self in self._broker.sources:
+            self._broker.sources.remove(self)
         self.held.clear()
         self._positions.clear()
         self.stopped.clear()
         await self._group.rebalance(self._broker)
 
-    async def lose(self) -> None:
-        """Be thrown out of the group (a session that expired), then join it anew."""
-        held, self.held = sorted(self.held - self.stopped.keys()), set()
-        self._positions.clear()
-        self.stopped.clear()
+    async def lose(self, *, told_after: float = 0.0) -> None:
+        """Be thrown out of the group (a session that expired), then join it anew.
+
+        Others have its partitions at once; the member itself hears of it so many seconds later,
+        and what it commits until then is refused.
+        """
+        async with self._group.lock:
+            if self not in self._group.members:
+                return  # it has left, or is out already
+            held, self.held = sorted(self.held - self.stopped.keys()), set()
+            self._positions.clear()
+            self._paused.clear()
+            self.stopped.clear()
+            if told_after:
+                self._group.members.remove(self)
+        if told_after:
+            await self._group.rebalance(self._broker)
+            await asyncio.sleep(told_after)
+            if self not in self._broker.sources:
+                return
+            self._group.members.append(self)
         self._listener.lost(held)
         await self._group.rebalance(self._broker)
 
@@ -279,14 +344,19 @@ class BrokerSource:
             await self._look_up()
         taken = self._ready(most)
         if not taken:
-            self._broker.appended.clear()
+            self._ready_again.clear()
             try:
-                async with asyncio.timeout(TAKE_SECONDS):
-                    await self._broker.appended.wait()
+                async with asyncio.timeout(self._broker.take_seconds):
+                    await self._ready_again.wait()
             except TimeoutError:
                 return ()
             taken = self._ready(most)
         return taken
+
+    def wake(self, appended: TopicPartition | None = None) -> None:
+        """Look again whether there are records: one was appended, or anything may have changed."""
+        if appended is None or appended in self._positions:
+            self._ready_again.set()
 
     def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """As RecordSource says; while the broker is away, the commit fails."""
@@ -298,12 +368,13 @@ class BrokerSource:
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        self._paused.add(partition)
+        if partition in self._positions:
+            self._paused.add(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
         self._paused.discard(partition)
-        self._broker.appended.set()
+        self.wake()
 
     # What the group does to it.
 
@@ -354,14 +425,11 @@ class BrokerSource:
     def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
         self._positions.update({at: progress.offset for at, progress in positions.items()})
         self._listener.assigned(positions)
-        self._broker.appended.set()
+        self.wake()
 
     def _commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         if self._broker.up.is_set():
-            commits = self._broker.commits.setdefault(self._group.name, {})
-            commits.update({at: progress.offset for at, progress in offsets.items()})
-            notes = self._broker.notes.setdefault(self._group.name, {})
-            notes.update({at: progress.note for at, progress in offsets.items()})
+            self._broker.commit(self._group.name, offsets)
 
     async def _look_up(self) -> None:
         self._next_lookup = self._broker.clock.monotonic() + LOOKUP_SECONDS
@@ -381,105 +449,8 @@ class BrokerSource:
             at = order[(step + self._turn) % len(order)]
             if at in self._paused or len(taken) == most:
                 continue
-            log = self._broker.logs[at]
-            first = max(0, self._positions[at] - log.low)
-            records = log.records[first : first + most - len(taken)]
+            records = self._broker.logs[at].since(self._positions[at], most - len(taken))
             if records:
                 self._positions[at] = records[-1].offset + 1
                 taken.extend(records)
         return taken
-
-
-class BrokerSink:
-    """A RecordSink over the broker in memory."""
-
-    def __init__(self, broker: Broker, latency: float) -> None:
-        self.latency = latency
-        """Seconds from a write to its append; acknowledged then."""
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Fails where nothing more can be written: the process must end."""
-        self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._broker = broker
-        self._waiting: deque[tuple[OutgoingRecord, Acknowledged]] = deque()
-        self._held = False
-        self._dead = False
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
-        """As RecordSink says."""
-        if self._dead:
-            return
-        self._waiting.append((record, acknowledged))
-        self._idle.clear()
-        asyncio.get_running_loop().call_later(self.latency, self._flush_due)
-
-    def hold(self) -> None:
-        """Acknowledge and append nothing until `release`."""
-        self._held = True
-
-    def release(self) -> None:
-        """Append and acknowledge everything that waits."""
-        self._held = False
-        self._append_all()
-
-    def fail(self, why: str) -> None:
-        """Suffer a fatal producer error: nothing that waits is ever acknowledged."""
-        self._dead = True
-        self.failed.set_exception(InvariantBroken(why))
-
-    def crash(self, *, appended: bool) -> None:
-        """Die with the process; what waits was appended, or was not, and is never acknowledged."""
-        self._dead = True
-        while self._waiting:
-            record, _ = self._waiting.popleft()
-            if appended:
-                self._append(record)
-
-    async def flush(self, deadline: float) -> bool:
-        """Wait for what is written, at most so many seconds; tell whether all is acknowledged."""
-        try:
-            async with asyncio.timeout(deadline):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def close(self) -> None:
-        """Take no more."""
-        self._dead = True
-
-    def _flush_due(self) -> None:
-        if self._held or self._dead or not self._waiting:
-            return
-        if not self._broker.up.is_set():
-            asyncio.get_running_loop().call_later(0.1, self._flush_due)
-            return
-        record, acknowledged = self._waiting.popleft()
-        self._settle(record, acknowledged)
-
-    def _append_all(self) -> None:
-        while self._waiting and not self._dead:
-            self._settle(*self._waiting.popleft())
-
-    def _settle(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
-        refusal = self._append(record)
-        if not self._waiting:  # before the acknowledgement, which may write again
-            self._idle.set()
-        try:
-            acknowledged(refusal)
-        except Exception as error:  # noqa: BLE001  as the real one: what is settled is not known
-            self.fail(f"an acknowledgement could not be taken: {error!r}")
-
-    def _append(self, record: OutgoingRecord) -> WriteRefused | None:
-        broker = self._broker
-        if record.topic not in broker.partitions:
-            return WriteRefused(f"{record.topic} does not exist", too_large=False)
-        if (refusal := broker.refusals.get(record.topic)) is not None:
-            return refusal
-        size = Record(record.topic, 0, 0, 0, record.key, record.value, record.headers).size
-        limit = broker.limits[record.topic]
-        if size > limit:
-            return WriteRefused(f"{size} bytes, {record.topic} takes {limit}", too_large=True)
-        broker.append(record.topic, record.value, key=record.key, headers=record.headers)
-        return None

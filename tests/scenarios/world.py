@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from tests.doubles.broker import Broker, BrokerSink, BrokerSource
+from tests.doubles.broker import Broker, BrokerSource
+from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.clock import LoopClock
 from tests.doubles.codec import JsonCodec, json_record
 from tests.doubles.endpoint import Endpoints
