@@ -155,3 +155,20 @@ async def test_a_record_with_a_producers_time_is_not_passed_over_for_the_one_beh
         assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 0
         assert world.accepted("crm") == {}
         assert "topic.stopped" in world.journal.events("error")
+
+
+async def test_a_batch_that_waits_for_the_tables_is_no_part_of_a_later_assignment() -> None:
+    """Its partition may move away and back meanwhile, and is then read again from its commit."""
+    async with World() as world:
+        world.subscribe("crm")
+        worker = await world.worker()
+        await asyncio.sleep(1.05)
+        world.tables.stale = True
+        world.publish("e1", "e2")
+        await asyncio.sleep(1)
+        await worker.events.lose()
+        world.tables.stale = False
+
+        await world.until(world.settled, within=60)
+
+        assert world.accepted("crm") == {"e1": 1, "e2": 1}

@@ -60,8 +60,11 @@ class Intake:
                 # A source that has nothing must not turn this loop into a busy one.
                 await asyncio.sleep(0)
                 continue
+            # Received before the gate is waited at: a partition that moves away and back meanwhile
+            # is read again from its commit, and the batch must not pass for part of that.
+            receipts = self._partitions.receive(self._stamped(batch))
             await self._gate.open()
-            for receipt in self._partitions.receive(self._stamped(batch)):
+            for receipt in receipts:
                 if receipt.wanted:
                     await self._admit(receipt)
 
