@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := src tests examples benchmarks tools
 
-.PHONY: help setup kafka demo test check lint format types contracts coverage bench broker lock docs clean
+.PHONY: help setup kafka demo test check lint format types contracts coverage simulate bench broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -50,6 +50,10 @@ contracts: $(READY) ## Check that layers point one way
 coverage: kafka ## Run every test and tell which branches none of them takes
 	@$(BIN)/coverage run -m pytest -q
 	@$(BIN)/coverage report
+
+SEEDS ?= 10000
+simulate: $(READY) ## Run the worker through the stories of SEEDS=10000 seeds, or tell that of one SEED
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 bench: kafka ## Measure one worker against nginx
 	@$(BIN)/python -m benchmarks

@@ -1,0 +1,204 @@
+"""Seven defects that a worker might have, each planted by a part put in place of the real one.
+
+Every one of them has lost events somewhere. The simulator is only worth something if it finds them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tests.simulation.invariants import EARLY, EXACT, INTERVALS, PROMISE
+from tests.simulation.world import Host, Parts
+
+from hookstream.core.intake.progress import Progress
+from hookstream.core.matching.directory import Directory
+from hookstream.core.matching.fanout import DocumentAt, Match
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.standing import Absent, Deleted, Standing
+from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
+from hookstream.pipeline import engine as engines
+from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.partitions import Partitions, Receipt
+from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
+from hookstream.pipeline.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A worker with one part that is wrong, and what the simulator must say of it."""
+
+    name: str
+    parts: Parts
+    breaks: frozenset[str]
+    """The invariants, any of which shows it."""
+    within: int
+    """Seeds within which it is found."""
+
+
+def built_with(**parts: type) -> Callable[[Outside, EngineRules], Engine]:
+    """Return what builds an engine with parts in place of those of these names."""
+
+    def build(outside: Outside, rules: EngineRules) -> Engine:
+        kept = {name: getattr(engines, name) for name in parts}
+        try:
+            for name, part in parts.items():
+                setattr(engines, name, part)
+            return Engine(outside, rules)
+        finally:
+            for name, part in kept.items():
+                setattr(engines, name, part)
+
+    return build
+
+
+class Hasty:
+    """A RecordSink that says "durable" before anything is."""
+
+    def __init__(self, sink: RecordSink) -> None:
+        self._sink = sink
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        self._sink.write(record, lambda _: None)
+        acknowledged(None)
+
+
+class Careless:
+    """A RecordSink that takes a refused dead letter for a written one."""
+
+    def __init__(self, sink: RecordSink) -> None:
+        self._sink = sink
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        def heard(verdict: WriteRefused | None) -> None:
+            acknowledged(None if record.topic.endswith(".dead-letters") else verdict)
+
+        self._sink.write(record, heard)
+
+
+class Forgetful(Attempts):
+    """Counts attempts in memory, as if no other process ever took a delivery over."""
+
+    made: Counter[str]
+
+    async def attempt(self, work: Work) -> bool | None:
+        if not hasattr(self, "made"):
+            self.made = Counter()
+        delivery = work.delivery
+        delivery.attempt = self.made[delivery.delivery_id]
+        self.made[delivery.delivery_id] += 1
+        return await super().attempt(work)
+
+
+class Impatient(Ladder):
+    """Lets a record go when its tier does, whatever remains of its wait."""
+
+    def release(
+        self, appended_at: Millis, delay: Millis, due_at: Millis | None, *, now: Millis = 0
+    ) -> Release:
+        del due_at
+        return WaitUntil(max(appended_at + delay, now))
+
+
+class Forsaking(Partitions):
+    """Gives a partition up as if all that it took of it were settled."""
+
+    taken: dict[TopicPartition, int]
+
+    def receive(self, batch: Sequence[Record]) -> list[Receipt]:
+        self.taken = getattr(self, "taken", {})
+        self.taken.update((record.where, record.offset + 1) for record in batch)
+        return super().receive(batch)
+
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
+        taken = getattr(self, "taken", {})
+        settled = await super().revoked(partitions)
+        return {
+            where: Progress(max(progress.offset, taken.get(where, 0)))
+            for where, progress in settled.items()
+        }
+
+
+class Presuming(Directory):
+    """Takes a subscription that is in no table for a deleted one."""
+
+    def standing(self, subscription_id: str, now: Millis) -> Standing:
+        found = super().standing(subscription_id, now)
+        return Deleted(subscription_id, "acme") if isinstance(found, Absent) else found
+
+
+class ByTheWall(Directory):
+    """Judges who is active by the clock on the wall, not by when the record entered the log."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+
+    def wants(self, event_type: str, timestamp: Millis) -> bool:
+        del timestamp
+        return super().wants(event_type, self._host.clock.now())
+
+    def match(
+        self,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> Iterator[Match]:
+        del timestamp
+        now = self._host.clock.now()
+        return super().match(event_type, environment, now, document, latest)
+
+
+def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Outside, EngineRules], Engine]:
+    return lambda outside, rules: Engine(replace(outside, sink=sink(outside.sink)), rules)
+
+
+DEFECTS: Sequence[Defect] = (
+    Defect(
+        "commits before the acknowledgement",
+        Parts(engine=_behind(Hasty)),
+        frozenset({PROMISE}),
+        within=50,
+    ),
+    Defect(
+        "drops what the dead-letter topic refuses",
+        Parts(engine=_behind(Careless)),
+        frozenset({PROMISE}),
+        within=400,
+    ),
+    Defect(
+        "counts attempts in memory",
+        Parts(engine=built_with(Attempts=Forgetful)),
+        frozenset({EXACT}),
+        within=50,
+    ),
+    Defect(
+        "retries early",
+        Parts(engine=built_with(Ladder=Impatient)),
+        frozenset({EARLY}),
+        within=50,
+    ),
+    Defect(
+        "loses what is in hand when a partition is revoked",
+        Parts(engine=built_with(Partitions=Forsaking)),
+        frozenset({PROMISE}),
+        within=200,
+    ),
+    Defect(
+        "takes an absent subscription for a deleted one",
+        Parts(directory=lambda _: Presuming()),
+        frozenset({PROMISE}),
+        within=400,
+    ),
+    Defect(
+        "judges a pause by the clock on the wall",
+        Parts(directory=ByTheWall),
+        frozenset({INTERVALS, PROMISE}),
+        within=200,
+    ),
+)

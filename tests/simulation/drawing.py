@@ -1,0 +1,233 @@
+"""A seed decides a story: everything that is random is drawn here, before anything happens."""
+
+import random
+from collections.abc import Callable
+
+from tests.simulation.story import (
+    HOSTS,
+    LATE,
+    NEVER,
+    PLAIN,
+    Act,
+    Bounds,
+    Mood,
+    Story,
+    Wish,
+)
+
+FAULTS_END = 14.0
+"""Seconds into the story: after this nothing goes wrong any more."""
+
+COLOURS = ("red", "blue")
+SCHEDULES = ((), (1_000,), (1_000, 3_000), (2_000, 2_000, 7_000), (500, 4_000))
+AT_WORK = (HOSTS[0], HOSTS[0], HOSTS[1])
+"""The first host has a worker from the beginning, the second in most stories."""
+SEAMS = ("take", "write", "acknowledgement", "attempt", "answer", "commit")
+
+
+def draw(seed: int) -> Story:
+    """Return the story of a seed."""
+    chance = random.Random(seed)
+    quiet = chance.random() < 0.1
+    partitions = chance.choice((1, 1, 2, 3))
+    wishes = tuple(_wish(chance, number, quiet=quiet) for number in range(chance.randint(1, 4)))
+    if quiet:
+        wishes = (*wishes, Wish("well", max_in_flight=8))
+    acts = _events(chance, partitions)
+    if not quiet:
+        if chance.random() < 0.6:
+            acts.append(Act(round(chance.uniform(0, 6), 2), "start", HOSTS[1]))
+        for _ in range(chance.randint(1, 7)):
+            acts += chance.choice(FAULTS)(chance, wishes)
+        for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
+            acts += chance.choice(OWNERS)(chance, wishes)
+    if any(act.does == "publish" and LATE in act.more for act in acts):
+        acts.append(Act(round(chance.uniform(0, 5), 2), "publish_schema"))
+    return Story(
+        seed=seed,
+        partitions=partitions,
+        bounds=Bounds(max_in_flight=64) if quiet else _bounds(chance),
+        wishes=wishes,
+        acts=tuple(sorted(acts, key=lambda act: act.at)),
+        quiet=quiet,
+    )
+
+
+def _bounds(chance: random.Random) -> Bounds:
+    return Bounds(
+        max_in_flight=chance.choice((2, 8, 64)),
+        max_deliveries=chance.choice((4, 20, 200)),
+        max_bytes=chance.choice((2_000, 1 << 20)),
+        room_bytes=chance.choice((3_000, 1 << 20)),
+        room_floor=chance.choice((600, 4_000)),
+        paused_for=chance.choice((4_000, 600_000)),
+    )
+
+
+def _wish(chance: random.Random, number: int, *, quiet: bool) -> Wish:
+    moods: list[Mood] = []
+    at = 0.0
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        at = round(at + chance.uniform(0.5, 6), 2)
+        moods.append(_mood(chance, at))
+    for_ever = None
+    if chance.random() < 0.2:
+        manner, amount = chance.choice(
+            (("failing", 500.0), ("down", 0.0), ("failing", 410.0), ("failing", 422.0))
+        )
+        for_ever = Mood(0.0, manner, amount)
+    return Wish(
+        id=f"s{number}",
+        types=chance.choice(((PLAIN,), (PLAIN,), (PLAIN, LATE))),
+        colour=chance.choice((None, None, "red")),
+        schedule=chance.choice(SCHEDULES),
+        max_in_flight=chance.choice((1, 2, 8)),
+        timeout=chance.choice((700, 2_000, 5_000)),
+        final_statuses=chance.choice((frozenset(), frozenset({422}))),
+        born=round(chance.uniform(0.1, 6), 2) if chance.random() < 0.15 and not quiet else -10.0,
+        moods=tuple(moods),
+        for_ever=for_ever,
+    )
+
+
+def _mood(chance: random.Random, until: float) -> Mood:
+    manner, amount = chance.choice(
+        (
+            ("slow", round(chance.uniform(0.1, 3), 2)),
+            ("down", 0.0),
+            ("hanging", 0.0),
+            ("failing", float(chance.choice((500, 400, 302, 503, 422)))),
+            ("throttling", float(chance.choice((0, 1, 4, 9)))),
+            ("throttling_by_date", float(chance.choice((2, 8)))),
+            ("confused", 0.0),
+            ("broken", 0.0),
+            ("cutting", round(chance.uniform(0.05, 1), 2)),
+            ("flapping", round(chance.uniform(0.2, 2), 2)),
+        )
+    )
+    return Mood(until, manner, amount)
+
+
+def _events(chance: random.Random, partitions: int) -> list[Act]:
+    """Draw a few bursts of events, some of which are none."""
+    acts: list[Act] = []
+    number = 0
+    rare = chance.random()
+    for _ in range(chance.randint(1, 3)):
+        at = chance.uniform(0, 8)
+        apart = chance.choice((0.0, 0.01, 0.3))
+        for _ in range(chance.randint(1, 10)):
+            kind = chance.choice((PLAIN, PLAIN, PLAIN, PLAIN, LATE))
+            if rare < 0.1 and chance.random() < 0.2:
+                kind = NEVER
+            if rare > 0.9 and chance.random() < 0.2:
+                kind = ""
+            more = (kind, chance.choice(COLOURS), chance.randrange(partitions))
+            acts.append(Act(round(at, 3), "publish", f"e{number}", more=more))
+            number += 1
+            at += apart
+            if chance.random() < 0.08:
+                acts.append(Act(round(at, 3), "mark", amount=more[2]))
+    return acts
+
+
+Draw = Callable[[random.Random, tuple[Wish, ...]], list[Act]]
+
+
+def _when(chance: random.Random, latest: float = FAULTS_END) -> float:
+    return round(chance.uniform(0, latest), 2)
+
+
+def _crash(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    more = (
+        chance.choice(SEAMS),
+        chance.choice((1, 1, 2, 3, 5, 8)),
+        chance.choice((0, 0, 1, 2, 3, 5)),
+        chance.randrange(2),
+        chance.choice((0.0, 0.2, 2.0)),
+        chance.choice((0.0, 0.1, 3.0)),
+    )
+    return [Act(_when(chance), "crash", chance.choice(AT_WORK), more=more)]
+
+
+def _stop(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    return [Act(_when(chance), "stop", chance.choice(HOSTS), chance.choice((0.1, 2.0)))]
+
+
+def _move(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    at = _when(chance)
+    return [Act(round(at + n, 2), "move") for n in range(chance.choice((1, 1, 3)))]
+
+
+def _expel(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    return [Act(_when(chance), "expel", chance.choice(HOSTS), chance.choice((0.0, 0.3, 2.0)))]
+
+
+def _clock(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    jump = float(chance.choice((-9_000, -3_000, -700, 700, 3_000, 9_000)))
+    return [Act(_when(chance), "clock", chance.choice(HOSTS), jump)]
+
+
+def _outage(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    return [Act(_when(chance, 10), "outage", amount=chance.choice((0.3, 1.5, 4.0)))]
+
+
+def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    host = chance.choice(HOSTS)
+    delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
+    at = _when(chance, 10)
+    return [
+        Act(at, "late", host, delays[0], delays[1]),
+        Act(round(at + chance.uniform(0.5, 5), 2), "late", host, 0.0, (0.0,)),
+    ]
+
+
+def _refuse(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    kind = chance.choice(("tiers", "dead-letters", "attempts", "undecodable", "health"))
+    too_large = kind in ("tiers", "dead-letters") and chance.random() < 0.5
+    seconds = round(chance.uniform(0.3, 5), 2)
+    return [Act(_when(chance, 10), "refuse", kind, seconds, (int(too_large),))]
+
+
+def _lag(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+    more = (round(chance.uniform(0.5, 5), 2),)
+    lag = chance.choice((0.3, 0.9, 3.0))
+    return [Act(_when(chance, 9), "lag", chance.choice(HOSTS), lag, more)]
+
+
+def _pause(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
+    who, at = chance.choice(wishes).id, _when(chance, 8)
+    acts = [Act(at, "pause", who)]
+    if chance.random() < 0.7:
+        acts.append(Act(round(at + chance.uniform(0.2, 6), 2), "resume", who))
+    return acts
+
+
+def _delete(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
+    return [Act(_when(chance, 10), "delete", chance.choice(wishes).id)]
+
+
+def _enable(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
+    return [Act(_when(chance), "enable", chance.choice(wishes).id)]
+
+
+def _forget(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
+    seconds = round(chance.uniform(0.5, 6), 2)
+    return [Act(_when(chance, 10), "forget", chance.choice(wishes).id, seconds)]
+
+
+FAULTS: tuple[Draw, ...] = (
+    _crash,
+    _crash,
+    _crash,
+    _stop,
+    _move,
+    _move,
+    _expel,
+    _clock,
+    _outage,
+    _late,
+    _refuse,
+    _lag,
+)
+OWNERS: tuple[Draw, ...] = (_pause, _pause, _delete, _enable, _forget)

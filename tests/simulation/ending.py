@@ -1,0 +1,59 @@
+"""The last judgement: every delivery has come to one end, the right one, and the audit log tells it."""
+
+from tests.simulation.expectation import Expectation, Pair
+from tests.simulation.invariants import JUSTIFIED, PROMISE, SILENT, Ledger
+from tests.simulation.story import NEVER, Wish
+
+from hookstream.core.model.topics import Topics
+
+FINAL = frozenset({"complete", "dead_letter", "cancel"})
+
+
+def judge(ledger: Ledger, topics: Topics) -> None:
+    """Hold the end of a story, in which everything has drained, against what was owed."""
+    expected = ledger.expected
+    for event in expected.events.values():
+        if event.origin in ledger.aside:
+            continue
+        if event.garbage or event.type == NEVER:
+            ledger.blame(PROMISE, f"{event.id} is no event, and is not in {topics.undecodable}")
+        for pair in expected.owed_to(event):
+            _ended(ledger, pair)
+    for pair, reasons in ledger.dead.items():
+        for reason in reasons:
+            if not _justified(ledger, expected, pair, reason):
+                ledger.blame(JUSTIFIED, f"{pair[0]} for {pair[1]} is dead-lettered as {reason}")
+
+
+def _ended(ledger: Ledger, pair: Pair) -> None:
+    told = f"{pair[0]} for {pair[1]}"
+    deleted = ledger.expected.is_deleted(pair)
+    if not (ledger.accepted[pair] or pair in ledger.dead or deleted):
+        ledger.blame(PROMISE, f"{told} came to no end")
+    # What is too large for its tier is given up once its audit record says "retry".
+    told_otherwise = "record_too_large" in ledger.dead.get(pair, ())
+    if not (deleted or told_otherwise) and not ledger.audited[pair] & FINAL:
+        ledger.blame(SILENT, f"{told} ended, and the audit log does not say how")
+
+
+def _justified(ledger: Ledger, expected: Expectation, pair: Pair, reason: str) -> bool:
+    standing = expected.standings[pair[1]]
+    wish = standing.wish
+    match reason:
+        case "attempts_exhausted":
+            return ledger.requests[pair] >= len(wish.schedule) + 1
+        case "gone" | "disabled":
+            return bool(standing.disablings)
+        case "final_status":
+            return _final(wish) and ledger.requests[pair] >= 1
+        case "paused_too_long":
+            return bool(standing.pauses)
+        case "record_too_large":
+            return ledger.too_large
+        case _:
+            return False
+
+
+def _final(wish: Wish) -> bool:
+    moods = [*wish.moods, *((wish.for_ever,) if wish.for_ever else ())]
+    return any(mood.amount in wish.final_statuses for mood in moods)

@@ -1,0 +1,365 @@
+"""The invariants: what is seen at the broker and at the endpoints is held against what should happen.
+
+Every check is made at the instant at which it could first fail, so that a story ends there.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.simulation.expectation import Event, Expectation, Owed, Pair
+from tests.simulation.story import LATE, NEVER, Broken
+
+from hookstream.core.intake.progress import Progress, read_note
+from hookstream.core.model.instant import Millis, from_rfc3339
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
+from hookstream.core.model.topics import Topics
+from hookstream.pipeline.ports import Post
+
+PROMISE = "nothing is lost"
+SILENT = "nothing is silent"
+EARLY = "no attempt is early"
+EXACT = "attempts are counted exactly"
+INTERVALS = "active intervals are exact"
+DUPLICATES = "duplicates are bounded by what was unsettled"
+IDENTITY = "a delivery has one id"
+MEMORY = "memory is bounded"
+ISOLATION = "trouble is its partner's own"
+JUSTIFIED = "every end has its cause"
+FORWARD = "commits go forward"
+
+_TELLING = (
+    "hs-event-id",
+    "hs-subscription-id",
+    "hs-attempt",
+    "hs-due-at",
+    "hs-deferred-reason",
+    "hs-reason",
+)
+"""Headers that the chronicle shows."""
+
+Place = tuple[TopicPartition, int]
+
+
+@dataclass(slots=True)
+class Hand:
+    """What one process took and did, for as long as it lives."""
+
+    events: set[str] = field(default_factory=set)
+    copies: defaultdict[Pair, list[tuple[int, Millis]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """By delivery: attempts made before, and due time, of each tier record that was taken."""
+    answered: defaultdict[Pair, set[int]] = field(default_factory=lambda: defaultdict(set))
+    latest: Millis = 0
+    """The latest that its clock ever showed."""
+
+    def made_before(self, pair: Pair) -> set[int]:
+        """Attempts that were made before, of each copy that it took."""
+        made = {attempt for attempt, _ in self.copies.get(pair, ())}
+        return made | {0} if pair[0] in self.events else made
+
+    def due(self, pair: Pair, attempt: int) -> Millis:
+        """The earliest due time of a copy on which this attempt can follow."""
+        if attempt == 1 and pair[0] in self.events:
+            return 0
+        return min(due for made, due in self.copies[pair] if made == attempt - 1)
+
+
+class Ledger:
+    """What happened so far, and the first invariant that did not hold."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        expectation: Expectation,
+        commits: Mapping[str, Mapping[TopicPartition, int]],
+        now: Callable[[], float],
+    ) -> None:
+        self.broken: Broken | None = None
+        self.chronicle: list[str] | None = None
+        """What happened, line by line, where somebody wants to read it."""
+        self.on_broken: Callable[[], None] = lambda: None
+        self.expected = expectation
+        self.accepted: Counter[Pair] = Counter()
+        self.requests: Counter[Pair] = Counter()
+        self.dead: defaultdict[Pair, list[str]] = defaultdict(list)
+        self.aside: dict[tuple[str, int, int], str] = {}
+        self.audited: defaultdict[Pair, set[str]] = defaultdict(set)
+        self.too_large = False
+        """A write was refused as too large at some time."""
+        self.attempts = 0
+        self.tier_writes = 0
+        self._topics = topics
+        self._commits = commits
+        self._now = now
+        self._ids: dict[Pair, str] = {}
+        self._carriers: defaultdict[Pair, list[Place]] = defaultdict(list)
+        """Tier records by delivery."""
+        self._unmatched: defaultdict[str, list[Place]] = defaultdict(list)
+        """Tier records by event, where they are still to be matched."""
+        self._carried: dict[Place, Pair | str] = {}
+        self._takes: Counter[Place] = Counter()
+        self._above: dict[TopicPartition, frozenset[int]] = {}
+        """Offsets that the last commit says are settled above it."""
+
+    def blame(self, invariant: str, detail: str) -> None:
+        """Note that an invariant does not hold; the first one counts."""
+        if self.broken is None:
+            self.broken = Broken(invariant, self._now(), detail)
+            self.on_broken()
+
+    def note(self, what: str) -> None:
+        """Write a line of the chronicle."""
+        if self.chronicle is not None:
+            self.chronicle.append(f"{self._now():9.3f}s  {what}")
+
+    # At the broker.
+
+    def appended(self, record: Record) -> None:
+        """Take note of a record that is durable now."""
+        topics = self._topics
+        if self.chronicle is not None:
+            self.note(f"{record.topic}/{record.partition}@{record.offset} is {_described(record)}")
+        if record.topic == topics.attempts:
+            told = json.loads(record.value or b"{}")
+            pair = (told["event_id"], told["subscription_id"])
+            self.audited[pair].add(told["disposition"])
+        elif record.topic == topics.dead_letters:
+            pair = _pair(record)
+            reason = header_text(record.headers, "hs-reason") or ""
+            self.dead[pair].append(reason)
+            self._may_be_owed(pair, f"was dead-lettered ({reason})")
+        elif record.topic == topics.undecodable:
+            self._set_aside(record)
+        elif topics.delay_of(record.topic) is not None:
+            self._into_tier(record)
+
+    def _into_tier(self, record: Record) -> None:
+        self.tier_writes += 1
+        place = (record.where, record.offset)
+        if header_text(record.headers, "hs-subscription-id") is None:
+            event = self.expected.by_origin[_origin(record)]
+            self._unmatched[event.id].append(place)
+            self._carried[place] = event.id
+            return
+        pair = _pair(record)
+        self._carriers[pair].append(place)
+        self._carried[place] = pair
+        self._may_be_owed(pair, f"went to {record.topic}")
+
+    def _set_aside(self, record: Record) -> None:
+        reason = header_text(record.headers, "hs-reason") or ""
+        origin = _origin(record)
+        self.aside[origin] = reason
+        event = self.expected.by_origin.get(origin)
+        if event is None:
+            self.blame(JUSTIFIED, f"{origin} was set aside and is no record of the story")
+            return
+        fair = event.garbage or event.type == NEVER
+        if not fair and not (reason == "too_large" and self.too_large and event.type == LATE):
+            self.blame(JUSTIFIED, f"{event.id} was set aside as {reason}, and is an event")
+
+    def committed(
+        self, group: str, where: TopicPartition, before: int, progress: Progress
+    ) -> None:
+        """Hold what a commit passes over against the promise: it must stand somewhere else."""
+        after = progress.offset
+        spans = read_note(progress.note, after)
+        above = frozenset(offset for span in spans for offset in range(*span))
+        told = f", and {sorted(above)}" if above else ""
+        self.note(f"{group} commits {where.topic}/{where.partition} to {after}{told}")
+        if after < before:
+            self.blame(FORWARD, f"{group} went back from {before} to {after} in {where}")
+        fresh = [*range(before, after), *sorted(above - self._above.get(where, frozenset()))]
+        self._above[where] = above
+        for offset in fresh:
+            self._passed(where, offset)
+
+    def _passed(self, where: TopicPartition, offset: int) -> None:
+        carried = self._carried.get((where, offset))
+        if isinstance(carried, tuple):
+            self._must_stand(carried, f"{where.topic}/{where.partition}@{offset}")
+            return
+        if carried is not None:
+            event: Event | None = self.expected.events[carried]
+        else:
+            event = self.expected.by_origin.get((*where, offset))
+        if event is not None:
+            self._event_passed(event, f"{where.topic}/{where.partition}@{offset}")
+
+    def _event_passed(self, event: Event, place: str) -> None:
+        if event.origin in self.aside:
+            return
+        if event.garbage or (event.type == NEVER and not self._pending_unmatched(event)):
+            self.blame(PROMISE, f"{event.id} was not set aside, and {place} is committed")
+            return
+        for pair in self.expected.owed_to(event):
+            self._must_stand(pair, place)
+
+    def _must_stand(self, pair: Pair, place: str) -> None:
+        if self.expected.owed(pair) is not Owed.MUST:
+            return
+        if self.accepted[pair]:
+            told = self.audited[pair] or self.expected.is_deleted(pair)
+            if not told and not self.pending(pair):
+                self.blame(SILENT, f"{_told(pair)} was delivered, {place} committed, no audit")
+            return
+        if pair in self.dead or self.expected.is_deleted(pair) or self.pending(pair):
+            return
+        self.blame(PROMISE, f"{_told(pair)} stands nowhere once {place} is committed")
+
+    def pending(self, pair: Pair) -> bool:
+        """Tell whether a record that carries a delivery is not committed."""
+        places = [*self._carriers[pair], *self._unmatched[pair[0]]]
+        event = self.expected.events[pair[0]]
+        places.append((TopicPartition(event.topic, event.partition), event.offset))
+        return any(self._uncommitted(place) for place in places)
+
+    def _pending_unmatched(self, event: Event) -> bool:
+        places = [
+            *self._unmatched[event.id],
+            (TopicPartition(event.topic, event.partition), event.offset),
+        ]
+        return any(self._uncommitted(place) for place in places)
+
+    def _uncommitted(self, place: Place) -> bool:
+        where, offset = place
+        ours = self._topics.delay_of(where.topic) is not None
+        group = self._topics.retry_group if ours else self._topics.group
+        if offset < self._commits.get(group, {}).get(where, 0):
+            return False
+        return offset not in self._above.get(where, ())
+
+    def in_tiers_or_over(self, subscription_id: str) -> frozenset[str]:
+        """Events whose delivery to a subscription no longer needs to be matched."""
+        return frozenset(
+            event
+            for event in self.expected.events
+            if self._carriers.get(pair := (event, subscription_id))
+            or (self.accepted[pair] and self.audited[pair])
+            or pair in self.dead
+        )
+
+    # At a worker.
+
+    def taken(self, hand: Hand, records: Sequence[Record]) -> None:
+        """Take note of what a process holds now."""
+        for record in records:
+            place = (record.where, record.offset)
+            if record.offset in self._above.get(record.where, ()):
+                continue  # it is settled, as the commit says, so whoever took it lets it go
+            self._takes[place] += 1
+            carried = self._carried.get(place)
+            if isinstance(carried, tuple):
+                hand.copies[carried].append((_attempt(record), _due(record)))
+            elif carried is not None:
+                hand.events.add(carried)
+            else:
+                event = self.expected.by_origin.get((*place[0], place[1]))
+                if event is not None:
+                    hand.events.add(event.id)
+
+    def sending(self, hand: Hand, post: Post, now: Millis) -> Pair:
+        """Judge an attempt as it is made; return which delivery it is of."""
+        self.attempts += 1
+        pair = (json.loads(post.body)["id"], post.subscription_id)
+        self.requests[pair] += 1
+        headers = dict(post.headers)
+        known = self._ids.setdefault(pair, headers["webhook-id"])
+        if known != headers["webhook-id"]:
+            self.blame(IDENTITY, f"{_told(pair)} is {known}, then {headers['webhook-id']}")
+        self._may_be_owed(pair, "was attempted")
+        attempt = int(headers["hookstream-attempt"])
+        self.note(f"attempt {attempt} of {_told(pair)}")
+        made = hand.made_before(pair)
+        if attempt - 1 not in made:
+            self.blame(EXACT, f"{_told(pair)}: attempt {attempt}, after {sorted(made)} were made")
+            return pair
+        due = hand.due(pair, attempt)
+        hand.latest = max(hand.latest, now)
+        if hand.latest < due:
+            self.blame(EARLY, f"{_told(pair)}: attempt {attempt} is {due - now} ms early")
+        return pair
+
+    def answered(self, hand: Hand, pair: Pair, post: Post) -> None:
+        """Take note that a process knows what an attempt came to."""
+        hand.answered[pair].add(int(dict(post.headers)["hookstream-attempt"]))
+
+    def accepts(self, pair: Pair) -> None:
+        """Take note that an endpoint answered 2xx, and count how often it may."""
+        self.accepted[pair] += 1
+        if self.accepted[pair] == 1:
+            return
+        event = self.expected.events[pair[0]]
+        places = [*self._carriers[pair], *self._unmatched[pair[0]]]
+        places.append((TopicPartition(event.topic, event.partition), event.offset))
+        again = sum(max(0, self._takes[place] - 1) for place in places)
+        if self.accepted[pair] > 1 + again:
+            detail = f"{_told(pair)} arrived {self.accepted[pair]} times, its records were taken"
+            self.blame(DUPLICATES, f"{detail} {again} times again")
+
+    def writing(self, hand: Hand, record: OutgoingRecord) -> None:
+        """Hold the attempts that a process writes down against those that it made."""
+        topics = self._topics
+        into_tier = topics.delay_of(record.topic) is not None
+        if not into_tier and record.topic != topics.dead_letters:
+            return
+        if header_text(record.headers, "hs-subscription-id") is None:
+            return
+        pair = _pair(record)
+        attempt = _attempt(record)
+        made = hand.made_before(pair)
+        answered = hand.answered.get(pair, set())
+        put_back = header_text(record.headers, "hs-deferred-reason") is not None
+        if not into_tier:
+            right = made | answered
+        elif put_back or (attempt, _due(record)) in hand.copies.get(pair, ()):
+            right = made
+        else:
+            right = answered
+        if attempt not in right:
+            wrote = f"{_told(pair)}: {record.topic} is told of {attempt} attempts"
+            self.blame(EXACT, f"{wrote}, {sorted(right)} would be right")
+
+    def _may_be_owed(self, pair: Pair, what: str) -> None:
+        if self.expected.owed(pair) is Owed.NEVER:
+            self.blame(INTERVALS, f"{_told(pair)} {what}, and is not owed")
+
+
+def _pair(record: Record | OutgoingRecord) -> Pair:
+    headers = record.headers
+    return (
+        header_text(headers, "hs-event-id") or "",
+        header_text(headers, "hs-subscription-id") or "",
+    )
+
+
+def _origin(record: Record) -> tuple[str, int, int]:
+    headers = record.headers
+    return (
+        header_text(headers, "hs-origin-topic") or "",
+        int(header_text(headers, "hs-origin-partition") or -1),
+        int(header_text(headers, "hs-origin-offset") or -1),
+    )
+
+
+def _attempt(record: Record | OutgoingRecord) -> int:
+    return int(header_text(record.headers, "hs-attempt") or -1)
+
+
+def _due(record: Record | OutgoingRecord) -> Millis:
+    text = header_text(record.headers, "hs-due-at")
+    return 0 if text is None else from_rfc3339(text)
+
+
+def _described(record: Record) -> str:
+    if not record.headers:
+        return (record.value or b"").decode(errors="replace")
+    told = {name: value for name, value in record.headers if name in _TELLING}
+    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in told.items())
+
+
+def _told(pair: Pair) -> str:
+    return f"{pair[0]} for {pair[1]}"

@@ -1,0 +1,365 @@
+"""One worker process: the engine as it is, and seams around its ports where it is seen and dies."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.doubles.broker import BrokerSource
+from tests.doubles.broker_sink import BrokerSink
+from tests.doubles.seeing import (
+    CountingMetrics,
+    JsonNotices,
+    RememberingJournal,
+    SilentTracer,
+)
+from tests.simulation.invariants import ISOLATION, MEMORY, Hand, Ledger
+
+from hookstream.core.intake.progress import Progress
+from hookstream.core.model.instant import SECOND, Millis
+from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.pipeline.engine import Engine, Outside
+from hookstream.pipeline.ports import Acknowledged, AssignmentListener, Post, WriteRefused
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Host, World
+
+OVERDRAWN = 2
+"""Deliveries above the budget: one for each of the two loops that spend it."""
+
+STAYS = 25 * SECOND
+"""How long a worker that is told to stop may drain."""
+
+
+@dataclass(slots=True)
+class Doom:
+    """Where a process dies: a moment after the `nth` thing of a kind that it does."""
+
+    at: str
+    nth: int
+    turns: int
+    """Turns of the event loop that it still lives then; 0: it dies in the middle of the call."""
+    appended: bool
+    """Whether the broker has what the process was writing."""
+    away: float
+    """Seconds until the group notices."""
+    back: float
+    """Seconds until a new process starts on the host."""
+
+
+class HostClock:
+    """A Clock that may be wrong, and jump."""
+
+    def __init__(self, true: Callable[[], Millis]) -> None:
+        self.ahead: Millis = 0
+        self._true = true
+
+    def now(self) -> Millis:
+        return self._true() + self.ahead
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class DrawnChance:
+    """Chance that the seed decides."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def fraction(self) -> float:
+        return self._random.random()
+
+
+class Process:
+    """One worker from its start to its end, however that comes."""
+
+    def __init__(self, world: "World", host: "Host") -> None:
+        self.world = world
+        self.host = host
+        self.ledger: Ledger = world.ledger
+        self.alive = True
+        self.hand = Hand()
+        self.died = asyncio.Event()
+        self.doom: Doom | None = None
+        self.view = world.view(host)
+        self.producer: BrokerSink = world.broker.sink()
+        self.metrics = CountingMetrics()
+        self.journal = RememberingJournal()
+        self.did: Counter[str] = Counter()
+        outside = Outside(
+            topics=world.topics,
+            directory=self.view.directory,
+            tables=self.view,
+            codec=world.codec,
+            sink=SeenSink(self),
+            sender=SeenSender(self),
+            notices=JsonNotices(world.topics),
+            clock=host.clock,
+            chance=DrawnChance(world.random.getrandbits(32)),
+            tracer=SilentTracer(),
+            metrics=self.metrics,
+            journal=self.journal,
+        )
+        self.engine: Engine = world.parts.engine(outside, world.rules)
+        self.events = SeenSource(self, world.topics.group, world.event_topics, self.engine.events)
+        self.tiers = SeenSource(
+            self, world.topics.retry_group, world.tier_topics, self.engine.tiers
+        )
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = self.world.tasks.create_task(self._run())
+        # The engine makes itself known to its sources before the first assignment.
+        await asyncio.sleep(0)
+        await self.events.member.start()
+        if self.alive:
+            await self.tiers.member.start()
+
+    async def _run(self) -> None:
+        try:
+            await self.engine.run(self.events, self.tiers, self._stop, STAYS)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
+            if self.alive:
+                self.ledger.blame("a worker ends only when it is told to", _causes(error))
+
+    async def terminate(self) -> None:
+        """SIGTERM: drain, commit, leave."""
+        self._stop.set()
+        assert self._task is not None
+        await asyncio.wait([self._task])
+        if not self.alive:
+            return
+        await self.producer.flush(5)
+        self.engine.commit()
+        await self.events.member.close()
+        await self.tiers.member.close()
+        self.alive = False
+        self.ledger.note(f"{self.host.name} has stopped")
+        self.view.close()
+
+    async def kill(self, *, appended: bool, away: float) -> None:
+        """SIGKILL: what was not acknowledged is lost, or was appended; the group learns it later."""
+        self.stop_dead(appended=appended)
+        await asyncio.sleep(away)
+        await self.events.member.crash()
+        await self.tiers.member.crash()
+
+    def stop_dead(self, *, appended: bool) -> None:
+        """Do nothing more, from this very instruction on."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.ledger.note(f"{self.host.name} is dead")
+        self.view.close()
+        self.producer.crash(appended=appended)
+        if self._task is not None:
+            self._task.cancel()
+
+    def lives(self) -> bool:
+        """Tell whether it does, also where it was asked a moment ago."""
+        return self.alive
+
+    def does(self, what: str) -> None:
+        """Note that the process did something at a seam, and die of it where that is its doom."""
+        self.did[what] += 1
+        doom = self.doom
+        if doom is None or doom.at != what or self.did[what] < doom.nth or self.died.is_set():
+            return
+        self.died.set()
+        if doom.turns == 0:
+            self.stop_dead(appended=doom.appended)
+
+    def look(self) -> None:
+        """Hold what the process has in memory against its bounds."""
+        bounds = self.world.story.bounds
+        engine = self.engine
+        if engine.budget.room < -OVERDRAWN:
+            self.ledger.blame(MEMORY, f"{-engine.budget.room} deliveries above the budget")
+        shares = len(self.tiers.held)
+        # Each partition stops at its share, over which it goes by what was fetched already.
+        most = bounds.room_bytes + shares * (bounds.room_floor + self.tiers.largest)
+        if engine.room.held_bytes > most:
+            self.ledger.blame(MEMORY, f"{engine.room.held_bytes} bytes in a room of {most}")
+
+
+def _causes(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_causes(each) for each in error.exceptions)
+    return repr(error)
+
+
+class SeenListener:
+    """Passes on what a source tells, while the process lives."""
+
+    def __init__(
+        self, process: Process, inner: AssignmentListener, held: set[TopicPartition]
+    ) -> None:
+        self._process = process
+        self._inner = inner
+        self._held = held
+
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+        if self._process.alive:
+            self._note("is given", positions)
+            self._held.update(positions)
+            self._inner.assigned(positions)
+
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
+        if not self._process.alive:
+            return {}
+        self._note("is to give up", partitions)
+        self._held.difference_update(partitions)
+        offsets = await self._inner.revoked(partitions)
+        return offsets if self._process.lives() else {}
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._process.alive:
+            self._note("has lost", partitions)
+            self._held.difference_update(partitions)
+            self._inner.lost(partitions)
+
+    def _note(self, what: str, partitions: Iterable[TopicPartition]) -> None:
+        names = ", ".join(f"{where.topic}/{where.partition}" for where in sorted(partitions))
+        self._process.ledger.note(f"{self._process.host.name} {what} {names}")
+
+    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._process.alive:
+            self._inner.commit_failed(partitions)
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        if self._process.alive:
+            self._inner.gap(partition, first, next_offset)
+
+    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+        if self._process.alive:
+            self._inner.stopped(partition, remedy)
+
+
+class SeenSource:
+    """A RecordSource that tells the ledger what it gives, and gives nothing to the dead."""
+
+    def __init__(
+        self,
+        process: Process,
+        group: str,
+        pick: Callable[..., list[str]],
+        listener: AssignmentListener,
+    ) -> None:
+        self.held: set[TopicPartition] = set()
+        self.largest = 0
+        """Bytes of the largest batch that it gave."""
+        seen = SeenListener(process, listener, self.held)
+        self.member: BrokerSource = process.world.broker.source(group, pick, seen)
+        self._process = process
+
+    async def take(self, most: int) -> Sequence[Record]:
+        process = self._process
+        records = await self.member.take(most)
+        if not process.alive:
+            return ()
+        if records:
+            self.largest = max(self.largest, sum(record.size for record in records))
+            process.ledger.taken(process.hand, records)
+            process.look()
+            process.does("take")
+        return records if process.lives() else ()
+
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+        if self._process.alive:
+            self.member.commit(offsets)
+            self._process.does("commit")
+
+    def pause(self, partition: TopicPartition) -> None:
+        if self._process.alive:
+            self.member.pause(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        if self._process.alive:
+            self.member.resume(partition)
+
+
+class SeenSink:
+    """A RecordSink whose writes the story refuses and delays."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        process = self._process
+        if not process.alive:
+            return
+        process.ledger.writing(process.hand, record)
+        refusal = process.world.refusal(record)
+        if refusal is not None:
+            process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")
+            asyncio.get_running_loop().call_later(0.002, self._heard, acknowledged, refusal)
+        else:
+            before, after = process.world.delays(process.host)
+            process.producer.latency = before
+
+            def heard(verdict: WriteRefused | None) -> None:
+                if after:
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(after, self._heard, acknowledged, verdict)
+                else:
+                    self._heard(acknowledged, verdict)
+
+            process.producer.write(record, heard)
+        process.does("write")
+
+    def _heard(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
+        if self._process.alive:
+            acknowledged(verdict)
+            self._process.does("acknowledgement")
+
+
+class SeenSender:
+    """A Sender to the endpoints of the story, which tells the ledger what they see and answer."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._in_flight: Counter[str] = Counter()
+
+    async def send(self, post: Post) -> Answer:
+        process = self._process
+        if not process.alive:
+            await asyncio.Event().wait()
+        ledger, who = process.ledger, post.subscription_id
+        pair = ledger.sending(process.hand, post, process.host.clock.now())
+        self._in_flight[who] += 1
+        self._count(who)
+        process.does("attempt")
+        try:
+            async with asyncio.timeout(post.timeout / 1000):
+                answer = await process.world.endpoint(who)(post)
+        except TimeoutError:
+            answer = TransportFailure(FailureKind.TIMEOUT, "no answer in time")
+        finally:
+            self._in_flight[who] -= 1
+        if isinstance(answer, Response) and 200 <= answer.status < 300:
+            ledger.accepts(pair)
+            process.world.arrived(pair)
+        ledger.answered(process.hand, pair, post)
+        ledger.note(f"{who} answers {process.host.name} for {pair[0]}: {answer}")
+        if process.alive:
+            process.does("answer")
+        return answer
+
+    def _count(self, who: str) -> None:
+        process = self._process
+        process.look()
+        wish = process.world.wishes[who]
+        # A lane that is filled while its row says nothing of limits learns them at its next tick.
+        standing = process.ledger.expected.standings[who]
+        known = not (standing.absences or standing.pauses or standing.disablings)
+        if known and self._in_flight[who] > wish.max_in_flight:
+            process.ledger.blame(ISOLATION, f"{self._in_flight[who]} in flight to {who}")
+        if self._in_flight.total() > process.world.story.bounds.max_in_flight:
+            process.ledger.blame(MEMORY, f"{self._in_flight.total()} in flight")

@@ -1,0 +1,129 @@
+"""A story is everything that happens to the workers, as plain values: it can be told, cut and told again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hookstream.core.model.instant import Millis, format_duration
+
+TIERS: tuple[Millis, ...] = (0, 1_000, 2_000, 5_000, 20_000)
+"""A ladder short enough that a story ends within a minute or two of virtual time."""
+
+HOSTS = ("east", "west")
+"""Where workers run: each has its own clock and its own view of the tables."""
+
+PLAIN, LATE, NEVER = "order.placed", "order.packed", "order.lost"
+"""Event types: one whose schema is there, one whose schema arrives late, one whose never does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How an endpoint behaves until an instant of the story."""
+
+    until: float
+    manner: str
+    """A key of `trouble.MANNERS`."""
+    amount: float = 0.0
+
+    def __str__(self) -> str:
+        amount = f" {self.amount:g}" if self.amount else ""
+        return f"{self.manner}{amount} until {self.until:g}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A subscription and the endpoint behind it."""
+
+    id: str
+    types: tuple[str, ...] = (PLAIN,)
+    colour: str | None = None
+    """None: it takes events of any colour."""
+    schedule: tuple[Millis, ...] = (1_000,)
+    max_in_flight: int = 4
+    timeout: Millis = 2_000
+    final_statuses: frozenset[int] = frozenset()
+    born: float = -10.0
+    """When its row is written; it is active two seconds later."""
+    moods: tuple[Mood, ...] = ()
+    """In order; after the last one it answers well at once."""
+    for_ever: Mood | None = None
+    """How it behaves after all others, even once the story's faults are over."""
+
+    def __str__(self) -> str:
+        parts = [f"subscription {self.id}", f"of {', '.join(self.types)}"]
+        if self.colour:
+            parts.append(f"that are {self.colour}")
+        parts.append(
+            f"retries after {', '.join(map(format_duration, self.schedule)) or 'nothing'}"
+        )
+        parts.append(f"{self.max_in_flight} in flight, {format_duration(self.timeout)} timeout")
+        if self.born > 0:
+            parts.append(f"written at {self.born:g}s")
+        moods = [str(mood) for mood in self.moods]
+        if self.for_ever is not None:
+            moods.append(f"then {self.for_ever.manner} for ever")
+        parts.append("endpoint: " + ("; ".join(moods) if moods else "fine"))
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a worker may hold and do at once."""
+
+    max_in_flight: int = 16
+    max_deliveries: int = 200
+    max_bytes: int = 1 << 20
+    room_bytes: int = 1 << 20
+    room_floor: int = 1 << 10
+    paused_for: Millis = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that happens, `at` so many seconds into the story."""
+
+    at: float
+    does: str
+    """The name of a method of `telling.Telling`, without its `do_`."""
+    who: str = ""
+    amount: float = 0.0
+    more: tuple[str | int | float, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [self.does.replace("_", " "), self.who]
+        if self.amount:
+            parts.append(f"{self.amount:g}")
+        parts += [str(value) for value in self.more]
+        return f"{self.at:6.2f}s  {' '.join(part for part in parts if part)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a seed decides."""
+
+    seed: int
+    partitions: int = 1
+    bounds: Bounds = Bounds()
+    wishes: tuple[Wish, ...] = ()
+    acts: tuple[Act, ...] = field(default=())
+    """In order of time."""
+    quiet: bool = False
+    """True: nothing fails but endpoints, so healthy ones must not notice."""
+
+    def lines(self) -> Sequence[str]:
+        """Tell it to a person."""
+        told = [f"{self.partitions} partition(s); {self.bounds}"]
+        told += [f"  {wish}" for wish in self.wishes]
+        told += [f"  {act}" for act in self.acts]
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An invariant that did not hold."""
+
+    invariant: str
+    at: float
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} (at {self.at:.3f}s): {self.detail}"

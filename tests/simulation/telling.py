@@ -1,0 +1,330 @@
+"""Tells one story to its end: the acts at their times, then calm, then everything must have drained."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+
+from tests.simulation import virtual_time
+from tests.simulation.ending import judge
+from tests.simulation.expectation import AHEAD, Absence
+from tests.simulation.process import Doom, Process
+from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
+from tests.simulation.world import EVENTS, Host, Parts, World
+
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.subscription import Gap, SubscriptionState
+from hookstream.pipeline.ports import WriteRefused
+
+DRAINS_WITHIN = 600.0
+"""Virtual seconds after the last fault within which everything must have come to its end."""
+
+LOOK_EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a story went."""
+
+    broken: Broken | None
+    events: int
+    attempts: int
+    tier_writes: int
+    crashes: int
+    seconds: float
+    """Virtual ones."""
+
+
+ALL_PARTS = Parts()
+
+
+def tell(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Told:
+    """Tell a story on virtual time; what happens is written into `chronicle`, line by line."""
+    return virtual_time.run(_tell(story, parts, chronicle))
+
+
+async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told:
+    async with asyncio.TaskGroup() as tasks:
+        telling = Telling(story, parts, tasks)
+        telling.world.ledger.chronicle = chronicle
+        await telling.run()
+        telling.end()
+        for task in telling.running:
+            task.cancel()
+    world = telling.world
+    ledger = world.ledger
+    if ledger.broken is None:
+        judge(ledger, world.topics)
+    return Told(
+        broken=ledger.broken,
+        events=len(world.expectation.events),
+        attempts=ledger.attempts,
+        tier_writes=ledger.tier_writes,
+        crashes=telling.crashes,
+        seconds=asyncio.get_running_loop().time(),
+    )
+
+
+class Telling:
+    """The acts of a story, each a method `do_…`."""
+
+    def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
+        self.story = story
+        self.world = World(story, parts, tasks)
+        self.crashes = 0
+        self.running: list[asyncio.Task[None]] = []
+        self._tasks = tasks
+        self._over = asyncio.Event()
+        self.world.ledger.on_broken = self._over.set
+        self.world.hosts = {name: Host(name, self.world.clock.now) for name in HOSTS}
+
+    async def run(self) -> None:
+        """Let everything happen, until it has or an invariant breaks."""
+        for wish in self.story.wishes:
+            if wish.born <= 0:
+                self.world.subscribe(wish)
+        timeline: list[tuple[float, Act | Wish]] = [(act.at, act) for act in self.story.acts]
+        timeline += [(wish.born, wish) for wish in self.story.wishes if wish.born > 0]
+        timeline.sort(key=lambda each: each[0])
+        await self._start(self.world.hosts[HOSTS[0]])
+        for at, what in timeline:
+            await self._until(at)
+            if self._over.is_set():
+                return
+            if isinstance(what, Act):
+                self.world.ledger.note(f"* {str(what)[9:]}")
+                getattr(self, f"do_{what.does}")(what)
+            else:
+                self.world.subscribe(what)
+        await self._calm()
+
+    async def _until(self, at: float) -> None:
+        wait = at - asyncio.get_running_loop().time()
+        if wait > 0:
+            await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        except TimeoutError:
+            return
+
+    async def _calm(self) -> None:
+        """End all faults, and wait until nothing is left to do."""
+        world = self.world
+        world.ledger.note("* all faults are over")
+        world.calm = True
+        world.refusals.clear()
+        world.broker.resume()
+        world.codec.publish(LATE)
+        for host in world.hosts.values():
+            host.clock.ahead = 0
+            host.lag, host.append_delay, host.answer_delay = 0.05, 0.0, 0.0
+            if host.process is not None:
+                host.process.doom = None
+        for name in list(world.subscriptions):
+            self._return_row(name)
+            self.do_resume(Act(0, "resume", name))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + DRAINS_WITHIN
+        while not world.drained() or loop.time() < self._quiet_until():
+            if self._over.is_set():
+                return
+            if loop.time() > deadline:
+                world.ledger.blame("everything comes to its end", self._what_is_left())
+                return
+            if not any(host.process and host.process.alive for host in world.hosts.values()):
+                await self._start(world.hosts[HOSTS[0]])
+            await self._sleep(LOOK_EVERY)
+
+    def _quiet_until(self) -> float:
+        return self.story.acts[-1].at + 1.0 if self.story.acts else 1.0
+
+    def _what_is_left(self) -> str:
+        broker = self.world.broker
+        left: list[str] = []
+        for where, log in broker.logs.items():
+            tier = self.world.topics.delay_of(where.topic) is not None
+            if not tier and where.topic != EVENTS:
+                continue
+            group = self.world.topics.retry_group if tier else self.world.topics.group
+            at = broker.commits.get(group, {}).get(where, 0)
+            if log.records and at <= log.records[-1].offset:
+                left.append(f"{where.topic}/{where.partition} from {at}")
+        return f"not committed after {DRAINS_WITHIN:g}s of calm: {', '.join(left)}"
+
+    def end(self) -> None:
+        """Switch everything off."""
+        for host in self.world.hosts.values():
+            if host.process is not None:
+                host.process.stop_dead(appended=False)
+
+    # Processes.
+
+    async def _start(self, host: Host) -> None:
+        if host.process is not None and host.process.alive:
+            return
+        self.world.ledger.note(f"{host.name} starts")
+        process = host.process = Process(self.world, host)
+        self._spawn(self._watch(process))
+        await process.start()
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        self.running.append(self._tasks.create_task(work))
+
+    async def _watch(self, process: Process) -> None:
+        """Wait for a process to meet its doom; start another in its place."""
+        await process.died.wait()
+        doom = process.doom
+        if doom is None:
+            return
+        self.crashes += 1
+        for _ in range(doom.turns):
+            await asyncio.sleep(0)
+        await process.kill(appended=doom.appended, away=doom.away)
+        await asyncio.sleep(doom.back)
+        await self._start(process.host)
+
+    def _process(self, act: Act) -> Process | None:
+        process = self.world.hosts[act.who].process
+        return process if process is not None and process.alive else None
+
+    def do_start(self, act: Act) -> None:
+        """Start a worker on a host that has none."""
+        self._spawn(self._start(self.world.hosts[act.who]))
+
+    def do_crash(self, act: Act) -> None:
+        """Let a process die at the nth thing of a kind from now on."""
+        process = self._process(act)
+        if process is None or process.doom is not None:
+            return
+        kind, nth, turns, appended, away, back = act.more
+        nth = process.did[str(kind)] + int(nth)
+        process.doom = Doom(str(kind), nth, int(turns), bool(appended), float(away), float(back))
+
+    def do_stop(self, act: Act) -> None:
+        """SIGTERM; another process starts a while later."""
+        process = self._process(act)
+        if process is not None:
+            self._spawn(self._restart(process, act.amount))
+
+    async def _restart(self, process: Process, after: float) -> None:
+        await process.terminate()
+        await asyncio.sleep(after)
+        await self._start(process.host)
+
+    def do_move(self, _: Act) -> None:
+        """Rebalance both groups: every partition goes to the next member."""
+        for group in (self.world.topics.group, self.world.topics.retry_group):
+            self._spawn(self.world.broker.move(group))
+
+    def do_expel(self, act: Act) -> None:
+        """Throw a member out of its groups; it hears of it a while later."""
+        process = self._process(act)
+        if process is not None:
+            self._spawn(process.events.member.lose(told_after=act.amount))
+            self._spawn(process.tiers.member.lose(told_after=act.amount))
+
+    def do_clock(self, act: Act) -> None:
+        """Let a host's clock jump by so many milliseconds."""
+        host = self.world.hosts[act.who]
+        if host.process is not None:
+            hand = host.process.hand
+            hand.latest = max(hand.latest, host.clock.now())
+        host.clock.ahead += int(act.amount)
+
+    # The broker.
+
+    def do_outage(self, act: Act) -> None:
+        self.world.broker.stop()
+        self.world.heard_until()
+        asyncio.get_running_loop().call_later(act.amount, self.world.broker.resume)
+
+    def do_late(self, act: Act) -> None:
+        """Let a host's writes be appended, and their acknowledgements be heard, later."""
+        host = self.world.hosts[act.who]
+        host.append_delay, host.answer_delay = act.amount, float(act.more[0])
+
+    def do_refuse(self, act: Act) -> None:
+        """Refuse writes to a kind of topic for good, for so many seconds."""
+        refusal = WriteRefused("refused by the story", too_large=bool(act.more[0]))
+        self.world.refusals[act.who] = refusal
+        asyncio.get_running_loop().call_later(act.amount, self.world.refusals.pop, act.who, None)
+
+    def do_mark(self, act: Act) -> None:
+        partition = int(act.amount) % self.story.partitions
+        self.world.broker.mark(TopicPartition(EVENTS, partition))
+
+    # Upstream.
+
+    def do_publish(self, act: Act) -> None:
+        kind, colour, partition = act.more
+        self.world.publish(act.who, str(kind), str(colour), int(partition))
+
+    def do_publish_schema(self, _: Act) -> None:
+        self.world.codec.publish(LATE)
+
+    # Owners.
+
+    def do_lag(self, act: Act) -> None:
+        """Let a host read its tables so many seconds late, for a while."""
+        host = self.world.hosts[act.who]
+        host.lag = act.amount
+        asyncio.get_running_loop().call_later(float(act.more[0]), setattr, host, "lag", 0.05)
+
+    def do_pause(self, act: Act) -> None:
+        found = self.world.subscriptions.get(act.who)
+        if found is None or found.state is not SubscriptionState.ACTIVE:
+            return
+        at = self.world.expectation.standings[act.who].pause(self.world.clock.now())
+        gaps = (*found.gaps, Gap(at, None, "paused"))
+        self.world.put(replace(found, state=SubscriptionState.PAUSED, gaps=gaps))
+
+    def do_resume(self, act: Act) -> None:
+        found = self.world.subscriptions.get(act.who)
+        if found is None or found.state is not SubscriptionState.PAUSED:
+            return
+        at = self.world.expectation.standings[act.who].resume(self.world.clock.now())
+        gaps = tuple(gap if gap.end is not None else replace(gap, end=at) for gap in found.gaps)
+        self.world.put(replace(found, state=SubscriptionState.ACTIVE, gaps=gaps))
+
+    def do_delete(self, act: Act) -> None:
+        found = self.world.subscriptions.get(act.who)
+        if found is None or found.state is SubscriptionState.DELETED:
+            return
+        self.world.expectation.standings[act.who].deleted_at = self.world.clock.now()
+        self.world.put(replace(found, state=SubscriptionState.DELETED))
+
+    def do_enable(self, act: Act) -> None:
+        """Clear what a worker said of an endpoint, and write the gap, in one transaction."""
+        found = self.world.subscriptions.get(act.who)
+        disabled = self.world.disabled.pop(act.who, None)
+        if found is None or disabled is None or found.state is SubscriptionState.DELETED:
+            return
+        at = max(self.world.clock.now() + AHEAD, disabled.since)
+        self.world.expectation.standings[act.who].enabled(at)
+        enabled = replace(found, gaps=(*found.gaps, Gap(disabled.since, at, "disabled")))
+        self.world.subscriptions[act.who] = enabled
+
+        def both(directory: Directory) -> None:
+            directory.put_subscription(enabled)
+            directory.drop_disabled(act.who)
+
+        self.world.write_row(both)
+
+    def do_forget(self, act: Act) -> None:
+        """Let a row be gone from the table for a while: nobody deleted the subscription."""
+        world = self.world
+        if act.who not in world.subscriptions:
+            return
+        safe = world.ledger.in_tiers_or_over(act.who)
+        world.expectation.standings[act.who].absences.append(Absence(None, safe))
+        world.write_row(lambda directory: directory.drop_subscription(act.who))
+        asyncio.get_running_loop().call_later(act.amount, self._return_row, act.who)
+
+    def _return_row(self, name: str) -> None:
+        absences = self.world.expectation.standings[name].absences
+        if absences and absences[-1].until is None:
+            absences[-1].until = self.world.clock.now()
+            self.world.put(self.world.subscriptions[name])

@@ -1,0 +1,177 @@
+"""The simulator finds what it is there to find, tells it shortly, and tells the same every time."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from tests.conftest import ROOT
+from tests.simulation import virtual_time
+from tests.simulation.__main__ import main
+from tests.simulation.defects import DEFECTS, Defect
+from tests.simulation.drawing import draw
+from tests.simulation.expectation import Event, Owed, Standing
+from tests.simulation.shrinking import shrink
+from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
+from tests.simulation.telling import Telling, tell
+
+CAREFUL = 1_000
+
+
+def found_by(defect: Defect) -> tuple[int, Story, Broken]:
+    """Return the first seed that shows a defect, within those that it is given."""
+    for seed in range(defect.within):
+        told = tell(draw(seed), defect.parts)
+        if told.broken is not None and told.broken.invariant in defect.breaks:
+            return seed, draw(seed), told.broken
+    raise AssertionError(f"{defect.within} seeds do not show that a worker {defect.name}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_planted_defect_is_found(defect: Defect) -> None:
+    seed, story, broken = found_by(defect)
+
+    assert tell(story, defect.parts).broken == broken
+    assert tell(story).broken is None, f"seed {seed} fails without the defect too"
+
+
+@pytest.mark.timeout(300)
+def test_a_failing_story_shrinks_to_a_short_one_that_breaks_the_same() -> None:
+    defect = DEFECTS[0]
+    _, story, broken = found_by(defect)
+
+    short = shrink(story, broken, lambda cut: tell(cut, defect.parts).broken)
+
+    again = tell(short, defect.parts).broken
+    assert again is not None
+    assert again.invariant == broken.invariant
+    assert len(short.acts) <= min(5, len(story.acts))
+    assert len(short.wishes) == 1
+
+
+@pytest.mark.timeout(300)
+def test_a_failing_seed_is_told_with_the_command_that_replays_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    defect = next(defect for defect in DEFECTS if defect.name == "retries early")
+    seed, _, broken = found_by(defect)
+
+    code = main(["--first", str(seed), "--seeds", "1", "--jobs", "1"], defect.parts)
+
+    shown = capsys.readouterr().out
+    assert code == 1
+    assert f"seed {seed}: {broken}" in shown
+    assert f"make simulate SEED={seed}" in shown
+    assert "A short story that breaks the same:" in shown
+
+
+def test_seeds_that_hold_end_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "5", "--jobs", "1"]) == 0
+    assert "5 seeds:" in capsys.readouterr().out
+
+
+TELL = """
+import hashlib
+from tests.simulation.drawing import draw
+from tests.simulation.telling import tell
+for seed in range(25):
+    lines = []
+    tell(draw(seed), chronicle=lines)
+    print(hashlib.sha256("\\n".join(lines).encode()).hexdigest())
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_seed_tells_the_same_story_in_every_process() -> None:
+    """Whatever order Python gives to its sets there."""
+    told = set()
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        run = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", TELL],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        told.add(run.stdout)
+    assert len(told) == 1
+    assert len(told.pop().splitlines()) == 25
+
+
+def test_seeds_draw_every_act_that_can_be_told() -> None:
+    drawn = {act.does for seed in range(CAREFUL) for act in draw(seed).acts}
+    tellable = {name.removeprefix("do_") for name in dir(Telling) if name.startswith("do_")}
+    assert drawn == tellable
+
+
+def test_an_hour_in_which_nothing_happens_passes_at_once() -> None:
+    async def wait() -> float:
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    assert virtual_time.run(wait()) == pytest.approx(3600)
+
+
+def test_a_story_in_which_nobody_will_ever_be_woken_is_told_so() -> None:
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(virtual_time.NothingWillHappen):
+        virtual_time.run(wait())
+
+
+# What is expected is a model of its own, so it has tests of its own.
+
+
+def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:
+    return Event("e1", kind, colour, "orders", 0, 0, timestamp)
+
+
+def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() -> None:
+    standing = Standing(Wish("s1", colour="red"), active_from=1_000)
+    standing.pause(5_000)
+    standing.resume(10_000)
+
+    owed = {at: standing.owed(event(at)) for at in (1_000, 1_001, 7_000, 7_001, 12_000, 12_001)}
+
+    assert owed == {
+        1_000: Owed.NEVER,
+        1_001: Owed.MUST,
+        7_000: Owed.MUST,
+        7_001: Owed.NEVER,
+        12_000: Owed.NEVER,
+        12_001: Owed.MUST,
+    }
+    assert standing.owed(event(1_001, colour="blue")) is Owed.NEVER
+    assert standing.owed(event(1_001, kind=LATE)) is Owed.NEVER
+
+
+def test_what_two_workers_say_of_a_dead_endpoint_leaves_only_the_moments_between_open() -> None:
+    standing = Standing(Wish("s1"), active_from=0)
+    standing.disabled(5_000, now=5_100)
+    standing.disabled(5_900, now=6_000)
+    standing.enabled(20_000)
+
+    assert standing.owed(event(5_000)) is Owed.MUST
+    assert standing.owed(event(5_500)) is Owed.MAY
+    assert standing.owed(event(9_000)) is Owed.NEVER
+    assert standing.owed(event(20_001)) is Owed.MUST
+
+
+def test_a_part_of_a_story_is_a_story() -> None:
+    """The shrinker cuts anywhere: acts without what they speak of do nothing."""
+    story = draw(1)
+    acts = (
+        Act(1.0, "crash", "west", more=("take", 1, 0, 0, 0.0, 0.0)),
+        Act(1.5, "enable", "nobody"),
+        Act(2.0, "delete", "nobody"),
+        Act(2.5, "forget", "nobody", 1.0),
+        Act(3.0, "stop", "west", 1.0),
+        Act(3.5, "expel", "west", 1.0),
+    )
+    assert tell(replace(story, acts=acts, wishes=())).broken is None

@@ -1,0 +1,101 @@
+"""How endpoints behave: well, or in one of the ways in which partners' endpoints really fail."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from email.utils import format_datetime
+from typing import TypeAlias
+
+from tests.doubles.endpoint import Behaviour, fail, hang, refuse_connections, status
+from tests.simulation.story import Mood, Wish
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import Answer, FailureKind, Response
+from hookstream.pipeline.ports import Post
+
+Manner: TypeAlias = Callable[[float, Callable[[], Millis]], Behaviour]
+"""Makes a behaviour from a mood's amount and the time of day."""
+
+QUICK = 0.02
+"""Seconds that an endpoint takes that is well."""
+
+
+def fine(_: float, __: Callable[[], Millis]) -> Behaviour:
+    return status(204, after=QUICK)
+
+
+def slow(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    return status(200, after=amount)
+
+
+def down(_: float, __: Callable[[], Millis]) -> Behaviour:
+    return refuse_connections()
+
+
+def hanging(_: float, __: Callable[[], Millis]) -> Behaviour:
+    return hang()
+
+
+def failing(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    return status(int(amount) or 500, after=QUICK)
+
+
+def throttling(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    return status(429, after=QUICK, retry_after=f"{amount:g}")
+
+
+def throttling_by_date(amount: float, now: Callable[[], Millis]) -> Behaviour:
+    async def behave(_: Post) -> Answer:
+        await asyncio.sleep(QUICK)
+        until = dt.datetime.fromtimestamp(now() / 1000 + amount, dt.UTC)
+        return Response(503, retry_after=format_datetime(until, usegmt=True))
+
+    return behave
+
+
+def confused(_: float, __: Callable[[], Millis]) -> Behaviour:
+    """Throttle with a Retry-After that says nothing."""
+    return status(429, after=QUICK, retry_after="soon, we hope")
+
+
+def broken(_: float, __: Callable[[], Millis]) -> Behaviour:
+    return fail(FailureKind.PROTOCOL, "no status line", after=QUICK)
+
+
+def cutting(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Close the connection after having taken the request."""
+    return fail(FailureKind.DISCONNECTED, "closed", after=amount)
+
+
+def flapping(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Answer well and badly in turns of so many seconds."""
+
+    async def behave(_: Post) -> Answer:
+        well = int(asyncio.get_running_loop().time() / amount) % 2 == 0
+        await asyncio.sleep(QUICK)
+        return Response(204 if well else 502)
+
+    return behave
+
+
+MANNERS: dict[str, Manner] = {
+    "fine": fine,
+    "slow": slow,
+    "down": down,
+    "hanging": hanging,
+    "failing": failing,
+    "throttling": throttling,
+    "throttling_by_date": throttling_by_date,
+    "confused": confused,
+    "broken": broken,
+    "cutting": cutting,
+    "flapping": flapping,
+}
+
+
+def behaviour(wish: Wish, at: float, now: Callable[[], Millis], *, calm: bool) -> Behaviour:
+    """Return how an endpoint behaves at an instant of the story."""
+    mood = wish.for_ever or Mood(0.0, "fine")
+    if not calm:
+        mood = next((found for found in wish.moods if at < found.until), mood)
+    return MANNERS[mood.manner](mood.amount, now)

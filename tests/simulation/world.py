@@ -1,0 +1,324 @@
+"""The world of a story: one broker, its tables, the endpoints, and the hosts on which workers run."""
+
+import asyncio
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tests.doubles.broker import Broker
+from tests.doubles.clock import NOON, LoopClock
+from tests.doubles.codec import JsonCodec, json_value
+from tests.doubles.endpoint import Behaviour
+from tests.simulation import trouble
+from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, Standing
+from tests.simulation.invariants import ISOLATION, Ledger
+from tests.simulation.process import HostClock, Process
+from tests.simulation.story import PLAIN, TIERS, Story, Wish
+
+from hookstream.core.intake.progress import Progress
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Grant,
+    Limits,
+    Partner,
+    RetryPolicy,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.model.topics import Topics
+from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.ports import WriteRefused
+
+EVENTS = "printprice.orders"
+PROMPT = 2_000
+"""Milliseconds within which an endpoint that is well has an event, whatever its neighbours do."""
+
+SCHEMA_GRACE: Millis = 60_000
+CURRENT_FOR = 1.0
+"""Seconds that a table may be behind and still count as current."""
+
+Row = Callable[[Directory], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker is made of; the simulator's own test puts a broken part in place of one."""
+
+    engine: Callable[[Outside, EngineRules], Engine] = Engine
+    directory: Callable[["Host"], Directory] = lambda _: Directory()
+
+
+class Host:
+    """A machine: its clock, how far its tables lag, how slow its writes are."""
+
+    def __init__(self, name: str, true: Callable[[], Millis]) -> None:
+        self.name = name
+        self.clock = HostClock(true)
+        self.process: Process | None = None
+        self.lag = 0.05
+        self.append_delay = 0.0
+        self.answer_delay = 0.0
+
+
+class View:
+    """The tables as one process has read them: fits `Tables`."""
+
+    def __init__(self, world: "World", host: Host) -> None:
+        self.directory = world.parts.directory(host)
+        self._world = world
+        self._host = host
+        self._unread: deque[tuple[float, Row]] = deque()
+        self._next = 0.0
+        for row in world.rows:
+            row(self.directory)
+        world.views.append(self)
+
+    def current(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now - self._world.heard_until() > CURRENT_FOR:
+            return False
+        return not self._unread or now - self._unread[0][0] <= CURRENT_FOR
+
+    def hear(self, row: Row) -> None:
+        """Read a row once the host's lag has passed, after every earlier one."""
+        loop = asyncio.get_running_loop()
+        self._unread.append((loop.time(), row))
+        self._next = max(self._next, loop.time() + self._host.lag)
+        loop.call_at(self._next, self._read)
+
+    def _read(self) -> None:
+        self._unread.popleft()[1](self.directory)
+
+    def close(self) -> None:
+        if self in self._world.views:
+            self._world.views.remove(self)
+
+
+class SeenBroker(Broker):
+    """The broker in memory, which tells the world what is appended and committed."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world.clock)
+        self._world = world
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+        timestamp: Millis | None = None,
+    ) -> Record:
+        record = super().append(
+            topic, value, key=key, headers=headers, partition=partition, timestamp=timestamp
+        )
+        self._world.appended(record)
+        return record
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, Progress]) -> None:
+        before = dict(self.commits.get(group, {}))
+        super().commit(group, offsets)
+        for where, progress in sorted(offsets.items()):
+            self._world.ledger.committed(group, where, before.get(where, 0), progress)
+
+
+class World:
+    """Everything outside of the workers, and what is known of it."""
+
+    def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
+        self.story = story
+        self.parts = parts
+        self.tasks = tasks
+        self.random = random.Random(story.seed)
+        self.clock = LoopClock()
+        self.clock.now()
+        self.topics = Topics("hookstream")
+        self.broker = SeenBroker(self)
+        self.broker.take_seconds = 5.0  # nobody learns anything from a take that comes back empty
+        self.codec = JsonCodec({PLAIN: 1})
+        self.expectation = Expectation()
+        loop = asyncio.get_running_loop()
+        self.ledger = Ledger(self.topics, self.expectation, self.broker.commits, loop.time)
+        self.wishes: dict[str, Wish] = {}
+        self.rows: list[Row] = []
+        self.views: list[View] = []
+        self.subscriptions: dict[str, Subscription] = {}
+        self.disabled: dict[str, Disabled] = {}
+        self.refusals: dict[str, WriteRefused] = {}
+        self.calm = False
+        self.hosts: dict[str, Host] = {}
+        self._down_at: float | None = None
+        self.rules = self._rules()
+        self._create_topics()
+        everything = Grant(event_types=("*",), environments=("*",))
+        self.write_row(lambda directory: directory.put_partner(Partner("acme", "A", everything)))
+
+    def _rules(self) -> EngineRules:
+        bounds = self.story.bounds
+        return EngineRules(
+            tiers=TIERS,
+            max_in_flight=bounds.max_in_flight,
+            max_deliveries=bounds.max_deliveries,
+            max_bytes=bounds.max_bytes,
+            waiting_room_bytes=bounds.room_bytes,
+            waiting_room_floor=bounds.room_floor,
+            unknown_schema_grace=SCHEMA_GRACE,
+            paused_for=bounds.paused_for,
+        )
+
+    def _create_topics(self) -> None:
+        topics = self.topics
+        self.broker.create(EVENTS, self.story.partitions)
+        for topic in (
+            topics.dead_letters,
+            topics.undecodable,
+            topics.attempts,
+            topics.operations,
+            topics.health,
+        ):
+            self.broker.create(topic)
+        for tier in TIERS:
+            self.broker.create(topics.tier(tier))
+
+    # What a process asks.
+
+    def view(self, host: Host) -> View:
+        return View(self, host)
+
+    def event_topics(self, topics: Iterable[str]) -> list[str]:
+        return [topic for topic in topics if topic == EVENTS]
+
+    def tier_topics(self, topics: Iterable[str]) -> list[str]:
+        return [topic for topic in topics if self.topics.delay_of(topic) is not None]
+
+    def endpoint(self, who: str) -> Behaviour:
+        at = asyncio.get_running_loop().time()
+        return trouble.behaviour(self.wishes[who], at, self.clock.now, calm=self.calm)
+
+    def refusal(self, record: OutgoingRecord) -> WriteRefused | None:
+        if not self.refusals:
+            return None
+        kind = "tiers" if self.topics.delay_of(record.topic) is not None else record.topic
+        refusal = self.refusals.get(kind.removeprefix("hookstream."))
+        if refusal is None or (refusal.too_large and record.value is None):
+            return None
+        self.ledger.too_large |= refusal.too_large
+        return refusal
+
+    def delays(self, host: Host) -> tuple[float, float]:
+        """Seconds until a write is appended, and from there until its writer hears of it."""
+        before = 0.001 + self.random.random() * (0.002 + host.append_delay)
+        return before, self.random.random() * host.answer_delay if host.answer_delay else 0.0
+
+    # What becomes known.
+
+    def appended(self, record: Record) -> None:
+        if record.topic == self.topics.health:
+            self._health(record)
+        else:
+            self.ledger.appended(record)
+
+    def _health(self, record: Record) -> None:
+        name = (record.key or b"").decode().removesuffix("/disabled")
+        told = json.loads(record.value or b"{}")
+        disabled = Disabled(name, told["since"], told["reason"])
+        self.disabled[name] = disabled
+        self.expectation.standings[name].disabled(disabled.since, self.clock.now())
+        self.write_row(lambda directory: directory.put_disabled(disabled))
+
+    def arrived(self, pair: Pair) -> None:
+        """Hold how long an event took to an endpoint that is well against what is prompt."""
+        wish = self.wishes[pair[1]]
+        event = self.expectation.events[pair[0]]
+        if not self.story.quiet or wish.moods or wish.for_ever or event.type != PLAIN:
+            return
+        took = self.clock.now() - event.timestamp
+        if took > PROMPT:
+            self.ledger.blame(ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is well")
+
+    def heard_until(self) -> float:
+        """When the broker last answered a reader of tables."""
+        now = asyncio.get_running_loop().time()
+        if self.broker.up.is_set():
+            self._down_at = None
+        elif self._down_at is None:
+            self._down_at = now
+        return now if self._down_at is None else self._down_at
+
+    # What upstream and owners do.
+
+    def publish(self, name: str, kind: str, colour: str, partition: int) -> None:
+        """Append an event; an empty kind: bytes that are none."""
+        value = b"\x00\x01garbage"
+        if kind:
+            value = json_value(kind, name, data={"colour": colour})
+        record = self.broker.append(
+            EVENTS, value, key=name.encode(), partition=partition % self.story.partitions
+        )
+        self.expectation.published(
+            Event(
+                name,
+                kind,
+                colour,
+                EVENTS,
+                record.partition,
+                record.offset,
+                record.timestamp,
+                garbage=not kind,
+            )
+        )
+
+    def write_row(self, row: Row) -> None:
+        """Append a row to a table: every reader has it after its lag, who starts has it at once."""
+        self.rows.append(row)
+        for view in self.views:
+            view.hear(row)
+
+    def put(self, subscription: Subscription) -> None:
+        self.subscriptions[subscription.id] = subscription
+        self.write_row(lambda directory: directory.put_subscription(subscription))
+
+    def subscribe(self, wish: Wish) -> None:
+        """Write a subscription's first row; it holds two seconds later, or from the beginning."""
+        active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
+        self.wishes[wish.id] = wish
+        self.expectation.standings[wish.id] = Standing(wish, active_from)
+        pattern: JsonObject | None = None
+        if wish.colour is not None:
+            pattern = {"data": {"colour": [wish.colour]}}
+        self.put(
+            Subscription(
+                id=wish.id,
+                partner_id="acme",
+                endpoint=Endpoint(
+                    url=f"https://{wish.id}.example/hook",
+                    secrets=(SigningSecret("s1", b"0" * 32),),
+                    timeout=wish.timeout,
+                ),
+                event_types=wish.types,
+                active_from=active_from,
+                pattern=pattern,
+                retry=RetryPolicy(schedule=wish.schedule, final_statuses=wish.final_statuses),
+                limits=Limits(max_in_flight=wish.max_in_flight),
+            )
+        )
+
+    def drained(self) -> bool:
+        """Tell whether every record of every log that workers read is committed."""
+        for where, log in self.broker.logs.items():
+            tier = self.topics.delay_of(where.topic) is not None
+            if not (tier or where.topic == EVENTS) or not log.records:
+                continue
+            group = self.topics.retry_group if tier else self.topics.group
+            if self.broker.commits.get(group, {}).get(where, 0) <= log.records[-1].offset:
+                return False
+        return True
