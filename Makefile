@@ -3,9 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-CODE := src tests examples benchmarks tools
+CODE := src tests examples benchmarks chaos tools
 
-.PHONY: help setup kafka demo test check lint format types contracts coverage simulate bench broker lock docs clean
+.PHONY: help setup kafka demo test check lint format types contracts coverage simulate bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -57,6 +57,9 @@ simulate: $(READY) ## Run the worker through the stories of SEEDS=10000 seeds, o
 
 bench: kafka ## Measure one worker against nginx
 	@$(BIN)/python -m benchmarks
+
+chaos: kafka ## Kill workers and broker at random under a million deliveries, and count what is lost
+	@$(BIN)/python -m chaos
 
 broker: kafka ## Run a development broker until Ctrl-C
 	@$(BIN)/hookstream dev broker

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-CODE = ("src", "tests", "examples", "benchmarks", "tools")
+CODE = ("src", "tests", "examples", "benchmarks", "chaos", "tools")
 LONGEST = 400
 LONGEST_OF_TESTS = 500
 """The claims about one subject stay together a little longer than code does."""
@@ -24,7 +24,7 @@ def named(found: list[Path]) -> list[str]:
 
 def test_every_module_begins_with_its_promise() -> None:
     """A test's file may do without: there the name says it."""
-    shipped = files("src", "examples", "benchmarks", "tools")
+    shipped = files("src", "examples", "benchmarks", "chaos", "tools")
     without = [
         file for file in shipped if not ast.get_docstring(ast.parse(file.read_text("utf-8")))
     ]

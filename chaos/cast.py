@@ -1,0 +1,127 @@
+"""Who takes part: endpoints with their troubles, and by hand which events each is owed.
+
+Nothing of hookstream's own matching is asked: what an endpoint is owed stands here a second time,
+as plain Python.
+"""
+
+import base64
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from hookstream.core.model.json import JsonObject
+
+
+class Wanted(NamedTuple):
+    """What an event's owner is asked about."""
+
+    event_type: str
+    environment: str
+    data: JsonObject
+
+
+class Ask(NamedTuple):
+    """What a subscription asks for: in its file, and by hand."""
+
+    partner: str
+    types: str
+    more: str
+    wants: Callable[[Wanted], bool]
+
+
+PARTNERS: Mapping[str, tuple[str, str]] = {
+    # id: granted types, granted environments
+    "open": ('["*"]', '["*"]'),
+    "live": ('["*"]', "[production]"),
+    "orders": ('["order.*", processing.failed]', '["*"]'),
+}
+
+_FAST = "pattern:\n  data:\n    strategy: [fastest, nearest]\n"
+
+ASKS = (
+    Ask("open", '["*"]', "", lambda _: True),
+    Ask("live", '["*"]', "", lambda event: event.environment == "production"),
+    Ask(
+        "open",
+        "[pricing.completed, order.generated]",
+        "",
+        lambda event: event.event_type in ("pricing.completed", "order.generated"),
+    ),
+    Ask("open", '["*"]', "", lambda _: True),
+    # It asks for everything and was granted less.
+    Ask(
+        "orders",
+        '["*"]',
+        "",
+        lambda event: event.event_type in ("order.generated", "processing.failed"),
+    ),
+    Ask(
+        "open",
+        "[routing.decided]",
+        _FAST,
+        lambda event: (
+            event.event_type == "routing.decided"
+            and event.data["strategy"] in ("fastest", "nearest")
+        ),
+    ),
+    Ask(
+        "open",
+        '["*"]',
+        "environments: [staging, production]\n",
+        lambda event: event.environment in ("staging", "production"),
+    ),
+)
+
+TROUBLES = ("slow", "flaky", "down", "throttling", "hanging", "gone")
+"""What may be the matter with an endpoint; all others are healthy."""
+
+
+@dataclass(slots=True, frozen=True)
+class Endpoint:
+    """One endpoint, which has a loopback address of its own and one subscription of its name."""
+
+    name: str
+    kind: str
+    address: str
+    secret: str
+
+
+def endpoints(kinds: list[str], seed: int) -> list[Endpoint]:
+    """Return an endpoint for each kind, with the name that tells it."""
+    dice = random.Random(seed)
+    return [
+        Endpoint(
+            f"{kind}-{number:04d}",
+            kind,
+            f"127.1.{number // 250}.{number % 250 + 1}",
+            "whsec_" + base64.b64encode(dice.randbytes(32)).decode(),
+        )
+        for number, kind in enumerate(kinds)
+    ]
+
+
+def ask_of(number: int) -> Ask:
+    """Return what the endpoint of that number asks for; one that must be met often asks for all."""
+    return ASKS[number % len(ASKS)]
+
+
+def kinds_of(many: int) -> list[str]:
+    """Return the kinds of a mixed cast: every trouble once in twelve, the others healthy."""
+    each = [*TROUBLES, *["healthy"] * 6]
+    return [each[number % len(each)] for number in range(many)]
+
+
+def webhook_id(event_type: str, event_id: str, subscription: str) -> str:
+    """Return the id that a delivery has for ever, computed from what docs/events.md says of it."""
+    hashed = hashlib.sha256(f"v1\0{event_type}\0{event_id}\0{subscription}".encode()).digest()
+    return "msg_" + base64.b32encode(hashed[:17]).decode().lower()[:26]
+
+
+def write_cast(found: list[Endpoint], folder: Path, port: int, *, cycle: float) -> None:
+    """Write down what the receiver must know."""
+    told = {"port": port, "cycle": cycle, "endpoints": [asdict(each) for each in found]}
+    (folder / "cast.json").write_text(json.dumps(told))

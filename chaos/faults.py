@@ -1,0 +1,142 @@
+"""The faults of a run: which comes next, how it is made, and what stood unsettled when it came.
+
+Offsets are read before anything is started again: those of a worker that died do not move until
+another takes its partitions, and those of a broker were read just before its end.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chaos.stage import Stage, Worker
+from chaos.topics import Positions, Topics
+from hookstream.adapters.dev_broker import BrokerProcess
+
+KINDS = ("kill", "broker", "restart", "kill-all", "broker-and-worker")
+"""A worker is killed; the broker is killed and comes back; a worker is told to stop and comes back;
+all workers are killed at once; a worker is killed while the broker is away."""
+
+_LONGEST_PAUSE = 3.0
+"""Seconds that something stays dead at most, before it is started again."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault."""
+
+    kind: str
+    whom: str
+    at: float
+    """Seconds since 1970."""
+    crash: bool
+    """Whether something died without being asked; only then may anything be repeated."""
+    back_at: float = 0.0
+    """When everything was ready again."""
+    exit_code: int | None = None
+    before: Positions | None = None
+    """What was settled, and what stood there, at the crash."""
+
+
+@dataclass
+class Faults:
+    """Makes one fault after another, each kind once before any comes again."""
+
+    stage: Stage
+    broker: BrokerProcess
+    topics: Topics
+    dice: random.Random
+    say: Callable[[str], None]
+    kinds: Sequence[str]
+    made: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with each kind once."""
+        self._order = self._kinds()
+
+    def _kinds(self) -> Iterator[str]:
+        yield from self.kinds
+        while True:
+            # Workers die oftener than brokers.
+            kinds = [*self.kinds, *(kind for kind in self.kinds if "broker" not in kind)]
+            self.dice.shuffle(kinds)
+            yield from kinds
+
+    def next(self) -> None:
+        """Make the next fault, and return when all is ready again."""
+        kind = next(self._order)
+        make = {
+            "kill": self._kill,
+            "broker": self._broker,
+            "restart": self._restart,
+            "kill-all": self._kill_all,
+            "broker-and-worker": self._broker_and_worker,
+        }[kind]
+        fault = make()
+        fault.back_at = time.time()
+        self.made.append(fault)
+        self.say(f"{fault.kind} of {fault.whom}: ready after {fault.back_at - fault.at:.1f} s")
+
+    def _kill(self) -> Fault:
+        worker = self.dice.choice(self.stage.workers)
+        fault = Fault("kill", worker.name, time.time(), crash=True)
+        self.stage.kill(worker)
+        fault.before = self.topics.positions()
+        self._pause()
+        self._revive(worker)
+        return fault
+
+    def _kill_all(self) -> Fault:
+        fault = Fault("kill-all", "every worker", time.time(), crash=True)
+        for worker in self.stage.workers:
+            self.stage.kill(worker)
+        fault.before = self.topics.positions()
+        self._pause()
+        self._revive(*self.stage.workers)
+        return fault
+
+    def _restart(self) -> Fault:
+        worker = self.dice.choice(self.stage.workers)
+        fault = Fault("restart", worker.name, time.time(), crash=False)
+        fault.exit_code = self.stage.stop(worker)
+        if fault.exit_code != 0:
+            # It gave up at its deadline: as good as killed.
+            fault.crash, fault.before = True, self.topics.positions()
+        self._revive(worker)
+        return fault
+
+    def _broker(self) -> Fault:
+        committed = self.topics.committed()
+        fault = Fault("broker", "the broker", time.time(), crash=True)
+        with self.topics.while_away():
+            self.broker.kill()
+            self._pause()
+            self.broker.start()
+        fault.before = Positions(committed, self.topics.ends())
+        for worker in self.stage.workers:
+            self.stage.until_ready(worker)
+        return fault
+
+    def _broker_and_worker(self) -> Fault:
+        worker = self.dice.choice(self.stage.workers)
+        committed = self.topics.committed()
+        fault = Fault("broker-and-worker", f"the broker, {worker.name}", time.time(), crash=True)
+        with self.topics.while_away():
+            self.broker.kill()
+            self._pause()
+            self.stage.kill(worker)
+            self.broker.start()
+        fault.before = Positions(committed, self.topics.ends())
+        self._revive(worker)
+        for each in self.stage.workers:
+            self.stage.until_ready(each)
+        return fault
+
+    def _revive(self, *workers: Worker) -> None:
+        for worker in workers:
+            self.stage.start(worker)
+        for worker in workers:
+            self.stage.until_ready(worker)
+
+    def _pause(self) -> None:
+        time.sleep(self.dice.uniform(0, _LONGEST_PAUSE))

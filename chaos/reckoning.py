@@ -1,0 +1,220 @@
+"""The reckoning: what was owed, by the log and by hand, against what the endpoints took.
+
+1. Every event that stands in the log is owed to each subscription that wants it by the table that is
+   written by hand in `cast.py`, unless its subscription had been given up (410) when it was appended.
+2. What was accepted under its id, computed here, counts; what was not stands in the dead letters, or
+   is lost.
+3. What was accepted more often is explained by crashes at which it was unsettled, one copy each, or
+   by moves of its partition at which it was.
+"""
+
+import datetime as dt
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from examples.demo.log import Place
+
+from chaos.cast import Ask, Endpoint, webhook_id
+from chaos.faults import Fault
+from chaos.load import Template, event_id_in, shape_of
+from chaos.receipts import Receipt
+from chaos.topics import Positions, Record, Topics
+from chaos.watch import Move
+
+Crash = tuple[str, Positions]
+"""What it was, and what was settled and there just then."""
+
+
+@dataclass(slots=True)
+class Owed:
+    """One event of the log, and the deliveries that it is owed as."""
+
+    place: Place
+    offset: int
+    appended: float
+    """Seconds since 1970."""
+    deliveries: dict[str, int] = field(default_factory=dict)
+    """Delivery ids, with the number of the endpoint."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What came of a run."""
+
+    events: int = 0
+    expected: int = 0
+    received: int = 0
+    lost: list[str] = field(default_factory=list)
+    dead_letters: dict[str, int] = field(default_factory=dict)
+    """Open ones, by reason."""
+    dead_expected: int = 0
+    """Expected deliveries that were not received and stand in the dead letters."""
+    after_disabling: int = 0
+    """Deliveries that are not owed, since their endpoint had been given up."""
+    unexpected: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    """Copies beyond the first."""
+    explained_by_crashes: int = 0
+    explained_by_moves: int = 0
+    """The event was unsettled when its partition, of a worker that lived on, went to another."""
+    unsettled: dict[str, int] = field(default_factory=dict)
+    """Deliveries unsettled at each crash, which is the bound of what may come twice."""
+    unsettled_at_moves: int = 0
+    unexplained: list[str] = field(default_factory=list)
+    undecodable: int = 0
+    tier_records: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether nothing is lost, nothing strange came, and every duplicate is explained."""
+        return not (self.lost or self.unexpected or self.unexplained or self.undecodable)
+
+
+class Reckoner:
+    """Takes account of one run."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        cast: Sequence[Endpoint],
+        asks: Sequence[Ask],
+        found: Iterable[Template],
+    ) -> None:
+        self._topics = topics
+        self._cast = cast
+        self._owners: dict[bytes, tuple[str, list[int]]] = {}
+        for template in found:
+            wanted_by = [n for n, ask in enumerate(asks) if ask.wants(template.wanted)]
+            self._owners[template.shape] = (template.wanted.event_type, wanted_by)
+        self.owed: list[Owed] = []
+
+    def wanting(self, template: Template) -> list[int]:
+        """Return the numbers of the endpoints that an event of this template is owed to."""
+        return self._owners[template.shape][1]
+
+    def read_log(self) -> None:
+        """Read what was appended, and compute what is owed."""
+        self.owed = [self._owed(record) for record in self._topics.read(self._topics.events)]
+
+    def _owed(self, record: Record) -> Owed:
+        event_type, wanted_by = self._owners[shape_of(record.value)]
+        event_id = event_id_in(record.value)
+        ids = {webhook_id(event_type, event_id, self._cast[n].name): n for n in wanted_by}
+        return Owed(record.place, record.offset, record.timestamp / 1000, ids)
+
+    def reckon(
+        self, accepted: Mapping[str, int], faults: Sequence[Fault], moves: Sequence[Move]
+    ) -> Account:
+        """Hold what was accepted against what is owed."""
+        account = Account(events=len(self.owed))
+        dead = self._dead_letters(account)
+        given_up = self._given_up()
+        known = 0
+        for owed in self.owed:
+            for name, number in owed.deliveries.items():
+                copies = accepted.get(name, 0)
+                known += copies > 0
+                account.duplicates += max(0, copies - 1)
+                if owed.appended > given_up.get(self._cast[number].name, float("inf")):
+                    account.after_disabling += 1
+                    continue
+                account.expected += 1
+                account.received += copies > 0
+                if not copies and name in dead:
+                    account.dead_expected += 1
+                elif not copies:
+                    account.lost.append(
+                        f"{name} to {self._cast[number].name}, event at"
+                        f" {owed.place[0]}/{owed.place[1]} offset {owed.offset}"
+                    )
+        if known < len(accepted):
+            owed_ids = {name for owed in self.owed for name in owed.deliveries}
+            account.unexpected = sorted(accepted.keys() - owed_ids)
+        account.undecodable = sum(1 for _ in self._topics.read(self._topics.own("undecodable")))
+        crashes = [(fault.kind, fault.before) for fault in faults if fault.before is not None]
+        self._explain(account, accepted, crashes, [("move", move.before) for move in moves])
+        return account
+
+    def _dead_letters(self, account: Account) -> set[str]:
+        found = set()
+        reasons: Counter[str] = Counter()
+        for letter in self._topics.read(self._topics.own("dead-letters")):
+            found.add(letter.headers["hs-delivery-id"])
+            reasons[letter.headers["hs-reason"]] += 1
+        account.dead_letters = dict(reasons)
+        return found
+
+    def _given_up(self) -> dict[str, float]:
+        """Return since when which subscriptions are disabled, in seconds since 1970."""
+        found: dict[str, float] = {}
+        for row in self._topics.read(self._topics.own("health")):
+            name, _, kind = row.key.decode().partition("/")
+            if kind == "disabled" and row.value:
+                since = dt.datetime.fromisoformat(json.loads(row.value)["since"]).timestamp()
+                found[name] = since
+        return found
+
+    def _explain(
+        self,
+        account: Account,
+        accepted: Mapping[str, int],
+        crashes: list[Crash],
+        moves: list[Crash],
+    ) -> None:
+        """Find for each delivery when it was unsettled, in its topic or in a tier, at a crash or a move."""
+        at_crash: dict[str, set[int]] = {}
+        at_move: dict[str, set[int]] = {}
+        for name, place, offset in self._copies_of_state(account):
+            for kind, found in ((crashes, at_crash), (moves, at_move)):
+                for number, (_, before) in enumerate(kind):
+                    if before.open(place, offset):
+                        found.setdefault(name, set()).add(number)
+        sizes = Counter(number for numbers in at_crash.values() for number in numbers)
+        account.unsettled = {f"{n + 1} {title}": sizes[n] for n, (title, _) in enumerate(crashes)}
+        account.unsettled_at_moves = sum(map(len, at_move.values()))
+        for name, copies in accepted.items():
+            again = copies - 1
+            by_crash = min(again, len(at_crash.get(name, ())))
+            by_move = min(again - by_crash, len(at_move.get(name, ())))
+            account.explained_by_crashes += by_crash
+            account.explained_by_moves += by_move
+            if again > by_crash + by_move:
+                account.unexplained.append(f"{name}: {copies} copies")
+
+    def _copies_of_state(self, account: Account) -> Iterator[tuple[str, Place, int]]:
+        """Yield each delivery with every record that ever stood for it."""
+        for owed in self.owed:
+            for name in owed.deliveries:
+                yield name, owed.place, owed.offset
+        for record in self._topics.read(self._topics.tiers()):
+            account.tier_records += 1
+            if "hs-delivery-id" in record.headers:
+                yield record.headers["hs-delivery-id"], record.place, record.offset
+
+
+def recoveries(
+    owed: Iterable[Owed], receipts: Iterable[Receipt], healthy: set[int], faults: Sequence[Fault]
+) -> list[float | None]:
+    """Return for each fault the seconds until every event partition delivered to healthy endpoints again.
+
+    What counts is an event that was appended after the fault; None: one partition had none.
+    """
+    appended: dict[str, tuple[Place, float]] = {
+        name: (each.place, each.appended) for each in owed for name in each.deliveries
+    }
+    places = {place for place, _ in appended.values()}
+    starts = [fault.at for fault in faults]
+    first: list[dict[Place, float]] = [{} for _ in faults]
+    for receipt in receipts:
+        known = appended.get(receipt.webhook_id)
+        if known is None or not receipt.accepted or receipt.endpoint not in healthy:
+            continue
+        place, when = known
+        latest = bisect_left(starts, when) - 1
+        if latest >= 0:
+            took = receipt.at - starts[latest]
+            first[latest][place] = min(first[latest].get(place, took), took)
+    return [max(found.values()) if len(found) == len(places) else None for found in first]

@@ -1,0 +1,44 @@
+"""The storm in short: each kind of fault once under a steady load, counted at the endpoints."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+
+DELIVERIES = 20_000
+
+
+async def test_whatever_is_killed_nothing_is_lost_and_every_copy_is_explained(
+    tmp_path: Path,
+) -> None:
+    """In a process of its own, as `make chaos` has it: it ends all that it starts."""
+    figures = tmp_path / "figures.json"
+    storm = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chaos", "--deliveries", str(DELIVERIES), "--rate", "400"),
+        *("--seconds", "150", "--json", str(figures)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await storm.communicate()
+    finally:
+        if storm.returncode is None:
+            storm.terminate()
+            await storm.wait()
+
+    assert storm.returncode == 0, said.decode()
+    counted = json.loads(figures.read_text())
+    assert counted["expected"] == counted["received"] + counted["dead_expected"]
+    assert {fault["kind"] for fault in counted["faults"]} == {
+        "kill",
+        "kill-all",
+        "restart",
+        "broker",
+        "broker-and-worker",
+    }
