@@ -39,6 +39,9 @@ _TELLING = (
 )
 """Headers that the chronicle shows."""
 
+OF_LANES = frozenset({"lane_full", "rate_limited", "throttled", "breaker_open"})
+"""Reasons for which a delivery that is due waits for its lane."""
+
 Place = tuple[TopicPartition, int]
 
 
@@ -300,7 +303,7 @@ class Ledger:
             detail = f"{_told(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
 
-    def writing(self, hand: Hand, record: OutgoingRecord) -> None:
+    def writing(self, hand: Hand, record: OutgoingRecord, now: Millis) -> None:
         """Hold the attempts that a process writes down against those that it made."""
         topics = self._topics
         into_tier = topics.delay_of(record.topic) is not None
@@ -319,6 +322,10 @@ class Ledger:
             right = made
         else:
             right = answered
+        if header_text(record.headers, "hs-deferred-reason") in OF_LANES and attempt in made:
+            due = hand.due(pair, attempt + 1)
+            if max(hand.latest, now) < due:
+                self.blame(EARLY, f"{_told(pair)} is given a slot {due - now} ms before it is due")
         if attempt not in right:
             wrote = f"{_told(pair)}: {record.topic} is told of {attempt} attempts"
             self.blame(EXACT, f"{wrote}, {sorted(right)} would be right")
@@ -350,6 +357,9 @@ def _attempt(record: Record | OutgoingRecord) -> int:
 
 
 def _due(record: Record | OutgoingRecord) -> Millis:
+    """When its next attempt is due. A slot is none of that: a lane that is free takes it before."""
+    if header_text(record.headers, "hs-deferred-reason") in OF_LANES:
+        return 0
     text = header_text(record.headers, "hs-due-at")
     return 0 if text is None else from_rfc3339(text)
 

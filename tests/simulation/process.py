@@ -259,6 +259,10 @@ class SeenSource:
         self.member: BrokerSource = process.world.broker.source(group, pick, seen)
         self._process = process
 
+    @property
+    def exist(self) -> int:
+        return self.member.exist
+
     async def take(self, most: int) -> Sequence[Record]:
         process = self._process
         records = await self.member.take(most)
@@ -295,7 +299,7 @@ class SeenSink:
         process = self._process
         if not process.alive:
             return
-        process.ledger.writing(process.hand, record)
+        process.ledger.writing(process.hand, record, process.host.clock.now())
         refusal = process.world.refusal(record)
         if refusal is not None:
             process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")

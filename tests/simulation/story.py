@@ -46,7 +46,7 @@ class Wish:
     moods: tuple[Mood, ...] = ()
     """In order; after the last one it answers well at once."""
     for_ever: Mood | None = None
-    """How it behaves after all others, even once the story's faults are over."""
+    """How it behaves after all others, until the faults are over; 410 even then."""
 
     def __str__(self) -> str:
         parts = [f"subscription {self.id}", f"of {', '.join(self.types)}"]

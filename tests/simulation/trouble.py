@@ -16,6 +16,8 @@ from hookstream.pipeline.ports import Post
 Manner: TypeAlias = Callable[[float, Callable[[], Millis]], Behaviour]
 """Makes a behaviour from a mood's amount and the time of day."""
 
+GONE = 410.0
+
 QUICK = 0.02
 """Seconds that an endpoint takes that is well."""
 
@@ -98,4 +100,7 @@ def behaviour(wish: Wish, at: float, now: Callable[[], Millis], *, calm: bool) -
     mood = wish.for_ever or Mood(0.0, "fine")
     if not calm:
         mood = next((found for found in wish.moods if at < found.until), mood)
+    elif mood.amount != GONE:
+        # A breaker asks a dead endpoint so rarely that its last delivery would be given up in hours.
+        mood = Mood(0.0, "fine")
     return MANNERS[mood.manner](mood.amount, now)
