@@ -156,8 +156,7 @@ class Topics:
     def look_owners(self) -> dict[Place, str]:
         """Return which member of the groups holds each partition, in the broker's words."""
         if self._known_admin is None:
-            settings = {"bootstrap.servers": self._servers, "log_level": 0}
-            self._known_admin = AdminClient(settings)
+            self._known_admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
         answers = self._known_admin.describe_consumer_groups(
             list(self.groups), request_timeout=_TIMEOUT
         )
