@@ -90,6 +90,8 @@ class Lanes:
         self._starved: tuple[deque[tuple[int, _Queue]], deque[tuple[int, _Queue]]]
         self._starved = (deque(), deque())
         """Lanes that wait for the common half, and for any slot, each in the order of asking."""
+        self._starving = 0
+        """How many do."""
         self._tickets = count()
         self._recent: tuple[str, float] = ("", float("-inf"))
         self._other: tuple[str, float] = ("", float("-inf"))
@@ -169,15 +171,15 @@ class Lanes:
                 self._sleep(queue, now)
                 return
             kept = holder.prompt and waiting[0].delivery.attempt == 0
-            if most <= 0 or not self._capacity.may_take(kept=kept):
-                if not queue.starved:
-                    queue.starved = True
-                    self._starved[kept].append((next(self._tickets), queue))
-                return
             if self._tasks is None:
                 raise InvariantBroken("lanes were offered work before they were opened")
+            if most <= 0 or not self._capacity.take(holder, kept=kept):
+                if not queue.starved:
+                    queue.starved = True
+                    self._starving += 1
+                    self._starved[kept].append((next(self._tickets), queue))
+                return
             most -= 1
-            self._capacity.take(holder, kept=kept)
             ticket = next(self._tickets)
             lane.start(ticket, now)
             self.in_flight += 1
@@ -186,18 +188,20 @@ class Lanes:
 
     async def _run(self, queue: _Queue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
         """Attempt one piece of work after another while the lane has some and keeps its slot."""
-        lane, waiting, clock = queue.lane, queue.waiting, self._clock
+        lane, holder, waiting = queue.lane, queue.holder, queue.waiting
+        clock, capacity = self._clock, self._capacity
         try:
             while True:
                 outcome = await self._attempt(work)
                 now = clock.monotonic()
                 self._ended(queue, ticket, outcome, now, kept)
-                if not waiting or not lane.may_start(now) or self._others_first():
+                if not waiting or not lane.may_start(now):
                     break
-                kept = queue.holder.prompt and waiting[0].delivery.attempt == 0
-                if not self._capacity.may_take(kept=kept):
+                if self._starving and self._others_first():
                     break
-                self._capacity.take(queue.holder, kept=kept)
+                kept = holder.prompt and waiting[0].delivery.attempt == 0
+                if not capacity.take(holder, kept=kept):
+                    break
                 ticket = next(self._tickets)
                 lane.start(ticket, now)
                 work = waiting.popleft()
@@ -240,7 +244,7 @@ class Lanes:
 
     def _hand_over(self, queue: _Queue, now: float) -> None:
         """Pass what is free to the lanes that have waited longest for it, then to this lane."""
-        while (waiting := self._longest_starved()) is not None:
+        while self._starving and (waiting := self._longest_starved()) is not None:
             waiting.starved = False
             # One slot; for another it stands at the end of the line.
             self._start(waiting, now, 1)
@@ -258,7 +262,10 @@ class Lanes:
             and (found is None or common[0][0] < anybody[0][0])
         ):
             found = common
-        return None if found is None else found.popleft()[1]
+        if found is None:
+            return None
+        self._starving -= 1
+        return found.popleft()[1]
 
     def _sleep(self, queue: _Queue, now: float) -> None:
         """Look at the lane again when its pace or its breaker lets the next attempt begin."""

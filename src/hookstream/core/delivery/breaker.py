@@ -35,11 +35,14 @@ class Breaker:
         "_succeeded",
         "_successes",
         "_window_ends",
+        "counting",
         "probe_at",
     )
 
     def __init__(self) -> None:
         """Start closed."""
+        self.counting = False
+        """Whether it wants to hear of successes: there was a failure not long ago."""
         self.probe_at: float | None = None
         """When the next probe may be made; None: closed."""
         self._open_for = 0.0
@@ -55,8 +58,9 @@ class Breaker:
         self._in_a_row = 0
         self._successes += 1
         self._succeeded += 1
-        if self._open_for and self._successes >= _STEADY:
+        if self._successes >= _STEADY:
             self._open_for = 0.0
+            self.counting = now < self._window_ends
         if self.probe_at is None:
             return False
         self.probe_at = None
@@ -66,6 +70,7 @@ class Breaker:
 
     def failed(self, now: float, *, counts: int = 1) -> bool:
         """Note a failure. True: the breaker opened with it, or stays open for longer."""
+        self.counting = True
         self._in_a_row += counts
         self._successes = 0
         if self.probe_at is not None:

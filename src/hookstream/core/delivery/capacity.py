@@ -33,13 +33,18 @@ class Capacity:
         """Tell whether another attempt may begin; `kept`: a first attempt of a prompt lane."""
         return self.free > 0 and (kept or self._common < self._most)
 
-    def take(self, holder: Holder, *, kept: bool) -> None:
-        """Note that an attempt began."""
-        self.free -= 1
+    def take(self, holder: Holder, *, kept: bool) -> bool:
+        """Note that an attempt begins, where it may."""
+        if self.free <= 0:
+            return False
         if kept:
             holder.kept += 1
-        else:
+        elif self._common < self._most:
             self._common += 1
+        else:
+            return False
+        self.free -= 1
+        return True
 
     def give(self, holder: Holder, *, kept: bool) -> None:
         """Note that an attempt ended that was taken as `kept` or not."""

@@ -46,6 +46,9 @@ _OVERDUE = 2.0
 """An attempt that has been out for longer than so many usual answer times, and than a second, is
 overdue: the lane begins no other before it ends."""
 
+_QUICK = HEALTHY_ANSWER / _OVERDUE
+"""Seconds of a usual answer up to which an attempt is overdue after a second, not sooner."""
+
 _RISEN = 0.05
 """Seconds above twice the usual answer time from which answers count as having become slow."""
 
@@ -86,10 +89,13 @@ class Lane:
     """The admission state of one subscription's lane."""
 
     __slots__ = (
+        "_allowed",
         "_answer",
         "_breaker",
         "_failing",
+        "_gated",
         "_limit",
+        "_overdue_after",
         "_pace",
         "_policy",
         "_prompt_at",
@@ -111,6 +117,12 @@ class Lane:
         self._prompt_at = float("-inf")
         self._rests_until = float("-inf")
         self._started: dict[int, float] = {}
+        # What a healthy lane is asked for each delivery, kept ready.
+        self._gated = False
+        """Whether breaker, pace or the endpoint's own wish may keep an attempt from beginning."""
+        self._allowed = 0
+        """The in-flight limit as it stands."""
+        self._overdue_after = HEALTHY_ANSWER
         self._policy = policy
         self.policy = policy
 
@@ -123,6 +135,8 @@ class Lane:
     def policy(self, policy: LanePolicy) -> None:
         self._policy = policy
         self._pace.limit(policy.rate_limit)
+        self._allowed = self._limit.allowed(policy.max_in_flight)
+        self._gate()
 
     @property
     def in_flight(self) -> int:
@@ -144,16 +158,22 @@ class Lane:
         """Tell whether another attempt may be made now."""
         started = self._started
         if started:
-            if len(started) >= self._limit.allowed(self._policy.max_in_flight):
+            if len(started) >= self._allowed:
                 return False
-            # One at a time while the breaker is not closed: the probe.
-            if self._breaker.probe_at is not None or self._overdue(now):
+            # Insertion order is start order, so the first is the oldest.
+            if now - next(iter(started.values())) > self._overdue_after:
                 return False
+        return not self._gated or self._gate_opens(now)
+
+    def _gate_opens(self, now: float) -> bool:
+        # One at a time while the breaker is not closed: the probe.
+        if self._started and self._breaker.probe_at is not None:
+            return False
         return self._open_at(now) <= now
 
     def start_at(self, now: float) -> float | None:
         """Return when an attempt may begin that only time keeps from it; None: not only time."""
-        if len(self._started) >= self._limit.allowed(self._policy.max_in_flight):
+        if len(self._started) >= self._allowed:
             return None
         at = self._open_at(now)
         return at if at > now and not self._overdue(now) else None
@@ -161,63 +181,79 @@ class Lane:
     def start(self, ticket: int, now: float) -> None:
         """Note that an attempt began; `ticket` names it until `finish`."""
         self._started[ticket] = now
-        if self._pace.spacing:
+        if self._gated:
             self._pace.took(now)
 
     def finish(self, ticket: int, now: float, outcome: Outcome) -> None:
         """Note what an attempt came to."""
-        took = now - self._started.pop(ticket)
-        self._answer += _WEIGHT * (took - self._answer)
+        started = self._started
+        took = now - started.pop(ticket)
+        self._answer = answer = self._answer + _WEIGHT * (took - self._answer)
         if took <= HEALTHY_ANSWER:
             self._prompt_at = now
+        if not isinstance(outcome, Delivered):
+            self._not_delivered(took, now, outcome)
+            return
+        usual = self._usual
+        self._usual = usual = took if usual == 0.0 else usual + _LONG_WEIGHT * (took - usual)
+        if usual > _QUICK or self._overdue_after > HEALTHY_ANSWER:
+            self._overdue_after = max(HEALTHY_ANSWER, _OVERDUE * usual)
+        self._failing = False
+        if self._gated or self._breaker.counting:
+            self._answered(took, now)
+            self._pace.delivered()
+            self._gate()
+        if answer > 2 * usual + _RISEN:
+            self._limit.ease(now, answer)
+            self._allowed = self._limit.allowed(self._policy.max_in_flight)
+        elif len(started) + 1 >= self._allowed < self._policy.max_in_flight:
+            self._limit.grow(len(started) + 1, self._policy.max_in_flight)
+            self._allowed = self._limit.allowed(self._policy.max_in_flight)
+
+    def _not_delivered(self, took: float, now: float, outcome: Outcome) -> None:
+        self._failing = True
         match outcome:
-            case Delivered():
-                self._delivered(took, now)
             case Throttled(retry_after=wait):
                 self._throttled(took, now, wait)
             case Failed(kind=kind, status=status) if not _up(kind, status):
-                self._failed(now, kind)
+                self._limit.shrink(now, self._answer)
+                self._breaker.failed(now, counts=2 if kind is FailureKind.TIMEOUT else 1)
             case _:
                 # It answers; that it refuses is a matter of the delivery.
-                self._failing = True
                 self._answered(took, now)
+        self._allowed = self._limit.allowed(self._policy.max_in_flight)
+        self._gate()
 
     def pass_over(self, ticket: int) -> None:
         """Note that no attempt was made after all, which tells nothing of the endpoint."""
         del self._started[ticket]
-
-    def _delivered(self, took: float, now: float) -> None:
-        usual = self._usual
-        self._usual = usual = took if usual == 0.0 else usual + _LONG_WEIGHT * (took - usual)
-        self._failing = False
-        self._answered(took, now)
-        most = self._policy.max_in_flight
-        if self._answer > 2 * usual + _RISEN:
-            self._limit.ease(now, self._answer)
-        else:
-            self._limit.grow(len(self._started) + 1, most)
-        if self._pace.spacing:
-            self._pace.delivered()
+        if self._gated:
+            self._pace.gave_back()
 
     def _answered(self, took: float, now: float) -> None:
         """Note that the endpoint is up; what it bore before an outage is no longer known."""
+        if self._rests_until <= now:
+            self._rests_until = float("-inf")
         if self._breaker.succeeded(now):
             self._limit.restart()
+            self._allowed = self._limit.allowed(self._policy.max_in_flight)
             self._answer = took
 
     def _throttled(self, took: float, now: float, wait: int | None) -> None:
         """Slow down, and rest for as long as the endpoint asked, within bounds. It is up."""
-        self._failing = True
         self._answered(took, now)
         self._pace.throttled()
         self._limit.shrink(now, max(took, self._answer))
         if wait:
             self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))
 
-    def _failed(self, now: float, kind: FailureKind) -> None:
-        self._failing = True
-        self._limit.shrink(now, self._answer)
-        self._breaker.failed(now, counts=2 if kind is FailureKind.TIMEOUT else 1)
+    def _gate(self) -> None:
+        """Bring up to date whether anything but the limit may keep an attempt from beginning."""
+        self._gated = (
+            self._pace.spacing > 0.0
+            or self._breaker.probe_at is not None
+            or self._rests_until > float("-inf")
+        )
 
     # Waiting.
 
@@ -253,6 +289,8 @@ class Lane:
             again: It comes from a tier. Such deliveries fill half of the room only, so that old
                 ones never keep new events out.
         """
+        if not queued and not self._gated and not self._started:
+            return False
         if queued >= self._policy.max_queue:
             return True
         if alone and self._unpaced and self.healthy(now):
@@ -304,7 +342,7 @@ class Lane:
         if not self._started:
             return False
         oldest = next(iter(self._started.values()))
-        return now - oldest > max(HEALTHY_ANSWER, _OVERDUE * self._usual)
+        return now - oldest > self._overdue_after
 
     def _open_at(self, now: float) -> float:
         """Return when breaker, pace and the endpoint's own wish let the next attempt begin."""
@@ -321,7 +359,7 @@ class Lane:
         An endpoint whose limit is not known yet is taken to bear all that is allowed.
         """
         most = self._policy.max_in_flight
-        at_once = most if self._limit.ramping else self._limit.allowed(most)
+        at_once = most if self._limit.ramping else self._allowed
         return max(self._pace.spacing, max(self.answer_time(now), 1e-4) / at_once)
 
 

@@ -51,6 +51,10 @@ class Pace:
         """Note that an attempt was made."""
         self._next = max(self._next, now) + self.spacing
 
+    def gave_back(self) -> None:
+        """Note that the attempt noted last was not made after all."""
+        self._next -= self.spacing
+
     def throttled(self) -> None:
         """Space attempts twice as far: the endpoint said that there are too many."""
         self._learnt = min(max(self._learnt * _SLOWER, _FIRST_SLOWING), _SLOWEST)

@@ -1,0 +1,207 @@
+"""Lanes share one cap: each gets its turn, and none that hangs, retries or is new takes what is kept."""
+
+import asyncio
+from collections import Counter
+from itertools import pairwise
+from typing import cast
+
+import pytest
+from tests.doubles.clock import LoopClock
+from tests.doubles.deliveries import a_delivery
+from tests.doubles.seeing import RememberingJournal
+
+from hookstream.core.delivery.lane import LanePolicy
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome
+from hookstream.pipeline.lanes import Lanes, Slot
+from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.work import Bodies, Work
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+OK = Delivered(204)
+
+
+class Site:
+    """Lanes over endpoints that answer after so many seconds."""
+
+    def __init__(
+        self,
+        cap: int,
+        *,
+        takes: dict[str, float] | None = None,
+        rates: dict[str, float] | None = None,
+        most: int = 100,
+    ) -> None:
+        self.takes = takes or {}
+        self.outcome: Outcome = OK
+        self.now: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.order: list[str] = []
+        self.overflowed: list[tuple[str, Slot]] = []
+        self.journal = RememberingJournal()
+        self.clock = LoopClock()
+        self.lanes = Lanes(
+            self.clock,
+            self.journal,
+            max_in_flight=cap,
+            policy=lambda who: LanePolicy(most, rate_limit=(rates or {}).get(who)),
+            attempt=self.attempt,
+            overflow=lambda work, slot: self.overflowed.append(
+                (work.delivery.subscription_id, slot)
+            ),
+        )
+
+    async def attempt(self, work: Work) -> Outcome:
+        who = work.delivery.subscription_id
+        self.now[who] += 1
+        self.order.append(who)
+        try:
+            await asyncio.sleep(self.takes.get(who, 0.1))
+        finally:
+            self.now[who] -= 1
+        self.done[who] += 1
+        return self.outcome
+
+    def offer(self, who: str, many: int = 1, *, attempt: int = 0) -> None:
+        for _ in range(many):
+            delivery = a_delivery(subscription_id=who, attempt=attempt)
+            self.lanes.offer(Work(delivery, cast("Bodies", None), cast("Receipt", None)))
+
+    async def proved(self, *names: str) -> None:
+        """Let lanes answer once, so that they count as prompt."""
+        for name in names:
+            self.offer(name)
+        await self.lanes.idle()
+        self.done.clear()
+        self.order.clear()
+
+
+async def test_a_lane_with_much_to_do_takes_no_more_than_its_share_while_others_wait() -> None:
+    site = Site(10)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("big", "a", "b", "c")
+        site.offer("big", 300)
+        await asyncio.sleep(1)
+        for name in ("a", "b", "c"):
+            site.offer(name, 100)
+        await asyncio.sleep(1)
+        site.done.clear()
+
+        await asyncio.sleep(1.55)
+
+        assert sum(site.done.values()) >= 150
+        assert min(site.done[name] for name in ("a", "b", "c")) >= 0.8 * site.done["big"]
+        await site.lanes.idle()
+        assert sum(site.now.values()) == 0
+
+
+async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_backlog() -> None:
+    site = Site(4)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("big", "quiet")
+        site.offer("big", 200)
+        await asyncio.sleep(0.55)
+        site.offer("quiet")
+
+        await asyncio.sleep(0.21)
+
+        assert site.done["quiet"] == 1
+        site.lanes.empty()
+
+
+async def test_lanes_that_hang_hold_half_of_the_cap_at_most() -> None:
+    site = Site(8, takes={f"hang{n}": 15.0 for n in range(20)})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("fine")
+        for number in range(20):
+            site.offer(f"hang{number}", 5)
+        await asyncio.sleep(2)
+        hanging = sum(count for who, count in site.now.items() if who != "fine")
+        site.offer("fine", 20)
+        await asyncio.sleep(1)
+
+        assert hanging == 4
+        assert site.done["fine"] == 20
+        site.lanes.empty()
+
+
+async def test_a_lane_that_begins_to_hang_gets_no_more_slots_and_its_queue_is_deferred() -> None:
+    site = Site(100)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("turns")
+        site.takes["turns"] = 15.0
+        site.offer("turns", 10)
+        await asyncio.sleep(1.1)
+        site.lanes.tick()
+        site.offer("turns", 10)
+
+        assert site.now["turns"] <= 3
+        assert len(site.overflowed) >= 17
+        assert {slot.reason for _, slot in site.overflowed} == {DeferReason.LANE_FULL}
+        site.lanes.empty()
+
+
+async def test_retries_leave_half_of_the_cap_to_first_attempts() -> None:
+    site = Site(8)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("a", "b", "c")
+        for name in ("a", "b"):
+            site.offer(name, 40, attempt=3)
+        await asyncio.sleep(0.35)
+        retried = site.now["a"] + site.now["b"]
+        site.offer("c", 4)
+        await asyncio.sleep(0.25)
+
+        assert retried == 4
+        assert site.done["c"] == 4
+        site.lanes.empty()
+
+
+async def test_a_limited_lane_attempts_at_its_pace_without_being_asked() -> None:
+    site = Site(8, rates={"slow": 10})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.offer("slow", 10)
+
+        await asyncio.sleep(0.45)
+        assert 5 <= len(site.order) <= 6
+        await asyncio.sleep(0.6)
+        assert site.done["slow"] == 10
+
+
+async def test_no_two_deferred_deliveries_are_given_the_same_slot() -> None:
+    site = Site(8, rates={"slow": 10})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.offer("slow", 60)
+
+        slots = [slot.due_at for _, slot in site.overflowed]
+        assert len(slots) == 48
+        assert min(later - earlier for earlier, later in pairwise(slots)) >= 100
+        site.lanes.empty()
+
+
+async def test_a_breaker_is_said_to_open_and_to_close_once() -> None:
+    site = Site(8)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.outcome = Failed(FailureKind.CONNECT, "connection refused")
+        for _ in range(8):
+            site.offer("down")
+            await asyncio.sleep(0.2)
+        assert site.lanes.open_breakers == 1
+        site.outcome = OK
+        await asyncio.sleep(5)
+        for _ in range(3):
+            site.offer("down")
+            await asyncio.sleep(0.2)
+
+        lines = [(level, event) for level, event, _ in site.journal.lines]
+        assert lines == [("warning", "breaker.opened"), ("info", "breaker.closed")]
+        assert site.lanes.open_breakers == 0
