@@ -16,13 +16,13 @@ NO_RIGHTS = WriteRefused("no rights", too_large=False)
 
 
 async def stopped(world: World) -> Worker:
-    """Have the dead letter of e1 refused for ten minutes; e2 stands behind it."""
+    """Have the dead letter of e1 refused for minutes; e2 stands behind it."""
     world.subscribe("crm", schedule=())
     world.endpoints.script("crm", status(500), status(204))
     world.broker.refuse(world.topics.dead_letters, NO_RIGHTS)
     worker = await world.worker()
     world.publish("e1", "e2")
-    await asyncio.sleep(600)
+    await asyncio.sleep(200)
     assert world.broker.commits["hookstream"][HERE] == 0
     assert worker.engine.events.blocked == 1
     return worker
@@ -51,7 +51,7 @@ async def test_a_word_about_another_record_steps_over_nothing() -> None:
         worker = await stopped(world)
         worker.skips.hear(HERE, 1, world.clock.now())
         worker.skips.hear(TopicPartition(EVENTS, 1), 0, world.clock.now())
-        await asyncio.sleep(600)
+        await asyncio.sleep(200)
         assert world.broker.commits["hookstream"][HERE] == 0
 
         world.broker.refuse(world.topics.dead_letters, None)
@@ -68,7 +68,7 @@ async def test_a_word_given_before_the_record_came_is_about_another_one() -> Non
 
         worker.skips.hear(HERE, 0, before)
 
-        await asyncio.sleep(600)
+        await asyncio.sleep(200)
         assert world.broker.commits["hookstream"][HERE] == 0
 
 
