@@ -32,6 +32,7 @@ grants = st.builds(
     st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple),
     st.lists(ENVIRONMENTS, min_size=1, max_size=3).map(tuple),
     st.none() | patterns,
+    st.booleans(),
 )
 
 partners = st.builds(

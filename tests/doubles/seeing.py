@@ -4,11 +4,15 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.doubles.codec import json_record
+
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import DeadLetter
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import DeadLetter, DeadReason
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
-from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
 
 
@@ -102,23 +106,74 @@ class JsonNotices:
         ).encode()
 
     def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
-        value = {"type": "endpoint.disabled", "partner": partner_id, "at": at}
-        return OutgoingRecord(
-            self._topics.operations, disabled.subscription_id.encode(), json.dumps(value).encode()
+        return self._operation(
+            "endpoint.disabled",
+            f"{disabled.subscription_id}/{disabled.since}",
+            disabled.subscription_id,
+            {"partner_id": partner_id, "reason": disabled.reason, "evidence": disabled.evidence},
+            at,
+        )
+
+    def endpoint_recovered(
+        self, delivery: Delivery, failing_since: Millis, at: Millis
+    ) -> OutgoingRecord:
+        return self._operation(
+            "endpoint.recovered",
+            f"{delivery.subscription_id}/{failing_since}",
+            delivery.subscription_id,
+            {"partner_id": delivery.partner_id, "failing_since": failing_since},
+            at,
+        )
+
+    def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
+        return self._operation(
+            "delivery.dead_lettered",
+            f"{delivery.delivery_id}/{delivery.attempt}/{reason}",
+            delivery.subscription_id,
+            {"partner_id": delivery.partner_id, "reason": reason},
+            at,
         )
 
     def log_gap(
         self, partition: TopicPartition, first: int, next_offset: int, at: Millis
     ) -> OutgoingRecord:
-        value = {"type": "log.gap", "first": first, "next": next_offset, "at": at}
-        return OutgoingRecord(
-            self._topics.operations, partition.topic.encode(), json.dumps(value).encode()
+        return self._operation(
+            "log.gap",
+            f"{partition.topic}/{first}",
+            partition.topic,
+            {"first": first, "next": next_offset},
+            at,
+        )
+
+    def _operation(
+        self, event_type: str, event_id: str, entity_id: str, data: JsonObject, at: Millis
+    ) -> OutgoingRecord:
+        """An event that `JsonCodec` reads, as workers take it from the operations topic."""
+        return json_record(
+            event_type,
+            event_id,
+            topic=self._topics.operations,
+            entity_id=entity_id,
+            environment="operations",
+            data={**data, "at": at},
         )
 
     def disabled(self, disabled: Disabled) -> OutgoingRecord:
-        value = {"since": disabled.since, "reason": disabled.reason}
+        value = {
+            "since": disabled.since,
+            "reason": disabled.reason,
+            "evidence": disabled.evidence,
+        }
         key = f"{disabled.subscription_id}/disabled".encode()
         return OutgoingRecord(self._topics.health, key, json.dumps(value).encode())
+
+    def failing(self, failing: Failing) -> OutgoingRecord:
+        value = json.dumps({"since": failing.since}).encode()
+        key = f"{failing.subscription_id}/failing".encode()
+        return OutgoingRecord(self._topics.health, key, value)
+
+    def healthy(self, subscription_id: str) -> OutgoingRecord:
+        return OutgoingRecord(self._topics.health, f"{subscription_id}/failing".encode(), None)
 
 
 class StandingTables:

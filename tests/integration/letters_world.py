@@ -15,7 +15,7 @@ from tests.doubles.schemas import field as schema_field
 from hookstream.adapters.avro_parsing import PublishedSchema, published, schema_row
 from hookstream.adapters.log_scan import LogScan
 from hookstream.adapters.notices import AvroNotices
-from hookstream.adapters.table_values import disabled_row
+from hookstream.adapters.table_values import disabled_row, failing_row
 from hookstream.adapters.tables import TableChange, TableWriter
 from hookstream.core.deadletter.letter import dead_letter_headers, undecodable_headers
 from hookstream.core.model.attempt import AttemptRecord
@@ -140,7 +140,7 @@ class World:
         self, made: Delivery, outcome: Outcome | None, disposition: Disposition, at: int
     ) -> None:
         """Put an audit record into the log, as a worker does."""
-        notices = AvroNotices(self.names, "w-1", disabled_row)
+        notices = AvroNotices(self.names, "w-1", disabled_row, failing_row)
         entry = AttemptRecord(
             delivery=made,
             event_version=1,

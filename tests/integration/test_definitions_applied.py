@@ -15,11 +15,11 @@ from tests.integration.definitions_world import (
     make_world,
 )
 
-from hookstream.adapters.table_values import disabled_row, read_start
+from hookstream.adapters.table_values import disabled_row, failing_row, read_start
 from hookstream.adapters.tables import TableChange
 from hookstream.core.delivery.signing import parse_secret
-from hookstream.core.model.instant import Millis
-from hookstream.core.model.subscription import Disabled, Gap, SubscriptionState
+from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.subscription import Disabled, Failing, Gap, SubscriptionState
 from hookstream.entry.cli import root
 
 EXAMPLES = ROOT / "examples" / "printprice"
@@ -131,9 +131,10 @@ def test_applying_files_undoes_no_pause(world: World, folder: Path) -> None:
 
 
 def disable(world: World, since: Millis) -> None:
-    key, value = disabled_row(Disabled("orders", since, "gone", "410"))
+    verdict = disabled_row(Disabled("orders", since, "failing", "nothing but failures"))
+    note = failing_row(Failing("orders", since - 5))
     with world.writer() as writer:
-        writer.write([TableChange(world.names.health, key, value)])
+        writer.write([TableChange(world.names.health, *row) for row in (verdict, note)])
 
 
 def test_enabling_leaves_the_gap_and_clears_the_verdict(world: World, folder: Path) -> None:
@@ -141,14 +142,17 @@ def test_enabling_leaves_the_gap_and_clears_the_verdict(world: World, folder: Pa
     since = world.subscription("orders").active_from + 1
     disable(world, since)
     listed = orjson.loads(world.run("subscriptions", "list", "--json").out)
-    assert [(each["id"], each["state"], each["reason"]) for each in listed] == [
-        ("orders", "disabled", "gone")
-    ]
+    assert [
+        (each["id"], each["state"], each["reason"], each["failing_since"]) for each in listed
+    ] == [("orders", "disabled", "failing", to_rfc3339(since - 5))]
+    assert "failing" in world.run("subscriptions", "list").out
+    assert "nothing but failures since" in world.run("subscriptions", "show", "orders").out
     assert world.run("subscriptions", "enable", "orders").code == 0
+    assert world.state().failing == {}
     state = world.state().current
     orders = state.subscriptions["orders"]
     assert state.disabled == {}
-    assert [(gap.start, gap.reason) for gap in orders.gaps] == [(since, "disabled")]
+    assert [(gap.start, gap.reason) for gap in orders.gaps] == [(since - 60_000, "disabled")]
     assert orders.gaps[0] != Gap(since, None, "disabled")
 
 

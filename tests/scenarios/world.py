@@ -1,12 +1,11 @@
 """The world of a scenario: a broker, partners, endpoints and workers, all on virtual time."""
 
 import asyncio
-import fnmatch
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.broker_sink import BrokerSink
@@ -25,11 +24,13 @@ from tests.doubles.seeing import (
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import Header, Record, header_text
 from hookstream.core.model.subscription import (
     DEFAULT_EXPIRY,
     Disabled,
     Endpoint,
+    Failing,
     Grant,
     Limits,
     Partner,
@@ -38,6 +39,8 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import HealthBook
+from hookstream.core.topology.plan import taken_topics
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 
 TIERS = tuple(
@@ -53,6 +56,7 @@ class Worker:
 
     def __init__(self, world: "World", rules: EngineRules) -> None:
         self._world = world
+        self.health = HealthBook()
         self.sink: BrokerSink = world.broker.sink()
         outside = Outside(
             topics=world.topics,
@@ -67,13 +71,14 @@ class Worker:
             tracer=SilentTracer(),
             metrics=world.metrics,
             journal=world.journal,
+            health=self.health,
         )
         self.skips = outside.skips
         self.engine = Engine(outside, rules)
         self._stop = asyncio.Event()
         self.events: BrokerSource = world.broker.source(
             world.topics.group,
-            lambda all_: fnmatch.filter(all_, "printprice.*"),
+            lambda all_: taken_topics(["printprice.*"], world.topics, all_),
             self.engine.events,
         )
         self.tiers: BrokerSource = world.broker.source(
@@ -126,7 +131,7 @@ class World:
         self.topics = Topics("hookstream")
         self.rules = rules or EngineRules(tiers=TIERS)
         self.directory = Directory()
-        self.codec = JsonCodec({EVENT_TYPE: 1})
+        self.codec = JsonCodec({EVENT_TYPE: 1, **dict.fromkeys(OPERATIONS_EVENTS, 1)})
         self.endpoints = Endpoints()
         self.tables = StandingTables()
         self.journal = RememberingJournal()
@@ -171,6 +176,10 @@ class World:
     async def worker(self, rules: EngineRules | None = None) -> Worker:
         """Start one more worker."""
         worker = Worker(self, rules or self.rules)
+        for subscription_id, value in self.health().items():
+            if subscription_id.endswith("/failing") and value is not None:
+                name = subscription_id.removesuffix("/failing")
+                worker.health.put(Failing(name, value["since"]))
         self._workers.append(worker)
         await worker.start(self._tasks)
         return worker
@@ -185,12 +194,30 @@ class World:
             await asyncio.sleep(0.1)
             rows = self.broker.records(self.topics.health)
             for row in rows[seen:]:
-                subscription_id = (row.key or b"").decode().removesuffix("/disabled")
-                value = json.loads(row.value or b"{}")
-                self.directory.put_disabled(
-                    Disabled(subscription_id, value["since"], value["reason"])
-                )
+                key = (row.key or b"").decode()
+                subscription_id, _, kind = key.rpartition("/")
+                value = None if row.value is None else json.loads(row.value)
+                if kind == "disabled":
+                    self._follow_disabled(subscription_id, value)
+                else:
+                    self._follow_failing(subscription_id, value)
             seen = len(rows)
+
+    def _follow_disabled(self, subscription_id: str, value: dict[str, Any] | None) -> None:
+        if value is None:
+            self.directory.drop_disabled(subscription_id)
+        else:
+            since, reason = value["since"], value["reason"]
+            self.directory.put_disabled(
+                Disabled(subscription_id, since, reason, value["evidence"])
+            )
+
+    def _follow_failing(self, subscription_id: str, value: dict[str, Any] | None) -> None:
+        for worker in self._workers:
+            if value is None:
+                worker.health.drop(subscription_id)
+            else:
+                worker.health.put(Failing(subscription_id, value["since"]))
 
     # What the platform and its operators do.
 
@@ -204,18 +231,20 @@ class World:
         active_from: Millis = 0,
         timeout: Millis = 15 * SECOND,
         expires_after: Millis = DEFAULT_EXPIRY,
+        partner: str = "acme",
+        event_types: tuple[str, ...] = (EVENT_TYPE,),
         rate_limit: float | None = None,
     ) -> Subscription:
-        """Put a subscription of `acme` for pricing.completed into the table."""
+        """Put a subscription of `acme` for pricing.completed into the table, or another."""
         subscription = Subscription(
             id=subscription_id,
-            partner_id="acme",
+            partner_id=partner,
             endpoint=Endpoint(
                 url=f"https://{subscription_id}.example/hook",
                 secrets=(SigningSecret("s1", b"0" * 32),),
                 timeout=timeout,
             ),
-            event_types=(EVENT_TYPE,),
+            event_types=event_types,
             active_from=active_from,
             pattern=pattern,
             retry=RetryPolicy(schedule=schedule, expires_after=expires_after),
@@ -266,6 +295,23 @@ class World:
             for record in self.broker.records(self.topics.dead_letters)
         ]
 
+    def health(self) -> dict[str, dict[str, Any] | None]:
+        """The health table's rows by key, None where one was cleared."""
+        rows = self.broker.records(self.topics.health)
+        return {
+            (row.key or b"").decode(): None if row.value is None else json.loads(row.value)
+            for row in rows
+        }
+
+    def told(self, event_type: str) -> list[tuple[str, JsonObject]]:
+        """Every operations event of a type, as (what it is about, data)."""
+        found = []
+        for record in self.broker.records(self.topics.operations):
+            body = json.loads(record.value or b"{}")
+            if body["type"] == event_type:
+                found.append((body["entity_id"], body["data"]))
+        return found
+
     def tier_writes(self) -> list[Record]:
         """Every record that was ever written to a tier."""
         found: list[Record] = []
@@ -276,8 +322,9 @@ class World:
     def settled(self) -> bool:
         """Tell whether both groups have committed to the end of every log they read."""
         for at, log in self.broker.logs.items():
-            group = self.topics.group if at.topic == EVENTS else self.topics.retry_group
-            reads = at.topic == EVENTS or self.topics.delay_of(at.topic) is not None
+            events = at.topic in (EVENTS, self.topics.operations)
+            group = self.topics.group if events else self.topics.retry_group
+            reads = events or self.topics.delay_of(at.topic) is not None
             if reads and self.broker.commits.get(group, {}).get(at, 0) != log.high:
                 return False
         return True

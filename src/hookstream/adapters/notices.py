@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from hookstream.adapters.avro_parsing import PublishedSchema, own_schemas, published
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
-from hookstream.core.model.subscription import Disabled, Subscription
+from hookstream.core.model.subscription import Disabled, Failing, Subscription
 from hookstream.core.model.topics import Topics
 
 ENVIRONMENT = "operations"
@@ -23,24 +25,32 @@ class AvroNotices:
     """Fits `Notices`."""
 
     def __init__(
-        self, topics: Topics, worker: str, disabled_row: Callable[[Disabled], tuple[str, bytes]]
+        self,
+        topics: Topics,
+        worker: str,
+        disabled_row: Callable[[Disabled], tuple[str, bytes]],
+        failing_row: Callable[[Failing], tuple[str, bytes]],
     ) -> None:
         """Write as `worker` into `topics`.
 
         Args:
             topics: The names of our topics.
             worker: Who writes, for the audit log.
-            disabled_row: Makes key and value of the health table's row.
+            disabled_row: Makes key and value of the health table's row that disables.
+            failing_row: Makes those of the row that says since when an endpoint fails.
         """
         self._topics = topics
         self._worker = worker
         self._disabled_row = disabled_row
+        self._failing_row = failing_row
         schemas = {
             schema.revision.event_type: schema
             for schema in (published(tree, 1) for tree in own_schemas())
         }
         self._attempt_prefix = schemas["hookstream.attempt"].prefix
         self._endpoint_disabled = schemas["endpoint.disabled"]
+        self._endpoint_recovered = schemas["endpoint.recovered"]
+        self._dead_lettered = schemas["delivery.dead_lettered"]
         self._hold_changed = schemas["hold.changed"]
         self._log_gap = schemas["log.gap"]
         self._partition_skipped = schemas["partition.skipped"]
@@ -63,6 +73,46 @@ class AvroNotices:
                 "reason": disabled.reason,
                 "evidence": disabled.evidence,
                 "since": disabled.since,
+            },
+        )
+
+    def endpoint_recovered(
+        self, delivery: Delivery, failing_since: Millis, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `endpoint.recovered`, by the delivery that arrived."""
+        return self._operation(
+            self._endpoint_recovered,
+            f"{delivery.subscription_id}/{failing_since}",
+            delivery.subscription_id,
+            at,
+            {
+                "subscription_id": delivery.subscription_id,
+                "partner_id": delivery.partner_id,
+                "failing_since": failing_since,
+            },
+        )
+
+    def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
+        """Return the operations event `delivery.dead_lettered`.
+
+        It holds no detail, which may name what a partner need not know: an address of ours.
+        """
+        hidden = reason is DeadReason.NOT_GRANTED
+        return self._operation(
+            self._dead_lettered,
+            f"{delivery.delivery_id}/{delivery.attempt}/{reason}",
+            delivery.subscription_id,
+            at,
+            {
+                "delivery_id": delivery.delivery_id,
+                "subscription_id": delivery.subscription_id,
+                "partner_id": delivery.partner_id,
+                "event_type": delivery.event_type,
+                "event_id": None if hidden else delivery.event_id,
+                "reason": reason.value,
+                "attempts": delivery.attempt,
+                "last_status": delivery.last_status,
+                "first_at": delivery.first_at,
             },
         )
 
@@ -108,6 +158,16 @@ class AvroNotices:
         """Return the health table's record that disables a subscription."""
         key, value = self._disabled_row(disabled)
         return OutgoingRecord(self._topics.health, key.encode(), value)
+
+    def failing(self, failing: Failing) -> OutgoingRecord:
+        """Return the health table's record that says since when an endpoint fails."""
+        key, value = self._failing_row(failing)
+        return OutgoingRecord(self._topics.health, key.encode(), value)
+
+    def healthy(self, subscription_id: str) -> OutgoingRecord:
+        """Return the health table's record that clears `failing`."""
+        key, _ = self._failing_row(Failing(subscription_id, 0))
+        return OutgoingRecord(self._topics.health, key.encode(), None)
 
     def subscription_changed(
         self,

@@ -9,6 +9,7 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import HealthBook
 from hookstream.pipeline.ports import Journal
 from hookstream.pipeline.skips import Skips
 
@@ -25,8 +26,9 @@ class Feed:
         directory: Directory,
         keys: table_values.Keys,
         journal: Journal,
+        health: HealthBook | None = None,
     ) -> None:
-        """Feed `book` and `directory`; `start_partition` is set once there are sources."""
+        """Feed `book`, `directory` and `health`; `start_partition` is set once there are sources."""
         self.start_partition: StartPartition | None = None
         self.skips = Skips()
         """The records that operators stepped over."""
@@ -39,6 +41,7 @@ class Feed:
         self._directory = directory
         self._keys = keys
         self._journal = journal
+        self._book_of_health = HealthBook() if health is None else health
 
     def take(self, records: Sequence[TableRecord]) -> None:
         """Take the next rows over."""
@@ -121,6 +124,7 @@ class Feed:
     def _health(self, record: TableRecord) -> None:
         subscription_id = table_values.disabled_subscription(record.key)
         if subscription_id is None:
+            self._failing(record)
             return
         blind = f"health/{record.key}"
         if record.value is None:
@@ -135,6 +139,17 @@ class Feed:
         self._directory.drop_blind(blind)
         if disabled is not None:
             self._directory.put_disabled(disabled)
+
+    def _failing(self, record: TableRecord) -> None:
+        subscription_id = table_values.failing_subscription(record.key)
+        if subscription_id is None:
+            return
+        value = record.value
+        failing = None if value is None else table_values.read_failing(record.key, value)
+        if failing is None:
+            self._book_of_health.drop(subscription_id)
+        else:
+            self._book_of_health.put(failing)
 
     def _start(self, record: TableRecord) -> None:
         if record.value is None:

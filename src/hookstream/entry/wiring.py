@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_parsing import own_schemas
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.http_sender import HttpSender
 from hookstream.adapters.journal import StructuredJournal
@@ -24,16 +25,18 @@ from hookstream.adapters.system import (
     spare_collector,
     worker_name,
 )
-from hookstream.adapters.table_values import disabled_row
+from hookstream.adapters.table_values import disabled_row, failing_row
 from hookstream.adapters.tables import TableReader
 from hookstream.adapters.tracing import tracer_of
 from hookstream.core.delivery.address import address_problem
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
-from hookstream.core.topology.plan import HEADROOM, event_topics, tier_topics
+from hookstream.core.outcome.health import HealthBook
+from hookstream.core.topology.plan import HEADROOM, taken_topics, tier_topics
 from hookstream.entry.cluster import client_of
 from hookstream.entry.feed import Feed
 from hookstream.entry.keys import key_ring
@@ -73,6 +76,8 @@ def engine_rules(settings: Settings) -> EngineRules:
         unknown_schema_grace=settings.retry.unknown_schema_grace,
         absent_grace=settings.retry.absent_grace,
         paused_for=settings.retry.paused_for,
+        disable_after=settings.health.disable_after,
+        disable_attempts=settings.health.disable_attempts,
         accept_create_time=settings.events.accept_create_time,
     )
 
@@ -91,8 +96,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         client = client_of(settings)
         journal = StructuredJournal(settings.log.level, settings.log.format)
         metrics = PrometheusMetrics()
-        book, directory = SchemaBook(), Directory()
-        feed = Feed(topics, book, directory, key_ring(settings), journal)
+        book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
+        feed = Feed(topics, book, directory, key_ring(settings), journal, health)
         tables = TableReader(client, topics.tables, feed.take, journal, clock)
         await tables.start()
         stack.push_async_callback(tables.close)
@@ -110,12 +115,15 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             codec=AvroCodec(book, max_record_bytes=settings.events.max_record_bytes),
             sink=sink,
             sender=sender,
-            notices=AvroNotices(topics, worker_name(settings.worker.name), disabled_row),
+            notices=AvroNotices(
+                topics, worker_name(settings.worker.name), disabled_row, failing_row
+            ),
             clock=clock,
             chance=SystemChance(),
             tracer=tracer,
             metrics=metrics,
             journal=journal,
+            health=health,
             skips=feed.skips,
         )
         engine = Engine(outside, engine_rules(settings))
@@ -176,9 +184,17 @@ def _sources(
     topics = settings.topics_names
     client = client_of(settings)
 
-    def wanted_from(_: str) -> Millis | None:
-        found = [each.active_from for each in directory.subscriptions.values()]
-        return min(found, default=None)
+    def wanted_from(topic: str) -> Millis | None:
+        # What was never read before must not look like lost offsets where nobody asked for it.
+        ours = topic == topics.operations
+        return min(
+            (
+                each.active_from
+                for each in directory.subscriptions.values()
+                if not ours or not OPERATIONS_EVENTS.isdisjoint(each.event_types)
+            ),
+            default=None,
+        )
 
     make = partial(
         KafkaSource,
@@ -190,7 +206,7 @@ def _sources(
     )
     events = make(
         topics.group,
-        topics=partial(event_topics, settings.events.topics, topics),
+        topics=partial(taken_topics, settings.events.topics, topics),
         listener=engine.events,
         starts=StartPolicy(wanted_from=wanted_from, wait=lambda _: 0),
     )

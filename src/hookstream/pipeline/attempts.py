@@ -9,6 +9,7 @@
 A process that dies during any of these has written nothing; the source offset still stands.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hookstream.core.delivery import address, signing
@@ -32,10 +33,12 @@ from hookstream.core.model.outcome import (
     RetryAt,
     Throttled,
 )
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.standing import Live, Standing
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
+from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.lanes import Slot
 from hookstream.pipeline.ports import Chance, Clock, Codec, Metrics, Post, Sender, Tracer
 from hookstream.pipeline.settler import Settler
@@ -80,13 +83,19 @@ class Attempts:
     """Makes attempts, one call each, and settles what they come to."""
 
     def __init__(
-        self, means: AttemptMeans, rules: AttemptRules, directory: Directory, settler: Settler
+        self,
+        means: AttemptMeans,
+        rules: AttemptRules,
+        directory: Directory,
+        settler: Settler,
+        health: EndpointHealth,
     ) -> None:
         """Ask `directory` for the subscription anew before every attempt."""
         self._means = means
         self._rules = rules
         self._directory = directory
         self._settler = settler
+        self._health = health
         self._prepared: dict[str, _Prepared] = {}
 
     def stands(self, work: Work) -> bool:
@@ -222,6 +231,10 @@ class Attempts:
             now=ended,
             jitter=means.chance.fraction(),
         )
+        told: Sequence[OutgoingRecord] = ()
+        if self._health.failing or not isinstance(outcome, Delivered):
+            checkup = self._health.after(delivery, outcome, disposition, ended)
+            disposition, told = checkup.disposition, checkup.records
         record = AttemptRecord(
             delivery=delivery,
             event_version=version,
@@ -243,7 +256,7 @@ class Attempts:
             policy.retried(delivery, disposition)
         if isinstance(outcome, Delivered) and delivery.attempt == 1:
             means.metrics.delivered(delivery.event_type, ended - delivery.origin.timestamp)
-        self._settler.settle(work, disposition, audit)
+        self._settler.settle(work, disposition, audit, told)
         return outcome
 
     def _prepare(self, subscription: Subscription) -> _Prepared:

@@ -18,12 +18,14 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.standing import Live
 from hookstream.core.model.subscription import Limits
 from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import HealthBook, HealthRules
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.gate import Gate
+from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake, Seeing
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Partitions
@@ -64,6 +66,8 @@ class EngineRules:
     unknown_schema_grace: Millis = 60 * MINUTE
     absent_grace: Millis = 7 * 24 * 60 * MINUTE
     paused_for: Millis = 14 * 24 * 60 * MINUTE
+    disable_after: Millis = 5 * 24 * 60 * MINUTE
+    disable_attempts: int = 10
     accept_create_time: bool = False
 
 
@@ -83,6 +87,7 @@ class Outside:
     tracer: Tracer
     metrics: Metrics
     journal: Journal
+    health: HealthBook = field(default_factory=HealthBook)
     skips: Skips = field(default_factory=Skips)
 
 
@@ -160,7 +165,14 @@ class Engine:
             absent_grace=rules.absent_grace,
             paused_for=rules.paused_for,
         )
-        return Attempts(means, bounds, outside.directory, self._settler)
+        health = EndpointHealth(
+            outside.health,
+            HealthRules(rules.disable_after, rules.disable_attempts),
+            outside.directory,
+            outside.notices,
+            outside.journal,
+        )
+        return Attempts(means, bounds, outside.directory, self._settler, health)
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         outside = self._outside

@@ -6,12 +6,13 @@ from typing import Protocol, TypeAlias
 
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import Answer, Refused
+from hookstream.core.model.outcome import Answer, DeadReason, Refused
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
-from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.subscription import Disabled, Failing
 
 
 class Clock(Protocol):
@@ -152,6 +153,20 @@ class Notices(Protocol):
 
     def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
         """Return the operations event `endpoint.disabled`."""
+
+    def endpoint_recovered(
+        self, delivery: Delivery, failing_since: Millis, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `endpoint.recovered`, by the delivery that arrived."""
+
+    def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
+        """Return the operations event `delivery.dead_lettered`."""
+
+    def failing(self, failing: Failing) -> OutgoingRecord:
+        """Return the health table's record that says since when an endpoint fails."""
+
+    def healthy(self, subscription_id: str) -> OutgoingRecord:
+        """Return the health table's record that clears `failing`."""
 
     def log_gap(
         self, partition: TopicPartition, first: int, next_offset: int, at: Millis

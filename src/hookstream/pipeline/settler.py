@@ -20,6 +20,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.outcome import (
     Cancel,
     Complete,
@@ -30,7 +31,6 @@ from hookstream.core.model.outcome import (
     RetryAt,
 )
 from hookstream.core.model.record import Header, OutgoingRecord, Record
-from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
@@ -122,11 +122,17 @@ class Settler:
             self._means.topics.attempts, key, self._means.notices.attempt(record)
         )
 
-    def settle(self, work: Work, disposition: Disposition, audit: OutgoingRecord | None) -> None:
-        """Make a disposition of work in hand durable and then let go of the work.
+    def settle(
+        self,
+        work: Work,
+        disposition: Disposition,
+        audit: OutgoingRecord | None,
+        also: Sequence[OutgoingRecord] = (),
+    ) -> None:
+        """Make a disposition of work in hand, and what is told with it, durable; then let go of it.
 
         `audit` is None for a deferral, which is a metric only. Where the partition is not ours any
-        more, only the audit record is written: the new owner takes the delivery again.
+        more, only that and the audit record are written: the new owner takes the delivery again.
         """
         writes: list[OutgoingRecord] = []
         receipt = work.receipt
@@ -134,6 +140,8 @@ class Settler:
             writes = self._demanded(work, disposition)
         if audit is not None:
             writes.append(audit)
+        if also:
+            writes += also
         self._write(writes, receipt, work.delivery, receipt.size)
 
     def undecodable(
@@ -215,12 +223,15 @@ class Settler:
             work.delivery, record.headers, dead.reason, dead.detail, written_at=now
         )
         key = work.delivery.subscription_id.encode()
-        writes = [OutgoingRecord(means.topics.dead_letters, key, record.value, headers)]
-        if dead.disable:
-            disabled = Disabled(work.delivery.subscription_id, now, dead.reason, dead.detail)
-            writes.append(means.notices.disabled(disabled))
-            writes.append(means.notices.endpoint_disabled(disabled, work.delivery.partner_id, now))
-        return writes
+        dead_letter = OutgoingRecord(means.topics.dead_letters, key, record.value, headers)
+        return [dead_letter, *self._given_up(work.delivery, dead.reason)]
+
+    def _given_up(self, delivery: Delivery, reason: DeadReason) -> list[OutgoingRecord]:
+        """Return what tells of a dead letter, nothing where the event was itself one of ours."""
+        if delivery.event_type in OPERATIONS_EVENTS:
+            return []
+        means = self._means
+        return [means.notices.dead_lettered(delivery, reason, means.clock.now())]
 
     def _tier(self, state: _State, now: Millis) -> str:
         """Return the tier in which a record waits (the first part of its way) to its due time."""
@@ -234,7 +245,7 @@ class Settler:
         self, state: _State, record: Record, tier: str, now: Millis
     ) -> OutgoingRecord:
         headers = letter.tier_headers(state, record.headers, written_at=now)
-        return OutgoingRecord(tier, _tier_key(state), record.value, headers)
+        return OutgoingRecord(tier, letter.tier_key(state), record.value, headers)
 
     def _trace(self, work: Work, topic: str) -> None:
         """Make the next hop a child of this one, where the trace is sampled."""
@@ -297,16 +308,20 @@ class Settler:
             and record.topic != means.topics.attempts
         ):
             self._put(self._by_reference(record, refused, settlement), settlement)
+            if (
+                isinstance(settlement.state, Delivery)
+                and means.topics.delay_of(record.topic) is not None
+            ):
+                for told in self._given_up(settlement.state, DeadReason.RECORD_TOO_LARGE):
+                    settlement.left += 1
+                    self._put(told, settlement)
             return
         if self._tasks is None:
             raise InvariantBroken("a write was refused before the settler was opened")
         self._tasks.create_task(self._insist(record, refused, settlement))
 
     def _by_reference(
-        self,
-        record: OutgoingRecord,
-        refused: WriteRefused,
-        settlement: _Settlement,
+        self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> OutgoingRecord:
         """Return the record that stands for one too large to copy: all headers, no value."""
         means = self._means
@@ -328,10 +343,7 @@ class Settler:
         return OutgoingRecord(means.topics.dead_letters, key, None, headers)
 
     async def _insist(
-        self,
-        record: OutgoingRecord,
-        refused: WriteRefused,
-        settlement: _Settlement,
+        self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> None:
         """Hold the partition and write again, with growing pauses, until it is accepted.
 
@@ -383,11 +395,3 @@ def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | N
     """Pass a verdict on, unless the drain's deadline passed and nobody waits for it any more."""
     if not answer.done():
         answer.set_result(verdict)
-
-
-def _tier_key(state: _State) -> bytes:
-    """Return the key of a tier record: the delivery, or the origin of an event without one."""
-    if isinstance(state, Delivery):
-        return state.delivery_id.encode()
-    origin = state.origin
-    return f"{origin.topic}/{origin.partition}/{origin.offset}".encode()

@@ -108,6 +108,16 @@ class RetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """When an endpoint that only fails is given up."""
+
+    disable_after: Millis = _set(5 * DAY, kinds.duration(0, 90 * DAY))
+    """How long an endpoint may answer nothing but failures before it is disabled; `0s`: for ever."""
+    disable_attempts: int = _set(10, kinds.whole(1, 1_000_000))
+    """How many failures in that time a worker must have seen itself before it disables."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """One worker process."""
 
@@ -182,6 +192,7 @@ class Settings:
     events: EventsSettings = EventsSettings()
     egress: EgressSettings = EgressSettings()
     retry: RetrySettings = RetrySettings()
+    health: HealthSettings = HealthSettings()
     worker: WorkerSettings = WorkerSettings()
     tables: TablesSettings = TablesSettings()
     keys: KeysSettings = KeysSettings()

@@ -1,5 +1,7 @@
 """hookstream's own records read back, and a repeated write of one is recognised."""
 
+from dataclasses import replace
+
 from hookstream.adapters.avro_codec import AvroCodec
 from hookstream.adapters.avro_parsing import own_schemas
 from hookstream.adapters.avro_schemas import SchemaBook
@@ -10,9 +12,17 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.hold import Hold, HoldKind
-from hookstream.core.model.outcome import Complete, Delivered, Failed, FailureKind, RetryAt
+from hookstream.core.model.operations import OPERATIONS_EVENTS
+from hookstream.core.model.outcome import (
+    Complete,
+    DeadReason,
+    Delivered,
+    Failed,
+    FailureKind,
+    RetryAt,
+)
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
-from hookstream.core.model.subscription import Disabled, Endpoint, Subscription
+from hookstream.core.model.subscription import Disabled, Endpoint, Failing, Subscription
 from hookstream.core.model.topics import Topics
 
 NOW = 1_764_000_000_000
@@ -35,7 +45,10 @@ SUBSCRIPTION = Subscription(
 
 def notices() -> AvroNotices:
     return AvroNotices(
-        Topics("hs"), "worker-1", lambda disabled: (f"{disabled.subscription_id}/disabled", b"{}")
+        Topics("hs"),
+        "worker-1",
+        lambda disabled: (f"{disabled.subscription_id}/disabled", b"{}"),
+        lambda failing: (f"{failing.subscription_id}/failing", b"{}"),
     )
 
 
@@ -97,6 +110,42 @@ def test_a_disabled_endpoint_is_an_event_that_can_be_delivered() -> None:
             "since": NOW,
         },
     )
+
+
+def test_a_recovered_endpoint_is_an_event() -> None:
+    event = event_of(notices().endpoint_recovered(DELIVERY, NOW - 60_000, NOW))
+    assert (event.event_type, event.event_id, event.fields["data"]) == (
+        "endpoint.recovered",
+        f"crm/{NOW - 60_000}",
+        {"subscription_id": "crm", "partner_id": "brightside", "failing_since": NOW - 60_000},
+    )
+
+
+def test_a_dead_letter_is_an_event_the_same_however_often_it_is_written() -> None:
+    dead = replace(DELIVERY, attempt=9, last_status=503)
+    events = [
+        event_of(notices().dead_lettered(dead, DeadReason.ATTEMPTS_EXHAUSTED, at))
+        for at in (NOW, NOW + 5_000)
+    ]
+    assert {event.event_id for event in events} == {"msg_abc/9/attempts_exhausted"}
+    assert events[0].fields["data"] == {
+        "delivery_id": "msg_abc",
+        "subscription_id": "crm",
+        "partner_id": "brightside",
+        "event_type": "pricing.completed",
+        "event_id": "e1",
+        "reason": "attempts_exhausted",
+        "attempts": 9,
+        "last_status": 503,
+        "first_at": NOW,
+    }
+
+
+def test_a_dead_letter_names_no_event_that_its_partner_may_not_see() -> None:
+    event = event_of(notices().dead_lettered(DELIVERY, DeadReason.NOT_GRANTED, NOW))
+    data = event.fields["data"]
+    assert isinstance(data, dict)
+    assert data["event_id"] is None
 
 
 def test_a_gap_in_the_log_is_an_event() -> None:
@@ -180,9 +229,15 @@ def test_a_record_that_was_stepped_over_is_an_event() -> None:
 
 
 def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
-    assert notices().disabled(Disabled("crm", NOW, "gone")) == OutgoingRecord(
-        "hs.health", b"crm/disabled", b"{}"
-    )
+    assert [
+        notices().disabled(Disabled("crm", NOW, "gone")),
+        notices().failing(Failing("crm", NOW)),
+        notices().healthy("crm"),
+    ] == [
+        OutgoingRecord("hs.health", b"crm/disabled", b"{}"),
+        OutgoingRecord("hs.health", b"crm/failing", b"{}"),
+        OutgoingRecord("hs.health", b"crm/failing", None),
+    ]
 
 
 def test_our_operations_events_keep_the_house_rules() -> None:
@@ -192,8 +247,11 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         for tree in own_schemas()
         if tree["eventType"] != "hookstream.attempt"
     }
+    assert set(found) == OPERATIONS_EVENTS
     assert found == {
+        "delivery.dead_lettered": [],
         "endpoint.disabled": [],
+        "endpoint.recovered": [],
         "hold.changed": [],
         "log.gap": [],
         "partition.skipped": [],

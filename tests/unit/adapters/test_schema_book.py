@@ -157,7 +157,9 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
     assert book.event_types() == sorted(
         [
             *EVENT_TYPES,
+            "delivery.dead_lettered",
             "endpoint.disabled",
+            "endpoint.recovered",
             "hold.changed",
             "hookstream.attempt",
             "log.gap",

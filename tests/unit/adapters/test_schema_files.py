@@ -22,7 +22,9 @@ def test_the_platforms_schemas_are_read_in_order() -> None:
 def test_our_own_are_marked_as_our_own() -> None:
     assert {(schema.event_type, schema.own) for schema in own_declared()} == {
         ("hookstream.attempt", True),
+        ("delivery.dead_lettered", True),
         ("endpoint.disabled", True),
+        ("endpoint.recovered", True),
         ("hold.changed", True),
         ("log.gap", True),
         ("partition.skipped", True),

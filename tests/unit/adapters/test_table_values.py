@@ -16,9 +16,11 @@ from hookstream.adapters.table_values import (
     SkipAsked,
     StartAsked,
     disabled_key,
+    failing_row,
     held_by_key,
     hold_key,
     read_disabled,
+    read_failing,
     read_hold,
     read_partner,
     read_skip,
@@ -38,6 +40,7 @@ from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
+    Failing,
     Gap,
     Grant,
     Partner,
@@ -239,6 +242,23 @@ def test_a_partner_that_cannot_be_read_is_an_error(fields: dict[str, object]) ->
 
 def test_a_health_row_of_another_kind_is_none_of_ours() -> None:
     assert read_disabled("orders/failing", b"whatever") is None
+
+
+def test_a_note_of_failing_reads_back_whole() -> None:
+    key, value = failing_row(Failing("orders", NOON))
+    assert (key, read_failing(key, value)) == ("orders/failing", Failing("orders", NOON))
+
+
+def test_a_note_of_failing_that_cannot_be_read_is_as_good_as_none() -> None:
+    """It stops nothing: the next failure writes it anew."""
+    found = [read_failing("orders/failing", value) for value in (b"", b'{"format": 1}')]
+    assert [*found, read_failing("orders/disabled", b"{}")] == [None, None, None]
+
+
+def test_a_grant_of_an_older_release_is_no_operators() -> None:
+    row = orjson.loads(write_partner(ACME))
+    del row["grant"]["operator"]
+    assert not read_partner("acme", orjson.dumps(row)).grant.operator
 
 
 def test_a_health_row_that_cannot_be_read_is_an_error() -> None:

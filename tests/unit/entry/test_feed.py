@@ -8,6 +8,7 @@ from hookstream.adapters.table_values import (
     SealedSecrets,
     SkipAsked,
     StartAsked,
+    failing_row,
     hold_key,
     skip_key,
     start_key,
@@ -20,7 +21,9 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.subscription import Failing
 from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import ClearFailing, HealthBook
 from hookstream.entry.feed import Feed
 
 HERE = TopicPartition("printprice.pricing.completed", 3)
@@ -123,3 +126,17 @@ def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone
     feed.take([hold_record(None, key)])
 
     assert (stopped, list(directory.blind)) == ([f"subscriptions/{key}"], [])
+
+
+def test_a_note_of_failing_is_followed_to_its_end_and_an_unreadable_one_is_none() -> None:
+    book = HealthBook()
+    feed = Feed(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal(), book)
+    key, value = failing_row(Failing("crm", NOON))
+
+    known = []
+    for row in (value, None, value, b"{}", value):
+        feed.take([TableRecord(TOPICS.health, key, row, 0, NOON)])
+        known.append("crm" in book.failing)
+
+    assert known == [True, False, True, False, True]
+    assert book.succeeded("crm") == ClearFailing(NOON)

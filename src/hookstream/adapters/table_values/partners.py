@@ -57,10 +57,14 @@ def _grant_document(grant: Grant) -> JsonObject:
         "event_types": list(grant.event_types),
         "environments": list(grant.environments),
         "pattern": grant.pattern,
+        "operator": grant.operator,
     }
 
 
 def _grant(row: Mapping[str, object]) -> Grant:
     return Grant(
-        fields.texts(row, "event_types"), fields.texts(row, "environments"), fields.pattern(row)
+        fields.texts(row, "event_types"),
+        fields.texts(row, "environments"),
+        fields.pattern(row),
+        row.get("operator") is True,
     )

@@ -9,9 +9,10 @@ import orjson
 from hookstream.adapters.table_values import fields
 from hookstream.adapters.table_values.fields import FORMAT, EnvelopeUnreadable
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
-from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.subscription import Disabled, Failing
 
 DISABLED_SUFFIX = "/disabled"
+FAILING_SUFFIX = "/failing"
 START_PREFIX = "start/"
 SKIP_PREFIX = "skip/"
 WRITER_KEY = "writer"
@@ -109,6 +110,37 @@ def read_disabled(key: str, value: bytes) -> Disabled | None:
         )
     except fields.FieldUnreadable as why:
         raise EnvelopeUnreadable(f"health row {key!r}: {why}") from None
+
+
+def failing_key(subscription_id: str) -> str:
+    """Return the health table's key that says since when an endpoint fails."""
+    return subscription_id + FAILING_SUFFIX
+
+
+def failing_row(failing: Failing) -> tuple[str, bytes]:
+    """Return key and value of the health row that says since when an endpoint fails."""
+    row = {"format": FORMAT, "revision": 1, "since": to_rfc3339(failing.since)}
+    return failing_key(failing.subscription_id), orjson.dumps(row)
+
+
+def failing_subscription(key: str) -> str | None:
+    """Return the id of the subscription of which a health key says that it fails; else None."""
+    return key.removesuffix(FAILING_SUFFIX) if key.endswith(FAILING_SUFFIX) else None
+
+
+def read_failing(key: str, value: bytes) -> Failing | None:
+    """Return what a health row says; None where the key is of another kind, or nothing can be read.
+
+    An unreadable one is as good as none: the next failure writes it anew.
+    """
+    subscription_id = failing_subscription(key)
+    if subscription_id is None:
+        return None
+    try:
+        row = fields.row_of(key, value)
+        return Failing(subscription_id, fields.parsed(row, "since", from_rfc3339))
+    except (fields.FieldUnreadable, EnvelopeUnreadable):
+        return None
 
 
 def start_key(topic: str, partition: int) -> str:

@@ -241,3 +241,11 @@ def _instant(instant: Millis | None) -> str | None:
 _KEPT = frozenset(
     name for name, _ in _delivery(Delivery("", "", "", "", "", Origin("", 0, 0, 0), 0, 0))
 )
+
+
+def tier_key(state: Delivery | UnmatchedEvent) -> bytes:
+    """Return the key of a tier record: the delivery, or the origin of an event without one."""
+    if isinstance(state, Delivery):
+        return state.delivery_id.encode()
+    origin = state.origin
+    return f"{origin.topic}/{origin.partition}/{origin.offset}".encode()

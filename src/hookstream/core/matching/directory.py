@@ -12,6 +12,7 @@ from hookstream.core.matching.holds import Holds
 from hookstream.core.matching.pattern import Pattern, PatternRefused, parse
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.operations import OPERATIONS_EVENTS, OWN_PREFIXES
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.standing import (
     Absent,
@@ -35,8 +36,6 @@ from hookstream.core.model.subscription import (
 
 __all__ = ["Directory", "Match", "asks_for"]
 
-_OWN_TYPES = ("hookstream.", "endpoint.", "delivery.", "subscription.", "log.", "hold.")
-
 
 @dataclass(slots=True, frozen=True)
 class _ReadGrant:
@@ -45,6 +44,7 @@ class _ReadGrant:
     grant: Grant
     pattern: Pattern | None
     problem: str | None
+    partner_id: str
 
     def opens(self, event_type: str, own: frozenset[str] | None) -> Access | None:
         """Return what it opens of a type to one who asks for `own` environments (None: all)."""
@@ -54,7 +54,9 @@ class _ReadGrant:
         environments = own if "*" in granted else granted if own is None else granted & own
         if environments is not None and not environments:
             return None
-        return Access(environments, self.pattern, self.problem)
+        all_partners = self.grant.operator or event_type not in OPERATIONS_EVENTS
+        about = None if all_partners else self.partner_id
+        return Access(environments, self.pattern, self.problem, about)
 
 
 @dataclass(slots=True, frozen=True)
@@ -181,6 +183,10 @@ class Directory:
                 return Paused(subscription, partner, since)
         return Live(subscription, partner)
 
+    def is_disabled(self, subscription_id: str) -> bool:
+        """Tell whether the health table disables a subscription."""
+        return subscription_id in self._disabled
+
     def wants(self, event_type: str, timestamp: Millis) -> bool:
         """Tell whether any subscription may match a record of this type and time."""
         return self._fanout(event_type).wants(timestamp)
@@ -304,7 +310,7 @@ class Directory:
 
 def asks_for(globs: tuple[str, ...], event_type: str) -> bool:
     """Tell whether a list of names and globs takes in a type; our own types only by their names."""
-    if event_type.startswith(_OWN_TYPES):
+    if event_type.startswith(OWN_PREFIXES):
         return event_type in globs
     return covers(globs, event_type)
 
@@ -320,18 +326,17 @@ def _paused_since(subscription: Subscription) -> Millis:
 
 def _read_partner(partner: Partner) -> _ReadPartner:
     previous = partner.previous_grant
-    return _ReadPartner(
-        partner, _read_grant(partner.grant), None if previous is None else _read_grant(previous)
-    )
+    before = None if previous is None else _read_grant(previous, partner.id)
+    return _ReadPartner(partner, _read_grant(partner.grant, partner.id), before)
 
 
-def _read_grant(grant: Grant) -> _ReadGrant:
+def _read_grant(grant: Grant, partner_id: str) -> _ReadGrant:
     if grant.pattern is None:
-        return _ReadGrant(grant, None, None)
+        return _ReadGrant(grant, None, None, partner_id)
     try:
-        return _ReadGrant(grant, parse(grant.pattern), None)
+        return _ReadGrant(grant, parse(grant.pattern), None, partner_id)
     except PatternRefused as refused:
-        return _ReadGrant(grant, None, str(refused))
+        return _ReadGrant(grant, None, str(refused), partner_id)
 
 
 def _unreadable(subscription: Subscription, why: str) -> UnreadableSubscription:

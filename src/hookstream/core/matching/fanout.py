@@ -40,11 +40,13 @@ class Access:
     pattern: Pattern | None = None
     problem: str | None = None
     """Why the grant's pattern cannot be read: then nothing can be decided."""
+    about: str | None = None
+    """The partner that the event must be about (`data.partner_id`); None: whoever it is about."""
 
     @property
     def is_filtered(self) -> bool:
-        """Tell whether a pattern must be asked."""
-        return self.pattern is not None or self.problem is not None
+        """Tell whether the body must be asked."""
+        return self.pattern is not None or self.problem is not None or self.about is not None
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -226,12 +228,20 @@ def open_to(access: Access, document: Callable[[], JsonObject | Refused]) -> boo
     """Tell whether a grant lets the event through by its pattern, or why that cannot be told."""
     if access.problem is not None:
         return Refused(RefusalReason.FILTER_NOT_EVALUABLE, f"the grant's {access.problem}")
-    if access.pattern is None:
+    if access.pattern is None and access.about is None:
         return True
     body = document()
     if isinstance(body, Refused):
         return not_evaluable("the grant's filter", body)
-    return access.pattern.matches(body)
+    if access.about is not None and not _is_about(body, access.about):
+        return False
+    return access.pattern is None or access.pattern.matches(body)
+
+
+def _is_about(body: JsonObject, partner_id: str) -> bool:
+    """Tell whether an operations event is about a partner; one that names none is for operators."""
+    data = body.get("data")
+    return isinstance(data, dict) and data.get("partner_id") == partner_id
 
 
 def not_evaluable(what: str, body: Refused) -> Refused:

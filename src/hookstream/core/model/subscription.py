@@ -35,6 +35,8 @@ class Grant:
     """Exact names, or `*` alone for all."""
     pattern: JsonObject | None = None
     """An event pattern that every event must match, or None."""
+    operator: bool = False
+    """Whether operations events about every partner may be seen, not only those about this one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -178,6 +180,14 @@ class Disabled:
     since: Millis
     reason: str
     evidence: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Failing:
+    """A worker's note in the health table: nothing but failures since an instant."""
+
+    subscription_id: str
+    since: Millis
 
 
 def covers(globs: Sequence[str], event_type: str) -> bool:

@@ -94,9 +94,11 @@ def read_partner(document: Json, rules: Rules, report: Report) -> DeclaredPartne
     if "*" in environments and len(environments) > 1:
         grant.wrong("environments", "`*` means all: it stands alone")
     pattern = _pattern(grant, rules)
+    operator = grant.flag("operator")
     grant.finish()
     reader.finish()
-    return DeclaredPartner(partner_id, name, Grant(event_types, environments, pattern))
+    granted = Grant(event_types, environments, pattern, operator)
+    return DeclaredPartner(partner_id, name, granted)
 
 
 def read_subscription(document: Json, rules: Rules, report: Report) -> DeclaredSubscription:

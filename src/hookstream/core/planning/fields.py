@@ -79,6 +79,8 @@ def _grant(grant: Grant) -> Mapping[str, Field]:
     }
     if grant.pattern is not None:
         found["grant.pattern"] = _json(grant.pattern)
+    if grant.operator:
+        found["grant.operator"] = Field(value=True, shown="true")
     return found
 
 

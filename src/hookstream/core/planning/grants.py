@@ -41,7 +41,7 @@ def common(one: Grant, other: Grant) -> Grant:
     event_types = _common_globs(one.event_types, other.event_types)
     environments = _common_globs(one.environments, other.environments)
     pattern = _common_pattern(one.pattern, other.pattern)
-    return Grant(event_types, environments, pattern)
+    return Grant(event_types, environments, pattern, one.operator and other.operator)
 
 
 def _common_globs(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:

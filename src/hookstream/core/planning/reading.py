@@ -164,6 +164,14 @@ class Reader:
             self.wrong(place, f"must be {least} to {most}, not {found}")
         return found
 
+    def flag(self, field: str) -> bool:
+        """Return an optional true or false; false where it is missing."""
+        found = self.raw(field)
+        if found is None or isinstance(found, bool):
+            return bool(found)
+        self.wrong(field, f"must be true or false, not {described(found)}")
+        return False
+
     def rate(self, field: str, *, least: float, most: float) -> float | None:
         """Return an optional number between two bounds."""
         found = self.raw(field)

@@ -7,9 +7,13 @@ and a later replay of the gap then split the log exactly.
 
 from dataclasses import replace
 
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.subscription import Disabled, Gap, Subscription, SubscriptionState
 from hookstream.errors import InputRefused
+
+SLACK: Millis = MINUTE
+"""How far before its disabling a gap starts. Workers disable by their own clocks, and two that do so
+at nearly one time may have left out what was appended between their verdicts."""
 
 MAX_GAPS = 500
 """Gaps that are remembered, the latest ones: a row stays small however often it is paused."""
@@ -52,7 +56,9 @@ def resume(subscription: Subscription, at: Millis) -> Subscription:
 
 
 def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscription:
-    """Return it with the gap that a disabled endpoint left, from `disabled.since` to `at`.
+    """Return it with the gap that a disabled endpoint left, up to `at`.
+
+    It starts a minute before `disabled.since`, so that a replay of it repeats rather than misses.
 
     The health row must be cleared in the same transaction: until then it is an open gap itself.
     A paused one stays paused.
@@ -60,7 +66,8 @@ def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscr
     Raises:
         InputRefused: It is deleted.
     """
-    gap = Gap(disabled.since, max(at, disabled.since), "disabled")
+    start = disabled.since - SLACK
+    gap = Gap(start, max(at, start), "disabled")
     return replace(
         _live(subscription),
         gaps=_remembered((*subscription.gaps, gap)),

@@ -168,6 +168,13 @@ def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> 
     )
 
 
+def taken_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
+    """Return the topics that workers match: upstream's, and our own operations events."""
+    found = set(names)
+    ours = {topics.operations} & found
+    return sorted({*event_topics(globs, topics, found), *ours})
+
+
 def tier_topics(topics: Topics, names: Iterable[str]) -> list[str]:
     """Return every retry topic there is, configured or not: a changed ladder strands nothing."""
     return sorted(name for name in names if topics.delay_of(name) is not None)

@@ -10,6 +10,8 @@ from hookstream.adapters.table_values import (
     Keys,
     disabled_key,
     disabled_row,
+    failing_key,
+    failing_row,
     write_partner,
     write_subscription,
 )
@@ -43,7 +45,7 @@ class Scribe:
         self._desk = desk
         self._names = names
         self._keys = keys
-        self._notices = AvroNotices(names, "cli", disabled_row)
+        self._notices = AvroNotices(names, "cli", disabled_row, failing_row)
         self._who = who()
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:
@@ -67,7 +69,7 @@ class Scribe:
         """Write one subscription after a transition, its health row cleared with it if asked."""
         rows = [self._subscription_row(subscription)]
         if clear_health:
-            rows.append(self._healthy(subscription.id))
+            rows += self._healthy(subscription.id)
         self._desk.write(rows, [self._told(subscription, change, effective_from)])
 
     def forget(self, state: State) -> int:
@@ -99,7 +101,7 @@ class Scribe:
                 return [self._partner_row(after)], ()
             case Subscription():
                 # A verdict on what once had this id says nothing about the new one.
-                rows = [self._subscription_row(after), self._healthy(after.id)]
+                rows = [self._subscription_row(after), *self._healthy(after.id)]
                 return rows, [self._told(after, "created", after.active_from)]
 
     def _updated(self, after: Subject, details: Sequence[str]) -> Entry:
@@ -113,7 +115,7 @@ class Scribe:
     def _deleted(self, name: str, remains: Subscription | None) -> Entry:
         if remains is None:
             return [TableChange(self._names.partners, name, None)], ()
-        rows = [self._subscription_row(remains), self._healthy(remains.id)]
+        rows = [self._subscription_row(remains), *self._healthy(remains.id)]
         return rows, [self._told(remains, "deleted", self._desk.now)]
 
     def _partner_row(self, partner: Partner) -> TableChange:
@@ -123,8 +125,9 @@ class Scribe:
         row = write_subscription(subscription, self._keys)
         return TableChange(self._names.subscriptions, subscription.id, row)
 
-    def _healthy(self, subscription_id: str) -> TableChange:
-        return TableChange(self._names.health, disabled_key(subscription_id), None)
+    def _healthy(self, subscription_id: str) -> Sequence[TableChange]:
+        keys = (disabled_key(subscription_id), failing_key(subscription_id))
+        return [TableChange(self._names.health, key, None) for key in keys]
 
     def _told(
         self,

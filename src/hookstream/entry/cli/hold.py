@@ -9,7 +9,13 @@ from rich.text import Text
 from hookstream.adapters.avro_parsing import own_schemas
 from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.table_values import SealedSecrets, disabled_row, hold_key, write_hold
+from hookstream.adapters.table_values import (
+    SealedSecrets,
+    disabled_row,
+    failing_row,
+    hold_key,
+    write_hold,
+)
 from hookstream.adapters.tables import TableChange
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import format_duration, to_rfc3339
@@ -177,7 +183,7 @@ def _write(
     context: Context, desk: Desk, row: TableChange, hold: Hold, change: str, reason: str
 ) -> None:
     """Write the row, and the operations event that tells of it, in one transaction."""
-    notices = AvroNotices(context.settings.topics_names, "cli", disabled_row)
+    notices = AvroNotices(context.settings.topics_names, "cli", disabled_row, failing_row)
     told = notices.hold_changed(hold, change, at=desk.now, changed_by=who(), reason=reason)
     desk.write([row], [told])
 

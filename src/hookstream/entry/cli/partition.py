@@ -11,6 +11,7 @@ from hookstream.adapters.table_values import (
     SkipAsked,
     StartAsked,
     disabled_row,
+    failing_row,
     skip_key,
     start_key,
     write_skip,
@@ -71,7 +72,7 @@ def skip(context: Context, partition: str, offset: int, reason: str) -> None:
     """
     where = _named(partition)
     names = context.settings.topics_names
-    notices = AvroNotices(names, "cli", disabled_row)
+    notices = AvroNotices(names, "cli", disabled_row, failing_row)
     with writing(context.settings, SealedSecrets()) as desk:
         asked = SkipAsked(*where, offset, desk.now, reason)
         told = notices.partition_skipped(where, offset, desk.now, reason=reason, changed_by=who())

@@ -10,8 +10,9 @@ from rich.text import Text
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import SealedSecrets
 from hookstream.core.model.instant import Millis, to_rfc3339
-from hookstream.core.model.standing import Deleted
-from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.standing import Deleted, Standing
+from hookstream.core.model.subscription import Subscription, UnreadableSubscription
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.entry.cli.changes import Scribe
@@ -58,9 +59,10 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
             continue
         if isinstance(standing, Deleted) and not with_deleted:
             continue
-        documents.append(subscription_document(subscription, standing))
+        documents.append(_document(state, subscription, standing))
         types = "\n".join(subscription.event_types)
-        table.add_row(*map(Text, (name, subscription.partner_id, word(standing, now), types)))
+        shown = word(standing, now) + (", failing" if name in state.failing else "")
+        table.add_row(*map(Text, (name, subscription.partner_id, shown, types)))
     if as_json:
         click.echo(orjson.dumps(documents))
     else:
@@ -82,10 +84,13 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     directory = directory_of(state)
     standing = directory.holds.over(directory.standing(subscription_id, now))
     if as_json:
-        click.echo(orjson.dumps(subscription_document(subscription, standing)))
+        click.echo(orjson.dumps(_document(state, subscription, standing)))
         return
     table = Table(box=None, show_header=False)
     rows = {"subscription": subscription.id, "state": word(standing, now)}
+    failing = state.failing.get(subscription_id)
+    if failing is not None:
+        rows["failing"] = f"nothing but failures since {to_rfc3339(failing.since)}"
     if isinstance(subscription, Subscription):
         rows["revision"] = str(subscription.revision)
         rows |= {path: str(text) for path, text in shown_fields(subscription).items()}
@@ -143,7 +148,9 @@ def enable(
         scribe.write_subscription(after, "enabled", desk.takes_effect, clear_health=True)
         context.err.print(
             f"{subscription_id} is enabled from {to_rfc3339(desk.takes_effect)}. It was sent "
-            f"nothing that was published after {to_rfc3339(disabled.since)}"
+            f"nothing that was published after {to_rfc3339(disabled.since)}; the gap in its row "
+            f"starts at {to_rfc3339(disabled.since - transitions.SLACK)}. What was pending then "
+            f"is brought back by: hookstream dlq redrive --subscription {subscription_id}"
         )
         _wait(desk, wait=not no_wait)
 
@@ -168,6 +175,14 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
     context.err.print(f"{subscription_id} is deleted")
     if subscription.owner == "files":
         context.err.print("A file declares it: take that out, or the next apply creates it anew")
+
+
+def _document(
+    state: State, subscription: Subscription | UnreadableSubscription, standing: Standing
+) -> JsonObject:
+    failing = state.failing.get(subscription.id)
+    since = None if failing is None else to_rfc3339(failing.since)
+    return {**subscription_document(subscription, standing), "failing_since": since}
 
 
 def _change(

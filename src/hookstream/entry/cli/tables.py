@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.table_values import (
     EnvelopeUnreadable,
     Keys,
     read_disabled,
+    read_failing,
     read_hold,
     read_partner,
     read_subscription,
@@ -21,6 +22,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import (
     Disabled,
+    Failing,
     Partner,
     Subscription,
     UnreadableSubscription,
@@ -47,6 +49,8 @@ class State:
     """What is wrong with schemas that are not used."""
     rows: Mapping[str, Mapping[str, TableRecord]]
     holds: tuple[Hold, ...] = ()
+    failing: Mapping[str, Failing] = field(default_factory=dict)
+    """Endpoints that answer nothing but failures, by subscription."""
 
 
 def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
@@ -88,7 +92,20 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
         unreadable += _taken(rows[topic], take)
     latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
     current = Current(partners, subscriptions, disabled, latest)
-    return State(current, book, tuple(unreadable), tuple(faults), rows, tuple(holds))
+    return State(
+        current,
+        book,
+        tuple(unreadable),
+        tuple(faults),
+        rows,
+        tuple(holds),
+        _failing(rows[names.health]),
+    )
+
+
+def _failing(rows: Mapping[str, TableRecord]) -> Mapping[str, Failing]:
+    notes = [read_failing(key, row.value) for key, row in rows.items() if row.value is not None]
+    return {note.subscription_id: note for note in notes if note is not None}
 
 
 def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) -> Iterator[str]:

@@ -123,6 +123,16 @@ def test_every_field_of_a_partner_is_read() -> None:
     )
 
 
+def test_an_operators_grant_says_so_in_as_many_words() -> None:
+    grant: JsonObject = {"event_types": ["log.gap"], "environments": ["*"], "operator": True}
+    document: JsonObject = {"id": "ops", "name": "Operations", "grant": grant}
+    assert read_partner(document, RULES, refuse).grant.operator
+    grant["operator"] = "yes"
+    assert problems(document, partner=True) == [
+        ("grant.operator", "must be true or false, not 'yes'")
+    ]
+
+
 def test_all_problems_are_told_at_once() -> None:
     """Whoever fixes a file must not learn of its faults one by one."""
     document: JsonObject = {

@@ -16,6 +16,7 @@ from hookstream.core.topology.plan import (
     event_topics,
     plan,
     replication_of,
+    taken_topics,
     tier_topics,
     wanted_topics,
 )
@@ -163,9 +164,18 @@ def test_a_glob_over_everything_names_no_topic_of_ours() -> None:
     names = ["crm.events", *(topic.name for topic in WANTED), "hookstream.retry.3s"]
 
     assert event_topics(("*",), Topics(), names) == ["crm.events"]
+    assert taken_topics(("*",), Topics(), names) == ["crm.events", "hookstream.operations"]
     assert tier_topics(Topics(), names) == [
         "hookstream.retry.0s",
         "hookstream.retry.24h",
         "hookstream.retry.3s",
         "hookstream.retry.5s",
+    ]
+
+
+def test_operations_events_are_taken_whatever_the_globs_name_once_their_topic_exists() -> None:
+    assert taken_topics(("crm.*",), Topics(), ["crm.events", "x"]) == ["crm.events"]
+    assert taken_topics(("crm.*",), Topics(), ["hookstream.operations", "crm.events"]) == [
+        "crm.events",
+        "hookstream.operations",
     ]

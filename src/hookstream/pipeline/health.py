@@ -1,0 +1,151 @@
+"""What attempts say about an endpoint's health becomes rows and operations events, on transitions only.
+
+The records are written with the attempt that led to them, whose offset waits for all of them: a
+process that dies before they are durable leaves the delivery pending, and the next attempt finds
+the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.instant import MINUTE, SECOND, Millis
+from hookstream.core.model.operations import OPERATIONS_EVENTS
+from hookstream.core.model.outcome import (
+    DeadLetter,
+    DeadReason,
+    Delivered,
+    Disposition,
+    Failed,
+    FailedForGood,
+    Gone,
+    Outcome,
+    Refused,
+    Throttled,
+)
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import Disabled
+from hookstream.core.outcome.health import (
+    ClearFailing,
+    Finding,
+    GiveUp,
+    HealthBook,
+    HealthRules,
+    NoteFailing,
+)
+from hookstream.pipeline.ports import Journal, Notices
+
+WORTH_TELLING: Millis = 5 * MINUTE
+"""A recovery is told where the trouble had lasted so long: an endpoint that flaps is no news."""
+
+_ECHO: Millis = 10 * SECOND
+"""Within so long a verdict has come back through the table: attempts in flight meanwhile add none."""
+
+FAILING = "failing"
+"""The reason of a disabling for nothing but failures, beside `gone`."""
+
+
+@dataclass(slots=True, frozen=True)
+class Checkup:
+    """What becomes of an attempt's disposition, and the records that must be durable with it."""
+
+    disposition: Disposition
+    records: Sequence[OutgoingRecord] = ()
+
+
+class EndpointHealth:
+    """Judges attempts and makes the records that tell of it."""
+
+    def __init__(
+        self,
+        book: HealthBook,
+        rules: HealthRules,
+        directory: Directory,
+        notices: Notices,
+        journal: Journal,
+    ) -> None:
+        """Keep `book`; `directory` tells who is disabled already."""
+        self._book = book
+        self._rules = rules
+        self._directory = directory
+        self._notices = notices
+        self._journal = journal
+        self._said: dict[str, Millis] = {}
+        """When this worker last disabled a subscription."""
+        self.failing = book.failing
+        """By subscription id: while it is empty, a delivered attempt has nothing to ask."""
+
+    def after(
+        self, delivery: Delivery, outcome: Outcome, disposition: Disposition, now: Millis
+    ) -> Checkup:
+        """Return what an attempt leads to, its endpoint's health considered."""
+        if isinstance(disposition, DeadLetter) and disposition.disable:
+            return self._disable(
+                delivery, disposition, disposition.reason, disposition.detail, now
+            )
+        match self._finding(delivery.subscription_id, outcome, now):
+            case None:
+                return Checkup(disposition)
+            case NoteFailing(failing=failing):
+                return Checkup(disposition, [self._notices.failing(failing)])
+            case ClearFailing(since=since):
+                return Checkup(disposition, self._recovered(delivery, since, now))
+            case GiveUp(evidence=evidence):
+                dead = disposition
+                if not isinstance(dead, DeadLetter):
+                    dead = DeadLetter(DeadReason.DISABLED, evidence)
+                return self._disable(delivery, dead, FAILING, evidence, now)
+
+    def _finding(self, subscription_id: str, outcome: Outcome, now: Millis) -> Finding | None:
+        match outcome:
+            case Delivered():
+                return self._book.succeeded(subscription_id)
+            case Refused():
+                # We made no request: it says nothing about the endpoint.
+                return None
+            case Gone() | Throttled() | Failed() | FailedForGood():
+                return self._book.failed(subscription_id, now, self._rules)
+
+    def _disable(
+        self, delivery: Delivery, dead: DeadLetter, reason: str, evidence: str, now: Millis
+    ) -> Checkup:
+        """Return the verdict's records, none where there is a verdict already.
+
+        A later one in its place would move the start of the gap behind records that were not
+        matched any more.
+        """
+        subscription_id = delivery.subscription_id
+        said = self._said.get(subscription_id)
+        if self._directory.is_disabled(subscription_id) or (
+            said is not None and 0 <= now - said < _ECHO
+        ):
+            return Checkup(dead)
+        self._said[subscription_id] = now
+        disabled = Disabled(subscription_id, now, reason, evidence)
+        self._journal.warning(
+            "endpoint.disabled",
+            subscription=subscription_id,
+            partner=delivery.partner_id,
+            reason=reason,
+            evidence=evidence,
+        )
+        records = [self._notices.disabled(disabled)]
+        if delivery.event_type not in OPERATIONS_EVENTS:
+            records.append(self._notices.endpoint_disabled(disabled, delivery.partner_id, now))
+        return Checkup(dead, records)
+
+    def _recovered(
+        self, delivery: Delivery, since: Millis, now: Millis
+    ) -> Sequence[OutgoingRecord]:
+        records = [self._notices.healthy(delivery.subscription_id)]
+        if now - since >= WORTH_TELLING:
+            self._journal.info(
+                "endpoint.recovered",
+                subscription=delivery.subscription_id,
+                partner=delivery.partner_id,
+                failing_seconds=round((now - since) / 1000),
+            )
+            if delivery.event_type not in OPERATIONS_EVENTS:
+                records.append(self._notices.endpoint_recovered(delivery, since, now))
+        return records
