@@ -30,7 +30,9 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
         f"process {world.topic}",
         producer_span,
     )
-    assert {span["trace_id"] for span in spans.values()} == {trace_id}
+    # What `apply` told on the operations topic is processed too, in traces of its own.
+    ours = f"process {world.prefix}.operations"
+    assert {span["trace_id"] for span in spans.values() if span["name"] != ours} == {trace_id}
 
 
 async def test_a_record_that_is_no_event_is_listed_and_the_stream_goes_on(world: World) -> None:

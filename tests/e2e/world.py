@@ -83,16 +83,23 @@ class World:
         await self.stage.hookstream("topics", "apply", "--yes")
         await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
 
-    async def subscribe(self, name: str, schedule: str = "[1s, 1s, 1s]") -> Partner:
+    async def subscribe(
+        self,
+        name: str,
+        schedule: str = "[1s, 1s, 1s]",
+        types: str = f"[{EVENT_TYPE}]",
+        *,
+        operator: bool = False,
+    ) -> Partner:
         """Give a partner an endpoint and a subscription, and return when it is active."""
         partner = self.partners[name] = Partner(name)
         await partner.receiver.start()
         secret = f"E2E_SECRET_{name.upper().replace('-', '_')}"
         self.stage.environ[secret] = partner.receiver.secrets[0]
         definitions = self.stage.folder / "definitions"
-        types = f"[{EVENT_TYPE}]"
+        rights = "  operator: true\n" if operator else ""
         written = {
-            "partners": PARTNER.format(id=name, name=name, types=types),
+            "partners": PARTNER.format(id=name, name=name, types=types) + rights,
             "subscriptions": SUBSCRIPTION.format(
                 id=name,
                 url=partner.receiver.url,

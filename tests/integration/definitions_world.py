@@ -120,10 +120,16 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def declare(folder: Path, name: str = "orders", timeout: str = "15s", kind: str = "env") -> None:
+def declare(
+    folder: Path,
+    name: str = "orders",
+    timeout: str = "15s",
+    kind: str = "env",
+    url: str = "https://acme.example/h",
+) -> None:
     source = "{env: ORDERS}" if kind == "env" else "{generate: true}"
     (folder / "subscriptions" / f"{name}.yaml").write_text(
         f"{{id: {name}, partner: acme, event_types: [order.generated],"
-        f" endpoint: {{url: 'https://acme.example/h', timeout: {timeout},"
+        f" endpoint: {{url: '{url}', timeout: {timeout},"
         f" signing_secrets: [{source}]}}}}"
     )

@@ -137,6 +137,22 @@ def disable(world: World, since: Millis) -> None:
         writer.write([TableChange(world.names.health, *row) for row in (verdict, note)])
 
 
+def test_another_endpoint_answers_for_nothing_that_the_old_one_failed_at(
+    world: World, folder: Path
+) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    with world.writer() as writer:
+        note = failing_row(Failing("orders", 1_764_000_000_000))
+        writer.write([TableChange(world.names.health, *note)])
+    declare(folder, timeout="20s")
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    before = list(world.state().failing)
+    declare(folder, url="https://acme.example/other")
+    world.run("apply", str(folder), "--yes", "--no-wait")
+
+    assert (before, list(world.state().failing)) == (["orders"], [])
+
+
 def test_enabling_leaves_the_gap_and_clears_the_verdict(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes")
     since = world.subscription("orders").active_from + 1

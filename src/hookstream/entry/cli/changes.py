@@ -90,8 +90,8 @@ class Scribe:
         match change:
             case Create(after):
                 return self._created(after)
-            case Update(_, after, differences):
-                return self._updated(after, _details(differences))
+            case Update(before, after, differences):
+                return self._updated(before, after, _details(differences))
             case Delete(before, remains):
                 return self._deleted(before.id, remains)
 
@@ -104,13 +104,17 @@ class Scribe:
                 rows = [self._subscription_row(after), *self._healthy(after.id)]
                 return rows, [self._told(after, "created", after.active_from)]
 
-    def _updated(self, after: Subject, details: Sequence[str]) -> Entry:
+    def _updated(self, before: Subject, after: Subject, details: Sequence[str]) -> Entry:
         match after:
             case Partner():
                 return [self._partner_row(after)], ()
             case Subscription():
-                told = self._told(after, "updated", self._desk.now, details)
-                return [self._subscription_row(after)], [told]
+                rows = [self._subscription_row(after)]
+                if isinstance(before, Subscription) and before.endpoint.url != after.endpoint.url:
+                    # What the old endpoint failed at is not held against the new one.
+                    key = failing_key(after.id)
+                    rows.append(TableChange(self._names.health, key, None))
+                return rows, [self._told(after, "updated", self._desk.now, details)]
 
     def _deleted(self, name: str, remains: Subscription | None) -> Entry:
         if remains is None:

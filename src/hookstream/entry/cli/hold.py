@@ -117,6 +117,8 @@ def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
 def list_(context: Context, *, as_json: bool) -> None:
     """List the holds in force, the oldest first."""
     state = read_state(context.settings, _SEALED)
+    for why in state.unreadable:
+        context.err.print(f"unreadable: {why}", style="red", markup=False)
     holds = sorted(state.holds, key=lambda hold: (hold.since, hold.kind, hold.name))
     if as_json:
         click.echo(orjson.dumps([_document(hold) for hold in holds]))

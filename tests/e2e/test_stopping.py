@@ -1,0 +1,75 @@
+"""What stops deliveries, on real Kafka: an operator's hold, and days of nothing but failures."""
+
+import asyncio
+
+import pytest
+from tests.e2e.world import World, until, until_accepted
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(90)]  # noqa: FBT003
+
+
+async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(
+    world: World,
+) -> None:
+    crm = await world.subscribe("crm")
+    await world.stage.start_worker()
+    first = await world.publish(1)
+    await until_accepted(crm, first, 10)
+    await world.stage.hookstream("hold", "set", "partner", "crm", "--reason", "they asked")
+    await asyncio.sleep(1)
+    held = await world.publish(3)
+    await until_waiting(world, 3)
+
+    waiting = await world.read("retry.5s")
+    reasons = [tier.headers["hs-deferred-reason"] for tier in waiting]
+    assert (reasons, len(crm.statuses)) == (["held"] * 3, 1)
+    await world.stage.hookstream("hold", "clear", "partner", "crm")
+
+    await until_accepted(crm, held, 15)
+    await world.until_settled(10)
+    assert len(crm.statuses) == 4
+    assert await world.read("dead-letters") == []
+
+
+async def until_waiting(world: World, deliveries: int) -> None:
+    """Wait until so many tier records stand in the smallest tier; the test's timeout ends it."""
+    while len(await world.read("retry.5s")) < deliveries:  # noqa: ASYNC110  no event tells of it
+        await asyncio.sleep(0.2)
+
+
+async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_told(
+    world: World,
+) -> None:
+    world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_AFTER"] = "3s"
+    world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_ATTEMPTS"] = "3"
+    crm = await world.subscribe("crm", schedule=f"[{', '.join(['1s'] * 20)}]")
+    told_types = "[endpoint.disabled, delivery.dead_lettered]"
+    ops = await world.subscribe("ops", types=told_types, operator=True)
+    other = await world.subscribe("other", types=told_types)
+
+    async def down(_: object, __: int) -> int:
+        return 500
+
+    crm.answer(down)
+    await world.stage.start_worker()
+    [sent] = await world.publish(1)
+    await until(lambda: len(ops.bodies) == 2, 30, lambda: ops.bodies)
+    await world.until_settled(10)
+
+    data = {body["type"]: body["data"] for body in ops.bodies.values()}
+    disabled, dead = data["endpoint.disabled"], data["delivery.dead_lettered"]
+    assert (disabled["subscription_id"], disabled["partner_id"], disabled["reason"]) == (
+        "crm",
+        "crm",
+        "failing",
+    )
+    assert disabled["evidence"].startswith("nothing but failures since ")
+    assert (dead["event_id"], dead["reason"]) == (sent.event_id, "disabled")
+    [letter] = await world.read("dead-letters")
+    assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (
+        sent.event_id,
+        "disabled",
+    )
+    standing = {each["id"]: each["state"] for each in await world.ask("subscriptions", "list")}
+    assert standing == {"crm": "disabled", "ops": "active", "other": "active"}
+    assert other.statuses == []
