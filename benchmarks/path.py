@@ -28,7 +28,7 @@ from hookstream.adapters.journal import StructuredJournal
 from hookstream.adapters.metrics import PrometheusMetrics
 from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
-from hookstream.adapters.table_values import disabled_row
+from hookstream.adapters.table_values import disabled_row, failing_row
 from hookstream.adapters.tracing import NoTracer
 from hookstream.core.intake.progress import Progress
 from hookstream.core.matching.directory import Directory
@@ -173,7 +173,7 @@ async def run(events: int, subscriptions: int) -> list[float]:
         codec=AvroCodec(book),
         sink=ends,
         sender=ends,
-        notices=AvroNotices(topics, "path", disabled_row),
+        notices=AvroNotices(topics, "path", disabled_row, failing_row),
         clock=SystemClock(),
         chance=SystemChance(),
         tracer=NoTracer(),
