@@ -16,6 +16,11 @@ from hookstream.adapters.kafka_jars import fetch_kafka, find_java
 
 ROOT = Path(__file__).parent.parent
 NEEDS_KAFKA = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
+IN_MEMORY = (ROOT / "tests" / "scenarios", ROOT / "tests" / "unit", ROOT / "tests" / "properties")
+
+_IDLE_TURNS = 2
+"""Turns of a loop with nothing to do before virtual time moves on. The 42 of looptime let threads
+and sockets have their say; where there are none, they were most of what an hour cost."""
 
 # The suite must say the same on every run; a deeper search is `--hypothesis-profile=search`.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -27,6 +32,10 @@ settings.load_profile("ci")
 asyncio.set_event_loop(None)
 
 
+_PATIENCE = 300
+"""Seconds for a test in memory: some tell hours of a worker, on a machine that others use, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """A broker that answers."""
@@ -35,8 +44,14 @@ class Broker:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the real broker by where it stands, so that no file can forget to."""
+    """Mark what needs the real broker by where it stands, so that no file can forget to.
+
+    And let virtual time fly where everything is in memory.
+    """
     for item in items:
+        if any(item.path.is_relative_to(folder) for folder in IN_MEMORY):
+            item.add_marker(pytest.mark.looptime(noop_cycles=_IDLE_TURNS))
+            item.add_marker(pytest.mark.timeout(_PATIENCE))
         if any(item.path.is_relative_to(folder) for folder in NEEDS_KAFKA):
             item.add_marker("kafka")
 
