@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.model.instant import DAY, HOUR, Millis
 from hookstream.core.retry.tiers import HopDownAt, Ladder, WaitUntil
 
 NOW = 1_700_000_000_000
@@ -57,6 +57,44 @@ def test_a_tier_is_never_longer_than_what_remains(ladder: Ladder, wait: Millis) 
 
     assert delay in ladder.delays
     assert delay <= max(wait, 0)
+
+
+@given(ladders, waits, lateness)
+def test_a_slot_is_kept_over_its_hops_on_any_ladder(
+    ladder: Ladder, wait: Millis, late: Millis
+) -> None:
+    """Never handed out before it by its tier alone, and late by no more than the writes took."""
+    slot, now, taken = NOW + wait, NOW, 0
+    while True:
+        delay = ladder.place_slot(now, slot)
+        taken += 1
+        appended_at = now + late
+        found = ladder.release_slot(appended_at, delay, slot, now=appended_at)
+        if isinstance(found, WaitUntil):
+            break
+        now = found.instant
+
+    assert slot <= found.instant <= max(slot, NOW) + taken * late
+    assert taken <= ladder_rungs(ladder, wait)
+
+
+def ladder_rungs(ladder: Ladder, wait: Millis) -> int:
+    """Return more hops than a wait can need: it goes down by the smallest tier at least."""
+    smallest = min((delay for delay in ladder.delays if delay), default=DAY)
+    return max(wait, 0) // smallest + 2
+
+
+@given(st.integers(1, 2 * HOUR), lateness)
+def test_a_slot_within_two_hours_takes_three_writes_at_most(wait: Millis, late: Millis) -> None:
+    """Most take one: a backlog of 100,000 slots must not become half a million records."""
+    ladder, slot, now, taken = Ladder(), NOW + wait, NOW, 0
+    found: WaitUntil | HopDownAt = HopDownAt(NOW)
+    while isinstance(found, HopDownAt):
+        delay = ladder.place_slot(now, slot)
+        found = ladder.release_slot(now + late, delay, slot, now=now + late)
+        now, taken = found.instant, taken + 1
+
+    assert taken <= 3
 
 
 @given(ladders, st.integers(0, 11), st.integers(0, 30_000))

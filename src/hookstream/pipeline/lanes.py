@@ -23,6 +23,9 @@ Longer than any breaker stays open."""
 _ALONE_AFTER = 1.0
 """Seconds without work in any other lane after which a lane is alone."""
 
+_MOST_PUT_OFF = 250
+"""Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
+
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires a hair too early must not turn without time passing."""
 
@@ -316,7 +319,8 @@ class Lanes:
         if queue.holder.prompt and not lane.prompt(now):
             self._capacity.slowed(queue.holder)
         alone = self._alone(queue.subscription_id, now)
-        for _ in range(lane.excess(len(queue.waiting), now, alone=alone)):
+        excess = lane.excess(len(queue.waiting), now, alone=alone)
+        for _ in range(min(excess, _MOST_PUT_OFF)):
             work = queue.waiting.pop()
             self.waiting -= 1
             kept = work.delivery.has_slot
