@@ -5,6 +5,7 @@ nothing: their record belongs to another member by now.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -117,10 +118,10 @@ class Partitions:
             # Else what is begun during the wait would be cut off by its end, and made twice.
             self.taking.pop(where, None)
         self.on_gone(frozenset(going))
-        waited = 0.0
-        while waited < _REVOKE_WAIT and any(self._trackers[w].unsettled for w in going):
-            await asyncio.sleep(_REVOKE_STEP)
-            waited += _REVOKE_STEP
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REVOKE_WAIT):
+                while any(self._trackers[where].unsettled for where in going):  # noqa: ASYNC110
+                    await asyncio.sleep(_REVOKE_STEP)
         room = note_room(len(self._trackers))
         offsets = {w: self._trackers[w].progress(room) for w in going}
         self._forget(going)

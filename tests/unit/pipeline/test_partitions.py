@@ -1,7 +1,10 @@
 """A partition is fetched only while nobody has a reason against it."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
+import pytest
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 
 from hookstream.core.intake.progress import Progress, write_note
@@ -193,3 +196,25 @@ async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() ->
     assert during == [True, False, []]
     assert offsets == {HERE: Progress(1)}
     assert not taken.live
+
+
+@pytest.mark.looptime(False)  # noqa: FBT003
+async def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
+    """The group does not wait: what is settled would not be committed, and all be made twice."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    partitions.receive(records(0))
+
+    async def hog() -> None:
+        while True:
+            time.sleep(0.03)  # noqa: ASYNC251  the loop is busy
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        busy = tasks.create_task(hog())
+        began = time.monotonic()
+        await partitions.revoked([HERE])
+        took = time.monotonic() - began
+        busy.cancel()
+
+    assert took < 0.6
