@@ -29,7 +29,7 @@ LOOKUP_SECONDS = 10.0
 """How often a source looks for new topics."""
 TAKE_SECONDS = 0.2
 """How long a take waits for a first record."""
-REVOKE_SECONDS = 0.7
+REVOKE_SECONDS = 3.0
 """How long a revocation waits for its listener."""
 
 FROM_THE_START = StartPolicy(wanted_from=lambda _: None, wait=lambda _: 0)

@@ -22,8 +22,10 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock, Journal
 
 _ASK_SECONDS = 5.0
-_REVOKE_SECONDS = 0.7
-"""The group waits for a revocation, and with it the partitions that are kept."""
+_REVOKE_SECONDS = 3.0
+"""The group waits for a revocation, and with it the partitions that are kept: its listener ends by
+itself within half a second. Only a process that gets no CPU takes longer, and then it is better to
+wait than to go without the last commit, which would have everything since made twice."""
 
 
 class PartitionsTold(Protocol):

@@ -118,15 +118,20 @@ class Partitions:
             # Else what is begun during the wait would be cut off by its end, and made twice.
             self.taking.pop(where, None)
         self.on_gone(frozenset(going))
+        try:
+            await self._until_settled(going)
+            room = note_room(len(self._trackers))
+            return {where: self._trackers[where].progress(room) for where in going}
+        finally:
+            # However it ends, the partitions are not ours any more.
+            self._forget(going)
+            self._say("partitions.revoked", going)
+
+    async def _until_settled(self, going: frozenset[TopicPartition]) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REVOKE_WAIT):
                 while any(self._trackers[where].unsettled for where in going):  # noqa: ASYNC110
                     await asyncio.sleep(_REVOKE_STEP)
-        room = note_room(len(self._trackers))
-        offsets = {w: self._trackers[w].progress(room) for w in going}
-        self._forget(going)
-        self._say("partitions.revoked", going)
-        return offsets
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions that are another member's already."""

@@ -218,3 +218,16 @@ async def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
         busy.cancel()
 
     assert took < 0.6
+
+
+async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
+    """Its source waits no longer and another member has it: nothing of it may be settled here."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    [taken] = partitions.receive(records(0))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await partitions.revoked([HERE])
+
+    assert (partitions.owned, taken.live) == (frozenset(), False)
