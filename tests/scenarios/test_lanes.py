@@ -11,6 +11,7 @@ from tests.scenarios.world import TIERS, World
 
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import header_text
+from hookstream.core.model.subscription import UnreadableSubscription
 from hookstream.pipeline.engine import EngineRules
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
@@ -240,3 +241,23 @@ async def test_endpoints_in_all_kinds_of_trouble_leave_their_neighbours_alone() 
 
     assert percentile(delays, 0.99) <= 2 * percentile(without, 0.99)
     assert max(delays) < 0.1
+
+
+async def test_a_lane_that_was_filled_before_its_row_could_be_read_keeps_the_row_s_limits() -> (
+    None
+):
+    async with World() as world:
+        readable = world.subscribe("crm", max_in_flight=1)
+        world.endpoints.script("crm", status(204, after=0.2))
+        world.directory.put_subscription(
+            UnreadableSubscription("crm", "acme", readable.event_types, 0, (), "a lost key")
+        )
+        await world.worker()
+        world.publish(*[f"e{n}" for n in range(10)])
+        await asyncio.sleep(2)
+        world.directory.put_subscription(readable)
+
+        await world.until(world.settled)
+
+        assert sum(world.accepted("crm").values()) == 10
+        assert world.endpoints.peak_in_flight["crm"] == 1

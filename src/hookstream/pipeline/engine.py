@@ -15,7 +15,16 @@ from hookstream.core.delivery.lane import LanePolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.standing import Live
+from hookstream.core.model.standing import (
+    Absent,
+    Deleted,
+    DisabledStanding,
+    Held,
+    Live,
+    Paused,
+    Standing,
+    Unreadable,
+)
 from hookstream.core.model.subscription import Limits
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook, HealthRules
@@ -177,7 +186,7 @@ class Engine:
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         outside = self._outside
         standing = outside.directory.standing(subscription_id, outside.clock.now())
-        limits = standing.subscription.limits if isinstance(standing, Live) else Limits()
+        limits = _limits(standing)
         rate = limits.rate_limit
         return LanePolicy(
             limits.max_in_flight,
@@ -291,3 +300,15 @@ class Engine:
         while True:
             await asyncio.sleep(seconds)
             act()
+
+
+def _limits(standing: Standing) -> Limits:
+    """Return what an endpoint is asked to bear, also where nothing is attempted now.
+
+    The lane may outlive the reason: an endpoint whose row comes is not to be taken by storm.
+    """
+    match standing:
+        case Live() | Held() | Paused() | DisabledStanding():
+            return standing.subscription.limits
+        case Deleted() | Unreadable() | Absent():
+            return Limits(max_in_flight=1)
