@@ -37,7 +37,10 @@ def draw(seed: int) -> Story:
     if not quiet:
         if chance.random() < 0.6:
             acts.append(Act(round(chance.uniform(0, 6), 2), "start", HOSTS[1]))
-        for _ in range(chance.randint(1, 7)):
+        times = [act.at for act in acts if act.does == "publish"]
+        for _ in range(chance.choice((0, 1, 1, 2))):
+            acts.append(_crash(chance, times))
+        for _ in range(chance.randint(1, 6)):
             acts += chance.choice(FAULTS)(chance, wishes)
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             acts += chance.choice(OWNERS)(chance, wishes)
@@ -46,7 +49,7 @@ def draw(seed: int) -> Story:
     return Story(
         seed=seed,
         partitions=partitions,
-        bounds=Bounds(max_in_flight=64) if quiet else _bounds(chance),
+        bounds=Bounds(max_in_flight=chance.choice((8, 16, 64))) if quiet else _bounds(chance),
         wishes=wishes,
         acts=tuple(sorted(acts, key=lambda act: act.at)),
         quiet=quiet,
@@ -138,16 +141,18 @@ def _when(chance: random.Random, latest: float = FAULTS_END) -> float:
     return round(chance.uniform(0, latest), 2)
 
 
-def _crash(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
+def _crash(chance: random.Random, times: list[float]) -> Act:
+    """Draw a death in the middle of what follows from an event, or from a retry of it."""
     more = (
         chance.choice(SEAMS),
-        chance.choice((1, 1, 2, 3, 5, 8)),
+        chance.choice((1, 1, 1, 2, 3, 6)),
         chance.choice((0, 0, 1, 2, 3, 5)),
         chance.randrange(2),
         chance.choice((0.0, 0.2, 2.0)),
         chance.choice((0.0, 0.1, 3.0)),
     )
-    return [Act(_when(chance), "crash", chance.choice(AT_WORK), more=more)]
+    at = max(0.0, chance.choice(times) + chance.choice((-0.01, 0.5, 2.0, 5.0)) * chance.random())
+    return Act(round(at, 3), "crash", chance.choice(AT_WORK), more=more)
 
 
 def _stop(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
@@ -217,9 +222,6 @@ def _forget(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
 
 
 FAULTS: tuple[Draw, ...] = (
-    _crash,
-    _crash,
-    _crash,
     _stop,
     _move,
     _move,

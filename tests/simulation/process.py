@@ -360,10 +360,7 @@ class SeenSender:
         process = self._process
         process.look()
         wish = process.world.wishes[who]
-        # A lane that is filled while its row says nothing of limits learns them at its next tick.
-        standing = process.ledger.expected.standings[who]
-        known = not (standing.absences or standing.pauses or standing.disablings)
-        if known and self._in_flight[who] > wish.max_in_flight:
+        if self._in_flight[who] > wish.max_in_flight:
             process.ledger.blame(ISOLATION, f"{self._in_flight[who]} in flight to {who}")
         if self._in_flight.total() > process.world.story.bounds.max_in_flight:
             process.ledger.blame(MEMORY, f"{self._in_flight.total()} in flight")

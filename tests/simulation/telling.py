@@ -21,6 +21,9 @@ DRAINS_WITHIN = 600.0
 
 LOOK_EVERY = 0.5
 
+DOOMED_FOR = 3.0
+"""Virtual seconds within which a process that is to die has died, whatever it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -202,6 +205,8 @@ class Telling:
         kind, nth, turns, appended, away, back = act.more
         nth = process.did[str(kind)] + int(nth)
         process.doom = Doom(str(kind), nth, int(turns), bool(appended), float(away), float(back))
+        # What does not come to do that dies all the same.
+        asyncio.get_running_loop().call_later(DOOMED_FOR, process.died.set)
 
     def do_stop(self, act: Act) -> None:
         """SIGTERM; another process starts a while later."""
