@@ -15,6 +15,8 @@ from tests.simulation.story import (
     Wish,
 )
 
+from hookstream.core.model.hold import ALL
+
 FAULTS_END = 14.0
 """Seconds into the story: after this nothing goes wrong any more."""
 
@@ -85,6 +87,7 @@ def _wish(chance: random.Random, number: int, *, quiet: bool) -> Wish:
         colour=chance.choice((None, None, "red")),
         schedule=chance.choice(SCHEDULES),
         max_in_flight=chance.choice((1, 2, 8)),
+        rate=chance.choice((None, None, None, 2.0, 5.0)),
         timeout=chance.choice((700, 2_000, 5_000)),
         final_statuses=chance.choice((frozenset(), frozenset({422}))),
         born=round(chance.uniform(0.1, 6), 2) if chance.random() < 0.15 and not quiet else -10.0,
@@ -221,6 +224,19 @@ def _forget(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
     return [Act(_when(chance, 10), "forget", chance.choice(wishes).id, seconds)]
 
 
+def _hold(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
+    kind, who = chance.choice(
+        (
+            ("endpoint", chance.choice(wishes).id),
+            ("partner", "acme"),
+            ("event-type", PLAIN),
+            ("everything", ALL),
+        )
+    )
+    seconds = round(chance.uniform(0.3, 6), 2)
+    return [Act(_when(chance, 9), "hold", who, seconds, (kind,))]
+
+
 FAULTS: tuple[Draw, ...] = (
     _stop,
     _move,
@@ -232,4 +248,4 @@ FAULTS: tuple[Draw, ...] = (
     _refuse,
     _lag,
 )
-OWNERS: tuple[Draw, ...] = (_pause, _pause, _delete, _enable, _forget)
+OWNERS: tuple[Draw, ...] = (_pause, _pause, _delete, _enable, _forget, _hold)

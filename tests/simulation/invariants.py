@@ -26,6 +26,8 @@ DUPLICATES = "duplicates are bounded by what was unsettled"
 IDENTITY = "a delivery has one id"
 MEMORY = "memory is bounded"
 ISOLATION = "trouble is its partner's own"
+HELD = "what is held is not attempted"
+RATE = "a rate limit holds"
 JUSTIFIED = "every end has its cause"
 FORWARD = "commits go forward"
 

@@ -15,7 +15,7 @@ from tests.doubles.seeing import (
     RememberingJournal,
     SilentTracer,
 )
-from tests.simulation.invariants import ISOLATION, MEMORY, Hand, Ledger
+from tests.simulation.invariants import HELD, ISOLATION, MEMORY, RATE, Hand, Ledger
 
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import SECOND, Millis
@@ -26,6 +26,9 @@ from hookstream.pipeline.ports import Acknowledged, AssignmentListener, Post, Wr
 
 if TYPE_CHECKING:
     from tests.simulation.world import Host, World
+
+RUN_AHEAD = 0.11
+"""Seconds by which attempts may run ahead of an even spacing."""
 
 OVERDRAWN = 2
 """Deliveries above the budget: one for each of the two loops that spend it."""
@@ -330,6 +333,8 @@ class SeenSender:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._in_flight: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
+        """When the latest attempt at each endpoint began."""
 
     async def send(self, post: Post) -> Answer:
         process = self._process
@@ -337,6 +342,8 @@ class SeenSender:
             await asyncio.Event().wait()
         ledger, who = process.ledger, post.subscription_id
         pair = ledger.sending(process.hand, post, process.host.clock.now())
+        if process.view.holds(who, ledger.expected.events[pair[0]].type):
+            ledger.blame(HELD, f"{pair[0]} for {who} was attempted")
         self._in_flight[who] += 1
         self._count(who)
         process.does("attempt")
@@ -360,6 +367,13 @@ class SeenSender:
         process = self._process
         process.look()
         wish = process.world.wishes[who]
+        now = asyncio.get_running_loop().time()
+        apart = now - self._last.get(who, float("-inf"))
+        self._last[who] = now
+        # A lane whose row was gone learns of the limit with its next tick.
+        known = not process.ledger.expected.standings[who].absences
+        if known and wish.rate is not None and apart < 1 / wish.rate - RUN_AHEAD:
+            process.ledger.blame(RATE, f"{apart:.3f}s between two attempts at {who}")
         if self._in_flight[who] > wish.max_in_flight:
             process.ledger.blame(ISOLATION, f"{self._in_flight[who]} in flight to {who}")
         if self._in_flight.total() > process.world.story.bounds.max_in_flight:

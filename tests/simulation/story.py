@@ -39,6 +39,8 @@ class Wish:
     """None: it takes events of any colour."""
     schedule: tuple[Millis, ...] = (1_000,)
     max_in_flight: int = 4
+    rate: float | None = None
+    """Attempts a second that it allows, or None."""
     timeout: Millis = 2_000
     final_statuses: frozenset[int] = frozenset()
     born: float = -10.0
@@ -56,6 +58,8 @@ class Wish:
             f"retries after {', '.join(map(format_duration, self.schedule)) or 'nothing'}"
         )
         parts.append(f"{self.max_in_flight} in flight, {format_duration(self.timeout)} timeout")
+        if self.rate is not None:
+            parts.append(f"{self.rate:g} a second")
         if self.born > 0:
             parts.append(f"written at {self.born:g}s")
         moods = [str(mood) for mood in self.moods]

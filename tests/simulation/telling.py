@@ -9,9 +9,10 @@ from tests.simulation.ending import judge
 from tests.simulation.expectation import AHEAD, Absence
 from tests.simulation.process import Doom, Process
 from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
-from tests.simulation.world import EVENTS, Host, Parts, World
+from tests.simulation.world import EVENTS, Host, Parts, Row, World
 
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Gap, SubscriptionState
 from hookstream.pipeline.ports import WriteRefused
@@ -316,7 +317,13 @@ class Telling:
             directory.put_subscription(enabled)
             directory.drop_disabled(act.who)
 
-        self.world.write_row(both)
+        self.world.write_row(Row(both))
+
+    def do_hold(self, act: Act) -> None:
+        """Hold an endpoint, the partner, an event type or everything, for so many seconds."""
+        kind, name = HoldKind(str(act.more[0])), act.who
+        self.world.hold(kind, name)
+        asyncio.get_running_loop().call_later(act.amount, self.world.clear, kind, name)
 
     def do_forget(self, act: Act) -> None:
         """Let a row be gone from the table for a while: nobody deleted the subscription."""
@@ -325,7 +332,7 @@ class Telling:
             return
         safe = world.ledger.in_tiers_or_over(act.who)
         world.expectation.standings[act.who].absences.append(Absence(None, safe))
-        world.write_row(lambda directory: directory.drop_subscription(act.who))
+        world.write_row(Row(lambda directory: directory.drop_subscription(act.who)))
         asyncio.get_running_loop().call_later(act.amount, self._return_row, act.who)
 
     def _return_row(self, name: str) -> None:

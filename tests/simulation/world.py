@@ -19,6 +19,7 @@ from tests.simulation.story import PLAIN, TIERS, Story, Wish
 
 from hookstream.core.intake.progress import Progress
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
@@ -44,7 +45,14 @@ SCHEMA_GRACE: Millis = 60_000
 CURRENT_FOR = 1.0
 """Seconds that a table may be behind and still count as current."""
 
-Row = Callable[[Directory], None]
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table: what it changes, and which hold it sets or clears."""
+
+    change: Callable[[Directory], None]
+    holds: tuple[HoldKind, str] | None = None
+    clears: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,10 @@ class View:
         self._host = host
         self._unread: deque[tuple[float, Row]] = deque()
         self._next = 0.0
+        self.held: set[tuple[HoldKind, str]] = set()
+        """The holds that this process knows of."""
         for row in world.rows:
-            row(self.directory)
+            self._take(row)
         world.views.append(self)
 
     def current(self) -> bool:
@@ -94,7 +104,22 @@ class View:
         loop.call_at(self._next, self._read)
 
     def _read(self) -> None:
-        self._unread.popleft()[1](self.directory)
+        self._take(self._unread.popleft()[1])
+
+    def _take(self, row: Row) -> None:
+        row.change(self.directory)
+        if row.holds is not None:
+            (self.held.discard if row.clears else self.held.add)(row.holds)
+
+    def holds(self, who: str, event_type: str) -> bool:
+        """Tell whether a delivery is held, as far as this process knows."""
+        stopped = {
+            (HoldKind.EVERYTHING, ALL),
+            (HoldKind.PARTNER, "acme"),
+            (HoldKind.ENDPOINT, who),
+            (HoldKind.EVENT_TYPE, event_type),
+        }
+        return not stopped.isdisjoint(self.held)
 
     def close(self) -> None:
         if self in self._world.views:
@@ -160,7 +185,8 @@ class World:
         self.rules = self._rules()
         self._create_topics()
         everything = Grant(event_types=("*",), environments=("*",))
-        self.write_row(lambda directory: directory.put_partner(Partner("acme", "A", everything)))
+        acme = Partner("acme", "A", everything)
+        self.write_row(Row(lambda directory: directory.put_partner(acme)))
 
     def _rules(self) -> EngineRules:
         bounds = self.story.bounds
@@ -228,19 +254,23 @@ class World:
             self.ledger.appended(record)
 
     def _health(self, record: Record) -> None:
-        name = (record.key or b"").decode().removesuffix("/disabled")
+        name, _, what = (record.key or b"").decode().rpartition("/")
+        if what != "disabled":
+            return
         told = json.loads(record.value or b"{}")
         disabled = Disabled(name, told["since"], told["reason"])
         self.disabled[name] = disabled
         self.expectation.standings[name].disabled(disabled.since, self.clock.now())
-        self.write_row(lambda directory: directory.put_disabled(disabled))
+        self.write_row(Row(lambda directory: directory.put_disabled(disabled)))
 
     def arrived(self, pair: Pair) -> None:
         """Hold how long an event took to an endpoint that is well against what is prompt."""
         wish = self.wishes[pair[1]]
         event = self.expectation.events[pair[0]]
-        if not self.story.quiet or wish.moods or wish.for_ever or event.type != PLAIN:
+        if not self.story.quiet or wish.moods or wish.for_ever or wish.rate is not None:
             return
+        if event.type != PLAIN:
+            return  # it waited for its schema
         took = self.clock.now() - event.timestamp
         if took > PROMPT:
             self.ledger.blame(ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is well")
@@ -285,7 +315,20 @@ class World:
 
     def put(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.id] = subscription
-        self.write_row(lambda directory: directory.put_subscription(subscription))
+        self.write_row(Row(lambda directory: directory.put_subscription(subscription)))
+
+    def hold(self, kind: HoldKind, name: str) -> None:
+        """Stop what a hold stops."""
+        hold = Hold(kind, name, self.clock.now(), "by the story")
+        self.write_row(Row(lambda directory: directory.holds.put(hold), (kind, name)))
+
+    def clear(self, kind: HoldKind, name: str) -> None:
+        """Let it go on."""
+
+        def drop(directory: Directory) -> None:
+            directory.holds.drop(kind, name)
+
+        self.write_row(Row(drop, (kind, name), clears=True))
 
     def subscribe(self, wish: Wish) -> None:
         """Write a subscription's first row; it holds two seconds later, or from the beginning."""
@@ -308,7 +351,7 @@ class World:
                 active_from=active_from,
                 pattern=pattern,
                 retry=RetryPolicy(schedule=wish.schedule, final_statuses=wish.final_statuses),
-                limits=Limits(max_in_flight=wish.max_in_flight),
+                limits=Limits(max_in_flight=wish.max_in_flight, rate_limit=wish.rate),
             )
         )
 
