@@ -101,6 +101,7 @@ class Lane:
         "_prompt_at",
         "_rests_until",
         "_slots",
+        "_slowed_at",
         "_started",
         "_usual",
     )
@@ -116,6 +117,7 @@ class Lane:
         self._failing = False
         self._prompt_at = float("-inf")
         self._rests_until = float("-inf")
+        self._slowed_at = float("-inf")
         self._started: dict[int, float] = {}
         # What a healthy lane is asked for each delivery, kept ready.
         self._gated = False
@@ -242,7 +244,10 @@ class Lane:
     def _throttled(self, took: float, now: float, wait: int | None) -> None:
         """Slow down, and rest for as long as the endpoint asked, within bounds. It is up."""
         self._answered(took, now)
-        self._pace.throttled()
+        if now - took >= self._slowed_at:
+            # What was under way when the pace was slowed had been sent at the pace before.
+            self._slowed_at = now
+            self._pace.throttled()
         self._limit.shrink(now, max(took, self._answer))
         if wait:
             self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))

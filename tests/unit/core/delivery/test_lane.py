@@ -226,3 +226,15 @@ def test_a_lane_is_prompt_while_it_answers_within_a_second() -> None:
     lane.start(1, 10.0)
     assert not lane.prompt(12.0)
     assert not lane_that_answers_in(2.0).prompt(2.0)
+
+
+def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
+    """One burst over the endpoint's limit is one answer: too many, not twenty times too many."""
+    lane = lane_that_answers_in(0.001, slots=32)
+    for ticket in range(20):
+        lane.start(ticket, 1.0)
+
+    for ticket in range(20):
+        lane.finish(ticket, 1.01, Throttled(429, 1_000))
+
+    assert lane.defer(3.0).slot == pytest.approx(3.0, abs=0.1)
