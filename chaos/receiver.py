@@ -39,6 +39,7 @@ _HANGING = 0.02
 _DOWN_FOR = 0.35
 """Share of each cycle in which an endpoint of that kind is down."""
 _GONE_AFTER = 100
+_THROTTLES_ABOVE = 60
 _SLOW = (0.05, 0.3)
 
 _REASONS = {
@@ -85,6 +86,7 @@ class Behaviour:
         self.webhook = Webhook(endpoint.secret)
         self.requests = 0
         self._cycle = cycle
+        self._second = self._in_second = 0
         self._dice = random.Random(number)
         self._phase = self._dice.random() * cycle
         self._kinds: dict[str, Callable[[float], Answer]] = {
@@ -92,7 +94,7 @@ class Behaviour:
             "slow": lambda _: Answer(200, self._dice.uniform(*_SLOW)),
             "flaky": lambda _: Answer(503 if self._dice.random() < _FLAKY else 204),
             "down": lambda now: self._down() if self._in_window(now) else Answer(204),
-            "throttling": lambda now: Answer(429 if self._in_window(now) else 204),
+            "throttling": lambda now: Answer(429 if self._too_many(now) else 204),
             "hanging": lambda _: _HANG if self._dice.random() < _HANGING else Answer(204),
             "gone": lambda _: Answer(410 if self.requests > _GONE_AFTER else 204),
             "dead": lambda _: self._down(),
@@ -106,6 +108,13 @@ class Behaviour:
 
     def _down(self) -> Answer:
         return _RESET if self._dice.random() < 0.5 else Answer(503)
+
+    def _too_many(self, now: float) -> bool:
+        """Count requests by whole seconds, and take no more than so many in each."""
+        if int(now) != self._second:
+            self._second, self._in_second = int(now), 0
+        self._in_second += 1
+        return self._in_second > _THROTTLES_ABOVE
 
     def _in_window(self, now: float) -> bool:
         return (now + self._phase) % self._cycle < _DOWN_FOR * self._cycle

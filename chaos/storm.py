@@ -32,6 +32,8 @@ _QUIET = (3.0, 9.0)
 """Seconds between everything being ready again and the next fault."""
 _PATIENCE = 60.0
 """Seconds without a delivery, at the end, after which what is missing counts as lost."""
+_LONGEST_WAIT = 600.0
+"""Seconds for what is owed at the end, in any case."""
 _LOOK = 0.2
 
 
@@ -193,8 +195,9 @@ class Storm:
     def _wait_for_the_rest(self) -> None:
         """Wait for what is owed, as long as something still comes."""
         say(f"waiting for {self._outstanding()} deliveries")
-        least, since = self._outstanding(), time.monotonic()
-        while time.monotonic() - since < _PATIENCE:
+        least = self._outstanding()
+        began = since = time.monotonic()
+        while time.monotonic() - since < _PATIENCE and since - began < _LONGEST_WAIT:
             self._look()
             left = self._outstanding()
             if left <= 0:
