@@ -58,6 +58,8 @@ class Item:
     step: int = 0
     due_at: Millis = 0
     reason: DeferReason | None = None
+    since: float = 0.0
+    """Start of the present, unbroken wait for `reason`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -184,7 +186,7 @@ class Backlog:
             for _ in range(lane.excess(len(worker.queue), self.now, alone=False)):
                 item, came_from = worker.queue.pop()
                 self._settle(item, came_from)
-                self._defer(item, lane.defer(self.now, kept=item.reason is not None))
+                self._defer(item, self._slot(lane, item))
             self._attempt(worker)
 
     def _read(self, worker: SimWorker, index: int) -> None:
@@ -239,7 +241,7 @@ class Backlog:
             self._settle(item, entry)
             self._append(item, self._ladder.place_slot(now, entry.due_at))
             return
-        deferral = lane.defer(self.now, kept=entry.reason is not None)
+        deferral = self._slot(lane, item)
         slot = int(deferral.slot * 1000) + 1
         leaves_at = entry.appended_at + entry.delay
         if entry.reason is not None and now < slot <= max(leaves_at, now + LONGEST_REST):
@@ -293,11 +295,16 @@ class Backlog:
             self._append(item, self._ladder.place(self._millis(), item.due_at))
         self._attempt(worker)
 
+    def _slot(self, lane: Lane, item: Item) -> Deferral:
+        waited = self.now - item.since if item.reason is DeferReason.BREAKER_OPEN else 0.0
+        return lane.defer(self.now, kept=item.reason is not None, waited=waited)
+
     # Tiers.
 
     def _defer(self, item: Item, deferral: Deferral) -> None:
         item.due_at = int(deferral.slot * 1000) + 1
-        item.reason = deferral.reason
+        if item.reason is not deferral.reason:
+            item.reason, item.since = deferral.reason, self.now
         self._append(item, self._ladder.place_slot(self._millis(), item.due_at))
 
     def _append(self, item: Item, delay: Millis) -> None:

@@ -76,6 +76,22 @@ def test_workers_that_start_anew_or_share_otherwise_keep_the_limit_and_the_line(
     assert busiest(backlog.attempts, 10.0) <= 110
 
 
+def test_a_worker_that_starts_anew_in_an_outage_does_not_begin_to_write_all_over_again() -> None:
+    backlog = Backlog(down_until(3_600, 0.05))
+    published = 0
+    while backlog.now < 3_600:
+        backlog.publish(range(published, published + 2))
+        published += 2
+        backlog.run(backlog.now + 0.25)
+        if backlog.now == 1_800:
+            backlog.start(1)
+
+    backlog.run(3_600 + 300 + 100)
+
+    assert len(backlog.delivered) >= published - 60
+    assert backlog.writes <= 4.8 * published
+
+
 def test_a_room_that_holds_a_fraction_of_the_backlog_is_enough() -> None:
     backlog = Backlog(answers(0.05), rate_limit=10, room_bytes=256 << 10, partitions=3)
     published_at_once(backlog, 20_000)

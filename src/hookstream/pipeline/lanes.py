@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from hookstream.core.delivery.capacity import Capacity, Holder
-from hookstream.core.delivery.lane import Deferral, Lane, LanePolicy
-from hookstream.core.model.delivery import DeferReason
+from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Delivered, Outcome
 from hookstream.core.model.record import TopicPartition
@@ -120,28 +120,24 @@ class Lanes:
         self._note(subscription_id, now)
         again = work.delivery.due_at is not None
         if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
-            kept = again and work.delivery.has_slot
-            self._overflow(work, self._slot(queue.lane.defer(now, kept=kept), now))
+            self._overflow(work, self._slot(queue, work.delivery, now))
             return
         queue.waiting.append(work)
         self.waiting += 1
         self._idle.clear()
         self._start(queue, now)
 
-    def deferral(self, subscription_id: str, *, kept: bool) -> Slot | None:
-        """Return when a delivery from a tier comes back, or None where its lane takes it now.
-
-        `kept`: it comes at a slot that it was given.
-        """
-        queue = self._queues.get(subscription_id)
+    def deferral(self, delivery: Delivery) -> Slot | None:
+        """Return when a delivery from a tier comes back, or None where its lane takes it now."""
+        queue = self._queues.get(delivery.subscription_id)
         if queue is None:
             return None
         now = self._clock.monotonic()
-        alone = self._alone(subscription_id, now)
+        alone = self._alone(delivery.subscription_id, now)
         if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
             return None
         queue.busy_at = now
-        return self._slot(queue.lane.defer(now, kept=kept), now)
+        return self._slot(queue, delivery, now)
 
     def wants(self, subscription_id: str) -> int:
         """Return how many deferred deliveries a lane would take before their slots."""
@@ -160,9 +156,13 @@ class Lanes:
         self._queues[subscription_id] = queue
         return queue
 
-    def _slot(self, deferral: Deferral, now: float) -> Slot:
-        wait = int((deferral.slot - now) * 1000) + 1
-        return Slot(self._clock.now() + wait, deferral.reason)
+    def _slot(self, queue: _Queue, delivery: Delivery, now: float) -> Slot:
+        wall, since = self._clock.now(), delivery.deferred_since
+        waited = 0.0
+        if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
+            waited = max(0, wall - since) / 1000
+        deferral = queue.lane.defer(now, kept=delivery.has_slot, waited=waited)
+        return Slot(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
 
     # Attempts.
 
@@ -323,8 +323,7 @@ class Lanes:
         for _ in range(min(excess, _MOST_PUT_OFF)):
             work = queue.waiting.pop()
             self.waiting -= 1
-            kept = work.delivery.has_slot
-            self._overflow(work, self._slot(lane.defer(now, kept=kept), now))
+            self._overflow(work, self._slot(queue, work.delivery, now))
         self._start(queue, now)
 
     @property

@@ -196,7 +196,7 @@ class Retrier:
         now = self._clock.now()
         # One that expired ends now; its lane need not have room for that.
         if now < state.expires_at:
-            slot = self._lanes.deferral(state.subscription_id, kept=state.has_slot)
+            slot = self._lanes.deferral(state)
             if slot is not None:
                 self._wait_on(waiting, state, slot, now, early=early)
                 return

@@ -94,14 +94,15 @@ class Breaker:
         """Tell whether it is half open, where it is not closed."""
         return self.probe_at is not None and now >= self.probe_at
 
-    def put_off_until(self, now: float) -> float:
-        """Return until when a delivery is put off: not before the next probe.
+    def put_off_until(self, now: float, waited: float = 0.0) -> float:
+        """Return until when a delivery is put off that has `waited` for it: not before the next probe.
 
         The longer the outage, the longer the wait, so that it costs few writes; whoever waits is
-        taken early as soon as the breaker closes.
+        taken early as soon as the breaker closes. A breaker that has just begun to count, after a
+        restart, knows from the delivery how long it has lasted.
         """
         probe_at = now if self.probe_at is None else max(self.probe_at, now)
-        outage = now - self._since
+        outage = max(now - self._since, waited)
         wait = max(probe_at - now, outage / 2, FIRST_OPEN)
         return now + min(wait, LONGEST_DEFERRAL)
 

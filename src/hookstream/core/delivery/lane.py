@@ -313,15 +313,17 @@ class Lane:
         """Return how many deferred deliveries the lane would take before their slots."""
         return max(0, (self.room(now) + 1) // 2 - queued)
 
-    def defer(self, now: float, *, kept: bool = False) -> Deferral:
+    def defer(self, now: float, *, kept: bool = False, waited: float = 0.0) -> Deferral:
         """Give a delivery that was not admitted a slot.
 
         Args:
             now: Monotonic seconds.
             kept: It came at a slot that it was given before; it does not go to the end again.
+            waited: Seconds for which it has waited for the breaker.
         """
         if self._breaker.probe_at is not None:
-            return Deferral(self._breaker.put_off_until(now), DeferReason.BREAKER_OPEN)
+            slot = self._breaker.put_off_until(now, waited)
+            return Deferral(slot, DeferReason.BREAKER_OPEN)
         begin = max(now, self._rests_until)
         spacing = self._spacing(now)
         limited = self._pace.spacing > 0 and self._pace.limited

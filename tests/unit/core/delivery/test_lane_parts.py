@@ -166,6 +166,13 @@ def test_the_longer_an_outage_the_longer_a_deferral_up_to_half_an_hour() -> None
     assert breaker.put_off_until(100_000.0) == 101_800.0
 
 
+def test_a_breaker_that_has_just_opened_believes_the_delivery_how_long_it_has_lasted() -> None:
+    """A worker was started anew in the middle of an outage."""
+    breaker = opened(0.0)
+
+    assert breaker.put_off_until(0.0, waited=1_200.0) == 600.0
+
+
 def test_a_slot_that_slipped_by_half_a_minute_is_booked_anew_at_the_end() -> None:
     slots = Slots()
     for _ in range(100):
