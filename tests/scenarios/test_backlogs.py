@@ -3,6 +3,9 @@
 import pytest
 from tests.scenarios.backlog import Backlog, answers, down_until
 
+pytestmark = pytest.mark.timeout(300)
+"""Ten seconds of computing, which a crowded machine may take minutes for."""
+
 MANY = 100_000
 
 

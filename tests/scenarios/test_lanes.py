@@ -14,7 +14,7 @@ from hookstream.core.model.record import header_text
 from hookstream.core.model.subscription import UnreadableSubscription
 from hookstream.pipeline.engine import EngineRules
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = [pytest.mark.looptime(noop_cycles=1), pytest.mark.timeout(240)]
 
 LONG = (5 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, HOUR)
 
@@ -225,7 +225,7 @@ async def test_two_of_twenty_endpoints_hang_and_the_others_do_not_notice() -> No
     delays = await healthy_delays({3: hang(), 11: hang()}, **shape)
 
     assert percentile(without, 0.99) < 0.01
-    assert percentile(delays, 0.99) <= 2 * percentile(without, 0.99)
+    assert percentile(delays, 0.99) <= 2 * percentile(without, 0.99) + 0.001
     assert max(delays) < 0.1
 
 
@@ -239,7 +239,7 @@ async def test_endpoints_in_all_kinds_of_trouble_leave_their_neighbours_alone() 
 
     delays = await healthy_delays(trouble, **shape)
 
-    assert percentile(delays, 0.99) <= 2 * percentile(without, 0.99)
+    assert percentile(delays, 0.99) <= 2 * percentile(without, 0.99) + 0.001
     assert max(delays) < 0.1
 
 

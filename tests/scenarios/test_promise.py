@@ -12,7 +12,7 @@ from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.core.model.subscription import Disabled
 from hookstream.pipeline.ports import WriteRefused
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = [pytest.mark.looptime(noop_cycles=1), pytest.mark.timeout(240)]
 """A world wakes thirty times a virtual second; looptime's default of 42 idle turns before it moves
 time would make an hour cost a minute."""
 
