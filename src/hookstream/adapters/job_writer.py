@@ -18,7 +18,7 @@ from hookstream.adapters.kafka_client import (
     is_fenced,
     is_too_large,
     kafka_error,
-    producer_properties,
+    transactional_properties,
     translated,
 )
 from hookstream.core.model.record import OutgoingRecord
@@ -49,13 +49,8 @@ class JobWriter:
         self._broken = False
         self._refused: dict[int, KafkaError] = {}
         self._producer = Producer(
-            producer_properties(client, None)
-            | {
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": TRANSACTION_MILLIS,
-                "message.max.bytes": RECORD_BYTES,
-                "linger.ms": 5,
-            }
+            transactional_properties(client, transactional_id, TRANSACTION_MILLIS)
+            | {"message.max.bytes": RECORD_BYTES, "linger.ms": 5}
         )
 
     def __enter__(self) -> Self:

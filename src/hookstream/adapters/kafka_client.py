@@ -133,6 +133,24 @@ def producer_properties(client: ClientSettings, journal: Journal | None) -> Prop
     return {**client, **_logging(journal), "acks": "all", "enable.idempotence": True}
 
 
+def transactional_properties(
+    client: ClientSettings, transactional_id: str, timeout_millis: int
+) -> Properties:
+    """Return what a producer that writes in transactions starts from.
+
+    The client library refuses timeouts that are longer than the transaction's. One that was set for
+    all clients is shortened here.
+    """
+    properties = producer_properties(client, None) | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_millis,
+    }
+    for name in ("socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"):
+        if name in client and int(client[name]) > timeout_millis:
+            properties[name] = timeout_millis
+    return properties
+
+
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for questions and topic administration; what fails, fails to its caller."""
     return AdminClient({**client, "log_level": 2})

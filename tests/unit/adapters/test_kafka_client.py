@@ -6,12 +6,12 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingJournal
 
-from hookstream.adapters.kafka_client import Trouble, ask_offsets
+from hookstream.adapters.kafka_client import Trouble, ask_offsets, transactional_properties
 
 
 async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
@@ -87,3 +87,23 @@ def test_what_will_not_pass_is_not_asked_again() -> None:
 
     with pytest.raises(KafkaException):
         ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")
+
+
+@pytest.mark.parametrize(
+    "name", ["socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"]
+)
+def test_a_timeout_that_is_set_for_all_clients_is_no_obstacle_to_a_transaction(name: str) -> None:
+    """The library refuses one that is longer than the transaction's, and no command could write."""
+    client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
+    client |= {"log_level": 0, name: 60_000}
+
+    properties = transactional_properties(client, "writer", 5_000)
+
+    assert (properties[name], properties["transaction.timeout.ms"]) == (5_000, 5_000)
+    Producer(properties)
+
+
+def test_a_shorter_timeout_stays_as_it_is() -> None:
+    client = {"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "3000"}
+
+    assert transactional_properties(client, "writer", 5_000)["socket.timeout.ms"] == "3000"

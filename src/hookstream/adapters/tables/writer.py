@@ -22,7 +22,7 @@ from hookstream.adapters.kafka_client import (
     is_fenced,
     is_too_large,
     kafka_error,
-    producer_properties,
+    transactional_properties,
     translated,
 )
 from hookstream.adapters.tables.log import (
@@ -84,12 +84,8 @@ class TableWriter:
         self._refused: list[KafkaError] = []
         self._broken = False
         self._producer = Producer(
-            producer_properties(client, None)
-            | {
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": _TRANSACTION_MILLIS,
-                "linger.ms": 0,
-            }
+            transactional_properties(client, transactional_id, _TRANSACTION_MILLIS)
+            | {"linger.ms": 0}
         )
 
     def __enter__(self) -> Self:
