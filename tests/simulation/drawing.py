@@ -16,6 +16,7 @@ from tests.simulation.story import (
 )
 
 from hookstream.core.model.hold import ALL
+from hookstream.core.model.instant import DAY
 
 FAULTS_END = 14.0
 """Seconds into the story: after this nothing goes wrong any more."""
@@ -66,6 +67,7 @@ def _bounds(chance: random.Random) -> Bounds:
         room_bytes=chance.choice((3_000, 1 << 20)),
         room_floor=chance.choice((600, 4_000)),
         paused_for=chance.choice((4_000, 600_000)),
+        disable_after=chance.choice((4_000, 5 * DAY, 5 * DAY, 5 * DAY)),
     )
 
 

@@ -106,6 +106,7 @@ class Process:
             tracer=SilentTracer(),
             metrics=self.metrics,
             journal=self.journal,
+            health=self.view.health,
         )
         self.engine: Engine = world.parts.engine(outside, world.rules)
         self.events = SeenSource(self, world.topics.group, world.event_topics, self.engine.events)

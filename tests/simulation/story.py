@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hookstream.core.model.instant import Millis, format_duration
+from hookstream.core.model.instant import DAY, Millis, format_duration
 
 TIERS: tuple[Millis, ...] = (0, 1_000, 2_000, 5_000, 20_000)
 """A ladder short enough that a story ends within a minute or two of virtual time."""
@@ -79,6 +79,8 @@ class Bounds:
     room_bytes: int = 1 << 20
     room_floor: int = 1 << 10
     paused_for: Millis = 600_000
+    disable_after: Millis = 5 * DAY
+    """How long an endpoint must have failed to be given up."""
 
 
 @dataclass(frozen=True, slots=True)

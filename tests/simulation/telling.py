@@ -317,7 +317,7 @@ class Telling:
             directory.put_subscription(enabled)
             directory.drop_disabled(act.who)
 
-        self.world.write_row(Row(both))
+        self.world.write_row(Row(both, health=lambda book: book.drop(act.who)))
 
     def do_hold(self, act: Act) -> None:
         """Hold an endpoint, the partner, an event type or everything, for so many seconds."""

@@ -26,6 +26,7 @@ from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicP
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
+    Failing,
     Grant,
     Limits,
     Partner,
@@ -34,6 +35,7 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import HealthBook
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.ports import WriteRefused
 
@@ -50,7 +52,8 @@ CURRENT_FOR = 1.0
 class Row:
     """A row of a table: what it changes, and which hold it sets or clears."""
 
-    change: Callable[[Directory], None]
+    change: Callable[[Directory], None] = lambda _: None
+    health: Callable[[HealthBook], None] = lambda _: None
     holds: tuple[HoldKind, str] | None = None
     clears: bool = False
 
@@ -80,6 +83,7 @@ class View:
 
     def __init__(self, world: "World", host: Host) -> None:
         self.directory = world.parts.directory(host)
+        self.health = HealthBook()
         self._world = world
         self._host = host
         self._unread: deque[tuple[float, Row]] = deque()
@@ -108,6 +112,7 @@ class View:
 
     def _take(self, row: Row) -> None:
         row.change(self.directory)
+        row.health(self.health)
         if row.holds is not None:
             (self.held.discard if row.clears else self.held.add)(row.holds)
 
@@ -199,6 +204,8 @@ class World:
             waiting_room_floor=bounds.room_floor,
             unknown_schema_grace=SCHEMA_GRACE,
             paused_for=bounds.paused_for,
+            disable_after=bounds.disable_after,
+            disable_attempts=3,
         )
 
     def _create_topics(self) -> None:
@@ -255,13 +262,21 @@ class World:
 
     def _health(self, record: Record) -> None:
         name, _, what = (record.key or b"").decode().rpartition("/")
-        if what != "disabled":
+        if what == "failing":
+            self._failing(name, record.value)
             return
         told = json.loads(record.value or b"{}")
         disabled = Disabled(name, told["since"], told["reason"])
         self.disabled[name] = disabled
         self.expectation.standings[name].disabled(disabled.since, self.clock.now())
         self.write_row(Row(lambda directory: directory.put_disabled(disabled)))
+
+    def _failing(self, name: str, value: bytes | None) -> None:
+        if value is None:
+            self.write_row(Row(health=lambda book: book.drop(name)))
+            return
+        failing = Failing(name, json.loads(value)["since"])
+        self.write_row(Row(health=lambda book: book.put(failing)))
 
     def arrived(self, pair: Pair) -> None:
         """Hold how long an event took to an endpoint that is well against what is prompt."""
@@ -320,7 +335,7 @@ class World:
     def hold(self, kind: HoldKind, name: str) -> None:
         """Stop what a hold stops."""
         hold = Hold(kind, name, self.clock.now(), "by the story")
-        self.write_row(Row(lambda directory: directory.holds.put(hold), (kind, name)))
+        self.write_row(Row(lambda directory: directory.holds.put(hold), holds=(kind, name)))
 
     def clear(self, kind: HoldKind, name: str) -> None:
         """Let it go on."""
@@ -328,7 +343,7 @@ class World:
         def drop(directory: Directory) -> None:
             directory.holds.drop(kind, name)
 
-        self.write_row(Row(drop, (kind, name), clears=True))
+        self.write_row(Row(drop, holds=(kind, name), clears=True))
 
     def subscribe(self, wish: Wish) -> None:
         """Write a subscription's first row; it holds two seconds later, or from the beginning."""
