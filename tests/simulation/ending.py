@@ -1,15 +1,17 @@
 """The last judgement: every delivery has come to one end, the right one, and the audit log tells it."""
 
-from tests.simulation.expectation import Expectation, Pair
+from tests.simulation.expectation import Pair
 from tests.simulation.invariants import JUSTIFIED, PROMISE, SILENT, Ledger
-from tests.simulation.story import NEVER, Wish
+from tests.simulation.story import NEVER, Story, Wish
+from tests.simulation.trouble import GONE
 
+from hookstream.core.model.instant import DAY
 from hookstream.core.model.topics import Topics
 
 FINAL = frozenset({"complete", "dead_letter", "cancel"})
 
 
-def judge(ledger: Ledger, topics: Topics) -> None:
+def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
     """Hold the end of a story, in which everything has drained, against what was owed."""
     expected = ledger.expected
     for event in expected.events.values():
@@ -21,7 +23,7 @@ def judge(ledger: Ledger, topics: Topics) -> None:
             _ended(ledger, pair)
     for pair, reasons in ledger.dead.items():
         for reason in reasons:
-            if not _justified(ledger, expected, pair, reason):
+            if not _justified(ledger, story, pair, reason):
                 ledger.blame(JUSTIFIED, f"{pair[0]} for {pair[1]} is dead-lettered as {reason}")
 
 
@@ -36,14 +38,19 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
         ledger.blame(SILENT, f"{told} ended, and the audit log does not say how")
 
 
-def _justified(ledger: Ledger, expected: Expectation, pair: Pair, reason: str) -> bool:
-    standing = expected.standings[pair[1]]
+def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
+    standing = ledger.expected.standings[pair[1]]
     wish = standing.wish
     match reason:
         case "attempts_exhausted":
             return ledger.requests[pair] >= len(wish.schedule) + 1
-        case "gone" | "disabled":
-            return bool(standing.disablings)
+        # A process may die with the letter written and the row that disables not: another attempt
+        # is made of the delivery then, and finds the same or not.
+        case "gone":
+            return wish.for_ever is not None and wish.for_ever.amount == GONE
+        case "disabled":
+            failed = story.bounds.disable_after < DAY and ledger.requests[pair] > 0
+            return failed or bool(standing.disablings)
         case "final_status":
             return _final(wish) and ledger.requests[pair] >= 1
         case "paused_too_long":

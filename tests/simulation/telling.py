@@ -58,7 +58,7 @@ async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told
     world = telling.world
     ledger = world.ledger
     if ledger.broken is None:
-        judge(ledger, world.topics)
+        judge(ledger, world.topics, story)
     return Told(
         broken=ledger.broken,
         events=len(world.expectation.events),
