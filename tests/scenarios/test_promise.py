@@ -1,6 +1,7 @@
 """What becomes of deliveries when endpoints fail, workers die and writes are refused."""
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
@@ -333,6 +334,28 @@ async def test_a_record_too_large_for_a_tier_is_dead_lettered_by_reference() -> 
         assert world.dead() == [("crm", "e1", "record_too_large")]
         assert letter.value is None
         assert header_text(letter.headers, "hs-origin-offset") == "0"
+
+
+async def test_the_audit_log_ends_with_the_dead_letter_of_a_record_too_large_for_its_tier() -> (
+    None
+):
+    """Its attempt said that there would be another one."""
+    async with World() as world:
+        world.subscribe("crm")
+        world.endpoints.script("crm", status(500))
+        world.broker.refuse(
+            world.topics.tier(5 * SECOND), WriteRefused("message too large", too_large=True)
+        )
+        await world.worker()
+        world.publish("e1")
+
+        await world.until(world.settled)
+
+        told = [json.loads(r.value or b"") for r in world.broker.records(world.topics.attempts)]
+        assert [(one["disposition"], one["reason"]) for one in told] == [
+            ("retry", None),
+            ("dead_letter", "record_too_large"),
+        ]
 
 
 async def test_a_dead_letter_that_cannot_be_written_stops_its_partition_until_it_can() -> None:

@@ -32,9 +32,7 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
     deleted = ledger.expected.is_deleted(pair)
     if not (ledger.accepted[pair] or pair in ledger.dead or deleted):
         ledger.blame(PROMISE, f"{told} came to no end")
-    # What is too large for its tier is given up once its audit record says "retry".
-    told_otherwise = "record_too_large" in ledger.dead.get(pair, ())
-    if not (deleted or told_otherwise) and not ledger.audited[pair] & FINAL:
+    if not deleted and not ledger.audited[pair] & FINAL:
         ledger.blame(SILENT, f"{told} ended, and the audit log does not say how")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
-from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import (
     Answer,
@@ -136,7 +136,12 @@ class Attempts:
             self._means.metrics.deferral(disposition.reason)
             self._settler.settle(work, disposition, None)
             return
-        audit = self._settler.audited(self._ended(work, disposition, outcome, now))
+        span = work.receipt.span
+        trace_id = None if span is None else span.trace_id
+        record = ended(
+            work.delivery, work.event, disposition, now, outcome=outcome, trace_id=trace_id
+        )
+        audit = self._settler.audited(record)
         if outcome is not None:
             work.delivery.last_outcome = outcome.name
         self._settler.settle(work, disposition, audit)
@@ -212,10 +217,10 @@ class Attempts:
                 span.end(error="cancelled")
             raise
         took = means.clock.monotonic() - began
-        ended = means.clock.now()
+        answered = means.clock.now()
         outcome = classify(
             answer,
-            now=ended,
+            now=answered,
             final_statuses=subscription.retry.final_statuses,
             longest_tier=self._rules.longest_tier,
         )
@@ -228,12 +233,12 @@ class Attempts:
             outcome,
             delivery,
             subscription.retry,
-            now=ended,
+            now=answered,
             jitter=means.chance.fraction(),
         )
         told: Sequence[OutgoingRecord] = ()
         if self._health.failing or not isinstance(outcome, Delivered):
-            checkup = self._health.after(delivery, outcome, disposition, ended)
+            checkup = self._health.after(delivery, outcome, disposition, answered)
             disposition, told = checkup.disposition, checkup.records
         record = AttemptRecord(
             delivery=delivery,
@@ -255,7 +260,7 @@ class Attempts:
         if isinstance(disposition, RetryAt):
             policy.retried(delivery, disposition)
         if isinstance(outcome, Delivered) and delivery.attempt == 1:
-            means.metrics.delivered(delivery.event_type, ended - delivery.origin.timestamp)
+            means.metrics.delivered(delivery.event_type, answered - delivery.origin.timestamp)
         self._settler.settle(work, disposition, audit, told)
         return outcome
 
@@ -271,25 +276,6 @@ class Attempts:
         prepared = _Prepared(subscription, headers, address.host_of(endpoint.url))
         self._prepared[subscription.id] = prepared
         return prepared
-
-    def _ended(
-        self, work: Work, disposition: Disposition, outcome: Outcome | None, now: Millis
-    ) -> AttemptRecord:
-        span = work.receipt.span
-        return AttemptRecord(
-            delivery=work.delivery,
-            event_version=0,
-            entity_id=work.event.entity_id,
-            environment=work.event.environment,
-            attempt=work.delivery.attempt,
-            outcome=outcome,
-            disposition=disposition,
-            started_at=now,
-            duration_us=0,
-            request_bytes=0,
-            host="",
-            trace_id=None if span is None else span.trace_id,
-        )
 
 
 def _error(outcome: Outcome) -> str:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from hookstream.core.deadletter import letter
 from hookstream.core.deadletter.reading import LetterProblem
-from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.instant import Millis
@@ -35,6 +35,7 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.insistence import Insistence
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import (
     Clock,
@@ -50,10 +51,6 @@ from hookstream.pipeline.work import Work
 
 _State: TypeAlias = Delivery | UnmatchedEvent
 """What travels in the headers of a tier record."""
-
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
-"""Seconds between tries of a write that was refused for good."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,13 +72,15 @@ class Means:
 class _Settlement:
     """What must become durable before one hold of a receipt is let go of."""
 
-    __slots__ = ("credit", "left", "receipt", "state")
+    __slots__ = ("left", "receipt", "state", "work")
 
-    def __init__(self, receipt: Receipt, state: _State | None, credit: int, writes: int) -> None:
+    def __init__(
+        self, receipt: Receipt, state: _State | None, work: Work | None, writes: int
+    ) -> None:
         self.receipt = receipt
         self.state = state
-        self.credit = credit
-        """Bytes to give back to the budget; 0: none was taken."""
+        self.work = work
+        """What took credit of the budget; None where nothing did."""
         self.left = writes
         """Writes that are not acknowledged."""
 
@@ -92,6 +91,7 @@ class Settler:
     def __init__(self, means: Means) -> None:
         """Write nothing before `open`."""
         self._means = means
+        self._insistence = Insistence(means.sink, means.skips, means.journal)
         self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()
@@ -142,7 +142,7 @@ class Settler:
             writes.append(audit)
         if also:
             writes += also
-        self._write(writes, receipt, work.delivery, receipt.size)
+        self._write(writes, receipt, work.delivery, work)
 
     def undecodable(
         self, receipt: Receipt, problem: Undecodable, waited: UnmatchedEvent | None = None
@@ -264,13 +264,13 @@ class Settler:
         writes: Sequence[OutgoingRecord],
         receipt: Receipt,
         state: _State | None,
-        credit: int = 0,
+        work: Work | None = None,
     ) -> None:
         """Write, and let go of one hold when everything is durable."""
         if not self._pending:
             self._idle.clear()
         self._pending += 1
-        settlement = _Settlement(receipt, state, credit, len(writes))
+        settlement = _Settlement(receipt, state, work, len(writes))
         if not writes:
             self._durable(settlement)
         for record in writes:
@@ -293,8 +293,8 @@ class Settler:
         self._pending -= 1
         if not self._pending:
             self._idle.set()
-        if settlement.credit:
-            self._means.budget.give(settlement.credit)
+        if settlement.work is not None:
+            self._means.budget.give(settlement.receipt.size)
         settlement.receipt.release()
 
     def _refused(
@@ -307,14 +307,10 @@ class Settler:
             and record.value is not None
             and record.topic != means.topics.attempts
         ):
-            self._put(self._by_reference(record, refused, settlement), settlement)
-            if (
-                isinstance(settlement.state, Delivery)
-                and means.topics.delay_of(record.topic) is not None
-            ):
-                for told in self._given_up(settlement.state, DeadReason.RECORD_TOO_LARGE):
-                    settlement.left += 1
-                    self._put(told, settlement)
+            instead = self._by_reference(record, refused, settlement)
+            settlement.left += len(instead) - 1
+            for write in instead:
+                self._put(write, settlement)
             return
         if self._tasks is None:
             raise InvariantBroken("a write was refused before the settler was opened")
@@ -322,12 +318,12 @@ class Settler:
 
     def _by_reference(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
-    ) -> OutgoingRecord:
-        """Return the record that stands for one too large to copy: all headers, no value."""
+    ) -> list[OutgoingRecord]:
+        """Return what stands for a record too large to copy (all headers, no value), and tells of it."""
         means = self._means
-        receipt, state = settlement.receipt, settlement.state
+        receipt, state, work = settlement.receipt, settlement.state, settlement.work
         if state is None or record.topic in (means.topics.dead_letters, means.topics.undecodable):
-            return OutgoingRecord(record.topic, record.key, None, record.headers)
+            return [OutgoingRecord(record.topic, record.key, None, record.headers)]
         now = means.clock.now()
         why = f"{record.topic} refused it: {refused.detail}; the value stands at its origin only"
         if isinstance(state, UnmatchedEvent):
@@ -335,63 +331,21 @@ class Settler:
             headers = letter.undecodable_headers(
                 receipt.record, problem, written_at=now, waited=state
             )
-            return OutgoingRecord(means.topics.undecodable, receipt.record.key, None, headers)
+            return [OutgoingRecord(means.topics.undecodable, receipt.record.key, None, headers)]
+        dead = DeadLetter(DeadReason.RECORD_TOO_LARGE, why)
         headers = letter.dead_letter_headers(
-            state, receipt.record.headers, DeadReason.RECORD_TOO_LARGE, why, written_at=now
+            state, receipt.record.headers, dead.reason, why, written_at=now
         )
         key = state.subscription_id.encode()
-        return OutgoingRecord(means.topics.dead_letters, key, None, headers)
+        return [
+            OutgoingRecord(means.topics.dead_letters, key, None, headers),
+            # What was said of it before, a retry or nothing, is not how it ended.
+            self.audited(ended(state, None if work is None else work.event, dead, now)),
+            *self._given_up(state, dead.reason),
+        ]
 
     async def _insist(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> None:
-        """Hold the partition and write again, with growing pauses, until it is accepted.
-
-        Or until an operator steps over the record: then this write is given up, and said so.
-        """
-        receipt = settlement.receipt
-        receipt.block()
-        pause = _FIRST_PAUSE
-        loop = asyncio.get_running_loop()
-        verdict: WriteRefused | None = refused
-        while verdict is not None:
-            self._means.journal.error(
-                "partition.stopped",
-                topic=receipt.where.topic,
-                partition=receipt.where.partition,
-                offset=receipt.record.offset,
-                writing_to=record.topic,
-                detail=verdict.detail,
-                remedy="make the topic accept the record; it is written again by itself."
-                f" To give it up: hookstream partition skip {receipt.where.topic}"
-                f"/{receipt.where.partition} {receipt.record.offset}",
-            )
-            if await self._means.skips.heard_within(pause, receipt.record):
-                self._stepped_over(record, settlement, verdict)
-                break
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            answer: asyncio.Future[WriteRefused | None] = loop.create_future()
-            self._means.sink.write(record, partial(_tell, answer))
-            verdict = await answer
-        receipt.unblock()
+        await self._insistence.write(record, refused, settlement.receipt, settlement.state)
         self._answered(record, settlement, None)
-
-    def _stepped_over(
-        self, record: OutgoingRecord, settlement: _Settlement, refused: WriteRefused
-    ) -> None:
-        state, receipt = settlement.state, settlement.receipt
-        self._means.journal.warning(
-            "partition.skipped",
-            topic=receipt.where.topic,
-            partition=receipt.where.partition,
-            offset=receipt.record.offset,
-            writing_to=record.topic,
-            delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
-            detail=refused.detail,
-        )
-
-
-def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:
-    """Pass a verdict on, unless the drain's deadline passed and nobody waits for it any more."""
-    if not answer.done():
-        answer.set_result(verdict)

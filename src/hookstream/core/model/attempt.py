@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.event import Event
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Disposition, Outcome
 
@@ -27,3 +28,38 @@ class AttemptRecord:
     host: str
     trace_id: str | None = None
     response_excerpt: str | None = None
+
+
+def ended(
+    delivery: Delivery,
+    event: Event | None,
+    disposition: Disposition,
+    now: Millis,
+    *,
+    outcome: Outcome | None = None,
+    trace_id: str | None = None,
+) -> AttemptRecord:
+    """Return the audit record of a delivery that ended without an attempt.
+
+    Args:
+        delivery: As it stands.
+        event: None where its record was moved on undecoded: then nothing is said of the entity.
+        disposition: How it ended.
+        now: When.
+        outcome: What was refused before a request was made, if that was it.
+        trace_id: Of the sampled trace.
+    """
+    return AttemptRecord(
+        delivery=delivery,
+        event_version=0,
+        entity_id="" if event is None else event.entity_id,
+        environment="" if event is None else event.environment,
+        attempt=delivery.attempt,
+        outcome=outcome,
+        disposition=disposition,
+        started_at=now,
+        duration_us=0,
+        request_bytes=0,
+        host="",
+        trace_id=trace_id,
+    )
