@@ -269,7 +269,7 @@ class Member:
         for message in messages:
             error = message.error()
             if error is not None:
-                errors.append((_at(message), error))
+                errors.append((_at(message), message.offset() or 0, error))
                 continue
             kind, timestamp = message.timestamp()
             records.append(
@@ -284,17 +284,17 @@ class Member:
                     kind == TIMESTAMP_LOG_APPEND_TIME,
                 )
             )
-        for at, error in errors:
-            self._on_error(at, error)
+        for at, offset, error in errors:
+            self._on_error(at, offset, error)
         if errors:
             # What came of a partition that has just been given up is not used.
             records = [record for record in records if record.where not in self.seats.left]
         return records
 
-    def _on_error(self, at: TopicPartition, error: KafkaError) -> None:
+    def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
         code = error.code()
         if code in _VANISHED:
-            self.seats.vanished(at)
+            self.seats.vanished(at, offset)
         elif code in _TOPIC_GONE:
             self._journal.warning("topic_gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0

@@ -1,6 +1,6 @@
 """Which partitions a group member has, where each begins, and how they come and go.
 
-A new partition is parked (assigned, but paused at its end) until the broker said what is needed to
+A new partition is parked (assigned, but paused beyond its end) until the broker said what is needed to
 decide where it begins; then it is read, or stays parked until an operator names a position. The
 rebalance callbacks run on the member's thread, inside a poll or its close.
 """
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka_client import Trouble
@@ -20,6 +20,14 @@ from hookstream.core.intake.start import GapThenStart, OffsetsLost, Start, Start
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock, Journal
+
+_BEYOND = 1 << 62
+"""Where a parked partition stands: behind the end of any log.
+
+Not at OFFSET_END, which the client has to ask the broker for: where it asks again, as the broker is
+slow or has just come back, the answer may come when the partition is read already, and reading then
+goes on at the log's end. What lies between would be skipped in silence.
+"""
 
 _ASK_SECONDS = 5.0
 _REVOKE_SECONDS = 3.0
@@ -148,9 +156,13 @@ class Seats:
             if awake:
                 self._consumer.resume(awake)
 
-    def vanished(self, at: TopicPartition) -> None:
-        """Decide again where a partition begins whose position the log no longer has."""
-        if at in self.read:
+    def vanished(self, at: TopicPartition, offset: int) -> None:
+        """Decide again where a partition begins whose position `offset` the log does not have."""
+        if at in self.read and offset >= _BEYOND:
+            # A fetch of the time when it was parked, which has stopped reading: go on with it.
+            [now] = self._consumer.position([_kafka(at)])
+            self.seat({at: max(now.offset, self.read[at])})
+        elif at in self.read:
             self._forget([at])
             self._tell(self._told.lost, [at])
             self._unplaced.add(at)
@@ -166,7 +178,7 @@ class Seats:
     def on_assign(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Take over partitions."""
         new = [TopicPartition(p.topic, p.partition) for p in partitions]
-        parked = [KafkaPartition(at.topic, at.partition, OFFSET_END) for at in new]
+        parked = [KafkaPartition(at.topic, at.partition, _BEYOND) for at in new]
         self._consumer.incremental_assign(parked)
         self._consumer.pause(parked)
         self._unplaced.update(new)
