@@ -77,7 +77,8 @@ class Isolation:
         time.sleep(1)
         trouble_from = topics.ends(topics.events)
         self._rig.receiver.tell(self._kinds())
-        say(f"{ask.seconds:.0f} s with {ask.hung} hanging, {ask.dead} down, one flooded")
+        flooded = int(self._flooded >= 0)
+        say(f"{ask.seconds:.0f} s with {ask.hung} hanging, {ask.dead} down, {flooded} flooded")
         streams = [(self._templates, ask.rate)]
         if self._flooded >= 0:
             flood = self._templates[self._flooded : self._flooded + 1]
