@@ -15,6 +15,8 @@ _SLOWEST = 10.0
 
 _SLOWER = 2.0
 _FASTER = 0.95
+_MUCH_FASTER = 0.5
+"""What a success does to the spacing: near the one that was too close, and far from it."""
 
 _FORGOTTEN_BELOW = 0.002
 """Seconds of learnt spacing that are as good as none."""
@@ -23,12 +25,16 @@ _FORGOTTEN_BELOW = 0.002
 class Pace:
     """When the next attempt may be made. Spacing 0 means: at any time."""
 
-    __slots__ = ("_learnt", "_limit", "_next", "spacing")
+    __slots__ = ("_borne", "_learnt", "_limit", "_next", "_too_close", "spacing")
 
     def __init__(self) -> None:
         """Start without a limit."""
         self._limit = 0.0
         self._learnt = 0.0
+        self._borne = False
+        """Whether the endpoint bore the present spacing, or one near it."""
+        self._too_close = 0.0
+        """The spacing at which it last said that there are too many, having borne about as many."""
         self._next = float("-inf")
         self.spacing = 0.0
         """Seconds between attempts, evenly spaced."""
@@ -56,12 +62,21 @@ class Pace:
         self._next -= self.spacing
 
     def throttled(self) -> None:
-        """Space attempts twice as far: the endpoint said that there are too many."""
+        """Space attempts twice as far: the endpoint said that there are too many.
+
+        One that says so whatever comes is away rather than asked too often, and what it bore before
+        stays known.
+        """
+        if self._borne:
+            self._borne = False
+            self._too_close = self._learnt
         self._learnt = min(max(self._learnt * _SLOWER, _FIRST_SLOWING), _SLOWEST)
         self.spacing = max(self._limit, self._learnt)
 
     def delivered(self) -> None:
-        """Space attempts a little closer: the endpoint bears this pace."""
-        learnt = self._learnt * _FASTER
+        """Space attempts closer: the endpoint bears this pace."""
+        self._borne = True
+        far = self._learnt > 2 * _SLOWER * max(self._too_close, _FIRST_SLOWING)
+        learnt = self._learnt * (_MUCH_FASTER if far else _FASTER)
         self._learnt = learnt if learnt >= _FORGOTTEN_BELOW else 0.0
         self.spacing = max(self._limit, self._learnt)

@@ -79,6 +79,39 @@ def test_a_throttled_endpoint_is_asked_at_half_the_pace_and_wins_it_back() -> No
     assert pace.spacing == 0.0
 
 
+def test_an_endpoint_that_throttled_whatever_came_is_soon_asked_as_often_as_before() -> None:
+    """It was away rather than asked too often: the pace that it bore then is found in seconds."""
+    pace = Pace()
+    now, seconds = 0.0, 30.0
+    while pace.spacing < 10.0:
+        pace.throttled()
+
+    while pace.spacing > 0.05 and now < seconds:
+        now += pace.spacing
+        pace.delivered()
+
+    assert now < seconds
+
+
+def test_an_endpoint_that_bears_one_pace_only_is_asked_at_nearly_that_pace() -> None:
+    """Nine answers of ten, once its pace is found, are no throttling."""
+    pace = Pace()
+    now, bears, last = 0.0, 0.5, -1.0
+    answers: list[bool] = []
+    while now < 1_000.0:
+        now += max(pace.spacing, 0.01)
+        borne = now - last >= bears
+        answers.append(borne)
+        if borne:
+            last = now
+            pace.delivered()
+        else:
+            pace.throttled()
+
+    assert 500 <= answers.count(True) <= 2_000
+    assert answers[100:].count(False) <= len(answers) / 10
+
+
 def test_the_rate_limit_stays_when_the_endpoint_is_forgiven() -> None:
     pace = Pace()
     pace.limit(10)
