@@ -126,7 +126,7 @@ async def test_a_stretch_of_failures_outlives_the_worker_that_noted_it() -> None
         await worker.kill()
         await world.worker()
 
-        await world.until(lambda: world.dead() != [], within=12 * 60, step=1)
+        await world.until(lambda: world.dead() != [], within=120 * 60, step=1)
 
         assert world.dead() == [("crm", "e1", "disabled")]
 

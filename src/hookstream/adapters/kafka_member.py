@@ -266,10 +266,13 @@ class Member:
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         records = []
         errors = []
+        admits = self.seats.admits
         for message in messages:
             error = message.error()
             if error is not None:
                 errors.append((_at(message), message.offset() or 0, error))
+                continue
+            if not admits((message.topic(), message.partition()), message.offset()):  # type: ignore[arg-type]
                 continue
             kind, timestamp = message.timestamp()
             records.append(
@@ -284,6 +287,7 @@ class Member:
                     kind == TIMESTAMP_LOG_APPEND_TIME,
                 )
             )
+        self.seats.look_again()
         for at, offset, error in errors:
             self._on_error(at, offset, error)
         if errors:

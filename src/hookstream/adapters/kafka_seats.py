@@ -12,6 +12,7 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from hookstream.adapters.kafka_beginnings import Beginnings
 from hookstream.adapters.kafka_client import Trouble
 from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
 from hookstream.adapters.loop_bridge import LoopBridge
@@ -90,6 +91,7 @@ class Seats:
         self._stopped: dict[TopicPartition, str] = {}
         self._wanted: dict[TopicPartition, str | Millis] = {}
         """The positions that an operator named and that were not taken up yet."""
+        self._beginnings = Beginnings()
         self._lock = threading.Lock()
         self._paused: set[TopicPartition] = set()
 
@@ -144,6 +146,7 @@ class Seats:
 
         Assigned anew, since a seek is refused where a fetch has failed for its offset.
         """
+        self._beginnings.seated(positions)
         seats = [KafkaPartition(at.topic, at.partition, o) for at, o in positions.items()]
         self._consumer.incremental_unassign(seats)
         self._consumer.incremental_assign(seats)
@@ -167,6 +170,22 @@ class Seats:
             self._tell(self._told.lost, [at])
             self._unplaced.add(at)
             self._place_new()
+
+    def admits(self, at: tuple[str, int], offset: int) -> bool:
+        """Tell whether a record that came is the next of its partition, and may be handed out."""
+        return self._beginnings.admits(at, offset)
+
+    def look_again(self) -> None:
+        """Read partitions again from their seats whose first record stood behind it."""
+        for at, seen in self._beginnings.take_doubted().items():
+            begin = self._beginnings.expected[at]
+            where = TopicPartition(*at)
+            if where in self.read:
+                self._journal.warning(
+                    "beginning_doubted", partition=_name(where), seat=begin, came=seen
+                )
+                self.seat({where: begin})
+                self._beginnings.remember(at, seen)
 
     def remind(self) -> None:
         """Say again what is not read."""
@@ -252,6 +271,10 @@ class Seats:
 
     def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
         if positions:
+            with self._lock:
+                # A pause that was asked for while its partition was being given up: nobody would
+                # ever take it back, and the partition would stay unread in silence.
+                self._paused.difference_update(positions)
             self._tell(self._told.assigned, positions)
             self.seat({at: progress.offset for at, progress in positions.items()})
 
@@ -265,6 +288,7 @@ class Seats:
         for at in gone:
             self._stopped.pop(at, None)
             self._wanted.pop(at, None)
+        self._beginnings.forget(gone)
         self._unplaced.difference_update(gone)
         self.left.update(gone)
         return read

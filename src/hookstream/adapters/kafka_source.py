@@ -88,6 +88,7 @@ class KafkaSource:
         self._waiter: asyncio.Future[None] | None = None
         self._error: HookstreamError | None = None
         self._closed = False
+        self._distrusted = False
         self._bare = False
         """Commit offsets alone: the brokers are set to take less metadata than notes need."""
 
@@ -167,6 +168,8 @@ class KafkaSource:
         held = {at: progress for at, progress in offsets.items() if at in self._held}
         if not held or self._consumer is None or self._closed or self._error is not None:
             return
+        if self._distrusted:
+            return
         try:
             self._consumer.commit(offsets=kafka_offsets(self._fit(held)), asynchronous=True)
         except KafkaException as error:
@@ -182,6 +185,10 @@ class KafkaSource:
         """As RecordSource says."""
         if self._member is not None and partition in self._held and not self._closed:
             self._member.seats.resume(partition)
+
+    def distrust(self) -> None:
+        """Commit nothing more: what is settled is no longer known for sure."""
+        self._distrusted = True
 
     def refresh_now(self) -> None:
         """Look for new topics at once, not in up to ten seconds."""
@@ -224,7 +231,7 @@ class KafkaSource:
     ) -> Mapping[TopicPartition, Progress]:
         """Hear that partitions are taken away; return what may be committed."""
         read = self._let_go(partitions)
-        if not read:
+        if not read or self._distrusted or self._error is not None:
             return {}
         try:
             return self._fit(await self._listener.revoked(read))

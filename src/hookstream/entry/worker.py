@@ -67,6 +67,9 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
         parts.engine.commit()
         parts.journal.info("worker.drained", seconds=round(shutdown.took, 3))
     except BaseExceptionGroup as group:
+        # Closing gives partitions up, and that would commit: but something is not as it should be.
+        parts.events.distrust()
+        parts.tiers.distrust()
         raise cause_of(group) from group
     finally:
         closed = await _close(parts, shutdown.left)

@@ -20,7 +20,7 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import DeadLetter, DeadReason
+from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
@@ -119,7 +119,14 @@ class Admission:
                 return
             receipt.hold()
             delivery = self._delivery(ids, event, state, match)
-            offer(Work(delivery, bodies, receipt, match.refused))
+            work = Work(delivery, bodies, receipt)
+            if match.refused is not None:
+                self.budget.take(receipt.size)
+                self._attempts.refuse(work, match.refused)
+            elif delivery.filter_asked:
+                offer(work)
+            else:
+                self._readmit(work)
             self._offered += 1
             if self._offered % _TURN == 0:
                 # Let attempts begin: a queue that nobody could serve yet would look full.
@@ -146,7 +153,12 @@ class Admission:
             trigger=state.trigger,
             traceparent=state.traceparent,
             tracestate=state.tracestate,
+            filter_asked=isinstance(subscription, Subscription),
         )
+
+    def may_attempt(self, delivery: Delivery) -> bool:
+        """Tell whether nothing but its lane can keep a delivery from its attempt."""
+        return self._attempts.may_attempt(delivery)
 
     def due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit a delivery that came due in a tier."""
@@ -183,8 +195,30 @@ class Admission:
     def _readmit(self, work: Work) -> None:
         """Offer work from a tier, unless its subscription makes an attempt pointless now."""
         self.budget.take(work.receipt.size)
-        if self._attempts.stands(work):
+        if self._attempts.stands(work) and (work.delivery.filter_asked or self._asked(work)):
             self.lanes.offer(work)
+
+    def _asked(self, work: Work) -> bool:
+        """Ask the filter that could not be read when the event was matched; settle what it refuses."""
+        delivery, event = work.delivery, work.event
+        delivery.filter_asked = True
+        matches = self._directory.match(
+            event.event_type,
+            event.environment,
+            delivery.origin.timestamp,
+            work.bodies.document,
+            self._codec.latest(event.event_type),
+        )
+        for match in matches:
+            if match.subscription.id != delivery.subscription_id:
+                continue
+            if match.refused is None:
+                return True
+            self._attempts.refuse(work, match.refused)
+            return False
+        why = f"subscription {delivery.subscription_id} can be read again and does not ask for it"
+        self._attempts.end(work, Cancel(why))
+        return False
 
     def _wait_for_schema(
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema

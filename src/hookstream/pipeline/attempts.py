@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord, ended
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import (
     Answer,
@@ -102,11 +103,19 @@ class Attempts:
         """Tell whether an attempt may be made; where not, settle the work without one."""
         return self._live(work, self._means.clock.now()) is not None
 
+    def may_attempt(self, delivery: Delivery) -> bool:
+        """Tell whether the subscription stands, is not stopped, and can be read."""
+        return isinstance(self._standing(delivery, self._means.clock.now()), Live)
+
+    def _standing(self, delivery: Delivery, now: Millis) -> Standing:
+        standing: Standing = self._directory.standing(delivery.subscription_id, now)
+        if self._directory.holds.any:
+            return self._directory.holds.over(standing, delivery.event_type)
+        return standing
+
     def _live(self, work: Work, now: Millis) -> Live | None:
         rules = self._rules
-        standing: Standing = self._directory.standing(work.delivery.subscription_id, now)
-        if self._directory.holds.any:
-            standing = self._directory.holds.over(standing, work.delivery.event_type)
+        standing = self._standing(work.delivery, now)
         disposition = policy.before_attempt(
             standing,
             work.delivery,
@@ -125,6 +134,9 @@ class Attempts:
 
     def overflow(self, work: Work, slot: Slot) -> None:
         """Defer work that its lane has no room for until the slot that the lane gave it."""
+        if not self.stands(work):
+            # What was stopped meanwhile waits for that, and does not age as one that is too slow.
+            return
         now = self._means.clock.now()
         self.end(work, policy.slot_until(work.delivery, slot.due_at, slot.reason, now))
 
@@ -146,6 +158,11 @@ class Attempts:
             work.delivery.last_outcome = outcome.name
         self._settler.settle(work, disposition, audit)
 
+    def refuse(self, work: Work, refused: Refused) -> None:
+        """Dead-letter work of which no attempt may ever be made."""
+        outcome = None if refused.reason is RefusalReason.NOT_GRANTED else refused
+        self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
+
     async def attempt(self, work: Work) -> Outcome | None:
         """Make one attempt, settle it, tell what it came to. None: ended without an attempt."""
         now = self._means.clock.now()
@@ -157,8 +174,7 @@ class Attempts:
         version = self._version(work, live.subscription)
         body = self._body(work, live.partner, version)
         if isinstance(body, Refused):
-            outcome = None if body.reason is RefusalReason.NOT_GRANTED else body
-            self.end(work, DeadLetter(DeadReason(body.reason), body.detail), outcome)
+            self.refuse(work, body)
             return None
         return await self._post(work, live.subscription, version, body, now)
 
@@ -168,8 +184,6 @@ class Attempts:
 
     def _body(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused:
         """Return the bytes to send, or why no attempt may be made of this event now."""
-        if work.refused is not None:
-            return work.refused
         event = work.event
         granted = self._directory.granted(
             partner,

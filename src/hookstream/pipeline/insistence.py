@@ -34,7 +34,10 @@ class Insistence:
         receipt: Receipt,
         state: Delivery | UnmatchedEvent | None,
     ) -> None:
-        """Hold the receipt's partition until the record is written, or stepped over."""
+        """Hold the receipt's partition until the record is written, or stepped over.
+
+        Where the partition goes to another worker meanwhile, that one has to write it.
+        """
         receipt.block()
         pause = _FIRST_PAUSE
         loop = asyncio.get_running_loop()
@@ -53,6 +56,8 @@ class Insistence:
             )
             if await self._skips.heard_within(pause, receipt.record):
                 self._stepped_over(record, verdict, receipt, state)
+                break
+            if not receipt.live:
                 break
             pause = min(2 * pause, _LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()

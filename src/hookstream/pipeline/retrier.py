@@ -195,7 +195,8 @@ class Retrier:
         """Hand a delivery to its lane, or let it wait on where the lane has no room."""
         now = self._clock.now()
         # One that expired ends now; its lane need not have room for that.
-        if now < state.expires_at:
+        # And one that is stopped waits for that, not for its lane: then it does not age.
+        if now < state.expires_at and self._admission.may_attempt(state):
             slot = self._lanes.deferral(state)
             if slot is not None:
                 self._wait_on(waiting, state, slot, now, early=early)

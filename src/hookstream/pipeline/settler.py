@@ -302,11 +302,9 @@ class Settler:
     ) -> None:
         """Dead-letter a record that is too large to copy by reference; insist on any other write."""
         means = self._means
-        if (
-            refused.too_large
-            and record.value is not None
-            and record.topic != means.topics.attempts
-        ):
+        copy = record.topic in (means.topics.dead_letters, means.topics.undecodable)
+        copy = copy or means.topics.delay_of(record.topic) is not None
+        if refused.too_large and record.value is not None and copy:
             instead = self._by_reference(record, refused, settlement)
             settlement.left += len(instead) - 1
             for write in instead:

@@ -48,8 +48,6 @@ class Work:
     delivery: Delivery
     bodies: Bodies
     receipt: Receipt
-    refused: Refused | None = None
-    """Set at match: the filter could not be evaluated for this event."""
 
     @property
     def event(self) -> Event:

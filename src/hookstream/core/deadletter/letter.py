@@ -25,6 +25,7 @@ MAX_TRACESTATE = 512
 _NAME = "hookstream"
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 _DEFER_REASONS = {reason.value: reason for reason in DeferReason}
+_NOT_YET = {"no": True}
 _STAGE_DELIVERY = "TASK_PUT"
 _STAGE_DECODING = "VALUE_CONVERTER"
 """The stages of Kafka Connect that come nearest to a delivery and to decoding."""
@@ -152,6 +153,7 @@ def read_delivery(headers: Headers) -> Delivery | LetterProblem:
             last_error=fields.optional_text(names.LAST_ERROR),
             traceparent=fields.optional_text(names.TRACEPARENT),
             tracestate=fields.optional_text(names.TRACESTATE),
+            filter_asked=fields.optional_word(names.FILTER_ASKED, _NOT_YET) is None,
         )
     except NotReadable as problem:
         return problem.letter
@@ -193,6 +195,7 @@ def _delivery(delivery: Delivery) -> _State:
         (names.LAST_OUTCOME, delivery.last_outcome),
         (names.LAST_STATUS, None if status is None else str(status)),
         (names.LAST_ERROR, _optional(delivery.last_error, MAX_ERROR)),
+        (names.FILTER_ASKED, None if delivery.filter_asked else "no"),
         *_unmatched(delivery),
     ]
 

@@ -280,6 +280,8 @@ class Lane:
             return 1 if not self._started and self._breaker.may_probe(now) else 0
         if self._rests_until > now or self._overdue(now):
             return 0
+        if self._pace.spacing and self._pace.free_at() - now > _LONGEST_WAIT:
+            return 0
         a_second = int(_LONGEST_WAIT / self._spacing(now))
         return min(max(a_second, 1), self._policy.max_queue)
 

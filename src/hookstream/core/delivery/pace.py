@@ -41,8 +41,11 @@ class Pace:
 
     def limit(self, rate: float | None) -> None:
         """Set this worker's share of the rate limit, in attempts a second; None: there is none."""
+        before = self.spacing
         self._limit = 0.0 if rate is None else 1.0 / max(rate, 1e-6)
         self.spacing = max(self._limit, self._learnt)
+        # Where more is allowed than before, the next attempt need not keep the old distance.
+        self._next -= max(0.0, before - self.spacing)
 
     @property
     def limited(self) -> bool:

@@ -89,6 +89,8 @@ class Delivery:
     last_error: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    filter_asked: bool = True
+    """False: the subscription could not be read at the match, so its filter is still to be asked."""
 
     @property
     def has_slot(self) -> bool:

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hookstream.core.model.instant import MINUTE, Millis, to_rfc3339
+from hookstream.core.model.instant import HOUR, MINUTE, Millis, to_rfc3339
 from hookstream.core.model.subscription import Failing
 
 WRITTEN_EVERY: Millis = MINUTE
 """A worker notes of one subscription that it fails at most so often: one that flaps costs little."""
+
+SEEN_FOR: Millis = HOUR
+"""A worker gives up what it saw fail itself for so long, or for all of the period where that is
+shorter: a stretch that it only heard of may hold days in which nothing was attempted."""
 
 _REMEMBERED = 10_000
 """Times of writing that are kept before those that do not matter any more are dropped."""
@@ -69,6 +73,8 @@ class _Spell:
     since: Millis
     failures: int = 0
     """Seen by this worker."""
+    first: Millis | None = None
+    """When this worker saw the first of them."""
     last: Millis | None = None
     """When this worker last saw one."""
     given_up: bool = False
@@ -113,10 +119,13 @@ class HealthBook:
             return self._begin(subscription_id, now)
         spell.failures += 1
         spell.last = now
+        if spell.first is None:
+            spell.first = now
         if (
             rules.disable_after > 0
             and now - spell.since >= rules.disable_after
             and spell.failures >= rules.enough
+            and now - spell.first >= min(rules.disable_after, SEEN_FOR)
             and not spell.given_up
         ):
             # Said once: what is in flight meanwhile finds the row that disables.
@@ -134,7 +143,7 @@ class HealthBook:
                 name: at for name, at in self._written.items() if 0 <= now - at < WRITTEN_EVERY
             }
         self._written[subscription_id] = now
-        self._spells[subscription_id] = _Spell(now, failures=1, last=now)
+        self._spells[subscription_id] = _Spell(now, failures=1, first=now, last=now)
         return NoteFailing(Failing(subscription_id, now))
 
     def succeeded(self, subscription_id: str) -> ClearFailing | None:

@@ -84,8 +84,15 @@ def test_one_success_begins_the_days_anew() -> None:
 def test_a_stretch_that_another_worker_began_goes_on_here() -> None:
     book = HealthBook()
     book.put(Failing("crm", NOON - 5 * DAY))
-    found = failures(book, *(second * SECOND for second in range(10)))
+    found = failures(book, *(minute * 10 * MINUTE for minute in range(10)))
     assert found == 9 * [None] + [GiveUp(NOON - 5 * DAY, 10)]
+
+
+def test_a_stretch_that_was_only_heard_of_is_watched_for_an_hour_before_it_disables() -> None:
+    """It may hold days in which nothing was attempted: a hold, or an endpoint that nobody wanted."""
+    book = HealthBook()
+    book.put(Failing("crm", NOON - 6 * DAY))
+    assert failures(book, *(second * SECOND for second in range(30))) == 30 * [None]
 
 
 def test_a_week_without_an_attempt_proves_nothing() -> None:
