@@ -24,15 +24,20 @@ from hookstream.pipeline.lanes import Slot
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Clock, RecordSource
 
-_MOST = 500
+_MOST = 100
+"""Records a batch: their headers are read at once, while attempts wait."""
 _LONGEST_SLEEP = 0.5
 """Seconds between looks at the room: a wall clock that jumps is noticed within it."""
 
 _EARLY_EVERY = 0.25
 """Seconds between asking lanes whether they take deliveries before their slots."""
 
-_TURN = 200
-"""Records that are released before attempts get their turn on the event loop."""
+_EARLY_AGAIN = 0.01
+"""The same, where they took as many as there may be in one turn."""
+
+_TURN = 16
+"""Records that are released before attempts get their turn on the event loop: each is decoded, and
+may be written to a tier again, so two hundred were a tenth of a second for everybody else."""
 
 _CREDIT_SLEEP = 0.005
 """Seconds between looks where deliveries from tiers have used up their credit."""
@@ -92,6 +97,8 @@ class Retrier:
         self._tracer = seeing.tracer
         self._arrived = asyncio.Event()
         self._early_at = 0.0
+        self._more_early = False
+        """Whether lanes may take more before their slots than they got in one turn."""
 
     async def take(self) -> None:
         """Move records from the tiers into the waiting room until cancelled."""
@@ -171,14 +178,16 @@ class Retrier:
         now = self._clock.monotonic()
         if now < self._early_at:
             return 0
-        self._early_at = now + _EARLY_EVERY
         taken = 0
+        credit = min(credit, _TURN)
         for subscription_id in self._room.owners():
             wanted = min(self._lanes.wants(subscription_id), credit - taken)
             for waiting in self._room.early(subscription_id, wanted):
                 if waiting.receipt.live and isinstance(waiting.state, Delivery):
                     self._admit_delivery(waiting, waiting.state, early=True)
                     taken += 1
+        self._more_early = 0 < credit <= taken
+        self._early_at = now + (_EARLY_AGAIN if self._more_early else _EARLY_EVERY)
         return taken
 
     async def _admit(self, waiting: Waiting) -> None:
@@ -231,7 +240,7 @@ class Retrier:
         """Sleep until the next record is due, one arrives, or half a second passed."""
         self._arrived.clear()
         next_due = self._room.next_due()
-        seconds = _LONGEST_SLEEP
+        seconds = _EARLY_AGAIN if self._more_early else _LONGEST_SLEEP
         if next_due is not None:
             seconds = min(seconds, max(0.001, (next_due - self._clock.now()) / 1000))
         try:

@@ -81,6 +81,16 @@ def test_a_lane_is_full_when_its_queue_would_wait_more_than_a_second() -> None:
     assert lane.full(101, 10.0, alone=False)
 
 
+def test_nothing_is_queued_that_its_rate_limit_makes_wait_for_longer_than_a_second() -> None:
+    """It would hold its source offset for as long, and look stuck; it has a slot in a tier."""
+    lane = Lane(LanePolicy(8, rate_limit=0.01))
+    attempt(lane, 0.0)
+
+    assert lane.full(0, 1.0, alone=True)
+    assert lane.wants(0, 1.0) == 0
+    assert lane.wants(0, 99.5) == 1
+
+
 def test_old_deliveries_fill_half_of_the_room_and_leave_the_rest_to_new_events() -> None:
     lane = lane_that_answers_in(0.1)
 
