@@ -125,7 +125,8 @@ class Telling:
         for host in world.hosts.values():
             host.clock.ahead = 0
             host.lag, host.append_delay, host.answer_delay = 0.05, 0.0, 0.0
-            if host.process is not None:
+            if host.process is not None and not host.process.died.is_set():
+                # One that has just met its doom is to be buried as any other.
                 host.process.doom = None
         for name in list(world.subscriptions):
             self._return_row(name)
