@@ -44,8 +44,8 @@ class Pace:
         before = self.spacing
         self._limit = 0.0 if rate is None else 1.0 / max(rate, 1e-6)
         self.spacing = max(self._limit, self._learnt)
-        # Where more is allowed than before, the next attempt need not keep the old distance.
-        self._next -= max(0.0, before - self.spacing)
+        # The next attempt comes one spacing after the last, whichever spacing that was made at.
+        self._next += self.spacing - before
 
     @property
     def limited(self) -> bool:
