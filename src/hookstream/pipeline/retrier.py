@@ -37,7 +37,7 @@ _EARLY_AGAIN = 0.01
 
 _TURN = 16
 """Records that are released before attempts get their turn on the event loop: each is decoded, and
-may be written to a tier again, so two hundred were a tenth of a second for everybody else."""
+may be written to a tier again, and nothing else runs meanwhile."""
 
 _CREDIT_SLEEP = 0.005
 """Seconds between looks where deliveries from tiers have used up their credit."""
