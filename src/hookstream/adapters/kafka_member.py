@@ -8,7 +8,7 @@ throw the member out.
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from confluent_kafka import (
@@ -23,6 +23,7 @@ from hookstream.adapters.kafka_client import Trouble, translated
 from hookstream.adapters.kafka_positions import hidden
 from hookstream.adapters.kafka_seats import PartitionsTold, Seats
 from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.standstill import Standstill
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
@@ -100,6 +101,7 @@ class Member:
         self._transactions = Standstill()
         self._hangs = False
         self._subscribed: list[str] = []
+        self._answered_at = clock.monotonic()
         self._next_chores = 0.0
         self._next_look_up = 0.0
         self._next_reminder = 0.0
@@ -115,6 +117,11 @@ class Member:
         with self._changed:
             self._orders.append(order)
             self._changed.notify()
+
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+        """Have offsets committed, after the poll that is under way."""
+        self.seats.settled(offsets)
+        self.order(self.seats.commit_settled)
 
     def stop(self) -> None:
         """Begin to end."""
@@ -136,6 +143,7 @@ class Member:
             broken = InvariantBroken(f"the group member failed: {error!r}")
             broken.__cause__ = error
             self._loop.tell(self._told.failed, broken)
+        self.seats.commit_settled()
         # A close can hang for ever while brokers misbehave: whoever waits for this thread gives up
         # then. A client that lost its broker complains once more; that was told already.
         with contextlib.suppress(KafkaException):
@@ -193,15 +201,17 @@ class Member:
     def _serve(self) -> None:
         """Do what is due, then answer a request or rest."""
         self._do_chores(self._clock.monotonic())
-        most, in_time = self._next_request()
+        most = self._next_request()
         while self._orders:
             self._orders.popleft()()
         if most is not None:
             self.seats.rest(resting=False)
             self._loop.tell(self._told.hear, self._told.gave, self._take(most))
+            self._answered_at = self._clock.monotonic()
         elif self.seats.resting:
             self._put_back(self._consumer.poll(0))
-        elif not in_time:
+        elif self._clock.monotonic() >= self._answered_at + _REST_SECONDS:
+            # However many orders came since: only requests have the group served.
             self.seats.rest(resting=True)
 
     def _do_chores(self, now: float) -> None:
@@ -215,15 +225,15 @@ class Member:
             self.seats.remind()
         self.seats.place()
 
-    def _next_request(self) -> tuple[int | None, bool]:
-        """Wait for a request or an order; tell whether anything came in time."""
+    def _next_request(self) -> int | None:
+        """Wait for a request or an order, and return what is requested."""
         seconds = _POLL_SECONDS if self.seats.resting else _REST_SECONDS
         with self._changed:
-            in_time = self._changed.wait_for(
+            self._changed.wait_for(
                 lambda: self._request is not None or self._orders or self._stopping, seconds
             )
             most, self._request = self._request, None
-            return most, bool(in_time)
+            return most
 
     def _take(self, most: int) -> list[Record]:
         self.seats.left.clear()

@@ -60,12 +60,15 @@ class PartitionsTold(Protocol):
     def stop(self, partition: TopicPartition, remedy: str) -> None:
         """A partition is not read, and what ends that."""
 
+    def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
+        """A commit failed; what they had settled has to be committed again."""
+
     def telltales(self, topics: Iterable[str]) -> Mapping[str, Window]:
         """As `StartPolicy.telltale`, for each topic."""
 
 
 class Seats:
-    """The partitions of one member. Everything but `pause` and `resume` belongs to its thread."""
+    """The partitions of one member. All that is not said to be the loop's belongs to its thread."""
 
     def __init__(
         self,
@@ -93,7 +96,10 @@ class Seats:
         """The positions that an operator named and that were not taken up yet."""
         self._beginnings = Beginnings()
         self._lock = threading.Lock()
+        # Shared, under `_lock`.
         self._paused: set[TopicPartition] = set()
+        self._settled: dict[TopicPartition, Progress] = {}
+        """What is to be committed, the last of each partition."""
 
     @property
     def parked(self) -> bool:
@@ -116,7 +122,33 @@ class Seats:
             if not self.resting:
                 self._consumer.resume([_kafka(partition)])
 
+    def settled(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+        """Have offsets committed by `commit_settled`, unless later ones come before.
+
+        Not committed here: the client makes a commit wait for as long as another thread polls.
+        """
+        with self._lock:
+            self._settled.update(offsets)
+
+    def forget_settled(self) -> None:
+        """Commit nothing of what was told as settled."""
+        with self._lock:
+            self._settled.clear()
+
     # On the thread.
+
+    def commit_settled(self) -> None:
+        """Commit what was settled of the partitions that are still read, without waiting for it."""
+        with self._lock:
+            settled, self._settled = self._settled, {}
+        offsets = {at: progress for at, progress in settled.items() if at in self.read}
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=kafka_offsets(offsets), asynchronous=True)
+        except KafkaException as error:
+            self._journal.warning("commit_failed", detail=str(error.args[0]))
+            self._tell(self._told.uncommitted, list(offsets))
 
     def rest(self, *, resting: bool) -> None:
         """Pause everything that is read, or go on with it."""
@@ -273,8 +305,10 @@ class Seats:
         if positions:
             with self._lock:
                 # A pause that was asked for while its partition was being given up: nobody would
-                # ever take it back, and the partition would stay unread in silence.
+                # ever take it back, and the partition would stay unread in silence. What was settled
+                # in that time is another's to commit by now.
                 self._paused.difference_update(positions)
+                self._unsettle(positions)
             self._tell(self._told.assigned, positions)
             self.seat({at: progress.offset for at, progress in positions.items()})
 
@@ -285,6 +319,7 @@ class Seats:
             for at in gone:
                 self.read.pop(at, None)
                 self._paused.discard(at)
+            self._unsettle(gone)
         for at in gone:
             self._stopped.pop(at, None)
             self._wanted.pop(at, None)
@@ -292,6 +327,10 @@ class Seats:
         self._unplaced.difference_update(gone)
         self.left.update(gone)
         return read
+
+    def _unsettle(self, partitions: Iterable[TopicPartition]) -> None:
+        for at in partitions:
+            self._settled.pop(at, None)
 
     def _tell(self, told: Callable[..., None], *arguments: object) -> None:
         self._loop.tell(self._told.hear, told, *arguments)

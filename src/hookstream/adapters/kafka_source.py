@@ -14,7 +14,6 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka_client import ClientSettings, consumer_properties
 from hookstream.adapters.kafka_member import Member, raise_fatal
-from hookstream.adapters.kafka_seats import kafka_offsets
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import StartPolicy
@@ -76,7 +75,6 @@ class KafkaSource:
         )
         self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
         self._pick = topics
-        self._consumer: Consumer | None = None
         self._member: Member | None = None
         self._bridge: LoopBridge | None = None
         self._thread: threading.Thread | None = None
@@ -114,14 +112,14 @@ class KafkaSource:
     async def start(self) -> None:
         """Begin to join the group; partitions are told to the listener when they come."""
         try:
-            self._consumer = Consumer(self._properties)
+            consumer = Consumer(self._properties)
         except KafkaException as error:
             raise ConfigurationError(
                 f"the Kafka client refuses its settings: {error.args[0]}"
             ) from error
         self._bridge = LoopBridge(asyncio.get_running_loop())
         self._member = Member(
-            self._consumer,
+            consumer,
             self._pick,
             self,
             self._bridge,
@@ -166,15 +164,10 @@ class KafkaSource:
     def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """As RecordSource says."""
         held = {at: progress for at, progress in offsets.items() if at in self._held}
-        if not held or self._consumer is None or self._closed or self._error is not None:
+        if not held or self._member is None or self._closed or self._error is not None:
             return
-        if self._distrusted:
-            return
-        try:
-            self._consumer.commit(offsets=kafka_offsets(self._fit(held)), asynchronous=True)
-        except KafkaException as error:
-            self._journal.warning("commit_failed", group=self._group, detail=str(error.args[0]))
-            self._listener.commit_failed(list(offsets))
+        if not self._distrusted:
+            self._member.commit(self._fit(held))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
@@ -189,6 +182,8 @@ class KafkaSource:
     def distrust(self) -> None:
         """Commit nothing more: what is settled is no longer known for sure."""
         self._distrusted = True
+        if self._member is not None:
+            self._member.seats.forget_settled()
 
     def refresh_now(self) -> None:
         """Look for new topics at once, not in up to ten seconds."""
@@ -259,6 +254,10 @@ class KafkaSource:
         self._error = error
         self._wake()
 
+    def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
+        """Hear that a commit failed."""
+        self._listener.commit_failed(partitions)
+
     def telltales(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
         """Return what `StartPolicy.telltale` says of topics now."""
         now = self._clock.now()
@@ -315,7 +314,7 @@ class KafkaSource:
         if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
             self._bare = True
         if self._bridge is not None:
-            self._bridge.tell(self.hear, self._listener.commit_failed, list(failed))
+            self._bridge.tell(self.hear, self.uncommitted, list(failed))
 
 
 def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:

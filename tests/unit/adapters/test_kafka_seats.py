@@ -1,15 +1,17 @@
-"""Where partitions stand that a member was given, before it is known where they begin."""
+"""Where partitions stand that a member was given, and which of their offsets it commits."""
 
 from collections.abc import Callable
 from typing import cast
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
 from hookstream.adapters.kafka_seats import PartitionsTold, Seats
 from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.progress import Progress
+from hookstream.core.model.record import TopicPartition
 
 
 class AssignedConsumer:
@@ -18,6 +20,21 @@ class AssignedConsumer:
     def __init__(self) -> None:
         self.offsets: dict[tuple[str, int], int] = {}
         self.paused: set[tuple[str, int]] = set()
+        self.commits: list[dict[tuple[str, int], int]] = []
+        self.broken = False
+
+    def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        if self.broken:
+            raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001
+        self.commits.append({(p.topic, p.partition): p.offset for p in offsets})
+
+    def incremental_unassign(self, partitions: list[KafkaPartition]) -> None:
+        for p in partitions:
+            self.offsets.pop((p.topic, p.partition), None)
+
+    def resume(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.difference_update((p.topic, p.partition) for p in partitions)
 
     def incremental_assign(self, partitions: list[KafkaPartition]) -> None:
         self.offsets.update({(p.topic, p.partition): p.offset for p in partitions})
@@ -27,20 +44,97 @@ class AssignedConsumer:
 
 
 class BusyLoop:
-    """A loop that answers nobody in time."""
+    """A loop that answers nobody in time, and keeps a book of what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
 
     def ask(self, _: Callable[[], object], __: float) -> object:
         raise TimeoutError
 
+    def tell(self, _: Callable[..., None], *arguments: object) -> None:
+        self.told.append(arguments)
+
+
+class Told:
+    """Hears of partitions; the loop of these tests never calls it."""
+
+    def hear(self) -> None: ...
+
+    def lost(self) -> None: ...
+
+    def uncommitted(self) -> None: ...
+
+
+HERE = TopicPartition("t", 0)
+THERE = TopicPartition("t", 1)
+
+
+class Member:
+    """Seats over a client in memory, with two partitions that are read."""
+
+    def __init__(self) -> None:
+        self.consumer = AssignedConsumer()
+        self.loop = BusyLoop()
+        self.told = Told()
+        self.client = cast("Consumer", self.consumer)
+        self.seats = Seats(
+            self.client,
+            cast("PartitionsTold", self.told),
+            cast("LoopBridge", self.loop),
+            BookkeepingJournal(),
+            HandClock(),
+        )
+        self.seats.seat({HERE: 10, THERE: 20})
+
 
 def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() -> None:
     """A look-up of the log's end may be answered when reading has begun, and moves it there."""
-    consumer = AssignedConsumer()
-    client = cast("Consumer", consumer)
-    told, loop = cast("PartitionsTold", None), cast("LoopBridge", BusyLoop())
-    seats = Seats(client, told, loop, BookkeepingJournal(), HandClock())
+    member = Member()
 
-    seats.on_assign(client, [KafkaPartition("t", 0), KafkaPartition("t", 1)])
+    member.seats.on_assign(member.client, [KafkaPartition("u", 0), KafkaPartition("u", 1)])
 
-    assert [offset > 1 << 60 for offset in consumer.offsets.values()] == [True, True]
-    assert consumer.paused == {("t", 0), ("t", 1)}
+    offsets = member.consumer.offsets
+    assert [offsets["u", partition] > 1 << 60 for partition in (0, 1)] == [True, True]
+    assert member.consumer.paused == {("u", 0), ("u", 1)}
+
+
+def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -> None:
+    """The client makes a commit wait for a poll of another thread: up to 0.2 s for the loop."""
+    member = Member()
+
+    member.seats.settled({HERE: Progress(11), THERE: Progress(21)})
+    member.seats.settled({HERE: Progress(12)})
+    assert member.consumer.commits == []
+    member.seats.commit_settled()
+    member.seats.commit_settled()
+
+    assert member.consumer.commits == [{HERE: 12, THERE: 21}]
+
+
+def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
+    """Another member may have committed more of it by now."""
+    member = Member()
+    member.seats.settled({HERE: Progress(12), THERE: Progress(21)})
+
+    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.seats.seat({HERE: 30})
+    member.seats.commit_settled()
+
+    assert member.consumer.commits == [{THERE: 21}]
+
+
+def test_what_is_not_trusted_any_more_is_not_committed() -> None:
+    member = Member()
+    member.seats.settled({HERE: Progress(12)})
+    member.seats.forget_settled()
+    member.seats.commit_settled()
+    assert member.consumer.commits == []
+
+
+def test_a_commit_that_the_client_does_not_take_is_told() -> None:
+    member = Member()
+    member.consumer.broken = True
+    member.seats.settled({HERE: Progress(12)})
+    member.seats.commit_settled()
+    assert member.loop.told == [(member.told.uncommitted, [HERE])]
