@@ -79,7 +79,7 @@ class HttpSender:
         *,
         connect_timeout: float = 5.0,
         max_response_bytes: int = 65_536,
-        max_idle: int = 256,
+        max_idle: int = 2_000,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:

@@ -1,8 +1,9 @@
-"""The machine's own clock, chance and identity, and its memory: nothing else in hookstream asks it."""
+"""The machine's own clock, chance, identity and limits: nothing else in hookstream asks it."""
 
 import gc
 import os
 import random
+import resource
 import socket
 import time
 import uuid
@@ -47,6 +48,25 @@ def worker_name(configured: str = "") -> str:
         configured: The name that an operator chose; empty for `<host>-<process id>`.
     """
     return configured or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def open_files(wanted: int) -> int:
+    """Have the system let this process open many files, connections included.
+
+    The limit that a process is born with is often 1,024, for the sake of programs that cannot do
+    with more; whoever can may raise it up to the hard limit.
+
+    Args:
+        wanted: How many will do.
+
+    Returns:
+        How many of those may be open now: fewer than wanted where the hard limit is lower.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 _FRESH_OBJECTS = 50_000

@@ -22,6 +22,7 @@ from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.system import (
     SystemChance,
     SystemClock,
+    open_files,
     spare_collector,
     worker_name,
 )
@@ -45,6 +46,8 @@ from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.settings import Settings
 
 _TABLES_DEADLINE = 60.0
+_OTHER_FILES = 256
+"""Files that are open beside the connections to endpoints: brokers, logs, health."""
 """Seconds to read every table to its end at the start."""
 
 
@@ -105,7 +108,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         _refuse_empty(settings, topics, feed)
         sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, journal)
         stack.push_async_callback(sink.close)
-        sender = await stack.enter_async_context(_sender(settings))
+        sender = await stack.enter_async_context(_sender(settings, journal))
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         outside = Outside(
@@ -164,12 +167,18 @@ def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:
             )
 
 
-def _sender(settings: Settings) -> HttpSender:
-    allow = [ipaddress.ip_network(text) for text in settings.egress.allow]
+def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
+    egress = settings.egress
+    allow = [ipaddress.ip_network(text) for text in egress.allow]
+    others = egress.max_in_flight + _OTHER_FILES
+    idle = max(1, open_files(egress.max_idle + others) - others)
+    if idle < egress.max_idle:
+        journal.warning("open_files_few", connections_kept=idle, wanted=egress.max_idle)
     return HttpSender(
         partial(address_problem, allow=allow),
-        connect_timeout=settings.egress.connect_timeout / 1000,
-        max_response_bytes=settings.egress.max_response_bytes,
+        connect_timeout=egress.connect_timeout / 1000,
+        max_response_bytes=egress.max_response_bytes,
+        max_idle=idle,
     )
 
 

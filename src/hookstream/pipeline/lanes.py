@@ -26,6 +26,9 @@ _ALONE_AFTER = 1.0
 _MOST_PUT_OFF = 250
 """Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
 
+_POLICY_EVERY = 4
+"""Ticks after which busy lanes are told what they may do now: limits change seldom."""
+
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires a hair too early must not turn without time passing."""
 
@@ -96,6 +99,7 @@ class Lanes:
         self._starving = 0
         """How many do."""
         self._tickets = count()
+        self._ticks = 0
         self._recent: tuple[str, float] = ("", float("-inf"))
         self._other: tuple[str, float] = ("", float("-inf"))
         self._tasks: asyncio.TaskGroup | None = None
@@ -302,22 +306,25 @@ class Lanes:
     def tick(self) -> None:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
         now = self._clock.monotonic()
+        self._ticks += 1
+        told = self._ticks % _POLICY_EVERY == 0
         for subscription_id, queue in list(self._queues.items()):
             if queue.waiting or queue.lane.in_flight:
                 queue.busy_at = now
+                if told:
+                    queue.lane.policy = self._policy(subscription_id)
                 self._adjust(queue, now)
             elif now - queue.busy_at > _FORGOTTEN_AFTER:
                 del self._queues[subscription_id]
         self._note_idle()
 
     def _adjust(self, queue: _Queue, now: float) -> None:
-        """Bring a busy lane's limits up to date, and its queue down to what it can serve."""
+        """Bring a busy lane's queue down to what it can serve."""
         lane = queue.lane
-        policy = self._policy(queue.subscription_id)
-        if policy != lane.policy:
-            lane.policy = policy
         if queue.holder.prompt and not lane.prompt(now):
             self._capacity.slowed(queue.holder)
+        if not queue.waiting:
+            return
         alone = self._alone(queue.subscription_id, now)
         excess = lane.excess(len(queue.waiting), now, alone=alone)
         for _ in range(min(excess, _MOST_PUT_OFF)):

@@ -83,6 +83,8 @@ class EgressSettings:
     """Whether endpoints must be https."""
     max_in_flight: int = _set(512, kinds.whole(1, 10_000))
     """Attempts that a worker makes at once."""
+    max_idle: int = _set(2_000, kinds.whole(1, 100_000))
+    """Idle connections that a worker keeps; fewer where it may not open so many files."""
     connect_timeout: Millis = _set(5 * SECOND, kinds.duration(100, MINUTE))
     """How long a connection may take, its address and TLS included."""
     max_body_bytes: int = _set(_MIB, kinds.size(1024, 16 * _MIB))

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -41,6 +43,26 @@ def test_ids_differ_and_are_plain_hex() -> None:
 def test_random_bytes_come_in_the_number_asked_for() -> None:
     assert len(random_bytes(12)) == 12
     assert random_bytes(12) != random_bytes(12)
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted", "allowed"),
+    [(128, 300, 200, 200), (128, 300, 500, 300), (256, 300, 200, 200)],
+)
+def test_a_process_may_open_as_many_files_as_it_wants_up_to_the_hard_limit(
+    soft: int, hard: int, wanted: int, allowed: int
+) -> None:
+    """In a process of its own: a limit that was lowered cannot be raised again."""
+    text = (
+        "import resource, hookstream.adapters.system as system\n"
+        "limit = resource.RLIMIT_NOFILE\n"
+        f"resource.setrlimit(limit, ({soft}, {hard}))\n"
+        f"print(system.open_files({wanted}), resource.getrlimit(limit)[0])"
+    )
+    told = subprocess.run(  # noqa: S603  our own interpreter and code
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == [str(allowed), str(max(soft, allowed))]
 
 
 def test_a_worker_is_called_as_configured_or_else_by_host_and_process() -> None:

@@ -126,7 +126,7 @@ class Lane:
         """The in-flight limit as it stands."""
         self._overdue_after = HEALTHY_ANSWER
         self._policy = policy
-        self.policy = policy
+        self._bound()
 
     @property
     def policy(self) -> LanePolicy:
@@ -135,9 +135,15 @@ class Lane:
 
     @policy.setter
     def policy(self, policy: LanePolicy) -> None:
+        if policy == self._policy:
+            return
         self._policy = policy
-        self._pace.limit(policy.rate_limit)
-        self._allowed = self._limit.allowed(policy.max_in_flight)
+        self._bound()
+
+    def _bound(self) -> None:
+        """Keep to the policy from now on."""
+        self._pace.limit(self._policy.rate_limit)
+        self._allowed = self._limit.allowed(self._policy.max_in_flight)
         self._gate()
 
     @property
