@@ -4,6 +4,7 @@
 2. N events are written, then a worker starts on the first core; throughput and CPU while it catches up.
 3. Events at half of that rate, for the time from append to receipt.
 4. What stands in the topics: nothing may have gone through a tier.
+5. The same events once more by the libraries' calls alone, on the worker's core: the floor.
 """
 
 import argparse
@@ -241,16 +242,19 @@ def measure(given: argparse.Namespace) -> None:
         paced = bench.paced(rate, given.seconds)
         code = bench.stage.stop_worker()
         writes = bench.writes()
+        say("the libraries' calls alone")
+        floor = bench.stage.floor(bench.sink.url, given.events, own)
     result = {
         "events": given.events,
         "subscriptions": given.subscriptions,
         "yardstick_us": yardstick.median_us,
         "catch_up": asdict(figures),
         "half_load": asdict(paced),
+        "floor": asdict(floor),
         "writes": writes,
         "exit_code": code,
     }
-    show(figures, paced, writes, code, yardstick.median_us)
+    show(figures, paced, floor, writes, code, yardstick.median_us)
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -1,5 +1,6 @@
 """The stage: a folder, settings, definitions, and hookstream's own commands in processes of their own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.load import EVENT_TYPE
+from benchmarks.report import Floor
 from benchmarks.sink import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +133,18 @@ class Stage:
                 stderr=log,
             )
         return self._worker.pid
+
+    def floor(self, url: str, events: int, core: int) -> Floor:
+        """Deliver the events with the libraries' calls alone, on one core; return the figures."""
+        command = ["taskset", "-c", str(core), sys.executable, "-m", "benchmarks.floor"]
+        done = subprocess.run(
+            [*command, self.servers, EVENT_TOPIC, f"{PREFIX}.attempts", url, str(events)],
+            cwd=ROOT,
+            env=self._environ,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return Floor(**json.loads(done.stdout))
 
     def check_worker(self) -> None:
         """End with the worker's last words where it ended."""
