@@ -2,11 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.doubles.audit import ATTEMPT, audit_fields
 from tests.strategies import IDS, INSTANTS, NAMES
 
-from hookstream.adapters.avro_parsing import own_schemas, published
 from hookstream.core.audit.binary import attempt_body
-from hookstream.core.audit.trail import audit_fields
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.outcome import (
@@ -78,17 +77,11 @@ attempts = st.builds(
     response_excerpt=st.none() | LONG_TEXTS,
 )
 
-SCHEMA = next(
-    schema
-    for schema in (published(tree, 1) for tree in own_schemas())
-    if schema.revision.event_type == "hookstream.attempt"
-)
-
 
 @given(attempts, NAMES)
 def test_an_audit_record_is_written_as_the_general_writer_writes_it(
     record: AttemptRecord, worker: str
 ) -> None:
-    general = SCHEMA.encode(audit_fields(record, worker=worker))
+    general = ATTEMPT.encode(audit_fields(record, worker=worker))
 
-    assert SCHEMA.prefix + attempt_body(record, worker=worker) == general
+    assert ATTEMPT.prefix + attempt_body(record, worker=worker) == general

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from tests.doubles.audit import audit_fields
+
 from hookstream.adapters.avro_codec import AvroCodec
 from hookstream.adapters.avro_parsing import own_schemas
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.notices import AvroNotices
-from hookstream.core.audit.trail import audit_fields
 from hookstream.core.catalog.house_rules import breaches
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger

@@ -9,8 +9,11 @@ Source: Apache Avro 1.12 specification, "Binary Encoding".
 
 from functools import lru_cache
 
-from hookstream.core.audit.trail import MAX_ERROR, MAX_EXCERPT, of_disposition, of_outcome
+from hookstream.core.audit.trail import MAX_ERROR, of_disposition, of_outcome
 from hookstream.core.model.attempt import AttemptRecord
+
+_MAX_EXCERPT = 1024
+"""Characters of a response that the audit keeps."""
 
 _NULL = b"\x00"
 """The first branch of a union with null."""
@@ -93,7 +96,7 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
             _long(record.duration_us),
             _NULL if next_due_at is None else _VALUE + _varint(next_due_at),
             _long(record.request_bytes),
-            _maybe_text(record.response_excerpt, MAX_EXCERPT),
+            _maybe_text(record.response_excerpt, _MAX_EXCERPT),
             _name(record.host),
             _NULL if record.trace_id is None else _VALUE + _text(record.trace_id),
             _name(worker),

@@ -1,4 +1,4 @@
-"""The one audit record of an attempt, and the one log line of it, hold what happened and no secret."""
+"""An attempt's one log line says what happened, without a secret, in the words of its audit record."""
 
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -18,61 +18,12 @@ from hookstream.core.model.outcome import (
     Throttled,
 )
 
-MAX_EXCERPT = 1024
-"""Characters of a response that the audit keeps."""
-
 MAX_ERROR = 512
 """Characters of an error."""
 
 
-def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
-    """Return the fields of `hookstream.attempt` version 1; instants in milliseconds.
-
-    Args:
-        record: What happened.
-        worker: The name of this process.
-    """
-    delivery = record.delivery
-    origin = delivery.origin
-    reason, ended, next_due_at = of_disposition(record.disposition)
-    status, failed = of_outcome(record.outcome)
-    excerpt = record.response_excerpt
-    return {
-        "delivery_id": delivery.delivery_id,
-        "event_type": delivery.event_type,
-        "event_version": record.event_version,
-        "event_id": delivery.event_id,
-        "entity_id": record.entity_id,
-        "environment": record.environment,
-        "subscription_id": delivery.subscription_id,
-        "partner_id": delivery.partner_id,
-        "batch_id": None,
-        "attempt": record.attempt,
-        "trigger": delivery.trigger.value,
-        "outcome": None if record.outcome is None else record.outcome.name,
-        "disposition": record.disposition.name,
-        "reason": reason,
-        "status": status,
-        "error": _cut(failed or ended, MAX_ERROR),
-        "started_at": record.started_at,
-        "duration_us": record.duration_us,
-        "next_due_at": next_due_at,
-        "request_bytes": record.request_bytes,
-        "response_excerpt": _cut(excerpt, MAX_EXCERPT),
-        "host": record.host,
-        "trace_id": record.trace_id,
-        "worker": worker,
-        "origin": {
-            "topic": origin.topic,
-            "partition": origin.partition,
-            "offset": origin.offset,
-            "timestamp": origin.timestamp,
-        },
-    }
-
-
 def canonical_line(record: AttemptRecord) -> dict[str, object]:
-    """Return the fields of an attempt's log line: the same words, only what a line needs.
+    """Return the fields of an attempt's log line.
 
     What is not known is left out.
     """
@@ -91,7 +42,7 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
         "disposition": record.disposition.name,
         "reason": reason,
         "status": status,
-        "error": _cut(failed or ended, MAX_ERROR),
+        "error": (failed or ended or "")[:MAX_ERROR] or None,
         "duration_ms": record.duration_us / 1000,
         "next_due_at": None if next_due_at is None else to_rfc3339(next_due_at),
         "host": record.host or None,
@@ -128,7 +79,3 @@ def of_outcome(outcome: Outcome | None) -> tuple[int | None, str | None]:
             return status, detail
         case Refused(detail=detail):
             return None, detail
-
-
-def _cut(text: str | None, longest: int) -> str | None:
-    return text[:longest] if text else None
