@@ -33,9 +33,9 @@ from hookstream.errors import HookstreamError
 TOLERANCE = 300
 """Seconds by which a request's time may differ from the receiver's clock, either way."""
 KEEP_SECONDS = 8 * 24 * 3600
-"""How long an id is remembered: longer than hookstream delivers an event by itself (7 days)."""
+"""How long an id is remembered: longer than a delivery lives by default (`retry.expires_after`, 7 d)."""
 MAX_IDS = 100_000
-"""How many ids are remembered (some 150 bytes each); the oldest go first."""
+"""How many ids are remembered (some 200 bytes each); the oldest go first, whatever their age."""
 
 _MAX_HEADER = 4096
 _MAX_SIGNATURES = 16
@@ -105,7 +105,7 @@ def verify(
     stamp = _header(found, "webhook-timestamp")
     signatures = _header(found, "webhook-signature")
     # Written plainly: leading zeros would be another text than the one that was signed.
-    if not stamp.isascii() or not stamp.isdigit() or str(int(stamp[:_MAX_DIGITS])) != stamp:
+    if not stamp.isdigit() or str(int(stamp[:_MAX_DIGITS])) != stamp:
         raise VerificationFailed(Reason.BAD_HEADER, "webhook-timestamp is not a whole number")
     timestamp = int(stamp)
     if timestamp < now - tolerance:
@@ -184,8 +184,9 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name)
     if value is None:
         raise VerificationFailed(Reason.MISSING_HEADER, f"the header {name} is missing")
-    if not value or len(value) > _MAX_HEADER:
-        raise VerificationFailed(Reason.BAD_HEADER, f"the header {name} is empty or too long")
+    if not value or len(value) > _MAX_HEADER or not value.isascii():
+        detail = f"the header {name} is empty, too long or not ASCII"
+        raise VerificationFailed(Reason.BAD_HEADER, detail)
     return value
 
 

@@ -78,6 +78,12 @@ def test_each_header_is_needed(name: str) -> None:
     assert reason_of({**HEADERS, name: "1" * 5_000}) is Reason.BAD_HEADER
 
 
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_byte_that_is_no_text_is_a_bad_header(name: str) -> None:
+    """Some frameworks hand such a byte on as half a surrogate, which cannot be encoded again."""
+    assert reason_of({**HEADERS, name: f"{HEADERS[name]}\udcff"}) is Reason.BAD_HEADER
+
+
 @pytest.mark.parametrize("stamp", ["x", "-1", "1.5", "\u0661", "01614265330", "9" * 4000])
 def test_a_timestamp_is_a_plain_whole_number(stamp: str) -> None:
     assert reason_of({**HEADERS, "webhook-timestamp": stamp}) is Reason.BAD_HEADER
@@ -98,9 +104,8 @@ def test_a_changed_body_id_time_or_secret_is_not_believed() -> None:
         reason_of({**HEADERS, "webhook-timestamp": "1614265331"}),
         reason_of(HEADERS, secret=OTHER),
         reason_of({**HEADERS, "webhook-signature": "v1,"}),
-        reason_of({**HEADERS, "webhook-signature": "v1,\u00e4"}),
     ]
-    assert wrong == [Reason.WRONG_SIGNATURE] * 6
+    assert wrong == [Reason.WRONG_SIGNATURE] * 5
 
 
 def test_a_secret_that_is_none_is_the_receivers_own_mistake() -> None:
