@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from hookstream.core.audit.trail import MAX_ERROR, of_disposition, of_outcome
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.varint import varint
 
 _MAX_EXCERPT = 1024
 """Characters of a response that the audit keeps."""
@@ -24,25 +25,19 @@ _KEPT_TEXTS = 4096
 """Names that come again and again are encoded once: types, subscriptions, hosts, words of unions."""
 
 
-def _varint(value: int) -> bytes:
-    """Return a long: zigzag, seven bits a byte, least significant first."""
-    rest = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while rest > 0x7F:  # noqa: PLR2004  # what seven bits hold
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+def _zigzag(value: int) -> bytes:
+    """Return a long."""
+    return varint((value << 1) ^ (value >> 63))
 
 
-_SMALL = [_varint(value) for value in range(4096)]
+_SMALL = [_zigzag(value) for value in range(4096)]
 
 
 def _long(value: int) -> bytes:
-    return _SMALL[value] if 0 <= value < len(_SMALL) else _varint(value)
+    return _SMALL[value] if 0 <= value < len(_SMALL) else _zigzag(value)
 
 
-_instant = lru_cache(maxsize=256)(_varint)
+_instant = lru_cache(maxsize=256)(_zigzag)
 """Attempts of one batch share their milliseconds."""
 
 
@@ -94,7 +89,7 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
             _maybe_text(failed or ended, MAX_ERROR),
             _instant(record.started_at),
             _long(record.duration_us),
-            _NULL if next_due_at is None else _VALUE + _varint(next_due_at),
+            _NULL if next_due_at is None else _VALUE + _zigzag(next_due_at),
             _long(record.request_bytes),
             _maybe_text(record.response_excerpt, _MAX_EXCERPT),
             _name(record.host),

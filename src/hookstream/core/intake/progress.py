@@ -12,8 +12,10 @@ release, or not about the offset that is committed is ignored, and its records a
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
+
+from hookstream.core.model.varint import varint, varints
 
 Span: TypeAlias = tuple[int, int]
 """Settled offsets, from the first up to, not including, the second."""
@@ -26,8 +28,6 @@ REQUEST_BYTES = 512 << 10
 
 _VERSION = "hs1"
 _LONGEST = 4_096
-_VARINT_BYTES = 9
-"""Enough for an offset; a longer one is damaged."""
 
 
 class Progress(NamedTuple):
@@ -110,7 +110,7 @@ def _runs(base: int, spans: Sequence[Span], most: int) -> tuple[bytes, int]:
     payload = bytearray()
     at, told = base, 0
     for start, end in spans:
-        run = _varint(start - at) + _varint(end - start)
+        run = varint(start - at) + varint(end - start)
         if len(payload) + len(run) > most:
             break
         payload += run
@@ -120,7 +120,7 @@ def _runs(base: int, spans: Sequence[Span], most: int) -> tuple[bytes, int]:
 
 
 def _spans_of_runs(base: int, payload: bytes) -> tuple[Span, ...]:
-    lengths = _varints(payload)
+    lengths = varints(payload)
     if lengths is None or len(lengths) % 2 or 0 in lengths:
         return ()
     spans = []
@@ -161,27 +161,3 @@ def _spans_of_bits(base: int, payload: bytes) -> tuple[Span, ...]:
         at = start + settled
         spans.append((start, at))
     return tuple(spans)
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:  # noqa: PLR2004  seven bits a byte, the eighth says that more follow
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _varints(payload: Iterable[int]) -> list[int] | None:
-    """Return the numbers, None where the last is cut off or one is longer than an offset."""
-    numbers = []
-    number = shift = 0
-    for byte in payload:
-        if shift >= 7 * _VARINT_BYTES:
-            return None
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:  # noqa: PLR2004  the last byte of a number
-            numbers.append(number)
-            number = shift = 0
-    return None if shift else numbers
