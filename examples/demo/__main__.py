@@ -1,8 +1,9 @@
 """The main job, whole: a broker, a worker that is killed half-way, five partners with their troubles.
 
 1. Start the broker; apply topics, schemas and definitions; start a worker.
-2. Publish the first half while the CRM is down; kill the worker with SIGKILL and read its offsets.
-3. Start it again, publish the rest, let the CRM come up, redrive what died.
+2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
+   with SIGKILL and read its offsets.
+3. Start another, publish the rest, mend both endpoints, redrive what the CRM refused for good.
 4. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
 """
 
@@ -67,7 +68,7 @@ class Demo:
         self.sent: list[Sent] = []
         exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
         self.tracer = tracer_of(exporter, SystemChance())
-        self.crm_is_up = False
+        self.mended = False
 
     async def run(self) -> bool:
         """Play it all and tell whether every delivery is accounted for."""
@@ -82,6 +83,7 @@ class Demo:
                 await self._second_half()
                 account = await self._settle(killed)
             code = await self.stage.stop_worker()
+            self.screen.finish(f"drained, exit code {code}")
         finally:
             await self.stage.kill_worker()
             for receiver in self.receivers.values():
@@ -97,8 +99,11 @@ class Demo:
         async def flaky(_: dict[str, Any], __: int) -> int:
             return 503 if dice.random() < 0.15 else 204
 
+        async def refusing_at_first(_: dict[str, Any], __: int) -> int:
+            return 204 if self.mended else 422
+
         async def down_at_first(_: dict[str, Any], __: int) -> int:
-            return 204 if self.crm_is_up else 500
+            return 204 if self.mended else 500
 
         async def slow(_: dict[str, Any], __: int) -> int:
             await asyncio.sleep(0.25)
@@ -108,36 +113,37 @@ class Demo:
             return 410 if before >= GONE_AFTER else 204
 
         self.receivers["order-system"].answer = flaky
-        self.receivers["crm"].answer = down_at_first
+        self.receivers["crm"].answer = refusing_at_first
         self.receivers["automation"].answer = slow
         self.receivers["dashboard"].answer = retired
+        self.receivers["print-shop"].answer = down_at_first
 
     async def _set_up(self) -> None:
         stage, screen = self.stage, self.screen
-        screen.step("upstream's topics, then hookstream's own")
+        screen.step("creating upstream's topics, then hookstream's own")
         await asyncio.to_thread(self.log.create, self.reckoner.event_topics(), 3)
         await stage.hookstream("dev", "keys", str(stage.folder / "keys.json"))
         await stage.hookstream("topics", "apply", "--yes")
-        screen.step("schemas of six event types")
+        screen.step("publishing the schemas of six event types")
         await stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
-        screen.step("five partners and their subscriptions, until all are active")
+        screen.step("applying five partners and their subscriptions, until all are active")
         definitions = stage.declare(self.receivers)
         await stage.hookstream("apply", str(definitions), "--yes")
-        screen.step("a worker")
+        screen.step("starting a worker")
         await stage.start_worker()
         self.screen.worker = f"pid {stage.worker.pid}" if stage.worker else "-"
 
     async def _first_half(self) -> AtTheKill:
         half = list(events(SEED, EVENTS))[: EVENTS // 2]
-        self.screen.step("publishing while the CRM is down")
+        self.screen.step("publishing events; the CRM refuses them, the print shop is down")
         await self._publish(half)
         await self._publish_garbage()
-        self.screen.step("the worker is killed with SIGKILL")
+        self.screen.step("killing the worker with SIGKILL")
         await self.stage.kill_worker()
         self.screen.worker = "killed"
         killed = await asyncio.to_thread(self.reckoner.at_the_kill)
         await self._publish(list(events(SEED, EVENTS))[EVENTS // 2 : EVENTS // 2 + 40])
-        self.screen.step("another worker takes over")
+        self.screen.step("starting another worker, which takes over")
         await self.stage.start_worker()
         self.screen.worker = f"pid {self.stage.worker.pid}" if self.stage.worker else "-"
         return killed
@@ -145,12 +151,13 @@ class Demo:
     async def _second_half(self) -> None:
         rest = list(events(SEED, EVENTS))[EVENTS // 2 + 40 :]
         await self._publish(rest[:100])
-        self.screen.step("waiting for deliveries to the CRM to die")
+        self.screen.step("waiting while deliveries to the CRM are given up")
         await asyncio.sleep(5)
-        self.crm_is_up = True
-        self.screen.step("the CRM is up again; its dead letters are redriven")
+        self.mended = True
+        self.screen.step("both endpoints are mended; publishing the rest")
         await self._publish(rest[100:])
         await asyncio.sleep(1)
+        self.screen.step("redriving the CRM's dead letters")
         await self.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
 
     async def _publish(self, happenings: list[Any]) -> None:
@@ -202,7 +209,7 @@ class Demo:
         forged = sum(receiver.book.forged for receiver in self.receivers.values())
         show_account(console, len(self.sent), account, forged)
         redriven = {
-            entry.event_id: entry
+            entry.event_id
             for entry in self.receivers["crm"].book.entries
             if entry.trigger == "redrive"
         }

@@ -154,7 +154,15 @@ class Reckoner:
             account.dead.add(
                 (headers["hs-subscription-id"], headers["hs-event-type"], headers["hs-event-id"])
             )
-        account.undecodable = len(self._log.read(f"{self._prefix}.undecodable"))
+        # Of one record a crash may leave two.
+        account.undecodable = len(
+            {
+                tuple(
+                    entry.headers[f"hs-origin-{part}"] for part in ("topic", "partition", "offset")
+                )
+                for entry in self._log.read(f"{self._prefix}.undecodable")
+            }
+        )
 
     def _read_gaps(self, account: Account, happened: Mapping[tuple[str, str], Entry]) -> None:
         """Excuse what was appended after an endpoint had been given up (410)."""

@@ -15,10 +15,10 @@ from rich.tree import Tree
 
 TROUBLE = {
     "order-system": "fails now and then",
-    "crm": "down at first",
+    "crm": "refuses everything at first",
     "automation": "slow; asks for more than it was granted",
     "dashboard": "answers 410 from some point on",
-    "print-shop": "has a filter",
+    "print-shop": "down at first; has a filter",
 }
 
 
@@ -59,6 +59,11 @@ class Screen:
             )
         return table
 
+    def finish(self, worker: str) -> None:
+        """Name the end."""
+        self.phase = "what each partner was asked, and how it answered"
+        self.worker = worker
+
     def step(self, phase: str) -> None:
         """Name what happens now."""
         self.phase = phase
@@ -72,12 +77,16 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
     )
     table.add_column("what")
     table.add_column("count", justify="right")
+    received = set(account.received)
+    # The first four below what is expected add up to it.
     rows = {
         "events published": events,
         "deliveries expected": len(account.expected),
-        "received (answered 2xx)": sum(key in account.received for key in account.expected),
-        "open dead letters": len(account.dead & account.expected - set(account.received)),
-        "appended after a 410 disabled the endpoint": len(account.in_gap),
+        "received (answered 2xx)": len(account.expected & received),
+        "open dead letters": len(account.expected & account.dead - received),
+        "published after a 410 disabled the endpoint": len(
+            account.in_gap - account.dead - received
+        ),
         "missing": len(account.missing),
         "arrived though nobody may have it": len(account.unexpected),
         "duplicates (a webhook-id answered 2xx twice)": len(account.duplicates),
@@ -91,6 +100,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
     }
     for name, count in rows.items():
         table.add_row(name, str(count))
+    console.print()
     console.print(table)
 
 
