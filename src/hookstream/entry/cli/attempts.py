@@ -1,8 +1,7 @@
 """`hookstream attempts`: what was sent, what came back, and the whole life of a delivery."""
 
 import heapq
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 
 import click
 import orjson
@@ -19,10 +18,10 @@ from hookstream.entry.cli.attempt_view import life_document, show_entry, show_li
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.letter_options import (
     as_json_option,
+    as_one,
     several,
     since_option,
     until_option,
-    words,
 )
 from hookstream.entry.cli.progress import reading
 from hookstream.entry.letters import LetterDesk
@@ -32,43 +31,17 @@ WINDOW: Millis = HOUR
 """What `list` reads where no time is given: a week of attempts may be hundreds of millions."""
 
 
-def _conditions(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which attempts are meant; they arrive as `wanted`."""
-
-    @wraps(function)
-    def gathered(
-        *positional: object,
-        delivery: str | None,
-        event: str | None,
-        subscriptions: tuple[str, ...],
-        partners: tuple[str, ...],
-        event_types: tuple[str, ...],
-        outcomes: tuple[str, ...],
-        dispositions: tuple[str, ...],
-        **others: object,
-    ) -> None:
-        wanted = Wanted(
-            subscriptions=words(subscriptions),
-            partners=words(partners),
-            delivery=delivery,
-            event=event,
-            event_types=words(event_types),
-            outcomes=words(outcomes),
-            dispositions=words(dispositions),
-        )
-        function(*positional, wanted=wanted, **others)
-
-    for add in (
-        several("--disposition", "dispositions", "What came next: complete, retry, dead_letter"),
-        several("--outcome", "outcomes", "What it came to: delivered, failed, throttled"),
-        click.option("--event", metavar="ID", help="Of the event with this id."),
-        several("--event-type", "event_types", "Of this event type"),
-        click.option("--delivery", metavar="ID", help="Of the delivery with this webhook-id."),
-        several("--partner", "partners", "Of this partner"),
-        several("--subscription", "subscriptions", "Of this subscription"),
-    ):
-        gathered = add(gathered)
-    return gathered
+_conditions = as_one(
+    "wanted",
+    Wanted,
+    several("--subscription", "subscriptions", "Of this subscription"),
+    several("--partner", "partners", "Of this partner"),
+    click.option("--delivery", metavar="ID", help="Of the delivery with this webhook-id."),
+    several("--event-type", "event_types", "Of this event type"),
+    click.option("--event", metavar="ID", help="Of the event with this id."),
+    several("--outcome", "outcomes", "What it came to: delivered, failed, throttled"),
+    several("--disposition", "dispositions", "What came next: complete, retry, dead_letter"),
+)
 
 
 @click.group()

@@ -1,7 +1,6 @@
 """`hookstream dlq`: what was given up and why, and bringing it back."""
 
-from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 
 import click
 
@@ -24,12 +23,12 @@ from hookstream.entry.cli.letter_options import (
     Run,
     all_option,
     as_json_option,
+    as_one,
     limit_option,
     run_options,
     several,
     since_option,
     until_option,
-    words,
 )
 from hookstream.entry.cli.letter_show import place_in, show_at, show_delivery
 from hookstream.entry.cli.letter_view import DEAD
@@ -38,51 +37,19 @@ from hookstream.entry.cli.standing_view import directory_of, word
 from hookstream.entry.cli.tables import read_state
 from hookstream.entry.letters import LetterDesk
 
-_REASONS = sorted(reason.value for reason in DeadReason)
+_REASONS = click.Choice(sorted(reason.value for reason in DeadReason))
 
 
-def _conditions(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which dead letters are meant; they arrive as `selector`."""
-
-    @wraps(function)
-    def gathered(
-        *positional: object,
-        since: Millis | None,
-        until: Millis | None,
-        subscriptions: tuple[str, ...],
-        event_types: tuple[str, ...],
-        reasons: tuple[str, ...],
-        partners: tuple[str, ...],
-        **others: object,
-    ) -> None:
-        selector = Selector(
-            subscription_ids=words(subscriptions),
-            event_types=words(event_types),
-            reasons=words(reasons),
-            since=since,
-            until=until,
-            partner_ids=words(partners),
-        )
-        function(*positional, selector=selector, **others)
-
-    reason = click.option(
-        "--reason",
-        "reasons",
-        multiple=True,
-        type=click.Choice(_REASONS),
-        metavar="REASON",
-        help="Given up for this reason; repeatable.",
-    )
-    for add in (
-        until_option,
-        since_option,
-        several("--partner", "partners", "Of this partner"),
-        reason,
-        several("--event-type", "event_types", "Of this event type"),
-        several("--subscription", "subscriptions", "Of this subscription"),
-    ):
-        gathered = add(gathered)
-    return gathered
+_conditions = as_one(
+    "selector",
+    Selector,
+    several("--subscription", "subscription_ids", "Of this subscription"),
+    several("--event-type", "event_types", "Of this event type"),
+    several("--reason", "reasons", "Given up for this reason", _REASONS, "REASON"),
+    several("--partner", "partner_ids", "Of this partner"),
+    since_option,
+    until_option,
+)
 
 
 @click.group()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from inspect import signature
 from typing import TypeVar
 
 import click
@@ -32,14 +33,57 @@ until_option = click.option(
 )
 
 
-def several(name: str, into: str, text: str) -> Callable[[Command], Command]:
-    """Return an option that may be given several times."""
-    return click.option(name, into, multiple=True, help=f"{text}; repeatable.")
+def several(
+    name: str,
+    into: str,
+    text: str,
+    kind: click.Choice[str] | None = None,
+    metavar: str | None = None,
+) -> Callable[[Command], Command]:
+    """Return an option that may be given several times.
+
+    What it was given arrives as a set; None where it was not given: any.
+    """
+    return click.option(
+        name,
+        into,
+        multiple=True,
+        type=kind,
+        metavar=metavar,
+        callback=_any_of,
+        help=f"{text}; repeatable.",
+    )
 
 
-def words(given: object) -> frozenset[str] | None:
-    """Return what a repeatable option was given; None where it was not: any."""
-    return frozenset(map(str, given)) or None if isinstance(given, tuple) else None
+def _any_of(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> frozenset[str] | None:
+    return frozenset(given) or None
+
+
+def as_one(
+    name: str, made: Callable[..., object], *options: Callable[[Command], Command]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds options to a command, to which they arrive as one argument.
+
+    Args:
+        name: That argument.
+        made: Makes it of what was given; it takes each option under its name.
+        options: In the order in which the command's help shows them.
+    """
+    parts = tuple(signature(made).parameters)
+
+    def added(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def gathered(*positional: object, **given: object) -> None:
+            whole = made(**{part: given.pop(part) for part in parts})
+            function(*positional, **{name: whole}, **given)
+
+        for add in reversed(options):
+            gathered = add(gathered)
+        return gathered
+
+    return added
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,33 +97,18 @@ class Run:
     cancel: str | None
 
 
-def run_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how a redrive is run; they arrive as `run`."""
-
-    @wraps(function)
-    def gathered(
-        *positional: object,
-        rate: float | None,
-        dry_run: bool,
-        yes: bool,
-        resume: str | None,
-        cancel: str | None,
-        **others: object,
-    ) -> None:
-        run = Run(rate, dry_run, yes, resume, cancel)
-        function(*positional, run=run, **others)
-
-    for add in (
-        click.option("--cancel", metavar="JOB", help="End a job; what is left stays open."),
-        click.option("--resume", metavar="JOB", help="Go on with a job that was cut off."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
-        click.option("--dry-run", is_flag=True, help="Say what would be redriven, and no more."),
-        click.option(
-            "--rate",
-            type=click.FloatRange(0.01, 1_000_000),
-            metavar="N",
-            help="Letters a second at most.",
-        ),
-    ):
-        gathered = add(gathered)
-    return gathered
+run_options = as_one(
+    "run",
+    Run,
+    click.option(
+        "--rate",
+        type=click.FloatRange(0.01, 1_000_000),
+        metavar="N",
+        help="Letters a second at most.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Say what would be redriven, and no more."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    click.option("--resume", metavar="JOB", help="Go on with a job that was cut off."),
+    click.option("--cancel", metavar="JOB", help="End a job; what is left stays open."),
+)
+"""How a redrive is run; it arrives as `run`."""

@@ -1,8 +1,5 @@
 """`hookstream undecodable`: records that never became events, and sending them back."""
 
-from collections.abc import Callable
-from functools import wraps
-
 import click
 
 from hookstream.adapters.system import SystemClock
@@ -14,7 +11,6 @@ from hookstream.core.deadletter.asked import (
 from hookstream.core.deadletter.ledger import Shelf
 from hookstream.core.deadletter.revival import Revival
 from hookstream.core.model.event import UndecodableReason
-from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.letter_list import Window, list_letters
@@ -22,12 +18,12 @@ from hookstream.entry.cli.letter_options import (
     Run,
     all_option,
     as_json_option,
+    as_one,
     limit_option,
     run_options,
     several,
     since_option,
     until_option,
-    words,
 )
 from hookstream.entry.cli.letter_show import place_in, show_at
 from hookstream.entry.cli.letter_view import UNDECODABLE
@@ -35,40 +31,19 @@ from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show
 from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
 
-_REASONS = sorted(word for name, word in vars(UndecodableReason).items() if name.isupper())
+_REASONS = click.Choice(
+    sorted(word for name, word in vars(UndecodableReason).items() if name.isupper())
+)
 
 
-def _conditions(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which records are meant; they arrive as `selector`."""
-
-    @wraps(function)
-    def gathered(
-        *positional: object,
-        since: Millis | None,
-        until: Millis | None,
-        topics: tuple[str, ...],
-        reasons: tuple[str, ...],
-        **others: object,
-    ) -> None:
-        selector = UndecodableSelector(words(topics), words(reasons), since, until)
-        function(*positional, selector=selector, **others)
-
-    reason = click.option(
-        "--reason",
-        "reasons",
-        multiple=True,
-        type=click.Choice(_REASONS),
-        metavar="REASON",
-        help="Undecodable for this reason; repeatable.",
-    )
-    for add in (
-        until_option,
-        since_option,
-        reason,
-        several("--topic", "topics", "From this event topic"),
-    ):
-        gathered = add(gathered)
-    return gathered
+_conditions = as_one(
+    "selector",
+    UndecodableSelector,
+    several("--topic", "topics", "From this event topic"),
+    several("--reason", "reasons", "Undecodable for this reason", _REASONS, "REASON"),
+    since_option,
+    until_option,
+)
 
 
 @click.group()
