@@ -6,7 +6,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 # One line a request: seconds with milliseconds, status, bytes of the body, whose delivery it was.
@@ -82,12 +81,7 @@ class Sink:
         self._stop()
         raise SystemExit(f"nginx did not start; see {error_log}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop it."""
         self._stop()
 

@@ -10,7 +10,6 @@ import os
 import statistics
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 _KEY, _BODY = b"k" * 24, b"x" * 1024
@@ -38,12 +37,7 @@ class Yardstick:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self._stop.set()
         self._thread.join()

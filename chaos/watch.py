@@ -9,7 +9,6 @@ what was unsettled is taken from the commits of the look before it.
 import threading
 import time
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from examples.demo.log import Place
@@ -43,12 +42,7 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self._stop.set()
         self._thread.join()

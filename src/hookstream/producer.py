@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Required, Self, TypedDict, TypeVar, Unpack
 
 from opentelemetry import trace
@@ -121,12 +120,7 @@ class EventProducer:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Wait for what is on its way, ten seconds at most, and disconnect."""
         if self._sink is not None:
             await self._sink.flush(_CLOSE_SECONDS)
@@ -270,15 +264,10 @@ class BlockingProducer:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *how: object) -> None:
         """As EventProducer's: it waits for what is on its way."""
         try:
-            self._call(self._producer.__aexit__(kind, error, traceback))
+            self._call(self._producer.__aexit__(*how))
         finally:
             self._stop()
 

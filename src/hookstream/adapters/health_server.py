@@ -1,7 +1,6 @@
 """Serves /metrics, /healthz and /readyz to whoever runs the worker: Prometheus and Kubernetes."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 import orjson
@@ -65,12 +64,7 @@ class HealthServer:
             ) from error
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop listening."""
         await self._runner.cleanup()
 

@@ -7,7 +7,6 @@ decompression.
 
 import asyncio
 import ssl
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -104,12 +103,7 @@ class HttpSender:
         self._idle = IdlePool(self._loop, self._max_idle)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close every connection; attempts still in flight are answered as disconnected."""
         self._idle.close()
         await self._dialler.close()

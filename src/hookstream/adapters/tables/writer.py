@@ -5,7 +5,6 @@ what is read after that is what every write builds on, and a revision that was c
 """
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from confluent_kafka import (
@@ -93,12 +92,7 @@ class TableWriter:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 
