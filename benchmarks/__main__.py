@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.gauge import core_busy_seconds, cpu_by_thread, cpu_seconds, peak_mib
+from benchmarks.installation import ROOT
 from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
 from benchmarks.report import (
     Figures,
@@ -31,7 +32,7 @@ from benchmarks.report import (
     show_threads,
 )
 from benchmarks.sink import Receipt, Sink, nginx_path
-from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, ROOT, Stage
+from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, Stage
 from benchmarks.yardstick import Yardstick
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java

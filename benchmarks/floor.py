@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -37,7 +36,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.installation import ROOT
+
 SCHEMA = ROOT / "schemas" / "order.generated" / "v1.avsc"
 
 _IN_FLIGHT = 64

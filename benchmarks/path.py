@@ -20,8 +20,8 @@ from itertools import pairwise
 import orjson
 import uvloop
 
+from benchmarks.installation import ROOT
 from benchmarks.load import EVENT_TYPE, templates
-from benchmarks.stage import ROOT
 from hookstream.adapters.avro_codec import AvroCodec
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.journal import StructuredJournal

@@ -1,18 +1,16 @@
-"""The stage: a folder, settings, definitions, and hookstream's own commands in processes of their own."""
+"""The stage: settings, one subscription among many, and the worker that is measured."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from benchmarks.installation import ROOT, Installation, last_words, lasting_as_long_as_we_do
 from benchmarks.load import EVENT_TYPE
 from benchmarks.report import Floor
 from benchmarks.sink import free_port
 
-ROOT = Path(__file__).parents[1]
 MATCHING = "orders"
 PREFIX = "bench"
 EVENT_TOPIC = f"{PREFIX}.events.{EVENT_TYPE}"
@@ -75,22 +73,17 @@ class Stage:
         """Write the settings; nothing runs yet."""
         self.folder = folder
         self.servers = servers
-        self._config = folder / "hookstream.toml"
-        self._config.write_text(
-            _SETTINGS.format(servers=servers, prefix=PREFIX, port=free_port(), folder=folder)
+        settings = _SETTINGS.format(
+            servers=servers, prefix=PREFIX, port=free_port(), folder=folder
         )
-        self._environ = {**os.environ, "BENCH_SECRET": _SECRET}
+        self._installation = Installation(folder, settings)
+        self._installation.environ["BENCH_SECRET"] = _SECRET
         self._worker: subprocess.Popen[bytes] | None = None
         self._log = folder / "worker.log"
 
     def prepare(self, url: str, subscriptions: int) -> None:
         """Apply topics, schemas and definitions; returns when all subscriptions are active."""
-        self._hookstream("dev", "keys", str(self.folder / "keys.json"))
-        self._hookstream("topics", "apply", "--yes")
-        self._hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
-        self._hookstream("apply", str(self._declare(url, subscriptions)), "--yes")
-        # Longer than any lead before a subscription becomes active.
-        time.sleep(3)
+        self._installation.prepare(self._declare(url, subscriptions))
 
     def _declare(self, url: str, subscriptions: int) -> Path:
         """Write the files of one subscription that matches, and of others that ask for nobody."""
@@ -105,14 +98,6 @@ class Stage:
             (folder / "subscriptions" / f"{name}.yaml").write_text(text + more)
         return folder
 
-    def _hookstream(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self._environ, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"hookstream {' '.join(arguments)}: {done.stdout}{done.stderr}")
-
     def start_worker(self, core: int, profile: tuple[str, Path] | None = None) -> int:
         """Start a worker on one core and return its process id.
 
@@ -120,27 +105,20 @@ class Stage:
             core: The only core that it may use.
             profile: How to profile it and where to write what was found; None: not at all.
         """
-        program = ["hookstream"]
+        module = ["hookstream"]
         if profile is not None:
-            program = ["benchmarks.launcher", profile[0], str(profile[1])]
-        command = ["taskset", "-c", str(core), sys.executable, "-m", *program]
-        with self._log.open("ab") as log:
-            self._worker = subprocess.Popen(
-                [*command, "--config", str(self._config), "worker"],
-                cwd=ROOT,
-                env=self._environ,
-                stdout=log,
-                stderr=log,
-            )
+            module = ["benchmarks.launcher", profile[0], str(profile[1])]
+        program = ["taskset", "-c", str(core), sys.executable, "-m", *module]
+        self._worker = self._installation.start_worker(self._log, program=program)
         return self._worker.pid
 
     def floor(self, url: str, events: int, core: int) -> Floor:
         """Deliver the events with the libraries' calls alone, on one core; return the figures."""
         command = ["taskset", "-c", str(core), sys.executable, "-m", "benchmarks.floor"]
+        given = [self.servers, EVENT_TOPIC, f"{PREFIX}.attempts", url, str(events)]
         done = subprocess.run(
-            [*command, self.servers, EVENT_TOPIC, f"{PREFIX}.attempts", url, str(events)],
+            lasting_as_long_as_we_do([*command, *given]),
             cwd=ROOT,
-            env=self._environ,
             stdout=subprocess.PIPE,
             check=True,
         )
@@ -153,7 +131,7 @@ class Stage:
 
     def last_words(self) -> str:
         """Return the end of the worker's log."""
-        return self._log.read_text(errors="replace")[-3000:] if self._log.exists() else ""
+        return last_words(self._log)
 
     def stop_worker(self) -> int | None:
         """Ask the worker to drain, and return its exit code; None where it had to be killed."""

@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
+from benchmarks.installation import ROOT, lasting_as_long_as_we_do
+
 from chaos.receiver import RECEIPT
-from chaos.stage import ROOT, lasting_as_long_as_we_do
 
 _PATIENCE = 30.0
 _AT_ONCE = 4096 * RECEIPT.size
@@ -66,12 +66,7 @@ class Receiver:
             time.sleep(0.05)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop it."""
         self.stop()
 

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.installation import ROOT
+
 from chaos.cast import Endpoint, write_cast
 from chaos.load import Load, event_topics
 from chaos.receipts import Receiver
-from chaos.stage import PREFIX, ROOT, Filed, Stage, Terms
+from chaos.stage import PREFIX, Filed, Stage, Terms
 from chaos.topics import Topics
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java

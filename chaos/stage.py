@@ -1,13 +1,7 @@
-"""The stage: a folder, settings, definitions, and hookstream's own commands in processes of their own.
+"""The stage: settings, definitions, and workers that come and go."""
 
-Every process here ends with this one, however this one ends: the kernel sees to it (`setpriv`).
-"""
-
-import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.gauge import cpu_seconds, peak_mib
+from benchmarks.installation import Installation, last_words
 from benchmarks.sink import free_port
 
 from chaos.cast import PARTNERS, Endpoint
 
-ROOT = Path(__file__).parents[1]
 PREFIX = "chaos"
 
 _SETTINGS = """\
@@ -120,23 +114,17 @@ class Stage:
         self.terms = terms
         self.port = free_port()
         self.workers = [Worker(f"worker-{n}", free_port()) for n in range(1, workers + 1)]
-        self._environ = dict(os.environ)
-        self._config = folder / "hookstream.toml"
-        self._config.write_text(
-            _SETTINGS.format(
-                servers=servers,
-                prefix=PREFIX,
-                folder=folder,
-                max_in_flight=terms.max_in_flight,
-                tiers=", ".join(f'"{delay}"' for delay in terms.tiers.split()),
-            )
+        settings = _SETTINGS.format(
+            servers=servers,
+            prefix=PREFIX,
+            folder=folder,
+            max_in_flight=terms.max_in_flight,
+            tiers=", ".join(f'"{delay}"' for delay in terms.tiers.split()),
         )
+        self._installation = Installation(folder, settings)
 
     def prepare(self, cast: Sequence[Endpoint], subscription: Callable[[int], "Filed"]) -> None:
         """Apply topics, schemas and definitions; returns when all subscriptions are active."""
-        self.hookstream("dev", "keys", str(self.folder / "keys.json"))
-        self.hookstream("topics", "apply", "--yes")
-        self.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
         definitions = self.folder / "definitions"
         for kind in ("partners", "subscriptions"):
             (definitions / kind).mkdir(parents=True)
@@ -145,7 +133,7 @@ class Stage:
             (definitions / "partners" / f"{name}.yaml").write_text(text)
         for number, endpoint in enumerate(cast):
             secret = f"CHAOS_SECRET_{number}"
-            self._environ[secret] = endpoint.secret
+            self._installation.environ[secret] = endpoint.secret
             filed = subscription(number)
             text = _SUBSCRIPTION.format(
                 id=endpoint.name,
@@ -159,37 +147,15 @@ class Stage:
                 schedule=", ".join(self.terms.schedule.split()),
             )
             (definitions / "subscriptions" / f"{endpoint.name}.yaml").write_text(text)
-        self.hookstream("apply", str(definitions), "--yes")
-
-    def hookstream(self, *arguments: str) -> str:
-        """Run a command to its end and return what it printed."""
-        done = subprocess.run(
-            lasting_as_long_as_we_do(self._command(*arguments)),
-            cwd=ROOT,
-            env=self._environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"hookstream {' '.join(arguments)}: {done.stdout}{done.stderr}")
-        return done.stdout
+        self._installation.prepare(definitions)
 
     def start(self, worker: Worker) -> None:
         """Start a worker's process; it is not ready yet."""
         environ = {
-            **self._environ,
             "HOOKSTREAM_WORKER__LISTEN": f"127.0.0.1:{worker.port}",
             "HOOKSTREAM_WORKER__NAME": worker.name,
         }
-        with self.log_of(worker).open("ab") as log:
-            worker.process = subprocess.Popen(
-                lasting_as_long_as_we_do(self._command("worker")),
-                cwd=ROOT,
-                env=environ,
-                stdout=log,
-                stderr=log,
-            )
+        worker.process = self._installation.start_worker(self._log_of(worker), environ)
         worker.peaks.append(0.0)
         worker.expected_to_run = True
 
@@ -262,17 +228,12 @@ class Stage:
         for worker in self.workers:
             self.kill(worker)
 
-    def log_of(self, worker: Worker) -> Path:
-        """Return the file of a worker's log."""
-        return self.folder / f"{worker.name}.log"
-
     def last_words(self, worker: Worker) -> str:
         """Return the end of a worker's log."""
-        log = self.log_of(worker)
-        return log.read_text(errors="replace")[-3000:] if log.exists() else ""
+        return last_words(self._log_of(worker))
 
-    def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
+    def _log_of(self, worker: Worker) -> Path:
+        return self.folder / f"{worker.name}.log"
 
 
 @dataclass(slots=True, frozen=True)
@@ -282,16 +243,3 @@ class Filed:
     partner: str
     types: str
     more: str = ""
-
-
-def lasting_as_long_as_we_do(command: Sequence[str | Path]) -> list[str]:
-    """Return a command whose process is killed when this one ends, by SIGKILL too.
-
-    The kernel counts the thread that starts it as the parent: start processes in the main thread.
-    """
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise SystemExit(
-            "setpriv is missing, which ends our processes with us: it is util-linux's"
-        )
-    return [setpriv, "--pdeathsig", "KILL", *map(str, command)]

@@ -1,0 +1,86 @@
+"""An installation: a folder with its settings, and hookstream's own commands in processes of their own.
+
+Every process here ends with this one, however this one ends: the kernel sees to it (`setpriv`).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+class Installation:
+    """What one run has of hookstream: it shares nothing with any other."""
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        """Write the settings, which name `keys.json` of the folder; nothing runs yet."""
+        self.environ = dict(os.environ)
+        """Of every command; signing secrets are handed over in it."""
+        self._folder = folder
+        self._config = folder / "hookstream.toml"
+        self._config.write_text(settings)
+
+    def prepare(self, definitions: Path) -> None:
+        """Make keys and topics, publish schemas, and return when all that is declared is active."""
+        self._run("dev", "keys", str(self._folder / "keys.json"))
+        self._run("topics", "apply", "--yes")
+        self._run("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        self._run("apply", str(definitions), "--yes")
+
+    def start_worker(
+        self,
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "hookstream"),
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker, which is not ready yet.
+
+        Args:
+            log: What it says is appended to this file.
+            environ: Variables that it alone has.
+            program: What stands for `hookstream` in the command.
+        """
+        command = [*program, "--config", str(self._config), "worker"]
+        with log.open("ab") as said:
+            return subprocess.Popen(
+                lasting_as_long_as_we_do(command),
+                cwd=ROOT,
+                env={**self.environ, **(environ or {})},
+                stdout=said,
+                stderr=said,
+            )
+
+    def _run(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
+        done = subprocess.run(
+            lasting_as_long_as_we_do(command),
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"hookstream {' '.join(arguments)}: {done.stdout}{done.stderr}")
+
+
+def lasting_as_long_as_we_do(command: Sequence[str | Path]) -> list[str]:
+    """Return a command whose process is killed when this one ends, by SIGKILL too.
+
+    The kernel counts the thread that starts it as the parent: start processes in the main thread.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise SystemExit(
+            "setpriv is missing, which ends our processes with us: it is util-linux's"
+        )
+    return [setpriv, "--pdeathsig", "KILL", *map(str, command)]
+
+
+def last_words(log: Path) -> str:
+    """Return the end of a log, as much as helps."""
+    return log.read_text(errors="replace")[-3000:] if log.exists() else ""
