@@ -202,8 +202,8 @@ class EventProducer:
             self._sink.failed.result()
         if not done.done():
             raise DependencyUnavailable(
-                f"{record.topic} acknowledged nothing within {self._patience:g} s; the event may still be"
-                " written: send it again with the same event_id"
+                f"{record.topic} acknowledged nothing within {self._patience:g} s: is there such a topic?"
+                " The event may still be written: send it again with the same event_id"
             )
         refused = done.result()
         if refused is not None:

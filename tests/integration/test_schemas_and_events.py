@@ -18,6 +18,7 @@ from tests.conftest import Broker
 from tests.doubles.schemas import EVENT_TYPES, ROOT, event_schema, field
 
 from hookstream.adapters.avro_parsing import schema_row
+from hookstream.adapters.kafka_topics import KafkaTopics
 from hookstream.adapters.log_scan import LogScan
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.topics import Topics
@@ -329,3 +330,15 @@ def test_a_service_without_an_event_loop_publishes_too(world: World) -> None:
         with pytest.raises(InputRefused, match=r"data\.a: 'x' is not a whole number"):
             blocking.send("order.generated", {"a": "x"}, entity_id="job-1")
     assert [record.key for record in LogScan(world.client, published.topic).read()] == [b"job-1"]
+
+
+def test_event_topics_for_development_are_made_once_and_stamped_by_the_broker(
+    world: World,
+) -> None:
+    name = f"{world.topic_prefix}paper.ordered"
+
+    made = [world.run("dev", "topics", name).code for _ in range(2)]
+
+    topic = KafkaTopics(world.client).existing()[name]
+    assert made == [0, 0]
+    assert (topic.partitions, topic.config["message.timestamp.type"]) == (3, "LogAppendTime")

@@ -1,4 +1,4 @@
-"""`hookstream dev`: a real broker and a key ring for development."""
+"""`hookstream dev`: a real broker, event topics and a key ring for development."""
 
 import base64
 import json
@@ -11,9 +11,12 @@ import click
 
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.kafka_topics import KafkaTopics
 from hookstream.adapters.keyring import KEY_BYTES
 from hookstream.adapters.system import new_id, random_bytes
+from hookstream.core.topology.plan import for_development
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cluster import client_of
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 _cache = click.option(
@@ -25,7 +28,7 @@ _cache = click.option(
 )
 
 
-@click.group(help="A broker and keys for development.")
+@click.group(help="A broker, event topics and keys for development.")
 def command() -> None:
     """Hold the commands of this group."""
 
@@ -84,3 +87,12 @@ def keys(context: Context, file: Path) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(ring)
     context.err.print(f"{file}: a key ring for development, with the key {key_id}")
+
+
+@command.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@pass_context
+def topics(context: Context, names: tuple[str, ...]) -> None:
+    """Create event topics, which are otherwise upstream's; those that exist stay as they are."""
+    KafkaTopics(client_of(context.settings)).apply(for_development(names), replication=1)
+    context.out.print("Done.")

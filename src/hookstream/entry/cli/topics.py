@@ -4,6 +4,7 @@ import click
 
 from hookstream.adapters.kafka_topics import KafkaTopics
 from hookstream.core.topology.plan import (
+    Create,
     Existing,
     Remark,
     TopicChange,
@@ -53,7 +54,7 @@ def _show(context: Context, changes: list[TopicChange], replication: int) -> boo
     todo = any(not isinstance(change, Remark) for change in changes)
     if not todo:
         context.out.print("Every topic is as it should be.")
-    elif replication == 1:
+    elif replication == 1 and any(isinstance(change, Create) for change in changes):
         context.out.print(
             "New topics get one replica: a broker that is lost takes their records with it.",
         )
