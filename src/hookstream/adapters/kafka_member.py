@@ -67,7 +67,7 @@ class MemberTold(PartitionsTold, Protocol):
 
 
 class Member:
-    """One consumer and its thread. `run` is the thread; all else is called on the loop."""
+    """One consumer and its thread. `run` is the thread; what stands above it is called on the loop."""
 
     def __init__(
         self,
@@ -120,8 +120,12 @@ class Member:
 
     def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """Have offsets committed, after the poll that is under way."""
-        self.seats.settled(offsets)
+        self.seats.commits.settled(offsets)
         self.order(self.seats.commit_settled)
+
+    def distrust(self) -> None:
+        """Commit nothing of what was told as settled."""
+        self.seats.commits.forget()
 
     def stop(self) -> None:
         """Begin to end."""
@@ -179,6 +183,11 @@ class Member:
 
     # On the thread.
 
+    def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Hear within a poll that a commit was answered: what waited for it is committed."""
+        self.seats.commits.answered(offsets)
+        self.order(self.seats.commit_settled)
+
     def _look_for_transactions(self, now: float) -> None:
         """Look for a last stable offset that stands still below the log's end."""
         try:
@@ -223,6 +232,7 @@ class Member:
         if now >= self._next_reminder:
             self._next_reminder = now + _REMIND_SECONDS
             self.seats.remind()
+        self.seats.commit_settled()
         self.seats.place()
 
     def _next_request(self) -> int | None:

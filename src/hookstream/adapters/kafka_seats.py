@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka_beginnings import Beginnings
 from hookstream.adapters.kafka_client import Trouble
+from hookstream.adapters.kafka_commits import Commits
 from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
@@ -95,11 +96,10 @@ class Seats:
         self._wanted: dict[TopicPartition, str | Millis] = {}
         """The positions that an operator named and that were not taken up yet."""
         self._beginnings = Beginnings()
+        self.commits = Commits(consumer, self._uncommitted, clock)
         self._lock = threading.Lock()
-        # Shared, under `_lock`.
         self._paused: set[TopicPartition] = set()
-        self._settled: dict[TopicPartition, Progress] = {}
-        """What is to be committed, the last of each partition."""
+        """Shared, under `_lock`."""
 
     @property
     def parked(self) -> bool:
@@ -122,33 +122,11 @@ class Seats:
             if not self.resting:
                 self._consumer.resume([_kafka(partition)])
 
-    def settled(self, offsets: Mapping[TopicPartition, Progress]) -> None:
-        """Have offsets committed by `commit_settled`, unless later ones come before.
-
-        Not committed here: the client makes a commit wait for as long as another thread polls.
-        """
-        with self._lock:
-            self._settled.update(offsets)
-
-    def forget_settled(self) -> None:
-        """Commit nothing of what was told as settled."""
-        with self._lock:
-            self._settled.clear()
-
     # On the thread.
 
     def commit_settled(self) -> None:
         """Commit what was settled of the partitions that are still read, without waiting for it."""
-        with self._lock:
-            settled, self._settled = self._settled, {}
-        offsets = {at: progress for at, progress in settled.items() if at in self.read}
-        if not offsets:
-            return
-        try:
-            self._consumer.commit(offsets=kafka_offsets(offsets), asynchronous=True)
-        except KafkaException as error:
-            self._journal.warning("commit_failed", detail=str(error.args[0]))
-            self._tell(self._told.uncommitted, list(offsets))
+        self.commits.send(self.read)
 
     def rest(self, *, resting: bool) -> None:
         """Pause everything that is read, or go on with it."""
@@ -241,11 +219,7 @@ class Seats:
         read = self._forget(gone)
         try:
             settled = self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)
-            last = {at: progress for at, progress in settled.items() if at in read}
-            if last:
-                # Not waited for here: the client itself does not complete the revocation before
-                # the broker answered, and how a commit went is told to its callback.
-                self._consumer.commit(offsets=kafka_offsets(last), asynchronous=True)
+            self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError) as error:
             # Its records will come again, to whoever has the partition next.
             self._journal.warning("revocation_not_committed", detail=repr(error))
@@ -263,7 +237,7 @@ class Seats:
         try:
             windows = self._loop.ask(lambda: self._told.telltales(topics), _ASK_SECONDS)
             starts = find_starts(self._consumer, sorted(self._unplaced), windows)
-            self._commit_first(
+            self.commits.commit_now(
                 {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
             )
         except (KafkaException, TimeoutError) as error:
@@ -294,7 +268,7 @@ class Seats:
     def _place_stopped(self, partition: TopicPartition, at: "str | Millis") -> None:
         try:
             begin = Progress(offset_at(self._consumer, partition, at))
-            self._commit_first({partition: begin})
+            self.commits.commit_now({partition: begin})
         except KafkaException as error:
             self._journal.warning("positions_unknown", detail=str(error))
             return
@@ -305,10 +279,10 @@ class Seats:
         if positions:
             with self._lock:
                 # A pause that was asked for while its partition was being given up: nobody would
-                # ever take it back, and the partition would stay unread in silence. What was settled
-                # in that time is another's to commit by now.
+                # ever take it back, and the partition would stay unread in silence.
                 self._paused.difference_update(positions)
-                self._unsettle(positions)
+            # What was settled in that time is another's to commit by now.
+            self.commits.forget(positions)
             self._tell(self._told.assigned, positions)
             self.seat({at: progress.offset for at, progress in positions.items()})
 
@@ -319,7 +293,7 @@ class Seats:
             for at in gone:
                 self.read.pop(at, None)
                 self._paused.discard(at)
-            self._unsettle(gone)
+        self.commits.forget(gone)
         for at in gone:
             self._stopped.pop(at, None)
             self._wanted.pop(at, None)
@@ -328,32 +302,12 @@ class Seats:
         self.left.update(gone)
         return read
 
-    def _unsettle(self, partitions: Iterable[TopicPartition]) -> None:
-        for at in partitions:
-            self._settled.pop(at, None)
+    def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
+        self._journal.warning("commit_failed", detail=str(why))
+        self._tell(self._told.uncommitted, partitions)
 
     def _tell(self, told: Callable[..., None], *arguments: object) -> None:
         self._loop.tell(self._told.hear, told, *arguments)
-
-    def _commit_first(self, offsets: Mapping[TopicPartition, Progress]) -> None:
-        """Commit where nothing was committed, and wait for it.
-
-        Raises:
-            KafkaException: The broker refused, or did not answer.
-        """
-        if offsets:
-            done = self._consumer.commit(offsets=kafka_offsets(offsets), asynchronous=False)
-            for partition in done or ():
-                if partition.error is not None:
-                    raise KafkaException(partition.error)
-
-
-def kafka_offsets(offsets: Mapping[TopicPartition, Progress]) -> list[KafkaPartition]:
-    """Return offsets and notes as the client commits them."""
-    return [
-        KafkaPartition(at.topic, at.partition, progress.offset, progress.note)
-        for at, progress in offsets.items()
-    ]
 
 
 def _kafka(at: TopicPartition) -> KafkaPartition:

@@ -183,7 +183,7 @@ class KafkaSource:
         """Commit nothing more: what is settled is no longer known for sure."""
         self._distrusted = True
         if self._member is not None:
-            self._member.seats.forget_settled()
+            self._member.distrust()
 
     def refresh_now(self) -> None:
         """Look for new topics at once, not in up to ten seconds."""
@@ -302,6 +302,10 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Hear on the member's thread how a commit went."""
+        if self._member is not None:
+            self._member.commit_answered(
+                {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
+            )
         failed = {
             TopicPartition(at.topic, at.partition): why
             for at in partitions

@@ -1,6 +1,6 @@
 """Where partitions stand that a member was given, and which of their offsets it commits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -48,6 +48,11 @@ class BusyLoop:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
+        self.settled: Mapping[TopicPartition, Progress] = {}
+        """What a revocation finds settled."""
+
+    def do(self, _: object, __: float) -> Mapping[TopicPartition, Progress]:
+        return self.settled
 
     def ask(self, _: Callable[[], object], __: float) -> object:
         raise TimeoutError
@@ -63,6 +68,8 @@ class Told:
 
     def lost(self) -> None: ...
 
+    def revoked(self, _: list[TopicPartition]) -> None: ...
+
     def uncommitted(self) -> None: ...
 
 
@@ -77,13 +84,14 @@ class Member:
         self.consumer = AssignedConsumer()
         self.loop = BusyLoop()
         self.told = Told()
+        self.clock = HandClock()
         self.client = cast("Consumer", self.consumer)
         self.seats = Seats(
             self.client,
             cast("PartitionsTold", self.told),
             cast("LoopBridge", self.loop),
             BookkeepingJournal(),
-            HandClock(),
+            self.clock,
         )
         self.seats.seat({HERE: 10, THERE: 20})
 
@@ -103,19 +111,68 @@ def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -
     """The client makes a commit wait for a poll of another thread: up to 0.2 s for the loop."""
     member = Member()
 
-    member.seats.settled({HERE: Progress(11), THERE: Progress(21)})
-    member.seats.settled({HERE: Progress(12)})
+    member.seats.commits.settled({HERE: Progress(11), THERE: Progress(21)})
+    member.seats.commits.settled({HERE: Progress(12)})
     assert member.consumer.commits == []
     member.seats.commit_settled()
+    member.seats.commits.answered({HERE: 12, THERE: 21})
     member.seats.commit_settled()
 
     assert member.consumer.commits == [{HERE: 12, THERE: 21}]
 
 
+def test_a_commit_waits_for_the_answer_to_the_one_before() -> None:
+    """One that the client tries again could land upon a younger one, and take offsets back."""
+    member = Member()
+    member.seats.commits.settled({HERE: Progress(11), THERE: Progress(21)})
+    member.seats.commit_settled()
+
+    member.seats.commits.settled({HERE: Progress(12)})
+    member.seats.commit_settled()
+    member.seats.commits.settled({HERE: Progress(13), THERE: Progress(22)})
+    member.seats.commits.answered({HERE: 7})
+    member.seats.commit_settled()
+    assert member.consumer.commits == [{HERE: 11, THERE: 21}]
+    member.seats.commits.answered({HERE: 11, THERE: 21})
+    member.seats.commit_settled()
+
+    assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13, THERE: 22}]
+
+
+def test_a_commit_that_is_never_answered_does_not_hold_up_others_for_ever() -> None:
+    member = Member()
+    member.seats.commits.settled({HERE: Progress(11)})
+    member.seats.commit_settled()
+    member.seats.commits.settled({HERE: Progress(12)})
+
+    member.clock.forward(29_999)
+    member.seats.commit_settled()
+    assert len(member.consumer.commits) == 1
+    member.clock.forward(1)
+    member.seats.commit_settled()
+
+    assert member.consumer.commits == [{HERE: 11}, {HERE: 12}]
+
+
+def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
+    """The group waits for it, and what it does not commit is delivered again by another member."""
+    member = Member()
+    member.seats.commits.settled({HERE: Progress(11), THERE: Progress(21)})
+    member.seats.commit_settled()
+    member.seats.commits.settled({HERE: Progress(12), THERE: Progress(22)})
+    member.loop.settled = {HERE: Progress(13)}
+
+    member.seats.on_revoke(member.client, [KafkaPartition(*HERE)])
+    member.seats.commits.answered({HERE: 11, THERE: 21})
+    member.seats.commit_settled()
+
+    assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13}, {THERE: 22}]
+
+
 def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
     """Another member may have committed more of it by now."""
     member = Member()
-    member.seats.settled({HERE: Progress(12), THERE: Progress(21)})
+    member.seats.commits.settled({HERE: Progress(12), THERE: Progress(21)})
 
     member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
     member.seats.seat({HERE: 30})
@@ -126,8 +183,8 @@ def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
 
 def test_what_is_not_trusted_any_more_is_not_committed() -> None:
     member = Member()
-    member.seats.settled({HERE: Progress(12)})
-    member.seats.forget_settled()
+    member.seats.commits.settled({HERE: Progress(12)})
+    member.seats.commits.forget()
     member.seats.commit_settled()
     assert member.consumer.commits == []
 
@@ -135,6 +192,6 @@ def test_what_is_not_trusted_any_more_is_not_committed() -> None:
 def test_a_commit_that_the_client_does_not_take_is_told() -> None:
     member = Member()
     member.consumer.broken = True
-    member.seats.settled({HERE: Progress(12)})
+    member.seats.commits.settled({HERE: Progress(12)})
     member.seats.commit_settled()
     assert member.loop.told == [(member.told.uncommitted, [HERE])]
