@@ -54,6 +54,7 @@ _FORBIDDEN = (
     KafkaError._AUTHENTICATION,  # noqa: SLF001
     KafkaError.SASL_AUTHENTICATION_FAILED,
 )
+_OF_NO_RECORD = {*_VANISHED, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
 
 
 class MemberTold(PartitionsTold, Protocol):
@@ -234,6 +235,7 @@ class Member:
             self.seats.remind()
         self.seats.commit_settled()
         self.seats.place()
+        self.seats.try_again()
 
     def _next_request(self) -> int | None:
         """Wait for a request or an order, and return what is requested."""
@@ -266,7 +268,7 @@ class Member:
         if message.error() is not None:
             self._records([message])
         elif at in self.seats.read:
-            self.seats.seat({at: message.offset() or 0})
+            self.seats.put_back(at)
 
     def _is_read(self, message: Message) -> bool:
         at = _at(message)
@@ -286,13 +288,19 @@ class Member:
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         records = []
         errors = []
+        hindered: set[tuple[str | None, int | None]] = set()
         admits = self.seats.admits
         for message in messages:
+            place = message.topic(), message.partition()
             error = message.error()
             if error is not None:
-                errors.append((_at(message), message.offset() or 0, error))
+                at = _at(message)
+                errors.append((at, message.offset() or 0, error))
+                if at in self.seats.read and error.code() not in _OF_NO_RECORD:
+                    hindered.add(place)
                 continue
-            if not admits((message.topic(), message.partition()), message.offset()):  # type: ignore[arg-type]
+            # Behind a batch that it cannot read the client may go on.
+            if place in hindered or not admits(place, message.offset()):  # type: ignore[arg-type]
                 continue
             kind, timestamp = message.timestamp()
             records.append(
@@ -308,6 +316,8 @@ class Member:
                 )
             )
         self.seats.look_again()
+        if records and self.seats.faults:
+            self.seats.faults.over({record.where for record in records})
         for at, offset, error in errors:
             self._on_error(at, offset, error)
         if errors:
@@ -326,6 +336,8 @@ class Member:
             raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
         elif code == KafkaError._FATAL or error.fatal():  # noqa: SLF001
             raise_fatal(error)
+        elif at in self.seats.read:
+            self.seats.hinder(at, offset, f"{error.str()} ({error.name()})")
         else:
             self._journal.warning("consumer_error", topic=at.topic, detail=error.str())
 

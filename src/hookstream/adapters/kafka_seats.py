@@ -15,6 +15,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from hookstream.adapters.kafka_beginnings import Beginnings
 from hookstream.adapters.kafka_client import Trouble
 from hookstream.adapters.kafka_commits import Commits
+from hookstream.adapters.kafka_faults import Faults
 from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
@@ -61,6 +62,9 @@ class PartitionsTold(Protocol):
     def stop(self, partition: TopicPartition, remedy: str) -> None:
         """A partition is not read, and what ends that."""
 
+    def read_on(self, partition: TopicPartition) -> None:
+        """A partition is read again, which was stopped and is held."""
+
     def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
         """A commit failed; what they had settled has to be committed again."""
 
@@ -97,6 +101,12 @@ class Seats:
         """The positions that an operator named and that were not taken up yet."""
         self._beginnings = Beginnings()
         self.commits = Commits(consumer, self._uncommitted, clock)
+        self.faults = Faults(
+            lambda at, remedy: self._tell(told.stop, at, remedy),
+            lambda at: self._tell(told.read_on, at),
+            journal,
+            clock,
+        )
         self._lock = threading.Lock()
         self._paused: set[TopicPartition] = set()
         """Shared, under `_lock`."""
@@ -119,7 +129,7 @@ class Seats:
         """Fetch a partition again."""
         with self._lock:
             self._paused.discard(partition)
-            if not self.resting:
+            if self._flows(partition):
                 self._consumer.resume([_kafka(partition)])
 
     # On the thread.
@@ -134,7 +144,11 @@ class Seats:
             return
         with self._lock:
             self.resting = resting
-            awake = [_kafka(at) for at in self.read if at not in self._paused]
+            awake = [
+                _kafka(at)
+                for at in self.read
+                if at not in self._paused and not self.faults.waits(at)
+            ]
             if awake:
                 (self._consumer.pause if resting else self._consumer.resume)(awake)
 
@@ -147,27 +161,57 @@ class Seats:
 
     def start_at(self, partition: TopicPartition, at: "str | Millis") -> None:
         """Read a stopped partition from a position that an operator named."""
-        if partition in self._stopped:
+        if partition in self._stopped or partition in self.faults:
             self._wanted[partition] = at
             self._place_stopped(partition, at)
 
     def seat(self, positions: Mapping[TopicPartition, int]) -> None:
         """Have partitions that are assigned fetched from these offsets on.
 
-        Assigned anew, since a seek is refused where a fetch has failed for its offset.
+        By a seek; the client refuses it where it does not fetch yet, or a fetch has failed for its
+        offset. Only these are assigned anew: to take anything from the assignment while the client
+        waits to tell of a revocation would end that revocation, before its last commit.
         """
         self._beginnings.seated(positions)
-        seats = [KafkaPartition(at.topic, at.partition, o) for at, o in positions.items()]
-        self._consumer.incremental_unassign(seats)
-        self._consumer.incremental_assign(seats)
+        refused = []
+        for at, offset in positions.items():
+            seat = KafkaPartition(at.topic, at.partition, offset)
+            try:
+                self._consumer.seek(seat)
+            except KafkaException:
+                refused.append(seat)
+        if refused:
+            self._consumer.incremental_unassign(refused)
+            self._consumer.incremental_assign(refused)
         with self._lock:
             self.read.update(positions)
-            still = [_kafka(at) for at in positions if self.resting or at in self._paused]
-            awake = [_kafka(at) for at in positions if not (self.resting or at in self._paused)]
+            still = [_kafka(at) for at in positions if not self._flows(at)]
+            awake = [_kafka(at) for at in positions if self._flows(at)]
             if still:
                 self._consumer.pause(still)
             if awake:
                 self._consumer.resume(awake)
+
+    def _flows(self, at: TopicPartition) -> bool:
+        """Tell, under the lock, whether a partition that is read is to be fetched now."""
+        return not (self.resting or at in self._paused or self.faults.waits(at))
+
+    def put_back(self, at: TopicPartition) -> None:
+        """Have a partition that is read fetched again from the record that is to come next."""
+        self.seat({at: self._beginnings.expected[at]})
+
+    def hinder(self, at: TopicPartition, offset: int, why: str) -> None:
+        """Hear that records of a partition that is read cannot be fetched, and pass none over."""
+        self.faults.failed(at, max(offset, self._beginnings.expected[at]), why)
+        self.put_back(at)
+
+    def try_again(self) -> None:
+        """Fetch again what could not be fetched a while ago."""
+        with self._lock:
+            fetched = set() if self.resting else self.read.keys() - self._paused
+            tried = [_kafka(at) for at in self.faults.try_again(fetched) if self._flows(at)]
+            if tried:
+                self._consumer.resume(tried)
 
     def vanished(self, at: TopicPartition, offset: int) -> None:
         """Decide again where a partition begins whose position `offset` the log does not have."""
@@ -199,7 +243,7 @@ class Seats:
 
     def remind(self) -> None:
         """Say again what is not read."""
-        for at, remedy in self._stopped.items():
+        for at, remedy in [*self._stopped.items(), *self.faults]:
             self._journal.warning("partition_stopped", partition=_name(at), detail=remedy)
 
     # What the group does.
@@ -268,12 +312,28 @@ class Seats:
     def _place_stopped(self, partition: TopicPartition, at: "str | Millis") -> None:
         try:
             begin = Progress(offset_at(self._consumer, partition, at))
-            self.commits.commit_now({partition: begin})
+            if partition in self._stopped:
+                self.commits.commit_now({partition: begin})
         except KafkaException as error:
             self._journal.warning("positions_unknown", detail=str(error))
             return
-        del self._stopped[partition], self._wanted[partition]
-        self._begin({partition: begin})
+        del self._wanted[partition]
+        if self._stopped.pop(partition, None) is not None:
+            self._begin({partition: begin})
+        elif partition in self.faults:
+            self._leave_out(partition, begin.offset)
+
+    def _leave_out(self, at: TopicPartition, begin: int) -> None:
+        """Read a partition on behind what cannot be fetched; what came before stays as it is."""
+        missing = self._beginnings.expected[at]
+        if begin <= missing:
+            self._journal.warning(
+                "start_too_early", partition=_name(at), begin=begin, next=missing
+            )
+            return
+        self._tell(self._told.gap, at, missing, begin)
+        self.faults.over([at])
+        self.seat({at: begin})
 
     def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
         if positions:
@@ -298,6 +358,7 @@ class Seats:
             self._stopped.pop(at, None)
             self._wanted.pop(at, None)
         self._beginnings.forget(gone)
+        self.faults.forget(gone)
         self._unplaced.difference_update(gone)
         self.left.update(gone)
         return read

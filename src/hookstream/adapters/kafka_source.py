@@ -249,6 +249,10 @@ class KafkaSource:
         self._stopped[partition] = remedy
         self._listener.stopped(partition, remedy)
 
+    def read_on(self, partition: TopicPartition) -> None:
+        """Hear that a stopped partition is read again by itself."""
+        self._stopped.pop(partition, None)
+
     def failed(self, error: HookstreamError) -> None:
         """Hear that the member ended."""
         self._error = error

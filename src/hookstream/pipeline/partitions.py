@@ -167,7 +167,9 @@ class Partitions:
             partition=partition.partition,
             remedy=remedy,
         )
-        self.on_stopped(partition)
+        if partition not in self._trackers:
+            # An earlier word was not about records that cannot be fetched: it would leave out others.
+            self.on_stopped(partition)
 
     def _say(self, event: str, partitions: Collection[TopicPartition]) -> None:
         named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]

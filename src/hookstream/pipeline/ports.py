@@ -58,14 +58,16 @@ class AssignmentListener(Protocol):
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Hear that the records in [first, next_offset) were gone before they were read.
 
-        Comes before `assigned` with `next_offset` for the same partition.
+        Comes before `assigned` with `next_offset` for the same partition; of one that was stopped
+        while it was held, as an operator left them out, before the record at `next_offset`.
         """
 
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
-        """Hear that an assigned partition is not read, as its offsets were lost, and what ends it.
+        """Hear that an assigned partition is not read, and what ends it.
 
-        Comes instead of `assigned`; that follows once an operator named a position. A partition
-        that was being read when its offsets vanished is `lost` first.
+        As its offsets were lost: comes instead of `assigned`; that follows once an operator named a
+        position. A partition that was being read when its offsets vanished is `lost` first.
+        Or as its next records cannot be fetched: then it stays held, and is read on by itself.
         """
 
 

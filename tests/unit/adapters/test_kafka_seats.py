@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
@@ -22,6 +22,29 @@ class AssignedConsumer:
         self.paused: set[tuple[str, int]] = set()
         self.commits: list[dict[tuple[str, int], int]] = []
         self.broken = False
+        self.stands: set[tuple[str, int]] = set()
+        """Where a fetch has failed for its offset, so that no seek is taken."""
+        self.unassigned: list[tuple[str, int]] = []
+        self.end = 100
+
+    def seek(self, at: KafkaPartition) -> None:
+        place = at.topic, at.partition
+        if place not in self.offsets or place in self.stands:
+            raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001
+        self.offsets[place] = at.offset
+
+    def offsets_for_times(
+        self, asked: list[KafkaPartition], timeout: float
+    ) -> list[KafkaPartition]:
+        """Tell that the log begins at 0 and ends at `end`; a time is its record's offset here."""
+        assert timeout > 0
+        known = {OFFSET_BEGINNING: 0, OFFSET_END: self.end}
+        return [KafkaPartition(p.topic, p.partition, known.get(p.offset, p.offset)) for p in asked]
+
+    def committed(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
+        """Tell that 50 is committed everywhere."""
+        assert timeout > 0
+        return [KafkaPartition(p.topic, p.partition, 50) for p in asked]
 
     def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
         assert asynchronous
@@ -31,7 +54,9 @@ class AssignedConsumer:
 
     def incremental_unassign(self, partitions: list[KafkaPartition]) -> None:
         for p in partitions:
-            self.offsets.pop((p.topic, p.partition), None)
+            if self.offsets.pop((p.topic, p.partition), None) is not None:
+                self.unassigned.append((p.topic, p.partition))
+            self.stands.discard((p.topic, p.partition))
 
     def resume(self, partitions: list[KafkaPartition]) -> None:
         self.paused.difference_update((p.topic, p.partition) for p in partitions)
@@ -43,19 +68,22 @@ class AssignedConsumer:
         self.paused.update((p.topic, p.partition) for p in partitions)
 
 
-class BusyLoop:
-    """A loop that answers nobody in time, and keeps a book of what it is told."""
+class BookkeepingLoop:
+    """A loop that keeps a book of what it is told, and may be too busy to answer."""
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self.settled: Mapping[TopicPartition, Progress] = {}
         """What a revocation finds settled."""
+        self.busy = False
 
     def do(self, _: object, __: float) -> Mapping[TopicPartition, Progress]:
         return self.settled
 
-    def ask(self, _: Callable[[], object], __: float) -> object:
-        raise TimeoutError
+    def ask(self, asked: Callable[[], object], _: float) -> object:
+        if self.busy:
+            raise TimeoutError
+        return asked()
 
     def tell(self, _: Callable[..., None], *arguments: object) -> None:
         self.told.append(arguments)
@@ -66,11 +94,22 @@ class Told:
 
     def hear(self) -> None: ...
 
+    def assigned(self) -> None: ...
+
     def lost(self) -> None: ...
 
     def revoked(self, _: list[TopicPartition]) -> None: ...
 
+    def gap(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def read_on(self) -> None: ...
+
     def uncommitted(self) -> None: ...
+
+    def telltales(self, _: object) -> dict[str, None]:
+        return {}
 
 
 HERE = TopicPartition("t", 0)
@@ -82,29 +121,188 @@ class Member:
 
     def __init__(self) -> None:
         self.consumer = AssignedConsumer()
-        self.loop = BusyLoop()
+        self.loop = BookkeepingLoop()
         self.told = Told()
         self.clock = HandClock()
+        self.journal = BookkeepingJournal()
         self.client = cast("Consumer", self.consumer)
         self.seats = Seats(
             self.client,
             cast("PartitionsTold", self.told),
             cast("LoopBridge", self.loop),
-            BookkeepingJournal(),
+            self.journal,
             self.clock,
         )
         self.seats.seat({HERE: 10, THERE: 20})
+        self.consumer.unassigned.clear()
+
+    def fail(self, times: int) -> None:
+        """Fail to fetch the first partition at offset 10, and try again, so many times."""
+        for _ in range(times):
+            self.seats.hinder(HERE, 7, "no such codec")
+            self.clock.forward(1_000)
+            self.seats.try_again()
 
 
 def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() -> None:
     """A look-up of the log's end may be answered when reading has begun, and moves it there."""
     member = Member()
+    member.loop.busy = True
 
     member.seats.on_assign(member.client, [KafkaPartition("u", 0), KafkaPartition("u", 1)])
 
     offsets = member.consumer.offsets
     assert [offsets["u", partition] > 1 << 60 for partition in (0, 1)] == [True, True]
     assert member.consumer.paused == {("u", 0), ("u", 1)}
+
+
+def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment() -> None:
+    """Whatever leaves it while a revocation waits to be told ends that revocation before its commit."""
+    member = Member()
+
+    member.seats.seat({HERE: 12})
+
+    assert member.consumer.offsets == {HERE: 12, THERE: 20}
+    assert member.consumer.unassigned == []
+
+
+def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() -> None:
+    member = Member()
+    member.consumer.stands = {HERE}
+
+    member.seats.seat({HERE: 12})
+
+    assert member.consumer.offsets == {HERE: 12, THERE: 20}
+    assert member.consumer.unassigned == [HERE]
+
+
+def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_start() -> None:
+    """Nobody would ever take it back, and the partition would stay unread in silence."""
+    member = Member()
+    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.seats.pause(HERE)
+
+    member.seats.on_assign(member.client, [KafkaPartition(*HERE)])
+
+    assert member.consumer.offsets == {HERE: 50, THERE: 20}
+    assert member.consumer.paused == set()
+
+
+def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
+    member = Member()
+    assert not member.seats.admits(HERE, 90)
+    member.consumer.offsets[HERE] = 91
+
+    member.seats.look_again()
+    member.seats.look_again()
+
+    assert member.consumer.offsets == {HERE: 10, THERE: 20}
+    assert member.journal.lines == [
+        ("warning", "beginning_doubted", {"partition": "t/0", "seat": 10, "came": 90})
+    ]
+    assert [member.seats.admits(HERE, offset) for offset in (90, 91)] == [True, True]
+
+
+def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None:
+    member = Member()
+    assert not member.seats.admits(HERE, 90)
+    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
+
+    member.seats.look_again()
+
+    assert member.consumer.offsets == {THERE: 20}
+    assert member.journal.lines == []
+
+
+def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record() -> None:
+    """Behind a batch that it cannot read the client may go on, and would pass its records over."""
+    member = Member()
+    member.consumer.offsets[HERE] = 15
+
+    member.seats.hinder(HERE, 10, "wrong checksum")
+    member.seats.resume(HERE)
+    assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, {HERE})
+    member.seats.try_again()
+
+    assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, set())
+    assert member.loop.told == []
+
+
+def test_what_cannot_be_fetched_five_times_is_stopped_and_says_what_ends_that() -> None:
+    member = Member()
+
+    member.fail(4)
+    assert member.loop.told == []
+    member.fail(2)
+
+    [(told, at, remedy)] = member.loop.told
+    assert (told, at) == (member.told.stop, HERE)
+    assert "t/0 from offset 10 on cannot be fetched: no such codec" in str(remedy)
+    assert "hookstream partition start t/0 --at latest|TIME" in str(remedy)
+    assert [event for _, event, _ in member.journal.lines] == [
+        "consumer_error",
+        "partition_stopped",
+    ]
+
+
+def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
+    member = Member()
+    member.fail(5)
+    member.loop.told.clear()
+
+    member.seats.faults.over([HERE, THERE])
+
+    assert member.loop.told == [(member.told.read_on, HERE)]
+    assert not member.seats.faults
+
+
+def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read_on() -> None:
+    member = Member()
+    member.fail(5)
+    member.loop.told.clear()
+
+    member.clock.forward(29_000)
+    member.seats.try_again()
+
+    assert member.loop.told == [(member.told.read_on, HERE)]
+
+
+def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
+    """What was taken before it is still ours to settle: it is neither lost nor committed."""
+    member = Member()
+    member.fail(5)
+    member.loop.told.clear()
+
+    member.seats.start_at(HERE, 15)
+
+    assert member.loop.told == [(member.told.gap, HERE, 10, 15), (member.told.read_on, HERE)]
+    assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
+    assert member.consumer.unassigned == []
+
+
+def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> None:
+    member = Member()
+    member.fail(5)
+    member.loop.told.clear()
+
+    member.seats.start_at(HERE, "earliest")
+
+    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert member.journal.lines[-1][1] == "start_too_early"
+
+
+def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
+    member = Member()
+    member.fail(5)
+    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.loop.told.clear()
+
+    member.seats.try_again()
+    member.seats.remind()
+
+    assert member.loop.told == []
+    assert member.journal.lines[-1][1] == "partition_stopped"
+    assert len(member.journal.lines) == 2
 
 
 def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -> None:

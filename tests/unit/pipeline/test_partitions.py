@@ -233,3 +233,17 @@ async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
             await partitions.revoked([HERE])
 
     assert (partitions.owned, taken.live) == (frozenset(), False)
+
+
+def test_no_earlier_word_is_taken_for_a_partition_that_is_held_and_cannot_be_fetched() -> None:
+    """It was about an earlier stop: `latest` would now leave out what nobody decided to leave out."""
+    partitions = partitions_of(FetchedSource())
+    asked: list[TopicPartition] = []
+    partitions.on_stopped = asked.append
+
+    partitions.stopped(HERE, "its records cannot be fetched")
+    assert asked == []
+    partitions.lost([HERE])
+    partitions.stopped(HERE, "its offsets were lost")
+
+    assert asked == [HERE]

@@ -1,0 +1,130 @@
+"""Partitions whose next records the client cannot fetch or read: tried again, and told when it lasts.
+
+Left to itself the client does one of two things, by the kind of fault. Before a batch that it cannot
+decompress, and where the broker refuses a fetch, it stands and tries for ever. Behind a batch with a
+wrong checksum or of an unknown format it goes on, and its records would be passed over. Here every
+such partition waits for a second and is then fetched again from the record that was to come next.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from hookstream.core.model.record import TopicPartition
+from hookstream.pipeline.ports import Clock, Journal
+
+_LASTS = 5
+"""So many failures, about a second apart, are no passing trouble, such as a broker that starts."""
+_OVER_SECONDS = 30.0
+"""A partition that was tried for so long without a failure is well, though no record came."""
+
+
+@dataclass(slots=True)
+class _Fault:
+    remedy: str
+    failed_at: float
+    failures: int = 0
+    told: bool = False
+
+
+class Faults:
+    """What cannot be read of one member's partitions. `waits` may be asked on any thread.
+
+    Args:
+        stopped: Hears that a partition is not read, and what ends that.
+        read_on: Hears that it is read again.
+        journal: Says both.
+        clock: Measures for how long there was no failure.
+    """
+
+    def __init__(
+        self,
+        stopped: Callable[[TopicPartition, str], None],
+        read_on: Callable[[TopicPartition], None],
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._stopped = stopped
+        self._read_on = read_on
+        self._journal = journal
+        self._clock = clock
+        self._faults: dict[TopicPartition, _Fault] = {}
+        self._waiting: set[TopicPartition] = set()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is wrong."""
+        return bool(self._faults)
+
+    def __contains__(self, at: object) -> bool:
+        """Tell whether the last that was heard of a partition is a failure."""
+        return at in self._faults
+
+    def __iter__(self) -> Iterator[tuple[TopicPartition, str]]:
+        """Return what was told as stopped, and the remedies."""
+        return ((at, fault.remedy) for at, fault in self._faults.items() if fault.told)
+
+    def waits(self, at: TopicPartition) -> bool:
+        """Tell whether a partition is not to be fetched until it is tried again."""
+        return at in self._waiting
+
+    def failed(self, at: TopicPartition, offset: int, why: str) -> None:
+        """Hear that a partition's records from about `offset` on cannot be had; it waits now."""
+        fault = self._faults.get(at)
+        if fault is None:
+            self._journal.warning(
+                "consumer_error",
+                topic=at.topic,
+                partition=at.partition,
+                offset=str(offset),
+                detail=why,
+            )
+            fault = self._faults[at] = _Fault(_remedy(at, offset, why), 0.0)
+        fault.failures += 1
+        fault.failed_at = self._clock.monotonic()
+        self._waiting.add(at)
+        if fault.failures >= _LASTS and not fault.told:
+            fault.told = True
+            self._journal.error(
+                "partition_stopped", partition=f"{at.topic}/{at.partition}", detail=fault.remedy
+            )
+            self._stopped(at, fault.remedy)
+
+    def try_again(self, fetched: Collection[TopicPartition]) -> list[TopicPartition]:
+        """Return what waited and is to be fetched again; what was fetched long enough is over.
+
+        Args:
+            fetched: What was not paused for another reason.
+        """
+        long_ago = self._clock.monotonic() - _OVER_SECONDS
+        self.over(
+            [
+                at
+                for at, fault in self._faults.items()
+                if fault.failed_at <= long_ago and at in fetched
+            ]
+        )
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
+    def over(self, read: Iterable[TopicPartition]) -> None:
+        """Hear that records of these partitions can be had."""
+        for at in self._faults.keys() & set(read):
+            if self._faults.pop(at).told:
+                self._journal.info("partition_read_again", partition=f"{at.topic}/{at.partition}")
+                self._read_on(at)
+            self._waiting.discard(at)
+
+    def forget(self, gone: Iterable[TopicPartition]) -> None:
+        """Drop partitions that were given up."""
+        for at in gone:
+            self._faults.pop(at, None)
+            self._waiting.discard(at)
+
+
+def _remedy(at: TopicPartition, offset: int, why: str) -> str:
+    name = f"{at.topic}/{at.partition}"
+    return (
+        f"the records of {name} from offset {offset} on cannot be fetched: {why}. It is tried again"
+        " every second. Where they are damaged for good, leave them out: hookstream partition start"
+        f" {name} --at latest|TIME"
+    )

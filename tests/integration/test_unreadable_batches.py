@@ -1,0 +1,96 @@
+"""A batch that the client cannot read stops its partition, and is never passed over in silence."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from tests.conftest import ROOT
+from tests.contracts.source_worlds import KafkaWorld, take_some, take_until
+from tests.doubles.broker import FROM_THE_START
+from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.listener import BookkeepingListener
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.record import TopicPartition
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+
+VALUE = b"to be damaged " * 40
+
+
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[BrokerProcess]:
+    """A broker whose log this file may damage."""
+    with BrokerProcess(fetch_kafka(ROOT / ".cache" / "kafka", print), find_java()) as process:
+        yield process
+
+
+def append(servers: str, topic: str, value: bytes, compression: str) -> None:
+    """Append one batch of one record."""
+    producer = Producer({"bootstrap.servers": servers, "compression.type": compression})
+    producer.produce(topic, value)
+    assert producer.flush(10) == 0
+
+
+def damage(data: Path, topic: str, offset: int) -> None:
+    """Change the last byte of the batch at an offset, as a disk would."""
+    [segment] = (data / "log" / f"{topic}-0").glob("*.log")
+    batches = segment.read_bytes()
+    start = 0
+    while int.from_bytes(batches[start : start + 8], "big") != offset:
+        start += 12 + int.from_bytes(batches[start + 8 : start + 12], "big")
+    payload = start + 61
+    with segment.open("r+b") as file:
+        file.seek(payload)
+        file.write(bytes(byte ^ 0xFF for byte in batches[payload : payload + 16]))
+
+
+@pytest.mark.parametrize(
+    ("compression", "checked"), [("gzip", False), ("zstd", False), ("lz4", False), ("none", True)]
+)
+async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_out(
+    own_broker: BrokerProcess, prefix: str, compression: str, *, checked: bool
+) -> None:
+    world = KafkaWorld(own_broker.bootstrap_servers, prefix, "consumer")
+    topic = f"{prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    for value in (b"0", VALUE, b"2", b"3"):
+        await asyncio.to_thread(append, own_broker.bootstrap_servers, topic, value, compression)
+    await asyncio.to_thread(damage, own_broker.data, topic, 1)
+    listener = BookkeepingListener()
+    source = KafkaSource(
+        {"bootstrap.servers": own_broker.bootstrap_servers, "check.crcs": checked},
+        "g" + prefix,
+        protocol="consumer",
+        instance_id=None,
+        topics=lambda topics: [name for name in topics if name == topic],
+        listener=listener,
+        starts=FROM_THE_START,
+        journal=BookkeepingJournal(),
+        clock=SystemClock(),
+    )
+    await source.start()
+    try:
+        before = await take_some(source, 1)
+        await take_until(source, lambda: at in source.stopped, seconds=30)
+        assert [record.offset for record in before] == [0]
+        assert f"{topic}/0 from offset 1 on cannot be fetched" in source.stopped[at]
+
+        source.start_partition(at, "latest")
+        await take_until(source, lambda: at not in source.stopped)
+        await asyncio.to_thread(append, own_broker.bootstrap_servers, topic, b"4", compression)
+        after = await take_some(source, 1)
+
+        assert [record.value for record in after] == [b"4"]
+        assert [told for told in listener.book if told[0] != "stopped"] == [
+            ("assigned", {at: 0}),
+            ("gap", (at, 1, 4)),
+        ]
+    finally:
+        await source.close()

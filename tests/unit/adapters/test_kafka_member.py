@@ -1,0 +1,137 @@
+"""What a member hands out of a batch, where the client could not read all of it."""
+
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import cast
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Message
+from confluent_kafka import TopicPartition as KafkaPartition
+from tests.doubles.clock import HandClock
+from tests.doubles.journal import BookkeepingJournal
+
+from hookstream.adapters.kafka_member import Member, MemberTold
+from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.model.record import Record, TopicPartition
+
+HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class ScriptedConsumer:
+    """A client that gives one batch and remembers where it was sent back to."""
+
+    def __init__(self, batch: list[Message]) -> None:
+        self.batch = batch
+        self.sought: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
+
+    def list_topics(self, timeout: float) -> object:
+        assert timeout > 0
+        return SimpleNamespace(topics={})
+
+    def get_watermark_offsets(self, _: KafkaPartition, *, timeout: float, cached: bool) -> None:
+        assert cached
+        assert timeout == 0
+
+    def poll(self, _: float) -> Message | None:
+        return self.batch.pop(0) if self.batch else None
+
+    def consume(self, most: int, _: float) -> list[Message]:
+        taken, self.batch = self.batch[:most], self.batch[most:]
+        return taken
+
+    def seek(self, at: KafkaPartition) -> None:
+        self.sought[TopicPartition(at.topic, at.partition)] = at.offset
+
+    def pause(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.update(TopicPartition(at.topic, at.partition) for at in partitions)
+
+    def resume(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.difference_update(TopicPartition(at.topic, at.partition) for at in partitions)
+
+    def close(self) -> None: ...
+
+
+class Asker:
+    """The loop of a member: asks once, and ends it with the answer."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.member: Member | None = None
+
+    def tell(self, hear: Callable[..., None], *arguments: object) -> None:
+        hear(*arguments)
+
+    def hear(self, told: Callable[..., None], *arguments: object) -> None:
+        told(*arguments)
+
+    def gave(self, records: list[Record]) -> None:
+        self.records = records
+        assert self.member is not None
+        self.member.stop()
+
+    def stop(self) -> None: ...
+
+    def read_on(self) -> None: ...
+
+    def failed(self, error: Exception) -> None:
+        raise error
+
+
+def nothing(_: Iterable[str]) -> list[str]:
+    return []
+
+
+def came(at: TopicPartition, offset: int) -> Message:
+    return Message(
+        topic=at.topic,
+        partition=at.partition,
+        offset=offset,
+        value=b"",
+        timestamp=(TIMESTAMP_LOG_APPEND_TIME, 0),
+    )
+
+
+def failed(at: TopicPartition, offset: int, code: int) -> Message:
+    return Message(
+        topic=at.topic, partition=at.partition, offset=offset, error=KafkaError(code, "bad")
+    )
+
+
+def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
+    """Have a member whose two partitions are read from offset 10 take one batch."""
+    consumer, asker = ScriptedConsumer(batch), Asker()
+    member = asker.member = Member(
+        cast("Consumer", consumer),
+        nothing,
+        cast("MemberTold", asker),
+        cast("LoopBridge", asker),
+        BookkeepingJournal(),
+        HandClock(),
+    )
+    member.seats.seat({HERE: 10, THERE: 10})
+    consumer.sought.clear()
+    member.request(100)
+    member.run()
+    return consumer, [(record.where, record.offset) for record in asker.records]
+
+
+def test_nothing_behind_a_batch_with_a_wrong_checksum_is_handed_out() -> None:
+    """The client goes on behind it: what it holds would count as settled, and be lost in silence."""
+    bad = failed(HERE, 11, KafkaError._BAD_MSG)  # noqa: SLF001
+
+    consumer, records = taken(
+        [came(HERE, 10), bad, came(HERE, 15), came(THERE, 10), came(HERE, 16)]
+    )
+
+    assert records == [(HERE, 10), (THERE, 10)]
+    assert consumer.sought == {HERE: 11}
+    assert consumer.paused == {HERE}
+
+
+def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
+    gone = failed(HERE, -1, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+    consumer, records = taken([came(HERE, 10), gone, came(HERE, 11)])
+
+    assert records == [(HERE, 10), (HERE, 11)]
+    assert consumer.sought == {}
