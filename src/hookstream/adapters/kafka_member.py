@@ -20,8 +20,9 @@ from confluent_kafka import (
 )
 
 from hookstream.adapters.kafka_client import Trouble, translated
-from hookstream.adapters.kafka_positions import hidden
+from hookstream.adapters.kafka_positions import End, ends
 from hookstream.adapters.kafka_seats import PartitionsTold, Seats
+from hookstream.adapters.kafka_silence import Silence
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.standstill import Standstill
@@ -98,7 +99,11 @@ class Member:
         """Since when an open transaction hides the records of a partition; None: none does."""
         self.exist = 0
         """Partitions of the topics that are picked. Written by the thread, read by whoever asks."""
+        self.silence = Silence(journal, clock)
+        """Which partitions give nothing though they have records."""
         # The thread's own.
+        self._drained = False
+        """All that was ready was taken, at least once since the ends were looked at."""
         self._transactions = Standstill()
         self._hangs = False
         self._subscribed: list[str] = []
@@ -167,7 +172,7 @@ class Member:
             self._next_look_up = now + _CHORES_SECONDS
             return
         self._unknown.over()
-        self._look_for_transactions(now)
+        self._look_at_ends(now)
         if topics == self._subscribed:
             return
         self._subscribed = topics
@@ -189,13 +194,23 @@ class Member:
         self.seats.commits.answered(offsets)
         self.order(self.seats.commit_settled)
 
-    def _look_for_transactions(self, now: float) -> None:
-        """Look for a last stable offset that stands still below the log's end."""
+    def _look_at_ends(self, now: float) -> None:
+        """Look for partitions that stand still before their ends."""
         try:
-            stands = self._transactions.look(hidden(self._consumer, list(self.seats.read)), now)
+            found = ends(self._consumer, list(self.seats.read))
         except KafkaException:
             # What is known stays known; that the broker does not answer is said by others.
             return
+        self._look_for_transactions(found, now)
+        drained, self._drained = self._drained, False
+        readable = {at: end.stable for at, end in found.items()} if drained else {}
+        for at in self.silence.look(self.seats.unread(readable)):
+            self.seats.put_back(at)
+
+    def _look_for_transactions(self, found: Mapping[TopicPartition, End], now: float) -> None:
+        """Look for a last stable offset that stands still below the log's end."""
+        hidden = {at: end.stable for at, end in found.items() if end.stable < end.high}
+        stands = self._transactions.look(hidden, now)
         self.hidden_since = None if stands is None else now - stands.seconds
         hangs = stands is not None and stands.seconds >= _HANGS_SECONDS
         if stands is not None and hangs and not self._hangs:
@@ -251,10 +266,12 @@ class Member:
         self.seats.left.clear()
         first = self._consumer.poll(_POLL_SECONDS)
         if first is None:
+            self._drained = True
             return []
         messages = [first]
         if most > 1:
             messages += self._consumer.consume(most - 1, 0)
+        self._drained |= len(messages) < most
         if self.seats.left or self.seats.parked:
             messages = [message for message in messages if self._is_read(message)]
             self._begin_again()

@@ -1,6 +1,7 @@
 """Finds out what a group's consumer must know to decide where to begin a partition."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -82,10 +83,17 @@ def offsets_at(
     return found | _look_up(consumer, late)
 
 
-def hidden(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """Return the last stable offset of each partition where an open transaction hides records.
+class End(NamedTuple):
+    """Where a log ends."""
 
-    One request, where the client saw more records than may be read; none otherwise.
+    stable: int
+    """After the last record that may be read: behind it an open transaction hides what there is."""
+    high: int
+    """After the last record, as the client saw it; negative where it saw none yet."""
+
+
+def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, End]:
+    """Return the ends of partitions that are assigned. One request.
 
     Raises:
         KafkaException: The broker did not answer.
@@ -98,7 +106,7 @@ def hidden(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[Top
         if seen is not None:
             highs[at] = seen[1]
     stable = _look_up(consumer, dict.fromkeys(highs, OFFSET_END))
-    return {at: offset for at, offset in stable.items() if offset < highs[at]}
+    return {at: End(offset, highs[at]) for at, offset in stable.items()}
 
 
 def _look_up(

@@ -241,6 +241,19 @@ class Seats:
                 self.seat({where: begin})
                 self._beginnings.remember(at, seen)
 
+    def unread(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, tuple[int, int]]:
+        """Return the next offset and the end of what is fetched and was not read to its end."""
+        with self._lock:
+            flow = [at for at in ends if at in self.read and self._flows(at)]
+        places = {}
+        for at in flow:
+            # The client's position knows of markers that were passed over, and nothing of a new seat.
+            [now] = self._consumer.position([_kafka(at)])
+            next_offset = max(now.offset, self._beginnings.expected[at])
+            if next_offset < ends[at] and at not in self.faults:
+                places[at] = next_offset, ends[at]
+        return places
+
     def remind(self) -> None:
         """Say again what is not read."""
         for at, remedy in [*self._stopped.items(), *self.faults]:

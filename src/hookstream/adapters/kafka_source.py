@@ -105,6 +105,11 @@ class KafkaSource:
         return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
+    def unread(self) -> int:
+        """How many partitions give nothing though they have records, as was said."""
+        return 0 if self._member is None else len(self._member.silence.told)
+
+    @property
     def exist(self) -> int:
         """As RecordSource says."""
         return 0 if self._member is None else self._member.exist

@@ -62,6 +62,7 @@ GAUGES = {
     "hookstream_open_breakers": "Subscriptions that are sent nothing but probes.",
     "hookstream_paused_partitions": "Tier partitions that are not fetched, as their room is full.",
     "hookstream_stopped_partitions": "Partitions that are not read until an operator acts.",
+    "hookstream_unread_partitions": "Partitions that give nothing though they have records.",
     "hookstream_holds": "Holds that operators set and nobody cleared.",
     "hookstream_connections": "HTTP connections that stand, idle ones included.",
 }

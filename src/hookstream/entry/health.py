@@ -124,6 +124,7 @@ class Health:
                 + parts.engine.events.blocked
                 + parts.engine.tiers.blocked
             ),
+            "hookstream_unread_partitions": float(parts.events.unread + parts.tiers.unread),
             "hookstream_holds": float(len(parts.directory.holds)),
             "hookstream_connections": float(parts.sender.connections),
         }

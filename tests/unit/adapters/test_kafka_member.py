@@ -1,10 +1,16 @@
-"""What a member hands out of a batch, where the client could not read all of it."""
+"""What a member hands out where the client cannot read all, and what it does where nothing comes."""
 
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import cast
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Message
+from confluent_kafka import (
+    OFFSET_INVALID,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    Message,
+)
 from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
@@ -17,10 +23,11 @@ HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 class ScriptedConsumer:
-    """A client that gives one batch and remembers where it was sent back to."""
+    """A client that gives one batch and remembers where it was sent back to. Its logs end at `end`."""
 
-    def __init__(self, batch: list[Message]) -> None:
+    def __init__(self, batch: list[Message], end: int) -> None:
         self.batch = batch
+        self.end = end
         self.sought: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
 
@@ -28,9 +35,21 @@ class ScriptedConsumer:
         assert timeout > 0
         return SimpleNamespace(topics={})
 
-    def get_watermark_offsets(self, _: KafkaPartition, *, timeout: float, cached: bool) -> None:
+    def get_watermark_offsets(
+        self, _: KafkaPartition, *, timeout: float, cached: bool
+    ) -> tuple[int, int]:
         assert cached
         assert timeout == 0
+        return 0, self.end
+
+    def offsets_for_times(
+        self, asked: list[KafkaPartition], timeout: float
+    ) -> list[KafkaPartition]:
+        assert timeout > 0
+        return [KafkaPartition(at.topic, at.partition, self.end) for at in asked]
+
+    def position(self, asked: list[KafkaPartition]) -> list[KafkaPartition]:
+        return [KafkaPartition(at.topic, at.partition, OFFSET_INVALID) for at in asked]
 
     def poll(self, _: float) -> Message | None:
         return self.batch.pop(0) if self.batch else None
@@ -52,11 +71,15 @@ class ScriptedConsumer:
 
 
 class Asker:
-    """The loop of a member: asks once, and ends it with the answer."""
+    """The loop of a member: asks a number of times, ten seconds apart, and then ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: int, most: int) -> None:
         self.records: list[Record] = []
         self.member: Member | None = None
+        self.clock = HandClock()
+        self.journal = BookkeepingJournal()
+        self._times = times
+        self._most = most
 
     def tell(self, hear: Callable[..., None], *arguments: object) -> None:
         hear(*arguments)
@@ -65,9 +88,17 @@ class Asker:
         told(*arguments)
 
     def gave(self, records: list[Record]) -> None:
-        self.records = records
+        self.records += records
+        self.clock.forward(10_000)
+        self._times -= 1
+        self.ask()
+
+    def ask(self) -> None:
         assert self.member is not None
-        self.member.stop()
+        if self._times:
+            self.member.request(self._most)
+        else:
+            self.member.stop()
 
     def stop(self) -> None: ...
 
@@ -97,21 +128,29 @@ def failed(at: TopicPartition, offset: int, code: int) -> Message:
     )
 
 
-def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
-    """Have a member whose two partitions are read from offset 10 take one batch."""
-    consumer, asker = ScriptedConsumer(batch), Asker()
+def run(
+    batch: list[Message], *, end: int, times: int = 1, most: int = 100
+) -> tuple[ScriptedConsumer, Asker]:
+    """Have a member whose two partitions are read from offset 10 take so many times."""
+    consumer, asker = ScriptedConsumer(batch, end), Asker(times, most)
     member = asker.member = Member(
         cast("Consumer", consumer),
         nothing,
         cast("MemberTold", asker),
         cast("LoopBridge", asker),
-        BookkeepingJournal(),
-        HandClock(),
+        asker.journal,
+        asker.clock,
     )
     member.seats.seat({HERE: 10, THERE: 10})
     consumer.sought.clear()
-    member.request(100)
+    asker.ask()
     member.run()
+    return consumer, asker
+
+
+def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
+    """Have it take one batch."""
+    consumer, asker = run(batch, end=20)
     return consumer, [(record.where, record.offset) for record in asker.records]
 
 
@@ -135,3 +174,18 @@ def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
 
     assert records == [(HERE, 10), (HERE, 11)]
     assert consumer.sought == {}
+
+
+def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_once() -> None:
+    consumer, asker = run([came(HERE, 10)], end=11, times=8)
+
+    assert consumer.sought == {THERE: 10}
+    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+
+
+def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> None:
+    """Its records may well stand behind the others."""
+    consumer, asker = run([came(HERE, 10 + n) for n in range(9)], end=19, times=8, most=1)
+
+    assert len(asker.records) == 8
+    assert (consumer.sought, asker.journal.lines) == ({}, [])

@@ -41,6 +41,16 @@ class AssignedConsumer:
         known = {OFFSET_BEGINNING: 0, OFFSET_END: self.end}
         return [KafkaPartition(p.topic, p.partition, known.get(p.offset, p.offset)) for p in asked]
 
+    def position(self, asked: list[KafkaPartition]) -> list[KafkaPartition]:
+        """Tell that markers were passed over up to 15 in the first partition."""
+        known = {HERE: 15}
+        return [
+            KafkaPartition(
+                p.topic, p.partition, known.get(TopicPartition(p.topic, p.partition), -1)
+            )
+            for p in asked
+        ]
+
     def committed(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
         """Tell that 50 is committed everywhere."""
         assert timeout > 0
@@ -303,6 +313,19 @@ def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
     assert member.loop.told == []
     assert member.journal.lines[-1][1] == "partition_stopped"
     assert len(member.journal.lines) == 2
+
+
+def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
+    """A transaction's marker at the end is nothing to wait for, and neither is what is paused."""
+    member = Member()
+
+    assert member.seats.unread({HERE: 15, THERE: 21}) == {THERE: (20, 21)}
+    assert member.seats.unread({HERE: 16, THERE: 20}) == {HERE: (15, 16)}
+    member.seats.pause(THERE)
+    member.seats.hinder(HERE, 10, "no such codec")
+    assert member.seats.unread({HERE: 99, THERE: 99}) == {}
+    member.seats.try_again()
+    assert member.seats.unread({HERE: 99, THERE: 99}) == {}
 
 
 def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -> None:

@@ -1,0 +1,53 @@
+"""A partition that has records to read and gives none is noticed, said, and asked for anew.
+
+Whatever else stops a partition is told by the client or known here. This is for what is not: a fetch
+whose answer the client cannot take apart and asks for again without a word, or a mistake, its or ours.
+"""
+
+from collections.abc import Mapping
+
+from hookstream.core.model.record import TopicPartition
+from hookstream.pipeline.ports import Clock, Journal
+
+_SILENT_SECONDS = 30.0
+
+
+class Silence:
+    """Since when nothing has come of each partition that ought to give records. For one thread."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self.told: set[TopicPartition] = set()
+        """The partitions that are silent now, as was said. Others may ask how many there are."""
+        self._journal = journal
+        self._clock = clock
+        self._since: dict[TopicPartition, tuple[int, float]] = {}
+
+    def look(self, places: Mapping[TopicPartition, tuple[int, int]]) -> list[TopicPartition]:
+        """Return, once each, the partitions that have been silent for too long, and say so.
+
+        Args:
+            places: The next offset and the log's end of each partition that has records and could
+                have given them since the last look. Any other counts anew when it is shown again.
+        """
+        now = self._clock.monotonic()
+        before = self._since
+        self._since = {
+            at: known
+            if (known := before.get(at)) and known[0] == next_offset
+            else (next_offset, now)
+            for at, (next_offset, _) in places.items()
+        }
+        silent = {at for at, (_, since) in self._since.items() if now - since > _SILENT_SECONDS}
+        for at in self.told - silent:
+            self._journal.info("partition_unread_over", partition=f"{at.topic}/{at.partition}")
+        new = sorted(silent - self.told)
+        for at in new:
+            self._journal.warning(
+                "partition_unread",
+                topic=at.topic,
+                partition=at.partition,
+                next=places[at][0],
+                end=places[at][1],
+            )
+        self.told = silent
+        return new
