@@ -14,6 +14,7 @@ from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.kafka_source import KafkaSource
 from hookstream.adapters.system import SystemClock
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import ConfigurationError, InvariantBroken
 
@@ -196,6 +197,29 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
         while source.hidden_seconds():
             source.refresh_now()
             await source.take(10)
+
+
+async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_as_it_closes(
+    world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
+) -> None:
+    """What is settled is not known for sure once an invariant is broken: it is all delivered again."""
+    assert isinstance(source, KafkaSource)
+    at = TopicPartition(topic, 0)
+    for number in range(4):
+        await world.append(topic, b"%d" % number)
+    await take_some(source, 4)
+    source.commit({at: Progress(1)})
+    async with asyncio.timeout(10):
+        while await world.committed("g", at) != 1:
+            await source.take(1)
+
+    source.distrust()
+    source.commit({at: Progress(3)})
+    await source.take(1)
+    listener.settled = {at: Progress(4)}
+    await source.close()
+
+    assert await world.committed("g", at) == 1
 
 
 async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: str) -> None:
