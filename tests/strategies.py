@@ -74,7 +74,9 @@ subscriptions = st.builds(
         DURATIONS,
         st.frozensets(st.integers(400, 599)),
     ),
-    limits=st.builds(Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6)),
+    limits=st.builds(
+        Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6), st.integers(1, 100)
+    ),
     state=st.sampled_from(SubscriptionState),
     gaps=st.lists(gaps, max_size=3).map(tuple),
     revision=st.integers(1, 10**9),

@@ -243,6 +243,27 @@ async def test_endpoints_in_all_kinds_of_trouble_leave_their_neighbours_alone() 
     assert max(delays) < 0.1
 
 
+async def test_two_endpoints_of_weights_one_and_three_share_a_worker_one_to_three() -> None:
+    rules = EngineRules(tiers=TIERS, max_in_flight=12)
+    async with World(rules=rules, partitions=4) as world:
+        world.subscribe("light", max_in_flight=100, weight=1)
+        world.subscribe("heavy", max_in_flight=100, weight=3)
+        world.endpoints.default = status(204, after=0.1)
+        await world.worker()
+        world.publish(*[f"e{n}" for n in range(2_000)])
+        await asyncio.sleep(2)
+        before = Counter(request.post.subscription_id for request in world.endpoints.requests)
+
+        await asyncio.sleep(4)
+
+        begun = Counter(request.post.subscription_id for request in world.endpoints.requests)
+        begun -= before
+        assert begun.total() == pytest.approx(4 * 12 / 0.1, abs=12)
+        assert begun["heavy"] == pytest.approx(3 * begun["light"], abs=4)
+        await world.until(world.settled)
+        assert world.accepted("light") == world.accepted("heavy")
+
+
 async def test_a_lane_that_was_filled_before_its_row_could_be_read_keeps_the_row_s_limits() -> (
     None
 ):

@@ -234,6 +234,7 @@ class World:
         partner: str = "acme",
         event_types: tuple[str, ...] = (EVENT_TYPE,),
         rate_limit: float | None = None,
+        weight: int = 1,
     ) -> Subscription:
         """Put a subscription of `acme` for pricing.completed into the table, or another."""
         subscription = Subscription(
@@ -248,7 +249,7 @@ class World:
             active_from=active_from,
             pattern=pattern,
             retry=RetryPolicy(schedule=schedule, expires_after=expires_after),
-            limits=Limits(max_in_flight=max_in_flight, rate_limit=rate_limit),
+            limits=Limits(max_in_flight, rate_limit, weight),
         )
         self.directory.put_subscription(subscription)
         return subscription

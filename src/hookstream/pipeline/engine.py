@@ -192,6 +192,7 @@ class Engine:
             limits.max_in_flight,
             max_queue=self._rules.max_deliveries,
             rate_limit=None if rate is None else rate * self._share(),
+            weight=limits.weight,
         )
 
     def _share(self) -> float:

@@ -8,6 +8,7 @@ from itertools import count
 
 from hookstream.core.delivery.capacity import Capacity, Holder
 from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.delivery.turns import Claim, Turns
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Delivered, Outcome
@@ -40,9 +41,9 @@ class _Queue:
         "asleep",
         "broken",
         "busy_at",
+        "claim",
         "holder",
         "lane",
-        "starved",
         "subscription_id",
         "waiting",
     )
@@ -51,8 +52,8 @@ class _Queue:
         self.subscription_id = subscription_id
         self.lane = Lane(policy)
         self.holder = Holder()
+        self.claim = Claim()
         self.waiting: deque[Work] = deque()
-        self.starved = False
         self.broken = False
         """Whether its breaker was open when it was last looked at."""
         self.asleep = False
@@ -93,11 +94,8 @@ class Lanes:
         self._attempt = attempt
         self._overflow = overflow
         self._queues: dict[str, _Queue] = {}
-        self._starved: tuple[deque[tuple[int, _Queue]], deque[tuple[int, _Queue]]]
-        self._starved = (deque(), deque())
-        """Lanes that wait for the common half, and for any slot, each in the order of asking."""
-        self._starving = 0
-        """How many do."""
+        self._turns: Turns[_Queue] = Turns()
+        """Lanes that wait for a slot."""
         self._tickets = count()
         self._ticks = 0
         self._recent: tuple[str, float] = ("", float("-inf"))
@@ -170,28 +168,50 @@ class Lanes:
 
     # Attempts.
 
-    def _start(self, queue: _Queue, now: float, most: int = 1_000_000) -> None:
-        """Give the lane runners, `most` at most, where lane and worker have slots free."""
-        lane, holder, waiting = queue.lane, queue.holder, queue.waiting
-        while waiting:
-            if not lane.may_start(now):
-                self._sleep(queue, now)
+    def _start(self, queue: _Queue, now: float) -> None:
+        """Give the lane runners where lane and worker have slots free."""
+        while self._ready(queue, now):
+            kept = self._kept(queue)
+            if not self._capacity.take(queue.holder, kept=kept):
+                self._turns.join(queue.claim, queue, kept=kept)
                 return
-            kept = holder.prompt and waiting[0].delivery.attempt == 0
-            if self._tasks is None:
-                raise InvariantBroken("lanes were offered work before they were opened")
-            if most <= 0 or not self._capacity.take(holder, kept=kept):
-                if not queue.starved:
-                    queue.starved = True
-                    self._starving += 1
-                    self._starved[kept].append((next(self._tickets), queue))
-                return
-            most -= 1
-            ticket = next(self._tickets)
-            lane.start(ticket, now)
-            self.in_flight += 1
-            self.waiting -= 1
-            self._tasks.create_task(self._run(queue, ticket, waiting.popleft(), kept))
+            self._begin(queue, now, kept)
+
+    def _turn(self, queue: _Queue, now: float) -> None:
+        """Give the lane one runner, for which it stood in line, and let it stand there for another."""
+        if self._ready(queue, now):
+            kept = self._kept(queue)
+            if self._capacity.take(queue.holder, kept=kept):
+                self._turns.took(queue.claim, queue.lane.policy.weight)
+                self._begin(queue, now, kept)
+        self._stand_in_line(queue, now)
+
+    def _stand_in_line(self, queue: _Queue, now: float) -> None:
+        if self._ready(queue, now):
+            self._turns.join(queue.claim, queue, kept=self._kept(queue))
+
+    def _ready(self, queue: _Queue, now: float) -> bool:
+        """Tell whether only the cap may keep a lane from an attempt; else look again in time."""
+        if not queue.waiting:
+            return False
+        if queue.lane.may_start(now):
+            return True
+        self._sleep(queue, now)
+        return False
+
+    @staticmethod
+    def _kept(queue: _Queue) -> bool:
+        return queue.holder.prompt and queue.waiting[0].delivery.attempt == 0
+
+    def _begin(self, queue: _Queue, now: float, kept: bool) -> None:  # noqa: FBT001
+        """Run the lane's next attempt in a slot that was taken for it."""
+        if self._tasks is None:
+            raise InvariantBroken("lanes were offered work before they were opened")
+        ticket = next(self._tickets)
+        queue.lane.start(ticket, now)
+        self.in_flight += 1
+        self.waiting -= 1
+        self._tasks.create_task(self._run(queue, ticket, queue.waiting.popleft(), kept))
 
     async def _run(self, queue: _Queue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
         """Attempt one piece of work after another while the lane has some and keeps its slot."""
@@ -204,7 +224,7 @@ class Lanes:
                 self._ended(queue, ticket, outcome, now, kept)
                 if not waiting or not lane.may_start(now):
                     break
-                if self._starving and self._others_first():
+                if self._turns.waiting and self._others_wait():
                     break
                 kept = holder.prompt and waiting[0].delivery.attempt == 0
                 if not capacity.take(holder, kept=kept):
@@ -244,35 +264,22 @@ class Lanes:
         self._note(queue.subscription_id, now)
         self._capacity.give(holder, kept=kept)
 
-    def _others_first(self) -> bool:
-        """Tell whether a lane that waited may have the slot that was just freed."""
-        common, anybody = self._starved
-        return bool(anybody or (common and self._capacity.may_take(kept=False)))
+    def _others_wait(self) -> bool:
+        """Tell whether a lane in line may have the slot that was just freed."""
+        return self._turns.any_for(common=self._capacity.may_take(kept=False))
 
     def _hand_over(self, queue: _Queue, now: float) -> None:
-        """Pass what is free to the lanes that have waited longest for it, then to this lane."""
-        while self._starving and (waiting := self._longest_starved()) is not None:
-            waiting.starved = False
-            # One slot; for another it stands at the end of the line.
-            self._start(waiting, now, 1)
+        """Pass what is free to the lanes in line, this one among them, then to this lane."""
+        turns, capacity = self._turns, self._capacity
+        if turns.waiting:
+            self._stand_in_line(queue, now)
+            while capacity.free > 0:
+                waiting = turns.next(common=capacity.may_take(kept=False))
+                if waiting is None:
+                    break
+                self._turn(waiting, now)
         self._start(queue, now)
         self._note_idle()
-
-    def _longest_starved(self) -> _Queue | None:
-        """Take the lane that has waited longest out of those that may have a slot now."""
-        common, anybody = self._starved
-        capacity = self._capacity
-        found = anybody if anybody and capacity.may_take(kept=True) else None
-        if (
-            common
-            and capacity.may_take(kept=False)
-            and (found is None or common[0][0] < anybody[0][0])
-        ):
-            found = common
-        if found is None:
-            return None
-        self._starving -= 1
-        return found.popleft()[1]
 
     def _sleep(self, queue: _Queue, now: float) -> None:
         """Look at the lane again when its pace or its breaker lets the next attempt begin."""

@@ -219,6 +219,8 @@ def test_a_value_that_is_no_object_is_an_error(value: bytes) -> None:
         (("retry", "schedule"), ["x"], "`schedule`: 'x' is not a duration"),
         (("retry", "final_statuses"), ["400"], "`final_statuses` holds"),
         (("limits", "rate_limit"), "10", "`rate_limit` is not a number"),
+        (("limits", "weight"), "3", "`weight` is not a whole number"),
+        (("limits", "weight"), 0, "`weight` is less than 1"),
         (("versions", "order.generated"), "newest", "`versions`: 'newest' is no version"),
     ],
 )
@@ -230,6 +232,12 @@ def test_a_body_that_cannot_be_read_names_the_field(
     found = read_subscription("orders", orjson.dumps(row), KEYS)
     assert isinstance(found, UnreadableSubscription)
     assert why in found.why
+
+
+def test_a_row_that_was_written_before_there_were_weights_has_the_weight_one() -> None:
+    row = orjson.loads(write_subscription(ORDERS, KEYS))
+    del row["body"]["limits"]["weight"]
+    assert read_subscription("orders", orjson.dumps(row), KEYS) == ORDERS
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Site:
         *,
         takes: dict[str, float] | None = None,
         rates: dict[str, float] | None = None,
+        weights: dict[str, int] | None = None,
         most: int = 100,
     ) -> None:
         self.takes = takes or {}
@@ -45,7 +46,9 @@ class Site:
             self.clock,
             self.journal,
             max_in_flight=cap,
-            policy=lambda who: LanePolicy(most, rate_limit=(rates or {}).get(who)),
+            policy=lambda who: LanePolicy(
+                most, rate_limit=(rates or {}).get(who), weight=(weights or {}).get(who, 1)
+            ),
             attempt=self.attempt,
             overflow=lambda work, slot: self.overflowed.append(
                 (work.delivery.subscription_id, slot)
@@ -95,6 +98,43 @@ async def test_a_lane_with_much_to_do_takes_no_more_than_its_share_while_others_
         assert min(site.done[name] for name in ("a", "b", "c")) >= 0.8 * site.done["big"]
         await site.lanes.idle()
         assert sum(site.now.values()) == 0
+
+
+@pytest.mark.parametrize(("attempt", "slots"), [(0, 12), (3, 6)])
+async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_retries(
+    attempt: int, slots: int
+) -> None:
+    site = Site(12, weights={"heavy": 3, "middle": 2})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("heavy", "middle", "light")
+        for name in ("light", "middle", "heavy"):
+            site.offer(name, 300, attempt=attempt)
+        await asyncio.sleep(1.05)
+        site.order.clear()
+
+        await asyncio.sleep(3)
+
+        begun = Counter(site.order)
+        assert begun.total() == 30 * slots
+        assert begun["heavy"] == pytest.approx(3 * begun["light"], abs=3)
+        assert begun["middle"] == pytest.approx(2 * begun["light"], abs=2)
+        site.lanes.empty()
+
+
+async def test_a_quiet_lane_waits_for_one_slot_whatever_the_weight_of_a_backlog() -> None:
+    site = Site(4, weights={"big": 100})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("big", "quiet")
+        site.offer("big", 200)
+        await asyncio.sleep(0.55)
+        site.offer("quiet")
+
+        await asyncio.sleep(0.21)
+
+        assert site.done["quiet"] == 1
+        site.lanes.empty()
 
 
 async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_backlog() -> None:

@@ -77,6 +77,7 @@ def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
                 "limits": {
                     "max_in_flight": limits.max_in_flight,
                     "rate_limit": limits.rate_limit,
+                    "weight": limits.weight,
                 },
             },
         }
@@ -169,7 +170,7 @@ def _subscription(envelope: _Envelope, row: Mapping[str, object], keys: Keys) ->
         format=fields.parsed(body, "format", BodyFormat),
         content=fields.parsed(body, "content", Content),
         retry=_retry(fields.section(body, "retry")),
-        limits=Limits(fields.integer(limits, "max_in_flight"), _rate(limits)),
+        limits=Limits(fields.integer(limits, "max_in_flight"), _rate(limits), _weight(limits)),
         state=fields.parsed(row, "state", SubscriptionState),
         gaps=envelope.gaps,
         revision=envelope.revision,
@@ -270,3 +271,11 @@ def _rate(row: Mapping[str, object]) -> float | None:
             return float(rate)
         case _:
             raise fields.FieldUnreadable("`rate_limit` is not a number")
+
+
+def _weight(row: Mapping[str, object]) -> int:
+    """Return the weight; rows were written without one when there was only 1."""
+    weight = fields.integer(row, "weight") if "weight" in row else 1
+    if weight < 1:
+        raise fields.FieldUnreadable("`weight` is less than 1")
+    return weight

@@ -75,6 +75,8 @@ class LanePolicy:
     """Deliveries held in the queue, whatever the rate: the hard bound."""
     rate_limit: float | None = None
     """Attempts a second: this worker's share of the subscription's rate limit."""
+    weight: int = 1
+    """Of the slots that lanes wait for, its part compared with theirs."""
 
 
 @dataclass(slots=True, frozen=True)

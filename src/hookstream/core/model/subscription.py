@@ -123,6 +123,8 @@ class Limits:
     max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
     rate_limit: float | None = None
     """Attempts a second over all workers, or None."""
+    weight: int = 1
+    """Its part of a worker's attempts, compared with the subscriptions that wait for one too."""
 
 
 VersionPin: TypeAlias = int | Literal["latest"]

@@ -273,5 +273,6 @@ def _retry(retry: Reader) -> RetryPolicy:
 def _limits(limits: Reader) -> Limits:
     max_in_flight = limits.whole("max_in_flight", DEFAULT_MAX_IN_FLIGHT, least=1, most=1_000)
     rate_limit = limits.rate("rate_limit", least=0.01, most=100_000)
+    weight = limits.whole("weight", 1, least=1, most=100)
     limits.finish()
-    return Limits(max_in_flight, rate_limit)
+    return Limits(max_in_flight, rate_limit, weight)

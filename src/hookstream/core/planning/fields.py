@@ -116,6 +116,7 @@ def _subscription(subscription: Subscription, scrub: Callable[[str], str]) -> Ma
     found["limits.max_in_flight"] = Field(limits.max_in_flight, str(limits.max_in_flight))
     if limits.rate_limit is not None:
         found["limits.rate_limit"] = Field(limits.rate_limit, f"{limits.rate_limit:g}/s")
+    found["limits.weight"] = Field(limits.weight, str(limits.weight))
     found["owner"] = _text(subscription.owner)
     return found
 

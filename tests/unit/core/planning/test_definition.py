@@ -55,7 +55,7 @@ FULL: JsonObject = {
     "format": "standard",
     "content": "full",
     "retry": {"schedule": ["5s", "30m"], "expires_after": "2d", "final_statuses": [422, 400]},
-    "limits": {"max_in_flight": 8, "rate_limit": 50},
+    "limits": {"max_in_flight": 8, "rate_limit": 50, "weight": 3},
 }
 
 
@@ -108,7 +108,7 @@ def test_every_field_of_a_subscription_is_read() -> None:
         pattern={"data": {"total": [{"numeric": [">", 100]}]}},
         versions={"order.generated": 2, "pricing.completed": "latest"},
         retry=RetryPolicy((5_000, 1_800_000), 2 * DAY, frozenset({400, 422})),
-        limits=Limits(8, 50.0),
+        limits=Limits(8, 50.0, 3),
     )
 
 
@@ -202,6 +202,9 @@ def test_a_state_in_a_file_is_refused() -> None:
         ("limits", {"max_in_flight": "8"}, "limits.max_in_flight", "must be a whole number"),
         ("limits", {"rate_limit": 0}, "limits.rate_limit", "must be 0.01 to 100000, not 0"),
         ("limits", {"rate_limit": "fast"}, "limits.rate_limit", "must be a number, not 'fast'"),
+        ("limits", {"weight": 0}, "limits.weight", "must be 1 to 100, not 0"),
+        ("limits", {"weight": 101}, "limits.weight", "must be 1 to 100, not 101"),
+        ("limits", {"weight": 1.5}, "limits.weight", "must be a whole number"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_it_must_be(

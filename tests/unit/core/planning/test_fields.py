@@ -29,7 +29,7 @@ FULL = Subscription(
     pattern={"data": {"total": [{"numeric": [">", 1]}]}},
     versions={"order.generated": "latest"},
     retry=RetryPolicy((), 86_400_000, frozenset({422, 400})),
-    limits=Limits(8, 2.5),
+    limits=Limits(8, 2.5, 3),
 )
 
 
@@ -54,6 +54,7 @@ def test_a_subscription_is_shown_without_its_secrets() -> None:
         "retry.final_statuses": "400, 422",
         "limits.max_in_flight": "8",
         "limits.rate_limit": "2.5/s",
+        "limits.weight": "3",
         "owner": "cli",
     }
 

@@ -1,0 +1,96 @@
+"""Lanes that wait for a slot of the shared cap get slots in proportion to their weights.
+
+Start-time fair queueing: each slot moves a lane on by one part in `weight` of a round, and the one
+that is least far is next. A lane that comes begins where the line stands, so that it neither gains
+by having been idle nor waits for others to catch up with it. There are two lines, as there are two
+kinds of slots: one that stands still while the other goes on has lost its turns, not saved them.
+"""
+
+from heapq import heappop, heappush
+from itertools import count
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Claim:
+    """How far one lane is."""
+
+    __slots__ = ("passed", "waits")
+
+    def __init__(self) -> None:
+        """Wait for nothing."""
+        self.passed = float("-inf")
+        """Rounds, on the clock of all turns: what it was given stands for it until here."""
+        self.waits = False
+        """Whether it stands in a line."""
+
+
+class _Line(Generic[T]):
+    """Who waits for one kind of slot, in rounds of its own."""
+
+    __slots__ = ("behind", "heap", "served")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, Claim, T]] = []
+        self.served = 0.0
+        """Where the one began that was served last."""
+        self.behind = 0.0
+        """How many rounds passed while this line stood still."""
+
+
+class Turns(Generic[T]):
+    """Who waits for a slot that half of the cap allows, or for any, and who is next."""
+
+    __slots__ = ("_anybody", "_common", "_round", "_tickets", "waiting")
+
+    def __init__(self) -> None:
+        """Begin with nobody waiting."""
+        self._common: _Line[T] = _Line()
+        self._anybody: _Line[T] = _Line()
+        self._round = 0.0
+        self._tickets = count()
+        self.waiting = 0
+        """How many stand in a line."""
+
+    def join(self, claim: Claim, who: T, *, kept: bool) -> None:
+        """Let a lane stand in line; `kept`: any slot will do, also one that is kept."""
+        if claim.waits:
+            return
+        claim.waits = True
+        self.waiting += 1
+        line = self._anybody if kept else self._common
+        stands_at = line.served if line.heap else self._round - line.behind
+        begins = max(claim.passed - line.behind, stands_at)
+        heappush(line.heap, (begins, next(self._tickets), claim, who))
+
+    def any_for(self, *, common: bool) -> bool:
+        """Tell whether a lane waits for a slot that is free; `common`: it is of the common half."""
+        return bool(self._anybody.heap or (common and self._common.heap))
+
+    def next(self, *, common: bool) -> T | None:
+        """Take the next lane out of its line; `common`: the slot may be of the common half."""
+        line = self._anybody
+        if common and self._common.heap:
+            other = self._common
+            if not line.heap or _head(other) < _head(line):
+                line = other
+        if not line.heap:
+            return None
+        begins, _, claim, who = heappop(line.heap)
+        line.served = begins
+        # A line that stood still is brought up to the others, as a whole.
+        line.behind = max(line.behind, self._round - begins)
+        self._round = max(self._round, begins + line.behind)
+        claim.waits = False
+        self.waiting -= 1
+        return who
+
+    def took(self, claim: Claim, weight: int) -> None:
+        """Note that the lane that was taken out last has begun an attempt."""
+        claim.passed = self._round + 1 / weight
+
+
+def _head(line: _Line[T]) -> tuple[float, int]:
+    begins, ticket, *_ = line.heap[0]
+    return begins + line.behind, ticket

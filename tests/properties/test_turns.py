@@ -1,0 +1,134 @@
+"""Lanes that wait for slots get them in proportion to their weights, whoever comes and goes."""
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookstream.core.delivery.turns import Claim, Turns
+
+weights = st.lists(st.integers(1, 100), min_size=2, max_size=6)
+
+
+class Waiting:
+    """Lanes that always want another slot, each in the line of its kind, and what they were given."""
+
+    def __init__(self, weights: list[int], kept: list[bool]) -> None:
+        self.turns: Turns[int] = Turns()
+        self.weights = weights
+        self.kept = kept
+        self.claims = [Claim() for _ in weights]
+        self.given = [0] * len(weights)
+
+    def join(self, *lanes: int) -> None:
+        for lane in lanes:
+            self.turns.join(self.claims[lane], lane, kept=self.kept[lane])
+
+    def serve(self, *, common: bool = True, again: bool = True) -> int | None:
+        lane = self.turns.next(common=common)
+        if lane is not None:
+            self.turns.took(self.claims[lane], self.weights[lane])
+            self.given[lane] += 1
+            if again:
+                self.join(lane)
+        return lane
+
+    def unfairness(self, many: int, lanes: list[int]) -> float:
+        """Return by how many turns, at most, two lanes were apart in any stretch of so many slots."""
+        worst = 0.0
+        apart: dict[tuple[int, int], list[float]] = {pair: [] for pair in combinations(lanes, 2)}
+        for _ in range(many):
+            for (one, other), found in apart.items():
+                found.append(
+                    self.given[one] / self.weights[one] - self.given[other] / self.weights[other]
+                )
+            self.serve()
+        for (one, other), found in apart.items():
+            turn_of_each = 1 / self.weights[one] + 1 / self.weights[other]
+            worst = max(worst, (max(found) - min(found)) / turn_of_each)
+        return worst
+
+
+@given(weights, st.data())
+def test_in_any_stretch_slots_are_given_by_weight_within_one_turn(
+    weights: list[int], data: st.DataObject
+) -> None:
+    kept = data.draw(st.lists(st.booleans(), min_size=len(weights), max_size=len(weights)))
+    waiting = Waiting(weights, kept)
+    waiting.join(*range(len(weights)))
+
+    assert waiting.unfairness(400, list(range(len(weights)))) <= 1 + 1e-6
+
+
+@given(weights, st.integers(0, 500), st.integers(0, 50), st.booleans())
+def test_a_lane_that_was_idle_gets_no_credit_for_it(
+    weights: list[int],
+    idle_for: int,
+    served_before: int,
+    kept: bool,  # noqa: FBT001
+) -> None:
+    everybody = list(range(len(weights)))
+    waiting = Waiting(weights, [kept] + [True] * (len(weights) - 1))
+    waiting.join(*everybody)
+    for _ in range(served_before):
+        waiting.serve()
+    while waiting.claims[0].waits:
+        waiting.serve(again=False)
+        waiting.join(*everybody[1:])
+    for _ in range(idle_for):
+        waiting.serve()
+    waiting.join(0)
+
+    assert waiting.unfairness(400, everybody) <= 1 + 1e-6
+
+
+@given(weights, st.integers(0, 500))
+def test_lanes_whose_kind_of_slot_was_used_up_share_by_weight_as_soon_as_it_is_free(
+    weights: list[int], used_up_for: int
+) -> None:
+    """And they get no more than that for the time of waiting: what they wait for was not theirs."""
+    everybody = list(range(len(weights)))
+    waiting = Waiting(weights, [lane % 2 == 0 for lane in everybody])
+    waiting.join(*everybody)
+    for _ in range(used_up_for):
+        assert waiting.kept[waiting.serve(common=False) or 0]
+
+    assert waiting.unfairness(400, everybody) <= 2 + 1e-6
+    assert waiting.unfairness(400, everybody[0::2]) <= 1 + 1e-6
+    assert waiting.unfairness(400, everybody[1::2]) <= 1 + 1e-6
+
+
+@given(weights, st.integers(0, 300), st.booleans())
+def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> None:  # noqa: FBT001
+    waiting = Waiting(weights, [kept] + [True] * (len(weights) - 1))
+    waiting.join(*range(1, len(weights)))
+    for _ in range(served_before):
+        waiting.serve()
+    waiting.join(0)
+
+    waited = 1
+    while waiting.serve() != 0:
+        waited += 1
+
+    # One that comes is next after those that stand where the line stands.
+    assert waited <= len(weights)
+    for _ in range(sum(weights) // weights[0] + len(weights) + 1):
+        waiting.serve()
+    assert waiting.given[0] >= 2
+
+
+def test_who_waits_twice_stands_once() -> None:
+    waiting = Waiting([1, 1], [True, True])
+    waiting.join(0, 0, 0)
+    assert waiting.turns.waiting == 1
+    assert waiting.serve(again=False) == 0
+    assert waiting.serve() is None
+    assert waiting.turns.waiting == 0
+
+
+def test_a_lane_that_did_not_take_its_slot_is_not_charged_for_it() -> None:
+    waiting = Waiting([1, 1], [True, True])
+    waiting.join(0, 1)
+    assert waiting.turns.next(common=True) == 0
+    waiting.join(0)
+    assert [waiting.serve(again=False) for _ in range(2)] == [1, 0]
