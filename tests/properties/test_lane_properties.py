@@ -171,3 +171,25 @@ class CapacityAgainstCounting(RuleBasedStateMachine):
 
 
 TestCapacityAgainstCounting = CapacityAgainstCounting.TestCase
+
+
+@given(st.lists(st.booleans(), max_size=300))
+def test_whatever_an_endpoint_throttled_its_pace_is_won_back_within_a_minute(
+    course: list[bool],
+) -> None:
+    pace = Pace()
+    now = 0.0
+
+    def attempt(*, borne: bool) -> None:
+        nonlocal now
+        now = max(now, pace.free_at())
+        pace.took(now)
+        (pace.delivered if borne else pace.throttled)()
+
+    for borne in course:
+        attempt(borne=borne)
+    last = now
+    while pace.spacing > 0.05 and now - last <= 60:
+        attempt(borne=True)
+
+    assert pace.spacing <= 0.05

@@ -14,9 +14,19 @@ _SLOWEST = 10.0
 """Seconds between attempts of an endpoint that throttles whatever comes."""
 
 _SLOWER = 2.0
-_FASTER = 0.95
-_MUCH_FASTER = 0.5
-"""What a success does to the spacing: near the one that was too close, and far from it."""
+_A_LITTLE_SLOWER = 1.25
+"""What a throttled answer does to the spacing: after another one, and after a success."""
+
+_NEAR = (0.8, 1.25)
+"""Between these parts of the spacing that was too close, a success brings attempts closer with care."""
+
+_CAREFUL = 0.02
+_QUICK = 2.0
+"""What a second of successes takes off the spacing: near the one that was too close, and elsewhere."""
+
+_LEAST = 0.05
+_MOST = 0.75
+"""What one success takes off, elsewhere, at least and at most."""
 
 _FORGOTTEN_BELOW = 0.002
 """Seconds of learnt spacing that are as good as none."""
@@ -41,11 +51,8 @@ class Pace:
 
     def limit(self, rate: float | None) -> None:
         """Set this worker's share of the rate limit, in attempts a second; None: there is none."""
-        before = self.spacing
         self._limit = 0.0 if rate is None else 1.0 / max(rate, 1e-6)
-        self.spacing = max(self._limit, self._learnt)
-        # The next attempt comes one spacing after the last, whichever spacing that was made at.
-        self._next += self.spacing - before
+        self._space()
 
     @property
     def limited(self) -> bool:
@@ -65,21 +72,37 @@ class Pace:
         self._next -= self.spacing
 
     def throttled(self) -> None:
-        """Space attempts twice as far: the endpoint said that there are too many.
+        """Space attempts farther apart: the endpoint said that there are too many.
 
-        One that says so whatever comes is away rather than asked too often, and what it bore before
-        stays known.
+        A little, where it bore the ones before; one that says so whatever comes is away rather than
+        asked too often, and what was too close before stays known.
         """
+        slower = _SLOWER
         if self._borne:
             self._borne = False
             self._too_close = self._learnt
-        self._learnt = min(max(self._learnt * _SLOWER, _FIRST_SLOWING), _SLOWEST)
-        self.spacing = max(self._limit, self._learnt)
+            slower = _A_LITTLE_SLOWER
+        self._learnt = min(max(self._learnt * slower, _FIRST_SLOWING), _SLOWEST)
+        self._space()
 
     def delivered(self) -> None:
         """Space attempts closer: the endpoint bears this pace."""
         self._borne = True
-        far = self._learnt > 2 * _SLOWER * max(self._too_close, _FIRST_SLOWING)
-        learnt = self._learnt * (_MUCH_FASTER if far else _FASTER)
+        if self._learnt == 0.0:
+            return
+        closest, farthest = (part * self._too_close for part in _NEAR)
+        spacing = self._learnt
+        if closest <= spacing <= farthest:
+            learnt = spacing * (1 - min(_CAREFUL * spacing, _MOST))
+        else:
+            learnt = spacing * (1 - min(max(_QUICK * spacing, _LEAST), _MOST))
+            if spacing > farthest:
+                learnt = max(learnt, farthest)
         self._learnt = learnt if learnt >= _FORGOTTEN_BELOW else 0.0
+        self._space()
+
+    def _space(self) -> None:
+        """Let the next attempt come one spacing after the last, whichever that was made at."""
+        before = self.spacing
         self.spacing = max(self._limit, self._learnt)
+        self._next += self.spacing - before
