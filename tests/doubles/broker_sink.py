@@ -8,6 +8,9 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Acknowledged, WriteRefused
 
+_LOOK_EVERY = 0.1
+"""Seconds between looks at a broker that is away."""
+
 
 class Written(Protocol):
     """What a producer writes to."""
@@ -28,6 +31,8 @@ class BrokerSink:
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._broker = broker
         self._waiting: deque[tuple[OutgoingRecord, Acknowledged]] = deque()
+        self._overdue = 0
+        """Writes whose time came while the broker was away."""
         self._held = False
         self._dead = False
         self._idle = asyncio.Event()
@@ -79,11 +84,22 @@ class BrokerSink:
     def _flush_due(self) -> None:
         if self._held or self._dead or not self._waiting:
             return
-        if not self._broker.up.is_set():
-            asyncio.get_running_loop().call_later(0.1, self._flush_due)
+        if self._overdue or not self._broker.up.is_set():
+            self._overdue += 1
+            if self._overdue == 1:
+                asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look_again)
             return
-        record, acknowledged = self._waiting.popleft()
-        self._settle(record, acknowledged)
+        self._settle(*self._waiting.popleft())
+
+    def _look_again(self) -> None:
+        if self._dead:
+            return
+        if not self._broker.up.is_set():
+            asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look_again)
+            return
+        overdue, self._overdue = self._overdue, 0
+        for _ in range(overdue):
+            self._flush_due()
 
     def _append_all(self) -> None:
         while self._waiting and not self._dead:

@@ -1,13 +1,15 @@
-"""Seven defects that a worker might have, each planted by a part put in place of the real one.
+"""Defects that a worker might have, each planted by a part put in place of the real one.
 
-Every one of them has lost events somewhere. The simulator is only worth something if it finds them.
+Each has lost events somewhere. The simulator is only worth something if it finds them.
 """
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from tests.simulation.invariants import EARLY, EXACT, INTERVALS, PROMISE
+from tests.simulation.invariants import EARLY, EXACT, INTERVALS, PROMISE, SILENT
 from tests.simulation.world import Host, Parts
 
 from hookstream.core.intake.progress import Progress
@@ -76,6 +78,39 @@ class Careless:
             acknowledged(None if record.topic.endswith(".dead-letters") else verdict)
 
         self._sink.write(record, heard)
+
+
+class Expiring:
+    """A RecordSink that takes a write for done which the broker has not taken for half a minute.
+
+    As a client's message timeout does, where nobody looks at what it says.
+    """
+
+    PATIENCE = 30.0
+
+    def __init__(self, sink: RecordSink) -> None:
+        self._sink = sink
+        self._waiting: deque[tuple[OutgoingRecord, Acknowledged, float]] = deque()
+        self._writing = False
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        expires_at = asyncio.get_running_loop().time() + self.PATIENCE
+        self._waiting.append((record, acknowledged, expires_at))
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and not self._writing:
+            record, acknowledged, expires_at = self._waiting.popleft()
+            if asyncio.get_running_loop().time() > expires_at:
+                acknowledged(None)
+            else:
+                self._writing = True
+                self._sink.write(record, partial(self._written, acknowledged))
+
+    def _written(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
+        self._writing = False
+        acknowledged(verdict)
+        self._next()
 
 
 class Forgetful(Attempts):
@@ -201,5 +236,11 @@ DEFECTS: Sequence[Defect] = (
         Parts(directory=ByTheWall),
         frozenset({INTERVALS, PROMISE}),
         within=200,
+    ),
+    Defect(
+        "gives up a write that the broker has not taken for half a minute",
+        Parts(engine=_behind(Expiring)),
+        frozenset({PROMISE, SILENT}),
+        within=400,
     ),
 )

@@ -47,6 +47,7 @@ def draw(seed: int) -> Story:
             acts += chance.choice(FAULTS)(chance, wishes)
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             acts += chance.choice(OWNERS)(chance, wishes)
+        acts += _operations(seed, wishes, times)
     if any(act.does == "publish" and LATE in act.more for act in acts):
         acts.append(Act(round(chance.uniform(0, 5), 2), "publish_schema"))
     return Story(
@@ -57,6 +58,13 @@ def draw(seed: int) -> Story:
         acts=tuple(sorted(acts, key=lambda act: act.at)),
         quiet=quiet,
     )
+
+
+def _operations(seed: int, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw what is seldom, by a chance of its own: the rest of a story stays as it was without it."""
+    chance = random.Random(f"the operations of {seed}")
+    drawn = [seldom(chance, wishes, times) for share, seldom in SELDOM if chance.random() < share]
+    return [act for acts in drawn for act in acts]
 
 
 def _bounds(chance: random.Random) -> Bounds:
@@ -182,6 +190,11 @@ def _outage(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     return [Act(_when(chance, 10), "outage", amount=chance.choice((0.3, 1.5, 4.0)))]
 
 
+def _long_outage(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    at = round(chance.choice(times) + chance.uniform(0, 0.5), 3)
+    return [Act(at, "outage", amount=float(chance.choice((40, 90, 240))))]
+
+
 def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     host = chance.choice(HOSTS)
     delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
@@ -251,3 +264,8 @@ FAULTS: tuple[Draw, ...] = (
     _lag,
 )
 OWNERS: tuple[Draw, ...] = (_pause, _pause, _delete, _enable, _forget, _hold)
+Seldom = Callable[[random.Random, tuple[Wish, ...], list[float]], list[Act]]
+"""Draws from the subscriptions and the times at which events come."""
+
+SELDOM: tuple[tuple[float, Seldom], ...] = ((0.08, _long_outage),)
+"""In which share of the stories each of them comes."""

@@ -79,6 +79,9 @@ class Telling:
         self.running: list[asyncio.Task[None]] = []
         self._tasks = tasks
         self._over = asyncio.Event()
+        self._outages = 0
+        self._away_until = 0.0
+        """When the last outage of the broker ends."""
         self.world.ledger.on_broken = self._over.set
         self.world.hosts = {name: Host(name, self.world.clock.now) for name in HOSTS}
 
@@ -100,6 +103,7 @@ class Telling:
                 getattr(self, f"do_{what.does}")(what)
             else:
                 self.world.subscribe(what)
+        await self._until(self._away_until)
         await self._calm()
 
     async def _until(self, at: float) -> None:
@@ -244,9 +248,18 @@ class Telling:
     # The broker.
 
     def do_outage(self, act: Act) -> None:
+        """Let the broker be away for so many seconds, and longer where it is away already."""
+        loop = asyncio.get_running_loop()
+        self._outages += 1
         self.world.broker.stop()
         self.world.heard_until()
-        asyncio.get_running_loop().call_later(act.amount, self.world.broker.resume)
+        self._away_until = max(self._away_until, loop.time() + act.amount)
+        loop.call_later(act.amount, self._back)
+
+    def _back(self) -> None:
+        self._outages -= 1
+        if not self._outages:
+            self.world.broker.resume()
 
     def do_late(self, act: Act) -> None:
         """Let a host's writes be appended, and their acknowledgements be heard, later."""
