@@ -273,6 +273,33 @@ async def test_records_gone_before_they_were_read_are_told(
     assert [r.offset for r in taken] == list(range(50, 60))
 
 
+async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """Retention overtakes a reader that is held up: what it skips then must be known."""
+    topic = f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    listener = BookkeepingListener()
+    source = await started(stack, world.source("g", only(topic), listener))
+    await take_until(source, lambda: bool(listener.held))
+    source.pause(at)
+    for number in range(30):
+        await world.append(topic, b"%d" % number)
+    await world.delete_before(at, 20)
+    source.resume(at)
+
+    taken = await take_some(source, 10)
+
+    assert [record.offset for record in taken] == list(range(20, 30))
+    assert listener.book == [
+        ("assigned", {at: 0}),
+        ("lost", [at]),
+        ("gap", (at, 0, 20)),
+        ("assigned", {at: 20}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("position", "offsets"), [("earliest", [0, 1]), ("latest", []), ("time", [0, 1])]
 )

@@ -402,9 +402,9 @@ class BrokerSource:
                     positions[at] = begin.progress
                     if commit:
                         self._commit({at: begin.progress})
-                case GapThenStart(offset, missing):
-                    self._listener.gap(at, offset - missing, offset)
-                    positions[at] = Progress(offset)
+                case GapThenStart(first, next_offset, progress):
+                    self._listener.gap(at, first, next_offset)
+                    positions[at] = progress
                 case OffsetsLost(remedy):
                     self.stopped[at] = remedy
                     self._listener.stopped(at, remedy)
@@ -427,6 +427,12 @@ class BrokerSource:
         self._listener.assigned(positions)
         self.wake()
 
+    def _vanished(self, at: TopicPartition) -> None:
+        """Decide again where a partition begins whose position its log does not have any more."""
+        del self._positions[at]
+        self._listener.lost([at])
+        self.take_over({at})
+
     def _commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         if self._broker.up.is_set():
             self._broker.commit(self._group.name, offsets)
@@ -443,6 +449,9 @@ class BrokerSource:
         taken: list[Record] = []
         if not self._broker.up.is_set():
             return taken
+        for at in [at for at in self._positions if at not in self._paused]:
+            if self._positions[at] < self._broker.logs[at].low:
+                self._vanished(at)
         order = sorted(self._positions)
         self._turn += 1
         for step in range(len(order)):

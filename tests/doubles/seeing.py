@@ -139,9 +139,14 @@ class JsonNotices:
     ) -> OutgoingRecord:
         return self._operation(
             "log.gap",
-            f"{partition.topic}/{first}",
+            f"{partition.topic}/{partition.partition}/{first}-{next_offset}",
             partition.topic,
-            {"first": first, "next": next_offset},
+            {
+                "topic": partition.topic,
+                "partition": partition.partition,
+                "first": first,
+                "next": next_offset,
+            },
             at,
         )
 

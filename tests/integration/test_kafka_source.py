@@ -142,29 +142,6 @@ async def test_a_cancelled_take_loses_no_record(
     assert [record.offset for record in taken] == [0]
 
 
-async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
-    world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
-) -> None:
-    """Retention overtakes a reader that is held up: what it skips then must be known."""
-    at = TopicPartition(topic, 0)
-    await take_until(source, lambda: bool(listener.held))
-    source.pause(at)
-    for number in range(30):
-        await world.append(topic, b"%d" % number)
-    await world.delete_before(at, 20)
-    source.resume(at)
-
-    taken = await take_some(source, 10)
-
-    assert [record.offset for record in taken] == list(range(20, 30))
-    assert listener.book == [
-        ("assigned", {at: 0}),
-        ("lost", [at]),
-        ("gap", (at, 0, 20)),
-        ("assigned", {at: 20}),
-    ]
-
-
 async def test_a_transaction_that_upstream_left_open_is_measured(
     broker: Broker, world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:

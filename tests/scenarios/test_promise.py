@@ -8,6 +8,7 @@ import pytest
 from tests.doubles.endpoint import Switch, hang, refuse_connections, status
 from tests.scenarios.world import EVENTS, World
 
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.core.model.subscription import Disabled
@@ -427,3 +428,42 @@ async def test_records_that_are_gone_from_the_log_are_counted_and_raised() -> No
         assert set(world.accepted("crm")) == {"e0", "e1", "e2", "e5"}
         operations = [r.value or b"" for r in world.broker.records(world.topics.operations)]
         assert any(b"log.gap" in value for value in operations)
+
+
+async def test_a_gap_with_nothing_behind_it_is_told_once_however_often_its_partition_moves() -> (
+    None
+):
+    at = TopicPartition(EVENTS, 0)
+    async with World() as world:
+        world.subscribe("crm")
+        world.publish("e0", "e1", "e2")
+        world.broker.delete_before(at, 3)
+        world.broker.commit("hookstream", {at: Progress(0)})
+        worker = await world.worker()
+        await world.until(lambda: world.broker.commits["hookstream"][at] == 3)
+        await worker.terminate()
+
+        await world.worker()
+
+        assert world.metrics.gaps == Counter({EVENTS: 3})
+
+
+async def test_a_gap_is_told_again_where_the_worker_died_before_that_was_durable() -> None:
+    """Its partition is not committed before, though what follows is settled without a write."""
+    at = TopicPartition(EVENTS, 0)
+    async with World() as world:
+        world.publish("e0", "e1", "e2")
+        world.broker.delete_before(at, 2)
+        world.broker.commit("hookstream", {at: Progress(0)})
+        worker = await world.worker()
+        worker.sink.hold()
+        await asyncio.sleep(5)
+        assert world.broker.commits["hookstream"][at] == 0
+        await worker.kill()
+
+        await world.worker()
+
+        await world.until(world.settled)
+        told = [json.loads(r.value or b"") for r in world.broker.records("hookstream.operations")]
+        assert [each["type"] for each in told] == ["log.gap"]
+        assert world.broker.commits["hookstream"][at] == 3

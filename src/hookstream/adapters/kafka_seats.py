@@ -313,9 +313,9 @@ class Seats:
         match begin:
             case StartAt():
                 return begin.progress
-            case GapThenStart(offset, missing):
-                self._tell(self._told.gap, at, offset - missing, offset)
-                return Progress(offset)
+            case GapThenStart(first, next_offset, progress):
+                self._tell(self._told.gap, at, first, next_offset)
+                return progress
             case OffsetsLost(remedy):
                 self._stopped[at] = remedy
                 self._journal.error("partition_stopped", partition=_name(at), detail=remedy)

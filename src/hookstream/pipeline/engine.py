@@ -10,6 +10,7 @@ Whatever is cut off by the caller's deadline was not settled: it is taken again 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from hookstream.core.delivery.lane import LanePolicy
 from hookstream.core.matching.directory import Directory
@@ -37,7 +38,7 @@ from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake, Seeing
 from hookstream.pipeline.lanes import Lanes
-from hookstream.pipeline.partitions import Partitions
+from hookstream.pipeline.partitions import Gap, Partitions
 from hookstream.pipeline.ports import (
     Chance,
     Clock,
@@ -114,7 +115,8 @@ class Engine:
         self.room: WaitingRoom[Waiting] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
-        self.events.on_gap = self.tiers.on_gap = self._tell_gap
+        self.events.on_gap = partial(self._tell_gap, self.events)
+        self.tiers.on_gap = partial(self._tell_gap, self.tiers)
         self._gate = Gate(outside.tables, outside.directory, outside.clock, outside.journal)
         self._settler = Settler(self._means())
         attempts = self._make_attempts()
@@ -279,17 +281,17 @@ class Engine:
 
         return gone
 
-    def _tell_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
-        """Raise a gap in the log on the operations topic."""
+    def _tell_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
+        """Raise a gap in the log on the operations topic, before its partition is committed."""
         outside = self._outside
-        notice = outside.notices.log_gap(partition, first, next_offset, outside.clock.now())
-        outside.sink.write(notice, lambda refused: self._gap_told(partition, refused))
+        notice = outside.notices.log_gap(where, *gap, outside.clock.now())
 
-    def _gap_told(self, partition: TopicPartition, refused: WriteRefused | None) -> None:
-        if refused is not None:
-            self._outside.journal.error(
-                "log.gap_not_told", topic=partition.topic, detail=refused.detail
-            )
+        def told(refused: WriteRefused | None) -> None:
+            if refused is not None:
+                outside.journal.error("log.gap_not_told", topic=where.topic, detail=refused.detail)
+            partitions.gap_told(where, gap)
+
+        outside.sink.write(notice, told)
 
     def commit(self) -> None:
         """Commit what was settled, in both groups."""

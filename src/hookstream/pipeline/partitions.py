@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from hookstream.core.intake.offsets import OffsetTracker
 from hookstream.core.intake.progress import Progress, note_room, read_note
@@ -20,6 +21,9 @@ _REVOKE_WAIT = 0.4
 half a second, since kept partitions stand still for as long."""
 
 _REVOKE_STEP = 0.01
+
+Gap: TypeAlias = tuple[int, int]
+"""The first offset that is gone, and the first that is not."""
 
 _NAMED = 24
 """Partitions that one line of the log names."""
@@ -86,7 +90,7 @@ class Partitions:
         """Own nothing yet; `source` and `on_gone` are set before the source starts."""
         self.source: RecordSource | None = None
         self.on_gone: Callable[[frozenset[TopicPartition]], None] = _nobody_cares
-        self.on_gap: Callable[[TopicPartition, int, int], None] = _nobody_hears
+        self.on_gap: Callable[[TopicPartition, Gap], None] = _nobody_hears
         self.on_stopped: Callable[[TopicPartition], None] = _nobody_can_help
         self._journal = journal
         self._metrics = metrics
@@ -96,6 +100,8 @@ class Partitions:
         self._blocked: dict[TopicPartition, int] = {}
         self._full: set[TopicPartition] = set()
         self._crowded: set[TopicPartition] = set()
+        self._untold: dict[TopicPartition, Gap] = {}
+        """Gaps that are not told yet: a commit would pass over them, and nobody would ever know."""
         self._generations = 0
 
     # What the source tells.
@@ -106,6 +112,8 @@ class Partitions:
         for where, (offset, note) in positions.items():
             settled = read_note(note, offset)
             tracker = OffsetTracker(offset, self._generations, settled)
+            if where in self._untold:
+                tracker.never_committed()
             self._trackers[where] = self.taking[where] = tracker
         self._say("partitions.assigned", positions)
 
@@ -121,7 +129,8 @@ class Partitions:
         try:
             await self._until_settled(going)
             room = note_room(len(self._trackers))
-            return {where: self._trackers[where].progress(room) for where in going}
+            told = going - self._untold.keys()
+            return {where: self._trackers[where].progress(room) for where in told}
         finally:
             # However it ends, the partitions are not ours any more.
             self._forget(going)
@@ -157,7 +166,13 @@ class Partitions:
             first=first,
             next=next_offset,
         )
-        self.on_gap(partition, first, next_offset)
+        gap = self._untold[partition] = (first, next_offset)
+        self.on_gap(partition, gap)
+
+    def gap_told(self, partition: TopicPartition, gap: Gap) -> None:
+        """Let a partition be committed: its gap is durable on the operations topic."""
+        if self._untold.get(partition) == gap:
+            del self._untold[partition]
 
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
         """Say that a partition is not read, and what ends that."""
@@ -180,6 +195,7 @@ class Partitions:
         for where in partitions:
             del self._trackers[where]
             self.taking.pop(where, None)
+            self._untold.pop(where, None)
             self._blocked.pop(where, None)
             self._full.discard(where)
             self._crowded.discard(where)
@@ -256,7 +272,7 @@ class Partitions:
         room = note_room(len(self._trackers))
         due: dict[TopicPartition, Progress] = {}
         for where, tracker in self._trackers.items():
-            progress = tracker.to_commit(room)
+            progress = None if where in self._untold else tracker.to_commit(room)
             if progress is not None:
                 due[where] = progress
             if tracker.crowded != (where in self._crowded):
@@ -308,7 +324,7 @@ def _nobody_cares(_: frozenset[TopicPartition]) -> None:
     """Stand in until the intake says what it drops."""
 
 
-def _nobody_hears(_: TopicPartition, __: int, ___: int) -> None:
+def _nobody_hears(_: TopicPartition, __: Gap) -> None:
     """Stand in until the engine says who is told of gaps."""
 
 

@@ -136,6 +136,10 @@ class OffsetTracker:
         self._committed = progress
         return progress
 
+    def never_committed(self) -> None:
+        """Note that the group's commit is not where this began: that is due, too."""
+        self._committed = self._looked_at = None
+
     def forget_commit(self) -> None:
         """Take back what was committed last: the commit failed, so it is due again.
 

@@ -100,6 +100,18 @@ def read_note(text: str, base: int) -> tuple[Span, ...]:
             return ()
 
 
+def progress_from(low: int, settled: Iterable[Span]) -> Progress:
+    """Return the progress in a log that begins at `low` by now, of which these spans are settled."""
+    base = low
+    above: list[Span] = []
+    for start, end in settled:
+        if start > base:
+            above.append((start, end))
+        else:
+            base = max(base, end)
+    return Progress(base, write_note(base, above, NOTE_BYTES).text)
+
+
 def _better(written: tuple[str, int, bytes]) -> tuple[int, int]:
     _, told, payload = written
     return told, -len(payload)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hookstream.core.intake.progress import Progress, read_note
+from hookstream.core.intake.progress import Progress, progress_from, read_note
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.record import TopicPartition
 
@@ -31,10 +31,14 @@ class StartAt:
 
 @dataclass(slots=True, frozen=True)
 class GapThenStart:
-    """`missing` records from the committed offset to `offset` are gone: say so, then read on."""
+    """The records in [first, next_offset) are gone: say so, then read on."""
 
-    offset: int
-    missing: int
+    first: int
+    """The committed offset."""
+    next_offset: int
+    """The log's start."""
+    progress: Progress
+    """Where to read on, and what is settled above: a gap does not unsettle anything."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,12 +110,12 @@ def start(
             f"the committed offset {offset} of {_name(partition)} lies beyond the log's end"
             f" {high}: the topic was made anew or truncated. {_remedy(partition)}"
         )
-    if offset < low:
-        return GapThenStart(low, low - offset)
     settled = read_note(note, offset)
     if not settled or settled[-1][1] > high:
         # A log that ends below what was settled lost its end: other records stand there now.
-        note = ""
+        note, settled = "", ()
+    if offset < low:
+        return GapThenStart(offset, low, progress_from(low, settled))
     return StartAt(offset, commit=False, note=note)
 
 

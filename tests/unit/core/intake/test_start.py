@@ -33,7 +33,24 @@ def test_a_commit_at_either_end_is_within_the_log() -> None:
 
 def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
     """`earliest` would resume at the log's start without a word, `latest` would skip it all."""
-    assert start(AT, Progress(10), 50, 80, telltale=False) == GapThenStart(50, missing=40)
+    gap = GapThenStart(10, 50, Progress(50))
+    assert start(AT, Progress(10), 50, 80, telltale=False) == gap
+
+
+def test_what_was_settled_behind_a_hole_stays_settled_where_a_gap_swallows_the_hole() -> None:
+    """Else everything that a slow record had held up would be delivered a second time."""
+    spans = [(12, 20), (45, 60), (70, 75)]
+    committed = Progress(10, write_note(10, spans, 100).text)
+
+    at_work = start(AT, committed, 50, 80, telltale=False)
+    before_a_hole = start(AT, committed, 65, 80, telltale=False)
+    behind_all = start(AT, committed, 76, 80, telltale=False)
+
+    assert at_work == GapThenStart(10, 50, Progress(60, write_note(60, [(70, 75)], 100).text))
+    assert before_a_hole == GapThenStart(
+        10, 65, Progress(65, write_note(65, [(70, 75)], 100).text)
+    )
+    assert behind_all == GapThenStart(10, 76, Progress(76))
 
 
 def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
@@ -73,10 +90,9 @@ def test_reading_never_begins_outside_the_log_nor_skips_in_silence(
             assert low <= offset <= low + length
             assert commit == (committed is None)
             assert offset == (low if committed is None else committed)
-        case GapThenStart(offset, missing):
-            assert committed is not None
-            assert (offset, missing) == (low, low - committed)
-            assert missing > 0
+        case GapThenStart(first, next_offset, progress):
+            assert (first, next_offset, progress) == (committed, low, Progress(low))
+            assert first < next_offset
         case OffsetsLost(remedy):
             assert "partition start" in remedy
 
