@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tests.simulation.invariants import EARLY, EXACT, INTERVALS, PROMISE, SILENT
+from tests.simulation.invariants import EARLY, EXACT, GAPS, INTERVALS, PROMISE, SILENT
 from tests.simulation.world import Host, Parts
 
 from hookstream.core.intake.progress import Progress
@@ -158,6 +158,15 @@ class Forsaking(Partitions):
         }
 
 
+class Mute(Partitions):
+    """Counts a gap in the log, and tells nobody."""
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        kept, self.on_gap = self.on_gap, self.gap_told
+        super().gap(partition, first, next_offset)
+        self.on_gap = kept
+
+
 class Presuming(Directory):
     """Takes a subscription that is in no table for a deleted one."""
 
@@ -242,5 +251,11 @@ DEFECTS: Sequence[Defect] = (
         Parts(engine=_behind(Expiring)),
         frozenset({PROMISE, SILENT}),
         within=400,
+    ),
+    Defect(
+        "counts a gap and tells nobody",
+        Parts(engine=built_with(Partitions=Mute)),
+        frozenset({GAPS, PROMISE}),
+        within=200,
     ),
 )

@@ -195,6 +195,13 @@ def _long_outage(chance: random.Random, _: tuple[Wish, ...], times: list[float])
     return [Act(at, "outage", amount=float(chance.choice((40, 90, 240))))]
 
 
+def _cut(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    at = round(max(0.0, chance.choice(times) + chance.uniform(-0.3, 4)), 3)
+    kind = chance.choice(("events", "events", "tier"))
+    more = (chance.randrange(3), chance.choice((0.0, 0.0, 0.5, 3.0)))
+    return [Act(at, "cut", kind, round(chance.uniform(0.1, 1), 2), more)]
+
+
 def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     host = chance.choice(HOSTS)
     delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
@@ -267,5 +274,8 @@ OWNERS: tuple[Draw, ...] = (_pause, _pause, _delete, _enable, _forget, _hold)
 Seldom = Callable[[random.Random, tuple[Wish, ...], list[float]], list[Act]]
 """Draws from the subscriptions and the times at which events come."""
 
-SELDOM: tuple[tuple[float, Seldom], ...] = ((0.08, _long_outage),)
+SELDOM: tuple[tuple[float, Seldom], ...] = (
+    (0.08, _long_outage),
+    (0.15, _cut),
+)
 """In which share of the stories each of them comes."""

@@ -15,7 +15,7 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
     """Hold the end of a story, in which everything has drained, against what was owed."""
     expected = ledger.expected
     for event in expected.events.values():
-        if event.origin in ledger.aside:
+        if event.origin in ledger.aside or ledger.is_event_given_up(event):
             continue
         if event.garbage or event.type == NEVER:
             ledger.blame(PROMISE, f"{event.id} is no event, and is not in {topics.undecodable}")
@@ -29,6 +29,8 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
 
 def _ended(ledger: Ledger, pair: Pair) -> None:
     told = f"{pair[0]} for {pair[1]}"
+    if ledger.is_given_up(pair):
+        return
     deleted = ledger.expected.is_deleted(pair)
     if not (ledger.accepted[pair] or pair in ledger.dead or deleted):
         ledger.blame(PROMISE, f"{told} came to no end")

@@ -6,13 +6,22 @@ Every check is made at the instant at which it could first fail, so that a story
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from tests.simulation.expectation import Event, Expectation, Owed, Pair
+from tests.simulation.given_up import GivenUp, Place
+from tests.simulation.hand import Hand
+from tests.simulation.headers import (
+    OF_LANES,
+    attempts_of,
+    described,
+    due_of,
+    origin_of,
+    pair_of,
+)
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.intake.progress import Progress, read_note
-from hookstream.core.model.instant import Millis, from_rfc3339
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
 from hookstream.core.model.topics import Topics
 from hookstream.pipeline.ports import Post
@@ -30,46 +39,7 @@ HELD = "what is held is not attempted"
 RATE = "a rate limit holds"
 JUSTIFIED = "every end has its cause"
 FORWARD = "commits go forward"
-
-_TELLING = (
-    "hs-event-id",
-    "hs-subscription-id",
-    "hs-attempt",
-    "hs-due-at",
-    "hs-deferred-reason",
-    "hs-reason",
-)
-"""Headers that the chronicle shows."""
-
-OF_LANES = frozenset({"lane_full", "rate_limited", "throttled", "breaker_open"})
-"""Reasons for which a delivery that is due waits for its lane."""
-
-Place = tuple[TopicPartition, int]
-
-
-@dataclass(slots=True)
-class Hand:
-    """What one process took and did, for as long as it lives."""
-
-    events: set[str] = field(default_factory=set)
-    copies: defaultdict[Pair, list[tuple[int, Millis]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """By delivery: attempts made before, and due time, of each tier record that was taken."""
-    answered: defaultdict[Pair, set[int]] = field(default_factory=lambda: defaultdict(set))
-    latest: Millis = 0
-    """The latest that its clock ever showed."""
-
-    def made_before(self, pair: Pair) -> set[int]:
-        """Attempts that were made before, of each copy that it took."""
-        made = {attempt for attempt, _ in self.copies.get(pair, ())}
-        return made | {0} if pair[0] in self.events else made
-
-    def due(self, pair: Pair, attempt: int) -> Millis:
-        """The earliest due time of a copy on which this attempt can follow."""
-        if attempt == 1 and pair[0] in self.events:
-            return 0
-        return min(due for made, due in self.copies[pair] if made == attempt - 1)
+GAPS = "a gap is counted and told"
 
 
 class Ledger:
@@ -92,6 +62,7 @@ class Ledger:
         self.dead: defaultdict[Pair, list[str]] = defaultdict(list)
         self.aside: dict[tuple[str, int, int], str] = {}
         self.audited: defaultdict[Pair, set[str]] = defaultdict(set)
+        self.given_up = GivenUp()
         self.too_large = False
         """A write was refused as too large at some time."""
         self.attempts = 0
@@ -126,37 +97,44 @@ class Ledger:
         """Take note of a record that is durable now."""
         topics = self._topics
         if self.chronicle is not None:
-            self.note(f"{record.topic}/{record.partition}@{record.offset} is {_described(record)}")
+            self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
         if record.topic == topics.attempts:
             told = json.loads(record.value or b"{}")
             pair = (told["event_id"], told["subscription_id"])
             self.audited[pair].add(told["disposition"])
         elif record.topic == topics.dead_letters:
-            pair = _pair(record)
+            pair = pair_of(record)
             reason = header_text(record.headers, "hs-reason") or ""
             self.dead[pair].append(reason)
             self._may_be_owed(pair, f"was dead-lettered ({reason})")
         elif record.topic == topics.undecodable:
             self._set_aside(record)
+        elif record.topic == topics.operations:
+            wrong = self.given_up.told(record, self._settled_above())
+            if wrong is not None:
+                self.blame(GAPS, wrong)
         elif topics.delay_of(record.topic) is not None:
             self._into_tier(record)
+
+    def _settled_above(self) -> set[Place]:
+        return {(where, offset) for where, above in self._above.items() for offset in above}
 
     def _into_tier(self, record: Record) -> None:
         self.tier_writes += 1
         place = (record.where, record.offset)
         if header_text(record.headers, "hs-subscription-id") is None:
-            event = self.expected.by_origin[_origin(record)]
+            event = self.expected.by_origin[origin_of(record)]
             self._unmatched[event.id].append(place)
             self._carried[place] = event.id
             return
-        pair = _pair(record)
+        pair = pair_of(record)
         self._carriers[pair].append(place)
         self._carried[place] = pair
         self._may_be_owed(pair, f"went to {record.topic}")
 
     def _set_aside(self, record: Record) -> None:
         reason = header_text(record.headers, "hs-reason") or ""
-        origin = _origin(record)
+        origin = origin_of(record)
         self.aside[origin] = reason
         event = self.expected.by_origin.get(origin)
         if event is None:
@@ -177,10 +155,22 @@ class Ledger:
         self.note(f"{group} commits {where.topic}/{where.partition} to {after}{told}")
         if after < before:
             self.blame(FORWARD, f"{group} went back from {before} to {after} in {where}")
-        fresh = [*range(before, after), *sorted(above - self._above.get(where, frozenset()))]
+        known = self._above.get(where, frozenset())
+        fresh = [*range(before, after), *sorted(above - known)]
         self._above[where] = above
         for offset in fresh:
+            if (where, offset) in self.given_up:
+                continue
+            if self.given_up.is_cut((where, offset)) and offset not in known:
+                self._passed_unread(where, offset)
             self._passed(where, offset)
+
+    def _passed_unread(self, where: TopicPartition, offset: int) -> None:
+        if not self._takes[where, offset] and (
+            (where, offset) in self._carried or (*where, offset) in self.expected.by_origin
+        ):
+            place = f"{where.topic}/{where.partition}@{offset}"
+            self.blame(GAPS, f"{place} was gone before it was read, and is passed over in silence")
 
     def _passed(self, where: TopicPartition, offset: int) -> None:
         carried = self._carried.get((where, offset))
@@ -213,21 +203,31 @@ class Ledger:
             return
         if pair in self.dead or self.expected.is_deleted(pair) or self.pending(pair):
             return
+        if self.is_given_up(pair):
+            return
         self.blame(PROMISE, f"{_told(pair)} stands nowhere once {place} is committed")
 
     def pending(self, pair: Pair) -> bool:
         """Tell whether a record that carries a delivery is not committed."""
-        places = [*self._carriers[pair], *self._unmatched[pair[0]]]
-        event = self.expected.events[pair[0]]
-        places.append((TopicPartition(event.topic, event.partition), event.offset))
-        return any(self._uncommitted(place) for place in places)
+        return any(self._uncommitted(place) for place in self._places_of(pair))
+
+    def is_given_up(self, pair: Pair) -> bool:
+        """Tell whether a record that carries a delivery was gone, and that was told."""
+        return any(place in self.given_up for place in self._places_of(pair))
+
+    def is_event_given_up(self, event: Event) -> bool:
+        """Tell the same of an event that is to be matched."""
+        return any(place in self.given_up for place in self._places_of_event(event))
+
+    def _places_of(self, pair: Pair) -> list[Place]:
+        return [*self._carriers[pair], *self._places_of_event(self.expected.events[pair[0]])]
+
+    def _places_of_event(self, event: Event) -> list[Place]:
+        own = (TopicPartition(event.topic, event.partition), event.offset)
+        return [*self._unmatched[event.id], own]
 
     def _pending_unmatched(self, event: Event) -> bool:
-        places = [
-            *self._unmatched[event.id],
-            (TopicPartition(event.topic, event.partition), event.offset),
-        ]
-        return any(self._uncommitted(place) for place in places)
+        return any(self._uncommitted(place) for place in self._places_of_event(event))
 
     def _uncommitted(self, place: Place) -> bool:
         where, offset = place
@@ -258,7 +258,7 @@ class Ledger:
             self._takes[place] += 1
             carried = self._carried.get(place)
             if isinstance(carried, tuple):
-                hand.copies[carried].append((_attempt(record), _due(record)))
+                hand.copies[carried].append((attempts_of(record), due_of(record)))
             elif carried is not None:
                 hand.events.add(carried)
             else:
@@ -297,10 +297,7 @@ class Ledger:
         self.accepted[pair] += 1
         if self.accepted[pair] == 1:
             return
-        event = self.expected.events[pair[0]]
-        places = [*self._carriers[pair], *self._unmatched[pair[0]]]
-        places.append((TopicPartition(event.topic, event.partition), event.offset))
-        again = sum(max(0, self._takes[place] - 1) for place in places)
+        again = sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))
         if self.accepted[pair] > 1 + again:
             detail = f"{_told(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
@@ -313,14 +310,14 @@ class Ledger:
             return
         if header_text(record.headers, "hs-subscription-id") is None:
             return
-        pair = _pair(record)
-        attempt = _attempt(record)
+        pair = pair_of(record)
+        attempt = attempts_of(record)
         made = hand.made_before(pair)
         answered = hand.answered.get(pair, set())
         put_back = header_text(record.headers, "hs-deferred-reason") is not None
         if not into_tier:
             right = made | answered
-        elif put_back or (attempt, _due(record)) in hand.copies.get(pair, ()):
+        elif put_back or (attempt, due_of(record)) in hand.copies.get(pair, ()):
             right = made
         else:
             right = answered
@@ -335,42 +332,6 @@ class Ledger:
     def _may_be_owed(self, pair: Pair, what: str) -> None:
         if self.expected.owed(pair) is Owed.NEVER:
             self.blame(INTERVALS, f"{_told(pair)} {what}, and is not owed")
-
-
-def _pair(record: Record | OutgoingRecord) -> Pair:
-    headers = record.headers
-    return (
-        header_text(headers, "hs-event-id") or "",
-        header_text(headers, "hs-subscription-id") or "",
-    )
-
-
-def _origin(record: Record) -> tuple[str, int, int]:
-    headers = record.headers
-    return (
-        header_text(headers, "hs-origin-topic") or "",
-        int(header_text(headers, "hs-origin-partition") or -1),
-        int(header_text(headers, "hs-origin-offset") or -1),
-    )
-
-
-def _attempt(record: Record | OutgoingRecord) -> int:
-    return int(header_text(record.headers, "hs-attempt") or -1)
-
-
-def _due(record: Record | OutgoingRecord) -> Millis:
-    """When its next attempt is due. A slot is none of that: a lane that is free takes it before."""
-    if header_text(record.headers, "hs-deferred-reason") in OF_LANES:
-        return 0
-    text = header_text(record.headers, "hs-due-at")
-    return 0 if text is None else from_rfc3339(text)
-
-
-def _described(record: Record) -> str:
-    if not record.headers:
-        return (record.value or b"").decode(errors="replace")
-    told = {name: value for name, value in record.headers if name in _TELLING}
-    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in told.items())
 
 
 def _told(pair: Pair) -> str:

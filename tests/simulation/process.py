@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from tests.doubles.seeing import (
     RememberingJournal,
     SilentTracer,
 )
-from tests.simulation.invariants import HELD, ISOLATION, MEMORY, RATE, Hand, Ledger
+from tests.simulation.hand import Hand
+from tests.simulation.invariants import HELD, ISOLATION, MEMORY, RATE, Ledger
+from tests.simulation.listening import SeenListener
 
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import SECOND, Millis
@@ -195,55 +197,6 @@ def _causes(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(_causes(each) for each in error.exceptions)
     return repr(error)
-
-
-class SeenListener:
-    """Passes on what a source tells, while the process lives."""
-
-    def __init__(
-        self, process: Process, inner: AssignmentListener, held: set[TopicPartition]
-    ) -> None:
-        self._process = process
-        self._inner = inner
-        self._held = held
-
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
-        if self._process.alive:
-            self._note("is given", positions)
-            self._held.update(positions)
-            self._inner.assigned(positions)
-
-    async def revoked(
-        self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
-        if not self._process.alive:
-            return {}
-        self._note("is to give up", partitions)
-        self._held.difference_update(partitions)
-        offsets = await self._inner.revoked(partitions)
-        return offsets if self._process.lives() else {}
-
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        if self._process.alive:
-            self._note("has lost", partitions)
-            self._held.difference_update(partitions)
-            self._inner.lost(partitions)
-
-    def _note(self, what: str, partitions: Iterable[TopicPartition]) -> None:
-        names = ", ".join(f"{where.topic}/{where.partition}" for where in sorted(partitions))
-        self._process.ledger.note(f"{self._process.host.name} {what} {names}")
-
-    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
-        if self._process.alive:
-            self._inner.commit_failed(partitions)
-
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
-        if self._process.alive:
-            self._inner.gap(partition, first, next_offset)
-
-    def stopped(self, partition: TopicPartition, remedy: str) -> None:
-        if self._process.alive:
-            self._inner.stopped(partition, remedy)
 
 
 class SeenSource:

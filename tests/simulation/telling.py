@@ -1,15 +1,14 @@
 """Tells one story to its end: the acts at their times, then calm, then everything must have drained."""
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 
 from tests.simulation import virtual_time
 from tests.simulation.ending import judge
 from tests.simulation.expectation import AHEAD, Absence
-from tests.simulation.process import Doom, Process
+from tests.simulation.logs import Logs
 from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
-from tests.simulation.world import EVENTS, Host, Parts, Row, World
+from tests.simulation.world import EVENTS, Host, Parts, Row
 
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
@@ -21,9 +20,6 @@ DRAINS_WITHIN = 600.0
 """Virtual seconds after the last fault within which everything must have come to its end."""
 
 LOOK_EVERY = 0.5
-
-DOOMED_FOR = 3.0
-"""Virtual seconds within which a process that is to die has died, whatever it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +65,11 @@ async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told
     )
 
 
-class Telling:
+class Telling(Logs):
     """The acts of a story, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
-        self.story = story
-        self.world = World(story, parts, tasks)
-        self.crashes = 0
-        self.running: list[asyncio.Task[None]] = []
-        self._tasks = tasks
+        super().__init__(story, parts, tasks)
         self._over = asyncio.Event()
         self._outages = 0
         self._away_until = 0.0
@@ -93,7 +85,7 @@ class Telling:
         timeline: list[tuple[float, Act | Wish]] = [(act.at, act) for act in self.story.acts]
         timeline += [(wish.born, wish) for wish in self.story.wishes if wish.born > 0]
         timeline.sort(key=lambda each: each[0])
-        await self._start(self.world.hosts[HOSTS[0]])
+        await self.start(self.world.hosts[HOSTS[0]])
         for at, what in timeline:
             await self._until(at)
             if self._over.is_set():
@@ -137,30 +129,21 @@ class Telling:
             self.do_resume(Act(0, "resume", name))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DRAINS_WITHIN
-        while not world.drained() or loop.time() < self._quiet_until():
+        while world.undrained() or loop.time() < self._quiet_until():
             if self._over.is_set():
                 return
             if loop.time() > deadline:
                 world.ledger.blame("everything comes to its end", self._what_is_left())
                 return
             if not any(host.process and host.process.alive for host in world.hosts.values()):
-                await self._start(world.hosts[HOSTS[0]])
+                await self.start(world.hosts[HOSTS[0]])
             await self._sleep(LOOK_EVERY)
 
     def _quiet_until(self) -> float:
         return self.story.acts[-1].at + 1.0 if self.story.acts else 1.0
 
     def _what_is_left(self) -> str:
-        broker = self.world.broker
-        left: list[str] = []
-        for where, log in broker.logs.items():
-            tier = self.world.topics.delay_of(where.topic) is not None
-            if not tier and where.topic != EVENTS:
-                continue
-            group = self.world.topics.retry_group if tier else self.world.topics.group
-            at = broker.commits.get(group, {}).get(where, 0)
-            if log.records and at <= log.records[-1].offset:
-                left.append(f"{where.topic}/{where.partition} from {at}")
+        left = [f"{w.topic}/{w.partition} from {at}" for w, at in self.world.undrained().items()]
         return f"not committed after {DRAINS_WITHIN:g}s of calm: {', '.join(left)}"
 
     def end(self) -> None:
@@ -168,74 +151,6 @@ class Telling:
         for host in self.world.hosts.values():
             if host.process is not None:
                 host.process.stop_dead(appended=False)
-
-    # Processes.
-
-    async def _start(self, host: Host) -> None:
-        if host.process is not None and host.process.alive:
-            return
-        self.world.ledger.note(f"{host.name} starts")
-        process = host.process = Process(self.world, host)
-        self._spawn(self._watch(process))
-        await process.start()
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        self.running.append(self._tasks.create_task(work))
-
-    async def _watch(self, process: Process) -> None:
-        """Wait for a process to meet its doom; start another in its place."""
-        await process.died.wait()
-        doom = process.doom
-        if doom is None:
-            return
-        self.crashes += 1
-        for _ in range(doom.turns):
-            await asyncio.sleep(0)
-        await process.kill(appended=doom.appended, away=doom.away)
-        await asyncio.sleep(doom.back)
-        await self._start(process.host)
-
-    def _process(self, act: Act) -> Process | None:
-        process = self.world.hosts[act.who].process
-        return process if process is not None and process.alive else None
-
-    def do_start(self, act: Act) -> None:
-        """Start a worker on a host that has none."""
-        self._spawn(self._start(self.world.hosts[act.who]))
-
-    def do_crash(self, act: Act) -> None:
-        """Let a process die at the nth thing of a kind from now on."""
-        process = self._process(act)
-        if process is None or process.doom is not None:
-            return
-        kind, nth, turns, appended, away, back = act.more
-        nth = process.did[str(kind)] + int(nth)
-        process.doom = Doom(str(kind), nth, int(turns), bool(appended), float(away), float(back))
-        # What does not come to do that dies all the same.
-        asyncio.get_running_loop().call_later(DOOMED_FOR, process.died.set)
-
-    def do_stop(self, act: Act) -> None:
-        """SIGTERM; another process starts a while later."""
-        process = self._process(act)
-        if process is not None:
-            self._spawn(self._restart(process, act.amount))
-
-    async def _restart(self, process: Process, after: float) -> None:
-        await process.terminate()
-        await asyncio.sleep(after)
-        await self._start(process.host)
-
-    def do_move(self, _: Act) -> None:
-        """Rebalance both groups: every partition goes to the next member."""
-        for group in (self.world.topics.group, self.world.topics.retry_group):
-            self._spawn(self.world.broker.move(group))
-
-    def do_expel(self, act: Act) -> None:
-        """Throw a member out of its groups; it hears of it a while later."""
-        process = self._process(act)
-        if process is not None:
-            self._spawn(process.events.member.lose(told_after=act.amount))
-            self._spawn(process.tiers.member.lose(told_after=act.amount))
 
     def do_clock(self, act: Act) -> None:
         """Let a host's clock jump by so many milliseconds."""

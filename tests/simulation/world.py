@@ -186,6 +186,8 @@ class World:
         self.refusals: dict[str, WriteRefused] = {}
         self.calm = False
         self.hosts: dict[str, Host] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        """Behind the last record that ever stood in each partition which workers read."""
         self._down_at: float | None = None
         self.rules = self._rules()
         self._create_topics()
@@ -255,6 +257,8 @@ class World:
     # What becomes known.
 
     def appended(self, record: Record) -> None:
+        if record.topic == EVENTS or self.topics.delay_of(record.topic) is not None:
+            self._ends[record.where] = record.offset + 1
         if record.topic == self.topics.health:
             self._health(record)
         else:
@@ -370,13 +374,13 @@ class World:
             )
         )
 
-    def drained(self) -> bool:
-        """Tell whether every record of every log that workers read is committed."""
-        for where, log in self.broker.logs.items():
-            tier = self.topics.delay_of(where.topic) is not None
-            if not (tier or where.topic == EVENTS) or not log.records:
-                continue
-            group = self.topics.retry_group if tier else self.topics.group
-            if self.broker.commits.get(group, {}).get(where, 0) <= log.records[-1].offset:
-                return False
-        return True
+    def committed(self, where: TopicPartition) -> int:
+        """Return what the group that reads a partition has committed for it; 0: nothing."""
+        tier = self.topics.delay_of(where.topic) is not None
+        group = self.topics.retry_group if tier else self.topics.group
+        return self.broker.commits.get(group, {}).get(where, 0)
+
+    def undrained(self) -> dict[TopicPartition, int]:
+        """Return the partitions of which not every record is committed, and what is."""
+        at = {where: self.committed(where) for where in sorted(self._ends)}
+        return {where: offset for where, offset in at.items() if offset < self._ends[where]}

@@ -1,0 +1,55 @@
+"""What the headers of tier records, dead letters and undecodable records say, read as a person would."""
+
+from tests.simulation.expectation import Pair
+
+from hookstream.core.model.instant import Millis, from_rfc3339
+from hookstream.core.model.record import OutgoingRecord, Record, header_text
+
+_TELLING = (
+    "hs-event-id",
+    "hs-subscription-id",
+    "hs-attempt",
+    "hs-due-at",
+    "hs-deferred-reason",
+    "hs-reason",
+)
+"""Headers that the chronicle shows."""
+
+OF_LANES = frozenset({"lane_full", "rate_limited", "throttled", "breaker_open"})
+"""Reasons for which a delivery that is due waits for its lane."""
+
+
+def pair_of(record: Record | OutgoingRecord) -> Pair:
+    headers = record.headers
+    return (
+        header_text(headers, "hs-event-id") or "",
+        header_text(headers, "hs-subscription-id") or "",
+    )
+
+
+def origin_of(record: Record) -> tuple[str, int, int]:
+    headers = record.headers
+    return (
+        header_text(headers, "hs-origin-topic") or "",
+        int(header_text(headers, "hs-origin-partition") or -1),
+        int(header_text(headers, "hs-origin-offset") or -1),
+    )
+
+
+def attempts_of(record: Record | OutgoingRecord) -> int:
+    return int(header_text(record.headers, "hs-attempt") or -1)
+
+
+def due_of(record: Record | OutgoingRecord) -> Millis:
+    """When its next attempt is due. A slot is none of that: a lane that is free takes it before."""
+    if header_text(record.headers, "hs-deferred-reason") in OF_LANES:
+        return 0
+    text = header_text(record.headers, "hs-due-at")
+    return 0 if text is None else from_rfc3339(text)
+
+
+def described(record: Record) -> str:
+    if not record.headers:
+        return (record.value or b"").decode(errors="replace")
+    told = {name: value for name, value in record.headers if name in _TELLING}
+    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in told.items())

@@ -1,0 +1,71 @@
+"""What a process is told of its partitions, seen on its way."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tests.simulation.invariants import GAPS
+
+from hookstream.core.intake.progress import Progress
+from hookstream.core.model.record import TopicPartition
+from hookstream.pipeline.ports import AssignmentListener
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+
+
+class SeenListener:
+    """Passes on what a source tells, while the process lives."""
+
+    def __init__(
+        self, process: "Process", inner: AssignmentListener, held: set[TopicPartition]
+    ) -> None:
+        self._process = process
+        self._inner = inner
+        self._held = held
+
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+        if self._process.alive:
+            self._note("is given", positions)
+            self._held.update(positions)
+            self._inner.assigned(positions)
+
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
+        if not self._process.alive:
+            return {}
+        self._note("is to give up", partitions)
+        self._held.difference_update(partitions)
+        offsets = await self._inner.revoked(partitions)
+        return offsets if self._process.lives() else {}
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._process.alive:
+            self._note("has lost", partitions)
+            self._held.difference_update(partitions)
+            self._inner.lost(partitions)
+
+    def _note(self, what: str, partitions: Iterable[TopicPartition]) -> None:
+        names = ", ".join(f"{where.topic}/{where.partition}" for where in sorted(partitions))
+        self._process.ledger.note(f"{self._process.host.name} {what} {names}")
+
+    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._process.alive:
+            self._inner.commit_failed(partitions)
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        process = self._process
+        if not process.alive:
+            return
+        process.ledger.note(
+            f"{process.host.name} finds a gap in {partition}: {first}-{next_offset}"
+        )
+        counted = process.metrics.gaps[partition.topic]
+        self._inner.gap(partition, first, next_offset)
+        counted = process.metrics.gaps[partition.topic] - counted
+        if counted != next_offset - first:
+            process.ledger.blame(GAPS, f"{counted} of {next_offset - first} records are counted")
+
+    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+        if self._process.alive:
+            self._inner.stopped(partition, remedy)
