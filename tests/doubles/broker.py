@@ -17,6 +17,7 @@ from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import (
     GapThenStart,
     OffsetsLost,
+    Start,
     StartAt,
     StartPolicy,
     start,
@@ -181,6 +182,11 @@ class Broker:
         notes = self.notes.setdefault(group, {})
         notes.update({at: progress.note for at, progress in offsets.items()})
 
+    def forget(self, group: str, partition: TopicPartition) -> None:
+        """Lose what a group has committed for a partition, as happens to one that stood empty."""
+        self.commits[group].pop(partition, None)
+        self.notes[group].pop(partition, None)
+
     def _partition_of(self, topic: str, key: bytes | None) -> int:
         if key is not None:
             return zlib.crc32(key) % self.partitions[topic]
@@ -195,9 +201,10 @@ class Broker:
         topics: Callable[[Iterable[str]], list[str]],
         listener: AssignmentListener,
         starts: StartPolicy = FROM_THE_START,
+        made_as: "type[BrokerSource] | None" = None,
     ) -> "BrokerSource":
         """Make a member of a group; it joins when it is started."""
-        return BrokerSource(
+        return (made_as or BrokerSource)(
             self, self._groups.setdefault(group, _Group(group)), topics, listener, starts
         )
 
@@ -255,8 +262,8 @@ class BrokerSource:
         self.stopped: dict[TopicPartition, str] = {}
         """The partitions that are not read, and the remedy for each."""
         self.subscribed: list[str] = []
-        self._broker = broker
-        self._group = group
+        self.broker = broker
+        self.group = group
         self._pick = topics
         self._listener = listener
         self._starts = starts
@@ -269,30 +276,30 @@ class BrokerSource:
     @property
     def exist(self) -> int:
         """As RecordSource says."""
-        return sum(self._broker.partitions[topic] for topic in self.subscribed)
+        return sum(self.broker.partitions[topic] for topic in self.subscribed)
 
     async def start(self) -> None:
         """Join the group and take over partitions."""
-        self._broker.sources.append(self)
-        self._group.members.append(self)
+        self.broker.sources.append(self)
+        self.group.members.append(self)
         await self._look_up()
 
     async def close(self) -> None:
         """Give everything up as a rebalance would, and leave the group."""
         self.subscribed = []
-        await self._group.rebalance(self._broker)
+        await self.group.rebalance(self.broker)
         await self.crash()
 
     async def crash(self) -> None:
         """Die: no commit, no word to the listener; others take over at once."""
-        if self in self._group.members:
-            self._group.members.remove(self)
-        if self in self._broker.sources:
-            self._broker.sources.remove(self)
+        if self in self.group.members:
+            self.group.members.remove(self)
+        if self in self.broker.sources:
+            self.broker.sources.remove(self)
         self.held.clear()
         self._positions.clear()
         self.stopped.clear()
-        await self._group.rebalance(self._broker)
+        await self.group.rebalance(self.broker)
 
     async def lose(self, *, told_after: float = 0.0) -> None:
         """Be thrown out of the group (a session that expired), then join it anew.
@@ -300,23 +307,23 @@ class BrokerSource:
         Others have its partitions at once; the member itself hears of it so many seconds later,
         and what it commits until then is refused.
         """
-        async with self._group.lock:
-            if self not in self._group.members:
+        async with self.group.lock:
+            if self not in self.group.members:
                 return  # it has left, or is out already
             held, self.held = sorted(self.held - self.stopped.keys()), set()
             self._positions.clear()
             self._paused.clear()
             self.stopped.clear()
             if told_after:
-                self._group.members.remove(self)
+                self.group.members.remove(self)
         if told_after:
-            await self._group.rebalance(self._broker)
+            await self.group.rebalance(self.broker)
             await asyncio.sleep(told_after)
-            if self not in self._broker.sources:
+            if self not in self.broker.sources:
                 return
-            self._group.members.append(self)
+            self.group.members.append(self)
         self._listener.lost(held)
-        await self._group.rebalance(self._broker)
+        await self.group.rebalance(self.broker)
 
     def refresh_now(self) -> None:
         """Look for new topics with the next take."""
@@ -326,7 +333,7 @@ class BrokerSource:
         """Resume a stopped partition at `earliest`, `latest` or an append time."""
         if self.stopped.pop(partition, None) is None:
             return
-        log = self._broker.logs[partition]
+        log = self.broker.logs[partition]
         match at:
             case "earliest":
                 offset = log.low
@@ -340,13 +347,13 @@ class BrokerSource:
 
     async def take(self, most: int) -> Sequence[Record]:
         """As RecordSource says."""
-        if self._broker.clock.monotonic() >= self._next_lookup:
+        if self.broker.clock.monotonic() >= self._next_lookup:
             await self._look_up()
         taken = self._ready(most)
         if not taken:
             self._ready_again.clear()
             try:
-                async with asyncio.timeout(self._broker.take_seconds):
+                async with asyncio.timeout(self.broker.take_seconds):
                     await self._ready_again.wait()
             except TimeoutError:
                 return ()
@@ -361,7 +368,7 @@ class BrokerSource:
     def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """As RecordSource says; while the broker is away, the commit fails."""
         held = {at: progress for at, progress in offsets.items() if at in self._positions}
-        if self._broker.up.is_set():
+        if self.broker.up.is_set():
             self._commit(held)
         else:
             self._listener.commit_failed(sorted(held))
@@ -397,11 +404,12 @@ class BrokerSource:
         self.held |= partitions
         positions = {}
         for at in sorted(partitions):
-            match self._decide(at):
+            match self.decide(at):
                 case StartAt(commit=commit) as begin:
                     positions[at] = begin.progress
                     if commit:
-                        self._commit({at: begin.progress})
+                        # A partition is not read before this is durable, however long it takes.
+                        self.broker.commit(self.group.name, {at: begin.progress})
                 case GapThenStart(first, next_offset, progress):
                     self._listener.gap(at, first, next_offset)
                     positions[at] = progress
@@ -411,14 +419,15 @@ class BrokerSource:
         if positions:
             self._begin(positions)
 
-    def _decide(self, at: TopicPartition) -> StartAt | GapThenStart | OffsetsLost:
-        log = self._broker.logs[at]
-        window = self._starts.telltale(at.topic, self._broker.clock.now())
+    def decide(self, at: TopicPartition) -> Start:
+        """Return where a partition that was assigned begins."""
+        log = self.broker.logs[at]
+        window = self._starts.telltale(at.topic, self.broker.clock.now())
         telltale = window is not None and any(
             window[0] <= record.timestamp < window[1] for record in log.records
         )
-        offset = self._broker.commits.get(self._group.name, {}).get(at)
-        note = self._broker.notes.get(self._group.name, {}).get(at, "")
+        offset = self.broker.commits.get(self.group.name, {}).get(at)
+        note = self.broker.notes.get(self.group.name, {}).get(at, "")
         committed = None if offset is None else Progress(offset, note)
         return start(at, committed, log.low, log.high, telltale=telltale)
 
@@ -434,23 +443,23 @@ class BrokerSource:
         self.take_over({at})
 
     def _commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
-        if self._broker.up.is_set():
-            self._broker.commit(self._group.name, offsets)
+        if self.broker.up.is_set():
+            self.broker.commit(self.group.name, offsets)
 
     async def _look_up(self) -> None:
-        self._next_lookup = self._broker.clock.monotonic() + LOOKUP_SECONDS
-        subscribed = self._pick(self._broker.topics())
+        self._next_lookup = self.broker.clock.monotonic() + LOOKUP_SECONDS
+        subscribed = self._pick(self.broker.topics())
         if subscribed != self.subscribed:
             self.subscribed = subscribed
-            await self._group.rebalance(self._broker)
+            await self.group.rebalance(self.broker)
 
     def _ready(self, most: int) -> list[Record]:
         """Take from the partitions in turn, so that none waits for another."""
         taken: list[Record] = []
-        if not self._broker.up.is_set():
+        if not self.broker.up.is_set():
             return taken
         for at in [at for at in self._positions if at not in self._paused]:
-            if self._positions[at] < self._broker.logs[at].low:
+            if self._positions[at] < self.broker.logs[at].low:
                 self._vanished(at)
         order = sorted(self._positions)
         self._turn += 1
@@ -458,7 +467,7 @@ class BrokerSource:
             at = order[(step + self._turn) % len(order)]
             if at in self._paused or len(taken) == most:
                 continue
-            records = self._broker.logs[at].since(self._positions[at], most - len(taken))
+            records = self.broker.logs[at].since(self._positions[at], most - len(taken))
             if records:
                 self._positions[at] = records[-1].offset + 1
                 taken.extend(records)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tests.simulation.invariants import EARLY, EXACT, GAPS, INTERVALS, PROMISE, SILENT
+from tests.doubles.broker import BrokerSource
+from tests.simulation.invariants import EARLY, EXACT, GAPS, GUESSED, INTERVALS, PROMISE, SILENT
 from tests.simulation.world import Host, Parts
 
 from hookstream.core.intake.progress import Progress
+from hookstream.core.intake.start import Start, StartAt
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.fanout import DocumentAt, Match
 from hookstream.core.model.instant import Millis
@@ -167,6 +169,15 @@ class Mute(Partitions):
         self.on_gap = kept
 
 
+class AtTheEnd(BrokerSource):
+    """Begins at the log's end where its offset is gone, as clients do that are left to themselves."""
+
+    def decide(self, at: TopicPartition) -> Start:
+        if at in self.broker.commits.get(self.group.name, {}):
+            return super().decide(at)
+        return StartAt(self.broker.high(at), commit=True)
+
+
 class Presuming(Directory):
     """Takes a subscription that is in no table for a deleted one."""
 
@@ -256,6 +267,12 @@ DEFECTS: Sequence[Defect] = (
         "counts a gap and tells nobody",
         Parts(engine=built_with(Partitions=Mute)),
         frozenset({GAPS, PROMISE}),
+        within=200,
+    ),
+    Defect(
+        "begins at the log's end where its offset is gone",
+        Parts(source=AtTheEnd),
+        frozenset({GUESSED, PROMISE}),
         within=200,
     ),
 )

@@ -202,6 +202,18 @@ def _cut(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list
     return [Act(at, "cut", kind, round(chance.uniform(0.1, 1), 2), more)]
 
 
+def _lose_offsets(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    at = round(max(0.1, chance.choice(times) + chance.uniform(-0.3, 4)), 3)
+    kind = chance.choice(("events", "events", "tier"))
+    more = (
+        chance.randrange(3),
+        chance.choice((DAY, 200, 2_000)),
+        chance.choice((0.1, 1.0, 5.0)),
+        chance.choice(("earliest", "latest", 1_000, 5_000)),
+    )
+    return [Act(at, "lose_offsets", kind, chance.choice((0.1, 1.0, 4.0)), more)]
+
+
 def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     host = chance.choice(HOSTS)
     delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
@@ -277,5 +289,6 @@ Seldom = Callable[[random.Random, tuple[Wish, ...], list[float]], list[Act]]
 SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.08, _long_outage),
     (0.15, _cut),
+    (0.12, _lose_offsets),
 )
 """In which share of the stories each of them comes."""

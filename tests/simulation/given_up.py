@@ -1,4 +1,8 @@
-"""What nobody is owed any more: records that the log lost, once that was told."""
+"""What nobody is owed any more.
+
+Records that a log lost, once that was told; and records that an operator passed over, who said where
+a partition goes on whose offsets were lost.
+"""
 
 import json
 from collections.abc import Collection
@@ -10,12 +14,30 @@ from hookstream.core.model.record import Record, TopicPartition
 Place: TypeAlias = tuple[TopicPartition, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The offsets of a partition as they were when they were lost."""
+
+    committed: int
+    above: frozenset[int]
+    """What was settled behind `committed`."""
+    evidence: int | None
+    """A record that shows the loss to whoever looks; None: nobody can be sure of one."""
+
+    def settled(self, offset: int) -> bool:
+        return offset < self.committed or offset in self.above
+
+
 @dataclass(slots=True)
 class GivenUp:
     """The places of records that may be missing, and the starts of logs."""
 
     starts: dict[TopicPartition, int] = field(default_factory=dict)
     """Where logs begin that retention has cut."""
+    lost: dict[TopicPartition, Lost] = field(default_factory=dict)
+    """Where offsets were lost and nobody has committed since."""
+    said: set[TopicPartition] = field(default_factory=set)
+    """Where of these an operator just said where to begin."""
     _places: set[Place] = field(default_factory=set)
 
     def __contains__(self, place: Place) -> bool:
@@ -25,6 +47,26 @@ class GivenUp:
         """Tell whether the log no longer holds a record."""
         where, offset = place
         return offset < self.starts.get(where, 0)
+
+    def resumed(self, where: TopicPartition, offset: int) -> str | None:
+        """Take over that a partition is committed for the first time since its offsets were lost.
+
+        What was not settled then and is passed over is given up, where an operator says so or the
+        log does not hold it. Return what is wrong where nobody was asked who had to be.
+        """
+        lost, said = self.lost.pop(where), where in self.said
+        self.said.discard(where)
+        self._places |= {
+            (where, passed)
+            for passed in range(offset)
+            if not lost.settled(passed) and (said or self.is_cut((where, passed)))
+        }
+        shown = lost.evidence is not None and not self.is_cut((where, lost.evidence))
+        if shown and not said:
+            return (
+                f"{where} begins at {offset}, though {lost.evidence} shows that offsets were lost"
+            )
+        return None
 
     def told(self, record: Record, settled: Collection[Place]) -> str | None:
         """Take an operations event over; return what is wrong with it where it tells of a gap.

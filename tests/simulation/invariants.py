@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.simulation.expectation import Event, Expectation, Owed, Pair
-from tests.simulation.given_up import GivenUp, Place
+from tests.simulation.given_up import GivenUp, Lost, Place
 from tests.simulation.hand import Hand
 from tests.simulation.headers import (
     OF_LANES,
@@ -40,6 +40,7 @@ RATE = "a rate limit holds"
 JUSTIFIED = "every end has its cause"
 FORWARD = "commits go forward"
 GAPS = "a gap is counted and told"
+GUESSED = "nobody guesses where lost offsets were"
 
 
 class Ledger:
@@ -155,6 +156,10 @@ class Ledger:
         self.note(f"{group} commits {where.topic}/{where.partition} to {after}{told}")
         if after < before:
             self.blame(FORWARD, f"{group} went back from {before} to {after} in {where}")
+        if where in self.given_up.lost:
+            wrong = self.given_up.resumed(where, after)
+            if wrong is not None:
+                self.blame(GUESSED, wrong)
         known = self._above.get(where, frozenset())
         fresh = [*range(before, after), *sorted(above - known)]
         self._above[where] = above
@@ -164,6 +169,11 @@ class Ledger:
             if self.given_up.is_cut((where, offset)) and offset not in known:
                 self._passed_unread(where, offset)
             self._passed(where, offset)
+
+    def offsets_lost(self, where: TopicPartition, committed: int, evidence: int | None) -> None:
+        """Take note that a group's offset of a partition is gone."""
+        above = self._above.pop(where, frozenset())
+        self.given_up.lost[where] = Lost(committed, above, evidence)
 
     def _passed_unread(self, where: TopicPartition, offset: int) -> None:
         if not self._takes[where, offset] and (

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.doubles.broker import BrokerSource
 from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.seeing import (
     CountingMetrics,
@@ -166,6 +165,19 @@ class Process:
         if self._task is not None:
             self._task.cancel()
 
+    def stopped(self, where: TopicPartition) -> bool:
+        """Tell whether it was given a partition and does not read it."""
+        return self.alive and any(where in source.member.stopped for source in self._sources)
+
+    def start_partition(self, where: TopicPartition, at: str | Millis) -> None:
+        """Hear an operator's word."""
+        for source in self._sources:
+            source.member.start_partition(where, at)
+
+    @property
+    def _sources(self) -> "tuple[SeenSource, SeenSource]":
+        return self.events, self.tiers
+
     def lives(self) -> bool:
         """Tell whether it does, also where it was asked a moment ago."""
         return self.alive
@@ -213,7 +225,10 @@ class SeenSource:
         self.largest = 0
         """Bytes of the largest batch that it gave."""
         seen = SeenListener(process, listener, self.held)
-        self.member: BrokerSource = process.world.broker.source(group, pick, seen)
+        world = process.world
+        starts = world.starts(group, process.view.directory)
+        made_as = world.parts.source
+        self.member = world.broker.source(group, pick, seen, starts, made_as)
         self._process = process
 
     @property

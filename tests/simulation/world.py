@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.doubles.broker import Broker
+from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.clock import NOON, LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
@@ -18,9 +18,10 @@ from tests.simulation.process import HostClock, Process
 from tests.simulation.story import PLAIN, TIERS, Story, Wish
 
 from hookstream.core.intake.progress import Progress
+from hookstream.core.intake.start import StartPolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import ALL, Hold, HoldKind
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import (
@@ -64,6 +65,7 @@ class Parts:
 
     engine: Callable[[Outside, EngineRules], Engine] = Engine
     directory: Callable[["Host"], Directory] = lambda _: Directory()
+    source: type[BrokerSource] = BrokerSource
 
 
 class Host:
@@ -186,6 +188,8 @@ class World:
         self.refusals: dict[str, WriteRefused] = {}
         self.calm = False
         self.hosts: dict[str, Host] = {}
+        self.grace: Millis = DAY
+        """How long after it is due a record does not show yet that offsets were lost."""
         self._ends: dict[TopicPartition, int] = {}
         """Behind the last record that ever stood in each partition which workers read."""
         self._down_at: float | None = None
@@ -374,11 +378,51 @@ class World:
             )
         )
 
-    def committed(self, where: TopicPartition) -> int:
-        """Return what the group that reads a partition has committed for it; 0: nothing."""
+    def group_of(self, where: TopicPartition) -> str:
+        """Return the group that reads a partition."""
         tier = self.topics.delay_of(where.topic) is not None
-        group = self.topics.retry_group if tier else self.topics.group
-        return self.broker.commits.get(group, {}).get(where, 0)
+        return self.topics.retry_group if tier else self.topics.group
+
+    def committed(self, where: TopicPartition) -> int:
+        """Return what is committed for a partition; 0: nothing."""
+        return self.broker.commits.get(self.group_of(where), {}).get(where, 0)
+
+    def starts(self, group: str, directory: Directory) -> StartPolicy:
+        """Return what a process takes for a sign of lost offsets."""
+        if group == self.topics.retry_group:
+            wait = self.topics.delay_of
+            return StartPolicy(lambda _: 0, lambda topic: wait(topic) or 0, self.grace)
+        subscriptions = directory.subscriptions
+        return StartPolicy(
+            lambda _: min((each.active_from for each in subscriptions.values()), default=None),
+            lambda _: 0,
+            self.grace,
+        )
+
+    def lose_offset(self, where: TopicPartition, grace: Millis) -> None:
+        """Let a group's offset of a partition be gone."""
+        self.grace = grace
+        self.ledger.note(f"the offset of {where.topic}/{where.partition} is lost")
+        self.ledger.offsets_lost(where, self.committed(where), self._evidence(where))
+        self.broker.forget(self.group_of(where), where)
+
+    def _evidence(self, where: TopicPartition) -> int | None:
+        """Return a record that somebody is owed for so long that everybody must see what happened."""
+        before = self.clock.now() - self.grace - (self.topics.delay_of(where.topic) or 0)
+        for record in self.broker.logs[where].records:
+            if record.timestamp >= before:
+                return None
+            event = self.expectation.by_origin.get((*where, record.offset))
+            if event is None:
+                if where.topic != EVENTS:
+                    return record.offset
+                continue
+            standings = [
+                self.expectation.standings[name] for _, name in self.expectation.owed_to(event)
+            ]
+            if any(not each.absences and each.deleted_at is None for each in standings):
+                return record.offset
+        return None
 
     def undrained(self) -> dict[TopicPartition, int]:
         """Return the partitions of which not every record is committed, and what is."""
