@@ -10,19 +10,32 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tests.doubles.broker import BrokerSource
-from tests.simulation.invariants import EARLY, EXACT, GAPS, GUESSED, INTERVALS, PROMISE, SILENT
+from tests.simulation.invariants import (
+    EARLY,
+    EXACT,
+    GAPS,
+    GUESSED,
+    HELD,
+    INTERVALS,
+    PROMISE,
+    SILENT,
+)
 from tests.simulation.world import Host, Parts
 
+from hookstream.core.deadletter import names
+from hookstream.core.deadletter.revival import Revival, Unredrivable
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import Start, StartAt
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.fanout import DocumentAt, Match
+from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Outcome
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.standing import Absent, Deleted, Standing
 from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
 from hookstream.pipeline import engine as engines
+from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.partitions import Partitions, Receipt
@@ -178,6 +191,31 @@ class AtTheEnd(BrokerSource):
         return StartAt(self.broker.high(at), commit=True)
 
 
+class Deduplicating(Admission):
+    """Takes a delivery that comes back for a copy of the one that it ended."""
+
+    def due(self, receipt: Receipt, delivery: Delivery) -> None:
+        if delivery.trigger is Trigger.REDRIVE and delivery.attempt:
+            receipt.release()
+        else:
+            super().due(receipt, delivery)
+
+
+class Rejuvenating(Revival):
+    """Brings a letter back as if no attempt had been made of it."""
+
+    def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
+        forgotten = [(n, b"0" if n == names.ATTEMPT else v) for n, v in dead.headers]
+        return super().delivery(replace(dead, headers=forgotten))
+
+
+class Heedless(Attempts):
+    """Makes attempts of what is held."""
+
+    def _standing(self, delivery: Delivery, now: Millis) -> Standing:
+        return self._directory.standing(delivery.subscription_id, now)
+
+
 class Presuming(Directory):
     """Takes a subscription that is in no table for a deleted one."""
 
@@ -273,6 +311,24 @@ DEFECTS: Sequence[Defect] = (
         "begins at the log's end where its offset is gone",
         Parts(source=AtTheEnd),
         frozenset({GUESSED, PROMISE}),
+        within=200,
+    ),
+    Defect(
+        "takes a redriven delivery for a copy",
+        Parts(engine=built_with(Admission=Deduplicating)),
+        frozenset({PROMISE}),
+        within=200,
+    ),
+    Defect(
+        "counts attempts anew after a redrive",
+        Parts(revival=Rejuvenating),
+        frozenset({EXACT}),
+        within=200,
+    ),
+    Defect(
+        "attempts what is held",
+        Parts(engine=built_with(Attempts=Heedless)),
+        frozenset({HELD}),
         within=200,
     ),
 )

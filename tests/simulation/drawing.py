@@ -214,6 +214,24 @@ def _lose_offsets(chance: random.Random, _: tuple[Wish, ...], times: list[float]
     return [Act(at, "lose_offsets", kind, chance.choice((0.1, 1.0, 4.0)), more)]
 
 
+def _redrive(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw redrives where letters are likely, some after their subscription changed."""
+    dying = [wish.id for wish in wishes if wish.for_ever or (wish.moods and not wish.schedule[1:])]
+    if not dying:
+        return []
+    acts: list[Act] = []
+    at = max(times)
+    for _ in range(chance.choice((1, 2, 3))):
+        at = round(at + chance.uniform(0.5, 7), 3)
+        who = chance.choice(dying)
+        if chance.random() < 0.5:
+            changed = chance.choice(("delete", "pause", "resume", "enable"))
+            acts.append(Act(round(at - chance.uniform(0, 0.5), 3), changed, who))
+        more = (chance.choice((0, 0, 1, 2, 3)), chance.choice((0, 1, 2)))
+        acts.append(Act(at, "redrive", chance.choice(("", who)), more=more))
+    return acts
+
+
 def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     host = chance.choice(HOSTS)
     delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
@@ -290,5 +308,6 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.08, _long_outage),
     (0.15, _cut),
     (0.12, _lose_offsets),
+    (0.4, _redrive),
 )
 """In which share of the stories each of them comes."""

@@ -32,9 +32,11 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
     if ledger.is_given_up(pair):
         return
     deleted = ledger.expected.is_deleted(pair)
-    if not (ledger.accepted[pair] or pair in ledger.dead or deleted):
+    if not (pair in ledger.delivered or ledger.letters.hold(pair) or deleted):
         ledger.blame(PROMISE, f"{told} came to no end")
-    if not deleted and not ledger.audited[pair] & FINAL:
+    if deleted and pair not in ledger.letters.redriven:
+        return
+    if not ledger.audited[pair] & FINAL:
         ledger.blame(SILENT, f"{told} ended, and the audit log does not say how")
 
 

@@ -18,6 +18,7 @@ from tests.simulation.headers import (
     origin_of,
     pair_of,
 )
+from tests.simulation.letters import Letters
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.intake.progress import Progress, read_note
@@ -40,6 +41,7 @@ RATE = "a rate limit holds"
 JUSTIFIED = "every end has its cause"
 FORWARD = "commits go forward"
 GAPS = "a gap is counted and told"
+ONCE = "a letter comes back once"
 GUESSED = "nobody guesses where lost offsets were"
 
 
@@ -63,6 +65,9 @@ class Ledger:
         self.dead: defaultdict[Pair, list[str]] = defaultdict(list)
         self.aside: dict[tuple[str, int, int], str] = {}
         self.audited: defaultdict[Pair, set[str]] = defaultdict(set)
+        self.delivered: set[Pair] = set()
+        """What arrived, since it was last redriven."""
+        self.letters = Letters()
         self.given_up = GivenUp()
         self.too_large = False
         """A write was refused as too large at some time."""
@@ -104,10 +109,7 @@ class Ledger:
             pair = (told["event_id"], told["subscription_id"])
             self.audited[pair].add(told["disposition"])
         elif record.topic == topics.dead_letters:
-            pair = pair_of(record)
-            reason = header_text(record.headers, "hs-reason") or ""
-            self.dead[pair].append(reason)
-            self._may_be_owed(pair, f"was dead-lettered ({reason})")
+            self._given_up(record)
         elif record.topic == topics.undecodable:
             self._set_aside(record)
         elif record.topic == topics.operations:
@@ -116,6 +118,26 @@ class Ledger:
                 self.blame(GAPS, wrong)
         elif topics.delay_of(record.topic) is not None:
             self._into_tier(record)
+
+    def _given_up(self, letter: Record) -> None:
+        pair, attempts = pair_of(letter), attempts_of(letter)
+        reason = header_text(letter.headers, "hs-reason") or ""
+        self.dead[pair].append(reason)
+        self.letters.write((letter.where, letter.offset), pair)
+        self._may_be_owed(pair, f"was dead-lettered ({reason})")
+        most = len(self.expected.standings[pair[1]].wish.schedule) + 1
+        if reason == "attempts_exhausted" and not self.letters.exhausts(pair, attempts, most):
+            self.blame(EXACT, f"{_told(pair)} is given up after {attempts} attempts")
+
+    def redriven(self, letter: Record, record: OutgoingRecord) -> None:
+        """Take note that a letter was brought back as this record: its delivery is owed again."""
+        pair, attempts = pair_of(letter), attempts_of(letter)
+        if not self.letters.redrive((letter.where, letter.offset), attempts):
+            self.blame(ONCE, f"{_told(pair)} is brought back twice from letter {letter.offset}")
+        if attempts_of(record) != attempts:
+            self.blame(EXACT, f"{_told(pair)} is brought back after {attempts} attempts")
+        self.delivered.discard(pair)
+        self.audited.pop(pair, None)
 
     def _settled_above(self) -> set[Place]:
         return {(where, offset) for where, above in self._above.items() for offset in above}
@@ -206,12 +228,12 @@ class Ledger:
     def _must_stand(self, pair: Pair, place: str) -> None:
         if self.expected.owed(pair) is not Owed.MUST:
             return
-        if self.accepted[pair]:
+        if pair in self.delivered:
             told = self.audited[pair] or self.expected.is_deleted(pair)
             if not told and not self.pending(pair):
                 self.blame(SILENT, f"{_told(pair)} was delivered, {place} committed, no audit")
             return
-        if pair in self.dead or self.expected.is_deleted(pair) or self.pending(pair):
+        if self.letters.hold(pair) or self.expected.is_deleted(pair) or self.pending(pair):
             return
         if self.is_given_up(pair):
             return
@@ -305,6 +327,7 @@ class Ledger:
     def accepts(self, pair: Pair) -> None:
         """Take note that an endpoint answered 2xx, and count how often it may."""
         self.accepted[pair] += 1
+        self.delivered.add(pair)
         if self.accepted[pair] == 1:
             return
         again = sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))

@@ -34,7 +34,7 @@ class Logs(Lives):
         partition, grace, hesitates, position = act.more
 
         def lose() -> None:
-            where = self._where(act.who, int(partition))
+            where = self._partition(act.who, int(partition))
             self.world.lose_offset(where, int(grace))
             self.spawn(self._say(where, float(hesitates), position))
 
@@ -53,7 +53,7 @@ class Logs(Lives):
                 world.ledger.given_up.said.add(where)
                 stopped[0].start_partition(where, at)
 
-    def _where(self, kind: str, partition: int) -> TopicPartition:
+    def _partition(self, kind: str, partition: int) -> TopicPartition:
         """Return a partition of the event topic, or the tier of which most is not settled."""
         if kind != "tier":
             return TopicPartition(EVENTS, partition % self.story.partitions)
@@ -63,7 +63,7 @@ class Logs(Lives):
 
     def _cut(self, kind: str, partition: int, share: float) -> None:
         world = self.world
-        where = self._where(kind, partition)
+        where = self._partition(kind, partition)
         first = max(world.committed(where), world.broker.low(where))
         start = first + math.ceil(share * (world.broker.high(where) - first))
         if start > first:

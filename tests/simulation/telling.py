@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tests.simulation import virtual_time
 from tests.simulation.ending import judge
 from tests.simulation.expectation import AHEAD, Absence
-from tests.simulation.logs import Logs
+from tests.simulation.redrives import Redrives
 from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
 from tests.simulation.world import EVENTS, Host, Parts, Row
 
@@ -53,6 +53,9 @@ async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told
             task.cancel()
     world = telling.world
     ledger = world.ledger
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, virtual_time.VirtualTimeLoop) and loop.troubles:
+        ledger.blame("no exception is forgotten", loop.troubles[0])
     if ledger.broken is None:
         judge(ledger, world.topics, story)
     return Told(
@@ -65,7 +68,7 @@ async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told
     )
 
 
-class Telling(Logs):
+class Telling(Redrives):
     """The acts of a story, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:

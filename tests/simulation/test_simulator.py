@@ -8,14 +8,20 @@ from dataclasses import replace
 
 import pytest
 from tests.conftest import ROOT
+from tests.doubles.seeing import JsonNotices
 from tests.simulation import virtual_time
 from tests.simulation.__main__ import main
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
 from tests.simulation.expectation import Event, Owed, Standing
+from tests.simulation.given_up import GivenUp, Lost
+from tests.simulation.letters import Letters
 from tests.simulation.shrinking import shrink
 from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
 from tests.simulation.telling import Telling, tell
+
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.topics import Topics
 
 CAREFUL = 1_000
 
@@ -163,6 +169,39 @@ def test_what_two_workers_say_of_a_dead_endpoint_leaves_only_the_moments_between
     assert standing.owed(event(20_001)) is Owed.MUST
 
 
+def test_a_schedule_begins_anew_with_each_letter_that_is_brought_back() -> None:
+    letters, pair, shelf = Letters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
+    letters.write((shelf, 0), pair)
+    assert letters.redrive((shelf, 0), attempts=3)
+
+    assert not letters.redrive((shelf, 0), attempts=3)
+    assert not letters.hold(pair)
+    assert {n for n in range(10) if letters.exhausts(pair, n, most=3)} == {3, 6}
+
+
+def test_a_gap_excuses_what_was_not_settled_of_it_and_only_once_it_is_told() -> None:
+    given_up, where = GivenUp(starts={TopicPartition("orders", 0): 4}), TopicPartition("orders", 0)
+    assert (where, 3) not in given_up
+    gap = JsonNotices(Topics("t")).log_gap(where, 1, 4, at=0)
+
+    wrong = given_up.told(Record("t.operations", 0, 0, 0, None, gap.value, ()), {(where, 2)})
+
+    assert wrong is None
+    assert {n for n in range(6) if (where, n) in given_up} == {1, 3}
+
+
+def test_only_an_operators_word_excuses_what_is_passed_over_where_offsets_were_lost() -> None:
+    where = TopicPartition("orders", 0)
+    guessed, said = GivenUp(), GivenUp(said={where})
+    for given_up in (guessed, said):
+        given_up.lost[where] = Lost(committed=2, above=frozenset({3}), evidence=0)
+
+    assert "shows that offsets were lost" in (guessed.resumed(where, 5) or "")
+    assert said.resumed(where, 5) is None
+    assert {n for n in range(6) if (where, n) in guessed} == set()
+    assert {n for n in range(6) if (where, n) in said} == {2, 4}
+
+
 def test_a_part_of_a_story_is_a_story() -> None:
     """The shrinker cuts anywhere: acts without what they speak of do nothing."""
     story = draw(1)
@@ -173,5 +212,7 @@ def test_a_part_of_a_story_is_a_story() -> None:
         Act(2.5, "forget", "nobody", 1.0),
         Act(3.0, "stop", "west", 1.0),
         Act(3.5, "expel", "west", 1.0),
+        Act(4.0, "redrive", "nobody", more=(0, 0)),
+        Act(4.5, "cut", "tier", 1.0, (0, 0.0)),
     )
     assert tell(replace(story, acts=acts, wishes=())).broken is None

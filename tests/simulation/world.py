@@ -17,6 +17,7 @@ from tests.simulation.invariants import ISOLATION, Ledger
 from tests.simulation.process import HostClock, Process
 from tests.simulation.story import PLAIN, TIERS, Story, Wish
 
+from hookstream.core.deadletter.revival import Revival
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.matching.directory import Directory
@@ -66,6 +67,7 @@ class Parts:
     engine: Callable[[Outside, EngineRules], Engine] = Engine
     directory: Callable[["Host"], Directory] = lambda _: Directory()
     source: type[BrokerSource] = BrokerSource
+    revival: type[Revival] = Revival
 
 
 class Host:

@@ -1,0 +1,44 @@
+"""Which dead letters are open, by a book of its own that knows nothing of the jobs table."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from tests.simulation.expectation import Pair
+from tests.simulation.given_up import Place
+
+
+@dataclass(slots=True)
+class Letters:
+    """The letters of a story, and what was brought back of them."""
+
+    redriven: set[Pair] = field(default_factory=set)
+    _open: dict[Place, Pair] = field(default_factory=dict)
+    _of: Counter[Pair] = field(default_factory=Counter)
+    _began: defaultdict[Pair, set[int]] = field(default_factory=lambda: defaultdict(lambda: {0}))
+    """How many attempts were made of a delivery when a schedule began: none, or as a redrive found."""
+
+    def write(self, place: Place, pair: Pair) -> None:
+        """Take note of a new letter."""
+        self._open[place] = pair
+        self._of[pair] += 1
+
+    def redrive(self, place: Place, attempts: int) -> bool:
+        """Take note that a letter was brought back; False: it was before, or is none."""
+        pair = self._open.pop(place, None)
+        if pair is None:
+            return False
+        self._of[pair] -= 1
+        self._began[pair].add(attempts)
+        self.redriven.add(pair)
+        return True
+
+    def is_open(self, place: Place) -> bool:
+        return place in self._open
+
+    def hold(self, pair: Pair) -> bool:
+        """Tell whether a letter of a delivery is open."""
+        return self._of[pair] > 0
+
+    def exhausts(self, pair: Pair, attempts: int, most: int) -> bool:
+        """Tell whether a delivery is at its schedule's end, which has so many attempts at most."""
+        return attempts - most in self._began[pair]

@@ -1,0 +1,115 @@
+"""Operators bring dead letters back, in jobs whose processes may die, while workers are at it."""
+
+import asyncio
+
+from tests.doubles.redriving import ProcessDied, Shop, StepsOf
+from tests.simulation.invariants import ONCE
+from tests.simulation.logs import Logs
+from tests.simulation.story import Act, Story
+from tests.simulation.world import Parts
+
+from hookstream.core.deadletter.asked import read_selector, selector_row
+from hookstream.core.deadletter.job import JobState, RedriveJob, jobs_of
+from hookstream.core.deadletter.ledger import Shelf, read_ledger
+from hookstream.core.deadletter.redrive import Selector
+from hookstream.core.deadletter.revival import Unredrivable, place_of
+from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
+from hookstream.pipeline.redriving import Means, Redriving, Wanted
+
+
+class Redrives(Logs):
+    """The act `redrive`, and what it is held against."""
+
+    def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
+        super().__init__(story, parts, tasks)
+        self._shelf = TopicPartition(self.world.topics.dead_letters, 0)
+        self._shop = Shop(
+            self.world.topics.jobs, stored=self.world.broker.logs[self._shelf].records
+        )
+        self._revived: list[tuple[Record, OutgoingRecord]] = []
+        """Letters and what they became."""
+
+    def do_redrive(self, act: Act) -> None:
+        """Bring back every open letter, of one subscription or all; go on with what a dead job left.
+
+        It takes no time, since a job does not wait for workers; its process may die at a write.
+        """
+        dies_at, rate = act.more
+        world = self.world
+        refusal = world.refusals.get("tiers")
+        if not world.broker.up.is_set() or (refusal is not None and not refusal.too_large):
+            return
+        stored = self._shop.stored
+        self._shop.too_large = {r.value for r in stored if r.value} if refusal else set()
+        steps = StepsOf(self._shop, dies_at=int(dies_at) or None)
+        means = Means(world.topics, self._shop, steps, world.clock, lambda _: None)
+        job = self._job(act.who)
+        selector = read_selector(job.selector)
+        wanted = Wanted(
+            selects=lambda letter: selector.selects(letter.headers, letter.timestamp),
+            revive=self._revive,
+            rate=float(rate) or None,
+        )
+        left = None
+        try:
+            left = Redriving(means, job, wanted, lambda _: None).run().unredrivable
+        except ProcessDied:
+            world.ledger.note(f"{job.id} dies")
+        self._through_the_door()
+        self._compare(job, selector, left)
+
+    def _job(self, who: str) -> RedriveJob:
+        jobs, _ = jobs_of(self._shop.jobs())
+        for job in jobs:
+            if job.state is JobState.RUNNING:
+                return job
+        asked = Selector(subscription_ids=frozenset({who}) if who else None)
+        return RedriveJob(
+            id=f"redrive-{len(jobs)}",
+            shelf=Shelf.DEAD_LETTERS,
+            selector=selector_row(asked),
+            asked_at=self.world.clock.now(),
+            ends={0: self.world.broker.high(self._shelf)},
+        )
+
+    def _revive(self, letter: Record) -> OutgoingRecord | Unredrivable:
+        world = self.world
+        revival = world.parts.revival(world.topics.tier(0), self._read_origin, world.clock.now)
+        revived = revival.delivery(letter)
+        if isinstance(revived, OutgoingRecord):
+            self._revived.append((letter, revived))
+        return revived
+
+    def _read_origin(self, origin: Origin) -> Record | None:
+        log = self.world.broker.logs[TopicPartition(origin.topic, origin.partition)]
+        return next((r for r in log.since(origin.offset, 1) if r.offset == origin.offset), None)
+
+    def _through_the_door(self) -> None:
+        """Append what whole steps wrote."""
+        world = self.world
+        for written in self._shop.door:
+            letter = next(letter for letter, revived in self._revived if revived is written)
+            world.broker.append(
+                written.topic, written.value, key=written.key, headers=written.headers
+            )
+            world.ledger.redriven(letter, written)
+        if self._shop.door:
+            world.broker.mark(TopicPartition(world.topics.tier(0), 0))
+        self._shop.door.clear()
+        self._revived.clear()
+
+    def _compare(self, job: RedriveJob, selector: Selector, unredrivable: int | None) -> None:
+        """Hold the jobs table against what came back; None: the job died, so more may be open."""
+        ledger = self.world.ledger
+        book, _ = read_ledger(self._shop.jobs())
+        left = 0
+        for letter in self._shop.stored:
+            is_open = ledger.letters.is_open((letter.where, letter.offset))
+            if is_open is not book.is_open(Shelf.DEAD_LETTERS, place_of(letter)):
+                ledger.blame(
+                    ONCE, f"letter {letter.offset} is open in one book and not in the other"
+                )
+            asked = letter.offset < job.ends[0]
+            left += asked and is_open and selector.selects(letter.headers, letter.timestamp)
+        if unredrivable is not None and left != unredrivable:
+            ledger.blame(ONCE, f"{job.id} is done, and {left} of its letters are open")
