@@ -5,6 +5,10 @@ records come a second time. A late answer about a log's end can move it ahead, a
 passed over: whoever takes the first one that comes for the beginning would commit past all between.
 So the first record must stand at the seat. Where it stands behind it, as with a transaction's marker
 or a compacted log, it must be the first one twice.
+
+After the first one a gap is believed. A pause makes none, whatever thread asks for it: the client goes
+on at its position, which moves only with what it hands out, after it has dropped what the pause made
+void. So a pause can repeat records, and never pass one over.
 """
 
 from collections.abc import Iterable, Mapping

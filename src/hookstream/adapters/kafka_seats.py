@@ -207,6 +207,8 @@ class Seats:
 
     def try_again(self) -> None:
         """Fetch again what could not be fetched a while ago."""
+        if not self.faults:
+            return
         with self._lock:
             fetched = set() if self.resting else self.read.keys() - self._paused
             tried = [_kafka(at) for at in self.faults.try_again(fetched) if self._flows(at)]
