@@ -1,9 +1,9 @@
 """Partitions whose next records the client cannot fetch or read: tried again, and told when it lasts.
 
 Left to itself the client does one of two things, by the kind of fault. Before a batch that it cannot
-decompress, and where the broker refuses a fetch, it stands and tries for ever. Behind a batch with a
-wrong checksum or of an unknown format it goes on, and its records would be passed over. Here every
-such partition waits for a second and is then fetched again from the record that was to come next.
+decompress, and where the broker refuses a fetch, it stands and tries for ever. Behind a batch of a
+format that it does not know it reads on, and what stands in it would be passed over. Here every such
+partition waits for a second and is then fetched again from the record that was to come next.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator

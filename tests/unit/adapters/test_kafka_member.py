@@ -154,9 +154,9 @@ def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicParti
     return consumer, [(record.where, record.offset) for record in asker.records]
 
 
-def test_nothing_behind_a_batch_with_a_wrong_checksum_is_handed_out() -> None:
-    """The client goes on behind it: what it holds would count as settled, and be lost in silence."""
-    bad = failed(HERE, 11, KafkaError._BAD_MSG)  # noqa: SLF001
+def test_nothing_behind_a_batch_of_an_unknown_format_is_handed_out() -> None:
+    """The client reads on behind it: what it holds would count as settled, and be lost."""
+    bad = failed(HERE, 11, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001
 
     consumer, records = taken(
         [came(HERE, 10), bad, came(HERE, 15), came(THERE, 10), came(HERE, 16)]

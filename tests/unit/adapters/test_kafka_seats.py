@@ -225,7 +225,7 @@ def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None
 
 
 def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record() -> None:
-    """Behind a batch that it cannot read the client may go on, and would pass its records over."""
+    """Behind a batch of an unknown format the client reads on, and would pass its records over."""
     member = Member()
     member.consumer.offsets[HERE] = 15
 
