@@ -1,7 +1,7 @@
 """An audit record of any release reads back, and what is none says why."""
 
 import pytest
-from tests.unit.core.audit.test_entry import FIELDS
+from tests.doubles.lives import FIELDS
 
 from hookstream.adapters.audit_reader import EVENT_TYPE, AuditReader
 from hookstream.adapters.avro_parsing import SINGLE_OBJECT, own_schemas

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.core.audit.test_life import FIRST
+from tests.doubles.lives import FIRST
 
 from hookstream.core.model.record import Record
 from hookstream.entry.audit import Wanted

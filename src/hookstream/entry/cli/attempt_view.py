@@ -35,7 +35,9 @@ def _came_to(entry: AuditEntry) -> str:
     if entry.outcome is None:
         return f"no attempt ({entry.reason or entry.disposition})"
     status = f" {entry.status}" if entry.status is not None else ""
-    error = f" ({entry.error})" if entry.error and entry.error != str(entry.status) else ""
+    # That it answered so is said by the status already.
+    said = (None, "", f"answered {entry.status}")
+    error = "" if entry.error in said else f" ({entry.error})"
     return f"{entry.outcome}{status}{error} in {took(entry.duration_us)}"
 
 

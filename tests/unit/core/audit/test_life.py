@@ -2,39 +2,10 @@
 
 from dataclasses import replace
 
+from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
+
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.life import Death, Life, Redrive, Standing
-from hookstream.core.model.record import Origin
-
-FIRST = AuditEntry(
-    delivery_id="msg_a",
-    subscription_id="crm",
-    partner_id="acme",
-    event_type="pricing.completed",
-    event_version=1,
-    event_id="e-1",
-    entity_id="q-1",
-    environment="production",
-    attempt=1,
-    trigger="initial",
-    outcome="failed",
-    disposition="retry",
-    reason="status",
-    status=503,
-    error=None,
-    started_at=1_000,
-    duration_us=10,
-    next_due_at=6_000,
-    request_bytes=9,
-    response_excerpt=None,
-    host="crm.example",
-    trace_id=None,
-    worker="w",
-    origin=Origin("t", 0, 0, 0),
-)
-LAST = replace(FIRST, attempt=2, started_at=6_000, disposition="dead_letter")
-DEATH = Death(6_010, "3@7", "attempts_exhausted", "2 attempts", 2)
-REDRIVEN = replace(DEATH, redriven_by="job", redriven_at=9_000)
 
 
 def life(*entries: AuditEntry, deaths: tuple[Death, ...] = ()) -> Life:

@@ -5,14 +5,20 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from tests.unit.core.audit.test_life import DEATH, FIRST, LAST, REDRIVEN
+from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.life import Life
 from hookstream.entry.cli.attempt_view import attempt_words, life_document, show_life
 
 DELIVERED = replace(
-    FIRST, outcome="delivered", status=204, disposition="complete", next_due_at=None, reason=None
+    FIRST,
+    outcome="delivered",
+    status=204,
+    error=None,
+    disposition="complete",
+    next_due_at=None,
+    reason=None,
 )
 
 
@@ -46,7 +52,7 @@ def test_a_life_is_shown_in_order_with_the_partners_answer() -> None:
         "  event pricing.completed e-1",
         "  about q-1 (production)",
         "  for   crm of acme, at crm.example",
-        "  from  t-0@0 of 1970-01-01 00:00:00",
+        "  from  t-3@40 of 1970-01-01 00:00:00",
         "  1970-01-01 00:00:01  #1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06",
         "    answer: busy try later",
         "  1970-01-01 00:00:06  #2 initial: failed 503 in 10us, dead letter (status)",
