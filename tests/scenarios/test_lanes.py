@@ -264,6 +264,47 @@ async def test_two_endpoints_of_weights_one_and_three_share_a_worker_one_to_thre
         assert world.accepted("light") == world.accepted("heavy")
 
 
+async def delays_beside_a_flood(*, flood_at: int, every: int, partition: int) -> list[float]:
+    """Publish 5,000 events for an endpoint that takes 100 a second, and some for a neighbour.
+
+    Returns how many seconds each of the neighbour's took, one `every` so many seconds.
+    """
+    async with World(partitions=2) as world:
+        for name, most in (("flooded", 10), ("sparse", 8)):
+            world.subscribe(name, pattern={"data": {"to": [name]}}, max_in_flight=most)
+        world.endpoints.script("flooded", status(204, after=0.1))
+        await world.worker()
+        loop = asyncio.get_running_loop()
+        sent: dict[str, float] = {}
+        for second in range(flood_at + 60):
+            if second == flood_at:
+                flood = [f"a{number}" for number in range(5_000)]
+                world.publish(*flood, data={"to": "flooded"}, partition=0)
+            if second % every == 0:
+                sent[f"b{second}"] = loop.time()
+                world.publish(f"b{second}", data={"to": "sparse"}, partition=partition)
+            await asyncio.sleep(1)
+        await world.until(world.settled, step=1)
+        assert len(world.accepted("flooded")) == 5_000
+        arrived = {
+            json.loads(request.post.body)["id"]: request.at
+            for request in world.endpoints.to("sparse")
+        }
+        return [arrived[event_id] - at for event_id, at in sent.items()]
+
+
+@pytest.mark.parametrize("partition", [0, 1])
+async def test_a_flood_does_not_delay_a_neighbour_that_gets_an_event_now_and_then(
+    partition: int,
+) -> None:
+    """Where the neighbour's events stand in the same partition, they stand behind the flood."""
+    assert max(await delays_beside_a_flood(flood_at=60, every=30, partition=partition)) <= 2
+
+
+async def test_a_flood_does_not_delay_a_neighbour_that_was_idle_in_another_partition() -> None:
+    assert max(await delays_beside_a_flood(flood_at=2, every=7, partition=1)) <= 2
+
+
 async def test_a_lane_that_was_filled_before_its_row_could_be_read_keeps_the_row_s_limits() -> (
     None
 ):

@@ -255,13 +255,21 @@ class World:
         return subscription
 
     def publish(
-        self, *event_ids: str, data: JsonObject | None = None, headers: tuple[Header, ...] = ()
+        self,
+        *event_ids: str,
+        data: JsonObject | None = None,
+        headers: tuple[Header, ...] = (),
+        partition: int | None = None,
     ) -> None:
-        """Append events."""
+        """Append events, to the partition of each one's key unless told to which."""
         for event_id in event_ids:
             outgoing = json_record(EVENT_TYPE, event_id, data=data, headers=headers)
             self.broker.append(
-                outgoing.topic, outgoing.value, key=event_id.encode(), headers=outgoing.headers
+                outgoing.topic,
+                outgoing.value,
+                key=event_id.encode(),
+                headers=outgoing.headers,
+                partition=partition,
             )
 
     async def until(

@@ -21,8 +21,9 @@ _FORGOTTEN_AFTER = 600.0
 """Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale.
 Longer than any breaker stays open."""
 
-_ALONE_AFTER = 1.0
-"""Seconds without work in any other lane after which a lane is alone."""
+_ALONE_AFTER = 60.0
+"""Seconds without work in any other lane after which a lane is alone. Where others get an event now
+and then, intake must not slow to the rate of one endpoint: theirs may stand behind its backlog."""
 
 _MOST_PUT_OFF = 250
 """Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""

@@ -299,7 +299,7 @@ class Lane:
         Args:
             queued: Deliveries that wait in the lane now.
             now: Monotonic seconds.
-            alone: No other lane had work in the last second. Then a healthy lane is full only at
+            alone: No other lane had work lately. Then a healthy lane is full only at
                 its hard bound: intake slows instead, and nothing is copied.
             again: It comes from a tier. Such deliveries fill half of the room only, so that old
                 ones never keep new events out.
