@@ -39,7 +39,6 @@ class _Queue:
     """One lane with the work that waits in it."""
 
     __slots__ = (
-        "asleep",
         "broken",
         "busy_at",
         "claim",
@@ -47,6 +46,8 @@ class _Queue:
         "lane",
         "subscription_id",
         "waiting",
+        "wakes",
+        "wakes_at",
     )
 
     def __init__(self, subscription_id: str, policy: LanePolicy) -> None:
@@ -57,8 +58,10 @@ class _Queue:
         self.waiting: deque[Work] = deque()
         self.broken = False
         """Whether its breaker was open when it was last looked at."""
-        self.asleep = False
-        """Whether it will be looked at when its pace lets the next attempt begin."""
+        self.wakes_at = float("inf")
+        """When it will be looked at, as its pace lets the next attempt begin."""
+        self.wakes: asyncio.Task[None] | None = None
+        """What does that."""
         self.busy_at = 0.0
         """When it last had something to do, monotonic seconds."""
 
@@ -284,16 +287,18 @@ class Lanes:
 
     def _sleep(self, queue: _Queue, now: float) -> None:
         """Look at the lane again when its pace or its breaker lets the next attempt begin."""
-        if queue.asleep or self._tasks is None:
-            return
         at = queue.lane.start_at(now)
-        if at is not None:
-            queue.asleep = True
-            self._tasks.create_task(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
+        if at is None or at >= queue.wakes_at or self._tasks is None:
+            return
+        if queue.wakes is not None:
+            # It may begin sooner than it could when it fell asleep.
+            queue.wakes.cancel()
+        queue.wakes_at = at
+        queue.wakes = self._tasks.create_task(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
 
     async def _wake(self, queue: _Queue, after: float) -> None:
         await asyncio.sleep(after)
-        queue.asleep = False
+        queue.wakes, queue.wakes_at = None, float("inf")
         self._start(queue, self._clock.monotonic())
 
     def _tell(self, queue: _Queue) -> None:

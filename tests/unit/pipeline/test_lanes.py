@@ -35,6 +35,7 @@ class Site:
         most: int = 100,
     ) -> None:
         self.takes = takes or {}
+        self.rates = rates or {}
         self.outcome: Outcome = OK
         self.now: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
@@ -47,7 +48,7 @@ class Site:
             self.journal,
             max_in_flight=cap,
             policy=lambda who: LanePolicy(
-                most, rate_limit=(rates or {}).get(who), weight=(weights or {}).get(who, 1)
+                most, rate_limit=self.rates.get(who), weight=(weights or {}).get(who, 1)
             ),
             attempt=self.attempt,
             overflow=lambda work, slot: self.overflowed.append(
@@ -213,6 +214,31 @@ async def test_a_limited_lane_attempts_at_its_pace_without_being_asked() -> None
         assert 5 <= len(site.order) <= 6
         await asyncio.sleep(0.6)
         assert site.done["slow"] == 10
+
+
+async def test_a_lane_that_sleeps_is_woken_sooner_when_its_rate_limit_is_raised() -> None:
+    site = Site(20, rates={"slow": 100})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.offer("slow", 20)
+        await site.lanes.idle()
+        await asyncio.sleep(1)
+        site.rates["slow"], site.takes["slow"] = 1.0, 0.8
+        site.offer("slow")
+        await asyncio.sleep(0)
+        site.lanes.tick()
+        site.offer("slow")
+        await asyncio.sleep(0.3)
+        site.order.clear()
+        assert site.lanes.waiting == 1
+        site.rates["slow"] = 10
+        site.lanes.tick()
+        site.offer("slow", 3)
+
+        await asyncio.sleep(0.4)
+
+        assert len(site.order) == 4
+        site.lanes.empty()
 
 
 async def test_no_two_deferred_deliveries_are_given_the_same_slot() -> None:
