@@ -10,7 +10,8 @@ from tests.scenarios.world import TIERS, World
 
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
-from hookstream.core.model.subscription import Grant, Partner
+from hookstream.core.model.subscription import Disabled, Grant, Partner
+from hookstream.core.planning.transitions import enable
 from hookstream.pipeline.engine import EngineRules
 from hookstream.pipeline.ports import WriteRefused
 
@@ -166,6 +167,34 @@ async def test_attempts_in_flight_at_a_disabling_write_no_second_verdict() -> No
         assert len([letter for letter in world.dead() if letter[2] == "gone"]) > 1
         assert rows == [b"crm/disabled"]
         assert len(world.told("endpoint.disabled")) == 1
+
+
+async def test_an_endpoint_that_is_disabled_again_right_after_it_was_enabled_is_told_again() -> (
+    None
+):
+    async with World(rules=RULES) as world:
+        subscription = world.subscribe("crm")
+        world.endpoints.script("crm", status(410))
+        await world.worker()
+        world.publish("e1")
+        await world.until(lambda: world.directory.is_disabled("crm"))
+        disabled = world.health()["crm/disabled"]
+        assert disabled is not None
+        since = disabled["since"]
+        await asyncio.sleep(1)
+        world.directory.put_subscription(
+            enable(subscription, Disabled("crm", since, "gone"), world.clock.now())
+        )
+        world.directory.drop_disabled("crm")
+        await asyncio.sleep(1)
+
+        world.publish("e2")
+        await asyncio.sleep(2)
+
+        again = world.health()["crm/disabled"]
+        assert again is not None
+        assert again["since"] > since
+        assert len(world.told("endpoint.disabled")) == 2
 
 
 async def test_operations_events_are_delivered_by_name_to_the_partner_concerned_and_to_operators() -> (

@@ -72,7 +72,7 @@ class EndpointHealth:
         self._notices = notices
         self._journal = journal
         self._said: dict[str, Millis] = {}
-        """When this worker last disabled a subscription."""
+        """When this worker last disabled a subscription, the latest last; older than an echo: dropped."""
         self.failing = book.failing
         """By subscription id: while it is empty, a delivered attempt has nothing to ask."""
 
@@ -116,10 +116,7 @@ class EndpointHealth:
         matched any more.
         """
         subscription_id = delivery.subscription_id
-        said = self._said.get(subscription_id)
-        if self._directory.is_disabled(subscription_id) or (
-            said is not None and 0 <= now - said < _ECHO
-        ):
+        if self._directory.is_disabled(subscription_id) or self._echoes(subscription_id, now):
             return Checkup(dead)
         self._said[subscription_id] = now
         disabled = Disabled(subscription_id, now, reason, evidence)
@@ -134,6 +131,21 @@ class EndpointHealth:
         if delivery.event_type not in OPERATIONS_EVENTS:
             records.append(self._notices.endpoint_disabled(disabled, delivery.partner_id, now))
         return Checkup(dead, records)
+
+    def _echoes(self, subscription_id: str, now: Millis) -> bool:
+        """Tell whether a verdict is on its way through the table: said, and not lifted since."""
+        while self._said:
+            oldest = next(iter(self._said))
+            if 0 <= now - self._said[oldest] < _ECHO:
+                break
+            del self._said[oldest]
+        said = self._said.get(subscription_id)
+        if said is None:
+            return False
+        if self._directory.enabled_since(subscription_id, said):
+            del self._said[subscription_id]
+            return False
+        return True
 
     def _recovered(
         self, delivery: Delivery, since: Millis, now: Millis

@@ -187,6 +187,14 @@ class Directory:
         """Tell whether the health table disables a subscription."""
         return subscription_id in self._disabled
 
+    def enabled_since(self, subscription_id: str, instant: Millis) -> bool:
+        """Tell whether a subscription that was disabled was enabled at an instant or later."""
+        subscription = self._subscriptions.get(subscription_id)
+        return subscription is not None and any(
+            gap.reason == "disabled" and gap.end is not None and gap.end >= instant
+            for gap in subscription.gaps
+        )
+
     def wants(self, event_type: str, timestamp: Millis) -> bool:
         """Tell whether any subscription may match a record of this type and time."""
         return self._fanout(event_type).wants(timestamp)

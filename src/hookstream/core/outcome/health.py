@@ -18,9 +18,6 @@ SEEN_FOR: Millis = HOUR
 """A worker gives up what it saw fail itself for so long, or for all of the period where that is
 shorter: a stretch that it only heard of may hold days in which nothing was attempted."""
 
-_REMEMBERED = 10_000
-"""Times of writing that are kept before those that do not matter any more are dropped."""
-
 
 @dataclass(slots=True, frozen=True)
 class HealthRules:
@@ -89,6 +86,7 @@ class HealthBook:
         """Start with every endpoint in good health."""
         self._spells: dict[str, _Spell] = {}
         self._written: dict[str, Millis] = {}
+        """When it was noted last of each that fails, the latest last."""
 
     @property
     def failing(self) -> Mapping[str, object]:
@@ -134,15 +132,17 @@ class HealthBook:
         return None
 
     def _begin(self, subscription_id: str, now: Millis) -> NoteFailing | None:
-        last = self._written.get(subscription_id)
-        if last is not None and 0 <= now - last < WRITTEN_EVERY:
+        written = self._written
+        while written:
+            oldest = next(iter(written))
+            if 0 <= now - written[oldest] < WRITTEN_EVERY:
+                break
+            del written[oldest]
+        if 0 <= now - written.get(subscription_id, now + 1) < WRITTEN_EVERY:
             # A later failure begins it: what is not in the table is no stretch of anything.
             return None
-        if len(self._written) >= _REMEMBERED:
-            self._written = {
-                name: at for name, at in self._written.items() if 0 <= now - at < WRITTEN_EVERY
-            }
-        self._written[subscription_id] = now
+        written.pop(subscription_id, None)
+        written[subscription_id] = now
         self._spells[subscription_id] = _Spell(now, failures=1, first=now, last=now)
         return NoteFailing(Failing(subscription_id, now))
 
