@@ -9,9 +9,12 @@ import asyncio
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 
+_REMEMBERED = 10_000
+"""Words that are kept; the oldest goes first. One is needed only until its record was stepped over."""
+
 
 class Skips:
-    """Every word that was given, by partition and offset."""
+    """The words that were given, by partition and offset."""
 
     def __init__(self) -> None:
         """Know of none."""
@@ -20,7 +23,10 @@ class Skips:
 
     def hear(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
         """Take a word over; whoever waits for it goes on at once."""
+        self._asked_at.pop((where, offset), None)
         self._asked_at[where, offset] = asked_at
+        if len(self._asked_at) > _REMEMBERED:
+            del self._asked_at[next(iter(self._asked_at))]
         self._heard.set()
         self._heard = asyncio.Event()
 
