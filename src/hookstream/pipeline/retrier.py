@@ -15,6 +15,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome import policy
+from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
@@ -29,11 +30,9 @@ _MOST = 100
 _LONGEST_SLEEP = 0.5
 """Seconds between looks at the room: a wall clock that jumps is noticed within it."""
 
-_EARLY_EVERY = 0.25
-"""Seconds between asking lanes whether they take deliveries before their slots."""
-
 _EARLY_AGAIN = 0.01
-"""The same, where they took as many as there may be in one turn."""
+"""Seconds before lanes are asked again that took as many deliveries before their slots as there may
+be in one turn."""
 
 _TURN = 16
 """Records that are released before attempts get their turn on the event loop: each is decoded, and
@@ -97,6 +96,7 @@ class Retrier:
         self._tracer = seeing.tracer
         self._arrived = asyncio.Event()
         self._early_at = 0.0
+        self._early = Early()
         self._more_early = False
         """Whether lanes may take more before their slots than they got in one turn."""
 
@@ -180,14 +180,23 @@ class Retrier:
             return 0
         taken = 0
         credit = min(credit, _TURN)
-        for subscription_id in self._room.owners():
-            wanted = min(self._lanes.wants(subscription_id), credit - taken)
-            for waiting in self._room.early(subscription_id, wanted):
+        served: list[str] = []
+        passed_over: list[str] = []
+        for subscription_id in self._early.asked(now, self._room.owners):
+            wanted = self._lanes.wants(subscription_id)
+            if wanted <= 0:
+                continue
+            if taken >= credit:
+                passed_over.append(subscription_id)
+                continue
+            for waiting in self._room.early(subscription_id, min(wanted, credit - taken)):
                 if waiting.receipt.live and isinstance(waiting.state, Delivery):
                     self._admit_delivery(waiting, waiting.state, early=True)
                     taken += 1
+            served.append(subscription_id)
+        self._early.answered(served, passed_over)
         self._more_early = 0 < credit <= taken
-        self._early_at = now + (_EARLY_AGAIN if self._more_early else _EARLY_EVERY)
+        self._early_at = now + (_EARLY_AGAIN if self._more_early else EVERYBODY_EVERY)
         return taken
 
     async def _admit(self, waiting: Waiting) -> None:

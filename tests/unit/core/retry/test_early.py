@@ -1,0 +1,37 @@
+"""Whoever waits is asked now and then, and who has room is asked often and in turns."""
+
+from hookstream.core.retry.early import EVERYBODY_EVERY, Early
+
+MANY = [f"s{number}" for number in range(10_000)]
+
+
+def test_between_two_rounds_only_those_are_asked_that_had_room() -> None:
+    early = Early()
+    asked = 0
+    for hundredth in range(100):
+        names = early.asked(hundredth / 100, lambda: MANY)
+        asked += len(names)
+        early.answered(served=[name for name in names if name == "s17"], passed_over=[])
+
+    assert asked <= 1.1 * len(MANY) / EVERYBODY_EVERY
+
+
+def test_who_got_nothing_for_want_of_credit_is_asked_first() -> None:
+    """Two at a time, of five that have room: else the first two would take all there is."""
+    early = Early()
+    given = dict.fromkeys(MANY[:5], 0)
+    for hundredth in range(100):
+        names = early.asked(hundredth / 100, lambda: MANY[:5])
+        early.answered(served=names[:2], passed_over=names[2:])
+        for name in names[:2]:
+            given[name] += 1
+
+    assert set(given.values()) == {40}
+
+
+def test_who_comes_to_wait_is_asked_within_a_quarter_of_a_second() -> None:
+    early = Early()
+    assert list(early.asked(0.0, lambda: ["old"])) == ["old"]
+    early.answered(served=["old"], passed_over=[])
+    assert list(early.asked(0.1, lambda: ["new", "old"])) == ["old"]
+    assert list(early.asked(EVERYBODY_EVERY, lambda: ["new", "old"])) == ["old", "new"]
