@@ -122,6 +122,49 @@ async def test_a_hold_set_while_deliveries_wait_in_a_lane_stops_them_there() -> 
         assert sum(world.accepted("crm").values()) == 4
 
 
+async def test_what_waits_for_its_slot_waits_for_the_hold_from_then_on_and_does_not_age() -> None:
+    """Its lane has no room either: it must not be what the delivery is said to wait for."""
+    async with World() as world:
+        world.endpoints.script("crm", status(204, after=50), status(204))
+        world.subscribe("crm", max_in_flight=1, expires_after=30 * SECOND, timeout=MINUTE)
+        await world.worker()
+        world.publish("hangs")
+        await asyncio.sleep(3)
+        world.publish("waits")
+        await world.until(lambda: world.metrics.deferrals["lane_full"] == 1)
+        world.directory.holds.put(EVERYTHING)
+
+        await asyncio.sleep(45)
+        held = world.metrics.deferrals["held"]
+        await asyncio.sleep(60)
+        world.directory.holds.drop(HoldKind.EVERYTHING, ALL)
+        await world.until(world.settled, within=FIVE_MINUTES)
+
+        assert held > 0
+        assert world.metrics.deferrals["lane_full"] == 1
+        assert (world.accepted("crm"), world.dead()) == (Counter({"hangs": 1, "waits": 1}), [])
+
+
+async def test_what_a_lane_puts_off_after_a_hold_was_set_waits_for_the_hold() -> None:
+    async with World() as world:
+        world.endpoints.script("crm", status(204, after=0.05), status(204, after=50), status(204))
+        world.subscribe("crm", max_in_flight=1, expires_after=30 * SECOND, timeout=MINUTE)
+        await world.worker()
+        events = [f"e{number}" for number in range(5)]
+        world.publish(*events)
+        await world.until(lambda: len(world.endpoints.to("crm")) == 2)
+        world.directory.holds.put(EVERYTHING)
+
+        await asyncio.sleep(2)
+        put_off = dict(world.metrics.deferrals)
+        await asyncio.sleep(60)
+        world.directory.holds.drop(HoldKind.EVERYTHING, ALL)
+        await world.until(world.settled, within=FIVE_MINUTES)
+
+        assert put_off == {"held": 3}
+        assert (world.accepted("crm"), world.dead()) == (Counter(events), [])
+
+
 async def test_a_worker_that_dies_during_a_hold_loses_nothing() -> None:
     async with World() as world:
         world.subscribe("crm")
