@@ -12,7 +12,7 @@ release, or not about the offset that is committed is ignored, and its records a
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from hookstream.core.model.varint import varint, varints
