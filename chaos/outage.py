@@ -1,8 +1,9 @@
 """The outage experiment: one endpoint is down for minutes, and nobody else notices.
 
-All times of the design, the ten minutes, the schedule and the tiers, are divided by one number, so that
-it takes less time; the rates are not. A delivery arrives within its schedule where it came with the
-first attempt that the schedule has after the end of the outage.
+All times of the design, the ten minutes, the schedule, the tiers and the breaker's longest wait, are
+divided by one number, so that it takes less time; the rates are not. A delivery arrives within its
+schedule where it came with the first attempt that the schedule has after the end of the outage, or as
+soon as the breaker must have noticed that end.
 """
 
 import math
@@ -22,6 +23,8 @@ from chaos.stage import Terms
 _OUTAGE = 600.0
 _SCHEDULE = (5.0, 300.0, 1800.0, 7200.0)
 """The first four delays of the default schedule, in seconds."""
+_PROBE_EVERY = 30.0
+"""Seconds between the attempts of an endpoint that is down, at the least often."""
 _TIERS = (0.0, 5.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
 _JITTER = 1.1
 _SLACK = 5.0
@@ -98,7 +101,8 @@ class Outage:
             return at
         for after in accumulate(self._delays):
             if at + after >= up_at:
-                return at + after * _JITTER
+                noticed = up_at + _PROBE_EVERY / self._ask.compress
+                return max(at + after * _JITTER, noticed)
         return math.inf
 
     def _figures(
@@ -142,7 +146,12 @@ def play(ask: Ask) -> dict[str, Any]:
     def divided(durations: Sequence[float]) -> str:
         return " ".join(f"{round(each * 1000 / ask.compress)}ms" for each in durations)
 
-    terms = Terms(tiers=divided(_TIERS), schedule=divided(_SCHEDULE), timeout="5s")
+    terms = Terms(
+        tiers=divided(_TIERS),
+        schedule=divided(_SCHEDULE),
+        timeout="5s",
+        probe_every=divided((_PROBE_EVERY,)),
+    )
     cast = cast_of(["outage", *["healthy"] * _OTHERS], ask.seed)
     plan = Plan(cast, filed_for, terms, ask.workers, ask.seed)
     with rig(plan, ask.folder) as made:

@@ -32,6 +32,7 @@ topics = ["{prefix}.events.*"]
 allow = ["127.0.0.0/8"]
 https_only = false
 max_in_flight = {max_in_flight}
+probe_every = "{probe_every}"
 
 [retry]
 tiers = [{tiers}]
@@ -73,6 +74,7 @@ class Terms:
     schedule: str
     timeout: str
     max_in_flight: int = 512
+    probe_every: str = "30s"
 
 
 @dataclass(slots=True)
@@ -119,6 +121,7 @@ class Stage:
             prefix=PREFIX,
             folder=folder,
             max_in_flight=terms.max_in_flight,
+            probe_every=terms.probe_every,
             tiers=", ".join(f'"{delay}"' for delay in terms.tiers.split()),
         )
         self._installation = Installation(folder, settings)

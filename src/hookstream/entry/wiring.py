@@ -72,6 +72,7 @@ def engine_rules(settings: Settings) -> EngineRules:
     return EngineRules(
         tiers=settings.retry.tiers,
         max_in_flight=settings.egress.max_in_flight,
+        probe_every=settings.egress.probe_every,
         max_deliveries=settings.worker.max_deliveries,
         max_bytes=settings.worker.max_bytes,
         waiting_room_bytes=settings.worker.waiting_room_bytes,

@@ -68,6 +68,7 @@ class EngineRules:
 
     tiers: tuple[Millis, ...]
     max_in_flight: int = 512
+    probe_every: Millis = 30_000
     max_deliveries: int = 2_000
     max_bytes: int = 64 << 20
     waiting_room_bytes: int = 32 << 20
@@ -194,6 +195,7 @@ class Engine:
             limits.max_in_flight,
             max_queue=self._rules.max_deliveries,
             rate_limit=None if rate is None else rate * self._share(),
+            probe_every=self._rules.probe_every / 1000,
             weight=limits.weight,
         )
 

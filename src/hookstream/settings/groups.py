@@ -83,6 +83,8 @@ class EgressSettings:
     """Whether endpoints must be https."""
     max_in_flight: int = _set(512, kinds.whole(1, 10_000))
     """Attempts that a worker makes at once."""
+    probe_every: Millis = _set(30 * SECOND, kinds.duration(SECOND, 30 * MINUTE))
+    """How often an endpoint that is down is attempted, at the least: it begins after 5 s."""
     max_idle: int = _set(2_000, kinds.whole(1, 100_000))
     """Idle connections that a worker keeps; fewer where it may not open so many files."""
     connect_timeout: Millis = _set(5 * SECOND, kinds.duration(100, MINUTE))

@@ -14,8 +14,7 @@ _WINDOW = 30.0
 """It opens as well where half of at least so many attempts failed within so many seconds."""
 
 FIRST_OPEN = 5.0
-LONGEST_OPEN = 300.0
-"""Seconds for which it stays open: what an endpoint that came back may wait to be noticed."""
+"""Seconds for which it stays open at first."""
 
 _STEADY = 10
 """Successes after which an endpoint counts as recovered: the next trouble begins with a short wait."""
@@ -36,11 +35,14 @@ class Breaker:
         "_successes",
         "_window_ends",
         "counting",
+        "longest",
         "probe_at",
     )
 
     def __init__(self) -> None:
         """Start closed."""
+        self.longest = FIRST_OPEN
+        """Seconds for which it stays open at most: what an endpoint that came back may wait."""
         self.counting = False
         """Whether it wants to hear of successes: there was a failure not long ago."""
         self.probe_at: float | None = None
@@ -107,7 +109,7 @@ class Breaker:
         return now + min(wait, LONGEST_DEFERRAL)
 
     def _open(self, now: float) -> None:
-        self._open_for = min(max(2 * self._open_for, FIRST_OPEN), LONGEST_OPEN)
+        self._open_for = min(max(2 * self._open_for, FIRST_OPEN), self.longest)
         self.probe_at = now + self._open_for
 
     def _begin_window(self, now: float) -> None:

@@ -75,6 +75,8 @@ class LanePolicy:
     """Deliveries held in the queue, whatever the rate: the hard bound."""
     rate_limit: float | None = None
     """Attempts a second: this worker's share of the subscription's rate limit."""
+    probe_every: float = 30.0
+    """Seconds between attempts, at most, while the endpoint is down."""
     weight: int = 1
     """Of the slots that lanes wait for, its part compared with theirs."""
 
@@ -145,6 +147,7 @@ class Lane:
     def _bound(self) -> None:
         """Keep to the policy from now on."""
         self._pace.limit(self._policy.rate_limit)
+        self._breaker.longest = self._policy.probe_every
         self._allowed = self._limit.allowed(self._policy.max_in_flight)
         self._gate()
 
