@@ -262,6 +262,8 @@ class BrokerSource:
         self.stopped: dict[TopicPartition, str] = {}
         """The partitions that are not read, and the remedy for each."""
         self.subscribed: list[str] = []
+        self.dead = False
+        """Whether its process died, which the group has not noticed: it is given partitions, and no more."""
         self.broker = broker
         self.group = group
         self._pick = topics
@@ -402,6 +404,8 @@ class BrokerSource:
 
     def take_over(self, partitions: set[TopicPartition]) -> None:
         self.held |= partitions
+        if self.dead:
+            return
         positions = {}
         for at in sorted(partitions):
             match self.decide(at):

@@ -159,6 +159,8 @@ class Process:
         if not self.alive:
             return
         self.alive = False
+        for source in self._sources:
+            source.member.dead = True
         self.ledger.note(f"{self.host.name} is dead")
         self.view.close()
         self.producer.crash(appended=appended)
