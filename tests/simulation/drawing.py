@@ -192,7 +192,7 @@ def _outage(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
 
 def _long_outage(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
     at = round(chance.choice(times) + chance.uniform(0, 0.5), 3)
-    return [Act(at, "outage", amount=float(chance.choice((40, 90, 240))))]
+    return [Act(at, "outage", amount=float(chance.choice((40, 90))))]
 
 
 def _cut(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
@@ -221,8 +221,8 @@ def _redrive(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]
         return []
     acts: list[Act] = []
     at = max(times)
-    for _ in range(chance.choice((1, 2, 3))):
-        at = round(at + chance.uniform(0.5, 7), 3)
+    for _ in range(chance.choice((1, 1, 2))):
+        at = round(at + chance.uniform(0.5, 5), 3)
         who = chance.choice(dying)
         if chance.random() < 0.5:
             changed = chance.choice(("delete", "pause", "resume", "enable"))
@@ -305,9 +305,9 @@ Seldom = Callable[[random.Random, tuple[Wish, ...], list[float]], list[Act]]
 """Draws from the subscriptions and the times at which events come."""
 
 SELDOM: tuple[tuple[float, Seldom], ...] = (
-    (0.08, _long_outage),
-    (0.15, _cut),
-    (0.12, _lose_offsets),
-    (0.4, _redrive),
+    (0.04, _long_outage),
+    (0.12, _cut),
+    (0.1, _lose_offsets),
+    (0.25, _redrive),
 )
 """In which share of the stories each of them comes."""
