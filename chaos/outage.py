@@ -6,17 +6,16 @@ schedule where it came with the first attempt that the schedule has after the en
 soon as the breaker must have noticed that end.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from chaos.addressed import EVENT_TYPE, cast_of, filed_for, templates_for
 from chaos.cast import webhook_id
 from chaos.latency import appended, first_accepted, span_of
+from chaos.receipts import Receipt
 from chaos.rig import Plan, Rig, machine, rig, say
 from chaos.stage import Terms
 
@@ -76,15 +75,18 @@ class Outage:
         others: dict[str, float] = {}
         for template, event_id, at in appended(topics, self._owners, starts):
             number = self._templates.index(template)
-            due = webhook_id(EVENT_TYPE, event_id, self._rig.cast[number].name)
-            (hurt if number == 0 else others)[due] = at
+            delivery = webhook_id(EVENT_TYPE, event_id, self._rig.cast[number].name)
+            (hurt if number == 0 else others)[delivery] = at
         self._wait_for(hurt, up_at)
         self._rig.stage.stop_all()
-        accepted = first_accepted(self._rig.receiver.all())
-        return self._figures(hurt, others, accepted, (down_at, up_at))
+        receipts = list(self._rig.receiver.all())
+        failed = {each.webhook_id: each for each in receipts if not each.accepted}
+        due = {name: self._due(at, failed.get(name), up_at) for name, at in hurt.items()}
+        accepted = first_accepted(receipts)
+        return self._figures((hurt, due), others, accepted, (down_at, up_at))
 
     def _wait_for(self, due: dict[str, float], up_at: float) -> None:
-        longest = self._last_due(min(due.values()), up_at) + _SLACK + 30
+        longest = up_at + self._delays[2] * _JITTER + _SLACK + 30
         receiver = self._rig.receiver
         while time.time() < longest:
             receiver.check()
@@ -95,24 +97,28 @@ class Outage:
             say(f"{missing} deliveries to come, for at most {longest - time.time():.0f} s")
             time.sleep(5)
 
-    def _last_due(self, at: float, up_at: float) -> float:
-        """Return when a delivery is due at the latest that was appended at a time."""
-        if at >= up_at:
-            return at
-        for after in accumulate(self._delays):
-            if at + after >= up_at:
-                noticed = up_at + _PROBE_EVERY / self._ask.compress
-                return max(at + after * _JITTER, noticed)
-        return math.inf
+    def _due(self, at: float, failed: Receipt | None, up_at: float) -> float:
+        """Return when a delivery is due at the latest that was appended at a time.
+
+        Args:
+            at: That time.
+            failed: Its last attempt that failed, from which the next delay of the schedule counts.
+            up_at: When the outage ended.
+        """
+        noticed = up_at + _PROBE_EVERY / self._ask.compress if at < up_at else at
+        if failed is None:
+            return noticed
+        return max(failed.at + self._delays[failed.attempt - 1] * _JITTER, noticed)
 
     def _figures(
         self,
-        hurt: dict[str, float],
+        hurt: tuple[dict[str, float], dict[str, float]],
         others: dict[str, float],
         accepted: dict[str, float],
         outage: Sequence[float],
     ) -> dict[str, Any]:
         down_at, up_at = outage
+        appended_at, due = hurt
         spans = {
             "before": {name: at for name, at in others.items() if at < down_at},
             "during": {name: at for name, at in others.items() if down_at <= at < up_at},
@@ -120,17 +126,17 @@ class Outage:
         }
         told = {title: asdict(span_of(due, accepted)) for title, due in spans.items()}
         late = [
-            accepted[name] - self._last_due(at, up_at)
-            for name, at in hurt.items()
+            accepted[name] - due[name]
+            for name, at in appended_at.items()
             if name in accepted and at >= down_at
         ]
-        lost = len(hurt.keys() - accepted.keys())
+        lost = len(due.keys() - accepted.keys())
         worst = max(told[span]["p99_ms"] for span in ("during", "after"))
         beyond = sum(each > _SLACK for each in late)
         return {
             "reached": not lost and not beyond and worst <= 2 * told["before"]["p99_ms"],
             "outage_s": round(up_at - down_at, 1),
-            "deliveries_of_the_endpoint": len(hurt),
+            "deliveries_of_the_endpoint": len(due),
             "not_arrived": lost,
             "beyond_the_schedule": beyond,
             "latest_against_the_schedule_s": round(max(late, default=0.0), 1),
