@@ -2,8 +2,8 @@
 
 All times of the design, the ten minutes, the schedule, the tiers and the breaker's longest wait, are
 divided by one number, so that it takes less time; the rates are not. A delivery arrives within its
-schedule where it came with the first attempt that the schedule has after the end of the outage, or as
-soon as the breaker must have noticed that end.
+schedule where it came with the first attempt that the schedule has after the end of the outage, or
+with the backlog: once the breaker must have noticed that end, 500 a second.
 """
 
 import time
@@ -24,6 +24,8 @@ _SCHEDULE = (5.0, 300.0, 1800.0, 7200.0)
 """The first four delays of the default schedule, in seconds."""
 _PROBE_EVERY = 30.0
 """Seconds between the attempts of an endpoint that is down, at the least often."""
+_DRAIN = 500.0
+"""Deliveries a second with which a backlog is worked off, at least, beside everybody else's."""
 _TIERS = (0.0, 5.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
 _JITTER = 1.1
 _SLACK = 5.0
@@ -105,10 +107,11 @@ class Outage:
             failed: Its last attempt that failed, from which the next delay of the schedule counts.
             up_at: When the outage ended.
         """
-        noticed = up_at + _PROBE_EVERY / self._ask.compress if at < up_at else at
+        backlog = self._ask.rate * _OUTAGE / self._ask.compress
+        drained = up_at + _PROBE_EVERY / self._ask.compress + backlog / _DRAIN
         if failed is None:
-            return noticed
-        return max(failed.at + self._delays[failed.attempt - 1] * _JITTER, noticed)
+            return max(at, drained)
+        return max(failed.at + self._delays[failed.attempt - 1] * _JITTER, drained)
 
     def _figures(
         self,

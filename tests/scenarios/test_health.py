@@ -17,7 +17,9 @@ from hookstream.pipeline.ports import WriteRefused
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
-RULES = EngineRules(tiers=TIERS, disable_after=15 * MINUTE, disable_attempts=5)
+RULES = EngineRules(
+    tiers=TIERS, disable_after=15 * MINUTE, disable_attempts=5, probe_every=5 * MINUTE
+)
 """A breaker may leave five minutes between two attempts: less than half of the period."""
 OFTEN = (30 * SECOND,) * 40
 TOLD = ("endpoint.disabled", "endpoint.recovered", "delivery.dead_lettered")

@@ -129,8 +129,8 @@ async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is
 
         first_success = world.endpoints.accepted("down")[0].at
         drained = asyncio.get_running_loop().time()
-        assert probes <= 16
-        assert first_success - back <= 300
+        assert probes <= 15 * 60 / 30 + 8
+        assert first_success - back <= 30
         assert drained - first_success <= 1.2 * 600 * 0.1 / 8 + 5
         assert writes_of(world, "down") <= 5 * 600
         assert world.metrics.deferrals["breaker_open"] > 0

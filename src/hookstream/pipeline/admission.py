@@ -31,7 +31,7 @@ from hookstream.pipeline.ports import Clock, Codec
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 
-_TURN = 32
+_TURN = 8
 """Deliveries offered before attempts get their turn on the event loop."""
 
 

@@ -102,6 +102,8 @@ class Lanes:
         """Lanes that wait for a slot."""
         self._tickets = count()
         self._ticks = 0
+        self.turn = 0.0
+        """Seconds that everything the worker has in hand took in turn, when it was last looked at."""
         self._recent: tuple[str, float] = ("", float("-inf"))
         self._other: tuple[str, float] = ("", float("-inf"))
         self._tasks: asyncio.TaskGroup | None = None
@@ -326,10 +328,16 @@ class Lanes:
                 queue.busy_at = now
                 if told:
                     queue.lane.policy = self._policy(subscription_id)
+                queue.lane.crowd(self.turn)
                 self._adjust(queue, now)
             elif now - queue.busy_at > _FORGOTTEN_AFTER:
                 del self._queues[subscription_id]
         self._note_idle()
+        # What is called now is called when all that is ready has had its turn.
+        asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
+
+    def _turned(self, since: float) -> None:
+        self.turn = self._clock.monotonic() - since
 
     def _adjust(self, queue: _Queue, now: float) -> None:
         """Bring a busy lane's queue down to what it can serve."""

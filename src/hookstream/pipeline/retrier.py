@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hookstream.core.deadletter import letter
 from hookstream.core.deadletter.reading import LetterProblem
+from hookstream.core.delivery.lane import LONG_TURN
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
@@ -34,7 +35,7 @@ _EARLY_AGAIN = 0.01
 """Seconds before lanes are asked again that took as many deliveries before their slots as there may
 be in one turn."""
 
-_TURN = 16
+_TURN = 8
 """Records that are released before attempts get their turn on the event loop: each is decoded, and
 may be written to a tier again, and nothing else runs meanwhile."""
 
@@ -155,6 +156,7 @@ class Retrier:
             if credit <= 0:
                 await asyncio.sleep(_CREDIT_SLEEP)
                 continue
+            began = self._clock.monotonic()
             due = self._room.due(self._clock.now(), most=min(credit, _TURN))
             for waiting in due:
                 if waiting.receipt.wanted:
@@ -162,10 +164,19 @@ class Retrier:
             early = self._take_early(credit - len(due))
             self._flow()
             if due or early:
-                # A backlog that is put off in the room must not keep the loop from its attempts.
-                await asyncio.sleep(0)
+                await self._stand_back(began)
             else:
                 await self._sleep()
+
+    async def _stand_back(self, began: float) -> None:
+        """Let everybody else have a turn; where turns are long, as much time again.
+
+        So what is old takes half of a worker's time at most where that is short.
+        """
+        await asyncio.sleep(0)
+        took = self._clock.monotonic() - began
+        if took > LONG_TURN:
+            await asyncio.sleep(min(took, _LONGEST_SLEEP))
 
     def _credit(self) -> int:
         """Return how many deliveries may be admitted now: new events keep a part of the credit."""

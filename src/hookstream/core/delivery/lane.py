@@ -52,6 +52,14 @@ _QUICK = HEALTHY_ANSWER / _OVERDUE
 _RISEN = 0.05
 """Seconds above twice the usual answer time from which answers count as having become slow."""
 
+LONG_TURN = 0.01
+"""Seconds that a turn of everything the worker has in hand may take: each step of a delivery waits
+for one, and a delivery has about five."""
+_NEAR = 4
+"""Turns within which an endpoint answers that is served as fast as the worker can, not as it can."""
+_ENOUGH_AT_ONCE = 8
+"""Attempts at once that keep the worker busy with one such endpoint."""
+
 _LONGEST_REST = 300.0
 """Seconds for which a lane rests at most as its endpoint asked for (Retry-After)."""
 
@@ -96,6 +104,7 @@ class Lane:
         "_allowed",
         "_answer",
         "_breaker",
+        "_crowded",
         "_failing",
         "_gated",
         "_limit",
@@ -128,6 +137,8 @@ class Lane:
         """Whether breaker, pace or the endpoint's own wish may keep an attempt from beginning."""
         self._allowed = 0
         """The in-flight limit as it stands."""
+        self._crowded = 0
+        """What the worker's own business leaves of it."""
         self._overdue_after = HEALTHY_ANSWER
         self._policy = policy
         self._bound()
@@ -146,9 +157,10 @@ class Lane:
 
     def _bound(self) -> None:
         """Keep to the policy from now on."""
+        self._crowded = self._policy.max_in_flight
         self._pace.limit(self._policy.rate_limit)
         self._breaker.longest = self._policy.probe_every
-        self._allowed = self._limit.allowed(self._policy.max_in_flight)
+        self._allow()
         self._gate()
 
     @property
@@ -164,6 +176,23 @@ class Lane:
     def prompt(self, now: float) -> bool:
         """Tell whether the endpoint answered within a second lately, and leaves nothing unanswered."""
         return now - self._prompt_at <= PROMPT_FOR and not self._overdue(now)
+
+    def crowd(self, turn: float) -> None:
+        """Note how many seconds a turn of the worker takes now; told a few times a second.
+
+        Where turns are long, more attempts at once of an endpoint that answers at once deliver no
+        more: they make every turn longer, and with it every other endpoint's wait.
+        """
+        if turn > LONG_TURN and self._answer < _NEAR * turn:
+            self._crowded = max(min(self._crowded, self._allowed) // 2, _ENOUGH_AT_ONCE)
+        elif self._crowded < self._policy.max_in_flight:
+            self._crowded += 1
+        else:
+            return
+        self._allow()
+
+    def _allow(self) -> None:
+        self._allowed = min(self._limit.allowed(self._policy.max_in_flight), self._crowded)
 
     # Attempts.
 
@@ -218,10 +247,10 @@ class Lane:
             self._gate()
         if answer > 2 * usual + _RISEN:
             self._limit.ease(now, answer)
-            self._allowed = self._limit.allowed(self._policy.max_in_flight)
+            self._allow()
         elif len(started) + 1 >= self._allowed < self._policy.max_in_flight:
             self._limit.grow(len(started) + 1, self._policy.max_in_flight)
-            self._allowed = self._limit.allowed(self._policy.max_in_flight)
+            self._allow()
 
     def _not_delivered(self, took: float, now: float, outcome: Outcome) -> None:
         self._failing = True
@@ -234,7 +263,7 @@ class Lane:
             case _:
                 # It answers; that it refuses is a matter of the delivery.
                 self._answered(took, now)
-        self._allowed = self._limit.allowed(self._policy.max_in_flight)
+        self._allow()
         self._gate()
 
     def pass_over(self, ticket: int) -> None:
@@ -249,7 +278,7 @@ class Lane:
             self._rests_until = float("-inf")
         if self._breaker.succeeded(now):
             self._limit.restart()
-            self._allowed = self._limit.allowed(self._policy.max_in_flight)
+            self._allow()
             self._answer = took
 
     def _throttled(self, took: float, now: float, wait: int | None) -> None:

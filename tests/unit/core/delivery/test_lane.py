@@ -248,3 +248,56 @@ def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
         lane.finish(ticket, 1.01, Throttled(429, 1_000))
 
     assert lane.defer(3.0).slot == pytest.approx(3.0, abs=0.1)
+
+
+def kept_busy(lane: Lane, took: float) -> Lane:
+    """Have it make as many attempts at once as it may, for as long as that lets it have more."""
+    now, ticket = 0.0, 0
+    for _ in range(80):
+        begun = []
+        while lane.may_start(now):
+            lane.start(ticket, now)
+            begun.append(ticket)
+            ticket += 1
+        now += took
+        for each in begun:
+            lane.finish(each, now, OK)
+    return lane
+
+
+def at_once(lane: Lane, now: float = 1_000.0) -> int:
+    """How many attempts it would begin now."""
+    ticket = 1_000_000
+    while lane.may_start(now):
+        lane.start(ticket, now)
+        ticket += 1
+    for each in range(1_000_000, ticket):
+        lane.pass_over(each)
+    return ticket - 1_000_000
+
+
+def test_an_endpoint_that_answers_at_once_gets_few_attempts_at_once_while_turns_are_long() -> None:
+    """More of them deliver nothing more, and make every other endpoint's wait longer."""
+    lane = kept_busy(Lane(LanePolicy(64)), 0.005)
+    before = at_once(lane)
+    for _ in range(4):
+        lane.crowd(0.05)
+    crowded = at_once(lane)
+    for _ in range(60):
+        lane.crowd(0.001)
+
+    assert (before, crowded, at_once(lane)) == (64, 8, 64)
+
+
+def test_an_endpoint_that_takes_its_time_is_asked_as_much_however_long_turns_are() -> None:
+    lane = kept_busy(Lane(LanePolicy(64)), 0.4)
+    for _ in range(8):
+        lane.crowd(0.05)
+    assert at_once(lane) == 64
+
+
+def test_a_lane_that_may_do_little_at_once_is_given_no_more_by_long_turns() -> None:
+    lane = kept_busy(Lane(LanePolicy(3)), 0.005)
+    for _ in range(8):
+        lane.crowd(0.05)
+    assert at_once(lane) == 3
