@@ -323,3 +323,21 @@ async def test_a_lane_that_was_filled_before_its_row_could_be_read_keeps_the_row
 
         assert sum(world.accepted("crm").values()) == 10
         assert world.endpoints.peak_in_flight["crm"] == 1
+
+
+async def test_what_waits_takes_no_more_memory_than_it_may_however_small_each_is() -> None:
+    """The objects of a waiting delivery take five times its record's bytes: they count, too."""
+    rules = EngineRules(tiers=TIERS, waiting_room_bytes=1 << 20)
+    async with World(rules=rules) as world:
+        world.subscribe("down", schedule=LONG)
+        world.endpoints.script("down", refuse_connections())
+        worker = await world.worker()
+        for minute in range(20):
+            world.publish(*[f"e{minute}-{n}" for n in range(200)])
+            await asyncio.sleep(60)
+
+        waiting = len(worker.engine.room)
+
+        assert writes_of(world, "down") >= 4_000
+        # What was fetched at once when its partition was told to stop comes on top.
+        assert 100 < waiting < (1 << 20) / 2_000 + 200

@@ -136,7 +136,7 @@ class WorkerSettings:
     max_bytes: int = _set(64 * _MIB, kinds.size(_MIB, 1 << 34))
     """Bytes of events held in memory before intake stops."""
     waiting_room_bytes: int = _set(32 * _MIB, kinds.size(_MIB, 1 << 34))
-    """Bytes of tier records held in memory until they are due."""
+    """Memory for what waits in tiers until it is due: its bytes, and 2 KB each."""
     name: str = _set("", kinds.text(most=200))
     """What the audit log calls this worker; unset: host and process id."""
 
