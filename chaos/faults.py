@@ -17,6 +17,7 @@ KINDS = ("kill", "broker", "restart", "kill-all", "broker-and-worker")
 """A worker is killed; the broker is killed and comes back; a worker is told to stop and comes back;
 all workers are killed at once; a worker is killed while the broker is away."""
 
+_STARTS = 5
 _LONGEST_PAUSE = 3.0
 """Seconds that something stays dead at most, before it is started again."""
 
@@ -49,6 +50,8 @@ class Faults:
     say: Callable[[str], None]
     kinds: Sequence[str]
     made: list[Fault] = field(default_factory=list)
+    ended_by_themselves: list[str] = field(default_factory=list)
+    """Workers that ended though nobody asked them to, with their last words."""
 
     def __post_init__(self) -> None:
         """Begin with each kind once."""
@@ -114,7 +117,7 @@ class Faults:
             self.broker.start()
         fault.before = Positions(committed, self.topics.ends())
         for worker in self.stage.workers:
-            self.stage.until_ready(worker)
+            self._until_ready(worker)
         return fault
 
     def _broker_and_worker(self) -> Fault:
@@ -129,14 +132,35 @@ class Faults:
         fault.before = Positions(committed, self.topics.ends())
         self._revive(worker)
         for each in self.stage.workers:
-            self.stage.until_ready(each)
+            self._until_ready(each)
         return fault
+
+    def supervise(self) -> None:
+        """Start again what ended though nobody asked it to; all that it had not settled may be repeated."""
+        for worker in self.stage.workers:
+            if worker.expected_to_run and not worker.running:
+                fault = Fault("ended", worker.name, time.time(), crash=True)
+                fault.before = self.topics.positions()
+                self.ended_by_themselves.append(
+                    f"{worker.name}: {self.stage.last_words(worker)[-600:]}"
+                )
+                self.stage.start(worker)
+                fault.back_at = time.time()
+                self.made.append(fault)
+
+    def _until_ready(self, worker: Worker) -> None:
+        """Wait until a worker is ready, started again where it ended on the way."""
+        for _ in range(_STARTS):
+            if self.stage.until_ready(worker):
+                return
+            self.supervise()
+        raise SystemExit(f"{worker.name} ends again and again:\n{self.stage.last_words(worker)}")
 
     def _revive(self, *workers: Worker) -> None:
         for worker in workers:
             self.stage.start(worker)
         for worker in workers:
-            self.stage.until_ready(worker)
+            self._until_ready(worker)
 
     def _pause(self) -> None:
         time.sleep(self.dice.uniform(0, _LONGEST_PAUSE))

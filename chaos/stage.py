@@ -167,17 +167,20 @@ class Stage:
         for worker in self.workers:
             self.start(worker)
         for worker in self.workers:
-            self.until_ready(worker)
+            if not self.until_ready(worker):
+                raise SystemExit(f"{worker.name} ended:\n{self.last_words(worker)}")
 
-    def until_ready(self, worker: Worker) -> float:
-        """Wait until a worker says that it is ready, and return the seconds that it took."""
+    def until_ready(self, worker: Worker) -> bool:
+        """Wait until a worker says that it is ready; False: it ended instead."""
         began = time.monotonic()
         while time.monotonic() - began < _READY_WITHIN and worker.running:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/readyz", timeout=2):
-                    return time.monotonic() - began
+                    return True
             except (OSError, urllib.error.URLError):
                 time.sleep(0.1)
+        if not worker.running:
+            return False
         raise SystemExit(
             f"{worker.name} did not become ready; its log ends:\n{self.last_words(worker)}"
         )

@@ -86,7 +86,6 @@ class Storm:
         self._began = time.monotonic()
         dice = random.Random(ask.seed)
         self._faults = Faults(on.stage, on.broker, on.topics, dice, say, ask.faults)
-        self._ended_by_themselves: list[str] = []
 
     def run(self) -> dict[str, Any]:
         """Play it, and return the figures."""
@@ -183,14 +182,11 @@ class Storm:
         )
 
     def _look(self) -> None:
-        """Note memory, and start again, as an operator would, what ended though nobody asked it to."""
+        """Note memory, and start again, as a supervisor would, what ended though nobody asked it to."""
         self._rig.receiver.check()
         for worker in self._rig.stage.workers:
             worker.look()
-            if worker.expected_to_run and not worker.running:
-                last = self._rig.stage.last_words(worker)
-                self._ended_by_themselves.append(f"{worker.name}: {last[-600:]}")
-                self._rig.stage.start(worker)
+        self._faults.supervise()
 
     def _wait_for_the_rest(self) -> None:
         """Wait for what is owed, as long as something still comes."""
@@ -241,7 +237,7 @@ class Storm:
         again = recoveries(self._reckoner.owed, self._rig.receiver.all(), healthy, faults)
         return {
             "clean": account.clean
-            and not self._ended_by_themselves
+            and not self._faults.ended_by_themselves
             and settled
             and set(codes.values()) == {0}
             and not checked["forged"]
@@ -258,7 +254,7 @@ class Storm:
             "settled_at_the_end": settled,
             "exit_codes": codes,
             "moves": sum(len(move.before.ends) for move in moves),
-            "ended_by_themselves": self._ended_by_themselves,
+            "ended_by_themselves": self._faults.ended_by_themselves,
             "faults": [
                 {
                     "kind": fault.kind,

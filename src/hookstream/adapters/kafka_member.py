@@ -27,7 +27,12 @@ from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.standstill import Standstill
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
+from hookstream.errors import (
+    ConfigurationError,
+    DependencyUnavailable,
+    HookstreamError,
+    InvariantBroken,
+)
 from hookstream.pipeline.ports import Clock, Journal
 
 _POLL_SECONDS = 0.2
@@ -49,6 +54,8 @@ _NO_SUCH_PROTOCOL = (
     KafkaError.UNSUPPORTED_VERSION,
     KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
 )
+_GROUP_LOST = "group id does not exist"
+"""Seen with Kafka 4 where a single broker had been killed again and again, and was loading its groups."""
 _FORBIDDEN = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -365,10 +372,16 @@ def raise_fatal(error: KafkaError) -> None:
     The client calls this within a poll.
 
     Raises:
+        DependencyUnavailable: The broker lost the group, which a new process makes anew.
         ConfigurationError: The broker does not know the group protocol.
         InvariantBroken: Another fatal error, such as another member with the same instance id.
     """
     # Only the text tells the cause of a fatal error.
+    if error.code() == KafkaError.GROUP_ID_NOT_FOUND or _GROUP_LOST in error.str():
+        raise DependencyUnavailable(
+            "the broker does not know the consumer group any more, which its client cannot mend:"
+            " nothing is lost, start the worker again (and look at why the broker lost it)"
+        )
     if error.code() in _NO_SUCH_PROTOCOL or "ConsumerGroupHeartbeat" in error.str():
         raise ConfigurationError(
             "the broker does not know the group protocol 'consumer' (KIP-848): set"
