@@ -217,7 +217,7 @@ class Ledger:
             self._event_passed(event, f"{where.topic}/{where.partition}@{offset}")
 
     def _event_passed(self, event: Event, place: str) -> None:
-        if event.origin in self.aside:
+        if event.origin in self.aside or self.is_event_given_up(event):
             return
         if event.garbage or (event.type == NEVER and not self._pending_unmatched(event)):
             self.blame(PROMISE, f"{event.id} was not set aside, and {place} is committed")
