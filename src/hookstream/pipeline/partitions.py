@@ -166,6 +166,9 @@ class Partitions:
             first=first,
             next=next_offset,
         )
+        tracker = self._trackers.get(partition)
+        if tracker is not None:
+            tracker.pass_over(first, next_offset)
         gap = self._untold[partition] = (first, next_offset)
         self.on_gap(partition, gap)
 

@@ -177,6 +177,24 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
     assert source.commits[1] == {HERE: Progress(13, write_note(13, [(20, 30)], 100).text)}
 
 
+def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -> None:
+    """Else a restart would stop the partition again before the batch that was left out."""
+    source = FetchedSource()
+    partitions = partitions_of(source)
+    gaps: list[tuple[int, int]] = []
+    partitions.on_gap = lambda _, gap: gaps.append(gap)
+    for receipt in partitions.receive(records(0)):
+        receipt.release()
+    partitions.gap(HERE, 1, 60)
+    partitions.commit()
+    assert source.commits == []
+
+    partitions.gap_told(HERE, gaps[0])
+    partitions.commit()
+
+    assert source.commits == [{HERE: Progress(60)}]
+
+
 async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() -> None:
     """What is begun while its last attempts end would be cut off by that end, and made twice."""
     source = FetchedSource()

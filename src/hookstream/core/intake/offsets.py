@@ -74,6 +74,17 @@ class OffsetTracker:
             known.popleft()
         return bool(known) and known[0][0] <= offset
 
+    def pass_over(self, first: int, next_offset: int) -> None:
+        """Count offsets that never come as settled; what stands before them may still be on its way."""
+        spans: list[Span] = []
+        for start, end in sorted([*self._known, (first, next_offset)]):
+            if spans and start <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+            else:
+                spans.append((start, end))
+        self._known = deque(spans)
+        self._known_until = spans[-1][1]
+
     def settle(self, offset: int) -> None:
         """Free an offset: whatever replaces its record is durable.
 

@@ -43,3 +43,26 @@ def test_transaction_markers_do_not_hold_commits_back() -> None:
     tracker.settle(0)
 
     assert tracker.committable == 3
+
+
+def test_what_is_passed_over_is_committed_once_all_before_it_was_received_and_settled() -> None:
+    """A record before it may still be on its way from the source: it must not be passed over."""
+    tracker = OffsetTracker(48, 1)
+    tracker.pass_over(50, 60)
+    assert tracker.committable == 48
+
+    tracker.receive(48, 0)
+    tracker.receive(49, 0)
+    tracker.settle(49)
+    tracker.settle(48)
+
+    assert tracker.committable == 60
+
+
+def test_what_is_passed_over_joins_what_was_settled_around_it() -> None:
+    tracker = OffsetTracker(50, 1, [(52, 54), (58, 65), (70, 80)])
+
+    tracker.pass_over(50, 60)
+    tracker.pass_over(65, 70)
+
+    assert tracker.committable == 80
