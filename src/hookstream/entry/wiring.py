@@ -46,9 +46,9 @@ from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.settings import Settings
 
 _TABLES_DEADLINE = 60.0
+"""Seconds to read every table to its end at the start."""
 _OTHER_FILES = 256
 """Files that are open beside the connections to endpoints: brokers, logs, health."""
-"""Seconds to read every table to its end at the start."""
 
 
 @dataclass(slots=True, frozen=True)
