@@ -22,6 +22,7 @@ _OVER_SECONDS = 30.0
 class _Fault:
     remedy: str
     failed_at: float
+    """Of the last failure, or since when it has been tried without one."""
     failures: int = 0
     told: bool = False
 
@@ -94,14 +95,12 @@ class Faults:
         Args:
             fetched: What was not paused for another reason.
         """
-        long_ago = self._clock.monotonic() - _OVER_SECONDS
-        self.over(
-            [
-                at
-                for at, fault in self._faults.items()
-                if fault.failed_at <= long_ago and at in fetched
-            ]
-        )
+        now = self._clock.monotonic()
+        for at, fault in self._faults.items():
+            if at in self._waiting or at not in fetched:
+                # Without a try: that it did not fail says nothing.
+                fault.failed_at = now
+        self.over([at for at, f in self._faults.items() if now - f.failed_at >= _OVER_SECONDS])
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting

@@ -271,10 +271,48 @@ def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read
     member.fail(5)
     member.loop.told.clear()
 
-    member.clock.forward(29_000)
+    member.clock.forward(29_999)
+    member.seats.try_again()
+    assert member.loop.told == []
+    member.clock.forward(1)
     member.seats.try_again()
 
     assert member.loop.told == [(member.told.read_on, HERE)]
+
+
+def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> None:
+    """A thread that got no CPU for so long has fetched nothing, and the partition is still paused."""
+    member = Member()
+    member.fail(4)
+    member.seats.hinder(HERE, 7, "no such codec")
+    member.loop.told.clear()
+
+    member.clock.forward(31_000)
+    member.seats.try_again()
+
+    assert (member.loop.told, HERE in member.seats.faults) == ([], True)
+    assert member.consumer.paused == set()
+
+
+def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> None:
+    member = Member()
+    member.fail(5)
+    member.loop.told.clear()
+
+    member.seats.pause(HERE)
+    member.clock.forward(31_000)
+    member.seats.try_again()
+    member.seats.resume(HERE)
+    member.clock.forward(29_000)
+    member.seats.try_again()
+    member.seats.rest(resting=True)
+    member.clock.forward(31_000)
+    member.seats.try_again()
+    member.seats.rest(resting=False)
+    member.clock.forward(29_000)
+    member.seats.try_again()
+
+    assert (member.loop.told, HERE in member.seats.faults) == ([], True)
 
 
 def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
