@@ -164,6 +164,8 @@ class Seats:
         if partition in self._stopped or partition in self.faults:
             self._wanted[partition] = at
             self._place_stopped(partition, at)
+        elif partition in self.read:
+            self._journal.warning("start_ignored", partition=_name(partition))
 
     def seat(self, positions: Mapping[TopicPartition, int]) -> None:
         """Have partitions that are assigned fetched from these offsets on.

@@ -198,9 +198,9 @@ class KafkaSource:
     def start_partition(self, partition: TopicPartition, at: "str | Millis") -> None:
         """Resume a stopped partition at `earliest`, `latest` or an append time.
 
-        Nothing happens where the partition is not stopped here.
+        Nothing happens where it is not assigned here, or neither stopped nor about to be.
         """
-        if self._member is not None and partition in self._stopped:
+        if self._member is not None and (partition in self._held or partition in self._stopped):
             seats = self._member.seats
             self._member.order(lambda: seats.start_at(partition, at))
 

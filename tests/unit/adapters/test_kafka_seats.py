@@ -339,6 +339,15 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
     assert member.journal.lines[-1][1] == "start_too_early"
 
 
+def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_nothing() -> None:
+    member = Member()
+
+    member.seats.start_at(HERE, 15)
+
+    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert member.journal.lines == [("warning", "start_ignored", {"partition": "t/0"})]
+
+
 def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
     member = Member()
     member.fail(5)
