@@ -81,7 +81,8 @@ class Commits:
         """Commit the last of partitions that are being given up, whatever is under way.
 
         Not waited for: the client itself does not complete the revocation before the broker
-        answered, and how the commit went is told to its callback.
+        answered, and how the commit went is told to its callback. An older commit that is under way
+        and tried again may land last: then what was settled in between is only delivered again.
 
         Raises:
             KafkaException: The client does not take it.

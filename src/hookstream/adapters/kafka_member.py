@@ -5,7 +5,6 @@ it pauses what is read and polls all the same, so that rebalances are served and
 throw the member out.
 """
 
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -153,18 +152,21 @@ class Member:
                 self.turned_at = self._clock.monotonic()
                 self._serve()
         except HookstreamError as error:
-            self._loop.tell(self._told.failed, error)
+            self._end_by(error)
         except KafkaException as error:
-            self._loop.tell(self._told.failed, translated(error, "records cannot be read"))
+            self._end_by(translated(error, "records cannot be read"))
         except Exception as error:  # noqa: BLE001  no thread may end in silence
             broken = InvariantBroken(f"the group member failed: {error!r}")
             broken.__cause__ = error
-            self._loop.tell(self._told.failed, broken)
-        self.seats.commit_settled()
+            self._end_by(broken)
         # A close can hang for ever while brokers misbehave: whoever waits for this thread gives up
         # then. A client that lost its broker complains once more; that was told already.
-        with contextlib.suppress(KafkaException):
+        try:
             self._consumer.close()
+        except KafkaException:
+            pass
+        except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
+            self._journal.error("consumer_close_failed", detail=repr(error))
 
     def look_up(self) -> None:
         """Look for topics and subscribe to those that are picked, where they changed."""
@@ -195,6 +197,11 @@ class Member:
         )
 
     # On the thread.
+
+    def _end_by(self, error: HookstreamError) -> None:
+        """Tell what ended the thread, and commit what is settled: no revocation does it then."""
+        self._loop.tell(self._told.failed, error)
+        self.seats.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Hear within a poll that a commit was answered: what waited for it is committed."""

@@ -7,6 +7,7 @@ rebalance callbacks run on the member's thread, inside a poll or its close.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -281,7 +282,7 @@ class Seats:
         try:
             settled = self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)
             self.commits.give_up({at: last for at, last in settled.items() if at in read})
-        except (KafkaException, TimeoutError) as error:
+        except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.
             self._journal.warning("revocation_not_committed", detail=repr(error))
         self._consumer.incremental_unassign(partitions)

@@ -48,6 +48,7 @@ class LoopBridge:
 
         Raises:
             TimeoutError: It took too long, or the loop has ended.
+            CancelledError: It was cancelled on the loop; that of `concurrent.futures`.
         """
         try:
             done = asyncio.run_coroutine_threadsafe(work, self._loop)

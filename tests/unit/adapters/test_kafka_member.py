@@ -17,7 +17,9 @@ from tests.doubles.journal import BookkeepingJournal
 
 from hookstream.adapters.kafka_member import Member, MemberTold
 from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.errors import ConfigurationError
 
 HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -30,6 +32,10 @@ class ScriptedConsumer:
         self.end = end
         self.sought: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
+        self.commits: list[dict[TopicPartition, int]] = []
+        self.closed = False
+        self.mistake: Exception | None = None
+        """What a callback raises while it closes."""
 
     def list_topics(self, timeout: float) -> object:
         assert timeout > 0
@@ -67,7 +73,14 @@ class ScriptedConsumer:
     def resume(self, partitions: list[KafkaPartition]) -> None:
         self.paused.difference_update(TopicPartition(at.topic, at.partition) for at in partitions)
 
-    def close(self) -> None: ...
+    def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        self.commits.append({TopicPartition(p.topic, p.partition): p.offset for p in offsets})
+
+    def close(self) -> None:
+        self.closed = True
+        if self.mistake is not None:
+            raise self.mistake
 
 
 class Asker:
@@ -75,6 +88,7 @@ class Asker:
 
     def __init__(self, times: int, most: int) -> None:
         self.records: list[Record] = []
+        self.errors: list[Exception] = []
         self.member: Member | None = None
         self.clock = HandClock()
         self.journal = BookkeepingJournal()
@@ -105,7 +119,7 @@ class Asker:
     def read_on(self) -> None: ...
 
     def failed(self, error: Exception) -> None:
-        raise error
+        self.errors.append(error)
 
 
 def nothing(_: Iterable[str]) -> list[str]:
@@ -132,6 +146,16 @@ def run(
     batch: list[Message], *, end: int, times: int = 1, most: int = 100
 ) -> tuple[ScriptedConsumer, Asker]:
     """Have a member whose two partitions are read from offset 10 take so many times."""
+    consumer, asker, member = ready(batch, end=end, times=times, most=most)
+    member.run()
+    assert asker.errors == []
+    return consumer, asker
+
+
+def ready(
+    batch: list[Message], *, end: int, times: int = 1, most: int = 100
+) -> tuple[ScriptedConsumer, Asker, Member]:
+    """Return a member that is ready to run, with its client and who asks it."""
     consumer, asker = ScriptedConsumer(batch, end), Asker(times, most)
     member = asker.member = Member(
         cast("Consumer", consumer),
@@ -144,8 +168,7 @@ def run(
     member.seats.seat({HERE: 10, THERE: 10})
     consumer.sought.clear()
     asker.ask()
-    member.run()
-    return consumer, asker
+    return consumer, asker, member
 
 
 def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
@@ -189,3 +212,36 @@ def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> No
 
     assert len(asker.records) == 8
     assert (consumer.sought, asker.journal.lines) == ({}, [])
+
+
+def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
+    """Of two commits under way the older could land upon the younger, and take offsets back."""
+    consumer, _, member = ready([], end=10)
+    member.stop()
+    member.seats.commits.settled({HERE: Progress(11)})
+
+    member.run()
+
+    assert (consumer.closed, consumer.commits) == (True, [])
+
+
+def test_a_member_that_fails_commits_what_is_settled_as_no_revocation_will() -> None:
+    forbidden = failed(HERE, -1, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    consumer, asker, member = ready([forbidden], end=10)
+    member.order(lambda: member.seats.commits.settled({HERE: Progress(11)}))
+
+    member.run()
+
+    assert [type(error) for error in asker.errors] == [ConfigurationError]
+    assert (consumer.closed, consumer.commits) == (True, [{HERE: 11}])
+
+
+def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
+    consumer, asker, member = ready([], end=10)
+    consumer.mistake = ValueError("no such partition")
+
+    member.run()
+
+    assert asker.journal.lines == [
+        ("error", "consumer_close_failed", {"detail": "ValueError('no such partition')"})
+    ]

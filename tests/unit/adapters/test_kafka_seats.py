@@ -1,6 +1,7 @@
 """Where partitions stand that a member was given, and which of their offsets it commits."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
 from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
@@ -86,8 +87,12 @@ class BookkeepingLoop:
         self.settled: Mapping[TopicPartition, Progress] = {}
         """What a revocation finds settled."""
         self.busy = False
+        self.ending = False
+        """It cancels what it is asked to do."""
 
     def do(self, _: object, __: float) -> Mapping[TopicPartition, Progress]:
+        if self.ending:
+            raise CancelledError
         return self.settled
 
     def ask(self, asked: Callable[[], object], _: float) -> object:
@@ -435,6 +440,16 @@ def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
     member.seats.commit_settled()
 
     assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13}, {THERE: 22}]
+
+
+def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() -> None:
+    member = Member()
+    member.loop.ending = True
+
+    member.seats.on_revoke(member.client, [KafkaPartition(*HERE)])
+
+    assert (member.consumer.commits, member.consumer.offsets) == ([], {THERE: 20})
+    assert [event for _, event, _ in member.journal.lines] == ["revocation_not_committed"]
 
 
 def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
