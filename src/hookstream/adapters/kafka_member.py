@@ -8,7 +8,6 @@ throw the member out.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -20,8 +19,9 @@ from confluent_kafka import (
 
 from hookstream.adapters.kafka_client import Trouble, translated
 from hookstream.adapters.kafka_positions import End, ends
-from hookstream.adapters.kafka_seats import PartitionsTold, Seats
+from hookstream.adapters.kafka_seats import Seats
 from hookstream.adapters.kafka_silence import Silence
+from hookstream.adapters.kafka_told import MemberTold
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.standstill import Standstill
@@ -62,16 +62,6 @@ _FORBIDDEN = (
     KafkaError.SASL_AUTHENTICATION_FAILED,
 )
 _OF_NO_RECORD = {*_VANISHED, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
-
-
-class MemberTold(PartitionsTold, Protocol):
-    """Who hears of the member. Called on the loop, in order."""
-
-    def gave(self, records: list[Record]) -> None:
-        """A request was answered."""
-
-    def failed(self, error: HookstreamError) -> None:
-        """The member ended."""
 
 
 class Member:

@@ -6,9 +6,8 @@ rebalance callbacks run on the member's thread, inside a poll or its close.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -17,7 +16,8 @@ from hookstream.adapters.kafka_beginnings import Beginnings
 from hookstream.adapters.kafka_client import Trouble
 from hookstream.adapters.kafka_commits import Commits
 from hookstream.adapters.kafka_faults import Faults
-from hookstream.adapters.kafka_positions import Window, find_starts, offset_at
+from hookstream.adapters.kafka_positions import find_starts, offset_at
+from hookstream.adapters.kafka_told import PartitionsTold
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import GapThenStart, OffsetsLost, Start, StartAt
@@ -34,43 +34,11 @@ goes on at the log's end. What lies between would be skipped in silence.
 """
 
 _ASK_SECONDS = 5.0
+_PLACE_SECONDS = 5.0
 _REVOKE_SECONDS = 3.0
 """The group waits for a revocation, and with it the partitions that are kept: its listener ends by
 itself within half a second. Only a process that gets no CPU takes longer, and then it is better to
 wait than to go without the last commit, which would have everything since made twice."""
-
-
-class PartitionsTold(Protocol):
-    """Who hears of partitions. Called on the loop, in order."""
-
-    def hear(self, told: Callable[..., None], *arguments: object) -> None:
-        """Call one of the others, and make known what it raises."""
-
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
-        """Partitions are read from these offsets on."""
-
-    async def revoked(
-        self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
-        """Partitions are taken away; returns what may be committed."""
-
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Partitions are gone; nothing may be committed."""
-
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
-        """Records are gone."""
-
-    def stop(self, partition: TopicPartition, remedy: str) -> None:
-        """A partition is not read, and what ends that."""
-
-    def read_on(self, partition: TopicPartition) -> None:
-        """A partition is read again, which was stopped and is held."""
-
-    def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
-        """A commit failed; what they had settled has to be committed again."""
-
-    def telltales(self, topics: Iterable[str]) -> Mapping[str, Window]:
-        """As `StartPolicy.telltale`, for each topic."""
 
 
 class Seats:
@@ -94,6 +62,7 @@ class Seats:
         self._told = told
         self._loop = loop
         self._journal = journal
+        self._clock = clock
         self._unknown = Trouble("positions_unknown", journal, clock, patience=5.0)
         self._unplaced: set[TopicPartition] = set()
         """Where they begin could not be found out yet."""
@@ -155,16 +124,13 @@ class Seats:
 
     def place(self) -> None:
         """Begin what can be begun now; what cannot, for want of a broker, is tried again."""
-        if self._unplaced:
-            self._place_new()
-        for partition, at in list(self._wanted.items()):
-            self._place_stopped(partition, at)
+        if (not self._unplaced or self._place_new()) and self._place_wanted():
+            self._unknown.over()
 
     def start_at(self, partition: TopicPartition, at: "str | Millis") -> None:
-        """Read a stopped partition from a position that an operator named."""
+        """Have `place` read a stopped partition from a position that an operator named."""
         if partition in self._stopped or partition in self.faults:
             self._wanted[partition] = at
-            self._place_stopped(partition, at)
         elif partition in self.read:
             self._journal.warning("start_ignored", partition=_name(partition))
 
@@ -228,7 +194,7 @@ class Seats:
             self._forget([at])
             self._tell(self._told.lost, [at])
             self._unplaced.add(at)
-            self._place_new()
+            self.place()
 
     def admits(self, at: tuple[str, int], offset: int) -> bool:
         """Tell whether a record that came is the next of its partition, and may be handed out."""
@@ -294,7 +260,7 @@ class Seats:
         self._tell(self._told.lost, gone)
         self._consumer.incremental_unassign(partitions)
 
-    def _place_new(self) -> None:
+    def _place_new(self) -> bool:
         topics = {at.topic for at in self._unplaced}
         try:
             windows = self._loop.ask(lambda: self._told.telltales(topics), _ASK_SECONDS)
@@ -304,8 +270,7 @@ class Seats:
             )
         except (KafkaException, TimeoutError) as error:
             self._unknown.lasts(str(error))
-            return
-        self._unknown.over()
+            return False
         self._unplaced.clear()
         positions = {}
         for at, begin in starts.items():
@@ -313,6 +278,7 @@ class Seats:
             if progress is not None:
                 positions[at] = progress
         self._begin(positions)
+        return True
 
     def _take_in(self, at: TopicPartition, begin: Start) -> Progress | None:
         match begin:
@@ -327,19 +293,27 @@ class Seats:
                 self._tell(self._told.stop, at, remedy)
                 return None
 
-    def _place_stopped(self, partition: TopicPartition, at: "str | Millis") -> None:
-        try:
-            begin = Progress(offset_at(self._consumer, partition, at))
-            if partition in self._stopped:
-                self.commits.commit_now({partition: begin})
-        except KafkaException as error:
-            self._journal.warning("positions_unknown", detail=str(error))
-            return
-        del self._wanted[partition]
-        if self._stopped.pop(partition, None) is not None:
-            self._begin({partition: begin})
-        elif partition in self.faults:
-            self._leave_out(partition, begin.offset)
+    def _place_wanted(self) -> bool:
+        """Take up named positions until one fails or time is up: the group is not served meanwhile."""
+        until = self._clock.monotonic() + _PLACE_SECONDS
+        for partition, at in list(self._wanted.items()):
+            if self._clock.monotonic() >= until:
+                break
+            # Behind the others from now on: where it fails, they have their turn.
+            self._wanted[partition] = self._wanted.pop(partition)
+            try:
+                begin = Progress(offset_at(self._consumer, partition, at))
+                if partition in self._stopped:
+                    self.commits.commit_now({partition: begin})
+            except KafkaException as error:
+                self._unknown.lasts(str(error))
+                return False
+            del self._wanted[partition]
+            if self._stopped.pop(partition, None) is not None:
+                self._begin({partition: begin})
+            elif partition in self.faults:
+                self._leave_out(partition, begin.offset)
+        return True
 
     def _leave_out(self, at: TopicPartition, begin: int) -> None:
         """Read a partition on behind what cannot be fetched; what came before stays as it is."""

@@ -15,7 +15,8 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_member import Member, MemberTold
+from hookstream.adapters.kafka_member import Member
+from hookstream.adapters.kafka_told import MemberTold
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import Record, TopicPartition

@@ -9,7 +9,8 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_seats import PartitionsTold, Seats
+from hookstream.adapters.kafka_seats import Seats
+from hookstream.adapters.kafka_told import PartitionsTold
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
@@ -27,6 +28,10 @@ class AssignedConsumer:
         """Where a fetch has failed for its offset, so that no seek is taken."""
         self.unassigned: list[tuple[str, int]] = []
         self.end = 100
+        self.asked = 0
+        """How often it was asked for offsets."""
+        self.ask_for: Callable[[list[KafkaPartition]], None] = lambda _: None
+        """The broker, which may take its time or give no answer."""
 
     def seek(self, at: KafkaPartition) -> None:
         place = at.topic, at.partition
@@ -39,6 +44,8 @@ class AssignedConsumer:
     ) -> list[KafkaPartition]:
         """Tell that the log begins at 0 and ends at `end`; a time is its record's offset here."""
         assert timeout > 0
+        self.asked += 1
+        self.ask_for(asked)
         known = {OFFSET_BEGINNING: 0, OFFSET_END: self.end}
         return [KafkaPartition(p.topic, p.partition, known.get(p.offset, p.offset)) for p in asked]
 
@@ -150,6 +157,12 @@ class Member:
         )
         self.seats.seat({HERE: 10, THERE: 20})
         self.consumer.unassigned.clear()
+
+    def hinder_both(self) -> None:
+        """Fail to fetch both partitions, and have an operator name where they go on."""
+        for at, begin in ((HERE, 15), (THERE, 25)):
+            self.seats.hinder(at, 7, "no such codec")
+            self.seats.start_at(at, begin)
 
     def fail(self, times: int) -> None:
         """Fail to fetch the first partition at offset 10, and try again, so many times."""
@@ -327,6 +340,7 @@ def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_ga
     member.loop.told.clear()
 
     member.seats.start_at(HERE, 15)
+    member.seats.place()
 
     assert member.loop.told == [(member.told.gap, HERE, 10, 15), (member.told.read_on, HERE)]
     assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
@@ -339,6 +353,7 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
     member.loop.told.clear()
 
     member.seats.start_at(HERE, "earliest")
+    member.seats.place()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines[-1][1] == "start_too_early"
@@ -351,6 +366,60 @@ def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_not
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines == [("warning", "start_ignored", {"partition": "t/0"})]
+
+
+def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None:
+    """The member does not poll meanwhile, and with many positions the group would throw it out."""
+    member = Member()
+    member.hinder_both()
+
+    def hang(_: list[KafkaPartition]) -> None:
+        member.clock.forward(5_000)
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+
+    member.consumer.ask_for = hang
+    asked = []
+    for _ in range(3):
+        member.seats.place()
+        asked.append(member.consumer.asked)
+
+    assert asked == [1, 2, 3]
+    assert [event for _, event, _ in member.journal.lines] == [
+        "consumer_error",
+        "consumer_error",
+        "positions_unknown",
+    ]
+    member.consumer.ask_for = lambda _: None
+    member.seats.place()
+    assert member.consumer.offsets == {HERE: 15, THERE: 25}
+    assert member.journal.lines[-1][1] == "positions_unknown_over"
+
+
+def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others() -> None:
+    member = Member()
+    member.hinder_both()
+
+    def lead_there_only(asked: list[KafkaPartition]) -> None:
+        if asked[0].partition == HERE.partition:
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+
+    member.consumer.ask_for = lead_there_only
+    member.seats.place()
+    member.seats.place()
+
+    assert member.consumer.offsets == {HERE: 10, THERE: 25}
+
+
+def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass() -> None:
+    member = Member()
+    member.hinder_both()
+    member.consumer.ask_for = lambda _: member.clock.forward(5_000)
+
+    member.seats.place()
+    assert member.consumer.offsets == {HERE: 15, THERE: 20}
+    member.seats.place()
+
+    assert member.consumer.offsets == {HERE: 15, THERE: 25}
 
 
 def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
