@@ -204,11 +204,19 @@ class Member:
             found = ends(self._consumer, list(self.seats.read))
         except KafkaException:
             # What is known stays known; that the broker does not answer is said by others.
+            self.silence.not_looked()
             return
         self._look_for_transactions(found, now)
         drained, self._drained = self._drained, False
-        readable = {at: end.stable for at, end in found.items()} if drained else {}
-        for at in self.silence.look(self.seats.unread(readable)):
+        stable = {at: end.stable for at, end in found.items()}
+        told = [at for at in self.silence.told if at in self.seats.read]
+        behind = {
+            at: next_offset
+            for at in told
+            if (next_offset := self.seats.next_offset(at)) < stable.get(at, next_offset + 1)
+        }
+        places = self.seats.unread(stable if drained else {})
+        for at in self.silence.look(places, behind):
             self.seats.put_back(at)
 
     def _look_for_transactions(self, found: Mapping[TopicPartition, End], now: float) -> None:

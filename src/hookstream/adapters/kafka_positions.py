@@ -93,7 +93,9 @@ class End(NamedTuple):
 
 
 def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, End]:
-    """Return the ends of partitions that are assigned. One request.
+    """Return the ends of partitions that are assigned, but for those that have no leader or the like.
+
+    One request.
 
     Raises:
         KafkaException: The broker did not answer.
@@ -105,20 +107,28 @@ def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[Topic
         )
         if seen is not None:
             highs[at] = seen[1]
-    stable = _look_up(consumer, dict.fromkeys(highs, OFFSET_END))
-    return {at: End(offset, highs[at]) for at, offset in stable.items()}
+    found = {}
+    for told in _asked(consumer, dict.fromkeys(highs, OFFSET_END)):
+        if told.error is None:
+            at = TopicPartition(told.topic, told.partition)
+            found[at] = End(told.offset, highs[at])
+    return found
 
 
 def _look_up(
     consumer: Consumer, times: Mapping[TopicPartition, Millis]
 ) -> dict[TopicPartition, int]:
-    if not times:
-        return {}
-    asked = [KafkaPartition(at.topic, at.partition, time) for at, time in times.items()]
     return {
         TopicPartition(told.topic, told.partition): told.offset
-        for told in _checked(consumer.offsets_for_times(asked, timeout=_SECONDS))
+        for told in _checked(_asked(consumer, times))
     }
+
+
+def _asked(consumer: Consumer, times: Mapping[TopicPartition, Millis]) -> list[KafkaPartition]:
+    if not times:
+        return []
+    asked = [KafkaPartition(at.topic, at.partition, time) for at, time in times.items()]
+    return consumer.offsets_for_times(asked, timeout=_SECONDS)
 
 
 def _committed(

@@ -216,14 +216,14 @@ class Seats:
         """Return the next offset and the end of what is fetched and was not read to its end."""
         with self._lock:
             flow = [at for at in ends if at in self.read and self._flows(at)]
-        places = {}
-        for at in flow:
-            # The client's position knows of markers that were passed over, and nothing of a new seat.
-            [now] = self._consumer.position([_kafka(at)])
-            next_offset = max(now.offset, self._beginnings.expected[at])
-            if next_offset < ends[at] and at not in self.faults:
-                places[at] = next_offset, ends[at]
-        return places
+        places = {at: (self.next_offset(at), ends[at]) for at in flow if at not in self.faults}
+        return {at: place for at, place in places.items() if place[0] < place[1]}
+
+    def next_offset(self, at: TopicPartition) -> int:
+        """Return where a partition that is read goes on."""
+        # The client's position knows of markers that were passed over, and nothing of a new seat.
+        [now] = self._consumer.position([_kafka(at)])
+        return max(now.offset, self._beginnings.expected[at])
 
     def remind(self) -> None:
         """Say again what is not read."""

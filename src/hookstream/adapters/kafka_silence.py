@@ -16,18 +16,25 @@ class Silence:
     """Since when nothing has come of each partition that ought to give records. For one thread."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
-        self.told: set[TopicPartition] = set()
-        """The partitions that are silent now, as was said. Others may ask how many there are."""
+        self.told: dict[TopicPartition, int] = {}
+        """The partitions that are silent, as was said, and the next offset of each. Others may ask
+        how many there are."""
         self._journal = journal
         self._clock = clock
         self._since: dict[TopicPartition, tuple[int, float]] = {}
 
-    def look(self, places: Mapping[TopicPartition, tuple[int, int]]) -> list[TopicPartition]:
+    def look(
+        self,
+        places: Mapping[TopicPartition, tuple[int, int]],
+        behind: Mapping[TopicPartition, int],
+    ) -> list[TopicPartition]:
         """Return, once each, the partitions that have been silent for too long, and say so.
 
         Args:
             places: The next offset and the log's end of each partition that has records and could
                 have given them since the last look. Any other counts anew when it is shown again.
+            behind: The next offset of each partition in `told` that is read, and not to its end as
+                far as is known. It stays silent until that has grown, whatever else held it up.
         """
         now = self._clock.monotonic()
         before = self._since
@@ -37,10 +44,11 @@ class Silence:
             else (next_offset, now)
             for at, (next_offset, _) in places.items()
         }
-        silent = {at for at, (_, since) in self._since.items() if now - since > _SILENT_SECONDS}
-        for at in self.told - silent:
+        still = {at: told for at, told in self.told.items() if behind.get(at, told + 1) <= told}
+        for at in self.told.keys() - still:
             self._journal.info("partition_unread_over", partition=f"{at.topic}/{at.partition}")
-        new = sorted(silent - self.told)
+        silent = {at for at, (_, since) in self._since.items() if now - since > _SILENT_SECONDS}
+        new = sorted(silent - still.keys())
         for at in new:
             self._journal.warning(
                 "partition_unread",
@@ -49,5 +57,9 @@ class Silence:
                 next=places[at][0],
                 end=places[at][1],
             )
-        self.told = silent
+        self.told = still | {at: places[at][0] for at in new}
         return new
+
+    def not_looked(self) -> None:
+        """Hear that nobody could look: the time until the next look does not count."""
+        self._since = {}

@@ -9,6 +9,7 @@ from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
+    KafkaException,
     Message,
 )
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -37,6 +38,11 @@ class ScriptedConsumer:
         self.closed = False
         self.mistake: Exception | None = None
         """What a callback raises while it closes."""
+        self.headless: set[int] = set()
+        """Partitions without a leader."""
+        self.looks = 0
+        self.away: Callable[[int], bool] = lambda _: False
+        """Whether the broker gives no answer to the look of this number."""
 
     def list_topics(self, timeout: float) -> object:
         assert timeout > 0
@@ -53,7 +59,19 @@ class ScriptedConsumer:
         self, asked: list[KafkaPartition], timeout: float
     ) -> list[KafkaPartition]:
         assert timeout > 0
-        return [KafkaPartition(at.topic, at.partition, self.end) for at in asked]
+        self.looks += 1
+        if self.away(self.looks):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+        return [cast("KafkaPartition", self.end_of(at)) for at in asked]
+
+    def end_of(self, at: KafkaPartition) -> object:
+        """Tell a partition's end as the client does, whose own answers nobody can give an error."""
+        error = (
+            KafkaError(KafkaError.LEADER_NOT_AVAILABLE) if at.partition in self.headless else None
+        )
+        return SimpleNamespace(
+            topic=at.topic, partition=at.partition, offset=self.end, error=error
+        )
 
     def position(self, asked: list[KafkaPartition]) -> list[KafkaPartition]:
         return [KafkaPartition(at.topic, at.partition, OFFSET_INVALID) for at in asked]
@@ -90,6 +108,8 @@ class Asker:
     def __init__(self, times: int, most: int) -> None:
         self.records: list[Record] = []
         self.errors: list[Exception] = []
+        self.between: dict[int, Callable[[], None]] = {}
+        """What it does when it is going to ask so many times more."""
         self.member: Member | None = None
         self.clock = HandClock()
         self.journal = BookkeepingJournal()
@@ -106,6 +126,7 @@ class Asker:
         self.records += records
         self.clock.forward(10_000)
         self._times -= 1
+        self.between.get(self._times, lambda: None)()
         self.ask()
 
     def ask(self) -> None:
@@ -204,6 +225,35 @@ def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_
     consumer, asker = run([came(HERE, 10)], end=11, times=8)
 
     assert consumer.sought == {THERE: 10}
+    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+
+
+def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> None:
+    consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
+    consumer.headless = {HERE.partition}
+
+    member.run()
+
+    assert consumer.sought == {THERE: 10}
+    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+
+
+def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
+    consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
+    consumer.away = lambda look: look % 4 == 0
+
+    member.run()
+
+    assert (consumer.sought, asker.journal.lines) == ({}, [])
+
+
+def test_a_silence_lasts_while_its_partition_is_paused() -> None:
+    _, asker, member = ready([came(HERE, 10)], end=11, times=10)
+    asker.between[3] = lambda: member.seats.pause(THERE)
+
+    member.run()
+
+    assert set(member.silence.told) == {THERE}
     assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
 
 
