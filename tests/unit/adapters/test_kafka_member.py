@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from confluent_kafka import (
     OFFSET_INVALID,
     TIMESTAMP_LOG_APPEND_TIME,
@@ -16,12 +17,12 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_member import Member
+from hookstream.adapters.kafka_member import Member, raise_fatal
 from hookstream.adapters.kafka_told import MemberTold
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.errors import ConfigurationError
+from hookstream.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 
 HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -296,3 +297,33 @@ def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
     assert asker.journal.lines == [
         ("error", "consumer_close_failed", {"detail": "ValueError('no such partition')"})
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (
+            KafkaError(
+                KafkaError._FATAL,  # noqa: SLF001
+                "ConsumerGroupHeartbeat fatal error: Broker: The group id does not exist",
+                fatal=True,
+            ),
+            DependencyUnavailable,
+        ),
+        (
+            KafkaError(
+                KafkaError._FATAL,  # noqa: SLF001
+                "ConsumerGroupHeartbeat fatal error: Local: Required feature not supported",
+                fatal=True,
+            ),
+            ConfigurationError,
+        ),
+        (KafkaError(KafkaError._FATAL, "fenced", fatal=True), InvariantBroken),  # noqa: SLF001
+    ],
+)
+def test_a_client_that_can_go_on_no_more_says_what_is_to_be_done(
+    error: KafkaError, raised: type[Exception]
+) -> None:
+    """A broker that lost a group needs the worker anew; one that has no KIP-848 another setting."""
+    with pytest.raises(raised):
+        raise_fatal(error)
