@@ -313,6 +313,8 @@ class Seats:
                 self._begin({partition: begin})
             elif partition in self.faults:
                 self._leave_out(partition, begin.offset)
+            else:
+                self._journal.warning("start_ignored", partition=_name(partition))
         return True
 
     def _leave_out(self, at: TopicPartition, begin: int) -> None:

@@ -368,6 +368,18 @@ def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_not
     assert member.journal.lines == [("warning", "start_ignored", {"partition": "t/0"})]
 
 
+def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothing_out() -> None:
+    member = Member()
+    member.fail(2)
+    member.seats.start_at(HERE, 15)
+
+    member.seats.faults.over([HERE])
+    member.seats.place()
+
+    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert member.journal.lines[-1] == ("warning", "start_ignored", {"partition": "t/0"})
+
+
 def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None:
     """The member does not poll meanwhile, and with many positions the group would throw it out."""
     member = Member()
