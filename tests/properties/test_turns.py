@@ -33,6 +33,17 @@ class Waiting:
                 self.join(lane)
         return lane
 
+    def longest_wait(self, many: int) -> list[int]:
+        """Return how many turns in a row, of so many, each lane waited at most."""
+        longest, since = [0] * len(self.weights), [0] * len(self.weights)
+        for turn in range(1, many + 1):
+            served = self.serve()
+            for lane in range(len(self.weights)):
+                longest[lane] = max(longest[lane], turn - since[lane])
+            if served is not None:
+                since[served] = turn
+        return longest
+
     def unfairness(self, many: int, lanes: list[int]) -> float:
         """Return by how many turns, at most, two lanes were apart in any stretch of so many slots."""
         worst = 0.0
@@ -115,6 +126,59 @@ def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> N
     for _ in range(sum(weights) // weights[0] + len(weights) + 1):
         waiting.serve()
     assert waiting.given[0] >= 2
+
+
+@given(weights, st.integers(1, 500), st.booleans(), st.data())
+def test_nobody_waits_for_long_after_one_line_went_on_alone(
+    weights: list[int],
+    alone_for: int,
+    stood_empty: bool,  # noqa: FBT001
+    data: st.DataObject,
+) -> None:
+    """Whoever then joins the other line: lanes that are new, and one that changes lines."""
+    everybody = list(range(len(weights)))
+    waiting = Waiting(weights, [True] + [False] * (len(weights) - 1))
+    if not stood_empty:
+        waiting.join(1)
+    waiting.join(0)
+    for _ in range(alone_for):
+        waiting.serve(common=stood_empty)
+    if data.draw(st.booleans()):
+        waiting.serve(common=False, again=False)
+        waiting.kept[0] = False
+    waiting.join(*everybody)
+
+    waited = waiting.longest_wait(5 * sum(weights))
+
+    for lane in everybody:
+        # Its own part, and one turn of each for each line that is brought up to the other.
+        assert waited[lane] <= 2 * (sum(weights) / weights[lane] + len(weights))
+
+
+@given(
+    weights,
+    st.lists(st.tuples(st.sampled_from(["join", "change", "kept", "any"]), st.integers(0, 5))),
+)
+def test_nobody_waits_for_long_whatever_went_before(
+    weights: list[int], before: list[tuple[str, int]]
+) -> None:
+    waiting = Waiting(weights, [True] * len(weights))
+    for what, number in before:
+        lane = number % len(weights)
+        match what:
+            case "join":
+                waiting.join(lane)
+            case "change":
+                waiting.kept[lane] = not waiting.kept[lane]
+            case _:
+                for _ in range(10 * number):
+                    waiting.serve(common=what == "any", again=number > 1)
+    waiting.join(*range(len(weights)))
+
+    waited = waiting.longest_wait(5 * sum(weights))
+
+    for lane, weight in enumerate(weights):
+        assert waited[lane] <= 2 * (sum(weights) / weight + len(weights))
 
 
 def test_who_waits_twice_stands_once() -> None:

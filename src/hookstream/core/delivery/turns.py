@@ -34,7 +34,7 @@ class _Line(Generic[T]):
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Claim, T]] = []
         self.served = 0.0
-        """Where the one began that was served last."""
+        """Where the line stands: where the one began that was served last, or that came first."""
         self.behind = 0.0
         """How many rounds passed while this line stood still."""
 
@@ -60,8 +60,13 @@ class Turns(Generic[T]):
         claim.waits = True
         self.waiting += 1
         line = self._anybody if kept else self._common
-        stands_at = line.served if line.heap else self._round - line.behind
-        begins = max(claim.passed - line.behind, stands_at)
+        behind = line.behind
+        if line.heap:
+            # It may stand still now: then it is further behind than when it was served last.
+            behind = max(behind, self._round - line.heap[0][0])
+        else:
+            line.served = self._round - behind
+        begins = max(claim.passed - behind, line.served)
         heappush(line.heap, (begins, next(self._tickets), claim, who))
 
     def any_for(self, *, common: bool) -> bool:
