@@ -405,9 +405,10 @@ class Lane:
     def _spacing(self, now: float) -> float:
         """Return the seconds between attempts that the lane can bear in the long run.
 
-        An endpoint whose limit is not known yet is taken to bear all that is allowed.
+        An endpoint whose limit is not known yet is taken to bear all that is allowed, as far as
+        the worker's own business leaves it.
         """
-        most = self._policy.max_in_flight
+        most = min(self._policy.max_in_flight, self._crowded)
         at_once = most if self._limit.ramping else self._allowed
         return max(self._pace.spacing, max(self.answer_time(now), 1e-4) / at_once)
 

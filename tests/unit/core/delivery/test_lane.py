@@ -289,6 +289,17 @@ def test_an_endpoint_that_answers_at_once_gets_few_attempts_at_once_while_turns_
     assert (before, crowded, at_once(lane)) == (64, 8, 64)
 
 
+def test_a_lane_that_is_kept_to_few_attempts_queues_no_more_than_they_bear() -> None:
+    """Also before its first trouble, while it is not known what the endpoint would bear."""
+    lane = Lane(LanePolicy(64, max_queue=100_000))
+    for _ in range(60):
+        attempt(lane, 0.0, 0.005)
+    for _ in range(4):
+        lane.crowd(0.05)
+
+    assert lane.room(1.0) <= 8 / 0.005 + 1
+
+
 def test_an_endpoint_that_takes_its_time_is_asked_as_much_however_long_turns_are() -> None:
     lane = kept_busy(Lane(LanePolicy(64)), 0.4)
     for _ in range(8):
