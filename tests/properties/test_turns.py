@@ -83,7 +83,7 @@ def test_a_lane_that_was_idle_gets_no_credit_for_it(
     waiting.join(*everybody)
     for _ in range(served_before):
         waiting.serve()
-    while waiting.claims[0].waits:
+    while waiting.claims[0].lines:
         waiting.serve(again=False)
         waiting.join(*everybody[1:])
     for _ in range(idle_for):
@@ -126,6 +126,18 @@ def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> N
     for _ in range(sum(weights) // weights[0] + len(weights) + 1):
         waiting.serve()
     assert waiting.given[0] >= 2
+
+
+@given(weights)
+def test_a_lane_that_stands_in_both_lines_gets_one_part_of_the_slots(weights: list[int]) -> None:
+    waiting = Waiting(weights, [True] * len(weights))
+    total = 20 * sum(weights)
+    for _ in range(total):
+        waiting.join(*range(len(weights)))
+        waiting.turns.join(waiting.claims[0], 0, kept=False)
+        waiting.serve(again=False)
+
+    assert waiting.given[0] <= 20 * weights[0] + 2
 
 
 @given(weights, st.integers(1, 500), st.booleans(), st.data())

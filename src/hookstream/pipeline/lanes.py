@@ -177,24 +177,50 @@ class Lanes:
     def _start(self, queue: _Queue, now: float) -> None:
         """Give the lane runners where lane and worker have slots free."""
         while self._ready(queue, now):
-            kept = self._kept(queue)
-            if not self._capacity.take(queue.holder, kept=kept):
-                self._turns.join(queue.claim, queue, kept=kept)
+            kept = self._take(queue)
+            if kept is None:
+                self._join(queue)
                 return
             self._begin(queue, now, kept)
 
     def _turn(self, queue: _Queue, now: float) -> None:
         """Give the lane one runner, for which it stood in line, and let it stand there for another."""
         if self._ready(queue, now):
-            kept = self._kept(queue)
-            if self._capacity.take(queue.holder, kept=kept):
+            kept = self._take(queue)
+            if kept is not None:
                 self._turns.took(queue.claim, queue.lane.policy.weight)
                 self._begin(queue, now, kept)
         self._stand_in_line(queue, now)
 
     def _stand_in_line(self, queue: _Queue, now: float) -> None:
         if self._ready(queue, now):
-            self._turns.join(queue.claim, queue, kept=self._kept(queue))
+            self._join(queue)
+
+    def _join(self, queue: _Queue) -> None:
+        """Let a lane that has work stand in line for each kind of slot that some of it may have."""
+        first = _first_attempt(queue)
+        if first is not None:
+            self._turns.join(queue.claim, queue, kept=True)
+        if first != 0:
+            self._turns.join(queue.claim, queue, kept=False)
+
+    def _take(self, queue: _Queue) -> bool | None:
+        """Take a slot for the lane's next work; returns whether it is a kept one, None: none is free.
+
+        Where a retry is next and may have none, a first attempt behind it that may is brought before it.
+        """
+        capacity, holder, waiting = self._capacity, queue.holder, queue.waiting
+        first_is_next = holder.prompt and waiting[0].delivery.attempt == 0
+        if not first_is_next:
+            if capacity.take(holder, kept=False):
+                return False
+            first = _first_attempt(queue) if capacity.free > 0 else None
+            if first is None:
+                return None
+            work = waiting[first]
+            del waiting[first]
+            waiting.appendleft(work)
+        return True if capacity.take(holder, kept=True) else None
 
     def _ready(self, queue: _Queue, now: float) -> bool:
         """Tell whether only the cap may keep a lane from an attempt; else look again in time."""
@@ -204,10 +230,6 @@ class Lanes:
             return True
         self._sleep(queue, now)
         return False
-
-    @staticmethod
-    def _kept(queue: _Queue) -> bool:
-        return queue.holder.prompt and queue.waiting[0].delivery.attempt == 0
 
     def _begin(self, queue: _Queue, now: float, kept: bool) -> None:  # noqa: FBT001
         """Run the lane's next attempt in a slot that was taken for it."""
@@ -221,8 +243,7 @@ class Lanes:
 
     async def _run(self, queue: _Queue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
         """Attempt one piece of work after another while the lane has some and keeps its slot."""
-        lane, holder, waiting = queue.lane, queue.holder, queue.waiting
-        clock, capacity = self._clock, self._capacity
+        lane, waiting, clock = queue.lane, queue.waiting, self._clock
         try:
             while True:
                 outcome = await self._attempt(work)
@@ -232,9 +253,10 @@ class Lanes:
                     break
                 if self._turns.waiting and self._others_wait():
                     break
-                kept = holder.prompt and waiting[0].delivery.attempt == 0
-                if not capacity.take(holder, kept=kept):
+                slot = self._take(queue)
+                if slot is None:
                     break
+                kept = slot
                 ticket = next(self._tickets)
                 lane.start(ticket, now)
                 work = waiting.popleft()
@@ -395,3 +417,13 @@ class Lanes:
         if self._recent[0] != subscription_id:
             self._other = self._recent
         self._recent = (subscription_id, now)
+
+
+def _first_attempt(queue: _Queue) -> int | None:
+    """Find the first waiting work that may have a kept slot: of a prompt lane, and no retry."""
+    if not queue.holder.prompt:
+        return None
+    for place, work in enumerate(queue.waiting):
+        if work.delivery.attempt == 0:
+            return place
+    return None

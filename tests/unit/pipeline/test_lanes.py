@@ -40,6 +40,7 @@ class Site:
         self.now: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.order: list[str] = []
+        self.attempts: set[int] = set()
         self.overflowed: list[tuple[str, Slot]] = []
         self.journal = RememberingJournal()
         self.clock = LoopClock()
@@ -60,6 +61,7 @@ class Site:
         who = work.delivery.subscription_id
         self.now[who] += 1
         self.order.append(who)
+        self.attempts.add(work.delivery.attempt)
         try:
             await asyncio.sleep(self.takes.get(who, 0.1))
         finally:
@@ -201,6 +203,51 @@ async def test_retries_leave_half_of_the_cap_to_first_attempts() -> None:
 
         assert retried == 4
         assert site.done["c"] == 4
+        site.lanes.empty()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_retry_that_waits_for_a_slot_keeps_no_first_attempt_of_its_lane_from_one(
+    busy: bool,  # noqa: FBT001
+) -> None:
+    site = Site(8, takes={f"hang{n}": 15.0 for n in range(20)})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("fine", "other")
+        for number in range(20):
+            site.offer(f"hang{number}")
+        await asyncio.sleep(2)
+        if busy:
+            site.offer("other", 200)
+            await asyncio.sleep(0.35)
+        site.offer("fine", 2, attempt=3)
+        site.offer("fine", 10)
+
+        await asyncio.sleep(1.2)
+
+        assert site.done["fine"] == 10
+        assert site.lanes.waiting >= 2
+        site.lanes.empty()
+
+
+async def test_a_retry_is_passed_by_first_attempts_only_until_its_turn_for_a_slot_comes() -> None:
+    site = Site(8, takes={f"hang{n}": 3.0 for n in range(12)})
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("fine")
+        for number in range(12):
+            site.offer(f"hang{number}")
+        await asyncio.sleep(0.1)
+        site.offer("fine", attempt=3)
+        for _ in range(120):
+            site.offer("fine", 12)
+            await asyncio.sleep(0.1)
+            if 3 in site.attempts:
+                break
+
+        # After those of the hanging that stood in line before it, not after the first attempts.
+        assert site.lanes.waiting > 0
+        assert 3 in site.attempts
         site.lanes.empty()
 
 

@@ -16,14 +16,14 @@ T = TypeVar("T")
 class Claim:
     """How far one lane is."""
 
-    __slots__ = ("passed", "waits")
+    __slots__ = ("lines", "passed")
 
     def __init__(self) -> None:
         """Wait for nothing."""
         self.passed = float("-inf")
         """Rounds, on the clock of all turns: what it was given stands for it until here."""
-        self.waits = False
-        """Whether it stands in a line."""
+        self.lines: set[object] = set()
+        """In which it stands: in either, or in both, for one part of all slots."""
 
 
 class _Line(Generic[T]):
@@ -51,15 +51,15 @@ class Turns(Generic[T]):
         self._round = 0.0
         self._tickets = count()
         self.waiting = 0
-        """How many stand in a line."""
+        """How many stand in line."""
 
     def join(self, claim: Claim, who: T, *, kept: bool) -> None:
         """Let a lane stand in line; `kept`: any slot will do, also one that is kept."""
-        if claim.waits:
-            return
-        claim.waits = True
-        self.waiting += 1
         line = self._anybody if kept else self._common
+        if line in claim.lines:
+            return
+        claim.lines.add(line)
+        self.waiting += 1
         behind = line.behind
         if line.heap:
             # It may stand still now: then it is further behind than when it was served last.
@@ -87,13 +87,14 @@ class Turns(Generic[T]):
         # A line that stood still is brought up to the others, as a whole.
         line.behind = max(line.behind, self._round - begins)
         self._round = max(self._round, begins + line.behind)
-        claim.waits = False
+        claim.lines.remove(line)
         self.waiting -= 1
         return who
 
     def took(self, claim: Claim, weight: int) -> None:
         """Note that the lane that was taken out last has begun an attempt."""
-        claim.passed = self._round + 1 / weight
+        # What it was given already in the other line, where it stands in both, counts, too.
+        claim.passed = max(claim.passed, self._round) + 1 / weight
 
 
 def _head(line: _Line[T]) -> tuple[float, int]:
