@@ -23,15 +23,15 @@ class BusyLoop(VirtualTimeLoop):
         self._seconds += seconds
 
 
-def at_a_cost() -> Behaviour:
-    """Answer 204 within a millisecond, and cost the worker more than that."""
+def at_a_cost(status: int = 204) -> Behaviour:
+    """Answer within a millisecond, and cost the worker more than that."""
 
     async def behave(_: Post) -> Answer:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, BusyLoop)
         loop.spend(COST)
         await asyncio.sleep(0.001)
-        return Response(204)
+        return Response(status)
 
     return behave
 
@@ -74,3 +74,39 @@ def test_a_backlog_of_an_endpoint_that_is_back_does_not_delay_the_others(
     assert longest < 0.06
     # Half of its time is the backlog's, once the endpoint is noticed to be back.
     assert drained < 2 * 3_000 * COST + 8
+
+
+def test_retries_that_are_due_keep_up_with_new_events_while_these_keep_the_worker_busy() -> None:
+    """Of healthy endpoints, each of which refused something once: half of the time is theirs."""
+
+    async def story() -> tuple[int, int]:
+        async with World(partitions=4, tier_partitions=4) as world:
+            names = [f"s{n}" for n in range(100)]
+            for name in names:
+                world.subscribe(name, schedule=(10 * SECOND,) * 3, max_in_flight=64)
+                world.endpoints.script(name, at_a_cost(404))
+            await world.worker()
+            world.publish(*(f"old-{n}" for n in range(20)))
+            await world.until(lambda: len(world.endpoints.to("s99")) == 20)
+            for name in names:
+                world.endpoints.script(name, at_a_cost())
+            # All are due within the next ten seconds; new events are more than it can take.
+            world.publish(*(f"new-{n}" for n in range(200)))
+            await asyncio.sleep(10)
+            before = accepted(world, names)
+            await asyncio.sleep(5)
+            now = accepted(world, names)
+            return now[0] - before[0], now[1] - before[1]
+
+    with asyncio.Runner(loop_factory=BusyLoop) as runner:
+        old, new = runner.run(story())
+
+    assert old + new >= 0.9 * 5 / COST
+    assert old >= 0.4 * (old + new)
+
+
+def accepted(world: World, names: list[str]) -> tuple[int, int]:
+    """How many deliveries the endpoints have, of old events and of new ones."""
+    events = [event for name in names for event in world.accepted(name).elements()]
+    old = sum(event.startswith("old") for event in events)
+    return old, len(events) - old

@@ -112,6 +112,8 @@ class Lanes:
         self.in_flight = 0
         self.waiting = 0
         """Deliveries queued over all lanes."""
+        self.new = 0
+        """Deliveries that came straight from their events, since the start."""
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Run attempts as children of `tasks` from now on."""
@@ -127,6 +129,7 @@ class Lanes:
         alone = self._alone(subscription_id, now)
         self._note(subscription_id, now)
         again = work.delivery.due_at is not None
+        self.new += not again
         if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
             self._overflow(work, self._slot(queue, work.delivery, now))
             return

@@ -40,8 +40,9 @@ _EARLY_AGAIN = 0.01
 be in one turn."""
 
 _TURN = 8
-"""Records that are released before attempts get their turn on the event loop: each is decoded, and
-may be written to a tier again, and nothing else runs meanwhile."""
+"""Records that are released before attempts get their turn on the event loop, where there are no
+more new deliveries: each is decoded, and may be written to a tier again, and nothing else runs
+meanwhile."""
 
 _CREDIT_SLEEP = 0.005
 """Seconds between looks where deliveries from tiers have used up their credit."""
@@ -100,6 +101,8 @@ class Retrier:
         self._clock = tiers.clock
         self._tracer = seeing.tracer
         self._arrived = asyncio.Event()
+        self._new = 0
+        """How many new deliveries had come when records were released last."""
         self._early_at = 0.0
         self._early = Early()
         self._more_early = False
@@ -160,23 +163,33 @@ class Retrier:
             if credit <= 0:
                 await asyncio.sleep(_CREDIT_SLEEP)
                 continue
-            began = self._clock.monotonic()
-            due = self._room.due(self._clock.now(), most=min(credit, _TURN))
+            due = self._room.due(self._clock.now(), most=min(credit, self._share()))
             for waiting in due:
                 if waiting.receipt.wanted:
                     await self._admit(waiting)
             early = self._take_early(credit - len(due))
             self._flow()
             if due or early:
-                await self._stand_back(began)
+                await self._stand_back()
             else:
                 await self._sleep()
 
-    async def _stand_back(self, began: float) -> None:
+    def _share(self) -> int:
+        """Return how many due records may be released in this turn.
+
+        As many as new deliveries came since the last: where these make turns long, and few, what is
+        due still gets as many attempts as they do.
+        """
+        new = self._lanes.new
+        came, self._new = new - self._new, new
+        return min(max(came, _TURN), _MOST)
+
+    async def _stand_back(self) -> None:
         """Let everybody else have a turn; where turns are long, as much time again.
 
         So what is old takes half of a worker's time at most where that is short.
         """
+        began = self._clock.monotonic()
         await asyncio.sleep(0)
         took = self._clock.monotonic() - began
         if took > LONG_TURN:
