@@ -18,8 +18,14 @@ from hookstream.pipeline.ports import Clock, Journal
 from hookstream.pipeline.work import Work
 
 _FORGOTTEN_AFTER = 600.0
-"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale.
-Longer than any breaker stays open."""
+"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale. Twice
+as long as its breaker may stay open, where that is longer."""
+
+_IDLE_AFTER = 1.0
+"""Seconds without work after which a lane is told anew what it may do: till then ticks do it."""
+
+_ENDED_IN_A_ROW = 8
+"""Deliveries of a lane that end without an attempt before others get a turn on the event loop."""
 
 _ALONE_AFTER = 60.0
 """Seconds without work in any other lane after which a lane is alone. Where others get an event now
@@ -125,7 +131,8 @@ class Lanes:
         """Queue work in its lane, or hand it to `overflow` where the lane is full."""
         subscription_id = work.delivery.subscription_id
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        now = queue.busy_at = self._clock.monotonic()
+        now = self._clock.monotonic()
+        self._busy(queue, now)
         alone = self._alone(subscription_id, now)
         self._note(subscription_id, now)
         again = work.delivery.due_at is not None
@@ -144,10 +151,10 @@ class Lanes:
         if queue is None:
             return None
         now = self._clock.monotonic()
+        self._busy(queue, now)
         alone = self._alone(delivery.subscription_id, now)
         if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
             return None
-        queue.busy_at = now
         return self._slot(queue, delivery, now)
 
     def wants(self, subscription_id: str) -> int:
@@ -166,6 +173,12 @@ class Lanes:
         queue.busy_at = self._clock.monotonic()
         self._queues[subscription_id] = queue
         return queue
+
+    def _busy(self, queue: _Queue, now: float) -> None:
+        """Note that a lane has work; one that was idle is told what it may do now."""
+        if now - queue.busy_at > _IDLE_AFTER:
+            queue.lane.policy = self._policy(queue.subscription_id)
+        queue.busy_at = now
 
     def _slot(self, queue: _Queue, delivery: Delivery, now: float) -> Slot:
         wall, since = self._clock.now(), delivery.deferred_since
@@ -247,14 +260,18 @@ class Lanes:
     async def _run(self, queue: _Queue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
         """Attempt one piece of work after another while the lane has some and keeps its slot."""
         lane, waiting, clock = queue.lane, queue.waiting, self._clock
+        ended = 0
         try:
             while True:
                 outcome = await self._attempt(work)
                 now = clock.monotonic()
                 self._ended(queue, ticket, outcome, now, kept)
-                if not waiting or not lane.may_start(now):
-                    break
-                if self._turns.waiting and self._others_wait():
+                ended += outcome is None
+                if ended == _ENDED_IN_A_ROW:
+                    ended = 0
+                    await asyncio.sleep(0)
+                    now = clock.monotonic()
+                if not waiting or not lane.may_start(now) or self._others_wait():
                     break
                 slot = self._take(queue)
                 if slot is None:
@@ -297,7 +314,8 @@ class Lanes:
 
     def _others_wait(self) -> bool:
         """Tell whether a lane in line may have the slot that was just freed."""
-        return self._turns.any_for(common=self._capacity.may_take(kept=False))
+        turns, capacity = self._turns, self._capacity
+        return turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
 
     def _hand_over(self, queue: _Queue, now: float) -> None:
         """Pass what is free to the lanes in line, this one among them, then to this lane."""
@@ -355,7 +373,7 @@ class Lanes:
                     queue.lane.policy = self._policy(subscription_id)
                 queue.lane.crowd(self.turn)
                 self._adjust(queue, now)
-            elif now - queue.busy_at > _FORGOTTEN_AFTER:
+            elif now - queue.busy_at > max(_FORGOTTEN_AFTER, 2 * queue.lane.policy.probe_every):
                 del self._queues[subscription_id]
         self._note_idle()
         # What is called now is called when all that is ready has had its turn.

@@ -33,10 +33,12 @@ class Site:
         rates: dict[str, float] | None = None,
         weights: dict[str, int] | None = None,
         most: int = 100,
+        probe_every: float = 30.0,
     ) -> None:
         self.takes = takes or {}
         self.rates = rates or {}
         self.outcome: Outcome = OK
+        self.paused: set[str] = set()
         self.now: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.order: list[str] = []
@@ -49,7 +51,10 @@ class Site:
             self.journal,
             max_in_flight=cap,
             policy=lambda who: LanePolicy(
-                most, rate_limit=self.rates.get(who), weight=(weights or {}).get(who, 1)
+                most,
+                rate_limit=self.rates.get(who),
+                weight=(weights or {}).get(who, 1),
+                probe_every=probe_every,
             ),
             attempt=self.attempt,
             overflow=lambda work, slot: self.overflowed.append(
@@ -57,8 +62,11 @@ class Site:
             ),
         )
 
-    async def attempt(self, work: Work) -> Outcome:
+    async def attempt(self, work: Work) -> Outcome | None:
         who = work.delivery.subscription_id
+        if who in self.paused:
+            self.done[who] += 1
+            return None
         self.now[who] += 1
         self.order.append(who)
         self.attempts.add(work.delivery.attempt)
@@ -324,3 +332,51 @@ async def test_a_breaker_is_said_to_open_and_to_close_once() -> None:
         lines = [(level, event) for level, event, _ in site.journal.lines]
         assert lines == [("warning", "breaker.opened"), ("info", "breaker.closed")]
         assert site.lanes.open_breakers == 0
+
+
+async def test_a_lane_is_not_forgotten_while_its_breaker_may_be_open() -> None:
+    site = Site(8, probe_every=1_800)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.outcome = Failed(FailureKind.CONNECT, "connection refused")
+        for wait in (1, 1, 1, 1, 6, 11, 21, 41, 81, 161, 321, 641, 1_281):
+            site.offer("down")
+            await asyncio.sleep(wait)
+        site.offer("down")
+        await asyncio.sleep(1_799)
+        site.lanes.tick()
+
+        assert site.lanes.open_breakers == 1
+        await asyncio.sleep(1_802)
+        site.lanes.tick()
+        assert site.lanes.open_breakers == 0
+
+
+async def test_deliveries_that_end_without_an_attempt_leave_others_their_turns() -> None:
+    site = Site(8)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("paused")
+        site.offer("paused", 600)
+        site.paused.add("paused")
+        turns = 0
+        while site.lanes.waiting:
+            turns += 1
+            await asyncio.sleep(0)
+
+        assert site.overflowed == []
+        assert turns >= 600 / (8 * 8)
+
+
+async def test_a_lane_that_was_idle_keeps_to_the_limit_that_was_set_meanwhile() -> None:
+    site = Site(8)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("slow")
+        await asyncio.sleep(10)
+        site.rates["slow"] = 1.0
+        site.offer("slow", 10)
+        await asyncio.sleep(0.5)
+
+        assert len(site.order) <= 2
+        site.lanes.empty()
