@@ -208,7 +208,7 @@ class Retrier:
             return 0
         taken = 0
         credit = min(credit, _TURN)
-        served: list[str] = []
+        found: dict[str, int] = {}
         passed_over: list[str] = []
         for subscription_id in self._early.asked(now, self._room.owners):
             wanted = self._lanes.wants(subscription_id)
@@ -217,12 +217,13 @@ class Retrier:
             if taken >= credit:
                 passed_over.append(subscription_id)
                 continue
-            for waiting in self._room.early(subscription_id, min(wanted, credit - taken)):
+            early = self._room.early(subscription_id, min(wanted, credit - taken))
+            found[subscription_id] = len(early)
+            for waiting in early:
                 if waiting.receipt.live and isinstance(waiting.state, Delivery):
                     self._admit_delivery(waiting, waiting.state, early=True)
                     taken += 1
-            served.append(subscription_id)
-        self._early.answered(served, passed_over)
+        self._early.answered(found, passed_over)
         self._more_early = 0 < credit <= taken
         self._early_at = now + (_EARLY_AGAIN if self._more_early else EVERYBODY_EVERY)
         return taken

@@ -3,7 +3,7 @@
 Thousands may wait in an outage, while one backlog is taken a hundred times a second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 EVERYBODY_EVERY = 0.25
 """Seconds between asking all."""
@@ -27,6 +27,11 @@ class Early:
         first = set(self._eager)
         return [*self._eager, *(each for each in everybody() if each not in first)]
 
-    def answered(self, served: Sequence[str], passed_over: Sequence[str]) -> None:
-        """Note who had room: those that got something come after those for whom nothing was left."""
-        self._eager = [*passed_over, *served]
+    def answered(self, found: Mapping[str, int], passed_over: Sequence[str]) -> None:
+        """Note who had room.
+
+        Args:
+            found: For each, how many deliveries it got. Who got none has none that wait.
+            passed_over: For whom nothing was left: they come before the others now.
+        """
+        self._eager = [*passed_over, *(each for each, many in found.items() if many)]

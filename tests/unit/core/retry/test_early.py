@@ -11,7 +11,7 @@ def test_between_two_rounds_only_those_are_asked_that_had_room() -> None:
     for hundredth in range(100):
         names = early.asked(hundredth / 100, lambda: MANY)
         asked += len(names)
-        early.answered(served=[name for name in names if name == "s17"], passed_over=[])
+        early.answered({name: 1 for name in names if name == "s17"}, [])
 
     assert asked <= 1.1 * len(MANY) / EVERYBODY_EVERY
 
@@ -22,7 +22,7 @@ def test_who_got_nothing_for_want_of_credit_is_asked_first() -> None:
     given = dict.fromkeys(MANY[:5], 0)
     for hundredth in range(100):
         names = early.asked(hundredth / 100, lambda: MANY[:5])
-        early.answered(served=names[:2], passed_over=names[2:])
+        early.answered(dict.fromkeys(names[:2], 1), names[2:])
         for name in names[:2]:
             given[name] += 1
 
@@ -32,6 +32,17 @@ def test_who_got_nothing_for_want_of_credit_is_asked_first() -> None:
 def test_who_comes_to_wait_is_asked_within_a_quarter_of_a_second() -> None:
     early = Early()
     assert list(early.asked(0.0, lambda: ["old"])) == ["old"]
-    early.answered(served=["old"], passed_over=[])
+    early.answered({"old": 1}, [])
     assert list(early.asked(0.1, lambda: ["new", "old"])) == ["old"]
     assert list(early.asked(EVERYBODY_EVERY, lambda: ["new", "old"])) == ["old", "new"]
+
+
+def test_who_has_nothing_left_is_not_asked_again() -> None:
+    early = Early()
+    early.asked(0.0, lambda: ["done", "more"])
+    early.answered({"done": 1, "more": 1}, [])
+    early.asked(0.1, lambda: ["more"])
+    early.answered({"done": 0, "more": 1}, [])
+
+    assert list(early.asked(0.2, lambda: ["more"])) == ["more"]
+    assert list(early.asked(0.3, lambda: ["more"])) == ["more"]
