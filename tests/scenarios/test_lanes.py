@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import pytest
 from tests.doubles.endpoint import Behaviour, Switch, Throttle, hang, refuse_connections, status
@@ -109,6 +110,22 @@ async def test_a_worker_that_starts_anew_keeps_to_the_slots_of_the_one_before() 
         assert busiest(world, "limited") <= 14
         assert asyncio.get_running_loop().time() - began <= 1.3 * 60
         assert writes_of(world, "limited") <= 5 * 600
+
+
+async def test_what_waits_for_a_breaker_probes_within_a_quarter_of_a_second_of_its_time() -> None:
+    async with World() as world:
+        world.subscribe("down", schedule=(HOUR,) * 10)
+        world.endpoints.script("down", refuse_connections())
+        await world.worker()
+        for number in range(40):
+            world.publish(f"e{number}")
+            await asyncio.sleep(1)
+        await asyncio.sleep(300)
+
+        at = [request.at for request in world.endpoints.to("down")]
+        gaps = [later - earlier for earlier, later in pairwise(at) if later - earlier > 25]
+        assert len(gaps) >= 8
+        assert max(gaps) <= 30 + 0.27
 
 
 async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is_back() -> None:

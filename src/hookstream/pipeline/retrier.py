@@ -103,10 +103,9 @@ class Retrier:
         self._arrived = asyncio.Event()
         self._new = 0
         """How many new deliveries had come when records were released last."""
-        self._early_at = 0.0
         self._early = Early()
-        self._more_early = False
-        """Whether lanes may take more before their slots than they got in one turn."""
+        self._early_at = 0.0
+        """When lanes are asked next what they take before its slot, monotonic seconds."""
 
     async def take(self) -> None:
         """Move records from the tiers into the waiting room until cancelled."""
@@ -224,8 +223,7 @@ class Retrier:
                     self._admit_delivery(waiting, waiting.state, early=True)
                     taken += 1
         self._early.answered(found, passed_over)
-        self._more_early = 0 < credit <= taken
-        self._early_at = now + (_EARLY_AGAIN if self._more_early else EVERYBODY_EVERY)
+        self._early_at = now + (_EARLY_AGAIN if 0 < credit <= taken else EVERYBODY_EVERY)
         return taken
 
     async def _admit(self, waiting: Waiting) -> None:
@@ -275,10 +273,12 @@ class Retrier:
         )
 
     async def _sleep(self) -> None:
-        """Sleep until the next record is due, one arrives, or half a second passed."""
+        """Sleep until a record is due, one arrives, lanes are asked again, or half a second passed."""
         self._arrived.clear()
         next_due = self._room.next_due()
-        seconds = _EARLY_AGAIN if self._more_early else _LONGEST_SLEEP
+        seconds = _LONGEST_SLEEP
+        if self._room.owned:
+            seconds = min(seconds, max(0.001, self._early_at - self._clock.monotonic()))
         if next_due is not None:
             seconds = min(seconds, max(0.001, (next_due - self._clock.now()) / 1000))
         try:

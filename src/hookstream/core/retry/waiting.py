@@ -190,6 +190,11 @@ class WaitingRoom(Generic[T]):
             found.append(item)
         return found
 
+    @property
+    def owned(self) -> bool:
+        """Whether anything waits for an owner."""
+        return bool(self._by_owner)
+
     def owners(self) -> list[str]:
         """Return those for whom something waits."""
         return list(self._by_owner)
