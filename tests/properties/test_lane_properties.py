@@ -6,7 +6,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hookstream.core.delivery.breaker import LONGEST_DEFERRAL
 from hookstream.core.delivery.capacity import Capacity, Holder
-from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.delivery.lane import Lane
+from hookstream.core.delivery.lane_policy import LanePolicy
 from hookstream.core.delivery.pace import Pace
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome, Throttled

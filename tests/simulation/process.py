@@ -24,6 +24,7 @@ from hookstream.core.model.outcome import Answer, FailureKind, Response, Transpo
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.pipeline.engine import Engine, Outside
 from hookstream.pipeline.ports import Acknowledged, AssignmentListener, Post, WriteRefused
+from hookstream.pipeline.retrier import HELD_BYTES
 
 if TYPE_CHECKING:
     from tests.simulation.world import Host, World
@@ -225,7 +226,7 @@ class SeenSource:
     ) -> None:
         self.held: set[TopicPartition] = set()
         self.largest = 0
-        """Bytes of the largest batch that it gave."""
+        """Memory that the largest batch that it gave takes in the room."""
         seen = SeenListener(process, listener, self.held)
         world = process.world
         starts = world.starts(group, process.view.directory)
@@ -243,7 +244,7 @@ class SeenSource:
         if not process.alive:
             return ()
         if records:
-            self.largest = max(self.largest, sum(record.size for record in records))
+            self.largest = max(self.largest, sum(record.size + HELD_BYTES for record in records))
             process.ledger.taken(process.hand, records)
             process.look()
             process.does("take")

@@ -40,7 +40,7 @@ from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.health import EndpointHealth
-from hookstream.pipeline.lanes import Slot
+from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.ports import Chance, Clock, Codec, Metrics, Post, Sender, Tracer
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from hookstream.core.delivery.lane import LanePolicy
+from hookstream.core.delivery.lane_policy import LanePolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import TopicPartition

@@ -3,17 +3,18 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from itertools import count
 
-from hookstream.core.delivery.capacity import Capacity, Holder
-from hookstream.core.delivery.lane import Lane, LanePolicy
-from hookstream.core.delivery.turns import Claim, Turns
+from hookstream.core.delivery.capacity import Capacity
+from hookstream.core.delivery.company import Company
+from hookstream.core.delivery.lane_policy import LanePolicy
+from hookstream.core.delivery.turns import Turns
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Delivered, Outcome
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.lane_queue import LaneQueue, Slot
 from hookstream.pipeline.ports import Clock, Journal
 from hookstream.pipeline.work import Work
 
@@ -27,10 +28,6 @@ _IDLE_AFTER = 1.0
 _ENDED_IN_A_ROW = 8
 """Deliveries of a lane that end without an attempt before others get a turn on the event loop."""
 
-_ALONE_AFTER = 60.0
-"""Seconds without work in any other lane after which a lane is alone. Where others get an event now
-and then, intake must not slow to the rate of one endpoint: theirs may stand behind its backlog."""
-
 _MOST_PUT_OFF = 250
 """Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
 
@@ -39,45 +36,6 @@ _POLICY_EVERY = 4
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires a hair too early must not turn without time passing."""
-
-
-class _Queue:
-    """One lane with the work that waits in it."""
-
-    __slots__ = (
-        "broken",
-        "busy_at",
-        "claim",
-        "holder",
-        "lane",
-        "subscription_id",
-        "waiting",
-        "wakes",
-        "wakes_at",
-    )
-
-    def __init__(self, subscription_id: str, policy: LanePolicy) -> None:
-        self.subscription_id = subscription_id
-        self.lane = Lane(policy)
-        self.holder = Holder()
-        self.claim = Claim()
-        self.waiting: deque[Work] = deque()
-        self.broken = False
-        """Whether its breaker was open when it was last looked at."""
-        self.wakes_at = float("inf")
-        """When it will be looked at, as its pace lets the next attempt begin."""
-        self.wakes: asyncio.Task[None] | None = None
-        """What does that."""
-        self.busy_at = 0.0
-        """When it last had something to do, monotonic seconds."""
-
-
-@dataclass(slots=True, frozen=True)
-class Slot:
-    """When a delivery comes back that its lane did not take, by the wall clock, and why."""
-
-    due_at: Millis
-    reason: DeferReason
 
 
 class Lanes:
@@ -103,15 +61,14 @@ class Lanes:
         self._policy = policy
         self._attempt = attempt
         self._overflow = overflow
-        self._queues: dict[str, _Queue] = {}
-        self._turns: Turns[_Queue] = Turns()
+        self._queues: dict[str, LaneQueue] = {}
+        self._turns: Turns[LaneQueue] = Turns()
         """Lanes that wait for a slot."""
         self._tickets = count()
         self._ticks = 0
         self.turn = 0.0
         """Seconds that everything the worker has in hand took in turn, when it was last looked at."""
-        self._recent: tuple[str, float] = ("", float("-inf"))
-        self._other: tuple[str, float] = ("", float("-inf"))
+        self._company = Company()
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -133,8 +90,8 @@ class Lanes:
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         now = self._clock.monotonic()
         self._busy(queue, now)
-        alone = self._alone(subscription_id, now)
-        self._note(subscription_id, now)
+        alone = self._company.lacks(subscription_id, now)
+        self._company.note(subscription_id, now)
         again = work.delivery.due_at is not None
         self.new += not again
         if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
@@ -152,7 +109,7 @@ class Lanes:
             return None
         now = self._clock.monotonic()
         self._busy(queue, now)
-        alone = self._alone(delivery.subscription_id, now)
+        alone = self._company.lacks(delivery.subscription_id, now)
         if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
             return None
         return self._slot(queue, delivery, now)
@@ -168,19 +125,19 @@ class Lanes:
         clock = self._clock
         queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
 
-    def _queue(self, subscription_id: str) -> _Queue:
-        queue = _Queue(subscription_id, self._policy(subscription_id))
+    def _queue(self, subscription_id: str) -> LaneQueue:
+        queue = LaneQueue(subscription_id, self._policy(subscription_id))
         queue.busy_at = self._clock.monotonic()
         self._queues[subscription_id] = queue
         return queue
 
-    def _busy(self, queue: _Queue, now: float) -> None:
+    def _busy(self, queue: LaneQueue, now: float) -> None:
         """Note that a lane has work; one that was idle is told what it may do now."""
         if now - queue.busy_at > _IDLE_AFTER:
             queue.lane.policy = self._policy(queue.subscription_id)
         queue.busy_at = now
 
-    def _slot(self, queue: _Queue, delivery: Delivery, now: float) -> Slot:
+    def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> Slot:
         wall, since = self._clock.now(), delivery.deferred_since
         waited = 0.0
         if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
@@ -190,7 +147,7 @@ class Lanes:
 
     # Attempts.
 
-    def _start(self, queue: _Queue, now: float) -> None:
+    def _start(self, queue: LaneQueue, now: float) -> None:
         """Give the lane runners where lane and worker have slots free."""
         while self._ready(queue, now):
             kept = self._take(queue)
@@ -199,7 +156,7 @@ class Lanes:
                 return
             self._begin(queue, now, kept)
 
-    def _turn(self, queue: _Queue, now: float) -> None:
+    def _turn(self, queue: LaneQueue, now: float) -> None:
         """Give the lane one runner, for which it stood in line, and let it stand there for another."""
         if self._ready(queue, now):
             kept = self._take(queue)
@@ -208,19 +165,19 @@ class Lanes:
                 self._begin(queue, now, kept)
         self._stand_in_line(queue, now)
 
-    def _stand_in_line(self, queue: _Queue, now: float) -> None:
+    def _stand_in_line(self, queue: LaneQueue, now: float) -> None:
         if self._ready(queue, now):
             self._join(queue)
 
-    def _join(self, queue: _Queue) -> None:
+    def _join(self, queue: LaneQueue) -> None:
         """Let a lane that has work stand in line for each kind of slot that some of it may have."""
-        first = _first_attempt(queue)
+        first = queue.first_attempt()
         if first is not None:
             self._turns.join(queue.claim, queue, kept=True)
         if first != 0:
             self._turns.join(queue.claim, queue, kept=False)
 
-    def _take(self, queue: _Queue) -> bool | None:
+    def _take(self, queue: LaneQueue) -> bool | None:
         """Take a slot for the lane's next work; returns whether it is a kept one, None: none is free.
 
         Where a retry is next and may have none, a first attempt behind it that may is brought before it.
@@ -230,7 +187,7 @@ class Lanes:
         if not first_is_next:
             if capacity.take(holder, kept=False):
                 return False
-            first = _first_attempt(queue) if capacity.free > 0 else None
+            first = queue.first_attempt() if capacity.free > 0 else None
             if first is None:
                 return None
             work = waiting[first]
@@ -238,7 +195,7 @@ class Lanes:
             waiting.appendleft(work)
         return True if capacity.take(holder, kept=True) else None
 
-    def _ready(self, queue: _Queue, now: float) -> bool:
+    def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Tell whether only the cap may keep a lane from an attempt; else look again in time."""
         if not queue.waiting:
             return False
@@ -247,7 +204,7 @@ class Lanes:
         self._sleep(queue, now)
         return False
 
-    def _begin(self, queue: _Queue, now: float, kept: bool) -> None:  # noqa: FBT001
+    def _begin(self, queue: LaneQueue, now: float, kept: bool) -> None:  # noqa: FBT001
         """Run the lane's next attempt in a slot that was taken for it."""
         if self._tasks is None:
             raise InvariantBroken("lanes were offered work before they were opened")
@@ -257,7 +214,7 @@ class Lanes:
         self.waiting -= 1
         self._tasks.create_task(self._run(queue, ticket, queue.waiting.popleft(), kept))
 
-    async def _run(self, queue: _Queue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
+    async def _run(self, queue: LaneQueue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
         """Attempt one piece of work after another while the lane has some and keeps its slot."""
         lane, waiting, clock = queue.lane, queue.waiting, self._clock
         ended = 0
@@ -293,7 +250,7 @@ class Lanes:
 
     def _ended(
         self,
-        queue: _Queue,
+        queue: LaneQueue,
         ticket: int,
         outcome: Outcome | None,
         now: float,
@@ -309,7 +266,7 @@ class Lanes:
                 self._tell(queue)
         if not holder.prompt and lane.prompt(now):
             self._capacity.proved(holder)
-        self._note(queue.subscription_id, now)
+        self._company.note(queue.subscription_id, now)
         self._capacity.give(holder, kept=kept)
 
     def _others_wait(self) -> bool:
@@ -317,7 +274,7 @@ class Lanes:
         turns, capacity = self._turns, self._capacity
         return turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
 
-    def _hand_over(self, queue: _Queue, now: float) -> None:
+    def _hand_over(self, queue: LaneQueue, now: float) -> None:
         """Pass what is free to the lanes in line, this one among them, then to this lane."""
         turns, capacity = self._turns, self._capacity
         if turns.waiting:
@@ -330,7 +287,7 @@ class Lanes:
         self._start(queue, now)
         self._note_idle()
 
-    def _sleep(self, queue: _Queue, now: float) -> None:
+    def _sleep(self, queue: LaneQueue, now: float) -> None:
         """Look at the lane again when its pace or its breaker lets the next attempt begin."""
         at = queue.lane.start_at(now)
         if at is None or at >= queue.wakes_at or self._tasks is None:
@@ -341,12 +298,12 @@ class Lanes:
         queue.wakes_at = at
         queue.wakes = self._tasks.create_task(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
 
-    async def _wake(self, queue: _Queue, after: float) -> None:
+    async def _wake(self, queue: LaneQueue, after: float) -> None:
         await asyncio.sleep(after)
         queue.wakes, queue.wakes_at = None, float("inf")
         self._start(queue, self._clock.monotonic())
 
-    def _tell(self, queue: _Queue) -> None:
+    def _tell(self, queue: LaneQueue) -> None:
         """Log that a breaker opened or closed."""
         broken = queue.lane.broken
         if broken and not queue.broken:
@@ -382,14 +339,14 @@ class Lanes:
     def _turned(self, since: float) -> None:
         self.turn = self._clock.monotonic() - since
 
-    def _adjust(self, queue: _Queue, now: float) -> None:
+    def _adjust(self, queue: LaneQueue, now: float) -> None:
         """Bring a busy lane's queue down to what it can serve."""
         lane = queue.lane
         if queue.holder.prompt and not lane.prompt(now):
             self._capacity.slowed(queue.holder)
         if not queue.waiting:
             return
-        alone = self._alone(queue.subscription_id, now)
+        alone = self._company.lacks(queue.subscription_id, now)
         excess = lane.excess(len(queue.waiting), now, alone=alone)
         for _ in range(min(excess, _MOST_PUT_OFF)):
             work = queue.waiting.pop()
@@ -429,22 +386,3 @@ class Lanes:
     async def idle(self) -> None:
         """Wait until nothing waits and nothing is in flight."""
         await self._idle.wait()
-
-    def _alone(self, subscription_id: str, now: float) -> bool:
-        last = self._other if self._recent[0] == subscription_id else self._recent
-        return now - last[1] > _ALONE_AFTER
-
-    def _note(self, subscription_id: str, now: float) -> None:
-        if self._recent[0] != subscription_id:
-            self._other = self._recent
-        self._recent = (subscription_id, now)
-
-
-def _first_attempt(queue: _Queue) -> int | None:
-    """Find the first waiting work that may have a kept slot: of a prompt lane, and no retry."""
-    if not queue.holder.prompt:
-        return None
-    for place, work in enumerate(queue.waiting):
-        if work.delivery.attempt == 0:
-            return place
-    return None

@@ -22,13 +22,13 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.intake import Seeing
-from hookstream.pipeline.lanes import Slot
+from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Clock, RecordSource
 
 _MOST = 100
 """Records a batch: their headers are read at once, while attempts wait."""
-_HELD_BYTES = 2_000
+HELD_BYTES = 2_000
 """Memory that a waiting delivery takes beside the bytes of its record: objects, state, its places in
 the room. Measured: 2,030 bytes."""
 
@@ -145,7 +145,7 @@ class Retrier:
         if isinstance(state, Delivery):
             key = (state.delivery_id, state.attempt)
             owner = state.subscription_id if state.has_slot else None
-        offset, size = receipt.record.offset, receipt.record.size + _HELD_BYTES
+        offset, size = receipt.record.offset, receipt.record.size + HELD_BYTES
         merged = self._room.admit(receipt.where, offset, waiting.until, size, waiting, key, owner)
         if merged is not None:
             # Two copies of one delivery after a crash: one goes on, the other is settled with it.

@@ -10,10 +10,11 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.deliveries import a_delivery
 from tests.doubles.seeing import RememberingJournal
 
-from hookstream.core.delivery.lane import LanePolicy
+from hookstream.core.delivery.lane_policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome
-from hookstream.pipeline.lanes import Lanes, Slot
+from hookstream.pipeline.lane_queue import Slot
+from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.work import Bodies, Work
 

@@ -7,9 +7,8 @@ answer is given no more attempts to hold, the backlog of a healthy endpoint that
 itself is never copied to a tier, and what is put off comes back at a slot of its own.
 """
 
-from dataclasses import dataclass
-
 from hookstream.core.delivery.breaker import Breaker
+from hookstream.core.delivery.lane_policy import Deferral, LanePolicy
 from hookstream.core.delivery.limit import InFlightLimit
 from hookstream.core.delivery.pace import Pace
 from hookstream.core.delivery.slots import Slots
@@ -72,29 +71,6 @@ _LONGEST_LIMITED = 86_400.0
 _UP_ALL_THE_SAME = 500
 """A status below it is an answer: something is wrong with the delivery, not with the endpoint."""
 _NO_ANSWER_IN_TIME = 408
-
-
-@dataclass(slots=True, frozen=True)
-class LanePolicy:
-    """What a lane may do at most."""
-
-    max_in_flight: int
-    max_queue: int = 2_000
-    """Deliveries held in the queue, whatever the rate: the hard bound."""
-    rate_limit: float | None = None
-    """Attempts a second: this worker's share of the subscription's rate limit."""
-    probe_every: float = 30.0
-    """Seconds between attempts, at most, while the endpoint is down."""
-    weight: int = 1
-    """Of the slots that lanes wait for, its part compared with theirs."""
-
-
-@dataclass(slots=True, frozen=True)
-class Deferral:
-    """When a delivery that is not admitted comes back, in monotonic seconds, and why it must."""
-
-    slot: float
-    reason: DeferReason
 
 
 class Lane:

@@ -3,7 +3,8 @@
 import pytest
 
 from hookstream.core.delivery.breaker import FAILURES_IN_A_ROW
-from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.delivery.lane import Lane
+from hookstream.core.delivery.lane_policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import (
     Delivered,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hookstream.core.delivery.lane import Lane, LanePolicy
+from hookstream.core.delivery.lane import Lane
+from hookstream.core.delivery.lane_policy import LanePolicy
 from hookstream.core.model.outcome import Delivered, Throttled
 
 ANSWERS_IN = 0.05

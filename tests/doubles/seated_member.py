@@ -1,0 +1,172 @@
+"""Seats over a client in memory that remembers what it was assigned, and a loop that keeps a book."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from typing import cast
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+from tests.doubles.clock import HandClock
+from tests.doubles.journal import BookkeepingJournal
+
+from hookstream.adapters.kafka_seats import Seats
+from hookstream.adapters.kafka_told import PartitionsTold
+from hookstream.adapters.loop_bridge import LoopBridge
+from hookstream.core.intake.progress import Progress
+from hookstream.core.model.record import TopicPartition
+
+
+class AssignedConsumer:
+    """A client that remembers what it was assigned, and what of it is paused."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[tuple[str, int], int] = {}
+        self.paused: set[tuple[str, int]] = set()
+        self.commits: list[dict[tuple[str, int], int]] = []
+        self.broken = False
+        self.stands: set[tuple[str, int]] = set()
+        """Where a fetch has failed for its offset, so that no seek is taken."""
+        self.unassigned: list[tuple[str, int]] = []
+        self.end = 100
+        self.asked = 0
+        """How often it was asked for offsets."""
+        self.ask_for: Callable[[list[KafkaPartition]], None] = lambda _: None
+        """The broker, which may take its time or give no answer."""
+
+    def seek(self, at: KafkaPartition) -> None:
+        place = at.topic, at.partition
+        if place not in self.offsets or place in self.stands:
+            raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001
+        self.offsets[place] = at.offset
+
+    def offsets_for_times(
+        self, asked: list[KafkaPartition], timeout: float
+    ) -> list[KafkaPartition]:
+        """Tell that the log begins at 0 and ends at `end`; a time is its record's offset here."""
+        assert timeout > 0
+        self.asked += 1
+        self.ask_for(asked)
+        known = {OFFSET_BEGINNING: 0, OFFSET_END: self.end}
+        return [KafkaPartition(p.topic, p.partition, known.get(p.offset, p.offset)) for p in asked]
+
+    def position(self, asked: list[KafkaPartition]) -> list[KafkaPartition]:
+        """Tell that markers were passed over up to 15 in the first partition."""
+        known = {HERE: 15}
+        return [
+            KafkaPartition(
+                p.topic, p.partition, known.get(TopicPartition(p.topic, p.partition), -1)
+            )
+            for p in asked
+        ]
+
+    def committed(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
+        """Tell that 50 is committed everywhere."""
+        assert timeout > 0
+        return [KafkaPartition(p.topic, p.partition, 50) for p in asked]
+
+    def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        if self.broken:
+            raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001
+        self.commits.append({(p.topic, p.partition): p.offset for p in offsets})
+
+    def incremental_unassign(self, partitions: list[KafkaPartition]) -> None:
+        for p in partitions:
+            if self.offsets.pop((p.topic, p.partition), None) is not None:
+                self.unassigned.append((p.topic, p.partition))
+            self.stands.discard((p.topic, p.partition))
+
+    def resume(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.difference_update((p.topic, p.partition) for p in partitions)
+
+    def incremental_assign(self, partitions: list[KafkaPartition]) -> None:
+        self.offsets.update({(p.topic, p.partition): p.offset for p in partitions})
+
+    def pause(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.update((p.topic, p.partition) for p in partitions)
+
+
+class BookkeepingLoop:
+    """A loop that keeps a book of what it is told, and may be too busy to answer."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+        self.settled: Mapping[TopicPartition, Progress] = {}
+        """What a revocation finds settled."""
+        self.busy = False
+        self.ending = False
+        """It cancels what it is asked to do."""
+
+    def do(self, _: object, __: float) -> Mapping[TopicPartition, Progress]:
+        if self.ending:
+            raise CancelledError
+        return self.settled
+
+    def ask(self, asked: Callable[[], object], _: float) -> object:
+        if self.busy:
+            raise TimeoutError
+        return asked()
+
+    def tell(self, _: Callable[..., None], *arguments: object) -> None:
+        self.told.append(arguments)
+
+
+class Told:
+    """Hears of partitions; the loop of these tests never calls it."""
+
+    def hear(self) -> None: ...
+
+    def assigned(self) -> None: ...
+
+    def lost(self) -> None: ...
+
+    def revoked(self, _: list[TopicPartition]) -> None: ...
+
+    def gap(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def read_on(self) -> None: ...
+
+    def uncommitted(self) -> None: ...
+
+    def telltales(self, _: object) -> dict[str, None]:
+        return {}
+
+
+HERE = TopicPartition("t", 0)
+THERE = TopicPartition("t", 1)
+
+
+class Member:
+    """Seats over a client in memory, with two partitions that are read."""
+
+    def __init__(self) -> None:
+        self.consumer = AssignedConsumer()
+        self.loop = BookkeepingLoop()
+        self.told = Told()
+        self.clock = HandClock()
+        self.journal = BookkeepingJournal()
+        self.client = cast("Consumer", self.consumer)
+        self.seats = Seats(
+            self.client,
+            cast("PartitionsTold", self.told),
+            cast("LoopBridge", self.loop),
+            self.journal,
+            self.clock,
+        )
+        self.seats.seat({HERE: 10, THERE: 20})
+        self.consumer.unassigned.clear()
+
+    def hinder_both(self) -> None:
+        """Fail to fetch both partitions, and have an operator name where they go on."""
+        for at, begin in ((HERE, 15), (THERE, 25)):
+            self.seats.hinder(at, 7, "no such codec")
+            self.seats.start_at(at, begin)
+
+    def fail(self, times: int) -> None:
+        """Fail to fetch the first partition at offset 10, and try again, so many times."""
+        for _ in range(times):
+            self.seats.hinder(HERE, 7, "no such codec")
+            self.clock.forward(1_000)
+            self.seats.try_again()
