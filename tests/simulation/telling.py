@@ -122,7 +122,7 @@ class Telling(Redrives):
         world.broker.resume()
         world.codec.publish(LATE)
         for host in world.hosts.values():
-            host.clock.ahead = 0
+            host.set_clock(0)
             host.lag, host.append_delay, host.answer_delay = 0.05, 0.0, 0.0
             if host.process is not None and not host.process.died.is_set():
                 # One that has just met its doom is to be buried as any other.
@@ -161,7 +161,7 @@ class Telling(Redrives):
         if host.process is not None:
             hand = host.process.hand
             hand.latest = max(hand.latest, host.clock.now())
-        host.clock.ahead += int(act.amount)
+        host.set_clock(host.clock.ahead + int(act.amount))
 
     # The broker.
 

@@ -81,6 +81,13 @@ class Host:
         self.append_delay = 0.0
         self.answer_delay = 0.0
 
+    def set_clock(self, ahead: Millis) -> None:
+        """Let the clock jump: what fell due before, by the time that its process saw, did so."""
+        if self.process is not None:
+            hand = self.process.hand
+            hand.latest = max(hand.latest, self.clock.now())
+        self.clock.ahead = ahead
+
 
 class View:
     """The tables as one process has read them: fits `Tables`."""
