@@ -25,7 +25,7 @@ from hookstream.core.model.outcome import (
     RetryAt,
 )
 
-FAILED = Failed(FailureKind.STATUS, "503", 503)
+FAILED = Failed(FailureKind.STATUS, "answered 503", 503)
 
 
 @pytest.fixture
