@@ -320,7 +320,7 @@ class Member:
         hindered: set[tuple[str | None, int | None]] = set()
         admits = self.seats.admits
         for message in messages:
-            place = message.topic(), message.partition()
+            place = topic, partition = message.topic(), message.partition()
             error = message.error()
             if error is not None:
                 at = _at(message)
@@ -334,8 +334,8 @@ class Member:
             kind, timestamp = message.timestamp()
             records.append(
                 Record(
-                    message.topic(),  # type: ignore[arg-type]  # a record without error has all
-                    message.partition(),  # type: ignore[arg-type]
+                    topic,  # type: ignore[arg-type]  # a record without error has all
+                    partition,  # type: ignore[arg-type]
                     message.offset(),  # type: ignore[arg-type]
                     timestamp,
                     message.key(),

@@ -184,10 +184,7 @@ class Retrier:
         return min(max(came, _TURN), _MOST)
 
     async def _stand_back(self) -> None:
-        """Let everybody else have a turn; where turns are long, as much time again.
-
-        So what is old takes half of a worker's time at most where that is short.
-        """
+        """Let everybody else have a turn; where turns are long, as much time again."""
         began = self._clock.monotonic()
         await asyncio.sleep(0)
         took = self._clock.monotonic() - began

@@ -134,23 +134,11 @@ async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_ret
         site.lanes.empty()
 
 
-async def test_a_quiet_lane_waits_for_one_slot_whatever_the_weight_of_a_backlog() -> None:
-    site = Site(4, weights={"big": 100})
-    async with asyncio.TaskGroup() as tasks:
-        site.lanes.open(tasks)
-        await site.proved("big", "quiet")
-        site.offer("big", 200)
-        await asyncio.sleep(0.55)
-        site.offer("quiet")
-
-        await asyncio.sleep(0.21)
-
-        assert site.done["quiet"] == 1
-        site.lanes.empty()
-
-
-async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_backlog() -> None:
-    site = Site(4)
+@pytest.mark.parametrize("weights", [{}, {"big": 100}])
+async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_backlog(
+    weights: dict[str, int],
+) -> None:
+    site = Site(4, weights=weights)
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
         await site.proved("big", "quiet")
