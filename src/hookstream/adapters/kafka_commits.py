@@ -50,6 +50,11 @@ class Commits:
             for at in list(self._settled) if partitions is None else partitions:
                 self._settled.pop(at, None)
 
+    def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Progress]:
+        """Return what waits to be committed of these partitions, which is the caller's from now on."""
+        with self._lock:
+            return {at: self._settled.pop(at) for at in partitions if at in self._settled}
+
     def send(self, of: Iterable[TopicPartition]) -> None:
         """Commit what was settled of these partitions and forget the rest, without waiting for it.
 

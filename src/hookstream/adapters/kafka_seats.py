@@ -244,9 +244,10 @@ class Seats:
     def on_revoke(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Give partitions up, and commit what is settled by then."""
         gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        waiting = self.commits.take(gone)
         read = self._forget(gone)
         try:
-            settled = self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)
+            settled = {**waiting, **self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)}
             self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.

@@ -68,6 +68,17 @@ def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
     assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13}, {THERE: 22}]
 
 
+def test_a_revocation_commits_what_was_handed_over_and_not_sent_yet() -> None:
+    """A source that is closed right after a commit was asked for makes it all the same."""
+    member = Member()
+    member.seats.commits.settled({HERE: Progress(12), THERE: Progress(22)})
+    member.loop.settled = {THERE: Progress(23)}
+
+    member.seats.on_revoke(member.client, [KafkaPartition(*HERE), KafkaPartition(*THERE)])
+
+    assert member.consumer.commits == [{HERE: 12, THERE: 23}]
+
+
 def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() -> None:
     member = Member()
     member.loop.ending = True
