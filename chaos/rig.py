@@ -20,6 +20,9 @@ from chaos.topics import Topics
 from hookstream.adapters.dev_broker import BrokerProcess
 from hookstream.adapters.kafka_jars import fetch_kafka, find_java
 
+_SESSION = 9.0
+"""Seconds until a killed broker's session expires, as Kafka has it by default; see `BrokerProcess`."""
+
 
 @dataclass(slots=True, frozen=True)
 class Rig:
@@ -62,7 +65,7 @@ def rig(plan: Plan, folder: Path | None) -> Iterator[Rig]:
     kept = folder or Path(tempfile.mkdtemp(prefix="hookstream-chaos-"))
     kept.mkdir(parents=True, exist_ok=True)
     say(f"a broker, {len(plan.cast)} endpoints and {plan.workers} workers in {kept}")
-    with BrokerProcess(libs, java, data=kept / "broker") as broker:
+    with BrokerProcess(libs, java, data=kept / "broker", session=_SESSION) as broker:
         stage = Stage(kept, broker.bootstrap_servers, plan.terms, plan.workers)
         write_cast(plan.cast, kept, stage.port, cycle=plan.cycle)
         with Receiver(kept) as receiver:

@@ -206,12 +206,20 @@ class Stage:
 
     async def _ready(self) -> bool:
         with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
-            answer = await reader.read(4096)
-            writer.close()
-            return b" 200 " in answer.split(b"\r\n", 1)[0]
+            return " 200 " in (await self.ask_worker("/readyz")).split("\r\n", 1)[0]
         return False
+
+    async def ask_worker(self, path: str) -> str:
+        """Return what the worker's own HTTP server answers, status line and headers included.
+
+        Raises:
+            OSError: It does not listen.
+        """
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return answer.decode()
 
     async def kill_worker(self) -> None:
         """Kill the worker as a machine dies: SIGKILL, no word to anybody."""

@@ -1,0 +1,201 @@
+"""Asks the brokers where a consumer group stands, and joins no group for it."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
+    AdminClient,
+    OffsetSpec,
+)
+
+from hookstream.adapters.kafka_client import (
+    ClientSettings,
+    Place,
+    admin_client,
+    ask_offsets,
+    close_within,
+    consumer_properties,
+    kafka_error,
+    translated,
+)
+from hookstream.core.intake.position import Member, Position
+from hookstream.core.intake.progress import Progress
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.errors import DependencyUnavailable
+
+_BATCH = 500
+_POLL_SECONDS = 0.2
+_CLOSE_SECONDS = 5.0
+
+
+class KafkaGroups:
+    """An onlooker's view of groups. Blocks; for one thread.
+
+    Args:
+        client: librdkafka's settings.
+        timeout: Seconds to wait at most for each answer.
+    """
+
+    def __init__(self, client: ClientSettings, *, timeout: float = 30.0) -> None:
+        self._client = client
+        self._admin: AdminClient = admin_client(client)
+        self._timeout = timeout
+
+    def topics(self) -> dict[str, int]:
+        """Return every topic that is not Kafka's own, with how many partitions it has.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        try:
+            found = self._admin.list_topics(timeout=self._timeout).topics
+        except KafkaException as error:
+            raise translated(error, "asking for the cluster's topics") from error
+        return {
+            name: len(topic.partitions)
+            for name, topic in found.items()
+            if not name.startswith("__")
+        }
+
+    def positions(self, group: str, partitions: Sequence[TopicPartition]) -> list[Position]:
+        """Return where a group stands in each of these partitions, in their order.
+
+        The commits are asked for before the ends, so that what is committed meanwhile shows as
+        unsettled, and never the other way round. Where something may be unsettled, the first such
+        record is read for its time.
+
+        Args:
+            group: The group; one that never had a member holds nothing and has committed nothing.
+            partitions: Partitions that exist.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        if not partitions:
+            return []
+        doing = f"asking where the group {group} stands"
+        try:
+            holders, committed = self._holders(group), self._committed(group)
+            starts = self._offsets(partitions, OffsetSpec.earliest(), group)  # type: ignore[no-untyped-call]
+            ends = self._offsets(partitions, OffsetSpec.latest(), group)  # type: ignore[no-untyped-call]
+            found = [
+                Position(group, at, holders.get(at), committed.get(at), starts[at], ends[at], None)
+                for at in partitions
+            ]
+            oldest = self._oldest({each.at: each for each in found if each.unread_from < each.end})
+        except KafkaException as error:
+            raise translated(error, doing) from error
+        except TimeoutError:
+            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
+        return [replace(each, oldest=oldest.get(each.at)) for each in found]
+
+    def _holders(self, group: str) -> dict[TopicPartition, Member]:
+        answer = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)[
+            group
+        ]
+        try:
+            members = answer.result(self._timeout).members
+        except KafkaException as error:
+            if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        return {
+            TopicPartition(held.topic, held.partition): Member(
+                member.member_id, member.client_id, member.host, member.group_instance_id or None
+            )
+            for member in members
+            if member.assignment is not None
+            for held in member.assignment.topic_partitions
+        }
+
+    def _committed(self, group: str) -> dict[TopicPartition, Progress]:
+        asked = [ConsumerGroupTopicPartitions(group)]
+        answer = self._admin.list_consumer_group_offsets(asked, request_timeout=self._timeout)[
+            group
+        ]
+        try:
+            told = answer.result(self._timeout).topic_partitions
+        except KafkaException as error:
+            if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        found = {}
+        for each in told:
+            if each.error is not None:
+                raise KafkaException(each.error)
+            if each.offset >= 0:
+                at = TopicPartition(each.topic, each.partition)
+                found[at] = Progress(each.offset, each.metadata or "")
+        return found
+
+    def _offsets(
+        self, partitions: Iterable[TopicPartition], spec: OffsetSpec, group: str
+    ) -> dict[Place, int]:
+        what = f"the offsets of what the group {group} reads"
+        return ask_offsets(self._admin, dict.fromkeys(partitions, spec), self._timeout, what)
+
+    def _oldest(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> dict[TopicPartition, Millis]:
+        """Return when the first unsettled record of each was appended, where there is one.
+
+        Records of transactions that are open or were aborted count: nobody has settled them.
+
+        Raises:
+            TimeoutError: Something is there, and did not come.
+        """
+        if not positions:
+            return {}
+        asked = consumer_properties(self._client, "hookstream-tools", None)
+        consumer = Consumer(
+            asked
+            | {
+                "enable.partition.eof": True,
+                "isolation.level": "read_uncommitted",
+                # Old records may be deleted while this asks.
+                "auto.offset.reset": "earliest",
+            }
+        )
+        left, found = dict(positions), dict[TopicPartition, Millis]()
+        deadline = time.monotonic() + self._timeout
+        try:
+            consumer.assign([KafkaPartition(*at, each.unread_from) for at, each in left.items()])
+            while left:
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                for message in consumer.consume(_BATCH, _POLL_SECONDS):
+                    at = TopicPartition(message.topic() or "", message.partition() or 0)
+                    if at not in left or _is_settled(message, left[at]):
+                        continue
+                    if message.error() is None:
+                        found[at] = message.timestamp()[1]
+                    del left[at]
+                    consumer.incremental_unassign([KafkaPartition(*at)])
+        finally:
+            close_within(_CLOSE_SECONDS, consumer.close)
+        return found
+
+
+def _is_settled(message: Message, position: Position) -> bool:
+    """Tell whether a message is a record that is settled; it may be the end of its partition, too.
+
+    Raises:
+        KafkaException: It is an error.
+    """
+    error, offset = message.error(), message.offset() or 0
+    if error is None:
+        return any(begin <= offset < end for begin, end in position.spans)
+    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  as librdkafka names it
+        raise KafkaException(error)
+    return False

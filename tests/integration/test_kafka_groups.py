@@ -1,0 +1,100 @@
+"""Where a group stands is asked of a real broker, with members of both protocols."""
+
+import asyncio
+
+import pytest
+from tests.conftest import Broker
+from tests.contracts.source_worlds import KafkaWorld, take_some
+from tests.doubles.listener import BookkeepingListener
+
+from hookstream.adapters.kafka_groups import KafkaGroups
+from hookstream.core.intake.position import Position
+from hookstream.core.intake.progress import Progress, write_note
+from hookstream.core.model.record import TopicPartition
+from hookstream.errors import DependencyUnavailable
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(60)]  # noqa: FBT003
+
+
+@pytest.fixture(params=["consumer", "classic"])
+def world(request: pytest.FixtureRequest, broker: Broker, prefix: str) -> KafkaWorld:
+    return KafkaWorld(broker.bootstrap_servers, prefix, request.param)
+
+
+@pytest.fixture
+def groups(broker: Broker) -> KafkaGroups:
+    client_id = "hookstream-here"
+    return KafkaGroups({"bootstrap.servers": broker.bootstrap_servers, "client.id": client_id})
+
+
+async def ask(groups: KafkaGroups, group: str, *partitions: TopicPartition) -> list[Position]:
+    return await asyncio.to_thread(groups.positions, group, partitions)
+
+
+async def test_a_member_its_commit_and_what_it_settled_above_are_told(
+    world: KafkaWorld, groups: KafkaGroups
+) -> None:
+    group, topic = f"{world.prefix}.g", f"{world.prefix}.events"
+    at = TopicPartition(topic, 0)
+    await world.create(topic)
+    began = world.now()
+    for number in range(10):
+        await world.append(topic, b"%d" % number)
+    source = world.source("g", lambda _: [topic], BookkeepingListener())
+
+    await source.start()
+    try:
+        await take_some(source, 10)
+        source.commit({at: Progress(2, write_note(2, [(3, 9)], 1_000).text)})
+        while (told := (await ask(groups, group, at))[0]).committed is None:
+            await take_some(source, 1, seconds=0.1)
+    finally:
+        await source.close()
+
+    assert told.holder is not None
+    assert (told.holder.host.removeprefix("/"), told.holder.client_id) == ("127.0.0.1", "rdkafka")
+    assert (told.start, told.committed.offset, told.end) == (0, 2, 10)
+    assert (told.settled_above, told.unsettled) == (6, 2)
+    assert told.oldest is not None
+    assert began <= told.oldest <= world.now()
+    left = (await ask(groups, group, at))[0]
+    assert (left.holder, left.committed, left.unsettled) == (None, told.committed, 2)
+
+
+async def test_a_group_that_never_was_holds_nothing_and_has_committed_nothing(
+    world: KafkaWorld, groups: KafkaGroups
+) -> None:
+    topic = f"{world.prefix}.events"
+    await world.create(topic, partitions=2)
+    await world.append(topic, b"0", partition=1)
+    asked = [TopicPartition(topic, 1), TopicPartition(topic, 0)]
+
+    told = await ask(groups, f"{world.prefix}.nobody", *asked)
+
+    assert [each.at for each in told] == asked
+    assert [(each.holder, each.committed) for each in told] == [(None, None), (None, None)]
+    assert [each.unsettled for each in told] == [1, 0]
+    assert told[1].oldest is None
+    assert (await asyncio.to_thread(groups.topics))[topic] == 2
+
+
+async def test_a_marker_behind_the_last_settled_record_is_nothing_to_settle(
+    world: KafkaWorld, groups: KafkaGroups
+) -> None:
+    topic, at = f"{world.prefix}.events", TopicPartition(f"{world.prefix}.events", 0)
+    await world.create(topic)
+    await world.transaction(topic, b"0", b"1")
+
+    await world.commit("g", at, 1)
+    [one] = await ask(groups, f"{world.prefix}.g", at)
+    await world.commit("g", at, 2)
+    [none] = await ask(groups, f"{world.prefix}.g", at)
+
+    assert (one.end, one.unsettled, one.oldest is None) == (3, 2, False)
+    assert (none.end, none.unsettled, none.oldest) == (3, 0, None)
+
+
+def test_a_broker_that_is_not_there_is_told_as_such() -> None:
+    nowhere = KafkaGroups({"bootstrap.servers": "127.0.0.1:1"}, timeout=0.5)
+    with pytest.raises(DependencyUnavailable, match="asking where the group g stands"):
+        nowhere.positions("g", [TopicPartition("events", 0)])
