@@ -122,7 +122,7 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
 
 def _add_storm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="owed at least")
-    parser.add_argument("--seconds", type=float, default=1800, help="publish no longer than this")
+    parser.add_argument("--seconds", type=float, default=2400, help="publish no longer than this")
     parser.add_argument("--faults", default=",".join(KINDS), help="which kinds, with commas")
     parser.add_argument("--rate", type=float, default=1e6, help="owed a second at most")
     parser.add_argument("--workers", type=int, default=3, help="worker processes in the group")
