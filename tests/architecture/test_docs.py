@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from tests.conftest import ROOT
 from tools.reference import COMMANDS_PAGE, SETTINGS_PAGE, commands_page, settings_page
 
@@ -27,7 +26,6 @@ def test_the_commands_page_says_what_the_code_does() -> None:
     assert page == commands_page()
 
 
-@pytest.mark.skipif(not METRICS.exists(), reason="there are no metrics yet")
 def test_every_metric_is_documented() -> None:
     names = set(re.findall(r'"(hookstream_[a-z_]+)"', METRICS.read_text(encoding="utf-8")))
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -35,7 +33,6 @@ def test_every_metric_is_documented() -> None:
     assert (bool(names), missing) == (True, [])
 
 
-@pytest.mark.skipif(not ARCHITECTURE.exists(), reason="there is no ARCHITECTURE.md yet")
 def test_the_codemap_names_every_module() -> None:
     page = ARCHITECTURE.read_text(encoding="utf-8")
     missing = [

@@ -48,6 +48,8 @@ async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_s
         assert aside.value is None
         assert header_text(aside.headers, "hs-reason") == "too_large"
         assert header_text(aside.headers, "hs-origin-topic") == EVENTS
+        assert world.metrics.set_aside == {"too_large": 1}
+        assert world.journal.events("warning") == ["record.undecodable"]
 
 
 async def test_a_delivery_that_becomes_too_large_for_its_next_tier_is_dead_lettered_by_reference() -> (

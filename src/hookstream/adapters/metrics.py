@@ -24,8 +24,16 @@ from prometheus_client.registry import Collector
 
 from hookstream import __version__
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.event import UNREADABLE_STATE, UndecodableReason
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import DeadLetter, DeferUntil, Disposition, Failed, Outcome
+from hookstream.core.model.outcome import (
+    DeadLetter,
+    DeadReason,
+    DeferUntil,
+    Disposition,
+    Failed,
+    Outcome,
+)
 
 MAX_VALUES = 200
 """Different event types, and different topics, that get series of their own."""
@@ -78,6 +86,14 @@ class _Counter:
     labels: Labels
     values: defaultdict[Labels, int] = field(default_factory=lambda: defaultdict(int))
 
+    def begin(self, *labels: str) -> None:
+        """Show a series that has counted nothing yet.
+
+        Prometheus sees no increase in a series that begins with its first count, so what somebody is
+        to be woken for must have been 0 before.
+        """
+        self.values[labels] += 0
+
     def family(self) -> Metric:
         found = CounterMetricFamily(self.name, self.help, labels=self.labels)
         for labels, value in self.values.items():
@@ -129,12 +145,21 @@ class PrometheusMetrics(Collector):
             "What became of deliveries, each time that it was decided.",
             ("event_type", "disposition", "reason"),
         )
+        self._dead_letters = _Counter(
+            "hookstream_dead_letters_total",
+            "Deliveries that were given up, each time that it was decided.",
+            ("reason",),
+        )
+        for dead in DeadReason:
+            self._dead_letters.begin(dead.value)
         self._deferrals = _Counter(
             "hookstream_deferrals_total", "Put back without an attempt.", ("reason",)
         )
         self._undecodable = _Counter(
             "hookstream_undecodable_total", "Records that never became events.", ("reason",)
         )
+        for word in (*(reason.value for reason in UndecodableReason), UNREADABLE_STATE):
+            self._undecodable.begin(word)
         self._gaps = _Counter(
             "hookstream_gaps_total",
             "Times that records were gone before they were read.",
@@ -166,7 +191,10 @@ class PrometheusMetrics(Collector):
 
     def records(self, topic: str, count: int) -> None:
         """Count records taken from a topic."""
-        self._records.values[(_bounded(self._topics, topic),)] += count
+        name = _bounded(self._topics, topic)
+        self._records.values[(name,)] += count
+        self._gaps.begin(name)
+        self._gap_records.begin(name)
 
     def undecodable(self, reason: str) -> None:
         """Count a record that went to the undecodable topic."""
@@ -184,6 +212,8 @@ class PrometheusMetrics(Collector):
         disposition = record.disposition
         labels_of_end = (event_type, disposition.name, _reason(disposition))
         self._dispositions.values[labels_of_end] += 1
+        if isinstance(disposition, DeadLetter):
+            self._dead_letters.values[(disposition.reason.value,)] += 1
 
     def delivered(self, event_type: str, latency: Millis) -> None:
         """Observe how long a first delivery took, from the record's append to the 2xx."""
@@ -224,6 +254,7 @@ class PrometheusMetrics(Collector):
             self._records,
             self._attempts,
             self._dispositions,
+            self._dead_letters,
             self._deferrals,
             self._undecodable,
             self._gaps,

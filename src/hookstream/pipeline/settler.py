@@ -18,7 +18,7 @@ from hookstream.core.deadletter import letter
 from hookstream.core.deadletter.reading import LetterProblem
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
-from hookstream.core.model.event import Undecodable, UndecodableReason
+from hookstream.core.model.event import UNREADABLE_STATE, Undecodable, UndecodableReason
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.outcome import (
@@ -158,15 +158,19 @@ class Settler:
         headers = letter.unreadable_headers(
             receipt.record, problem, written_at=self._means.clock.now()
         )
-        self._set_aside(receipt, "unreadable_state", str(problem), headers)
+        self._set_aside(receipt, UNREADABLE_STATE, str(problem), headers)
 
     def _set_aside(
         self, receipt: Receipt, reason: str, detail: str, headers: Sequence[Header]
     ) -> None:
-        means = self._means
+        self._tell_set_aside(receipt.record, reason, detail)
         record = receipt.record
-        means.metrics.undecodable(reason)
-        means.journal.warning(
+        aside = OutgoingRecord(self._means.topics.undecodable, record.key, record.value, headers)
+        self._write([aside], receipt, None)
+
+    def _tell_set_aside(self, record: Record, reason: str, detail: str) -> None:
+        self._means.metrics.undecodable(reason)
+        self._means.journal.warning(
             "record.undecodable",
             topic=record.topic,
             partition=record.partition,
@@ -174,8 +178,6 @@ class Settler:
             reason=reason,
             detail=detail,
         )
-        aside = OutgoingRecord(means.topics.undecodable, record.key, record.value, headers)
-        self._write([aside], receipt, None)
 
     def park(self, receipt: Receipt, state: _State) -> None:
         """Put a record whose deferral stands in its state into a tier, and release it."""
@@ -326,6 +328,7 @@ class Settler:
         why = f"{record.topic} refused it: {refused.detail}; the value stands at its origin only"
         if isinstance(state, UnmatchedEvent):
             problem = Undecodable(UndecodableReason.TOO_LARGE, why)
+            self._tell_set_aside(receipt.record, problem.reason, problem.detail)
             headers = letter.undecodable_headers(
                 receipt.record, problem, written_at=now, waited=state
             )

@@ -88,17 +88,36 @@ def test_latency_is_never_negative() -> None:
     assert samples(metrics)[name] == 0
 
 
-def test_records_deferrals_undecodables_and_gaps_are_counted() -> None:
+def test_what_somebody_is_woken_for_counts_from_nought() -> None:
+    """Prometheus sees no increase in a series that begins with its first count."""
+    metrics = PrometheusMetrics()
+    metrics.records("printprice.x", 1)
+    before = counts(metrics, "hookstream_dead_letters", "hookstream_undecodable", "hookstream_g")
+    metrics.attempt(an_attempt(None, DeadLetter(DeadReason.GONE, "410")))
+    metrics.undecodable("malformed")
+    metrics.undecodable("unreadable_state")
+    metrics.gap("printprice.x", 40)
+    after = counts(metrics, "hookstream_dead_letters", "hookstream_undecodable", "hookstream_g")
+    assert set(before.values()) == {0}
+    assert after.keys() == before.keys()
+    assert {name: count for name, count in after.items() if count} == {
+        'hookstream_dead_letters_total{reason="gone"}': 1,
+        'hookstream_undecodable_total{reason="malformed"}': 1,
+        'hookstream_undecodable_total{reason="unreadable_state"}': 1,
+        'hookstream_gaps_total{topic="printprice.x"}': 1,
+        'hookstream_gap_records_total{topic="printprice.x"}': 40,
+    }
+
+
+def test_records_deferrals_and_gaps_are_counted() -> None:
     metrics = PrometheusMetrics()
     metrics.records("printprice.x", 2)
     metrics.records("printprice.x", 3)
     metrics.deferral("lane_full")
-    metrics.undecodable("malformed")
     metrics.gap("printprice.x", 40)
-    assert counts(metrics, "hookstream_r", "hookstream_de", "hookstream_u", "hookstream_g") == {
+    assert counts(metrics, "hookstream_r", "hookstream_def", "hookstream_g") == {
         'hookstream_records_total{topic="printprice.x"}': 5,
         'hookstream_deferrals_total{reason="lane_full"}': 1,
-        'hookstream_undecodable_total{reason="malformed"}': 1,
         'hookstream_gaps_total{topic="printprice.x"}': 1,
         'hookstream_gap_records_total{topic="printprice.x"}': 40,
     }

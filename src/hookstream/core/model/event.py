@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from hookstream.core.model.record import Origin, Record
@@ -64,7 +65,7 @@ class Event:
         return self.revision.event_type
 
 
-class UndecodableReason:
+class UndecodableReason(StrEnum):
     """The stable words for why a record never became an event."""
 
     TOMBSTONE = "tombstone"
@@ -75,3 +76,7 @@ class UndecodableReason:
     TRAILING_BYTES = "trailing_bytes"
     TOO_LARGE = "too_large"
     BAD_ENVELOPE = "bad_envelope"
+
+
+UNREADABLE_STATE = "unreadable_state"
+"""The word for a tier record whose headers cannot be read, beside those of UndecodableReason."""

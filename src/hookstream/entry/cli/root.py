@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
     "dlq": _entry("dlq", "List, show and redrive dead letters."),
     "events": _entry("events", "Publish events and watch them."),
     "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),
-    "partition": _entry("partition", "Start a partition that stopped."),
+    "partition": _entry("partition", "Show who reads which partition; start one that stopped."),
     "partners": _entry("partners", "List, show and delete partners."),
     "plan": _entry("plan", "Show what apply would change."),
     "schemas": _entry("schemas", "Check, publish and list event schemas."),

@@ -31,9 +31,7 @@ from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show
 from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
 
-_REASONS = click.Choice(
-    sorted(word for name, word in vars(UndecodableReason).items() if name.isupper())
-)
+_REASONS = click.Choice(sorted(reason.value for reason in UndecodableReason))
 
 
 _conditions = as_one(

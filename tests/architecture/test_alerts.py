@@ -1,0 +1,53 @@
+"""The alert rules ask for series that a worker has, and name commands that there are."""
+
+import re
+from typing import Any
+
+import click
+import pytest
+import yaml
+from tests.conftest import ROOT
+
+from hookstream.adapters.metrics import GAUGES, PrometheusMetrics
+from hookstream.entry.cli.root import root
+
+RULES = ROOT / "deploy" / "prometheus" / "hookstream.rules.yml"
+PAGE = ROOT / "docs" / "metrics.md"
+SERIES = re.compile(r"hookstream_[a-z_]+")
+
+
+def rules() -> list[dict[str, Any]]:
+    [group] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return list(group["rules"])
+
+
+def woken_for() -> str:
+    page = PAGE.read_text(encoding="utf-8")
+    return page.partition("## What to be woken for")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_each_alert_asks_for_series_that_a_worker_has(rule: dict[str, Any]) -> None:
+    exposed = PrometheusMetrics().exposition().decode()
+    known = {*GAUGES, *re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE)}
+    asked = set(SERIES.findall(rule["expr"]))
+    assert asked
+    assert asked <= known
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_each_alert_says_how_urgent_it_is_and_names_commands_that_there_are(
+    rule: dict[str, Any],
+) -> None:
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    for command in re.findall(r"`hookstream ([a-z -]+?)(?: --[^`]*)?`", str(rule["annotations"])):
+        found: click.Command | None = root
+        for word in command.split():
+            assert isinstance(found, click.Group)
+            found = found.get_command(click.Context(found), word)
+        assert found is not None
+
+
+def test_the_page_and_the_rules_wake_for_the_same() -> None:
+    asked = {series for rule in rules() for series in SERIES.findall(rule["expr"])}
+    assert asked == set(SERIES.findall(woken_for()))
