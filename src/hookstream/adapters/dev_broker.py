@@ -98,7 +98,7 @@ class BrokerProcess:
         session: Seconds until a killed broker's session expires; it comes back about 2.5 s later.
             Kafka's default is 9. At 2 its expiry meets the new broker's first reading of its groups,
             and Kafka 4.3.1 may then take half of what it read for all: with much in the log, groups
-            lose members and partitions (seen in storms of a million deliveries).
+            lost members and partitions (docs/reliability.md has the storms).
     """
 
     def __init__(

@@ -59,6 +59,10 @@ _LEADERLESS_SECONDS = 5.0
 Place: TypeAlias = tuple[str, int]
 """A topic and a partition."""
 
+# The client library's own functions have no types.
+EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
 _SAY_AGAIN_SECONDS = 30.0
 _LINES_REMEMBERED = 64
 _PATIENCE_SECONDS = 30.0
@@ -126,6 +130,12 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
     }
+
+
+def onlooker_properties(client: ClientSettings) -> Properties:
+    """Return what a consumer starts from that reads for a tool, in no group, and is told of ends."""
+    properties = consumer_properties(client, "hookstream-tools", None)
+    return properties | {"enable.partition.eof": True}
 
 
 def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from typing import TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -18,13 +20,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 )
 
 from hookstream.adapters.kafka_client import (
+    EARLIEST,
+    LATEST,
     ClientSettings,
     Place,
     admin_client,
     ask_offsets,
     close_within,
-    consumer_properties,
     kafka_error,
+    onlooker_properties,
     translated,
 )
 from hookstream.core.intake.position import Member, Position
@@ -32,6 +36,8 @@ from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import DependencyUnavailable
+
+T = TypeVar("T")
 
 _BATCH = 500
 _POLL_SECONDS = 0.2
@@ -87,8 +93,8 @@ class KafkaGroups:
         doing = f"asking where the group {group} stands"
         try:
             holders, committed = self._holders(group), self._committed(group)
-            starts = self._offsets(partitions, OffsetSpec.earliest(), group)  # type: ignore[no-untyped-call]
-            ends = self._offsets(partitions, OffsetSpec.latest(), group)  # type: ignore[no-untyped-call]
+            starts = self._offsets(partitions, EARLIEST, group)
+            ends = self._offsets(partitions, LATEST, group)
             found = [
                 Position(group, at, holders.get(at), committed.get(at), starts[at], ends[at], None)
                 for at in partitions
@@ -101,43 +107,39 @@ class KafkaGroups:
         return [replace(each, oldest=oldest.get(each.at)) for each in found]
 
     def _holders(self, group: str) -> dict[TopicPartition, Member]:
-        answer = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)[
-            group
-        ]
-        try:
-            members = answer.result(self._timeout).members
-        except KafkaException as error:
-            if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            raise
+        answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
+        described = self._known(answers[group])
         return {
             TopicPartition(held.topic, held.partition): Member(
                 member.member_id, member.client_id, member.host, member.group_instance_id or None
             )
-            for member in members
+            for member in (described.members if described is not None else ())
             if member.assignment is not None
             for held in member.assignment.topic_partitions
         }
 
     def _committed(self, group: str) -> dict[TopicPartition, Progress]:
-        asked = [ConsumerGroupTopicPartitions(group)]
-        answer = self._admin.list_consumer_group_offsets(asked, request_timeout=self._timeout)[
-            group
-        ]
-        try:
-            told = answer.result(self._timeout).topic_partitions
-        except KafkaException as error:
-            if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            raise
+        answers = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
+        )
+        told = self._known(answers[group])
         found = {}
-        for each in told:
+        for each in told.topic_partitions if told is not None else ():
             if each.error is not None:
                 raise KafkaException(each.error)
             if each.offset >= 0:
                 at = TopicPartition(each.topic, each.partition)
                 found[at] = Progress(each.offset, each.metadata or "")
         return found
+
+    def _known(self, answer: Future[T]) -> T | None:
+        """Return what a broker says of a group; None where it knows no such group."""
+        try:
+            return answer.result(self._timeout)
+        except KafkaException as error:
+            if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return None
+            raise
 
     def _offsets(
         self, partitions: Iterable[TopicPartition], spec: OffsetSpec, group: str
@@ -157,11 +159,9 @@ class KafkaGroups:
         """
         if not positions:
             return {}
-        asked = consumer_properties(self._client, "hookstream-tools", None)
         consumer = Consumer(
-            asked
+            onlooker_properties(self._client)
             | {
-                "enable.partition.eof": True,
                 "isolation.level": "read_uncommitted",
                 # Old records may be deleted while this asks.
                 "auto.offset.reset": "earliest",

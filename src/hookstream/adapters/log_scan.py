@@ -22,12 +22,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 )
 
 from hookstream.adapters.kafka_client import (
+    EARLIEST,
+    LATEST,
     ClientSettings,
     admin_client,
     ask_offsets,
     close_within,
-    consumer_properties,
     kafka_error,
+    onlooker_properties,
     translated,
 )
 from hookstream.core.model.instant import Millis
@@ -93,8 +95,8 @@ class LogScan:
                     f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics"
                     " are made by: hookstream topics apply"
                 )
-            starts = self._offsets(admin, found.partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-            ends = self._offsets(admin, found.partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            starts = self._offsets(admin, found.partitions, EARLIEST)
+            ends = self._offsets(admin, found.partitions, LATEST)
         except KafkaException as error:
             raise self._translated(error) from error
         return {
@@ -138,8 +140,7 @@ class LogScan:
     # The parts of a reading.
 
     def _consumer(self) -> Consumer:
-        properties = consumer_properties(self._client, "hookstream-tools", None)
-        return Consumer(properties | {"enable.partition.eof": True})
+        return Consumer(onlooker_properties(self._client))
 
     def _offsets(self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec) -> Offsets:
         """Return an offset of every partition, open transactions included."""

@@ -17,6 +17,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 )
 
 from hookstream.adapters.kafka_client import (
+    EARLIEST,
+    LATEST,
     ClientSettings,
     admin_client,
     ask_offsets,
@@ -133,7 +135,7 @@ def high_watermarks(admin: AdminClient, topics: Sequence[str], timeout: float) -
     Raises:
         DependencyUnavailable: The broker did not answer in time (seconds).
     """
-    return _offsets(admin, topics, OffsetSpec.latest(), timeout)  # type: ignore[no-untyped-call]
+    return _offsets(admin, topics, LATEST, timeout)
 
 
 def log_starts(admin: AdminClient, topics: Sequence[str], timeout: float) -> Offsets:
@@ -142,7 +144,7 @@ def log_starts(admin: AdminClient, topics: Sequence[str], timeout: float) -> Off
     Raises:
         DependencyUnavailable: The broker did not answer in time (seconds).
     """
-    return _offsets(admin, topics, OffsetSpec.earliest(), timeout)  # type: ignore[no-untyped-call]
+    return _offsets(admin, topics, EARLIEST, timeout)
 
 
 def _offsets(

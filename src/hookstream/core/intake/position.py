@@ -45,6 +45,11 @@ class Position:
         return max(0, self.end - self.unread_from - self.settled_above)
 
     @property
+    def beyond_end(self) -> bool:
+        """Whether more is committed than the log has: it was made anew or truncated, and stops."""
+        return self.committed is not None and self.committed.offset > self.end
+
+    @property
     def settled_above(self) -> int:
         """How many offsets are settled behind the committed one, by the commit's note."""
         return sum(

@@ -50,7 +50,7 @@ def command() -> None:
     "only_open",
     is_flag=True,
     help="Only those that somebody should look at: "
-    "something is unsettled there, or nobody holds them.",
+    "something is unsettled there, nobody holds them, or the log ends before what is committed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_context
@@ -137,7 +137,7 @@ def _partitions(topics: Iterable[str], found: dict[str, int]) -> list[TopicParti
 
 
 def _is_open(position: Position) -> bool:
-    return position.unsettled > 0 or position.holder is None
+    return position.unsettled > 0 or position.holder is None or position.beyond_end
 
 
 def _row(position: Position, now: Millis) -> tuple[str, ...]:

@@ -43,3 +43,8 @@ def test_a_strangers_note_counts_for_nothing() -> None:
 
 def test_where_only_markers_of_transactions_follow_the_commit_nothing_is_unsettled() -> None:
     assert position(Progress(99), oldest=None).unsettled == 0
+
+
+def test_a_commit_beyond_the_end_of_the_log_is_told_though_nothing_is_unsettled() -> None:
+    assert [position(Progress(at)).beyond_end for at in (99, 100, 101)] == [False, False, True]
+    assert not position(None).beyond_end
