@@ -11,7 +11,7 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import DeadLetter, DeadReason
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
 
@@ -49,6 +49,9 @@ class CountingMetrics:
     deferrals: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
     latencies: list[Millis] = field(default_factory=list)
+    ids_reused: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """By event type, and whether the bytes differed."""
+    merged: int = 0
 
     def records(self, topic: str, count: int) -> None:
         self.taken[topic] += count
@@ -68,6 +71,12 @@ class CountingMetrics:
 
     def gap(self, topic: str, records: int) -> None:
         self.gaps[topic] += records
+
+    def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
+        self.ids_reused[event_type, conflict] += 1
+
+    def copies_merged(self) -> None:
+        self.merged += 1
 
 
 class SilentTracer:
@@ -96,6 +105,7 @@ class JsonNotices:
                 "delivery_id": record.delivery.delivery_id,
                 "subscription_id": record.delivery.subscription_id,
                 "event_id": record.delivery.event_id,
+                "origin": record.delivery.origin[:3],
                 "attempt": record.attempt,
                 "trigger": record.delivery.trigger,
                 "outcome": None if record.outcome is None else record.outcome.name,
@@ -147,6 +157,17 @@ class JsonNotices:
                 "first": first,
                 "next": next_offset,
             },
+            at,
+        )
+
+    def event_id_conflict(
+        self, event_type: str, event_id: str, first: Origin, second: Origin, at: Millis
+    ) -> OutgoingRecord:
+        return self._operation(
+            "log.event_id_conflict",
+            f"{first.topic}/{first.partition}/{first.offset}|{second.offset}",
+            f"{second.topic}/{second.partition}/{second.offset}",
+            {"event_type": event_type, "event_id": event_id, "first_offset": first.offset},
             at,
         )
 

@@ -23,6 +23,7 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         self.now: Millis = 0
         self.next_offset = 0
         self.waiting: dict[Item, tuple[Millis, int, int | None, str | None]] = {}
+        self.ranks: dict[Item, int] = {}
         self.paused: set[TopicPartition] = set()
         self.admitted: dict[Item, int] = {}
         """In which order they came, which decides between equal due times."""
@@ -36,6 +37,7 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         size=st.integers(0, BIGGEST),
         key=st.none() | st.integers(0, 10),
         owner=st.none() | st.sampled_from("ab"),
+        rank=st.integers(0, 2),
     )
     def admit(
         self,
@@ -44,17 +46,26 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         size: int,
         key: int | None,
         owner: str | None,
+        rank: int,
     ) -> None:
         if partition in self.paused:
             return
         item = (partition, self.next_offset)
         self.next_offset += 1
-        copies = key is not None and any(key == other for _, _, other, _ in self.waiting.values())
+        copy = next(
+            (found for found, kept in self.waiting.items() if None is not key == kept[2]), None
+        )
+        stays = copy is not None and self.ranks[copy] >= rank
 
-        merged = self.room.admit(partition, item[1], self.now + wait, size, item, key, owner)
+        merged = self.room.admit(
+            partition, item[1], self.now + wait, size, item, key, owner, rank=rank
+        )
 
-        assert merged == (item if copies else None)
-        if not copies:
+        assert merged == (item if stays else copy)
+        if not stays:
+            if copy is not None:
+                del self.waiting[copy]
+            self.ranks[item] = rank
             self.waiting[item] = (self.now + wait, size, key, owner)
             self.note(item)
         self.flow()
@@ -91,7 +102,8 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         if again and found:
             item = found[0]
             due, size, key, _ = taken[item]
-            self.room.admit(item[0], item[1], due + 7, size, item, key, owner)
+            rank = self.ranks[item]
+            self.room.admit(item[0], item[1], due + 7, size, item, key, owner, rank=rank)
             self.waiting[item] = (due + 7, size, key, owner)
             self.note(item)
         self.flow()

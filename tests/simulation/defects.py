@@ -5,7 +5,7 @@ Each has lost events somewhere. The simulator is only worth something if it find
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -34,12 +34,14 @@ from hookstream.core.model.outcome import Outcome
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.standing import Absent, Deleted, Standing
 from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
+from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
+from hookstream.pipeline.retrier import Waiting
 from hookstream.pipeline.work import Work
 
 
@@ -201,6 +203,25 @@ class Deduplicating(Admission):
             super().due(receipt, delivery)
 
 
+class Confusing(WaitingRoom[Waiting]):
+    """Takes deliveries of one id for copies, whichever events they are of."""
+
+    def admit(
+        self,
+        partition: TopicPartition,
+        offset: int,
+        due: Millis,
+        size: int,
+        item: Waiting,
+        key: Hashable | None = None,
+        owner: str | None = None,
+        *,
+        rank: int = 0,
+    ) -> Waiting | None:
+        alike = key[:2] if isinstance(key, tuple) else key
+        return super().admit(partition, offset, due, size, item, alike, owner, rank=rank)
+
+
 class Rejuvenating(Revival):
     """Brings a letter back as if no attempt had been made of it."""
 
@@ -318,6 +339,12 @@ DEFECTS: Sequence[Defect] = (
         Parts(engine=built_with(Admission=Deduplicating)),
         frozenset({PROMISE}),
         within=200,
+    ),
+    Defect(
+        "merges deliveries of one id though their events differ",
+        Parts(engine=built_with(WaitingRoom=Confusing)),
+        frozenset({PROMISE, SILENT}),
+        within=400,
     ),
     Defect(
         "counts attempts anew after a redrive",

@@ -232,6 +232,17 @@ def _redrive(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]
     return acts
 
 
+def _reuse(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw events that carry the id of another one: what a producer does by mistake."""
+    at = chance.choice(times)
+    acts: list[Act] = []
+    for number in range(chance.choice((1, 1, 2, 4))):
+        at = round(at + chance.choice((0.0, 0.01, 0.5, 3.0)), 3)
+        more = (PLAIN, chance.choice(COLOURS), chance.randrange(3), "e0")
+        acts.append(Act(at, "publish", f"e0 again {number}", more=more))
+    return acts
+
+
 def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     host = chance.choice(HOSTS)
     delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
@@ -309,5 +320,6 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.12, _cut),
     (0.1, _lose_offsets),
     (0.25, _redrive),
+    (0.1, _reuse),
 )
 """In which share of the stories each of them comes."""

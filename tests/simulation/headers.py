@@ -1,7 +1,5 @@
 """What the headers of tier records, dead letters and undecodable records say, read as a person would."""
 
-from tests.simulation.expectation import Pair
-
 from hookstream.core.model.instant import Millis, from_rfc3339
 from hookstream.core.model.record import OutgoingRecord, Record, header_text
 
@@ -19,15 +17,7 @@ OF_LANES = frozenset({"lane_full", "rate_limited", "throttled", "breaker_open"})
 """Reasons for which a delivery that is due waits for its lane."""
 
 
-def pair_of(record: Record | OutgoingRecord) -> Pair:
-    headers = record.headers
-    return (
-        header_text(headers, "hs-event-id") or "",
-        header_text(headers, "hs-subscription-id") or "",
-    )
-
-
-def origin_of(record: Record) -> tuple[str, int, int]:
+def origin_of(record: Record | OutgoingRecord) -> tuple[str, int, int]:
     headers = record.headers
     return (
         header_text(headers, "hs-origin-topic") or "",

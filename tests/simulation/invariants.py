@@ -16,7 +16,6 @@ from tests.simulation.headers import (
     described,
     due_of,
     origin_of,
-    pair_of,
 )
 from tests.simulation.letters import Letters
 from tests.simulation.story import LATE, NEVER, Broken
@@ -106,7 +105,7 @@ class Ledger:
             self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
         if record.topic == topics.attempts:
             told = json.loads(record.value or b"{}")
-            pair = (told["event_id"], told["subscription_id"])
+            pair = (self.expected.by_origin[tuple(told["origin"])].id, told["subscription_id"])
             self.audited[pair].add(told["disposition"])
         elif record.topic == topics.dead_letters:
             self._given_up(record)
@@ -120,7 +119,7 @@ class Ledger:
             self._into_tier(record)
 
     def _given_up(self, letter: Record) -> None:
-        pair, attempts = pair_of(letter), attempts_of(letter)
+        pair, attempts = self._pair(letter), attempts_of(letter)
         reason = header_text(letter.headers, "hs-reason") or ""
         self.dead[pair].append(reason)
         self.letters.write((letter.where, letter.offset), pair)
@@ -131,13 +130,19 @@ class Ledger:
 
     def redriven(self, letter: Record, record: OutgoingRecord) -> None:
         """Take note that a letter was brought back as this record: its delivery is owed again."""
-        pair, attempts = pair_of(letter), attempts_of(letter)
+        pair, attempts = self._pair(letter), attempts_of(letter)
         if not self.letters.redrive((letter.where, letter.offset), attempts):
             self.blame(ONCE, f"{_told(pair)} is brought back twice from letter {letter.offset}")
         if attempts_of(record) != attempts:
             self.blame(EXACT, f"{_told(pair)} is brought back after {attempts} attempts")
         self.delivered.discard(pair)
         self.audited.pop(pair, None)
+
+    def _pair(self, record: Record | OutgoingRecord) -> Pair:
+        """Return which delivery a record of ours is of: the origin says which event, not the id."""
+        event = self.expected.by_origin.get(origin_of(record))
+        named = header_text(record.headers, "hs-event-id") if event is None else event.id
+        return named or "", header_text(record.headers, "hs-subscription-id") or ""
 
     def _settled_above(self) -> set[Place]:
         return {(where, offset) for where, above in self._above.items() for offset in above}
@@ -150,7 +155,7 @@ class Ledger:
             self._unmatched[event.id].append(place)
             self._carried[place] = event.id
             return
-        pair = pair_of(record)
+        pair = self._pair(record)
         self._carriers[pair].append(place)
         self._carried[place] = pair
         self._may_be_owed(pair, f"went to {record.topic}")
@@ -301,7 +306,7 @@ class Ledger:
     def sending(self, hand: Hand, post: Post, now: Millis) -> Pair:
         """Judge an attempt as it is made; return which delivery it is of."""
         self.attempts += 1
-        pair = (json.loads(post.body)["id"], post.subscription_id)
+        pair = (json.loads(post.body)["data"]["name"], post.subscription_id)
         self.requests[pair] += 1
         headers = dict(post.headers)
         known = self._ids.setdefault(pair, headers["webhook-id"])
@@ -343,7 +348,7 @@ class Ledger:
             return
         if header_text(record.headers, "hs-subscription-id") is None:
             return
-        pair = pair_of(record)
+        pair = self._pair(record)
         attempt = attempts_of(record)
         made = hand.made_before(pair)
         answered = hand.answered.get(pair, set())

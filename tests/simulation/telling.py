@@ -197,8 +197,10 @@ class Telling(Redrives):
     # Upstream.
 
     def do_publish(self, act: Act) -> None:
-        kind, colour, partition = act.more
-        self.world.publish(act.who, str(kind), str(colour), int(partition))
+        kind, colour, partition, *event_id = act.more
+        self.world.publish(
+            act.who, str(kind), str(colour), int(partition), *(str(each) for each in event_id)
+        )
 
     def do_publish_schema(self, _: Act) -> None:
         self.world.codec.publish(LATE)

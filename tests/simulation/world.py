@@ -318,11 +318,16 @@ class World:
 
     # What upstream and owners do.
 
-    def publish(self, name: str, kind: str, colour: str, partition: int) -> None:
-        """Append an event; an empty kind: bytes that are none."""
+    def publish(
+        self, name: str, kind: str, colour: str, partition: int, event_id: str | None = None
+    ) -> None:
+        """Append an event; an empty kind: bytes that are none.
+
+        Its name is its own in the story; its `event_id` may be one that another event has.
+        """
         value = b"\x00\x01garbage"
         if kind:
-            value = json_value(kind, name, data={"colour": colour})
+            value = json_value(kind, event_id or name, data={"colour": colour, "name": name})
         record = self.broker.append(
             EVENTS, value, key=name.encode(), partition=partition % self.story.partitions
         )

@@ -170,6 +170,22 @@ class PrometheusMetrics(Collector):
             "Records that were gone before they were read.",
             ("topic",),
         )
+        self._id_conflicts = _Counter(
+            "hookstream_event_id_conflicts_total",
+            "Events that carry the id of another event of their type.",
+            ("event_type",),
+        )
+        self._id_duplicates = _Counter(
+            "hookstream_event_id_duplicates_total",
+            "Records that hold the same bytes as another record, under one event id.",
+            ("event_type",),
+        )
+        self._copies_merged = _Counter(
+            "hookstream_copies_merged_total",
+            "Copies of a delivery that met another copy in the waiting room.",
+            (),
+        )
+        self._copies_merged.begin()
         self._durations = _Histogram(
             "hookstream_attempt_duration_seconds",
             "From the start of an attempt to its outcome.",
@@ -231,6 +247,15 @@ class PrometheusMetrics(Collector):
         self._gaps.values[(name,)] += 1
         self._gap_records.values[(name,)] += records
 
+    def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
+        """Count a record that carries an event id which another record carries."""
+        counter = self._id_conflicts if conflict else self._id_duplicates
+        counter.values[(_bounded(self._event_types, event_type),)] += 1
+
+    def copies_merged(self) -> None:
+        """Count a copy of a delivery that was merged with another."""
+        self._copies_merged.values[()] += 1
+
     # What is asked at a scrape.
 
     def observe_gauges(self, gauges: Callable[[], Mapping[str, float]]) -> None:
@@ -259,6 +284,9 @@ class PrometheusMetrics(Collector):
             self._undecodable,
             self._gaps,
             self._gap_records,
+            self._id_conflicts,
+            self._id_duplicates,
+            self._copies_merged,
         ):
             yield counter.family()
         yield self._durations.family()

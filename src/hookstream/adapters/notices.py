@@ -13,7 +13,7 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeadReason
-from hookstream.core.model.record import OutgoingRecord, TopicPartition
+from hookstream.core.model.record import Origin, OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing, Subscription
 from hookstream.core.model.topics import Topics
 
@@ -52,6 +52,7 @@ class AvroNotices:
         self._endpoint_recovered = schemas["endpoint.recovered"]
         self._dead_lettered = schemas["delivery.dead_lettered"]
         self._hold_changed = schemas["hold.changed"]
+        self._event_id_conflict = schemas["log.event_id_conflict"]
         self._log_gap = schemas["log.gap"]
         self._partition_skipped = schemas["partition.skipped"]
         self._subscription_changed = schemas["subscription.changed"]
@@ -151,6 +152,28 @@ class AvroNotices:
                 "offset": offset,
                 "reason": reason,
                 "changed_by": changed_by,
+            },
+        )
+
+    def event_id_conflict(
+        self, event_type: str, event_id: str, first: Origin, second: Origin, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `log.event_id_conflict`: two events carry one id."""
+        places = [f"{each.topic}/{each.partition}/{each.offset}" for each in (first, second)]
+        return self._operation(
+            self._event_id_conflict,
+            "|".join(places),
+            places[1],
+            at,
+            {
+                "event_type": event_type,
+                "event_id": event_id,
+                "first_topic": first.topic,
+                "first_partition": first.partition,
+                "first_offset": first.offset,
+                "second_topic": second.topic,
+                "second_partition": second.partition,
+                "second_offset": second.offset,
             },
         )
 

@@ -147,6 +147,7 @@ def deaths_of(desk: LetterDesk, dead: list[LetterFacts]) -> tuple[Death, ...]:
                 attempt=int(facts.attempt) if facts.attempt.isdecimal() else 0,
                 redriven_by=job,
                 redriven_at=None if job is None else asked_at.get(job),
+                origin=facts.origin,
             )
         )
     return tuple(deaths)

@@ -25,6 +25,7 @@ from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Clock, Codec
@@ -47,7 +48,7 @@ class SchemaWait:
 class Admission:
     """Identifies, decodes and matches records, and offers what comes of them to the lanes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a stage and its neighbours
         self,
         codec: Codec,
         directory: Directory,
@@ -56,6 +57,8 @@ class Admission:
         attempts: Attempts,
         lanes: Lanes,
         settler: Settler,
+        *,
+        event_ids: EventIds,
     ) -> None:
         """End through `attempts` what `lanes` need not see."""
         self._codec = codec
@@ -66,6 +69,7 @@ class Admission:
         self.lanes = lanes
         self.settler = settler
         self.budget = settler.budget
+        self.event_ids = event_ids
         self._offered = 0
 
     async def fresh(
@@ -97,6 +101,8 @@ class Admission:
                     self.settler.undecodable(receipt, event, state)
                     return
                 event.origin = state.origin
+                value = receipt.record.value
+                self.event_ids.note(event.event_type, event.event_id, state.origin, value)
                 await self._fan_out(receipt, event, state)
 
     async def _fan_out(self, receipt: Receipt, event: Event, state: UnmatchedEvent) -> None:

@@ -34,6 +34,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
 from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake, Seeing
@@ -137,6 +138,9 @@ class Engine:
             attempts,
             self.lanes,
             self._settler,
+            event_ids=EventIds(
+                outside.sink, outside.notices, outside.clock, outside.metrics, outside.journal
+            ),
         )
         self._loops: list[asyncio.Task[None]] = []
 
@@ -272,7 +276,7 @@ class Engine:
 
     def _seeing(self) -> Seeing:
         outside = self._outside
-        return Seeing(outside.tracer, outside.journal)
+        return Seeing(outside.tracer, outside.journal, outside.metrics)
 
     def _gone(self, retrier: Retrier | None) -> Callable[[frozenset[TopicPartition]], None]:
         def gone(partitions: frozenset[TopicPartition]) -> None:

@@ -8,7 +8,7 @@ from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import Journal, RecordSource, Tracer
+from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Tracer
 
 _MOST = 500
 """Records a batch: enough to make the cost of a hand-over vanish, few enough to keep order of use."""
@@ -20,6 +20,7 @@ class Seeing:
 
     tracer: Tracer
     journal: Journal
+    metrics: Metrics
 
 
 class Intake:

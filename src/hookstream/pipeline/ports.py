@@ -11,7 +11,7 @@ from hookstream.core.model.event import Event, Identified, Undecodable, UnknownS
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Answer, DeadReason, Refused
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
 
 
@@ -175,6 +175,11 @@ class Notices(Protocol):
     ) -> OutgoingRecord:
         """Return the operations event `log.gap`: records in [first, next_offset) are gone."""
 
+    def event_id_conflict(
+        self, event_type: str, event_id: str, first: Origin, second: Origin, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `log.event_id_conflict`: two events carry one id."""
+
     def disabled(self, disabled: Disabled) -> OutgoingRecord:
         """Return the health table's record that disables a subscription."""
 
@@ -251,6 +256,12 @@ class Metrics(Protocol):
 
     def gap(self, topic: str, records: int) -> None:
         """Records were gone from the log before they were read."""
+
+    def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
+        """A second record carries an event id, with other bytes (a conflict) or the same."""
+
+    def copies_merged(self) -> None:
+        """Two copies of one delivery met, and one of them goes on."""
 
 
 class Journal(Protocol):

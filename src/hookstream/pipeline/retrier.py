@@ -100,6 +100,8 @@ class Retrier:
         self._ladder = tiers.ladder
         self._clock = tiers.clock
         self._tracer = seeing.tracer
+        self._metrics = seeing.metrics
+        self._event_ids = admission.event_ids
         self._arrived = asyncio.Event()
         self._new = 0
         """How many new deliveries had come when records were released last."""
@@ -127,6 +129,8 @@ class Retrier:
             return
         # What is ours in them stands in `state`: as headers it takes more than all else together.
         receipt.record = replace(record, headers=carried(record.headers))
+        if isinstance(state, Delivery):
+            self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
         delay = self._topics.delay_of(record.topic) or 0
         now = self._clock.now()
         if isinstance(state, Delivery) and state.has_slot and state.due_at is not None:
@@ -142,14 +146,20 @@ class Retrier:
         """Let a record wait in the room until its instant."""
         receipt, state = waiting.receipt, waiting.state
         key = owner = None
+        rank = 0
         if isinstance(state, Delivery):
-            key = (state.delivery_id, state.attempt)
+            # One id does not prove one event: only copies of one record for one reason are merged.
+            key = (state.delivery_id, state.attempt, state.origin, state.trigger)
             owner = state.subscription_id if state.has_slot else None
+            rank = state.expires_at
         offset, size = receipt.record.offset, receipt.record.size + HELD_BYTES
-        merged = self._room.admit(receipt.where, offset, waiting.until, size, waiting, key, owner)
+        merged = self._room.admit(
+            receipt.where, offset, waiting.until, size, waiting, key, owner, rank=rank
+        )
         if merged is not None:
-            # Two copies of one delivery after a crash: one goes on, the other is settled with it.
-            receipt.release()
+            # Two copies of one delivery after a crash: the one that expires later goes on.
+            self._metrics.copies_merged()
+            merged.receipt.release()
 
     async def release(self) -> None:
         """Admit what came due, never early, until cancelled."""

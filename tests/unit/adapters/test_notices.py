@@ -165,6 +165,26 @@ def test_a_gap_in_the_log_is_an_event() -> None:
     )
 
 
+def test_an_id_that_two_events_carry_is_an_event_that_names_both_places() -> None:
+    first, second = Origin("printprice.a", 2, 10, NOW), Origin("printprice.a", 0, 7, NOW)
+    event = event_of(notices().event_id_conflict("order.placed", "o-1", first, second, NOW))
+    assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
+        "log.event_id_conflict",
+        "printprice.a/2/10|printprice.a/0/7",
+        "printprice.a/0/7",
+        {
+            "event_type": "order.placed",
+            "event_id": "o-1",
+            "first_topic": "printprice.a",
+            "first_partition": 2,
+            "first_offset": 10,
+            "second_topic": "printprice.a",
+            "second_partition": 0,
+            "second_offset": 7,
+        },
+    )
+
+
 def test_a_changed_subscription_is_an_event() -> None:
     event = event_of(
         notices().subscription_changed(
@@ -254,6 +274,7 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         "endpoint.disabled": [],
         "endpoint.recovered": [],
         "hold.changed": [],
+        "log.event_id_conflict": [],
         "log.gap": [],
         "partition.skipped": [],
         "subscription.changed": [],

@@ -162,6 +162,7 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
             "endpoint.recovered",
             "hold.changed",
             "hookstream.attempt",
+            "log.event_id_conflict",
             "log.gap",
             "partition.skipped",
             "subscription.changed",

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Origin
 
 
 class Standing(StrEnum):
@@ -34,6 +35,8 @@ class Death:
     """The job that resolved it; None: it is open."""
     redriven_at: Millis | None = None
     """When that job was asked; None where its row is gone."""
+    origin: str = ""
+    """Where its event first stood, `topic-partition@offset`; empty where the letter names none."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,12 +50,22 @@ class Redrive:
 
 Moment: TypeAlias = AuditEntry | Death | Redrive
 
+
+def place_of(origin: Origin) -> str:
+    """Return `topic-partition@offset`."""
+    return f"{origin.topic}-{origin.partition}@{origin.offset}"
+
+
 _STANDINGS = {"cancel": Standing.CANCELLED, "dead_letter": Standing.DEAD_LETTERED}
 
 
 @dataclass(slots=True, frozen=True)
 class Life:
-    """All that the topics still tell of one delivery."""
+    """All that the topics still show of one delivery id.
+
+    An id is computed from the event's id. Where a producer gave one id to several events, one
+    delivery id names several deliveries: `by_origin` separates them.
+    """
 
     delivery_id: str
     entries: tuple[AuditEntry, ...]
@@ -60,7 +73,14 @@ class Life:
 
     @property
     def standing(self) -> Standing:
-        """What has become of it: completed for ever once it was, else what the last moment says."""
+        """What has become of it: completed for ever once it was, else what the last moment says.
+
+        Of several events under one id, the first of completed, pending, cancelled, dead-lettered.
+        """
+        lives = self.by_origin()
+        if len(lives) > 1:
+            standings = {life.standing for life in lives.values()}
+            return next(standing for standing in Standing if standing in standings)
         if any(entry.disposition == "complete" for entry in self.entries):
             return Standing.COMPLETED
         moments = self.moments()
@@ -73,6 +93,25 @@ class Life:
                 return Standing.DEAD_LETTERED
             case AuditEntry(disposition=disposition):
                 return _STANDINGS.get(disposition, Standing.PENDING)
+
+    def by_origin(self) -> "dict[str, Life]":
+        """Return the life of each event under this id, by `topic-partition@offset`, oldest first.
+
+        A dead letter that names no origin belongs to the only event, or stands under an empty name.
+        """
+        origins = list(dict.fromkeys(place_of(entry.origin) for entry in self.entries))
+        origins += [death.origin for death in self.deaths]
+        named = [origin for origin in dict.fromkeys(origins) if origin]
+        if len(named) <= 1:
+            return {named[0] if named else "": self}
+        return {
+            origin: Life(
+                self.delivery_id,
+                tuple(entry for entry in self.entries if place_of(entry.origin) == origin),
+                tuple(death for death in self.deaths if death.origin == origin),
+            )
+            for origin in dict.fromkeys(origins)
+        }
 
     def moments(self) -> list[Moment]:
         """Return everything that happened to it, in the order of time."""

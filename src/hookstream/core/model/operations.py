@@ -6,6 +6,7 @@ OPERATIONS_EVENTS = frozenset(
         "endpoint.disabled",
         "endpoint.recovered",
         "hold.changed",
+        "log.event_id_conflict",
         "log.gap",
         "partition.skipped",
         "subscription.changed",

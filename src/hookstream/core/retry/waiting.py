@@ -31,6 +31,7 @@ class _Entry(Generic[T]):
     size: int
     item: T | None
     key: Hashable | None
+    rank: int
     owned: "_Owned[T] | None"
 
 
@@ -118,7 +119,7 @@ class WaitingRoom(Generic[T]):
             if share.entries
         }
 
-    def admit(
+    def admit(  # noqa: PLR0913  a record's place, time, size and identity
         self,
         partition: TopicPartition,
         offset: int,
@@ -127,8 +128,10 @@ class WaitingRoom(Generic[T]):
         item: T,
         key: Hashable | None = None,
         owner: str | None = None,
+        *,
+        rank: int = 0,
     ) -> T | None:
-        """Take a record in, or hand it back where a copy of it waits already.
+        """Take a record in; of two copies keep one and hand the other back.
 
         Args:
             partition: Where it was read from.
@@ -136,12 +139,13 @@ class WaitingRoom(Generic[T]):
             due: When `due` hands it out, at the earliest.
             size: The bytes that it takes.
             item: What the caller wants back.
-            key: Delivery id and attempt; None where it has no copies. Of two with an equal key
-                the earlier stays.
+            key: What two copies of one record share; None where it has no copies.
             owner: For whom `early` may take it out before it is due; None: nobody.
+            rank: Of two with an equal key the one of higher rank stays, of equals the earlier.
 
         Returns:
-            None where it waits now; else `item`, which the caller settles at once.
+            None where it waits now and nothing else left; else the copy that does not wait (`item`
+            or the one that waited), which the caller settles at once.
 
         Raises:
             InvariantBroken: The offset waits already: settling either would lose the other.
@@ -153,9 +157,15 @@ class WaitingRoom(Generic[T]):
             raise InvariantBroken(
                 f"{partition.topic}-{partition.partition}@{offset} came into the room twice"
             )
-        entry = _Entry(share, offset, size, item, key, None)
-        if key is not None and self._by_key.setdefault(key, entry) is not entry:
-            return item
+        entry = _Entry(share, offset, size, item, key, rank, None)
+        replaced: T | None = None
+        if key is not None:
+            copy = self._by_key.get(key)
+            if copy is not None:
+                if copy.rank >= rank:
+                    return item
+                replaced = self._replace(copy)
+            self._by_key[key] = entry
         share.entries[offset] = entry
         share.held += size
         self._held += size
@@ -163,7 +173,15 @@ class WaitingRoom(Generic[T]):
         heapq.heappush(self._heap, (due, self._order, entry))
         if owner is not None:
             self._own(owner, due, entry)
-        return None
+        return replaced
+
+    def _replace(self, copy: _Entry[T]) -> T | None:
+        """Take out a copy in favour of one of higher rank, and return it."""
+        item = copy.item
+        self._take_out(copy)
+        self._stale += 1
+        self._sweep()
+        return item
 
     def _own(self, owner: str, due: Millis, entry: _Entry[T]) -> None:
         owned = self._by_owner.get(owner)

@@ -58,9 +58,18 @@ def show_life(out: Console, life: Life) -> None:
     title = Text(f"Delivery {life.delivery_id}: ", "bold")
     title.append(life.standing.value, f"bold {_COLOURS[life.standing]}")
     out.print(title, soft_wrap=True)
-    if life.entries:
-        _show_subject(out, life.entries[-1])
-    show_moments(out, life)
+    lives = life.by_origin()
+    if len(lives) > 1:
+        many = f"  {len(lives)} events carry this id; receivers that deduplicate drop all but one"
+        out.print(Text(many, "yellow"), soft_wrap=True)
+    for origin, one in lives.items():
+        if len(lives) > 1:
+            head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
+            head.append(one.standing.value, f"bold {_COLOURS[one.standing]}")
+            out.print(head, soft_wrap=True)
+        if one.entries:
+            _show_subject(out, one.entries[-1])
+        show_moments(out, one)
 
 
 def _show_subject(out: Console, entry: AuditEntry) -> None:
@@ -104,8 +113,19 @@ def _moment(moment: Moment) -> tuple[str, str, str]:
 
 def life_document(life: Life) -> JsonObject:
     """Return a life as JSON; its fields are what others' scripts stand on."""
-    moments: list[Json] = [_moment_document(moment) for moment in life.moments()]
-    return {"delivery_id": life.delivery_id, "state": life.standing.value, "moments": moments}
+    return {
+        "delivery_id": life.delivery_id,
+        "state": life.standing.value,
+        "moments": _moment_documents(life),
+        "events": [
+            {"origin": origin or None, "state": one.standing.value}
+            for origin, one in life.by_origin().items()
+        ],
+    }
+
+
+def _moment_documents(life: Life) -> list[Json]:
+    return [_moment_document(moment) for moment in life.moments()]
 
 
 def _moment_document(moment: Moment) -> JsonObject:
@@ -120,6 +140,7 @@ def _moment_document(moment: Moment) -> JsonObject:
                 "reason": moment.reason,
                 "detail": moment.detail,
                 "attempt": moment.attempt,
+                "origin": moment.origin or None,
                 "open": moment.redriven_by is None,
             }
         case Redrive():

@@ -129,7 +129,9 @@ def _life(context: Context, desk: LetterDesk, facts: LetterFacts, record: Record
         since = None
     audit = AuditDesk(desk.settings)
     with reading(context, desk, audit):
-        return life_of(audit, desk, facts.delivery_id, Stretch(since=since))
+        life = life_of(audit, desk, facts.delivery_id, Stretch(since=since))
+    # Another event may carry the same id: its attempts are not this letter's.
+    return life.by_origin().get(facts.origin, life)
 
 
 def codec_of(settings: Settings) -> AvroCodec:

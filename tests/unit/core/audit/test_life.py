@@ -47,3 +47,20 @@ def test_completed_beats_whatever_a_second_copy_came_to() -> None:
     """A crash may leave two copies of a delivery; the partner has it all the same."""
     delivered = replace(FIRST, disposition="complete", outcome="delivered")
     assert life(delivered, LAST, deaths=(DEATH,)).standing is Standing.COMPLETED
+
+
+def test_each_event_under_one_id_has_a_life_of_its_own() -> None:
+    """A producer gave one id to two events: neither hides what became of the other."""
+    other = FIRST.origin._replace(offset=41)
+    delivered = replace(FIRST, origin=other, disposition="complete", outcome="delivered")
+    dead = replace(DEATH, origin="t-3@40")
+    shared = life(FIRST, LAST, delivered, deaths=(dead,))
+
+    lives = shared.by_origin()
+
+    assert {origin: each.standing for origin, each in lives.items()} == {
+        "t-3@40": Standing.DEAD_LETTERED,
+        "t-3@41": Standing.COMPLETED,
+    }
+    assert lives["t-3@40"].moments() == [FIRST, LAST, dead]
+    assert shared.standing is Standing.COMPLETED

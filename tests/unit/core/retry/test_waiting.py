@@ -114,6 +114,20 @@ def test_two_copies_of_one_attempt_merge_and_the_later_one_is_handed_back() -> N
     assert room.due(10) == ["next attempt", "no key", "no key either", "first"]
 
 
+def test_of_two_copies_the_one_that_expires_later_stays_whichever_came_first() -> None:
+    room = a_room()
+
+    found = [
+        room.admit(FAST, 0, 10, 5, "expires at 7", "key", rank=7),
+        room.admit(SLOW, 7, 12, 5, "expires at 9", "key", rank=9),
+        room.admit(SLOW, 8, 5, 5, "expires at 8", "key", rank=8),
+    ]
+
+    assert found == [None, "expires at 7", "expires at 8"]
+    assert (len(room), room.held_bytes, room.waiting()) == (1, 5, {SLOW: 1})
+    assert room.due(12) == ["expires at 9"]
+
+
 def test_a_copy_that_comes_after_the_first_went_out_is_no_copy_of_what_waits() -> None:
     room = a_room()
     room.admit(FAST, 0, 10, 5, "first", "key")

@@ -67,3 +67,19 @@ def test_a_life_in_json_names_the_kind_of_each_moment() -> None:
     assert isinstance(moments, list)
     kinds = [moment["kind"] for moment in moments if isinstance(moment, dict)]
     assert (document["state"], kinds) == ("completed", ["attempt", "dead_letter"])
+
+
+def test_events_that_share_an_id_are_shown_one_after_the_other() -> None:
+    other = replace(DELIVERED, origin=FIRST.origin._replace(offset=41))
+    out = StringIO()
+    show_life(
+        Console(file=out, width=80),
+        Life("msg_a", (LAST, other), (replace(DEATH, origin="t-3@40"),)),
+    )
+    lines = out.getvalue().splitlines()
+    assert lines[:3] == [
+        "Delivery msg_a: completed",
+        "  2 events carry this id; receivers that deduplicate drop all but one",
+        "Event at t-3@40: dead-lettered",
+    ]
+    assert "Event at t-3@41: completed" in lines

@@ -1,0 +1,84 @@
+"""A second use of an event id is counted, logged and raised; nothing is merged because of it."""
+
+from hookstream.core.intake.event_ids import RecentEventIds
+from hookstream.core.model.operations import OPERATIONS_EVENTS
+from hookstream.core.model.record import Origin
+from hookstream.pipeline.ports import (
+    Clock,
+    Journal,
+    Metrics,
+    Notices,
+    RecordSink,
+    WriteRefused,
+)
+
+_CAPACITY = 10_000
+"""Events whose ids a worker remembers: about 3.5 MB."""
+
+_LOG_EVERY = 60.0
+"""Seconds between two log lines of one event type: a constant id would log every event."""
+
+_RAISE_EVERY = 3600.0
+"""Seconds between two operations events of one event type."""
+
+
+class EventIds:
+    """Notes the id of each event that a worker takes."""
+
+    def __init__(
+        self, sink: RecordSink, notices: Notices, clock: Clock, metrics: Metrics, journal: Journal
+    ) -> None:
+        """Raise conflicts through `sink`."""
+        self._sink = sink
+        self._notices = notices
+        self._clock = clock
+        self._metrics = metrics
+        self._journal = journal
+        self._recent = RecentEventIds(_CAPACITY)
+        # By event type; types are those of published schemas, so both stay small.
+        self._logged: dict[str, float] = {}
+        self._raised: dict[str, float] = {}
+
+    def note(self, event_type: str, event_id: str, origin: Origin, value: bytes | None) -> None:
+        """Note that the record at `origin` carries an event id; report another record that does."""
+        reuse = self._recent.note(event_type, event_id, origin, value)
+        if reuse is None or event_type in OPERATIONS_EVENTS:
+            # One of ours is written again after a crash, with a later time in it.
+            return
+        self._metrics.event_id_reused(event_type, conflict=reuse.conflict)
+        if reuse.conflict:
+            self._conflict(event_type, event_id, reuse.first, origin)
+
+    def _conflict(self, event_type: str, event_id: str, first: Origin, second: Origin) -> None:
+        now = self._clock.monotonic()
+        if _passed(self._logged, event_type, now, _LOG_EVERY):
+            self._journal.warning(
+                "event_id.conflict",
+                event_type=event_type,
+                event_id=event_id,
+                first=_place(first),
+                second=_place(second),
+                remedy="two events carry one id; receivers that deduplicate drop the second",
+            )
+        if _passed(self._raised, event_type, now, _RAISE_EVERY):
+            notice = self._notices.event_id_conflict(
+                event_type, event_id, first, second, self._clock.now()
+            )
+            self._sink.write(notice, self._written)
+
+    def _written(self, refused: WriteRefused | None) -> None:
+        if refused is not None:
+            self._journal.error("event_id.conflict_not_raised", detail=refused.detail)
+
+
+def _passed(last: dict[str, float], event_type: str, now: float, seconds: float) -> bool:
+    """Tell whether `seconds` passed since the last time that this returned True for a type."""
+    before = last.get(event_type)
+    if before is not None and now - before < seconds:
+        return False
+    last[event_type] = now
+    return True
+
+
+def _place(origin: Origin) -> str:
+    return f"{origin.topic}-{origin.partition}@{origin.offset}"
