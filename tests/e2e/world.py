@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from examples.consumers.receiver import Answer, Receiver
 from examples.demo.log import Entry, Log, event_id_of
 from examples.demo.stage import PARTNER, ROOT, SUBSCRIPTION, CommandFailed, Stage
-from examples.printprice.generator import events
+from examples.printprice.generator import Happening, events
 
 from hookstream.producer import EventProducer, Published
 
@@ -126,6 +126,10 @@ class World:
         stage.environ = {**self.stage.environ, "HOOKSTREAM_KEYS__FILE": keys}
         self.others.append(stage)
         return stage
+
+    def next_event(self) -> Happening:
+        """Return an event that was not sent yet, for a producer of the test's own."""
+        return next(self._unsent)
 
     async def publish(self, count: int, every: float = 0.0) -> list[Published]:
         """Publish so many events with the producer's kit: one each `every` seconds, or all at once."""

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -99,6 +99,8 @@ class BrokerProcess:
             Kafka's default is 9. At 2 its expiry meets the new broker's first reading of its groups,
             and Kafka 4.3.1 may then take half of what it read for all: with much in the log, groups
             lost members and partitions (docs/reliability.md has the storms).
+        settings: Settings of the broker that add to ours or replace them, such as an authorizer;
+            `{port}` and `{controller}` in a value stand for the ports.
     """
 
     def __init__(
@@ -109,9 +111,11 @@ class BrokerProcess:
         port: int = 0,
         data: Path | None = None,
         session: float = 2.0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._java = java
         self._session = session
+        self._settings = dict(settings or {})
         self._libs = libs
         self._temporary = data is None
         self._data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
@@ -208,6 +212,8 @@ class BrokerProcess:
             log=(self._data / "log").resolve(),
             session=round(self._session * 1_000),
         )
+        for name, value in self._settings.items():
+            server += f"{name}={value.format(port=self._port, controller=self._controller)}\n"
         (self._data / "server.properties").write_text(server, encoding="utf-8")
 
     def _command(self, *arguments: str) -> list[str]:

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+)
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from hookstream.adapters.kafka_client import (
@@ -15,9 +21,23 @@ from hookstream.adapters.kafka_client import (
     translated,
 )
 from hookstream.core.topology.plan import Configure, Create, Existing, TopicChange
+from hookstream.core.topology.writers import Access, TopicRule
 
 _SECONDS = 30.0
+_OPEN_BY_DEFAULT = "allow.everyone.if.no.acl.found"
 _INSYNC_OF_THREE = 3
+
+
+def _rule(binding: AclBinding) -> TopicRule:
+    prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
+    return TopicRule(
+        principal=str(binding.principal),
+        host=str(binding.host),
+        operation=AclOperation(binding.operation).name,
+        allow=binding.permission_type == AclPermissionType.ALLOW,
+        pattern="prefixed" if prefixed else "literal",
+        name=str(binding.name),
+    )
 
 
 class KafkaTopics:
@@ -61,6 +81,46 @@ class KafkaTopics:
             }
         except KafkaException as error:
             raise translated(error, "asking for the cluster's topics") from error
+
+    def access(self) -> Access | None:
+        """Return the rules that say who may use topics; None: we may not ask for them.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        # The library takes None for any name, principal and host; its types do not say so.
+        asked = AclBindingFilter(
+            ResourceType.TOPIC,
+            None,  # type: ignore[arg-type]
+            ResourcePatternType.ANY,
+            None,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        try:
+            found = self._admin.describe_acls(asked).result(_SECONDS)
+            if not found and not any(self._of_brokers("authorizer.class.name")):
+                # The client library has an empty answer for that, not an error.
+                return Access(None)
+            return Access(
+                [_rule(binding) for binding in found], "true" in self._of_brokers(_OPEN_BY_DEFAULT)
+            )
+        except KafkaException as error:
+            code = kafka_error(error).code()
+            if code == KafkaError.SECURITY_DISABLED:
+                return Access(None)
+            if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+                return None
+            raise translated(error, "asking who may write to topics") from error
+
+    def _of_brokers(self, setting: str) -> set[str]:
+        """Return the values that the brokers have for a setting; empty text where it is not set."""
+        brokers = self._admin.list_topics(timeout=_SECONDS).brokers
+        asked = [ConfigResource(ResourceType.BROKER, str(broker)) for broker in brokers]
+        answers = self._admin.describe_configs(asked).values()
+        entries = [answer.result(_SECONDS).get(setting) for answer in answers]
+        return {entry.value or "" for entry in entries if entry is not None}
 
     def apply(self, changes: Sequence[TopicChange], replication: int) -> None:
         """Carry a plan out; a topic that somebody else created meanwhile is taken as it is.

@@ -3,6 +3,7 @@
 import click
 
 from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.core.model.topics import Topics
 from hookstream.core.topology.plan import (
     Create,
     Existing,
@@ -14,6 +15,7 @@ from hookstream.core.topology.plan import (
     replication_of,
     wanted_topics,
 )
+from hookstream.core.topology.writers import Access, open_topics
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cluster import client_of
 
@@ -39,7 +41,26 @@ def _planned(context: Context) -> tuple[KafkaTopics, list[TopicChange], int]:
         largest_event=_largest(existing, upstream, settings.events.max_record_bytes),
     )
     stamped = [] if settings.events.accept_create_time else upstream
-    return cluster, plan(wanted, stamped, existing), replication
+    changes = plan(wanted, stamped, existing)
+    names = [topic.name for topic in wanted]
+    return cluster, [*changes, *_open(cluster.access(), names, topics)], replication
+
+
+def _open(access: Access | None, names: list[str], topics: Topics) -> list[Remark]:
+    """Return what there is to remark of who may write to our topics."""
+    everything = f"{topics.prefix}.*"
+    if access is None:
+        why = "who may write cannot be checked: that takes Describe on the cluster"
+        return [Remark(everything, why)]
+    found = open_topics(access, names)
+    if not found:
+        return []
+    if access.rules is None:
+        whom = "the brokers have no authorizer, so anybody who reaches them may write"
+    else:
+        whom = f"anybody who reaches the brokers may write to {', '.join(found)}"
+    why = f"{whom}, and so forge signed deliveries: docs/security.md has the ACLs against it"
+    return [Remark(everything, why)]
 
 
 def _largest(existing: dict[str, Existing], upstream: list[str], at_least: int) -> int:
