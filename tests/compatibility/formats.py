@@ -1,0 +1,165 @@
+"""Each format that stays in a topic: specimens as a release writes them, and how it reads them.
+
+It uses nothing that only one of the two releases has, so that either of them can run it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import Enum
+
+from hookstream.adapters.audit_reader import AuditReader
+from hookstream.adapters.avro_parsing import own_schemas, published
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.table_values import (
+    read_disabled,
+    read_failing,
+    read_hold,
+    read_partner,
+    read_skip,
+    read_start,
+    read_subscription,
+)
+from hookstream.core.audit.binary import attempt_body
+from hookstream.core.deadletter import letter
+from hookstream.core.deadletter.job import read_job
+from hookstream.core.intake.progress import read_note
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.record import Header
+from hookstream.errors import ConfigurationError
+
+Headers = list[tuple[str, str | None]]
+"""Names with values as text; a byte that is no UTF-8 stands as a lone surrogate."""
+
+Document = object
+"""Plain JSON."""
+
+
+class PlainKeys:
+    """A key ring whose ciphertexts can stand in a file: it shows what is sealed and to what."""
+
+    def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
+        return "k1", f"{associated.hex()}:{plaintext.hex()}"
+
+    def decrypt(self, key_id: str, ciphertext: str, associated: bytes) -> bytes:
+        bound, _, plaintext = ciphertext.partition(":")
+        if key_id != "k1" or bound != associated.hex():
+            raise ConfigurationError(f"no key {key_id} opens this")
+        return bytes.fromhex(plaintext)
+
+
+def shown(headers: list[Header]) -> Headers:
+    return [
+        (name, None if value is None else value.decode(errors="surrogateescape"))
+        for name, value in headers
+    ]
+
+
+def taken(headers: Headers) -> list[Header]:
+    return [
+        (name, None if value is None else value.encode(errors="surrogateescape"))
+        for name, value in headers
+    ]
+
+
+def plain(value: object) -> Document:
+    """Return a value as plain JSON, so that two releases can be compared."""
+    match value:
+        case bytes():
+            return value.hex()
+        case Enum():
+            return value.value
+        case Decimal():
+            return str(value)
+        case tuple() | list():
+            return [plain(each) for each in value]
+        case set() | frozenset():
+            return sorted(map(str, value))
+        case Mapping():
+            return {str(name): plain(each) for name, each in value.items()}
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {
+                each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)
+            }
+            return {"is": type(value).__name__, **fields}
+        case _:
+            return value
+
+
+def audit_value(record: AttemptRecord) -> str:
+    [schema] = [
+        published(tree, 1) for tree in own_schemas() if tree["eventType"] == "hookstream.attempt"
+    ]
+    return (schema.prefix + attempt_body(record, worker="east-1")).hex()
+
+
+def _row(read: Callable[[str, bytes], object]) -> Callable[[Document], object]:
+    def reads(specimen: Document) -> object:
+        assert isinstance(specimen, Mapping)
+        return read(str(specimen["key"]), str(specimen["value"]).encode())
+
+    return reads
+
+
+def _headers(read: Callable[[list[Header]], object]) -> Callable[[Document], object]:
+    def reads(specimen: Document) -> object:
+        assert isinstance(specimen, list)
+        return read(taken([(name, value) for name, value in specimen]))
+
+    return reads
+
+
+def _note(specimen: Document) -> object:
+    assert isinstance(specimen, Mapping)
+    return read_note(str(specimen["note"]), int(str(specimen["base"])))
+
+
+READERS: dict[str, Callable[[Document], object]] = {
+    "tier record": _headers(letter.read_delivery),
+    "tier record of an event": _headers(letter.read_unmatched),
+    "dead letter": _headers(letter.read_delivery),
+    "undecodable record": _headers(letter.read_unmatched),
+    "audit record": lambda specimen: AuditReader(SchemaBook()).read(bytes.fromhex(str(specimen))),
+    "commit note": _note,
+    "partner": _row(read_partner),
+    "subscription": _row(lambda key, value: read_subscription(key, value, PlainKeys())),
+    "hold": _row(read_hold),
+    "skip": _row(read_skip),
+    "start": _row(read_start),
+    "disabled": _row(read_disabled),
+    "failing": _row(read_failing),
+    "job": _row(read_job),
+}
+"""By the kind of specimen, which is its name up to a colon."""
+
+
+def read(name: str, specimen: Document) -> Document:
+    """Return what a release makes of a specimen, as plain JSON."""
+    try:
+        return plain(READERS[name.partition(":")[0]](specimen))
+    except Exception as problem:  # noqa: BLE001  that it raises is what somebody wants to know
+        return {"raises": type(problem).__name__, "why": str(problem)}
+
+
+def covered(told: Document, found: Document) -> list[str]:
+    """Return where `found` lacks or contradicts what is told; what it has beyond that is fine."""
+    return list(_differences(told, found, "$"))
+
+
+def _differences(told: Document, found: Document, path: str) -> list[str]:
+    if isinstance(told, dict) and isinstance(found, dict):
+        return [
+            line
+            for name, value in told.items()
+            for line in (
+                _differences(value, found[name], f"{path}.{name}")
+                if name in found
+                else [f"{path}.{name} is missing"]
+            )
+        ]
+    if isinstance(told, list) and isinstance(found, list) and len(told) == len(found):
+        pairs = enumerate(zip(told, found, strict=True))
+        return [line for n, (a, b) in pairs for line in _differences(a, b, f"{path}[{n}]")]
+    same = json.dumps(told) == json.dumps(found)
+    return [] if same else [f"{path} is {json.dumps(found)}, not {json.dumps(told)}"]

@@ -1,0 +1,186 @@
+"""Specimens of every format that stays in a topic, written by the release that runs this."""
+
+from dataclasses import replace
+
+from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
+
+from hookstream.adapters.table_values import (
+    SkipAsked,
+    StartAsked,
+    disabled_row,
+    failing_row,
+    hold_key,
+    skip_key,
+    start_key,
+    write_hold,
+    write_partner,
+    write_skip,
+    write_start,
+    write_subscription,
+)
+from hookstream.core.deadletter import letter
+from hookstream.core.deadletter.job import RedriveJob
+from hookstream.core.deadletter.ledger import Shelf
+from hookstream.core.intake.progress import write_note
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.event import Undecodable, UndecodableReason
+from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.outcome import (
+    DeadLetter,
+    DeadReason,
+    Delivered,
+    Failed,
+    FailureKind,
+    RetryAt,
+)
+from hookstream.core.model.record import Origin, Record
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Failing,
+    Gap,
+    Grant,
+    Limits,
+    Partner,
+    RetryPolicy,
+    SigningSecret,
+    Subscription,
+    SubscriptionState,
+)
+
+NOON = 1_764_072_000_000
+ORIGIN = Origin("printprice.pricing.completed", 3, 9_007_199_254_740_993, NOON)
+CARRIED = [("tenant", b"north"), ("empty", None), ("raw", b"\xff\x00")]
+
+DELIVERY = Delivery(
+    delivery_id="msg_2bq5c2v7r5n6o3y4d6x7a2e3fm",
+    subscription_id="crm",
+    partner_id="acme",
+    event_type="pricing.completed",
+    event_id="ev/1 ü",
+    origin=ORIGIN,
+    first_at=NOON + 5,
+    expires_at=NOON + 604_800_000,
+    attempt=3,
+    step=2,
+    trigger=Trigger.RETRY,
+    due_at=NOON + 300_000,
+    deferrals=1,
+    deferred_reason=DeferReason.LANE_FULL,
+    deferred_since=NOON + 7,
+    last_outcome="failed",
+    last_status=503,
+    last_error="status: 503",
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    tracestate="vendor=1",
+)
+SUBSCRIPTION = Subscription(
+    id="crm",
+    partner_id="acme",
+    endpoint=Endpoint(
+        "https://acme.example/hooks",
+        (SigningSecret("s1", bytes(range(24))), SigningSecret("s2", bytes(range(32)))),
+        (("x-tenant", "north"),),
+        20_000,
+    ),
+    event_types=("pricing.*", "order.generated"),
+    active_from=NOON,
+    environments=("production",),
+    pattern={"data": {"total": [{"numeric": [">=", 10]}], "currency": ["EUR", None]}},
+    versions={"pricing.completed": 2, "order.generated": "latest"},
+    retry=RetryPolicy((5_000, 300_000), 86_400_000, frozenset({422})),
+    limits=Limits(8, 2.5, 3),
+    state=SubscriptionState.PAUSED,
+    gaps=(Gap(NOON, NOON + 5_000, "disabled"), Gap(NOON + 9_000, None, "paused")),
+    revision=7,
+    owner="files",
+)
+PARTNER = Partner(
+    id="acme",
+    name="Acme & Söhne",
+    grant=Grant(("pricing.*",), ("production",), {"data": {"total": [{"numeric": ["<", 5]}]}}),
+    grant_from=NOON,
+    previous_grant=Grant(("*",), ("*",), operator=True),
+    revision=4,
+    owner="files",
+)
+
+
+def _attempt(record: AttemptRecord) -> Document:
+    return audit_value(record)
+
+
+def specimens() -> dict[str, Document]:
+    """Return every specimen by its name: the kind of format, and after a colon which one."""
+    event = UnmatchedEvent(
+        ORIGIN,
+        NOON,
+        NOON + 5_000,
+        deferrals=2,
+        deferred_reason=DeferReason.SCHEMA_UNKNOWN,
+        deferred_since=NOON,
+    )
+    junk = Record(*ORIGIN[:3], NOON, b"key", b"junk", CARRIED)
+    undecodable = Undecodable(UndecodableReason.NOT_FRAMED, "it begins with 6a 75")
+    dead = DeadReason.ATTEMPTS_EXHAUSTED
+    made = AttemptRecord(
+        DELIVERY,
+        2,
+        "job-1",
+        "production",
+        4,
+        Failed(FailureKind.TIMEOUT, "no answer in 15s"),
+        RetryAt(NOON + 9_000),
+        NOON + 8_000,
+        15_000_001,
+        1_204,
+        "acme.example",
+    )
+    delivered = replace(
+        made,
+        outcome=Delivered(204),
+        disposition=DeadLetter(DeadReason.EXPIRED, "its time is over"),
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        response_excerpt="thanks",
+    )
+    spans = ((5, 9), (12, 40))
+    return {
+        "tier record": shown(letter.tier_headers(DELIVERY, CARRIED, written_at=NOON + 9)),
+        "tier record: least": shown(
+            letter.tier_headers(
+                Delivery("msg_a", "s", "p", "a.b", "e", ORIGIN, NOON, NOON), [], written_at=NOON
+            )
+        ),
+        "tier record of an event": shown(letter.tier_headers(event, CARRIED, written_at=NOON)),
+        "dead letter": shown(
+            letter.dead_letter_headers(DELIVERY, CARRIED, dead, "4 attempts", written_at=NOON)
+        ),
+        "undecodable record": shown(
+            letter.undecodable_headers(junk, undecodable, written_at=NOON + 1)
+        ),
+        "audit record": _attempt(made),
+        "audit record: the end": _attempt(delivered),
+        "commit note": {"base": 3, "note": write_note(3, spans, 2_000).text},
+        "partner": _row("acme", write_partner(PARTNER)),
+        "partner: least": _row("p", write_partner(Partner("p", "P", Grant((), ())))),
+        "subscription": _row("crm", write_subscription(SUBSCRIPTION, PlainKeys())),
+        "hold": _row(
+            hold_key(HoldKind.EVENT_TYPE, "a.b"),
+            write_hold(Hold(HoldKind.EVENT_TYPE, "a.b", NOON, "INC-7", "kim@desk", 3)),
+        ),
+        "skip": _row(skip_key("t", 2, 40), write_skip(SkipAsked("t", 2, 40, NOON, "INC-8"))),
+        "start": _row(start_key("t", 2), write_start(StartAsked("t", 2, NOON, NOON + 1, 2))),
+        "disabled": _row(*disabled_row(Disabled("crm", NOON, "gone", "410"))),
+        "failing": _row(*failing_row(Failing("crm", NOON))),
+        "job": _row(
+            "red-1",
+            RedriveJob(
+                "red-1", Shelf.DEAD_LETTERS, {"subscriptions": ["crm"]}, NOON, {0: 7, 3: 9}, 4, 1
+            ).encode(),
+        ),
+    }
+
+
+def _row(key: str, value: bytes) -> Document:
+    return {"key": key, "value": value.decode()}
