@@ -1,5 +1,10 @@
-"""Schema files are found where they must be, `<event type>/v<N>.avsc`, and read with every problem."""
+"""Schema files are found where they must be, `<event type>/v<N>.avsc`, and read with every problem.
 
+A file that could be meant as a schema and is none is a problem, others are named in a note.
+"""
+
+import codecs
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +12,10 @@ from pathlib import Path
 import orjson
 
 from hookstream.adapters.avro_parsing import declared, fingerprint_of, own_schemas
+from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.catalog.hostility import hostile
 from hookstream.core.catalog.publication import DeclaredSchema, Finding
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import ConfigurationError, InputRefused
 
 MAX_FILE_BYTES = 256 * 1024
@@ -24,30 +30,40 @@ class SchemaFiles:
 
     schemas: tuple[DeclaredSchema, ...]
     problems: tuple[Finding, ...]
+    notes: tuple[Finding, ...] = ()
+    """Files that are left out, as nobody can have meant them as schemas."""
 
 
 def read_schema_files(folder: Path) -> SchemaFiles:
-    """Read every `.avsc` file below a folder, in the order of their names.
+    """Read every schema below a folder, in the order of their paths.
 
     Raises:
-        ConfigurationError: The folder does not exist, or holds no schema or too many.
+        ConfigurationError: The folder cannot be read, or holds no schema or too many files.
     """
-    if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is not a folder")
-    files = sorted(folder.rglob("*.avsc"))
-    if not files:
-        raise ConfigurationError(f"{folder} holds no schemas (<event type>/v<N>.avsc)")
-    if len(files) > MAX_FILES:
-        raise ConfigurationError(f"{folder} holds {len(files)} schemas; at most {MAX_FILES} fit")
     schemas: list[DeclaredSchema] = []
     problems: list[Finding] = []
-    for file in files:
-        where = str(file.relative_to(folder))
-        try:
-            schemas.append(_read(file, folder, where))
-        except InputRefused as problem:
-            problems.append(Finding(where, str(problem)))
-    return SchemaFiles(tuple(schemas), tuple(problems))
+    notes: list[Finding] = []
+    listed(folder)
+    for found in files_below(folder, most=MAX_FILES):
+        where = shown(found.path.relative_to(folder))
+        if found.problem:
+            problems.append(Finding(where, found.problem))
+        elif not _may_be_meant(found.path):
+            notes.append(Finding(where, "is not read: it is no schema"))
+        else:
+            try:
+                schemas.append(_read(found.path, folder, where))
+            except InputRefused as problem:
+                problems.append(Finding(where, str(problem)))
+    if not schemas and not problems:
+        raise ConfigurationError(f"{shown(folder)} holds no schemas (<event type>/v<N>.avsc)")
+    return SchemaFiles(tuple(schemas), tuple(problems), tuple(notes))
+
+
+def _may_be_meant(file: Path) -> bool:
+    """Tell whether somebody may have meant a file as a schema, however it is named."""
+    name = file.name.lower()
+    return ".avsc" in name or name.endswith(".json") or re.match(r"v[0-9]", name) is not None
 
 
 def own_declared() -> list[DeclaredSchema]:
@@ -61,12 +77,7 @@ def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
     named = _NAME.fullmatch(file.name)
     if named is None or file.parent.parent != folder:
         raise InputRefused("is not where a schema must be: <event type>/v<N>.avsc")
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise InputRefused(f"is larger than {MAX_FILE_BYTES} bytes")
-    try:
-        tree = orjson.loads(file.read_bytes())
-    except ValueError as problem:
-        raise InputRefused(f"is not JSON: {problem}") from None
+    tree = _tree(file)
     schema = _declared(tree, where)
     if (schema.event_type, schema.version) != (file.parent.name, int(named[1])):
         raise InputRefused(
@@ -74,6 +85,32 @@ def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
             f" {file.parent.name} v{named[1]} must be"
         )
     return schema
+
+
+def _tree(file: Path) -> JsonObject:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as failed:
+        raise InputRefused(f"cannot be read: {failed.strerror or failed}") from failed
+    if len(content) > MAX_FILE_BYTES:
+        raise InputRefused(f"is larger than {MAX_FILE_BYTES} bytes")
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        tree: JsonObject = orjson.loads(content)
+        json.loads(content, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as problem:
+        raise InputRefused(f"is not JSON: {problem}") from None
+    return tree
+
+
+def _without_doubles(pairs: list[tuple[str, Json]]) -> None:
+    """Refuse a name that stands twice in one object: readers differ in which of them counts."""
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise InputRefused(f"the name {name[:100]!r} stands twice in one object")
+        names.add(name)
 
 
 def _declared(tree: JsonObject, where: str, *, own: bool = False) -> DeclaredSchema:

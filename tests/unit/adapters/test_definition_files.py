@@ -154,7 +154,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "partners/acme.yaml", ACME)
     (tmp_path / "partners" / "b.yaml").write_bytes(b"id: \xff")
-    assert problems(tmp_path) == ["partners/b.yaml: is not UTF-8"]
+    assert problems(tmp_path) == ["partners/b.yaml:1: is not UTF-8: save it as UTF-8"]
 
 
 @pytest.mark.parametrize(

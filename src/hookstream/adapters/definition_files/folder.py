@@ -1,11 +1,22 @@
-"""A folder's `partners/*.yaml` and `subscriptions/*.yaml` become what they declare, or problems."""
+"""What the files below a folder's `partners` and `subscriptions` declare, or their problems.
 
+No file there is passed over without a word: it is read, named in a note, or a problem.
+"""
+
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hookstream.adapters.definition_files.yaml_text import Document, YamlRefused, read_documents
+from hookstream.adapters.definition_files.documents import (
+    FileRefused,
+    documents_of,
+    is_definition,
+)
+from hookstream.adapters.definition_files.strays import FOLDERS, strays
+from hookstream.adapters.definition_files.yaml_text import Document
+from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.delivery.signing import header_problem, parse_secret
 from hookstream.core.model.json import JsonObject
 from hookstream.core.planning.declared import (
@@ -19,10 +30,9 @@ from hookstream.core.planning.declared import (
 from hookstream.core.planning.definition import Rules, read_partner, read_subscription
 from hookstream.errors import InputRefused
 
-MAX_FILE_BYTES = 256 * 1024
 MAX_FILES = 20_000
 MAX_SECRET_BYTES = 4_096
-_ENDINGS = (".yaml", ".yml")
+_TEXTS_FOR_PEOPLE = (".md",)
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,12 +48,14 @@ class Checks:
 class Definitions:
     """What a folder of definition files declares, and where each of it stands."""
 
-    __slots__ = ("_documents", "_places", "declared", "problems")
+    __slots__ = ("_documents", "_places", "declared", "notes", "problems")
 
     def __init__(self) -> None:
         self.declared = Declared()
         self.problems: list[Problem] = []
         """In the order of the files; where there are any, `declared` is not to be used."""
+        self.notes: list[str] = []
+        """Which files were not read, though they might have been meant."""
         self._documents: dict[str, Document] = {}
         self._places: dict[str, str] = {}
 
@@ -74,24 +86,32 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
         checks: What definitions are checked by.
 
     Raises:
-        InputRefused: There is no such folder, or nothing in it that could be definitions.
+        InputRefused: The folder cannot be read, or holds nothing that could be definitions.
     """
     found = Definitions()
     partners: list[DeclaredPartner] = []
     subscriptions: list[DeclaredSubscription] = []
-    if not (folder / "partners").is_dir() and not (folder / "subscriptions").is_dir():
-        raise InputRefused(f"{folder} has neither a folder partners nor a folder subscriptions")
-    for place, document in _documents(folder, "partners", found.problems):
+    if not {*listed(folder)} & {*FOLDERS}:
+        raise InputRefused(
+            f"{shown(folder)} has neither a folder partners nor a folder subscriptions"
+        )
+    secrets = _Secrets(environ)
+    for place, document in _documents(folder, "partners", secrets, found):
         reading = _Reading(found, place, document)
-        partner = read_partner(document.value, _rules(checks, environ, place), reading.report)
+        rules = _rules(checks, secrets, place)
+        partner = read_partner(document.value, rules, reading.report)
         if reading.entered("partner", partner.id):
             partners.append(partner)
-    for place, document in _documents(folder, "subscriptions", found.problems):
+    for place, document in _documents(folder, "subscriptions", secrets, found):
         reading = _Reading(found, place, document)
-        rules = _rules(checks, environ, place)
+        rules = _rules(checks, secrets, place)
         subscription = read_subscription(document.value, rules, reading.report)
         if reading.entered("subscription", subscription.id):
             subscriptions.append(subscription)
+    found.problems += secrets.unnamed()
+    beside = strays(folder, secrets.seen)
+    found.problems += beside.problems
+    found.notes += beside.notes
     found.declared = Declared(tuple(partners), tuple(subscriptions))
     return found
 
@@ -112,81 +132,100 @@ class _Reading:
         """Enter the definition under its name; tell whether there was nothing wrong with it."""
         subject = f"{kind} {name}" if name else ""
         for path, why in self._problems:
-            where = f"{self._place}:{self._document.line(path)}"
+            where = f"{shown(self._place)}:{self._document.line(path)}"
             self._found.problems.append(Problem(subject, path, why, where))
         if name:
-            self._found.enter(subject, str(self._place), self._document)
+            self._found.enter(subject, shown(self._place), self._document)
         return not self._problems
 
 
-def _documents(
-    folder: Path, kind: str, problems: list[Problem]
-) -> Iterator[tuple[Path, Document]]:
-    for path in _files(folder / kind):
+class _Secrets:
+    """Reads the secrets that definitions name, and remembers which files beside them it was."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._named: set[str] = set()
+        self._others: list[Path] = []
+        self.seen: set[str] = set()
+        """The real paths of all files that stand where definitions do."""
+
+    def beside(self, path: Path) -> None:
+        """Take a file that is no definition: some definition must name it."""
+        self._others.append(path)
+
+    def unnamed(self) -> list[Problem]:
+        """Return a problem for each file that turned out to be nothing."""
+        why = (
+            "is not read: definitions end in .yaml, .yml or .json. Move it out of here, or begin"
+            " its name with a dot"
+        )
+        return [
+            Problem("", "", why, shown(path))
+            for path in self._others
+            if os.path.realpath(path) not in self._named
+        ]
+
+    def key(self, folder: Path, source: FromEnvironment | FromFile) -> bytes | str:
+        """Return the key that a source holds, or as text why there is none."""
+        text, missing = self._text(folder, source)
+        if text is None:
+            return missing
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_FILE_BYTES + 1)
-            if len(content) > MAX_FILE_BYTES:
-                problems.append(
-                    Problem("", "", f"has more than {MAX_FILE_BYTES} bytes", str(path))
-                )
+            return parse_secret(text.strip())
+        except InputRefused as refused:
+            return str(refused)
+
+    def _text(self, folder: Path, source: FromEnvironment | FromFile) -> tuple[str | None, str]:
+        """Return what a source holds, or None and why it holds nothing."""
+        match source:
+            case FromEnvironment(name):
+                return self._environ.get(name), f"the environment variable {name} is not set"
+            case FromFile(path):
+                self._named.add(os.path.realpath(folder / path))
+                return _first_text(folder / path)
+
+
+def _documents(
+    folder: Path, kind: str, secrets: _Secrets, into: Definitions
+) -> Iterator[tuple[Path, Document]]:
+    if kind not in listed(folder):
+        return
+    for found in files_below(folder / kind, most=MAX_FILES):
+        path = found.path
+        secrets.seen.add(os.path.realpath(path))
+        if path == folder / kind and not found.problem:
+            into.problems.append(Problem("", "", "is a file, and must be a folder", shown(path)))
+        elif found.problem:
+            into.problems.append(Problem("", "", found.problem, shown(path)))
+        elif is_definition(path):
+            try:
+                documents = documents_of(path)
+            except FileRefused as refused:
+                where = f"{shown(path)}:{refused.line}" if refused.line else shown(path)
+                into.problems.append(Problem("", "", refused.why, where))
                 continue
-            for document in read_documents(content.decode()):
-                yield path, document
-        except OSError as failed:
-            why = f"cannot be read: {failed.strerror or failed}"
-            problems.append(Problem("", "", why, str(path)))
-        except UnicodeDecodeError:
-            problems.append(Problem("", "", "is not UTF-8", str(path)))
-        except YamlRefused as refused:
-            problems.append(Problem("", "", refused.why, f"{path}:{refused.line}"))
+            yield from ((path, document) for document in documents)
+        elif path.suffix.lower() in _TEXTS_FOR_PEOPLE:
+            into.notes.append(f"{shown(path)} is not read: it is no definition")
+        else:
+            secrets.beside(path)
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    files = sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS)
-    if len(files) > MAX_FILES:
-        raise InputRefused(f"{folder} has {len(files)} files; {MAX_FILES} are taken")
-    return files
-
-
-def _rules(checks: Checks, environ: Mapping[str, str], place: Path) -> Rules:
+def _rules(checks: Checks, secrets: _Secrets, place: Path) -> Rules:
     return Rules(
         url_problem=checks.url_problem,
         header_problem=header_problem,
         pattern_problem=checks.pattern_problem,
-        secret_key=partial(_secret_key, environ, place.parent),
+        secret_key=partial(secrets.key, place.parent),
     )
-
-
-def _secret_key(
-    environ: Mapping[str, str], folder: Path, source: FromEnvironment | FromFile
-) -> bytes | str:
-    text, missing = _secret_text(environ, folder, source)
-    if text is None:
-        return missing
-    try:
-        return parse_secret(text.strip())
-    except InputRefused as refused:
-        return str(refused)
-
-
-def _secret_text(
-    environ: Mapping[str, str], folder: Path, source: FromEnvironment | FromFile
-) -> tuple[str | None, str]:
-    """Return what a source holds, or None and why it holds nothing."""
-    match source:
-        case FromEnvironment(name):
-            return environ.get(name), f"the environment variable {name} is not set"
-        case FromFile(path):
-            return _first_text(folder / path)
 
 
 def _first_text(path: Path) -> tuple[str | None, str]:
     """Return a file's first bytes as text, or None and why there are none."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  they never raise
+            return None, f"the file {shown(path)} is no regular file"
         with path.open("rb") as file:
-            return file.read(MAX_SECRET_BYTES).decode("ascii", "replace"), ""
+            return file.read(MAX_SECRET_BYTES).decode("utf-8-sig", "replace"), ""
     except OSError as failed:
-        return None, f"the file {path} cannot be read: {failed.strerror or failed}"
+        return None, f"the file {shown(path)} cannot be read: {failed.strerror or failed}"

@@ -54,7 +54,11 @@ def make_plan(definitions: Definitions, state: State, takes_effect: Millis, aske
     made = plan(definitions.declared, state.current, terms, means)
     problems = [*map(definitions.located, made.problems)]
     problems += [Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable]
-    notes = (*made.notes, *(f"a schema is not used: {why}" for why in state.schema_faults))
+    notes = (
+        *definitions.notes,
+        *made.notes,
+        *(f"a schema is not used: {why}" for why in state.schema_faults),
+    )
     return replace(made, problems=tuple(problems), notes=notes)
 
 

@@ -48,7 +48,7 @@ def check(context: Context, folder: Path) -> None:
     """Check the schemas in FOLDER (<event type>/v<N>.avsc) without a cluster."""
     files = read_schema_files(folder)
     plan = plan_publication([*files.schemas, *own_declared()], [], lambda _type, _version: False)
-    _show_notes(context, plan.notes)
+    _show_notes(context, (*files.notes, *plan.notes))
     _refuse_problems(context, (*files.problems, *plan.problems))
     count = len(files.schemas)
     context.out.print(f"{count} schema{'' if count == 1 else 's'} checked, nothing is wrong.")
@@ -66,7 +66,7 @@ def apply(context: Context, folder: Path, *, yes: bool) -> None:
     files = read_schema_files(folder)
     declared = [*files.schemas, *own_declared()]
     shown = _planned(declared, read_state(context.settings, SealedSecrets()))
-    _show_notes(context, shown.notes)
+    _show_notes(context, (*files.notes, *shown.notes))
     _refuse_problems(context, (*files.problems, *shown.problems))
     _show_plan(context, shown)
     if not shown.publications:

@@ -1,0 +1,68 @@
+"""A definition file becomes documents: YAML by its ending, else JSON, each with its lines."""
+
+import codecs
+from pathlib import Path
+
+from hookstream.adapters.definition_files.json_text import read_document
+from hookstream.adapters.definition_files.yaml_text import Document, YamlRefused, read_documents
+
+MAX_FILE_BYTES = 256 * 1024
+
+_YAML = (".yaml", ".yml")
+_JSON = ".json"
+_OTHER_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+class FileRefused(Exception):
+    """Raised when a file holds no documents that can be taken; `line` is 0 where none is known."""
+
+    def __init__(self, why: str, line: int = 0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.line = line
+
+
+def is_definition(path: Path) -> bool:
+    """Tell by its ending, in any case, whether a file is read as a definition."""
+    return path.suffix.lower() in (*_YAML, _JSON)
+
+
+def documents_of(path: Path) -> list[Document]:
+    """Return the documents of a file; at least one.
+
+    Raises:
+        FileRefused: It cannot be read, is no YAML or JSON that is taken, or declares nothing.
+    """
+    text = _text(path)
+    try:
+        is_json = path.suffix.lower() == _JSON
+        documents = [read_document(text)] if is_json else list(read_documents(text))
+    except YamlRefused as refused:
+        raise FileRefused(refused.why, refused.line) from refused
+    if not documents:
+        # A file that was cut off must not look like one that was deleted.
+        raise FileRefused("declares nothing: write a definition into it, or delete it")
+    return documents
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as failed:
+        raise FileRefused(f"cannot be read: {failed.strerror or failed}") from failed
+    if len(content) > MAX_FILE_BYTES:
+        raise FileRefused(f"has more than {MAX_FILE_BYTES} bytes")
+    for mark, name in _OTHER_MARKS.items():
+        if content.startswith(mark):
+            raise FileRefused(f"is not UTF-8 but {name}: save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise FileRefused("is not UTF-8: save it as UTF-8", line) from error

@@ -1,0 +1,136 @@
+"""JSON text becomes plain values, each with the line that it stands on, as YAML does.
+
+Read strictly: a field that stands there twice, a lone surrogate, `NaN` and what follows the
+document are refused with their line. Numbers are read as YAML's are, so that a definition means the
+same in both.
+"""
+
+import json
+import re
+
+from hookstream.adapters.definition_files.yaml_text import (
+    MAX_DEPTH,
+    Document,
+    YamlRefused,
+    scalar,
+)
+from hookstream.core.model.json import Json
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\r\n]*")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Json] = {"null": None, "true": True, "false": False}
+
+
+def read_document(text: str) -> Document:
+    """Return the one document of a JSON text.
+
+    Raises:
+        YamlRefused: The text is no JSON, or says something twice.
+    """
+    return _Reading(text).document()
+
+
+class _Reading:
+    """Walks a text from left to right; `_at` is where it stands."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._line = 1
+        self._counted = 0
+        self._lines: dict[str, int] = {}
+
+    def document(self) -> Document:
+        value = self._value("", 0)
+        if self._peek():
+            raise self._refused("is no JSON: something follows the document")
+        return Document(value, self._lines)
+
+    def _value(self, path: str, depth: int) -> Json:
+        first = self._peek()
+        self._lines.setdefault(path, self._here())
+        if depth > MAX_DEPTH:
+            raise self._refused(f"is nested more than {MAX_DEPTH} deep")
+        match first:
+            case "{":
+                return self._object(path, depth)
+            case "[":
+                return self._array(path, depth)
+            case '"':
+                return self._string()
+            case _:
+                return self._scalar()
+
+    def _object(self, path: str, depth: int) -> Json:
+        self._at += 1
+        found: dict[str, Json] = {}
+        while self._more(found, "}"):
+            if self._peek() != '"':
+                raise self._refused("is no JSON: a field's name in double quotes must stand here")
+            line = self._here()
+            name = self._string()
+            if name in found:
+                raise YamlRefused(line, f"the field {name[:100]!r} stands there twice")
+            if self._peek() != ":":
+                raise self._refused("is no JSON: a colon must stand here")
+            self._at += 1
+            inner = f"{path}.{name}" if path else name
+            self._lines[inner] = line
+            found[name] = self._value(inner, depth + 1)
+        return found
+
+    def _array(self, path: str, depth: int) -> Json:
+        self._at += 1
+        found: list[Json] = []
+        while self._more(found, "]"):
+            found.append(self._value(f"{path}[{len(found)}]", depth + 1))
+        return found
+
+    def _more(self, found: dict[str, Json] | list[Json], end: str) -> bool:
+        """Step over a comma to the next member; tell whether there is one."""
+        first = self._peek()
+        if first == end:
+            self._at += 1
+            return False
+        if found:
+            if first != ",":
+                raise self._refused(f"is no JSON: a comma or {end} must stand here")
+            self._at += 1
+        return True
+
+    def _string(self) -> str:
+        try:
+            # Stands before a double quote, so it decodes a string and nothing else.
+            text, self._at = _DECODER.raw_decode(self._text, self._at)
+        except json.JSONDecodeError as error:
+            self._at = error.pos
+            raise self._refused(f"is no JSON: {error.msg}") from error
+        if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
+            raise self._refused("holds half a surrogate pair, which is no character")
+        return str(text)
+
+    def _scalar(self) -> Json:
+        number = _NUMBER.match(self._text, self._at)
+        if number is not None:
+            self._at = number.end()
+            return scalar(number[0])
+        for word, value in _WORDS.items():
+            if self._text.startswith(word, self._at):
+                self._at += len(word)
+                return value
+        raise self._refused("is no JSON: a value must stand here")
+
+    def _peek(self) -> str:
+        """Step over white space and return the character there; empty at the end."""
+        space = _SPACE.match(self._text, self._at)
+        self._at = self._at if space is None else space.end()
+        return self._text[self._at : self._at + 1]
+
+    def _here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+    def _refused(self, why: str) -> YamlRefused:
+        return YamlRefused(self._text.count("\n", 0, self._at) + 1, why)

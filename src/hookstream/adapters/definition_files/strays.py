@@ -1,0 +1,94 @@
+"""Definitions that stand beside the folders which are read are found, so that none is forgotten."""
+
+import os
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hookstream.adapters.definition_files.documents import (
+    FileRefused,
+    documents_of,
+    is_definition,
+)
+from hookstream.adapters.definition_files.yaml_text import Document
+from hookstream.adapters.file_tree import files_below, listed, shown
+from hookstream.core.planning.declared import Problem
+from hookstream.errors import InputRefused
+
+FOLDERS = ("partners", "subscriptions")
+
+_MAX_FILES = 2_000
+"""Possible definitions beside them that are looked into: a repository may hold any number."""
+_MAX_ENTRIES = 20_000
+_NAMED_IN_A_NOTE = 10
+
+
+@dataclass(slots=True)
+class Strays:
+    """What stands beside `partners` and `subscriptions`."""
+
+    problems: list[Problem] = field(default_factory=list)
+    """Definitions in the wrong place."""
+    notes: list[str] = field(default_factory=list)
+    """Files that could have been definitions by their names, and are none."""
+
+
+def strays(folder: Path, read: AbstractSet[str]) -> Strays:
+    """Look through what a folder holds beside what was read: the real paths of that are given."""
+    found = Strays()
+    others: list[Path] = []
+    for path in _first(folder, found.notes):
+        if os.path.realpath(path) in read:
+            continue
+        try:
+            kinds = {kind for document in documents_of(path) if (kind := _kind(document))}
+        except FileRefused:
+            kinds = set()
+        if kinds:
+            why = (
+                f"declares a {' and a '.join(sorted(kinds))}, and is not read here: move it into"
+                f" {shown(folder / f'{min(kinds)}s')}, or begin its name with a dot"
+            )
+            found.problems.append(Problem("", "", why, shown(path)))
+        else:
+            others.append(path)
+    if others:
+        rest = len(others) - _NAMED_IN_A_NOTE
+        names = ", ".join(shown(path) for path in others[:_NAMED_IN_A_NOTE])
+        more = f" and {rest} more" if rest > 0 else ""
+        found.notes.append(f"not read, as it declares nothing of hookstream's: {names}{more}")
+    return found
+
+
+def _first(folder: Path, notes: list[str]) -> Iterator[Path]:
+    """Yield what there is to look at, up to a bound, and say where that was reached."""
+    most = f"not more than {_MAX_FILES} files beside partners and subscriptions are looked at"
+    try:
+        for number, path in enumerate(_beside(folder)):
+            if number == _MAX_FILES:
+                notes.append(most)
+                return
+            yield path
+    except InputRefused as refused:
+        notes.append(f"{most}: {refused}")
+
+
+def _beside(folder: Path) -> Iterator[Path]:
+    """Yield what could be definitions by their names, outside the folders that are read."""
+    for name in listed(folder):
+        if name in FOLDERS:
+            continue
+        for found in files_below(folder / name, most=_MAX_ENTRIES):
+            if not found.problem and is_definition(found.path):
+                yield found.path
+
+
+def _kind(document: Document) -> str | None:
+    """Return what a document declares; None where it declares nothing that is known here."""
+    value = document.value
+    if not isinstance(value, dict) or "id" not in value:
+        return None
+    if "grant" in value:
+        return "partner"
+    return "subscription" if "endpoint" in value and "partner" in value else None
