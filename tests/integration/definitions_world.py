@@ -116,6 +116,7 @@ def make_folder(path: Path) -> Path:
     (path / "partners" / "acme.yaml").write_text(
         "{id: acme, name: Acme, grant: {event_types: ['*'], environments: ['*']}}"
     )
+    (path / "hookstream.yaml").write_text("name: shop\n")
     declare(path)
     return path
 

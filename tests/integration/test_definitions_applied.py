@@ -17,7 +17,7 @@ from tests.integration.definitions_world import (
 
 from hookstream.adapters.table_values import disabled_row, failing_row, read_start
 from hookstream.adapters.tables import TableChange
-from hookstream.core.delivery.signing import parse_secret
+from hookstream.core.delivery.signing import parse_secret, write_secret
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.subscription import Disabled, Failing, Gap, SubscriptionState
 from hookstream.entry.cli import root
@@ -48,10 +48,21 @@ def test_a_plan_shows_and_changes_nothing(world: World, folder: Path) -> None:
         "    name: Acme\n"
         "    grant.event_types: *\n"
         "    grant.environments: *\n"
+        "    owner: files:shop\n"
         "+ subscription orders\n"
         "    partner: acme\n"
         "    endpoint.url: https://acme.example/…\n"
+        "    endpoint.signing_secrets: env:ORDERS\n"
+        "    endpoint.timeout: 15s\n"
         "    event_types: order.generated\n"
+        "    versions.order.generated: 1\n"
+        "    format: standard\n"
+        "    content: full\n"
+        "    retry.schedule: 5s 5m 30m 2h 6h 12h 24h 24h\n"
+        "    retry.expires_after: 7d\n"
+        "    limits.max_in_flight: 32\n"
+        "    limits.weight: 1\n"
+        "    owner: files:shop\n"
         "2 to create.\n"
     )
     assert world.state().current.subscriptions == {}
@@ -67,7 +78,7 @@ def test_what_is_applied_is_active_when_apply_returns(world: World, folder: Path
     assert (orders.endpoint.secrets[0].key, orders.versions, orders.owner) == (
         bytes(range(32)),
         {"order.generated": 1},
-        "files",
+        "files:shop",
     )
 
 
@@ -177,10 +188,73 @@ def test_pruning_deletes_what_is_declared_no_more(world: World, folder: Path) ->
     world.run("apply", str(folder), "--yes", "--no-wait")
     (folder / "subscriptions" / "quotes.yaml").unlink()
     assert world.run("apply", str(folder), "--yes").out == "Nothing to change.\n"
-    pruned = world.run("apply", str(folder), "--yes", "--prune")
+    refused = world.run("apply", str(folder), "--yes", "--prune")
+    assert (refused.code, refused.out, "--confirm-delete 1" in refused.err) == (2, "", True)
+    pruned = world.run("apply", str(folder), "--yes", "--prune", "--confirm-delete", "1")
     assert pruned.out == "- subscription quotes\n1 to delete, 2 unchanged.\n"
     quotes = world.subscription("quotes")
     assert (quotes.state, quotes.endpoint.secrets) == (SubscriptionState.DELETED, ())
+
+
+@pytest.mark.case("sub-folders")
+def test_a_file_that_moved_is_no_deletion(world: World, folder: Path) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    (folder / "subscriptions" / "eu").mkdir()
+    (folder / "subscriptions" / "orders.yaml").rename(
+        folder / "subscriptions" / "eu" / "orders.YAML"
+    )
+    ended = world.run("plan", str(folder), "--prune")
+    assert (ended.code, ended.out) == (0, "Nothing to change.\n")
+
+
+def test_a_prune_of_a_wrong_or_empty_folder_deletes_nothing(
+    world: World, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    empty = tmp_path_factory.mktemp("empty")
+    (empty / "subscriptions").mkdir()
+    for folder_of, options, why in (
+        (empty, (), "--prune: the folder has no name, so it owns nothing"),
+        (empty, ("--owner", "shop"), "the folder declares nothing, and 2 would be deleted"),
+        (EXAMPLES, ("--owner", "shop"), "says that it is"),
+    ):
+        ended = world.run("apply", str(folder_of), "--yes", "--prune", *options)
+        assert (ended.code, why in ended.err) == (2, True), ended.err
+    assert world.subscription("orders").state == SubscriptionState.ACTIVE
+
+
+def test_a_secret_is_rotated_as_documented(world: World, folder: Path) -> None:
+    declare(folder, kind="generate")
+    path = folder / "subscriptions" / "orders.yaml"
+    one = path.read_text()
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    (leaked,) = world.subscription("orders").endpoint.secrets
+    path.write_text(one.replace("[{generate: true}]", "[{generate: true}, {generate: true}]"))
+    begun = world.run("apply", str(folder), "--yes", "--no-wait")
+    assert "    signing secret generated-r2: comes\n" in begun.out
+    new, old = world.subscription("orders").endpoint.secrets
+    assert f"  orders  generated-r2  {write_secret(new.key)}\n" in begun.out
+    path.write_text(one)
+    ended = world.run("apply", str(folder), "--yes", "--no-wait")
+    assert "    signing secret generated: goes\n" in ended.out
+    assert (old, world.subscription("orders").endpoint.secrets) == (leaked, (new,))
+
+
+def test_a_plan_needs_neither_key_ring_nor_secrets(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It checks files where no secret is: in continuous integration."""
+    world.run("apply", str(folder), "--yes", "--no-wait")
+    monkeypatch.delenv("HOOKSTREAM_KEYS__RING")
+    monkeypatch.delenv("ORDERS")
+    ended = world.run("plan", str(folder))
+    assert (ended.code, ended.err) == (0, "")
+    notes = ended.out.splitlines()[:-1]
+    assert notes[0] == "note: the environment variable ORDERS is not set: apply needs it"
+    assert notes[1].startswith("note: signing secrets are compared by their names only, without")
+    declare(folder, timeout="20s")
+    assert world.run("plan", str(folder)).code == 3
+    assert world.run("apply", str(folder), "--yes").code == 2
 
 
 def test_a_deleted_one_that_is_applied_again_begins_anew(world: World, folder: Path) -> None:

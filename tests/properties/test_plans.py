@@ -1,6 +1,7 @@
 """Whatever is declared: once its plan is written, the same declaration changes nothing more."""
 
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hookstream.core.matching.directory import asks_for
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Delete, Plan, Update
 from hookstream.core.planning.declared import (
+    UNNAMED,
     Declared,
     DeclaredPartner,
     DeclaredSecret,
@@ -24,18 +26,23 @@ MEANS = Means(
     pattern_problems=lambda _: (),
     asks_for=asks_for,
 )
+TERMS = partial(Terms, prune=True, owner="shop", prune_share=1.0)
 PARTNERS = ["acme", "zenith"]
 IDS = ["a", "b", "c"]
 
 
-def declared_of(subscription: Subscription, name: str, partner_id: str) -> DeclaredSubscription:
+def declared_of(
+    subscription: Subscription, name: str, partner_id: str, generated: list[str]
+) -> DeclaredSubscription:
     endpoint = subscription.endpoint
-    generated = DeclaredSecret("generated", None)
     return DeclaredSubscription(
         id=name,
         partner_id=partner_id,
         url=endpoint.url,
-        secrets=(*(DeclaredSecret(each.id, each.key) for each in endpoint.secrets), generated),
+        secrets=(
+            *(DeclaredSecret(each.id, each.key) for each in endpoint.secrets),
+            *(DeclaredSecret(each, None) for each in generated),
+        ),
         event_types=subscription.event_types,
         headers=tuple(dict(endpoint.headers).items()),
         timeout=endpoint.timeout,
@@ -48,7 +55,13 @@ def declared_of(subscription: Subscription, name: str, partner_id: str) -> Decla
 
 # An id keeps its partner over all declarations of one example, as it must.
 subscriptions = st.builds(
-    declared_of, strategies.subscriptions, st.sampled_from(IDS), st.just("acme")
+    declared_of,
+    strategies.subscriptions,
+    st.sampled_from(IDS),
+    st.just("acme"),
+    st.lists(st.sampled_from([UNNAMED, "spring"]), max_size=3).filter(
+        lambda names: names.count("spring") < 2
+    ),
 )
 declarations = st.builds(
     Declared,
@@ -63,7 +76,7 @@ declarations = st.builds(
 
 
 def made(declared: Declared, current: Current, now: int) -> Plan:
-    return plan(declared, current, Terms(now, prune=True), MEANS)
+    return plan(declared, current, TERMS(now), MEANS)
 
 
 def written(current: Current, done: Plan) -> Current:

@@ -12,12 +12,13 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Origin, OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing, Subscription
 from hookstream.core.model.topics import Topics
 
-ENVIRONMENT = "operations"
+ENVIRONMENT = OPERATIONS_ENVIRONMENT
 """The environment of hookstream's own events."""
 
 

@@ -147,6 +147,8 @@ class TablesSettings:
 
     activation_lead: Millis = _set(2 * SECOND, kinds.duration(0, MINUTE))
     """How far ahead a change of state takes effect: longer than a worker's tables may lag."""
+    prune_share: float = _set(0.1, kinds.fraction())
+    """Which part of what a folder of definitions owns `--prune` deletes without `--confirm-delete`."""
     allow_empty: bool = _set(default=False, kind=kinds.flag())
     """Whether a worker starts although a table is empty (usually a wrong prefix)."""
 

@@ -14,6 +14,7 @@ from hookstream.adapters.definition_files.documents import (
     documents_of,
     is_definition,
 )
+from hookstream.adapters.definition_files.owner import owner_files, read_owner
 from hookstream.adapters.definition_files.strays import FOLDERS, strays
 from hookstream.adapters.definition_files.yaml_text import Document
 from hookstream.adapters.file_tree import files_below, listed, shown
@@ -43,15 +44,19 @@ class Checks:
     """Says why no delivery may go to a URL."""
     pattern_problem: Callable[[JsonObject], str | None]
     """Says why an event pattern is none, with its path."""
+    secrets: bool = True
+    """Whether a signing secret that is not where its file says is a problem, or a note."""
 
 
 class Definitions:
     """What a folder of definition files declares, and where each of it stands."""
 
-    __slots__ = ("_documents", "_places", "declared", "notes", "problems")
+    __slots__ = ("_documents", "_places", "declared", "notes", "owner", "problems")
 
     def __init__(self) -> None:
         self.declared = Declared()
+        self.owner: str | None = None
+        """The name that the folder has by its file `hookstream.yaml`."""
         self.problems: list[Problem] = []
         """In the order of the files; where there are any, `declared` is not to be used."""
         self.notes: list[str] = []
@@ -95,7 +100,10 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
         raise InputRefused(
             f"{shown(folder)} has neither a folder partners nor a folder subscriptions"
         )
-    secrets = _Secrets(environ)
+    secrets = _Secrets(environ, None if checks.secrets else found.notes)
+    naming = owner_files(folder)
+    found.owner = read_owner(naming, found.problems)
+    secrets.seen.update(map(os.path.realpath, naming))
     for place, document in _documents(folder, "partners", secrets, found):
         reading = _Reading(found, place, document)
         rules = _rules(checks, secrets, place)
@@ -142,8 +150,10 @@ class _Reading:
 class _Secrets:
     """Reads the secrets that definitions name, and remembers which files beside them it was."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], missing: list[str] | None) -> None:
         self._environ = environ
+        self._missing = missing
+        """Where a secret that is not there is noted; None: that is a problem."""
         self._named: set[str] = set()
         self._others: list[Path] = []
         self.seen: set[str] = set()
@@ -169,7 +179,10 @@ class _Secrets:
         """Return the key that a source holds, or as text why there is none."""
         text, missing = self._text(folder, source)
         if text is None:
-            return missing
+            if self._missing is None:
+                return missing
+            self._missing.append(f"{missing}: apply needs it")
+            return b""
         try:
             return parse_secret(text.strip())
         except InputRefused as refused:

@@ -1,5 +1,8 @@
 """hookstream's own events on the operations topic: which there are, and whom they may reach."""
 
+OPERATIONS_ENVIRONMENT = "operations"
+"""The environment that these events name."""
+
 OPERATIONS_EVENTS = frozenset(
     {
         "delivery.dead_lettered",

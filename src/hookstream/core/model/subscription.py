@@ -51,7 +51,7 @@ class Partner:
     previous_grant: Grant | None = None
     revision: int = 1
     owner: str = "cli"
-    """`files` where a file declares it: only then may `apply --prune` delete it."""
+    """Who declares it: `cli`, or files, as `core.planning.ownership` writes that."""
 
 
 @dataclass(slots=True, frozen=True)

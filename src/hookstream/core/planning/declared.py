@@ -35,8 +35,15 @@ class FromFile:
 class Generated:
     """A signing secret that hookstream makes once and shows once."""
 
+    name: str | None = None
+    """Which of them; None: the file only says how many there are."""
+
 
 SecretSource: TypeAlias = FromEnvironment | FromFile | Generated
+
+
+UNNAMED = ""
+"""The id of a signing secret that is generated and that its file does not name."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,7 +53,7 @@ class DeclaredSecret:
     id: str
     """Says where the key is from, so that a change of the key under it can be named."""
     key: bytes | None = field(repr=False)
-    """None: to be generated, unless the table holds one under this id already."""
+    """None: generated (see `core.planning.rotation`)."""
 
 
 @dataclass(slots=True, frozen=True)

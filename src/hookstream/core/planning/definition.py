@@ -19,6 +19,7 @@ from hookstream.core.model.subscription import (
     VersionPin,
 )
 from hookstream.core.planning.declared import (
+    UNNAMED,
     DeclaredPartner,
     DeclaredSecret,
     DeclaredSubscription,
@@ -27,7 +28,7 @@ from hookstream.core.planning.declared import (
     Generated,
     SecretSource,
 )
-from hookstream.core.planning.reading import Reader, Report, described
+from hookstream.core.planning.reading import Reader, Report, described, shortened
 
 RESERVED_IDS = frozenset({"writer"})
 """Keys that the subscriptions topic needs for itself."""
@@ -44,6 +45,8 @@ _ENVIRONMENT_FORM = "the name of an environment (for all that are granted, leave
 _GRANTED_ENVIRONMENT = re.compile(r"\*|[A-Za-z0-9._-]{1,80}")
 _URL = re.compile(r"\S{1,2048}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+_GENERATE_FORM = "true, or a secret's name: lower-case letters, digits, `.`, `_`, `-`, 60 at most"
 _FILE = re.compile(r"[^\x00-\x1f]{1,1000}")
 
 _MOST_TYPES = 100
@@ -76,6 +79,19 @@ class Rules:
     """Says why an event pattern is none, with its path."""
     secret_key: Callable[[FromEnvironment | FromFile], bytes | str]
     """Returns the key that a source holds, or as text why there is none; never the key in it."""
+
+
+def read_folder_name(document: Json, report: Report) -> str:
+    """Return the name that a folder of definitions is given; empty where anything was reported."""
+    reader = Reader(document, "", report)
+    name = reader.text("name", _ID, _ID_FORM)
+    reader.finish()
+    return name
+
+
+def folder_name_problem(name: str) -> str | None:
+    """Return why a folder of definitions cannot have a name; None: it can."""
+    return None if _ID.fullmatch(name) else f"{shortened(name)} is not {_ID_FORM}"
 
 
 def read_partner(document: Json, rules: Rules, report: Report) -> DeclaredPartner:
@@ -162,25 +178,22 @@ def _headers(endpoint: Reader, rules: Rules) -> tuple[tuple[str, str], ...]:
 
 
 def _secrets(endpoint: Reader, rules: Rules, report: Report) -> tuple[DeclaredSecret, ...]:
-    secrets: dict[str, DeclaredSecret] = {}
+    secrets: list[DeclaredSecret] = []
     for index, each in enumerate(endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS)):
         place = f"signing_secrets[{index}]"
         source = _source(Reader(each, endpoint.path(place), report), each)
         if source is None:
             continue
         secret = _secret(source, endpoint, place, rules)
-        if secret.key is None:
-            made = sum(other.key is None for other in secrets.values())
-            secret = DeclaredSecret(f"generated-{made + 1}" if made else "generated", None)
-        if secret.id in secrets:
+        if secret.id != UNNAMED and secret in secrets:
             endpoint.wrong(place, f"{secret.id} stands there twice")
-        secrets[secret.id] = secret
-    return tuple(secrets.values())
+        secrets.append(secret)
+    return tuple(secrets)
 
 
 def _secret(source: SecretSource, endpoint: Reader, place: str, rules: Rules) -> DeclaredSecret:
     if isinstance(source, Generated):
-        return DeclaredSecret("generated", None)
+        return DeclaredSecret(UNNAMED if source.name is None else source.name, None)
     found = rules.secret_key(source)
     if isinstance(found, str):
         endpoint.wrong(place, found)
@@ -205,11 +218,16 @@ def _source(reader: Reader, written: Json) -> SecretSource | None:
         case ["file"]:
             return FromFile(reader.text("file", _FILE, "the path of a file"))
         case ["generate"]:
-            if reader.raw("generate") is not True:
-                reader.wrong("generate", "must be true")
-            return Generated()
+            if reader.raw("generate") is True:
+                return Generated()
+            if not isinstance(reader.raw("generate"), str):
+                reader.wrong("generate", "must be true, or the name of a secret")
+                return None
+            return Generated(reader.text("generate", _SECRET_NAME, _GENERATE_FORM))
         case _:
-            reader.wrong("", "must be one of {env: NAME}, {file: PATH}, {generate: true}")
+            reader.wrong(
+                "", "must be one of {env: NAME}, {file: PATH}, {generate: true}, {generate: NAME}"
+            )
             return None
 
 

@@ -1,16 +1,23 @@
 """What is allowed and yet may not be what was meant, said with the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
 from hookstream.core.model.subscription import (
     Disabled,
     Grant,
+    Partner,
     Subscription,
     SubscriptionState,
     covers,
 )
-from hookstream.core.planning.fields import named
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.core.planning.declared import Declared
+from hookstream.core.planning.fields import Subject, named
+from hookstream.core.planning.ownership import OWNED_BY_NOBODY, folder_of
+
+_LISTED = 10
 
 
 def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) -> list[str]:
@@ -38,8 +45,64 @@ def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) ->
         notes.append(
             f"{subject}: asks for environment {', '.join(unseen)}, which partner {partner_id} "
             "is not granted: none of its events will be sent"
+            f"{did_you_mean(unseen[0], grant.environments)}"
         )
     return notes
+
+
+def environments(declared: Declared, live: Sequence[Subject]) -> Mapping[str, frozenset[str]]:
+    """Return which partners name each environment, in a grant or for a subscription of theirs."""
+    named_by: dict[str, set[str]] = {}
+    asked = [
+        *((each.id, each.grant.environments) for each in declared.partners),
+        *((each.partner_id, each.environments or ()) for each in declared.subscriptions),
+    ]
+    for subject in live:
+        match subject:
+            case Partner():
+                asked.append((subject.id, subject.grant.environments))
+            case Subscription():
+                asked.append((subject.partner_id, subject.environments or ()))
+    for partner_id, names in asked:
+        for name in names:
+            named_by.setdefault(name, set()).add(partner_id)
+    return {name: frozenset(partners) for name, partners in named_by.items() if name != "*"}
+
+
+def unknown_environments(
+    subject: Subject, grant: Grant, named_by: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """Return notes on environments that nobody else names: they may be misspelt.
+
+    What its partner is not granted is another note's.
+    """
+    partner_id, asked = subject.id, grant.environments
+    if isinstance(subject, Subscription):
+        all_granted = "*" in grant.environments
+        partner_id, asked = subject.partner_id, (subject.environments or ()) if all_granted else ()
+    others = {name for name, partners in named_by.items() if partners - {partner_id}}
+    if not others:
+        return []
+    known = others | {OPERATIONS_ENVIRONMENT}
+    return [
+        f"{named(subject)}: no other partner has anything to do with environment {name}"
+        f"{did_you_mean(name, known)}: nothing is sent unless events name it"
+        for name in asked
+        if name not in known and name != "*"
+    ]
+
+
+def all_secrets_change(before: Subscription, after: Subscription) -> list[str]:
+    """Return a note where no signing secret stays: the partner has no time to change over."""
+    held = {(secret.id, secret.key) for secret in before.endpoint.secrets}
+    if not held or any((each.id, each.key) in held for each in after.endpoint.secrets):
+        return []
+    return [
+        (
+            f"{named(after)}: no signing secret stays, so the partner refuses what is sent until it has"
+            " the new one; to rotate without a gap, list the old one behind it for a while"
+        )
+    ]
 
 
 def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[str]:
@@ -54,3 +117,49 @@ def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[st
             "stays so until `hookstream subscriptions enable`"
         )
     return notes
+
+
+def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[str]:
+    """Return a note on what had no folder, or another one, and belongs to this one from now on."""
+    declares = _names(declared)
+    taken = [
+        named(each) for each in live if folder_of(each.owner) != folder and named(each) in declares
+    ]
+    if not taken:
+        return []
+    return [
+        (
+            f"{folder} owns {_listed(taken)} from now on: --prune deletes what {folder} owns and does"
+            " not declare any more"
+        )
+    ]
+
+
+def without_owner(live: Sequence[Subject], declared: Declared) -> list[str]:
+    """Return a note on what a prune leaves alone, as no folder with a name ever declared it."""
+    declares = _names(declared)
+    left = [
+        named(each)
+        for each in live
+        if each.owner == OWNED_BY_NOBODY and named(each) not in declares
+    ]
+    if not left:
+        return []
+    return [
+        (
+            f"{_listed(left)}: declared by files once, and owned by no folder, so --prune leaves that"
+            " alone. Apply a folder with a name that declares it, or delete it"
+        )
+    ]
+
+
+def _names(declared: Declared) -> set[str]:
+    return {
+        *(f"partner {each.id}" for each in declared.partners),
+        *(f"subscription {each.id}" for each in declared.subscriptions),
+    }
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -7,7 +7,6 @@ what they have not seen.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import (
@@ -20,6 +19,7 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
     VersionPin,
 )
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.planning import notes, transitions
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
 from hookstream.core.planning.declared import (
@@ -30,9 +30,13 @@ from hookstream.core.planning.declared import (
 )
 from hookstream.core.planning.fields import Subject, differences, named
 from hookstream.core.planning.grants import regranted
-
-OWNER = "files"
-"""The owner of what files declare: `--prune` deletes nothing else."""
+from hookstream.core.planning.ownership import (
+    claim_refused,
+    owner_text,
+    prune_refused,
+    take_over_refused,
+)
+from hookstream.core.planning.rotation import rotated
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,9 +59,17 @@ class Terms:
     takes_effect: Millis
     """From when on something new is active, and a wider grant holds: the broker's time, and a lead."""
     prune: bool = False
-    """Delete what files own and do not declare any more."""
+    """Delete what the folder owns and does not declare any more; nothing where it has no name."""
     cascade: bool = False
     """Delete a partner's live subscriptions with it."""
+    owner: str | None = None
+    """The name of the folder, which is what it owns things by."""
+    take_over: frozenset[str] = frozenset()
+    """Names of folders whose things it may declare from now on."""
+    prune_share: float = 0.1
+    """Which part of what it owns may be deleted without being confirmed."""
+    confirmed: int | None = None
+    """How many deletions somebody expects."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -72,6 +84,8 @@ class Means:
     """Checks the patterns of a subject against the schemas of the versions that it sees."""
     asks_for: Callable[[tuple[str, ...], str], bool]
     """Tells whether globs ask for an event type; hookstream's own are asked for only by name."""
+    opened: bool = True
+    """Whether the keys of signing secrets can be compared, or their names only."""
 
 
 def plan(declared: Declared, current: Current, terms: Terms, means: Means) -> Plan:
@@ -83,6 +97,7 @@ def plan(declared: Declared, current: Current, terms: Terms, means: Means) -> Pl
         *planner.deleted_subscriptions(),
         *planner.deleted_partners(),
     )
+    planner.check_deletions([change for change in changes if isinstance(change, Delete)])
     return Plan(changes, tuple(planner.problems), tuple(planner.notes))
 
 
@@ -96,6 +111,8 @@ class _Planner:
         self._means = means
         self._partners: dict[str, Partner] = dict(current.partners)
         """The partners as they will be."""
+        self._owner = owner_text(terms.owner)
+        self._environments = notes.environments(declared, self._live())
         self._going = {change.before.id for change in self.deleted_partners()}
         self.problems: list[Problem] = []
         self.notes: list[str] = []
@@ -105,24 +122,27 @@ class _Planner:
     def partners(self) -> Iterator[Change]:
         for declared in self._declared.partners:
             before = self._current.partners.get(declared.id)
+            if before is not None and not self._may_claim(named(before), before.owner):
+                continue
             after = self._partner(declared, before)
             self._partners[declared.id] = after
             self._check_known(named(after), "grant.event_types", after.grant.event_types)
+            self.notes += notes.unknown_environments(after, after.grant, self._environments)
             yield self._change(before, after, ())
 
     def _partner(self, declared: DeclaredPartner, before: Partner | None) -> Partner:
         if before is None:
-            return Partner(declared.id, declared.name, declared.grant, owner=OWNER)
+            return Partner(declared.id, declared.name, declared.grant, owner=self._owner)
         after = before
         if declared.grant != before.grant:
             after = regranted(before, declared.grant, self._terms.takes_effect)
-        return replace(after, name=declared.name, owner=OWNER, revision=before.revision + 1)
+        return replace(after, name=declared.name, owner=self._owner, revision=before.revision + 1)
 
     def deleted_partners(self) -> Iterator[Delete]:
         if self._terms.prune:
             kept = {declared.id for declared in self._declared.partners}
             for partner in self._current.partners.values():
-                if partner.owner == OWNER and partner.id not in kept:
+                if self._owns(partner) and partner.id not in kept:
                     yield Delete(partner, None)
 
     # Subscriptions.
@@ -149,6 +169,9 @@ class _Planner:
             why = f"what the table holds under this id cannot be read: {before.why}"
             self.problems.append(Problem(subject, "", why))
             return False
+        live = before is not None and before.state != SubscriptionState.DELETED
+        if live and before is not None and not self._may_claim(subject, before.owner):
+            return False
         missing = self._no_partner(declared.partner_id)
         if missing is not None:
             self.problems.append(Problem(subject, "partner", missing))
@@ -159,14 +182,16 @@ class _Planner:
             return f"partner {partner_id!r} is declared no more, and pruned: declare it as well"
         if partner_id in self._partners:
             return None
-        near = get_close_matches(partner_id, self._partners, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        return f"there is no partner {partner_id!r}{hint}"
+        return f"there is no partner {partner_id!r}{did_you_mean(partner_id, self._partners)}"
 
     def _subscription(self, declared: DeclaredSubscription, before: Subscription | None) -> Change:
         deleted = before is not None and before.state == SubscriptionState.DELETED
         live = None if deleted else before
-        secrets, generated = self._secrets(declared, live)
+        revision = 1 if before is None else before.revision + 1
+        held = () if live is None else live.endpoint.secrets
+        secrets, generated = rotated(
+            declared.secrets, held, revision, self._means.new_key, opened=self._means.opened
+        )
         after = Subscription(
             id=declared.id,
             partner_id=declared.partner_id,
@@ -182,37 +207,21 @@ class _Planner:
             limits=declared.limits,
             state=SubscriptionState.ACTIVE if live is None else live.state,
             gaps=() if live is None else live.gaps,
-            revision=1 if before is None else before.revision + 1,
-            owner=OWNER,
+            revision=revision,
+            owner=self._owner,
         )
         self._check_known(named(after), "event_types", after.event_types)
         self._check_versions(declared)
         grant = self._partners[after.partner_id].grant
         self.notes += notes.ungranted(after, grant, self._asked(after))
+        self.notes += notes.unknown_environments(after, grant, self._environments)
         if live is not None:
+            self.notes += notes.all_secrets_change(live, after)
             self.notes += notes.left_alone(live, self._current.disabled.get(live.id))
         if deleted:
             self._check_patterns(after)
             return Create(after, before, generated)
         return self._change(before, after, generated)
-
-    def _secrets(
-        self, declared: DeclaredSubscription, live: Subscription | None
-    ) -> tuple[tuple[SigningSecret, ...], tuple[SigningSecret, ...]]:
-        """Return the signing secrets, and those among them that were made now."""
-        held = {} if live is None else {secret.id: secret for secret in live.endpoint.secrets}
-        secrets: list[SigningSecret] = []
-        generated: list[SigningSecret] = []
-        for asked in declared.secrets:
-            if asked.key is not None:
-                secrets.append(SigningSecret(asked.id, asked.key))
-            elif asked.id in held:
-                secrets.append(held[asked.id])
-            else:
-                made = SigningSecret(asked.id, self._means.new_key())
-                secrets.append(made)
-                generated.append(made)
-        return tuple(secrets), tuple(generated)
 
     def _pins(
         self, declared: DeclaredSubscription, live: Subscription | None
@@ -241,9 +250,7 @@ class _Planner:
                 if subscription.state == SubscriptionState.DELETED:
                     continue
                 pruned = (
-                    self._terms.prune
-                    and subscription.owner == OWNER
-                    and subscription.id not in kept
+                    self._terms.prune and self._owns(subscription) and subscription.id not in kept
                 )
             orphaned = subscription.partner_id in self._going
             if not pruned and not orphaned:
@@ -256,6 +263,48 @@ class _Planner:
                 self.problems.append(Problem(f"partner {subscription.partner_id}", "", why))
             else:
                 yield Delete(subscription, transitions.delete(subscription))
+
+    # Owners.
+
+    def _owns(self, subject: Subject) -> bool:
+        return self._terms.owner is not None and subject.owner == self._owner
+
+    def _may_claim(self, subject: str, owner: str) -> bool:
+        why = claim_refused(owner, self._terms.owner, self._terms.take_over)
+        if why is not None:
+            self.problems.append(Problem(subject, "", why))
+        return why is None
+
+    def check_deletions(self, deletions: Sequence[Delete]) -> None:
+        """Refuse to delete by mistake, and note what changes hands."""
+        declared, terms, live = self._declared, self._terms, self._live()
+        owners = {subject.owner for subject in live}
+        wrong = take_over_refused(terms.take_over, owners)
+        if terms.prune:
+            owned = sum(self._owns(subject) for subject in live)
+            names = [named(change.before) for change in deletions]
+            wrong = wrong or prune_refused(names, owned, terms.prune_share, terms.confirmed)
+            if names and not declared.partners and not declared.subscriptions:
+                wrong = (
+                    f"the folder declares nothing, and {len(names)} would be deleted: delete"
+                    " them with `hookstream subscriptions delete` and `partners delete`"
+                )
+            self.notes += notes.without_owner(live, declared)
+        if wrong is not None:
+            self.problems.append(Problem("", "", wrong))
+        if terms.owner is not None:
+            self.notes += notes.adopted(live, declared, terms.owner)
+
+    def _live(self) -> list[Subject]:
+        """Return what is there now and can be read."""
+        return [
+            *self._current.partners.values(),
+            *(
+                each
+                for each in self._current.subscriptions.values()
+                if isinstance(each, Subscription) and each.state != SubscriptionState.DELETED
+            ),
+        ]
 
     # Checks.
 
@@ -279,9 +328,7 @@ class _Planner:
         known = self._current.latest
         for index, glob in enumerate(globs):
             if not glob.endswith("*") and glob not in known:
-                near = get_close_matches(glob, known, n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                why = f"no schema of {glob} is published{hint}"
+                why = f"no schema of {glob} is published{did_you_mean(glob, known)}"
                 self.problems.append(Problem(subject, f"{path}[{index}]", why))
 
     def _asked(self, subscription: Subscription) -> list[str]:

@@ -20,7 +20,7 @@ from hookstream.entry.cli.plan_view import (
     show_problems,
     show_secrets,
 )
-from hookstream.entry.cli.planning import Asked, make_plan, read_folder
+from hookstream.entry.cli.planning import Asked, asked_options, make_plan, read_folder
 from hookstream.entry.cli.tables import read_state, writing
 from hookstream.entry.keys import key_ring
 
@@ -31,18 +31,16 @@ REFUSED = 2
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-wait", is_flag=True, help="Return before everything is active.")
-@click.option("--prune", is_flag=True, help="Delete what files own and do not declare any more.")
-@click.option("--cascade", is_flag=True, help="Delete a partner's subscriptions with it.")
+@asked_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @pass_context
 def command(
     context: Context,
     folder: Path,
+    asked: Asked,
     *,
     yes: bool,
     no_wait: bool,
-    prune: bool,
-    cascade: bool,
     as_json: bool,
 ) -> None:
     """Make the tables say what FOLDER declares.
@@ -50,14 +48,15 @@ def command(
     Signing secrets that are generated are shown once. Returns when everything new is active: what
     is published from then on is delivered.
     """
-    definitions = read_folder(context, folder)
+    definitions = read_folder(context, folder, asked)
     if definitions.problems:
         show_problems(context.err, definitions.problems)
         raise click.exceptions.Exit(REFUSED)
-    settings, asked = context.settings, Asked(prune=prune, cascade=cascade)
+    settings = context.settings
+    share = settings.tables.prune_share
     keys = key_ring(settings)
     takes_effect = SystemClock().now() + settings.tables.activation_lead
-    shown = make_plan(definitions, read_state(settings, keys), takes_effect, asked)
+    shown = make_plan(definitions, read_state(settings, keys), takes_effect, asked, share)
     if shown.problems:
         show_problems(context.err, shown.problems)
         raise click.exceptions.Exit(REFUSED)
@@ -69,7 +68,7 @@ def command(
         click.confirm("Apply this?", abort=True, err=True)
     with writing(settings, keys) as desk:
         state = desk.state()
-        made = make_plan(definitions, state, desk.takes_effect, asked)
+        made = make_plan(definitions, state, desk.takes_effect, asked, share)
         confirm(shown, made)
         scribe = Scribe(desk, settings.topics_names, keys)
         scribe.write(made.writes)

@@ -11,6 +11,7 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
+from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.cli.changes import Scribe
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import shown_fields, table_of
@@ -96,7 +97,7 @@ def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> No
         scribe = Scribe(desk, context.settings.topics_names, _SEALED)
         scribe.write([*changes, Delete(partner, None)])
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")
-    if partner.owner == "files":
+    if is_of_files(partner.owner):
         context.err.print("A file declares it: take that out, or the next apply creates it anew")
 
 

@@ -1,16 +1,20 @@
 """`hookstream plan`: what `apply` would change, and nothing more."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import orjson
 
 from hookstream.adapters.system import SystemClock
+from hookstream.adapters.table_values import Keys, SealedSecrets
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.plan_view import plan_document, show_plan, show_problems
-from hookstream.entry.cli.planning import Asked, make_plan, read_folder
+from hookstream.entry.cli.planning import Asked, asked_options, make_plan, read_folder
 from hookstream.entry.cli.tables import read_state
 from hookstream.entry.keys import key_ring
+from hookstream.errors import ConfigurationError
+from hookstream.settings import Settings
 
 REFUSED = 2
 HAS_CHANGES = 3
@@ -18,27 +22,31 @@ HAS_CHANGES = 3
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--prune", is_flag=True, help="Delete what files own and do not declare any more.")
-@click.option("--cascade", is_flag=True, help="Delete a partner's subscriptions with it.")
+@asked_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @pass_context
 def command(
     context: Context,
     folder: Path,
+    asked: Asked,
     *,
-    prune: bool,
-    cascade: bool,
     as_json: bool,
 ) -> None:
     """Show what applying FOLDER would change. Exit code 3: there are changes."""
-    definitions = read_folder(context, folder)
+    settings = context.settings
+    keys, why = _keys(settings)
+    definitions = read_folder(context, folder, asked, secrets=why is None)
     if definitions.problems:
         show_problems(context.err, definitions.problems)
         raise click.exceptions.Exit(REFUSED)
-    settings = context.settings
-    state = read_state(settings, key_ring(settings))
+    state = read_state(settings, keys)
     takes_effect = SystemClock().now() + settings.tables.activation_lead
-    made = make_plan(definitions, state, takes_effect, Asked(prune=prune, cascade=cascade))
+    made = make_plan(
+        definitions, state, takes_effect, asked, settings.tables.prune_share, opened=why is None
+    )
+    if why is not None:
+        note = f"signing secrets are compared by their names only, without a key ring: {why}"
+        made = replace(made, notes=(*made.notes, note))
     if as_json:
         click.echo(orjson.dumps(plan_document(made, made.problems)))
     elif not made.problems:
@@ -47,3 +55,14 @@ def command(
         show_problems(context.err, made.problems)
         raise click.exceptions.Exit(REFUSED)
     raise click.exceptions.Exit(HAS_CHANGES if made.writes else 0)
+
+
+def _keys(settings: Settings) -> tuple[Keys, str | None]:
+    """Return the key ring, or, where there is none to be had, what carries secrets sealed and why.
+
+    Files are checked where no secret is: in continuous integration.
+    """
+    try:
+        return key_ring(settings), None
+    except ConfigurationError as why:
+        return SealedSecrets(), str(why)

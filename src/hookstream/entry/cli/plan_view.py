@@ -13,20 +13,7 @@ from hookstream.core.planning.changes import Change, Create, Delete, Plan, Uncha
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, fields_of, named
 
-_TOLD = frozenset(
-    {
-        "name",
-        "partner",
-        "endpoint.url",
-        "event_types",
-        "environments",
-        "pattern",
-        "grant.event_types",
-        "grant.environments",
-        "grant.pattern",
-    }
-)
-"""The fields of something new that a reviewer looks at first; the rest is in the file."""
+_SIGNED_BY = "endpoint.signing_secrets."
 
 
 def show_plan(out: Console, plan: Plan) -> None:
@@ -55,7 +42,8 @@ def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecr
     if secrets:
         out.print(Text("Signing secrets, shown this once:", "bold"))
     for subscription, secret in secrets:
-        out.print(Text(f"  {subscription.id}  {write_secret(secret.key)}"), soft_wrap=True)
+        line = f"  {subscription.id}  {secret.id}  {write_secret(secret.key)}"
+        out.print(Text(line), soft_wrap=True)
 
 
 def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
@@ -91,7 +79,7 @@ def _lines(change: Create | Update | Delete) -> Iterator[Text]:
             again = "" if before is None else " (deleted before: it starts anew)"
             yield Text(f"+ {named(after)}{again}", "green")
             for path, field in fields_of(after, scrub).items():
-                if path in _TOLD:
+                if not path.startswith(_SIGNED_BY):
                     yield Text(f"    {path}: {field.shown}")
         case Update(before, _, differences):
             yield Text(f"~ {named(before)}", "yellow")
@@ -102,10 +90,13 @@ def _lines(change: Create | Update | Delete) -> Iterator[Text]:
 
 
 def _shown(difference: Difference) -> str:
-    before, after = difference.before, difference.after
+    path, before, after = difference.path, difference.before, difference.after
+    if path.startswith(_SIGNED_BY) and None in (before, after):
+        name = path.removeprefix(_SIGNED_BY)
+        return f"signing secret {name}: {'comes' if before is None else 'goes'}"
     if before == after:
-        return f"{difference.path}: changes {after}"
-    return f"{difference.path}: {before or '(none)'} → {after or '(none)'}"
+        return f"{path}: changes {after}"
+    return f"{path}: {before or '(none)'} → {after or '(none)'}"
 
 
 def _summary(plan: Plan) -> str:
@@ -124,7 +115,10 @@ def _summary(plan: Plan) -> str:
 def _document(change: Change) -> JsonObject:
     match change:
         case Create(after):
-            return _named("create", named(after))
+            fields: JsonObject = {
+                path: field.shown for path, field in fields_of(after, scrub).items()
+            }
+            return {**_named("create", named(after)), "fields": fields}
         case Update(before, _, differences):
             changed: list[Json] = [
                 {"path": each.path, "before": each.before, "after": each.after}

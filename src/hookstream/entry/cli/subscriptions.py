@@ -15,6 +15,7 @@ from hookstream.core.model.standing import Deleted, Standing
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
+from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.cli.changes import Scribe
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import (
@@ -173,7 +174,7 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
         scribe = Scribe(desk, context.settings.topics_names, _SEALED)
         scribe.write([Delete(subscription, transitions.delete(subscription))])
     context.err.print(f"{subscription_id} is deleted")
-    if subscription.owner == "files":
+    if is_of_files(subscription.owner):
         context.err.print("A file declares it: take that out, or the next apply creates it anew")
 
 

@@ -7,6 +7,7 @@ from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Grant, Limits, RetryPolicy
 from hookstream.core.planning.declared import (
+    UNNAMED,
     DeclaredPartner,
     DeclaredSecret,
     DeclaredSubscription,
@@ -44,7 +45,7 @@ FULL: JsonObject = {
             {"env": "ORDERS"},
             {"file": "orders.key"},
             {"generate": True},
-            {"generate": True},
+            {"generate": "spring"},
         ],
         "timeout": "20s",
     },
@@ -99,8 +100,8 @@ def test_every_field_of_a_subscription_is_read() -> None:
         secrets=(
             DeclaredSecret("env:ORDERS", KEY),
             DeclaredSecret("file:orders.key", KEY),
-            DeclaredSecret("generated", None),
-            DeclaredSecret("generated-2", None),
+            DeclaredSecret(UNNAMED, None),
+            DeclaredSecret("spring", None),
         ),
         timeout=20 * SECOND,
         event_types=("order.generated", "pricing.*"),
@@ -236,7 +237,7 @@ def test_a_wrong_field_is_named_with_what_it_must_be(
             "signing_secrets",
             [{"generate": False}],
             "endpoint.signing_secrets[0].generate",
-            "must be true",
+            "must be true, or the name of a secret",
         ),
         (
             "signing_secrets",

@@ -19,6 +19,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.planning.changes import Create, Delete, Plan, Unchanged, Update, confirm
 from hookstream.core.planning.declared import (
+    UNNAMED,
     Declared,
     DeclaredPartner,
     DeclaredSecret,
@@ -53,6 +54,7 @@ ORDERS = Subscription(
     owner="files",
 )
 OLD = replace(ORDERS, active_from=500, revision=4)
+OURS = replace(OLD, owner="files:shop")
 
 
 def no_problems(_: Subject) -> Sequence[str]:
@@ -74,6 +76,8 @@ def planned(
     disabled: Sequence[Disabled] = (),
     prune: bool = False,
     cascade: bool = False,
+    owner: str | None = None,
+    confirmed: int | None = None,
     means: Means = MEANS,
 ) -> Plan:
     return plan(
@@ -87,8 +91,27 @@ def planned(
             {verdict.subscription_id: verdict for verdict in disabled},
             LATEST,
         ),
-        Terms(NOW, prune=prune, cascade=cascade),
+        Terms(NOW, prune=prune, cascade=cascade, owner=owner, confirmed=confirmed),
         means,
+    )
+
+
+def pruned(
+    *declared: DeclaredPartner | DeclaredSubscription,
+    subscriptions: Sequence[Subscription | UnreadableSubscription] = (),
+    cascade: bool = False,
+    confirmed: int | None = 2,
+) -> Plan:
+    """Return the prune of a folder that owns the partner acme, and declares something else."""
+    return planned(
+        DeclaredPartner("other", "Other", GRANT),
+        *declared,
+        partners=[replace(ACME, owner="files:shop")],
+        subscriptions=subscriptions,
+        prune=True,
+        cascade=cascade,
+        owner="shop",
+        confirmed=confirmed,
     )
 
 
@@ -132,7 +155,7 @@ def test_no_difference_shows_a_secret() -> None:
 
 
 def test_a_generated_secret_is_made_once() -> None:
-    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret("generated", None),))
+    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret(UNNAMED, None),))
     secret = SigningSecret("generated", MADE)
     created = replace(ORDERS, endpoint=replace(ORDERS.endpoint, secrets=(secret,)))
     assert planned(declared).changes == (Create(created, None, (secret,)),)
@@ -181,7 +204,7 @@ def test_what_cannot_be_read_is_not_overwritten() -> None:
 def test_a_partner_that_is_not_there_is_named() -> None:
     (problem,) = planned(replace(ORDERS_FILE, partner_id="acne")).problems
     assert str(problem) == (
-        "subscription orders: partner: there is no partner 'acne' (did you mean 'acme'?)"
+        "subscription orders: partner: there is no partner 'acne' (did you mean acme?)"
     )
 
 
@@ -264,6 +287,65 @@ def test_what_a_grant_excludes_is_noted_and_not_refused() -> None:
     )
 
 
+OTHERS = (
+    replace(ACME, grant=replace(GRANT, environments=("*",))),
+    Partner("zenith", "Zenith", Grant(("*",), ("production", "staging"))),
+)
+
+
+@pytest.mark.parametrize(
+    ("environment", "noted"),
+    [
+        ("production", []),
+        ("operations", []),
+        (
+            "prod",
+            [
+                (
+                    "subscription orders: no other partner has anything to do with environment prod"
+                    " (did you mean production?): nothing is sent unless events name it"
+                )
+            ],
+        ),
+        (
+            "qa",
+            [
+                (
+                    "subscription orders: no other partner has anything to do with environment qa:"
+                    " nothing is sent unless events name it"
+                )
+            ],
+        ),
+    ],
+)
+def test_an_environment_that_nobody_else_names_is_noted(
+    environment: str, noted: list[str]
+) -> None:
+    made = planned(replace(ORDERS_FILE, environments=(environment,)), partners=OTHERS)
+    assert list(made.notes) == noted
+
+
+def test_so_is_one_that_a_grant_alone_names() -> None:
+    grant = replace(GRANT, environments=("Production",))
+    made = planned(replace(ACME_FILE, grant=grant), partners=OTHERS)
+    assert made.notes == (
+        (
+            "partner acme: no other partner has anything to do with environment Production (did you"
+            " mean production?): nothing is sent unless events name it"
+        ),
+    )
+
+
+def test_that_no_signing_secret_stays_is_noted() -> None:
+    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret("env:NEW", MADE),))
+    assert planned(declared, subscriptions=[OLD]).notes == (
+        (
+            "subscription orders: no signing secret stays, so the partner refuses what is sent until"
+            " it has the new one; to rotate without a gap, list the old one behind it for a while"
+        ),
+    )
+
+
 def test_a_disabled_one_is_noted() -> None:
     made = planned(ORDERS_FILE, subscriptions=[OLD], disabled=[Disabled("orders", 0, "gone")])
     assert made.notes == (
@@ -289,48 +371,58 @@ def test_nothing_is_deleted_unless_asked() -> None:
     assert planned(subscriptions=[OLD]) == Plan((), (), ())
 
 
-def test_pruning_deletes_what_files_own_and_do_not_declare() -> None:
-    theirs = replace(OLD, id="theirs", owner="cli")
-    made = planned(ACME_FILE, subscriptions=[OLD, theirs], prune=True)
+def test_pruning_deletes_what_the_folder_owns_and_does_not_declare() -> None:
+    theirs = replace(OURS, id="theirs", owner="cli")
+    mine = replace(ACME, owner="files:shop")
+    made = planned(
+        ACME_FILE,
+        partners=[mine],
+        subscriptions=[OURS, theirs],
+        prune=True,
+        owner="shop",
+        confirmed=1,
+    )
     gone = replace(
-        OLD,
+        OURS,
         state=SubscriptionState.DELETED,
         endpoint=replace(OLD.endpoint, secrets=()),
         revision=5,
     )
-    assert made == Plan((Unchanged(ACME), Delete(OLD, gone)), (), ())
+    assert made == Plan((Unchanged(mine), Delete(OURS, gone)), (), ())
 
 
 def test_a_deleted_one_is_not_deleted_again() -> None:
-    gone = replace(OLD, state=SubscriptionState.DELETED)
-    assert planned(ACME_FILE, subscriptions=[gone], prune=True).writes == ()
+    gone = replace(OURS, state=SubscriptionState.DELETED)
+    made = planned(ACME_FILE, subscriptions=[gone], prune=True, owner="shop")
+    assert not any(isinstance(change, Delete) for change in made.changes)
 
 
 def test_a_partner_goes_after_its_subscriptions() -> None:
-    made = planned(subscriptions=[OLD], prune=True)
-    assert [change.before.id for change in made.writes] == ["orders", "acme"]  # type: ignore[union-attr]
+    made = pruned(subscriptions=[OURS])
+    going = [change.before.id for change in made.writes if isinstance(change, Delete)]
+    assert going == ["orders", "acme"]
 
 
 def test_a_partner_with_a_live_subscription_of_others_needs_a_cascade() -> None:
     theirs = replace(OLD, owner="cli")
-    refused = planned(subscriptions=[theirs], prune=True)
+    refused = pruned(subscriptions=[theirs], confirmed=1)
     assert [str(problem) for problem in refused.problems] == [
         "partner acme: subscription 'orders' is live: --cascade deletes it as well"
     ]
-    made = planned(subscriptions=[theirs], prune=True, cascade=True)
-    assert [type(change) for change in made.writes] == [Delete, Delete]
+    made = pruned(subscriptions=[theirs], cascade=True)
+    assert [type(change) for change in made.writes] == [Create, Delete, Delete]
 
 
 def test_a_subscription_that_cannot_be_read_is_not_deleted_with_its_partner() -> None:
     lost = UnreadableSubscription("theirs", "acme", ("*",), 0, (), "a key is missing")
-    (problem,) = planned(subscriptions=[lost], prune=True, cascade=True).problems
+    (problem,) = pruned(subscriptions=[lost], cascade=True, confirmed=1).problems
     assert str(problem) == (
         "subscription theirs: it cannot be deleted with its partner: a key is missing"
     )
 
 
 def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
-    (problem,) = planned(ORDERS_FILE, prune=True).problems
+    problem, _ = pruned(ORDERS_FILE, confirmed=None).problems
     assert str(problem) == (
         "subscription orders: partner: partner 'acme' is declared no more, and pruned: "
         "declare it as well"
@@ -347,7 +439,7 @@ def test_a_plan_that_was_overtaken_is_a_conflict() -> None:
 
 def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
     """Its generated secrets differ, and its instants do: neither was shown."""
-    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret("generated", None),))
+    declared = replace(ORDERS_FILE, secrets=(DeclaredSecret(UNNAMED, None),))
     again = plan(
         Declared(subscriptions=(declared,)),
         Current({"acme": ACME}, {}, {}, LATEST),
@@ -366,8 +458,11 @@ def test_a_plan_that_has_problems_by_now_is_a_conflict() -> None:
 
 
 def test_deletions_that_were_overtaken_are_a_conflict_too() -> None:
-    theirs = replace(OLD, id="theirs")
-    shown = planned(ACME_FILE, subscriptions=[OLD, theirs], prune=True)
-    overtaken = planned(ACME_FILE, prune=True)
+    mine = [replace(ACME, owner="files:shop")]
+    both = [OURS, replace(OURS, id="theirs")]
+    shown = planned(
+        ACME_FILE, partners=mine, subscriptions=both, prune=True, owner="shop", confirmed=2
+    )
+    overtaken = planned(ACME_FILE, partners=mine, prune=True, owner="shop")
     with pytest.raises(Conflict, match=r"subscription orders was .* \(and 1 more\)"):
         confirm(shown, overtaken)

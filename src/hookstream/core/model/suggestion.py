@@ -1,0 +1,27 @@
+"""What somebody may have meant by a name that nothing has."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_LONGEST = 200
+_MOST = 20_000
+_SHORTEST_PREFIX = 2
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean …?)` with the nearest of the known names; empty where none is near.
+
+    Near is what differs in case only, begins alike as a whole (`prod`, `production`), or differs in
+    few letters.
+    """
+    asked = name[:_LONGEST].lower()
+    lowered = {each.lower(): each for each in sorted(known)[:_MOST]}
+    found = asked if asked in lowered else ""
+    if not found and len(asked) >= _SHORTEST_PREFIX:
+        alike = (
+            each for each in lowered if each.startswith(asked) or asked.startswith(f"{each}.")
+        )
+        found = min(alike, key=len, default="")
+    if not found:
+        found = next(iter(get_close_matches(asked, lowered, n=1)), "")
+    return f" (did you mean {lowered[found]}?)" if found and lowered[found] != name else ""
