@@ -17,6 +17,7 @@ from fastavro.schema import fingerprint, parse_schema
 from fastavro.schema import to_parsing_canonical_form as canonical_form
 
 from hookstream.core.delivery.render import NotRenderable, needs_branch_names
+from hookstream.core.delivery.unions import SINGLE, SINGLE_VALUE
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -52,7 +53,8 @@ class PublishedSchema:
     parsed: ParsedSchema
     """For writing, and for resolving between versions."""
     guarded: ParsedSchema
-    """For reading what came from outside: a bad union index fails."""
+    """For reading what came from outside: a bad union index fails, and a `float` whose union has a
+    `double` too comes as the record `core.delivery.unions.SINGLE`."""
     prefix: bytes
     """What stands before the body of a record in single-object encoding."""
     full: ParsedSchema
@@ -117,7 +119,9 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
     try:
         full = _parsed(_copy(tree))
         parsed = _parsed(_bare(_copy(tree)))
-        guarded = _parsed(_bare(_copy(tree)))
+        readable = _bare(_copy(tree))
+        _named_floats(readable, set())
+        guarded = _parsed(readable)
     except Exception as problem:  # likewise
         raise _not_avro(problem) from problem
     _guard(guarded)
@@ -182,6 +186,12 @@ def _copy(tree: JsonObject) -> JsonObject:
     return copied
 
 
+_SINGLE_RECORD: JsonObject = {
+    "type": "record",
+    "name": SINGLE,
+    "fields": [{"name": SINGLE_VALUE, "type": "float"}],
+}
+
 _KEPT = ("type", "name", "namespace", "aliases", "symbols", "size", "default")
 
 
@@ -201,6 +211,29 @@ def _bare(schema: Json) -> Json:
     if isinstance(fields, list):
         kept["fields"] = [_bare(field) for field in fields]
     return kept
+
+
+def _named_floats(schema: object, defined: set[str]) -> None:
+    """Give each `float` beside a `double` a name in place, in the order in which names are read."""
+    if isinstance(schema, list):
+        kinds = [_kind(branch) for branch in schema]
+        for at, kind in enumerate(kinds):
+            if kind == "float" and "double" in kinds:
+                schema[at] = SINGLE if SINGLE in defined else _copy(_SINGLE_RECORD)
+                defined.add(SINGLE)
+            else:
+                _named_floats(schema[at], defined)
+    elif isinstance(schema, dict):
+        for inner in ("type", "items", "values"):
+            _named_floats(schema.get(inner), defined)
+        for field in schema.get("fields", ()):
+            _named_floats(field, defined)
+
+
+def _kind(schema: object) -> object:
+    while isinstance(schema, dict):
+        schema = schema["type"]
+    return schema
 
 
 def _guard(schema: object) -> None:

@@ -1,6 +1,7 @@
 """Whatever bytes a record holds, the Avro codec says what they are, or what is wrong with them."""
 
 import io
+from typing import cast
 
 import fastavro
 import pytest
@@ -254,3 +255,29 @@ def test_any_framed_record_can_be_shown_its_envelope_unchecked() -> None:
         "data": {"topic": "t", "partition": 0, "first_offset": 1, "next_offset": 5, "records": 4},
     }
     assert codec.fields(record(schema.encode(fields))) == fields
+
+
+@pytest.mark.case("float")
+def test_a_float_is_delivered_as_its_shortest_32_bit_text() -> None:
+    tree = event_schema(
+        field("flt", "float"),
+        field("many", {"type": "map", "values": ["null", "float"]}),
+        field("fd", {"type": "array", "items": ["null", "float", "double", "string"]}),
+        field("again", ["double", {"type": "float"}]),
+    )
+    data: dict[str, object] = {
+        "flt": 0.7,
+        "many": {"a": 0.1, "b": None},
+        "fd": [("float", 0.7), ("double", 0.1 + 0.2), ("double", 0.699999988079071), "x", None],
+        "again": ("float", 16777216.0),
+    }
+
+    found = document([tree], cast("JsonObject", data), 1)
+
+    assert isinstance(found, dict)
+    assert found["data"] == {
+        "flt": 0.7,
+        "many": {"a": 0.1, "b": None},
+        "fd": [0.7, 0.30000000000000004, 0.699999988079071, "x", None],
+        "again": 16777216.0,
+    }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from hookstream.core.delivery.unions import names_needed, union
+from hookstream.core.delivery.unions import names_needed, told_apart, union
 from hookstream.core.delivery.values import (
     PRIMITIVES,
     NotRenderable,
@@ -70,7 +70,8 @@ def needs_branch_names(schema: Json) -> bool:
     """Tell whether values must be decoded with the names of their types beside them, in unions.
 
     So it is where a union holds a named type beside another whose values look alike: two records,
-    a record and a map, bytes and a fixed decimal.
+    a record and a map, bytes and a fixed decimal. A `float` beside a `double` must be decoded as the
+    record `core.delivery.unions.SINGLE`; where it comes as a bare float it is shown as a double.
 
     Raises:
         NotRenderable: As `compile_value` does for the schema.
@@ -255,7 +256,7 @@ def _map(item: Render) -> Render:
 
 
 def _union(schemas: list[Json], namespace: str, walk: _Walk, *, text: bool) -> Rendering:
-    branches = [_compile(schema, namespace, walk, text=text) for schema in schemas]
+    branches = told_apart([_compile(schema, namespace, walk, text=text) for schema in schemas])
     if names_needed(branches):
         walk.ambiguous = True
     return union(branches, named=walk.branch_names)

@@ -2,14 +2,20 @@
 
 fastavro hands union values out bare; asked to (`return_named_type`), it hands those of named types
 out as a pair of full name and value. Names are needed only where a union holds two types whose
-values look alike, at least one of them named. Two that look alike without names, such as a date
-and a timestamp, cannot be told apart at all: such a schema is refused.
+values look alike, at least one of them named. A `float` beside a `double` is given a name for that:
+it is read as a record of one field, which has the same bytes. Two others that look alike without
+names, such as a date and a timestamp, cannot be told apart at all: such a schema is refused.
 """
 
 from collections.abc import Sequence
 
-from hookstream.core.delivery.values import EXACT, NotRenderable, Render, Rendering, same
+from hookstream.core.delivery.values import EXACT, NotRenderable, Render, Rendering, same, single
 from hookstream.core.model.json import Json
+
+SINGLE = "hookstream.Single"
+"""The record as which a `float` is read where its union has a `double` too."""
+SINGLE_VALUE = "value"
+"""Its field."""
 
 _TYPES: dict[str, type] = {
     "boolean": bool,
@@ -22,9 +28,26 @@ _TYPES: dict[str, type] = {
 }
 
 
+def told_apart(branches: Sequence[Rendering]) -> Sequence[Rendering]:
+    """Return the branches of a union as they are decoded: a `float` beside a `double` with a name."""
+    floats = [branch for branch in branches if branch.shape == "float"]
+    if len(floats) == 1 or all(branch.render is not single for branch in floats):
+        return branches
+    return [_SINGLE if branch.render is single else branch for branch in branches]
+
+
+def _wrapped(value: object) -> Json:
+    if not isinstance(value, dict):
+        raise NotRenderable("", "is not a float")
+    return single(value[SINGLE_VALUE])
+
+
+_SINGLE = Rendering(_wrapped, "single", SINGLE)
+
+
 def names_needed(branches: Sequence[Rendering]) -> bool:
     """Tell whether values of the union can only be told apart by the names of their types."""
-    return any(
+    return _SINGLE in branches or any(
         any(branch.name is not None for branch in alike) and not _same_rule(alike)
         for alike in _by_shape(branches).values()
     )

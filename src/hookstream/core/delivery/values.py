@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, cast
 
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.single import shortest
 from hookstream.errors import HookstreamError
 
 Render: TypeAlias = Callable[[object], Json]
@@ -93,7 +94,9 @@ def primitive(schema: JsonObject, *, text: bool) -> Rendering:
             return Rendering(_LONGS[logical], "int")
         case "long":
             return Rendering(_digits, "int") if text else _LONG_RENDERING
-        case "float" | "double":
+        case "float":
+            return Rendering(single, "float")
+        case "double":
             return Rendering(_finite, "float")
         case "bytes":
             decimal = _decimal(schema, most_digits=_MAX_PRECISION)
@@ -196,6 +199,16 @@ def _finite(value: object) -> float:
     if not math.isfinite(value):
         raise NotRenderable("", f"is {value}, which JSON cannot hold")
     return value
+
+
+def single(value: object) -> float:
+    """Return a 32-bit float as the number that its shortest text says."""
+    number = _finite(value)
+    try:
+        return shortest(number)
+    except OverflowError:
+        # A default as it stands in the schema: no float on the wire is larger.
+        raise NotRenderable("", "does not fit into a float") from None
 
 
 def _base64(value: object) -> str:
