@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.contracts.codec_worlds import (
@@ -68,6 +69,15 @@ def test_what_cannot_be_a_record_of_ours_has_a_reason(
     found = world.codec.identify(record(value))
     assert isinstance(found, Undecodable)
     assert found.reason == reason
+
+
+def test_a_record_that_only_an_unreadable_header_can_name_says_so(world: World) -> None:
+    world.publish(1)
+    problem = "the header name \\xff is not UTF-8"
+    unnamed = replace(record(b"body"), headers_problem=problem)
+    assert world.codec.identify(unnamed) == Undecodable("headers_unreadable", problem)
+    named = replace(record(world.value(1, {"a": 1}, event_id="e1")), headers_problem=problem)
+    assert isinstance(world.codec.identify(named), Identified)
 
 
 def test_an_event_is_decoded_with_its_place(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.journal import BookkeepingJournal
 
 from hookstream.adapters.kafka_sink import KafkaSink
-from hookstream.core.model.record import Headers, OutgoingRecord
+from hookstream.core.model.record import Header, Headers, OutgoingRecord
 from hookstream.pipeline.ports import RecordSink, WriteRefused
 
 Stored = tuple[bytes | None, bytes | None, Headers]
@@ -110,6 +110,29 @@ async def test_a_record_is_written_whole_and_acknowledged_once(world: World) -> 
     assert flushed
     assert verdicts == [None]
     assert await world.stored() == [(b"k", b"\xc3\x01", headers)]
+
+
+async def test_a_lone_surrogate_in_a_headers_name_is_escaped(world: World) -> None:
+    """It is no text, and ends the process of a client that is given it."""
+    headers: list[Header] = [("a\ud800", b"1"), ("größe", b"2")]
+
+    world.sink.write(OutgoingRecord(world.topic, b"k", b"v", headers), lambda _: None)
+    await world.sink.flush(10)
+
+    assert await world.stored() == [(b"k", b"v", [(r"a\ud800", b"1"), ("größe", b"2")])]
+
+
+@pytest.mark.parametrize("topic", ["no\ud800text", "no\0text"])
+async def test_a_topic_that_cannot_be_one_is_refused_to_its_writer(
+    world: World, topic: str
+) -> None:
+    verdicts: list[WriteRefused | None] = []
+
+    world.sink.write(OutgoingRecord(topic, b"k", b"v"), verdicts.append)
+    flushed = await world.sink.flush(10)
+
+    assert flushed
+    assert [type(verdict) for verdict in verdicts] == [WriteRefused]
 
 
 async def test_a_tombstone_can_be_written(world: World) -> None:

@@ -143,6 +143,7 @@ class Broker:
         headers: Headers = (),
         partition: int | None = None,
         timestamp: Millis | None = None,
+        headers_problem: str | None = None,
     ) -> Record:
         """Append a record at once. A timestamp stands only where the topic keeps CreateTime."""
         if partition is None:
@@ -150,7 +151,15 @@ class Broker:
         log = self.logs[TopicPartition(topic, partition)]
         at = self.clock.now() if timestamp is None or log.append_time else timestamp
         record = Record(
-            topic, partition, log.high, at, key, value, tuple(headers), append_time=log.append_time
+            topic,
+            partition,
+            log.high,
+            at,
+            key,
+            value,
+            tuple(headers),
+            append_time=log.append_time,
+            headers_problem=headers_problem,
         )
         log.records.append(record)
         log.high += 1
@@ -168,7 +177,11 @@ class Broker:
         limit = self.limits[record.topic]
         if size > limit:
             return WriteRefused(f"{size} bytes, {record.topic} takes {limit}", too_large=True)
-        self.append(record.topic, record.value, key=record.key, headers=record.headers)
+        headers = [
+            (name.encode("utf-8", "backslashreplace").decode(), value)
+            for name, value in record.headers
+        ]
+        self.append(record.topic, record.value, key=record.key, headers=headers)
         return None
 
     def mark(self, partition: TopicPartition) -> None:

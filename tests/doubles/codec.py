@@ -109,6 +109,8 @@ class JsonCodec:
         body = _parsed(value)
         event_type, version = body.get("type"), body.get("version")
         if not isinstance(event_type, str) or not isinstance(version, int):
+            if record.headers_problem is not None:
+                return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
             return Undecodable(UndecodableReason.NOT_FRAMED, "no type and version")
         if (event_type, version) in self.hostile:
             return Undecodable(UndecodableReason.HOSTILE_SCHEMA, f"{event_type}/{version}")

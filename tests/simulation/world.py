@@ -158,9 +158,16 @@ class SeenBroker(Broker):
         headers: Headers = (),
         partition: int | None = None,
         timestamp: Millis | None = None,
+        headers_problem: str | None = None,
     ) -> Record:
         record = super().append(
-            topic, value, key=key, headers=headers, partition=partition, timestamp=timestamp
+            topic,
+            value,
+            key=key,
+            headers=headers,
+            partition=partition,
+            timestamp=timestamp,
+            headers_problem=headers_problem,
         )
         self._world.appended(record)
         return record

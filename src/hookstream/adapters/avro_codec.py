@@ -103,6 +103,9 @@ class AvroCodec:
             found = framing.identify(record, value)
             if found is not None:
                 return found
+        if record.headers_problem is not None:
+            # What names the schema may stand in the header that cannot be read.
+            return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
         return Undecodable(
             UndecodableReason.NOT_FRAMED,
             f"the value begins with {value[:10].hex(' ') or 'nothing'}, which names no schema"

@@ -20,6 +20,7 @@ from hookstream.adapters.kafka_client import (
     transactional_properties,
     translated,
 )
+from hookstream.adapters.kafka_record import client_headers
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import HookstreamError, InvariantBroken, ProducerFenced
 
@@ -120,7 +121,7 @@ class JobWriter:
                     record.topic,
                     key=record.key,
                     value=record.value,
-                    headers=list(record.headers),
+                    headers=client_headers(record.headers),
                     on_delivery=acknowledged,
                 )
             except BufferError:

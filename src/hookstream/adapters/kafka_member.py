@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import (
-    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
     KafkaException,
@@ -19,6 +18,7 @@ from confluent_kafka import (
 
 from hookstream.adapters.kafka_client import Trouble, translated
 from hookstream.adapters.kafka_positions import End, ends
+from hookstream.adapters.kafka_record import record_of
 from hookstream.adapters.kafka_seats import Seats
 from hookstream.adapters.kafka_silence import Silence
 from hookstream.adapters.kafka_told import MemberTold
@@ -320,7 +320,7 @@ class Member:
         hindered: set[tuple[str | None, int | None]] = set()
         admits = self.seats.admits
         for message in messages:
-            place = topic, partition = message.topic(), message.partition()
+            place = message.topic(), message.partition()
             error = message.error()
             if error is not None:
                 at = _at(message)
@@ -331,19 +331,7 @@ class Member:
             # Behind a batch that it cannot read the client may go on.
             if place in hindered or not admits(place, message.offset()):  # type: ignore[arg-type]
                 continue
-            kind, timestamp = message.timestamp()
-            records.append(
-                Record(
-                    topic,  # type: ignore[arg-type]  # a record without error has all
-                    partition,  # type: ignore[arg-type]
-                    message.offset(),  # type: ignore[arg-type]
-                    timestamp,
-                    message.key(),
-                    message.value(),
-                    message.headers() or (),  # type: ignore[arg-type]
-                    kind == TIMESTAMP_LOG_APPEND_TIME,
-                )
-            )
+            records.append(record_of(message))
         self.seats.look_again()
         if records and self.seats.faults:
             self.seats.faults.over({record.where for record in records})

@@ -21,6 +21,7 @@ from hookstream.adapters.kafka_client import (
     kafka_error,
     producer_properties,
 )
+from hookstream.adapters.kafka_record import client_headers
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Acknowledged, Journal, WriteRefused
@@ -144,28 +145,34 @@ class KafkaSink:
     def _produce(self, write: _Write) -> bool:
         """Hand a record to the client; False where its queue is full."""
         record = write[0]
-        headers = record.headers
         try:
             self._producer.produce(
                 record.topic,
                 record.value,
                 record.key,
                 on_delivery=partial(self._on_delivery, write),
-                headers=headers if type(headers) is list else list(headers),
+                headers=client_headers(record.headers),
             )
         except BufferError:
             return False
+        except (TypeError, ValueError) as raised:
+            # The client cannot even take it: a topic's name that is not text, for one.
+            why = f"{record.topic!a} cannot be written: {raised}"
+            self._refuse(write, WriteRefused(why, too_large=False))
         except KafkaException as raised:
             error = kafka_error(raised)
             if error.code() not in _REFUSED:
                 self._fail(_broken(error))
                 return True
-            # Later, as everything is acknowledged: a writer may still be in the middle of it. And
-            # as if alone: the client judges each record by itself.
-            verdicts: _Verdicts = [(write, _refusal(record.topic, error))]
-            self._loop.call_soon(self._acknowledge, verdicts, True)  # noqa: FBT003
+            self._refuse(write, _refusal(record.topic, error))
         self._queued += 1
         return True
+
+    def _refuse(self, write: _Write, refusal: WriteRefused) -> None:
+        """Tell a writer of what the client refused at once, as if the record were alone."""
+        # Later, as everything is acknowledged: a writer may still be in the middle of it.
+        verdicts: _Verdicts = [(write, refusal)]
+        self._loop.call_soon(self._acknowledge, verdicts, True)  # noqa: FBT003
 
     def _acknowledge(self, verdicts: _Verdicts, final: bool = False) -> None:  # noqa: FBT001, FBT002
         if self._closed or self.failed.done():

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from confluent_kafka import (
-    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
     KafkaException,
-    Message,
 )
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
@@ -32,6 +30,7 @@ from hookstream.adapters.kafka_client import (
     onlooker_properties,
     translated,
 )
+from hookstream.adapters.kafka_record import record_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError, DependencyUnavailable
@@ -212,7 +211,7 @@ class LogScan:
             error = message.error()
             partition = message.partition() or 0
             if error is None:
-                record = _record(message)
+                record = record_of(message)
                 records.append(record)
                 stood[partition] = record.offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -235,17 +234,3 @@ def _within(record: Record, stretch: Stretch) -> bool:
     if stretch.since is not None and record.timestamp < stretch.since:
         return False
     return stretch.until is None or record.timestamp < stretch.until
-
-
-def _record(message: Message) -> Record:
-    kind, timestamp = message.timestamp()
-    return Record(
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-        timestamp,
-        message.key(),
-        message.value(),
-        message.headers() or (),  # type: ignore[arg-type]  # its stubs know lists of str too
-        kind == TIMESTAMP_LOG_APPEND_TIME,
-    )

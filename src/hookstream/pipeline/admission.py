@@ -81,6 +81,11 @@ class Admission:
         state = UnmatchedEvent(
             origin, self._clock.now(), traceparent=traceparent, tracestate=tracestate
         )
+        if record.headers_problem is not None and record.topic == self.settler.topics.operations:
+            # In a topic of ours, a record that cannot be read whole is none that we wrote.
+            why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
+            self.settler.undecodable(receipt, why, state)
+            return
         await self.unmatched(receipt, state)
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:

@@ -308,6 +308,9 @@ class Retrier:
 
 
 def _read(record: Record) -> Delivery | UnmatchedEvent | LetterProblem:
+    if record.headers_problem is not None:
+        # Whose it is may stand in that header: as an event without a subscription everybody got it.
+        return LetterProblem("", record.headers_problem)
     if letter.is_for_subscription(record.headers):
         return letter.read_delivery(record.headers)
     return letter.read_unmatched(record.headers)

@@ -98,6 +98,11 @@ class Settler:
         self._idle.set()
 
     @property
+    def topics(self) -> Topics:
+        """What our topics are called."""
+        return self._means.topics
+
+    @property
     def budget(self) -> Budget:
         """Where the credit of settled work is given back."""
         return self._means.budget
@@ -155,10 +160,14 @@ class Settler:
 
     def unreadable(self, receipt: Receipt, problem: LetterProblem) -> None:
         """Put a tier record aside whose headers are none that we write, and release it."""
-        headers = letter.unreadable_headers(
-            receipt.record, problem, written_at=self._means.clock.now()
-        )
-        self._set_aside(receipt, UNREADABLE_STATE, str(problem), headers)
+        now = self._means.clock.now()
+        if receipt.record.headers_problem is None:
+            headers = letter.unreadable_headers(receipt.record, problem, written_at=now)
+            self._set_aside(receipt, UNREADABLE_STATE, str(problem), headers)
+            return
+        reason = UndecodableReason.HEADERS_UNREADABLE
+        headers = letter.unreadable_headers(receipt.record, problem, written_at=now, reason=reason)
+        self._set_aside(receipt, reason, str(problem), headers)
 
     def _set_aside(
         self, receipt: Receipt, reason: str, detail: str, headers: Sequence[Header]

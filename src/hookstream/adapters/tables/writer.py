@@ -24,6 +24,7 @@ from hookstream.adapters.kafka_client import (
     transactional_properties,
     translated,
 )
+from hookstream.adapters.kafka_record import client_headers
 from hookstream.adapters.tables.log import (
     CLOSE_SECONDS,
     TableRecord,
@@ -165,7 +166,7 @@ class TableWriter:
                     record.topic,
                     key=record.key,
                     value=record.value,
-                    headers=list(record.headers),
+                    headers=client_headers(record.headers),
                     on_delivery=self._on_delivery,
                 )
             # Flushes first, and raises where a single record was refused.

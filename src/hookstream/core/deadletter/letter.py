@@ -100,9 +100,13 @@ def undecodable_headers(
 
 
 def unreadable_headers(
-    record: Record, problem: LetterProblem, *, written_at: Millis
+    record: Record,
+    problem: LetterProblem,
+    *,
+    written_at: Millis,
+    reason: str = DeadReason.NOT_DECODABLE,
 ) -> list[Header]:
-    """Return the headers of the dead letter of a tier record whose own headers cannot be read.
+    """Return the headers of a tier record that is set aside since its own cannot be read.
 
     What they say is kept as it stands, so that a person can still make sense of it.
     """
@@ -112,7 +116,6 @@ def unreadable_headers(
         if name in _KEPT and value is not None
     ]
     origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
-    reason = DeadReason.NOT_DECODABLE.value
     return carried(record.headers) + _encoded(
         [
             *kept,

@@ -31,11 +31,12 @@ class LetterProblem:
     """Why the headers of a record do not tell a delivery's state."""
 
     header: str
+    """Empty: it is not known which."""
     why: str
 
     def __str__(self) -> str:
         """Return it as a sentence for a person."""
-        return f"header {self.header} {self.why}"
+        return f"header {self.header} {self.why}" if self.header else self.why
 
 
 class NotReadable(HookstreamError):

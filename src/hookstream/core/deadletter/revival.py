@@ -8,7 +8,9 @@ from hookstream.core.deadletter.ledger import Place
 from hookstream.core.deadletter.reading import LetterProblem
 from hookstream.core.deadletter.redrive import redriven
 from hookstream.core.model.delivery import Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.event import UndecodableReason
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, header_text
 from hookstream.core.model.subscription import DEFAULT_EXPIRY
 
@@ -40,6 +42,8 @@ class Revival:
 
     def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
         """Return the tier record of a dead letter: its state as redriven, its value untouched."""
+        if dead.headers_problem is not None:
+            return Unredrivable(place_of(dead), f"it cannot be read: {dead.headers_problem}")
         subscription_id = header_text(dead.headers, names.SUBSCRIPTION_ID) or ""
         expires_after = self.expires_after(subscription_id) or DEFAULT_EXPIRY
         fresh = redriven(dead.headers, now=self.now(), expires_after=expires_after)
@@ -49,6 +53,9 @@ class Revival:
 
     def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
         """Return the tier record of an undecodable record: an event to be identified anew."""
+        why = _not_an_event(undecodable)
+        if why is not None:
+            return Unredrivable(place_of(undecodable), why)
         waited = letter.read_unmatched(undecodable.headers)
         if isinstance(waited, LetterProblem):
             return Unredrivable(place_of(undecodable), f"its headers do not tell it: {waited}")
@@ -87,3 +94,19 @@ class Revival:
         if found is None or found.timestamp != origin.timestamp:
             return None
         return found.value
+
+
+def _not_an_event(undecodable: Record) -> str | None:
+    """Return why a record may be somebody's delivery: matched again, every subscription would get it."""
+    if undecodable.headers_problem is not None:
+        return f"it cannot be read: {undecodable.headers_problem}"
+    if header_text(undecodable.headers, names.REASON) in _NOT_TOLD:
+        return (
+            "its headers could not be read, so nothing says whether it is one partner's delivery"
+        )
+    if letter.is_for_subscription(undecodable.headers):
+        return "it is the delivery of one subscription, whose state could not be read"
+    return None
+
+
+_NOT_TOLD = (DeadReason.NOT_DECODABLE.value, UndecodableReason.HEADERS_UNREADABLE.value)

@@ -76,6 +76,8 @@ class UndecodableReason(StrEnum):
     TRAILING_BYTES = "trailing_bytes"
     TOO_LARGE = "too_large"
     BAD_ENVELOPE = "bad_envelope"
+    HEADERS_UNREADABLE = "headers_unreadable"
+    """A header's name is not UTF-8, where only headers can tell what the record is."""
 
 
 UNREADABLE_STATE = "unreadable_state"

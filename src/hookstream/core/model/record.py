@@ -32,6 +32,8 @@ class Record:
     headers: Headers
     append_time: bool = True
     """False where the topic stamps records with `CreateTime`."""
+    headers_problem: str | None = None
+    """Why `headers` are not the names that were written: a name is not UTF-8. None: they are."""
 
     @property
     def where(self) -> TopicPartition:

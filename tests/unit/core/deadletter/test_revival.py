@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
+
 from hookstream.core.deadletter.ledger import Place
 from hookstream.core.deadletter.letter import (
     dead_letter_headers,
     read_delivery,
     read_unmatched,
+    tier_headers,
     undecodable_headers,
+    unreadable_headers,
 )
+from hookstream.core.deadletter.reading import LetterProblem
 from hookstream.core.deadletter.revival import Revival, Unredrivable
 from hookstream.core.model.delivery import Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
@@ -38,6 +43,22 @@ HEADERS = dead_letter_headers(
 )
 DEAD = Record("dead", 1, 7, NOW - 1, b"crm", b"value", HEADERS)
 AT_ORIGIN = Record(ORIGIN.topic, 3, 40, ORIGIN.timestamp, b"q-1", b"origin's", ())
+TIER = Record(
+    "t.retry.5s",
+    0,
+    3,
+    NOW,
+    b"msg_a",
+    b"value",
+    [
+        ("hs-subscription-id", b"crm"),
+        *(
+            header
+            for header in tier_headers(DELIVERY, (), written_at=NOW)
+            if header[0] not in ("hs-subscription-id", "hs-step")
+        ),
+    ],
+)
 
 
 def revival(at_origin: Record | None = None) -> Revival:
@@ -114,3 +135,31 @@ def test_a_tombstone_cannot_become_an_event_by_being_sent_again() -> None:
 def test_an_undecodable_record_with_broken_headers_stays_open() -> None:
     refused = revival().unmatched(replace(UNDECODABLE, headers=()))
     assert isinstance(refused, Unredrivable)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        unreadable_headers(TIER, LetterProblem("hs-step", "is missing"), written_at=NOW),
+        unreadable_headers(
+            replace(TIER, headers=TIER.headers[1:]),
+            LetterProblem("", "the header name \\xff is not UTF-8"),
+            written_at=NOW,
+            reason="headers_unreadable",
+        ),
+    ],
+)
+def test_what_may_be_one_partners_delivery_is_never_matched_again(headers: Headers) -> None:
+    """As an event without a subscription, every subscription would get it."""
+    refused = revival().unmatched(replace(UNDECODABLE, headers=headers))
+    assert isinstance(refused, Unredrivable)
+
+
+def test_a_letter_with_a_header_name_that_is_no_text_stays_open() -> None:
+    problem = "the header name \\xff is not UTF-8"
+    for refused in (
+        revival().delivery(replace(DEAD, headers_problem=problem)),
+        revival().unmatched(replace(UNDECODABLE, headers_problem=problem)),
+    ):
+        assert isinstance(refused, Unredrivable)
+        assert refused.why == f"it cannot be read: {problem}"

@@ -1,0 +1,104 @@
+"""Turns what the client gives into a Record, and a Record's headers into what the client takes.
+
+The client fails on a header name that is not UTF-8, in a way of its own. `Message.headers()` sets an
+exception and returns a list all the same. A call through the interpreter's quick path does not notice
+that, so the exception comes up at some later line; a call through C raises it as SystemError. Every
+later call returns the list, in which a pair with such a name holds a null pointer: to index, iterate
+or print that pair ends the process. Only its referents can be asked for.
+Source: measured with confluent-kafka 2.16.1 and CPython 3.11; tests/integration/test_header_names.py
+holds each of these claims.
+"""
+
+import gc
+from collections.abc import Sequence
+from operator import methodcaller
+from typing import Final, TypeAlias, cast
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+
+from hookstream.core.model.record import Header, Headers, Record
+
+LOST_NAME: Final = r"\x??"
+"""Stands for a name that is not UTF-8 where the client tells no bytes of it: all but a record's first."""
+
+ClientHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
+"""As the client's stubs have them."""
+
+_SHOWN = 64
+"""Characters of a name in a sentence about it."""
+
+# Called through C, which checks for an exception that stands beside a result.
+_headers = methodcaller("headers")
+
+
+def record_of(message: Message) -> Record:
+    r"""Return the record of a message that has no error, every header included that can be had.
+
+    Bytes of a header name that are not UTF-8 text become `\xNN`, in ASCII, and so does a backslash
+    beside them. A name that is such text already is passed on as it is and not told apart.
+    The client leaves out all headers of a record that has more than 100,000 of them, and what stands
+    behind a NUL in a header's name.
+    """
+    kind, timestamp = message.timestamp()
+    headers: Headers
+    problem: str | None = None
+    try:
+        headers = _headers(message) or ()
+    except SystemError as raised:
+        headers, problem = _recovered(message, raised)
+    return Record(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        timestamp,
+        message.key(),
+        message.value(),
+        headers,
+        kind == TIMESTAMP_LOG_APPEND_TIME,
+        problem,
+    )
+
+
+def client_headers(headers: Headers) -> ClientHeaders:
+    r"""Return headers that the client can take: a lone surrogate in a name would end the process.
+
+    Such a name is not text; it is written as `\udNNN`, in ASCII.
+    """
+    checked: ClientHeaders = list(headers)
+    if not "".join([name for name, _ in checked]).isascii():
+        for position, (name, value) in enumerate(checked):
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                checked[position] = (name.encode("ascii", "backslashreplace").decode(), value)
+    return checked
+
+
+def _recovered(message: Message, raised: SystemError) -> tuple[list[Header], str]:
+    """Return the headers of a message of which some names are not UTF-8, and say so.
+
+    Raises:
+        SystemError: It is something else.
+    """
+    # Each further bad name wraps the error once more; the innermost tells of the first of them.
+    cause: BaseException | None = raised
+    while cause is not None and not isinstance(cause, UnicodeDecodeError):
+        cause = cause.__cause__
+    if cause is None:
+        raise raised
+    first = _escaped(cause.object)
+    headers: list[Header] = []
+    bad = 0
+    for pair in cast("Sequence[object]", _headers(message)):
+        found = gc.get_referents(pair)
+        if len(found) == len(("name", "value")):
+            headers.append(cast("Header", pair))
+            continue
+        headers.append((LOST_NAME if bad else first, cast("bytes | None", found[0])))
+        bad += 1
+    others = f", nor are {bad - 1} more" if bad > 1 else ""
+    return headers, f"the header name {first[:_SHOWN]} is not UTF-8{others}"
+
+
+def _escaped(name: bytes) -> str:
+    return name.replace(b"\\", rb"\x5c").decode("ascii", "backslashreplace")
