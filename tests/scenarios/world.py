@@ -73,6 +73,7 @@ class Worker:
             journal=world.journal,
             health=self.health,
         )
+        outside = world.altered(outside)
         self.skips = outside.skips
         self.engine = Engine(outside, rules)
         self._stop = asyncio.Event()
@@ -85,10 +86,11 @@ class Worker:
             world.topics.retry_group, world.tiers_of, self.engine.tiers
         )
         self.in_time: bool | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
-    async def start(self, tasks: asyncio.TaskGroup) -> None:
-        self._task = tasks.create_task(self._run())
+    async def start(self, tasks: asyncio.TaskGroup | None) -> None:
+        """Begin to run; without `tasks`, what ends the worker is left to the test."""
+        self.task = (asyncio if tasks is None else tasks).create_task(self._run())
         # The engine sets itself as its sources' consumer before the first assignment.
         await asyncio.sleep(0)
         await self.events.start()
@@ -100,8 +102,8 @@ class Worker:
     async def terminate(self) -> bool:
         """SIGTERM: drain, commit, leave. True: within the deadline."""
         self._stop.set()
-        assert self._task is not None
-        await self._task
+        assert self.task is not None
+        await self.task
         await self.sink.flush(5)
         self.engine.commit()
         await self.events.close()
@@ -111,9 +113,9 @@ class Worker:
 
     async def kill(self, *, appended: bool = False) -> None:
         """SIGKILL: whatever was not acknowledged is lost with the process, or was appended."""
-        assert self._task is not None
+        assert self.task is not None
         self.sink.crash(appended=appended)
-        self._task.cancel()
+        self.task.cancel()
         await asyncio.sleep(0)
         await self.events.crash()
         await self.tiers.crash()
@@ -136,6 +138,8 @@ class World:
         self.tables = StandingTables()
         self.journal = RememberingJournal()
         self.metrics = CountingMetrics()
+        self.altered: Callable[[Outside], Outside] = lambda outside: outside
+        """Puts what a test wants broken in place of a worker's ports."""
         self._tasks = asyncio.TaskGroup()
         self._follower: asyncio.Task[None] | None = None
         self._workers: list[Worker] = []
@@ -173,15 +177,15 @@ class World:
                     await worker.kill()
         await self._tasks.__aexit__(kind, error, trace)
 
-    async def worker(self, rules: EngineRules | None = None) -> Worker:
-        """Start one more worker."""
+    async def worker(self, rules: EngineRules | None = None, *, joined: bool = True) -> Worker:
+        """Start one more worker. Not joined: a test waits for what ends it."""
         worker = Worker(self, rules or self.rules)
         for subscription_id, value in self.health().items():
             if subscription_id.endswith("/failing") and value is not None:
                 name = subscription_id.removesuffix("/failing")
                 worker.health.put(Failing(name, value["since"]))
         self._workers.append(worker)
-        await worker.start(self._tasks)
+        await worker.start(self._tasks if joined else None)
         return worker
 
     def tiers_of(self, topics: Iterable[str]) -> list[str]:

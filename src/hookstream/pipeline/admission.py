@@ -6,6 +6,7 @@ from a tier as an event that is still to be matched. All three decode the same b
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from hookstream.core.delivery.identity import DeliveryIds
 from hookstream.core.matching.directory import Directory
@@ -26,6 +27,7 @@ from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.event_ids import EventIds
+from hookstream.pipeline.fence import BLAMED, Fence, Step, described
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Clock, Codec
@@ -59,6 +61,7 @@ class Admission:
         settler: Settler,
         *,
         event_ids: EventIds,
+        fence: Fence,
     ) -> None:
         """End through `attempts` what `lanes` need not see."""
         self._codec = codec
@@ -70,7 +73,9 @@ class Admission:
         self.settler = settler
         self.budget = settler.budget
         self.event_ids = event_ids
+        self.fence = fence
         self._offered = 0
+        attempts.readmit = self._readmit
 
     async def fresh(
         self, receipt: Receipt, traceparent: str | None, tracestate: str | None
@@ -90,7 +95,16 @@ class Admission:
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
         """Identify a record, match it, and fan it out as far as memory allows at a time."""
-        identified = self._codec.identify(receipt.record)
+        offered: set[str] = set()
+        again = partial(self._unmatched, receipt, state, offered)
+        try:
+            await again()
+        except Exception as error:  # noqa: BLE001  the fence
+            self.fence.stop(receipt, error, Step.MATCH, again=again, give_up=receipt.release)
+
+    async def _unmatched(self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]) -> None:
+        """Do so; `offered` says whose deliveries are in hand already, where it is done again."""
+        identified = self._identified(receipt.record)
         match identified:
             case Undecodable():
                 self.settler.undecodable(receipt, identified, state)
@@ -98,19 +112,38 @@ class Admission:
                 self._wait_for_schema(receipt, state, identified)
             case Identified():
                 event_type = identified.revision.event_type
-                if not self._directory.wants(event_type, state.origin.timestamp):
+                if not offered and not self._directory.wants(event_type, state.origin.timestamp):
                     receipt.release()
                     return
-                event = self._codec.decode(identified, receipt.record)
+                event = self._decoded(identified, receipt.record)
                 if isinstance(event, Undecodable):
                     self.settler.undecodable(receipt, event, state)
                     return
                 event.origin = state.origin
-                value = receipt.record.value
-                self.event_ids.note(event.event_type, event.event_id, state.origin, value)
-                await self._fan_out(receipt, event, state)
+                self._note_id(event, receipt.record)
+                await self._fan_out(receipt, event, state, offered)
 
-    async def _fan_out(self, receipt: Receipt, event: Event, state: UnmatchedEvent) -> None:
+    def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        try:
+            return self._codec.identify(record)
+        except BLAMED[Step.IDENTIFY] as error:
+            return Undecodable(UndecodableReason.NOT_FRAMED, described(error))
+
+    def _decoded(self, identified: Identified, record: Record) -> Event | Undecodable:
+        try:
+            return self._codec.decode(identified, record)
+        except BLAMED[Step.DECODE] as error:
+            return Undecodable(UndecodableReason.MALFORMED, described(error))
+
+    def _note_id(self, event: Event, record: Record) -> None:
+        try:
+            self.event_ids.note(event.event_type, event.event_id, event.origin, record.value)
+        except Exception as error:  # noqa: BLE001  nothing depends on it
+            self.fence.note(error, Step.TELL)
+
+    async def _fan_out(
+        self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]
+    ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
         matches = self._directory.match(
@@ -120,29 +153,58 @@ class Admission:
             bodies.document,
             self._codec.latest(event.event_type),
         )
-        # What is held at the match waits at once: no lane need queue it.
-        offer = self._readmit if self._directory.holds.any else self._offer
         for match in matches:
             if self.budget.room <= 0:
                 await self.budget.wait()
             if not receipt.wanted:
                 # The taker's own hold stays: what was not offered yet must not count as settled.
                 return
+            if match.subscription.id in offered:
+                continue
+            work = Work(self._delivery(ids, event, state, match), bodies, receipt)
+            offered.add(match.subscription.id)
             receipt.hold()
-            delivery = self._delivery(ids, event, state, match)
-            work = Work(delivery, bodies, receipt)
-            if match.refused is not None:
-                self.budget.take(receipt.size)
-                self._attempts.refuse(work, match.refused)
-            elif delivery.filter_asked:
-                offer(work)
-            else:
-                self._readmit(work)
+            try:
+                self._hand_out(work, match)
+            except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
+                self._stop(work, match, error)
             self._offered += 1
             if self._offered % _TURN == 0:
                 # Let attempts begin: a queue that nobody could serve yet would look full.
                 await asyncio.sleep(0)
         receipt.release()
+
+    def _hand_out(self, work: Work, match: Match) -> None:
+        """Hand a delivery that was matched just now to its lane, or end it."""
+        if match.refused is not None:
+            self._credit(work)
+            self._attempts.refuse(work, match.refused)
+        elif work.delivery.filter_asked and not self._directory.holds.any:
+            # Its subscription stood a moment ago.
+            self._credit(work)
+            self.lanes.offer(work)
+        else:
+            # What is held at the match waits at once: no lane need queue it.
+            self._readmit(work)
+
+    def _stop(self, work: Work, match: Match, error: Exception) -> None:
+        """Stop the partition of a delivery that could not be handed out."""
+        if match.refused is None:
+            self._attempts.stop(work, error, Step.MATCH)
+            return
+        self.settler.give_back(work)
+
+        async def again() -> None:
+            self._hand_out(work, match)
+
+        self.fence.stop(
+            work.receipt,
+            error,
+            Step.MATCH,
+            again=again,
+            give_up=partial(self.settler.let_go, work),
+            delivery_id=work.delivery.delivery_id,
+        )
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
@@ -173,7 +235,25 @@ class Admission:
 
     def due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit a delivery that came due in a tier."""
-        identified = self._codec.identify(receipt.record)
+
+        async def again() -> None:
+            self._due(receipt, delivery)
+
+        try:
+            self._due(receipt, delivery)
+        except Exception as error:  # noqa: BLE001  the fence
+            self.fence.stop(
+                receipt,
+                error,
+                Step.DECODE,
+                again=again,
+                give_up=receipt.release,
+                delivery_id=delivery.delivery_id,
+            )
+
+    def _due(self, receipt: Receipt, delivery: Delivery) -> None:
+        """Admit it; the receipt's hold passes to its work."""
+        identified = self._identified(receipt.record)
         event: Event | Undecodable
         match identified:
             case Undecodable():
@@ -181,38 +261,53 @@ class Admission:
             case UnknownSchema(schema=schema):
                 event = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, f"schema {schema}")
             case Identified():
-                event = self._codec.decode(identified, receipt.record)
-        receipt.hold()
+                event = self._decoded(identified, receipt.record)
         if isinstance(event, Undecodable):
             self._not_decodable(receipt, delivery, event)
-        else:
-            event.origin = delivery.origin
-            self._readmit(Work(delivery, Bodies(self._codec, event), receipt))
-        receipt.release()
+            return
+        event.origin = delivery.origin
+        work = Work(delivery, Bodies(self._codec, event), receipt)
+        try:
+            self._readmit(work)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._attempts.stop(work, error, Step.MATCH)
 
     def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
         """Dead-letter a record that has a subscription and stopped decoding."""
         event = _nothing(receipt.record, delivery)
         work = Work(delivery, Bodies(self._codec, event), receipt)
-        self.budget.take(receipt.size)
+        self._credit(work)
         detail = f"{why.reason}: {why.detail}"
-        self._attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
+        try:
+            self._attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
+        except Exception:
+            self.settler.give_back(work)
+            raise
 
-    def _offer(self, work: Work) -> None:
-        """Offer work that was matched just now: its subscription stood a moment ago."""
-        self.budget.take(work.receipt.size)
-        self.lanes.offer(work)
+    def _credit(self, work: Work) -> None:
+        """Take credit for work in hand, once."""
+        if not work.credited:
+            work.credited = True
+            self.budget.take(work.receipt.size)
 
     def _readmit(self, work: Work) -> None:
         """Offer work from a tier, unless its subscription makes an attempt pointless now."""
-        self.budget.take(work.receipt.size)
+        self._credit(work)
         if self._attempts.stands(work) and (work.delivery.filter_asked or self._asked(work)):
             self.lanes.offer(work)
 
     def _asked(self, work: Work) -> bool:
         """Ask the filter that could not be read when the event was matched; settle what it refuses."""
+        work.delivery.filter_asked = True
+        try:
+            return self._ask(work)
+        except BaseException:
+            # Else it would pass for asked when this is done again.
+            work.delivery.filter_asked = False
+            raise
+
+    def _ask(self, work: Work) -> bool:
         delivery, event = work.delivery, work.event
-        delivery.filter_asked = True
         matches = self._directory.match(
             event.event_type,
             event.environment,

@@ -9,8 +9,9 @@
 A process that dies during any of these has written nothing; the source offset still stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
@@ -26,6 +27,7 @@ from hookstream.core.model.outcome import (
     Disposition,
     Failed,
     FailedForGood,
+    FailureKind,
     Gone,
     Outcome,
     RefusalReason,
@@ -39,6 +41,7 @@ from hookstream.core.model.standing import Live, Standing
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
+from hookstream.pipeline.fence import Fence, Step, line_of
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.ports import Chance, Clock, Codec, Metrics, Post, Sender, Tracer
@@ -80,6 +83,16 @@ class _Prepared:
     host: str
 
 
+@dataclass(slots=True, frozen=True)
+class _Ready:
+    """One attempt, up to its request."""
+
+    prepared: _Prepared
+    version: int
+    post: Post
+    began_at: Millis
+
+
 class Attempts:
     """Makes attempts, one call each, and settles what they come to."""
 
@@ -90,6 +103,7 @@ class Attempts:
         directory: Directory,
         settler: Settler,
         health: EndpointHealth,
+        fence: Fence,
     ) -> None:
         """Ask `directory` for the subscription anew before every attempt."""
         self._means = means
@@ -97,7 +111,10 @@ class Attempts:
         self._directory = directory
         self._settler = settler
         self._health = health
+        self._fence = fence
         self._prepared: dict[str, _Prepared] = {}
+        self.readmit: Callable[[Work], None] = _nobody
+        """Offers work to its lane again, unless its subscription makes an attempt pointless."""
 
     def stands(self, work: Work) -> bool:
         """Tell whether an attempt may be made; where not, settle the work without one."""
@@ -134,11 +151,14 @@ class Attempts:
 
     def overflow(self, work: Work, slot: Slot) -> None:
         """Defer work that its lane has no room for until the slot that the lane gave it."""
-        if not self.stands(work):
-            # What was stopped meanwhile waits for that, and does not age as one that is too slow.
-            return
-        now = self._means.clock.now()
-        self.end(work, policy.slot_until(work.delivery, slot.due_at, slot.reason, now))
+        try:
+            if not self.stands(work):
+                # What was stopped meanwhile waits for that, and does not age as one that is too slow.
+                return
+            now = self._means.clock.now()
+            self.end(work, policy.slot_until(work.delivery, slot.due_at, slot.reason, now))
+        except Exception as error:  # noqa: BLE001  the fence
+            self.stop(work, error, Step.SETTLE)
 
     def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
         """Settle work without an attempt having been made."""
@@ -165,6 +185,47 @@ class Attempts:
 
     async def attempt(self, work: Work) -> Outcome | None:
         """Make one attempt, settle it, tell what it came to. None: ended without an attempt."""
+        try:
+            ready = self._ready(work)
+        except Exception as error:  # noqa: BLE001  the fence: nothing was sent
+            self.stop(work, error, Step.PREPARE)
+            return None
+        return None if ready is None else await self._send(work, ready)
+
+    def stop(self, work: Work, error: Exception, step: Step) -> None:
+        """Stop the partition of work of which nothing was sent, for a defect of ours.
+
+        Raises:
+            Exception: What `Fence.stop` raises.
+        """
+        self._settler.give_back(work)
+
+        async def again() -> None:
+            # First all that can fail without the lane, so that a defect that lasts costs it nothing.
+            self._rehearse(work)
+            self.readmit(work)
+
+        self._fence.stop(
+            work.receipt,
+            error,
+            step,
+            again=again,
+            give_up=partial(self._settler.let_go, work),
+            delivery_id=work.delivery.delivery_id,
+        )
+
+    def _rehearse(self, work: Work) -> None:
+        """Do what an attempt does before its request, without a trace of it."""
+        now = self._means.clock.now()
+        standing = self._standing(work.delivery, now)
+        if isinstance(standing, Live):
+            version = self._version(work, standing.subscription)
+            body = self._body(work, standing.partner, version)
+            if not isinstance(body, Refused):
+                self._request(work, self._prepare(standing.subscription), body, now)
+
+    def _ready(self, work: Work) -> _Ready | None:
+        """Return what an attempt is made of, None where the work ended without one."""
         now = self._means.clock.now()
         live = self._live(work, now)
         if live is None:
@@ -176,7 +237,9 @@ class Attempts:
         if isinstance(body, Refused):
             self.refuse(work, body)
             return None
-        return await self._post(work, live.subscription, version, body, now)
+        prepared = self._prepare(live.subscription)
+        post = self._request(work, prepared, body, now)
+        return _Ready(prepared, version, post, now)
 
     def _version(self, work: Work, subscription: Subscription) -> int:
         pin = subscription.pin(work.delivery.event_type)
@@ -202,33 +265,118 @@ class Attempts:
         detail = f"{len(body)} bytes; at most {self._rules.max_body_bytes} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
-    async def _post(
-        self, work: Work, subscription: Subscription, version: int, body: bytes, now: Millis
-    ) -> Outcome:
-        means = self._means
-        delivery = work.delivery
-        delivery.attempt += 1
+    def _request(self, work: Work, prepared: _Prepared, body: bytes, now: Millis) -> Post:
+        """Return the next attempt's request, signed."""
+        delivery, subscription = work.delivery, prepared.subscription
         endpoint = subscription.endpoint
-        prepared = self._prepare(subscription)
         headers = prepared.headers.of(
             delivery.delivery_id,
             now // 1000,
             body,
-            attempt=delivery.attempt,
+            attempt=delivery.attempt + 1,
             trigger=delivery.trigger,
         )
-        post = Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
+        return Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
+
+    async def _send(self, work: Work, ready: _Ready) -> Outcome:
+        """Send a request and settle what it came to. From here on the attempt counts."""
+        step, began = work.delivery.step, self._means.clock.monotonic()
+        work.delivery.attempt += 1
+        try:
+            return await self._post(work, ready, began)
+        except Exception as error:  # noqa: BLE001  the fence: what was sent must not be sent at every start
+            self._fence.note(error, Step.SETTLE)
+            # A retry that was decided already is decided again.
+            work.delivery.step = step
+            return self._failed_by_us(work, ready, began, error)
+
+    def _failed_by_us(self, work: Work, ready: _Ready, began: float, error: Exception) -> Outcome:
+        """Settle an attempt that a defect of ours interrupted: it failed, and is made again by schedule."""
+        means, delivery, subscription = self._means, work.delivery, ready.prepared.subscription
+        detail = f"a defect of hookstream behind the request: {type(error).__name__} at {line_of(error)}"
+        outcome = Failed(FailureKind.INTERNAL_ERROR, detail)
+        now = means.clock.now()
+        disposition: Disposition
+        try:
+            disposition = policy.decide(
+                outcome, delivery, subscription.retry, now=now, jitter=means.chance.fraction()
+            )
+        except Exception as undecided:  # noqa: BLE001  the fence
+            self._fence.note(undecided, Step.SETTLE)
+            disposition = policy.undecided(detail, delivery, subscription.retry, now=now)
+        audit: OutgoingRecord | None = None
+        try:
+            took = means.clock.monotonic() - began
+            audit = self._settler.audited(self._record(work, ready, outcome, disposition, took))
+        except Exception as untold:  # noqa: BLE001  a retry without its audit record is better than none
+            self._fence.note(untold, Step.TELL)
+        policy.attempted(delivery, outcome)
+        if isinstance(disposition, RetryAt):
+            policy.retried(delivery, disposition)
+        self._settle_or_stop(work, disposition, audit)
+        return outcome
+
+    def _settle_or_stop(
+        self, work: Work, disposition: Disposition, audit: OutgoingRecord | None
+    ) -> None:
+        try:
+            self._settler.settle(work, disposition, audit)
+        except Exception as error:  # noqa: BLE001  the fence: what cannot be written stops the partition
+            self._settler.give_back(work)
+
+            async def again() -> None:
+                self._settler.settle(work, disposition, audit)
+
+            self._fence.stop(
+                work.receipt,
+                error,
+                Step.SETTLE,
+                again=again,
+                give_up=partial(self._settler.let_go, work),
+                delivery_id=work.delivery.delivery_id,
+            )
+
+    def _record(
+        self,
+        work: Work,
+        ready: _Ready,
+        outcome: Outcome,
+        disposition: Disposition,
+        took: float,
+        *,
+        trace_id: str | None = None,
+        excerpt: str | None = None,
+    ) -> AttemptRecord:
+        return AttemptRecord(
+            delivery=work.delivery,
+            event_version=ready.version,
+            entity_id=work.event.entity_id,
+            environment=work.event.environment,
+            attempt=work.delivery.attempt,
+            outcome=outcome,
+            disposition=disposition,
+            started_at=ready.began_at,
+            duration_us=int(took * 1_000_000),
+            request_bytes=len(ready.post.body),
+            host=ready.prepared.host,
+            trace_id=trace_id,
+            response_excerpt=excerpt,
+        )
+
+    async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome:
+        means = self._means
+        delivery, subscription, post = work.delivery, ready.prepared.subscription, ready.post
         parent = work.receipt.span
         span = None
         if parent is not None:
-            span = means.tracer.post(parent, endpoint.url, delivery.attempt - 1)
-        began = means.clock.monotonic()
+            span = means.tracer.post(parent, post.url, delivery.attempt - 1)
         try:
             answer = await means.sender.send(post)
-        except BaseException:
+        except BaseException as error:
             # Cancelled: the drain's deadline passed. Nothing is settled; the attempt may repeat.
             if span is not None:
-                span.end(error="cancelled")
+                defect = isinstance(error, Exception)
+                span.end(error=FailureKind.INTERNAL_ERROR.value if defect else "cancelled")
             raise
         took = means.clock.monotonic() - began
         answered = means.clock.now()
@@ -254,20 +402,14 @@ class Attempts:
         if self._health.failing or not isinstance(outcome, Delivered):
             checkup = self._health.after(delivery, outcome, disposition, answered)
             disposition, told = checkup.disposition, checkup.records
-        record = AttemptRecord(
-            delivery=delivery,
-            event_version=version,
-            entity_id=work.event.entity_id,
-            environment=work.event.environment,
-            attempt=delivery.attempt,
-            outcome=outcome,
-            disposition=disposition,
-            started_at=now,
-            duration_us=int(took * 1_000_000),
-            request_bytes=len(body),
-            host=prepared.host,
+        record = self._record(
+            work,
+            ready,
+            outcome,
+            disposition,
+            took,
             trace_id=None if span is None else span.trace_id,
-            response_excerpt=_excerpt(answer),
+            excerpt=_excerpt(answer),
         )
         audit = self._settler.audited(record)
         policy.attempted(delivery, outcome)
@@ -290,6 +432,10 @@ class Attempts:
         prepared = _Prepared(subscription, headers, address.host_of(endpoint.url))
         self._prepared[subscription.id] = prepared
         return prepared
+
+
+def _nobody(_: Work) -> None:
+    """Stand in until admission says how work is offered again."""
 
 
 def _error(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ Whatever is cut off by the caller's deadline was not settled: it is taken again 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hookstream.core.delivery.lane_policy import LanePolicy
@@ -31,11 +31,14 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook, HealthRules
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.errors import InvariantBroken
 from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.event_ids import EventIds
+from hookstream.pipeline.fence import Fence, Step, Unexpected, described, line_of
 from hookstream.pipeline.gate import Gate
+from hookstream.pipeline.guarded import GuardedJournal, GuardedMetrics, GuardedTracer
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake, Seeing
 from hookstream.pipeline.lanes import Lanes
@@ -60,6 +63,9 @@ from hookstream.pipeline.skips import Skips
 
 _COMMIT_EVERY = 1.0
 _TICK_EVERY = 0.25
+_FAILURES = 3
+"""Failures of a timer in a row that end the process."""
+
 _LONGEST_PAUSE_HOP = 30 * MINUTE
 
 
@@ -108,7 +114,8 @@ class Engine:
 
     def __init__(self, outside: Outside, rules: EngineRules) -> None:
         """Wire the stages; nothing moves before `run`."""
-        self._outside = outside
+        guarded = _guarded(outside)
+        outside = self._outside = guarded
         self._rules = rules
         self.ladder = Ladder(rules.tiers)
         self.budget = Budget(rules.max_deliveries, rules.max_bytes)
@@ -120,6 +127,7 @@ class Engine:
         self.events.on_gap = partial(self._tell_gap, self.events)
         self.tiers.on_gap = partial(self._tell_gap, self.tiers)
         self._gate = Gate(outside.tables, outside.directory, outside.clock, outside.journal)
+        self._fence = Fence(outside.skips, outside.clock, outside.journal, self._gate.open)
         self._settler = Settler(self._means())
         attempts = self._make_attempts()
         self.lanes = Lanes(
@@ -141,6 +149,7 @@ class Engine:
             event_ids=EventIds(
                 outside.sink, outside.notices, outside.clock, outside.metrics, outside.journal
             ),
+            fence=self._fence,
         )
         self._loops: list[asyncio.Task[None]] = []
 
@@ -160,6 +169,7 @@ class Engine:
             journal=outside.journal,
             budget=self.budget,
             skips=outside.skips,
+            fence=self._fence,
         )
 
     def _make_attempts(self) -> Attempts:
@@ -188,7 +198,7 @@ class Engine:
             outside.notices,
             outside.journal,
         )
-        return Attempts(means, bounds, outside.directory, self._settler, health)
+        return Attempts(means, bounds, outside.directory, self._settler, health, self._fence)
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         outside = self._outside
@@ -239,6 +249,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             self.lanes.open(tasks)
             self._settler.open(tasks)
+            self._fence.open(tasks)
             self._loops = [
                 tasks.create_task(intake.run()),
                 tasks.create_task(retrier.take()),
@@ -304,11 +315,33 @@ class Engine:
         self.events.commit()
         self.tiers.commit()
 
-    @staticmethod
-    async def _every(seconds: float, act: Callable[[], None]) -> None:
+    async def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        """Act again and again. One failure is logged; `_FAILURES` in a row end the process."""
+        failures = 0
         while True:
             await asyncio.sleep(seconds)
-            act()
+            try:
+                act()
+            except Exception as error:
+                failures += 1
+                self._fence.note(error, Step.TELL)
+                if failures == _FAILURES:
+                    raise InvariantBroken(
+                        f"{line_of(error)} failed {failures} times in a row: {described(error)}"
+                    ) from error
+            else:
+                failures = 0
+
+
+def _guarded(outside: Outside) -> Outside:
+    """Return the ports with those that only tell made harmless."""
+    unexpected = Unexpected(outside.journal)
+    return replace(
+        outside,
+        tracer=GuardedTracer(outside.tracer, unexpected),
+        metrics=GuardedMetrics(outside.metrics, unexpected),
+        journal=GuardedJournal(outside.journal, unexpected),
+    )
 
 
 def _limits(standing: Standing) -> Limits:

@@ -23,6 +23,7 @@ from hookstream.core.model.outcome import (
     Outcome,
     Refused,
     Throttled,
+    is_defect,
 )
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Disabled
@@ -103,6 +104,8 @@ class EndpointHealth:
                 return self._book.succeeded(subscription_id)
             case Refused():
                 # We made no request: it says nothing about the endpoint.
+                return None
+            case Failed() if is_defect(outcome):
                 return None
             case Gone() | Throttled() | Failed() | FailedForGood():
                 return self._book.failed(subscription_id, now, self._rules)

@@ -9,6 +9,7 @@ from functools import partial
 
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.pipeline.fence import ENDS, described
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Journal, RecordSink, WriteRefused
 from hookstream.pipeline.skips import Skips
@@ -61,7 +62,13 @@ class Insistence:
                 break
             pause = min(2 * pause, _LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
-            self._sink.write(record, partial(_tell, answer))
+            try:
+                self._sink.write(record, partial(_tell, answer))
+            except ENDS:
+                raise
+            except Exception as error:  # noqa: BLE001  as if it were refused
+                verdict = WriteRefused(f"the sink raised {described(error)}", too_large=False)
+                continue
             verdict = await answer
         receipt.unblock()
 

@@ -100,7 +100,11 @@ class Lanes:
         queue.waiting.append(work)
         self.waiting += 1
         self._idle.clear()
-        self._start(queue, now)
+        try:
+            self._start(queue, now)
+        except Exception as error:
+            # The work is queued: whoever offered it must not take it for refused and offer it again.
+            raise InvariantBroken(f"a lane cannot be accounted for: {error!r}") from error
 
     def deferral(self, delivery: Delivery) -> Slot | None:
         """Return when a delivery from a tier comes back, or None where its lane takes it now."""

@@ -7,6 +7,7 @@ written again as long as its tier may still hold it.
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hookstream.core.deadletter import letter
 from hookstream.core.deadletter.reading import LetterProblem, carried
@@ -20,6 +21,7 @@ from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
+from hookstream.pipeline.fence import Step
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.intake import Seeing
 from hookstream.pipeline.lane_queue import Slot
@@ -102,6 +104,7 @@ class Retrier:
         self._tracer = seeing.tracer
         self._metrics = seeing.metrics
         self._event_ids = admission.event_ids
+        self._fence = admission.fence
         self._arrived = asyncio.Event()
         self._new = 0
         """How many new deliveries had come when records were released last."""
@@ -117,20 +120,30 @@ class Retrier:
                 await asyncio.sleep(0)
                 continue
             for receipt in self._partitions.receive(batch):
-                self._enter(receipt)
+                self._take_in(receipt)
             self._arrived.set()
             self._flow()
 
-    def _enter(self, receipt: Receipt) -> None:
+    def _take_in(self, receipt: Receipt) -> None:
         record = receipt.record
+        try:
+            self._enter(receipt, record)
+        except Exception as error:  # noqa: BLE001  the fence
+
+            async def again() -> None:
+                self._enter(receipt, record)
+                self._arrived.set()
+
+            self._fence.stop(receipt, error, Step.READ_STATE, again=again, give_up=receipt.release)
+
+    def _enter(self, receipt: Receipt, record: Record) -> None:
+        """Read a record's state from its headers, and let it wait in the room."""
         state = _read(record)
         if isinstance(state, LetterProblem):
             self._settler.unreadable(receipt, state)
             return
-        # What is ours in them stands in `state`: as headers it takes more than all else together.
-        receipt.record = replace(record, headers=carried(record.headers))
         if isinstance(state, Delivery):
-            self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
+            self._note_id(state, record)
         delay = self._topics.delay_of(record.topic) or 0
         now = self._clock.now()
         if isinstance(state, Delivery) and state.has_slot and state.due_at is not None:
@@ -140,7 +153,15 @@ class Retrier:
         else:
             release = self._ladder.release(record.timestamp, delay, state.due_at, now=now)
         hop = isinstance(release, HopDownAt)
+        # What is ours in them stands in `state`: as headers it takes more than all else together.
+        receipt.record = replace(record, headers=carried(record.headers))
         self._wait(Waiting(receipt, state, hop, record.timestamp + delay, release.instant))
+
+    def _note_id(self, state: Delivery, record: Record) -> None:
+        try:
+            self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
+        except Exception as error:  # noqa: BLE001  nothing depends on it
+            self._fence.note(error, Step.TELL)
 
     def _wait(self, waiting: Waiting) -> None:
         """Let a record wait in the room until its instant."""
@@ -227,13 +248,37 @@ class Retrier:
             found[subscription_id] = len(early)
             for waiting in early:
                 if waiting.receipt.live and isinstance(waiting.state, Delivery):
-                    self._admit_delivery(waiting, waiting.state, early=True)
+                    self._fenced(waiting, waiting.state)
                     taken += 1
         self._early.answered(found, passed_over)
         self._early_at = now + (_EARLY_AGAIN if 0 < credit <= taken else EVERYBODY_EVERY)
         return taken
 
+    def _fenced(self, waiting: Waiting, state: Delivery) -> None:
+        """Admit a delivery before its slot; where that fails, it is admitted as one that is due."""
+        try:
+            self._admit_delivery(waiting, state, early=True)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._stop(waiting, error)
+
     async def _admit(self, waiting: Waiting) -> None:
+        try:
+            await self._admit_due(waiting)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._stop(waiting, error)
+
+    def _stop(self, waiting: Waiting, error: Exception) -> None:
+        state = waiting.state
+        self._fence.stop(
+            waiting.receipt,
+            error,
+            Step.WAIT,
+            again=partial(self._admit_due, waiting),
+            give_up=waiting.receipt.release,
+            delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
+        )
+
+    async def _admit_due(self, waiting: Waiting) -> None:
         receipt, state = waiting.receipt, waiting.state
         if waiting.hop and not (isinstance(state, Delivery) and state.has_slot):
             self._settler.hop(receipt, state)

@@ -35,6 +35,7 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.fence import Fence, Step, described
 from hookstream.pipeline.insistence import Insistence
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import (
@@ -67,6 +68,7 @@ class Means:
     journal: Journal
     budget: Budget
     skips: Skips
+    fence: Fence
 
 
 class _Settlement:
@@ -91,6 +93,7 @@ class Settler:
     def __init__(self, means: Means) -> None:
         """Write nothing before `open`."""
         self._means = means
+        self._fence = means.fence
         self._insistence = Insistence(means.sink, means.skips, means.journal)
         self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
@@ -120,12 +123,12 @@ class Settler:
 
         Encoded at once, so that the delivery may be brought up to date without a copy of it.
         """
+        value = self._means.notices.attempt(record)
+        # Only now: what could not be encoded comes again, and counts once.
         self._means.metrics.attempt(record)
         self._means.journal.attempt(record)
         key = record.delivery.subscription_id.encode()
-        return OutgoingRecord(
-            self._means.topics.attempts, key, self._means.notices.attempt(record)
-        )
+        return OutgoingRecord(self._means.topics.attempts, key, value)
 
     def settle(
         self,
@@ -209,7 +212,18 @@ class Settler:
 
         Its hold is never released, so nothing is settled: whoever owns the partition takes it again.
         """
-        self._means.budget.give(work.receipt.size)
+        self.give_back(work)
+
+    def give_back(self, work: Work) -> None:
+        """Give back the credit of work that stands still: it must not keep others from theirs."""
+        if work.credited:
+            work.credited = False
+            self._means.budget.give(work.receipt.size)
+
+    def let_go(self, work: Work) -> None:
+        """Release the hold of work that an operator gave up: nothing is written for it."""
+        self.give_back(work)
+        work.receipt.release()
 
     # What a disposition demands.
 
@@ -242,7 +256,11 @@ class Settler:
         if delivery.event_type in OPERATIONS_EVENTS:
             return []
         means = self._means
-        return [means.notices.dead_lettered(delivery, reason, means.clock.now())]
+        try:
+            return [means.notices.dead_lettered(delivery, reason, means.clock.now())]
+        except Exception as error:  # noqa: BLE001  that a letter is told of must not keep it from being written
+            self._fence.note(error, Step.TELL)
+            return []
 
     def _tier(self, state: _State, now: Millis) -> str:
         """Return the tier in which a record waits (the first part of its way) to its due time."""
@@ -288,7 +306,12 @@ class Settler:
             self._put(record, settlement)
 
     def _put(self, record: OutgoingRecord, settlement: _Settlement) -> None:
-        self._means.sink.write(record, partial(self._answered, record, settlement))
+        try:
+            self._means.sink.write(record, partial(self._answered, record, settlement))
+        except Exception as error:  # noqa: BLE001  as if it were refused: its partition stops, the write is made again
+            self._fence.note(error, Step.SETTLE)
+            raised = WriteRefused(f"the sink raised {described(error)}", too_large=False)
+            self._answered(record, settlement, raised)
 
     def _answered(
         self, record: OutgoingRecord, settlement: _Settlement, refused: WriteRefused | None
@@ -305,7 +328,7 @@ class Settler:
         if not self._pending:
             self._idle.set()
         if settlement.work is not None:
-            self._means.budget.give(settlement.receipt.size)
+            self.give_back(settlement.work)
         settlement.receipt.release()
 
     def _refused(
@@ -316,11 +339,16 @@ class Settler:
         copy = record.topic in (means.topics.dead_letters, means.topics.undecodable)
         copy = copy or means.topics.delay_of(record.topic) is not None
         if refused.too_large and record.value is not None and copy:
-            instead = self._by_reference(record, refused, settlement)
-            settlement.left += len(instead) - 1
+            try:
+                instead = self._by_reference(record, refused, settlement)
+            except Exception as error:  # noqa: BLE001  then the partition stops for the write as it is
+                self._fence.note(error, Step.SETTLE)
+                instead = []
+            settlement.left += max(len(instead) - 1, 0)
             for write in instead:
                 self._put(write, settlement)
-            return
+            if instead:
+                return
         if self._tasks is None:
             raise InvariantBroken("a write was refused before the settler was opened")
         self._tasks.create_task(self._insist(record, refused, settlement))

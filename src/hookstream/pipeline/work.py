@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import Refused
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.pipeline.fence import BLAMED, Step, described
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Codec
 
@@ -26,7 +27,11 @@ class Bodies:
         """Return the `standard` body at a version as plain JSON."""
         document = self._documents.get(version)
         if document is None:
-            document = self._documents[version] = self._codec.document(self.event, version)
+            try:
+                document = self._codec.document(self.event, version)
+            except BLAMED[Step.RENDER] as error:
+                document = Refused(RefusalReason.NOT_RENDERABLE, described(error))
+            self._documents[version] = document
         return document
 
     def encoded(self, version: int) -> bytes | Refused:
@@ -37,7 +42,10 @@ class Bodies:
         document = self.document(version)
         if isinstance(document, Refused):
             return document
-        body = self._encoded[version] = self._codec.encode(document)
+        try:
+            body = self._encoded[version] = self._codec.encode(document)
+        except BLAMED[Step.ENCODE] as error:
+            return Refused(RefusalReason.NOT_RENDERABLE, described(error))
         return body
 
 
@@ -48,6 +56,8 @@ class Work:
     delivery: Delivery
     bodies: Bodies
     receipt: Receipt
+    credited: bool = False
+    """Whether it has taken credit of the budget, which settling gives back."""
 
     @property
     def event(self) -> Event:

@@ -19,6 +19,7 @@ from hookstream.core.model.outcome import (
     FailureKind,
     Outcome,
     Throttled,
+    is_defect,
 )
 
 HEALTHY_ANSWER = 1.0
@@ -205,6 +206,10 @@ class Lane:
     def finish(self, ticket: int, now: float, outcome: Outcome) -> None:
         """Note what an attempt came to."""
         started = self._started
+        if not isinstance(outcome, Delivered) and is_defect(outcome):
+            # Ours, met behind the request: nothing is known of the endpoint.
+            del started[ticket]
+            return
         took = now - started.pop(ticket)
         self._answer = answer = self._answer + _WEIGHT * (took - self._answer)
         if took <= HEALTHY_ANSWER:

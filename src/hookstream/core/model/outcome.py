@@ -18,6 +18,8 @@ class FailureKind(StrEnum):
     DNS = "dns"
     DISCONNECTED = "disconnected"
     PROTOCOL = "protocol"
+    INTERNAL_ERROR = "internal_error"
+    """A defect of ours, met once the request was sent: it says nothing about the endpoint."""
 
 
 class RefusalReason(StrEnum):
@@ -139,6 +141,11 @@ class Refused:
 
 
 Outcome: TypeAlias = Delivered | Gone | Throttled | Failed | FailedForGood | Refused
+
+
+def is_defect(outcome: Outcome) -> bool:
+    """Tell whether an attempt failed by a defect of ours, which tells nothing of the endpoint."""
+    return isinstance(outcome, Failed) and outcome.kind is FailureKind.INTERNAL_ERROR
 
 
 # Dispositions. `name` is the word of metrics and audit.

@@ -109,6 +109,15 @@ def _next(
     return RetryAt(due_at)
 
 
+def undecided(
+    detail: str, delivery: Delivery, retry: RetryPolicy, *, now: Millis
+) -> RetryAt | DeadLetter:
+    """Return what happens after an attempt of which `decide` could say nothing: the schedule alone."""
+    if delivery.step < len(retry.schedule):
+        return RetryAt(now + retry.schedule[delivery.step])
+    return DeadLetter(DeadReason.ATTEMPTS_EXHAUSTED, detail)
+
+
 def before_attempt(
     standing: Standing,
     delivery: Delivery,

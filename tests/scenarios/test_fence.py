@@ -1,0 +1,375 @@
+"""Whatever raises on a record's way, at most its own partition stops, and every delivery comes to its end."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.doubles.endpoint import status
+from tests.doubles.raising import Raising
+from tests.scenarios.world import EVENTS, Worker, World
+
+from hookstream.core.model.instant import SECOND
+from hookstream.core.model.record import TopicPartition
+from hookstream.errors import DependencyUnavailable, InvariantBroken, ProducerFenced
+from hookstream.pipeline.engine import Outside
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+HERE = TopicPartition(EVENTS, 0)
+
+
+class UnexpectedError(Exception):
+    """Raised where nobody expects anything."""
+
+
+def not_text() -> Exception:
+    return UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def break_(
+    world: World,
+    port: str,
+    method: str,
+    error: Callable[[], Exception] = UnexpectedError,
+    when: Callable[[int], bool] = lambda _: True,
+) -> list[Raising]:
+    """Have a method of a port raise in every worker that is started from now on."""
+    broken: list[Raising] = []
+    before = world.altered
+
+    def altered(outside: Outside) -> Outside:
+        outside = before(outside)
+        broken.append(Raising(getattr(outside, port), method, error, when))
+        there: dict[str, Any] = {port: broken[-1]}
+        return replace(outside, **there)
+
+    world.altered = altered
+    return broken
+
+
+async def ended(worker: Worker) -> BaseException:
+    """Wait until a worker's process ends by an exception, and return what ended it."""
+    while worker.task is None or not worker.task.done():  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    error = worker.task.exception()
+    assert error is not None
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+# Whose fault it is.
+
+
+async def test_a_renderer_that_always_raises_sends_nothing_to_undecodable_and_stops_partitions() -> (
+    None
+):
+    async with World(partitions=2) as world:
+        world.subscribe("crm")
+        break_(world, "codec", "document")
+        worker = await world.worker()
+        world.publish("e1", partition=0)
+        world.publish("e2", partition=1)
+
+        await asyncio.sleep(300)
+
+        assert worker.engine.events.blocked == 2
+        assert world.broker.records(world.topics.undecodable) == []
+        assert world.dead() == []
+        assert world.endpoints.requests == []
+        assert set(world.broker.commits["hookstream"].values()) == {0}
+
+
+async def test_a_codec_that_raises_what_nobody_listed_is_our_fault_and_goes_on_once_it_is_mended() -> (
+    None
+):
+    async with World() as world:
+        world.subscribe("crm")
+        break_(world, "codec", "decode", TypeError, lambda call: call <= 3)
+        worker = await world.worker()
+        world.publish("e1", "e2")
+        await asyncio.sleep(0.5)
+        assert worker.engine.events.blocked == 1
+
+        await world.until(world.settled, within=30)
+
+        assert world.accepted("crm") == {"e1": 1, "e2": 1}
+        assert worker.engine.events.blocked == 0
+        assert world.broker.records(world.topics.undecodable) == []
+        [stack] = [f for _, event, f in world.journal.lines if event == "defect.found"]
+        assert "TypeError" in str(stack["stack"])
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"), [("identify", "not_framed"), ("decode", "malformed")]
+)
+async def test_a_listed_exception_before_the_match_is_the_records_fault(
+    method: str, reason: str
+) -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        break_(world, "codec", method, not_text, lambda call: call == 1)
+        worker = await world.worker()
+        world.publish("e1", "e2")
+
+        await world.until(world.settled, within=30)
+
+        assert worker.engine.events.blocked == 0
+        assert world.metrics.set_aside == {reason: 1}
+        assert world.accepted("crm") == {"e2": 1}
+
+
+@pytest.mark.parametrize("method", ["document", "encode"])
+async def test_a_listed_exception_from_the_match_on_is_a_dead_letter_of_that_delivery_alone(
+    method: str,
+) -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        broken = break_(
+            world, "codec", method, lambda: OverflowError("year 10000"), lambda call: call == 1
+        )
+        await world.worker()
+        world.publish("e1", "e2")
+
+        await world.until(world.settled, within=30)
+
+        assert broken[0].raised == 1
+        assert world.dead() == [("crm", "e1", "not_renderable")]
+        assert world.accepted("crm") == {"e2": 1}
+
+
+@pytest.mark.parametrize(
+    "error", [InvariantBroken, ProducerFenced, DependencyUnavailable, MemoryError]
+)
+async def test_what_could_lose_a_delivery_passes_the_fence(error: type[Exception]) -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        break_(world, "codec", "decode", error)
+        worker = await world.worker(joined=False)
+        world.publish("e1")
+
+        assert isinstance(await ended(worker), error)
+
+        assert world.broker.commits["hookstream"][HERE] == 0
+
+
+async def test_three_partitions_that_one_line_stops_within_a_minute_end_the_process() -> None:
+    async with World(partitions=3) as world:
+        world.subscribe("crm")
+        break_(world, "codec", "decode")
+        worker = await world.worker(joined=False)
+        for partition in range(3):
+            world.publish(f"e{partition}", partition=partition)
+
+        error = await ended(worker)
+
+        assert isinstance(error, InvariantBroken)
+        assert "stopped 3 partitions within a minute" in str(error)
+        assert world.broker.records(world.topics.undecodable) == []
+
+
+async def test_partitions_that_stop_more_than_a_minute_apart_do_not_end_the_process() -> None:
+    async with World(partitions=4) as world:
+        world.subscribe("crm")
+        broken = break_(world, "codec", "decode", when=lambda _: True)
+        worker = await world.worker()
+        for partition in range(3):
+            world.publish(f"e{partition}", partition=partition)
+            await asyncio.sleep(61)
+
+        assert broken[0].raised > 3
+        assert worker.engine.events.blocked == 3
+
+
+# What stands and what goes on.
+
+
+async def test_other_partitions_go_on_while_one_is_stopped() -> None:
+    async with World(partitions=2) as world:
+        world.subscribe("crm")
+        break_(world, "codec", "decode", when=lambda call: call == 1 or call > 30)
+        worker = await world.worker()
+        world.publish("e1", partition=0)
+        await asyncio.sleep(0.5)
+        world.publish(*(f"f{n}" for n in range(20)), partition=1)
+
+        await world.until(lambda: len(world.accepted("crm")) >= 20, within=5)
+
+        assert worker.engine.events.blocked <= 1
+
+
+async def test_a_word_steps_over_a_record_that_nobody_could_decode() -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        world.codec.publish("pricing.completed", 2)
+        break_(world, "codec", "decode", when=lambda call: call != 2)
+        worker = await world.worker()
+        world.publish("e1")
+        await asyncio.sleep(0.5)
+        assert worker.engine.events.blocked == 1
+
+        worker.skips.hear(HERE, 0, world.clock.now())
+        world.altered = lambda outside: outside
+
+        await world.until(world.settled, within=3)
+        assert worker.engine.events.blocked == 0
+        [told] = [f for _, event, f in world.journal.lines if event == "partition.skipped"]
+        assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
+
+
+async def test_a_stopped_record_is_not_handed_out_twice_to_those_that_have_it() -> None:
+    """The match broke behind the first subscription: it must not get the event again."""
+    async with World() as world:
+        for name in ("a", "b", "c"):
+            world.subscribe(name)
+        # One for each delivery's state, then a failure at the second one's offer.
+        break_(world, "directory", "standing", when=lambda call: call in (2, 3, 4))
+        await world.worker()
+        world.publish("e1")
+
+        await world.until(world.settled, within=60)
+
+        assert [world.accepted(name) for name in ("a", "b", "c")] == [{"e1": 1}] * 3
+
+
+async def test_stopped_deliveries_keep_no_credit_from_others() -> None:
+    async with World(partitions=2) as world:
+        world.subscribe("crm")
+        world.rules = replace(world.rules, max_deliveries=5)
+        break_(world, "codec", "encode", when=lambda call: call <= 20)
+        worker = await world.worker()
+        world.publish(*(f"e{n}" for n in range(10)), partition=0)
+        await asyncio.sleep(0.5)
+        assert worker.engine.budget.room > 0
+
+        await world.until(world.settled, within=300)
+
+        assert len(world.accepted("crm")) == 10
+
+
+async def test_a_log_that_cannot_be_written_changes_nothing() -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        break_(world, "codec", "decode", when=lambda call: call == 1)
+        break_(world, "journal", "error")
+        await world.worker()
+        world.publish("e1")
+
+        await world.until(world.settled, within=30)
+
+        assert world.accepted("crm") == {"e1": 1}
+
+
+# Behind the request.
+
+
+async def test_an_attempt_that_cannot_be_accounted_for_counts_as_failed_and_no_start_repeats_it() -> (
+    None
+):
+    async with World() as world:
+        world.subscribe("crm", schedule=(5 * SECOND, 5 * SECOND))
+        break_(world, "notices", "attempt")
+        worker = await world.worker()
+        world.publish("e1")
+        await asyncio.sleep(2)
+        assert len(world.endpoints.to("crm")) == 1
+        await worker.kill()
+        for _ in range(3):
+            worker = await world.worker()
+            await asyncio.sleep(0.5)
+            assert worker.engine.events.blocked == 0
+            await worker.kill()
+        assert len(world.endpoints.to("crm")) == 1
+
+        await world.worker()
+
+        await world.until(world.settled, within=60)
+        assert len(world.endpoints.to("crm")) == 3
+        assert world.dead() == [("crm", "e1", "attempts_exhausted")]
+
+
+async def test_a_defect_behind_the_request_is_not_held_against_the_endpoint() -> None:
+    async with World() as world:
+        world.subscribe("crm", schedule=(5 * SECOND,) * 3)
+        break_(world, "sender", "send", when=lambda call: call == 1)
+        worker = await world.worker()
+        world.publish("e1")
+
+        await world.until(world.settled, within=60)
+
+        assert world.accepted("crm") == {"e1": 1}
+        assert [line.outcome.kind for line in world.journal.attempts[:1]] == ["internal_error"]  # type: ignore[union-attr]
+        assert world.health() == {}
+        assert worker.engine.lanes.open_breakers == 0
+
+
+# Every port, every call.
+
+CALLS = [
+    ("codec", "identify"),
+    ("codec", "decode"),
+    ("codec", "latest"),
+    ("codec", "document"),
+    ("codec", "encode"),
+    ("directory", "wants"),
+    ("directory", "match"),
+    ("directory", "standing"),
+    ("directory", "granted"),
+    ("directory", "is_disabled"),
+    ("sink", "write"),
+    ("sender", "send"),
+    ("notices", "attempt"),
+    ("notices", "dead_lettered"),
+    ("notices", "failing"),
+    ("notices", "disabled"),
+    ("notices", "endpoint_disabled"),
+    ("notices", "healthy"),
+    ("metrics", "records"),
+    ("metrics", "attempt"),
+    ("metrics", "delivered"),
+    ("metrics", "deferral"),
+    ("metrics", "undecodable"),
+    ("tracer", "process"),
+    ("journal", "attempt"),
+    ("journal", "info"),
+    ("journal", "warning"),
+    ("health", "failed"),
+    ("health", "succeeded"),
+]
+
+
+@pytest.mark.parametrize(("port", "method"), CALLS, ids=[".".join(call) for call in CALLS])
+async def test_wherever_a_port_raises_once_every_delivery_comes_to_its_end(
+    port: str, method: str
+) -> None:
+    raised = 0
+    for nth in range(1, 7):
+        async with World() as world:
+            for name in ("crm", "shop", "dead", "gone"):
+                world.subscribe(name, schedule=(5 * SECOND, 5 * SECOND))
+            world.endpoints.script("gone", status(410))
+            world.endpoints.script("shop", status(500), status(204))
+            world.endpoints.script("dead", status(500))
+            broken = break_(world, port, method, when=nth.__eq__)
+            await world.worker()
+            world.publish("e1", "e2")
+            world.broker.append(EVENTS, b"junk", key=b"k")
+
+            await world.until(world.settled, within=900)
+
+            raised += broken[0].raised
+            assert set(world.accepted("crm")) == set(world.accepted("shop")) == {"e1", "e2"}
+            dead = [(who, event) for who, event, _ in world.dead()]
+            assert sorted(each for each in dead if each[0] != "gone") == [
+                ("dead", "e1"),
+                ("dead", "e2"),
+            ]
+            # The second one may be matched once its endpoint is disabled: then it is not owed.
+            assert set(dead) - {("gone", "e2")} >= {("gone", "e1")} or ("gone", "e2") in dead
+            assert len(world.broker.records(world.topics.undecodable)) == 1
+            # One request more than the schedule asks for, where the first one could not be counted.
+            assert len(world.endpoints.to("crm")) <= 3
+            assert len(world.endpoints.to("shop")) <= 4
+    assert raised, "the call is never made: the test would show nothing"
