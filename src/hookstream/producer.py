@@ -99,6 +99,7 @@ class EventProducer:
         self._journal = _Journal()
         self._stack = AsyncExitStack()
         self._sink: KafkaSink | None = None
+        self._reader: TableReader | None = None
 
     async def __aenter__(self) -> Self:
         """Connect, and read the schemas where they were not given.
@@ -109,7 +110,7 @@ class EventProducer:
         """
         async with AsyncExitStack() as stack:
             if self._follow:
-                reader = TableReader(
+                self._reader = reader = TableReader(
                     self._client, [self._schemas_topic], self._take, self._journal, self._clock
                 )
                 await reader.start()
@@ -160,6 +161,7 @@ class EventProducer:
                 refused it for good.
             DependencyUnavailable: No acknowledgement came in time. It may still be written: send
                 it again with the same `event_id`.
+            HookstreamError: The schemas topic can no longer be followed: open a new producer.
         """
         identity = event_id if event_id is not None else _uuid(new_id())
         moment = occurred_at
@@ -188,6 +190,9 @@ class EventProducer:
     async def _write(self, record: OutgoingRecord) -> None:
         if self._sink is None:
             raise InputRefused("the producer is not open: use it with `async with`")
+        if self._reader is not None and self._reader.failed.done():
+            # Nobody follows the schemas any more: what is written by an old one may be refused.
+            self._reader.failed.result()
         done: asyncio.Future[WriteRefused | None] = asyncio.get_running_loop().create_future()
 
         def acknowledged(refused: WriteRefused | None) -> None:

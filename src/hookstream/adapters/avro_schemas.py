@@ -21,7 +21,10 @@ from hookstream.adapters.avro_parsing import (
 from hookstream.core.catalog.hostility import hostile
 from hookstream.core.model.event import Identified, Revision, Undecodable, UndecodableReason
 from hookstream.core.model.json import JsonObject
-from hookstream.errors import InputRefused
+from hookstream.errors import InputRefused, InvariantBroken
+
+_LONGEST = 500
+"""Characters of what is wrong with a row."""
 
 _KEY = re.compile(r"([a-z0-9_.]{1,200})/([1-9][0-9]{0,3})/([0-9a-f]{16})", re.ASCII)
 
@@ -63,6 +66,10 @@ class SchemaBook:
             self._add(key, published(tree, number), revision)
         except InputRefused as problem:
             return f"schemas row {key!r}: {problem}"
+        except (InvariantBroken, MemoryError):
+            raise
+        except Exception as problem:  # noqa: BLE001  anybody may have written the row
+            return f"schemas row {key!r}: {type(problem).__name__}: {problem}"[:_LONGEST]
         return None
 
     def publish(self, tree: JsonObject, number: int = 1) -> Revision:

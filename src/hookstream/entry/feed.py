@@ -10,8 +10,12 @@ from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook
+from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Journal
 from hookstream.pipeline.skips import Skips
+
+_LONGEST = 300
+"""Characters of what went wrong."""
 
 StartPartition = Callable[[TopicPartition, str | Millis], None]
 
@@ -44,18 +48,41 @@ class Feed:
         self._book_of_health = HealthBook() if health is None else health
 
     def take(self, records: Sequence[TableRecord]) -> None:
-        """Take the next rows over."""
+        """Take the next rows over. A row on which reading fails in any way counts as unreadable."""
         for record in records:
             if record.value is not None:
                 self.rows[record.table] = self.rows.get(record.table, 0) + 1
-            if record.table == self._topics.schemas:
-                self._schema(record)
-            elif record.table == self._topics.partners:
-                self._partner(record)
-            elif record.table == self._topics.subscriptions:
-                self._subscription(record)
-            elif record.table == self._topics.health:
-                self._health(record)
+            try:
+                self._row(record)
+            except (InvariantBroken, MemoryError):
+                raise
+            except Exception as problem:  # noqa: BLE001  anybody may have written the row
+                self._unforeseen(record, f"{type(problem).__name__}: {problem}"[:_LONGEST])
+
+    def _row(self, record: TableRecord) -> None:
+        if record.table == self._topics.schemas:
+            self._schema(record)
+        elif record.table == self._topics.partners:
+            self._partner(record)
+        elif record.table == self._topics.subscriptions:
+            self._subscription(record)
+        elif record.table == self._topics.health:
+            self._health(record)
+
+    def _unforeseen(self, record: TableRecord, why: str) -> None:
+        """Treat a row as unreadable: what it may stop is stopped, what it may start is not."""
+        table, key = record.table, record.key
+        if table == self._topics.schemas:
+            self._journal.error("schema.refused", key=key, detail=why)
+        elif table == self._topics.partners:
+            self._blind(f"partners/{key}", why)
+        elif table == self._topics.health:
+            if table_values.disabled_subscription(key) is not None:
+                self._blind(f"health/{key}", why)
+        elif table_values.row_kind(key) in ("subscription", "hold"):
+            self._blind(f"subscriptions/{key}", why)
+        else:
+            self._journal.error("table.row_unreadable", key=key, detail=why)
 
     def _schema(self, record: TableRecord) -> None:
         problem = self._book.put(record.key, record.value)
@@ -187,5 +214,6 @@ class Feed:
 
     def _blind(self, key: str, why: str) -> None:
         """Stop matching: nobody can tell whom this row's events belong to."""
+        why = why[:_LONGEST]
         self._directory.put_blind(key, why)
         self._journal.error("table.unreadable", key=key, detail=why)

@@ -18,6 +18,10 @@ _UNPOLLED_AFTER = 120.0
 that gives partitions up up to one."""
 
 
+_LONGEST = 300
+"""Characters of a fact."""
+
+
 def alive(
     now: float, beat: float, polls: Sequence[float], watch: "Standing"
 ) -> tuple[bool, Mapping[str, object]]:
@@ -37,6 +41,27 @@ def alive(
     }
     turns = silence < _DEAD_AFTER and unpolled < _UNPOLLED_AFTER
     return turns and not watch.stuck, facts
+
+
+def matching(
+    unreadable: Mapping[str, str], held: int, *, current: bool
+) -> tuple[bool, Mapping[str, object]]:
+    """Tell whether a process matches events, with the facts.
+
+    Args:
+        unreadable: Table rows that cannot be read, with the reason: one of them stops matching.
+        held: How many partitions it holds.
+        current: Whether the tables were read to their ends a moment ago.
+    """
+    facts: dict[str, object] = {
+        "tables_current": current,
+        "unreadable_rows": len(unreadable),
+        "partitions": held,
+    }
+    if unreadable:
+        key, why = next(iter(unreadable.items()))
+        facts["unreadable_row"] = f"{key}: {why}"[:_LONGEST]
+    return current and not unreadable and held > 0, facts
 
 
 class Standing(Protocol):
@@ -83,12 +108,10 @@ class Health:
         return alive(parts.clock.monotonic(), self._beat, polls, self._watch)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
-        """Tell whether the tables are current and partitions are held."""
+        """Tell whether events are matched: tables current and wholly read, partitions held."""
         parts = self._parts
-        current = parts.tables.current()
         held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
-        facts = {"tables_current": current, "partitions": held}
-        return current and held > 0, facts
+        return matching(parts.directory.blind, held, current=parts.tables.current())
 
     def gauges(self) -> Mapping[str, float]:
         """Return the present value of every gauge, by its metric's name."""
@@ -114,6 +137,7 @@ class Health:
             ),
             "hookstream_tier_waiting_records": float(len(parts.engine.room)),
             "hookstream_table_age_seconds": parts.tables.age(),
+            "hookstream_unreadable_rows": float(len(parts.directory.blind)),
             "hookstream_in_flight": float(parts.engine.lanes.in_flight),
             "hookstream_queued": float(parts.engine.lanes.waiting),
             "hookstream_open_breakers": float(parts.engine.lanes.open_breakers),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hookstream.entry.health import alive
+from hookstream.entry.health import alive, matching
 
 
 @dataclass
@@ -39,5 +39,23 @@ def test_the_facts_tell_which_loop_stands() -> None:
             "seconds_since_turn": 0.5,
             "seconds_since_poll": 60.0,
             "oldest_in_hand_seconds": 1.5,
+        },
+    )
+
+
+def test_a_worker_that_matches_nothing_is_not_ready_and_says_why() -> None:
+    assert matching({}, 3, current=True) == (
+        True,
+        {"tables_current": True, "unreadable_rows": 0, "partitions": 3},
+    )
+    assert matching({}, 0, current=True)[0] is False
+    assert matching({}, 3, current=False)[0] is False
+    assert matching({"partners/acme": "it is no JSON"}, 3, current=True) == (
+        False,
+        {
+            "tables_current": True,
+            "unreadable_rows": 1,
+            "partitions": 3,
+            "unreadable_row": "partners/acme: it is no JSON",
         },
     )

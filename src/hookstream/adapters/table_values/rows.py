@@ -1,5 +1,6 @@
 """The small rows: who is disabled, where a stopped partition goes on, what a key stands for."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -15,6 +16,7 @@ DISABLED_SUFFIX = "/disabled"
 FAILING_SUFFIX = "/failing"
 START_PREFIX = "start/"
 SKIP_PREFIX = "skip/"
+_NUMBER = re.compile("[0-9]{1,19}")
 WRITER_KEY = "writer"
 """The key of the table writer's own row: no subscription may have it as its id."""
 
@@ -199,7 +201,7 @@ def read_skip(key: str, value: bytes) -> SkipAsked:
     place, _, offset = key.removeprefix(SKIP_PREFIX).rpartition("/")
     try:
         topic, partition = _named_partition(place)
-        if not offset.isdecimal():
+        if not _NUMBER.fullmatch(offset):
             raise fields.FieldUnreadable("its key names no offset")  # noqa: TRY301
         asked_at = fields.parsed(row, "asked_at", from_rfc3339)
         reason = row.get("reason")
@@ -211,7 +213,7 @@ def read_skip(key: str, value: bytes) -> SkipAsked:
 
 def _named_partition(place: str) -> tuple[str, int]:
     topic, _, partition = place.rpartition("/")
-    if not topic or not partition.isdecimal():
+    if not topic or not _NUMBER.fullmatch(partition):
         raise fields.FieldUnreadable("its key names no partition")
     return topic, int(partition)
 

@@ -72,6 +72,10 @@ class RedriveJob:
         return json.dumps(row, separators=(",", ":")).encode()
 
 
+_LONGEST = 300
+"""Characters of what is wrong with a row."""
+
+
 @dataclass(slots=True, frozen=True)
 class JobProblem:
     """A job's row that cannot be read."""
@@ -86,18 +90,19 @@ def read_job(key: str, value: bytes) -> RedriveJob | JobProblem | None:
         return None
     try:
         row: Json = json.loads(value)
-    except ValueError as problem:
-        return JobProblem(key, f"it is not JSON: {problem}")
+    except (ValueError, RecursionError) as problem:
+        return JobProblem(key, f"it is not JSON: {problem}"[:_LONGEST])
     if not isinstance(row, dict):
         return JobProblem(key, "it is not a JSON object")
     if row.get("kind") != KIND:
         return None
     if row.get("format") != JOB_FORMAT:
-        return JobProblem(key, f"format {row.get('format')} is not one that this release reads")
+        why = f"format {row.get('format')} is not one that this release reads"
+        return JobProblem(key, why[:_LONGEST])
     try:
         return _job(key, row)
-    except (KeyError, TypeError, ValueError) as problem:
-        return JobProblem(key, f"a field is missing or wrong: {problem}")
+    except (KeyError, TypeError, ValueError, OverflowError) as problem:
+        return JobProblem(key, f"a field is missing or wrong: {problem}"[:_LONGEST])
 
 
 def _job(key: str, row: JsonObject) -> RedriveJob:

@@ -20,6 +20,9 @@ MAX_OFFSETS = 10_000
 
 MARK_FORMAT = 1
 
+_LONGEST = 300
+"""Characters of what is wrong with a row."""
+
 
 class Shelf(StrEnum):
     """Which of our two topics a letter stands in."""
@@ -83,11 +86,12 @@ def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
         return None
     try:
         row = json.loads(value)
-    except ValueError as problem:
-        return MarkProblem(key, f"it is not JSON: {problem}")
+    except (ValueError, RecursionError) as problem:
+        return MarkProblem(key, f"it is not JSON: {problem}"[:_LONGEST])
     match row:
         case {"format": int(version)} if version != MARK_FORMAT:
-            return MarkProblem(key, f"format {version} is newer than this release reads")
+            why = f"format {version} is newer than this release reads"
+            return MarkProblem(key, why[:_LONGEST])
         case {"partition": int(partition), "offsets": [*offsets]} if _are_offsets(offsets):
             return Mark(parts[0], shelf, partition, tuple(offsets))
         case _:

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 from rich.text import Text
@@ -18,12 +18,44 @@ from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cluster import client_of
-from hookstream.errors import HookstreamError
+from hookstream.errors import HookstreamError, InvariantBroken
 
 _WAITING = 1_000
 """Records read ahead of what was printed."""
 
-_Item = Record | HookstreamError | None
+_Item = Record | BaseException | None
+
+
+def side_by_side(readings: Sequence[Iterable[Record]]) -> Iterator[Record]:
+    """Yield the records of several readings as they come, each read by a thread, until all have ended.
+
+    Raises:
+        HookstreamError: What a reading raised; InvariantBroken where it is none of ours.
+    """
+    items: queue.Queue[_Item] = queue.Queue(_WAITING)
+    for reading in readings:
+        threading.Thread(target=_read, args=(reading, items), daemon=True).start()
+    ended = 0
+    while ended < len(readings):
+        match items.get():
+            case None:
+                ended += 1
+            case Record() as record:
+                yield record
+            case HookstreamError() as problem:
+                raise problem
+            case BaseException() as problem:
+                raise InvariantBroken(f"a topic's reader ended: {problem!r}") from problem
+
+
+def _read(reading: Iterable[Record], items: "queue.Queue[_Item]") -> None:
+    try:
+        for record in reading:
+            items.put(record)
+    except BaseException as problem:  # noqa: BLE001  whoever waits for this thread must know
+        items.put(problem)
+    else:
+        items.put(None)
 
 
 class EventTail:
@@ -48,7 +80,6 @@ class EventTail:
         self._codec = AvroCodec(
             self._book, max_record_bytes=context.settings.events.max_record_bytes
         )
-        self._items: queue.Queue[_Item] = queue.Queue(_WAITING)
 
     def lines(self, event_types: frozenset[str], *, where: bool) -> Iterator[bytes]:
         """Yield one JSON object an event, in the shape in which it is delivered.
@@ -62,7 +93,7 @@ class EventTail:
             DependencyUnavailable: The cluster does not answer.
         """
         self._read_schemas()
-        for record in self._records():
+        for record in side_by_side([self._reading(topic) for topic in self._topics]):
             identified = self._identify(record)
             if not isinstance(identified, Identified):
                 self._complain(record, identified)
@@ -75,30 +106,12 @@ class EventTail:
             else:
                 self._complain(record, shown)
 
-    def _records(self) -> Iterator[Record]:
-        for topic in self._topics:
-            threading.Thread(target=self._watch, args=(topic,), daemon=True).start()
-        ended = 0
-        while ended < len(self._topics):
-            match self._items.get():
-                case None:
-                    ended += 1
-                case Record() as record:
-                    yield record
-                case HookstreamError() as problem:
-                    raise problem
-
-    def _watch(self, topic: str) -> None:
-        try:
-            scan = LogScan(self._client, topic)
-            starts = {}
-            if not self._from_beginning:
-                starts = {number: bounds.end for number, bounds in scan.bounds().items()}
-            for record in scan.read(Stretch(starts=starts), follow=self._follow):
-                self._items.put(record)
-            self._items.put(None)
-        except HookstreamError as problem:
-            self._items.put(problem)
+    def _reading(self, topic: str) -> Iterator[Record]:
+        scan = LogScan(self._client, topic)
+        starts = {}
+        if not self._from_beginning:
+            starts = {number: bounds.end for number, bounds in scan.bounds().items()}
+        yield from scan.read(Stretch(starts=starts), follow=self._follow)
 
     def _identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         identified = self._codec.identify(record)

@@ -1,0 +1,124 @@
+"""Whatever stands in a table, the feed reads on: an unreadable row stops at most the matching."""
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests import strangers
+from tests.doubles.clock import NOON
+from tests.doubles.schemas import event_schema, field
+from tests.doubles.seeing import RememberingJournal
+
+from hookstream.adapters.avro_parsing import schema_row
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.table_values import (
+    SealedSecrets,
+    SkipAsked,
+    StartAsked,
+    disabled_row,
+    failing_row,
+    write_hold,
+    write_partner,
+    write_skip,
+    write_start,
+    write_subscription,
+)
+from hookstream.adapters.tables import TableRecord
+from hookstream.core.deadletter.job import RedriveJob, jobs_of
+from hookstream.core.deadletter.ledger import Mark, Shelf, outlived, read_ledger
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import Record
+from hookstream.core.model.subscription import (
+    Disabled,
+    Endpoint,
+    Failing,
+    Grant,
+    Partner,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.model.topics import Topics
+from hookstream.entry.feed import Feed
+
+TOPICS = Topics("hookstream")
+KEYS = SealedSecrets()
+SUBSCRIPTION = Subscription(
+    "crm",
+    "acme",
+    Endpoint("https://crm.example/hook", (SigningSecret("s1", b"0" * 32),)),
+    ("pricing.completed",),
+    NOON,
+    pattern={"data": {"total": [{"numeric": [">", 5]}]}},
+)
+PARTNER = Partner("acme", "Acme", Grant(("pricing.*",), ("production",), {"data": {"a": [1]}}))
+SCHEMA_KEY, SCHEMA = schema_row(event_schema(field("total", "long")), 1)
+MARK = Mark("job-1", Shelf.DEAD_LETTERS, 0, (1, 2, 3))
+JOB = RedriveJob("job-1", Shelf.UNDECODABLE, {}, NOON, {0: 5})
+DISABLED = Disabled("crm", NOON, "gone", "410")
+
+ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
+    TOPICS.schemas: ((SCHEMA_KEY, SCHEMA),),
+    TOPICS.partners: (("acme", write_partner(PARTNER)),),
+    TOPICS.subscriptions: (
+        ("crm", write_subscription(SUBSCRIPTION, KEYS)),
+        ("hold/partner/acme", write_hold(Hold(HoldKind.PARTNER, "acme", NOON, "why", "kim"))),
+        ("start/events/3", write_start(StartAsked("events", 3, NOON, NOON))),
+        ("skip/events/3/17", write_skip(SkipAsked("events", 3, 17, NOON))),
+    ),
+    TOPICS.health: (
+        disabled_row(DISABLED),
+        failing_row(Failing("crm", NOON)),
+    ),
+    TOPICS.jobs: ((MARK.key, MARK.encode()), (JOB.id, JOB.encode())),
+}
+
+
+def rows(random: Random) -> list[TableRecord]:
+    """A few rows of every table, some sound, some of strangers."""
+    found: list[TableRecord] = []
+    for offset in range(12):
+        table = random.choice(sorted(ROWS))
+        sound_key, sound = random.choice(ROWS[table])
+        row_key = strangers.key(random, sound_key)
+        chance = random.random()
+        value = None if chance < 0.1 else sound
+        if chance > 0.3:
+            value = strangers.changed_row(random, sound)
+        found.append(TableRecord(table, row_key, value, offset, NOON))
+    return found
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=1_500)
+def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None:
+    directory, book = Directory(), SchemaBook()
+    feed = Feed(TOPICS, book, directory, KEYS, RememberingJournal())
+    feed.start_partition = lambda _where, _at: None
+    drawn = rows(Random(seed))
+
+    feed.take(drawn)
+
+    jobs = {row.key: row.value for row in drawn if row.table == TOPICS.jobs and row.value}
+    read_ledger(jobs)
+    jobs_of(jobs)
+    outlived(jobs, {(Shelf.DEAD_LETTERS, 0): 2})
+    if not directory.blind:
+        document: JsonObject = {"data": {"total": 7, "a": 1}}
+        list(directory.match("pricing.completed", "production", NOON, lambda _: document, 1))
+    feed.skips.covers(Record("events", 3, 17, NOON, None, b"", ()))
+
+
+@given(st.integers(0, 2**32))
+def test_a_row_that_could_not_be_read_harms_nothing_once_it_is_written_again(seed: int) -> None:
+    random = Random(seed)
+    directory = Directory()
+    feed = Feed(TOPICS, SchemaBook(), directory, KEYS, RememberingJournal())
+    table = random.choice(sorted(set(ROWS) - {TOPICS.jobs}))
+    sound_key, sound = random.choice(ROWS[table])
+
+    feed.take([TableRecord(table, sound_key, strangers.changed_row(random, sound), 0, NOON)])
+    feed.take([TableRecord(table, sound_key, sound, 1, NOON)])
+
+    assert not directory.blind
