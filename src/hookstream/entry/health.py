@@ -128,10 +128,12 @@ class Health:
         events = parts.engine.events.oldest_unsettled()
         next_due = parts.engine.room.next_due()
         return {
-            "hookstream_oldest_unsettled_seconds": (now - min(oldest)) / 1000 if oldest else 0.0,
+            "hookstream_oldest_unsettled_seconds": max(0, now - min(oldest)) / 1000
+            if oldest
+            else 0.0,
             "hookstream_in_hand_seconds": self._watch.seconds,
             "hookstream_open_transaction_seconds": parts.events.hidden_seconds(),
-            "hookstream_lag_seconds": 0.0 if events is None else (now - events) / 1000,
+            "hookstream_lag_seconds": 0.0 if events is None else max(0, now - events) / 1000,
             "hookstream_tier_overdue_seconds": (
                 0.0 if next_due is None else max(0, now - next_due) / 1000
             ),

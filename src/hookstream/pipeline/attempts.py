@@ -17,7 +17,7 @@ from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.outcome import (
     Answer,
     DeadLetter,
@@ -415,7 +415,11 @@ class Attempts:
         policy.attempted(delivery, outcome)
         if isinstance(disposition, RetryAt):
             policy.retried(delivery, disposition)
-        if isinstance(outcome, Delivered) and delivery.attempt == 1:
+        if (
+            isinstance(outcome, Delivered)
+            and delivery.attempt == 1
+            and is_plausible(delivery.origin.timestamp)
+        ):
             means.metrics.delivered(delivery.event_type, answered - delivery.origin.timestamp)
         self._settler.settle(work, disposition, audit, told)
         return outcome

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from hookstream.core.intake.offsets import OffsetTracker
 from hookstream.core.intake.progress import Progress, note_room, read_note
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
 
@@ -318,9 +318,13 @@ class Partitions:
         }
 
     def oldest_unsettled(self) -> Millis | None:
-        """Return the earliest log timestamp of what is not settled, None where all is."""
+        """Return the earliest log timestamp of what is not settled, None where all is.
+
+        Of a record whose time is none (-1, 0), nobody can tell the age: it is left out.
+        """
         oldest = (tracker.oldest_unsettled for tracker in self._trackers.values())
-        return min((instant for instant in oldest if instant is not None), default=None)
+        known = (instant for instant in oldest if instant is not None and is_plausible(instant))
+        return min(known, default=None)
 
 
 def _nobody_cares(_: frozenset[TopicPartition]) -> None:

@@ -146,16 +146,18 @@ class Retrier:
             self._note_id(state, record)
         delay = self._topics.delay_of(record.topic) or 0
         now = self._clock.now()
+        # A producer's clock, where somebody set the topic so, may be ahead by any time.
+        appended_at = record.timestamp if record.append_time else min(record.timestamp, now)
         if isinstance(state, Delivery) and state.has_slot and state.due_at is not None:
-            release = self._ladder.release_slot(record.timestamp, delay, state.due_at, now=now)
+            release = self._ladder.release_slot(appended_at, delay, state.due_at, now=now)
             if state.deferred_reason in BOOKED_REASONS:
                 self._lanes.seen(state.subscription_id, state.due_at)
         else:
-            release = self._ladder.release(record.timestamp, delay, state.due_at, now=now)
+            release = self._ladder.release(appended_at, delay, state.due_at, now=now)
         hop = isinstance(release, HopDownAt)
         # What is ours in them stands in `state`: as headers it takes more than all else together.
         receipt.record = replace(record, headers=carried(record.headers))
-        self._wait(Waiting(receipt, state, hop, record.timestamp + delay, release.instant))
+        self._wait(Waiting(receipt, state, hop, appended_at + delay, release.instant))
 
     def _note_id(self, state: Delivery, record: Record) -> None:
         try:

@@ -100,6 +100,11 @@ def facts_of(record: Record) -> LetterFacts:
         last_error=text(names.LAST_ERROR),
         origin_topic=topic,
         origin=topic and f"{topic}-{text(names.ORIGIN_PARTITION)}@{text(names.ORIGIN_OFFSET)}",
-        origin_at=text(names.ORIGIN_TIMESTAMP),
+        origin_at=_shown(text(names.ORIGIN_TIMESTAMP), text(names.ORIGIN_MILLIS)),
         by_reference=record.value is None,
     )
+
+
+def _shown(named: str, exact: str) -> str:
+    """Return when the origin was stamped: what RFC 3339 cannot name as the number that it is."""
+    return f"{exact} ms" if exact else named

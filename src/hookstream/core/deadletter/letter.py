@@ -9,7 +9,7 @@ from hookstream.core.deadletter import names
 from hookstream.core.deadletter.reading import Fields, LetterProblem, NotReadable, carried, text
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.instant import Millis, to_rfc3339, within_years
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Headers, Origin, Record, header_text
 
@@ -215,6 +215,7 @@ def _unmatched(what: Delivery | UnmatchedEvent) -> _State:
         (names.ORIGIN_PARTITION, str(what.origin.partition)),
         (names.ORIGIN_OFFSET, str(what.origin.offset)),
         (names.ORIGIN_TIMESTAMP, _instant(what.origin.timestamp)),
+        (names.ORIGIN_MILLIS, _beyond(what.origin.timestamp)),
         (names.TRACEPARENT, _optional(what.traceparent, MAX_NAME)),
         (names.TRACESTATE, _optional(what.tracestate, MAX_TRACESTATE)),
     ]
@@ -241,7 +242,12 @@ def _optional(value: str | None, longest: int) -> str | None:
 
 
 def _instant(instant: Millis | None) -> str | None:
-    return None if instant is None else to_rfc3339(instant)
+    return None if instant is None else to_rfc3339(within_years(instant))
+
+
+def _beyond(instant: Millis) -> str | None:
+    """Return the milliseconds of an instant that its RFC 3339 text cannot name."""
+    return None if within_years(instant) == instant else str(instant)
 
 
 _KEPT = frozenset(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hookstream.core.deadletter import names
-from hookstream.core.model.instant import Millis, from_rfc3339
+from hookstream.core.model.instant import Millis, from_rfc3339, within_years
 from hookstream.core.model.record import Header, Headers, Origin
 from hookstream.errors import HookstreamError
 
@@ -23,6 +23,7 @@ MAX_CARRIED_BYTES = 16 * 1024
 """Bytes of their names and values together: a quarter of what a tier record may add."""
 
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
+_SIGNED = re.compile(r"-?[1-9][0-9]{0,18}\Z")
 _REPLACED = (names.TRACEPARENT, names.TRACESTATE)
 
 
@@ -127,8 +128,19 @@ class Fields:
             self.text(names.ORIGIN_TOPIC),
             self.number(names.ORIGIN_PARTITION),
             self.number(names.ORIGIN_OFFSET),
-            self.instant(names.ORIGIN_TIMESTAMP),
+            self._origin_time(),
         )
+
+    def _origin_time(self) -> Millis:
+        """Return the origin's time; outside the years 1 to 9999 its milliseconds stand beside it."""
+        named = self.instant(names.ORIGIN_TIMESTAMP)
+        exact = self.optional_text(names.ORIGIN_MILLIS)
+        if exact is None:
+            return named
+        if not _SIGNED.match(exact) or named != within_years(int(exact)) or named == int(exact):
+            why = f"is {ascii(exact)[:40]}, no milliseconds of {names.ORIGIN_TIMESTAMP}"
+            raise NotReadable(names.ORIGIN_MILLIS, why)
+        return int(exact)
 
 
 def carried(headers: Headers) -> list[Header]:

@@ -10,6 +10,15 @@ from typing import TypeAlias
 
 Millis: TypeAlias = int
 
+EARLIEST: Millis = -62_135_596_800_000
+"""The first instant that RFC 3339 text can name: the year 1 begins."""
+
+LATEST: Millis = 253_402_300_799_999
+"""The last one: the year 9999 ends."""
+
+_PLAUSIBLE: Millis = 946_684_800_000
+"""The year 2000 begins, before there was a log: an earlier record time is none."""
+
 SECOND: Millis = 1_000
 MINUTE: Millis = 60 * SECOND
 HOUR: Millis = 60 * MINUTE
@@ -25,12 +34,31 @@ _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 def to_rfc3339(instant: Millis) -> str:
     """Return the instant as RFC 3339 text in UTC with milliseconds, `2026-11-24T08:15:30.123Z`.
 
-    Raises:
-        OverflowError: The instant lies outside the years 1 to 9999.
+    A record's time may lie outside the years 1 to 9999, which RFC 3339 cannot name. It is shown as it
+    stands in the record, `1795854458871000 ms`; a format that is read back holds `within_years`.
     """
-    moment = _NAIVE_EPOCH + dt.timedelta(milliseconds=instant)
+    try:
+        moment = _NAIVE_EPOCH + dt.timedelta(milliseconds=instant)
+    except OverflowError:
+        return f"{instant} ms"
     # Not strftime: it costs three times as much, and writes the year 999 with three digits.
     return moment.isoformat("T", "milliseconds") + "Z"
+
+
+def to_the_second(instant: Millis) -> str:
+    """Return the instant for a table, in UTC to the second: `2026-11-24 08:15:30`."""
+    text = to_rfc3339(instant)
+    return text[:19].replace("T", " ") if text.endswith("Z") else text
+
+
+def within_years(instant: Millis) -> Millis:
+    """Return the instant, or the nearest one that RFC 3339 text can name."""
+    return min(max(instant, EARLIEST), LATEST)
+
+
+def is_plausible(record_time: Millis) -> bool:
+    """Tell whether a record's time may be one, as far as the past goes: -1, 0 and seconds are none."""
+    return record_time >= _PLAUSIBLE
 
 
 def from_rfc3339(text: str) -> Millis:

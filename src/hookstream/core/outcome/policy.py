@@ -104,7 +104,7 @@ def _next(
     if due_at > delivery.expires_at:
         return DeadLetter(
             DeadReason.EXPIRED,
-            f"the next attempt would come after {_text(delivery.expires_at)}: {detail}",
+            f"the next attempt would come after {to_rfc3339(delivery.expires_at)}: {detail}",
         )
     return RetryAt(due_at)
 
@@ -150,7 +150,7 @@ def before_attempt(
         case Paused():
             return _paused(delivery, now, paused_for, pause_hop)
         case DisabledStanding(disabled=disabled):
-            detail = f"disabled since {_text(disabled.since)}: {disabled.reason}"
+            detail = f"disabled since {to_rfc3339(disabled.since)}: {disabled.reason}"
             return DeadLetter(DeadReason.DISABLED, detail)
         case Deleted(subscription_id=subscription_id):
             return Cancel(f"subscription {subscription_id} was deleted")
@@ -168,7 +168,7 @@ def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:
     expires_at = delivery.expires_at + _not_aged(delivery, now)
     if now < expires_at:
         return None
-    return DeadLetter(DeadReason.EXPIRED, f"not delivered by {_text(expires_at)}")
+    return DeadLetter(DeadReason.EXPIRED, f"not delivered by {to_rfc3339(expires_at)}")
 
 
 def _missing(
@@ -184,7 +184,7 @@ def _missing(
     if waited >= grace:
         return DeadLetter(
             DeadReason.SUBSCRIPTION_ABSENT,
-            f"since {_text(since)}, subscription {delivery.subscription_id} {why}",
+            f"since {to_rfc3339(since)}, subscription {delivery.subscription_id} {why}",
         )
     # Each hop doubles the wait so far: a newcomer is met within seconds, a long absence costs
     # few writes.
@@ -195,7 +195,7 @@ def _missing(
 def _paused(delivery: Delivery, now: Millis, paused_for: Millis, hop: Millis) -> Disposition:
     since = _since(delivery, DeferReason.PAUSED, now)
     if now - since >= paused_for:
-        detail = f"the subscription has been paused since {_text(since)}"
+        detail = f"the subscription has been paused since {to_rfc3339(since)}"
         return DeadLetter(DeadReason.PAUSED_TOO_LONG, detail)
     return DeferUntil(min(now + hop, since + paused_for), DeferReason.PAUSED)
 
@@ -310,10 +310,3 @@ def _since(delivery: Delivery, reason: DeferReason, now: Millis) -> Millis:
     if delivery.deferred_reason is not reason or delivery.deferred_since is None:
         return now
     return delivery.deferred_since
-
-
-def _text(instant: Millis) -> str:
-    try:
-        return to_rfc3339(instant)
-    except OverflowError:
-        return f"{instant} ms"

@@ -11,7 +11,7 @@ from hookstream.core.model.instant import (
     Millis,
     from_rfc3339,
     parse_duration,
-    to_rfc3339,
+    to_the_second,
 )
 
 
@@ -55,7 +55,7 @@ def ago(now: Millis, instant: Millis) -> str:
 
 def clock_time(instant: Millis) -> str:
     """Return an instant for a table, in UTC to the second: `2026-11-24 08:15:30`."""
-    return to_rfc3339(instant)[:19].replace("T", " ")
+    return to_the_second(instant)
 
 
 def took(microseconds: int) -> str:

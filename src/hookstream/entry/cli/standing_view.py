@@ -4,7 +4,7 @@ from rich.table import Table
 
 from hookstream.core.delivery.address import scrub
 from hookstream.core.matching.directory import Directory
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.standing import (
     Absent,
@@ -128,4 +128,4 @@ def table_of(*columns: str) -> Table:
 
 def _short(instant: Millis) -> str:
     """Return an instant to the second, in UTC, short enough for a column."""
-    return to_rfc3339(instant)[:19].replace("T", " ") + "Z"
+    return to_the_second(instant) + "Z"

@@ -13,7 +13,7 @@ from hookstream.core.deadletter.letter import (
     unreadable_headers,
 )
 from hookstream.core.deadletter.reading import MAX_CARRIED, MAX_CARRIED_BYTES, LetterProblem
-from hookstream.core.model.delivery import DeferReason, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.outcome import DeadReason
@@ -328,3 +328,38 @@ def test_an_unreadable_tier_record_is_put_aside_with_what_it_said() -> None:
         "__connect.errors.exception.class.name": "not_decodable",
         "__connect.errors.exception.message": "header hs-step is not UTF-8",
     }
+
+
+@pytest.mark.parametrize(
+    "timestamp", [-(2**63), -62_135_596_800_001, 253_402_300_800_000, 2**63 - 1]
+)
+def test_an_origin_outside_the_years_of_rfc_3339_survives_and_an_older_release_reads_the_nearest(
+    timestamp: int,
+) -> None:
+    delivery = replace(DELIVERY, origin=DELIVERY.origin._replace(timestamp=timestamp))
+
+    headers = tier_headers(delivery, (), written_at=NOW)
+
+    assert read_delivery(headers) == delivery
+    assert tier_headers(read_delivery(headers), headers, written_at=NOW) == headers  # type: ignore[arg-type]
+    older = [(name, value) for name, value in headers if name != "hs-origin-timestamp-ms"]
+    read = read_delivery(older)
+    assert isinstance(read, Delivery)
+    nearest = -62_135_596_800_000 if timestamp < 0 else 253_402_300_799_999
+    assert read.origin.timestamp == nearest
+
+
+@pytest.mark.parametrize(
+    "exact", ["1", "-0", "253402300799999", "9" * 30, "-253402300800001", "x", ""]
+)
+def test_milliseconds_that_contradict_the_origins_time_are_not_believed(exact: str) -> None:
+    delivery = replace(DELIVERY, origin=DELIVERY.origin._replace(timestamp=2**62))
+    headers = [
+        (name, exact.encode() if name == "hs-origin-timestamp-ms" else value)
+        for name, value in tier_headers(delivery, (), written_at=NOW)
+    ]
+
+    problem = read_delivery(headers)
+
+    assert isinstance(problem, LetterProblem)
+    assert problem.header == "hs-origin-timestamp-ms"
