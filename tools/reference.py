@@ -4,6 +4,7 @@
 """
 
 import ast
+import copy
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +136,9 @@ def _command(
     command: click.Command, name: str, parent: click.Context, level: int
 ) -> Iterator[str]:
     """Yield a command's help, and of each command below it."""
+    command = copy.copy(command)
+    # A command that was run keeps the help option of that run, which has another name.
+    command._help_option = None  # noqa: SLF001
     context = click.Context(command, parent=parent, info_name=name, max_content_width=96)
     yield f"{'#' * level} {context.command_path}\n"
     if not isinstance(command, click.Group):

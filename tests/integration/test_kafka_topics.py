@@ -47,6 +47,19 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: st
     assert existing[f"{prefix}.attempts"].config["compression.type"] == "zstd"
 
 
+def test_new_topics_have_leaders_when_apply_returns(client: Client, prefix: str) -> None:
+    """The next command reads and writes them."""
+    wanted = wanted_topics(Topics(prefix), (), partitions=20, largest_event=1_000_000)
+    KafkaTopics(client).apply(plan(wanted, (), {}), replication=1)
+    found = AdminClient(client).list_topics(timeout=10).topics
+    leaders = [
+        partition.leader >= 0
+        for topic in wanted
+        for partition in found[topic.name].partitions.values()
+    ]
+    assert leaders == [True] * sum(topic.partitions for topic in wanted)
+
+
 def test_creating_what_somebody_else_just_created_is_no_error(client: Client, prefix: str) -> None:
     wanted = wanted_topics(Topics(prefix), (), partitions=1, largest_event=1_000_000)
     cluster = KafkaTopics(client)

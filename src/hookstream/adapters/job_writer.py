@@ -17,6 +17,7 @@ from hookstream.adapters.kafka_client import (
     is_fenced,
     is_too_large,
     kafka_error,
+    opened,
     transactional_properties,
     translated,
 )
@@ -48,10 +49,9 @@ class JobWriter:
         self._timeout = timeout
         self._broken = False
         self._refused: dict[int, KafkaError] = {}
-        self._producer = Producer(
-            transactional_properties(client, transactional_id, TRANSACTION_MILLIS)
-            | {"message.max.bytes": RECORD_BYTES, "linger.ms": 5}
-        )
+        properties = transactional_properties(client, transactional_id, TRANSACTION_MILLIS)
+        sizes = {"message.max.bytes": RECORD_BYTES, "linger.ms": 5}
+        self._producer = opened(Producer, properties | sizes, client)
 
     def __enter__(self) -> Self:
         """Open it."""

@@ -5,10 +5,11 @@ The only file that other Kafka adapters import; it holds no client of its own.
 
 import contextlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
@@ -16,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
     OffsetSpec,
 )
 
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
 from hookstream.pipeline.ports import Clock, Journal
 
@@ -54,7 +56,7 @@ _LEADERLESS = {
 }
 _LEADERLESS_PAUSE = 0.2
 _LEADERLESS_SECONDS = 5.0
-"""How long one question is asked again, if need be."""
+"""How long one question is asked again at the least, if need be."""
 
 Place: TypeAlias = tuple[str, int]
 """A topic and a partition."""
@@ -62,6 +64,68 @@ Place: TypeAlias = tuple[str, int]
 # The client library's own functions have no types.
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+_Client = TypeVar("_Client")
+
+_NO_SUCH = re.compile(r'No such configuration property: "([^"]*)"')
+_MAY_HOLD_A_SECRET = re.compile(r"password|secret|pem|oauthbearer\.config|jaas|\.key|token")
+_USUAL = (
+    "broker.address.family",
+    "client.id",
+    "client.rack",
+    "compression.type",
+    "connections.max.idle.ms",
+    "debug",
+    "enable.ssl.certificate.verification",
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "fetch.wait.max.ms",
+    "heartbeat.interval.ms",
+    "linger.ms",
+    "log_level",
+    "max.poll.interval.ms",
+    "message.max.bytes",
+    "message.timeout.ms",
+    "metadata.max.age.ms",
+    "queued.max.messages.kbytes",
+    "receive.message.max.bytes",
+    "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "request.timeout.ms",
+    "sasl.kerberos.keytab",
+    "sasl.kerberos.principal",
+    "sasl.kerberos.service.name",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "session.timeout.ms",
+    "socket.connection.setup.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.timeout.ms",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.cipher.suites",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.location",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "statistics.interval.ms",
+    "topic.metadata.refresh.interval.ms",
+    "transaction.timeout.ms",
+)
+"""Names of librdkafka's that people set: one of them was meant by a name that it does not know."""
 
 _SAY_AGAIN_SECONDS = 30.0
 _LINES_REMEMBERED = 64
@@ -163,7 +227,40 @@ def transactional_properties(
 
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for questions and topic administration; what fails, fails to its caller."""
-    return AdminClient({**client, "log_level": 2})
+    return opened(AdminClient, {**client, "log_level": 2, **_logging(None)}, client)
+
+
+def opened(
+    make: Callable[..., _Client], properties: Properties, client: ClientSettings
+) -> _Client:
+    """Return a client of the library, made with properties in which somebody's settings stand.
+
+    Args:
+        make: Its class.
+        properties: All of them.
+        client: Those that were set: `kafka.client`.
+
+    Raises:
+        ConfigurationError: The library refuses one; it is named, and no secret shows.
+    """
+    try:
+        return make(properties)
+    except (KafkaException, TypeError, ValueError) as refused:
+        said = kafka_error(refused).str() if isinstance(refused, KafkaException) else str(refused)
+        text = without_secrets(said.strip(), client)
+        misspelt = _NO_SUCH.search(said)
+        hint = did_you_mean(misspelt[1], _USUAL) if misspelt else ""
+        raise ConfigurationError(
+            f"kafka.client: {text}{hint}. Its names and values are those of librdkafka"
+        ) from refused
+
+
+def without_secrets(text: str, client: ClientSettings) -> str:
+    """Return a text of the client library without any secret that was set for it."""
+    for name, value in client.items():
+        if _MAY_HOLD_A_SECRET.search(name) and isinstance(value, str) and value:
+            text = text.replace(value, "***")
+    return text
 
 
 def kafka_error(raised: KafkaException) -> KafkaError:
@@ -198,7 +295,7 @@ def ask_offsets(
 ) -> dict[Place, int]:
     """Return an offset of each partition, records of open transactions included.
 
-    Asked again for a few seconds where a partition is just being given to a broker, or the client
+    Asked again, for as long as an answer may take, where a partition is just being given to a broker, or the client
     believes in a leader that is gone: an AdminClient learns of a broker that was killed and came
     back only when it is made to look, and would be refused for many minutes otherwise.
 
@@ -212,7 +309,7 @@ def ask_offsets(
         KafkaException: The broker refuses for another reason.
         DependencyUnavailable: No answer came in time, or nobody leads a partition.
     """
-    until = time.monotonic() + _LEADERLESS_SECONDS
+    until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
     while time.monotonic() < until:
         answers = admin.list_offsets(
             {TopicPartition(*place): spec for place, spec in asked.items()},
@@ -232,7 +329,7 @@ def ask_offsets(
             if kafka_error(error).code() not in _LEADERLESS:
                 raise
             time.sleep(_LEADERLESS_PAUSE)
-    raise DependencyUnavailable(f"{what} cannot be told: a partition has no leader")
+    raise DependencyUnavailable(f"{what} cannot be told: a partition has no leader. Try again")
 
 
 def _look_for_leaders(admin: AdminClient, timeout: float) -> None:

@@ -29,6 +29,7 @@ from hookstream.adapters.kafka_client import (
     close_within,
     kafka_error,
     onlooker_properties,
+    opened,
     translated,
 )
 from hookstream.core.intake.position import Member, Position
@@ -159,13 +160,15 @@ class KafkaGroups:
         """
         if not positions:
             return {}
-        consumer = Consumer(
+        consumer = opened(
+            Consumer,
             onlooker_properties(self._client)
             | {
                 "isolation.level": "read_uncommitted",
                 # Old records may be deleted while this asks.
                 "auto.offset.reset": "earliest",
-            }
+            },
+            self._client,
         )
         left, found = dict(positions), dict[TopicPartition, Millis]()
         deadline = time.monotonic() + self._timeout

@@ -19,6 +19,7 @@ from hookstream.adapters.kafka_client import (
     ClientSettings,
     close_within,
     kafka_error,
+    opened,
     producer_properties,
 )
 from hookstream.adapters.kafka_record import client_headers
@@ -87,7 +88,8 @@ class KafkaSink:
         self._idle.set()
         self._closed = False
         self._verdicts: _Verdicts = []
-        self._producer = Producer(
+        self._producer = opened(
+            Producer,
             {
                 "linger.ms": _LINGER_MILLIS,
                 "batch.size": _BATCH_BYTES,
@@ -98,7 +100,8 @@ class KafkaSink:
                 **producer_properties(client, journal),
                 "message.timeout.ms": 0,
                 "error_cb": self._on_error,
-            }
+            },
+            client,
         )
         self._timer = self._loop.call_later(_IDLE_SECONDS, self._serve)
 

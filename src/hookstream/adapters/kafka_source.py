@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from hookstream.adapters.kafka_client import ClientSettings, consumer_properties
+from hookstream.adapters.kafka_client import ClientSettings, consumer_properties, opened
 from hookstream.adapters.kafka_member import Member, raise_fatal
 from hookstream.adapters.loop_bridge import LoopBridge
 from hookstream.core.intake.progress import Progress
@@ -70,6 +70,7 @@ class KafkaSource:
         self._starts = starts
         self._journal = journal
         self._clock = clock
+        self._client = client
         self._properties = consumer_properties(client, group, journal) | _membership(
             protocol, instance_id
         )
@@ -116,12 +117,7 @@ class KafkaSource:
 
     async def start(self) -> None:
         """Begin to join the group; partitions are told to the listener when they come."""
-        try:
-            consumer = Consumer(self._properties)
-        except KafkaException as error:
-            raise ConfigurationError(
-                f"the Kafka client refuses its settings: {error.args[0]}"
-            ) from error
+        consumer = opened(Consumer, self._properties, self._client)
         self._bridge = LoopBridge(asyncio.get_running_loop())
         self._member = Member(
             consumer,

@@ -1,6 +1,7 @@
 """The cluster's topics: what is there, and how a plan is carried out."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -22,10 +23,13 @@ from hookstream.adapters.kafka_client import (
 )
 from hookstream.core.topology.plan import Configure, Create, Existing, TopicChange
 from hookstream.core.topology.writers import Access, TopicRule
+from hookstream.errors import DependencyUnavailable
 
 _SECONDS = 30.0
 _OPEN_BY_DEFAULT = "allow.everyone.if.no.acl.found"
 _INSYNC_OF_THREE = 3
+_PAUSE = 0.1
+_NAMED = 5
 
 
 def _rule(binding: AclBinding) -> TopicRule:
@@ -122,15 +126,29 @@ class KafkaTopics:
         entries = [answer.result(_SECONDS).get(setting) for answer in answers]
         return {entry.value or "" for entry in entries if entry is not None}
 
-    def apply(self, changes: Sequence[TopicChange], replication: int) -> None:
-        """Carry a plan out; a topic that somebody else created meanwhile is taken as it is.
+    def apply(
+        self,
+        changes: Sequence[TopicChange],
+        replication: int,
+        waiting: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Carry a plan out, and return when every new partition has a leader.
+
+        A topic that somebody else created meanwhile is taken as it is.
+
+        Args:
+            changes: The plan.
+            replication: Replicas of each new partition.
+            waiting: Takes a sentence where partitions are waited for.
 
         Raises:
             ConfigurationError: The cluster refuses it for good.
-            DependencyUnavailable: The cluster does not answer.
+            DependencyUnavailable: The cluster does not answer, or partitions have no leader.
         """
+        created = [change for change in changes if isinstance(change, Create)]
         try:
-            self._create([change for change in changes if isinstance(change, Create)], replication)
+            self._create(created, replication)
+            self._await_leaders([change.topic.name for change in created], waiting)
             self._configure([change for change in changes if isinstance(change, Configure)])
         except KafkaException as error:
             raise translated(error, "changing the cluster's topics") from error
@@ -154,6 +172,31 @@ class KafkaTopics:
             except KafkaException as error:
                 if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
+
+    def _await_leaders(self, topics: Sequence[str], waiting: Callable[[str], object]) -> None:
+        until = time.monotonic() + _SECONDS
+        told = False
+        while left := self._leaderless(topics):
+            names = ", ".join(left[:_NAMED]) + (" ..." if len(left) > _NAMED else "")
+            if time.monotonic() >= until:
+                raise DependencyUnavailable(
+                    f"the topics are created, and {names} have no leader for a partition after"
+                    f" {_SECONDS:g} s: look at the brokers' logs, then go on"
+                )
+            if not told:
+                told = True
+                waiting(f"Waiting for leaders of the new partitions: {names}")
+            time.sleep(_PAUSE)
+
+    def _leaderless(self, topics: Sequence[str]) -> list[str]:
+        found = self._admin.list_topics(timeout=_SECONDS).topics if topics else {}
+        return [
+            name
+            for name in topics
+            if name not in found
+            or not found[name].partitions
+            or any(partition.leader < 0 for partition in found[name].partitions.values())
+        ]
 
     def _configure(self, changes: Sequence[Configure]) -> None:
         if not changes:

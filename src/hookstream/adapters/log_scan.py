@@ -28,6 +28,7 @@ from hookstream.adapters.kafka_client import (
     close_within,
     kafka_error,
     onlooker_properties,
+    opened,
     translated,
 )
 from hookstream.adapters.kafka_record import record_of
@@ -139,7 +140,7 @@ class LogScan:
     # The parts of a reading.
 
     def _consumer(self) -> Consumer:
-        return Consumer(onlooker_properties(self._client))
+        return opened(Consumer, onlooker_properties(self._client), self._client)
 
     def _offsets(self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec) -> Offsets:
         """Return an offset of every partition, open transactions included."""

@@ -13,7 +13,7 @@ from hookstream.core.deadletter.facts import LetterFacts, facts_of
 from hookstream.core.deadletter.job import jobs_of
 from hookstream.core.deadletter.ledger import Shelf, read_ledger
 from hookstream.core.model.record import Record
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.entry.letters import LetterDesk, Told, no_progress
 from hookstream.settings import Settings
 
@@ -78,7 +78,7 @@ class AuditDesk:
     ) -> Iterator[AuditEntry]:
         """Yield the entries that are meant, by offset within each partition."""
         topic = self.settings.topics_names.attempts
-        scan = LogScan(client_of(self.settings), topic)
+        scan = LogScan(reached(self.settings), topic)
         for record in scan.read(stretch, follow=follow, progress=self.progress):
             if not wanted.may_hold(record):
                 continue
@@ -101,7 +101,7 @@ class AuditDesk:
     def _book(self) -> SchemaBook:
         topic = self.settings.topics_names.schemas
         book = SchemaBook()
-        for key, row in read_tables(client_of(self.settings), [topic])[topic].items():
+        for key, row in read_tables(reached(self.settings), [topic])[topic].items():
             # What is wrong with a row is `schemas list`'s to say; its records are named below.
             book.put(key, row.value)
         return book

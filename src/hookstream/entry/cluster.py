@@ -1,7 +1,9 @@
 """How the settings say that the cluster is reached."""
 
 import socket
+from functools import cache
 
+from hookstream.adapters.kafka_reach import require_brokers
 from hookstream.settings import Settings
 
 
@@ -16,3 +18,21 @@ def client_of(settings: Settings) -> dict[str, str | int | float | bool]:
         "client.id": f"hookstream-{socket.gethostname()}",
         **settings.kafka.client,
     }
+
+
+def reached(settings: Settings) -> dict[str, str | int | float | bool]:
+    """Return `client_of` for a command, which ends here where the brokers cannot be reached.
+
+    Raises:
+        ConfigurationError: The client library refuses the settings, or the brokers who asks.
+        DependencyUnavailable: No broker answered within eight seconds; it says why.
+    """
+    client = client_of(settings)
+    _require_brokers(tuple(client.items()))
+    return client
+
+
+@cache
+def _require_brokers(client: tuple[tuple[str, str | int | float | bool], ...]) -> None:
+    """Ask once in a process, however many clients a command makes."""
+    require_brokers(dict(client))

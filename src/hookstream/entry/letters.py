@@ -10,7 +10,7 @@ from hookstream.core.deadletter.ledger import Ledger, Place, Shelf, read_ledger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.redriving import refuse_unreadable
 from hookstream.settings import Settings
@@ -64,7 +64,7 @@ class LetterDesk:
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table."""
         table = self.settings.topics_names.jobs
-        rows = read_tables(client_of(self.settings), [table])[table]
+        rows = read_tables(reached(self.settings), [table])[table]
         return {key: row.value for key, row in rows.items() if row.value is not None}
 
     def ends(self) -> dict[int, int]:
@@ -73,7 +73,7 @@ class LetterDesk:
 
     def starts(self) -> Mapping[tuple[Shelf, int], int]:
         """Return the first offset that each partition of both topics still holds."""
-        client, topics = client_of(self.settings), self.settings.topics_names
+        client, topics = reached(self.settings), self.settings.topics_names
         return {
             (shelf, partition): bounds.start
             for shelf in Shelf
@@ -95,11 +95,11 @@ class LetterDesk:
     def origin(self, origin: Origin) -> Record | None:
         """Return the record that an event came from, or None where it is gone."""
         try:
-            scan = LogScan(client_of(self.settings), origin.topic)
+            scan = LogScan(reached(self.settings), origin.topic)
             return scan.at(origin.partition, origin.offset)
         except ConfigurationError:
             # The event topic was deleted, and the record with it.
             return None
 
     def _scan(self) -> LogScan:
-        return LogScan(client_of(self.settings), self.topic)
+        return LogScan(reached(self.settings), self.topic)

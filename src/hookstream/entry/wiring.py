@@ -15,6 +15,7 @@ from hookstream.adapters.avro_parsing import own_schemas
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.http_sender import HttpSender
 from hookstream.adapters.journal import StructuredJournal
+from hookstream.adapters.kafka_reach import wait_for_brokers
 from hookstream.adapters.kafka_sink import KafkaSink
 from hookstream.adapters.kafka_source import KafkaSource
 from hookstream.adapters.metrics import PrometheusMetrics
@@ -101,6 +102,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         journal = StructuredJournal(settings.log.level, settings.log.format)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
+        await wait_for_brokers(client, journal)
         feed = Feed(topics, book, directory, key_ring(settings), journal, health)
         tables = TableReader(client, topics.tables, feed.take, journal, clock)
         await tables.start()

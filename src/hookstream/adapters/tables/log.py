@@ -24,6 +24,7 @@ from hookstream.adapters.kafka_client import (
     ask_offsets,
     close_within,
     consumer_properties,
+    opened,
     translated,
 )
 from hookstream.core.model.instant import Millis
@@ -164,9 +165,8 @@ def table_consumer(client: ClientSettings, starts: Offsets, journal: Journal | N
 
     Offsets are explicit, since the client takes half a second to find a log's start by itself.
     """
-    consumer = Consumer(
-        consumer_properties(client, "hookstream-tables", journal) | {"enable.partition.eof": True}
-    )
+    properties = consumer_properties(client, "hookstream-tables", journal)
+    consumer = opened(Consumer, properties | {"enable.partition.eof": True}, client)
     consumer.assign([KafkaPartition(topic, 0, offset) for topic, offset in starts.items()])
     return consumer
 

@@ -21,6 +21,7 @@ from hookstream.adapters.kafka_client import (
     is_fenced,
     is_too_large,
     kafka_error,
+    opened,
     transactional_properties,
     translated,
 )
@@ -83,10 +84,8 @@ class TableWriter:
         self._delivered: list[Message] = []
         self._refused: list[KafkaError] = []
         self._broken = False
-        self._producer = Producer(
-            transactional_properties(client, transactional_id, _TRANSACTION_MILLIS)
-            | {"linger.ms": 0}
-        )
+        properties = transactional_properties(client, transactional_id, _TRANSACTION_MILLIS)
+        self._producer = opened(Producer, properties | {"linger.ms": 0}, client)
 
     def __enter__(self) -> Self:
         """Open it."""

@@ -16,7 +16,7 @@ from hookstream.adapters.keyring import KEY_BYTES
 from hookstream.adapters.system import new_id, random_bytes
 from hookstream.core.topology.plan import for_development
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 _cache = click.option(
@@ -94,5 +94,5 @@ def keys(context: Context, file: Path) -> None:
 @pass_context
 def topics(context: Context, names: tuple[str, ...]) -> None:
     """Create event topics, which are otherwise upstream's; those that exist stay as they are."""
-    KafkaTopics(client_of(context.settings)).apply(for_development(names), replication=1)
+    KafkaTopics(reached(context.settings)).apply(for_development(names), replication=1)
     context.out.print("Done.")

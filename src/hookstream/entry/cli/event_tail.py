@@ -17,7 +17,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 from hookstream.entry.cli.context import Context
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.errors import HookstreamError, InvariantBroken
 
 _WAITING = 1_000
@@ -75,7 +75,7 @@ class EventTail:
         self._topics = topics
         self._from_beginning = from_beginning
         self._follow = follow
-        self._client = client_of(context.settings)
+        self._client = reached(context.settings)
         self._book = SchemaBook()
         self._codec = AvroCodec(
             self._book, max_record_bytes=context.settings.events.max_record_bytes

@@ -16,7 +16,7 @@ from hookstream.adapters.tracing import tracer_of
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.event_lines import MAX_LINE_BYTES, in_words_of_a_line, read_line
 from hookstream.entry.cli.event_tail import EventTail
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, HookstreamError
 from hookstream.producer import EventProducer
 
@@ -93,6 +93,7 @@ class _Sending:
             DependencyUnavailable: The cluster does not answer.
         """
         settings = self._context.settings
+        await asyncio.to_thread(reached, settings)
         tracer = tracer_of(settings.tracing, SystemChance())
         producer = EventProducer(
             settings.kafka.bootstrap_servers,
@@ -183,7 +184,7 @@ def _event_topics(context: Context) -> set[str]:
         ConfigurationError: There is none.
     """
     globs = context.settings.events.topics
-    found = admin_client(client_of(context.settings)).list_topics(timeout=10).topics
+    found = admin_client(reached(context.settings)).list_topics(timeout=10).topics
     topics = {name for name in found if any(fnmatch.fnmatchcase(name, glob) for glob in globs)}
     if not topics:
         raise ConfigurationError(f"the cluster has no event topics ({', '.join(globs)})")

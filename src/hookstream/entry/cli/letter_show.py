@@ -24,7 +24,7 @@ from hookstream.entry.cli.attempt_view import life_document, show_moments
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.letter_view import letter_document, show_letter
 from hookstream.entry.cli.progress import reading
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
 from hookstream.settings import Settings
@@ -138,7 +138,7 @@ def codec_of(settings: Settings) -> AvroCodec:
     """Return a codec on the schemas that are published now."""
     topic = settings.topics_names.schemas
     book = SchemaBook()
-    for key, row in read_tables(client_of(settings), [topic])[topic].items():
+    for key, row in read_tables(reached(settings), [topic])[topic].items():
         # A row that cannot be used shows as an unknown schema of the records that name it.
         book.put(key, row.value)
     return AvroCodec(book, max_record_bytes=_READABLE_BYTES)

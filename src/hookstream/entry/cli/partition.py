@@ -33,7 +33,7 @@ from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import table_of
 from hookstream.entry.cli.tables import writing
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.errors import InputRefused
 
 _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1,6})")
@@ -62,7 +62,7 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
     is started. What is unsettled in a tier mostly waits for its time.
     """
     settings = context.settings
-    names, groups = settings.topics_names, KafkaGroups(client_of(settings))
+    names, groups = settings.topics_names, KafkaGroups(reached(settings))
     found = groups.topics()
     events = taken_topics(settings.events.topics, names, found)
     positions = [

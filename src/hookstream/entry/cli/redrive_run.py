@@ -32,7 +32,7 @@ from hookstream.entry.cli.letter_view import Look, show_tally, tally_document
 from hookstream.entry.cli.moments import clock_time
 from hookstream.entry.cli.progress import bar, reading
 from hookstream.entry.cli.standing_view import table_of
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.entry.letters import LetterDesk
 from hookstream.pipeline.redriving import Means, Redriving, Result, Wanted, cancel, find_job
 
@@ -176,7 +176,7 @@ def show_jobs(context: Context, desk: LetterDesk, *, as_json: bool) -> None:
 @contextmanager
 def _writer(desk: LetterDesk, job_id: str) -> Iterator[JobWriter]:
     settings = desk.settings
-    with JobWriter(client_of(settings), settings.topics_names.job(job_id)) as writer:
+    with JobWriter(reached(settings), settings.topics_names.job(job_id)) as writer:
         yield writer
 
 

@@ -29,7 +29,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.plan import Current
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings
 
@@ -120,7 +120,7 @@ def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) 
 def read_state(settings: Settings, keys: Keys) -> State:
     """Read the tables once, without disturbing who writes them."""
     names = settings.topics_names
-    rows = read_tables(client_of(settings), _tables(names))
+    rows = read_tables(reached(settings), _tables(names))
     return state_of(rows, names, keys)
 
 
@@ -164,7 +164,7 @@ def writing(settings: Settings, keys: Keys) -> Iterator[Desk]:
     """Become the one writer of the tables, for as long as the block runs."""
     names = settings.topics_names
     with TableWriter(
-        client_of(settings), names.writer, _tables(names), names.subscriptions
+        reached(settings), names.writer, _tables(names), names.subscriptions
     ) as writer:
         yield Desk(settings, keys, writer)
 

@@ -17,7 +17,7 @@ from hookstream.core.topology.plan import (
 )
 from hookstream.core.topology.writers import Access, open_topics
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cluster import client_of
+from hookstream.entry.cluster import reached
 
 _CHANGES = 3
 
@@ -29,7 +29,7 @@ def command() -> None:
 
 def _planned(context: Context) -> tuple[KafkaTopics, list[TopicChange], int]:
     settings = context.settings
-    cluster = KafkaTopics(client_of(settings))
+    cluster = KafkaTopics(reached(settings))
     existing = cluster.existing()
     topics = settings.topics_names
     upstream = event_topics(settings.events.topics, topics, existing)
@@ -102,5 +102,5 @@ def apply(context: Context, *, yes: bool) -> None:
         return
     if not yes:
         click.confirm("Do it?", abort=True, err=True)
-    cluster.apply(changes, replication)
+    cluster.apply(changes, replication, context.err.print)
     context.out.print("Done.")
