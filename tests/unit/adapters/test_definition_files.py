@@ -1,6 +1,7 @@
 """Definition files are read strictly, and every problem names file, line and path."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -164,10 +165,17 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ("a: no", "no"),
         ("a: 12:30", "12:30"),
         ("a: 2026-01-01", "2026-01-01"),
-        ("a: 010", 10),
         ("a: 1.50", 1.5),
-        ("a: 1e400", "1e400"),
-        ("a: .inf", ".inf"),
+        ("a: 1e3", 1000.0),
+        ("a: 1234567890123456789", 1234567890123456789),
+        ("a: -0.100000000000000001", Decimal("-0.100000000000000001")),
+        ("a: 12345678901234567890", Decimal(12345678901234567890)),
+        ("a: 1e-400", Decimal("1e-400")),
+        ("a: NO", "NO"),
+        ("a: 12:30:00", "12:30:00"),
+        ("a: 0x1F", "0x1F"),
+        ("a: 1_000", "1_000"),
+        ("a: .5", 0.5),
         ("a: true", True),
         ("a: 'true'", "true"),
         ("a: ~", None),
@@ -180,6 +188,29 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_words_mean_what_people_wrote(text: str, meaning: Json) -> None:
     """YAML 1.1 would make a boolean of `on`, 750 of `12:30`, and a date of the next."""
     assert value(text) == {"a": meaning}
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("007", "begins with a zero or a plus"),
+        ("-01.5", "begins with a zero or a plus"),
+        ("+5", "begins with a zero or a plus"),
+        (".inf", "is no number that JSON can hold"),
+        ("-.Inf", "is no number that JSON can hold"),
+        (".nan", "is no number that JSON can hold"),
+        ("1e401", "has an exponent beyond"),
+        ("1e1000000000", "has an exponent beyond"),
+        ("9" * 101, "has more than 100 digits"),
+        ("9" * 5_000, "is no number"),
+    ],
+)
+def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
+    word: str, why: str
+) -> None:
+    with pytest.raises(YamlRefused, match=why) as refused:
+        list(read_documents(f"a: 1\nb: {word}"))
+    assert (refused.value.line, "quote it" in refused.value.why) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -37,6 +39,8 @@ from hookstream.adapters.table_values import (
     write_subscription,
 )
 from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.number import number_text
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
@@ -150,14 +154,14 @@ def test_a_lost_key_leaves_the_envelope_readable() -> None:
 
 
 def test_a_newer_format_leaves_the_envelope_readable() -> None:
-    row = changed(write_subscription(ORDERS, KEYS), format=2, body="a novelty")
+    row = changed(write_subscription(ORDERS, KEYS), format=3, body="a novelty")
     assert read_subscription("orders", row, KEYS) == UnreadableSubscription(
         "orders",
         "acme",
         ("order.generated",),
         ORDERS.active_from,
         ORDERS.gaps,
-        "its format is 2: a newer release wrote it",
+        "its format is 3: a newer release wrote it",
     )
 
 
@@ -241,7 +245,7 @@ def test_a_row_that_was_written_before_there_were_weights_has_the_weight_one() -
 
 
 @pytest.mark.parametrize(
-    "fields", [{"format": 2}, {"id": "crm"}, {"grant": None}, {"grant_from": 5}]
+    "fields", [{"format": 3}, {"id": "crm"}, {"grant": None}, {"grant_from": 5}]
 )
 def test_a_partner_that_cannot_be_read_is_an_error(fields: dict[str, object]) -> None:
     with pytest.raises(EnvelopeUnreadable, match="partner 'acme'"):
@@ -335,3 +339,23 @@ def test_a_hold_whose_value_cannot_be_read_holds_all_the_same(value: bytes) -> N
 def test_a_hold_that_names_nothing_known_is_an_error(key: str) -> None:
     with pytest.raises(EnvelopeUnreadable, match=f"'{key}'"):
         held_by_key(key)
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (1234567890123456789, 1),
+        (0.1, 1),
+        (Decimal("0.100000000000000001"), 2),
+        (Decimal(123456789012345678901), 2),
+    ],
+)
+def test_a_number_in_a_grant_comes_back_and_releases_that_would_round_it_read_no_such_row(
+    number: float | Decimal, written: int
+) -> None:
+    pattern: JsonObject = {"data": {"n": [{"numeric": ["<", number]}]}}
+    partner = replace(ACME, grant=replace(ACME.grant, pattern=pattern))
+    row = write_partner(partner)
+    assert read_partner("acme", row) == partner
+    assert orjson.loads(row)["format"] == written
+    assert number_text(number).encode() in row

@@ -15,6 +15,8 @@ from hookstream.adapters.definition_files.yaml_text import (
     scalar,
 )
 from hookstream.core.model.json import Json
+from hookstream.core.model.number import NotANumber
+from hookstream.core.planning.reading import shortened
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -113,8 +115,12 @@ class _Reading:
     def _scalar(self) -> Json:
         number = _NUMBER.match(self._text, self._at)
         if number is not None:
+            try:
+                value = scalar(number[0])
+            except NotANumber as why:
+                raise self._refused(f"{shortened(number[0])} {why}") from None
             self._at = number.end()
-            return scalar(number[0])
+            return value
         for word, value in _WORDS.items():
             if self._text.startswith(word, self._at):
                 self._at += len(word)

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 import yaml
 
 from hookstream.core.model.json import Json
+from hookstream.core.model.number import NotANumber, read_number
+from hookstream.core.planning.reading import shortened
 
 MAX_DEPTH = 50
 
 _NULL = re.compile(r"~|null|Null|NULL|\Z")
 _BOOL = re.compile(r"(true|True|TRUE)|(false|False|FALSE)")
-_INT = re.compile(r"[-+]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_PADDED = re.compile(r"\+(\.?[0-9].*)|[-+]?0[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class YamlRefused(Exception):
@@ -89,7 +92,7 @@ class _Reading:
         match event:
             case yaml.ScalarEvent():
                 plain: bool = event.implicit[0]
-                return scalar(event.value) if plain else str(event.value)
+                return _scalar(event.value, line) if plain else str(event.value)
             case yaml.SequenceStartEvent():
                 return self._sequence(path, depth)
             case _:
@@ -122,16 +125,31 @@ def _line(event: yaml.Event) -> int:
     return 1 if mark is None else mark.line + 1
 
 
+def _scalar(text: str, line: int) -> Json:
+    try:
+        return scalar(text)
+    except NotANumber as why:
+        raise YamlRefused(line, f"{shortened(text)} {why}") from None
+
+
 def scalar(text: str) -> Json:
-    """Return what an unquoted YAML word stands for."""
+    """Return what an unquoted YAML word stands for; JSON's words stand for the same.
+
+    Raises:
+        NotANumber: It looks like a number and is none that comes back as it was written: zeros
+            before it, an infinity, too many digits.
+    """
     if _NULL.fullmatch(text):
         return None
     if found := _BOOL.fullmatch(text):
         return found[1] is not None
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        # An exponent beyond the range of a double is text, not infinity.
-        number = float(text)
-        return text if number in (float("inf"), float("-inf")) else number
-    return text
+    if _PADDED.fullmatch(text):
+        raise NotANumber("begins with a zero or a plus: quote it if text is meant")
+    if _NO_NUMBER.fullmatch(text):
+        raise NotANumber("is no number that JSON can hold: quote it if text is meant")
+    if not _NUMBER.fullmatch(text):
+        return text
+    try:
+        return read_number(text)
+    except NotANumber as why:
+        raise NotANumber(f"{why}: quote it if text is meant") from None

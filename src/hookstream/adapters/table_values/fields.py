@@ -1,15 +1,27 @@
 """Fields of a row's JSON, each of the type that it must have; unknown ones are not looked at."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TypeVar
 
 import orjson
 
+from hookstream.adapters.json_bytes import json_bytes
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.number import NotANumber, read_number
 from hookstream.errors import ConfigurationError
 
 FORMAT = 1
-"""The format of every value that this release writes, and the only one that it reads in full."""
+"""The format of a value that every release reads as this one does."""
+EXACT_FORMAT = 2
+"""The format of a value with a number that releases before would round: they read no such value, so
+that none of them matches by another number than was meant."""
+_READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT})
+
+_MAY_BE_ROUNDED = re.compile(rb"[0-9][.eE][0-9+-]|[0-9]{16}")
+"""Some number in it may be none that the quick reader keeps."""
 
 _Value = TypeVar("_Value")
 
@@ -30,16 +42,43 @@ def row_of(key: str, value: bytes) -> Mapping[str, object]:
     """
     try:
         row = orjson.loads(value)
+        if _MAY_BE_ROUNDED.search(value):
+            row = json.loads(value, parse_float=read_number, parse_int=read_number)
     except orjson.JSONDecodeError as why:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: {why.msg}") from None
+    except (NotANumber, RecursionError) as why:
+        raise EnvelopeUnreadable(f"row {key!r} holds a number that {why}") from None
     if not isinstance(row, dict) or not isinstance(row.get("format"), int):
         raise EnvelopeUnreadable(f"row {key!r} is not an object with a whole `format`")
     return row
 
 
+def encoded(row: Mapping[str, object]) -> bytes:
+    """Return a row's JSON, each number as its text, under the format that says who may read it.
+
+    Args:
+        row: The row without its `format`.
+    """
+    written = FORMAT if _any_double_holds(row) else EXACT_FORMAT
+    return json_bytes({"format": written, **row})
+
+
+def _any_double_holds(value: object) -> bool:
+    """Tell whether no number in a document is one that a double would round."""
+    match value:
+        case Decimal():
+            return False
+        case Mapping():
+            return all(map(_any_double_holds, value.values()))
+        case list() | tuple():
+            return all(map(_any_double_holds, value))
+        case _:
+            return True
+
+
 def check_format(row: Mapping[str, object]) -> None:
     """Refuse what a newer release wrote in a format of its own."""
-    if row["format"] != FORMAT:
+    if row["format"] not in _READ_IN_FULL:
         raise FieldUnreadable(f"its format is {row['format']!r}: a newer release wrote it")
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-import orjson
-
 from hookstream.adapters.table_values import fields
-from hookstream.adapters.table_values.fields import FORMAT, EnvelopeUnreadable
+from hookstream.adapters.table_values.fields import EnvelopeUnreadable
 from hookstream.core.model.instant import from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Grant, Partner
@@ -14,9 +12,8 @@ from hookstream.core.model.subscription import Grant, Partner
 def write_partner(partner: Partner) -> bytes:
     """Return the row of a partner."""
     previous = partner.previous_grant
-    return orjson.dumps(
+    return fields.encoded(
         {
-            "format": FORMAT,
             "revision": partner.revision,
             "id": partner.id,
             "name": partner.name,

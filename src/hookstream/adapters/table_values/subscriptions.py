@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import orjson
-
 from hookstream.adapters.table_values import fields
-from hookstream.adapters.table_values.fields import FORMAT, EnvelopeUnreadable
+from hookstream.adapters.table_values.fields import EnvelopeUnreadable
 from hookstream.core.model.instant import (
     Millis,
     format_duration,
@@ -44,9 +42,8 @@ class Keys(Protocol):
 def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
     """Return the row of a subscription, its signing secrets encrypted with the active key."""
     endpoint, retry, limits = subscription.endpoint, subscription.retry, subscription.limits
-    return orjson.dumps(
+    return fields.encoded(
         {
-            "format": FORMAT,
             "revision": subscription.revision,
             "id": subscription.id,
             "partner": subscription.partner_id,

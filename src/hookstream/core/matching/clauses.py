@@ -9,14 +9,22 @@ number as that number. EventBridge never takes text for a number.
 """
 
 import ipaddress
-import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, TypeAlias
 
-from hookstream.core.matching.ranges import range_test
-from hookstream.core.model.json import Json
+from hookstream.core.matching.ranges import Bound, range_test
+from hookstream.core.model.json import Json, json_text
+from hookstream.core.model.number import (
+    EXACT,
+    Key,
+    NotANumber,
+    Number,
+    checked,
+    exact,
+    key_of_number,
+)
 
 MAX_TEXT: Final = 1024
 """Characters of one operand: longer than any name, shorter than a document."""
@@ -25,7 +33,7 @@ MAX_OPERANDS: Final = 256
 MAX_WILDCARDS: Final = 5
 """Stars in one wildcard: EventBridge refuses six as too complex."""
 
-Scalar: TypeAlias = str | int | float | bool | None
+Scalar: TypeAlias = str | int | float | Decimal | bool | None
 Test: TypeAlias = Callable[[Json], bool]
 Kind: TypeAlias = str
 """`string`, `decimal` (text in the form of a number), `number`, `boolean` or `null`."""
@@ -45,7 +53,7 @@ class ClauseRefused(ValueError):
 class Exactly:
     """The value that a clause asks for, as it is filed: equal keys mean equal JSON values."""
 
-    key: str | tuple[str, Scalar]
+    key: str | tuple[str, Scalar | Key]
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,13 +78,13 @@ class Clause:
     """True for `{"exists": false}`: it holds where the field has no value at all."""
 
 
-def key_of(value: Scalar) -> str | tuple[str, Scalar]:
+def key_of(value: Scalar) -> str | tuple[str, Scalar | Key]:
     """Return what stands for a value in a set: numbers by value, `true` and `1` apart."""
-    if type(value) is str:
+    if isinstance(value, str):
         return value
-    if value is None or type(value) is bool:
+    if value is None or isinstance(value, bool):
         return ("literal", value)
-    return ("number", value)
+    return ("number", key_of_number(value))
 
 
 def read_clause(document: Json) -> Clause:
@@ -103,25 +111,24 @@ def read_clause(document: Json) -> Clause:
 def shown(document: Json) -> str:
     """Return JSON text of a document for a message, at most 80 characters."""
     try:
-        text = json.dumps(document, ensure_ascii=False)
+        text = json_text(document)
     except (TypeError, ValueError, RecursionError):
         text = type(document).__name__
     return text if len(text) <= 80 else text[:79] + "…"  # noqa: PLR2004
 
 
-def number(value: Json, what: str) -> int | float:
-    """Return a finite number.
+def number(value: Json, what: str) -> Number:
+    """Return a number that is taken: finite, at most 100 digits, an exponent within ±400.
 
     Raises:
         ClauseRefused: The value is none; the message begins with `what`.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ClauseRefused(f"{what} is a number, not {shown(value)}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ClauseRefused(f"{what} is a finite number")
-    if isinstance(value, int) and value.bit_length() > _ADDRESS_LENGTH:
-        raise ClauseRefused(f"{what} is too large")
-    return value
+    try:
+        return checked(value)
+    except NotANumber as why:
+        raise ClauseRefused(f"{what} {why}") from None
 
 
 def _string(value: Json, what: str) -> str:
@@ -140,10 +147,26 @@ def _exact(value: Scalar, text: str) -> Clause:
         return Clause(lambda v: v is None, frozenset({"null"}), text, Exactly(key_of(None)))
     if isinstance(value, bool):
         return Clause(lambda v: v is value, frozenset({"boolean"}), text, Exactly(key_of(value)))
-    count = number(value, "a value")
-    return Clause(
-        lambda v: v == count and type(v) is not bool, NUMBER, text, Exactly(key_of(count))
-    )
+    wanted_key = key_of_number(number(value, "a value"))
+    return Clause(_number_test(wanted_key), NUMBER, text, Exactly(("number", wanted_key)))
+
+
+def _number_test(wanted: Key) -> Test:
+    if not isinstance(wanted, tuple) and -EXACT < wanted < EXACT:
+
+        def is_small(value: Json) -> bool:
+            kind = type(value)
+            return (kind is int or kind is float) and value == wanted
+
+        return is_small
+
+    def test(value: Json) -> bool:
+        kind = type(value)
+        if kind is not int and kind is not float and kind is not Decimal:
+            return False
+        return key_of_number(value) == wanted  # type: ignore[arg-type]
+
+    return test
 
 
 def _prefix(operand: Json, text: str) -> Clause:
@@ -226,15 +249,16 @@ def _pieces(glob: str) -> list[str]:
 def _numeric(operand: Json, text: str) -> Clause:
     if not isinstance(operand, list):
         raise ClauseRefused('numeric takes a list such as [">", 0, "<=", 5]')
-    low, low_open, high, high_open = _bounds(operand)
-    if low > high or (low == high and (low_open or high_open)):
-        raise ClauseRefused("numeric has a range that holds no number")
-    test = range_test(low, high, low_open=low_open, high_open=high_open)
-    return Clause(test, frozenset({"number", "decimal"}), text)
+    low, high = _bounds(operand)
+    if low is not None and high is not None:
+        least, most = exact(low.at), exact(high.at)
+        if least > most or (least == most and (low.is_open or high.is_open)):
+            raise ClauseRefused("numeric has a range that holds no number")
+    return Clause(range_test(low, high), frozenset({"number", "decimal"}), text)
 
 
-def _bounds(parts: Sequence[Json]) -> tuple[int | float, bool, int | float, bool]:
-    """Return low, whether it is excluded, high, whether it is excluded; infinite where not given."""
+def _bounds(parts: Sequence[Json]) -> tuple[Bound | None, Bound | None]:
+    """Return the lower and the upper bound; None where one is not given."""
     shape = "numeric takes =, or > or >= and then perhaps < or <=, each with its number"
     if len(parts) not in (2, 4):
         raise ClauseRefused(shape)
@@ -242,13 +266,13 @@ def _bounds(parts: Sequence[Json]) -> tuple[int | float, bool, int | float, bool
     numbers = [number(part, "a bound of numeric") for part in parts[1::2]]
     match operators:
         case ["="]:
-            return numbers[0], False, numbers[0], False
+            return Bound(numbers[0]), Bound(numbers[0])
         case [(">" | ">=") as above]:
-            return numbers[0], above == ">", math.inf, False
+            return Bound(numbers[0], above == ">"), None
         case [("<" | "<=") as below]:
-            return -math.inf, False, numbers[0], below == "<"
+            return None, Bound(numbers[0], below == "<")
         case [(">" | ">=") as above, ("<" | "<=") as below]:
-            return numbers[0], above == ">", numbers[1], below == "<"
+            return Bound(numbers[0], above == ">"), Bound(numbers[1], below == "<")
         case _:
             raise ClauseRefused(shape)
 
@@ -290,8 +314,17 @@ def _anything_but(operand: Json, text: str) -> Clause:
         return Clause(lambda v: type(v) is not str or v not in texts, TEXT, text)
     if any(isinstance(value, str) for value in values):
         raise ClauseRefused("anything-but takes all text or all numbers, not both")
-    numbers = frozenset(number(value, "a value of anything-but") for value in values)
-    return Clause(lambda v: type(v) not in (int, float) or v not in numbers, NUMBER, text)
+    numbers = frozenset(
+        key_of_number(number(value, "a value of anything-but")) for value in values
+    )
+
+    def test(value: Json) -> bool:
+        kind = type(value)
+        if kind is not int and kind is not float and kind is not Decimal:
+            return True
+        return key_of_number(value) not in numbers  # type: ignore[arg-type]
+
+    return Clause(test, NUMBER, text)
 
 
 def _excluded_texts(operand: dict[str, Json]) -> list[Test]:

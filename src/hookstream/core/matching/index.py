@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Generic, TypeAlias, TypeVar
 
-from hookstream.core.matching.clauses import Exactly, StartsWith, key_of
+from hookstream.core.matching.clauses import Exactly, Scalar, StartsWith, key_of
 from hookstream.core.matching.pattern import FiledKey, Filing, Path, Pattern, leaves_at
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.number import Key
 
 T = TypeVar("T")
 
 _id_of: Callable[["Filed[T]"], str] = attrgetter("id")
-_Key: TypeAlias = str | tuple[str, str | int | float | bool | None]
+_Key: TypeAlias = str | tuple[str, Scalar | Key]
 
 
 @dataclass(slots=True, eq=False)

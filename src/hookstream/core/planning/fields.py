@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from hookstream.core.model.instant import Millis, format_duration
-from hookstream.core.model.json import Json
+from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import Grant, Partner, Subscription
 
 Subject: TypeAlias = Partner | Subscription
@@ -134,22 +134,4 @@ def _duration(duration: Millis) -> Field:
 
 
 def _json(value: Json) -> Field:
-    return Field(value, compact(value))
-
-
-def compact(value: Json) -> str:
-    """Return JSON on one line, close enough for reading: it is shown, never parsed."""
-    match value:
-        case dict():
-            inner = ", ".join(f'"{name}": {compact(each)}' for name, each in value.items())
-            return "{" + inner + "}"
-        case list():
-            return "[" + ", ".join(compact(each) for each in value) + "]"
-        case str():
-            return f'"{value}"'
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return str(value)
+    return Field(value, json_text(value))

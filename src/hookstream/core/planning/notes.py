@@ -1,8 +1,10 @@
 """What is allowed and yet may not be what was meant, said with the plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import Json
+from hookstream.core.model.number import EXACT, number_text
 from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
 from hookstream.core.model.subscription import (
     Disabled,
@@ -18,6 +20,8 @@ from hookstream.core.planning.fields import Subject, named
 from hookstream.core.planning.ownership import OWNED_BY_NOBODY, folder_of
 
 _LISTED = 10
+_DIGITS_OF_DOUBLES = 16
+"""A double's shortest text has so many digits, or one more, where it stands for a longer number."""
 
 
 def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) -> list[str]:
@@ -117,6 +121,39 @@ def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[st
             "stays so until `hookstream subscriptions enable`"
         )
     return notes
+
+
+def rounded(live: Sequence[Subject]) -> list[str]:
+    """Return notes on patterns with a number that an earlier release may have rounded."""
+    found = []
+    for subject in live:
+        pattern = subject.grant.pattern if isinstance(subject, Partner) else subject.pattern
+        numbers = sorted(set(_as_long_as_doubles(pattern)))
+        if numbers:
+            found.append(
+                f"{named(subject)}: its pattern holds {_listed(numbers)}, as many digits as a double"
+                " has: a release before rounded longer numbers to that. Compare it with what was"
+                " meant, and apply the definition"
+            )
+    return found
+
+
+def _as_long_as_doubles(value: Json) -> Iterator[str]:
+    """Yield the doubles that a longer number may have been rounded to."""
+    match value:
+        case float():
+            text = number_text(value)
+            digits = text.partition("e")[0].strip("-").replace(".", "").strip("0")
+            if abs(value) >= EXACT or len(digits) >= _DIGITS_OF_DOUBLES:
+                yield text
+        case list():
+            for each in value:
+                yield from _as_long_as_doubles(each)
+        case dict():
+            for each in value.values():
+                yield from _as_long_as_doubles(each)
+        case _:
+            return
 
 
 def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[str]:

@@ -292,6 +292,7 @@ class _Planner:
             self.notes += notes.without_owner(live, declared)
         if wrong is not None:
             self.problems.append(Problem("", "", wrong))
+        self.notes += notes.rounded(live)
         if terms.owner is not None:
             self.notes += notes.adopted(live, declared, terms.owner)
 

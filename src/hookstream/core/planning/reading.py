@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.number import number_text
 
 _Value = TypeVar("_Value")
 Report: TypeAlias = Callable[[str, str], None]
@@ -177,11 +179,14 @@ class Reader:
         found = self.raw(field)
         if found is None:
             return None
-        if not isinstance(found, int | float) or isinstance(found, bool):
+        if not isinstance(found, int | float | Decimal) or isinstance(found, bool):
             self.wrong(field, f"must be a number, not {described(found)}")
             return None
+        if isinstance(found, Decimal):
+            self.wrong(field, f"must be a number of at most 15 digits, not {number_text(found)}")
+            return None
         if not least <= found <= most:
-            self.wrong(field, f"must be {least:g} to {most:g}, not {found:g}")
+            self.wrong(field, f"must be {least:g} to {most:g}, not {number_text(found)}")
         return float(found)
 
     def one_of(self, field: str, words: Mapping[str, _Value], default: _Value) -> _Value:
@@ -202,8 +207,8 @@ def described(found: Json) -> str:
             return "nothing"
         case bool():
             return f"{str(found).lower()} (quote it, if text is meant)"
-        case int() | float():
-            return f"the number {found} (quote it, if text is meant)"
+        case int() | float() | Decimal():
+            return f"the number {number_text(found)} (quote it, if text is meant)"
         case str():
             return shortened(found)
         case list():

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import click
-import orjson
 
+from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json
@@ -85,7 +85,7 @@ def _report(context: Context, made: Plan, *, as_json: bool) -> None:
     secrets = generated_of(made)
     if as_json:
         generated: list[Json] = secrets_document(secrets)
-        click.echo(orjson.dumps({**plan_document(made), "signing_secrets": generated}))
+        click.echo(json_bytes({**plan_document(made), "signing_secrets": generated}))
     else:
         show_secrets(context.out, secrets)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import orjson
 
+from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import Keys, SealedSecrets
 from hookstream.entry.cli.context import Context, pass_context
@@ -48,7 +48,7 @@ def command(
         note = f"signing secrets are compared by their names only, without a key ring: {why}"
         made = replace(made, notes=(*made.notes, note))
     if as_json:
-        click.echo(orjson.dumps(plan_document(made, made.problems)))
+        click.echo(json_bytes(plan_document(made, made.problems)))
     elif not made.problems:
         show_plan(context.out, made)
     if made.problems:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import click
-import orjson
 from rich.table import Table
 from rich.text import Text
 
+from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import SealedSecrets
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -65,7 +65,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
         shown = word(standing, now) + (", failing" if name in state.failing else "")
         table.add_row(*map(Text, (name, subscription.partner_id, shown, types)))
     if as_json:
-        click.echo(orjson.dumps(documents))
+        click.echo(json_bytes(documents))
     else:
         context.out.print(table)
     _warn(context, state)
@@ -85,7 +85,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     directory = directory_of(state)
     standing = directory.holds.over(directory.standing(subscription_id, now))
     if as_json:
-        click.echo(orjson.dumps(_document(state, subscription, standing)))
+        click.echo(json_bytes(_document(state, subscription, standing)))
         return
     table = Table(box=None, show_header=False)
     rows = {"subscription": subscription.id, "state": word(standing, now)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookstream.core.model.json import Json
+from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
     Endpoint,
     Grant,
@@ -12,7 +12,7 @@ from hookstream.core.model.subscription import (
     SigningSecret,
     Subscription,
 )
-from hookstream.core.planning.fields import compact, fields_of
+from hookstream.core.planning.fields import fields_of
 
 FULL = Subscription(
     "orders",
@@ -79,4 +79,4 @@ def test_a_partner_is_shown_with_its_grant() -> None:
     ],
 )
 def test_json_is_shown_on_one_line(value: Json, text: str) -> None:
-    assert compact(value) == text
+    assert json_text(value) == text

@@ -346,6 +346,19 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
     )
 
 
+@pytest.mark.parametrize("number", [1.2345678901234568e18, 0.1234567890123457])
+def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float) -> None:
+    grant = replace(GRANT, pattern={"data": {"n": [{"numeric": ["<", number]}], "m": [0.5]}})
+    plan = planned(ACME_FILE, partners=[replace(ACME, grant=grant)])
+    assert [note for note in plan.notes if "rounded" in note] == [
+        (
+            f"partner acme: its pattern holds {number}, as many digits as a double has: a release"
+            " before rounded longer numbers to that. Compare it with what was meant, and apply the"
+            " definition"
+        )
+    ]
+
+
 def test_a_disabled_one_is_noted() -> None:
     made = planned(ORDERS_FILE, subscriptions=[OLD], disabled=[Disabled("orders", 0, "gone")])
     assert made.notes == (
