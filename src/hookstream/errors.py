@@ -5,6 +5,8 @@ exception. What stays is: somebody must fix the configuration or the input, a de
 back, or an invariant is broken and the process must end before it does harm.
 """
 
+from collections.abc import Sequence
+
 
 class HookstreamError(Exception):
     """The root: catching it catches everything that hookstream raises on purpose."""
@@ -19,6 +21,14 @@ class ConfigurationError(HookstreamError):
 
 class InputRefused(ConfigurationError):
     """Raised when what a person or a program handed in cannot be taken: it names what and where."""
+
+
+class EventRefused(InputRefused):
+    """Raised when an event is not valid: it carries every problem, each with its path."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class Conflict(InputRefused):

@@ -27,7 +27,7 @@ from hookstream.adapters.tables import TableReader, TableRecord
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, OutgoingRecord
-from hookstream.errors import DependencyUnavailable, HookstreamError, InputRefused
+from hookstream.errors import DependencyUnavailable, EventRefused, HookstreamError, InputRefused
 from hookstream.pipeline.ports import Span, WriteRefused
 
 __all__ = ["BlockingProducer", "EventParts", "EventProducer", "Published"]
@@ -145,7 +145,9 @@ class EventProducer:
         Args:
             event_type: Its type, such as `pricing.completed`.
             data: What happened: JSON (decimals and times as text, bytes as base64) or Python's
-                `Decimal`, `datetime`, `date`, `UUID` and `bytes`.
+                `Decimal`, `datetime`, `date`, `UUID` and `bytes`. A Python `float` in a field of
+                Avro's `float` is rounded to 32 bits; nothing else is rounded. Where several branches
+                of a union would keep a value, `{"<type name>": value}` says which.
             entity_id: What it is about; events of one entity share a partition.
             event_id: Its identity; a new UUID where none is given. Send an event again with the
                 same one, or partners see two.
@@ -157,23 +159,16 @@ class EventProducer:
                 new trace.
 
         Raises:
-            InputRefused: The event is not valid, with the path of what is wrong, or the broker
+            EventRefused: The event is not valid: all that is wrong with it, each with its path (20
+                at most). An `InputRefused`.
+            InputRefused: Its type or version was never published, it is too large, or the broker
                 refused it for good.
             DependencyUnavailable: No acknowledgement came in time. It may still be written: send
                 it again with the same `event_id`.
             HookstreamError: The schemas topic can no longer be followed: open a new producer.
         """
         identity = event_id if event_id is not None else _uuid(new_id())
-        moment = occurred_at
-        if moment is None:
-            moment = dt.datetime.fromtimestamp(self._clock.now() / 1_000, dt.UTC)
-        fields = {
-            "event_id": identity,
-            "occurred_at": moment,
-            "entity_id": entity_id,
-            "environment": self._environment if environment is None else environment,
-            "data": data,
-        }
+        fields = self._fields(data, entity_id, identity, occurred_at, environment)
         value = self._encoder.encode(event_type, fields, version)
         topic = f"{self._topic_prefix}{event_type}"
         span, traced = self._trace(topic, traceparent)
@@ -186,6 +181,50 @@ class EventProducer:
             raise
         _end(span, None)
         return Published(topic, identity, traced)
+
+    def problems(  # an event has these parts
+        self,
+        event_type: str,
+        data: Mapping[str, object],
+        *,
+        entity_id: str,
+        event_id: str | None = None,
+        occurred_at: dt.datetime | str | None = None,
+        environment: str | None = None,
+        version: int | None = None,
+    ) -> Sequence[str]:
+        """Return why `send` would refuse an event, each with its path; empty where it would not.
+
+        At most 20 problems are named. Nothing is written.
+        """
+        identity = event_id if event_id is not None else _uuid(new_id())
+        fields = self._fields(data, entity_id, identity, occurred_at, environment)
+        try:
+            self._encoder.encode(event_type, fields, version)
+        except EventRefused as refused:
+            return refused.problems
+        except InputRefused as refused:
+            return (str(refused),)
+        return ()
+
+    def _fields(
+        self,
+        data: Mapping[str, object],
+        entity_id: str,
+        event_id: str,
+        occurred_at: dt.datetime | str | None,
+        environment: str | None,
+    ) -> dict[str, object]:
+        moment = occurred_at
+        if moment is None:
+            moment = dt.datetime.fromtimestamp(self._clock.now() / 1_000, dt.UTC)
+        return {
+            "event_id": event_id,
+            "occurred_at": moment,
+            "entity_id": entity_id,
+            "environment": self._environment if environment is None else environment,
+            "data": data,
+        }
 
     async def _write(self, record: OutgoingRecord) -> None:
         if self._sink is None:

@@ -6,95 +6,105 @@ and times as text, bytes as base64), and Python's own types (`Decimal`, aware `d
 `PublishedSchema.encode` takes them, and names the path of whatever it refuses.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, cast
+from typing import cast
 
 from hookstream.adapters import avro_scalars as scalars
+from hookstream.adapters.avro_fit import FILLED, Fit, Gathered, Take, Unfit, glimpse
 from hookstream.adapters.avro_parsing import PublishedSchema
-from hookstream.core.model.json import Json
-from hookstream.errors import InputRefused
+from hookstream.adapters.avro_unions import Branch, UnionTake, branch_names
+from hookstream.adapters.exact_json import path_part
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.errors import EventRefused
 
-Take: TypeAlias = Callable[[object], object]
-"""Takes a value over as Avro has it; raises `Unfit`."""
-
-_Schema: TypeAlias = dict[str, Json]
+MAX_NAME = 100
+"""Characters of an unknown name that are shown."""
 
 
 def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, object]]:
     """Return the function that takes whole records of a schema over.
 
-    The function raises `InputRefused` with the path of the first value that does not fit.
+    The function raises `EventRefused` with every problem and its path, `avro_fit.MAX_PROBLEMS` at most.
     """
-    take = _Compiler(cast("_Schema", schema.full["__named_schemas"])).compile(
-        cast("Json", schema.full)
-    )
+    compiler = InputCompiler(cast("JsonObject", schema.full["__named_schemas"]))
+    take = compiler.compile(cast("Json", schema.full))
 
     def record(value: object) -> dict[str, object]:
         try:
-            return cast("dict[str, object]", take(value))
-        except scalars.Unfit as problem:
-            raise InputRefused(str(problem)) from None
+            return cast("dict[str, object]", take(value, Fit()))
+        except Unfit as refused:
+            raise EventRefused(refused.problems) from None
+        except RecursionError:
+            raise EventRefused(["the event is nested too deep"]) from None
 
     return record
 
 
-class _Compiler:
+class InputCompiler:
     """Compiles the types of one schema; names stand for what `named` says."""
 
-    def __init__(self, named: _Schema) -> None:
+    def __init__(self, named: JsonObject) -> None:
+        """Take the schema's named types by their full names."""
         self._named = named
         self._known: dict[str, Take] = {}
 
-    def compile(self, schema: Json) -> Take:
+    def compile(self, schema: Json, *, text: bool = False) -> Take:
+        """Return the function that takes values of a type.
+
+        Args:
+            schema: The type.
+            text: Its field says `"json": "string"`.
+        """
         if isinstance(schema, list):
-            return self._union(schema)
+            return self.union(schema, text=text)
         if isinstance(schema, dict):
-            return self._complex(schema)
+            return self._complex(schema, text=text)
         name = str(schema)
         if name in scalars.PRIMITIVES:
-            return scalars.primitive({"type": name})
+            return scalars.primitive({"type": name}, text=text)
         if name not in self._known:
             self._known[name] = self.compile(self._named[name])
         return self._known[name]
 
-    def _complex(self, schema: _Schema) -> Take:
+    def union(self, branches: list[Json], *, text: bool) -> UnionTake:
+        """Return what takes the values of a union."""
+        named = branch_names(branches, self._named)
+        return UnionTake(
+            [
+                Branch(names.avro, names, self.compile(branch, text=text))
+                for branch, names in zip(branches, named, strict=True)
+                if names.avro != "null"
+            ],
+            nullable=any(names.avro == "null" for names in named),
+        )
+
+    def _complex(self, schema: JsonObject, *, text: bool) -> Take:
         match schema["type"]:
             case "record" | "error":
                 return self._record(schema)
             case "array":
-                return _array(self.compile(schema["items"]))
+                return _array(self.compile(schema["items"], text=text))
             case "map":
-                return _map(self.compile(schema["values"]))
+                return _map(self.compile(schema["values"], text=text))
             case "enum":
                 return scalars.enum(cast("list[str]", schema["symbols"]))
             case "fixed":
                 return scalars.fixed(schema)
             case str(name) if name in scalars.PRIMITIVES:
-                return scalars.primitive(schema)
+                return scalars.primitive(schema, text=text)
             case inner:
-                return self.compile(inner)
+                return self.compile(inner, text=text)
 
-    def _record(self, schema: _Schema) -> Take:
+    def _record(self, schema: JsonObject) -> Take:
         fields: dict[str, Take] = {}
         defaults: dict[str, object] = {}
-        for field in cast("list[_Schema]", schema["fields"]):
+        for field in cast("list[JsonObject]", schema["fields"]):
             name = str(field["name"])
-            kind = field["type"]
-            if field.get("json") == "string" and kind == "long":
-                kind = {"type": "long", "json": "string"}
-            fields[name] = self.compile(kind)
+            fields[name] = self.compile(field["type"], text=field.get("json") == "string")
             if "default" in field:
-                defaults[name] = self._default(kind, field["default"])
+                defaults[name] = self._default(field["type"], field["default"])
         return _record(fields, defaults)
-
-    def _union(self, branches: list[Json]) -> Take:
-        others = [branch for branch in branches if branch != "null"]
-        takes = [(_branch_name(branch), self.compile(branch)) for branch in others]
-        nullable = len(others) < len(branches)
-        if len(takes) == 1:
-            return _optional(takes[0][1]) if nullable else takes[0][1]
-        return _one_of(takes, nullable=nullable)
 
     def _default(self, schema: Json, default: Json) -> object:
         """Return a field's default as a value: JSON has it with bytes as ISO-8859-1 text."""
@@ -122,95 +132,68 @@ class _Compiler:
 
 
 def _record(fields: Mapping[str, Take], defaults: Mapping[str, object]) -> Take:
-    def take(value: object) -> object:
+    needed = [name for name in fields if name not in defaults]
+
+    def take(value: object, fit: Fit) -> object:
         if not isinstance(value, Mapping):
-            raise scalars.Unfit(f"{scalars.glimpse(value)} is not an object")
-        for name in value:
-            if name not in fields:
-                raise scalars.Unfit(f"there is no such field{_meant(name, fields)}").within(
-                    str(name)
-                )
-        missing = [name for name in fields if name not in value and name not in defaults]
-        if missing:
-            raise scalars.Unfit("is missing").within(missing[0])
+            raise Unfit(f"{glimpse(value)} is not an object")
+        problems = Gathered()
         taken = {**defaults}
         for name, given in value.items():
             try:
-                taken[name] = fields[name](given)
-            except scalars.Unfit as problem:
-                raise problem.within(name) from None
+                taken[name] = (fields.get(name) or _stranger(name, fields))(given, fit)
+            except Unfit as problem:
+                problems.add(problem.within(path_part(str(name)[:MAX_NAME])))
+        for name in [name for name in needed if name not in value]:
+            problems.add(Unfit("is missing").within(name))
+        problems.end()
+        if len(value) < len(fields):
+            fit.note(FILLED)
         return taken
 
     return take
 
 
-def _no_strangers(value: Mapping[object, object], fields: Mapping[str, Take]) -> None:
-    for name in value:
-        if name not in fields:
-            problem = scalars.Unfit(f"there is no such field{_meant(name, fields)}")
-            raise problem.within(ascii(name).strip("'")[:80])
+def _stranger(name: object, fields: Mapping[str, Take]) -> Take:
+    """Return the function that takes no value of a field that does not exist."""
+    meant = did_you_mean(name, fields) if isinstance(name, str) else ""
 
+    def take(value: object, fit: Fit) -> object:
+        del value, fit
+        raise Unfit(f"there is no such field{meant}")
 
-def _meant(name: object, fields: Mapping[str, Take]) -> str:
-    near = difflib.get_close_matches(str(name)[:80], fields, n=1)
-    return f"; {near[0]} was meant?" if near else ""
+    return take
 
 
 def _array(item: Take) -> Take:
-    def take(value: object) -> object:
+    def take(value: object, fit: Fit) -> object:
         if not isinstance(value, list | tuple):
-            raise scalars.Unfit(f"{scalars.glimpse(value)} is not an array")
+            raise Unfit(f"{glimpse(value)} is not an array")
         taken: list[object] = []
-        try:
-            for element in value:
-                taken.append(item(element))  # noqa: PERF401  # its length is the failing index
-        except scalars.Unfit as problem:
-            raise problem.within(f"[{len(taken)}]") from None
+        problems = Gathered()
+        for at, element in enumerate(value):
+            try:
+                taken.append(item(element, fit))
+            except Unfit as problem:
+                problems.add(problem.within(f"[{at}]"))
+        problems.end()
         return taken
 
     return take
 
 
 def _map(item: Take) -> Take:
-    def take(value: object) -> object:
+    def take(value: object, fit: Fit) -> object:
         if not isinstance(value, Mapping):
-            raise scalars.Unfit(f"{scalars.glimpse(value)} is not an object")
+            raise Unfit(f"{glimpse(value)} is not an object")
         taken: dict[str, object] = {}
+        problems = Gathered()
         for key, element in value.items():
             try:
-                taken[cast("str", scalars.text(key))] = item(element)
-            except scalars.Unfit as problem:
-                raise problem.within(f"[{ascii(key)[:40]}]") from None
+                taken[cast("str", scalars.text(key, fit))] = item(element, fit)
+            except Unfit as problem:
+                problems.add(problem.within(f"[{ascii(key)[:40]}]"))
+        problems.end()
         return taken
 
     return take
-
-
-def _optional(other: Take) -> Take:
-    def take(value: object) -> object:
-        return None if value is None else other(value)
-
-    return take
-
-
-def _one_of(branches: list[tuple[str, Take]], *, nullable: bool) -> Take:
-    def take(value: object) -> object:
-        if value is None and nullable:
-            return None
-        problems = []
-        for name, branch in branches:
-            try:
-                # fastavro takes a pair as a value and the name of its branch.
-                return (name, branch(value))
-            except scalars.Unfit as problem:
-                problems.append(f"as {name}: {problem}")
-        raise scalars.Unfit("fits no branch of its union: " + "; ".join(problems))
-
-    return take
-
-
-def _branch_name(branch: Json) -> str:
-    if isinstance(branch, dict):
-        kind = str(branch["type"])
-        return str(branch["name"]) if kind in ("record", "error", "enum", "fixed") else kind
-    return str(branch)

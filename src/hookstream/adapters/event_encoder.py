@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from hookstream.adapters.avro_json import compile_input
 from hookstream.adapters.avro_parsing import PublishedSchema
 from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.core.intake.envelope import open_envelope
-from hookstream.core.model.event import Undecodable
-from hookstream.errors import InputRefused
+from hookstream.core.intake.envelope import envelope_problems
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.errors import EventRefused, InputRefused
 
 DEFAULT_MAX_BYTES = 1 << 20
+_SHOWN_TYPES = 20
 
 
 class EventEncoder:
@@ -34,15 +35,22 @@ class EventEncoder:
             version: The version to write; the newest where it is None.
 
         Raises:
-            InputRefused: The type or version is unknown, a field is missing, unknown or does not
-                fit (the message begins with its path), or the event is too large.
+            EventRefused: Fields are missing, unknown or do not fit; every problem is named with its
+                path, the first 20 of them.
+            InputRefused: The type or version is unknown, or the event is too large.
         """
         schema, take = self._input(event_type, version)
-        taken = take(fields)
-        envelope = open_envelope(taken)
-        if isinstance(envelope, Undecodable):
-            raise InputRefused(envelope.detail)
-        value = schema.encode(taken)
+        try:
+            taken = take(fields)
+        except EventRefused as refused:
+            raise EventRefused([*refused.problems, *_envelope(fields, refused)]) from None
+        problems = envelope_problems(taken)
+        if problems:
+            raise EventRefused(problems)
+        try:
+            value = schema.encode(taken)
+        except (ValueError, TypeError, OverflowError) as problem:
+            raise InputRefused(f"the event cannot be written: {problem!s:.200}") from problem
         if len(value) > self._max_bytes:
             raise InputRefused(
                 f"the event has {len(value)} bytes encoded, {self._max_bytes} are taken at most"
@@ -67,5 +75,21 @@ class EventEncoder:
         if versions:
             there = ", ".join(map(str, versions))
             return f"type: {event_type} has no version {version}; there is {there}"
-        types = ", ".join(self._book.event_types()) or "none at all"
-        return f"type: no schema of {event_type[:80]!r} was published; known are {types}"
+        types = self._book.event_types()
+        known = ", ".join(types[:_SHOWN_TYPES]) or "none at all"
+        more = ", ..." if len(types) > _SHOWN_TYPES else ""
+        meant = did_you_mean(event_type, types)
+        return (
+            f"type: no schema of {event_type[:80]!a} was published{meant}; known are {known}{more}"
+        )
+
+
+def _envelope(fields: Mapping[str, object], refused: EventRefused) -> list[str]:
+    """Return what is wrong with the texts of an envelope beside what was refused already."""
+    told = {problem.partition(":")[0] for problem in refused.problems}
+    texts = {
+        name: fields[name]
+        for name in ("event_id", "entity_id", "environment")
+        if name not in told and isinstance(fields.get(name), str)
+    }
+    return [found for found in envelope_problems(texts) if found.partition(" ")[0] in texts]

@@ -11,7 +11,7 @@ from hookstream.core.catalog.hostility import hostile
 from hookstream.core.catalog.house_rules import breaches
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.record import Record
-from hookstream.errors import InputRefused
+from hookstream.errors import EventRefused, InputRefused
 
 BOOK = SchemaBook([printprice(event_type) for event_type in EVENT_TYPES])
 
@@ -71,7 +71,7 @@ def test_the_newest_version_is_written_unless_one_is_named() -> None:
         (
             "thing.dome",
             None,
-            "type: no schema of 'thing.dome' was published; known are thing.done",
+            "type: no schema of 'thing.dome' was published (did you mean thing.done?); known are thing.done",
         ),
         ("thing.done", 7, "type: thing.done has no version 7; there is 1"),
     ],
@@ -91,3 +91,24 @@ def test_what_a_worker_would_not_take_is_refused_before_it_is_written() -> None:
         encoder.encode("thing.done", sound | {"data": {"a": "x" * 200}})
     with pytest.raises(InputRefused, match="entity_id is '';"):
         encoder.encode("thing.done", sound | {"entity_id": ""})
+
+
+def test_all_that_is_wrong_with_an_event_is_named_at_once() -> None:
+    encoder = EventEncoder(SchemaBook([event_schema(field("a", "int"), field("b", "string"))]))
+    happening = {
+        "event_id": "x" * 201,
+        "occurred_at": "yesterday",
+        "environment": "",
+        "data": {"a": "1", "c": 2},
+    }
+    with pytest.raises(EventRefused) as refused:
+        encoder.encode("thing.done", happening)
+    assert [problem.split(" must")[0][:60] for problem in refused.value.problems] == [
+        "event_id: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "occurred_at: 'yesterday' is not a time such as 2026-11-24T08",
+        "data.a: '1' is not a whole number",
+        "data.c: there is no such field",
+        "data.b: is missing",
+        "entity_id: is missing",
+        "environment is ''; it",
+    ]

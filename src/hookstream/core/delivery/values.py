@@ -33,8 +33,8 @@ _FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 _DAY_MICROS = 86_400_000_000
 _DIGITS_A_BIT = math.log10(2)
 _MAX_FIXED = 2**31 - 1
-_UUID_BYTES = 16
-_DURATION_BYTES = 12
+UUID_BYTES = 16
+DURATION_BYTES = 12
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
@@ -99,8 +99,8 @@ def primitive(schema: JsonObject, *, text: bool) -> Rendering:
         case "double":
             return Rendering(_finite, "float")
         case "bytes":
-            decimal = _decimal(schema, most_digits=_MAX_PRECISION)
-            return Rendering(decimal or _base64, "bytes")
+            digits = decimal_digits(schema)
+            return Rendering(_base64 if digits is None else _decimal_render(*digits), "bytes")
         case "null" | "boolean":
             return Rendering(same, str(kind))
         case _:
@@ -112,14 +112,12 @@ def fixed(schema: JsonObject, name: str) -> Rendering:
     size, logical = schema.get("size"), _logical_type(schema)
     if type(size) is not int or not 0 <= size <= _MAX_FIXED:
         raise NotRenderable("", f"is of the fixed type {name} without a possible size")
-    render: Render | None = None
-    if logical == "uuid" and size == _UUID_BYTES:
-        render = _uuid
-    elif logical == "duration" and size == _DURATION_BYTES:
-        render = _duration
-    elif size > 0:
-        render = _decimal(schema, most_digits=int(_DIGITS_A_BIT * (8 * size - 1)))
-    return Rendering(render or _base64, "bytes", name)
+    digits = decimal_digits(schema)
+    if logical == "uuid" and size == UUID_BYTES:
+        return Rendering(_uuid, "bytes", name)
+    if logical == "duration" and size == DURATION_BYTES:
+        return Rendering(_duration, "bytes", name)
+    return Rendering(_base64 if digits is None else _decimal_render(*digits), "bytes", name)
 
 
 def timestamp_micros(value: object) -> str:
@@ -230,16 +228,19 @@ def _logical_type(schema: JsonObject) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _decimal(schema: JsonObject, *, most_digits: int) -> Render | None:
-    """Return the rendering of a decimal with a fixed scale, or None where it is no valid one."""
+def decimal_digits(schema: JsonObject) -> tuple[int, int] | None:
+    """Return precision and scale of bytes or a fixed type, or None where it is no valid decimal."""
     precision, scale = schema.get("precision"), schema.get("scale", 0)
     if _logical_type(schema) != "decimal":
         return None
     if type(precision) is not int or type(scale) is not int:
         return None
-    if not 0 <= scale <= precision or not 0 < precision <= min(most_digits, _MAX_PRECISION):
+    most_digits, size = _MAX_PRECISION, schema.get("size")
+    if schema["type"] == "fixed" and isinstance(size, int):
+        most_digits = min(most_digits, int(_DIGITS_A_BIT * (8 * size - 1)) if size > 0 else 0)
+    if not 0 <= scale <= precision or not 0 < precision <= most_digits:
         return None
-    return _decimal_render(precision, scale)
+    return precision, scale
 
 
 def _decimal_render(precision: int, scale: int) -> Render:

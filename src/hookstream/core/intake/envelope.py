@@ -16,6 +16,8 @@ MAX_ID_LENGTH = 200
 MAX_ENVIRONMENT_LENGTH = 64
 """Characters of `environment`."""
 
+_ID = f"printable text of 1 to {MAX_ID_LENGTH} characters"
+
 LAST_INSTANT = 253_402_300_799_999_999
 """The last microsecond of the year 9999: no later time has RFC 3339 text."""
 
@@ -36,32 +38,48 @@ def open_envelope(fields: Mapping[str, object]) -> Envelope | Undecodable:
     Args:
         fields: The decoded record, its logical types left raw.
     """
-    event_id = fields.get("event_id")
-    if not _is_name(event_id, MAX_ID_LENGTH):
-        return _bad("event_id", event_id, f"printable text of 1 to {MAX_ID_LENGTH} characters")
-    occurred_at = fields.get("occurred_at")
-    if type(occurred_at) is not int or not 0 <= occurred_at <= LAST_INSTANT:
-        return _bad("occurred_at", occurred_at, "microseconds since 1970, up to the year 9999")
-    entity_id = fields.get("entity_id")
-    if not _is_name(entity_id, MAX_ID_LENGTH):
-        return _bad("entity_id", entity_id, f"printable text of 1 to {MAX_ID_LENGTH} characters")
-    environment = fields.get("environment")
-    if not _is_name(environment, MAX_ENVIRONMENT_LENGTH):
-        return _bad(
+    event_id, occurred_at = fields.get("event_id"), fields.get("occurred_at")
+    entity_id, environment = fields.get("entity_id"), fields.get("environment")
+    if (
+        _is_name(event_id, MAX_ID_LENGTH)
+        and _is_moment(occurred_at)
+        and _is_name(entity_id, MAX_ID_LENGTH)
+        and _is_name(environment, MAX_ENVIRONMENT_LENGTH)
+        and isinstance(fields.get("data"), dict)
+    ):
+        return Envelope(event_id, occurred_at, entity_id, environment)
+    return Undecodable(UndecodableReason.BAD_ENVELOPE, envelope_problems(fields)[0])
+
+
+def envelope_problems(fields: Mapping[str, object]) -> list[str]:
+    """Return everything that is wrong with the envelope of a decoded record, a sentence each."""
+    checks = (
+        ("event_id", _is_name(fields.get("event_id"), MAX_ID_LENGTH), _ID),
+        (
+            "occurred_at",
+            _is_moment(fields.get("occurred_at")),
+            "microseconds since 1970, up to the year 9999",
+        ),
+        ("entity_id", _is_name(fields.get("entity_id"), MAX_ID_LENGTH), _ID),
+        (
             "environment",
-            environment,
+            _is_name(fields.get("environment"), MAX_ENVIRONMENT_LENGTH),
             f"printable text of 1 to {MAX_ENVIRONMENT_LENGTH} characters",
-        )
-    if not isinstance(fields.get("data"), dict):
-        return _bad("data", fields.get("data"), "a record")
-    return Envelope(event_id, occurred_at, entity_id, environment)
+        ),
+        ("data", isinstance(fields.get("data"), dict), "a record"),
+    )
+    return [_bad(name, fields.get(name), wanted) for name, good, wanted in checks if not good]
 
 
 def _is_name(value: object, longest: int) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
 
 
-def _bad(field: str, value: object, wanted: str) -> Undecodable:
+def _is_moment(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= LAST_INSTANT
+
+
+def _bad(field: str, value: object, wanted: str) -> str:
     # The record itself is kept beside the reason: what is wrong needs no more than a glimpse.
     found = "is missing" if value is None else f"is {ascii(value)[:80]}"
-    return Undecodable(UndecodableReason.BAD_ENVELOPE, f"{field} {found}; it must be {wanted}")
+    return f"{field} {found}; it must be {wanted}"

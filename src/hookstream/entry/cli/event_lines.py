@@ -1,14 +1,17 @@
-"""A line of JSON is an event to be sent, in the shape in which events are delivered."""
+"""A line of JSON is an event to be sent, in the shape in which events are delivered and shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import orjson
-
-from hookstream.core.model.json import Json, JsonObject
-from hookstream.errors import InputRefused
+from hookstream.adapters.exact_json import parse_exact, path_part
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.errors import EventRefused, InputRefused
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
+MAX_PROBLEMS = 20
+"""Problems of one line that are named."""
 
 _TEXTS = ("type", "entity_id", "environment")
 _FIELDS = frozenset({*_TEXTS, "version", "id", "timestamp", "data"})
@@ -17,7 +20,7 @@ _OUR_WORDS = {"event_id": "id", "occurred_at": "timestamp"}
 
 @dataclass(slots=True, frozen=True)
 class EventLine:
-    """What one line says."""
+    """What one line says. `data` may hold `Numeral`s: numbers as they are written."""
 
     event_type: str
     entity_id: str
@@ -28,37 +31,50 @@ class EventLine:
     timestamp: str | None
 
 
+class LineRefused(EventRefused):
+    """Raised for a line whose own fields are wrong; says what else is known of it."""
+
+    def __init__(self, problems: list[str], line: EventLine) -> None:
+        super().__init__(problems)
+        self.line = line
+        """What is right of it; an empty type where that is wrong."""
+
+
 def read_line(line: bytes) -> EventLine:
     """Read one line; what is in `data` is checked against its schema later.
 
     Raises:
-        InputRefused: It is not JSON, or a field is missing, unknown or of a wrong kind.
+        InputRefused: It is not JSON, too long, nested too deep, or has a key twice in one object.
+        LineRefused: Fields are missing, unknown or of a wrong kind; all of them are named.
     """
     if len(line) > MAX_LINE_BYTES:
         raise InputRefused(f"longer than {MAX_LINE_BYTES} bytes")
-    try:
-        found: Json = orjson.loads(line)
-    except ValueError as problem:
-        raise InputRefused(f"not JSON: {problem}") from None
+    found = parse_exact(line)
     if not isinstance(found, dict):
         raise InputRefused("not a JSON object")
-    strangers = sorted(set(found) - _FIELDS)
-    if strangers:
-        raise InputRefused(f"{strangers[0][:80]}: there is no such field")
-    for name in _TEXTS:
-        if not isinstance(found.get(name), str):
-            raise InputRefused(f"{name}: must be there, as text")
+    problems = [
+        f"{path_part(name)}: there is no such field{did_you_mean(name, _FIELDS)}"
+        for name in found
+        if name not in _FIELDS
+    ]
+    problems += [
+        f"{name}: must be there, as text"
+        for name in _TEXTS
+        if not isinstance(found.get(name), str)
+    ]
     if not isinstance(found.get("data"), dict):
-        raise InputRefused("data: must be there, as an object")
-    return EventLine(
-        event_type=str(found["type"]),
-        entity_id=str(found["entity_id"]),
-        environment=str(found["environment"]),
-        data=cast("JsonObject", found["data"]),
-        version=_version(found.get("version")),
-        event_id=_optional_text(found, "id"),
-        timestamp=_optional_text(found, "timestamp"),
-    )
+        problems.append("data: must be there, as an object")
+    if type(found.get("version", 1)) is not int and found["version"] is not None:
+        problems.append("version: must be a whole number")
+    problems += [
+        f"{name}: must be text"
+        for name in ("id", "timestamp")
+        if not isinstance(found.get(name), str | None)
+    ]
+    read = _line(found)
+    if problems:
+        raise LineRefused(problems, read)
+    return read
 
 
 def in_words_of_a_line(reason: str) -> str:
@@ -69,14 +85,39 @@ def in_words_of_a_line(reason: str) -> str:
     return reason
 
 
-def _version(found: Json) -> int | None:
-    if found is None or type(found) is int:
-        return found
-    raise InputRefused("version: must be a whole number")
+def told(refused: InputRefused, more: Sequence[str] = ()) -> str:
+    """Return all that is wrong with a line in its own words, `MAX_PROBLEMS` at most.
+
+    Args:
+        refused: Why it is refused.
+        more: What else is wrong with it.
+    """
+    own = refused.problems if isinstance(refused, EventRefused) else (str(refused),)
+    # Where `data` is no object, its schema has nothing to add.
+    paths = {problem.partition(":")[0] for problem in own}
+    problems = [
+        *own,
+        *(other for other in more if other.partition(":")[0].split(".")[0] not in paths),
+    ]
+    shown = [in_words_of_a_line(problem) for problem in problems[:MAX_PROBLEMS]]
+    rest = ["and more"] if len(problems) > MAX_PROBLEMS else []
+    return "; ".join([*shown, *rest])
 
 
-def _optional_text(found: JsonObject, name: str) -> str | None:
-    value = found.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise InputRefused(f"{name}: must be text")
+def _line(found: dict[str, object]) -> EventLine:
+    """Return what is right of a line."""
+
+    def text(name: str) -> str | None:
+        value = found.get(name)
+        return value if isinstance(value, str) else None
+
+    data, version = found.get("data"), found.get("version")
+    return EventLine(
+        event_type=text("type") or "",
+        entity_id=text("entity_id") or "",
+        environment=text("environment") or "",
+        data=cast("JsonObject", data) if isinstance(data, dict) else {},
+        version=version if type(version) is int else None,
+        event_id=text("id"),
+        timestamp=text("timestamp"),
+    )

@@ -14,16 +14,24 @@ from hookstream.adapters.kafka_client import admin_client
 from hookstream.adapters.system import SystemChance
 from hookstream.adapters.tracing import tracer_of
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.event_lines import MAX_LINE_BYTES, in_words_of_a_line, read_line
+from hookstream.entry.cli.event_lines import (
+    MAX_LINE_BYTES,
+    EventLine,
+    LineRefused,
+    read_line,
+    told,
+)
 from hookstream.entry.cli.event_tail import EventTail
 from hookstream.entry.cluster import reached
-from hookstream.errors import ConfigurationError, HookstreamError
+from hookstream.errors import ConfigurationError, HookstreamError, InputRefused
 from hookstream.producer import EventProducer
 
 AT_ONCE = 500
 """Events on their way at a time; the next lines are read when there is room."""
 READ_BYTES = 256 * 1024
 SHOWN_REFUSALS = 100
+STAND_IN = "-"
+"""For a text that is missing, which was named already."""
 
 
 @click.group()
@@ -120,6 +128,13 @@ class _Sending:
     async def _send(self, producer: EventProducer, number: int, line: bytes) -> None:
         try:
             event = read_line(line)
+        except LineRefused as refused:
+            self._refuse(number, told(refused, _also(producer, refused.line)))
+            return
+        except InputRefused as refused:
+            self._refuse(number, told(refused))
+            return
+        try:
             await producer.send(
                 event.event_type,
                 event.data,
@@ -129,16 +144,17 @@ class _Sending:
                 environment=event.environment,
                 version=event.version,
             )
+        except InputRefused as refused:
+            self._refuse(number, told(refused))
         except HookstreamError as problem:
-            self._refuse(number, problem)
+            self._refuse(number, str(problem))
         else:
             self.sent += 1
 
-    def _refuse(self, number: int, problem: HookstreamError) -> None:
+    def _refuse(self, number: int, why: str) -> None:
         self.refused += 1
         if self.refused <= SHOWN_REFUSALS:
-            line = f"line {number}: {in_words_of_a_line(str(problem))}"
-            self._context.err.print(Text(line, "red"), soft_wrap=True)
+            self._context.err.print(Text(f"line {number}: {why}", "red"), soft_wrap=True)
         elif self.refused == SHOWN_REFUSALS + 1:
             self._context.err.print("more lines are refused; they are only counted from here on")
 
@@ -150,6 +166,21 @@ class _Sending:
             transient=True,
             disable=not self._context.err.is_terminal,
         )
+
+
+def _also(producer: EventProducer, line: EventLine) -> Sequence[str]:
+    """Return what is wrong with the rest of a line whose own fields are wrong."""
+    if not line.event_type:
+        return ()
+    return producer.problems(
+        line.event_type,
+        line.data,
+        entity_id=line.entity_id or STAND_IN,
+        event_id=line.event_id,
+        occurred_at=line.timestamp,
+        environment=line.environment or STAND_IN,
+        version=line.version,
+    )
 
 
 async def _lines(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:

@@ -1,9 +1,18 @@
 """A line is an event in the shape in which events are delivered, or it is refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hookstream.entry.cli.event_lines import EventLine, in_words_of_a_line, read_line
-from hookstream.errors import InputRefused
+from hookstream.adapters.exact_json import Numeral
+from hookstream.entry.cli.event_lines import (
+    EventLine,
+    LineRefused,
+    in_words_of_a_line,
+    read_line,
+    told,
+)
+from hookstream.errors import EventRefused, InputRefused
 
 SOUND = b'{"type":"a.b","entity_id":"e","environment":"staging","data":{"x":1}'
 
@@ -24,9 +33,17 @@ def test_a_delivered_body_is_a_line() -> None:
     [
         (b"{", "not JSON"),
         (b"[]", "not a JSON object"),
-        (SOUND + b',"typ":1}', "typ: there is no such field"),
+        (SOUND + b',"typ":1}', "typ: there is no such field (did you mean type?)"),
         (b"{}", "type: must be there, as text"),
-        (SOUND + b',"data":[]}', "data: must be there, as an object"),
+        (b'{"type":"a.b","entity_id":"e","environment":"s","data":[]}', "data: must be there, as"),
+        (b"\xff", "not JSON: not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON: Expecting value"),
+        (b'{"type":"a.b",}', "not JSON: Expecting property name"),
+        (SOUND.replace(b"1", b"[" * 101 + b"]" * 101) + b"}", "not taken: nested more than 100"),
+        (b"[" * 4_000_000, "not taken: nested more than 100 deep"),
+        (b'{"a":' * 600_000, "not taken: nested more than 100 deep"),
+        (b'{"\\ud800":1}', "['\\ud800']: there is no such field"),
+        (b'{"' + b"x" * 5_000 + b'":1}', "['xxxx"),
         (SOUND + b',"version":"2"}', "version: must be a whole number"),
         (SOUND + b',"id":5}', "id: must be text"),
         (b" " * (4 * 1024 * 1024 + 1), "longer than 4194304 bytes"),
@@ -46,3 +63,82 @@ def test_reasons_speak_of_the_fields_of_a_line() -> None:
         "id is ''",
         "data.a: y",
     ]
+
+
+def test_all_that_is_wrong_with_a_line_is_named_at_once() -> None:
+    with pytest.raises(LineRefused) as refused:
+        read_line(b'{"type":"a.b","entity_di":"e","data":{"x":1},"version":1.5,"id":7}')
+    assert refused.value.problems == (
+        "entity_di: there is no such field (did you mean entity_id?)",
+        "entity_id: must be there, as text",
+        "environment: must be there, as text",
+        "version: must be a whole number",
+        "id: must be text",
+    )
+    assert refused.value.line == EventLine("a.b", "", "", {"x": 1}, None, None, None)
+
+
+def test_what_is_wrong_with_the_data_is_told_with_it_twenty_problems_at_most() -> None:
+    refused = EventRefused(["data: must be there, as an object", "id: must be text"])
+    more = [
+        "data.a: is missing",
+        "occurred_at: 'x' is not a time",
+        *(f"e{n}: y" for n in range(30)),
+    ]
+    said = told(refused, more)
+    assert said.startswith(
+        "data: must be there, as an object; id: must be text; timestamp: 'x' is not a time; e0: y;"
+    )
+    assert said.endswith("; e16: y; and more")
+
+
+@pytest.mark.case("duplicate-keys")
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (
+            b'{"type":"thing.happened","entity_id":"a","entity_id":"b","data":{}}',
+            "entity_id: stands twice in one object",
+        ),
+        (
+            SOUND[:-1] + b',"x":1,"y":[{"a":0},{"b":1,"c":{"q r":1,"q r":1},"b":1,"b":1}]}}',
+            "; ".join(
+                f"{path}: stands twice in one object"
+                for path in ("data.x", "data.y[1].b", "data.y[1].c['q r']")
+            ),
+        ),
+        (b'[{"a":1,"\\u0061":2}]', "[0].a: stands twice in one object"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_wherever_it_stands(line: bytes, why: str) -> None:
+    with pytest.raises(InputRefused) as refused:
+        read_line(line)
+    assert str(refused.value) == why
+
+
+def test_numbers_of_a_line_stay_as_they_are_written() -> None:
+    line = SOUND[:-1] + b',"a":[0.7,1e400,9007199254740993,NaN,-Infinity,1.0],"b":%s}}' % (
+        b"1" * 4301
+    )
+    assert read_line(line).data == {
+        "x": 1,
+        "a": [
+            Numeral("0.7"),
+            Numeral("1e400"),
+            9007199254740993,
+            Numeral("NaN"),
+            Numeral("-Infinity"),
+            Numeral("1.0"),
+        ],
+        "b": Numeral("1" * 4301),
+    }
+
+
+@given(st.binary() | st.text().map(str.encode) | st.binary().map(lambda b: SOUND[:-1] + b + b"}}"))
+def test_no_line_raises_anything_but_a_refusal_in_plain_text(line: bytes) -> None:
+    said = ""
+    try:
+        read_line(line)
+    except InputRefused as refused:
+        said = told(refused)
+    assert said.isascii()
