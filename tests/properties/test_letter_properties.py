@@ -13,7 +13,7 @@ from hookstream.core.deadletter.letter import (
     read_unmatched,
     tier_headers,
 )
-from hookstream.core.deadletter.reading import MAX_CARRIED_BYTES
+from hookstream.core.deadletter.reading import MAX_CARRIED_BYTES, MAX_COUNT
 from hookstream.core.deadletter.redrive import redriven
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.instant import DAY
@@ -21,13 +21,13 @@ from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Origin
 
 instants = st.integers(0, 4_000_000_000_000)
-numbers = st.integers(0, 2**62)
+numbers = st.integers(0, MAX_COUNT)
 letters = st.characters(categories=["L", "N", "P", "S"], include_characters=" ")
 printable = st.text(letters, max_size=6)
 words = st.text(letters, min_size=1, max_size=6)
 anything = st.builds(str.__mul__, st.text(max_size=6), st.sampled_from([1, 300]))
 
-origins = st.builds(Origin, words, st.integers(0, 2**31 - 1), numbers, instants)
+origins = st.builds(Origin, words, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), instants)
 deliveries = st.builds(
     Delivery,
     words,

@@ -19,6 +19,9 @@ MAX_NAME = 256
 MAX_ERROR = 512
 """Characters of the last error, and of the detail of a reason."""
 
+MAX_STATUS = 999
+"""The largest HTTP status."""
+
 MAX_TRACESTATE = 512
 """Characters of `tracestate`: what W3C asks every party to carry."""
 
@@ -152,7 +155,7 @@ def read_delivery(headers: Headers) -> Delivery | LetterProblem:
             deferred_reason=fields.optional_word(names.DEFERRED_REASON, _DEFER_REASONS),
             deferred_since=fields.optional_instant(names.DEFERRED_SINCE),
             last_outcome=fields.optional_text(names.LAST_OUTCOME),
-            last_status=fields.optional_number(names.LAST_STATUS),
+            last_status=fields.optional_number(names.LAST_STATUS, MAX_STATUS),
             last_error=fields.optional_text(names.LAST_ERROR),
             traceparent=fields.optional_text(names.TRACEPARENT),
             tracestate=fields.optional_text(names.TRACESTATE),

@@ -22,6 +22,18 @@ MAX_CARRIED = 64
 MAX_CARRIED_BYTES = 16 * 1024
 """Bytes of their names and values together: a quarter of what a tier record may add."""
 
+MAX_TEXT = 1_024
+"""Characters of a header of ours that is read: more than any that is written."""
+
+MAX_COUNT = 1_000_000_000
+"""The largest count that is read, of attempts, steps or deferrals."""
+
+MAX_PARTITION = 2**31 - 1
+MAX_OFFSET = 2**63 - 1
+
+LAST_INSTANT: Millis = from_rfc3339("9000-01-01T00:00:00Z")
+"""The first instant that no state of ours names: what is added to an earlier one still has text."""
+
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
 _SIGNED = re.compile(r"-?[1-9][0-9]{0,18}\Z")
 _REPLACED = (names.TRACEPARENT, names.TRACESTATE)
@@ -62,9 +74,14 @@ class Fields:
         if value is None:
             return None
         try:
-            return value.decode()
+            found = value.decode()
         except UnicodeDecodeError as problem:
             raise NotReadable(name, "is not UTF-8") from problem
+        if len(found) > MAX_TEXT:
+            raise NotReadable(name, f"has {len(found)} characters, {MAX_TEXT} are read at most")
+        if not found.isprintable():
+            raise NotReadable(name, f"is {ascii(found)[:40]}, which holds what is not printable")
+        return found
 
     def text(self, name: str) -> str:
         """Return the text of a header that must be there and not be empty."""
@@ -89,18 +106,21 @@ class Fields:
             raise NotReadable(name, "is missing")
         return value
 
-    def optional_number(self, name: str) -> int | None:
-        """Return a decimal number that is not negative, or None where the header is missing."""
+    def optional_number(self, name: str, most: int = MAX_COUNT) -> int | None:
+        """Return a decimal number from 0 to `most`, or None where the header is missing."""
         value = self.optional_text(name)
         if value is None:
             return None
         if not _NUMBER.match(value):
             raise NotReadable(name, f"is {ascii(value)[:40]}, not a decimal number")
-        return int(value)
+        number = int(value)
+        if number > most:
+            raise NotReadable(name, f"is {number}, more than {most}")
+        return number
 
-    def number(self, name: str) -> int:
-        """Return the decimal number of a header that must be there."""
-        value = self.optional_number(name)
+    def number(self, name: str, most: int = MAX_COUNT) -> int:
+        """Return the decimal number, from 0 to `most`, of a header that must be there."""
+        value = self.optional_number(name, most)
         if value is None:
             raise NotReadable(name, "is missing")
         return value
@@ -111,9 +131,12 @@ class Fields:
         if value is None:
             return None
         try:
-            return from_rfc3339(value)
+            instant = from_rfc3339(value)
         except (ValueError, OverflowError) as problem:
             raise NotReadable(name, f"is {ascii(value)[:40]}, not an RFC 3339 time") from problem
+        if not 0 <= instant < LAST_INSTANT:
+            raise NotReadable(name, f"is {ascii(value)[:40]}, not a time from 1970 to 9000")
+        return instant
 
     def instant(self, name: str) -> Millis:
         """Return the instant of a header that must be there."""
@@ -126,14 +149,20 @@ class Fields:
         """Return the coordinates of the record that the event came from."""
         return Origin(
             self.text(names.ORIGIN_TOPIC),
-            self.number(names.ORIGIN_PARTITION),
-            self.number(names.ORIGIN_OFFSET),
+            self.number(names.ORIGIN_PARTITION, MAX_PARTITION),
+            self.number(names.ORIGIN_OFFSET, MAX_OFFSET),
             self._origin_time(),
         )
 
     def _origin_time(self) -> Millis:
         """Return the origin's time; outside the years 1 to 9999 its milliseconds stand beside it."""
-        named = self.instant(names.ORIGIN_TIMESTAMP)
+        value = self.text(names.ORIGIN_TIMESTAMP)
+        try:
+            # Any that has text: a producer may have claimed it.
+            named = from_rfc3339(value)
+        except (ValueError, OverflowError) as problem:
+            why = f"is {ascii(value)[:40]}, not an RFC 3339 time"
+            raise NotReadable(names.ORIGIN_TIMESTAMP, why) from problem
         exact = self.optional_text(names.ORIGIN_MILLIS)
         if exact is None:
             return named

@@ -27,6 +27,10 @@ DAY: Millis = 24 * HOUR
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - only ever written out, with its Z
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_FIRST = dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH
+_LAST = dt.datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC) - _EPOCH
+_QUOTED = 64
+"""Characters of a text in a message about it."""
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)\Z")
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
@@ -65,15 +69,19 @@ def from_rfc3339(text: str) -> Millis:
     """Return the instant that RFC 3339 text names; an offset is required, finer digits are cut.
 
     Raises:
-        ValueError: The text is not an RFC 3339 time with an offset; the message quotes it.
+        ValueError: The text is not an RFC 3339 time with an offset, or lies outside the years 1 to
+            9999 in UTC; the message quotes it.
     """
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not an RFC 3339 time") from None
+        raise ValueError(f"{text[:_QUOTED]!r} is not an RFC 3339 time") from None
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no UTC offset (write a Z at its end)")
-    return (moment - _EPOCH) // _MILLISECOND
+        raise ValueError(f"{text[:_QUOTED]!r} has no UTC offset (write a Z at its end)")
+    since = moment - _EPOCH
+    if not _FIRST <= since <= _LAST:
+        raise ValueError(f"{text[:_QUOTED]!r} lies outside the years 1 to 9999 in UTC")
+    return since // _MILLISECOND
 
 
 def parse_duration(text: str) -> Millis:
@@ -84,7 +92,7 @@ def parse_duration(text: str) -> Millis:
     """
     found = _DURATION.match(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a duration such as 250ms, 5s, 30m, 2h or 14d")
+        raise ValueError(f"{text[:_QUOTED]!r} is not a duration such as 250ms, 5s, 30m, 2h or 14d")
     return int(found[1]) * _UNITS[found[2]]
 
 
