@@ -69,6 +69,60 @@ def test_attempts_are_listed_by_what_is_asked(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("filters", "why"),
+    [
+        (("--outcome", "nonsense"), "--outcome 'nonsense': no table holds"),
+        (("--outcome", "deliverd"), "(did you mean delivered?)"),
+        (("--disposition", "completed"), "(did you mean complete?)"),
+        (("--partner", "nosuch"), "--partner 'nosuch': no table holds"),
+        (("--partner", "acne"), "(did you mean acme?)"),
+        (("--subscription", "crm-order"), "(did you mean crm-orders?)"),
+        (("--event-type", "thing.don"), "(did you mean thing.done?)"),
+    ],
+)
+def test_a_filter_by_what_nothing_has_is_refused(
+    world: World, filters: tuple[str, ...], why: str
+) -> None:
+    """`0 of 0` would look like an answer."""
+    now = int(time.time() * 1000)
+    world.attempt(at(1, 1), Delivered(200), Complete(), now)
+    ended = world.run("attempts", "list", *filters)
+    assert (ended.code, why in ended.err, ended.out) == (2, True, "")
+
+
+@pytest.mark.parametrize("command", ["list", "redrive"])
+@pytest.mark.parametrize(
+    ("filters", "why"),
+    [
+        (("--partner", "nosuch"), "--partner 'nosuch': no table holds"),
+        (("--subscription", "crm-order"), "(did you mean crm-orders?)"),
+        (("--event-type", "thing.don"), "(did you mean thing.done?)"),
+    ],
+)
+def test_so_are_filters_of_dead_letters(
+    world: World, command: str, filters: tuple[str, ...], why: str
+) -> None:
+    world.die(at(1, 1))
+    ended = world.run("dlq", command, *filters)
+    assert (ended.code, why in ended.err, ended.out) == (2, True, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("undecodable", "list", "--topic", "nosuch"),
+        ("undecodable", "redrive", "--topic", "nosuch"),
+        ("events", "tail", "--no-follow", "--topic", "nosuch"),
+        ("events", "tail", "--no-follow", "--type", "no.such"),
+    ],
+    ids=" ".join,
+)
+def test_so_are_topics_and_types(world: World, command: tuple[str, ...]) -> None:
+    ended = world.run(*command)
+    assert (ended.code, f"{command[-2]} '{command[-1]}': no" in ended.err) == (2, True), ended.err
+
+
 def test_a_record_that_cannot_be_read_is_told_and_passed_over(world: World) -> None:
     world.append(world.names.attempts, b"junk")
     ended = world.run("attempts", "list")

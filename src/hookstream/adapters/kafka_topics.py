@@ -65,6 +65,17 @@ class KafkaTopics:
         except KafkaException as error:
             raise translated(error, "asking for the cluster's brokers") from error
 
+    def names(self) -> frozenset[str]:
+        """Return the names of all topics.
+
+        Raises:
+            DependencyUnavailable: None answers.
+        """
+        try:
+            return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
+        except KafkaException as error:
+            raise translated(error, "asking for the cluster's topics") from error
+
     def existing(self) -> dict[str, Existing]:
         """Return every topic that is not Kafka's own, with its settings.
 

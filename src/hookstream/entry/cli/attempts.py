@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
+from typing import get_args
 
 import click
 import orjson
@@ -13,9 +14,11 @@ from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.life import Standing
 from hookstream.core.deadletter.ledger import Shelf
 from hookstream.core.model.instant import HOUR, Millis
+from hookstream.core.model.outcome import Disposition, Outcome
 from hookstream.entry.audit import AuditDesk, Wanted, life_of
 from hookstream.entry.cli.attempt_view import life_document, show_entry, show_life
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.known_names import Filter, Names, read_names, refuse_unknown
 from hookstream.entry.cli.letter_options import (
     as_json_option,
     as_one,
@@ -29,6 +32,9 @@ from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR
 """What `list` reads where no time is given: a week of attempts may be hundreds of millions."""
+
+_OUTCOMES = frozenset({"none", *(each.name for each in get_args(Outcome))})
+_DISPOSITIONS = frozenset(each.name for each in get_args(Disposition))
 
 
 _conditions = as_one(
@@ -85,10 +91,12 @@ def list_(
     desk, now = AuditDesk(context.settings), SystemClock().now()
     if follow:
         stretch = Stretch(since=now if since is None else since)
+        _refuse_unknown(context, wanted, stretch)
         for entry in desk.entries(wanted, stretch, follow=True):
             _print(context, entry, as_json=as_json)
         return
     stretch = Stretch(now - WINDOW if since is None else since, until)
+    _refuse_unknown(context, wanted, stretch)
     with reading(context, desk):
         newest, count = _newest(desk.entries(wanted, stretch), limit)
     for entry in newest:
@@ -128,6 +136,33 @@ def show(
         click.echo(orjson.dumps(life_document(life)))
     else:
         show_life(context.out, life)
+
+
+def _refuse_unknown(context: Context, wanted: Wanted, stretch: Stretch) -> None:
+    """Refuse a name that neither the tables nor the window know."""
+    named = (wanted.subscriptions, wanted.partners, wanted.event_types)
+    known = read_names(context.settings) if any(named) else Names()
+    filters = (
+        Filter("--subscription", wanted.subscriptions, known.subscriptions),
+        Filter("--partner", wanted.partners, known.partners),
+        Filter("--event-type", wanted.event_types, known.event_types),
+        Filter("--outcome", wanted.outcomes, _OUTCOMES),
+        Filter("--disposition", wanted.dispositions, _DISPOSITIONS),
+    )
+
+    def seen() -> Iterator[tuple[str | None, ...]]:
+        desk = AuditDesk(context.settings)
+        with reading(context, desk):
+            for entry in desk.entries(Wanted(), stretch):
+                yield (
+                    entry.subscription_id,
+                    entry.partner_id,
+                    entry.event_type,
+                    entry.outcome,
+                    entry.disposition,
+                )
+
+    refuse_unknown(filters, seen)
 
 
 def _newest(entries: Iterator[AuditEntry], limit: int) -> tuple[list[AuditEntry], int]:

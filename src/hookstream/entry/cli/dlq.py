@@ -1,5 +1,6 @@
 """`hookstream dlq`: what was given up and why, and bringing it back."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import click
@@ -7,7 +8,7 @@ import click
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import SealedSecrets
 from hookstream.core.deadletter.asked import read_selector, selector_row
-from hookstream.core.deadletter.facts import LetterFacts
+from hookstream.core.deadletter.facts import LetterFacts, facts_of
 from hookstream.core.deadletter.ledger import Shelf
 from hookstream.core.deadletter.redrive import Selector
 from hookstream.core.deadletter.revival import Revival
@@ -18,6 +19,7 @@ from hookstream.core.model.record import Record
 from hookstream.core.model.standing import Deleted, DisabledStanding
 from hookstream.core.model.subscription import Subscription
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.known_names import Filter, Names, read_names, refuse_unknown
 from hookstream.entry.cli.letter_list import Window, list_letters
 from hookstream.entry.cli.letter_options import (
     Run,
@@ -32,6 +34,7 @@ from hookstream.entry.cli.letter_options import (
 )
 from hookstream.entry.cli.letter_show import place_in, show_at, show_delivery
 from hookstream.entry.cli.letter_view import DEAD
+from hookstream.entry.cli.progress import reading
 from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show_jobs
 from hookstream.entry.cli.standing_view import directory_of, word
 from hookstream.entry.cli.tables import read_state
@@ -65,9 +68,11 @@ def command() -> None:
 @pass_context
 def list_(context: Context, selector: Selector, limit: int, *, all_: bool, as_json: bool) -> None:
     """Count dead letters by subscription and reason, and list the newest."""
+    desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    _refuse_unknown(context, desk, selector)
     list_letters(
         context,
-        LetterDesk(context.settings, Shelf.DEAD_LETTERS),
+        desk,
         Window(DEAD, selector.since, selector.until, limit, all_, as_json),
         lambda record: selector.selects(record.headers, record.timestamp),
     )
@@ -101,6 +106,7 @@ def redrive(context: Context, selector: Selector, run: Run, *, as_json: bool) ->
     Letters of a subscription that is disabled or deleted are left out, and it says so.
     """
     desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    _refuse_unknown(context, desk, selector)
     asked = Asked(DEAD, selector_row(selector), run, as_json)
     redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
 
@@ -111,6 +117,24 @@ def redrive(context: Context, selector: Selector, run: Run, *, as_json: bool) ->
 def jobs(context: Context, *, as_json: bool) -> None:
     """List redrives: done, cancelled, and running or cut off."""
     show_jobs(context, LetterDesk(context.settings, Shelf.DEAD_LETTERS), as_json=as_json)
+
+
+def _refuse_unknown(context: Context, desk: LetterDesk, selector: Selector) -> None:
+    """Refuse a name that neither the tables nor the window know."""
+    named = (selector.subscription_ids, selector.event_types, selector.partner_ids)
+    known = read_names(context.settings) if any(named) else Names()
+    filters = (
+        Filter("--subscription", selector.subscription_ids, known.subscriptions),
+        Filter("--event-type", selector.event_types, known.event_types),
+        Filter("--partner", selector.partner_ids, known.partners),
+    )
+
+    def seen() -> Iterator[tuple[str, ...]]:
+        with reading(context, desk):
+            for facts in map(facts_of, desk.between(selector.since, selector.until)):
+                yield facts.subscription_id, facts.event_type, facts.partner_id
+
+    refuse_unknown(filters, seen)
 
 
 def _rules(desk: LetterDesk, row: JsonObject) -> Rules:

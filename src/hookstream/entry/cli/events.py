@@ -10,7 +10,6 @@ import click
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from hookstream.adapters.kafka_client import admin_client
 from hookstream.adapters.system import SystemChance
 from hookstream.adapters.tracing import tracer_of
 from hookstream.entry.cli.context import Context, pass_context
@@ -22,6 +21,12 @@ from hookstream.entry.cli.event_lines import (
     told,
 )
 from hookstream.entry.cli.event_tail import EventTail
+from hookstream.entry.cli.known_names import (
+    Filter,
+    cluster_topics,
+    read_names,
+    refuse_unknown,
+)
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, HookstreamError, InputRefused
 from hookstream.producer import EventProducer
@@ -79,6 +84,10 @@ def tail(
 
     Without --topic, all event topics (events.topics). What is no event goes to standard error.
     """
+    refuse_unknown([Filter("--topic", {*topics}, _all_topics(context, topics))], lambda: ())
+    if event_types:
+        known = read_names(context.settings).event_types
+        refuse_unknown([Filter("--type", {*event_types}, known)], lambda: ())
     chosen = sorted({*topics} or _event_topics(context))
     watching = EventTail(context, chosen, from_beginning=from_beginning, follow=not no_follow)
     for line in islice(watching.lines(frozenset(event_types), where=where), limit):
@@ -208,6 +217,10 @@ def _some_lines(file: BinaryIO) -> list[bytes]:
     return lines
 
 
+def _all_topics(context: Context, topics: Sequence[str]) -> frozenset[str]:
+    return cluster_topics(context.settings) if topics else frozenset()
+
+
 def _event_topics(context: Context) -> set[str]:
     """Return the cluster's event topics.
 
@@ -215,7 +228,7 @@ def _event_topics(context: Context) -> set[str]:
         ConfigurationError: There is none.
     """
     globs = context.settings.events.topics
-    found = admin_client(reached(context.settings)).list_topics(timeout=10).topics
+    found = cluster_topics(context.settings)
     topics = {name for name in found if any(fnmatch.fnmatchcase(name, glob) for glob in globs)}
     if not topics:
         raise ConfigurationError(f"the cluster has no event topics ({', '.join(globs)})")

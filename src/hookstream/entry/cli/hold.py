@@ -21,6 +21,7 @@ from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import format_duration, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Subscription, SubscriptionState
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import table_of
@@ -102,7 +103,9 @@ def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
         state = desk.state()
         before = _standing(state, *what)
         if before is None:
-            raise InputRefused(f"{_shown(*what)} is not held; {_in_force(state)}")
+            names = [hold.name for hold in state.holds if hold.kind is what[0]]
+            hint = did_you_mean(what[1], names)
+            raise InputRefused(f"{_shown(*what)} is not held{hint}; {_in_force(state)}")
         row = TableChange(context.settings.topics_names.subscriptions, hold_key(*what), None)
         _write(context, desk, row, before, "cleared", reason)
     context.err.print(f"{_shown(*what)} is not held any more", markup=False)
@@ -164,15 +167,18 @@ def _refuse_unknown(state: State, kind: HoldKind, name: str) -> None:
         case HoldKind.ENDPOINT:
             found = state.current.subscriptions.get(name)
             if found is None:
-                raise InputRefused(f"there is no subscription {name!r}")
+                hint = did_you_mean(name, state.current.subscriptions)
+                raise InputRefused(f"there is no subscription {name!r}{hint}")
             if isinstance(found, Subscription) and found.state is SubscriptionState.DELETED:
                 raise InputRefused(f"subscription {name!r} is deleted")
         case HoldKind.PARTNER:
             found_partner(state, name)
         case HoldKind.EVENT_TYPE:
-            own = {tree["eventType"] for tree in own_schemas()}
-            if name not in own and name not in state.book.event_types():
-                raise InputRefused(f"no schema of an event type {name!r} is published")
+            own = {str(tree["eventType"]) for tree in own_schemas()}
+            known = own | {*state.book.event_types()}
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise InputRefused(f"no schema of an event type {name!r} is published{hint}")
         case HoldKind.EVERYTHING:
             return
 

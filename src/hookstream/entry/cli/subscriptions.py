@@ -13,11 +13,13 @@ from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.standing import Deleted, Standing
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.cli.changes import Scribe
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.cli.standing_view import (
     directory_of,
     shown_fields,
@@ -51,6 +53,10 @@ def command() -> None:
 def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json: bool) -> None:
     """List subscriptions with the state that they are in: their owner's and their health's."""
     state = read_state(context.settings, _SEALED)
+    known = names_of(state).partners
+    refuse_unknown(
+        [Filter("--partner", None if partner is None else {partner}, known)], lambda: ()
+    )
     directory, now = directory_of(state), SystemClock().now()
     table = table_of("subscription", "partner", "state", "event types")
     documents = []
@@ -80,7 +86,8 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     state = read_state(context.settings, _SEALED)
     subscription = state.current.subscriptions.get(subscription_id)
     if subscription is None:
-        raise InputRefused(f"there is no subscription {subscription_id!r}")
+        hint = did_you_mean(subscription_id, state.current.subscriptions)
+        raise InputRefused(f"there is no subscription {subscription_id!r}{hint}")
     now = SystemClock().now()
     directory = directory_of(state)
     standing = directory.holds.over(directory.standing(subscription_id, now))

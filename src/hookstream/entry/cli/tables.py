@@ -27,6 +27,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     UnreadableSubscription,
 )
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.plan import Current
 from hookstream.entry.cluster import reached
@@ -178,7 +179,8 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
     found = state.current.subscriptions.get(subscription_id)
     match found:
         case None:
-            raise ConfigurationError(f"there is no subscription {subscription_id!r}")
+            hint = did_you_mean(subscription_id, state.current.subscriptions)
+            raise ConfigurationError(f"there is no subscription {subscription_id!r}{hint}")
         case UnreadableSubscription():
             raise ConfigurationError(
                 f"subscription {subscription_id!r} cannot be read: {found.why}"
@@ -195,7 +197,8 @@ def found_partner(state: State, partner_id: str) -> Partner:
     """
     found = state.current.partners.get(partner_id)
     if found is None:
-        raise ConfigurationError(f"there is no partner {partner_id!r}")
+        hint = did_you_mean(partner_id, state.current.partners)
+        raise ConfigurationError(f"there is no partner {partner_id!r}{hint}")
     return found
 
 

@@ -1,5 +1,7 @@
 """`hookstream undecodable`: records that never became events, and sending them back."""
 
+from collections.abc import Iterator
+
 import click
 
 from hookstream.adapters.system import SystemClock
@@ -8,11 +10,13 @@ from hookstream.core.deadletter.asked import (
     read_undecodable_selector,
     undecodable_row,
 )
+from hookstream.core.deadletter.facts import facts_of
 from hookstream.core.deadletter.ledger import Shelf
 from hookstream.core.deadletter.revival import Revival
 from hookstream.core.model.event import UndecodableReason
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.known_names import Filter, cluster_topics, refuse_unknown
 from hookstream.entry.cli.letter_list import Window, list_letters
 from hookstream.entry.cli.letter_options import (
     Run,
@@ -27,6 +31,7 @@ from hookstream.entry.cli.letter_options import (
 )
 from hookstream.entry.cli.letter_show import place_in, show_at
 from hookstream.entry.cli.letter_view import UNDECODABLE
+from hookstream.entry.cli.progress import reading
 from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show_jobs
 from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
@@ -59,9 +64,11 @@ def list_(
     context: Context, selector: UndecodableSelector, limit: int, *, all_: bool, as_json: bool
 ) -> None:
     """Count undecodable records by topic and reason, and list the newest."""
+    desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    _refuse_unknown(context, desk, selector)
     list_letters(
         context,
-        LetterDesk(context.settings, Shelf.UNDECODABLE),
+        desk,
         Window(UNDECODABLE, selector.since, selector.until, limit, all_, as_json),
         selector.selects,
     )
@@ -95,6 +102,7 @@ def redrive(context: Context, selector: UndecodableSelector, run: Run, *, as_jso
     stood in the log.
     """
     desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    _refuse_unknown(context, desk, selector)
     asked = Asked(UNDECODABLE, undecodable_row(selector), run, as_json)
     redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
 
@@ -105,6 +113,18 @@ def redrive(context: Context, selector: UndecodableSelector, run: Run, *, as_jso
 def jobs(context: Context, *, as_json: bool) -> None:
     """List redrives: done, cancelled, and running or cut off."""
     show_jobs(context, LetterDesk(context.settings, Shelf.UNDECODABLE), as_json=as_json)
+
+
+def _refuse_unknown(context: Context, desk: LetterDesk, selector: UndecodableSelector) -> None:
+    """Refuse a topic that neither the cluster nor the window knows."""
+    known = cluster_topics(context.settings) if selector.topics else frozenset()
+
+    def seen() -> Iterator[tuple[str]]:
+        with reading(context, desk):
+            for facts in map(facts_of, desk.between(selector.since, selector.until)):
+                yield (facts.origin_topic,)
+
+    refuse_unknown([Filter("--topic", selector.topics, known)], seen)
 
 
 def _rules(desk: LetterDesk, row: JsonObject) -> Rules:

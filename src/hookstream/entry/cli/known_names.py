@@ -1,0 +1,107 @@
+"""A filter by a name that nothing has is refused: "0 of 0" would look like an answer.
+
+A name is known where a table holds it, deleted things included, or a record of the window does.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from hookstream.adapters.avro_parsing import own_schemas
+from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.adapters.table_values import SealedSecrets
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.entry.cli.tables import State, read_state
+from hookstream.entry.cluster import reached
+from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.settings import Settings
+
+_MOST_SEEN = 10_000
+"""Names of a window that are kept for a suggestion."""
+
+
+@dataclass(slots=True, frozen=True)
+class Names:
+    """The names that the tables hold."""
+
+    subscriptions: frozenset[str] = frozenset()
+    partners: frozenset[str] = frozenset()
+    event_types: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, frozen=True)
+class Filter:
+    """One option that picks by name."""
+
+    option: str
+    given: AbstractSet[str] | None
+    known: AbstractSet[str]
+
+    @property
+    def unknown(self) -> set[str]:
+        """The names that were given and are not known."""
+        return set(self.given or ()) - self.known
+
+
+def names_of(state: State) -> Names:
+    """Return the names that a state of the tables holds, those of deleted subscriptions too."""
+    subscriptions = state.current.subscriptions
+    partners = {each.partner_id for each in subscriptions.values()} | {*state.current.partners}
+    own = {str(tree["eventType"]) for tree in own_schemas()}
+    types = frozenset(own | {*state.book.event_types()})
+    return Names(frozenset(subscriptions), frozenset(partners), types)
+
+
+def read_names(settings: Settings) -> Names:
+    """Return the names that the tables hold; none where somebody may not read the tables.
+
+    Raises:
+        DependencyUnavailable: The brokers do not answer.
+    """
+    try:
+        return names_of(read_state(settings, SealedSecrets()))
+    except ConfigurationError:
+        # Who may only read the audit log still gets answers: from what stands there.
+        return Names()
+
+
+def cluster_topics(settings: Settings) -> frozenset[str]:
+    """Return the names of all topics of the cluster.
+
+    Raises:
+        DependencyUnavailable: The brokers do not answer.
+    """
+    return KafkaTopics(reached(settings)).names()
+
+
+def refuse_unknown(
+    filters: Sequence[Filter], seen: Callable[[], Iterable[Sequence[str | None]]]
+) -> None:
+    """Refuse the first name that is not known.
+
+    Args:
+        filters: The options.
+        seen: Reads the window; of each record the value that each filter is about, in their order.
+            Called only where a name is in no table.
+
+    Raises:
+        InputRefused: A name is in no table, and no record of the window has it.
+    """
+    missing = [each.unknown for each in filters]
+    if not any(missing):
+        return
+    met: list[set[str]] = [set() for _ in filters]
+    for values in seen():
+        for value, left, found in zip(values, missing, met, strict=True):
+            if value is not None and len(found) < _MOST_SEEN:
+                found.add(value)
+            left.discard(value or "")
+        if not any(missing):
+            return
+    for each, left, found in zip(filters, missing, met, strict=True):
+        for name in sorted(left):
+            hint = did_you_mean(name, each.known | found)
+            raise InputRefused(
+                f"{each.option} {name!r}: no table holds that name, and nothing in the window has"
+                f" it{hint}"
+            )

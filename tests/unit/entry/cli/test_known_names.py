@@ -1,0 +1,46 @@
+"""A filter by a name that nothing has is refused, and one that only the window knows is taken."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookstream.entry.cli.known_names import Filter, refuse_unknown
+from hookstream.errors import InputRefused
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+
+
+def never() -> Iterator[tuple[str, ...]]:
+    raise AssertionError("the window is read only where a name is in no table")
+
+
+def test_what_a_table_holds_needs_no_window() -> None:
+    refuse_unknown([Filter("--x", {"a"}, {"a", "b"}), Filter("--y", None, set())], never)
+
+
+def test_what_nothing_has_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(InputRefused) as refused:
+        refuse_unknown([Filter("--partner", {"acne"}, {"acme"})], lambda: [("zenith",)])
+    assert str(refused.value) == (
+        "--partner 'acne': no table holds that name, and nothing in the window has it"
+        " (did you mean acme?)"
+    )
+
+
+@given(
+    given_=st.sets(NAMES, min_size=1),
+    known=st.sets(NAMES),
+    seen=st.lists(st.tuples(NAMES, NAMES)),
+)
+def test_a_name_is_refused_if_and_only_if_neither_tables_nor_window_have_it(
+    given_: set[str], known: set[str], seen: list[tuple[str, str]]
+) -> None:
+    filters = [Filter("--x", given_, known), Filter("--y", None, set())]
+    unknown = given_ - known - {first for first, _ in seen}
+    if not unknown:
+        refuse_unknown(filters, lambda: seen)
+        return
+    with pytest.raises(InputRefused, match=f"--x '{min(unknown)}'"):
+        refuse_unknown(filters, lambda: seen)
