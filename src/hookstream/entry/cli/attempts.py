@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import get_args
 
 import click
-import orjson
 from rich.text import Text
 
 from hookstream.adapters.log_scan import Stretch
@@ -27,6 +26,7 @@ from hookstream.entry.cli.letter_options import (
     until_option,
 )
 from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
 
@@ -133,7 +133,7 @@ def show(
             f" {delivery_id} in that window; it may still wait for its first attempt"
         )
     if as_json:
-        click.echo(orjson.dumps(life_document(life)))
+        click.echo(json_line(life_document(life)))
     else:
         show_life(context.out, life)
 
@@ -182,7 +182,7 @@ def _newest(entries: Iterator[AuditEntry], limit: int) -> tuple[list[AuditEntry]
 
 def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
     if as_json:
-        click.echo(orjson.dumps(entry.as_json()))
+        click.echo(json_line(entry.as_json()))
     else:
         show_entry(context.out, entry)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from hookstream.entry.cli.terminal import Terminal
 from hookstream.settings import Settings, load
 
 
@@ -56,14 +57,14 @@ class Context:
     def out(self) -> Console:
         """Where results are printed: standard output. No word wrapping where it is no terminal."""
         if self._out is None:
-            self._out = Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
+            self._out = Terminal(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
         return self._out
 
     @property
     def err(self) -> Console:
         """Where progress and questions are printed: standard error."""
         if self._err is None:
-            self._err = Console(file=sys.stderr, soft_wrap=not sys.stderr.isatty())
+            self._err = Terminal(file=sys.stderr, soft_wrap=not sys.stderr.isatty())
         return self._err
 
 

@@ -4,7 +4,6 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
-import orjson
 from rich.text import Text
 
 from hookstream.adapters.avro_codec import AvroCodec
@@ -17,6 +16,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
 from hookstream.errors import HookstreamError, InvariantBroken
 
@@ -102,7 +102,7 @@ class EventTail:
                 continue
             shown = self._document(identified, record)
             if isinstance(shown, dict):
-                yield orjson.dumps({**shown, "record": _place(record)} if where else shown)
+                yield json_line({**shown, "record": _place(record)} if where else shown)
             else:
                 self._complain(record, shown)
 

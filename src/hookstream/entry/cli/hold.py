@@ -3,7 +3,6 @@
 import re
 
 import click
-import orjson
 from rich.text import Text
 
 from hookstream.adapters.avro_parsing import own_schemas
@@ -26,6 +25,7 @@ from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import table_of
 from hookstream.entry.cli.tables import Desk, State, found_partner, read_state, writing
+from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 _SEALED = SealedSecrets()
@@ -124,7 +124,7 @@ def list_(context: Context, *, as_json: bool) -> None:
         context.err.print(f"unreadable: {why}", style="red", markup=False)
     holds = sorted(state.holds, key=lambda hold: (hold.since, hold.kind, hold.name))
     if as_json:
-        click.echo(orjson.dumps([_document(hold) for hold in holds]))
+        click.echo(json_line([_document(hold) for hold in holds]))
         return
     if not holds:
         context.err.print("Nothing is held.")

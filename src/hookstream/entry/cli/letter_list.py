@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
-import orjson
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.deadletter.facts import facts_of
@@ -13,6 +12,7 @@ from hookstream.core.model.record import Record
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.letter_view import Listing, Look, listing_document, show_listing
 from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.letters import LetterDesk
 
 
@@ -42,6 +42,6 @@ def list_letters(
                 resolved_by = ledger.resolved_by(desk.shelf, facts.place)
                 listing.add(facts, resolved_by)
     if window.as_json:
-        click.echo(orjson.dumps(listing_document(listing, desk.topic)))
+        click.echo(json_line(listing_document(listing, desk.topic)))
     else:
         show_listing(context.out, listing, desk.topic, SystemClock().now())

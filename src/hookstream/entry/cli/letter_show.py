@@ -24,6 +24,7 @@ from hookstream.entry.cli.attempt_view import life_document, show_moments
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.letter_view import letter_document, show_letter
 from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
 from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
@@ -97,7 +98,7 @@ def show_found(context: Context, desk: LetterDesk, found: list[Record], *, as_js
         if facts.delivery_id:
             _show_attempts(context, desk, facts, record)
     for document in documents:
-        click.echo(orjson.dumps(document))
+        click.echo(json_line(document))
 
 
 def _show_event(context: Context, codec: AvroCodec, desk: LetterDesk, record: Record) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import click
-import orjson
 from rich.text import Text
 
 from hookstream.adapters.kafka_groups import KafkaGroups
@@ -33,6 +32,7 @@ from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import table_of
 from hookstream.entry.cli.tables import writing
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
 from hookstream.errors import InputRefused
 
@@ -71,7 +71,7 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
     ]
     shown = [each for each in positions if not only_open or _is_open(each)]
     if as_json:
-        click.echo(orjson.dumps([_document(each) for each in shown]))
+        click.echo(json_line([_document(each) for each in shown]))
         return
     if shown:
         table = table_of("partition", "held by", "committed", "unsettled", "oldest")

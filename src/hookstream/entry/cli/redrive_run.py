@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import click
-import orjson
 from rich.text import Text
 
 from hookstream.adapters.job_writer import JobWriter
@@ -32,6 +31,7 @@ from hookstream.entry.cli.letter_view import Look, show_tally, tally_document
 from hookstream.entry.cli.moments import clock_time
 from hookstream.entry.cli.progress import bar, reading
 from hookstream.entry.cli.standing_view import table_of
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
 from hookstream.entry.letters import LetterDesk
 from hookstream.pipeline.redriving import Means, Redriving, Result, Wanted, cancel, find_job
@@ -161,7 +161,7 @@ def show_jobs(context: Context, desk: LetterDesk, *, as_json: bool) -> None:
         context.err.print(Text(f"unreadable: {problem.id}: {problem.why}", "red"), soft_wrap=True)
     if as_json:
         documents: list[Json] = [_job_document(job) for job in mine]
-        click.echo(orjson.dumps(documents))
+        click.echo(json_line(documents))
         return
     if not mine:
         context.out.print(Text(f"No redrive of {desk.topic} is known"))
@@ -269,4 +269,4 @@ def _job_document(job: RedriveJob) -> JsonObject:
 
 
 def _print_json(document: JsonObject) -> None:
-    click.echo(orjson.dumps(document))
+    click.echo(json_line(document))

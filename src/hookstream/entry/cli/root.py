@@ -17,6 +17,7 @@ import click
 
 from hookstream import __version__
 from hookstream.entry.cli.context import Context, pairs
+from hookstream.entry.cli.terminal import shown
 from hookstream.errors import ConfigurationError, HookstreamError
 
 INTERRUPTED = 130
@@ -106,7 +107,7 @@ class Root(click.Group):
 
 
 def _exit(sentence: str, code: int) -> NoReturn:
-    click.echo(f"hookstream: {sentence}", err=True)
+    click.echo(f"hookstream: {shown(sentence)}", err=True)
     sys.exit(code)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
-import orjson
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +30,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.tables import State, read_state, writing
+from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import Conflict
 
 REFUSED = 2
@@ -109,7 +109,7 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
                 "published_at": published_at,
                 "reader": is_reader,
             }
-            click.echo(orjson.dumps(row))
+            click.echo(json_line(row))
         table.add_row(
             revision.event_type,
             f"v{revision.event_version}",

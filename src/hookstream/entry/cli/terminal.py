@@ -1,0 +1,84 @@
+"""Shows what a terminal would obey: the one place that escapes whatever commands print.
+
+Names, reasons, headers and answers come from outside. A control character in them could colour,
+move or erase what stands on the screen, and a bidirectional one could make it read as something else.
+"""
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_PERHAPS = re.compile(r"[^\x20-\x7e\n\t]")
+_OBEYED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Categories of Unicode: controls, formats (bidirectional ones among them), surrogates, separators."""
+
+
+def shown(text: str) -> str:
+    r"""Return a text with what a terminal would obey written as `\x1b` or `\u202e`; lines stay lines."""
+    return _PERHAPS.sub(_escaped, text)
+
+
+def json_line(document: object) -> bytes:
+    r"""Return a document as one line of JSON in UTF-8, the same characters written as `\u202e`."""
+    try:
+        line = orjson.dumps(document)
+    except TypeError:
+        # A whole number of more than 64 bits, or a text with half a character.
+        return json.dumps(document, separators=(",", ":")).encode()
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _PERHAPS.sub(_escaped_json, line.decode()).encode()
+
+
+class Terminal(Console):
+    """A console that prints texts, and tables of them, as `shown` has them."""
+
+    def print(self, *objects: Any, **named: Any) -> None:  # noqa: ANN401  as rich has it
+        """Print as rich does, whatever the texts hold."""
+        super().print(*(_harmless(each) for each in objects), **named)
+
+
+def _harmless(printed: Any) -> Any:  # noqa: ANN401  anything that rich prints
+    match printed:
+        case str():
+            return shown(printed)
+        case Text():
+            return _shown_text(printed)
+        case Table():
+            for column in printed.columns:
+                # rich offers no other way to what stands in a table.
+                column._cells = [_harmless(cell) for cell in column._cells]  # noqa: SLF001
+            return printed
+        case _:
+            return printed
+
+
+def _shown_text(text: Text) -> Text:
+    plain = text.plain
+    if shown(plain) == plain:
+        return text
+    found = text.blank_copy()
+    stood = 0
+    for match in _PERHAPS.finditer(plain):
+        escaped = _escaped(match)
+        if escaped != match[0]:
+            found.append_text(text[stood : match.start()])
+            found.append(escaped)
+            stood = match.end()
+    return found.append_text(text[stood:])
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return ascii(match[0])[1:-1] if unicodedata.category(match[0]) in _OBEYED else match[0]
+
+
+def _escaped_json(match: re.Match[str]) -> str:
+    if unicodedata.category(match[0]) not in _OBEYED:
+        return match[0]
+    return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else r"\u007f"

@@ -1,0 +1,72 @@
+"""No text from outside moves, colours or turns round what a person reads."""
+
+import io
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+from rich.text import Text
+
+from hookstream.entry.cli.terminal import Terminal, json_line, shown
+
+HOSTILE = "a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"
+SHOWN = r"a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"  # the same, readable
+
+
+def obeyed(text: str) -> list[str]:
+    """The characters that a terminal may obey, or that end a program which prints them."""
+    return [
+        char
+        for char in text
+        if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    ]
+
+
+def printed(*objects: object, **named: object) -> str:
+    out = io.StringIO()
+    Terminal(file=out, width=200).print(*objects, **named)
+    return out.getvalue()
+
+
+def test_a_hostile_text_is_shown_as_it_is_and_not_obeyed() -> None:
+    table = Table(box=None, show_header=False)
+    table.add_row("reason", HOSTILE)
+    table.add_row("styled", Text(HOSTILE, "red"))
+    assert shown(HOSTILE) == SHOWN
+    assert printed(HOSTILE, markup=False) == f"{SHOWN}\n"
+    assert shown("bell\x07 return\r") == r"bell\x07 return\r"
+    assert printed(Text(f"first\n{HOSTILE}", "bold")) == f"first\n{SHOWN}\n"
+    assert printed(table).count(SHOWN) == 2
+
+
+def test_a_text_keeps_its_styles_around_what_is_escaped() -> None:
+    text = Text("ab\u202ecd")
+    text.stylize("bold", 3, 5)
+    out = io.StringIO()
+    Terminal(file=out, force_terminal=True, color_system="standard").print(text)
+    assert out.getvalue() == "ab\\u202e\x1b[1mcd\x1b[0m\n"
+
+
+@given(st.text())
+def test_whatever_a_text_holds_a_terminal_obeys_none_of_it(text: str) -> None:
+    assert obeyed(printed(Text(text))) == []
+    assert obeyed(printed(text, markup=False)) == []
+
+
+@pytest.mark.parametrize(
+    "document", [{"größe": "\x1b\x7f\x9b\u202e\U000e0001 ok"}, [2**70, "\ud800"], {"a": None}]
+)
+def test_json_says_the_same_and_holds_nothing_that_is_obeyed(document: object) -> None:
+    line = json_line(document).decode()
+    assert json.loads(line) == document
+    assert obeyed(line) == []
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), st.lists))
+def test_any_json_survives_its_line(document: object) -> None:
+    line = json_line(document).decode()
+    assert json.loads(line) == document
+    assert obeyed(line) == []
