@@ -32,6 +32,7 @@ from hookstream.adapters.table_values import disabled_row, failing_row
 from hookstream.adapters.tracing import NoTracer
 from hookstream.core.intake.progress import Progress
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.freshness import age
 from hookstream.core.model.instant import parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Answer, Response
@@ -45,7 +46,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.topics import Topics
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
-from hookstream.pipeline.ports import Acknowledged, Post
+from hookstream.pipeline.ports import Acknowledged, Permitted, Post, always_permitted
 
 _TOPIC = f"path.{EVENT_TYPE}"
 _STRETCH = 2000
@@ -109,8 +110,10 @@ class Ends:
 
     # The sender.
 
-    async def send(self, post: Post) -> Answer:  # noqa: ARG002  the port's names
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer:  # noqa: ARG002  the port's names
         """Answer in a later turn of the loop."""
+        if not permitted():
+            raise SystemExit("the tables of the benchmark are a day old")
         answered: asyncio.Future[Answer] = self._loop.create_future()
         self._loop.call_soon(answered.set_result, Response(204))
         answer = await answered
@@ -123,11 +126,15 @@ class Ends:
 
 
 class Current:
-    """Tables that are always current."""
+    """Tables that are always current, judged as a worker judges them."""
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+        self._asked = self._clock.moment()
 
     def current(self) -> bool:
-        """Tell that they are."""
-        return True
+        """Tell that they are, for a day."""
+        return age(self._asked, self._clock.moment()) <= 86_400
 
 
 def directory_of(subscriptions: int) -> Directory:

@@ -12,7 +12,13 @@ from tests.doubles.endpoint import Endpoints
 from tests.doubles.raw_server import RawServer
 
 from hookstream.adapters.http_sender import HttpSender
-from hookstream.core.model.outcome import AddressBlocked, FailureKind, Response, TransportFailure
+from hookstream.core.model.outcome import (
+    NOT_PERMITTED,
+    AddressBlocked,
+    FailureKind,
+    Response,
+    TransportFailure,
+)
 from hookstream.pipeline.ports import Post, Sender
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
@@ -59,6 +65,8 @@ class Stage(Protocol):
 
     async def requests(self, count: int) -> list[bytes]: ...
 
+    def connected(self) -> bool: ...
+
     async def until_cancelled(self) -> None: ...
 
 
@@ -77,6 +85,9 @@ class DoubleStage:
         await self.endpoints.wait_until(lambda each: len(each.requests) >= count)
         return [each.post.body for each in self.endpoints.to("sub-1")]
 
+    def connected(self) -> bool:
+        return True
+
     async def until_cancelled(self) -> None:
         assert [each.cancelled for each in self.endpoints.requests] == [True]
 
@@ -84,6 +95,7 @@ class DoubleStage:
 class SocketStage:
     def __init__(self, sender: HttpSender, server: RawServer) -> None:
         self.sender: Sender = sender
+        self._http = sender
         self.server = server
         self.url = server.url
 
@@ -109,6 +121,9 @@ class SocketStage:
     async def requests(self, count: int) -> list[bytes]:
         await self.server.wait_until(lambda each: len(each.seen) >= count)
         return [each.body for each in self.server.seen]
+
+    def connected(self) -> bool:
+        return self._http.connections > 0
 
     async def until_cancelled(self) -> None:
         await self.server.wait_until(lambda each: each.ended == 1)
@@ -204,6 +219,27 @@ async def test_cancelling_ends_the_request(stage: Stage) -> None:
         sending.cancel()
     assert sending.cancelled()
     await stage.until_cancelled()
+
+
+async def test_without_permission_not_a_byte_is_sent(stage: Stage) -> None:
+    """It is nobody's failure, and the next request that is permitted goes out as ever."""
+    assert await stage.sender.send(stage.post(), lambda: False) == NOT_PERMITTED
+    assert await stage.requests(0) == []
+    assert await stage.sender.send(stage.post(), lambda: True) == Response(204)
+    assert await stage.requests(1) == [b"{}"]
+
+
+async def test_permission_is_asked_once_the_connection_stands(stage: Stage) -> None:
+    """A dial and a handshake take seconds, in which a subscription may be deleted."""
+    asked: list[bool] = []
+
+    def permitted() -> bool:
+        asked.append(stage.connected())
+        return True
+
+    assert await stage.sender.send(stage.post(), permitted) == Response(204)
+    assert await stage.sender.send(stage.post(), permitted) == Response(204)
+    assert asked == [True, True]
 
 
 async def test_many_requests_at_once_are_answered_each(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis, from_rfc3339
 
 NOON = from_rfc3339("2026-11-24T12:00:00Z")
@@ -24,6 +25,9 @@ class LoopClock:
     def monotonic(self) -> float:
         return self._elapsed()
 
+    def moment(self) -> Moment:
+        return Moment(self.monotonic(), self.now() / 1000)
+
     def _elapsed(self) -> float:
         at = asyncio.get_running_loop().time()
         if self._zero is None:
@@ -42,6 +46,9 @@ class HandClock:
 
     def monotonic(self) -> float:
         return self.at / 1000
+
+    def moment(self) -> Moment:
+        return Moment(self.monotonic(), self.now() / 1000)
 
     def forward(self, duration: Millis) -> None:
         """Move by so many milliseconds."""

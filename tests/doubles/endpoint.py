@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hookstream.core.model.outcome import (
+    NOT_PERMITTED,
     AddressBlocked,
     Answer,
     FailureKind,
     Response,
     TransportFailure,
+    Withheld,
 )
-from hookstream.pipeline.ports import Post
+from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
 Behaviour: TypeAlias = Callable[[Post], Awaitable[Answer]]
 
@@ -130,6 +132,8 @@ class Endpoints:
 
     def __init__(self, default: Behaviour | None = None) -> None:
         self.default = default or status(204)
+        self.connects_after: dict[str, float] = {}
+        """Seconds that dial and handshake take, by subscription; none where it is not here."""
         self.requests: list[Request] = []
         self.in_flight: Counter[str] = Counter()
         self.peak_in_flight: Counter[str] = Counter()
@@ -157,9 +161,13 @@ class Endpoints:
         async with self._changed:
             await self._changed.wait_for(lambda: true(self))
 
-    async def send(self, post: Post) -> Answer:
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Play the endpoint's next behaviour, within the post's timeout."""
         who = post.subscription_id
+        if who in self.connects_after:
+            await asyncio.sleep(self.connects_after[who])
+        if not permitted():
+            return NOT_PERMITTED
         request = Request(post, asyncio.get_running_loop().time())
         self.requests.append(request)
         self.in_flight[who] += 1

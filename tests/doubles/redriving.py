@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hookstream.core.deadletter.ledger import Shelf
+from hookstream.core.model.freshness import Moment
 from hookstream.core.model.record import OutgoingRecord, Record
 
 
@@ -71,6 +72,9 @@ class Stopwatch:
 
     def now(self) -> int:
         return self.start + int(self.seconds * 1000)
+
+    def moment(self) -> Moment:
+        return Moment(self.monotonic(), self.now() / 1000)
 
     def monotonic(self) -> float:
         return self.seconds

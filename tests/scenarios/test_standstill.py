@@ -9,7 +9,7 @@ from tests.scenarios.world import Worker, World
 from hookstream.adapters.stacks import stacks
 from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.outcome import Answer, Response
-from hookstream.pipeline.ports import Post, WriteRefused
+from hookstream.pipeline.ports import Permitted, Post, WriteRefused, always_permitted
 from hookstream.pipeline.watch import Watch
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
@@ -24,8 +24,8 @@ class DeafEndpoints(Endpoints):
         super().__init__()
         self.mended = asyncio.Event()
 
-    async def send(self, post: Post) -> Answer:
-        del post
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer:
+        del post, permitted
         await self.mended.wait()
         return Response(204)
 

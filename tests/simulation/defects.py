@@ -30,7 +30,7 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.fanout import DocumentAt, Match
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Outcome
+from hookstream.core.model.outcome import Outcome, Withheld
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.standing import Absent, Deleted, Standing
 from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
@@ -135,7 +135,7 @@ class Forgetful(Attempts):
 
     made: Counter[str]
 
-    async def attempt(self, work: Work) -> Outcome | None:
+    async def attempt(self, work: Work) -> Outcome | Withheld | None:
         if not hasattr(self, "made"):
             self.made = Counter()
         delivery = work.delivery

@@ -9,12 +9,13 @@ from enum import Enum
 
 from tests.simulation.story import Wish
 
+from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.instant import Millis
 
 AHEAD: Millis = 2_000
 """How long before it holds a change of state is written: longer than a table may lag."""
 
-LAG: Millis = 1_500
+LAG: Millis = int(FRESH_FOR * 1000)
 """After this, a row is known wherever anything is matched."""
 
 

@@ -19,11 +19,26 @@ from tests.simulation.invariants import HELD, ISOLATION, MEMORY, RATE, Ledger
 from tests.simulation.listening import SeenListener
 
 from hookstream.core.intake.progress import Progress
+from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import SECOND, Millis
-from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure
+from hookstream.core.model.outcome import (
+    NOT_PERMITTED,
+    Answer,
+    FailureKind,
+    Response,
+    TransportFailure,
+    Withheld,
+)
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.pipeline.engine import Engine, Outside
-from hookstream.pipeline.ports import Acknowledged, AssignmentListener, Post, WriteRefused
+from hookstream.pipeline.ports import (
+    Acknowledged,
+    AssignmentListener,
+    Permitted,
+    Post,
+    WriteRefused,
+    always_permitted,
+)
 from hookstream.pipeline.retrier import HELD_BYTES
 
 if TYPE_CHECKING:
@@ -67,6 +82,9 @@ class HostClock:
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def moment(self) -> Moment:
+        return Moment(self.monotonic(), self.now() / 1000)
 
 
 class DrawnChance:
@@ -308,10 +326,12 @@ class SeenSender:
         self._last: dict[str, float] = {}
         """When the latest attempt at each endpoint began."""
 
-    async def send(self, post: Post) -> Answer:
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         process = self._process
         if not process.alive:
             await asyncio.Event().wait()
+        if not permitted():
+            return NOT_PERMITTED
         ledger, who = process.ledger, post.subscription_id
         pair = ledger.sending(process.hand, post, process.host.clock.now())
         if process.view.holds(who, ledger.expected.events[pair[0]].type):

@@ -21,6 +21,7 @@ from hookstream.core.deadletter.revival import Revival
 from hookstream.core.intake.progress import Progress
 from hookstream.core.intake.start import StartPolicy
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
@@ -46,8 +47,6 @@ PROMPT = 2_000
 """Milliseconds within which an endpoint that is well has an event, whatever its neighbours do."""
 
 SCHEMA_GRACE: Millis = 60_000
-CURRENT_FOR = 1.0
-"""Seconds that a table may be behind and still count as current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +106,9 @@ class View:
 
     def current(self) -> bool:
         now = asyncio.get_running_loop().time()
-        if now - self._world.heard_until() > CURRENT_FOR:
+        if now - self._world.heard_until() > FRESH_FOR:
             return False
-        return not self._unread or now - self._unread[0][0] <= CURRENT_FOR
+        return not self._unread or now - self._unread[0][0] <= FRESH_FOR
 
     def hear(self, row: Row) -> None:
         """Read a row once the host's lag has passed, after every earlier one."""

@@ -16,8 +16,13 @@ from yarl import URL
 from hookstream.adapters.http_dial import Dialler, Verdict
 from hookstream.adapters.http_pool import IdlePool, Origin
 from hookstream.adapters.http_wire import Wire
-from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure
-from hookstream.pipeline.ports import Post
+from hookstream.core.model.outcome import (
+    Answer,
+    FailureKind,
+    TransportFailure,
+    Withheld,
+)
+from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
 _MAX_TARGETS = 4096
 """URLs whose parsed form is kept; all are dropped when there are more."""
@@ -113,7 +118,7 @@ class HttpSender:
         """How many connections stand, idle ones included."""
         return len(self._dialler)
 
-    async def send(self, post: Post) -> Answer:
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Send and wait for the status line within the timeout. Cancellation closes the connection.
 
         1. An idle connection to the same host is used first.
@@ -122,6 +127,7 @@ class HttpSender:
            connections at any moment, and without this each such close would cost a retry. The
            server may have seen the first copy; the webhook-id tells it so, as in any retry.
         3. Everything else is answered as it is: no second resend, no redirect.
+        4. Each time, `permitted` is asked in the call that writes the first byte.
         """
         deadline = self._loop.time() + post.timeout / 1000
         try:
@@ -131,7 +137,7 @@ class HttpSender:
             return TransportFailure(FailureKind.PROTOCOL, str(error))
         wire = self._idle.take(target.origin)
         if wire is not None:
-            answer = await wire.exchange(request, deadline)
+            answer = await wire.exchange(request, deadline, permitted)
             if not _closed_unanswered(wire, answer):
                 self._idle.put(target.origin, wire)
                 return answer
@@ -139,7 +145,7 @@ class HttpSender:
         if not isinstance(dialled, Wire):
             return dialled
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
-        answer = await dialled.exchange(request, deadline)
+        answer = await dialled.exchange(request, deadline, permitted)
         self._idle.put(target.origin, dialled)
         return answer
 
@@ -161,7 +167,7 @@ def _request_target(text: str, url: URL) -> str:
     return target if fit else url.raw_path_qs
 
 
-def _closed_unanswered(wire: Wire, answer: Answer) -> bool:
+def _closed_unanswered(wire: Wire, answer: Answer | Withheld) -> bool:
     return (
         isinstance(answer, TransportFailure)
         and answer.kind is FailureKind.DISCONNECTED

@@ -13,8 +13,16 @@ from http import HTTPStatus
 import httptools
 
 from hookstream.adapters.http_deadline import Deadlines, Waiting
-from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure
+from hookstream.core.model.outcome import (
+    NOT_PERMITTED,
+    Answer,
+    FailureKind,
+    Response,
+    TransportFailure,
+    Withheld,
+)
 from hookstream.errors import HookstreamError
+from hookstream.pipeline.ports import Permitted, always_permitted
 
 MAX_HEAD = 32 * 1024
 """Bytes of status line and headers, interim responses included, before we stop reading."""
@@ -148,8 +156,13 @@ class Wire(asyncio.Protocol):
             and not transport.get_write_buffer_size()
         )
 
-    async def exchange(self, request: bytes, deadline: float) -> Answer:
+    async def exchange(
+        self, request: bytes, deadline: float, permitted: Permitted = always_permitted
+    ) -> Answer | Withheld:
         """Write a request and wait for its answer until `deadline` (loop time).
+
+        `permitted` is asked in the call that writes; where it says no, nothing is written and the
+        connection may serve another request.
 
         Cancellation closes the connection, as a response to nobody may still come on it.
         """
@@ -157,6 +170,9 @@ class Wire(asyncio.Protocol):
         if transport is None or transport.is_closing():
             self._received = 0
             return TransportFailure(FailureKind.DISCONNECTED, "the connection was closed")
+        if not permitted():
+            self._keep = True
+            return NOT_PERMITTED
         self._reset()
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._waiter = waiter

@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 
+from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
 
 
@@ -21,6 +22,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never go back, on the scale of the event loop's own time."""
         return time.monotonic()
+
+    def moment(self) -> Moment:
+        """Return the present by the clock since boot, which counts suspended time, and the wall's."""
+        return Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
 class SystemChance:

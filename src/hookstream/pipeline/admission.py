@@ -28,6 +28,7 @@ from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import BLAMED, Fence, Step, described
+from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Clock, Codec
@@ -60,6 +61,7 @@ class Admission:
         lanes: Lanes,
         settler: Settler,
         *,
+        gate: Gate,
         event_ids: EventIds,
         fence: Fence,
     ) -> None:
@@ -74,6 +76,7 @@ class Admission:
         self.budget = settler.budget
         self.event_ids = event_ids
         self.fence = fence
+        self._gate = gate
         self._offered = 0
         attempts.readmit = self._readmit
 
@@ -156,6 +159,7 @@ class Admission:
         for match in matches:
             if self.budget.room <= 0:
                 await self.budget.wait()
+            await self._gate.open()
             if not receipt.wanted:
                 # The taker's own hold stays: what was not offered yet must not count as settled.
                 return

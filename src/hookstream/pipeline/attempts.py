@@ -3,7 +3,8 @@
 1. Where the subscription is not what it was, decide without an attempt.
 2. End a delivery that expired, or whose partner may not see the event any more.
 3. Render and sign.
-4. Send, and wait for the answer.
+4. Send, and wait for the answer. Directly before the first byte the sender asks once more whether
+   the tables are current and the subscription stands as it did; where not, no attempt was made.
 5. Classify, decide, and hand both to the settler.
 
 A process that dies during any of these has written nothing; the source offset still stands.
@@ -13,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from hookstream.core.delivery import address, signing
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery
@@ -35,6 +35,7 @@ from hookstream.core.model.outcome import (
     Response,
     RetryAt,
     Throttled,
+    Withheld,
 )
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.standing import Live, Standing
@@ -44,7 +45,19 @@ from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.fence import Fence, Step, line_of
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.lane_queue import Slot
-from hookstream.pipeline.ports import Chance, Clock, Codec, Metrics, Post, Sender, Tracer
+from hookstream.pipeline.ports import (
+    Chance,
+    Clock,
+    Codec,
+    Metrics,
+    Permitted,
+    Post,
+    Sender,
+    Span,
+    Tracer,
+    always_permitted,
+)
+from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work
 
@@ -75,19 +88,12 @@ class AttemptMeans:
 
 
 @dataclass(slots=True, frozen=True)
-class _Prepared:
-    """What every attempt of one revision of a subscription shares."""
-
-    subscription: Subscription
-    headers: signing.RequestHeaders
-    host: str
-
-
-@dataclass(slots=True, frozen=True)
 class _Ready:
     """One attempt, up to its request."""
 
-    prepared: _Prepared
+    prepared: Prepared
+    live: Live
+    """How the subscription stood when it was made."""
     version: int
     post: Post
     began_at: Millis
@@ -104,15 +110,20 @@ class Attempts:
         settler: Settler,
         health: EndpointHealth,
         fence: Fence,
+        may_act: Permitted = always_permitted,
     ) -> None:
-        """Ask `directory` for the subscription anew before every attempt."""
+        """Ask `directory` for the subscription before every attempt.
+
+        `may_act` tells whether what it says is fresh enough to send anything.
+        """
+        self._may_act = may_act
         self._means = means
         self._rules = rules
         self._directory = directory
         self._settler = settler
         self._health = health
         self._fence = fence
-        self._prepared: dict[str, _Prepared] = {}
+        self._prepared = PreparedRequests()
         self.readmit: Callable[[Work], None] = _nobody
         """Offers work to its lane again, unless its subscription makes an attempt pointless."""
 
@@ -144,7 +155,7 @@ class Attempts:
         )
         if disposition is not None:
             # Whatever it is, its keys need not stay in memory for it.
-            self._prepared.pop(work.delivery.subscription_id, None)
+            self._prepared.forget(work.delivery.subscription_id)
             self.end(work, disposition)
             return None
         return standing if isinstance(standing, Live) else None
@@ -183,8 +194,11 @@ class Attempts:
         outcome = None if refused.reason is RefusalReason.NOT_GRANTED else refused
         self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
 
-    async def attempt(self, work: Work) -> Outcome | None:
-        """Make one attempt, settle it, tell what it came to. None: ended without an attempt."""
+    async def attempt(self, work: Work) -> Outcome | Withheld | None:
+        """Make one attempt, settle it, tell what it came to. None: ended without an attempt.
+
+        Withheld: no request was made and nothing is settled; the work is the caller's again.
+        """
         try:
             ready = self._ready(work)
         except Exception as error:  # noqa: BLE001  the fence: nothing was sent
@@ -222,7 +236,7 @@ class Attempts:
             version = self._version(work, standing.subscription)
             body = self._body(work, standing.partner, version)
             if not isinstance(body, Refused):
-                self._request(work, self._prepare(standing.subscription), body, now)
+                self._request(work, self._prepared.of(standing.subscription), body, now)
 
     def _ready(self, work: Work) -> _Ready | None:
         """Return what an attempt is made of, None where the work ended without one."""
@@ -237,9 +251,9 @@ class Attempts:
         if isinstance(body, Refused):
             self.refuse(work, body)
             return None
-        prepared = self._prepare(live.subscription)
+        prepared = self._prepared.of(live.subscription)
         post = self._request(work, prepared, body, now)
-        return _Ready(prepared, version, post, now)
+        return _Ready(prepared, live, version, post, now)
 
     def _version(self, work: Work, subscription: Subscription) -> int:
         pin = subscription.pin(work.delivery.event_type)
@@ -265,7 +279,7 @@ class Attempts:
         detail = f"{len(body)} bytes; at most {self._rules.max_body_bytes} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
-    def _request(self, work: Work, prepared: _Prepared, body: bytes, now: Millis) -> Post:
+    def _request(self, work: Work, prepared: Prepared, body: bytes, now: Millis) -> Post:
         """Return the next attempt's request, signed."""
         delivery, subscription = work.delivery, prepared.subscription
         endpoint = subscription.endpoint
@@ -278,7 +292,18 @@ class Attempts:
         )
         return Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
 
-    async def _send(self, work: Work, ready: _Ready) -> Outcome:
+    def _still(self, delivery: Delivery, live: Live) -> bool:
+        """Tell whether the tables are current and the subscription stands as it did."""
+        if not self._may_act():
+            return False
+        standing = self._standing(delivery, self._means.clock.now())
+        return (
+            isinstance(standing, Live)
+            and standing.subscription is live.subscription
+            and standing.partner is live.partner
+        )
+
+    async def _send(self, work: Work, ready: _Ready) -> Outcome | Withheld:
         """Send a request and settle what it came to. From here on the attempt counts."""
         step, began = work.delivery.step, self._means.clock.monotonic()
         work.delivery.attempt += 1
@@ -363,22 +388,35 @@ class Attempts:
             response_excerpt=excerpt,
         )
 
-    async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome:
+    async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome | Withheld:
         means = self._means
-        delivery, subscription, post = work.delivery, ready.prepared.subscription, ready.post
+        delivery, post = work.delivery, ready.post
         parent = work.receipt.span
         span = None
         if parent is not None:
             span = means.tracer.post(parent, post.url, delivery.attempt - 1)
         try:
-            answer = await means.sender.send(post)
+            answer = await means.sender.send(post, partial(self._still, delivery, ready.live))
         except BaseException as error:
             # Cancelled: the drain's deadline passed. Nothing is settled; the attempt may repeat.
             if span is not None:
                 defect = isinstance(error, Exception)
                 span.end(error=FailureKind.INTERNAL_ERROR.value if defect else "cancelled")
             raise
+        if isinstance(answer, Withheld):
+            delivery.attempt -= 1
+            if span is not None:
+                span.end(error="withheld")
+            return answer
         took = means.clock.monotonic() - began
+        return self._answered(work, ready, answer, took, span)
+
+    def _answered(
+        self, work: Work, ready: _Ready, answer: Answer, took: float, span: Span | None
+    ) -> Outcome:
+        """Decide what follows from an answer, and settle it."""
+        means = self._means
+        delivery, subscription = work.delivery, ready.prepared.subscription
         answered = means.clock.now()
         outcome = classify(
             answer,
@@ -423,19 +461,6 @@ class Attempts:
             means.metrics.delivered(delivery.event_type, answered - delivery.origin.timestamp)
         self._settler.settle(work, disposition, audit, told)
         return outcome
-
-    def _prepare(self, subscription: Subscription) -> _Prepared:
-        """Return what attempts of a subscription share, made once per revision of it."""
-        found = self._prepared.get(subscription.id)
-        if found is not None and found.subscription is subscription:
-            return found
-        endpoint = subscription.endpoint
-        headers = signing.RequestHeaders(
-            [secret.key for secret in endpoint.secrets], endpoint.headers
-        )
-        prepared = _Prepared(subscription, headers, address.host_of(endpoint.url))
-        self._prepared[subscription.id] = prepared
-        return prepared
 
 
 def _nobody(_: Work) -> None:

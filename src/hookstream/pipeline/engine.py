@@ -137,6 +137,8 @@ class Engine:
             policy=self._lane_policy,
             attempt=attempts.attempt,
             overflow=attempts.overflow,
+            abandon=self._settler.abandon,
+            may_act=self._gate.stands_open,
         )
         self._admission = Admission(
             outside.codec,
@@ -146,6 +148,7 @@ class Engine:
             attempts,
             self.lanes,
             self._settler,
+            gate=self._gate,
             event_ids=EventIds(
                 outside.sink, outside.notices, outside.clock, outside.metrics, outside.journal
             ),
@@ -198,7 +201,15 @@ class Engine:
             outside.notices,
             outside.journal,
         )
-        return Attempts(means, bounds, outside.directory, self._settler, health, self._fence)
+        return Attempts(
+            means,
+            bounds,
+            outside.directory,
+            self._settler,
+            health,
+            self._fence,
+            may_act=self._gate.stands_open,
+        )
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         outside = self._outside

@@ -1,4 +1,4 @@
-"""The gate holds matching back while the tables are not current, and raises an alarm when that lasts."""
+"""The gate holds matching and sending back while the tables are not current, with an alarm when that lasts."""
 
 import asyncio
 
@@ -13,7 +13,10 @@ _LOOK_AGAIN = 0.05
 
 
 class Gate:
-    """Open while every table is current and every row's envelope can be read."""
+    """Open while every table is current and every row's envelope can be read.
+
+    Matching waits at it; a lane begins no attempt and a sender writes no request while it is shut.
+    """
 
     def __init__(
         self, tables: Tables, directory: Directory, clock: Clock, journal: Journal
@@ -24,11 +27,17 @@ class Gate:
         self._clock = clock
         self._journal = journal
 
+    def stands_open(self) -> bool:
+        """Tell whether anything may be matched or sent now."""
+        return not self._directory.blind and self._tables.current()
+
     async def open(self) -> None:
         """Wait until records may be matched."""
+        if self.stands_open():
+            return
         since = self._clock.monotonic()
         alarm = since + _ALARM_AFTER
-        while not self._tables.current() or self._directory.blind:
+        while not self.stands_open():
             await asyncio.sleep(_LOOK_AGAIN)
             now = self._clock.monotonic()
             if now >= alarm:

@@ -64,8 +64,8 @@ class Intake:
             # Received before the gate is waited at: a partition that moves away and back meanwhile
             # is read again from its commit, and the batch must not pass for part of that.
             receipts = self._partitions.receive(self._stamped(batch))
-            await self._gate.open()
             for receipt in receipts:
+                await self._gate.open()
                 if receipt.wanted:
                     await self._admit(receipt)
 

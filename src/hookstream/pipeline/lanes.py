@@ -11,11 +11,11 @@ from hookstream.core.delivery.lane_policy import LanePolicy
 from hookstream.core.delivery.turns import Turns
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Delivered, Outcome
+from hookstream.core.model.outcome import Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.lane_queue import LaneQueue, Slot
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Journal, Permitted, always_permitted
 from hookstream.pipeline.work import Work
 
 _FORGOTTEN_AFTER = 600.0
@@ -34,27 +34,49 @@ _MOST_PUT_OFF = 250
 _POLICY_EVERY = 4
 """Ticks after which busy lanes are told what they may do now: limits change seldom."""
 
+_CATCHING_UP = 2.0
+"""Times the length of a wait for the tables, after it, for which the backlog that it left is no sign of
+a slow endpoint."""
+_LONGEST_CATCHING_UP = 120.0
+"""Seconds."""
+
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires a hair too early must not turn without time passing."""
+
+
+def _keep(_: Work) -> None:
+    """Let go of work that nobody counts."""
 
 
 class Lanes:
     """All lanes of a worker under one cap of attempts in flight."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a lane asks of everybody else
         self,
         clock: Clock,
         journal: Journal,
         *,
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
-        attempt: Callable[[Work], Awaitable[Outcome | None]],
+        attempt: Callable[[Work], Awaitable[Outcome | Withheld | None]],
         overflow: Callable[[Work, Slot], None],
+        abandon: Callable[[Work], None] = _keep,
+        may_act: Permitted = always_permitted,
     ) -> None:
         """Run attempts, and hand what does not fit to `overflow`.
 
-        `attempt` tells what it came to; None: it ended the work without an attempt.
+        `attempt` tells what it came to; None: it ended the work without an attempt; Withheld: it made
+        none, and the work is next in its lane, or goes to `abandon` where nothing may be begun with it.
+        While `may_act` says no, no attempt begins and nothing is put off: a wait for knowledge says
+        nothing of any endpoint.
         """
+        self._abandon = abandon
+        self._may_act = may_act
+        self._shut_since: float | None = None
+        """Since when no attempt may begin, monotonic seconds."""
+        self._catching_up = float("-inf")
+        """Until when the worker makes up for that, monotonic seconds."""
+        self._closed = False
         self._clock = clock
         self._journal = journal
         self._capacity = Capacity(max_in_flight)
@@ -90,7 +112,7 @@ class Lanes:
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         now = self._clock.monotonic()
         self._busy(queue, now)
-        alone = self._company.lacks(subscription_id, now)
+        alone = self._alone(subscription_id, now)
         self._company.note(subscription_id, now)
         again = work.delivery.due_at is not None
         self.new += not again
@@ -113,7 +135,7 @@ class Lanes:
             return None
         now = self._clock.monotonic()
         self._busy(queue, now)
-        alone = self._company.lacks(delivery.subscription_id, now)
+        alone = self._alone(delivery.subscription_id, now)
         if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
             return None
         return self._slot(queue, delivery, now)
@@ -128,6 +150,16 @@ class Lanes:
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         clock = self._clock
         queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
+
+    def _alone(self, subscription_id: str, now: float) -> bool:
+        """Tell whether a healthy lane slows intake rather than having its backlog copied.
+
+        It has the worker to itself, or everybody has a backlog, as nothing could be sent for a while.
+        """
+        if self._shut_since is not None:
+            # The gate may have opened since the last tick.
+            self._shut(now)
+        return now < self._catching_up or self._company.lacks(subscription_id, now)
 
     def _queue(self, subscription_id: str) -> LaneQueue:
         queue = LaneQueue(subscription_id, self._policy(subscription_id))
@@ -204,7 +236,8 @@ class Lanes:
         if not queue.waiting:
             return False
         if queue.lane.may_start(now):
-            return True
+            # A shut gate is looked at again by the next tick, which starts every lane that waits.
+            return self._may_act()
         self._sleep(queue, now)
         return False
 
@@ -226,13 +259,16 @@ class Lanes:
             while True:
                 outcome = await self._attempt(work)
                 now = clock.monotonic()
+                if isinstance(outcome, Withheld):
+                    self._withheld(queue, ticket, work, kept=kept)
+                    break
                 self._ended(queue, ticket, outcome, now, kept)
                 ended += outcome is None
                 if ended == _ENDED_IN_A_ROW:
                     ended = 0
                     await asyncio.sleep(0)
                     now = clock.monotonic()
-                if not waiting or not lane.may_start(now) or self._others_wait():
+                if not waiting or not lane.may_start(now) or self._stands_back():
                     break
                 slot = self._take(queue)
                 if slot is None:
@@ -273,10 +309,21 @@ class Lanes:
         self._company.note(queue.subscription_id, now)
         self._capacity.give(holder, kept=kept)
 
-    def _others_wait(self) -> bool:
-        """Tell whether a lane in line may have the slot that was just freed."""
+    def _withheld(self, queue: LaneQueue, ticket: int, work: Work, *, kept: bool) -> None:
+        """Put work back of which no request was made, as if it had not been taken."""
+        queue.lane.pass_over(ticket)
+        self._capacity.give(queue.holder, kept=kept)
+        if self._closed or not work.receipt.wanted:
+            self._abandon(work)
+            return
+        queue.waiting.appendleft(work)
+        self.waiting += 1
+
+    def _stands_back(self) -> bool:
+        """Tell whether nobody may begin now, or a lane in line may have the slot just freed."""
         turns, capacity = self._turns, self._capacity
-        return turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
+        others = turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
+        return others or not self._may_act()
 
     def _hand_over(self, queue: LaneQueue, now: float) -> None:
         """Pass what is free to the lanes in line, this one among them, then to this lane."""
@@ -326,6 +373,8 @@ class Lanes:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
         now = self._clock.monotonic()
         self._ticks += 1
+        if self._shut(now):
+            return
         told = self._ticks % _POLICY_EVERY == 0
         for subscription_id, queue in list(self._queues.items()):
             if queue.waiting or queue.lane.in_flight:
@@ -340,6 +389,20 @@ class Lanes:
         # What is called now is called when all that is ready has had its turn.
         asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
 
+    def _shut(self, now: float) -> bool:
+        """Tell whether nothing may begin; what that keeps waiting says nothing of any endpoint."""
+        if not self._may_act():
+            if self._shut_since is None:
+                self._shut_since = now
+            return True
+        if self._shut_since is not None:
+            seconds = now - self._shut_since
+            self._shut_since = None
+            self._catching_up = now + min(_CATCHING_UP * seconds, _LONGEST_CATCHING_UP)
+            for queue in self._queues.values():
+                queue.lane.waited(seconds, now)
+        return False
+
     def _turned(self, since: float) -> None:
         self.turn = self._clock.monotonic() - since
 
@@ -350,7 +413,7 @@ class Lanes:
             self._capacity.slowed(queue.holder)
         if not queue.waiting:
             return
-        alone = self._company.lacks(queue.subscription_id, now)
+        alone = self._alone(queue.subscription_id, now)
         excess = lane.excess(len(queue.waiting), now, alone=alone)
         for _ in range(min(excess, _MOST_PUT_OFF)):
             work = queue.waiting.pop()
@@ -380,6 +443,7 @@ class Lanes:
 
     def empty(self) -> list[Work]:
         """Take out, and return, all waiting work: the worker stops."""
+        self._closed = True
         dropped = [work for queue in self._queues.values() for work in queue.waiting]
         for queue in self._queues.values():
             queue.waiting.clear()

@@ -8,9 +8,10 @@ from hookstream.core.intake.progress import Progress
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
+from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import Answer, DeadReason, Refused
+from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
 
@@ -23,6 +24,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that never go back, from an arbitrary start."""
+
+    def moment(self) -> Moment:
+        """Return the present on the two clocks by which ages of knowledge are counted."""
 
 
 class Chance(Protocol):
@@ -198,11 +202,25 @@ class Post:
     timeout: Millis
 
 
+Permitted: TypeAlias = Callable[[], bool]
+"""Whether a request may begin now. Cheap, never raises, and changes nothing."""
+
+
+def always_permitted() -> bool:
+    """Permit every request: for callers that hold no knowledge that could age."""
+    return True
+
+
 class Sender(Protocol):
     """Makes one HTTP request; whatever happens to it is an Answer, never an exception."""
 
-    async def send(self, post: Post) -> Answer:
-        """Send and wait for the status line within the timeout. Cancellation closes the connection."""
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
+        """Send and wait for the status line within the timeout. Cancellation closes the connection.
+
+        `permitted` is asked directly before the first byte of each copy of the request is written,
+        with no await in between: after the dial and the handshake. Where it says no, not a byte
+        of that copy is written, the connection is kept, and the result is `Withheld`.
+        """
 
 
 # Seeing it.
@@ -288,4 +306,7 @@ class Tables(Protocol):
     """The compacted topics held in memory."""
 
     def current(self) -> bool:
-        """Tell whether every table stood at its topic's end within the last second."""
+        """Tell whether every table was known complete at most `FRESH_FOR` seconds ago.
+
+        Counted from when the question was asked that the brokers answered.
+        """

@@ -197,6 +197,7 @@ class Retrier:
                 continue
             due = self._room.due(self._clock.now(), most=min(credit, self._share()))
             for waiting in due:
+                await self._gate.open()
                 if waiting.receipt.wanted:
                     await self._admit(waiting)
             early = self._take_early(credit - len(due))

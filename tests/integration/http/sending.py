@@ -3,7 +3,7 @@
 from tests.doubles.raw_server import Play, server
 
 from hookstream.adapters.http_sender import HttpSender
-from hookstream.core.model.outcome import Answer
+from hookstream.core.model.outcome import Answer, Withheld
 from hookstream.pipeline.ports import Post
 
 
@@ -15,6 +15,6 @@ def post(url: str, *headers: tuple[str, str], body: bytes = b"{}", timeout: int 
     return Post("sub-1", url, headers, body, timeout)
 
 
-async def answer_to(sender: HttpSender, play: Play, *, within: int = 3_000) -> Answer:
+async def answer_to(sender: HttpSender, play: Play, *, within: int = 3_000) -> Answer | Withheld:
     async with server(play) as running:
         return await sender.send(post(running.url, timeout=within))

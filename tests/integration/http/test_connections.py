@@ -33,6 +33,7 @@ from hookstream.core.model.outcome import (
     FailureKind,
     Response,
     TransportFailure,
+    Withheld,
 )
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
@@ -282,7 +283,7 @@ def certificate(folder: Path, host: str, *, days: int = 1) -> tuple[ssl.SSLConte
 
 async def tls_answer(
     folder: Path, host: str, *, days: int = 36_500, trusted: bool = True
-) -> tuple[Answer, RawServer]:
+) -> tuple[Answer | Withheld, RawServer]:
     context, pem = certificate(folder, host, days=days)
     tls = ssl.create_default_context(cafile=str(pem)) if trusted else None
     async with (

@@ -1,7 +1,7 @@
 """Follows the tables and always knows whether what it handed over is complete.
 
-A table is current when it stood at the high watermark within the last second, asked for every half
-second: events are matched only then.
+A table is current when it stood at the high watermark that the broker answered to a question of the
+last 1.5 s, asked every half second: events are matched and requests are made only then.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ from hookstream.adapters.tables.log import (
     require_topics,
     table_consumer,
 )
+from hookstream.core.model.freshness import FRESH_FOR, LONG_AGO, Moment, age
 from hookstream.errors import DependencyUnavailable, HookstreamError, InvariantBroken
 from hookstream.pipeline.ports import Clock, Journal
 
 _ASK_SECONDS = 0.5
 """How often the high watermarks are asked for."""
-_CURRENT_SECONDS = 1.0
 _ASKS_KEPT = 16
 _ANEW_SECONDS = 10.0
 """How long a client that asks may fail before another takes its place: once one believes that nobody
@@ -52,7 +52,7 @@ class TableReader:
         on_records: Called on the loop with the next records, in each topic's order; what it raises
             ends the reader.
         journal: Hears of trouble, from the reader's thread too.
-        clock: Its monotonic time judges staleness.
+        clock: Its moments tell how old the tables are.
         admin: Makes the client that asks for the topics' ends.
     """
 
@@ -79,9 +79,10 @@ class TableReader:
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
         # What follows belongs to the loop.
         self._stood: Offsets = dict.fromkeys(self._topics, 0)
-        self._asks: deque[tuple[float, Offsets]] = deque(maxlen=_ASKS_KEPT)
-        self._current_at = float("-inf")
-        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+        self._asks: deque[tuple[Moment, Offsets]] = deque(maxlen=_ASKS_KEPT)
+        self._current_at = LONG_AGO
+        """When the question was asked whose answer the tables have reached."""
+        self._waiting: list[tuple[Moment, asyncio.Future[None]]] = []
         self._failed: asyncio.Future[None] | None = None
 
     @property
@@ -124,7 +125,7 @@ class TableReader:
             DependencyUnavailable: The deadline passed, or the broker cannot be reached.
         """
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((self._clock.monotonic(), done))
+        self._waiting.append((self._clock.moment(), done))
         self._ask_now.set()
         try:
             async with asyncio.timeout(deadline):
@@ -139,12 +140,12 @@ class TableReader:
             self.failed.result()
 
     def current(self) -> bool:
-        """Tell whether every table stood at its high watermark within the last second."""
-        return self.age() <= _CURRENT_SECONDS
+        """As Tables says."""
+        return age(self._current_at, self._clock.moment()) <= FRESH_FOR
 
     def age(self) -> float:
         """Return the seconds since all tables were known to be complete; infinite before."""
-        return self._clock.monotonic() - self._current_at
+        return age(self._current_at, self._clock.moment())
 
     def reached(self, topic: str, offset: int) -> bool:
         """Tell whether the record at an offset of a table was handed over."""
@@ -158,7 +159,7 @@ class TableReader:
         self._stood.update(stood)
         self._settle_asks()
 
-    def _asked(self, at: float, ends: Offsets) -> None:
+    def _asked(self, at: Moment, ends: Offsets) -> None:
         self._asks.append((at, ends))
         self._settle_asks()
 
@@ -168,11 +169,11 @@ class TableReader:
         ):
             self._current_at, _ = self._asks.popleft()
         for since, done in self._waiting:
-            if since <= self._current_at and not done.done():
+            if since.boot <= self._current_at.boot and not done.done():
                 done.set_result(None)
 
     def _fail(self, error: HookstreamError) -> None:
-        self._current_at = float("-inf")
+        self._current_at = LONG_AGO
         if not self.failed.done():
             self._journal.error("tables_failed", detail=str(error))
             self.failed.set_exception(error)
@@ -219,7 +220,7 @@ class TableReader:
                 if now >= next_ask or self._ask_now.is_set():
                     self._ask_now.clear()
                     next_ask = now + _ASK_SECONDS
-                    self._ask(now)
+                    self._ask()
         finally:
             close_within(CLOSE_SECONDS, consumer.close)
 
@@ -237,7 +238,9 @@ class TableReader:
                 return starts
         return None
 
-    def _ask(self, now: float) -> None:
+    def _ask(self) -> None:
+        # Taken before the question leaves: an answer tells how the tables stood then, at the latest.
+        asked = self._clock.moment()
         try:
             ends = high_watermarks(self._admin, self._topics, timeout=1.0)
         except DependencyUnavailable as error:
@@ -245,8 +248,8 @@ class TableReader:
             self._ask_by_another()
             return
         self._stale.over()
-        self._answered_at = now
-        self._bridge.tell(self._asked, now, ends)
+        self._answered_at = self._clock.monotonic()
+        self._bridge.tell(self._asked, asked, ends)
 
     def _ask_by_another(self) -> None:
         """Take another client for the questions where this one has failed for too long."""

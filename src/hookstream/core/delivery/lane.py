@@ -253,6 +253,10 @@ class Lane:
         if self._gated:
             self._pace.gave_back()
 
+    def waited(self, seconds: float, now: float) -> None:
+        """Note that no attempt could begin for so long, which tells nothing of the endpoint."""
+        self._prompt_at = min(self._prompt_at + seconds, now)
+
     def _answered(self, took: float, now: float) -> None:
         """Note that the endpoint is up; what it bore before an outage is no longer known."""
         if self._rests_until <= now:

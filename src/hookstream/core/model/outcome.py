@@ -84,6 +84,19 @@ class AddressBlocked:
 Answer: TypeAlias = Response | TransportFailure | AddressBlocked
 
 
+@dataclass(slots=True, frozen=True)
+class Withheld:
+    """No request was made, for a reason of our own: no attempt is counted and nobody failed.
+
+    The delivery stays in its lane as it was.
+    """
+
+    detail: str
+
+
+NOT_PERMITTED = Withheld("the permission to send ended before the first byte was written")
+
+
 # Outcomes. `name` is the word of headers, metrics and audit.
 
 

@@ -55,7 +55,7 @@ def command() -> None:
 @click.option("--reason", required=True, help="Why, for whoever finds it: one line.")
 @pass_context
 def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
-    """Hold what KIND and NAME say: every worker stops within a second.
+    """Hold what KIND and NAME say: every worker stops within two seconds.
 
     Attempts that are under way finish. Retries and redrives are held too. Events go on being
     matched: what they owe waits, and is delivered when the hold is cleared.
@@ -81,7 +81,9 @@ def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
             markup=False,
         )
         return
-    context.err.print(f"{_shown(*what)} is held: every worker stops within a second", markup=False)
+    context.err.print(
+        f"{_shown(*what)} is held: every worker stops within two seconds", markup=False
+    )
     context.err.print(
         f"It ends with: hookstream hold clear {' '.join(_words(*what))}", markup=False
     )
