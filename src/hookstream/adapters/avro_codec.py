@@ -7,16 +7,19 @@ belongs to schemas.
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, cast
 
 import orjson
 from fastavro import schemaless_reader
 
-from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, PublishedSchema
+from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, ParsedSchema, PublishedSchema
 from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.core.catalog.compatibility import incompatibilities, vanished
+from hookstream.core.catalog.compatibility import vanished
+from hookstream.core.catalog.resolution import Resolution, ValueUnresolvable, resolution
 from hookstream.core.delivery.render import NotRenderable, compile_value, standard_document
 from hookstream.core.intake.envelope import open_envelope
+from hookstream.core.model.avro_reading import read_schema
 from hookstream.core.model.event import (
     Event,
     Identified,
@@ -85,8 +88,8 @@ class AvroCodec:
         self._max_record_bytes = max_record_bytes
         self._framings = (SingleObject(book),) if framings is None else tuple(framings)
         self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
-        self._compatible: dict[
-            tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, str | None]
+        self._resolutions: dict[
+            tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, Resolution]
         ] = {}
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
@@ -118,7 +121,7 @@ class AvroCodec:
         value = record.value
         if schema is None or value is None:
             raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
-        fields = _read(value, identified.body_at, schema)
+        fields = _read(value, identified.body_at, schema.guarded, branch_names=schema.branch_names)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -143,7 +146,12 @@ class AvroCodec:
         schema = self._book.schema(identified.revision)
         if schema is None or record.value is None:
             raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
-        return _read(record.value, identified.body_at, schema)
+        return _read(
+            record.value,
+            identified.body_at,
+            schema.guarded,
+            branch_names=schema.branch_names,
+        )
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 where there is none."""
@@ -186,45 +194,43 @@ class AvroCodec:
         value = event.record.value
         if not isinstance(identified, Identified) or writer is None or value is None:
             raise InvariantBroken(f"{event.revision} was decoded and is not known any more")
-        problem = self._incompatibility(writer, reader)
-        if problem is not None:
-            return problem
-        fields = _read(value, identified.body_at, writer, reader)
-        return fields.detail if isinstance(fields, Undecodable) else fields
+        found = self._resolution(writer, reader)
+        if found.problems:
+            return found.problems[0]
+        fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
+        if isinstance(fields, Undecodable):
+            return fields.detail
+        try:
+            return cast("Mapping[str, object]", found.step(fields))
+        except ValueUnresolvable as problem:
+            return str(problem)
 
-    def _incompatibility(self, writer: PublishedSchema, reader: PublishedSchema) -> str | None:
+    def _resolution(self, writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
         pair = (writer.revision, reader.revision)
-        kept = self._compatible.get(pair)
+        kept = self._resolutions.get(pair)
         if kept is None or kept[0] is not writer or kept[1] is not reader:
-            problems = _incompatibilities(writer, reader)
-            kept = (writer, reader, problems[0] if problems else None)
-            self._compatible[pair] = kept
+            kept = (writer, reader, _resolution(writer, reader))
+            self._resolutions[pair] = kept
         return kept[2]
 
 
-def _incompatibilities(writer: PublishedSchema, reader: PublishedSchema) -> Sequence[str]:
-    # Avro's own rules know nothing of logical types: a decimal of another scale would be read
-    # without a word. And they fill what a newer version dropped with defaults that nobody meant.
-    problems = incompatibilities(writer.tree, reader.tree)
-    if not problems and reader.revision.event_version < writer.revision.event_version:
-        return vanished(reader.tree, writer.tree)
-    return problems
+def _resolution(writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
+    """Return how a pair is read; an older version is not filled with what a newer one dropped."""
+    found = resolution(
+        read_schema(writer.tree), read_schema(reader.tree), branch_names=reader.branch_names
+    )
+    if not found.problems and reader.revision.event_version < writer.revision.event_version:
+        return replace(found, problems=vanished(reader.tree, writer.tree))
+    return found
 
 
 def _read(
-    value: bytes, body_at: int, writer: PublishedSchema, reader: PublishedSchema | None = None
+    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool
 ) -> dict[str, object] | Undecodable:
     body = io.BytesIO(value)
     body.seek(body_at)
     try:
-        if reader is None:
-            fields = schemaless_reader(
-                body, writer.guarded, None, return_named_type=writer.branch_names
-            )
-        else:
-            fields = schemaless_reader(
-                body, writer.parsed, reader.parsed, return_named_type=reader.branch_names
-            )
+        fields = schemaless_reader(body, schema, None, return_named_type=branch_names)
     except Exception as problem:  # noqa: BLE001  # bytes from outside: fastavro raises whatever it stumbles over
         return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))
     if body.tell() != len(value):

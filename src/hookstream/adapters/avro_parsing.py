@@ -5,8 +5,9 @@ depth and size.
 """
 
 import io
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TypeAlias, cast
@@ -17,7 +18,7 @@ from fastavro.schema import fingerprint, parse_schema
 from fastavro.schema import to_parsing_canonical_form as canonical_form
 
 from hookstream.core.delivery.render import NotRenderable, needs_branch_names
-from hookstream.core.delivery.unions import SINGLE, SINGLE_VALUE
+from hookstream.core.model.avro import SINGLE, SINGLE_VALUE, branch_key
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -55,6 +56,9 @@ class PublishedSchema:
     guarded: ParsedSchema
     """For reading what came from outside: a bad union index fails, and a `float` whose union has a
     `double` too comes as the record `core.delivery.unions.SINGLE`."""
+    tagged: ParsedSchema
+    """For reading what is resolved to another revision: each branch of a union but null comes as a
+    record of one field, its `branch_key`, so that nobody has to guess which one was written."""
     prefix: bytes
     """What stands before the body of a record in single-object encoding."""
     full: ParsedSchema
@@ -122,9 +126,13 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         readable = _bare(_copy(tree))
         _named_floats(readable, set())
         guarded = _parsed(readable)
+        branches = _bare(cast("Json", full))
+        _name_branches(branches, itertools.count())
+        tagged = _parsed(branches)
     except Exception as problem:  # likewise
         raise _not_avro(problem) from problem
     _guard(guarded)
+    _guard(tagged)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
     data = _data_type(full)
     return PublishedSchema(
@@ -133,6 +141,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         tree=tree,
         parsed=parsed,
         guarded=guarded,
+        tagged=tagged,
         prefix=prefix,
         full=full,
         branch_names=_branch_names(data),
@@ -228,6 +237,25 @@ def _named_floats(schema: object, defined: set[str]) -> None:
             _named_floats(schema.get(inner), defined)
         for field in schema.get("fields", ()):
             _named_floats(field, defined)
+
+
+def _name_branches(schema: object, numbers: Iterator[int]) -> None:
+    """Make a record of one field of each branch but null, in place; it has the same bytes.
+
+    Names must be in full: a record around a type would change the namespace of its short names.
+    """
+    if isinstance(schema, list):
+        for at, branch in enumerate(schema):
+            _name_branches(branch, numbers)
+            if _kind(branch) != "null":
+                field = {"name": branch_key(at), "type": branch}
+                name = f"hookstream.branch{next(numbers)}"
+                schema[at] = {"type": "record", "name": name, "fields": [field]}
+    elif isinstance(schema, dict):
+        for inner in ("type", "items", "values"):
+            _name_branches(schema.get(inner), numbers)
+        for field in schema.get("fields", ()):
+            _name_branches(field, numbers)
 
 
 def _kind(schema: object) -> object:

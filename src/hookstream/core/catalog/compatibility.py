@@ -1,46 +1,19 @@
-"""Tells whether records of one schema can be read by another, and what a partner would lose.
-
-The rules are those of Apache Avro 1.12, "Schema Resolution", made stricter where Avro would read
-on and be wrong: logical types with precision and scale must be equal, since Avro compares bytes
-only and would take 12.50 for 125.0; bytes are not read as a string, since they need not be text;
-names are compared in full; and every branch that a writer may choose must be readable, not only
-the one that it chose.
-"""
+"""Tells whether records of one schema can be read by another, and what a partner would lose."""
 
 from collections.abc import Iterator
-from typing import Final
 
+from hookstream.core.catalog.resolution import alike, resolution, sources_of
 from hookstream.core.model.avro import (
     Array,
     AvroSchema,
     AvroType,
-    Enum,
-    Field,
-    Fixed,
-    Logical,
     Map,
-    Primitive,
     Record,
     Resolved,
     Union,
 )
 from hookstream.core.model.avro_reading import read_schema
 from hookstream.core.model.json import Json
-from hookstream.errors import InvariantBroken
-
-_PROMOTIONS: Final = frozenset(
-    {
-        ("int", "long"),
-        ("int", "float"),
-        ("int", "double"),
-        ("long", "float"),
-        ("long", "double"),
-        ("float", "double"),
-        ("string", "bytes"),
-        ("bytes", "string"),
-    }
-)
-"""Writer's type, reader's type."""
 
 
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
@@ -52,7 +25,8 @@ def incompatibilities(writer: Json, reader: Json) -> list[str]:
     Raises:
         SchemaRefused: One of the two is no Avro schema.
     """
-    return _Resolution(read_schema(writer), read_schema(reader)).problems()
+    found = resolution(read_schema(writer), read_schema(reader), branch_names=False)
+    return list(found.problems)
 
 
 def vanished(old: Json, new: Json) -> list[str]:
@@ -67,80 +41,6 @@ def vanished(old: Json, new: Json) -> list[str]:
     """
     comparison = _Comparison(read_schema(old), read_schema(new))
     return list(comparison.lost(comparison.old.root, comparison.new.root, ""))
-
-
-class _Resolution:
-    """Walks two schemas side by side."""
-
-    __slots__ = ("_reader", "_seen", "_writer")
-
-    def __init__(self, writer: AvroSchema, reader: AvroSchema) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._seen: set[tuple[str, str]] = set()
-        """Pairs of records already walked: what holds of them holds wherever they stand."""
-
-    def problems(self) -> list[str]:
-        return list(self._walk(self._writer.root, self._reader.root, ""))
-
-    def _walk(self, written: AvroType, read: AvroType, at: str) -> Iterator[str]:
-        writer, reader = self._writer.resolve(written), self._reader.resolve(read)
-        if isinstance(writer, Union):
-            for branch in writer.branches:
-                yield from self._walk(branch, reader, at)
-            return
-        if isinstance(reader, Union):
-            yield from self._into_union(writer, reader, at)
-        elif _alike(writer, reader):
-            yield from self._pair(writer, reader, at)
-        else:
-            yield f"{_at(at)}{_say(writer)} cannot be read as {_say(reader)}"
-
-    def _pair(self, writer: Resolved, reader: Resolved, at: str) -> Iterator[str]:
-        """Compare two types that a decoder would pair."""
-        match writer, reader:
-            case Array(), Array():
-                yield from self._walk(writer.items, reader.items, f"{at}[]")
-            case Map(), Map():
-                yield from self._walk(writer.values, reader.values, f"{at}{{}}")
-            case Primitive(kind="bytes"), Primitive(kind="string"):
-                yield f"{_at(at)}bytes cannot be read as string: they need not be text"
-            case Primitive(), Primitive():
-                yield from _logical(writer.logical, reader.logical, at)
-            case Enum(), Enum():
-                yield from _symbols(writer, reader, at)
-            case Fixed(), Fixed():
-                yield from _bytes(writer, reader, at)
-            case Record(), Record():
-                yield from self._records(writer, reader, at)
-            case _:
-                raise InvariantBroken("two types of different kinds were taken for alike")
-
-    def _into_union(self, writer: Resolved, reader: Union, at: str) -> Iterator[str]:
-        """A decoder takes the first branch of the reader's that fits, be it by a promotion."""
-        branches = [self._reader.resolve(branch) for branch in reader.branches]
-        for branch in branches:
-            if _alike(writer, branch):
-                yield from self._walk(writer, branch, at)
-                return
-        said = ", ".join(map(_say, branches))
-        yield f"{_at(at)}{_say(writer)} is none of the reader's branches ({said})"
-
-    def _records(self, writer: Record, reader: Record, at: str) -> Iterator[str]:
-        pair = writer.name, reader.name
-        if pair in self._seen:
-            return
-        self._seen.add(pair)
-        for field in reader.fields:
-            path = f"{at}.{field.name}" if at else field.name
-            sources = _sources(field, reader, writer)
-            if len(sources) > 1:
-                both = " and ".join(source.name for source in sources)
-                yield f"{path}: the writer's fields {both} would both fill it"
-            for source in sources[:1]:
-                yield from self._walk(source.type, field.type, path)
-            if not sources and not field.has_default:
-                yield f"{path}: the writer has no such field, and the reader has no default"
 
 
 class _Comparison:
@@ -165,7 +65,7 @@ class _Comparison:
             case (Union(), _) | (_, Union()):
                 for one in self._branches(old, self.old):
                     for other in self._branches(new, self.new):
-                        if _alike(other, one):
+                        if alike(other, one):
                             yield from self.lost(one, other, at)
             case _:
                 return
@@ -183,78 +83,8 @@ class _Comparison:
         self._seen.add(pair)
         for field in old.fields:
             path = f"{at}.{field.name}" if at else field.name
-            sources = _sources(field, old, new)
+            sources = sources_of(field, old, new)
             if not sources:
                 yield f"{path}: nothing carries this field any more"
             for source in sources[:1]:
                 yield from self.lost(field.type, source.type, path)
-
-
-def _symbols(writer: Enum, reader: Enum, at: str) -> Iterator[str]:
-    unknown = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
-    if unknown and reader.default is None:
-        yield (
-            f"{_at(at)}the symbols {', '.join(unknown)} are unknown to the reader's "
-            f"{reader.name}, which has no default"
-        )
-
-
-def _bytes(writer: Fixed, reader: Fixed, at: str) -> Iterator[str]:
-    if writer.size != reader.size:
-        yield f"{_at(at)}{writer.name} has {writer.size} bytes, not {reader.size}"
-    else:
-        yield from _logical(writer.logical, reader.logical, at)
-
-
-def _sources(field: Field, reader: Record, writer: Record) -> list[Field]:
-    """Return the writer's fields that fill a reader's field: one, where all is well.
-
-    An alias that is also the name of a field of the reader means that field.
-    """
-    names = {name.name for name in reader.fields}
-    wanted = {field.name, *(alias for alias in field.aliases if alias not in names)}
-    return [source for source in writer.fields if source.name in wanted]
-
-
-def _alike(writer: Resolved, reader: Resolved) -> bool:
-    """Tell whether a decoder would pair the two, by kind and name alone."""
-    match writer, reader:
-        case Primitive(), Primitive():
-            kinds = writer.kind, reader.kind
-            return writer.kind == reader.kind or kinds in _PROMOTIONS
-        case (Array(), Array()) | (Map(), Map()):
-            return True
-        case (
-            (Enum(name=name), Enum(name=other, aliases=aliases))
-            | (Fixed(name=name), Fixed(name=other, aliases=aliases))
-            | (Record(name=name), Record(name=other, aliases=aliases))
-        ):
-            return name == other or name in aliases
-        case _:
-            return False
-
-
-def _say(node: Resolved) -> str:
-    match node:
-        case Primitive(kind=kind, logical=logical):
-            return kind if logical is None else f"{kind} {logical}"
-        case Array():
-            return "an array"
-        case Map():
-            return "a map"
-        case Union():
-            return "a union"
-        case Enum(name=name) | Fixed(name=name) | Record(name=name):
-            return name
-
-
-def _logical(writer: Logical | None, reader: Logical | None, at: str) -> Iterator[str]:
-    if writer != reader:
-        yield (
-            f"{_at(at)}{writer or 'no logical type'} would be read as "
-            f"{reader or 'no logical type'}: the values would be misread without a word"
-        )
-
-
-def _at(path: str) -> str:
-    return f"{path}: " if path else ""

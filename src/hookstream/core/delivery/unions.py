@@ -10,12 +10,8 @@ names, such as a date and a timestamp, cannot be told apart at all: such a schem
 from collections.abc import Sequence
 
 from hookstream.core.delivery.values import EXACT, NotRenderable, Render, Rendering, same, single
+from hookstream.core.model.avro import SINGLE, SINGLE_VALUE
 from hookstream.core.model.json import Json
-
-SINGLE = "hookstream.Single"
-"""The record as which a `float` is read where its union has a `double` too."""
-SINGLE_VALUE = "value"
-"""Its field."""
 
 _TYPES: dict[str, type] = {
     "boolean": bool,

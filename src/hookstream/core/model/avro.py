@@ -9,6 +9,16 @@ from typing import TypeAlias
 
 from hookstream.core.model.json import Json
 
+SINGLE = "hookstream.Single"
+"""The record as which a `float` is read where its union has a `double` too."""
+SINGLE_VALUE = "value"
+"""Its field."""
+
+
+def branch_key(number: int) -> str:
+    """Return what names a branch of a union where each is read as a record of one field."""
+    return f"b{number}"
+
 
 @dataclass(slots=True, frozen=True)
 class Logical:

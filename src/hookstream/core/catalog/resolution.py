@@ -1,0 +1,485 @@
+"""How a record of one schema is read as another: one walk over both says whether it can be, and does it.
+
+What is accepted when a schema is published is therefore what is read later. The rules are those of
+Apache Avro 1.12, "Schema Resolution", made stricter where Avro would read on and be wrong: logical
+types with precision and scale must be equal, since Avro compares bytes only and would take 12.50
+for 125.0; bytes are not read as a string, since they need not be text; names are compared in full;
+every branch that a writer may choose must be readable; and a number that a promotion would round is
+no value of the reader's type. Of a reader's union the first branch of the writer's own kind counts,
+then the first that the writer's kind is promoted to.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+from hookstream.core.model.avro import (
+    SINGLE,
+    SINGLE_VALUE,
+    Array,
+    AvroSchema,
+    AvroType,
+    Enum,
+    Field,
+    Fixed,
+    Logical,
+    Map,
+    Primitive,
+    Record,
+    Resolved,
+    Union,
+    branch_key,
+)
+from hookstream.core.model.json import Json
+from hookstream.core.model.single import nearest, shortest
+from hookstream.errors import HookstreamError, InvariantBroken
+
+Step: TypeAlias = Callable[[object], object]
+"""Turns a value of the writer's type into one of the reader's."""
+
+PROMOTIONS: Final = frozenset(
+    {
+        ("int", "long"),
+        ("int", "float"),
+        ("int", "double"),
+        ("long", "float"),
+        ("long", "double"),
+        ("float", "double"),
+        ("string", "bytes"),
+        ("bytes", "string"),
+    }
+)
+"""Writer's type, reader's type."""
+
+
+class ValueUnresolvable(HookstreamError):
+    """Raised where a value of a writer is none of the reader's type, though its type is readable."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} {why}" if path else why)
+        self.path = path
+        self.why = why
+
+    def within(self, name: str) -> "ValueUnresolvable":
+        """Return the same problem, seen from one level further out."""
+        joint = "" if not self.path or self.path[0] in "[{" else "."
+        return ValueUnresolvable(f"{name}{joint}{self.path}", self.why)
+
+
+@dataclass(slots=True, frozen=True)
+class Resolution:
+    """What reading records of one schema as another takes."""
+
+    problems: Sequence[str]
+    """Why it cannot be done, one sentence with its path each; empty: every record can be read."""
+    step: Step
+    """Reads one record, where there are no problems.
+
+    Takes a value whose unions name their branches: None, or a dict of one key, the `branch_key` of
+    the branch that was chosen. Returns it as the reader's own schema would have been decoded.
+    Raises ValueUnresolvable for a number that the reader's type would round.
+    """
+
+
+def resolution(writer: AvroSchema, reader: AvroSchema, *, branch_names: bool) -> Resolution:
+    """Return how records of `writer` are read as `reader`.
+
+    Args:
+        writer: The schema that records were written with.
+        reader: The schema that they are read as.
+        branch_names: Values of named types in unions are handed out as (full name, value).
+    """
+    walk = _Walk(writer, reader, branch_names=branch_names)
+    step = walk.step(writer.root, reader.root, "")
+    return Resolution(tuple(walk.problems), step)
+
+
+def _same(value: object) -> object:
+    return value
+
+
+class _Walk:
+    """Walks two schemas side by side."""
+
+    __slots__ = ("_branch_names", "_reader", "_records", "_writer", "problems")
+
+    def __init__(self, writer: AvroSchema, reader: AvroSchema, *, branch_names: bool) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._branch_names = branch_names
+        self.problems: list[str] = []
+        self._records: dict[tuple[str, str], Step] = {}
+        """Pairs of records already walked: what holds of them holds wherever they stand."""
+
+    def _problem(self, at: str, why: str) -> Step:
+        self.problems.append(f"{at}: {why}" if at else why)
+        return _same
+
+    def step(self, written: AvroType, read: AvroType, at: str) -> Step:
+        writer, reader = self._writer.resolve(written), self._reader.resolve(read)
+        if isinstance(writer, Union):
+            return self._from_union(writer, read, at)
+        if isinstance(reader, Union):
+            return self._into_union(writer, reader, at)
+        if not alike(writer, reader):
+            return self._problem(at, f"{say(writer)} cannot be read as {say(reader)}")
+        return self._pair(writer, reader, at)
+
+    def _from_union(self, writer: Union, read: AvroType, at: str) -> Step:
+        steps: dict[str, Step] = {}
+        null: Step | None = None
+        for number, branch in enumerate(writer.branches):
+            step = self.step(branch, read, at)
+            if _is_null(self._writer.resolve(branch)):
+                null = step
+            else:
+                steps[branch_key(number)] = step
+
+        def chosen(value: object) -> object:
+            if value is None and null is not None:
+                return null(None)
+            ((key, inner),) = cast("dict[str, object]", value).items()
+            return steps[key](inner)
+
+        return chosen
+
+    def _into_union(self, writer: Resolved, reader: Union, at: str) -> Step:
+        branches = [self._reader.resolve(branch) for branch in reader.branches]
+        number = _branch_for(writer, branches)
+        if number is None:
+            said = ", ".join(map(say, branches))
+            return self._problem(at, f"{say(writer)} is none of the reader's branches ({said})")
+        step = self.step_of(writer, branches[number], at)
+        return self._tagged(reader, number, step)
+
+    def step_of(self, writer: Resolved, reader: Resolved, at: str) -> Step:
+        """Return the step between two types that a decoder would pair."""
+        return self._pair(writer, reader, at)
+
+    def _tagged(self, union: Union, number: int, step: Step) -> Step:
+        """Return a step whose value says which branch it is, as the reader's decoder does."""
+        branches = [self._reader.resolve(branch) for branch in union.branches]
+        branch = branches[number]
+        if isinstance(branch, Primitive):
+            kinds = {each.kind for each in branches if isinstance(each, Primitive)}
+            if branch.kind == "float" and "double" in kinds:
+                return lambda value: (SINGLE, {SINGLE_VALUE: step(value)})
+            return step
+        if self._branch_names and isinstance(branch, Record | Enum | Fixed):
+            name = branch.name
+            return lambda value: (name, step(value))
+        return step
+
+    def _pair(self, writer: Resolved, reader: Resolved, at: str) -> Step:
+        match writer, reader:
+            case Array(), Array():
+                return _array(self.step(writer.items, reader.items, f"{at}[]"))
+            case Map(), Map():
+                return _map(self.step(writer.values, reader.values, f"{at}{{}}"))
+            case Primitive(kind="bytes"), Primitive(kind="string"):
+                return self._problem(at, "bytes cannot be read as string: they need not be text")
+            case Primitive(), Primitive():
+                self._logical(writer.logical, reader.logical, at)
+                return _PROMOTED.get((writer.kind, reader.kind), _same)
+            case Enum(), Enum():
+                return self._symbols(writer, reader, at)
+            case Fixed(), Fixed():
+                return self._fixed(writer, reader, at)
+            case Record(), Record():
+                return self._record(writer, reader, at)
+            case _:
+                raise InvariantBroken("two types of different kinds were taken for alike")
+
+    def _logical(self, writer: Logical | None, reader: Logical | None, at: str) -> None:
+        if writer != reader:
+            self._problem(
+                at,
+                f"{writer or 'no logical type'} would be read as {reader or 'no logical type'}:"
+                " the values would be misread without a word",
+            )
+
+    def _symbols(self, writer: Enum, reader: Enum, at: str) -> Step:
+        unknown = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
+        if not unknown:
+            return _same
+        if reader.default is None:
+            return self._problem(
+                at,
+                f"the symbols {', '.join(unknown)} are unknown to the reader's {reader.name},"
+                " which has no default",
+            )
+        known, default = frozenset(reader.symbols), reader.default
+        return lambda value: value if value in known else default
+
+    def _fixed(self, writer: Fixed, reader: Fixed, at: str) -> Step:
+        if writer.size != reader.size:
+            return self._problem(at, f"{writer.name} has {writer.size} bytes, not {reader.size}")
+        self._logical(writer.logical, reader.logical, at)
+        return _same
+
+    # Records.
+
+    def _record(self, writer: Record, reader: Record, at: str) -> Step:
+        pair = writer.name, reader.name
+        known = self._records.get(pair)
+        if known is not None:
+            return known
+
+        def itself(value: object) -> object:
+            return self._records[pair](value)
+
+        # A record may hold itself.
+        self._records[pair] = itself
+        self._records[pair] = step = self._record_step(writer, reader, at)
+        return step
+
+    def _record_step(self, writer: Record, reader: Record, at: str) -> Step:
+        parts: list[tuple[str, str, Step]] = []
+        defaults: list[tuple[str, Callable[[], object]]] = []
+        for field in reader.fields:
+            path = f"{at}.{field.name}" if at else field.name
+            source = self._source(field, reader, writer, path)
+            if source is not None:
+                parts.append((field.name, source.name, self.step(source.type, field.type, path)))
+            elif field.has_default:
+                defaults.append((field.name, self._default(field, path)))
+            else:
+                self._problem(path, "the writer has no such field, and the reader has no default")
+        return _record_render(tuple(field.name for field in reader.fields), parts, defaults)
+
+    def _source(self, field: Field, reader: Record, writer: Record, at: str) -> Field | None:
+        found = sources_of(field, reader, writer)
+        if len(found) > 1:
+            both = " and ".join(source.name for source in found)
+            self._problem(at, f"the writer's fields {both} would both fill it")
+        return found[0] if found else None
+
+    def _default(self, field: Field, at: str) -> Callable[[], object]:
+        try:
+            self._value(field.default, field.type)
+        except _NoValue as why:
+            self._problem(at, f"its default {why}")
+            return lambda: None
+        # Made for each record: a list in it must not be one that all records share.
+        return lambda: self._value(field.default, field.type)
+
+    def _value(self, default: Json, kind: AvroType) -> object:
+        """Return a default of the reader's as a decoded value of its type."""
+        reader = self._reader.resolve(kind)
+        match reader:
+            case Union():
+                return self._union_default(default, reader)
+            case Record() if isinstance(default, dict):
+                return {field.name: self._field_default(default, field) for field in reader.fields}
+            case Array() if isinstance(default, list):
+                return [self._value(each, reader.items) for each in default]
+            case Map() if isinstance(default, dict):
+                return {key: self._value(each, reader.values) for key, each in default.items()}
+            case Enum() if default in reader.symbols:
+                return default
+            case Fixed() if isinstance(default, str) and len(default) == reader.size:
+                return _bytes_of(default)
+            case Primitive():
+                return _primitive_default(default, reader.kind)
+            case _:
+                raise _NoValue(f"is no value of {say(reader)}")
+
+    def _field_default(self, record: dict[str, Json], field: Field) -> object:
+        if field.name in record:
+            return self._value(record[field.name], field.type)
+        if not field.has_default:
+            raise _NoValue(f"lacks the field {field.name}")
+        return self._value(field.default, field.type)
+
+    def _union_default(self, default: Json, union: Union) -> object:
+        """Avro 1.12: a default is of the first branch that it is a value of."""
+        for number, branch in enumerate(union.branches):
+            try:
+                value = self._value(default, branch)
+            except _NoValue:
+                continue
+            return self._tagged(union, number, _same)(value)
+        raise _NoValue("is no value of its union")
+
+
+class _NoValue(Exception):
+    """Raised in this module where a default is no value of its type."""
+
+
+def _record_render(
+    order: tuple[str, ...],
+    parts: Sequence[tuple[str, str, Step]],
+    defaults: Sequence[tuple[str, Callable[[], object]]],
+) -> Step:
+    made_of = {name: (source, step) for name, source, step in parts}
+    made_by = dict(defaults)
+
+    def step(value: object) -> object:
+        fields = cast("dict[str, object]", value)
+        read: dict[str, object] = {}
+        for name in order:
+            source = made_of.get(name)
+            if source is None:
+                read[name] = made_by[name]()
+                continue
+            try:
+                read[name] = source[1](fields[source[0]])
+            except ValueUnresolvable as problem:
+                raise problem.within(name) from None
+        return read
+
+    return step
+
+
+def _array(item: Step) -> Step:
+    if item is _same:
+        return _same
+
+    def step(value: object) -> object:
+        read: list[object] = []
+        try:
+            for each in cast("list[object]", value):
+                read.append(item(each))  # noqa: PERF401  its length names what failed
+        except ValueUnresolvable as problem:
+            raise problem.within(f"[{len(read)}]") from None
+        return read
+
+    return step
+
+
+def _map(item: Step) -> Step:
+    if item is _same:
+        return _same
+
+    def step(value: object) -> object:
+        read: dict[str, object] = {}
+        key = ""
+        try:
+            for key, each in cast("dict[str, object]", value).items():
+                read[key] = item(each)
+        except ValueUnresolvable as problem:
+            raise problem.within(f"[{ascii(key)[:40]}]") from None
+        return read
+
+    return step
+
+
+def _to_double(value: object) -> object:
+    whole = cast("int", value)
+    if int(float(whole)) != whole:
+        raise ValueUnresolvable("", f"is {whole}, which a double would round")
+    return float(whole)
+
+
+def _to_float(value: object) -> object:
+    whole = cast("int", value)
+    if int(nearest(float(whole))) != whole:
+        raise ValueUnresolvable("", f"is {whole}, which a float would round")
+    return float(whole)
+
+
+def _float_to_double(value: object) -> object:
+    number = cast("float", value)
+    # 0.7 stays 0.7: a double stands for its shortest text. Infinities are the renderer's to refuse.
+    return shortest(number) if number - number == 0 else number
+
+
+def _to_bytes(value: object) -> object:
+    return cast("str", value).encode()
+
+
+_PROMOTED: dict[tuple[str, str], Step] = {
+    ("int", "float"): _to_float,
+    ("int", "double"): _to_double,
+    ("long", "float"): _to_float,
+    ("long", "double"): _to_double,
+    ("float", "double"): _float_to_double,
+    ("string", "bytes"): _to_bytes,
+}
+
+
+def _bytes_of(default: str) -> bytes:
+    """Avro 1.12: code points 0 to 255 of a default stand for bytes of these values."""
+    try:
+        return default.encode("latin-1")
+    except UnicodeEncodeError:
+        raise _NoValue("holds a character above U+00FF, which stands for no byte") from None
+
+
+def _primitive_default(default: Json, kind: str) -> object:
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    match kind:
+        case "null" if default is None:
+            return None
+        case "boolean" if isinstance(default, bool):
+            return default
+        case "int" | "long" if isinstance(default, int) and number:
+            return default
+        case "float" | "double" if number:
+            return float(cast("float", default))
+        case "string" if isinstance(default, str):
+            return default
+        case "bytes" if isinstance(default, str):
+            return _bytes_of(default)
+        case _:
+            raise _NoValue(f"is no value of {kind}")
+
+
+def _is_null(node: Resolved) -> bool:
+    return isinstance(node, Primitive) and node.kind == "null"
+
+
+def _branch_for(writer: Resolved, branches: Sequence[Resolved]) -> int | None:
+    """Return the branch of a reader's union that reads a writer's type."""
+    same = (number for number, branch in enumerate(branches) if _is_same_kind(writer, branch))
+    promoted = (number for number, branch in enumerate(branches) if alike(writer, branch))
+    return next(same, next(promoted, None))
+
+
+def _is_same_kind(writer: Resolved, reader: Resolved) -> bool:
+    if isinstance(writer, Primitive) and isinstance(reader, Primitive):
+        return writer.kind == reader.kind
+    return alike(writer, reader)
+
+
+def sources_of(field: Field, reader: Record, writer: Record) -> list[Field]:
+    """Return the writer's fields that fill a reader's field: one, where all is well.
+
+    An alias that is also the name of a field of the reader means that field.
+    """
+    names = {name.name for name in reader.fields}
+    wanted = {field.name, *(alias for alias in field.aliases if alias not in names)}
+    return [source for source in writer.fields if source.name in wanted]
+
+
+def alike(writer: Resolved, reader: Resolved) -> bool:
+    """Tell whether a decoder would pair the two, by kind and name alone."""
+    match writer, reader:
+        case Primitive(), Primitive():
+            kinds = writer.kind, reader.kind
+            return writer.kind == reader.kind or kinds in PROMOTIONS
+        case (Array(), Array()) | (Map(), Map()):
+            return True
+        case (
+            (Enum(name=name), Enum(name=other, aliases=aliases))
+            | (Fixed(name=name), Fixed(name=other, aliases=aliases))
+            | (Record(name=name), Record(name=other, aliases=aliases))
+        ):
+            return name == other or name in aliases
+        case _:
+            return False
+
+
+def say(node: Resolved) -> str:
+    """Return a type in few words."""
+    match node:
+        case Primitive(kind=kind, logical=logical):
+            return kind if logical is None else f"{kind} {logical}"
+        case Array():
+            return "an array"
+        case Map():
+            return "a map"
+        case Union():
+            return "a union"
+        case Enum(name=name) | Fixed(name=name) | Record(name=name):
+            return name
