@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
+from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import YamlRefused, read_documents
 from hookstream.core.delivery.signing import write_secret
 from hookstream.core.model.json import Json
@@ -174,6 +175,8 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ("a: NO", "NO"),
         ("a: 12:30:00", "12:30:00"),
         ("a: 0x1F", "0x1F"),
+        ("a: +1 555 1234", "+1 555 1234"),
+        ("a: +12:30", "+12:30"),
         ("a: 1_000", "1_000"),
         ("a: .5", 0.5),
         ("a: true", True),
@@ -231,3 +234,21 @@ def test_what_is_not_taken_of_yaml_is_refused(text: str, line: int, why: str) ->
     with pytest.raises(YamlRefused) as refused:
         list(read_documents(text))
     assert (refused.value.line, refused.value.why) == (line, why)
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "0e-99999999999999999999"])
+def test_an_exponent_longer_than_a_machine_word_is_refused_with_its_line(number: str) -> None:
+    with pytest.raises(YamlRefused, match="exponent beyond") as refused:
+        list(read_documents(f"a: 1\nb: [{number}]\n"))
+    assert refused.value.line == 2
+    with pytest.raises(YamlRefused, match="exponent beyond"):
+        read_document(f'{{"b": [{number}]}}')
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_whole_double_in_the_range_of_a_long_is_an_int_of_its_text(sign: str) -> None:
+    """A release before compares a long with the binary value, which is 1234567890123456768."""
+    for text in ("1.2345678901234568e18", "1234567890123456800.0"):
+        (found,) = (each.value for each in read_documents(f"{sign}{text}"))
+        assert found == int(f"{sign}1234567890123456800")
+        assert type(found) is int

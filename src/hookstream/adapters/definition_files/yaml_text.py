@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from hookstream.core.model.json import Json
-from hookstream.core.model.number import NotANumber, read_number
+from hookstream.core.model.number import NotANumber, read_number, whole_as_int
 from hookstream.core.planning.reading import shortened
 
 MAX_DEPTH = 50
@@ -21,7 +21,7 @@ MAX_DEPTH = 50
 _NULL = re.compile(r"~|null|Null|NULL|\Z")
 _BOOL = re.compile(r"(true|True|TRUE)|(false|False|FALSE)")
 _NUMBER = re.compile(r"-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_PADDED = re.compile(r"\+(\.?[0-9].*)|[-+]?0[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+_PADDED = re.compile(r"(\+(\.[0-9]+|[0-9]+(\.[0-9]*)?)|[-+]?0[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -150,6 +150,6 @@ def scalar(text: str) -> Json:
     if not _NUMBER.fullmatch(text):
         return text
     try:
-        return read_number(text)
+        return whole_as_int(read_number(text))
     except NotANumber as why:
         raise NotANumber(f"{why}: quote it if text is meant") from None

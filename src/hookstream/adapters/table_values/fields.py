@@ -10,7 +10,7 @@ import orjson
 
 from hookstream.adapters.json_bytes import json_bytes
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.number import NotANumber, read_number
+from hookstream.core.model.number import NotANumber, number_text, read_number
 from hookstream.errors import ConfigurationError
 
 FORMAT = 1
@@ -22,6 +22,7 @@ _READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT})
 
 _MAY_BE_ROUNDED = re.compile(rb"[0-9][.eE][0-9+-]|[0-9]{16}")
 """Some number in it may be none that the quick reader keeps."""
+_MAY_BE_A_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _Value = TypeVar("_Value")
 
@@ -41,15 +42,28 @@ def row_of(key: str, value: bytes) -> Mapping[str, object]:
         EnvelopeUnreadable: The value is not a JSON object with a whole `format`.
     """
     try:
-        row = orjson.loads(value)
-        if _MAY_BE_ROUNDED.search(value):
-            row = json.loads(value, parse_float=read_number, parse_int=read_number)
-    except orjson.JSONDecodeError as why:
+        # The quick reader rounds, and it refuses what is beyond all doubles.
+        row = _exactly(value) if _MAY_BE_ROUNDED.search(value) else orjson.loads(value)
+    except json.JSONDecodeError as why:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: {why.msg}") from None
+    except UnicodeError:
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: it is no UTF-8") from None
     except (NotANumber, RecursionError) as why:
         raise EnvelopeUnreadable(f"row {key!r} holds a number that {why}") from None
     if not isinstance(row, dict) or not isinstance(row.get("format"), int):
         raise EnvelopeUnreadable(f"row {key!r} is not an object with a whole `format`")
+    return row
+
+
+def _exactly(value: bytes) -> object:
+    row: object = json.loads(
+        value.decode(),
+        parse_float=read_number,
+        parse_int=read_number,
+        parse_constant=read_number,
+    )
+    if _MAY_BE_A_SURROGATE.search(value):
+        json.dumps(row, ensure_ascii=False, default=number_text).encode()
     return row
 
 

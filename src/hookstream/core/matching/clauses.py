@@ -80,9 +80,13 @@ class Clause:
 
 def key_of(value: Scalar) -> str | tuple[str, Scalar | Key]:
     """Return what stands for a value in a set: numbers by value, `true` and `1` apart."""
+    kind = type(value)
+    # Most numbers are their own key: no further call on the path of an event.
+    if kind is int or (kind is float and -EXACT < value < EXACT):  # type: ignore[operator]
+        return ("number", value)
     if isinstance(value, str):
         return value
-    if value is None or isinstance(value, bool):
+    if value is None or kind is bool:
         return ("literal", value)
     return ("number", key_of_number(value))
 

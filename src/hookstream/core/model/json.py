@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import TypeAlias
 
-from hookstream.core.model.number import number_text
+from hookstream.core.model.number import key_of_number, number_text
 
 Json: TypeAlias = "str | int | float | Decimal | bool | list[Json] | dict[str, Json] | None"
 """A Decimal stands only for a number that no double is the shortest text of (`core.model.number`)."""
@@ -30,3 +30,22 @@ def json_text(value: Json) -> str:
             return "true" if value else "false"
         case int() | float() | Decimal():
             return number_text(value)
+
+
+def compared(value: Json) -> object:
+    """Return what stands for a document in a comparison: equal only for the same document.
+
+    Python's own equality takes `true` for 1, and a long decimal for the double that is nearest to
+    it where the decimal is the double's binary value.
+    """
+    match value:
+        case dict():
+            return {name: compared(each) for name, each in value.items()}
+        case list():
+            return [compared(each) for each in value]
+        case bool():
+            return ("literal", value)
+        case int() | float() | Decimal():
+            return ("number", key_of_number(value))
+        case _:
+            return value

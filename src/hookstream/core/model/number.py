@@ -8,7 +8,7 @@ A double stands for its shortest text (0.1 means a tenth), never for its binary 
 
 import math
 import re
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import Final, TypeAlias
 
 Number: TypeAlias = int | float | Decimal
@@ -43,7 +43,10 @@ def read_number(text: str) -> Number:
     if len(text) > _LONGEST_TEXT or _TEXT.fullmatch(text) is None:
         raise NotANumber("is no number")
     # A Decimal of a text is exact and costs its length, whatever the exponent.
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:  # the exponent has more digits than a machine word
+        raise NotANumber(f"has an exponent beyond ±{MAX_EXPONENT}") from None
     _check_size(value)
     if _WHOLE.fullmatch(text):
         whole = int(text)
@@ -55,6 +58,18 @@ def as_float(value: Decimal) -> float | Decimal:
     """Return the double whose shortest text is this number, or the number where there is none."""
     double = float(value)
     return double if math.isfinite(double) and Decimal(repr(double)) == value else value
+
+
+def whole_as_int(value: Number) -> Number:
+    """Return a double in the range of a long that may not be its text's number as that number.
+
+    From 2^53 on a double's binary value and its shortest text differ, and releases before compare a
+    long with the former. An int means the same to all of them.
+    """
+    if not isinstance(value, float) or not EXACT <= abs(value) <= _INT64:
+        return value
+    whole = int(exact(value))
+    return whole if -_INT64 <= whole < _INT64 else Decimal(whole)
 
 
 def checked(value: object) -> Number:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from hookstream.core.model.instant import Millis, format_duration
-from hookstream.core.model.json import Json, json_text
+from hookstream.core.model.json import Json, compared, json_text
 from hookstream.core.model.subscription import Grant, Partner, Subscription
 
 Subject: TypeAlias = Partner | Subscription
@@ -134,4 +134,4 @@ def _duration(duration: Millis) -> Field:
 
 
 def _json(value: Json) -> Field:
-    return Field(value, json_text(value))
+    return Field(compared(value), json_text(value))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, compared
 from hookstream.core.model.subscription import Grant, Partner, covers
 
 _OR = "$or"
@@ -20,7 +20,7 @@ def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
     from before the first of them by the grant between the two.
     """
     shared = common(partner.grant, grant)
-    if shared != grant:
+    if not same(shared, grant):
         return Partner(
             partner.id, partner.name, grant, takes_effect, shared, partner.revision, partner.owner
         )
@@ -34,6 +34,11 @@ def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
         partner.revision,
         partner.owner,
     )
+
+
+def same(one: Grant, other: Grant) -> bool:
+    """Tell whether two grants are the same, each number and `true` as it was written."""
+    return one == other and compared(one.pattern) == compared(other.pattern)
 
 
 def common(one: Grant, other: Grant) -> Grant:
@@ -55,7 +60,7 @@ def _common_globs(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
 
 
 def _common_pattern(one: JsonObject | None, other: JsonObject | None) -> JsonObject | None:
-    if one is None or one == other:
+    if one is None or compared(one) == compared(other):
         return other
     if other is None:
         return one

@@ -1,10 +1,11 @@
 """What is allowed and yet may not be what was meant, said with the plan."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from hookstream.core.model.instant import to_rfc3339
-from hookstream.core.model.json import Json
-from hookstream.core.model.number import EXACT, number_text
+from hookstream.core.model.json import Json, JsonObject, compared
+from hookstream.core.model.number import EXACT, Number, exact, key_of_number, number_text
 from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
 from hookstream.core.model.subscription import (
     Disabled,
@@ -123,35 +124,58 @@ def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[st
     return notes
 
 
-def rounded(live: Sequence[Subject]) -> list[str]:
-    """Return notes on patterns with a number that an earlier release may have rounded."""
+def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
+    """Return notes on patterns with a number that an earlier release may have rounded.
+
+    What is declared as it is held was not rounded.
+    """
+    meant: dict[str, JsonObject | None] = {
+        **{f"partner {each.id}": each.grant.pattern for each in declared.partners},
+        **{f"subscription {each.id}": each.pattern for each in declared.subscriptions},
+    }
     found = []
     for subject in live:
+        name = named(subject)
         pattern = subject.grant.pattern if isinstance(subject, Partner) else subject.pattern
-        numbers = sorted(set(_as_long_as_doubles(pattern)))
+        if name in meant and compared(meant[name]) == compared(pattern):
+            continue
+        longer = {float(exact(each)) for each in _numbers(meant.get(name)) if _is_rounded(each)}
+        numbers = {
+            number_text(each)
+            for each in _numbers(pattern)
+            if isinstance(each, float) and (each in longer or _as_long_as_a_double(each))
+        }
         if numbers:
             found.append(
-                f"{named(subject)}: its pattern holds {_listed(numbers)}, as many digits as a double"
-                " has: a release before rounded longer numbers to that. Compare it with what was"
-                " meant, and apply the definition"
+                f"{name}: its pattern holds {_listed(sorted(numbers))}, which a release before may"
+                " have made of a longer number. Compare it with what was meant, and apply the"
+                " definition"
             )
     return found
 
 
-def _as_long_as_doubles(value: Json) -> Iterator[str]:
-    """Yield the doubles that a longer number may have been rounded to."""
+def _is_rounded(value: Number) -> bool:
+    """Tell whether a double makes another number of it."""
+    return key_of_number(value) != key_of_number(float(exact(value)))
+
+
+def _as_long_as_a_double(value: float) -> bool:
+    digits = number_text(value).partition("e")[0].strip("-").replace(".", "").strip("0")
+    return abs(value) >= EXACT or len(digits) >= _DIGITS_OF_DOUBLES
+
+
+def _numbers(value: Json) -> Iterator[Number]:
     match value:
-        case float():
-            text = number_text(value)
-            digits = text.partition("e")[0].strip("-").replace(".", "").strip("0")
-            if abs(value) >= EXACT or len(digits) >= _DIGITS_OF_DOUBLES:
-                yield text
+        case bool():
+            return
+        case int() | float() | Decimal():
+            yield value
         case list():
             for each in value:
-                yield from _as_long_as_doubles(each)
+                yield from _numbers(each)
         case dict():
             for each in value.values():
-                yield from _as_long_as_doubles(each)
+                yield from _numbers(each)
         case _:
             return
 

@@ -29,7 +29,7 @@ from hookstream.core.planning.declared import (
     Problem,
 )
 from hookstream.core.planning.fields import Subject, differences, named
-from hookstream.core.planning.grants import regranted
+from hookstream.core.planning.grants import regranted, same
 from hookstream.core.planning.ownership import (
     claim_refused,
     owner_text,
@@ -134,7 +134,7 @@ class _Planner:
         if before is None:
             return Partner(declared.id, declared.name, declared.grant, owner=self._owner)
         after = before
-        if declared.grant != before.grant:
+        if not same(declared.grant, before.grant):
             after = regranted(before, declared.grant, self._terms.takes_effect)
         return replace(after, name=declared.name, owner=self._owner, revision=before.revision + 1)
 
@@ -292,7 +292,7 @@ class _Planner:
             self.notes += notes.without_owner(live, declared)
         if wrong is not None:
             self.problems.append(Problem("", "", wrong))
-        self.notes += notes.rounded(live)
+        self.notes += notes.rounded(live, declared)
         if terms.owner is not None:
             self.notes += notes.adopted(live, declared, terms.owner)
 

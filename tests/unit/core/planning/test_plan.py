@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
@@ -346,15 +348,59 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("held", "meant", "named"),
+    [
+        (1.2345678901234568e18, 1234567890123456789, True),
+        (0.1, Decimal("0.1000000000000000001"), True),
+        (0.1, Decimal("0.1000000000000000055511151231257827021181583404541015625"), True),
+        (0.1, 0.2, False),
+        (0.1234567890123457, 0.1234567890123457, False),
+        (1e18, 10**18, False),
+    ],
+)
+def test_a_rounded_number_is_noted_until_the_row_holds_the_declared_one(
+    held: float, meant: float | Decimal, *, named: bool
+) -> None:
+    def grant(number: float | Decimal) -> Grant:
+        return replace(GRANT, pattern={"data": {"n": [number]}})
+
+    made = planned(
+        replace(ACME_FILE, grant=grant(meant)), partners=[replace(ACME, grant=grant(held))]
+    )
+    assert any("longer number" in note for note in made.notes) == named
+    again = planned(
+        replace(ACME_FILE, grant=grant(meant)), partners=[replace(ACME, grant=grant(meant))]
+    )
+    assert not any("longer number" in note for note in again.notes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (1, True),
+        (False, 0),
+        (0.1, Decimal("0.1000000000000000055511151231257827021181583404541015625")),
+    ],
+)
+def test_values_that_python_takes_for_equal_are_a_change(before: Json, after: Json) -> None:
+    old = replace(ACME, grant=replace(GRANT, pattern={"data": {"n": [before]}}))
+    new = replace(ACME_FILE, grant=replace(GRANT, pattern={"data": {"n": [after]}}))
+    (change,) = planned(new, partners=[old]).writes
+    assert isinstance(change, Update)
+    assert isinstance(change.after, Partner)
+    assert json_text(change.after.grant.pattern) == json_text(new.grant.pattern)
+    assert change.after.previous_grant is not None
+
+
 @pytest.mark.parametrize("number", [1.2345678901234568e18, 0.1234567890123457])
 def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float) -> None:
     grant = replace(GRANT, pattern={"data": {"n": [{"numeric": ["<", number]}], "m": [0.5]}})
     plan = planned(ACME_FILE, partners=[replace(ACME, grant=grant)])
-    assert [note for note in plan.notes if "rounded" in note] == [
+    assert [note for note in plan.notes if "longer number" in note] == [
         (
-            f"partner acme: its pattern holds {number}, as many digits as a double has: a release"
-            " before rounded longer numbers to that. Compare it with what was meant, and apply the"
-            " definition"
+            f"partner acme: its pattern holds {number}, which a release before may have made of a"
+            " longer number. Compare it with what was meant, and apply the definition"
         )
     ]
 
