@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := src tests examples benchmarks chaos tools
 
-.PHONY: help setup kafka demo test test-memory test-kafka check lint format types contracts coverage simulate bench chaos broker lock docs clean
+.PHONY: help setup kafka demo test test-memory test-kafka check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -61,6 +61,10 @@ coverage: kafka ## Run every test and tell which branches none of them takes
 SEEDS ?= 10000
 simulate: $(READY) ## Run the worker through the stories of SEEDS=10000 seeds, or tell that of one SEED
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+RECORDS ?= 1000000
+fuzz: kafka ## Write RECORDS=1000000 records of strangers, and see what they end (SEED draws them again)
+	@$(BIN)/python -m tests.fuzz --records $(RECORDS) $(if $(SEED),--seed $(SEED))
 
 bench: kafka ## Measure one worker against nginx
 	@$(BIN)/python -m benchmarks

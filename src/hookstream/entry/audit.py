@@ -1,5 +1,6 @@
 """A desk at the audit log: entries of a window, and whole lives of deliveries."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from hookstream.core.model.record import Record
 from hookstream.entry.cluster import reached
 from hookstream.entry.letters import LetterDesk, Told, no_progress
 from hookstream.settings import Settings
+
+_COUNT = re.compile("[0-9]{1,10}")
+"""A number of attempts: anybody may have written the letter."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -144,7 +148,7 @@ def deaths_of(desk: LetterDesk, dead: list[LetterFacts]) -> tuple[Death, ...]:
                 place=str(facts.place),
                 reason=facts.reason,
                 detail=facts.detail,
-                attempt=int(facts.attempt) if facts.attempt.isdecimal() else 0,
+                attempt=int(facts.attempt) if _COUNT.fullmatch(facts.attempt) else 0,
                 redriven_by=job,
                 redriven_at=None if job is None else asked_at.get(job),
                 origin=facts.origin,

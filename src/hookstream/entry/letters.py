@@ -1,12 +1,12 @@
 """A desk at one of our two topics of letters: reads them, what resolved them, and their origins."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hookstream.adapters.log_scan import LogScan, Stretch
 from hookstream.adapters.tables import read_tables
-from hookstream.core.deadletter.ledger import Ledger, Place, Shelf, read_ledger
+from hookstream.core.deadletter.ledger import Ledger, MarkProblem, Place, Shelf, read_ledger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
@@ -60,6 +60,10 @@ class LetterDesk:
         ledger, problems = read_ledger(self.jobs())
         refuse_unreadable(problems)
         return ledger
+
+    def ledger_so_far(self) -> tuple[Ledger, Sequence[MarkProblem]]:
+        """Return what is known to be resolved, and the marks that cannot be read: for views only."""
+        return read_ledger(self.jobs())
 
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table."""

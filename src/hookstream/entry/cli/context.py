@@ -57,14 +57,18 @@ class Context:
     def out(self) -> Console:
         """Where results are printed: standard output. No word wrapping where it is no terminal."""
         if self._out is None:
-            self._out = Terminal(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
+            self._out = Terminal(
+                file=sys.stdout, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
+            )
         return self._out
 
     @property
     def err(self) -> Console:
         """Where progress and questions are printed: standard error."""
         if self._err is None:
-            self._err = Terminal(file=sys.stderr, soft_wrap=not sys.stderr.isatty())
+            self._err = Terminal(
+                file=sys.stderr, markup=False, emoji=False, soft_wrap=not sys.stderr.isatty()
+            )
         return self._err
 
 

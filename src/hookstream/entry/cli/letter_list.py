@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
+from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.deadletter.facts import facts_of
+from hookstream.core.deadletter.ledger import Ledger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.entry.cli.context import Context
@@ -33,7 +35,7 @@ def list_letters(
     context: Context, desk: LetterDesk, window: Window, selects: Callable[[Record], bool]
 ) -> None:
     """Read a window of a topic and print it."""
-    ledger = desk.ledger()
+    ledger = ledger_to_show(context, desk)
     listing = Listing(window.look, window.limit, window.all_)
     with reading(context, desk):
         for record in desk.between(window.since, window.until):
@@ -45,3 +47,13 @@ def list_letters(
         click.echo(json_line(listing_document(listing, desk.topic)))
     else:
         show_listing(context.out, listing, desk.topic, SystemClock().now())
+
+
+def ledger_to_show(context: Context, desk: LetterDesk) -> Ledger:
+    """Return what is resolved as far as it can be read, and tell of marks that cannot."""
+    ledger, problems = desk.ledger_so_far()
+    for problem in problems:
+        context.err.print(Text(f"unreadable: {problem.key}: {problem.why}", "red"), soft_wrap=True)
+    if problems:
+        context.err.print(Text("Some of what is shown as open may have been redriven.", "red"))
+    return ledger

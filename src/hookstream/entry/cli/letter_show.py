@@ -22,6 +22,7 @@ from hookstream.core.model.record import Record, header_text
 from hookstream.entry.audit import AuditDesk, life_of
 from hookstream.entry.cli.attempt_view import life_document, show_moments
 from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.letter_list import ledger_to_show
 from hookstream.entry.cli.letter_view import letter_document, show_letter
 from hookstream.entry.cli.progress import reading
 from hookstream.entry.cli.terminal import json_line
@@ -80,7 +81,7 @@ def show_delivery(context: Context, desk: LetterDesk, delivery_id: str, *, as_js
 
 def show_found(context: Context, desk: LetterDesk, found: list[Record], *, as_json: bool) -> None:
     """Print letters with their events and attempts."""
-    ledger, now = desk.ledger(), SystemClock().now()
+    ledger, now = ledger_to_show(context, desk), SystemClock().now()
     codec = codec_of(desk.settings)
     documents: list[JsonObject] = []
     for record in found:

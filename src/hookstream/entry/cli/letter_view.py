@@ -151,6 +151,8 @@ def show_letter(out: Console, record: Record, resolved_by: str | None, now: Mill
     place = Place(record.partition, record.offset)
     out.print(Text(f"{record.topic} {place}: {state}", "bold"), soft_wrap=True)
     out.print(Text(f"written {clock_time(record.timestamp)} ({ago(now, record.timestamp)} ago)"))
+    if record.headers_problem is not None:
+        out.print(Text(f"unreadable: {record.headers_problem}", "red"), soft_wrap=True)
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in record.headers:
         table.add_row(Text(name, "dim", no_wrap=True), Text(header_value(value), overflow="fold"))
@@ -170,4 +172,7 @@ def header_value(value: bytes | None) -> str:
 def letter_document(facts: LetterFacts, record: Record, resolved_by: str | None) -> JsonObject:
     """Return one letter as JSON: its facts and all headers."""
     headers: JsonObject = {name: header_value(value) for name, value in record.headers}
-    return {**facts.as_json(resolved_by), "headers": headers}
+    document: JsonObject = {**facts.as_json(resolved_by), "headers": headers}
+    if record.headers_problem is not None:
+        document["headers_problem"] = record.headers_problem
+    return document

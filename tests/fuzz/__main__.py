@@ -1,0 +1,58 @@
+"""Writes records of strangers to a real broker and holds a real worker and every tool to the promise.
+
+`python -m tests.fuzz --records 1000000 --seed 7`; exit code 1 where a record ends a worker, has no end
+state, or makes a command crash or hang.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.fuzz.run import Ask, Failed, fuzz
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+
+
+def main() -> int:
+    """Read the command line, run, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description="Write what others may."
+    )
+    parser.add_argument("--records", type=int, default=1_000_000, help="how many are written")
+    parser.add_argument("--seed", type=int, default=None, help="what they follow from")
+    parser.add_argument(
+        "--round", type=int, default=10_000, help="how many before all is reckoned"
+    )
+    parser.add_argument("--memory-mb", type=int, default=600, help="what the worker may take")
+    given = parser.parse_args()
+    seed = int(time.time()) if given.seed is None else given.seed
+    ask = Ask(given.records, seed, given.round, given.memory_mb)
+    print(f"{ask.records:,} records of seed {seed}", flush=True)
+    servers = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
+    try:
+        with tempfile.TemporaryDirectory(prefix="hookstream-fuzz-") as folder:
+            if servers:
+                asyncio.run(fuzz(ask, servers, Path(folder), _tell))
+            else:
+                libs = fetch_kafka(ROOT / ".cache" / "kafka", _tell)
+                with BrokerProcess(libs, find_java()) as broker:
+                    asyncio.run(fuzz(ask, broker.bootstrap_servers, Path(folder), _tell))
+    except Failed as failed:
+        print(f"seed {seed}: {failed}", flush=True)
+        return 1
+    print("Nothing ended a worker, every record has its end.", flush=True)
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Reckons what became of each record that was written, from what the topics and the endpoint tell."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.fuzz.drawing import Drawn, Expected
+
+from hookstream.adapters.audit_reader import AuditReader
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.log_scan import LogScan, Stretch
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.deadletter import names
+from hookstream.core.model.record import Record, header_text
+
+Place = tuple[str, int, int]
+"""Topic without its prefix, partition, offset."""
+
+SHOWN = 10
+"""Failures that are named; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A record and where it stands."""
+
+    place: Place
+    drawn: Drawn
+
+
+@dataclass
+class Told:
+    """The places of which something tells, read as far as the topics went so far."""
+
+    servers: str
+    prefix: str
+    aside: set[Place] = field(default_factory=set)
+    ended: set[Place] = field(default_factory=set)
+    _starts: dict[str, dict[int, int]] = field(default_factory=dict)
+    _reader: AuditReader = field(default_factory=lambda: AuditReader(SchemaBook()))
+
+    def read(self) -> None:
+        """Read on to the present ends."""
+        for record in self._new("undecodable"):
+            self._note(self.aside, record)
+        for record in self._new("dead-letters"):
+            self._note(self.ended, record)
+        for record in self._new("attempts"):
+            entry = self._reader.read(record.value)
+            if isinstance(entry, AuditEntry):
+                self._keep(self.ended, entry.origin.topic, *entry.origin[1:3])
+
+    def forget(self) -> None:
+        """Forget what was reckoned: memory is bounded by one round."""
+        self.aside.clear()
+        self.ended.clear()
+
+    def _new(self, name: str) -> Iterable[Record]:
+        scan = LogScan({"bootstrap.servers": self.servers}, f"{self.prefix}.{name}")
+        ends = {partition: bounds.end for partition, bounds in scan.bounds().items()}
+        yield from scan.read(Stretch(starts=self._starts.get(name, {}), ends=ends))
+        self._starts[name] = ends
+
+    def _note(self, places: set[Place], record: Record) -> None:
+        partition = header_text(record.headers, names.ORIGIN_PARTITION) or ""
+        offset = header_text(record.headers, names.ORIGIN_OFFSET) or ""
+        topic = header_text(record.headers, names.ORIGIN_TOPIC) or ""
+        # What strangers wrote there themselves may say anything.
+        if partition.isdecimal() and offset.isdecimal() and len(partition + offset) < 40:
+            self._keep(places, topic, int(partition), int(offset))
+
+    def _keep(self, places: set[Place], topic: str, partition: int, offset: int) -> None:
+        if topic.startswith(self.prefix):
+            places.add((topic[len(self.prefix) + 1 :], partition, offset))
+
+
+def failures(
+    written: Iterable[Written], told: Told, accepted: Counter[str], attempted: Counter[str]
+) -> list[str]:
+    """Return a sentence for each record that became something else than is promised."""
+    found: list[str] = []
+    for each in written:
+        why = _failure(each, told, accepted, attempted)
+        if why is not None:
+            topic, partition, offset = each.place
+            found.append(f"{topic}/{partition}@{offset} ({each.drawn.expected.value}): {why}")
+    return found
+
+
+def _failure(
+    each: Written, told: Told, accepted: Counter[str], attempted: Counter[str]
+) -> str | None:
+    event_id = each.drawn.event_id
+    match each.drawn.expected:
+        case Expected.DELIVERED if not accepted[event_id]:
+            return f"its event {event_id} was not delivered"
+        case Expected.TOLD if each.place not in told.aside and each.place not in told.ended:
+            return "nothing tells of it"
+        case Expected.SET_ASIDE if each.place not in told.aside:
+            return "it was not set aside"
+        case Expected.UNMATCHED if attempted[event_id]:
+            return f"its event {event_id} was sent {attempted[event_id]} times"
+        case _:
+            return None

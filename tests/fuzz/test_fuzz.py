@@ -1,0 +1,23 @@
+"""20,000 records of strangers, through a real broker, end no worker and no command."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.conftest import Broker
+from tests.fuzz.run import Ask, fuzz
+
+SEED = 20_261_128
+MEMORY_MB = 400
+"""Four times what a worker takes here: a leak of 20 KB a record would show."""
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(900)
+def test_twenty_thousand_records_of_strangers_all_have_their_end(
+    broker: Broker, tmp_path: Path
+) -> None:
+    ask = Ask(records=20_000, seed=SEED, round=10_000, memory_mb=MEMORY_MB)
+    told: list[str] = []
+    asyncio.run(fuzz(ask, broker.bootstrap_servers, tmp_path, told.append))
+    assert told[-1].endswith("commands read all of it")

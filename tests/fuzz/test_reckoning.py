@@ -1,0 +1,58 @@
+"""The reckoning names each record that became something else than is promised."""
+
+from collections import Counter
+
+import pytest
+from tests.fuzz.drawing import Drawing, Drawn, Expected
+from tests.fuzz.reckoning import Told, Written, failures
+from tests.fuzz.tools import obeys
+from tests.raw_kafka import RawRecord
+
+HERE = ("events", 1, 7)
+ELSEWHERE = ("events", 1, 8)
+
+
+def written(expected: Expected) -> list[Written]:
+    return [Written(HERE, Drawn("events", RawRecord(b"v"), expected, "e1"))]
+
+
+def told(*, aside: bool = False, ended: bool = False) -> Told:
+    found = Told("", "p")
+    found.aside.add(HERE if aside else ELSEWHERE)
+    found.ended.add(HERE if ended else ELSEWHERE)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen", "accepted", "why"),
+    [
+        (Expected.DELIVERED, told(), 1, None),
+        (Expected.DELIVERED, told(aside=True), 0, "its event e1 was not delivered"),
+        (Expected.TOLD, told(aside=True), 0, None),
+        (Expected.TOLD, told(ended=True), 0, None),
+        (Expected.TOLD, told(), 0, "nothing tells of it"),
+        (Expected.SET_ASIDE, told(aside=True), 0, None),
+        (Expected.SET_ASIDE, told(ended=True), 0, "it was not set aside"),
+        (Expected.UNMATCHED, told(), 0, None),
+        (Expected.UNMATCHED, told(), 2, "its event e1 was sent 2 times"),
+        (Expected.SETTLED, told(), 0, None),
+    ],
+)
+def test_a_record_that_became_something_else_is_named(
+    expected: Expected, seen: Told, accepted: int, why: str | None
+) -> None:
+    counted = Counter({"e1": accepted})
+    found = failures(written(expected), seen, counted, counted)
+    assert found == ([] if why is None else [f"events/1@7 ({expected.value}): {why}"])
+
+
+def test_the_same_seed_draws_the_same_records_of_every_kind() -> None:
+    first, second = Drawing(3, 1_795_000_000_000), Drawing(3, 1_795_000_000_000)
+    drawn = [first.record() for _ in range(3_000)]
+    assert drawn == [second.record() for _ in range(3_000)]
+    assert {each.expected for each in drawn} == set(Expected)
+    assert any(name == b"\xff" for each in drawn for name, _ in each.record.headers)
+
+
+def test_what_a_terminal_obeys_is_noticed() -> None:
+    assert [char for char in "a\n\t\x1b\x7f\u202eé" if obeys(char)] == ["\x1b", "\x7f", "\u202e"]

@@ -1,0 +1,78 @@
+"""Runs every command that reads topics over what strangers wrote, and says what goes wrong."""
+
+import asyncio
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+from examples.demo.stage import ROOT, Stage
+from tests.fuzz.drawing import SUBSCRIPTION
+
+COMMANDS: Sequence[tuple[str, ...]] = (
+    ("events", "tail", "--from-beginning", "--no-follow", "--where"),
+    ("undecodable", "list"),
+    ("undecodable", "list", "--json", "--all"),
+    ("undecodable", "show", "0@0"),
+    ("undecodable", "redrive", "--dry-run"),
+    ("dlq", "list"),
+    ("dlq", "list", "--json", "--all"),
+    ("dlq", "show", "0@0"),
+    ("dlq", "redrive", "--dry-run"),
+    ("dlq", "jobs"),
+    ("attempts", "list", "--since", "1h"),
+    ("attempts", "list", "--since", "1h", "--json"),
+    ("partition", "list"),
+    ("hold", "list"),
+    ("hold", "list", "--json"),
+    ("subscriptions", "list"),
+    ("subscriptions", "show", SUBSCRIPTION),
+    ("partners", "list"),
+    ("schemas", "list"),
+    ("topics", "plan"),
+)
+SECONDS = 240.0
+"""How long a command may take, on a machine that does other things."""
+_EXIT_CODES = (0, 1, 2, 3)
+
+
+async def failures(stage: Stage, config: str) -> list[str]:
+    """Return a sentence for each command that crashed, hung, or printed what a terminal obeys."""
+    two_at_once = asyncio.Semaphore(2)
+
+    async def checked(command: Sequence[str]) -> str | None:
+        async with two_at_once:
+            why = await _failure(stage, config, command)
+        return None if why is None else f"hookstream {' '.join(command)}: {why}"
+
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(checked(command)) for command in COMMANDS]
+    return [why for task in running if (why := task.result()) is not None]
+
+
+async def _failure(stage: Stage, config: str, command: Sequence[str]) -> str | None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hookstream", "--config", config, *command),
+        cwd=ROOT,
+        env=stage.environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.communicate()
+        return f"it did not end within {SECONDS:g} s"
+    said = (out + err).decode(errors="replace")
+    if process.returncode not in _EXIT_CODES or "Traceback (most recent call last)" in said:
+        return f"exit code {process.returncode}: {said[-1_500:]}"
+    obeyed = sorted({char for char in said if obeys(char)})
+    if obeyed:
+        return f"it printed {', '.join(map(ascii, obeyed))}"
+    return None
+
+
+def obeys(char: str) -> bool:
+    """Tell whether a terminal may obey a character instead of showing it."""
+    return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")
