@@ -15,6 +15,7 @@ from fastavro import schemaless_reader
 
 from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, ParsedSchema, PublishedSchema
 from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.avro_shown import compile_shown
 from hookstream.core.catalog.compatibility import vanished
 from hookstream.core.catalog.resolution import Resolution, ValueUnresolvable, resolution
 from hookstream.core.delivery.render import NotRenderable, compile_value, standard_document
@@ -88,6 +89,7 @@ class AvroCodec:
         self._max_record_bytes = max_record_bytes
         self._framings = (SingleObject(book),) if framings is None else tuple(framings)
         self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
+        self._shows: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
         self._resolutions: dict[
             tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, Resolution]
         ] = {}
@@ -175,6 +177,40 @@ class AvroCodec:
         except NotRenderable as problem:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
+    def shown(self, event: Event, version: int) -> JsonObject | Refused:
+        """Return the `standard` body as input takes it: for tools that show events.
+
+        It differs from `document` where several branches of a union keep a value: there it has the
+        name of its branch.
+        """
+        document = self.document(event, version)
+        reader = self._book.reader(event.revision.event_type, version)
+        writer, value = self._book.schema(event.revision), event.record.value
+        identified = self.identify(event.record)
+        if (
+            isinstance(document, Refused)
+            or reader is None
+            or writer is None
+            or value is None
+            or not isinstance(identified, Identified)
+        ):
+            return document
+        fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
+        if isinstance(fields, Undecodable):
+            return _unresolvable(event, version, fields.detail)
+        if reader.revision != writer.revision:
+            step = resolution(
+                read_schema(writer.tree),
+                read_schema(reader.tree),
+                branch_names=False,
+                every_branch=True,
+            ).step
+            fields = cast("dict[str, object]", step(fields))
+        try:
+            return {**document, "data": self._show(reader)(fields["data"])}
+        except NotRenderable as problem:
+            return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
+
     def encode(self, document: JsonObject) -> bytes:
         """Return the JSON text of a document as UTF-8 bytes."""
         return orjson.dumps(document)
@@ -185,6 +221,13 @@ class AvroCodec:
         if kept is None or kept[0] is not reader:
             kept = (reader, compile_value(reader.data))
             self._renderers[reader.revision] = kept
+        return kept[1]
+
+    def _show(self, reader: PublishedSchema) -> Callable[[object], Json]:
+        kept = self._shows.get(reader.revision)
+        if kept is None or kept[0] is not reader:
+            kept = (reader, compile_shown(reader))
+            self._shows[reader.revision] = kept
         return kept[1]
 
     def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:

@@ -3,7 +3,8 @@
 A branch keeps a value where what would be delivered for it equals the value. Where no branch does,
 the one counts that takes it in another form, and after that the one that fills in defaults. Where
 several are equally good nothing is guessed: the refusal names them, and the input may say
-`{"<type name>": value}`, which is read so only where no record or map branch takes the object.
+`{"<type name>": value}`, which is read so only where no record or map branch takes the object. Where
+a map would take it, the name is said once more: `{"string": {"string": value}}`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,7 +89,8 @@ class UnionTake:
 
     def __init__(self, branches: Sequence[Branch], *, nullable: bool) -> None:
         """Take the branches that are not null, and whether null is one too."""
-        self._branches = branches
+        self.branches = branches
+        """Those that are not null, in order."""
         self._nullable = nullable
         self._by_name = {
             name: branch
@@ -98,18 +100,17 @@ class UnionTake:
         self._only = branches[0] if len(branches) == 1 else None
 
     def __call__(self, value: object, fit: Fit) -> object:
-        """Take a value as fastavro's writer does: with its branch's name where there are several."""
+        """Take a value as fastavro's writer does: a pair of its branch's name and the value itself."""
         if value is None and self._nullable:
             return None
         if self._only is not None:
             try:
-                return self._only.take(value, fit)
+                return (self._only.avro, self._only.take(value, fit))
             except Unfit:
                 if self._named(value) is None:
                     raise
         branch, raw = self.choose(value, fit)
-        # fastavro takes a pair as the name of a branch and a value of it.
-        return raw if self._only is not None else (branch.avro, raw)
+        return (branch.avro, raw)
 
     def choose(self, value: object, fit: Fit) -> Chosen:
         """Return the branch of a value that is not null.
@@ -128,16 +129,24 @@ class UnionTake:
         named = self._named(value)
         if named is None:
             raise Unfit("fits no branch of its union: " + "; ".join(refusals))
+        return self._by(named, fit)
+
+    def _by(self, named: tuple[str, Branch, object], fit: Fit) -> Chosen:
+        """Return the value of the branch that the input names."""
         name, branch, inner = named
         try:
             return Chosen(branch, branch.take(inner, fit))
         except Unfit as refused:
+            # Where a map would take the object that names a branch, the name is said again.
+            again = self._named(inner)
+            if again is not None and again[1] is branch:
+                return self._by(again, fit)
             raise refused.within(name) from None
 
     def _tried(self, value: object) -> tuple[list[tuple[Chosen, int]], list[str]]:
         """Return what each branch makes of a value and how well it fits, and why others refuse."""
         taken, refusals = [], []
-        for branch in self._branches:
+        for branch in self.branches:
             fit = Fit()
             try:
                 taken.append((Chosen(branch, branch.take(value, fit)), fit.level))

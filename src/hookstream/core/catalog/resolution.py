@@ -31,7 +31,7 @@ from hookstream.core.model.avro import (
     branch_key,
 )
 from hookstream.core.model.json import Json
-from hookstream.core.model.single import nearest, shortest
+from hookstream.core.model.single import shortest
 from hookstream.errors import HookstreamError, InvariantBroken
 
 Step: TypeAlias = Callable[[object], object]
@@ -81,15 +81,19 @@ class Resolution:
     """
 
 
-def resolution(writer: AvroSchema, reader: AvroSchema, *, branch_names: bool) -> Resolution:
+def resolution(
+    writer: AvroSchema, reader: AvroSchema, *, branch_names: bool, every_branch: bool = False
+) -> Resolution:
     """Return how records of `writer` are read as `reader`.
 
     Args:
         writer: The schema that records were written with.
         reader: The schema that they are read as.
         branch_names: Values of named types in unions are handed out as (full name, value).
+        every_branch: Every value of a union but null is handed out as it is taken: a dict of one
+            key, the `branch_key` of the reader's branch.
     """
-    walk = _Walk(writer, reader, branch_names=branch_names)
+    walk = _Walk(writer, reader, branch_names=branch_names, every_branch=every_branch)
     step = walk.step(writer.root, reader.root, "")
     return Resolution(tuple(walk.problems), step)
 
@@ -101,12 +105,15 @@ def _same(value: object) -> object:
 class _Walk:
     """Walks two schemas side by side."""
 
-    __slots__ = ("_branch_names", "_reader", "_records", "_writer", "problems")
+    __slots__ = ("_branch_names", "_every_branch", "_reader", "_records", "_writer", "problems")
 
-    def __init__(self, writer: AvroSchema, reader: AvroSchema, *, branch_names: bool) -> None:
+    def __init__(
+        self, writer: AvroSchema, reader: AvroSchema, *, branch_names: bool, every_branch: bool
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._branch_names = branch_names
+        self._every_branch = every_branch
         self.problems: list[str] = []
         self._records: dict[tuple[str, str], Step] = {}
         """Pairs of records already walked: what holds of them holds wherever they stand."""
@@ -160,6 +167,9 @@ class _Walk:
         """Return a step whose value says which branch it is, as the reader's decoder does."""
         branches = [self._reader.resolve(branch) for branch in union.branches]
         branch = branches[number]
+        if self._every_branch:
+            key = branch_key(number)
+            return step if _is_null(branch) else lambda value: {key: step(value)}
         if isinstance(branch, Primitive):
             kinds = {each.kind for each in branches if isinstance(each, Primitive)}
             if branch.kind == "float" and "double" in kinds:
@@ -373,7 +383,8 @@ def _to_double(value: object) -> object:
 
 def _to_float(value: object) -> object:
     whole = cast("int", value)
-    if int(nearest(float(whole))) != whole:
+    # What is shown counts: 2^30 is a float, and the shortest text of it says 1073741800.
+    if int(shortest(float(whole))) != whole:
         raise ValueUnresolvable("", f"is {whole}, which a float would round")
     return float(whole)
 

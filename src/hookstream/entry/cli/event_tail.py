@@ -82,7 +82,7 @@ class EventTail:
         )
 
     def lines(self, event_types: frozenset[str], *, where: bool) -> Iterator[bytes]:
-        """Yield one JSON object an event, in the shape in which it is delivered.
+        """Yield one JSON object an event, in the shape in which it is delivered and `send` takes it.
 
         Args:
             event_types: What is shown; all types where it is empty.
@@ -127,7 +127,7 @@ class EventTail:
         event = self._codec.decode(identified, record)
         match event:
             case Event():
-                return self._codec.document(event, identified.revision.event_version)
+                return self._codec.shown(event, identified.revision.event_version)
             case Undecodable():
                 return event
 

@@ -82,6 +82,9 @@ def tail(
 ) -> None:
     """Show events decoded, one JSON object a line, as they come.
 
+    The lines are those that `events send` takes. They have what is delivered; where several branches
+    of a union keep a value, it stands with the name of its branch.
+
     Without --topic, all event topics (events.topics). What is no event goes to standard error.
     """
     refuse_unknown([Filter("--topic", {*topics}, _all_topics(context, topics))], lambda: ())
