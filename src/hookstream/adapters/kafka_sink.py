@@ -10,10 +10,17 @@ record may have been refused for its company, it is written again in ever smalle
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+)
 
 from hookstream.adapters.kafka_client import (
     ClientSettings,
@@ -23,6 +30,8 @@ from hookstream.adapters.kafka_client import (
     producer_properties,
 )
 from hookstream.adapters.kafka_record import client_headers
+from hookstream.core.model.freshness import Moment
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Acknowledged, Journal, WriteRefused
@@ -35,6 +44,10 @@ _BUSY_SECONDS = 0.005
 _IDLE_SECONDS = 1.0
 """How soon an error is heard of while nothing is being written."""
 _CLOSE_SECONDS = 5.0
+
+_STAMP_SECONDS = 0.5
+_STAMPS = 8
+"""Every so often, of so many records, the broker's time is noted: of several partitions, mostly."""
 
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 _REFUSED = _TOO_LARGE | {
@@ -53,6 +66,19 @@ _Write: TypeAlias = tuple[OutgoingRecord, Acknowledged]
 _Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]
 
 
+class Stamps(Protocol):
+    """Who hears of the times at which brokers append."""
+
+    def moment(self) -> Moment:
+        """Return the present."""
+
+    def heard(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
+        """Learn that a partition's leader stamped a record between two moments."""
+
+    def untold(self) -> None:
+        """Learn that a record was appended and no broker stamped it."""
+
+
 class KafkaSink:
     """A RecordSink, made, used and served on the loop.
 
@@ -64,9 +90,20 @@ class KafkaSink:
         client: librdkafka's settings.
         max_record_bytes: The largest record that may be written, of any topic.
         journal: Hears of trouble.
+        stamps: Hears at what time brokers append, a few records twice a second.
     """
 
-    def __init__(self, client: ClientSettings, max_record_bytes: int, journal: Journal) -> None:
+    def __init__(
+        self,
+        client: ClientSettings,
+        max_record_bytes: int,
+        journal: Journal,
+        stamps: Stamps | None = None,
+    ) -> None:
+        self._stamps = stamps
+        self._stamped_at = float("-inf")
+        self._to_stamp = 0
+        """How many of the next records tell their broker's time."""
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         """Fails with InvariantBroken where nothing more can be written: the process must end."""
@@ -153,7 +190,9 @@ class KafkaSink:
                 record.topic,
                 record.value,
                 record.key,
-                on_delivery=partial(self._on_delivery, write),
+                on_delivery=partial(self._on_delivery, write)
+                if not self._to_stamp
+                else self._stamping(write),
                 headers=client_headers(record.headers),
             )
         except BufferError:
@@ -216,6 +255,10 @@ class KafkaSink:
         if self._closed or self.failed.done() or self._group or self._suspects:
             return
         backlog = self._backlog
+        if self._stamps is not None and backlog:
+            now = self._loop.time()
+            if now - self._stamped_at >= _STAMP_SECONDS:
+                self._stamped_at, self._to_stamp = now, _STAMPS
         while backlog and self._produce(backlog[0]):
             backlog.popleft()
 
@@ -247,6 +290,26 @@ class KafkaSink:
         if not self._closed:
             pause = _IDLE_SECONDS if self._idle.is_set() else _BUSY_SECONDS
             self._timer = self._loop.call_later(pause, self._serve)
+
+    def _stamping(self, write: _Write) -> Callable[[KafkaError | None, Message], None]:
+        """Return what hears of a record's delivery, and tells when its broker appended it."""
+        stamps = self._stamps
+        if stamps is None:
+            raise InvariantBroken("a stamp was asked for that nobody hears of")
+        self._to_stamp -= 1
+        asked = stamps.moment()
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                kind, stamp = message.timestamp()
+                if kind == TIMESTAMP_LOG_APPEND_TIME:
+                    place = f"{message.topic()}/{message.partition()}"
+                    stamps.heard(place, stamp, asked, stamps.moment())
+                else:
+                    stamps.untold()
+            self._on_delivery(write, error, message)
+
+        return delivered
 
     def _on_delivery(self, write: _Write, error: KafkaError | None, _: Message) -> None:
         if error is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Protocol
 
 from hookstream.adapters.stacks import stacks
@@ -44,7 +45,7 @@ def alive(
 
 
 def matching(
-    unreadable: Mapping[str, str], held: int, *, current: bool
+    unreadable: Mapping[str, str], held: int, *, current: bool, clock: str = ""
 ) -> tuple[bool, Mapping[str, object]]:
     """Tell whether a process matches events, with the facts.
 
@@ -52,16 +53,19 @@ def matching(
         unreadable: Table rows that cannot be read, with the reason: one of them stops matching.
         held: How many partitions it holds.
         current: Whether the tables were read to their ends a moment ago.
+        clock: Why its clock may not be gone by; empty where it may.
     """
     facts: dict[str, object] = {
         "tables_current": current,
         "unreadable_rows": len(unreadable),
         "partitions": held,
     }
+    if clock:
+        facts["clock"] = clock[:_LONGEST]
     if unreadable:
         key, why = next(iter(unreadable.items()))
         facts["unreadable_row"] = f"{key}: {why}"[:_LONGEST]
-    return current and not unreadable and held > 0, facts
+    return current and not unreadable and not clock and held > 0, facts
 
 
 class Standing(Protocol):
@@ -85,7 +89,7 @@ class Health:
         self._watch = Watch(
             (parts.engine.events, parts.engine.tiers),
             parts.engine.room,
-            parts.tables,
+            parts.engine.gate,
             parts.clock,
             parts.journal,
             stacks,
@@ -111,7 +115,9 @@ class Health:
         """Tell whether events are matched: tables current and wholly read, partitions held."""
         parts = self._parts
         held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
-        return matching(parts.directory.blind, held, current=parts.tables.current())
+        clock = "" if parts.clock.agrees() else parts.clock.why()
+        current = parts.tables.current()
+        return matching(parts.directory.blind, held, current=current, clock=clock)
 
     def gauges(self) -> Mapping[str, float]:
         """Return the present value of every gauge, by its metric's name."""
@@ -139,6 +145,9 @@ class Health:
             ),
             "hookstream_tier_waiting_records": float(len(parts.engine.room)),
             "hookstream_table_age_seconds": parts.tables.age(),
+            "hookstream_clock_skew_seconds": skew
+            if (skew := parts.clock.skew) is not None
+            else nan,
             "hookstream_unreadable_rows": float(len(parts.directory.blind)),
             "hookstream_in_flight": float(parts.engine.lanes.in_flight),
             "hookstream_queued": float(parts.engine.lanes.waiting),

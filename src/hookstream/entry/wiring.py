@@ -4,6 +4,7 @@ Opened as one asynchronous context, so that whatever was opened is closed in rev
 opening or the run ends.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,11 +44,14 @@ from hookstream.entry.cluster import client_of
 from hookstream.entry.feed import Feed
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError
+from hookstream.pipeline.broker_clock import BrokerClock, time_asked
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.settings import Settings
 
 _TABLES_DEADLINE = 60.0
 """Seconds to read every table to its end at the start."""
+_TIME_SECONDS = 5.0
+"""Seconds to wait for the brokers' time at the start."""
 _OTHER_FILES = 256
 """Files that are open beside the connections to endpoints: brokers, logs, health."""
 
@@ -65,7 +69,7 @@ class Wired:
     directory: Directory
     metrics: PrometheusMetrics
     journal: StructuredJournal
-    clock: SystemClock
+    clock: BrokerClock
 
 
 def engine_rules(settings: Settings) -> EngineRules:
@@ -96,10 +100,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         DependencyUnavailable: The broker cannot be reached.
     """
     async with AsyncExitStack() as stack:
-        clock = SystemClock()
         topics = settings.topics_names
         client = client_of(settings)
         journal = StructuredJournal(settings.log.level, settings.log.format)
+        clock = BrokerClock(SystemClock(), journal, settings.worker.max_clock_skew)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, journal)
@@ -109,8 +113,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         stack.push_async_callback(tables.close)
         await tables.read_to_end(_TABLES_DEADLINE)
         _refuse_empty(settings, topics, feed)
-        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, journal)
+        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, journal, clock)
         stack.push_async_callback(sink.close)
+        await _ask_time(sink, topics)
         sender = await stack.enter_async_context(_sender(settings, journal))
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
@@ -125,6 +130,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
                 topics, worker_name(settings.worker.name), disabled_row, failing_row
             ),
             clock=clock,
+            agreement=clock,
             chance=SystemChance(),
             tracer=tracer,
             metrics=metrics,
@@ -152,6 +158,20 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         yield Wired(
             engine, events, tiers, tables, sink, sender, directory, metrics, journal, clock
         )
+
+
+async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
+    """Ask for the brokers' time and wait for it, for some seconds: what starts now goes by it.
+
+    Where it does not come, nothing is sent either (see `BrokerClock.agrees`).
+    """
+    told = asyncio.Event()
+    sink.write(time_asked(topics), lambda _: told.set())
+    try:
+        async with asyncio.timeout(_TIME_SECONDS):
+            await told.wait()
+    except TimeoutError:
+        return
 
 
 def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:
@@ -190,7 +210,7 @@ def _sources(
     engine: Engine,
     directory: Directory,
     journal: StructuredJournal,
-    clock: SystemClock,
+    clock: BrokerClock,
 ) -> tuple[KafkaSource, KafkaSource]:
     """Make the member of the events' group and that of the tiers'."""
     topics = settings.topics_names

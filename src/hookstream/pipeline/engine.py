@@ -34,6 +34,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
+from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement, time_asked
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence, Step, Unexpected, described, line_of
@@ -63,6 +64,7 @@ from hookstream.pipeline.skips import Skips
 
 _COMMIT_EVERY = 1.0
 _TICK_EVERY = 0.25
+_CLOCK_EVERY = 1.0
 _FAILURES = 3
 """Failures of a timer in a row that end the process."""
 
@@ -105,6 +107,8 @@ class Outside:
     tracer: Tracer
     metrics: Metrics
     journal: Journal
+    agreement: Agreement = UNQUESTIONED
+    """Whether `clock` may be gone by."""
     health: HealthBook = field(default_factory=HealthBook)
     skips: Skips = field(default_factory=Skips)
 
@@ -126,8 +130,14 @@ class Engine:
         )
         self.events.on_gap = partial(self._tell_gap, self.events)
         self.tiers.on_gap = partial(self._tell_gap, self.tiers)
-        self._gate = Gate(outside.tables, outside.directory, outside.clock, outside.journal)
-        self._fence = Fence(outside.skips, outside.clock, outside.journal, self._gate.open)
+        self.gate = Gate(
+            outside.tables,
+            outside.directory,
+            outside.clock,
+            outside.journal,
+            outside.agreement,
+        )
+        self._fence = Fence(outside.skips, outside.clock, outside.journal, self.gate.open)
         self._settler = Settler(self._means())
         attempts = self._make_attempts()
         self.lanes = Lanes(
@@ -138,7 +148,7 @@ class Engine:
             attempt=attempts.attempt,
             overflow=attempts.overflow,
             abandon=self._settler.abandon,
-            may_act=self._gate.stands_open,
+            may_act=self.gate.stands_open,
         )
         self._admission = Admission(
             outside.codec,
@@ -148,12 +158,14 @@ class Engine:
             attempts,
             self.lanes,
             self._settler,
-            gate=self._gate,
+            gate=self.gate,
             event_ids=EventIds(
                 outside.sink, outside.notices, outside.clock, outside.metrics, outside.journal
             ),
             fence=self._fence,
         )
+        self._time_asked = False
+        """Whether a record waits that asks for the brokers' time."""
         self._loops: list[asyncio.Task[None]] = []
 
     def _waits(self) -> tuple[Millis, ...]:
@@ -208,7 +220,7 @@ class Engine:
             self._settler,
             health,
             self._fence,
-            may_act=self._gate.stands_open,
+            may_act=self.gate.stands_open,
         )
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
@@ -268,6 +280,7 @@ class Engine:
                 tasks.create_task(self._every(_TICK_EVERY, self.lanes.tick)),
             ]
             tasks.create_task(self._every(_COMMIT_EVERY, self.commit))
+            tasks.create_task(self._every(_CLOCK_EVERY, self._look_at_clock))
 
     async def _drain(self) -> None:
         """Stop intake, hand back what waits, let attempts finish, wait until all is durable."""
@@ -283,7 +296,7 @@ class Engine:
             source,
             self.events,
             self._admission,
-            self._gate,
+            self.gate,
             self._seeing(),
             group=self._outside.topics.group,
             accept_create_time=self._rules.accept_create_time,
@@ -293,7 +306,7 @@ class Engine:
         outside = self._outside
         tiers = Tiers(outside.topics, self.ladder, outside.clock)
         return Retrier(
-            source, self.tiers, self.room, self._admission, self._gate, tiers, self._seeing()
+            source, self.tiers, self.room, self._admission, self.gate, tiers, self._seeing()
         )
 
     def _seeing(self) -> Seeing:
@@ -320,6 +333,18 @@ class Engine:
             partitions.gap_told(where, gap)
 
         outside.sink.write(notice, told)
+
+    def _look_at_clock(self) -> None:
+        outside = self._outside
+        outside.agreement.look()
+        if outside.agreement.asks and not self._time_asked:
+            self._time_asked = True
+            outside.sink.write(time_asked(outside.topics), self._time_told)
+
+    def _time_told(self, refused: WriteRefused | None) -> None:
+        self._time_asked = False
+        if refused is not None:
+            self._outside.agreement.untold()
 
     def commit(self) -> None:
         """Commit what was settled, in both groups."""

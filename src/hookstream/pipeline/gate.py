@@ -3,6 +3,7 @@
 import asyncio
 
 from hookstream.core.matching.directory import Directory
+from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
 from hookstream.pipeline.ports import Clock, Journal, Tables
 
 _ALARM_AFTER = 30.0
@@ -13,15 +14,21 @@ _LOOK_AGAIN = 0.05
 
 
 class Gate:
-    """Open while every table is current and every row's envelope can be read.
+    """Open while every table is current, every row's envelope can be read, and the clock may be gone by.
 
     Matching waits at it; a lane begins no attempt and a sender writes no request while it is shut.
     """
 
     def __init__(
-        self, tables: Tables, directory: Directory, clock: Clock, journal: Journal
+        self,
+        tables: Tables,
+        directory: Directory,
+        clock: Clock,
+        journal: Journal,
+        agreement: Agreement = UNQUESTIONED,
     ) -> None:
         """Say nothing before the tables have been stale for half a minute."""
+        self._agreement = agreement
         self._tables = tables
         self._directory = directory
         self._clock = clock
@@ -29,7 +36,16 @@ class Gate:
 
     def stands_open(self) -> bool:
         """Tell whether anything may be matched or sent now."""
-        return not self._directory.blind and self._tables.current()
+        return not self._directory.blind and self._agreement.agrees() and self._tables.current()
+
+    async def told_time(self) -> None:
+        """Wait until the clock shows the brokers' time: nothing may be judged by it before."""
+        while not self._agreement.known:  # noqa: ASYNC110  known by a port that has no event for it
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def current(self) -> bool:
+        """As Tables says, and whether everything else lets work go on, for whoever watches it."""
+        return self.stands_open()
 
     async def open(self) -> None:
         """Wait until records may be matched."""
@@ -53,4 +69,6 @@ class Gate:
         if blind:
             key, why = next(iter(blind.items()))
             return f"{len(blind)} rows cannot be read, among them {key}: {why}"
+        if not self._agreement.agrees():
+            return self._agreement.why()
         return "the tables are not current: the broker does not answer, or a transaction hangs"

@@ -114,6 +114,7 @@ class Retrier:
 
     async def take(self) -> None:
         """Move records from the tiers into the waiting room until cancelled."""
+        await self._gate.told_time()
         while True:
             batch = await self._source.take(_MOST)
             if not batch:

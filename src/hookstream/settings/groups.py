@@ -131,6 +131,8 @@ class WorkerSettings:
     """How long a worker may take to end after SIGTERM: draining, committing and closing."""
     stuck_after: Millis = _set(5 * MINUTE, kinds.duration(10 * SECOND, DAY))
     """How long nothing may become of a record in hand before `/healthz` turns red."""
+    max_clock_skew: Millis = _set(30 * SECOND, kinds.duration(SECOND, HOUR))
+    """How far this machine's clock may be from the brokers' before no attempt begins."""
     max_deliveries: int = _set(2000, kinds.whole(1, 100_000))
     """Deliveries held in memory before intake stops."""
     max_bytes: int = _set(64 * _MIB, kinds.size(_MIB, 1 << 34))

@@ -1,0 +1,134 @@
+"""A worker goes by the brokers' time, and does nothing where its machine's clock is far from it."""
+
+import pytest
+from tests.doubles.seeing import RememberingJournal
+
+from hookstream.core.model.freshness import Moment
+from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
+from hookstream.pipeline.broker_clock import ASK_EVERY, UNKNOWN_FOR, BrokerClock
+
+TRUE = 1_795_521_600_000
+
+
+class Machine:
+    """A machine whose wall clock is wrong by `ahead` milliseconds, and may be set."""
+
+    def __init__(self, ahead: Millis = 0) -> None:
+        self.boot = 500.0
+        self.ahead = ahead
+
+    def true(self) -> Millis:
+        return TRUE + round(self.boot * 1000)
+
+    def now(self) -> Millis:
+        return self.true() + self.ahead
+
+    def monotonic(self) -> float:
+        return self.boot
+
+    def moment(self) -> Moment:
+        return Moment(self.boot, self.now() / 1000)
+
+
+def told(machine: Machine, journal: RememberingJournal | None = None) -> BrokerClock:
+    clock = BrokerClock(machine, journal or RememberingJournal())
+    hear(clock, machine)
+    return clock
+
+
+def hear(clock: BrokerClock, machine: Machine) -> None:
+    asked = machine.moment()
+    stamp = machine.true()
+    machine.boot += 0.004
+    clock.heard("hookstream.health/0", stamp, asked, machine.moment())
+
+
+SKEWS = [-90 * DAY, -40 * DAY, -HOUR, -MINUTE, 0, 20 * SECOND, MINUTE, HOUR, 40 * DAY, 90 * DAY]
+
+
+@pytest.mark.parametrize("ahead", SKEWS)
+def test_its_time_is_the_brokers_however_wrong_the_machine_is(ahead: Millis) -> None:
+    machine = Machine(ahead)
+    clock = told(machine)
+    machine.boot += 7
+    assert abs(clock.now() - machine.true()) <= 5
+    assert clock.skew == pytest.approx(ahead / 1000, abs=0.01)
+
+
+@pytest.mark.parametrize("ahead", SKEWS)
+def test_it_acts_only_where_the_machine_is_within_the_bound(ahead: Millis) -> None:
+    assert told(Machine(ahead)).agrees() is (abs(ahead) <= 30 * SECOND)
+
+
+def test_a_step_while_it_runs_is_noticed_before_the_next_act_and_changes_no_time() -> None:
+    machine = Machine()
+    clock = told(machine)
+    before = clock.now()
+    machine.ahead = -DAY
+    assert clock.now() - before <= 5
+    assert not clock.agrees()
+    machine.ahead = 0
+    assert clock.agrees()
+
+
+def test_it_waits_for_the_brokers_time_but_not_for_one_that_is_never_told() -> None:
+    machine, journal = Machine(), RememberingJournal()
+    clock = BrokerClock(machine, journal)
+    machine.boot += 10 * UNKNOWN_FOR
+    assert not clock.agrees()
+    clock.untold()
+    assert not clock.agrees()
+    machine.boot += UNKNOWN_FOR + 1
+    clock.look()
+    assert clock.agrees()
+    assert journal.events("error") == ["clock.unknown"]
+
+
+def test_a_stamp_is_asked_for_once_where_none_has_come_for_a_while() -> None:
+    machine = Machine()
+    clock = told(machine)
+    assert not clock.asks
+    machine.boot += ASK_EVERY
+    assert [clock.asks, clock.asks] == [True, False]
+    hear(clock, machine)
+    assert not clock.asks
+
+
+def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over() -> None:
+    machine, journal = Machine(-40 * DAY), RememberingJournal()
+    clock = told(machine, journal)
+    for _ in range(40):
+        clock.look()
+        machine.boot += 1
+        hear(clock, machine)
+    machine.ahead = 0
+    clock.look()
+
+    wrong, again, over = journal.lines
+    assert wrong[:2] == again[:2] == ("error", "clock.wrong")
+    assert "behind" in str(wrong[2]["detail"])
+    assert "set this machine's clock" in str(wrong[2]["remedy"])
+    assert over[:2] == ("info", "clock.right")
+
+
+def test_what_is_not_yet_wrong_enough_is_warned_of() -> None:
+    machine, journal = Machine(6 * SECOND), RememberingJournal()
+    clock = told(machine, journal)
+    clock.look()
+    clock.look()
+    assert journal.events("warning") == ["clock.skewed"]
+    assert clock.agrees()
+
+
+def test_brokers_that_differ_among_themselves_are_warned_of() -> None:
+    machine, journal = Machine(), RememberingJournal()
+    clock = told(machine, journal)
+    for partition in (1, 2):
+        asked = machine.moment()
+        off = HOUR if partition == 2 else 0
+        clock.heard(f"hookstream.attempts/{partition}", machine.true() + off, asked, asked)
+    clock.look()
+    [line] = journal.lines
+    assert line[1] == "clock.skewed"
+    assert line[2]["brokers_apart"] == pytest.approx(3_600, abs=1)
+    assert clock.agrees()
