@@ -278,6 +278,8 @@ class BrokerSource:
         self.dead = False
         """Whether its process died, which the group has not noticed: it is given partitions, and no more."""
         self.broker = broker
+        self.up = broker.up
+        """Whether it reaches the broker."""
         self.group = group
         self._pick = topics
         self._listener = listener
@@ -383,7 +385,7 @@ class BrokerSource:
     def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
         """As RecordSource says; while the broker is away, the commit fails."""
         held = {at: progress for at, progress in offsets.items() if at in self._positions}
-        if self.broker.up.is_set():
+        if self.up.is_set():
             self._commit(held)
         else:
             self._listener.commit_failed(sorted(held))
@@ -460,7 +462,7 @@ class BrokerSource:
         self.take_over({at})
 
     def _commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
-        if self.broker.up.is_set():
+        if self.up.is_set():
             self.broker.commit(self.group.name, offsets)
 
     async def _look_up(self) -> None:
@@ -473,7 +475,7 @@ class BrokerSource:
     def _ready(self, most: int) -> list[Record]:
         """Take from the partitions in turn, so that none waits for another."""
         taken: list[Record] = []
-        if not self.broker.up.is_set():
+        if not self.up.is_set():
             return taken
         for at in [at for at in self._positions if at not in self._paused]:
             if self._positions[at] < self.broker.logs[at].low:

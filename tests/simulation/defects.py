@@ -17,8 +17,11 @@ from tests.simulation.invariants import (
     GUESSED,
     HELD,
     INTERVALS,
+    JUSTIFIED,
     PROMISE,
     SILENT,
+    STALE,
+    TIME,
 )
 from tests.simulation.world import Host, Parts
 
@@ -38,6 +41,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
@@ -269,6 +273,23 @@ class ByTheWall(Directory):
         return super().match(event_type, environment, now, document, latest)
 
 
+class Believing:
+    """Tables that count as current whatever happens."""
+
+    def current(self) -> bool:
+        return True
+
+
+def _believing(outside: Outside, rules: EngineRules) -> Engine:
+    return Engine(replace(outside, tables=Believing()), rules)
+
+
+def _by_the_machine(outside: Outside, rules: EngineRules) -> Engine:
+    clock = outside.clock
+    assert isinstance(clock, BrokerClock)
+    return Engine(replace(outside, clock=clock.machine, agreement=UNQUESTIONED), rules)
+
+
 def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Outside, EngineRules], Engine]:
     return lambda outside, rules: Engine(replace(outside, sink=sink(outside.sink)), rules)
 
@@ -350,6 +371,18 @@ DEFECTS: Sequence[Defect] = (
         "counts attempts anew after a redrive",
         Parts(revival=Rejuvenating),
         frozenset({EXACT}),
+        within=200,
+    ),
+    Defect(
+        "sends by tables that are out of date",
+        Parts(engine=_believing),
+        frozenset({STALE, INTERVALS}),
+        within=400,
+    ),
+    Defect(
+        "goes by its machine's clock",
+        Parts(engine=_by_the_machine),
+        frozenset({TIME, EARLY, JUSTIFIED, PROMISE}),
         within=200,
     ),
     Defect(

@@ -300,6 +300,35 @@ def _hold(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
     return [Act(_when(chance, 9), "hold", who, seconds, (kind,))]
 
 
+def _cut_link(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Cut hosts off while something is stopped that they have in hand."""
+    acts: list[Act] = []
+    for _ in range(chance.choice((1, 1, 2))):
+        at = round(max(0.0, chance.choice(times) + chance.uniform(-0.3, 1)), 3)
+        seconds = chance.choice((0.5, 2.0, 2.5, 6.0))
+        acts.append(Act(at, "cut_link", chance.choice(AT_WORK), seconds))
+        if chance.random() < 0.7:
+            who = chance.choice(wishes).id
+            kind = chance.choice(("delete", "hold", "hold"))
+            more = ("endpoint",) if kind == "hold" else ()
+            lasts = 8.0 if kind == "hold" else 0.0
+            acts.append(Act(round(at + chance.uniform(0, 0.5), 3), kind, who, lasts, more))
+    return acts
+
+
+def _wrong_clock(chance: random.Random, _: tuple[Wish, ...], __: list[float]) -> list[Act]:
+    """Draw clocks that are wrong from the start, by seconds to months, and steps while they run."""
+    amounts = (12_000, 60_000, 3_600_000, DAY, 40 * DAY, 100 * DAY)
+    acts = [
+        Act(0.0, "wrong_clock", host, float(chance.choice(amounts) * chance.choice((-1, 1))))
+        for host in chance.choice((HOSTS[:1], HOSTS[1:], HOSTS))
+    ]
+    if chance.random() < 0.5:
+        step = float(chance.choice(amounts) * chance.choice((-1, 1)))
+        acts.append(Act(_when(chance), "clock", chance.choice(HOSTS), step))
+    return acts
+
+
 FAULTS: tuple[Draw, ...] = (
     _stop,
     _move,
@@ -320,6 +349,8 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.12, _cut),
     (0.1, _lose_offsets),
     (0.25, _redrive),
+    (0.2, _cut_link),
+    (0.1, _wrong_clock),
     (0.1, _reuse),
 )
 """In which share of the stories each of them comes."""

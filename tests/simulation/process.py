@@ -15,10 +15,19 @@ from tests.doubles.seeing import (
     SilentTracer,
 )
 from tests.simulation.hand import Hand
-from tests.simulation.invariants import HELD, ISOLATION, MEMORY, RATE, Ledger
+from tests.simulation.invariants import (
+    HELD,
+    ISOLATION,
+    MEMORY,
+    RATE,
+    STALE,
+    TIME,
+    Ledger,
+)
 from tests.simulation.listening import SeenListener
 
 from hookstream.core.intake.progress import Progress
+from hookstream.core.model.broker_time import MOST_WIDE
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import SECOND, Millis
 from hookstream.core.model.outcome import (
@@ -30,6 +39,7 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.pipeline.broker_clock import BrokerClock, time_asked
 from hookstream.pipeline.engine import Engine, Outside
 from hookstream.pipeline.ports import (
     Acknowledged,
@@ -38,6 +48,7 @@ from hookstream.pipeline.ports import (
     Post,
     WriteRefused,
     always_permitted,
+    never_acknowledged,
 )
 from hookstream.pipeline.retrier import HELD_BYTES
 
@@ -46,6 +57,9 @@ if TYPE_CHECKING:
 
 RUN_AHEAD = 0.11
 """Seconds by which attempts may run ahead of an even spacing."""
+
+MOST_OFF = MOST_WIDE + 0.1
+"""Seconds by which a worker's time may be from the brokers'."""
 
 OVERDRAWN = 2
 """Deliveries above the budget: one for each of the two loops that spend it."""
@@ -109,19 +123,22 @@ class Process:
         self.died = asyncio.Event()
         self.doom: Doom | None = None
         self.view = world.view(host)
-        self.producer: BrokerSink = world.broker.sink()
+        self.producer = BrokerSink(host.link, 0.001)
         self.metrics = CountingMetrics()
         self.journal = RememberingJournal()
+        self.clock = BrokerClock(host.clock, self.journal)
         self.did: Counter[str] = Counter()
+        self.sink = SeenSink(self)
         outside = Outside(
             topics=world.topics,
             directory=self.view.directory,
             tables=self.view,
             codec=world.codec,
-            sink=SeenSink(self),
+            sink=self.sink,
             sender=SeenSender(self),
             notices=JsonNotices(world.topics),
-            clock=host.clock,
+            clock=self.clock,
+            agreement=self.clock,
             chance=DrawnChance(world.random.getrandbits(32)),
             tracer=SilentTracer(),
             metrics=self.metrics,
@@ -140,6 +157,7 @@ class Process:
         self._task = self.world.tasks.create_task(self._run())
         # The engine makes itself known to its sources before the first assignment.
         await asyncio.sleep(0)
+        self.sink.write(time_asked(self.world.topics), never_acknowledged)
         await self.events.member.start()
         if self.alive:
             await self.tiers.member.start()
@@ -194,6 +212,11 @@ class Process:
         """Hear an operator's word."""
         for source in self._sources:
             source.member.start_partition(where, at)
+
+    def wake(self) -> None:
+        """Look again what can be read."""
+        for source in self._sources:
+            source.member.wake()
 
     @property
     def _sources(self) -> "tuple[SeenSource, SeenSource]":
@@ -250,6 +273,7 @@ class SeenSource:
         starts = world.starts(group, process.view.directory)
         made_as = world.parts.source
         self.member = world.broker.source(group, pick, seen, starts, made_as)
+        self.member.up = process.host.link.up
         self._process = process
 
     @property
@@ -292,7 +316,8 @@ class SeenSink:
         process = self._process
         if not process.alive:
             return
-        process.ledger.writing(process.hand, record, process.host.clock.now())
+        process.ledger.writing(process.hand, record, process.clock.now())
+        asked = process.clock.moment()
         refusal = process.world.refusal(record)
         if refusal is not None:
             process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")
@@ -302,11 +327,19 @@ class SeenSink:
             process.producer.latency = before
 
             def heard(verdict: WriteRefused | None) -> None:
+                stamp = process.world.clock.now()
+
+                def told(verdict: WriteRefused | None) -> None:
+                    if verdict is None:
+                        answered = process.clock.moment()
+                        process.clock.heard(record.topic, stamp, asked, answered)
+                    acknowledged(verdict)
+
                 if after:
                     loop = asyncio.get_running_loop()
-                    loop.call_later(after, self._heard, acknowledged, verdict)
+                    loop.call_later(after, self._heard, told, verdict)
                 else:
-                    self._heard(acknowledged, verdict)
+                    self._heard(told, verdict)
 
             process.producer.write(record, heard)
         process.does("write")
@@ -333,7 +366,11 @@ class SeenSender:
         if not permitted():
             return NOT_PERMITTED
         ledger, who = process.ledger, post.subscription_id
-        pair = ledger.sending(process.hand, post, process.host.clock.now())
+        pair = ledger.sending(process.hand, post, process.clock.now())
+        stopped = process.world.stopped(who, ledger.expected.events[pair[0]].type)
+        if stopped is not None:
+            ledger.blame(STALE, f"{pair[0]} was attempted for {who}, which {stopped}")
+        self._keeps_time(post)
         if process.view.holds(who, ledger.expected.events[pair[0]].type):
             ledger.blame(HELD, f"{pair[0]} for {who} was attempted")
         self._in_flight[who] += 1
@@ -354,6 +391,13 @@ class SeenSender:
         if process.alive:
             process.does("answer")
         return answer
+
+    def _keeps_time(self, post: Post) -> None:
+        """Hold the time that a request carries against the brokers'."""
+        process = self._process
+        off = int(dict(post.headers)["webhook-timestamp"]) - process.world.clock.now() / 1000
+        if not -MOST_OFF - 1 <= off <= MOST_OFF:
+            process.ledger.blame(TIME, f"a request is signed {off:.1f}s from the brokers' time")
 
     def _count(self, who: str) -> None:
         process = self._process

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from tests.simulation import virtual_time
 from tests.simulation.ending import judge
 from tests.simulation.expectation import AHEAD, Absence
+from tests.simulation.link import Link
 from tests.simulation.redrives import Redrives
 from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
 from tests.simulation.world import EVENTS, Host, Parts, Row
@@ -15,6 +16,9 @@ from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Gap, SubscriptionState
 from hookstream.pipeline.ports import WriteRefused
+
+SESSION_SECONDS = 3.0
+"""Seconds without a word of a member after which its group gives its partitions to others."""
 
 DRAINS_WITHIN = 600.0
 """Virtual seconds after the last fault within which everything must have come to its end."""
@@ -78,7 +82,10 @@ class Telling(Redrives):
         self._away_until = 0.0
         """When the last outage of the broker ends."""
         self.world.ledger.on_broken = self._over.set
-        self.world.hosts = {name: Host(name, self.world.clock.now) for name in HOSTS}
+        world = self.world
+        world.hosts = {
+            name: Host(name, world.clock.now, Link(world.broker.write)) for name in HOSTS
+        }
 
     async def run(self) -> None:
         """Let everything happen, until it has or an invariant breaks."""
@@ -88,6 +95,9 @@ class Telling(Redrives):
         timeline: list[tuple[float, Act | Wish]] = [(act.at, act) for act in self.story.acts]
         timeline += [(wish.born, wish) for wish in self.story.wishes if wish.born > 0]
         timeline.sort(key=lambda each: each[0])
+        for act in self.story.acts:
+            if act.does == "wrong_clock":
+                self.world.hosts[act.who].set_clock(int(act.amount))
         await self.start(self.world.hosts[HOSTS[0]])
         for at, what in timeline:
             await self._until(at)
@@ -119,10 +129,12 @@ class Telling(Redrives):
         world.ledger.note("* all faults are over")
         world.calm = True
         world.refusals.clear()
-        world.broker.resume()
+        world.broker_is(up=True)
         world.codec.publish(LATE)
         for host in world.hosts.values():
             host.set_clock(0)
+            host.link.mend_all()
+            host.wake()
             host.lag, host.append_delay, host.answer_delay = 0.05, 0.0, 0.0
             if host.process is not None and not host.process.died.is_set():
                 # One that has just met its doom is to be buried as any other.
@@ -158,10 +170,10 @@ class Telling(Redrives):
     def do_clock(self, act: Act) -> None:
         """Let a host's clock jump by so many milliseconds."""
         host = self.world.hosts[act.who]
-        if host.process is not None:
-            hand = host.process.hand
-            hand.latest = max(hand.latest, host.clock.now())
         host.set_clock(host.clock.ahead + int(act.amount))
+
+    def do_wrong_clock(self, _: Act) -> None:
+        """Let a host's clock have been wrong by so many milliseconds from the start."""
 
     # The broker.
 
@@ -169,15 +181,31 @@ class Telling(Redrives):
         """Let the broker be away for so many seconds, and longer where it is away already."""
         loop = asyncio.get_running_loop()
         self._outages += 1
-        self.world.broker.stop()
-        self.world.heard_until()
+        self.world.broker_is(up=False)
         self._away_until = max(self._away_until, loop.time() + act.amount)
         loop.call_later(act.amount, self._back)
 
     def _back(self) -> None:
         self._outages -= 1
         if not self._outages:
-            self.world.broker.resume()
+            self.world.broker_is(up=True)
+
+    def do_cut_link(self, act: Act) -> None:
+        """Cut a host off from the broker for so many seconds; its groups notice it after a while."""
+        host = self.world.hosts[act.who]
+        host.link.cut()
+        self.spawn(self._cut_off(host, act.amount))
+
+    async def _cut_off(self, host: Host, seconds: float) -> None:
+        process = host.process
+        await asyncio.sleep(min(seconds, SESSION_SECONDS))
+        left = seconds - SESSION_SECONDS
+        if left > 0 and process is not None and process.alive:
+            self.spawn(process.events.member.lose(told_after=left + 0.2))
+            self.spawn(process.tiers.member.lose(told_after=left + 0.2))
+        await asyncio.sleep(max(0.0, left))
+        host.link.mend()
+        host.wake()
 
     def do_late(self, act: Act) -> None:
         """Let a host's writes be appended, and their acknowledgements be heard, later."""

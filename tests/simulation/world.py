@@ -14,6 +14,7 @@ from tests.doubles.endpoint import Behaviour
 from tests.simulation import trouble
 from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, Standing
 from tests.simulation.invariants import ISOLATION, Ledger
+from tests.simulation.link import Link
 from tests.simulation.process import HostClock, Process
 from tests.simulation.story import PLAIN, TIERS, Story, Wish
 
@@ -39,6 +40,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook
+from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.ports import WriteRefused
 
@@ -47,6 +49,12 @@ PROMPT = 2_000
 """Milliseconds within which an endpoint that is well has an event, whatever its neighbours do."""
 
 SCHEMA_GRACE: Millis = 60_000
+ASK_EVERY = 0.5
+"""Seconds between two questions for the ends of the tables."""
+RECONNECTS_WITHIN = 0.1
+"""Seconds after which a client that lost its link tries again."""
+HOLDS_WITHIN = 2_000
+"""Milliseconds after which a deletion and a hold are known wherever anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +80,36 @@ class Parts:
 class Host:
     """A machine: its clock, how far its tables lag, how slow its writes are."""
 
-    def __init__(self, name: str, true: Callable[[], Millis]) -> None:
+    def __init__(self, name: str, true: Callable[[], Millis], link: Link) -> None:
         self.name = name
+        self.link = link
         self.clock = HostClock(true)
         self.process: Process | None = None
         self.lag = 0.05
         self.append_delay = 0.0
         self.answer_delay = 0.0
 
+    def wake(self) -> None:
+        """Let its process look again what it can read."""
+        if self.process is not None:
+            self.process.wake()
+
     def set_clock(self, ahead: Millis) -> None:
         """Let the clock jump: what fell due before, by the time that its process saw, did so."""
         if self.process is not None:
             hand = self.process.hand
-            hand.latest = max(hand.latest, self.clock.now())
+            hand.latest = max(hand.latest, self.process.clock.now())
         self.clock.ahead = ahead
+
+
+def holds_over(who: str, event_type: str) -> list[tuple[HoldKind, str]]:
+    """Return the holds that would stop a delivery."""
+    return [
+        (HoldKind.EVERYTHING, ALL),
+        (HoldKind.PARTNER, "acme"),
+        (HoldKind.ENDPOINT, who),
+        (HoldKind.EVENT_TYPE, event_type),
+    ]
 
 
 class View:
@@ -105,10 +129,10 @@ class View:
         world.views.append(self)
 
     def current(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now - self._world.heard_until() > FRESH_FOR:
-            return False
-        return not self._unread or now - self._unread[0][0] <= FRESH_FOR
+        asked = self._host.link.reached_until() // ASK_EVERY * ASK_EVERY
+        if self._unread:
+            asked = min(asked, self._unread[0][0])
+        return asyncio.get_running_loop().time() - asked <= FRESH_FOR
 
     def hear(self, row: Row) -> None:
         """Read a row once the host's lag has passed, after every earlier one."""
@@ -118,6 +142,11 @@ class View:
         loop.call_at(self._next, self._read)
 
     def _read(self) -> None:
+        if not self._host.link.up.is_set():
+            loop = asyncio.get_running_loop()
+            self._next = max(self._next, loop.time() + RECONNECTS_WITHIN)
+            loop.call_later(RECONNECTS_WITHIN, self._read)
+            return
         self._take(self._unread.popleft()[1])
 
     def _take(self, row: Row) -> None:
@@ -128,13 +157,7 @@ class View:
 
     def holds(self, who: str, event_type: str) -> bool:
         """Tell whether a delivery is held, as far as this process knows."""
-        stopped = {
-            (HoldKind.EVERYTHING, ALL),
-            (HoldKind.PARTNER, "acme"),
-            (HoldKind.ENDPOINT, who),
-            (HoldKind.EVENT_TYPE, event_type),
-        }
-        return not stopped.isdisjoint(self.held)
+        return not self.held.isdisjoint(holds_over(who, event_type))
 
     def close(self) -> None:
         if self in self._world.views:
@@ -207,7 +230,8 @@ class World:
         """How long after it is due a record does not show yet that offsets were lost."""
         self._ends: dict[TopicPartition, int] = {}
         """Behind the last record that ever stood in each partition which workers read."""
-        self._down_at: float | None = None
+        self.held_since: dict[tuple[HoldKind, str], Millis] = {}
+        """What is held, and since when."""
         self.rules = self._rules()
         self._create_topics()
         everything = Grant(event_types=("*",), environments=("*",))
@@ -279,7 +303,8 @@ class World:
         if record.topic == EVENTS or self.topics.delay_of(record.topic) is not None:
             self._ends[record.where] = record.offset + 1
         if record.topic == self.topics.health:
-            self._health(record)
+            if record.key != TIME_KEY:
+                self._health(record)
         else:
             self.ledger.appended(record)
 
@@ -313,14 +338,27 @@ class World:
         if took > PROMPT:
             self.ledger.blame(ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is well")
 
-    def heard_until(self) -> float:
-        """When the broker last answered a reader of tables."""
-        now = asyncio.get_running_loop().time()
-        if self.broker.up.is_set():
-            self._down_at = None
-        elif self._down_at is None:
-            self._down_at = now
-        return now if self._down_at is None else self._down_at
+    def broker_is(self, *, up: bool) -> None:
+        """Let the broker go away, or come back."""
+        if up:
+            self.broker.resume()
+        else:
+            self.broker.stop()
+        for host in self.hosts.values():
+            host.link.broker(up=up)
+            host.wake()
+
+    def stopped(self, who: str, event_type: str) -> str | None:
+        """Tell why nothing may be sent to somebody, where everybody must know it."""
+        now = self.clock.now()
+        deleted_at = self.expectation.standings[who].deleted_at
+        if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
+            return f"was deleted {now - deleted_at} ms ago"
+        for stopped in holds_over(who, event_type):
+            since = self.held_since.get(stopped)
+            if since is not None and now - since > HOLDS_WITHIN:
+                return f"has been held for {now - since} ms"
+        return None
 
     # What upstream and owners do.
 
@@ -362,6 +400,7 @@ class World:
 
     def hold(self, kind: HoldKind, name: str) -> None:
         """Stop what a hold stops."""
+        self.held_since.setdefault((kind, name), self.clock.now())
         hold = Hold(kind, name, self.clock.now(), "by the story")
         self.write_row(Row(lambda directory: directory.holds.put(hold), holds=(kind, name)))
 
@@ -371,6 +410,7 @@ class World:
         def drop(directory: Directory) -> None:
             directory.holds.drop(kind, name)
 
+        self.held_since.pop((kind, name), None)
         self.write_row(Row(drop, holds=(kind, name), clears=True))
 
     def subscribe(self, wish: Wish) -> None:

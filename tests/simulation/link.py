@@ -1,0 +1,49 @@
+"""A host's own way to the broker, which may be cut while the broker is up and others reach it."""
+
+import asyncio
+from collections.abc import Callable
+
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.pipeline.ports import WriteRefused
+
+
+class Link:
+    """Fits `Written`: up while the broker is, and while nobody has cut it."""
+
+    def __init__(self, write: Callable[[OutgoingRecord], WriteRefused | None]) -> None:
+        self.up = asyncio.Event()
+        self.up.set()
+        self.write = write
+        self._cuts = 0
+        self._broker_up = True
+        self._down_at: float | None = None
+
+    def cut(self) -> None:
+        self._cuts += 1
+        self._look()
+
+    def mend(self) -> None:
+        self._cuts -= 1
+        self._look()
+
+    def mend_all(self) -> None:
+        self._cuts = 0
+        self._look()
+
+    def broker(self, *, up: bool) -> None:
+        """Hear whether the broker is up."""
+        self._broker_up = up
+        self._look()
+
+    def reached_until(self) -> float:
+        """Return when the broker was last reached."""
+        now = asyncio.get_running_loop().time()
+        return now if self._down_at is None else self._down_at
+
+    def _look(self) -> None:
+        if self._broker_up and self._cuts <= 0:
+            self._down_at = None
+            self.up.set()
+        elif self.up.is_set():
+            self._down_at = asyncio.get_running_loop().time()
+            self.up.clear()
