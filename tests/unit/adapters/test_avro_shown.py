@@ -6,7 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.doubles.drawn_events import PLAIN, Tools, Typed
+from tests.doubles.drawn_events import PLAIN, TEXTS, Tools, Typed
 from tests.doubles.schemas import EVENT_ID, event_fields, event_schema, field
 
 from hookstream.adapters.avro_codec import AvroCodec
@@ -15,6 +15,7 @@ from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
 from hookstream.entry.cli.event_lines import read_line
+from hookstream.errors import EventRefused
 
 STRINGS: Json = {"type": "map", "values": "string"}
 
@@ -114,6 +115,21 @@ def test_a_text_that_two_branches_keep_is_shown_with_the_name_of_its_own(
     assert data_of(tools.shown(other)) == {"v": {"string": text}}
     for value in (one, other):
         assert tools.sent(orjson.dumps(tools.shown(value))) == value
+
+
+@pytest.mark.parametrize("typed", TEXTUAL, ids=range(len(TEXTUAL)))
+@given(text=TEXTS)
+def test_a_text_beside_a_string_is_delivered_as_it_was_given_or_refused_as_ambiguous(
+    typed: Typed, text: str
+) -> None:
+    tools = Tools(event_schema(field("v", ["null", typed[0], "string"])))
+    try:
+        sent = tools.sent(line({"v": text}))
+    except EventRefused as refused:
+        why = f"fits several branches of its union ({typed[1]}, string)"
+        assert why in str(refused)  # noqa: PT017  # no other refusal is right
+        sent = tools.sent(line({"v": {typed[1]: text}}))
+    assert data_of(tools.delivered(sent)) == {"v": text}
 
 
 @pytest.mark.parametrize(

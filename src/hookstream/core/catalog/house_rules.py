@@ -5,6 +5,7 @@ The rules keep bodies predictable (the envelope, logical types that are valid wh
 name for all versions of a type) and decodable (defaults that a decoder can really fill in).
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -26,6 +27,7 @@ from hookstream.core.model.avro import (
 )
 from hookstream.core.model.avro_reading import SchemaRefused, read_schema
 from hookstream.core.model.json import Json
+from hookstream.core.model.single import shortest
 
 MAX_VERSION: Final = 9999
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+\Z")
@@ -218,11 +220,22 @@ def _fits_primitive(value: Json, kind: str) -> bool:
             limit: int = 2 ** _INTEGER_BITS[kind]
             return type(value) is int and -limit <= value < limit
         case "float" | "double":
-            return type(value) in (int, float)
+            return isinstance(value, int | float) and _said_again(value, kind)
         case "string":
             return isinstance(value, str)
         case _:
             return False
+
+
+def _said_again(value: float, kind: str) -> bool:
+    """Tell whether a number is delivered as it stands once a float or a double holds it."""
+    if isinstance(value, bool):
+        return False
+    try:
+        stored = float(value)
+        return math.isfinite(stored) and (shortest(stored) if kind == "float" else stored) == value
+    except OverflowError:
+        return False
 
 
 def _attributes(node: Primitive | Fixed, at: str) -> Iterator[str]:

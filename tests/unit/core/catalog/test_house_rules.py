@@ -129,6 +129,15 @@ INNER: JsonObject = {
 @pytest.mark.parametrize(
     ("kind", "default", "kept"),
     [
+        ("float", 0.7, True),
+        ("float", 1, True),
+        ("float", 16777217, False),
+        ("float", 0.30000000000000004, False),
+        ("float", 1e39, False),
+        ("float", True, False),
+        ("double", 0.30000000000000004, True),
+        ("double", 2**53 + 1, False),
+        ("double", 10**400, False),
         ("int", 3, True),
         ("int", 2**31, False),
         ("int", True, False),
