@@ -1,7 +1,10 @@
 """A worker that could never deliver anything says so and ends, before it joins a group."""
 
+import asyncio
+import json
+
 import pytest
-from tests.e2e.world import World, refused
+from tests.e2e.world import World, refused, until_accepted
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(90)]  # noqa: FBT003
 
@@ -20,10 +23,34 @@ async def test_a_worker_on_a_wrong_prefix_refuses_to_start(world: World) -> None
     )
     assert without_topics == (
         2,
-        f"hookstream: topics are missing: {tables}. Create them: hookstream topics apply",
+        f"topics are missing: {tables}. Create them: hookstream topics apply",
     )
     sentence = (
-        f"hookstream: {other}.schemas is empty, so nothing could ever be delivered: is"
+        f"{other}.schemas is empty, so nothing could ever be delivered: is"
         f" topics.prefix {other!r} right? Set tables.allow_empty = true where it is meant"
     )
     assert with_empty_tables == (2, sentence)
+
+
+async def test_all_that_a_worker_writes_is_json_though_the_collector_of_traces_is_away(
+    world: World,
+) -> None:
+    """The exporter tries for ten seconds, and complains each time."""
+    world.stage.environ |= {
+        "HOOKSTREAM_TRACING__EXPORTER": "otlp",
+        "HOOKSTREAM_TRACING__ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "4",
+    }
+    crm = await world.subscribe("crm")
+    await world.stage.start_worker()
+    await until_accepted(crm, await world.publish(3), 15)
+
+    none_yet = "\nhookstream_spans_lost_total 0.0\n"
+    while none_yet in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing tells
+        await asyncio.sleep(0.2)
+    assert await world.stage.stop_worker() == 0
+
+    lines = [json.loads(line) for line in world.stage.log.read_text().splitlines()]
+    said = [line["event"] for line in lines if line["level"] != "info"]
+    assert said == ["traces_not_exported"]

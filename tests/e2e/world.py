@@ -247,13 +247,14 @@ async def until_status(partner: Partner, status: int, seconds: float) -> None:
 
 
 async def refused(world: World) -> tuple[int | None, str]:
-    """Start a worker that must not start; return its exit code and what it said beside its log."""
+    """Start a worker that must not start; return its exit code and what it failed with."""
     try:
         await world.stage.start_worker()
     except CommandFailed:
         said = world.stage.log.read_text().splitlines()
         worker = world.stage.worker
         world.stage.log.unlink()
-        sentences = [line for line in said if not line.startswith("{")]
+        lines = [json.loads(line) for line in said]
+        sentences = [line["detail"] for line in lines if line["event"] == "worker.failed"]
         return worker.returncode if worker else None, "\n".join(sentences)
     raise AssertionError("the worker became ready")

@@ -97,4 +97,4 @@ def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_it_says_so(broker: 
     said = [orjson.loads(line) for line in lines]
     (first,) = [line for line in said if line["event"] == "brokers_unreachable"]
     assert (first["servers"], first["obstacle"]) == (servers, "TLS handshake failed")
-    assert "connecting to a PLAINTEXT broker listener?" in first["detail"]
+    assert "SSL_HANDSHAKE" in first["detail"]

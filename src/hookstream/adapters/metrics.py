@@ -78,6 +78,9 @@ GAUGES = {
 }
 """What `observe_gauges` may report, and what it means."""
 
+COUNTS = {"hookstream_spans_lost_total": "Spans of traces that could not be exported."}
+"""What `observe_counts` may report, and what it means."""
+
 Labels: TypeAlias = tuple[str, ...]
 
 
@@ -200,6 +203,7 @@ class PrometheusMetrics(Collector):
             "event_type",
             LATENCY_BUCKETS,
         )
+        self._counts: list[Callable[[], Mapping[str, int]]] = []
         self._gauges: list[Callable[[], Mapping[str, float]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -264,6 +268,10 @@ class PrometheusMetrics(Collector):
         """Ask this function for present values, by metric name (`GAUGES`), at every scrape."""
         self._gauges.append(gauges)
 
+    def observe_counts(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Ask this function for counts that somebody else keeps, by metric name (`COUNTS`)."""
+        self._counts.append(counts)
+
     def exposition(self) -> bytes:
         """Return everything in Prometheus's text format."""
         return generate_latest(self._registry)
@@ -293,6 +301,9 @@ class PrometheusMetrics(Collector):
             yield counter.family()
         yield self._durations.family()
         yield self._latencies.family()
+        for counts in self._counts:
+            for name, count in counts().items():
+                yield CounterMetricFamily(name, COUNTS.get(name, ""), value=count)
         for gauges in self._gauges:
             for name, value in gauges().items():
                 yield GaugeMetricFamily(name, GAUGES.get(name, ""), value=value)

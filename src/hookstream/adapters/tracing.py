@@ -8,14 +8,15 @@ that it then throws away. Names and attributes follow the semantic conventions 1
 
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -104,6 +105,9 @@ class SampledSpan:
 class NoTracer:
     """Fits `Tracer` where nothing is exported: every answer is None."""
 
+    lost = 0
+    """No span is lost where there is none."""
+
     def process(
         self,
         record: Record,  # noqa: ARG002  the port's names
@@ -129,15 +133,55 @@ class NoTracer:
         """Close nothing."""
 
 
+class CountingExporter(SpanExporter):
+    """Exports by another, and counts the spans that it could not hand over. On the SDK's thread."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        """Export by `inner`."""
+        self._inner = inner
+        self.lost = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export spans."""
+        try:
+            result = self._inner.export(spans)
+        except Exception:
+            self.lost += len(spans)
+            raise
+        if result is not SpanExportResult.SUCCESS:
+            self.lost += len(spans)
+        return result
+
+    def shutdown(self) -> None:
+        """Close it."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what is left."""
+        return self._inner.force_flush(timeout_millis)
+
+
 class SdkTracer:
     """Fits `Tracer`, on the OpenTelemetry SDK."""
 
-    def __init__(self, provider: TracerProvider, ratio: float, chance: Chance) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        ratio: float,
+        chance: Chance,
+        exporter: CountingExporter | None = None,
+    ) -> None:
         """Begin traces for `ratio` of the records that carry no context."""
+        self._exporter = exporter
         self._provider = provider
         self._tracer: OtelTracer = provider.get_tracer("hookstream")
         self._ratio = ratio
         self._chance = chance
+
+    @property
+    def lost(self) -> int:
+        """How many spans could not be exported."""
+        return 0 if self._exporter is None else self._exporter.lost
 
     def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:
         """Start `process <topic>`, a child of the record's context or a root.
@@ -241,9 +285,8 @@ def tracer_of(settings: TracingSettings, chance: Chance) -> NoTracer | SdkTracer
         if settings.file is None:
             raise ConfigurationError("tracing.exporter is 'file': name it with tracing.file")
         # Written from a thread, as a disk may stall; soon, as a worker may be killed.
-        processor = BatchSpanProcessor(
-            SpanFile(settings.file), schedule_delay_millis=_FILE_DELAY_MILLIS
-        )
+        exporter = CountingExporter(SpanFile(settings.file))
+        processor = BatchSpanProcessor(exporter, schedule_delay_millis=_FILE_DELAY_MILLIS)
         provider.add_span_processor(processor)
     else:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
@@ -251,9 +294,9 @@ def tracer_of(settings: TracingSettings, chance: Chance) -> NoTracer | SdkTracer
         )
 
         # Imported only here: requests and protobuf cost 20 MB that a worker without it saves.
-        exporter = OTLPSpanExporter(endpoint=_traces_url(settings.endpoint))
+        exporter = CountingExporter(OTLPSpanExporter(endpoint=_traces_url(settings.endpoint)))
         provider.add_span_processor(BatchSpanProcessor(exporter))
-    return SdkTracer(provider, settings.ratio, chance)
+    return SdkTracer(provider, settings.ratio, chance, exporter)
 
 
 def _resource() -> Resource:

@@ -119,6 +119,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         sender = await stack.enter_async_context(_sender(settings, journal))
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
+        metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
         outside = Outside(
             topics=topics,
             directory=directory,

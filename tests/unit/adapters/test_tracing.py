@@ -3,16 +3,22 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from hookstream.adapters.tracing import SdkTracer, tracer_of
+from hookstream.adapters.tracing import CountingExporter, SdkTracer, tracer_of
 from hookstream.core.model.record import Header, Record
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import Tracer
@@ -240,6 +246,32 @@ tracer = tracer_of(exporter, SystemChance())
 tracer.produce("printprice.pricing.completed").end()
 tracer.shutdown(deadline=0.2)
 """
+
+
+class Failing(SpanExporter):
+    """An exporter whose collector is down, or that raises."""
+
+    def __init__(self, *, raises: bool) -> None:
+        self.raises = raises
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002
+        if self.raises:
+            raise OSError
+        return SpanExportResult.FAILURE
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_spans_that_cannot_be_exported_are_counted(*, raises: bool) -> None:
+    exporter = CountingExporter(Failing(raises=raises))
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    tracer = SdkTracer(provider, 1.0, Fixed(0.0), exporter)
+    for _ in range(3):
+        span = tracer.produce("printprice.pricing.completed")
+        assert span is not None
+        span.end()
+    tracer.shutdown()
+    assert tracer.lost == 3
 
 
 def test_a_collector_that_is_down_does_not_keep_a_process_from_ending() -> None:

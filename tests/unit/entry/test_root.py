@@ -30,6 +30,19 @@ def run(group: click.Command, *arguments: str) -> Result:
         (ConfigurationError("the file is wrong"), 2, "hookstream: the file is wrong\n"),
         (InputRefused("line 3 is wrong"), 2, "hookstream: line 3 is wrong\n"),
         (DependencyUnavailable("no broker"), 1, "hookstream: no broker\n"),
+        (
+            FileNotFoundError(2, "No such file or directory", "there/\udcff"),
+            2,
+            "hookstream: there/\\xff: No such file or directory\n",
+        ),
+        (
+            ValueError("odd"),
+            1,
+            (
+                "hookstream: this is a mistake of hookstream's own: ValueError: odd (--debug before the"
+                " command shows where)\n"
+            ),
+        ),
         (KeyboardInterrupt(), 130, "\nhookstream: interrupted\n"),
         (click.Abort(), 1, "hookstream: aborted\n"),
         (click.exceptions.Exit(3), 3, ""),

@@ -3,12 +3,16 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 import click
 from rich.console import Console
 
 from hookstream.entry.cli.terminal import Terminal
 from hookstream.settings import Settings, load
+
+_UNBOUNDED = 1_000_000
+"""Columns of what is no terminal."""
 
 
 class Context:
@@ -57,19 +61,22 @@ class Context:
     def out(self) -> Console:
         """Where results are printed: standard output. No word wrapping where it is no terminal."""
         if self._out is None:
-            self._out = Terminal(
-                file=sys.stdout, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
-            )
+            self._out = _console(sys.stdout)
         return self._out
 
     @property
     def err(self) -> Console:
         """Where progress and questions are printed: standard error."""
         if self._err is None:
-            self._err = Terminal(
-                file=sys.stderr, markup=False, emoji=False, soft_wrap=not sys.stderr.isatty()
-            )
+            self._err = _console(sys.stderr)
         return self._err
+
+
+def _console(file: TextIO) -> Console:
+    """Return a console that cuts and wraps nothing where there is no terminal, tables included."""
+    if file.isatty():
+        return Terminal(file=file, markup=False, emoji=False)
+    return Terminal(file=file, markup=False, emoji=False, soft_wrap=True, width=_UNBOUNDED)
 
 
 pass_context = click.make_pass_decorator(Context)

@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from hookstream import __version__
+from hookstream.adapters.file_tree import shown as shown_path
 from hookstream.entry.cli.context import Context, pairs
 from hookstream.entry.cli.terminal import shown
 from hookstream.errors import ConfigurationError, HookstreamError
@@ -102,8 +103,32 @@ class Root(click.Group):
         except HookstreamError as error:
             if "--debug" in arguments:
                 traceback.print_exception(error)
-            _exit(str(error), 2 if isinstance(error, ConfigurationError) else 1)
+            _exit(str(error), exit_code(error))
+        except Exception as error:  # noqa: BLE001  a mistake of ours, and no reason to frighten anybody
+            if "--debug" in arguments:
+                traceback.print_exception(error)
+            _exit(_unexpected(error), exit_code(error))
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code of an error: 2 where somebody must change what they handed in, else 1."""
+    refused = isinstance(error, ConfigurationError) or _names_a_file(error)
+    return 2 if refused else 1
+
+
+def _names_a_file(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.filename is not None
+
+
+def _unexpected(error: Exception) -> str:
+    """Return the sentence of an error that nobody expected; no traceback, unless it is asked for."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{shown_path(Path(os.fsdecode(error.filename)))}: {error.strerror or error}"
+    return (
+        f"this is a mistake of hookstream's own: {type(error).__name__}: {error} (--debug before the"
+        " command shows where)"
+    )
 
 
 def _exit(sentence: str, code: int) -> NoReturn:

@@ -1,0 +1,103 @@
+"""Whatever else a process would write to standard error becomes lines of the journal.
+
+Libraries log, warn and complain of what they cannot export; a thread may end with an exception that
+nobody catches. A line that is no JSON among JSON lines is lost to whoever collects them.
+"""
+
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from hookstream.pipeline.ports import Journal
+
+_MOST = 4_000
+"""Characters of a text."""
+_EXPORTER = "opentelemetry"
+_EXPORTER_SECONDS = 60.0
+
+
+@contextmanager
+def captured(journal: Journal, monotonic: Callable[[], float]) -> Iterator[None]:
+    """Take over the log of all libraries, warnings and uncaught exceptions, for a whole process.
+
+    Args:
+        journal: Where they go.
+        monotonic: Seconds; what the exporter of traces complains of is said once a minute.
+    """
+    handler = _ToJournal(journal, monotonic)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    earlier = sys.excepthook, threading.excepthook, sys.unraisablehook
+    root.handlers[:], root.level = [handler], logging.WARNING
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("default")
+    sys.excepthook = lambda kind, error, trace: _crashed(journal, "main", kind, error, trace)
+    threading.excepthook = lambda found: _crashed(
+        journal,
+        found.thread.name if found.thread else "a thread",
+        found.exc_type,
+        found.exc_value,
+        found.exc_traceback,
+    )
+    sys.unraisablehook = lambda found: _crashed(
+        journal, "a destructor", found.exc_type, found.exc_value, found.exc_traceback
+    )
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        root.handlers[:], root.level = before
+        sys.excepthook, threading.excepthook, sys.unraisablehook = earlier
+
+
+class _ToJournal(logging.Handler):
+    """Hands log lines of libraries to the journal; for any thread."""
+
+    def __init__(self, journal: Journal, monotonic: Callable[[], float]) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+        self._monotonic = monotonic
+        self._next_word = float("-inf")
+        self._unsaid = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, or count it where the exporter of traces said one within the minute."""
+        try:
+            detail = record.getMessage()
+        except Exception as wrong:  # noqa: BLE001  whatever a library hands over must not end us
+            detail = f"{record.msg} (its arguments do not fit: {wrong!r})"
+        stack = ""
+        if record.exc_info and record.exc_info[1] is not None:
+            stack = "".join(traceback.format_exception(record.exc_info[1]))
+        if record.name.startswith(_EXPORTER):
+            self._exporter(detail)
+            return
+        write = self._journal.error if record.levelno >= logging.ERROR else self._journal.warning
+        fields = {"logger": record.name, "detail": detail[:_MOST]}
+        write("library", **(fields | {"stack": stack[-_MOST:]} if stack else fields))
+
+    def _exporter(self, detail: str) -> None:
+        now = self._monotonic()
+        if now < self._next_word:
+            self._unsaid += 1
+            return
+        self._next_word = now + _EXPORTER_SECONDS
+        self._journal.warning("traces_not_exported", detail=detail[:_MOST], unsaid=self._unsaid)
+        self._unsaid = 0
+
+
+def _crashed(
+    journal: Journal,
+    where: str,
+    kind: type[BaseException],
+    error: BaseException | None,
+    trace: TracebackType | None,
+) -> None:
+    stack = "".join(traceback.format_exception(kind, error, trace))
+    detail = repr(error) if error is not None else kind.__name__
+    journal.error("uncaught", where=where, detail=detail[:_MOST], stack=stack[-_MOST:])
