@@ -346,9 +346,12 @@ class BrokerSource:
         """Look for new topics with the next take."""
         self._next_lookup = 0.0
 
-    def start_partition(self, partition: TopicPartition, at: "str | Millis") -> None:
-        """Resume a stopped partition at `earliest`, `latest` or an append time."""
-        if self.stopped.pop(partition, None) is None:
+    def start_partition(
+        self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
+    ) -> None:
+        """Resume a partition that was stopped, or stands still, as KafkaSource does."""
+        stopped = self.stopped.pop(partition, None) is not None
+        if not stopped and not (stands and partition in self._positions):
             return
         log = self.broker.logs[partition]
         match at:
@@ -359,8 +362,16 @@ class BrokerSource:
             case _:
                 later = (r.offset for r in log.records if r.timestamp >= int(at))
                 offset = next(later, log.high)
-        self._commit({partition: Progress(offset)})
-        self._begin({partition: Progress(offset)})
+        if stopped:
+            self._commit({partition: Progress(offset)})
+            self._begin({partition: Progress(offset)})
+            return
+        following = self._positions[partition]
+        if offset > following:
+            self._positions[partition] = offset
+            self._listener.gap(partition, following, offset)
+        self._listener.started(partition, offset)
+        self.wake()
 
     async def take(self, most: int) -> Sequence[Record]:
         """As RecordSource says."""

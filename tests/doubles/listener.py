@@ -49,5 +49,8 @@ class BookkeepingListener:
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         self.book.append(("gap", (partition, first, next_offset)))
 
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        self.book.append(("started", (partition, begin)))
+
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
         self.book.append(("stopped", (partition, remedy)))

@@ -15,7 +15,7 @@ from tests.integration.definitions_world import (
     make_world,
 )
 
-from hookstream.adapters.table_values import disabled_row, failing_row, read_start
+from hookstream.adapters.table_values import disabled_row, failing_row
 from hookstream.adapters.tables import TableChange
 from hookstream.core.delivery.signing import parse_secret, write_secret
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -338,22 +338,6 @@ def test_every_change_of_a_subscription_is_an_operations_event(world: World, fol
     world.run("subscriptions", "delete", "orders", "--yes")
     # Four transactions of one record and one marker each: the last record stands at offset 6.
     assert world.appended(world.names.operations) == 7
-
-
-def test_a_stopped_partition_is_given_a_start(world: World) -> None:
-    ended = world.run("partition", "start", "printprice.order.generated/3", "--at", "earliest")
-    assert ended.code == 0
-    world.run("partition", "start", "printprice.order.generated/3", "--at", "2026-01-01T00:00:00Z")
-    key = "start/printprice.order.generated/3"
-    row = world.state().rows[world.names.subscriptions][key]
-    assert row.value is not None
-    asked = read_start(key, row.value)
-    assert (asked.topic, asked.partition, asked.at, asked.revision) == (
-        "printprice.order.generated",
-        3,
-        1_767_225_600_000,
-        2,
-    )
 
 
 @pytest.mark.parametrize(

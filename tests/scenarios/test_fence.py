@@ -219,6 +219,21 @@ async def test_a_word_steps_over_a_record_that_nobody_could_decode() -> None:
         assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
 
 
+async def test_a_start_gives_up_the_record_that_a_defect_stops() -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        break_(world, "codec", "decode", when=lambda call: call < 50)
+        worker = await world.worker()
+        world.publish("e1")
+        await asyncio.sleep(0.5)
+
+        worker.events.start_partition(HERE, "latest", stands=worker.engine.events.stands(HERE))
+
+        await world.until(world.settled, within=5)
+        assert worker.engine.events.blocked == 0
+        assert world.broker.records(world.topics.undecodable) == []
+
+
 async def test_a_stopped_record_is_not_handed_out_twice_to_those_that_have_it() -> None:
     """The match broke behind the first subscription: it must not get the event again."""
     async with World() as world:

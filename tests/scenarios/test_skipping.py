@@ -6,6 +6,7 @@ import pytest
 from tests.doubles.endpoint import status
 from tests.scenarios.world import EVENTS, Worker, World
 
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import WriteRefused
 
@@ -85,3 +86,100 @@ async def test_the_next_worker_steps_over_the_record_too() -> None:
         second.skips.hear(HERE, 1, asked_at)
 
         await world.until(world.settled, within=10)
+
+
+async def test_a_start_gives_up_what_stands_below_it_and_nothing_else() -> None:
+    async with World() as world:
+        worker = await stopped(world)
+        worker.events.start_partition(HERE, "latest", stands=worker.engine.events.stands(HERE))
+        await world.until(world.settled, within=10)
+        world.publish("e3")
+
+        await world.until(world.settled, within=10)
+
+        assert world.dead() == []
+        assert worker.engine.events.blocked == 0
+        assert "e3" in world.accepted("crm")
+        [told] = [f for _, event, f in world.journal.lines if event == "partition.started"]
+        assert told["offset"] == 2
+
+
+# Records that carry their producers' time.
+
+
+def stamped(world: World, *event_ids: str, append_time: bool) -> None:
+    log = world.broker.logs[HERE]
+    log.append_time = append_time
+    world.publish(*event_ids)
+    log.append_time = True
+
+
+def mixed(world: World) -> None:
+    """One record of the broker's time, two of their producer's, one of the broker's again."""
+    world.subscribe("crm")
+    stamped(world, "e1", append_time=True)
+    stamped(world, "e2", "e3", append_time=False)
+    stamped(world, "e4", append_time=True)
+
+
+async def test_a_word_steps_over_a_record_with_its_producers_time_and_the_next_one_stops_again() -> (
+    None
+):
+    async with World() as world:
+        mixed(world)
+        worker = await world.worker()
+        await asyncio.sleep(5)
+        assert world.broker.commits["hookstream"][HERE] == 1
+        assert world.accepted("crm") == {"e1": 1}
+
+        worker.skips.hear(HERE, 1, world.clock.now())
+        await asyncio.sleep(3)
+
+        assert world.broker.commits["hookstream"][HERE] == 2
+        assert worker.engine.events.blocked == 1
+        stops = [f["offset"] for _, event, f in world.journal.lines if event == "topic.stopped"]
+        assert stops == [1, 2]
+
+        worker.skips.hear(HERE, 2, world.clock.now())
+
+        await world.until(world.settled, within=5)
+        assert world.accepted("crm") == {"e1": 1, "e4": 1}
+        assert worker.engine.events.blocked == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "arrive"), [("latest", {"e1", "e4", "e5"}), (3, {"e1", "e4", "e5"})]
+)
+async def test_a_start_leaves_out_the_records_with_their_producers_time(
+    at: str | int, arrive: set[str]
+) -> None:
+    async with World() as world:
+        mixed(world)
+        worker = await world.worker()
+        await asyncio.sleep(5)
+        where: str | Millis = "latest"
+        if isinstance(at, int):
+            where = world.broker.logs[HERE].records[at].timestamp
+            # A time names the first record that is as young; these were stamped at once.
+            for record in world.broker.logs[HERE].records[:at]:
+                record.timestamp -= 1
+        worker.events.start_partition(HERE, where, stands=worker.engine.events.stands(HERE))
+        await asyncio.sleep(3)
+        world.publish("e5")
+
+        await world.until(world.settled, within=5)
+
+        assert set(world.accepted("crm")) == arrive
+
+
+async def test_what_is_withheld_of_a_partition_that_moves_comes_again_to_whoever_has_it() -> None:
+    async with World() as world:
+        mixed(world)
+        await world.worker()
+        await asyncio.sleep(5)
+
+        await world.worker()
+        await asyncio.sleep(5)
+
+        assert world.broker.commits["hookstream"][HERE] == 1
+        assert world.accepted("crm") == {"e1": 1}

@@ -66,6 +66,10 @@ class SeenListener:
         if counted != next_offset - first:
             process.ledger.blame(GAPS, f"{counted} of {next_offset - first} records are counted")
 
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        if self._process.alive:
+            self._inner.started(partition, begin)
+
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
         if self._process.alive:
             self._inner.stopped(partition, remedy)

@@ -21,6 +21,8 @@ _OVER_SECONDS = 30.0
 @dataclass(slots=True)
 class _Fault:
     remedy: str
+    offset: int
+    """The first record that cannot be had, as the remedy names it."""
     failed_at: float
     """Of the last failure, or since when it has been tried without one."""
     failures: int = 0
@@ -78,7 +80,7 @@ class Faults:
                 offset=str(offset),
                 detail=why,
             )
-            fault = self._faults[at] = _Fault(_remedy(at, offset, why), 0.0)
+            fault = self._faults[at] = _Fault(_remedy(at, offset, why), offset, 0.0)
         fault.failures += 1
         fault.failed_at = self._clock.monotonic()
         self._waiting.add(at)
@@ -88,6 +90,11 @@ class Faults:
                 "partition_stopped", partition=f"{at.topic}/{at.partition}", detail=fault.remedy
             )
             self._stopped(at, fault.remedy)
+
+    def offset_of(self, at: TopicPartition) -> int | None:
+        """Return the offset that a partition's remedy names; None: nothing is wrong with it."""
+        fault = self._faults.get(at)
+        return None if fault is None else fault.offset
 
     def try_again(self, fetched: Collection[TopicPartition]) -> list[TopicPartition]:
         """Return what waited and is to be fetched again; what was fetched long enough is over.
@@ -125,5 +132,5 @@ def _remedy(at: TopicPartition, offset: int, why: str) -> str:
     return (
         f"the records of {name} from offset {offset} on cannot be fetched: {why}. It is tried again"
         " every second. Where they are damaged for good, leave them out: hookstream partition start"
-        f" {name} --at latest|TIME"
+        f" {name} --at latest|TIME, or this one alone: hookstream partition skip {name} {offset}"
     )

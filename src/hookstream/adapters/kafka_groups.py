@@ -107,6 +107,28 @@ class KafkaGroups:
             raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
         return [replace(each, oldest=oldest.get(each.at)) for each in found]
 
+    def position(self, group: str, at: TopicPartition) -> Position:
+        """Return where a group stands in one partition, without a look at its records.
+
+        `oldest` is None: a record that stops its partition may be one that nobody can read.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        doing = f"asking where the group {group} stands"
+        try:
+            holders, committed = self._holders(group), self._committed(group)
+            starts = self._offsets([at], EARLIEST, group)
+            ends = self._offsets([at], LATEST, group)
+        except KafkaException as error:
+            raise translated(error, doing) from error
+        except TimeoutError:
+            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
+        return Position(
+            group, at, holders.get(at), committed.get(at), starts[at], ends[at], oldest=None
+        )
+
     def _holders(self, group: str) -> dict[TopicPartition, Member]:
         answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
         described = self._known(answers[group])

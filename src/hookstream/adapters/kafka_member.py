@@ -7,7 +7,7 @@ throw the member out.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from confluent_kafka import (
     Consumer,
@@ -31,6 +31,14 @@ from hookstream.errors import (
     DependencyUnavailable,
     HookstreamError,
     InvariantBroken,
+)
+from hookstream.pipeline.fence import (
+    MOST_PARTITIONS,
+    Step,
+    StoppedLines,
+    Unexpected,
+    described,
+    line_of,
 )
 from hookstream.pipeline.ports import Clock, Journal
 
@@ -75,8 +83,11 @@ class Member:
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
+        skipped: Container[tuple[TopicPartition, int]] = (),
     ) -> None:
-        self.seats = Seats(consumer, told, loop, journal, clock)
+        self.seats = Seats(consumer, told, loop, journal, clock, skipped)
+        self._unexpected = Unexpected(journal)
+        self._lines = StoppedLines()
         self._consumer = consumer
         self._pick = pick
         self._told = told
@@ -315,7 +326,7 @@ class Member:
             seats.seat(back)
 
     def _records(self, messages: Sequence[Message]) -> list[Record]:
-        records = []
+        records: list[Record] = []
         errors = []
         hindered: set[tuple[str | None, int | None]] = set()
         admits = self.seats.admits
@@ -331,7 +342,7 @@ class Member:
             # Behind a batch that it cannot read the client may go on.
             if place in hindered or not admits(place, message.offset()):  # type: ignore[arg-type]
                 continue
-            records.append(record_of(message))
+            self._add(message, records, hindered)
         self.seats.look_again()
         if records and self.seats.faults:
             self.seats.faults.over({record.where for record in records})
@@ -341,6 +352,35 @@ class Member:
             # What came of a partition that has just been given up is not used.
             records = [record for record in records if record.where not in self.seats.left]
         return records
+
+    def _add(
+        self,
+        message: Message,
+        records: list[Record],
+        hindered: set[tuple[str | None, int | None]],
+    ) -> None:
+        """Add the record of a message, or stop its partition where that makes the reader raise."""
+        try:
+            records.append(record_of(message))
+        except Exception as error:  # noqa: BLE001  the fence: nobody can tell what it holds
+            hindered.add((message.topic(), message.partition()))
+            self._unreadable(_at(message), message.offset() or 0, error)
+
+    def _unreadable(self, at: TopicPartition, offset: int, error: Exception) -> None:
+        """Stop a partition before a record that makes the reader raise.
+
+        Raises:
+            Exception: `error` itself, where it passes the fence.
+            InvariantBroken: One line of code stopped three partitions within a minute.
+        """
+        self._unexpected.note(error, Step.READ)
+        line = line_of(error)
+        stopped = self._lines.note(line, at, self._clock.monotonic())
+        if stopped >= MOST_PARTITIONS:
+            raise InvariantBroken(
+                f"{line} stopped {stopped} partitions within a minute: {described(error)}"
+            ) from error
+        self.seats.stop_before(at, offset, described(error))
 
     def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
         code = error.code()

@@ -6,7 +6,7 @@ rebalance callbacks run on the member's thread, inside a poll or its close.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import CancelledError
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -51,7 +51,10 @@ class Seats:
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
+        skipped: Container[tuple[TopicPartition, int]] = (),
     ) -> None:
+        self._skipped = skipped
+        """What operators stepped over."""
         self.read: dict[TopicPartition, int] = {}
         """What is read, and where each began."""
         self.left: set[TopicPartition] = set()
@@ -69,6 +72,8 @@ class Seats:
         self._stopped: dict[TopicPartition, str] = {}
         self._wanted: dict[TopicPartition, str | Millis] = {}
         """The positions that an operator named and that were not taken up yet."""
+        self._standing: set[TopicPartition] = set()
+        """Of these, what stands still although it can be fetched."""
         self._beginnings = Beginnings()
         self.commits = Commits(consumer, self._uncommitted, clock)
         self.faults = Faults(
@@ -127,9 +132,21 @@ class Seats:
         if (not self._unplaced or self._place_new()) and self._place_wanted():
             self._unknown.over()
 
-    def start_at(self, partition: TopicPartition, at: "str | Millis") -> None:
-        """Have `place` read a stopped partition from a position that an operator named."""
-        if partition in self._stopped or partition in self.faults:
+    def skip(self, partition: TopicPartition, offset: int) -> None:
+        """Leave out the record at an offset where that is what cannot be fetched or read."""
+        if self.faults.offset_of(partition) == offset:
+            self._leave_out(partition, offset + 1)
+
+    def start_at(
+        self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
+    ) -> None:
+        """Have `place` read a stopped partition from a position that an operator named.
+
+        One that `stands` still is read, and what was read of it below that position is given up.
+        """
+        if stands and partition in self.read:
+            self._standing.add(partition)
+        if partition in self._stopped or partition in self.faults or partition in self._standing:
             self._wanted[partition] = at
         elif partition in self.read:
             self._journal.warning("start_ignored", partition=_name(partition))
@@ -171,8 +188,19 @@ class Seats:
 
     def hinder(self, at: TopicPartition, offset: int, why: str) -> None:
         """Hear that records of a partition that is read cannot be fetched, and pass none over."""
-        self.faults.failed(at, max(offset, self._beginnings.expected[at]), why)
-        self.put_back(at)
+        self._fault(at, max(offset, self._beginnings.expected[at]), why)
+
+    def stop_before(self, at: TopicPartition, offset: int, why: str) -> None:
+        """Hear that the reader fails at a record that came: it comes next, again and again."""
+        self._beginnings.seated({at: offset})
+        self._fault(at, offset, why)
+
+    def _fault(self, at: TopicPartition, offset: int, why: str) -> None:
+        self.faults.failed(at, offset, why)
+        if (at, offset) in self._skipped:
+            self._leave_out(at, offset + 1)
+        else:
+            self.put_back(at)
 
     def try_again(self) -> None:
         """Fetch again what could not be fetched a while ago."""
@@ -312,11 +340,20 @@ class Seats:
             del self._wanted[partition]
             if self._stopped.pop(partition, None) is not None:
                 self._begin({partition: begin})
+            elif partition in self._standing and partition in self.read:
+                self._standing.discard(partition)
+                self._go_on(partition, begin.offset)
             elif partition in self.faults:
                 self._leave_out(partition, begin.offset)
             else:
                 self._journal.warning("start_ignored", partition=_name(partition))
         return True
+
+    def _go_on(self, at: TopicPartition, begin: int) -> None:
+        """Go on at an offset in a partition that stands still: what stands below it is given up."""
+        if begin > self._beginnings.expected[at]:
+            self._leave_out(at, begin)
+        self._tell(self._told.started, at, begin)
 
     def _leave_out(self, at: TopicPartition, begin: int) -> None:
         """Read a partition on behind what cannot be fetched; what came before stays as it is."""
@@ -352,6 +389,7 @@ class Seats:
         for at in gone:
             self._stopped.pop(at, None)
             self._wanted.pop(at, None)
+            self._standing.discard(at)
         self._beginnings.forget(gone)
         self.faults.forget(gone)
         self._unplaced.difference_update(gone)

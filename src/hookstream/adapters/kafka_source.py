@@ -26,6 +26,8 @@ Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
 """Chooses from the names of the cluster's topics."""
 
 _CLOSE_SECONDS = 10.0
+_SKIPPED = 1_000
+"""Records that are remembered as stepped over; the oldest goes first."""
 
 _CLASSIC: dict[str, object] = {
     "group.protocol": "classic",
@@ -79,6 +81,8 @@ class KafkaSource:
         self._member: Member | None = None
         self._bridge: LoopBridge | None = None
         self._thread: threading.Thread | None = None
+        self._skipped: dict[tuple[TopicPartition, int], None] = {}
+        """What operators stepped over. Written on the loop, asked by the member's thread too."""
         # What follows belongs to the loop.
         self._held: set[TopicPartition] = set()
         self._stopped: dict[TopicPartition, str] = {}
@@ -126,6 +130,7 @@ class KafkaSource:
             self._bridge,
             self._journal,
             self._clock,
+            self._skipped,
         )
         self._thread = threading.Thread(
             target=self._member.run, name=f"kafka-{self._group}", daemon=True
@@ -191,14 +196,30 @@ class KafkaSource:
         if self._member is not None:
             self._member.order(self._member.look_up)
 
-    def start_partition(self, partition: TopicPartition, at: "str | Millis") -> None:
+    def start_partition(
+        self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
+    ) -> None:
         """Resume a stopped partition at `earliest`, `latest` or an append time.
 
         Nothing happens where it is not assigned here, or neither stopped nor about to be.
+
+        Args:
+            partition: What is to go on.
+            at: Where.
+            stands: It stands still, though its records can be fetched: something of them is in hand.
         """
         if self._member is not None and (partition in self._held or partition in self._stopped):
             seats = self._member.seats
-            self._member.order(lambda: seats.start_at(partition, at))
+            self._member.order(lambda: seats.start_at(partition, at, stands=stands))
+
+    def skip(self, partition: TopicPartition, offset: int) -> None:
+        """Leave out the record at `offset` where it is what cannot be fetched or read, now or later."""
+        self._skipped[partition, offset] = None
+        if len(self._skipped) > _SKIPPED:
+            del self._skipped[next(iter(self._skipped))]
+        if self._member is not None:
+            seats = self._member.seats
+            self._member.order(lambda: seats.skip(partition, offset))
 
     # What the member tells; all of it on the loop.
 
@@ -249,6 +270,10 @@ class KafkaSource:
         """Hear that a partition is not read."""
         self._stopped[partition] = remedy
         self._listener.stopped(partition, remedy)
+
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        """Hear that a held partition goes on at an offset that an operator named."""
+        self._listener.started(partition, begin)
 
     def read_on(self, partition: TopicPartition) -> None:
         """Hear that a stopped partition is read again by itself."""

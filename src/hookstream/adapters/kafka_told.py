@@ -32,6 +32,9 @@ class PartitionsTold(Protocol):
     def stop(self, partition: TopicPartition, remedy: str) -> None:
         """A partition is not read, and what ends that."""
 
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        """A held partition goes on at an offset that an operator named."""
+
     def read_on(self, partition: TopicPartition) -> None:
         """A partition is read again, which was stopped and is held."""
 

@@ -18,6 +18,10 @@ _LONGEST = 300
 """Characters of what went wrong."""
 
 StartPartition = Callable[[TopicPartition, str | Millis], None]
+SkipRecord = Callable[[TopicPartition, int], None]
+
+_SKIPS = 1_000
+"""Words about records that are kept for sources that are not there yet."""
 
 
 class Feed:
@@ -32,13 +36,15 @@ class Feed:
         journal: Journal,
         health: HealthBook | None = None,
     ) -> None:
-        """Feed `book`, `directory` and `health`; `start_partition` is set once there are sources."""
+        """Feed `book`, `directory` and `health`; the next two are set once there are sources."""
         self.start_partition: StartPartition | None = None
+        self.skip_record: SkipRecord | None = None
         self.skips = Skips()
         """The records that operators stepped over."""
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """How many rows each table had so far, removals not counted: an empty table is a wrong prefix,
         usually."""
+        self._skips: dict[tuple[TopicPartition, int], Millis] = {}
         self._starts: dict[TopicPartition, table_values.StartAsked] = {}
         self._topics = topics
         self._book = book
@@ -201,6 +207,22 @@ class Feed:
             return
         where = TopicPartition(asked.topic, asked.partition)
         self.skips.hear(where, asked.offset, asked.asked_at)
+        self._skips[where, asked.offset] = asked.asked_at
+        if len(self._skips) > _SKIPS:
+            del self._skips[next(iter(self._skips))]
+        if self.skip_record is not None:
+            self.skip_record(where, asked.offset)
+
+    def repeat_skips(self, now: Millis) -> None:
+        """Tell the sources, which are there now, what was stepped over within the last hour.
+
+        An older word was about a record that is settled, or about a topic that was made anew since.
+        """
+        if self.skip_record is None:
+            return
+        for (where, offset), asked_at in self._skips.items():
+            if now - asked_at <= HOUR:
+                self.skip_record(where, offset)
 
     def start_stopped(self, where: TopicPartition, now: Millis) -> None:
         """Start a partition that stopped just now, where an operator lately said how.

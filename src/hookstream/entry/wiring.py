@@ -143,10 +143,16 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         events, tiers = _sources(settings, engine, directory, journal, clock)
 
         def start_partition(where: TopicPartition, at: str | Millis) -> None:
-            source = tiers if topics.delay_of(where.topic) is not None else events
-            source.start_partition(where, at)
+            ours = topics.delay_of(where.topic) is not None
+            source, owned = (tiers, engine.tiers) if ours else (events, engine.events)
+            source.start_partition(where, at, stands=owned.stands(where))
 
-        feed.start_partition = start_partition
+        def skip_record(where: TopicPartition, offset: int) -> None:
+            source = tiers if topics.delay_of(where.topic) is not None else events
+            source.skip(where, offset)
+
+        feed.start_partition, feed.skip_record = start_partition, skip_record
+        feed.repeat_skips(clock.now())
 
         def stopped(where: TopicPartition) -> None:
             feed.start_stopped(where, clock.now())

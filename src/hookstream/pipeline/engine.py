@@ -130,6 +130,8 @@ class Engine:
         )
         self.events.on_gap = partial(self._tell_gap, self.events)
         self.tiers.on_gap = partial(self._tell_gap, self.tiers)
+        for owned in (self.events, self.tiers):
+            owned.on_started = outside.skips.hear_below
         self.gate = Gate(
             outside.tables,
             outside.directory,
@@ -300,6 +302,7 @@ class Engine:
             self._seeing(),
             group=self._outside.topics.group,
             accept_create_time=self._rules.accept_create_time,
+            skips=self._outside.skips,
         )
 
     def _retrier(self, source: RecordSource) -> Retrier:

@@ -25,6 +25,7 @@ from hookstream.pipeline.skips import Skips
 class Step(StrEnum):
     """Where in the pipeline an exception was raised."""
 
+    READ = "read"
     READ_STATE = "read_state"
     IDENTIFY = "identify"
     DECODE = "decode"
@@ -38,6 +39,7 @@ class Step(StrEnum):
 
 
 BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
+    Step.READ: (),
     Step.READ_STATE: (),
     # The name of a schema that is no text.
     Step.IDENTIFY: (UnicodeDecodeError,),

@@ -9,6 +9,7 @@ from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Tracer
+from hookstream.pipeline.skips import Skips
 
 _MOST = 500
 """Records a batch: enough to make the cost of a hand-over vanish, few enough to keep order of use."""
@@ -26,7 +27,7 @@ class Seeing:
 class Intake:
     """The loop over the event topics."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a stage and its neighbours
         self,
         source: RecordSource,
         partitions: Partitions,
@@ -36,6 +37,7 @@ class Intake:
         *,
         group: str,
         accept_create_time: bool,
+        skips: Skips,
     ) -> None:
         """Take from `source`, whose listener is `partitions`."""
         self._source = source
@@ -47,7 +49,9 @@ class Intake:
         self._journal = seeing.journal
         self._group = group
         self._accept_create_time = accept_create_time
-        self._stopped: set[tuple[TopicPartition, int | None]] = set()
+        self._skips = skips
+        self._withheld: dict[TopicPartition, _Withheld] = {}
+        """Partitions that stop before a record with its producer's clock."""
 
     async def run(self) -> None:
         """Take and admit until cancelled: what was taken and not admitted is unsettled."""
@@ -57,6 +61,8 @@ class Intake:
                 await self._budget.wait()
                 continue
             batch = await self._source.take(min(_MOST, self._budget.room))
+            if self._withheld:
+                batch = [*self._given_free(), *batch]
             if not batch:
                 # A source that has nothing must not turn this loop into a busy one.
                 await asyncio.sleep(0)
@@ -70,26 +76,45 @@ class Intake:
                     await self._admit(receipt)
 
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
-        """Return a batch without partitions that stop, as a record carries its producer's clock.
+        """Return a batch up to where a partition stops, as a record carries its producer's clock.
 
-        What stands behind such a record is not taken either: its offset would pass the record over.
+        What stands behind such a record is withheld too: its offset would pass the record over.
         """
         if self._accept_create_time:
             return batch
-        if not self._stopped and all(record.append_time for record in batch):
+        if not self._withheld and all(record.append_time for record in batch):
             return batch
+        given: list[Record] = []
         for record in batch:
-            if not record.append_time:
+            withheld = self._withheld.get(record.where)
+            if withheld is not None and self._is_ours(withheld, record.where):
+                withheld.records.append(record)
+            elif record.append_time or self._skips.covers(record):
+                given.append(record)
+            else:
                 self._refuse(record)
-        generation = self._partitions.generation
-        return [
-            record
-            for record in batch
-            if (record.where, generation(record.where)) not in self._stopped
-        ]
+        return given
+
+    def _is_ours(self, withheld: "_Withheld", where: TopicPartition) -> bool:
+        return withheld.generation == self._partitions.generation(where)
+
+    def _given_free(self) -> list[Record]:
+        """Return what was withheld of partitions whose first record an operator stepped over."""
+        free: list[Record] = []
+        for where, withheld in list(self._withheld.items()):
+            if not self._is_ours(withheld, where):
+                del self._withheld[where]
+            elif self._skips.covers(withheld.records[0]):
+                del self._withheld[where]
+                self._partitions.go_on(where)
+                free += withheld.records
+        return free
 
     async def _admit(self, receipt: Receipt) -> None:
         record = receipt.record
+        if not (record.append_time or self._accept_create_time):
+            self._step_over(receipt)
+            return
         traceparent = header_text(record.headers, "traceparent")
         tracestate = None
         if traceparent is not None:
@@ -97,18 +122,42 @@ class Intake:
         receipt.span = self._tracer.process(record, traceparent, self._group)
         await self._admission.fresh(receipt, traceparent, tracestate)
 
+    def _step_over(self, receipt: Receipt) -> None:
+        """Settle a record with its producer's clock, which came this far by an operator's word."""
+        record = receipt.record
+        self._journal.warning(
+            "partition.skipped",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            detail="it carries its producer's time",
+        )
+        receipt.release()
+
     def _refuse(self, record: Record) -> None:
-        """Stop a partition whose records carry producers' clocks; its offset stays where it is."""
+        """Stop a partition before a record with its producer's clock; its offset stays where it is."""
         where = record.where
-        key = (where, self._partitions.generation(where))
-        if key in self._stopped:
+        generation = self._partitions.generation(where)
+        if generation is None:
             return
-        self._stopped.add(key)
+        self._withheld[where] = _Withheld(generation, [record])
         self._partitions.stop(where)
         self._journal.error(
             "topic.stopped",
             topic=record.topic,
             partition=record.partition,
+            offset=record.offset,
             detail="its records carry CreateTime, so nobody could say when they entered the log",
-            remedy="run 'hookstream topics apply', or set events.accept_create_time = true",
+            remedy="run 'hookstream topics apply', or set events.accept_create_time = true."
+            f" To leave the record out: hookstream partition skip {where.topic}/{where.partition}"
+            f" {record.offset}; all of them: hookstream partition start"
+            f" {where.topic}/{where.partition} --at latest|TIME",
         )
+
+
+@dataclass(slots=True)
+class _Withheld:
+    """Records of a partition that stopped, the one that stops it first: at most what was fetched."""
+
+    generation: int
+    records: list[Record]

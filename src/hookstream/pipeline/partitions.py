@@ -92,6 +92,7 @@ class Partitions:
         self.on_gone: Callable[[frozenset[TopicPartition]], None] = _nobody_cares
         self.on_gap: Callable[[TopicPartition, Gap], None] = _nobody_hears
         self.on_stopped: Callable[[TopicPartition], None] = _nobody_can_help
+        self.on_started: Callable[[TopicPartition, int], None] = _nobody_stands
         self._journal = journal
         self._metrics = metrics
         self.taking: dict[TopicPartition, OffsetTracker] = {}
@@ -188,6 +189,17 @@ class Partitions:
         if partition not in self._trackers:
             # An earlier word was not about records that cannot be fetched: it would leave out others.
             self.on_stopped(partition)
+
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        """Give up what stands still below the offset at which an operator lets a partition go on."""
+        self._journal.warning(
+            "partition.started", topic=partition.topic, partition=partition.partition, offset=begin
+        )
+        self.on_started(partition, begin)
+
+    def stands(self, partition: TopicPartition) -> bool:
+        """Tell whether a partition stands still, since something of it cannot be written or read."""
+        return partition in self._blocked
 
     def _say(self, event: str, partitions: Collection[TopicPartition]) -> None:
         named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]
@@ -333,6 +345,10 @@ def _nobody_cares(_: frozenset[TopicPartition]) -> None:
 
 def _nobody_hears(_: TopicPartition, __: Gap) -> None:
     """Stand in until the engine says who is told of gaps."""
+
+
+def _nobody_stands(_: TopicPartition, __: int) -> None:
+    """Stand in until the engine says what is given up."""
 
 
 def _nobody_can_help(_: TopicPartition) -> None:

@@ -74,6 +74,12 @@ class AssignmentListener(Protocol):
         Or as its next records cannot be fetched: then it stays held, and is read on by itself.
         """
 
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        """Hear that an operator lets a held partition go on at `begin`: what stands below is given up.
+
+        Comes behind `gap`, where records were not read yet that it leaves out.
+        """
+
 
 class RecordSource(Protocol):
     """A member of a consumer group. Records come only when asked for: asking is the credit."""

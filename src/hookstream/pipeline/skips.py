@@ -12,6 +12,9 @@ from hookstream.core.model.record import Record, TopicPartition
 _REMEMBERED = 10_000
 """Words that are kept; the oldest goes first. One is needed only until its record was stepped over."""
 
+_BELOW_SECONDS = 120.0
+"""For how long a word that gives up what stands below an offset counts: a write may be under way."""
+
 
 class Skips:
     """The words that were given, by partition and offset."""
@@ -19,6 +22,8 @@ class Skips:
     def __init__(self) -> None:
         """Know of none."""
         self._asked_at: dict[tuple[TopicPartition, int], Millis] = {}
+        self._below: dict[TopicPartition, int] = {}
+        """Of partitions that were let go on at an offset: what stands still below it is given up."""
         self._heard = asyncio.Event()
 
     def hear(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
@@ -30,8 +35,21 @@ class Skips:
         self._heard.set()
         self._heard = asyncio.Event()
 
+    def hear_below(self, where: TopicPartition, offset: int) -> None:
+        """Give up what stands still below an offset; what stops there minutes later needs another word."""
+        self._below[where] = offset
+        self._heard.set()
+        self._heard = asyncio.Event()
+        asyncio.get_running_loop().call_later(_BELOW_SECONDS, self._forget_below, where, offset)
+
+    def _forget_below(self, where: TopicPartition, offset: int) -> None:
+        if self._below.get(where) == offset:
+            del self._below[where]
+
     def covers(self, record: Record) -> bool:
         """Tell whether a record is to be stepped over."""
+        if record.offset < self._below.get(record.where, 0):
+            return True
         asked_at = self._asked_at.get((record.where, record.offset))
         if asked_at is None:
             return False

@@ -327,3 +327,75 @@ def test_a_client_that_can_go_on_no_more_says_what_is_to_be_done(
     """A broker that lost a group needs the worker anew; one that has no KIP-848 another setting."""
     with pytest.raises(raised):
         raise_fatal(error)
+
+
+class Poison:
+    """A message that makes whoever reads it raise."""
+
+    def __init__(self, at: TopicPartition, offset: int, error: type[Exception]) -> None:
+        self._at, self._offset, self._error = at, offset, error
+
+    def topic(self) -> str:
+        return self._at.topic
+
+    def partition(self) -> int:
+        return self._at.partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        raise self._error("a poisonous record")
+
+
+def poison(at: TopicPartition, offset: int, error: type[Exception] = TypeError) -> Message:
+    return cast("Message", Poison(at, offset, error))
+
+
+def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other() -> None:
+    consumer, asker, member = ready(
+        [came(HERE, 10), poison(HERE, 11), came(HERE, 12), came(THERE, 10)], end=20
+    )
+    member.run()
+
+    taken_ = [(record.where, record.offset) for record in asker.records]
+    assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
+    assert consumer.sought == {HERE: 11}
+    [defect] = [fields for _, event, fields in asker.journal.lines if event == "defect.found"]
+    assert "a poisonous record" in str(defect["stack"])
+
+
+def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told_as_a_gap() -> (
+    None
+):
+    gaps: list[tuple[object, ...]] = []
+    consumer, asker, member = ready([poison(HERE, 10)], end=20, times=3)
+    asker.gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
+    asker.between[1] = lambda: member.order(lambda: member.seats.skip(HERE, 10))
+    member.run()
+
+    assert gaps == [(HERE, 10, 11)]
+    assert consumer.sought == {HERE: 11}
+    assert HERE not in member.seats.faults
+
+
+def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
+    places = [TopicPartition("t", number) for number in range(3)]
+    _, asker, member = ready([poison(at, 10) for at in places], end=20)
+    member.seats.seat(dict.fromkeys(places, 10))
+    member.run()
+
+    [error] = asker.errors
+    assert isinstance(error, InvariantBroken)
+    assert "stopped 3 partitions within a minute" in str(error)
+
+
+def test_a_want_of_memory_is_no_fault_of_a_record() -> None:
+    _, asker, member = ready([poison(HERE, 10, MemoryError)], end=20)
+    member.run()
+
+    assert len(asker.errors) == 1
+    assert HERE not in member.seats.faults

@@ -296,3 +296,32 @@ def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
     assert member.seats.unread({HERE: 99, THERE: 99}) == {}
     member.seats.try_again()
     assert member.seats.unread({HERE: 99, THERE: 99}) == {}
+
+
+def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alone() -> None:
+    member = Member()
+    member.fail(5)
+    member.loop.told.clear()
+
+    member.seats.skip(HERE, 11)
+    assert member.loop.told == []
+    member.seats.skip(HERE, 10)
+
+    assert member.loop.told == [(member.told.gap, HERE, 10, 11), (member.told.read_on, HERE)]
+    assert member.consumer.offsets[HERE] == 11
+
+
+def test_a_start_in_a_partition_that_stands_still_tells_what_is_given_up() -> None:
+    """Its records are in hand: what was read below the position stands still, or is on its way."""
+    member = Member()
+
+    member.seats.start_at(HERE, 15, stands=True)
+    member.seats.start_at(THERE, 12, stands=True)
+    member.seats.place()
+
+    assert member.loop.told == [
+        (member.told.gap, HERE, 10, 15),
+        (member.told.started, HERE, 15),
+        (member.told.started, THERE, 12),
+    ]
+    assert (member.consumer.offsets[HERE], member.consumer.offsets[THERE]) == (15, 20)

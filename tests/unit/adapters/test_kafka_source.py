@@ -22,7 +22,11 @@ class OrderedMember:
 
     def __init__(self) -> None:
         self.started: list[tuple[TopicPartition, str | int]] = []
-        self.seats = SimpleNamespace(start_at=lambda *named: self.started.append(named))
+        self.seats = SimpleNamespace(start_at=self._start_at)
+
+    def _start_at(self, partition: TopicPartition, at: str | int, *, stands: bool) -> None:
+        assert not stands
+        self.started.append((partition, at))
 
     def order(self, order: Callable[[], None]) -> None:
         order()

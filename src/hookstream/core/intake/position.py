@@ -61,6 +61,12 @@ class Position:
         """The first offset that is not settled, or that the log still has behind it."""
         return self.start if self.committed is None else max(self.committed.offset, self.start)
 
+    def settles(self, offset: int) -> bool:
+        """Tell whether a record is settled, or gone from the log."""
+        if offset < self.unread_from:
+            return True
+        return any(begin <= offset < end for begin, end in self.spans)
+
     @property
     def spans(self) -> tuple[Span, ...]:
         """What is settled behind the committed offset, by the commit's note."""

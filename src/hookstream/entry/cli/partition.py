@@ -1,7 +1,9 @@
 """`hookstream partition`: who holds which, how far each is, and a word on those that stopped."""
 
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import click
@@ -27,6 +29,7 @@ from hookstream.core.intake.position import Member, Position
 from hookstream.core.model.instant import Millis, format_duration, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.topology.plan import taken_topics, tier_topics
 from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
@@ -34,7 +37,13 @@ from hookstream.entry.cli.standing_view import table_of
 from hookstream.entry.cli.tables import writing
 from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
-from hookstream.errors import InputRefused
+from hookstream.errors import DependencyUnavailable, InputRefused
+
+_LOOK_AGAIN = 0.5
+"""Seconds between two questions where the group stands."""
+
+_PATIENCE = 10.0
+"""Seconds for which a group that has no coordinator is asked again."""
 
 _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1,6})")
 
@@ -85,20 +94,42 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
         context.err.print(_summary(group, [p for p in positions if p.group == group]))
 
 
+WAIT = click.option(
+    "--wait",
+    type=click.FloatRange(0, 600),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the worker that holds the partition; 0: not at all.",
+)
+
+
 @command.command()
 @click.argument("partition", metavar="TOPIC/N")
 @click.option(
     "--at", "at", required=True, metavar="WHERE", help="earliest, latest, or an RFC 3339 time."
 )
+@WAIT
 @pass_context
-def start(context: Context, partition: str, at: str) -> None:
+def start(context: Context, partition: str, at: str, wait: float) -> None:
     """Start the stopped partition TOPIC/N: which of its records were settled is not known.
 
     `earliest` sends again what had been sent, `latest` leaves out what had not; a time leaves out
-    what is older. Every worker hears of it, and the one that holds the partition goes on.
+    what is older. It is for offsets that were lost, for records that cannot be fetched, and for
+    whatever else stops a partition: what stands still below the position is given up, what was not
+    read yet is raised as a gap. Every worker hears of it, and the one that holds the partition goes
+    on. Exit code 1: nothing has come of it.
     """
     (topic, number), where = _named(partition), _where(at)
     names, key = context.settings.topics_names, start_key(topic, number)
+    place = _Place.of(context, TopicPartition(topic, number))
+    before = place.position()
+    if before.committed is not None and before.committed.offset == before.end:
+        context.err.print(
+            f"{partition} is not stopped: everything up to its end {before.end} is settled;"
+            " nothing was changed"
+        )
+        raise SystemExit(1)
     with writing(context.settings, SealedSecrets()) as desk:
         earlier = desk.state().rows[names.subscriptions].get(key)
         revision = 1
@@ -106,30 +137,129 @@ def start(context: Context, partition: str, at: str) -> None:
             revision = read_start_row(key, earlier.value).revision + 1
         asked = StartAsked(topic, number, where, desk.now, revision)
         desk.write([TableChange(names.subscriptions, key, write_start(asked))])
-    context.err.print(f"{partition} starts at {at}, where it is stopped")
+    if not wait:
+        context.err.print(f"{partition} is to start at {at}, where it is stopped")
+        return
+    now = place.within(wait, lambda position: position.committed != before.committed)
+    if now.committed == before.committed:
+        context.err.print(place.nothing_came(now, wait))
+        raise SystemExit(1)
+    context.err.print(f"{partition} is read on: {_committed(now)}, {_held(now)}")
 
 
 @command.command()
 @click.argument("partition", metavar="TOPIC/N")
 @click.argument("offset", type=click.IntRange(0))
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
+@WAIT
 @pass_context
-def skip(context: Context, partition: str, offset: int, reason: str) -> None:
+def skip(context: Context, partition: str, offset: int, reason: str, wait: float) -> None:
     """Step over the record at OFFSET of TOPIC/N, which stops its partition.
 
-    What could not be written of it (a tier record, a dead letter, an audit record) is given up; the
-    record itself stays where it is. A record that does not stop its partition is not stepped over.
-    The worker goes on within a second, and the operations topic tells who did it.
+    Whatever stops it there: a write that is refused, a record that cannot be fetched, read or judged.
+    What could not be done with it is given up; the record itself stays where it is. A record that
+    does not stop its partition is not stepped over. The worker goes on within a second, and the
+    operations topic tells who did it. Exit code 1: the record is settled already, or nothing has
+    come of it.
     """
     where = _named(partition)
     names = context.settings.topics_names
+    place = _Place.of(context, where)
+    before = place.position()
+    if offset >= before.end:
+        raise InputRefused(
+            f"no record stands at {offset}: the log of {partition} ends before {before.end}"
+        )
+    if before.settles(offset):
+        context.err.print(
+            f"{offset} does not stop {partition}: it is settled, or gone from the log"
+            f" ({_committed(before)}); nothing was changed"
+        )
+        raise SystemExit(1)
     notices = AvroNotices(names, "cli", disabled_row, failing_row)
     with writing(context.settings, SealedSecrets()) as desk:
         asked = SkipAsked(*where, offset, desk.now, reason)
         told = notices.partition_skipped(where, offset, desk.now, reason=reason, changed_by=who())
         row = TableChange(names.subscriptions, skip_key(*where, offset), write_skip(asked))
         desk.write([row], [told])
-    context.err.print(f"{partition} goes on behind {offset}, where that stops it")
+    if not wait:
+        context.err.print(f"{partition} goes on behind {offset}, where that stops it")
+        return
+    now = place.within(wait, lambda position: position.settles(offset))
+    if not now.settles(offset):
+        context.err.print(place.nothing_came(now, wait))
+        raise SystemExit(1)
+    context.err.print(f"{partition} went on behind {offset}: {_committed(now)}")
+
+
+@dataclass(slots=True, frozen=True)
+class _Place:
+    """One partition, and the group that reads it."""
+
+    groups: KafkaGroups
+    group: str
+    at: TopicPartition
+
+    @classmethod
+    def of(cls, context: Context, at: TopicPartition) -> "_Place":
+        """Return the place of a partition that exists.
+
+        Raises:
+            InputRefused: There is no such partition.
+        """
+        names, groups = context.settings.topics_names, KafkaGroups(reached(context.settings))
+        found = groups.topics()
+        if at.topic not in found:
+            raise InputRefused(f"there is no topic {at.topic}{did_you_mean(at.topic, found)}")
+        if at.partition >= found[at.topic]:
+            raise InputRefused(
+                f"{at.topic} has {found[at.topic]} partitions, 0 to {found[at.topic] - 1}"
+            )
+        ours = names.delay_of(at.topic) is not None
+        return cls(groups, names.retry_group if ours else names.group, at)
+
+    def position(self) -> Position:
+        """Return where the group stands there now.
+
+        Raises:
+            DependencyUnavailable: For 10 s, nobody could tell: a group may be moving.
+        """
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self.groups.position(self.group, self.at)
+            except DependencyUnavailable:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_LOOK_AGAIN)
+
+    def within(self, seconds: float, true: Callable[[Position], bool]) -> Position:
+        """Return the position as soon as something holds of it, or the last one within so many seconds."""
+        until = time.monotonic() + seconds
+        while True:
+            position = self.position()
+            if true(position) or time.monotonic() >= until:
+                return position
+            time.sleep(_LOOK_AGAIN)
+
+    def nothing_came(self, now: Position, waited: float) -> str:
+        """Return the sentence for a word that nobody took up."""
+        name = f"{self.at.topic}/{self.at.partition}"
+        return (
+            f"nothing has come of it within {waited:g} s: {name} is where it was"
+            f" ({_committed(now)}), {_held(now)}. What stops a partition, and at which offset, its"
+            " worker logs as partition.stopped, partition_stopped or topic.stopped"
+        )
+
+
+def _committed(position: Position) -> str:
+    committed = position.committed
+    where = "nothing" if committed is None else f"{committed.offset}"
+    return f"committed {where} of {position.end}"
+
+
+def _held(position: Position) -> str:
+    return f"held by {'nobody' if position.holder is None else _name_of(position.holder)}"
 
 
 def _partitions(topics: Iterable[str], found: dict[str, int]) -> list[TopicPartition]:

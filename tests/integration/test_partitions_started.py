@@ -1,0 +1,79 @@
+"""A word about a partition says what came of it, and changes nothing where nothing stops it."""
+
+import contextlib
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import Broker
+from tests.integration.definitions_world import World, make_world
+
+from hookstream.adapters.table_values import read_start
+
+
+@pytest.fixture
+def world(
+    broker: Broker,
+    prefix: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    return make_world(broker, prefix, capsys, monkeypatch)
+
+
+EVENTS = "printprice.order.generated"
+
+
+def events_in(world: World, partition: int, records: int) -> None:
+    """Have an event topic of four partitions, with records in one of them."""
+    admin = AdminClient(dict(world.client))
+    with contextlib.suppress(KafkaException):
+        admin.create_topics([NewTopic(EVENTS, 4, 1)])[EVENTS].result(10)
+    producer = Producer(dict(world.client))
+    for _ in range(records):
+        producer.produce(EVENTS, b"event", partition=partition)
+    assert producer.flush(10) == 0
+
+
+def test_a_stopped_partition_is_given_a_start(world: World) -> None:
+    events_in(world, 3, 2)
+    place = f"{EVENTS}/3"
+    ended = world.run("partition", "start", place, "--at", "earliest", "--wait", "0")
+    assert ended.code == 0
+    ended = world.run("partition", "start", place, "--at", "2026-01-01T00:00:00Z", "--wait", "0.1")
+    assert ended.code == 1
+    assert "nothing has come of it" in ended.err
+    assert "held by nobody" in ended.err
+    row = world.state().rows[world.names.subscriptions][f"start/{place}"]
+    assert row.value is not None
+    asked = read_start(f"start/{place}", row.value)
+    assert (asked.topic, asked.partition, asked.at, asked.revision) == (
+        EVENTS,
+        3,
+        1_767_225_600_000,
+        2,
+    )
+
+
+def test_a_record_that_stops_nothing_is_not_said_to_be_stepped_over(world: World) -> None:
+    events_in(world, 2, 2)
+    ends = world.run("partition", "skip", f"{EVENTS}/2", "1000000")
+    assert (ends.code, "no record stands at 1000000" in ends.err) == (2, True)
+    gone = world.run("partition", "skip", "printprice.order.generatd/2", "0")
+    assert (gone.code, f"did you mean {EVENTS}?" in gone.err) == (2, True)
+    nobody = world.run("partition", "skip", f"{EVENTS}/2", "0", "--wait", "0.1")
+    assert (nobody.code, "nothing has come of it" in nobody.err) == (1, True)
+    told = world.appended(world.names.operations)
+    commit(world, f"{EVENTS}", 2, 1)
+
+    settled = world.run("partition", "skip", f"{EVENTS}/2", "0")
+
+    assert (settled.code, "it is settled" in settled.err) == (1, True)
+    assert world.appended(world.names.operations) == told
+
+
+def commit(world: World, topic: str, partition: int, offset: int) -> None:
+    """Commit an offset as the group of the workers would."""
+    consumer = Consumer({**world.client, "group.id": world.names.group})
+    consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+    consumer.close()
