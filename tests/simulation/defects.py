@@ -8,10 +8,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from tests.doubles.broker import BrokerSource
 from tests.simulation.invariants import (
     EARLY,
+    ENDS,
     EXACT,
     GAPS,
     GUESSED,
@@ -32,6 +34,13 @@ from hookstream.core.intake.start import Start, StartAt
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.fanout import DocumentAt, Match
 from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.event import (
+    Event,
+    Identified,
+    Undecodable,
+    UndecodableReason,
+    UnknownSchema,
+)
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Outcome, Withheld
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
@@ -294,6 +303,30 @@ def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Outside, Engi
     return lambda outside, rules: Engine(replace(outside, sink=sink(outside.sink)), rules)
 
 
+class Accusing(Admission):
+    """It sets aside whatever raises while it is identified or decoded."""
+
+    def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        try:
+            return super()._identified(record)
+        except Exception as error:  # noqa: BLE001
+            return Undecodable(UndecodableReason.NOT_FRAMED, repr(error))
+
+    def _decoded(self, identified: Identified, record: Record) -> Event | Undecodable:
+        try:
+            return super()._decoded(identified, record)
+        except Exception as error:  # noqa: BLE001
+            return Undecodable(UndecodableReason.MALFORMED, repr(error))
+
+
+class Unfenced(Attempts):
+    """It lets what is raised behind a request end the process."""
+
+    async def _send(self, work: Work, ready: Any) -> Outcome | Withheld:  # noqa: ANN401  its own
+        work.delivery.attempt += 1
+        return await self._post(work, ready, self._means.clock.monotonic())
+
+
 DEFECTS: Sequence[Defect] = (
     Defect(
         "commits before the acknowledgement",
@@ -305,6 +338,18 @@ DEFECTS: Sequence[Defect] = (
         "drops what the dead-letter topic refuses",
         Parts(engine=_behind(Careless)),
         frozenset({PROMISE}),
+        within=400,
+    ),
+    Defect(
+        "takes a mistake of its own for the record's",
+        Parts(engine=built_with(Admission=Accusing)),
+        frozenset({JUSTIFIED, PROMISE}),
+        within=1_000,
+    ),
+    Defect(
+        "sends again, at every start, what it cannot account for",
+        Parts(engine=built_with(Attempts=Unfenced)),
+        frozenset({ENDS}),
         within=400,
     ),
     Defect(

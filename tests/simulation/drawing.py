@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from tests.simulation.flaws import FLAWS
 from tests.simulation.story import (
     HOSTS,
     LATE,
@@ -25,6 +26,10 @@ COLOURS = ("red", "blue")
 SCHEDULES = ((), (1_000,), (1_000, 3_000), (2_000, 2_000, 7_000), (500, 4_000))
 AT_WORK = (HOSTS[0], HOSTS[0], HOSTS[1])
 """The first host has a worker from the beginning, the second in most stories."""
+NO_TIMES = (-1, 0, 1_795_854_458, -(2**63))
+"""Record times that are none: not known, zero, seconds taken for milliseconds, the least number."""
+ODD_TIMES = (1_795_854_458_871_000, 253_402_300_800_000, 2**63 - 1)
+"""Microseconds taken for milliseconds, the year 10000, the largest number."""
 SEAMS = ("take", "write", "acknowledgement", "attempt", "answer", "commit")
 
 
@@ -243,6 +248,26 @@ def _reuse(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> li
     return acts
 
 
+def _flaw(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw a mistake of ours. A third partition that one line stops would end the worker, rightly."""
+    acts: list[Act] = []
+    for number in range(chance.choice((1, 2, 2))):
+        at = round(max(0.0, chance.choice(times) + chance.uniform(-0.1, 3)), 3) + number
+        acts.append(Act(at, "flaw", chance.choice(FLAWS), 1))
+    return acts
+
+
+def _stamp(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw records whose producers stamped them with anything; events that claim to be old are owed to nobody."""
+    acts: list[Act] = []
+    for number in range(chance.choice((1, 2, 4))):
+        at = round(chance.choice(times) + chance.uniform(0, 3), 3)
+        kind, stamps = chance.choice(((PLAIN, NO_TIMES), ("", (*NO_TIMES, *ODD_TIMES))))
+        more = (kind, chance.choice(COLOURS), chance.randrange(3), chance.choice(stamps))
+        acts.append(Act(at, "publish_stamped", f"stamped {number}", more=more))
+    return acts
+
+
 def _late(chance: random.Random, _: tuple[Wish, ...]) -> list[Act]:
     host = chance.choice(HOSTS)
     delays = (chance.choice((0.0, 0.1, 1.5)), (chance.choice((0.0, 0.1, 1.5)),))
@@ -352,5 +377,7 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.2, _cut_link),
     (0.1, _wrong_clock),
     (0.1, _reuse),
+    (0.2, _flaw),
+    (0.1, _stamp),
 )
 """In which share of the stories each of them comes."""

@@ -42,6 +42,7 @@ RATE = "a rate limit holds"
 JUSTIFIED = "every end has its cause"
 FORWARD = "commits go forward"
 GAPS = "a gap is counted and told"
+ENDS = "a worker ends only when it is told to"
 ONCE = "a letter comes back once"
 GUESSED = "nobody guesses where lost offsets were"
 
@@ -70,6 +71,8 @@ class Ledger:
         """What arrived, since it was last redriven."""
         self.letters = Letters()
         self.given_up = GivenUp()
+        self.defects: Callable[[], int] = lambda: 0
+        """How many attempts may have counted as failed though they arrived."""
         self.too_large = False
         """A write was refused as too large at some time."""
         self.attempts = 0
@@ -338,7 +341,7 @@ class Ledger:
         if self.accepted[pair] == 1:
             return
         again = sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))
-        if self.accepted[pair] > 1 + again:
+        if self.accepted[pair] > 1 + again + self.defects():
             detail = f"{_told(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
 

@@ -14,8 +14,10 @@ from tests.doubles.seeing import (
     RememberingJournal,
     SilentTracer,
 )
+from tests.simulation.flaws import BY_THE_SENDER
 from tests.simulation.hand import Hand
 from tests.simulation.invariants import (
+    ENDS,
     HELD,
     ISOLATION,
     MEMORY,
@@ -145,6 +147,8 @@ class Process:
             journal=self.journal,
             health=self.view.health,
         )
+        if world.flawed:
+            outside = world.flaws.within(outside)
         self.engine: Engine = world.parts.engine(outside, world.rules)
         self.events = SeenSource(self, world.topics.group, world.event_topics, self.engine.events)
         self.tiers = SeenSource(
@@ -167,7 +171,7 @@ class Process:
             await self.engine.run(self.events, self.tiers, self._stop, STAYS)
         except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
             if self.alive:
-                self.ledger.blame("a worker ends only when it is told to", _causes(error))
+                self.ledger.blame(ENDS, _causes(error))
 
     async def terminate(self) -> None:
         """SIGTERM: drain, commit, leave."""
@@ -390,6 +394,7 @@ class SeenSender:
         ledger.note(f"{who} answers {process.host.name} for {pair[0]}: {answer}")
         if process.alive:
             process.does("answer")
+            process.world.flaws.meet(BY_THE_SENDER)
         return answer
 
     def _keeps_time(self, post: Post) -> None:

@@ -129,6 +129,7 @@ class Telling(Redrives):
         world.ledger.note("* all faults are over")
         world.calm = True
         world.refusals.clear()
+        world.flaws.heal()
         world.broker_is(up=True)
         world.codec.publish(LATE)
         for host in world.hosts.values():
@@ -229,6 +230,14 @@ class Telling(Redrives):
         self.world.publish(
             act.who, str(kind), str(colour), int(partition), *(str(each) for each in event_id)
         )
+
+    def do_publish_stamped(self, act: Act) -> None:
+        kind, colour, partition, stamp = act.more
+        self.world.publish(act.who, str(kind), str(colour), int(partition), stamped=int(stamp))
+
+    def do_flaw(self, act: Act) -> None:
+        """Have the next calls of a port raise, in whichever worker makes them."""
+        self.world.flaws.plant(act.who, int(act.amount))
 
     def do_publish_schema(self, _: Act) -> None:
         self.world.codec.publish(LATE)

@@ -13,6 +13,7 @@ from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
 from tests.simulation import trouble
 from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, Standing
+from tests.simulation.flaws import Flaws
 from tests.simulation.invariants import ISOLATION, Ledger
 from tests.simulation.link import Link
 from tests.simulation.process import HostClock, Process
@@ -218,6 +219,7 @@ class World:
         self.expectation = Expectation()
         loop = asyncio.get_running_loop()
         self.ledger = Ledger(self.topics, self.expectation, self.broker.commits, loop.time)
+        self.ledger.defects = lambda: self.flaws.behind
         self.wishes: dict[str, Wish] = {}
         self.rows: list[Row] = []
         self.views: list[View] = []
@@ -225,6 +227,9 @@ class World:
         self.disabled: dict[str, Disabled] = {}
         self.refusals: dict[str, WriteRefused] = {}
         self.calm = False
+        self.flaws = Flaws()
+        self.flawed = any(act.does == "flaw" for act in story.acts)
+        """Whether calls of ports raise in this story; else nothing stands in front of them."""
         self.hosts: dict[str, Host] = {}
         self.grace: Millis = DAY
         """How long after it is due a record does not show yet that offsets were lost."""
@@ -251,6 +256,7 @@ class World:
             paused_for=bounds.paused_for,
             disable_after=bounds.disable_after,
             disable_attempts=3,
+            accept_create_time=True,
         )
 
     def _create_topics(self) -> None:
@@ -363,17 +369,31 @@ class World:
     # What upstream and owners do.
 
     def publish(
-        self, name: str, kind: str, colour: str, partition: int, event_id: str | None = None
+        self,
+        name: str,
+        kind: str,
+        colour: str,
+        partition: int,
+        event_id: str | None = None,
+        *,
+        stamped: Millis | None = None,
     ) -> None:
         """Append an event; an empty kind: bytes that are none.
 
-        Its name is its own in the story; its `event_id` may be one that another event has.
+        Its name is its own in the story; its `event_id` may be one that another event has, and its
+        producer may have `stamped` it.
         """
+        log = self.broker.logs[TopicPartition(EVENTS, partition % self.story.partitions)]
+        log.append_time = stamped is None
         value = b"\x00\x01garbage"
         if kind:
             value = json_value(kind, event_id or name, data={"colour": colour, "name": name})
         record = self.broker.append(
-            EVENTS, value, key=name.encode(), partition=partition % self.story.partitions
+            EVENTS,
+            value,
+            key=name.encode(),
+            partition=partition % self.story.partitions,
+            timestamp=stamped,
         )
         self.expectation.published(
             Event(

@@ -327,6 +327,13 @@ class Engine:
 
     def _tell_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         """Raise a gap in the log on the operations topic, before its partition is committed."""
+        self._fence.attempt(
+            partial(self._raise_gap, partitions, where, gap),
+            partial(partitions.is_untold, where, gap),
+            Step.TELL,
+        )
+
+    def _raise_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         outside = self._outside
         notice = outside.notices.log_gap(where, *gap, outside.clock.now())
 

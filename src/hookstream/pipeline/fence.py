@@ -11,9 +11,10 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import DependencyUnavailable, InvariantBroken
@@ -184,12 +185,16 @@ class Fence:
         self._unexpected = Unexpected(journal)
         self._lines = StoppedLines()
         self._tasks: asyncio.TaskGroup | None = None
+        self._later: list[Callable[[], Coroutine[None, None, None]]] = []
+        """What failed before `open`."""
         self._told: dict[TopicPartition, list[Piece]] = {}
         """What stands still in each partition; only the first is told of."""
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Take steps again as children of `tasks` from now on."""
         self._tasks = tasks
+        while self._later:
+            tasks.create_task(self._later.pop()())
 
     def note(self, error: Exception, step: Step) -> None:
         """Log an exception that is ours.
@@ -237,6 +242,37 @@ class Fence:
         receipt.block()
         self._told.setdefault(receipt.where, []).append(piece)
         self._tasks.create_task(self._hold(piece))
+
+    def attempt(self, act: Callable[[], None], wanted: Callable[[], bool], step: Step) -> None:
+        """Do what belongs to no record; where it fails, do it again after a pause while it is `wanted`.
+
+        Raises:
+            Exception: What it raised, where that is one of `ENDS`.
+        """
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  the fence
+            self.note(error, step)
+            again = partial(self._again, act, wanted, step)
+            if self._tasks is None:
+                self._later.append(again)
+            else:
+                self._tasks.create_task(again())
+
+    async def _again(
+        self, act: Callable[[], None], wanted: Callable[[], bool], step: Step
+    ) -> None:
+        pause, failed = FIRST_PAUSE, True
+        while failed:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            failed = wanted()
+            if failed:
+                try:
+                    act()
+                    failed = False
+                except Exception as error:  # noqa: BLE001  the fence
+                    self.note(error, step)
 
     async def _hold(self, piece: Piece) -> None:
         """Keep a partition stopped until the step succeeds, or is stepped over, or is another's."""

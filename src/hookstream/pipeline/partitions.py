@@ -178,6 +178,10 @@ class Partitions:
         if self._untold.get(partition) == gap:
             del self._untold[partition]
 
+    def is_untold(self, partition: TopicPartition, gap: Gap) -> bool:
+        """Tell whether nothing is committed of a partition, as its gap is still to be told."""
+        return self._untold.get(partition) == gap
+
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
         """Say that a partition is not read, and what ends that."""
         self._journal.error(

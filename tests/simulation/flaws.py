@@ -1,0 +1,92 @@
+"""Mistakes of the worker's own parts: a call of a port raises, once or twice in a story."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from tests.doubles.raising import Raising
+
+from hookstream.pipeline.engine import Outside
+
+BEFORE = (
+    "codec.identify",
+    "codec.decode",
+    "codec.latest",
+    "codec.document",
+    "codec.encode",
+    "directory.standing",
+    "directory.granted",
+    "directory.match",
+    "directory.wants",
+    "sink.write",
+    "metrics.records",
+    "metrics.deferral",
+    "journal.warning",
+    "tracer.process",
+)
+"""Calls behind which nothing was sent, or that only tell."""
+
+BEHIND = (
+    "notices.attempt",
+    "notices.dead_lettered",
+    "notices.failing",
+    "notices.disabled",
+    "sender.send",
+    "metrics.attempt",
+    "journal.attempt",
+)
+"""Calls that may come when a request was sent: its attempt counts as failed, and is made again."""
+
+BY_THE_SENDER = "sender.send"
+"""Raises in the story's own sender, once the endpoint has answered."""
+
+FLAWS = (*BEFORE, *BEHIND)
+
+
+class FlawedError(Exception):
+    """Raised where nobody expects anything."""
+
+
+class Flaws:
+    """How many of the next calls of each port raise, over all workers of a story."""
+
+    def __init__(self) -> None:
+        self.left: Counter[str] = Counter()
+        self.behind = 0
+        """Calls that raised, of those that may come when a request was sent."""
+
+    def plant(self, call: str, times: int) -> None:
+        """Have so many calls raise from now on."""
+        self.left[call] += times
+
+    def heal(self) -> None:
+        """Let no call raise any more."""
+        self.left.clear()
+
+    def raises(self, call: str) -> bool:
+        """Tell whether this call raises, and count it."""
+        if self.left[call] <= 0:
+            return False
+        self.left[call] -= 1
+        self.behind += call in BEHIND
+        return True
+
+    def meet(self, call: str) -> None:
+        """Raise where this call is to."""
+        if self.raises(call):
+            raise FlawedError
+
+    def within(self, outside: Outside) -> Outside:
+        """Return ports whose calls raise as planted."""
+        there: dict[str, Any] = {
+            each.name: getattr(outside, each.name) for each in fields(outside)
+        }
+        for call in FLAWS:
+            port, method = call.split(".")
+            if call != BY_THE_SENDER:
+                there[port] = Raising(there[port], method, FlawedError, self._when(call))
+        return replace(outside, **there)
+
+    def _when(self, call: str) -> Callable[[int], bool]:
+        return lambda _: self.raises(call)
