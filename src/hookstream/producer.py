@@ -27,7 +27,13 @@ from hookstream.adapters.tables import TableReader, TableRecord
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, OutgoingRecord
-from hookstream.errors import DependencyUnavailable, EventRefused, HookstreamError, InputRefused
+from hookstream.errors import (
+    DependencyUnavailable,
+    EventRefused,
+    HookstreamError,
+    InputRefused,
+    InvariantBroken,
+)
 from hookstream.pipeline.ports import Span, WriteRefused
 
 __all__ = ["BlockingProducer", "EventParts", "EventProducer", "Published"]
@@ -36,6 +42,8 @@ T = TypeVar("T")
 
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
+"""How often a blocking call looks whether the thread that it waits for is still there."""
 _HEADROOM_BYTES = 64 * 1024
 """Key, headers and framing beside the largest event."""
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -322,7 +330,15 @@ class BlockingProducer:
         return self._call(self._producer.send(event_type, data, **parts))
 
     def _call(self, doing: Coroutine[None, None, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(doing, self._loop).result()
+        asked = asyncio.run_coroutine_threadsafe(doing, self._loop)
+        while True:
+            try:
+                return asked.result(_LOOK_SECONDS)
+            except TimeoutError:
+                if asked.done():
+                    raise
+                if not self._thread.is_alive():
+                    raise InvariantBroken("the producer's thread ended: open a new one") from None
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

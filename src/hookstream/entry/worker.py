@@ -15,6 +15,7 @@ from hookstream.adapters.health_server import HealthServer
 from hookstream.entry.health import Health
 from hookstream.entry.shutdown import Shutdown
 from hookstream.entry.wiring import Wired, wired
+from hookstream.pipeline.endless import endless
 from hookstream.settings import Settings
 
 IMPATIENT_EXIT = 1
@@ -57,7 +58,7 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
             watchers = [
                 tasks.create_task(_end_with(parts.sink.failed)),
                 tasks.create_task(_end_with(parts.tables.failed)),
-                tasks.create_task(health.beat()),
+                tasks.create_task(endless("the heartbeat", health.beat())),
                 tasks.create_task(_begin(shutdown, stop)),
             ]
             in_time = await parts.engine.run(parts.events, parts.tiers, stop, shutdown.drain)

@@ -36,6 +36,7 @@ from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
 from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement, time_asked
 from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.endless import endless
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence, Step, Unexpected, described, line_of
 from hookstream.pipeline.gate import Gate
@@ -276,13 +277,17 @@ class Engine:
             self._settler.open(tasks)
             self._fence.open(tasks)
             self._loops = [
-                tasks.create_task(intake.run()),
-                tasks.create_task(retrier.take()),
-                tasks.create_task(retrier.release()),
-                tasks.create_task(self._every(_TICK_EVERY, self.lanes.tick)),
+                tasks.create_task(endless("the intake", intake.run())),
+                tasks.create_task(endless("the taking from tiers", retrier.take())),
+                tasks.create_task(endless("the release from tiers", retrier.release())),
+                tasks.create_task(
+                    endless("the lanes' clock", self._every(_TICK_EVERY, self.lanes.tick))
+                ),
             ]
-            tasks.create_task(self._every(_COMMIT_EVERY, self.commit))
-            tasks.create_task(self._every(_CLOCK_EVERY, self._look_at_clock))
+            tasks.create_task(endless("the committing", self._every(_COMMIT_EVERY, self.commit)))
+            tasks.create_task(
+                endless("the look at the clock", self._every(_CLOCK_EVERY, self._look_at_clock))
+            )
 
     async def _drain(self) -> None:
         """Stop intake, hand back what waits, let attempts finish, wait until all is durable."""
