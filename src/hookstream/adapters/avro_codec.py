@@ -14,13 +14,14 @@ import orjson
 from fastavro import schemaless_reader
 
 from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, ParsedSchema, PublishedSchema
+from hookstream.adapters.avro_scan import holds_more
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.avro_shown import compile_shown
 from hookstream.core.catalog.compatibility import vanished
-from hookstream.core.catalog.resolution import Resolution, ValueUnresolvable, resolution
+from hookstream.core.catalog.promotion import ValueUnresolvable
+from hookstream.core.catalog.resolution import Resolution, resolution
 from hookstream.core.delivery.render import NotRenderable, compile_value, standard_document
 from hookstream.core.intake.envelope import open_envelope
-from hookstream.core.model.avro_reading import read_schema
 from hookstream.core.model.event import (
     Event,
     Identified,
@@ -35,6 +36,11 @@ from hookstream.core.model.record import Origin, Record
 from hookstream.errors import InvariantBroken
 
 DEFAULT_MAX_RECORD_BYTES = 1 << 20
+DEFAULT_MAX_VALUES = 50_000
+"""Decoding or rendering so many takes the event loop for less than 50 ms: 14 to 35 were measured."""
+
+_LARGE = 5_000
+"""Values from which on an event is large."""
 
 _TYPICAL_PROBLEMS: dict[type[Exception], str] = {
     EOFError: "the record ends before its last field does",
@@ -82,10 +88,16 @@ class AvroCodec:
         book: SchemaBook,
         *,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+        max_values: int = DEFAULT_MAX_VALUES,
         framings: Sequence[Framing] | None = None,
     ) -> None:
-        """Take the book, the largest value that is decoded in bytes, and framings in order."""
+        """Take the book, the largest value that is decoded in bytes, and framings in order.
+
+        Of a record that holds more than `max_values` values nothing is made; no more are made when
+        it is resolved to another version.
+        """
         self._book = book
+        self._max_values = max_values
         self._max_record_bytes = max_record_bytes
         self._framings = (SingleObject(book),) if framings is None else tuple(framings)
         self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
@@ -123,7 +135,7 @@ class AvroCodec:
         value = record.value
         if schema is None or value is None:
             raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
-        fields = _read(value, identified.body_at, schema.guarded, branch_names=schema.branch_names)
+        fields = self._fields(value, identified.body_at, schema)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -138,6 +150,7 @@ class AvroCodec:
             fields,
             record,
             Origin(record.topic, record.partition, record.offset, record.timestamp),
+            large=_could_hold(value, identified.body_at, schema) > _LARGE,
         )
 
     def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
@@ -148,12 +161,21 @@ class AvroCodec:
         schema = self._book.schema(identified.revision)
         if schema is None or record.value is None:
             raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
-        return _read(
-            record.value,
-            identified.body_at,
-            schema.guarded,
-            branch_names=schema.branch_names,
-        )
+        return self._fields(record.value, identified.body_at, schema)
+
+    def _fields(
+        self, value: bytes, body_at: int, schema: PublishedSchema
+    ) -> dict[str, object] | Undecodable:
+        """Decode a record, unless it holds more values than are taken."""
+        most = self._max_values
+        could_hold = _could_hold(value, body_at, schema)
+        if could_hold > most and holds_more(schema.walk, value, body_at, most):
+            return Undecodable(
+                UndecodableReason.TOO_LARGE,
+                f"the record holds more than {most:,} values in {len(value):,} bytes"
+                " (events.max_values)",
+            )
+        return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 where there is none."""
@@ -199,13 +221,15 @@ class AvroCodec:
         if isinstance(fields, Undecodable):
             return _unresolvable(event, version, fields.detail)
         if reader.revision != writer.revision:
-            step = resolution(
-                read_schema(writer.tree),
-                read_schema(reader.tree),
+            found = resolution(
+                writer.nodes,
+                reader.nodes,
                 branch_names=False,
                 every_branch=True,
-            ).step
-            fields = cast("dict[str, object]", step(fields))
+            )
+            # The document was resolved by the same steps, so these succeed.
+            found.filled.begin(self._max_values)
+            fields = cast("dict[str, object]", found.step(fields))
         try:
             return {**document, "data": self._show(reader)(fields["data"])}
         except NotRenderable as problem:
@@ -243,6 +267,7 @@ class AvroCodec:
         fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
         if isinstance(fields, Undecodable):
             return fields.detail
+        found.filled.begin(self._max_values)
         try:
             return cast("Mapping[str, object]", found.step(fields))
         except ValueUnresolvable as problem:
@@ -257,11 +282,14 @@ class AvroCodec:
         return kept[2]
 
 
+def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:
+    """Return how many values a record can hold at most, by its size alone."""
+    return schema.growth.base + schema.growth.rate * (len(value) - body_at)
+
+
 def _resolution(writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
     """Return how a pair is read; an older version is not filled with what a newer one dropped."""
-    found = resolution(
-        read_schema(writer.tree), read_schema(reader.tree), branch_names=reader.branch_names
-    )
+    found = resolution(writer.nodes, reader.nodes, branch_names=reader.branch_names)
     if not found.problems and reader.revision.event_version < writer.revision.event_version:
         return replace(found, problems=vanished(reader.tree, writer.tree))
     return found
@@ -274,6 +302,9 @@ def _read(
     body.seek(body_at)
     try:
         fields = schemaless_reader(body, schema, None, return_named_type=branch_names)
+    except MemoryError:
+        # Ours, not the record's: the process ends.
+        raise
     except Exception as problem:  # noqa: BLE001  # bytes from outside: fastavro raises whatever it stumbles over
         return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))
     if body.tell() != len(value):

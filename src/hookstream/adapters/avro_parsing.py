@@ -17,8 +17,11 @@ from fastavro import schemaless_writer
 from fastavro.schema import fingerprint, parse_schema
 from fastavro.schema import to_parsing_canonical_form as canonical_form
 
+from hookstream.adapters.avro_scan import Walk, compile_walk
+from hookstream.core.catalog.growth import Growth, growth
 from hookstream.core.delivery.render import NotRenderable, needs_branch_names
-from hookstream.core.model.avro import SINGLE, SINGLE_VALUE, branch_key
+from hookstream.core.model.avro import SINGLE, SINGLE_VALUE, AvroSchema, branch_key
+from hookstream.core.model.avro_reading import read_schema
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -59,6 +62,12 @@ class PublishedSchema:
     tagged: ParsedSchema
     """For reading what is resolved to another revision: each branch of a union but null comes as a
     record of one field, its `branch_key`, so that nobody has to guess which one was written."""
+    nodes: AvroSchema
+    """It as typed nodes."""
+    growth: Growth
+    """How many values a record of it can hold at most, by its size."""
+    walk: Walk
+    """Counts the values of a record without making them."""
     prefix: bytes
     """What stands before the body of a record in single-object encoding."""
     full: ParsedSchema
@@ -131,6 +140,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         tagged = _parsed(branches)
     except Exception as problem:  # likewise
         raise _not_avro(problem) from problem
+    nodes = read_schema(tree)
     _guard(guarded)
     _guard(tagged)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
@@ -142,6 +152,9 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         parsed=parsed,
         guarded=guarded,
         tagged=tagged,
+        nodes=nodes,
+        growth=growth(nodes),
+        walk=compile_walk(nodes),
         prefix=prefix,
         full=full,
         branch_names=_branch_names(data),

@@ -124,7 +124,11 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             topics=topics,
             directory=directory,
             tables=tables,
-            codec=AvroCodec(book, max_record_bytes=settings.events.max_record_bytes),
+            codec=AvroCodec(
+                book,
+                max_record_bytes=settings.events.max_record_bytes,
+                max_values=settings.events.max_values,
+            ),
             sink=sink,
             sender=sender,
             notices=AvroNotices(

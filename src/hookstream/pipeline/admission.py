@@ -124,6 +124,9 @@ class Admission:
                     return
                 event.origin = state.origin
                 self._note_id(event, receipt.record)
+                if event.large:
+                    # Decoding took its time, and rendering will.
+                    await asyncio.sleep(0)
                 await self._fan_out(receipt, event, state, offered)
 
     def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
@@ -149,7 +152,8 @@ class Admission:
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        matches = self._directory.match(
+        ask = self._directory.asked if event.large else self._directory.match
+        matches = ask(
             event.event_type,
             event.environment,
             state.origin.timestamp,
@@ -157,6 +161,9 @@ class Admission:
             self._codec.latest(event.event_type),
         )
         for match in matches:
+            if match is None:
+                await asyncio.sleep(0)
+                continue
             if self.budget.room <= 0:
                 await self.budget.wait()
             await self._gate.open()

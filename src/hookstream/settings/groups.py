@@ -71,6 +71,9 @@ class EventsSettings:
     """Whether event topics may carry their producers' time instead of the broker's."""
     max_record_bytes: int = _set(_MIB, kinds.size(1024, 64 * _MIB))
     """The largest record that is decoded, in bytes; a larger one is undecodable."""
+    max_values: int = _set(50_000, kinds.whole(1_000, 10_000_000))
+    """How many values a record may hold; one with more is undecodable. Decoding or rendering 50,000
+    values takes a worker's event loop for up to 50 ms, in which it does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

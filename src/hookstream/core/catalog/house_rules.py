@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from hookstream.core.catalog.growth import too_much
 from hookstream.core.model.avro import (
     Array,
     AvroSchema,
@@ -58,6 +59,7 @@ def breaches(schema: Json) -> list[str]:
         *_of_root(read.root),
         *_of_envelope(read, read.root),
         *_Walk(read).fields(read.root, ""),
+        *too_much(read),
     ]
 
 

@@ -11,8 +11,11 @@ then the first that the writer's kind is promoted to.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from functools import partial
+from typing import cast
 
+from hookstream.core.catalog.growth import values_of
+from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
 from hookstream.core.model.avro import (
     SINGLE,
     SINGLE_VALUE,
@@ -31,39 +34,7 @@ from hookstream.core.model.avro import (
     branch_key,
 )
 from hookstream.core.model.json import Json
-from hookstream.core.model.single import shortest
-from hookstream.errors import HookstreamError, InvariantBroken
-
-Step: TypeAlias = Callable[[object], object]
-"""Turns a value of the writer's type into one of the reader's."""
-
-PROMOTIONS: Final = frozenset(
-    {
-        ("int", "long"),
-        ("int", "float"),
-        ("int", "double"),
-        ("long", "float"),
-        ("long", "double"),
-        ("float", "double"),
-        ("string", "bytes"),
-        ("bytes", "string"),
-    }
-)
-"""Writer's type, reader's type."""
-
-
-class ValueUnresolvable(HookstreamError):
-    """Raised where a value of a writer is none of the reader's type, though its type is readable."""
-
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} {why}" if path else why)
-        self.path = path
-        self.why = why
-
-    def within(self, name: str) -> "ValueUnresolvable":
-        """Return the same problem, seen from one level further out."""
-        joint = "" if not self.path or self.path[0] in "[{" else "."
-        return ValueUnresolvable(f"{name}{joint}{self.path}", self.why)
+from hookstream.errors import InvariantBroken
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,8 +48,34 @@ class Resolution:
 
     Takes a value whose unions name their branches: None, or a dict of one key, the `branch_key` of
     the branch that was chosen. Returns it as the reader's own schema would have been decoded.
-    Raises ValueUnresolvable for a number that the reader's type would round.
+    Raises ValueUnresolvable for a number that the reader's type would round, and where defaults
+    would fill more values in than `filled` has room for.
     """
+    filled: "Filled"
+    """Counts what defaults fill in; to be begun before each record."""
+
+
+class Filled:
+    """How many values defaults may still fill into a record: a writer pays no byte for them."""
+
+    __slots__ = ("_left", "_most")
+
+    def __init__(self) -> None:
+        self._most = self._left = 0
+
+    def begin(self, most: int) -> None:
+        """Begin a record, into which at most so many are filled."""
+        self._most = self._left = most
+
+    def take(self, values: int) -> None:
+        """Count values that are filled in.
+
+        Raises:
+            ValueUnresolvable: They are too many.
+        """
+        self._left -= values
+        if self._left < 0:
+            raise ValueUnresolvable("", f"defaults would fill in more than {self._most:,} values")
 
 
 def resolution(
@@ -95,7 +92,7 @@ def resolution(
     """
     walk = _Walk(writer, reader, branch_names=branch_names, every_branch=every_branch)
     step = walk.step(writer.root, reader.root, "")
-    return Resolution(tuple(walk.problems), step)
+    return Resolution(tuple(walk.problems), step, walk.filled)
 
 
 def _same(value: object) -> object:
@@ -105,7 +102,15 @@ def _same(value: object) -> object:
 class _Walk:
     """Walks two schemas side by side."""
 
-    __slots__ = ("_branch_names", "_every_branch", "_reader", "_records", "_writer", "problems")
+    __slots__ = (
+        "_branch_names",
+        "_every_branch",
+        "_reader",
+        "_records",
+        "_writer",
+        "filled",
+        "problems",
+    )
 
     def __init__(
         self, writer: AvroSchema, reader: AvroSchema, *, branch_names: bool, every_branch: bool
@@ -115,6 +120,7 @@ class _Walk:
         self._branch_names = branch_names
         self._every_branch = every_branch
         self.problems: list[str] = []
+        self.filled = Filled()
         self._records: dict[tuple[str, str], Step] = {}
         """Pairs of records already walked: what holds of them holds wherever they stand."""
 
@@ -190,7 +196,7 @@ class _Walk:
                 return self._problem(at, "bytes cannot be read as string: they need not be text")
             case Primitive(), Primitive():
                 self._logical(writer.logical, reader.logical, at)
-                return _PROMOTED.get((writer.kind, reader.kind), _same)
+                return PROMOTED.get((writer.kind, reader.kind), _same)
             case Enum(), Enum():
                 return self._symbols(writer, reader, at)
             case Fixed(), Fixed():
@@ -255,7 +261,13 @@ class _Walk:
                 defaults.append((field.name, self._default(field, path)))
             else:
                 self._problem(path, "the writer has no such field, and the reader has no default")
-        return _record_render(tuple(field.name for field in reader.fields), parts, defaults)
+        filled = sum(
+            values_of(field.default)
+            for field in reader.fields
+            if any(field.name == name for name, _ in defaults)
+        )
+        order = tuple(field.name for field in reader.fields)
+        return _record_render(order, parts, defaults, partial(self.filled.take, filled))
 
     def _source(self, field: Field, reader: Record, writer: Record, at: str) -> Field | None:
         found = sources_of(field, reader, writer)
@@ -320,12 +332,15 @@ def _record_render(
     order: tuple[str, ...],
     parts: Sequence[tuple[str, str, Step]],
     defaults: Sequence[tuple[str, Callable[[], object]]],
+    count: Callable[[], None],
 ) -> Step:
     made_of = {name: (source, step) for name, source, step in parts}
     made_by = dict(defaults)
 
     def step(value: object) -> object:
         fields = cast("dict[str, object]", value)
+        if made_by:
+            count()
         read: dict[str, object] = {}
         for name in order:
             source = made_of.get(name)
@@ -372,41 +387,6 @@ def _map(item: Step) -> Step:
         return read
 
     return step
-
-
-def _to_double(value: object) -> object:
-    whole = cast("int", value)
-    if int(float(whole)) != whole:
-        raise ValueUnresolvable("", f"is {whole}, which a double would round")
-    return float(whole)
-
-
-def _to_float(value: object) -> object:
-    whole = cast("int", value)
-    # What is shown counts: 2^30 is a float, and the shortest text of it says 1073741800.
-    if int(shortest(float(whole))) != whole:
-        raise ValueUnresolvable("", f"is {whole}, which a float would round")
-    return float(whole)
-
-
-def _float_to_double(value: object) -> object:
-    number = cast("float", value)
-    # 0.7 stays 0.7: a double stands for its shortest text. Infinities are the renderer's to refuse.
-    return shortest(number) if number - number == 0 else number
-
-
-def _to_bytes(value: object) -> object:
-    return cast("str", value).encode()
-
-
-_PROMOTED: dict[tuple[str, str], Step] = {
-    ("int", "float"): _to_float,
-    ("int", "double"): _to_double,
-    ("long", "float"): _to_float,
-    ("long", "double"): _to_double,
-    ("float", "double"): _float_to_double,
-    ("string", "bytes"): _to_bytes,
-}
 
 
 def _bytes_of(default: str) -> bytes:

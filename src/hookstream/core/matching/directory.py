@@ -214,6 +214,21 @@ class Directory:
         refuses, the subscriptions that needed it come with FILTER_NOT_EVALUABLE. Rows that change
         between two steps do not change who is asked.
         """
+        steps = self.asked(event_type, environment, timestamp, document, latest)
+        return (step for step in steps if step is not None)
+
+    def asked(
+        self,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> Iterator[Match | None]:
+        """Yield the same as `match`, and None after each subscription that was asked.
+
+        So that whoever matches a large event can let others run between two of them.
+        """
         return self._fanout(event_type).match(environment, timestamp, document, latest)
 
     def granted(

@@ -174,8 +174,8 @@ class Fanout:
 
     def match(
         self, environment: str, timestamp: Millis, document: DocumentAt, latest: int
-    ) -> Iterator[Match]:
-        """Yield what the event is owed to, ordered by subscription id.
+    ) -> Iterator[Match | None]:
+        """Yield what the event is owed to, ordered by subscription id, and None after who was asked.
 
         Who is asked is settled at the first step; each is asked only when its turn comes.
         """
@@ -195,6 +195,7 @@ class Fanout:
                 yield Match(request.subscription, version)
             elif verdict is not False:
                 yield Match(request.subscription, version, verdict)
+            yield None
 
     def _candidates(self, environment: str, documents: _Documents) -> Sequence[Filed[Request]]:
         found: list[Filed[Request]] = []

@@ -58,6 +58,8 @@ class Event:
     record: Record
     origin: Origin
     """Where it first stood; not `record`'s own place when it was read from a tier."""
+    large: bool = False
+    """It may hold thousands of values: whoever works through them lets others run in between."""
 
     @property
     def event_type(self) -> str:

@@ -1,0 +1,76 @@
+"""A value of one primitive type becomes one of a wider type, or is refused where it would be rounded.
+
+Source: Apache Avro 1.12, "Schema Resolution".
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
+
+from hookstream.core.model.single import shortest
+from hookstream.errors import HookstreamError
+
+Step: TypeAlias = Callable[[object], object]
+"""Turns a value of the writer's type into one of the reader's."""
+
+PROMOTIONS: Final = frozenset(
+    {
+        ("int", "long"),
+        ("int", "float"),
+        ("int", "double"),
+        ("long", "float"),
+        ("long", "double"),
+        ("float", "double"),
+        ("string", "bytes"),
+        ("bytes", "string"),
+    }
+)
+"""Writer's type, reader's type."""
+
+
+class ValueUnresolvable(HookstreamError):
+    """Raised where a value of a writer is none of the reader's type, though its type is readable."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} {why}" if path else why)
+        self.path = path
+        self.why = why
+
+    def within(self, name: str) -> "ValueUnresolvable":
+        """Return the same problem, seen from one level further out."""
+        joint = "" if not self.path or self.path[0] in "[{" else "."
+        return ValueUnresolvable(f"{name}{joint}{self.path}", self.why)
+
+
+def _to_double(value: object) -> object:
+    whole = cast("int", value)
+    if int(float(whole)) != whole:
+        raise ValueUnresolvable("", f"is {whole}, which a double would round")
+    return float(whole)
+
+
+def _to_float(value: object) -> object:
+    whole = cast("int", value)
+    # What is shown counts: 2^30 is a float, and the shortest text of it says 1073741800.
+    if int(shortest(float(whole))) != whole:
+        raise ValueUnresolvable("", f"is {whole}, which a float would round")
+    return float(whole)
+
+
+def _float_to_double(value: object) -> object:
+    number = cast("float", value)
+    # 0.7 stays 0.7: a double stands for its shortest text. Infinities are the renderer's to refuse.
+    return shortest(number) if number - number == 0 else number
+
+
+def _to_bytes(value: object) -> object:
+    return cast("str", value).encode()
+
+
+PROMOTED: dict[tuple[str, str], Step] = {
+    ("int", "float"): _to_float,
+    ("int", "double"): _to_double,
+    ("long", "float"): _to_float,
+    ("long", "double"): _to_double,
+    ("float", "double"): _float_to_double,
+    ("string", "bytes"): _to_bytes,
+}

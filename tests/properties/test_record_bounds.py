@@ -1,0 +1,244 @@
+"""No record makes more values than are taken, whatever its schema and its bytes."""
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests import avro_oracle as oracle
+from tests.avro_oracle import Schema
+from tests.conftest import ROOT
+from tests.properties.test_schema_evolution import HEAD, Maker, event_schema, in_order
+
+from hookstream.adapters.avro_codec import AvroCodec
+from hookstream.adapters.avro_parsing import published
+from hookstream.adapters.avro_scan import holds_more
+from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.core.model.event import Event, Identified, Undecodable
+from hookstream.core.model.outcome import Refused
+from hookstream.core.model.record import Record
+from hookstream.errors import InputRefused
+
+MOST = 50_000
+
+
+def values_in(datum: Any) -> int:  # noqa: ANN401
+    """Count the values of a decoded record: fields, items, and what maps hold."""
+    if isinstance(datum, dict):
+        return len(datum) + sum(map(values_in, datum.values()))
+    if isinstance(datum, list):
+        return len(datum) + sum(map(values_in, datum))
+    return 0
+
+
+def plain(schema: Schema, node: Any, datum: Any) -> Any:  # noqa: ANN401
+    """Return a datum without the numbers of its branches."""
+    node = schema.of(node)
+    match oracle.kind(node):
+        case "union":
+            return plain(schema, node[datum[0]], datum[1])
+        case "array":
+            return [plain(schema, node["items"], each) for each in datum]
+        case "map":
+            return {key: plain(schema, node["values"], each) for key, each in datum.items()}
+        case "record":
+            return {f["name"]: plain(schema, f["type"], datum[f["name"]]) for f in node["fields"]}
+        case _:
+            return datum
+
+
+def drawn(seed: int) -> tuple[Any, Any, bytes]:
+    """Return a schema, a datum of it, and its bytes."""
+    maker = Maker(seed)
+    tree = event_schema(in_order(maker.tree()), 1)
+    schema = Schema(tree)
+    datum = {**HEAD, "data": maker.datum(schema, tree["fields"][-1]["type"])}
+    return tree, plain(schema, tree, datum), oracle.encode(schema, tree, datum)
+
+
+@settings(max_examples=300)
+@given(seed=st.integers(0, 2**32))
+def test_a_walk_counts_what_decoding_makes_and_the_growth_bounds_it(seed: int) -> None:
+    tree, datum, body = drawn(seed)
+    try:
+        schema = published(tree, 1)
+    except InputRefused:
+        return
+    values = values_in(datum)
+    assert not holds_more(schema.walk, body, 0, values)
+    assert holds_more(schema.walk, body, 0, values - 1)
+    assert values <= schema.growth.base + schema.growth.rate * len(body)
+
+
+@settings(max_examples=300)
+@given(seed=st.integers(0, 2**32), cut=st.integers(0, 200), noise=st.binary(max_size=6))
+def test_a_walk_over_any_bytes_ends_within_its_bound(seed: int, cut: int, noise: bytes) -> None:
+    tree, _, body = drawn(seed)
+    try:
+        schema = published(tree, 1)
+    except InputRefused:
+        return
+    at = cut % (len(body) + 1)
+    mangled = body[:at] + noise + body[at + len(noise) :]
+    assert holds_more(schema.walk, mangled, 0, 10_000) in (True, False)
+
+
+def codec_of(tree: Any, *, max_values: int = MOST) -> tuple[AvroCodec, bytes]:  # noqa: ANN401
+    book = SchemaBook([tree])
+    [schema] = list(book)
+    return AvroCodec(book, max_values=max_values), schema.prefix
+
+
+WIDE = {
+    "type": "record",
+    "name": "n.Wide",
+    "fields": [
+        {"name": "b", "type": "boolean"},
+        *({"name": f"f{n}", "type": "null"} for n in range(4_000)),
+    ],
+}
+
+
+def many(kind: Any) -> Any:  # noqa: ANN401
+    fields = [{"name": "xs", "type": {"type": "array", "items": kind}}]
+    return event_schema({"type": "record", "name": "n.Data", "fields": fields}, 1)
+
+
+def bytes_of(tree: Any, items: int, item: bytes) -> bytes:  # noqa: ANN401
+    schema = Schema(tree)
+    head = oracle.encode(schema, tree, {**HEAD, "data": {"xs": []}})
+    return head[:-1] + oracle.encode(schema, "long", items) + item * items + b"\x00"
+
+
+HOSTILE: dict[str, tuple[Any, bytes]] = {
+    "records of 4,000 nulls": (many(WIDE), b"\x01"),
+    "nulls in unions": (many(["null", "string"]), b"\x00"),
+    "empty arrays": (many({"type": "array", "items": "int"}), b"\x00"),
+    "empty texts": (many("string"), b"\x00"),
+    "empty maps": (many({"type": "map", "values": "int"}), b"\x00"),
+    "booleans": (many("boolean"), b"\x01"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_record_of_a_megabyte_that_would_become_gigabytes_is_refused_with_the_figure(
+    name: str,
+) -> None:
+    """In a process with little memory, so that what is made of it first would end it."""
+    run(f"refuse({name!r})")
+
+
+def run(call: str) -> None:
+    """Call a function of this file in a process of its own."""
+    code = f"from tests.properties.test_record_bounds import *; {call}"
+    done = subprocess.run(  # noqa: S603  our own code
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def limit_memory(more: int) -> None:
+    """Let this process take so many bytes more than it has, and no others."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def refuse(name: str) -> None:
+    """Decode a hostile record within 300 MB more than this process has."""
+    tree, item = HOSTILE[name]
+    codec, prefix = codec_of(tree)
+    items = 1_000_000
+    value = prefix + bytes_of(tree, items, item)
+    limit_memory(300 << 20)
+    record = Record("t", 0, 0, 0, None, value[: 1 << 20], ())
+    identified = codec.identify(record)
+    assert isinstance(identified, Identified)
+    began = time.process_time()
+    found = codec.decode(identified, record)
+    took = time.process_time() - began
+    assert isinstance(found, Undecodable), found
+    assert (found.reason, "more than 50,000 values" in found.detail) == ("too_large", True)
+    # Far above what it takes, far below the 7 to 30 s that it took.
+    assert took < 2, took
+
+
+def test_as_many_values_as_are_taken_are_decoded_and_rendered() -> None:
+    tree = many("boolean")
+    codec, prefix = codec_of(tree, max_values=1_000)
+    taken = 1_000 - len(tree["fields"]) - 1
+
+    def decoded(items: int) -> Event | Undecodable:
+        value = prefix + bytes_of(tree, items, b"\x01")
+        record = Record("t", 0, 0, 0, None, value, ())
+        identified = codec.identify(record)
+        assert isinstance(identified, Identified)
+        return codec.decode(identified, record)
+
+    event = decoded(taken)
+    assert isinstance(event, Event)
+    document = codec.document(event, 1)
+    assert isinstance(document, dict)
+    assert document["data"] == {"xs": [True] * taken}
+    assert isinstance(decoded(taken + 1), Undecodable)
+
+
+def test_defaults_fill_in_no_more_than_is_taken() -> None:
+    """The check refuses such a pair; a row that was published before it is bounded all the same."""
+    item = {"type": "record", "name": "n.I", "fields": [{"name": "b", "type": "boolean"}]}
+    older = many(item)
+    filled = {"name": "d", "type": {"type": "array", "items": "int"}, "default": [0] * 60}
+    newer = many({**item, "fields": [*item["fields"], filled]})
+    newer = {**newer, "eventVersion": 2}
+    book = SchemaBook([older, newer])
+    codec = AvroCodec(book, max_values=10_000)
+    prefix = next(each.prefix for each in book if each.tree == older)
+
+    def document(items: int) -> Any:  # noqa: ANN401
+        record = Record("t", 0, 0, 0, None, prefix + bytes_of(older, items, b"\x01"), ())
+        identified = codec.identify(record)
+        assert isinstance(identified, Identified)
+        event = codec.decode(identified, record)
+        assert isinstance(event, Event)
+        return codec.document(event, 2)
+
+    assert isinstance(document(100), dict)
+    refused = document(1_000)
+    assert isinstance(refused, Refused)
+    assert "defaults would fill in more than 10,000 values" in refused.detail
+
+
+def test_a_shortage_of_memory_is_not_taken_for_the_records_fault() -> None:
+    run("starve()")
+
+
+def starve() -> None:
+    """Decode a record that is taken within less memory than it needs."""
+    tree = many({"type": "array", "items": "int"})
+    codec, prefix = codec_of(tree, max_values=10_000_000)
+    record = Record("t", 0, 0, 0, None, prefix + bytes_of(tree, 1_000_000, b"\x00"), ())
+    identified = codec.identify(record)
+    assert isinstance(identified, Identified)
+    limit_memory(16 << 20)
+    try:
+        found = codec.decode(identified, record)
+    except MemoryError:
+        return
+    raise AssertionError(f"{type(found).__name__} where there was no memory")
+
+
+def test_the_drawn_records_are_of_many_sizes() -> None:
+    sizes = {len(drawn(random.Random(n).randrange(2**32))[2]) for n in range(50)}
+    assert len(sizes) > 10
