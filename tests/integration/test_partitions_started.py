@@ -40,6 +40,7 @@ def test_a_stopped_partition_is_given_a_start(world: World) -> None:
     place = f"{EVENTS}/3"
     ended = world.run("partition", "start", place, "--at", "earliest", "--wait", "0")
     assert ended.code == 0
+    assert world.appended(world.names.operations) == 1
     ended = world.run("partition", "start", place, "--at", "2026-01-01T00:00:00Z", "--wait", "0.1")
     assert ended.code == 1
     assert "nothing has come of it" in ended.err

@@ -352,6 +352,7 @@ CALLS = [
     ("journal", "warning"),
     ("health", "failed"),
     ("health", "succeeded"),
+    ("tables", "current"),
 ]
 
 

@@ -129,6 +129,30 @@ class KafkaGroups:
             group, at, holders.get(at), committed.get(at), starts[at], ends[at], oldest=None
         )
 
+    def offset_at(self, at: TopicPartition, where: "str | Millis") -> int:
+        """Return the offset of `earliest`, `latest`, or the first record appended at a time or later.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        doing = f"asking for an offset of {at.topic}/{at.partition}"
+        match where:
+            case "earliest":
+                spec = EARLIEST
+            case "latest":
+                spec = LATEST
+            case _:
+                spec = OffsetSpec.for_timestamp(int(where))
+        try:
+            found = ask_offsets(self._admin, {at: spec}, self._timeout, doing)[at]
+            if found < 0:
+                # Nothing is so young.
+                found = ask_offsets(self._admin, {at: LATEST}, self._timeout, doing)[at]
+        except KafkaException as error:
+            raise translated(error, doing) from error
+        return found
+
     def _holders(self, group: str) -> dict[TopicPartition, Member]:
         answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
         described = self._known(answers[group])

@@ -8,6 +8,7 @@ from typing import Protocol
 from hookstream.adapters.stacks import stacks
 from hookstream.core.model.instant import Millis
 from hookstream.entry.wiring import Wired
+from hookstream.pipeline.fence import Step, Unexpected
 from hookstream.pipeline.watch import Watch
 
 _BEAT = 1.0
@@ -86,6 +87,7 @@ class Health:
     def __init__(self, parts: Wired, stuck_after: Millis) -> None:
         """Count from now."""
         self._parts = parts
+        self._unexpected = Unexpected(parts.journal)
         self._watch = Watch(
             (parts.engine.events, parts.engine.tiers),
             parts.engine.room,
@@ -101,7 +103,10 @@ class Health:
         """Note that the event loop turns, and look whether work does, for ever."""
         while True:
             self._beat = self._parts.clock.monotonic()
-            self._watch.look()
+            try:
+                self._watch.look()
+            except Exception as error:  # noqa: BLE001  who only looks ends nothing
+                self._unexpected.note(error, Step.TELL)
             await asyncio.sleep(_BEAT)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:

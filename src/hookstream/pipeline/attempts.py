@@ -294,9 +294,13 @@ class Attempts:
 
     def _still(self, delivery: Delivery, live: Live) -> bool:
         """Tell whether the tables are current and the subscription stands as it did."""
-        if not self._may_act():
+        try:
+            if not self._may_act():
+                return False
+            standing = self._standing(delivery, self._means.clock.now())
+        except Exception as error:  # noqa: BLE001  the fence: nothing was sent, and nothing is
+            self._fence.note(error, Step.PREPARE)
             return False
-        standing = self._standing(delivery, self._means.clock.now())
         return (
             isinstance(standing, Live)
             and standing.subscription is live.subscription

@@ -69,6 +69,9 @@ _CLOCK_EVERY = 1.0
 _FAILURES = 3
 """Failures of a timer in a row that end the process."""
 
+_CAREFUL_RATE = 1.0
+"""Attempts a second of a lane whose limits cannot be known: it may have one."""
+
 _LONGEST_PAUSE_HOP = 30 * MINUTE
 
 
@@ -227,6 +230,19 @@ class Engine:
         )
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
+        """Return what a lane may do; the least, where a defect of ours keeps that from being known."""
+        try:
+            return self._policy_of(subscription_id)
+        except Exception as error:  # noqa: BLE001  the fence: a timer asks it, and no record
+            self._fence.note(error, Step.PREPARE)
+            return LanePolicy(
+                1,
+                max_queue=self._rules.max_deliveries,
+                rate_limit=_CAREFUL_RATE,
+                probe_every=self._rules.probe_every / 1000,
+            )
+
+    def _policy_of(self, subscription_id: str) -> LanePolicy:
         outside = self._outside
         standing = outside.directory.standing(subscription_id, outside.clock.now())
         limits = _limits(standing)

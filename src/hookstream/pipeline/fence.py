@@ -15,12 +15,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import DependencyUnavailable, InvariantBroken
-from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Clock, Journal
 from hookstream.pipeline.skips import Skips
+
+if TYPE_CHECKING:
+    from hookstream.pipeline.partitions import Receipt
 
 
 class Step(StrEnum):
@@ -150,7 +153,7 @@ class Unexpected:
 class Piece:
     """What stands still: a record, or one delivery of it."""
 
-    receipt: Receipt
+    receipt: "Receipt"
     step: Step
     error: Exception
     again: Callable[[], Awaitable[None]]
@@ -206,7 +209,7 @@ class Fence:
 
     def stop(
         self,
-        receipt: Receipt,
+        receipt: "Receipt",
         error: Exception,
         step: Step,
         *,

@@ -4,6 +4,7 @@ import asyncio
 
 from hookstream.core.matching.directory import Directory
 from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
+from hookstream.pipeline.fence import Step, Unexpected
 from hookstream.pipeline.ports import Clock, Journal, Tables
 
 _ALARM_AFTER = 30.0
@@ -33,10 +34,17 @@ class Gate:
         self._directory = directory
         self._clock = clock
         self._journal = journal
+        self._unexpected = Unexpected(journal)
 
     def stands_open(self) -> bool:
         """Tell whether anything may be matched or sent now."""
-        return not self._directory.blind and self._agreement.agrees() and self._tables.current()
+        try:
+            return (
+                not self._directory.blind and self._agreement.agrees() and self._tables.current()
+            )
+        except Exception as error:  # noqa: BLE001  what cannot be known counts as out of date
+            self._unexpected.note(error, Step.TELL)
+            return False
 
     async def told_time(self) -> None:
         """Wait until the clock shows the brokers' time: nothing may be judged by it before."""

@@ -416,9 +416,10 @@ class Lanes:
         alone = self._alone(queue.subscription_id, now)
         excess = lane.excess(len(queue.waiting), now, alone=alone)
         for _ in range(min(excess, _MOST_PUT_OFF)):
+            slot = self._slot(queue, queue.waiting[-1].delivery, now)
             work = queue.waiting.pop()
             self.waiting -= 1
-            self._overflow(work, self._slot(queue, work.delivery, now))
+            self._overflow(work, slot)
         self._start(queue, now)
 
     @property

@@ -14,6 +14,7 @@ from hookstream.core.intake.offsets import OffsetTracker
 from hookstream.core.intake.progress import Progress, note_room, read_note
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.pipeline.fence import Step, Unexpected
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
 
 _REVOKE_WAIT = 0.4
@@ -94,6 +95,7 @@ class Partitions:
         self.on_stopped: Callable[[TopicPartition], None] = _nobody_can_help
         self.on_started: Callable[[TopicPartition, int], None] = _nobody_stands
         self._journal = journal
+        self._unexpected = Unexpected(journal)
         self._metrics = metrics
         self.taking: dict[TopicPartition, OffsetTracker] = {}
         """Of the partitions that are ours and not being given up."""
@@ -273,10 +275,11 @@ class Partitions:
     def _flow(self, where: TopicPartition) -> None:
         if self.source is None:
             return
-        if where in self._blocked or where in self._full or where in self._crowded:
-            self.source.pause(where)
-        else:
-            self.source.resume(where)
+        still = where in self._blocked or where in self._full or where in self._crowded
+        try:
+            (self.source.pause if still else self.source.resume)(where)
+        except Exception as error:  # noqa: BLE001  what is read meanwhile is bounded by the budget and the room
+            self._unexpected.note(error, Step.TELL)
 
     # What is said about them.
 

@@ -265,3 +265,36 @@ def test_no_earlier_word_is_taken_for_a_partition_that_is_held_and_cannot_be_fet
     partitions.stopped(HERE, "its offsets were lost")
 
     assert asked == [HERE]
+
+
+class StubbornSource:
+    """A source that can neither pause nor resume."""
+
+    exist = 1
+
+    async def take(self, most: int) -> Sequence[Record]:
+        del most
+        return ()
+
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+        del offsets
+
+    def pause(self, partition: TopicPartition) -> None:
+        raise RuntimeError(f"{partition} cannot be paused")
+
+    def resume(self, partition: TopicPartition) -> None:
+        raise RuntimeError(f"{partition} cannot be read on")
+
+
+def test_a_partition_that_cannot_be_paused_is_logged_and_ends_nothing() -> None:
+    journal = RememberingJournal()
+    partitions = Partitions(journal, CountingMetrics())
+    partitions.source = StubbornSource()
+    where = TopicPartition("orders", 0)
+    partitions.assigned({where: Progress(0)})
+
+    partitions.stop(where)
+    partitions.go_on(where)
+
+    assert not partitions.stands(where)
+    assert journal.events("error") == ["defect.found", "defect.found"]

@@ -109,16 +109,18 @@ WAIT = click.option(
 @click.option(
     "--at", "at", required=True, metavar="WHERE", help="earliest, latest, or an RFC 3339 time."
 )
+@click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
 @WAIT
 @pass_context
-def start(context: Context, partition: str, at: str, wait: float) -> None:
+def start(context: Context, partition: str, at: str, reason: str, wait: float) -> None:
     """Start the stopped partition TOPIC/N: which of its records were settled is not known.
 
     `earliest` sends again what had been sent, `latest` leaves out what had not; a time leaves out
     what is older. It is for offsets that were lost, for records that cannot be fetched, and for
     whatever else stops a partition: what stands still below the position is given up, what was not
     read yet is raised as a gap. Every worker hears of it, and the one that holds the partition goes
-    on. Exit code 1: nothing has come of it.
+    on. `partition.skipped` on the operations topic tells who did it, with `start at` in its reason
+    and the position as its offset. Exit code 1: nothing has come of it.
     """
     (topic, number), where = _named(partition), _where(at)
     names, key = context.settings.topics_names, start_key(topic, number)
@@ -130,13 +132,18 @@ def start(context: Context, partition: str, at: str, wait: float) -> None:
             " nothing was changed"
         )
         raise SystemExit(1)
+    begin = place.groups.offset_at(place.at, where)
+    notices = AvroNotices(names, "cli", disabled_row, failing_row)
     with writing(context.settings, SealedSecrets()) as desk:
         earlier = desk.state().rows[names.subscriptions].get(key)
         revision = 1
         if earlier is not None and earlier.value is not None:
             revision = read_start_row(key, earlier.value).revision + 1
         asked = StartAsked(topic, number, where, desk.now, revision)
-        desk.write([TableChange(names.subscriptions, key, write_start(asked))])
+        told = notices.partition_skipped(
+            place.at, begin, desk.now, reason=f"start at {at}. {reason}".strip(), changed_by=who()
+        )
+        desk.write([TableChange(names.subscriptions, key, write_start(asked))], [told])
     if not wait:
         context.err.print(f"{partition} is to start at {at}, where it is stopped")
         return

@@ -1,0 +1,94 @@
+"""Records whose producers stamped them: harmless where that is accepted, left out by a word where not."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
+from tests.e2e.world import World, until, until_accepted
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+
+MICROSECONDS = 1_795_854_458_871_000
+"""Microseconds that a producer took for milliseconds."""
+
+
+def keep_producers_time(servers: str, topic: str) -> None:
+    """Have a topic stamp records with what their producers say, whatever that is."""
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in (
+            ("message.timestamp.type", "CreateTime"),
+            ("message.timestamp.after.max.ms", str(2**63 - 1)),
+            ("retention.ms", "-1"),
+        )
+    ]
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin.incremental_alter_configs([asked])[asked].result(10)
+
+
+def append(servers: str, topic: str, value: bytes, timestamp: int) -> None:
+    producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+    producer.produce(topic, value, partition=0, timestamp=timestamp)
+    assert producer.flush(10) == 0
+
+
+@pytest.mark.case("record-time")
+async def test_bytes_stamped_with_microseconds_are_set_aside_and_shown_with_their_time(
+    world: World,
+) -> None:
+    world.stage.environ["HOOKSTREAM_EVENTS__ACCEPT_CREATE_TIME"] = "true"
+    crm = await world.subscribe("crm")
+    await asyncio.to_thread(keep_producers_time, world.stage.servers, world.topic)
+    await world.stage.start_worker()
+    for timestamp in (MICROSECONDS, 1, 0):
+        await asyncio.to_thread(append, world.stage.servers, world.topic, b"junk!", timestamp)
+
+    await until_accepted(crm, await world.publish(3), 20)
+    await world.until_settled(20)
+
+    aside = await world.read("undecodable")
+    assert [entry.headers.get("hs-origin-timestamp-ms") for entry in aside].count(
+        str(MICROSECONDS)
+    ) == 1
+    listed = await world.ask("undecodable", "list")
+    shown = json.dumps(listed)
+    assert f"{MICROSECONDS} ms" in shown
+
+
+async def test_an_operator_leaves_out_records_that_carry_their_producers_time(
+    world: World,
+) -> None:
+    crm = await world.subscribe("crm")
+    await asyncio.to_thread(keep_producers_time, world.stage.servers, world.topic)
+    now = int(time.time() * 1000)
+    for _ in range(4):
+        await asyncio.to_thread(append, world.stage.servers, world.topic, b"junk!", now)
+    await world.stage.start_worker()
+
+    def stopped() -> list[int]:
+        lines = world.stage.log.read_text().splitlines()
+        found = [json.loads(line) for line in lines if '"topic.stopped"' in line]
+        return [line["offset"] for line in found]
+
+    await until(lambda: stopped() == [0], 30, world.stage.log.read_text)
+    place = f"{world.topic}/0"
+    await world.stage.hookstream("partition", "skip", place, "0", "--reason", "A1")
+    await until(lambda: stopped() == [0, 1], 10, world.stage.log.read_text)
+
+    await world.stage.hookstream("partition", "start", place, "--at", "latest", "--reason", "A2")
+
+    await world.until_settled(20)
+    assert await world.read("undecodable") == []
+    told = [entry for entry in await world.read("operations") if entry.key == place.encode()]
+    assert [b"A1" in (entry.value or b"") for entry in told[:1]] == [True]
+    assert any(b"start at latest. A2" in (entry.value or b"") for entry in told)
+    assert crm.statuses == []
