@@ -6,6 +6,7 @@ state, or makes a command crash or hang.
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def main() -> int:
     )
     parser.add_argument("--memory-mb", type=int, default=600, help="what the worker may take")
     given = parser.parse_args()
+    # What the kit of a producer says of rows of strangers is not the question here.
+    logging.getLogger("hookstream.producer").setLevel(logging.CRITICAL)
     seed = int(time.time()) if given.seed is None else given.seed
     ask = Ask(given.records, seed, given.round, given.memory_mb)
     print(f"{ask.records:,} records of seed {seed}", flush=True)

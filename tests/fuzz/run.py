@@ -235,7 +235,7 @@ async def _rounds(run: Run) -> None:
     await asyncio.to_thread(run._write_rows, rows)  # noqa: SLF001
     await _publish(run)
     config = str(run.world.stage.folder / "hookstream.toml")
-    broken = await tools.failures(run.world.stage, config)
+    broken = await tools.failures(run.world.stage, config, run.ask.records)
     if broken:
         raise Failed("\n  ".join([f"{len(broken)} commands:", *broken]))
     run.tell(f"{len(tools.COMMANDS)} commands read all of it")

@@ -31,17 +31,20 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("topics", "plan"),
 )
 SECONDS = 240.0
-"""How long a command may take, on a machine that does other things."""
+"""How long a command may take that reads a few records, on a machine that does other things."""
+RECORDS_A_SECOND = 2_000
+"""How many it reads at the least."""
 _EXIT_CODES = (0, 1, 2, 3)
 
 
-async def failures(stage: Stage, config: str) -> list[str]:
+async def failures(stage: Stage, config: str, records: int) -> list[str]:
     """Return a sentence for each command that crashed, hung, or printed what a terminal obeys."""
     two_at_once = asyncio.Semaphore(2)
+    seconds = SECONDS + records / RECORDS_A_SECOND
 
     async def checked(command: Sequence[str]) -> str | None:
         async with two_at_once:
-            why = await _failure(stage, config, command)
+            why = await _failure(stage, config, command, seconds)
         return None if why is None else f"hookstream {' '.join(command)}: {why}"
 
     async with asyncio.TaskGroup() as tasks:
@@ -49,7 +52,9 @@ async def failures(stage: Stage, config: str) -> list[str]:
     return [why for task in running if (why := task.result()) is not None]
 
 
-async def _failure(stage: Stage, config: str, command: Sequence[str]) -> str | None:
+async def _failure(
+    stage: Stage, config: str, command: Sequence[str], seconds: float
+) -> str | None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hookstream", "--config", config, *command),
         cwd=ROOT,
@@ -58,12 +63,12 @@ async def _failure(stage: Stage, config: str, command: Sequence[str]) -> str | N
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             out, err = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.communicate()
-        return f"it did not end within {SECONDS:g} s"
+        return f"it did not end within {seconds:g} s"
     said = (out + err).decode(errors="replace")
     if process.returncode not in _EXIT_CODES or "Traceback (most recent call last)" in said:
         return f"exit code {process.returncode}: {said[-1_500:]}"

@@ -245,6 +245,20 @@ def test_tail_says_what_is_no_event(world: World) -> None:
     ]
 
 
+@pytest.mark.timeout(60)
+def test_tail_passes_a_thousand_records_of_unknown_schemas_in_seconds(world: World) -> None:
+    """It read the whole table of schemas again for each of them."""
+    topic = f"{world.topic_prefix}order.generated"
+    producer = Producer(dict(world.client))
+    for number in range(1_000):
+        producer.produce(topic, b"\xc3\x01" + number.to_bytes(8, "big"), partition=0)
+    producer.flush(10)
+    began = time.monotonic()
+    ended = world.tail("--topic", topic)
+    assert len(ended.err.splitlines()) == 1_000
+    assert time.monotonic() - began < 30
+
+
 @pytest.mark.looptime(False)  # noqa: FBT003  # looptime's own way to say it
 async def test_a_service_hears_of_schemas_that_are_published_while_it_runs(world: World) -> None:
     """A deployment need not restart its producers when a type is born."""

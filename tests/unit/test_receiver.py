@@ -162,3 +162,19 @@ def test_no_more_ids_are_kept_than_the_bound() -> None:
     assert len(guard) == 3
     with guard.handling("msg_9", NOW) as first:
         assert not first
+
+
+names = st.sampled_from(
+    ("webhook-id", "Webhook-Timestamp", "WEBHOOK-SIGNATURE", "webhook-signature", "", "x")
+)
+values = st.text(max_size=40) | st.sampled_from(
+    ("", "²", "١٢٣", "9" * 5_000, "-1", "1e9", "v1,", "v1,\ud800", "v1, " * 2_000, "\x00")
+)
+
+
+@given(st.dictionaries(names, values), st.binary(max_size=20))
+def test_a_request_of_a_stranger_is_refused_and_raises_nothing_else(
+    headers: dict[str, str], body: bytes
+) -> None:
+    with pytest.raises(VerificationFailed):
+        verify(headers, body, [SECRET], 1_795_000_000)

@@ -9,6 +9,7 @@ from rich.text import Text
 from hookstream.adapters.avro_codec import AvroCodec
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.log_scan import LogScan, Stretch
+from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables import read_tables
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.instant import to_rfc3339
@@ -22,6 +23,9 @@ from hookstream.errors import HookstreamError, InvariantBroken
 
 _WAITING = 1_000
 """Records read ahead of what was printed."""
+
+_AGAIN_SECONDS = 1.0
+"""How soon the schemas are read again for one that is not known."""
 
 _Item = Record | BaseException | None
 
@@ -76,6 +80,7 @@ class EventTail:
         self._from_beginning = from_beginning
         self._follow = follow
         self._client = reached(context.settings)
+        self._read_at = 0.0
         self._book = SchemaBook()
         self._codec = AvroCodec(
             self._book, max_record_bytes=context.settings.events.max_record_bytes
@@ -115,11 +120,15 @@ class EventTail:
 
     def _identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         identified = self._codec.identify(record)
-        if isinstance(identified, UnknownSchema):
+        if isinstance(identified, UnknownSchema) and self._may_read_again():
             # Perhaps it was published since.
             self._read_schemas()
             identified = self._codec.identify(record)
         return identified
+
+    def _may_read_again(self) -> bool:
+        """Tell whether the schemas were read long enough ago: a topic may hold nothing but strange ones."""
+        return SystemClock().monotonic() - self._read_at >= _AGAIN_SECONDS
 
     def _document(
         self, identified: Identified, record: Record
@@ -136,6 +145,7 @@ class EventTail:
         for key, row in read_tables(self._client, [topic])[topic].items():
             # What is wrong with a row is told by `schemas list`.
             self._book.put(key, row.value)
+        self._read_at = SystemClock().monotonic()
 
     def _complain(self, record: Record, why: UnknownSchema | Undecodable | Refused) -> None:
         place = f"{record.topic}/{record.partition}@{record.offset}"
