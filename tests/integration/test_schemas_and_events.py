@@ -220,6 +220,68 @@ def test_lines_are_refused_one_by_one(world: World) -> None:
     assert ended.err.endswith("2 sent, 4 refused\n")
 
 
+@pytest.mark.case("shown-form-refused")
+def test_the_same_bytes_come_of_what_tail_shows(world: World, tmp_path: Path) -> None:
+    day: JsonObject = {"type": "int", "logicalType": "date"}
+    nanos: JsonObject = {"type": "long", "logicalType": "timestamp-nanos"}
+    tree = event_schema(
+        field("due", ["null", day, "string"]),
+        field("ratio", {"type": "array", "items": ["null", "float", "double"]}),
+        field("number", ["null", "long"], json="string"),
+        field("at", nanos),
+        event_type="order.generated",
+    )
+    write(tmp_path, tree)
+    world.run("schemas", "apply", str(tmp_path), "--yes")
+    data: JsonObject = {
+        "due": {"date": "2026-11-28"},
+        "ratio": [{"float": 0.7}, {"double": 0.7}, 0.1 + 0.2, None],
+        "number": "9007199254740993",
+        "at": "2026-11-28T08:00:00.000000001Z",
+    }
+    sound: JsonObject = {"type": "order.generated", "entity_id": "e", "environment": "production"}
+    texts: list[JsonObject] = [{"string": "2026-11-28"}, {"string": "tomorrow"}]
+    lines: list[JsonObject] = [{**sound, "data": data}]
+    lines += [{**sound, "data": {**data, "due": text}} for text in texts]
+    sent = world.send(*lines)
+    shown = world.tail()
+    again = world.send(shown.out.encode())
+
+    topic = f"{world.topic_prefix}order.generated"
+    values = [record.value for record in LogScan(world.client, topic).read()]
+    assert (sent.err, again.err) == ("3 sent, 0 refused\n", "3 sent, 0 refused\n")
+    assert [line["data"] for line in shown.lines] == [
+        {**data, "due": {"int": "2026-11-28"}},
+        {**data, "due": {"string": "2026-11-28"}},
+        {**data, "due": "tomorrow"},
+    ]
+    assert values[3:] == values[:3]
+
+
+def test_all_that_is_wrong_with_a_line_is_said_at_once(world: World) -> None:
+    world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    sound = next(line for line in lines_of(50) if line["type"] == "pricing.completed")
+    data = sound["data"]
+    assert isinstance(data, dict)
+    refused = world.send(
+        {"type": sound["type"], "data": {**data, "setup_cost": 48.5, "setup": 1}, "version": "1"},
+        orjson.dumps(sound)[:-1] + b',"type":"x"}',
+        b"[" * 100_000,
+    )
+    assert (refused.code, sorted(refused.err.splitlines())) == (
+        1,
+        [
+            "0 sent, 3 refused",
+            (
+                "line 1: "
+                "entity_id: must be there, as text; environment: must be there, as text; version: must be a whole number; data.setup_cost: 48.5 is a binary fraction: write the decimal as text; data.setup: there is no such field (did you mean setup_cost?)"
+            ),
+            "line 2: type: stands twice in one object",
+            "line 3: not taken: nested more than 100 deep",
+        ],
+    )
+
+
 def test_tail_shows_one_type_with_its_place_and_stops_after_n(world: World) -> None:
     world.run("schemas", "apply", str(SCHEMAS), "--yes")
     world.send(*lines_of(80))

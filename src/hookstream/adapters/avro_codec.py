@@ -101,7 +101,10 @@ class AvroCodec:
         self._max_record_bytes = max_record_bytes
         self._framings = (SingleObject(book),) if framings is None else tuple(framings)
         self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
-        self._shows: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
+        self._shows: dict[
+            tuple[Revision, Revision],
+            tuple[PublishedSchema, PublishedSchema, Callable[[object], Json]],
+        ] = {}
         self._resolutions: dict[
             tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, Resolution]
         ] = {}
@@ -220,18 +223,8 @@ class AvroCodec:
         fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
         if isinstance(fields, Undecodable):
             return _unresolvable(event, version, fields.detail)
-        if reader.revision != writer.revision:
-            found = resolution(
-                writer.nodes,
-                reader.nodes,
-                branch_names=False,
-                every_branch=True,
-            )
-            # The document was resolved by the same steps, so these succeed.
-            found.filled.begin(self._max_values)
-            fields = cast("dict[str, object]", found.step(fields))
         try:
-            return {**document, "data": self._show(reader)(fields["data"])}
+            return {**document, "data": self._show(writer, reader)(fields)}
         except NotRenderable as problem:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
@@ -247,12 +240,14 @@ class AvroCodec:
             self._renderers[reader.revision] = kept
         return kept[1]
 
-    def _show(self, reader: PublishedSchema) -> Callable[[object], Json]:
-        kept = self._shows.get(reader.revision)
-        if kept is None or kept[0] is not reader:
-            kept = (reader, compile_shown(reader))
-            self._shows[reader.revision] = kept
-        return kept[1]
+    def _show(self, writer: PublishedSchema, reader: PublishedSchema) -> Callable[[object], Json]:
+        """Return what shows the data of a record that `PublishedSchema.tagged` read."""
+        pair = (writer.revision, reader.revision)
+        kept = self._shows.get(pair)
+        if kept is None or kept[0] is not writer or kept[1] is not reader:
+            kept = (writer, reader, _shown_as(writer, reader, self._max_values))
+            self._shows[pair] = kept
+        return kept[2]
 
     def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:
         """Return the record as the reader's schema has it, or why that cannot be."""
@@ -285,6 +280,29 @@ class AvroCodec:
 def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:
     """Return how many values a record can hold at most, by its size alone."""
     return schema.growth.base + schema.growth.rate * (len(value) - body_at)
+
+
+def _shown_as(
+    writer: PublishedSchema, reader: PublishedSchema, most: int
+) -> Callable[[object], Json]:
+    """Return what shows the data of a record that `PublishedSchema.tagged` read.
+
+    Args:
+        writer: The schema that the record was written with.
+        reader: The schema that it is shown as.
+        most: Values that a record may become.
+    """
+    show = compile_shown(reader)
+    found = resolution(writer.nodes, reader.nodes, branch_names=False, every_branch=True)
+
+    def shown(fields: object) -> Json:
+        if writer.revision != reader.revision:
+            # The document was resolved by the same steps, so these succeed.
+            found.filled.begin(most)
+            fields = found.step(fields)
+        return show(cast("dict[str, object]", fields)["data"])
+
+    return shown
 
 
 def _resolution(writer: PublishedSchema, reader: PublishedSchema) -> Resolution:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from hookstream.adapters.avro_fit import glimpse
 from hookstream.adapters.avro_json import compile_input
 from hookstream.adapters.avro_parsing import PublishedSchema
 from hookstream.adapters.avro_schemas import SchemaBook
@@ -74,7 +75,7 @@ class EventEncoder:
         versions = self._book.versions(event_type)
         if versions:
             there = ", ".join(map(str, versions))
-            return f"type: {event_type} has no version {version}; there is {there}"
+            return f"type: {event_type} has no version {glimpse(version)}; there is {there}"
         types = self._book.event_types()
         known = ", ".join(types[:_SHOWN_TYPES]) or "none at all"
         more = ", ..." if len(types) > _SHOWN_TYPES else ""

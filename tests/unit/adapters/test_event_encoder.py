@@ -74,7 +74,13 @@ def test_the_newest_version_is_written_unless_one_is_named() -> None:
             "type: no schema of 'thing.dome' was published (did you mean thing.done?); known are thing.done",
         ),
         ("thing.done", 7, "type: thing.done has no version 7; there is 1"),
+        (
+            "thing.done",
+            10**5000,
+            "type: thing.done has no version a whole number of about 5000 digits; there is 1",
+        ),
     ],
+    ids=range(3),
 )
 def test_what_was_never_published_is_refused(
     event_type: str, version: int | None, why: str
