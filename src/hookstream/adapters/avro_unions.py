@@ -26,6 +26,12 @@ class BranchNames(NamedTuple):
     """What people call it: the short name of a named type where no other branch has it."""
     others: tuple[str, ...]
     """What the input may call it besides."""
+    logical: str = ""
+    """Its logical type, where it has one."""
+
+    def __str__(self) -> str:
+        """Return it for a person, who may know its logical type alone."""
+        return f"{self.shown} ({self.logical})" if self.logical else self.shown
 
 
 class Branch(NamedTuple):
@@ -61,7 +67,7 @@ def branch_names(branches: Sequence[Json], named: JsonObject) -> Sequence[Branch
         others = {full}
         if logical.count(logical[at]) == 1 and logical[at] not in taken:
             others |= {logical[at]} - {""}
-        found.append(BranchNames(full, shown, tuple(sorted(others - {shown}))))
+        found.append(BranchNames(full, shown, tuple(sorted(others - {shown})), logical[at]))
     return found
 
 
@@ -123,7 +129,7 @@ class UnionTake:
             level = min(level for _, level in taken)
             best = [chosen for chosen, reached in taken if reached == level]
             if len(best) > 1:
-                raise _ambiguous(value, [chosen.branch.names.shown for chosen in best], level)
+                raise _ambiguous(value, [chosen.branch.names for chosen in best], level)
             fit.note(level)
             return best[0]
         named = self._named(value)
@@ -151,7 +157,7 @@ class UnionTake:
             try:
                 taken.append((Chosen(branch, branch.take(value, fit)), fit.level))
             except Unfit as refused:
-                refusals.append(f"as {branch.names.shown}: {refused.problems[0][:_SHOWN]}")
+                refusals.append(f"as {branch.names}: {refused.problems[0][:_SHOWN]}")
         return taken, refusals
 
     def _named(self, value: object) -> tuple[str, Branch, object] | None:
@@ -163,10 +169,10 @@ class UnionTake:
         return None if branch is None else (str(name), branch, inner)
 
 
-def _ambiguous(value: object, names: Sequence[str], level: int) -> Unfit:
-    shown = ", ".join(names[:10])
+def _ambiguous(value: object, names: Sequence[BranchNames], level: int) -> Unfit:
+    shown = ", ".join(map(str, names[:10]))
     how = "with defaults filled in, fits" if level == FILLED else "fits"
     return Unfit(
         f"{glimpse(value)} {how} several branches of its union ({shown}):"
-        f' say which, as {{"{names[0]}": ...}}'
+        f' say which, as {{"{names[0].shown}": ...}}'
     )

@@ -118,8 +118,8 @@ def test_a_value_of_python_is_taken_by_the_branch_of_its_kind(
 @pytest.mark.parametrize(
     ("kind", "value", "names"),
     [
-        (["null", MONEY, "string"], "7.00", "bytes, string"),
-        (["null", DAY, "string"], "2026-11-28", "int, string"),
+        (["null", MONEY, "string"], "7.00", "bytes (decimal), string"),
+        (["null", DAY, "string"], "2026-11-28", "int (date), string"),
         (["null", "bytes", "string"], "TQ==", "bytes, string"),
         (["null", COLOUR, "string"], "rgb", "Colour, string"),
         (["null", "int", "long"], 5, "int, long"),
