@@ -22,6 +22,7 @@ from yarl import URL
 
 from hookstream.adapters.http_deadline import Deadlines
 from hookstream.adapters.http_wire import Wire
+from hookstream.adapters.tls_words import HUNG_UP, words_of
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
 Verdict: TypeAlias = Callable[[str], str | None]
@@ -184,7 +185,10 @@ def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBloc
             return TransportFailure(FailureKind.TLS, f"certificate refused: {why}")
         case aiohttp.ClientSSLError() | ssl.SSLError():
             reason = getattr(getattr(error, "os_error", error), "reason", None)
-            return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {reason}")
+            return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {words_of(reason)}")
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError(errno=None)):
+            # TCP stood: the system would have numbered an error of its own.
+            return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {HUNG_UP}")
         case aiohttp.ClientConnectorDNSError():
             why = error.os_error.strerror or "name not resolved"
             return TransportFailure(FailureKind.DNS, why)

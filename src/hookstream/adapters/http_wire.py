@@ -13,6 +13,7 @@ from http import HTTPStatus
 import httptools
 
 from hookstream.adapters.http_deadline import Deadlines, Waiting
+from hookstream.adapters.tls_words import refused_by_alert
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
     Answer,
@@ -169,7 +170,7 @@ class Wire(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             self._received = 0
-            return TransportFailure(FailureKind.DISCONNECTED, "the connection was closed")
+            return self._closed_before()
         if not permitted():
             self._keep = True
             return NOT_PERMITTED
@@ -187,6 +188,14 @@ class Wire(asyncio.Protocol):
         finally:
             self._together.discard(self)
             self._waiter = None
+
+    def _closed_before(self) -> TransportFailure:
+        """Return how the connection ended that was to carry a request."""
+        known = self.lost.done() and not self.lost.cancelled()
+        refusal = refused_by_alert(self.lost.result()) if known else None
+        if refusal is not None:
+            return TransportFailure(FailureKind.TLS, f"TLS refused: {refusal}")
+        return TransportFailure(FailureKind.DISCONNECTED, "the connection was closed")
 
     def abort(self) -> None:
         """Close at once, whatever is still to be written or read."""
@@ -224,7 +233,10 @@ class Wire(asyncio.Protocol):
             self.lost.set_result(exc)
         self._transport = None
         self._keep = False
-        if self._waiter is not None:
+        refusal = refused_by_alert(exc)
+        if self._waiter is not None and refusal is not None and self.silent:
+            self._finish(FailureKind.TLS, f"TLS refused: {refusal}")
+        elif self._waiter is not None:
             how = "reset" if isinstance(exc, ConnectionResetError) else "closed"
             when = "before any response" if self.silent else "within the response's head"
             self._finish(FailureKind.DISCONNECTED, f"connection {how} {when}")

@@ -1,0 +1,40 @@
+"""What an endpoint's TLS alert says, in words for the audit log.
+
+With TLS 1.3 an endpoint that asks for a client certificate refuses only when the handshake is over
+for us, so its alert may come when a connection is dialled or when a request is under way.
+"""
+
+import ssl
+
+_WORDS = {
+    "CERTIFICATE_REQUIRED": "the endpoint asks for a client certificate, and none was given",
+    "HANDSHAKE_FAILURE": (
+        "the endpoint found nothing to agree on; it may ask for a client certificate"
+    ),
+    "BAD_CERTIFICATE": "the endpoint refuses our client certificate",
+    "UNSUPPORTED_CERTIFICATE": "the endpoint takes no client certificate of this kind",
+    "CERTIFICATE_REVOKED": "the endpoint says that our client certificate is revoked",
+    "CERTIFICATE_EXPIRED": "the endpoint says that our client certificate has expired",
+    "CERTIFICATE_UNKNOWN": "the endpoint refuses our client certificate",
+    "UNKNOWN_CA": "the endpoint does not know who issued our client certificate",
+    "ACCESS_DENIED": "the endpoint gives our client certificate no access",
+    "PROTOCOL_VERSION": "the endpoint speaks no version of TLS that is taken here (1.2 and later)",
+    "UNRECOGNIZED_NAME": "the endpoint knows no such host",
+}
+HUNG_UP = "the endpoint hung up within it; it may ask for a client certificate"
+
+
+def words_of(reason: str | None) -> str:
+    """Return a reason as the TLS library names it, with what it means where that is known."""
+    if reason is None:
+        return "no reason was given"
+    _, alert, name = reason.partition("_ALERT_")
+    words = _WORDS.get(name) if alert else None
+    return reason if words is None else f"{words} ({name.lower()})"
+
+
+def refused_by_alert(error: Exception | None) -> str | None:
+    """Return why an endpoint ended a connection by an alert of TLS; None where it did not."""
+    # An SSLError that Python itself makes has no reason.
+    reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
+    return words_of(reason) if reason is not None and "_ALERT_" in reason else None

@@ -1,0 +1,95 @@
+"""An endpoint that refuses our side of TLS says so in the outcome: what is missing, not "closed"."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+from tests.integration.http.sending import anywhere, post
+from tests.integration.http.test_connections import certificate
+
+from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.tls_words import refused_by_alert, words_of
+from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure, Withheld
+
+
+@contextlib.contextmanager
+def asking(context: ssl.SSLContext) -> Iterator[str]:
+    """Serve TLS that asks for a client certificate, and hang up as OpenSSL does: alert first."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection.dup() as kept:
+                with contextlib.suppress(OSError):
+                    context.wrap_socket(connection, server_side=True)
+                with contextlib.suppress(OSError):
+                    # What is unread at a close becomes a reset, which would overtake the alert.
+                    kept.settimeout(5)
+                    while kept.recv(4_096):
+                        pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (
+            ssl.TLSVersion.TLSv1_2,
+            (
+                "TLS handshake failed: the endpoint found nothing to agree on; it may ask for a client"
+                " certificate (handshake_failure)"
+            ),
+        ),
+        (
+            ssl.TLSVersion.TLSv1_3,
+            (
+                "TLS refused: the endpoint asks for a client certificate, and none was given"
+                " (certificate_required)"
+            ),
+        ),
+    ],
+)
+def test_an_endpoint_that_asks_for_a_client_certificate_is_told_apart(
+    tmp_path: Path, version: ssl.TLSVersion, said: str
+) -> None:
+    """On the loop that workers run on: which errors TLS tells is the loop's affair."""
+    context, pem = certificate(tmp_path, "127.0.0.1", days=36_500)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(pem)
+    context.minimum_version = context.maximum_version = version
+
+    async def attempt(url: str) -> Answer | Withheld:
+        tls = ssl.create_default_context(cafile=str(pem))
+        async with HttpSender(anywhere, tls=tls) as sender:
+            return await sender.send(post(url))
+
+    with asking(context) as url:
+        answer = uvloop.run(attempt(url))
+    assert answer == TransportFailure(FailureKind.TLS, said)
+
+
+def test_an_alert_that_nobody_has_words_for_is_named_as_it_is() -> None:
+    assert words_of("TLSV1_ALERT_INTERNAL_ERROR") == "TLSV1_ALERT_INTERNAL_ERROR"
+    assert words_of("WRONG_VERSION_NUMBER") == "WRONG_VERSION_NUMBER"
+    assert words_of(None) == "no reason was given"
+
+
+@pytest.mark.parametrize("error", [None, ConnectionResetError(), ssl.SSLEOFError()])
+def test_a_connection_that_ended_otherwise_was_refused_by_no_alert(
+    error: Exception | None,
+) -> None:
+    assert refused_by_alert(error) is None
