@@ -5,6 +5,7 @@ transaction markers at a topic's end, which are never handed out. A topic's end 
 watermark, not its last stable offset: a transaction that is still open hides behind that.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -34,6 +35,8 @@ from hookstream.pipeline.ports import Journal
 CLOSE_SECONDS = 5.0
 _BATCH = 500
 _POLL_SECONDS = 0.2
+_APPEAR_SECONDS = 2.0
+_PAUSE_SECONDS = 0.1
 
 Offsets: TypeAlias = dict[str, int]
 """By topic: the offset of the next record."""
@@ -113,11 +116,17 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
         ConfigurationError: One does not exist, or has more than one partition.
         DependencyUnavailable: The broker did not answer in time (seconds).
     """
-    try:
-        found = admin.list_topics(timeout=timeout).topics
-    except KafkaException as error:
-        raise translated(error, "the cluster's topics cannot be listed") from error
-    missing = [topic for topic in topics if topic not in found]
+    until = time.monotonic() + _APPEAR_SECONDS
+    while True:
+        try:
+            found = admin.list_topics(timeout=timeout).topics
+        except KafkaException as error:
+            raise translated(error, "the cluster's topics cannot be listed") from error
+        missing = [topic for topic in topics if topic not in found]
+        if not missing or time.monotonic() >= until:
+            break
+        # What was created just now is not known to every broker yet.
+        time.sleep(_PAUSE_SECONDS)
     if missing:
         raise ConfigurationError(
             f"topics are missing: {', '.join(missing)}. Create them: hookstream topics apply"
