@@ -103,7 +103,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         topics = settings.topics_names
         client = client_of(settings)
         journal = StructuredJournal(settings.log.level, settings.log.format)
-        clock = BrokerClock(SystemClock(), journal, settings.worker.max_clock_skew)
+        machine = SystemClock()
+        clock = BrokerClock(machine, journal, settings.worker.max_clock_skew, machine.boot)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, journal)

@@ -6,6 +6,7 @@ clock that differs by more than a bound stops the worker's acts all the same: wh
 machine goes by it (certificates, logs, other programs) would be wrong, and somebody must set it.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from hookstream.core.model.broker_time import BrokerTime
@@ -95,8 +96,18 @@ UNQUESTIONED = Unquestioned()
 class BrokerClock:
     """A Clock that shows the brokers' time, and the Agreement about it."""
 
-    def __init__(self, machine: Clock, journal: Journal, most: Millis = MOST_SKEW) -> None:
-        """Go by `machine` until the first stamp; act only while they differ by `most` at most."""
+    def __init__(
+        self,
+        machine: Clock,
+        journal: Journal,
+        most: Millis = MOST_SKEW,
+        boot: Callable[[], float] | None = None,
+    ) -> None:
+        """Go by `machine` until the first stamp; act only while they differ by `most` at most.
+
+        `boot` tells the first of the machine's two clocks alone, where that is cheaper.
+        """
+        self._boot = boot or (lambda: machine.moment()[0])
         self.machine = machine
         self._journal = journal
         self._most = most / 1000
@@ -114,7 +125,7 @@ class BrokerClock:
         ahead = self._time.ahead
         if ahead is None:
             return self.machine.now()
-        return int((self.machine.moment()[0] + ahead) * 1000)
+        return int((self._boot() + ahead) * 1000)
 
     def monotonic(self) -> float:
         """Return the machine's monotonic seconds."""
@@ -168,10 +179,11 @@ class BrokerClock:
 
     def agrees(self) -> bool:
         """As Agreement says."""
-        skew = self.skew
-        if skew is None:
-            return self._given_up(self.machine.moment().boot)
-        return -self._most <= skew <= self._most
+        ahead = self._time.ahead
+        if ahead is None:
+            return self._given_up(self._boot())
+        boot, wall = self.machine.moment()
+        return -self._most <= wall - boot - ahead <= self._most
 
     def _given_up(self, now: float) -> bool:
         """Tell whether answers have come without a time for so long that none will."""

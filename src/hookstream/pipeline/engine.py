@@ -154,7 +154,7 @@ class Engine:
             attempt=attempts.attempt,
             overflow=attempts.overflow,
             abandon=self._settler.abandon,
-            may_act=self.gate.stands_open,
+            may_act=self.gate.stood_open,
         )
         self._admission = Admission(
             outside.codec,

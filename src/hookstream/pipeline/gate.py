@@ -30,6 +30,8 @@ class Gate:
     ) -> None:
         """Say nothing before the tables have been stale for half a minute."""
         self._agreement = agreement
+        self._looked_at = float("-inf")
+        self._open = False
         self._tables = tables
         self._directory = directory
         self._clock = clock
@@ -38,13 +40,27 @@ class Gate:
 
     def stands_open(self) -> bool:
         """Tell whether anything may be matched or sent now."""
+        # What is found counts at once for whoever asks `stood_open`: else what was just withheld
+        # would begin again and again.
+        self._looked_at = self._clock.monotonic()
         try:
-            return (
+            self._open = (
                 not self._directory.blind and self._agreement.agrees() and self._tables.current()
             )
         except Exception as error:  # noqa: BLE001  what cannot be known counts as out of date
             self._unexpected.note(error, Step.TELL)
-            return False
+            self._open = False
+        return self._open
+
+    def stood_open(self) -> bool:
+        """Tell whether it stood open when it was last looked at, which is a moment ago.
+
+        For what is asked often and judged once more before anything is sent.
+        """
+        now = self._clock.monotonic()
+        if not 0 <= now - self._looked_at < _LOOK_AGAIN:
+            return self.stands_open()
+        return self._open
 
     async def told_time(self) -> None:
         """Wait until the clock shows the brokers' time: nothing may be judged by it before."""
