@@ -103,8 +103,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         topics = settings.topics_names
         client = client_of(settings)
         journal = StructuredJournal(settings.log.level, settings.log.format)
-        machine = SystemClock()
-        clock = BrokerClock(machine, journal, settings.worker.max_clock_skew, machine.boot)
+        clock = _clock(settings, journal)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, journal)
@@ -170,6 +169,11 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         yield Wired(
             engine, events, tiers, tables, sink, sender, directory, metrics, journal, clock
         )
+
+
+def _clock(settings: Settings, journal: StructuredJournal) -> BrokerClock:
+    machine = SystemClock()
+    return BrokerClock(machine, journal, settings.worker.max_clock_skew, machine.boot)
 
 
 async def _ask_time(sink: KafkaSink, topics: Topics) -> None:

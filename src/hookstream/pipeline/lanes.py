@@ -40,6 +40,10 @@ a slow endpoint."""
 _LONGEST_CATCHING_UP = 120.0
 """Seconds."""
 
+_FROZEN_AFTER = 1.0
+"""Seconds without a tick, of which there are four a second, from which the process is taken to have been
+frozen: it was stopped, or had no CPU."""
+
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires a hair too early must not turn without time passing."""
 
@@ -76,6 +80,8 @@ class Lanes:
         """Since when no attempt may begin, monotonic seconds."""
         self._catching_up = float("-inf")
         """Until when the worker makes up for that, monotonic seconds."""
+        self._ran_at = clock.monotonic()
+        """When a tick was made last, monotonic seconds."""
         self._closed = False
         self._clock = clock
         self._journal = journal
@@ -110,7 +116,7 @@ class Lanes:
         """Queue work in its lane, or hand it to `overflow` where the lane is full."""
         subscription_id = work.delivery.subscription_id
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        now = self._clock.monotonic()
+        now = self._present()
         self._busy(queue, now)
         alone = self._alone(subscription_id, now)
         self._company.note(subscription_id, now)
@@ -133,7 +139,7 @@ class Lanes:
         queue = self._queues.get(delivery.subscription_id)
         if queue is None:
             return None
-        now = self._clock.monotonic()
+        now = self._present()
         self._busy(queue, now)
         alone = self._alone(delivery.subscription_id, now)
         if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
@@ -150,6 +156,19 @@ class Lanes:
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         clock = self._clock
         queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
+
+    def _present(self) -> float:
+        """Return the present; what the process was frozen for meanwhile is no endpoint's time."""
+        now = self._clock.monotonic()
+        frozen = now - self._ran_at
+        if frozen > _FROZEN_AFTER:
+            self._ran_at = now
+            self._catching_up = max(
+                self._catching_up, now + min(_CATCHING_UP * frozen, _LONGEST_CATCHING_UP)
+            )
+            for queue in self._queues.values():
+                queue.lane.froze(frozen, now)
+        return now
 
     def _alone(self, subscription_id: str, now: float) -> bool:
         """Tell whether a healthy lane slows intake rather than having its backlog copied.
@@ -258,7 +277,7 @@ class Lanes:
         try:
             while True:
                 outcome = await self._attempt(work)
-                now = clock.monotonic()
+                now = self._present()
                 if isinstance(outcome, Withheld):
                     self._withheld(queue, ticket, work, kept=kept)
                     break
@@ -371,7 +390,7 @@ class Lanes:
 
     def tick(self) -> None:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
-        now = self._clock.monotonic()
+        self._ran_at = now = self._present()
         self._ticks += 1
         if self._shut(now):
             return

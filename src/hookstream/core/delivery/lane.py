@@ -257,6 +257,13 @@ class Lane:
         """Note that no attempt could begin for so long, which tells nothing of the endpoint."""
         self._prompt_at = min(self._prompt_at + seconds, now)
 
+    def froze(self, seconds: float, now: float) -> None:
+        """Note that the process did not run for so long: no answer could be seen, and none was late."""
+        self.waited(seconds, now)
+        self._started = {
+            ticket: min(began + seconds, now) for ticket, began in self._started.items()
+        }
+
     def _answered(self, took: float, now: float) -> None:
         """Note that the endpoint is up; what it bore before an outage is no longer known."""
         if self._rests_until <= now:

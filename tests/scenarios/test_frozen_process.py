@@ -1,0 +1,48 @@
+"""A process that did not run for a while holds nothing of it against its endpoints."""
+
+import asyncio
+
+import pytest
+from tests.doubles.clock import LoopClock
+from tests.doubles.endpoint import status
+from tests.scenarios.world import World
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+
+class Freezable(LoopClock):
+    """A clock that can find that time passed in which nothing ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frozen = 0.0
+
+    def freeze(self, seconds: float) -> None:
+        self._frozen += seconds
+
+    def _elapsed(self) -> float:
+        return super()._elapsed() + self._frozen
+
+
+@pytest.mark.parametrize("seconds", [3.0, 12.0, 45.0])
+async def test_the_time_in_which_a_worker_was_frozen_is_not_taken_for_slow_answers(
+    seconds: float,
+) -> None:
+    """Else each lane would be full with one delivery, and new events would wait in tiers for minutes."""
+    async with World(partitions=2) as world:
+        clock = world.clock = world.broker.clock = Freezable()
+        for name in ("crm", "erp"):
+            world.subscribe(name, max_in_flight=8)
+            world.endpoints.script(name, status(204, after=0.1))
+        await world.worker()
+        for number in range(400):
+            world.publish(f"e{number}")
+            await asyncio.sleep(0.02)
+            if number == 200:
+                clock.freeze(seconds)
+        await world.until(world.settled, within=60)
+
+        assert world.tier_writes() == []
+        assert set(world.accepted("crm").values()) == {1}
+        assert max(world.metrics.latencies) < (seconds + 3) * 1000
+        assert "breaker.opened" not in world.journal.events("warning")
