@@ -173,6 +173,11 @@ class Trouble:
         self._since, self._told = None, False
 
 
+_RECONNECTING: Mapping[str, str | int | float | bool] = {"reconnect.backoff.max.ms": 500}
+"""After a long outage the client would try to connect every ten seconds only: nothing is sent before
+the tables are asked again."""
+
+
 def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:
     """Return what every consumer of ours starts from; the client's own settings win.
 
@@ -186,6 +191,7 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
         "fetch.max.bytes": 4_194_304,
         "fetch.queue.backoff.ms": 50,
         "fetch.wait.max.ms": 100,
+        **_RECONNECTING,
         **client,
         **_logging(journal),
         "group.id": group,
@@ -204,7 +210,13 @@ def onlooker_properties(client: ClientSettings) -> Properties:
 
 def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:
     """Return what every producer of ours starts from: durable, idempotent, in order."""
-    return {**client, **_logging(journal), "acks": "all", "enable.idempotence": True}
+    return {
+        **_RECONNECTING,
+        **client,
+        **_logging(journal),
+        "acks": "all",
+        "enable.idempotence": True,
+    }
 
 
 def transactional_properties(
@@ -227,7 +239,9 @@ def transactional_properties(
 
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for questions and topic administration; what fails, fails to its caller."""
-    return opened(AdminClient, {**client, "log_level": 2, **_logging(None)}, client)
+    return opened(
+        AdminClient, {**_RECONNECTING, **client, "log_level": 2, **_logging(None)}, client
+    )
 
 
 def opened(

@@ -11,7 +11,13 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingJournal
 
-from hookstream.adapters.kafka_client import Trouble, ask_offsets, transactional_properties
+from hookstream.adapters.kafka_client import (
+    Trouble,
+    ask_offsets,
+    consumer_properties,
+    producer_properties,
+    transactional_properties,
+)
 
 
 async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
@@ -107,3 +113,12 @@ def test_a_shorter_timeout_stays_as_it_is() -> None:
     client = {"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "3000"}
 
     assert transactional_properties(client, "writer", 5_000)["socket.timeout.ms"] == "3000"
+
+
+def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_otherwise() -> None:
+    """Nothing is sent before the tables are asked again: ten seconds of patience would be ten without work."""
+    name = "reconnect.backoff.max.ms"
+    assert consumer_properties({}, "g", None)[name] == 500
+    assert producer_properties({}, None)[name] == 500
+    assert consumer_properties({name: 9_000}, "g", None)[name] == 9_000
+    assert producer_properties({name: 9_000}, None)[name] == 9_000
