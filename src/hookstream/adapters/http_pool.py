@@ -48,12 +48,12 @@ class IdlePool:
         return len(self._origins)
 
     def take(self, origin: Origin) -> Wire | None:
-        """Return a connection that should still stand, or None."""
+        """Return a connection that should still stand and on which nothing waits, or None."""
         wires = self._by_origin.get(origin)
         while wires:
             wire = wires.pop()
             del self._origins[wire]
-            if wire.alive and self._loop.time() < wire.idle_until:
+            if self._loop.time() < wire.idle_until and wire.clean:
                 return wire
             wire.abort()
         return None

@@ -121,11 +121,12 @@ class HttpSender:
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Send and wait for the status line within the timeout. Cancellation closes the connection.
 
-        1. An idle connection to the same host is used first.
-        2. Where it turns out that the server had closed it, without one byte of an answer, the
+        1. An idle connection to the same host is used first, unless something stands unread on it.
+        2. Where it turns out that the server had closed it, without one byte of an answer, or where
+           what comes does not begin as an answer does (it belongs to an exchange before), the
            request is sent a second time over a new connection, at once: servers close idle
            connections at any moment, and without this each such close would cost a retry. The
-           server may have seen the first copy; the webhook-id tells it so, as in any retry.
+           server may have seen the first copy; the webhook-id says so, as in any retry.
         3. Everything else is answered as it is: no second resend, no redirect.
         4. Each time, `permitted` is asked in the call that writes the first byte.
         """
@@ -138,7 +139,7 @@ class HttpSender:
         wire = self._idle.take(target.origin)
         if wire is not None:
             answer = await wire.exchange(request, deadline, permitted)
-            if not _closed_unanswered(wire, answer):
+            if not _of_another_exchange(wire, answer):
                 self._idle.put(target.origin, wire)
                 return answer
         dialled = await self._dialler.dial(target.url, deadline - self._loop.time())
@@ -167,9 +168,10 @@ def _request_target(text: str, url: URL) -> str:
     return target if fit else url.raw_path_qs
 
 
-def _closed_unanswered(wire: Wire, answer: Answer | Withheld) -> bool:
-    return (
-        isinstance(answer, TransportFailure)
-        and answer.kind is FailureKind.DISCONNECTED
-        and wire.silent
-    )
+def _of_another_exchange(wire: Wire, answer: Answer | Withheld) -> bool:
+    """Tell whether a used connection gave what is no answer to its last request."""
+    if not isinstance(answer, TransportFailure):
+        return False
+    if answer.kind is FailureKind.DISCONNECTED:
+        return wire.silent
+    return answer.kind is FailureKind.PROTOCOL and wire.answered_strangely

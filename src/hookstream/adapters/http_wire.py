@@ -8,6 +8,7 @@ broke off has accepted the delivery.
 
 import asyncio
 import codecs
+import select
 from http import HTTPStatus
 
 import httptools
@@ -35,6 +36,10 @@ BODY_PATIENCE = 1.0
 A partner may take its whole timeout to decide, but not to trickle out a body that nobody needs:
 its slot is wanted.
 """
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+"""Answers that end with their head, whatever it announces."""
+_LEAST_STATUS = 100
+_BEGINS = b"HTTP/"
 _MAX_RETRY_AFTER = 128
 _MAX_KEEP_ALIVE_HINT = 64
 
@@ -61,6 +66,10 @@ class UnaskedResponse(HookstreamError):
     """Raised within the parser only, to end the parse at a second response to one request."""
 
 
+class NoStatus(HookstreamError):
+    """Raised within the parser only, to end the parse at a status line whose number is no status."""
+
+
 class Wire(asyncio.Protocol):
     """One connection, one request at a time.
 
@@ -70,6 +79,7 @@ class Wire(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_announced",
         "_body_size",
         "_complete",
         "_deadlines",
@@ -80,9 +90,11 @@ class Wire(asyncio.Protocol):
         "_max_response_bytes",
         "_parser",
         "_patience",
+        "_readable",
         "_received",
         "_retry_after",
         "_status",
+        "_strange",
         "_together",
         "_transport",
         "_until",
@@ -113,6 +125,7 @@ class Wire(asyncio.Protocol):
         """Seconds for which the server says it keeps an idle connection, or None."""
         self.idle_until = 0.0
         """Loop time up to which it may be taken again, while it is idle."""
+        self._readable = select.poll()
         self._reset()
 
     def _reset(self) -> None:
@@ -121,6 +134,8 @@ class Wire(asyncio.Protocol):
         self._headed = False
         self._complete = False
         self._keep = False
+        self._strange = False
+        self._announced = False
         self._patience = False
         self._body_size = 0
         self._excerpt = b""
@@ -132,6 +147,7 @@ class Wire(asyncio.Protocol):
         """Become the protocol of a connected transport."""
         self._transport = transport
         transport.set_protocol(self)
+        self._readable.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     @property
     def silent(self) -> bool:
@@ -139,9 +155,23 @@ class Wire(asyncio.Protocol):
         return self._received == 0
 
     @property
+    def answered_strangely(self) -> bool:
+        """What came since the last request does not begin as an answer does: it belongs to none."""
+        return self._strange
+
+    @property
     def alive(self) -> bool:
         """The connection stands, as far as this side knows."""
         return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def clean(self) -> bool:
+        """Nothing stands unread on it: neither bytes that belong to no request, nor its end.
+
+        Asks the kernel, since the loop may not have come to read. Bytes that stand there before a
+        request's first byte would be taken for its answer.
+        """
+        return self.alive and not self._readable.poll(0)
 
     @property
     def reusable(self) -> bool:
@@ -213,6 +243,9 @@ class Wire(asyncio.Protocol):
             # connection. It must never be taken for the answer to the next request.
             self.abort()
             return
+        if self._received < len(_BEGINS) and not self._headed:
+            at = self._received
+            self._strange |= data[: len(_BEGINS) - at] != _BEGINS[at : at + len(data)]
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -246,11 +279,16 @@ class Wire(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Refuse a response after the response: it would overwrite the one that was asked for.
 
+        What an interim response said (100, 103) is not said of the one that follows.
+
         Raises:
             UnaskedResponse: Bytes follow that no request asked for; it ends the parse.
         """
         if self._complete:
             raise UnaskedResponse
+        self._retry_after = None
+        self._announced = False
+        self.idle_limit = None
 
     def on_status(self, _: bytes) -> None:
         """Note the status: from here on the answer is decided, unless it is an interim one."""
@@ -265,9 +303,19 @@ class Wire(asyncio.Protocol):
             self._retry_after = value[:_MAX_RETRY_AFTER]
         elif length == len(b"keep-alive") and name.lower() == b"keep-alive":
             self.idle_limit = _idle_limit(value[:_MAX_KEEP_ALIVE_HINT])
+        elif length == len(b"content-length") and name.lower() == b"content-length":
+            self._announced |= value.strip(b"0") != b""
+        elif length == len(b"transfer-encoding") and name.lower() == b"transfer-encoding":
+            self._announced = True
 
     def on_headers_complete(self) -> None:
-        """Note the end of the head (and the status of a line that has no reason phrase)."""
+        """Note the end of the head (and the status of a line that has no reason phrase).
+
+        Raises:
+            NoStatus: Its number is below 100; it ends the parse.
+        """
+        if self._parser.get_status_code() < _LEAST_STATUS:
+            raise NoStatus
         self.on_status(b"")
         self._headed = self._status > 0
 
@@ -282,14 +330,16 @@ class Wire(asyncio.Protocol):
         """Note the end of the response; an interim one (100, 103) ends nothing."""
         if self._status:
             self._complete = True
-            self._keep = self._parser.should_keep_alive()
+            # A body that such an answer announces may follow, and would be taken for the next one.
+            lies = self._announced and self._status in _BODILESS
+            self._keep = self._parser.should_keep_alive() and not lies
 
     # How an exchange ends.
 
     def _garbled(self, error: Exception) -> None:
         """What came is no response, or no longer one. A mistake of ours is not taken for it."""
         ours = isinstance(error, httptools.HttpParserCallbackError)
-        if ours and not isinstance(error.__context__, UnaskedResponse):
+        if ours and not isinstance(error.__context__, UnaskedResponse | NoStatus):
             raise error
         self._keep = False
         self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {error}")

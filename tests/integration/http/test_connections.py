@@ -89,6 +89,56 @@ async def test_bytes_on_an_idle_connection_are_no_answer_to_the_next_request(
         assert await sender.send(post(running.url)) == Response(500)
 
 
+@pytest.mark.case("late-body")
+async def test_a_body_that_comes_late_behind_a_204_costs_no_request(sender: HttpSender) -> None:
+    async def say_204_and_a_body_later(conversation: Conversation) -> None:
+        await conversation.say(b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n")
+        await asyncio.sleep(0.003)
+        await conversation.say(b"OK")
+
+    async with server(say_204_and_a_body_later) as running:
+        for _ in range(60):
+            assert await sender.send(post(running.url)) == Response(204)
+    assert len(running.seen) == 60
+
+
+LEFT_BEHIND = {
+    "a body that nobody announced": b"OK",
+    "half a line": b"HT",
+    "an answer that nobody asked for": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("surplus", LEFT_BEHIND.values(), ids=LEFT_BEHIND.keys())
+@pytest.mark.parametrize("later", [0.0, 0.002, 0.02])
+async def test_what_comes_behind_an_answer_is_not_the_next_one(
+    sender: HttpSender, surplus: bytes, later: float
+) -> None:
+    """Whether it is there before the next request is written or comes while that is on its way."""
+
+    async def answer_and_go_on(conversation: Conversation) -> None:
+        await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await asyncio.sleep(later)
+        await conversation.say(surplus)
+
+    async with server(answer_and_go_on, response(500)) as running:
+        assert await sender.send(post(running.url)) == Response(204)
+        answer = await sender.send(post(running.url))
+        if surplus.startswith(b"HTTP/") and later:
+            return  # it came behind the request's first byte: nobody can tell it from an answer
+        assert answer == Response(500)
+    assert len(running.seen) <= 3
+
+
+async def test_an_answer_that_begins_strangely_on_a_new_connection_is_a_failure(
+    sender: HttpSender,
+) -> None:
+    async with server(say(b"OK\r\n\r\n")) as running:
+        answer = await sender.send(post(running.url))
+    assert isinstance(answer, TransportFailure)
+    assert (answer.kind, len(running.seen)) == (FailureKind.PROTOCOL, 1)
+
+
 async def test_an_idle_connection_that_the_server_closed_is_replaced(sender: HttpSender) -> None:
     async def answer_and_close(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")

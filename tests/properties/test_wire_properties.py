@@ -1,0 +1,201 @@
+"""What belongs to one answer never leaks into the next, however a server frames and cuts its bytes."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hookstream.adapters.http_deadline import Deadlines
+from hookstream.adapters.http_wire import Wire
+from hookstream.core.model.outcome import FailureKind, Response, TransportFailure
+
+LARGEST = 1_000
+"""Bytes of a body that the wire reads."""
+
+
+class MemoryTransport(asyncio.Transport):
+    """A connection whose other side is the test."""
+
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__({"socket": end})
+        self.closed = False
+        self.written = 0
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def write(self, data: object) -> None:
+        del data
+        self.written += 1
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class Told:
+    """One answer as a server frames it, and what a reader must make of it."""
+
+    head: bytes
+    rest: bytes
+    """What follows the head: a body, a lie, or bytes that belong to nothing."""
+    status: int
+    retry_after: str | None
+    keeps: bool
+    """True: the answer is whole, says nothing that is not so, and both sides go on."""
+
+
+INTERIM = st.sampled_from(
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nRetry-After: 99\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\nContent-Length: 7\r\n\r\n",
+    ]
+)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Told:
+    status = draw(st.sampled_from([200, 201, 204, 204, 304, 410, 429, 500, 503, 999]))
+    retry_after = draw(st.none() | st.sampled_from(["0", "5", "1000000000", "-1"]))
+    body = draw(st.binary(max_size=30))
+    bodiless = status in (204, 304)
+    framings = (
+        ["length", "chunked", "close", "nothing"] if not bodiless else ["nothing", "lie", "zero"]
+    )
+    framing = draw(st.sampled_from(framings))
+    surplus = draw(st.sampled_from([b""] * 6 + [b"OK", b"\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"H"]))
+    lines = [f"HTTP/1.1 {status} Some Reason".encode()]
+    if retry_after is not None:
+        lines.append(b"Retry-After: " + retry_after.encode())
+    keeps = not surplus
+    rest = surplus
+    match framing:
+        case "length":
+            lines.append(b"Content-Length: %d" % len(body))
+            rest = body + surplus
+        case "chunked":
+            lines.append(b"Transfer-Encoding: chunked")
+            rest = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" + surplus
+        case "close":
+            lines.append(b"Connection: close")
+            lines.append(b"Content-Length: %d" % len(body))
+            rest, keeps = body + surplus, False
+        case "lie":
+            lines.append(b"Content-Length: %d" % (len(body) + 1))
+            rest, keeps = draw(st.sampled_from([b"", body + b"x"])), False
+        case "zero":
+            lines.append(b"Content-Length: 0")
+        case _ if not bodiless:
+            # Its body ends with the connection: it is never whole while that stands.
+            rest, keeps = body + surplus, False
+        case _:
+            pass
+    interim = b"".join(draw(st.lists(INTERIM, max_size=3)))
+    return Told(interim + b"\r\n".join([*lines, b"", b""]), rest, status, retry_after, keeps)
+
+
+@contextmanager
+def a_wire(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[Wire, MemoryTransport]]:
+    here, there = socket.socketpair()
+    with here, there:
+        transport = MemoryTransport(here)
+        wire = Wire(loop, Deadlines(loop), LARGEST)
+        wire.take_over(transport)
+        yield wire, transport
+
+
+async def exchange(
+    wire: Wire, transport: MemoryTransport, told: Told, cuts: list[int]
+) -> Response | TransportFailure:
+    loop = asyncio.get_running_loop()
+    asking = loop.create_task(wire.exchange(b"POST / HTTP/1.1\r\n\r\n", loop.time() + 30))
+    await asyncio.sleep(0)
+    data = told.head + told.rest
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for start, end in itertools.pairwise(edges):
+        if not transport.closed:
+            wire.data_received(data[start:end])
+    if not told.keeps and not asking.done():
+        # An answer whose body the connection ends, or that says more than it has.
+        transport.closed = True
+        wire.connection_lost(None)
+    return cast("Response | TransportFailure", await asking)
+
+
+@settings(max_examples=150)
+@given(
+    course=st.lists(st.tuples(answers(), st.lists(st.integers(0, 500), max_size=6)), max_size=6)
+)
+async def test_each_request_gets_its_own_answer_or_another_connection(
+    course: list[tuple[Told, list[int]]],
+) -> None:
+    loop = asyncio.get_running_loop()
+    with a_wire(loop) as (wire, transport):
+        for told, cuts in course:
+            answer = await exchange(wire, transport, told, cuts)
+
+            assert isinstance(answer, Response), answer
+            assert (answer.status, answer.retry_after) == (told.status, told.retry_after)
+            if not wire.reusable:
+                assert not told.keeps
+                return
+            # Whoever keeps it may trust it: nothing of this answer is left to come.
+            assert told.keeps
+
+
+@settings(max_examples=150)
+@given(data=st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8))
+async def test_whatever_comes_is_an_answer_or_a_failure_and_strange_bytes_are_told_apart(
+    data: list[bytes],
+) -> None:
+    loop = asyncio.get_running_loop()
+    with a_wire(loop) as (wire, transport):
+        asking = loop.create_task(wire.exchange(b"POST / HTTP/1.1\r\n\r\n", loop.time() + 30))
+        await asyncio.sleep(0)
+        for piece in data:
+            if not transport.closed:
+                wire.data_received(piece)
+        if not asking.done():
+            transport.closed = True
+            wire.connection_lost(None)
+        answer = await asking
+    stream = b"".join(data)
+    if not stream.startswith(b"HTTP/"):
+        assert isinstance(answer, TransportFailure)
+        if answer.kind is FailureKind.PROTOCOL and not b"HTTP/".startswith(stream[:5]):
+            assert wire.answered_strangely
+
+
+@given(status=st.integers(0, 99), cuts=st.lists(st.integers(0, 60), max_size=3))
+async def test_a_number_below_a_hundred_is_no_status(status: int, cuts: list[int]) -> None:
+    line = b"HTTP/1.1 %03d What\r\nContent-Length: 0\r\n\r\n" % status
+    with a_wire(asyncio.get_running_loop()) as (wire, transport):
+        told = Told(line, b"", status, None, keeps=False)
+        answer = await exchange(wire, transport, told, cuts)
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind is FailureKind.PROTOCOL
+    assert not wire.reusable
+
+
+async def test_bytes_that_stand_unread_make_a_connection_unclean() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        loop = asyncio.get_running_loop()
+        wire = Wire(loop, Deadlines(loop), LARGEST)
+        wire.take_over(MemoryTransport(here))
+        assert wire.clean
+        there.send(b"x")
+        assert not wire.clean
