@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import isolation, outage, storm
-from chaos.faults import KINDS
+from chaos.faults import FREEZES, KINDS
 from chaos.report import show_isolation, show_outage, show_storm
 
 _NEIGHBOURS_MS = 20.0
@@ -45,6 +45,7 @@ def _storm(given: argparse.Namespace) -> Ran:
             endpoints=given.endpoints,
             rate=given.rate,
             faults=given.faults.split(","),
+            member_session=given.member_session,
             folder=given.folder,
         )
     )
@@ -123,8 +124,13 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
 def _add_storm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="owed at least")
     parser.add_argument("--seconds", type=float, default=2400, help="publish no longer than this")
-    parser.add_argument("--faults", default=",".join(KINDS), help="which kinds, with commas")
+    parser.add_argument(
+        "--faults", default=",".join(KINDS), help=f"with commas, also {','.join(FREEZES)}"
+    )
     parser.add_argument("--rate", type=float, default=1e6, help="owed a second at most")
+    parser.add_argument(
+        "--member-session", type=float, default=6.0, help="of a worker, seconds (Kafka: 45)"
+    )
     parser.add_argument("--workers", type=int, default=3, help="worker processes in the group")
     parser.add_argument("--endpoints", type=int, default=48, help="half of them in trouble")
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from examples.demo.log import Place
+
 from chaos.stage import Stage, Worker
 from chaos.topics import Positions, Topics
 from hookstream.adapters.dev_broker import BrokerProcess
@@ -17,9 +19,17 @@ KINDS = ("kill", "broker", "restart", "kill-all", "broker-and-worker")
 """A worker is killed; the broker is killed and comes back; a worker is told to stop and comes back;
 all workers are killed at once; a worker is killed while the broker is away."""
 
+FREEZES = ("freeze", "freeze-broker", "broker-while-frozen", "freeze-in-turn")
+"""A worker gets no CPU (SIGSTOP) for longer than its session lasts, and goes on; so does the broker;
+the broker is killed while a worker is frozen; each worker is frozen as soon as the one before goes
+on, so that partitions move to who is frozen next. They take minutes, so they come only when named."""
+
 _STARTS = 5
 _LONGEST_PAUSE = 3.0
 """Seconds that something stays dead at most, before it is started again."""
+_FROZEN = (12.0, 45.0)
+"""Seconds that a worker stands still: the development broker's sessions last 6."""
+_BROKER_FROZEN = (3.0, 15.0)
 
 
 @dataclass(slots=True)
@@ -76,6 +86,10 @@ class Faults:
             "restart": self._restart,
             "kill-all": self._kill_all,
             "broker-and-worker": self._broker_and_worker,
+            "freeze": self._freeze,
+            "freeze-broker": self._freeze_broker,
+            "broker-while-frozen": self._broker_while_frozen,
+            "freeze-in-turn": self._freeze_in_turn,
         }[kind]
         fault = make()
         fault.back_at = time.time()
@@ -108,6 +122,73 @@ class Faults:
             # It gave up at its deadline: as good as killed.
             fault.crash, fault.before = True, self.topics.positions()
         self._revive(worker)
+        return fault
+
+    def _freeze(self) -> Fault:
+        """Stop a worker for longer than its session lasts: it thaws with partitions that moved."""
+        worker = self.dice.choice(self.stage.workers)
+        fault = Fault("freeze", worker.name, time.time(), crash=True)
+        self.stage.freeze(worker)
+        try:
+            # Its offsets do not move before its session expires.
+            fault.before = self.topics.positions()
+            time.sleep(self.dice.uniform(*_FROZEN))
+        finally:
+            self.stage.thaw(worker)
+        # What it had taken and not settled, others took meanwhile: it may still be on its way.
+        self._until_ready(worker)
+        return fault
+
+    def _freeze_broker(self) -> Fault:
+        """Stop the broker for a while: sessions expire, or not, as its clock has it."""
+        committed = self.topics.committed()
+        fault = Fault("freeze-broker", "the broker", time.time(), crash=True)
+        with self.topics.while_away():
+            self.broker.freeze()
+            try:
+                time.sleep(self.dice.uniform(*_BROKER_FROZEN))
+            finally:
+                self.broker.thaw()
+        fault.before = Positions(committed, self.topics.ends())
+        for worker in self.stage.workers:
+            self._until_ready(worker)
+        return fault
+
+    def _freeze_in_turn(self) -> Fault:
+        """Freeze one worker after the other, without a pause between them."""
+        fault = Fault("freeze-in-turn", "each worker", time.time(), crash=True)
+        committed: dict[Place, int] = {}
+        for worker in self.stage.workers:
+            self.stage.freeze(worker)
+            try:
+                # The least that was settled at any of them: what may come again of all three.
+                committed = {**self.topics.committed(), **committed}
+                time.sleep(self.dice.uniform(*_FROZEN))
+            finally:
+                self.stage.thaw(worker)
+        fault.before = Positions(committed, self.topics.ends())
+        for worker in self.stage.workers:
+            self._until_ready(worker)
+        return fault
+
+    def _broker_while_frozen(self) -> Fault:
+        """Kill the broker while a worker is frozen, and let the worker go on when it is back."""
+        worker = self.dice.choice(self.stage.workers)
+        whom = f"the broker, {worker.name}"
+        fault = Fault("broker-while-frozen", whom, time.time(), crash=True)
+        self.stage.freeze(worker)
+        try:
+            committed = self.topics.committed()
+            with self.topics.while_away():
+                self.broker.kill()
+                self._pause()
+                self.broker.start()
+            fault.before = Positions(committed, self.topics.ends())
+            time.sleep(self.dice.uniform(*_FROZEN))
+        finally:
+            self.stage.thaw(worker)
+        for each in self.stage.workers:
+            self._until_ready(each)
         return fault
 
     def _broker(self) -> Fault:

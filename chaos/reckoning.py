@@ -218,3 +218,46 @@ def recoveries(
             took = receipt.at - starts[latest]
             first[latest][place] = min(first[latest].get(place, took), took)
     return [max(found.values()) if len(found) == len(places) else None for found in first]
+
+
+Wait = tuple[float, float]
+"""When an event was appended, and when the first request for it came."""
+
+
+def longest_silences(
+    owed: Iterable[Owed], receipts: Iterable[Receipt], healthy: set[int]
+) -> dict[str, tuple[float, float]]:
+    """Return for each event partition the longest stretch in which it had work and nothing came of it.
+
+    Work is an event of which no healthy endpoint has got a request yet; what ends a stretch is the
+    first request of any such event of the partition.
+
+    Returns:
+        By `topic/partition`: its seconds, and when it ended (seconds since 1970).
+    """
+    first: dict[str, float] = {}
+    for receipt in receipts:
+        if receipt.endpoint in healthy:
+            name = receipt.webhook_id
+            first[name] = min(first.get(name, receipt.at), receipt.at)
+    waits: dict[Place, list[Wait]] = {}
+    for each in owed:
+        came = [first[name] for name in each.deliveries if name in first]
+        if came:
+            waits.setdefault(each.place, []).append((each.appended, min(came)))
+    return {f"{topic}/{n}": longest_silence(found) for (topic, n), found in waits.items()}
+
+
+def longest_silence(waits: Sequence[Wait]) -> tuple[float, float]:
+    """Return the longest stretch in which something waited and no first request came, and its end."""
+    by_age = sorted(waits)
+    longest, ended, before, oldest = 0.0, 0.0, 0.0, 0
+    for at in sorted(came for _, came in waits):
+        # The oldest event that still waited just before; what came earlier is passed over.
+        while by_age[oldest][1] < at:
+            oldest += 1
+        silent = at - max(before, by_age[oldest][0])
+        if silent > longest:
+            longest, ended = silent, at
+        before = at
+    return round(longest, 1), ended

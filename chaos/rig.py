@@ -48,6 +48,8 @@ class Plan:
     partitions: int = 3
     cycle: float = 40.0
     """Seconds from one trouble of an endpoint to its next, where it comes and goes."""
+    member_session: float = 6.0
+    """Seconds until a member of a group that is not heard of loses its partitions; Kafka's default is 45."""
 
 
 @contextmanager
@@ -65,7 +67,10 @@ def rig(plan: Plan, folder: Path | None) -> Iterator[Rig]:
     kept = folder or Path(tempfile.mkdtemp(prefix="hookstream-chaos-"))
     kept.mkdir(parents=True, exist_ok=True)
     say(f"a broker, {len(plan.cast)} endpoints and {plan.workers} workers in {kept}")
-    with BrokerProcess(libs, java, data=kept / "broker", session=_SESSION) as broker:
+    sessions = {"group.consumer.session.timeout.ms": str(round(plan.member_session * 1_000))}
+    with BrokerProcess(
+        libs, java, data=kept / "broker", session=_SESSION, settings=sessions
+    ) as broker:
         stage = Stage(kept, broker.bootstrap_servers, plan.terms, plan.workers)
         write_cast(plan.cast, kept, stage.port, cycle=plan.cycle)
         with Receiver(kept) as receiver:

@@ -202,6 +202,16 @@ class Stage:
             worker.process.kill()
             worker.process.wait()
 
+    def freeze(self, worker: Worker) -> None:
+        """Have a worker get no CPU until `thaw`, as a machine that is paused or overcommitted."""
+        if worker.process is not None and worker.running:
+            worker.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self, worker: Worker) -> None:
+        """Let a worker go on."""
+        if worker.process is not None and worker.running:
+            worker.process.send_signal(signal.SIGCONT)
+
     def stop(self, worker: Worker) -> int | None:
         """Ask a worker to drain and return its exit code; None where it had to be killed."""
         self.ask_to_stop(worker)

@@ -12,7 +12,7 @@ from typing import Any
 from chaos.cast import Endpoint, ask_of, endpoints, kinds_of
 from chaos.faults import Faults
 from chaos.load import templates
-from chaos.reckoning import Account, Reckoner, recoveries
+from chaos.reckoning import Account, Reckoner, longest_silences, recoveries
 from chaos.rig import Plan, Rig, machine, rig, say
 from chaos.stage import Filed, Terms
 from chaos.watch import Move, Watch
@@ -51,6 +51,8 @@ class Ask:
     """Deliveries that become owed in a second, at most."""
     faults: Sequence[str]
     """The kinds of faults: each once, then at random, worker's more often than the broker's."""
+    member_session: float
+    """Seconds until a worker that is not heard of loses its partitions."""
     folder: Path | None
 
 
@@ -234,6 +236,7 @@ class Storm:
     ) -> dict[str, Any]:
         faults = self._faults.made
         healthy = {n for n, each in enumerate(self._rig.cast) if each.kind == "healthy"}
+        silences = longest_silences(self._reckoner.owed, self._rig.receiver.all(), healthy)
         again = recoveries(self._reckoner.owed, self._rig.receiver.all(), healthy, faults)
         return {
             "clean": account.clean
@@ -254,11 +257,16 @@ class Storm:
             "settled_at_the_end": settled,
             "exit_codes": codes,
             "moves": sum(len(move.before.ends) for move in moves),
+            "longest_silence": {
+                place: {"seconds": seconds, "ended_at": round(ended, 1)}
+                for place, (seconds, ended) in silences.items()
+            },
             "ended_by_themselves": self._faults.ended_by_themselves,
             "faults": [
                 {
                     "kind": fault.kind,
                     "whom": fault.whom,
+                    "at": round(fault.at, 1),
                     "ready_after": round(fault.back_at - fault.at, 1),
                     "delivering_after": None if took is None else round(took, 1),
                     "exit_code": fault.exit_code,
@@ -280,6 +288,14 @@ def play(ask: Ask) -> dict[str, Any]:
         asked = ask_of(number)
         return Filed(asked.partner, asked.types, asked.more)
 
-    plan = Plan(cast, filed, _TERMS, ask.workers, ask.seed, cycle=min(40.0, ask.seconds / 5))
+    plan = Plan(
+        cast,
+        filed,
+        _TERMS,
+        ask.workers,
+        ask.seed,
+        cycle=min(40.0, ask.seconds / 5),
+        member_session=ask.member_session,
+    )
     with rig(plan, ask.folder) as made:
         return Storm(ask, made).run()

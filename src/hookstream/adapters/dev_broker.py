@@ -191,6 +191,16 @@ class BrokerProcess:
             self._broker.wait()
         self._dismiss_watchdog()
 
+    def freeze(self) -> None:
+        """Have the broker get no CPU until `thaw` (SIGSTOP): it answers nobody and keeps its connections."""
+        if self._broker is not None:
+            self._broker.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        if self._broker is not None:
+            self._broker.send_signal(signal.SIGCONT)
+
     def __enter__(self) -> Self:
         """Start it; what did not start leaves no data."""
         try:

@@ -1,0 +1,20 @@
+"""The longest silence of a partition is a stretch in which it had work and nothing came of it."""
+
+import pytest
+from chaos.reckoning import Wait, longest_silence
+
+
+@pytest.mark.parametrize(
+    ("waits", "silence"),
+    [
+        ([(10.0, 10.5)], (0.5, 10.5)),
+        ([(10.0, 10.5), (100.0, 100.2)], (0.5, 10.5)),  # nothing waited in between
+        ([(10.0, 40.0), (11.0, 40.1), (12.0, 40.2)], (30.0, 40.0)),
+        ([(10.0, 40.0), (11.0, 15.0)], (25.0, 40.0)),  # something came meanwhile
+        ([(10.0, 12.0), (11.0, 31.0), (30.0, 30.5)], (18.5, 30.5)),
+    ],
+)
+def test_a_silence_lasts_from_work_or_a_request_to_the_next_request(
+    waits: list[Wait], silence: tuple[float, float]
+) -> None:
+    assert longest_silence(waits) == silence
