@@ -1,6 +1,7 @@
 """Specimens of every format that stays in a topic, written by the release that runs this."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
 
@@ -26,6 +27,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import (
     DeadLetter,
     DeadReason,
@@ -145,7 +147,49 @@ def specimens() -> dict[str, Document]:
         response_excerpt="thanks",
     )
     spans = ((5, 9), (12, 40))
+    odd_time = replace(DELIVERY, origin=ORIGIN._replace(timestamp=1_795_854_458_871_000))
+    long = {
+        "data": {"n": [{"numeric": ["<", 1_234_567_890_123_456_789]}, {"numeric": ["=", 0.7]}]}
+    }
+    exact: JsonObject = {"data": {"n": [{"numeric": ["<", Decimal("0.100000000000000001")]}]}}
+    made_names = (SigningSecret("generated-r7", bytes(24)), SigningSecret("generated", bytes(32)))
     return {
+        "tier record: a time that RFC 3339 cannot name": shown(
+            letter.tier_headers(odd_time, CARRIED, written_at=NOON)
+        ),
+        "dead letter: a time that RFC 3339 cannot name": shown(
+            letter.dead_letter_headers(odd_time, CARRIED, dead, "4 attempts", written_at=NOON)
+        ),
+        "tier record: a name that is no UTF-8": shown(
+            letter.tier_headers(DELIVERY, [("Gr\\xf6\\xdfe", b"1")], written_at=NOON)
+        ),
+        "audit record: a mistake of ours": _attempt(
+            replace(made, outcome=Failed(FailureKind.INTERNAL_ERROR, "KeyError in render.py:7"))
+        ),
+        "partner: owned by a folder, a long number": _row(
+            "acme",
+            write_partner(
+                replace(PARTNER, owner="files:shop", grant=replace(PARTNER.grant, pattern=long))
+            ),
+        ),
+        "partner: a number that doubles round": _row(
+            "acme", write_partner(replace(PARTNER, grant=replace(PARTNER.grant, pattern=exact)))
+        ),
+        "subscription: owned by a folder, secrets with names of their own": _row(
+            "crm",
+            write_subscription(
+                replace(
+                    SUBSCRIPTION,
+                    owner="files:shop",
+                    pattern=long,
+                    endpoint=replace(SUBSCRIPTION.endpoint, secrets=made_names),
+                ),
+                PlainKeys(),
+            ),
+        ),
+        "subscription: a number that doubles round": _row(
+            "crm", write_subscription(replace(SUBSCRIPTION, pattern=exact), PlainKeys())
+        ),
         "tier record": shown(letter.tier_headers(DELIVERY, CARRIED, written_at=NOON + 9)),
         "tier record: least": shown(
             letter.tier_headers(
