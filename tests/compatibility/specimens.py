@@ -148,7 +148,7 @@ def specimens() -> dict[str, Document]:
     )
     spans = ((5, 9), (12, 40))
     odd_time = replace(DELIVERY, origin=ORIGIN._replace(timestamp=1_795_854_458_871_000))
-    long = {
+    long: JsonObject = {
         "data": {"n": [{"numeric": ["<", 1_234_567_890_123_456_789]}, {"numeric": ["=", 0.7]}]}
     }
     exact: JsonObject = {"data": {"n": [{"numeric": ["<", Decimal("0.100000000000000001")]}]}}

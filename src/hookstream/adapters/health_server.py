@@ -1,5 +1,6 @@
 """Serves /metrics, /healthz and /readyz to whoever runs the worker: Prometheus and Kubernetes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, Self, TypeAlias
 
@@ -14,6 +15,11 @@ Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
 _EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HIGHEST_PORT = 65_535
 _CLOSING_SECONDS = 1.0
+_BACKLOG = 128
+_MAX_CONNECTIONS = 64
+"""Beyond it the one that stands longest is closed: a probe that comes now counts more."""
+_LIFE_SECONDS = 5.0
+"""A connection is closed so long after it was made: a request has a few lines, and its answer too."""
 
 
 class Exposition(Protocol):
@@ -31,12 +37,22 @@ class HealthServer:
         metrics: What /metrics shows.
         live: Whether the process turns; False tells Kubernetes to end it. Never asks the broker.
         ready: Whether it does its work; False tells a rollout to wait.
+        life: Seconds after which a connection is closed.
 
     Raises:
         ConfigurationError: `listen` is no address, or (on entering) cannot be listened on.
     """
 
-    def __init__(self, listen: str, metrics: Exposition, live: Check, ready: Check) -> None:
+    def __init__(
+        self,
+        listen: str,
+        metrics: Exposition,
+        live: Check,
+        ready: Check,
+        *,
+        life: float = _LIFE_SECONDS,
+    ) -> None:
+        self._life = life
         self._listen = listen
         self._host, self._port = _host_and_port(listen)
         self._metrics = metrics
@@ -45,18 +61,25 @@ class HealthServer:
         app.router.add_get("/healthz", _answering(live))
         app.router.add_get("/readyz", _answering(ready))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
+        self._server: asyncio.Server | None = None
+        self.connections: dict[_Bounded, None] = {}
+        """Those that stand, in the order in which they were made."""
 
     @property
     def address(self) -> str:
         """`host:port` as it is, once it listens."""
-        host, port, *_ = self._runner.addresses[0]
+        if self._server is None:
+            raise ConfigurationError("the health server does not listen yet")
+        host, port, *_ = self._server.sockets[0].getsockname()
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def __aenter__(self) -> Self:
         """Listen."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connection, self._host, self._port, reuse_address=True, backlog=_BACKLOG
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise ConfigurationError(
@@ -66,11 +89,79 @@ class HealthServer:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.end()
         await self._runner.cleanup()
+
+    def _connection(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection, in the place of the oldest where there are many."""
+        if len(self.connections) >= _MAX_CONNECTIONS:
+            next(iter(self.connections)).end()
+        serve = self._runner.server
+        if serve is None:
+            raise ConfigurationError("the health server is closed")
+        made = _Bounded(serve(), self.connections, self._life)
+        self.connections[made] = None
+        return made
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         body = self._metrics.exposition()
         return web.Response(body=body, headers={"Content-Type": _EXPOSITION_TYPE})
+
+
+class _Bounded(asyncio.Protocol):
+    """One connection, which is closed a few seconds after it was made, whatever stands on it.
+
+    Half a request, an endless one and one after the other hold a descriptor for no longer.
+    """
+
+    def __init__(
+        self, inner: asyncio.Protocol, connections: "dict[_Bounded, None]", life: float
+    ) -> None:
+        self._life = life
+        self._inner = inner
+        self._connections = connections
+        self._transport: asyncio.BaseTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, and set the end."""
+        self._transport = transport
+        self._timer = asyncio.get_running_loop().call_later(self._life, self.end)
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on."""
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Hand on."""
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        """Hand on."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on."""
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._connections.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._inner.connection_lost(exc)
+
+    def end(self) -> None:
+        """Close at once; nothing that was to be said is worth its descriptor any more."""
+        self._connections.pop(self, None)
+        if isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
+        elif self._transport is not None:
+            self._transport.close()
 
 
 def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

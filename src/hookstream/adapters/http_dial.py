@@ -39,6 +39,24 @@ DNS_CACHE_SECONDS = 10
 DNS_CACHE_NAMES = 1000
 
 
+SHORTAGES = {
+    errno.EMFILE: "raise the limit on open files (ulimit -n, LimitNOFILE)",
+    errno.ENFILE: "raise the machine's limit on open files (fs.file-max)",
+    errno.ENOMEM: "give the machine more memory",
+    errno.ENOBUFS: "give the machine's network more memory",
+    errno.EADDRNOTAVAIL: "widen net.ipv4.ip_local_port_range: no local port is free",
+}
+"""What of ours can be short when a connection is made, and the remedy. No endpoint is to blame for it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Shortage:
+    """No connection could be made for a want of our own: nothing was sent, and nobody failed."""
+
+    what: str
+    remedy: str
+
+
 @dataclass(slots=True)
 class _Dial:
     """What became of the addresses of one dial."""
@@ -94,7 +112,9 @@ class Dialler:
         """Return how many connections stand."""
         return len(self._open)
 
-    async def dial(self, url: URL, within: float) -> Wire | TransportFailure | AddressBlocked:
+    async def dial(
+        self, url: URL, within: float
+    ) -> Wire | TransportFailure | AddressBlocked | Shortage:
         """Return a new connection to the URL's host, or why there is none.
 
         Args:
@@ -108,9 +128,11 @@ class Dialler:
             return await self._connect(url, seconds)
         except TimeoutError:
             return _too_slow(outcome, seconds)
+        except MemoryError:
+            return Shortage("memory", SHORTAGES[errno.ENOMEM])
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             # RuntimeError: uvloop raises it for sockets that it cannot connect.
-            return _failure(outcome, error)
+            return _shortage(error) or _failure(outcome, error)
         finally:
             _DIAL.reset(token)
 
@@ -171,6 +193,14 @@ def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
     if outcome.tried == 0:
         return TransportFailure(FailureKind.DNS, f"name not resolved within {seconds:g} s")
     return TransportFailure(FailureKind.TIMEOUT, f"not connected within {seconds:g} s")
+
+
+def _shortage(error: Exception) -> Shortage | None:
+    """Return what of ours was short, or None where that was not the cause."""
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    if number in SHORTAGES and not isinstance(error, aiohttp.ClientSSLError):
+        return Shortage(os.strerror(number).lower(), SHORTAGES[number])
+    return None
 
 
 def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBlocked:

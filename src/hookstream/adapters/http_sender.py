@@ -6,17 +6,21 @@ decompression.
 """
 
 import asyncio
+import errno
+import os
 import ssl
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from hookstream.adapters.http_dial import Dialler, Verdict
+from hookstream.adapters.http_dial import SHORTAGES, Dialler, Shortage, Verdict
 from hookstream.adapters.http_pool import IdlePool, Origin
 from hookstream.adapters.http_wire import Wire
 from hookstream.core.model.outcome import (
+    AddressBlocked,
     Answer,
     FailureKind,
     TransportFailure,
@@ -24,6 +28,9 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
+_SAY_AGAIN_SECONDS = 60.0
+_SHORT_SECONDS = 0.25
+"""Between two looks whether there is enough of ours again."""
 _MAX_TARGETS = 4096
 """URLs whose parsed form is kept; all are dropped when there are more."""
 
@@ -65,6 +72,10 @@ class _Target:
         return f"{self.head}{head}".encode() + post.body
 
 
+def _nobody(_: str, __: str) -> None:
+    """Notify nobody."""
+
+
 class HttpSender:
     """The `Sender` of the product. Use it as an async context manager, on one event loop.
 
@@ -73,20 +84,30 @@ class HttpSender:
         connect_timeout: Seconds for DNS, TCP and TLS together.
         max_response_bytes: Of a response body; a longer one costs the connection, nothing else.
         max_idle: Idle connections kept, over all endpoints.
+        max_connections: Connections that stand at once; None: as many as the process may open.
         tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
+        on_shortage: Notified when connections begin to wait for a want of our own, and once a minute
+            while they do: what is short, and the remedy.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  settings, each with a default that fits
         self,
         verdict: Verdict,
         *,
         connect_timeout: float = 5.0,
         max_response_bytes: int = 65_536,
         max_idle: int = 2_000,
+        max_connections: int | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        on_shortage: Callable[[str, str], None] = _nobody,
     ) -> None:
+        self._on_shortage = on_shortage
+        self._max_connections = max_connections
+        self._dialling = 0
+        self._short_since: float | None = None
+        self._said_at = float("-inf")
         self._verdict = verdict
         self._connect_timeout = connect_timeout
         self._max_response_bytes = max_response_bytes
@@ -118,6 +139,11 @@ class HttpSender:
         """How many connections stand, idle ones included."""
         return len(self._dialler)
 
+    @property
+    def short_seconds(self) -> float:
+        """For how long connections have waited for a want of our own; 0 where none does."""
+        return 0.0 if self._short_since is None else self._loop.time() - self._short_since
+
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Send and wait for the status line within the timeout. Cancellation closes the connection.
 
@@ -129,6 +155,8 @@ class HttpSender:
            server may have seen the first copy; the webhook-id says so, as in any retry.
         3. Everything else is answered as it is: no second resend, no redirect.
         4. Each time, `permitted` is asked in the call that writes the first byte.
+        5. A want of our own (descriptors, memory, ports) is nobody's answer: the connection waits
+           until there is enough, and the timeout begins again.
         """
         deadline = self._loop.time() + post.timeout / 1000
         try:
@@ -142,13 +170,42 @@ class HttpSender:
             if not _of_another_exchange(wire, answer):
                 self._idle.put(target.origin, wire)
                 return answer
-        dialled = await self._dialler.dial(target.url, deadline - self._loop.time())
+        dialled = await self._dial(target.url, deadline - self._loop.time())
+        while isinstance(dialled, Shortage):
+            await self._wait_out(dialled)
+            deadline = self._loop.time() + post.timeout / 1000
+            dialled = await self._dial(target.url, post.timeout / 1000)
         if not isinstance(dialled, Wire):
             return dialled
+        self._short_since = None
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
         answer = await dialled.exchange(request, deadline, permitted)
         self._idle.put(target.origin, dialled)
         return answer
+
+    async def _dial(
+        self, url: URL, within: float
+    ) -> Wire | TransportFailure | AddressBlocked | Shortage:
+        """Dial, unless as many connections stand as descriptors may be used for."""
+        most = self._max_connections
+        if most is not None and len(self._dialler) + self._dialling >= most:
+            return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
+        self._dialling += 1
+        try:
+            return await self._dialler.dial(url, within)
+        finally:
+            self._dialling -= 1
+
+    async def _wait_out(self, shortage: Shortage) -> None:
+        """Let a while pass, and give idle connections back: each holds a descriptor and a port."""
+        now = self._loop.time()
+        if self._short_since is None:
+            self._short_since = now
+        if now - self._said_at >= _SAY_AGAIN_SECONDS:
+            self._said_at = now
+            self._on_shortage(shortage.what, shortage.remedy)
+        self._idle.close()
+        await asyncio.sleep(_SHORT_SECONDS)
 
     def _take_apart(self, url: str) -> _Target:
         if len(self._targets) >= _MAX_TARGETS:

@@ -65,6 +65,7 @@ GAUGES = {
     "hookstream_in_hand_seconds": "How long the oldest record in hand has been the oldest.",
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
     "hookstream_table_age_seconds": "Seconds since a table was last known to be current.",
+    "hookstream_egress_short_seconds": "How long attempts have waited for a want of the worker's own.",
     "hookstream_clock_skew_seconds": "By how much this machine's clock is ahead of the brokers'.",
     "hookstream_unreadable_rows": "Table rows that cannot be read: nothing is matched meanwhile.",
     "hookstream_in_flight": "Attempts under way.",

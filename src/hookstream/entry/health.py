@@ -167,4 +167,5 @@ class Health:
             "hookstream_unread_partitions": float(parts.events.unread + parts.tiers.unread),
             "hookstream_holds": float(len(parts.directory.holds)),
             "hookstream_connections": float(parts.sender.connections),
+            "hookstream_egress_short_seconds": parts.sender.short_seconds,
         }

@@ -209,15 +209,22 @@ def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:
 def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
     egress = settings.egress
     allow = [ipaddress.ip_network(text) for text in egress.allow]
-    others = egress.max_in_flight + _OTHER_FILES
-    idle = max(1, open_files(egress.max_idle + others) - others)
-    if idle < egress.max_idle:
-        journal.warning("open_files_few", connections_kept=idle, wanted=egress.max_idle)
+    wanted = egress.max_idle + egress.max_in_flight + _OTHER_FILES
+    allowed = open_files(wanted)
+    # Kafka, the health port and what else there is keep theirs, whatever endpoints take.
+    connections = allowed - min(_OTHER_FILES, allowed // 2)
+    idle = max(1, min(egress.max_idle, connections - egress.max_in_flight))
+    if allowed < wanted:
+        journal.warning(
+            "open_files_few", connections_kept=idle, connections=connections, wanted=wanted
+        )
     return HttpSender(
         partial(address_problem, allow=allow),
         connect_timeout=egress.connect_timeout / 1000,
         max_response_bytes=egress.max_response_bytes,
         max_idle=idle,
+        max_connections=connections,
+        on_shortage=lambda what, remedy: journal.error("egress.short", detail=what, remedy=remedy),
     )
 
 

@@ -1,5 +1,7 @@
 """The worker's own pages, asked over a real socket."""
 
+import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Mapping
@@ -81,3 +83,33 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
 def test_an_address_that_is_none_is_refused(listen: str) -> None:
     with pytest.raises(ConfigurationError, match=r"worker\.listen"):
         HealthServer(listen, SomeMetrics(), well, well)
+
+
+async def test_half_sent_requests_do_not_keep_a_probe_from_its_answer() -> None:
+    async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server:
+        host, _, port = server.address.rpartition(":")
+        half_sent = []
+        try:
+            for _ in range(300):
+                connection = socket.create_connection((host, int(port)))
+                connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+                half_sent.append(connection)
+                await asyncio.sleep(0)
+            status, _, text = await get(server, "/healthz")
+            assert (status, json.loads(text)["status"]) == (200, "ok")
+            assert len(server.connections) <= 64
+        finally:
+            for connection in half_sent:
+                connection.close()
+
+
+async def test_a_connection_is_closed_a_few_seconds_after_it_was_made() -> None:
+    async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well, life=0.2) as server:
+        host, _, port = server.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /healthz HTTP/1.1\r\n")
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        assert len(server.connections) == 0
+        writer.close()

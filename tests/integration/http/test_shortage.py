@@ -1,0 +1,66 @@
+"""A want of the worker's own is no answer of an endpoint: the attempt waits until there is enough."""
+
+import asyncio
+import os
+import resource
+import sys
+
+import pytest
+from tests.conftest import ROOT
+from tests.doubles.raw_server import response, server
+from tests.integration.http.sending import anywhere, post
+
+from hookstream.adapters.http_sender import HttpSender
+from hookstream.core.model.outcome import Response
+
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+
+
+async def test_no_more_connections_stand_than_there_are_descriptors_for() -> None:
+    said: list[str] = []
+    async with (
+        HttpSender(
+            anywhere, max_connections=2, on_shortage=lambda what, _: said.append(what)
+        ) as sender,
+        server(response(204, "Connection: close", after=0.1)) as running,
+        asyncio.TaskGroup() as tasks,
+    ):
+        sending = [tasks.create_task(sender.send(post(running.url))) for _ in range(6)]
+        async with asyncio.timeout(10):
+            answers = [await each for each in sending]
+        assert answers == [Response(204)] * 6
+        assert said == ["too many open files"]
+        assert sender.short_seconds == 0.0
+
+
+async def test_a_process_without_descriptors_waits_for_them_and_blames_nobody() -> None:
+    """In a process of its own, whose limit on open files is a few above what it has."""
+    code = (
+        "import asyncio, sys; from tests.integration.http.test_shortage import starve;"
+        " asyncio.run(starve(sys.argv[1]))"
+    )
+    async with server(response(204, "Connection: close", after=0.05)) as running:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", code, running.url),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()[-2000:]
+    assert len(running.seen) == 13
+
+
+async def starve(url: str) -> None:
+    """Send more at once than there are descriptors for."""
+    said: list[tuple[str, str]] = []
+    async with HttpSender(anywhere, on_shortage=lambda *both: said.append(both)) as sender:
+        await sender.send(post(url))
+        opened = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 4, opened + 4))
+        async with asyncio.timeout(40), asyncio.TaskGroup() as tasks:
+            sending = [tasks.create_task(sender.send(post(url))) for _ in range(12)]
+    answers = [each.result() for each in sending]
+    assert answers == [Response(204)] * 12, answers
+    assert said[0][0] == "too many open files", said
+    assert "ulimit" in said[0][1]
