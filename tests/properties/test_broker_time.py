@@ -74,3 +74,13 @@ def test_the_word_of_a_leader_that_is_gone_is_forgotten() -> None:
     assert time.apart == 0.0
     assert time.ahead is not None
     assert abs(time.ahead - 100) < 0.1
+
+
+def test_an_answer_that_took_minutes_has_no_say_beside_one_that_took_none() -> None:
+    """After an outage a record of another partition is acknowledged at last: between 0 and 90 s."""
+    time = BrokerTime()
+    time.heard("t-0", 1_000_000, asked=0.99, answered=1.01)
+    time.heard("t-1", 1_089_000, asked=0.0, answered=90.0)
+    assert time.ahead is not None
+    assert abs(time.ahead - 999.0) < 0.1
+    assert time.apart == 0.0

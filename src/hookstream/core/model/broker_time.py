@@ -17,6 +17,9 @@ KEPT_FOR = 600.0
 MOST_WIDE = 5.0
 """Seconds of doubt, to either side, with which the time still counts as known."""
 
+_NARROW = 0.5
+"""Seconds of doubt up to which one word is as good as another."""
+
 _MOST_PLACES = 256
 
 
@@ -28,6 +31,16 @@ class Bounds:
     high: float
     at: float
     """When this was known."""
+
+    @property
+    def middle(self) -> float:
+        """What is likeliest."""
+        return (self.low + self.high) / 2
+
+    @property
+    def doubt(self) -> float:
+        """By how much the middle may be wrong, to either side."""
+        return (self.high - self.low) / 2
 
     def narrowed(self, newer: "Bounds") -> "Bounds":
         """Return what both say; the newer alone where they contradict, as a clock was set."""
@@ -72,8 +85,10 @@ class BrokerTime:
         self._agree()
 
     def _agree(self) -> None:
-        middles = [(b.low + b.high) / 2 for b in self._bounds.values()]
-        self.doubt = min((b.high - b.low) / 2 for b in self._bounds.values())
+        self.doubt = min(b.doubt for b in self._bounds.values())
+        # An answer that took minutes says little, and its middle nothing: it has no say beside others.
+        wide = max(self.doubt, _NARROW)
+        middles = [b.middle for b in self._bounds.values() if b.doubt <= wide]
         self.apart = max(middles) - min(middles)
         if self.doubt <= MOST_WIDE:
             # What was known stays: a clock that nobody sets is better than an answer that took long.
