@@ -49,6 +49,11 @@ SHORTAGES = {
 """What of ours can be short when a connection is made, and the remedy. No endpoint is to blame for it."""
 
 
+_NO_RESOLVER = "Could not contact DNS servers"
+"""What c-ares says where every name server refuses. A name that none of them knows, or a time-out,
+may be the doing of whoever serves the name, and is a failure of the endpoint."""
+
+
 @dataclass(slots=True, frozen=True)
 class Shortage:
     """No connection could be made for a want of our own: nothing was sent, and nobody failed."""
@@ -197,6 +202,8 @@ def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
 
 def _shortage(error: Exception) -> Shortage | None:
     """Return what of ours was short, or None where that was not the cause."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
+        return Shortage("name servers", "see that those of /etc/resolv.conf answer this machine")
     number = getattr(getattr(error, "os_error", error), "errno", None)
     if number in SHORTAGES and not isinstance(error, aiohttp.ClientSSLError):
         return Shortage(os.strerror(number).lower(), SHORTAGES[number])

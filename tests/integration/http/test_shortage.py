@@ -3,9 +3,11 @@
 import asyncio
 import os
 import resource
+import socket
 import sys
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.conftest import ROOT
 from tests.doubles.raw_server import response, server
 from tests.integration.http.sending import anywhere, post
@@ -31,6 +33,42 @@ async def test_no_more_connections_stand_than_there_are_descriptors_for() -> Non
         assert answers == [Response(204)] * 6
         assert said == ["too many open files"]
         assert sender.short_seconds == 0.0
+
+
+class Deaf(AbstractResolver):
+    """Name servers that refuse twice, and then know every name."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked += 1
+        if self.asked <= 2:
+            raise OSError(None, "Could not contact DNS servers")
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+async def test_an_attempt_waits_while_no_name_server_answers_this_machine() -> None:
+    said: list[str] = []
+    resolver = Deaf()
+    async with (
+        HttpSender(
+            anywhere, resolver=resolver, on_shortage=lambda what, _: said.append(what)
+        ) as sender,
+        server(response(204)) as running,
+    ):
+        url = running.url.replace("127.0.0.1", "shop.example")
+        assert await sender.send(post(url)) == Response(204)
+    assert (said, resolver.asked) == (["name servers"], 3)
 
 
 async def test_a_process_without_descriptors_waits_for_them_and_blames_nobody() -> None:
