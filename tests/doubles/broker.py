@@ -274,6 +274,8 @@ class BrokerSource:
         """Every partition assigned, the stopped ones too."""
         self.stopped: dict[TopicPartition, str] = {}
         """The partitions that are not read, and the remedy for each."""
+        self._wanted: dict[TopicPartition, tuple[str | Millis, bool]] = {}
+        """Where an operator starts partitions while the broker is out of reach."""
         self.subscribed: list[str] = []
         self.dead = False
         """Whether its process died, which the group has not noticed: it is given partitions, and no more."""
@@ -350,9 +352,13 @@ class BrokerSource:
         self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
     ) -> None:
         """Resume a partition that was stopped, or stands still, as KafkaSource does."""
-        stopped = self.stopped.pop(partition, None) is not None
-        if not stopped and not (stands and partition in self._positions):
+        if partition not in self.stopped and not (stands and partition in self._positions):
             return
+        if not self.up.is_set():
+            # Where it begins is asked of the broker, and committed before anything of it is read.
+            self._wanted[partition] = (at, stands)
+            return
+        stopped = self.stopped.pop(partition, None) is not None
         log = self.broker.logs[partition]
         match at:
             case "earliest":
@@ -420,6 +426,7 @@ class BrokerSource:
             self._positions.pop(at, None)
             self._paused.discard(at)
             self.stopped.pop(at, None)
+            self._wanted.pop(at, None)
         if not read:
             return
         try:
@@ -488,6 +495,9 @@ class BrokerSource:
         taken: list[Record] = []
         if not self.up.is_set():
             return taken
+        while self._wanted:
+            where, (begin, stands) = self._wanted.popitem()
+            self.start_partition(where, begin, stands=stands)
         for at in [at for at in self._positions if at not in self._paused]:
             if self._positions[at] < self.broker.logs[at].low:
                 self._vanished(at)
