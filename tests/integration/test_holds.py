@@ -1,4 +1,4 @@
-"""`hookstream hold` on a real broker: rows, operations events, and a worker's tables within a second."""
+"""`hookstream hold` on a real broker: rows, operations events, and a worker's tables within two seconds."""
 
 import asyncio
 import time
@@ -63,7 +63,7 @@ def test_a_hold_is_set_listed_and_cleared(world: World) -> None:
     assert (everything.code, everything.err) == (
         0,
         (
-            "everything is held: every worker stops within a second\n"
+            "everything is held: every worker stops within two seconds\n"
             "It ends with: hookstream hold clear everything\n"
         ),
     )
