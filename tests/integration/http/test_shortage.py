@@ -77,7 +77,7 @@ async def test_a_process_without_descriptors_waits_for_them_and_blames_nobody() 
         "import asyncio, sys; from tests.integration.http.test_shortage import starve;"
         " asyncio.run(starve(sys.argv[1]))"
     )
-    async with server(response(204, "Connection: close", after=0.05)) as running:
+    async with server(response(204, "Connection: close", after=0.5)) as running:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", code, running.url),
             cwd=ROOT,
