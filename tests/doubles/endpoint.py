@@ -100,6 +100,11 @@ class Throttle:
         return Response(204)
 
 
+SHORT_SECONDS = 0.25
+WITHOUT_DESCRIPTORS = Withheld("no connection can be made: too many open files")
+"""What a `Sender` gives, and after how long, where no connection can be made for a want of our own."""
+
+
 class Switch:
     """An endpoint that a test turns from one behaviour to another while the worker runs."""
 
@@ -134,6 +139,8 @@ class Endpoints:
         self.default = default or status(204)
         self.connects_after: dict[str, float] = {}
         """Seconds that dial and handshake take, by subscription; none where it is not here."""
+        self.short = False
+        """The worker lacks what a connection is made of."""
         self.requests: list[Request] = []
         self.in_flight: Counter[str] = Counter()
         self.peak_in_flight: Counter[str] = Counter()
@@ -166,6 +173,9 @@ class Endpoints:
         who = post.subscription_id
         if who in self.connects_after:
             await asyncio.sleep(self.connects_after[who])
+        if self.short:
+            await asyncio.sleep(SHORT_SECONDS)
+            return WITHOUT_DESCRIPTORS
         if not permitted():
             return NOT_PERMITTED
         request = Request(post, asyncio.get_running_loop().time())

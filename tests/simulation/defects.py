@@ -327,6 +327,16 @@ class Unfenced(Attempts):
         return await self._post(work, ready, self._means.clock.monotonic())
 
 
+class Charging(Attempts):
+    """It counts an attempt for which nothing was sent."""
+
+    async def _post(self, work: Work, ready: Any, began: float) -> Outcome | Withheld:  # noqa: ANN401  its own
+        outcome = await super()._post(work, ready, began)
+        if isinstance(outcome, Withheld):
+            work.delivery.attempt += 1
+        return outcome
+
+
 DEFECTS: Sequence[Defect] = (
     Defect(
         "commits before the acknowledgement",
@@ -357,6 +367,12 @@ DEFECTS: Sequence[Defect] = (
         Parts(engine=built_with(Attempts=Forgetful)),
         frozenset({EXACT}),
         within=50,
+    ),
+    Defect(
+        "counts an attempt for which nothing was sent",
+        Parts(engine=built_with(Attempts=Charging)),
+        frozenset({EXACT}),
+        within=200,
     ),
     Defect(
         "retries early",

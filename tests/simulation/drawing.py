@@ -341,6 +341,13 @@ def _cut_link(chance: random.Random, wishes: tuple[Wish, ...], times: list[float
     return acts
 
 
+def _short(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Leave hosts without descriptors while there is something to send."""
+    hosts = chance.choice((HOSTS[:1], HOSTS[1:], HOSTS))
+    at = round(max(0.0, chance.choice(times) + chance.uniform(-0.5, 1)), 3)
+    return [Act(at, "short", host, chance.choice((0.5, 2.0, 6.0))) for host in hosts]
+
+
 def _wrong_clock(chance: random.Random, _: tuple[Wish, ...], __: list[float]) -> list[Act]:
     """Draw clocks that are wrong from the start, by seconds to months, and steps while they run."""
     amounts = (12_000, 60_000, 3_600_000, DAY, 40 * DAY, 100 * DAY)
@@ -379,5 +386,6 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.1, _reuse),
     (0.2, _flaw),
     (0.1, _stamp),
+    (0.15, _short),
 )
 """In which share of the stories each of them comes."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.doubles.broker_sink import BrokerSink
+from tests.doubles.endpoint import SHORT_SECONDS, WITHOUT_DESCRIPTORS
 from tests.doubles.seeing import (
     CountingMetrics,
     JsonNotices,
@@ -363,12 +364,19 @@ class SeenSender:
         self._last: dict[str, float] = {}
         """When the latest attempt at each endpoint began."""
 
+    async def _withheld(self, permitted: Permitted) -> Withheld | None:
+        if self._process.host.short:
+            await asyncio.sleep(SHORT_SECONDS)
+            return WITHOUT_DESCRIPTORS
+        return None if permitted() else NOT_PERMITTED
+
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         process = self._process
         if not process.alive:
             await asyncio.Event().wait()
-        if not permitted():
-            return NOT_PERMITTED
+        withheld = await self._withheld(permitted)
+        if withheld is not None:
+            return withheld
         ledger, who = process.ledger, post.subscription_id
         pair = ledger.sending(process.hand, post, process.clock.now())
         stopped = process.world.stopped(who, ledger.expected.events[pair[0]].type)

@@ -208,6 +208,16 @@ class Telling(Redrives):
         host.link.mend()
         host.wake()
 
+    def do_short(self, act: Act) -> None:
+        """Leave a host without descriptors for connections for so many seconds."""
+        host = self.world.hosts[act.who]
+        host.short += 1
+
+        def enough() -> None:
+            host.short -= 1
+
+        asyncio.get_running_loop().call_later(act.amount, enough)
+
     def do_late(self, act: Act) -> None:
         """Let a host's writes be appended, and their acknowledgements be heard, later."""
         host = self.world.hosts[act.who]

@@ -79,7 +79,7 @@ class Parts:
 
 
 class Host:
-    """A machine: its clock, how far its tables lag, how slow its writes are."""
+    """A machine: its clock, how far its tables lag, how slow its writes are, what it is short of."""
 
     def __init__(self, name: str, true: Callable[[], Millis], link: Link) -> None:
         self.name = name
@@ -89,6 +89,8 @@ class Host:
         self.lag = 0.05
         self.append_delay = 0.0
         self.answer_delay = 0.0
+        self.short = 0
+        """How many of the story's acts leave it without descriptors for connections now."""
 
     def wake(self) -> None:
         """Let its process look again what it can read."""

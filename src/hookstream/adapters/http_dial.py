@@ -60,6 +60,8 @@ class Shortage:
 
     what: str
     remedy: str
+    idle_holds: bool = True
+    """Closing idle connections gives some of it back."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class _Dial:
 
     tried: int = 0
     refused: list[str] = field(default_factory=list)
+    dialled: list[tuple[int, tuple[str | int | bytes, ...]]] = field(default_factory=list)
+    """Family and address of each that the verdict permitted."""
 
 
 # The connector calls the socket factory in tasks of its own; they inherit the context of the dial.
@@ -137,7 +141,7 @@ class Dialler:
             return Shortage("memory", SHORTAGES[errno.ENOMEM])
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             # RuntimeError: uvloop raises it for sockets that it cannot connect.
-            return _shortage(error) or _failure(outcome, error)
+            return _shortage(outcome, error) or _failure(outcome, error)
         finally:
             _DIAL.reset(token)
 
@@ -184,6 +188,7 @@ class Dialler:
         if problem is not None:
             outcome.refused.append(problem)
             raise PermissionError(errno.EACCES, problem)
+        outcome.dialled.append((family, address))
         return socket.socket(family, kind, protocol)
 
 
@@ -200,14 +205,32 @@ def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
     return TransportFailure(FailureKind.TIMEOUT, f"not connected within {seconds:g} s")
 
 
-def _shortage(error: Exception) -> Shortage | None:
+def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
     """Return what of ours was short, or None where that was not the cause."""
     if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
-        return Shortage("name servers", "see that those of /etc/resolv.conf answer this machine")
+        remedy = "see that those of /etc/resolv.conf answer this machine"
+        return Shortage("name servers", remedy, idle_holds=False)
     number = getattr(getattr(error, "os_error", error), "errno", None)
+    if number == errno.EADDRNOTAVAIL and not any(_has_source(*each) for each in outcome.dialled):
+        return None
     if number in SHORTAGES and not isinstance(error, aiohttp.ClientSSLError):
         return Shortage(os.strerror(number).lower(), SHORTAGES[number])
     return None
+
+
+def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
+    """Tell whether this machine has an address from which it could reach that one.
+
+    The system says EADDRNOTAVAIL where every local port is taken, and also where the machine has no
+    address of the family (IPv6 is off). The second is not a want that passes: an endpoint that has
+    an IPv6 address only is not reachable. A UDP socket tells them apart; it sends nothing.
+    """
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    return True
 
 
 def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBlocked:

@@ -30,7 +30,9 @@ from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
 _SAY_AGAIN_SECONDS = 60.0
 _SHORT_SECONDS = 0.25
-"""Between two looks whether there is enough of ours again."""
+"""From a want of our own to the end of the call that met it: the next may find enough."""
+_STILL_SHORT_SECONDS = 2.0
+"""From the last want to the time from which there counts as enough again."""
 _MAX_TARGETS = 4096
 """URLs whose parsed form is kept; all are dropped when there are more."""
 
@@ -87,8 +89,8 @@ class HttpSender:
         max_connections: Connections that stand at once; None: as many as the process may open.
         tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
-        on_shortage: Notified when connections begin to wait for a want of our own, and once a minute
-            while they do: what is short, and the remedy.
+        on_shortage: Notified when a connection cannot be made for a want of our own, at most once a
+            minute: what is short, and the remedy.
     """
 
     def __init__(  # noqa: PLR0913  settings, each with a default that fits
@@ -106,7 +108,8 @@ class HttpSender:
         self._on_shortage = on_shortage
         self._max_connections = max_connections
         self._dialling = 0
-        self._short_since: float | None = None
+        self._short_since = 0.0
+        self._short_until = float("-inf")
         self._said_at = float("-inf")
         self._verdict = verdict
         self._connect_timeout = connect_timeout
@@ -141,8 +144,9 @@ class HttpSender:
 
     @property
     def short_seconds(self) -> float:
-        """For how long connections have waited for a want of our own; 0 where none does."""
-        return 0.0 if self._short_since is None else self._loop.time() - self._short_since
+        """For how long attempts have met a want of our own; 0 where none did for two seconds."""
+        now = self._loop.time()
+        return now - self._short_since if now < self._short_until else 0.0
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Send and wait for the status line within the timeout. Cancellation closes the connection.
@@ -155,8 +159,10 @@ class HttpSender:
            server may have seen the first copy; the webhook-id says so, as in any retry.
         3. Everything else is answered as it is: no second resend, no redirect.
         4. Each time, `permitted` is asked in the call that writes the first byte.
-        5. A want of our own (descriptors, memory, ports) is nobody's answer: the connection waits
-           until there is enough, and the timeout begins again.
+        5. A want of our own (descriptors, memory, ports, name servers) is nobody's answer: after a
+           quarter of a second the attempt is withheld. The lane tries again, with a new signature,
+           and with the subscription and the expiry judged again; the endpoint's answer time is
+           not measured by it.
         """
         deadline = self._loop.time() + post.timeout / 1000
         try:
@@ -171,13 +177,11 @@ class HttpSender:
                 self._idle.put(target.origin, wire)
                 return answer
         dialled = await self._dial(target.url, deadline - self._loop.time())
-        while isinstance(dialled, Shortage):
-            await self._wait_out(dialled)
-            deadline = self._loop.time() + post.timeout / 1000
-            dialled = await self._dial(target.url, post.timeout / 1000)
+        if isinstance(dialled, Shortage):
+            await self._note(dialled)
+            return Withheld(f"no connection can be made: {dialled.what}")
         if not isinstance(dialled, Wire):
             return dialled
-        self._short_since = None
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
         answer = await dialled.exchange(request, deadline, permitted)
         self._idle.put(target.origin, dialled)
@@ -196,15 +200,17 @@ class HttpSender:
         finally:
             self._dialling -= 1
 
-    async def _wait_out(self, shortage: Shortage) -> None:
-        """Let a while pass, and give idle connections back: each holds a descriptor and a port."""
+    async def _note(self, shortage: Shortage) -> None:
+        """Say what is short, let a while pass, and give idle connections back where they hold it."""
         now = self._loop.time()
-        if self._short_since is None:
+        if now >= self._short_until:
             self._short_since = now
+        self._short_until = now + _STILL_SHORT_SECONDS
         if now - self._said_at >= _SAY_AGAIN_SECONDS:
             self._said_at = now
             self._on_shortage(shortage.what, shortage.remedy)
-        self._idle.close()
+        if shortage.idle_holds:
+            self._idle.close()
         await asyncio.sleep(_SHORT_SECONDS)
 
     def _take_apart(self, url: str) -> _Target:

@@ -80,6 +80,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_announced",
+        "_beginning",
         "_body_size",
         "_complete",
         "_deadlines",
@@ -135,6 +136,7 @@ class Wire(asyncio.Protocol):
         self._complete = False
         self._keep = False
         self._strange = False
+        self._beginning = b""
         self._announced = False
         self._patience = False
         self._body_size = 0
@@ -247,6 +249,12 @@ class Wire(asyncio.Protocol):
             at = self._received
             self._strange |= data[: len(_BEGINS) - at] != _BEGINS[at : at + len(data)]
         self._received += len(data)
+        if self._strange and not self._status and self._of_another_protocol(data):
+            self._keep = False
+            self._finish(
+                FailureKind.PROTOCOL, "not an HTTP response: it does not begin with HTTP/"
+            )
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -259,6 +267,15 @@ class Wire(asyncio.Protocol):
         elif self._headed and not self._patience:
             self._patience = True
             self._lose_patience_at(self._loop.time() + BODY_PATIENCE)
+
+    def _of_another_protocol(self, data: bytes) -> bool:
+        """Tell whether what came begins as no HTTP does: the parser takes RTSP and ICE as well.
+
+        Empty lines before a status line are allowed.
+        """
+        if len(self._beginning) < len(_BEGINS):
+            self._beginning = (self._beginning + data).lstrip(b"\r\n")[: len(_BEGINS)]
+        return not _BEGINS.startswith(self._beginning)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Answer who waits: with the status line if it came, else with how the connection ended."""
@@ -285,7 +302,7 @@ class Wire(asyncio.Protocol):
             UnaskedResponse: Bytes follow that no request asked for; it ends the parse.
         """
         if self._complete:
-            raise UnaskedResponse
+            raise UnaskedResponse("more follows than one response")
         self._retry_after = None
         self._announced = False
         self.idle_limit = None
@@ -315,7 +332,7 @@ class Wire(asyncio.Protocol):
             NoStatus: Its number is below 100; it ends the parse.
         """
         if self._parser.get_status_code() < _LEAST_STATUS:
-            raise NoStatus
+            raise NoStatus(f"its status is below {_LEAST_STATUS}")
         self.on_status(b"")
         self._headed = self._status > 0
 
@@ -342,7 +359,8 @@ class Wire(asyncio.Protocol):
         if ours and not isinstance(error.__context__, UnaskedResponse | NoStatus):
             raise error
         self._keep = False
-        self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {error}")
+        why = error.__context__ if ours else error
+        self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {why}")
 
     def late(self) -> None:
         """The attempt's time is over, or the patience for its body."""

@@ -225,7 +225,8 @@ class Sender(Protocol):
 
         `permitted` is asked directly before the first byte of each copy of the request is written,
         with no await in between: after the dial and the handshake. Where it says no, not a byte
-        of that copy is written, the connection is kept, and the result is `Withheld`.
+        of that copy is written, the connection is kept, and the result is `Withheld`. So it is, after
+        a short pause, where no connection can be made for a want of our own.
         """
 
 

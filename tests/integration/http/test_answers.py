@@ -210,7 +210,7 @@ NO_STATUS = {
     ),
     "mail": (
         say(b"220 mail.example ESMTP\r\n"),
-        TransportFailure(PROTOCOL, "not an HTTP response: Expected HTTP/, RTSP/ or ICE/"),
+        TransportFailure(PROTOCOL, "not an HTTP response: it does not begin with HTTP/"),
     ),
     "hang": (hang, LATE),
     "hang in the line": (say(b"HTTP/1.1 ", b"2", every=9.0), LATE),

@@ -139,6 +139,19 @@ async def test_an_answer_that_begins_strangely_on_a_new_connection_is_a_failure(
     assert (answer.kind, len(running.seen)) == (FailureKind.PROTOCOL, 1)
 
 
+@pytest.mark.parametrize("name", [b"RTSP/1.0", b"ICE/1.0", b"\r\nRTSP/1.0"])
+async def test_an_answer_of_another_protocol_delivers_nothing(
+    sender: HttpSender, name: bytes
+) -> None:
+    other = say(name + b" 200 OK\r\nContent-Length: 0\r\n\r\n")
+    async with server(other, response(204), other, response(500)) as running:
+        answer = await sender.send(post(running.url))
+        assert isinstance(answer, TransportFailure)
+        assert answer.kind is FailureKind.PROTOCOL
+        assert await sender.send(post(running.url)) == Response(204)
+        assert await sender.send(post(running.url)) == Response(500)
+
+
 async def test_an_idle_connection_that_the_server_closed_is_replaced(sender: HttpSender) -> None:
     async def answer_and_close(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")

@@ -3,13 +3,23 @@
 import asyncio
 import contextlib
 import json
+import os
+import resource
 import socket
+import sys
 from collections.abc import Mapping
 
 import aiohttp
 import pytest
+import uvloop
+from tests.conftest import ROOT
+from tests.doubles.raw_server import hang
+from tests.doubles.raw_server import server as raw_server
+from tests.integration.http.sending import anywhere, post
 
 from hookstream.adapters.health_server import HealthServer
+from hookstream.adapters.http_sender import HttpSender
+from hookstream.core.model.outcome import Withheld
 from hookstream.errors import ConfigurationError
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
@@ -101,6 +111,81 @@ async def test_half_sent_requests_do_not_keep_a_probe_from_its_answer() -> None:
         finally:
             for connection in half_sent:
                 connection.close()
+
+
+FILES = 256
+"""Descriptors of the process that is attacked; a worker leaves its connections half of so few."""
+
+
+async def test_a_process_of_256_descriptors_answers_a_probe_under_300_half_sent_requests() -> None:
+    """While its attempts hold every connection that they may have."""
+    code = (
+        "import sys; from tests.integration.http.test_health_server import serve_few;"
+        " serve_few(sys.argv[1])"
+    )
+    async with raw_server(hang) as endpoint:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", code, endpoint.url),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        half_sent = []
+        try:
+            async with asyncio.timeout(60):
+                address = (await process.stdout.readline()).decode().strip()
+                host, _, port = address.rpartition(":")
+                for _ in range(300):
+                    connection = socket.create_connection((host, int(port)), timeout=5)
+                    half_sent.append(connection)
+                    with contextlib.suppress(ConnectionError):
+                        connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+                async with aiohttp.ClientSession() as session:
+                    for _ in range(20):
+                        async with session.get(f"http://{address}/healthz") as response:
+                            assert response.status == 200
+                process.stdin.close()
+                failed = await process.stdout.read()
+                assert await process.wait() == 0
+            assert failed == b"0 attempts failed"
+        finally:
+            for connection in half_sent:
+                connection.close()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def serve_few(url: str) -> None:
+    """Be the process that is attacked, on the loop that workers run on."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_few(url))
+
+
+async def _serve_few(url: str) -> None:
+    """Serve while more attempts are under way than fit, until standard input ends."""
+    async with (
+        HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as health,
+        HttpSender(anywhere, max_connections=FILES // 2) as sender,
+        asyncio.TaskGroup() as tasks,
+    ):
+        # An attempt that is withheld ends here; a lane would begin it again.
+        attempts = [tasks.create_task(sender.send(post(url, timeout=60_000))) for _ in range(300)]
+        while sender.connections < FILES // 2:  # noqa: ASYNC110  a count notifies nobody
+            await asyncio.sleep(0.01)
+        sys.stdout.write(f"{health.address}\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+        ended = [each.result() for each in attempts if each.done()]
+        failed = [each for each in ended if not isinstance(each, Withheld)]
+        sys.stdout.write(f"{len(failed)} attempts failed")
+        sys.stdout.flush()
+        for each in attempts:
+            each.cancel()
 
 
 async def test_a_connection_is_closed_a_few_seconds_after_it_was_made() -> None:

@@ -1,6 +1,7 @@
-"""A want of the worker's own is no answer of an endpoint: the attempt waits until there is enough."""
+"""A want of the worker's own is no answer of an endpoint: the attempt is withheld until there is enough."""
 
 import asyncio
+import errno
 import os
 import resource
 import socket
@@ -13,9 +14,25 @@ from tests.doubles.raw_server import response, server
 from tests.integration.http.sending import anywhere, post
 
 from hookstream.adapters.http_sender import HttpSender
-from hookstream.core.model.outcome import Response
+from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure, Withheld
+from hookstream.pipeline.ports import Post
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+
+
+async def answered(sender: HttpSender, what: Post) -> Answer:
+    """Send until it is no longer withheld, as a lane does."""
+    while True:
+        answer = await sender.send(what)
+        if not isinstance(answer, Withheld):
+            return answer
+
+
+async def is_over(sender: HttpSender) -> None:
+    """Look at the gauge until it is at zero, as Prometheus does."""
+    async with asyncio.timeout(5):
+        while sender.short_seconds:  # noqa: ASYNC110  a gauge notifies nobody
+            await asyncio.sleep(0.05)
 
 
 async def test_no_more_connections_stand_than_there_are_descriptors_for() -> None:
@@ -27,12 +44,60 @@ async def test_no_more_connections_stand_than_there_are_descriptors_for() -> Non
         server(response(204, "Connection: close", after=0.1)) as running,
         asyncio.TaskGroup() as tasks,
     ):
-        sending = [tasks.create_task(sender.send(post(running.url))) for _ in range(6)]
+        sending = [tasks.create_task(answered(sender, post(running.url))) for _ in range(6)]
         async with asyncio.timeout(10):
             answers = [await each for each in sending]
         assert answers == [Response(204)] * 6
         assert said == ["too many open files"]
-        assert sender.short_seconds == 0.0
+        assert sender.short_seconds > 0.0
+        await is_over(sender)
+
+
+async def test_a_want_that_ends_in_a_refused_connection_is_over() -> None:
+    async with HttpSender(anywhere, resolver=Deaf()) as sender, asyncio.timeout(20):
+        answer = await answered(sender, post("http://down.example:9/"))
+        assert isinstance(answer, TransportFailure)
+        assert answer.kind is FailureKind.CONNECT
+        await is_over(sender)
+
+
+async def test_an_attempt_without_descriptors_is_given_back_before_its_timeout() -> None:
+    """So that it is signed again, and its wait is not taken for the endpoint's."""
+    async with HttpSender(anywhere, max_connections=0) as sender, asyncio.timeout(2):
+        answer = await sender.send(post("http://127.0.0.1:9/", timeout=60_000))
+    assert answer == Withheld("no connection can be made: too many open files")
+
+
+async def test_a_want_of_name_servers_closes_no_idle_connection() -> None:
+    async with (
+        HttpSender(anywhere, resolver=Deaf()) as sender,
+        server(response(204)) as running,
+        asyncio.timeout(10),
+    ):
+        assert await sender.send(post(running.url)) == Response(204)
+        assert isinstance(await sender.send(post("http://shop.example:9/")), Withheld)
+        assert await sender.send(post(running.url)) == Response(204)
+        assert running.connections == 1
+
+
+async def test_an_address_of_a_family_that_the_machine_lacks_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with IPv6 off: the system says the same as where no local port is free.
+
+    The system call is replaced: to take IPv6 from a real machine needs privileges a test has not.
+    """
+    connect = socket.socket.connect
+
+    def without_addresses(self: socket.socket, address: tuple[str, int]) -> None:
+        if self.family is socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", without_addresses)
+    async with HttpSender(anywhere) as sender, asyncio.timeout(10):
+        answer = await sender.send(post("http://[2001:db8::1]/", timeout=1_000))
+    assert answer == TransportFailure(FailureKind.CONNECT, "cannot assign requested address")
 
 
 class Deaf(AbstractResolver):
@@ -67,7 +132,7 @@ async def test_an_attempt_waits_while_no_name_server_answers_this_machine() -> N
         server(response(204)) as running,
     ):
         url = running.url.replace("127.0.0.1", "shop.example")
-        assert await sender.send(post(url)) == Response(204)
+        assert await answered(sender, post(url)) == Response(204)
     assert (said, resolver.asked) == (["name servers"], 3)
 
 
@@ -97,7 +162,7 @@ async def starve(url: str) -> None:
         opened = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
         resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 4, opened + 4))
         async with asyncio.timeout(40), asyncio.TaskGroup() as tasks:
-            sending = [tasks.create_task(sender.send(post(url))) for _ in range(12)]
+            sending = [tasks.create_task(answered(sender, post(url))) for _ in range(12)]
     answers = [each.result() for each in sending]
     assert answers == [Response(204)] * 12, answers
     assert said[0][0] == "too many open files", said
