@@ -1,6 +1,7 @@
 """Whatever raises on a record's way, at most its own partition stops, and every delivery comes to its end."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,10 @@ from tests.doubles.endpoint import status
 from tests.doubles.raising import Raising
 from tests.scenarios.world import EVENTS, Worker, World
 
+from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.subscription import SubscriptionState
 from hookstream.errors import DependencyUnavailable, InvariantBroken, ProducerFenced
 from hookstream.pipeline.engine import Outside
 
@@ -264,6 +267,87 @@ async def test_stopped_deliveries_keep_no_credit_from_others() -> None:
         assert len(world.accepted("crm")) == 10
 
 
+async def test_refusals_that_cannot_be_written_down_keep_no_credit_from_others() -> None:
+    """As many of one record as there is credit for: each is tried again and again."""
+    async with World(partitions=2) as world:
+        for number in range(9):
+            world.subscribe(f"s{number}", pattern={"data": {"a": ["b"]}})
+        world.subscribe("crm")
+        world.rules = replace(world.rules, max_deliveries=5)
+        break_(world, "codec", "document", lambda: OverflowError("year 10000"), (1).__eq__)
+        break_(world, "notices", "attempt")
+        worker = await world.worker()
+        world.publish("e1", partition=0)
+        await asyncio.sleep(200)
+        assert worker.engine.budget.room > 0
+        world.publish("e2", partition=1)
+        await asyncio.sleep(2)
+
+        assert "e2" in {json.loads(each.post.body)["id"] for each in world.endpoints.to("crm")}
+
+
+async def test_stopped_deliveries_that_cannot_even_be_cancelled_keep_no_credit_from_others() -> (
+    None
+):
+    async with World(partitions=2) as world:
+        for number in range(8):
+            world.subscribe(f"s{number}")
+        world.rules = replace(world.rules, max_deliveries=5)
+        break_(world, "codec", "encode", when=lambda call: call <= 8)
+        break_(world, "notices", "attempt")
+        worker = await world.worker()
+        world.publish("e1", partition=0)
+        await asyncio.sleep(0.5)
+        for number in range(8):
+            found = world.directory.subscriptions[f"s{number}"]
+            world.directory.put_subscription(replace(found, state=SubscriptionState.DELETED))  # type: ignore[arg-type]
+        await asyncio.sleep(200)
+
+        assert worker.engine.budget.room > 0
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_a_gap_that_cannot_be_raised_is_raised_later_and_nothing_is_committed_before(
+    failures: int,
+) -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        broken = break_(world, "notices", "log_gap", when=lambda call: call <= failures)
+        world.publish("e0", "e1", "e2")
+        world.broker.delete_before(HERE, 2)
+        world.broker.commit("hookstream", {HERE: Progress(0)})
+        await world.worker()
+        await asyncio.sleep(0.9)
+        assert broken[0].calls == 1
+        assert world.broker.commits["hookstream"][HERE] == 0
+
+        await world.until(world.settled, within=60)
+
+        assert broken[0].calls == failures + 1
+        assert len(world.told("log.gap")) == 1
+        assert world.accepted("crm") == {"e2": 1}
+
+
+async def test_a_step_that_succeeds_while_the_worker_stops_begins_no_attempt() -> None:
+    async with World(partitions=2) as world:
+        world.subscribe("crm")
+        world.endpoints.script("crm", status(204, after=10))
+        break_(world, "codec", "decode", when=lambda call: 2 <= call <= 3)
+        worker = await world.worker()
+        world.publish("e1", partition=0)
+        await asyncio.sleep(0.5)
+        world.publish("e2", partition=1)
+        await asyncio.sleep(0.5)
+        assert len(world.endpoints.requests) == 1
+
+        assert await worker.terminate()
+
+        assert len(world.endpoints.requests) == 1
+        await world.worker()
+        await world.until(world.settled, within=60)
+        assert world.accepted("crm") == {"e1": 1, "e2": 1}
+
+
 async def test_a_log_that_cannot_be_written_changes_nothing() -> None:
     async with World() as world:
         world.subscribe("crm")
@@ -350,6 +434,7 @@ CALLS = [
     ("journal", "attempt"),
     ("journal", "info"),
     ("journal", "warning"),
+    ("chance", "fraction"),
     ("health", "failed"),
     ("health", "succeeded"),
     ("tables", "current"),

@@ -20,9 +20,6 @@ _LONGEST = 300
 StartPartition = Callable[[TopicPartition, str | Millis], None]
 SkipRecord = Callable[[TopicPartition, int], None]
 
-_SKIPS = 1_000
-"""Words about records that are kept for sources that are not there yet."""
-
 
 class Feed:
     """Takes rows on the event loop, in the order of their tables; a bad row stops only itself."""
@@ -44,7 +41,6 @@ class Feed:
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """How many rows each table had so far, removals not counted: an empty table is a wrong prefix,
         usually."""
-        self._skips: dict[tuple[TopicPartition, int], Millis] = {}
         self._starts: dict[TopicPartition, table_values.StartAsked] = {}
         self._topics = topics
         self._book = book
@@ -207,9 +203,6 @@ class Feed:
             return
         where = TopicPartition(asked.topic, asked.partition)
         self.skips.hear(where, asked.offset, asked.asked_at)
-        self._skips[where, asked.offset] = asked.asked_at
-        if len(self._skips) > _SKIPS:
-            del self._skips[next(iter(self._skips))]
         if self.skip_record is not None:
             self.skip_record(where, asked.offset)
 
@@ -220,9 +213,8 @@ class Feed:
         """
         if self.skip_record is None:
             return
-        for (where, offset), asked_at in self._skips.items():
-            if now - asked_at <= HOUR:
-                self.skip_record(where, offset)
+        for where, offset in self.skips.given_since(now - HOUR):
+            self.skip_record(where, offset)
 
     def start_stopped(self, where: TopicPartition, now: Millis) -> None:
         """Start a partition that stopped just now, where an operator lately said how.

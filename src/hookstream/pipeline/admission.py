@@ -89,11 +89,6 @@ class Admission:
         state = UnmatchedEvent(
             origin, self._clock.now(), traceparent=traceparent, tracestate=tracestate
         )
-        if record.headers_problem is not None and record.topic == self.settler.topics.operations:
-            # In a topic of ours, a record that cannot be read whole is none that we wrote.
-            why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
-            self.settler.undecodable(receipt, why, state)
-            return
         await self.unmatched(receipt, state)
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
@@ -107,7 +102,13 @@ class Admission:
 
     async def _unmatched(self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]) -> None:
         """Do so; `offered` says whose deliveries are in hand already, where it is done again."""
-        identified = self._identified(receipt.record)
+        record = receipt.record
+        if record.headers_problem is not None and record.topic == self.settler.topics.operations:
+            # In a topic of ours, a record that cannot be read whole is none that we wrote.
+            why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
+            self.settler.undecodable(receipt, why, state)
+            return
+        identified = self._identified(record)
         match identified:
             case Undecodable():
                 self.settler.undecodable(receipt, identified, state)
@@ -203,19 +204,7 @@ class Admission:
         if match.refused is None:
             self._attempts.stop(work, error, Step.MATCH)
             return
-        self.settler.give_back(work)
-
-        async def again() -> None:
-            self._hand_out(work, match)
-
-        self.fence.stop(
-            work.receipt,
-            error,
-            Step.MATCH,
-            again=again,
-            give_up=partial(self.settler.let_go, work),
-            delivery_id=work.delivery.delivery_id,
-        )
+        self.settler.stop(work, error, Step.MATCH, partial(self._hand_out, work, match))
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match

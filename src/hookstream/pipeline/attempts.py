@@ -212,21 +212,13 @@ class Attempts:
         Raises:
             Exception: What `Fence.stop` raises.
         """
-        self._settler.give_back(work)
 
-        async def again() -> None:
+        def again() -> None:
             # First all that can fail without the lane, so that a defect that lasts costs it nothing.
             self._rehearse(work)
             self.readmit(work)
 
-        self._fence.stop(
-            work.receipt,
-            error,
-            step,
-            again=again,
-            give_up=partial(self._settler.let_go, work),
-            delivery_id=work.delivery.delivery_id,
-        )
+        self._settler.stop(work, error, step, again)
 
     def _rehearse(self, work: Work) -> None:
         """Do what an attempt does before its request, without a trace of it."""
@@ -351,19 +343,8 @@ class Attempts:
         try:
             self._settler.settle(work, disposition, audit)
         except Exception as error:  # noqa: BLE001  the fence: what cannot be written stops the partition
-            self._settler.give_back(work)
-
-            async def again() -> None:
-                self._settler.settle(work, disposition, audit)
-
-            self._fence.stop(
-                work.receipt,
-                error,
-                Step.SETTLE,
-                again=again,
-                give_up=partial(self._settler.let_go, work),
-                delivery_id=work.delivery.delivery_id,
-            )
+            again = partial(self._settler.settle, work, disposition, audit)
+            self._settler.stop(work, error, Step.SETTLE, again)
 
     def _record(
         self,

@@ -113,7 +113,13 @@ class Lanes:
     # Work in.
 
     def offer(self, work: Work) -> None:
-        """Queue work in its lane, or hand it to `overflow` where the lane is full."""
+        """Queue work in its lane, or hand it to `overflow` where the lane is full.
+
+        While the worker stops it is abandoned: a step that stopped its partition may succeed then.
+        """
+        if self._closed:
+            self._abandon(work)
+            return
         subscription_id = work.delivery.subscription_id
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         now = self._present()

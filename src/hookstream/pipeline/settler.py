@@ -9,7 +9,7 @@ so another worker takes the record again, and what was written already is a seco
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -224,6 +224,34 @@ class Settler:
         """Release the hold of work that an operator gave up: nothing is written for it."""
         self.give_back(work)
         work.receipt.release()
+
+    def stop(
+        self, work: Work, error: Exception, step: Step, again: Callable[[], None]
+    ) -> None:
+        """Stop the partition of work for a defect of ours; it keeps no credit while it stands.
+
+        `again` takes the step again. It may take credit, which is given back where it raises.
+
+        Raises:
+            Exception: What `Fence.stop` raises.
+        """
+
+        async def retried() -> None:
+            try:
+                again()
+            except Exception:
+                self.give_back(work)
+                raise
+
+        self.give_back(work)
+        self._fence.stop(
+            work.receipt,
+            error,
+            step,
+            again=retried,
+            give_up=partial(self.let_go, work),
+            delivery_id=work.delivery.delivery_id,
+        )
 
     # What a disposition demands.
 

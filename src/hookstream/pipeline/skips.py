@@ -24,6 +24,7 @@ class Skips:
         self._asked_at: dict[tuple[TopicPartition, int], Millis] = {}
         self._below: dict[TopicPartition, int] = {}
         """Of partitions that were let go on at an offset: what stands still below it is given up."""
+        self._forgets: dict[TopicPartition, asyncio.TimerHandle] = {}
         self._heard = asyncio.Event()
 
     def hear(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
@@ -40,11 +41,18 @@ class Skips:
         self._below[where] = offset
         self._heard.set()
         self._heard = asyncio.Event()
-        asyncio.get_running_loop().call_later(_BELOW_SECONDS, self._forget_below, where, offset)
+        earlier = self._forgets.get(where)
+        if earlier is not None:
+            earlier.cancel()
+        loop = asyncio.get_running_loop()
+        self._forgets[where] = loop.call_later(_BELOW_SECONDS, self._forget_below, where)
 
-    def _forget_below(self, where: TopicPartition, offset: int) -> None:
-        if self._below.get(where) == offset:
-            del self._below[where]
+    def _forget_below(self, where: TopicPartition) -> None:
+        del self._below[where], self._forgets[where]
+
+    def given_since(self, instant: Millis) -> list[tuple[TopicPartition, int]]:
+        """Return what was stepped over since an instant, the oldest word first."""
+        return [place for place, asked_at in self._asked_at.items() if asked_at >= instant]
 
     def covers(self, record: Record) -> bool:
         """Tell whether a record is to be stepped over."""

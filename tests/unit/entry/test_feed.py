@@ -80,6 +80,21 @@ def test_a_word_to_step_over_a_record_reaches_whoever_waits_for_it() -> None:
     assert not covers(7, NOON + 1), "the topic was made anew: this is another record"
 
 
+def test_the_words_of_the_last_hour_are_repeated_to_sources_that_come_later() -> None:
+    def skip(offset: int, at: Millis) -> TableRecord:
+        row = write_skip(SkipAsked(*HERE, offset=offset, asked_at=at))
+        return TableRecord(TOPICS.subscriptions, skip_key(*HERE, offset), row, 0, at)
+
+    feed, _ = fed(skip(7, NOON), skip(8, NOON + 1))
+    skipped: list[tuple[TopicPartition, int]] = []
+    feed.repeat_skips(NOON)
+    feed.skip_record = lambda where, offset: skipped.append((where, offset))
+    feed.repeat_skips(NOON + HOUR + 1)
+    feed.take([skip(9, NOON + HOUR)])
+
+    assert skipped == [(HERE, 8), (HERE, 9)]
+
+
 def test_a_word_that_cannot_be_read_steps_over_nothing() -> None:
     feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), b"{}", 0, NOON))
 

@@ -1,5 +1,7 @@
 """An operator's words are kept while they may be needed, and not for ever."""
 
+import asyncio
+
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.pipeline.skips import Skips
 
@@ -23,3 +25,19 @@ def test_the_newest_ten_thousand_words_are_kept() -> None:
         True,
         True,
     ]
+
+
+async def test_a_word_on_what_stands_below_an_offset_counts_two_minutes_from_when_it_was_last_given() -> (
+    None
+):
+    skips = Skips()
+    skips.hear_below(HERE, 10)
+    await asyncio.sleep(100)
+    skips.hear_below(HERE, 10)
+    await asyncio.sleep(119)
+    assert skips.covers(record(9))
+    assert not skips.covers(record(10))
+
+    await asyncio.sleep(2)
+
+    assert not skips.covers(record(9))
