@@ -43,7 +43,7 @@ class StampedSink:
                 stamp = self._true.now()
                 self._clock.heard(record.topic, stamp, asked, self._clock.moment())
             elif verdict is None:
-                self._clock.untold()
+                self._clock.unstamped()
             acknowledged(verdict)
 
         self._sink.write(record, heard)

@@ -96,10 +96,10 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_o
 
         if word == "start":
             source.start_partition(at, "latest")
+            # `latest` is what it is when the position is taken up.
+            await take_until(source, lambda: at not in source.stopped, seconds=30)
         else:
             source.skip(at, 1)
-        # `latest` is what it is when the position is taken up.
-        await take_until(source, lambda: at not in source.stopped, seconds=30)
         await asyncio.to_thread(append, own_broker.bootstrap_servers, topic, b"4", compression)
         expected, end = ([b"4"], 4) if word == "start" else ([b"2", b"3", b"4"], 2)
         after = await take_some(source, len(expected))

@@ -173,9 +173,13 @@ class Trouble:
         self._since, self._told = None, False
 
 
-_RECONNECTING: Mapping[str, str | int | float | bool] = {"reconnect.backoff.max.ms": 500}
-"""After a long outage the client would try to connect every ten seconds only: nothing is sent before
-the tables are asked again."""
+def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bool]:
+    """Return how often a client that lost its broker tries again, unless its settings say so.
+
+    After a long outage it would try every ten seconds only: nothing is sent before the tables are asked
+    again. A longer first pause that somebody set would be refused beside a shorter longest one.
+    """
+    return {} if "reconnect.backoff.ms" in client else {"reconnect.backoff.max.ms": 500}
 
 
 def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:
@@ -191,7 +195,7 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
         "fetch.max.bytes": 4_194_304,
         "fetch.queue.backoff.ms": 50,
         "fetch.wait.max.ms": 100,
-        **_RECONNECTING,
+        **_reconnecting(client),
         **client,
         **_logging(journal),
         "group.id": group,
@@ -211,7 +215,7 @@ def onlooker_properties(client: ClientSettings) -> Properties:
 def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:
     """Return what every producer of ours starts from: durable, idempotent, in order."""
     return {
-        **_RECONNECTING,
+        **_reconnecting(client),
         **client,
         **_logging(journal),
         "acks": "all",
@@ -239,9 +243,8 @@ def transactional_properties(
 
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for questions and topic administration; what fails, fails to its caller."""
-    return opened(
-        AdminClient, {**_RECONNECTING, **client, "log_level": 2, **_logging(None)}, client
-    )
+    properties = {**_reconnecting(client), **client, "log_level": 2, **_logging(None)}
+    return opened(AdminClient, properties, client)
 
 
 def opened(

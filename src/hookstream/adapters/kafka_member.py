@@ -32,14 +32,7 @@ from hookstream.errors import (
     HookstreamError,
     InvariantBroken,
 )
-from hookstream.pipeline.fence import (
-    MOST_PARTITIONS,
-    Step,
-    StoppedLines,
-    Unexpected,
-    described,
-    line_of,
-)
+from hookstream.pipeline.fence import Step, StoppedLines, Unexpected, described
 from hookstream.pipeline.ports import Clock, Journal
 
 _POLL_SECONDS = 0.2
@@ -328,6 +321,7 @@ class Member:
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         records: list[Record] = []
         errors = []
+        raised: list[tuple[TopicPartition, int, Exception]] = []
         hindered: set[tuple[str | None, int | None]] = set()
         admits = self.seats.admits
         for message in messages:
@@ -342,29 +336,31 @@ class Member:
             # Behind a batch that it cannot read the client may go on.
             if place in hindered or not admits(place, message.offset()):  # type: ignore[arg-type]
                 continue
-            self._add(message, records, hindered)
-        self.seats.look_again()
-        if records and self.seats.faults:
-            self.seats.faults.over({record.where for record in records})
-        for at, offset, error in errors:
-            self._on_error(at, offset, error)
+            try:
+                records.append(record_of(message))
+            except Exception as failure:  # noqa: BLE001  the fence: nobody can tell what it holds
+                hindered.add(place)
+                raised.append((_at(message), message.offset() or 0, failure))
+        self._judge(records, raised, errors)
         if errors:
             # What came of a partition that has just been given up is not used.
             records = [record for record in records if record.where not in self.seats.left]
         return records
 
-    def _add(
+    def _judge(
         self,
-        message: Message,
-        records: list[Record],
-        hindered: set[tuple[str | None, int | None]],
+        records: Sequence[Record],
+        raised: Iterable[tuple[TopicPartition, int, Exception]],
+        errors: Iterable[tuple[TopicPartition, int, KafkaError]],
     ) -> None:
-        """Add the record of a message, or stop its partition where that makes the reader raise."""
-        try:
-            records.append(record_of(message))
-        except Exception as error:  # noqa: BLE001  the fence: nobody can tell what it holds
-            hindered.add((message.topic(), message.partition()))
-            self._unreadable(_at(message), message.offset() or 0, error)
+        """End the faults that a batch shows to be over, and only then begin those that it shows."""
+        self.seats.look_again()
+        if records and self.seats.faults:
+            self.seats.faults.over({record.where for record in records})
+        for unreadable in raised:
+            self._unreadable(*unreadable)
+        for error in errors:
+            self._on_error(*error)
 
     def _unreadable(self, at: TopicPartition, offset: int, error: Exception) -> None:
         """Stop a partition before a record that makes the reader raise.
@@ -374,12 +370,7 @@ class Member:
             InvariantBroken: One line of code stopped three partitions within a minute.
         """
         self._unexpected.note(error, Step.READ)
-        line = line_of(error)
-        stopped = self._lines.note(line, at, self._clock.monotonic())
-        if stopped >= MOST_PARTITIONS:
-            raise InvariantBroken(
-                f"{line} stopped {stopped} partitions within a minute: {described(error)}"
-            ) from error
+        self._lines.note(error, at, self._clock.monotonic())
         self.seats.stop_before(at, offset, described(error))
 
     def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
@@ -405,7 +396,7 @@ def raise_fatal(error: KafkaError) -> None:
     The client calls this within a poll.
 
     Raises:
-        DependencyUnavailable: The broker lost the group, which a new process makes anew.
+        DependencyUnavailable: The broker lost the group, which a new process creates again.
         ConfigurationError: The broker does not know the group protocol.
         InvariantBroken: Another fatal error, such as another member with the same instance id.
     """

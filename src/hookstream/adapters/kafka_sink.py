@@ -75,8 +75,8 @@ class Stamps(Protocol):
     def heard(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
         """Learn that a partition's leader stamped a record between two moments."""
 
-    def untold(self) -> None:
-        """Learn that a record was appended and no broker stamped it."""
+    def unstamped(self) -> None:
+        """Note that a record was appended and no broker stamped it."""
 
 
 class KafkaSink:
@@ -306,7 +306,7 @@ class KafkaSink:
                     place = f"{message.topic()}/{message.partition()}"
                     stamps.heard(place, stamp, asked, stamps.moment())
                 else:
-                    stamps.untold()
+                    stamps.unstamped()
             self._on_delivery(write, error, message)
 
         return delivered

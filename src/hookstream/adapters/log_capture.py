@@ -70,13 +70,15 @@ class _ToJournal(logging.Handler):
         try:
             detail = record.getMessage()
         except Exception as wrong:  # noqa: BLE001  whatever a library hands over must not end us
-            detail = f"{record.msg} (its arguments do not fit: {wrong!r})"
-        stack = ""
-        if record.exc_info and record.exc_info[1] is not None:
-            stack = "".join(traceback.format_exception(record.exc_info[1]))
+            # An object that has no text must not raise here as well.
+            said = record.msg if isinstance(record.msg, str) else object.__repr__(record.msg)
+            detail = f"{said} (its arguments do not fit: {wrong!r})"
         if record.name.startswith(_EXPORTER):
             self._exporter(detail)
             return
+        stack = ""
+        if record.exc_info and record.exc_info[1] is not None:
+            stack = "".join(traceback.format_exception(record.exc_info[1]))
         write = self._journal.error if record.levelno >= logging.ERROR else self._journal.warning
         fields = {"logger": record.name, "detail": detail[:_MOST]}
         write("library", **(fields | {"stack": stack[-_MOST:]} if stack else fields))

@@ -62,8 +62,8 @@ class Agreement(Protocol):
     def why(self) -> str:
         """Tell why not, with the remedy."""
 
-    def untold(self) -> None:
-        """Learn that an answer came without a broker's time."""
+    def unstamped(self, refusal: str | None = None) -> None:
+        """Note an answer without a broker's time; `refusal`: the write that asked for it was refused."""
 
     def look(self) -> None:
         """Raise what an operator must hear of; called once a second."""
@@ -83,7 +83,7 @@ class Unquestioned:
         """Say nothing."""
         return ""
 
-    def untold(self) -> None:
+    def unstamped(self, refusal: str | None = None) -> None:
         """Care for nothing."""
 
     def look(self) -> None:
@@ -112,8 +112,10 @@ class BrokerClock:
         self._journal = journal
         self._most = most / 1000
         self._time = BrokerTime()
-        self._untold_since: float | None = None
+        self._unstamped_since: float | None = None
         """Since when answers come without a broker's time, by the clock since boot."""
+        self._refusal: str | None = None
+        """Why the last of them was none."""
         self._asked_at = float("-inf")
         self._said_at = float("-inf")
         self._wrong = False
@@ -141,15 +143,11 @@ class BrokerClock:
         """Learn that a broker stamped a record of a partition between two moments."""
         self._time.heard(place, stamp, asked.boot, answered.boot)
 
-    def untold(self) -> None:
+    def unstamped(self, refusal: str | None = None) -> None:
         """As Agreement says."""
-        if self._untold_since is None:
-            self._untold_since = self.machine.moment().boot
-
-    @property
-    def doubt(self) -> float:
-        """Seconds by which `now` may be wrong."""
-        return self._time.doubt
+        self._refusal = refusal
+        if self._unstamped_since is None:
+            self._unstamped_since = self.machine.moment().boot
 
     @property
     def known(self) -> bool:
@@ -187,7 +185,7 @@ class BrokerClock:
 
     def _given_up(self, now: float) -> bool:
         """Tell whether answers have come without a time for so long that none will."""
-        return self._untold_since is not None and now - self._untold_since > UNKNOWN_FOR
+        return self._unstamped_since is not None and now - self._unstamped_since > UNKNOWN_FOR
 
     def why(self) -> str:
         """As Agreement says."""
@@ -213,13 +211,17 @@ class BrokerClock:
             self._say_skew(now, skew)
 
     def _say_unknown(self, now: float) -> None:
-        if self._given_up(now) and now - self._said_at >= _SAY_SKEW_AGAIN:
-            self._said_at = now
-            self._journal.error(
-                "clock.unknown",
-                detail="no acknowledgement carries a broker's time: the worker goes by its own clock",
-                remedy="run 'hookstream topics apply', which sets LogAppendTime on our topics",
-            )
+        if not self._given_up(now) or now - self._said_at < _SAY_SKEW_AGAIN:
+            return
+        self._said_at = now
+        why = "no acknowledgement carries a broker's time"
+        remedy = "run 'hookstream topics apply', which sets LogAppendTime on our topics"
+        if self._refusal is not None:
+            why = f"the write that asks for the brokers' time is refused: {self._refusal}"
+            remedy = "let this worker write to our health topic (docs/security.md, Kafka)"
+        self._journal.error(
+            "clock.unknown", detail=f"{why}: the worker goes by its own clock", remedy=remedy
+        )
 
     def _say_wrong(self, now: float, skew: float) -> None:
         if self._wrong and now - self._said_at < _SAY_AGAIN:

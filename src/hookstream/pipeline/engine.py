@@ -122,8 +122,7 @@ class Engine:
 
     def __init__(self, outside: Outside, rules: EngineRules) -> None:
         """Wire the stages; nothing moves before `run`."""
-        guarded = _guarded(outside)
-        outside = self._outside = guarded
+        outside = self._outside = _guarded(outside)
         self._rules = rules
         self.ladder = Ladder(rules.tiers)
         self.budget = Budget(rules.max_deliveries, rules.max_bytes)
@@ -348,10 +347,9 @@ class Engine:
 
     def _tell_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         """Raise a gap in the log on the operations topic, before its partition is committed."""
-        self._fence.attempt(
+        self._fence.insist(
             partial(self._raise_gap, partitions, where, gap),
             partial(partitions.is_untold, where, gap),
-            Step.TELL,
         )
 
     def _raise_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
@@ -375,7 +373,7 @@ class Engine:
     def _time_told(self, refused: WriteRefused | None) -> None:
         self._time_asked = False
         if refused is not None:
-            self._outside.agreement.untold()
+            self._outside.agreement.unstamped(refused.detail)
 
     def commit(self) -> None:
         """Commit what was settled, in both groups."""

@@ -102,15 +102,24 @@ class StoppedLines:
         """Know of none."""
         self._stopped: dict[str, dict[TopicPartition, float]] = {}
 
-    def note(self, line: str, where: TopicPartition, now: float) -> int:
-        """Note that a line stopped a partition; return how many it stopped within `WITHIN` seconds."""
+    def note(self, error: Exception, where: TopicPartition, now: float) -> None:
+        """Note that the line which raised `error` stopped a partition.
+
+        Raises:
+            InvariantBroken: It stopped `MOST_PARTITIONS` within `WITHIN` seconds.
+        """
+        line = line_of(error)
         stopped = self._stopped.setdefault(line, {})
         if len(self._stopped) > _MOST_LINES:
             del self._stopped[next(iter(self._stopped))]
         stopped[where] = now
         for each in [each for each, at in stopped.items() if now - at >= WITHIN]:
             del stopped[each]
-        return len(stopped)
+        if len(stopped) >= MOST_PARTITIONS:
+            raise InvariantBroken(
+                f"{line} stopped {len(stopped)} partitions within a minute: {described(error)}."
+                " This is a defect of this release: start the release before it"
+            ) from error
 
 
 class Unexpected:
@@ -232,13 +241,7 @@ class Fence:
             InvariantBroken: The same line of code stopped three partitions within a minute.
         """
         self.note(error, step)
-        line = line_of(error)
-        stopped = self._lines.note(line, receipt.where, self._clock.monotonic())
-        if stopped >= MOST_PARTITIONS:
-            raise InvariantBroken(
-                f"{line} stopped {stopped} partitions within a minute: {described(error)}."
-                " This is a defect of this release: start the release before it"
-            ) from error
+        self._lines.note(error, receipt.where, self._clock.monotonic())
         if self._tasks is None:
             raise InvariantBroken("a step failed before the fence was opened") from error
         piece = Piece(receipt, step, error, again, give_up, delivery_id)
@@ -246,8 +249,8 @@ class Fence:
         self._told.setdefault(receipt.where, []).append(piece)
         self._tasks.create_task(self._hold(piece))
 
-    def attempt(self, act: Callable[[], None], wanted: Callable[[], bool], step: Step) -> None:
-        """Do what belongs to no record; where it fails, do it again after a pause while it is `wanted`.
+    def insist(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
+        """Notify of what belongs to no record; where that fails, again after a pause while `wanted`.
 
         Raises:
             Exception: What it raised, where that is one of `ENDS`.
@@ -255,27 +258,26 @@ class Fence:
         try:
             act()
         except Exception as error:  # noqa: BLE001  the fence
-            self.note(error, step)
-            again = partial(self._again, act, wanted, step)
+            self.note(error, Step.TELL)
+            again = partial(self._again, act, wanted)
             if self._tasks is None:
                 self._later.append(again)
             else:
                 self._tasks.create_task(again())
 
-    async def _again(
-        self, act: Callable[[], None], wanted: Callable[[], bool], step: Step
-    ) -> None:
-        pause, failed = FIRST_PAUSE, True
-        while failed:
+    async def _again(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
+        pause = FIRST_PAUSE
+        while True:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            failed = wanted()
-            if failed:
-                try:
-                    act()
-                    failed = False
-                except Exception as error:  # noqa: BLE001  the fence
-                    self.note(error, step)
+            if not wanted():
+                return
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001  the fence
+                self.note(error, Step.TELL)
+            else:
+                return
 
     async def _hold(self, piece: Piece) -> None:
         """Keep a partition stopped until the step succeeds, or is stepped over, or is another's."""
@@ -289,10 +291,10 @@ class Fence:
             await self._current()
             if receipt.wanted and await self._succeeds(piece):
                 break
-        standing = self._told.get(receipt.where, [])
+        standing = self._told[receipt.where]
         standing.remove(piece)
         if not standing:
-            self._told.pop(receipt.where, None)
+            del self._told[receipt.where]
         receipt.unblock()
 
     async def _succeeds(self, piece: Piece) -> bool:
@@ -318,7 +320,7 @@ class Fence:
     def _tell(self, piece: Piece) -> None:
         """Log that a partition stands still, by the first of what stands still there."""
         where, record = piece.receipt.where, piece.receipt.record
-        if self._told.get(where, [piece])[0] is not piece:
+        if self._told[where][0] is not piece:
             return
         self._say(
             self._journal.error,

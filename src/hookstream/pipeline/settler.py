@@ -225,9 +225,7 @@ class Settler:
         self.give_back(work)
         work.receipt.release()
 
-    def stop(
-        self, work: Work, error: Exception, step: Step, again: Callable[[], None]
-    ) -> None:
+    def stop(self, work: Work, error: Exception, step: Step, again: Callable[[], None]) -> None:
         """Stop the partition of work for a defect of ours; it keeps no credit while it stands.
 
         `again` takes the step again. It may take credit, which is given back where it raises.

@@ -6,13 +6,14 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingJournal
 
 from hookstream.adapters.kafka_client import (
     Trouble,
+    admin_client,
     ask_offsets,
     consumer_properties,
     producer_properties,
@@ -122,3 +123,13 @@ def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_ot
     assert producer_properties({}, None)[name] == 500
     assert consumer_properties({name: 9_000}, "g", None)[name] == 9_000
     assert producer_properties({name: 9_000}, None)[name] == 9_000
+
+
+def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:
+    """The library refuses a longest pause, which nobody set, below a first one that somebody did."""
+    client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
+    client |= {"log_level": 0, "reconnect.backoff.ms": 1_000}
+
+    Producer(producer_properties(client, None))
+    Consumer(consumer_properties(client, "g", None)).close()
+    admin_client(client)

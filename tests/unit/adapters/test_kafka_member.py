@@ -364,8 +364,20 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
     taken_ = [(record.where, record.offset) for record in asker.records]
     assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
     assert consumer.sought == {HERE: 11}
+    assert HERE in member.seats.faults
     [defect] = [fields for _, event, fields in asker.journal.lines if event == "defect.found"]
     assert "a poisonous record" in str(defect["stack"])
+
+
+def test_a_partition_stopped_by_the_reader_is_fetched_again_by_itself() -> None:
+    consumer, asker, member = ready([came(HERE, 10), poison(HERE, 11)], end=20, times=4)
+    paused: list[set[TopicPartition]] = []
+    for turn in (3, 2, 1):
+        asker.between[turn] = lambda: paused.append(set(consumer.paused))
+    member.run()
+
+    assert HERE in paused[0]
+    assert HERE not in paused[-1]
 
 
 def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told_as_a_gap() -> (

@@ -21,6 +21,10 @@ class Bad:
     def __del__(self):
         raise ValueError("in a destructor")
 
+class Unsayable:
+    def __str__(self):
+        raise ValueError("it has no text")
+
 async def forgotten():
     async def fails():
         raise ValueError("in a task")
@@ -31,6 +35,7 @@ async def forgotten():
 with captured(StructuredJournal(), lambda: 0.0):
     logging.getLogger("some.library").warning("a %s\\nof two lines", "warning")
     logging.getLogger("some.library").error("%d", "no number")
+    logging.getLogger("some.library").error(Unsayable())
     try:
         raise ValueError("logged")
     except ValueError:
@@ -55,6 +60,7 @@ def test_libraries_warnings_threads_tasks_and_the_end_itself_are_lines_of_json()
         ("library", "warning"),
         ("library", "error"),
         ("library", "error"),
+        ("library", "error"),
         ("library", "warning"),
         ("library", "warning"),
         ("uncaught", "error"),
@@ -63,14 +69,16 @@ def test_libraries_warnings_threads_tasks_and_the_end_itself_are_lines_of_json()
     ]
     assert told[0]["detail"] == "a warning\nof two lines"
     assert told[1]["detail"].startswith("%d (its arguments do not fit")
-    assert "ValueError: logged" in told[2]["stack"]
-    assert "deprecated" in told[4]["detail"]
-    assert (told[5]["where"], told[5]["detail"]) == (
+    assert "Unsayable object" in told[2]["detail"]
+    assert "it has no text" in told[2]["detail"]
+    assert "ValueError: logged" in told[3]["stack"]
+    assert "deprecated" in told[5]["detail"]
+    assert (told[6]["where"], told[6]["detail"]) == (
         "worker-7",
         "ZeroDivisionError('division by zero')",
     )
-    assert "in a destructor" in told[6]["detail"]
-    assert "in a task" in told[7]["stack"]
+    assert "in a destructor" in told[7]["detail"]
+    assert "in a task" in told[8]["stack"]
 
 
 class Hand:

@@ -76,12 +76,24 @@ def test_it_waits_for_the_brokers_time_but_not_for_one_that_is_never_told() -> N
     clock = BrokerClock(machine, journal)
     machine.boot += 10 * UNKNOWN_FOR
     assert not clock.agrees()
-    clock.untold()
+    clock.unstamped()
     assert not clock.agrees()
     machine.boot += UNKNOWN_FOR + 1
     clock.look()
     assert clock.agrees()
     assert journal.events("error") == ["clock.unknown"]
+
+
+def test_a_refused_write_for_the_brokers_time_is_named_with_its_own_remedy() -> None:
+    machine, journal = Machine(), RememberingJournal()
+    clock = BrokerClock(machine, journal)
+    clock.unstamped("Broker: Topic authorization failed")
+    machine.boot += UNKNOWN_FOR + 1
+    clock.look()
+    [(_, event, fields)] = journal.lines
+    assert event == "clock.unknown"
+    assert "Topic authorization failed" in str(fields["detail"])
+    assert "write to our health topic" in str(fields["remedy"])
 
 
 def test_a_stamp_is_asked_for_once_where_none_has_come_for_a_while() -> None:
