@@ -12,7 +12,7 @@ import datetime as dt
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from examples.demo.log import Place
@@ -60,6 +60,8 @@ class Account:
     explained_by_crashes: int = 0
     explained_by_moves: int = 0
     """The event was unsettled when its partition, of a worker that lived on, went to another."""
+    explained_by_silence: int = 0
+    """The endpoint accepted an attempt of which the worker saw no answer: it had to attempt again."""
     unsettled: dict[str, int] = field(default_factory=dict)
     """Deliveries unsettled at each crash, which is the bound of what may come twice."""
     unsettled_at_moves: int = 0
@@ -71,6 +73,35 @@ class Account:
     def clean(self) -> bool:
         """Tell whether nothing is lost, nothing strange came, and every duplicate is explained."""
         return not (self.lost or self.unexpected or self.unexplained or self.undecodable)
+
+
+@dataclass(slots=True)
+class Story:
+    """What came of one delivery, by the receipts and the tiers."""
+
+    accepted: set[int] = field(default_factory=set)
+    """The attempts that the endpoint accepted."""
+    unanswered: set[int] = field(default_factory=set)
+    """The attempts of which the worker got no answer."""
+    lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def came(self, receipt: Receipt) -> None:
+        """Add a request."""
+        self.lines.append((receipt.at, f"attempt {receipt.attempt} answered {receipt.status}"))
+        if receipt.accepted:
+            self.accepted.add(receipt.attempt)
+
+    def waited(self, record: Record) -> None:
+        """Add a record of a tier."""
+        topic, number = record.place
+        self.lines.append((record.timestamp / 1000, f"{topic}/{number} offset {record.offset}"))
+        headers = record.headers
+        if headers.get("hs-last-outcome") == "failed" and "hs-last-status" not in headers:
+            self.unanswered.add(int(headers["hs-attempt"]))
+
+    def __str__(self) -> str:
+        """Return it in the order in which it came."""
+        return "; ".join(f"{at:.3f} {text}" for at, text in sorted(self.lines))
 
 
 class Reckoner:
@@ -106,9 +137,20 @@ class Reckoner:
         return Owed(record.place, record.offset, record.timestamp / 1000, ids)
 
     def reckon(
-        self, accepted: Mapping[str, int], faults: Sequence[Fault], moves: Sequence[Move]
+        self,
+        accepted: Mapping[str, int],
+        receipts: Callable[[], Iterable[Receipt]],
+        faults: Sequence[Fault],
+        moves: Sequence[Move],
     ) -> Account:
-        """Hold what was accepted against what is owed."""
+        """Hold what was accepted against what is owed.
+
+        Args:
+            accepted: How often each delivery was accepted.
+            receipts: Returns every request that came, for the story of a copy that nothing explains.
+            faults: What was done to the workers and the broker.
+            moves: When partitions changed hands, with what was unsettled.
+        """
         account = Account(events=len(self.owed))
         dead = self._dead_letters(account)
         given_up = self._given_up()
@@ -135,8 +177,28 @@ class Reckoner:
             account.unexpected = sorted(accepted.keys() - owed_ids)
         account.undecodable = sum(1 for _ in self._topics.read(self._topics.own("undecodable")))
         crashes = [(fault.kind, fault.before) for fault in faults if fault.before is not None]
-        self._explain(account, accepted, crashes, [("move", move.before) for move in moves])
+        left = self._explain(account, accepted, crashes, [("move", move.before) for move in moves])
+        if left:
+            self._explain_by_silence(account, left, receipts())
         return account
+
+    def _explain_by_silence(
+        self, account: Account, left: Mapping[str, int], receipts: Iterable[Receipt]
+    ) -> None:
+        """Explain copies by attempts that were accepted, and that a tier's record calls unanswered."""
+        stories = {name: Story() for name in left}
+        for receipt in receipts:
+            if receipt.webhook_id in stories:
+                stories[receipt.webhook_id].came(receipt)
+        for record in self._topics.read(self._topics.tiers()):
+            name = record.headers.get("hs-delivery-id", "")
+            if name in stories:
+                stories[name].waited(record)
+        for name, many in left.items():
+            found = len(stories[name].accepted & stories[name].unanswered)
+            account.explained_by_silence += min(many, found)
+            if many > found:
+                account.unexplained.append(f"{name}: {stories[name]}")
 
     def _dead_letters(self, account: Account) -> set[str]:
         found = set()
@@ -163,8 +225,12 @@ class Reckoner:
         accepted: Mapping[str, int],
         crashes: list[Crash],
         moves: list[Crash],
-    ) -> None:
-        """Find for each delivery when it was unsettled, in its topic or in a tier, at a crash or a move."""
+    ) -> dict[str, int]:
+        """Explain copies of what was unsettled, in its topic or in a tier, at a crash or a move.
+
+        Returns:
+            By delivery, how many copies that does not explain.
+        """
         at_crash: dict[str, set[int]] = {}
         at_move: dict[str, set[int]] = {}
         for name, place, offset in self._copies_of_state(account):
@@ -175,6 +241,7 @@ class Reckoner:
         sizes = Counter(number for numbers in at_crash.values() for number in numbers)
         account.unsettled = {f"{n + 1} {title}": sizes[n] for n, (title, _) in enumerate(crashes)}
         account.unsettled_at_moves = sum(map(len, at_move.values()))
+        left: dict[str, int] = {}
         for name, copies in accepted.items():
             again = copies - 1
             by_crash = min(again, len(at_crash.get(name, ())))
@@ -182,7 +249,8 @@ class Reckoner:
             account.explained_by_crashes += by_crash
             account.explained_by_moves += by_move
             if again > by_crash + by_move:
-                account.unexplained.append(f"{name}: {copies} copies")
+                left[name] = again - by_crash - by_move
+        return left
 
     def _copies_of_state(self, account: Account) -> Iterator[tuple[str, Place, int]]:
         """Yield each delivery with every record that ever stood for it."""

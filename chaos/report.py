@@ -17,6 +17,7 @@ def show_storm(figures: dict[str, Any]) -> None:
         ("duplicates", figures["duplicates"]),
         ("- unsettled at a crash", figures["explained_by_crashes"]),
         ("- unsettled when their partition moved", figures["explained_by_moves"]),
+        ("- of an attempt whose answer did not arrive", figures["explained_by_silence"]),
         ("- not explained", len(figures["unexplained"])),
         ("deliveries unsettled at the crashes", sum(figures["unsettled"].values())),
         (

@@ -248,6 +248,11 @@ class Stage:
         """Return the end of a worker's log."""
         return last_words(self._log_of(worker))
 
+    @property
+    def logs(self) -> list[Path]:
+        """The file that each worker logs to, whether it has begun or not."""
+        return [self._log_of(worker) for worker in self.workers]
+
     def _log_of(self, worker: Worker) -> Path:
         return self.folder / f"{worker.name}.log"
 

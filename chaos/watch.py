@@ -3,12 +3,17 @@
 A worker that comes or goes moves partitions of others, too. What waits in a queue then is let go of,
 and an attempt that takes longer than a revocation may wait ends without settling: those events come
 again, as after a crash. The broker is asked about twice a second; a move lies between two looks, so
-what was unsettled is taken from the commits of the look before it.
+what was unsettled is taken from the commits of the look before it. A partition that went twice
+between two looks, or went and came back, is known from the logs of the workers that gave it up.
 """
 
+import json
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from examples.demo.log import Place
@@ -28,11 +33,68 @@ class Move:
     """Of these partitions alone."""
 
 
+class WorkersLog:
+    """The log of one worker, read on from where it was read to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        self._rest = b""
+
+    def given_up(self) -> Iterator[Place]:
+        """Yield each partition that the worker was given notice of losing, since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            new = self._rest + file.read()
+            self._read = file.tell()
+        *lines, self._rest = new.split(b"\n")
+        for line in lines:
+            if b'"partitions.revoked"' not in line and b'"partitions.lost"' not in line:
+                continue
+            for name in json.loads(line)["names"].removesuffix(", …").split(", "):
+                topic, _, number = name.rpartition("/")
+                if topic:
+                    yield topic, int(number)
+
+
+def moves_between(
+    held: Mapping[Place, str],
+    now_held: Mapping[Place, str],
+    given_up: Mapping[Place, int],
+    before: Positions,
+    at: float,
+) -> list["Move"]:
+    """Return the moves between two looks; a partition that moved more than once is in more than one.
+
+    Args:
+        held: Who held each partition at the look before.
+        now_held: Who holds it now.
+        given_up: How often workers logged that they gave it up since.
+        before: The commits of the look before, and the ends of this one.
+        at: Seconds since 1970, of this look.
+    """
+    times = Counter(given_up)
+    for place, owner in held.items():
+        if now_held.get(place) != owner:
+            times[place] = max(times[place], 1)
+    found = []
+    for turn in range(max(times.values(), default=0)):
+        places = [place for place, many in times.items() if many > turn]
+        committed = {place: before.committed.get(place, 0) for place in places}
+        ends = {place: before.ends.get(place, 0) for place in places}
+        found.append(Move(at, Positions(committed, ends)))
+    return found
+
+
 class Watch:
     """Looks from a thread of its own while a `with` block runs."""
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, logs: Sequence[Path]) -> None:
+        """Watch the partitions of `topics`, and the workers that write `logs`."""
         self._topics = topics.for_another_thread()
+        self._logs = [WorkersLog(path) for path in logs]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch")
         self.moves: list[Move] = []
@@ -53,7 +115,10 @@ class Watch:
         wanted = [*read[0], *read[1]]
         held: dict[Place, str] = {}
         committed: dict[Place, int] = {}
+        given_up: Counter[Place] = Counter()
         while not self._stop.wait(_PAUSE):
+            for log in self._logs:
+                given_up.update(log.given_up())
             try:
                 with topics.family.asking:
                     now_committed = topics.look_committed(read)
@@ -61,11 +126,7 @@ class Watch:
                     ends = topics.look_ends(wanted)
             except NO_ANSWER:
                 continue  # the broker is away: the next look compares with the last that was whole
-            moved = {place for place, owner in held.items() if now_held.get(place) != owner}
-            if moved:
-                before = Positions(
-                    {place: committed.get(place, 0) for place in moved},
-                    {place: ends.get(place, 0) for place in moved},
-                )
-                self.moves.append(Move(time.time(), before))
+            before = Positions(committed, ends)
+            self.moves += moves_between(held, now_held, given_up, before, time.time())
             held, committed = now_held, now_committed
+            given_up.clear()

@@ -16,6 +16,13 @@ _WINDOW = 30.0
 FIRST_OPEN = 5.0
 """Seconds for which it stays open at first."""
 
+_SOONER = 0.1
+"""The share of the longest time by which a probe may come sooner. Probes at equal distances would all
+meet an endpoint that fails in the same rhythm, and never see that it answers in between."""
+
+_GOLDEN = 0.618
+"""What the place within that share moves by from probe to probe: no rhythm fits it."""
+
 _STEADY = 10
 """Successes after which an endpoint counts as recovered: the next trouble begins with a short wait."""
 
@@ -30,6 +37,7 @@ class Breaker:
         "_failed",
         "_in_a_row",
         "_open_for",
+        "_place",
         "_since",
         "_succeeded",
         "_successes",
@@ -48,6 +56,7 @@ class Breaker:
         self.probe_at: float | None = None
         """When the next probe may be made; None: closed."""
         self._open_for = 0.0
+        self._place = 0.0
         self._since = 0.0
         self._in_a_row = 0
         self._successes = 0
@@ -110,7 +119,11 @@ class Breaker:
 
     def _open(self, now: float) -> None:
         self._open_for = min(max(2 * self._open_for, FIRST_OPEN), self.longest)
-        self.probe_at = now + self._open_for
+        sooner = 0.0
+        if self._open_for == self.longest:
+            sooner = _SOONER * self._place
+            self._place = (self._place + _GOLDEN) % 1.0
+        self.probe_at = now + self._open_for * (1 - sooner)
 
     def _begin_window(self, now: float) -> None:
         self._failed = self._succeeded = 0

@@ -153,7 +153,26 @@ def test_a_breaker_opens_on_failures_in_a_row_for_twice_as_long_each_time_up_to_
         breaker.failed(probe_at)
 
     waits = [later - earlier for earlier, later in zip([0.0, *found], found, strict=False)]
-    assert waits == [5, 10, 20, 30, 30, 30]
+    assert waits[:4] == [5, 10, 20, 30]
+    assert all(27 <= wait <= 30 for wait in waits[4:])
+
+
+@pytest.mark.parametrize("rhythm", [10.0, 15.0, 27.0, 28.5, 30.0, 60.0])
+def test_no_rhythm_in_which_an_endpoint_fails_hides_that_it_answers_in_between(
+    rhythm: float,
+) -> None:
+    """Down for a third of each cycle, and down at the moment of the first probe of the longest wait."""
+    breaker = opened()
+    begins = 0.0
+    for probe in range(40):
+        at = breaker.probe_at
+        assert at is not None
+        if probe == 3:
+            begins = at
+        if probe > 3 and (at - begins) % rhythm >= rhythm / 3:
+            return
+        breaker.failed(at)
+    pytest.fail("every probe met it while it was down")
 
 
 def test_a_breaker_opens_on_half_of_the_attempts_failing() -> None:
