@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias, cast
 
 import orjson
 from aiohttp import web
@@ -123,12 +123,12 @@ class _Bounded(asyncio.Protocol):
         self._life = life
         self._inner = inner
         self._connections = connections
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and set the end."""
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._timer = asyncio.get_running_loop().call_later(self._life, self.end)
         self._inner.connection_made(transport)
 
@@ -158,10 +158,8 @@ class _Bounded(asyncio.Protocol):
     def end(self) -> None:
         """Close at once; nothing that was to be said is worth its descriptor any more."""
         self._connections.pop(self, None)
-        if isinstance(self._transport, asyncio.Transport):
+        if self._transport is not None:
             self._transport.abort()
-        elif self._transport is not None:
-            self._transport.close()
 
 
 def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

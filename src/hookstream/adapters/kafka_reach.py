@@ -28,7 +28,7 @@ from hookstream.pipeline.ports import Journal
 
 _SLICE_SECONDS = 0.25
 COMMAND_SECONDS = 8.0
-"""How long a command tries before it gives up: a broker that is started anew takes less, mostly."""
+"""How long a command tries before it gives up: a broker that restarts mostly takes less."""
 _CERTAIN_SECONDS = 3.0
 """How long it tries where waiting will hardly help: a wrong name, another protocol."""
 FIRST_WORD_SECONDS = 5.0
@@ -66,7 +66,7 @@ _REMEDIES = {
         " with TLS), and that no firewall is between"
     ),
 }
-_CERTAIN = {Kind.HANDSHAKE, Kind.PROTOCOL, Kind.UNKNOWN_HOST}
+_CERTAIN = {Kind.AUTHENTICATION, Kind.HANDSHAKE, Kind.PROTOCOL, Kind.UNKNOWN_HOST}
 
 # In this order: the first that a line shows is what it is about.
 _SHOWS = (
@@ -130,10 +130,8 @@ class Reach:
     def ask(self, seconds: float) -> Obstacle | None:
         """Return what stands in the way after so many seconds; None as soon as brokers answered.
 
-        Ends at once where authentication is refused: to try again may lock an account.
-
-        Raises:
-            ConfigurationError: The cluster refuses what is asked.
+        Ends at once where authentication is refused: to try again may lock an account. Of what the
+        question itself raises, only that is taken: the client's lines and events name the rest better.
         """
         until = time.monotonic() + seconds
         while True:
@@ -198,7 +196,7 @@ def require_brokers(client: ClientSettings, seconds: float = COMMAND_SECONDS) ->
     """
     reach = Reach(client)
     obstacle = reach.ask(_CERTAIN_SECONDS)
-    if obstacle is not None and obstacle.kind not in {*_CERTAIN, Kind.AUTHENTICATION}:
+    if obstacle is not None and obstacle.kind not in _CERTAIN:
         obstacle = reach.ask(seconds - _CERTAIN_SECONDS)
     if obstacle is not None:
         raise _as_error(obstacle)

@@ -19,7 +19,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hookstream.core.model.record import Header, Headers, Record
 
 LOST_NAME: Final = r"\x??"
-"""Stands for a name that is not UTF-8 where the client tells no bytes of it: all but a record's first."""
+"""Stands for a name that is not UTF-8 where the client does not return its bytes: all but a record's first."""
 
 ClientHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
 """As the client's stubs have them."""
@@ -80,7 +80,7 @@ def _recovered(message: Message, raised: SystemError) -> tuple[list[Header], str
     Raises:
         SystemError: It is something else.
     """
-    # Each further bad name wraps the error once more; the innermost tells of the first of them.
+    # Each further bad name wraps the error once more; the innermost is about the first of them.
     cause: BaseException | None = raised
     while cause is not None and not isinstance(cause, UnicodeDecodeError):
         cause = cause.__cause__

@@ -79,7 +79,7 @@ GAUGES = {
 }
 """What `observe_gauges` may report, and what it means."""
 
-COUNTS = {"hookstream_spans_lost_total": "Spans of traces that could not be exported."}
+COUNTS = {"hookstream_spans_lost_total": "Spans of traces whose export failed."}
 """What `observe_counts` may report, and what it means."""
 
 Labels: TypeAlias = tuple[str, ...]

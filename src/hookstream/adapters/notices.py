@@ -18,9 +18,6 @@ from hookstream.core.model.record import Origin, OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing, Subscription
 from hookstream.core.model.topics import Topics
 
-ENVIRONMENT = OPERATIONS_ENVIRONMENT
-"""The environment of hookstream's own events."""
-
 
 class AvroNotices:
     """Fits `Notices`."""
@@ -262,7 +259,7 @@ class AvroNotices:
                 "event_id": event_id,
                 "occurred_at": at * 1_000,
                 "entity_id": entity_id,
-                "environment": ENVIRONMENT,
+                "environment": OPERATIONS_ENVIRONMENT,
                 "data": data,
             }
         )

@@ -180,7 +180,7 @@ class SdkTracer:
 
     @property
     def lost(self) -> int:
-        """How many spans could not be exported."""
+        """How many spans were in exports that failed; what a full queue drops is only logged."""
         return 0 if self._exporter is None else self._exporter.lost
 
     def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:

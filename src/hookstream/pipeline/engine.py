@@ -112,7 +112,7 @@ class Outside:
     metrics: Metrics
     journal: Journal
     agreement: Agreement = UNQUESTIONED
-    """Whether `clock` may be gone by."""
+    """Whether `clock` can be trusted."""
     health: HealthBook = field(default_factory=HealthBook)
     skips: Skips = field(default_factory=Skips)
 

@@ -56,8 +56,8 @@ class EventIds:
                 "event_id.conflict",
                 event_type=event_type,
                 event_id=event_id,
-                first=_place(first),
-                second=_place(second),
+                first=first.place,
+                second=second.place,
                 remedy="two events carry one id; receivers that deduplicate drop the second",
             )
         if _passed(self._raised, event_type, now, _RAISE_EVERY):
@@ -78,7 +78,3 @@ def _passed(last: dict[str, float], event_type: str, now: float, seconds: float)
         return False
     last[event_type] = now
     return True
-
-
-def _place(origin: Origin) -> str:
-    return f"{origin.topic}-{origin.partition}@{origin.offset}"

@@ -15,7 +15,7 @@ _LOOK_AGAIN = 0.05
 
 
 class Gate:
-    """Open while every table is current, every row's envelope can be read, and the clock may be gone by.
+    """Open while every table is current, every row's envelope can be read, and the clock can be trusted.
 
     Matching waits at it; a lane begins no attempt and a sender writes no request while it is shut.
     """

@@ -9,22 +9,19 @@ from functools import partial
 
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.record import OutgoingRecord
-from hookstream.pipeline.fence import ENDS, described
+from hookstream.pipeline.fence import FIRST_PAUSE, LONGEST_PAUSE, Fence, Step, described
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Journal, RecordSink, WriteRefused
 from hookstream.pipeline.skips import Skips
-
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
-"""Seconds between tries."""
 
 
 class Insistence:
     """Insists on refused writes."""
 
-    def __init__(self, sink: RecordSink, skips: Skips, journal: Journal) -> None:
-        """Write to `sink`; `skips` tells what an operator stepped over."""
+    def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, journal: Journal) -> None:
+        """Write to `sink`; `skips` has what an operator stepped over, `fence` logs what `sink` raises."""
         self._sink = sink
+        self._fence = fence
         self._skips = skips
         self._journal = journal
 
@@ -40,7 +37,7 @@ class Insistence:
         Where the partition goes to another worker meanwhile, that one has to write it.
         """
         receipt.block()
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         loop = asyncio.get_running_loop()
         verdict: WriteRefused | None = refused
         while verdict is not None:
@@ -60,13 +57,12 @@ class Insistence:
                 break
             if not receipt.live:
                 break
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
             try:
                 self._sink.write(record, partial(_tell, answer))
-            except ENDS:
-                raise
-            except Exception as error:  # noqa: BLE001  as if it were refused
+            except Exception as error:  # noqa: BLE001  the fence: as if it were refused
+                self._fence.note(error, Step.SETTLE)
                 verdict = WriteRefused(f"the sink raised {described(error)}", too_large=False)
                 continue
             verdict = await answer

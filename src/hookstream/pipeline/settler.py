@@ -94,7 +94,7 @@ class Settler:
         """Write nothing before `open`."""
         self._means = means
         self._fence = means.fence
-        self._insistence = Insistence(means.sink, means.skips, means.journal)
+        self._insistence = Insistence(means.sink, means.skips, means.fence, means.journal)
         self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()

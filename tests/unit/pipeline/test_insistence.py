@@ -1,11 +1,14 @@
 """A refused write is insisted on for as long as its partition is this worker's, and no longer."""
 
 import asyncio
+from functools import partial
 
+from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.insistence import Insistence
 from hookstream.pipeline.partitions import Partitions
 from hookstream.pipeline.ports import Acknowledged, WriteRefused
@@ -33,7 +36,9 @@ async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on
     partitions.assigned({HERE: Progress(0)})
     (receipt,) = partitions.receive([Record(*HERE, 0, 0, None, b"", ())])
     sink = RefusingSink()
-    insistence = Insistence(sink, Skips(), RememberingJournal())
+    skips, journal = Skips(), RememberingJournal()
+    fence = Fence(skips, LoopClock(), journal, partial(asyncio.sleep, 0))
+    insistence = Insistence(sink, skips, fence, journal)
     async with asyncio.TaskGroup() as tasks:
         insisting = tasks.create_task(
             insistence.write(OutgoingRecord("dead", None, b""), NO, receipt, None)

@@ -48,7 +48,9 @@ def row_of(key: str, value: bytes) -> Mapping[str, object]:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: {why.msg}") from None
     except UnicodeError:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: it is no UTF-8") from None
-    except (NotANumber, RecursionError) as why:
+    except RecursionError:
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: nested too deep") from None
+    except NotANumber as why:
         raise EnvelopeUnreadable(f"row {key!r} holds a number that {why}") from None
     if not isinstance(row, dict) or not isinstance(row.get("format"), int):
         raise EnvelopeUnreadable(f"row {key!r} is not an object with a whole `format`")

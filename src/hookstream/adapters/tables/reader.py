@@ -239,7 +239,7 @@ class TableReader:
         return None
 
     def _ask(self) -> None:
-        # Taken before the question leaves: an answer tells how the tables stood then, at the latest.
+        # Taken before the question leaves: an answer is about the tables as they stood then, or later.
         asked = self._clock.moment()
         try:
             ends = high_watermarks(self._admin, self._topics, timeout=1.0)

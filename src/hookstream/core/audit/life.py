@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import Origin
 
 
 class Standing(StrEnum):
@@ -49,11 +48,6 @@ class Redrive:
 
 
 Moment: TypeAlias = AuditEntry | Death | Redrive
-
-
-def place_of(origin: Origin) -> str:
-    """Return `topic-partition@offset`."""
-    return f"{origin.topic}-{origin.partition}@{origin.offset}"
 
 
 _STANDINGS = {"cancel": Standing.CANCELLED, "dead_letter": Standing.DEAD_LETTERED}
@@ -99,7 +93,7 @@ class Life:
 
         A dead letter that names no origin belongs to the only event, or stands under an empty name.
         """
-        origins = list(dict.fromkeys(place_of(entry.origin) for entry in self.entries))
+        origins = list(dict.fromkeys(entry.origin.place for entry in self.entries))
         origins += [death.origin for death in self.deaths]
         named = [origin for origin in dict.fromkeys(origins) if origin]
         if len(named) <= 1:
@@ -107,7 +101,7 @@ class Life:
         return {
             origin: Life(
                 self.delivery_id,
-                tuple(entry for entry in self.entries if place_of(entry.origin) == origin),
+                tuple(entry for entry in self.entries if entry.origin.place == origin),
                 tuple(death for death in self.deaths if death.origin == origin),
             )
             for origin in dict.fromkeys(origins)

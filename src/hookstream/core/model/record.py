@@ -67,6 +67,11 @@ class Origin(NamedTuple):
     offset: int
     timestamp: Millis
 
+    @property
+    def place(self) -> str:
+        """`topic-partition@offset`."""
+        return f"{self.topic}-{self.partition}@{self.offset}"
+
 
 def header_text(headers: Headers, name: str) -> str | None:
     """Return the last value of a header as text, or None where it is missing or not UTF-8."""

@@ -78,8 +78,7 @@ def _show_subject(out: Console, entry: AuditEntry) -> None:
         "event": f"{entry.event_type} {entry.event_id}",
         "about": f"{entry.entity_id} ({entry.environment})",
         "for": f"{entry.subscription_id} of {entry.partner_id}, at {entry.host}",
-        "from": f"{origin.topic}-{origin.partition}@{origin.offset}"
-        f" of {clock_time(origin.timestamp)}",
+        "from": f"{origin.place} of {clock_time(origin.timestamp)}",
     }
     if entry.trace_id:
         lines["trace"] = entry.trace_id
