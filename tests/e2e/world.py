@@ -90,8 +90,12 @@ class World:
         types: str = f"[{EVENT_TYPE}]",
         *,
         operator: bool = False,
+        more: str = "",
     ) -> Partner:
-        """Give a partner an endpoint and a subscription, and return when it is active."""
+        """Give a partner an endpoint and a subscription, and return when it is active.
+
+        `more`: further lines of the subscription's file.
+        """
         partner = self.partners[name] = Partner(name)
         await partner.receiver.start()
         secret = f"E2E_SECRET_{name.upper().replace('-', '_')}"
@@ -105,7 +109,7 @@ class World:
                 url=partner.receiver.url,
                 secret=secret,
                 types=types,
-                more="",
+                more=more,
                 schedule=schedule,
             ),
         }

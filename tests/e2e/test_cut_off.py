@@ -1,0 +1,117 @@
+"""A worker that is cut off from Kafka stops sending before what was decided meanwhile can be two seconds old."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT
+from tests.e2e.link import Link
+from tests.e2e.world import World, a_world, until
+
+from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+
+pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+
+STOPPED = ("deleted", "held", "narrowed")
+ANSWERS_AFTER = 0.3
+WITHIN = 2.0
+"""Seconds after the link is cut in which requests may still be made: docs/reliability.md has them."""
+EVENTS = 90
+
+
+class Slow:
+    """An endpoint that takes a while, and remembers when each request came."""
+
+    def __init__(self) -> None:
+        self.came: list[float] = []
+
+    async def __call__(self, body: dict[str, Any], before: int) -> int:
+        del body, before
+        self.came.append(time.monotonic())
+        await asyncio.sleep(ANSWERS_AFTER)
+        return 204
+
+
+@dataclass
+class Place:
+    """A world whose worker reaches the broker by a link of its own."""
+
+    world: World
+    link: Link
+
+
+@pytest.fixture
+async def place(tmp_path: Path, prefix: str) -> AsyncIterator[Place]:
+    """A broker with a second listener, which it advertises at the link's address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        behind = probe.getsockname()[1]
+    async with Link(behind) as link:
+        settings = {
+            "listeners": "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},"
+            f"LINKED://127.0.0.1:{behind}",
+            "advertised.listeners": "PLAINTEXT://127.0.0.1:{port},"
+            f"LINKED://127.0.0.1:{link.port}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+            "LINKED:PLAINTEXT",
+        }
+        libs = await asyncio.to_thread(fetch_kafka, ROOT / ".cache" / "kafka", print)
+        broker = BrokerProcess(libs, find_java(), data=tmp_path / "broker", settings=settings)
+        try:
+            await asyncio.to_thread(broker.start)
+            async with a_world(tmp_path / "world", broker.bootstrap_servers, prefix) as world:
+                yield Place(world, link)
+        finally:
+            await asyncio.to_thread(broker.stop)
+
+
+async def test_what_was_stopped_while_a_worker_was_cut_off_is_not_sent(place: Place) -> None:
+    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth goes on."""
+    world, link = place.world, place.link
+    slow: dict[str, Slow] = {}
+    for name in (*STOPPED, "going-on"):
+        partner = await world.subscribe(name, more="limits:\n  max_in_flight: 4\n")
+        partner.answer(slow.setdefault(name, Slow()))
+    world.stage.environ["HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS"] = f"127.0.0.1:{link.port}"
+    await world.stage.start_worker()
+    del world.stage.environ["HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS"]
+    await world.publish(EVENTS)
+    await until(
+        lambda: all(len(each.came) >= 8 for each in slow.values()),
+        30,
+        lambda: {name: len(each.came) for name, each in slow.items()},
+    )
+
+    link.cut()
+    cut = time.monotonic()
+    try:
+        await world.stage.hookstream("subscriptions", "delete", "deleted", "--yes")
+        await world.stage.hookstream("hold", "set", "endpoint", "held", "--reason", "they asked")
+        definitions = world.stage.folder / "definitions"
+        grant = definitions / "partners" / "narrowed.yaml"
+        grant.write_text(grant.read_text().replace("[pricing.completed]", "[order.generated]"))
+        (definitions / "subscriptions" / "deleted.yaml").unlink()
+        await world.stage.hookstream("apply", str(definitions), "--yes")
+        await asyncio.sleep(max(0.0, cut + 10 - time.monotonic()))
+        late = {name: sum(at > cut + WITHIN for at in each.came) for name, each in slow.items()}
+        waiting = {name: EVENTS - len(each.came) for name, each in slow.items()}
+    finally:
+        link.mend()
+    mended = time.monotonic()
+
+    assert late == dict.fromkeys(slow, 0)
+    assert min(waiting.values()) > 0
+    await until(
+        lambda: len(set(world.partners["going-on"].accepted)) == EVENTS,
+        60,
+        lambda: f"{len(set(world.partners['going-on'].accepted))} of {EVENTS} arrived",
+    )
+    await asyncio.sleep(2)
+    after = {name: sum(at > mended for at in slow[name].came) for name in STOPPED}
+    assert after == dict.fromkeys(STOPPED, 0)
