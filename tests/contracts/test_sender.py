@@ -1,14 +1,16 @@
 """What every `Sender` promises: held by the double and, over real sockets, by the product's own."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
 from tests.doubles import endpoint, raw_server
-from tests.doubles.endpoint import Endpoints
+from tests.doubles.endpoint import WITHOUT_DESCRIPTORS, Endpoints
 from tests.doubles.raw_server import RawServer
 
 from hookstream.adapters.http_sender import HttpSender
@@ -67,6 +69,8 @@ class Stage(Protocol):
 
     def connected(self) -> bool: ...
 
+    def without_descriptors(self) -> AbstractContextManager[None]: ...
+
     async def until_cancelled(self) -> None: ...
 
 
@@ -87,6 +91,12 @@ class DoubleStage:
 
     def connected(self) -> bool:
         return True
+
+    @contextmanager
+    def without_descriptors(self) -> Iterator[None]:
+        self.endpoints.short = True
+        yield
+        self.endpoints.short = False
 
     async def until_cancelled(self) -> None:
         assert [each.cancelled for each in self.endpoints.requests] == [True]
@@ -124,6 +134,18 @@ class SocketStage:
 
     def connected(self) -> bool:
         return self._http.connections > 0
+
+    @contextmanager
+    def without_descriptors(self) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # The lowest number that is free: nothing with that number or a higher one can be opened then.
+        with socket.socket() as lowest:
+            free = lowest.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
     async def until_cancelled(self) -> None:
         await self.server.wait_until(lambda each: each.ended == 1)
@@ -240,6 +262,17 @@ async def test_permission_is_asked_once_the_connection_stands(stage: Stage) -> N
     assert await stage.sender.send(stage.post(), permitted) == Response(204)
     assert await stage.sender.send(stage.post(), permitted) == Response(204)
     assert asked == [True, True]
+
+
+async def test_without_descriptors_an_attempt_is_withheld_before_permission_is_asked(
+    stage: Stage,
+) -> None:
+    """It is nobody's answer; what takes the place of the attempt asks for permission again."""
+    with stage.without_descriptors():
+        answer = await stage.sender.send(stage.post(), pytest.fail)
+    assert answer == WITHOUT_DESCRIPTORS
+    assert await stage.requests(0) == []
+    assert await stage.sender.send(stage.post()) == Response(204)
 
 
 async def test_many_requests_at_once_are_answered_each(stage: Stage) -> None:

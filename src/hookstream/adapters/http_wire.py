@@ -67,7 +67,7 @@ class UnaskedResponse(HookstreamError):
 
 
 class NoStatus(HookstreamError):
-    """Raised within the parser only, to end the parse at a status line whose number is no status."""
+    """Raised within the parser only, to end the parse at a status line that gives no status of HTTP/1."""
 
 
 class Wire(asyncio.Protocol):
@@ -308,7 +308,15 @@ class Wire(asyncio.Protocol):
         self.idle_limit = None
 
     def on_status(self, _: bytes) -> None:
-        """Note the status: from here on the answer is decided, unless it is an interim one."""
+        """Note the status: from here on the answer is decided, unless it is an interim one.
+
+        Raises:
+            NoStatus: The line is of another version than HTTP/1.0 or 1.1, which were not asked for: in
+                HTTP/2 there are no status lines (RFC 9113), in HTTP/0.9 neither. It ends the parse.
+        """
+        version = self._parser.get_http_version()
+        if not version.startswith("1."):
+            raise NoStatus(f"it is of HTTP/{version}, and HTTP/1.1 was spoken")
         code: int = self._parser.get_status_code()
         if code >= HTTPStatus.OK or code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._status = code
@@ -329,7 +337,7 @@ class Wire(asyncio.Protocol):
         """Note the end of the head (and the status of a line that has no reason phrase).
 
         Raises:
-            NoStatus: Its number is below 100; it ends the parse.
+            NoStatus: Its number is below 100, or as `on_status` has it; it ends the parse.
         """
         if self._parser.get_status_code() < _LEAST_STATUS:
             raise NoStatus(f"its status is below {_LEAST_STATUS}")

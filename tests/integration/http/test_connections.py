@@ -152,6 +152,18 @@ async def test_an_answer_of_another_protocol_delivers_nothing(
         assert await sender.send(post(running.url)) == Response(500)
 
 
+@pytest.mark.parametrize("version", [b"0.9", b"2.0", b"3.0"])
+async def test_an_answer_of_a_version_without_status_lines_delivers_nothing(
+    sender: HttpSender, version: bytes
+) -> None:
+    other = say(b"HTTP/" + version + b" 200 OK\r\nContent-Length: 0\r\n\r\n")
+    async with server(other, response(204)) as running:
+        answer = await sender.send(post(running.url))
+        assert isinstance(answer, TransportFailure)
+        assert answer.kind is FailureKind.PROTOCOL
+        assert await sender.send(post(running.url)) == Response(204)
+
+
 async def test_an_idle_connection_that_the_server_closed_is_replaced(sender: HttpSender) -> None:
     async def answer_and_close(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
