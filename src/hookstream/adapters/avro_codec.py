@@ -45,7 +45,6 @@ _LARGE = 5_000
 _TYPICAL_PROBLEMS: dict[type[Exception], str] = {
     EOFError: "the record ends before its last field does",
     KeyError: "a union or enum names a branch that its schema does not have",
-    IndexError: "a union or enum names a branch that its schema does not have",
     UnicodeDecodeError: "a string is not UTF-8",
 }
 

@@ -39,10 +39,18 @@ ParsedSchema: TypeAlias = dict[str, object]
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
-_NO_BRANCH = ["(no such branch)"] * 64
-"""fastavro takes a negative union index for a place counted from the end, and reads some branch
-that nobody wrote. So unions are given these ends, which cannot be read: they stand where every
-negative index of one byte leads, and every index that is one too many."""
+
+class _Branches(list[object]):
+    """The branches of a union, each found at its own place and at no other.
+
+    fastavro takes a negative index for a place counted from the end, and reads a branch that nobody
+    wrote. Its compiled form adds the length before it asks, so this length adds nothing.
+    """
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,8 +65,8 @@ class PublishedSchema:
     parsed: ParsedSchema
     """For writing, and for resolving between versions."""
     guarded: ParsedSchema
-    """For reading what came from outside: a bad union index fails, and a `float` whose union has a
-    `double` too comes as the record `core.delivery.unions.SINGLE`."""
+    """For reading what came from outside: a bad index of a union or an enum fails, and a `float`
+    whose union has a `double` too comes as the record `core.delivery.unions.SINGLE`."""
     tagged: ParsedSchema
     """For reading what is resolved to another revision: each branch of a union but null comes as a
     record of one field, its `branch_key`, so that nobody has to guess which one was written."""
@@ -277,17 +285,36 @@ def _kind(schema: object) -> object:
     return schema
 
 
-def _guard(schema: object) -> None:
-    """Give every union of a parsed schema its unreadable ends, in place."""
-    if isinstance(schema, list):
+def _guard(schema: ParsedSchema) -> None:
+    """Have the unions and enums of a parsed schema found at their own places alone, in place."""
+    for inner in ("type", "items", "values"):
+        _guard_at(schema, inner)
+    for field in cast("list[ParsedSchema]", schema.get("fields", ())):
+        _guard_at(field, "type")
+    symbols = schema.get("symbols")
+    if isinstance(symbols, list):
+        schema["symbols"] = dict(enumerate(symbols))
+
+
+def _guard_at(holder: ParsedSchema, name: str) -> None:
+    schema = holder.get(name)
+    if isinstance(schema, dict):
+        _guard(schema)
+    elif isinstance(schema, list):
         for branch in schema:
-            _guard(branch)
-        schema.extend(_NO_BRANCH)
-    elif isinstance(schema, dict):
-        for inner in ("type", "items", "values"):
-            _guard(schema.get(inner))
-        for field in schema.get("fields", ()):
-            _guard(field)
+            if isinstance(branch, dict):
+                _guard(branch)
+        holder[name] = _branches(schema)
+
+
+def _branches(schema: list[object]) -> list[object]:
+    """Return the branches of a union as fastavro asks for them.
+
+    A class for each union: so its look-up is that of a dict, and no call of a Python function.
+    """
+    found = {"__slots__": (), "__getitem__": dict(enumerate(schema)).__getitem__}
+    of_one_union: type[list[object]] = type("_Branches", (_Branches,), found)
+    return of_one_union(schema)
 
 
 def _data_type(full: ParsedSchema) -> Json:

@@ -140,10 +140,18 @@ def test_bytes_that_are_no_record_have_a_reason(
     assert found.detail.startswith(detail)
 
 
-def test_fastavro_still_reads_a_negative_union_index() -> None:
+@pytest.mark.parametrize(
+    ("schema", "body", "read"),
+    [
+        (["null", "string"], b"\x01\x02x", "x"),
+        ({"type": "enum", "name": "n.E", "symbols": ["A", "B"]}, b"\x01", "B"),
+    ],
+    ids=["union", "enum"],
+)
+def test_fastavro_still_reads_a_negative_index(schema: Json, body: bytes, read: str) -> None:
     """The trap that the codec's guard is for: once this fails, the guard can go."""
-    parsed = fastavro.parse_schema(["null", "string"])
-    assert fastavro.schemaless_reader(io.BytesIO(b"\x01\x02x"), parsed, None) == "x"
+    parsed = fastavro.parse_schema(cast("dict[str, object]", schema))
+    assert fastavro.schemaless_reader(io.BytesIO(body), parsed, None) == read
 
 
 @given(st.binary(max_size=200))
