@@ -14,7 +14,7 @@ import orjson
 from fastavro import schemaless_reader
 
 from hookstream.adapters.avro_parsing import BODY_AT, SINGLE_OBJECT, ParsedSchema, PublishedSchema
-from hookstream.adapters.avro_scan import holds_more
+from hookstream.adapters.avro_scan import Malformed, holds_more
 from hookstream.adapters.avro_schemas import SchemaBook
 from hookstream.adapters.avro_shown import compile_shown
 from hookstream.core.catalog.compatibility import vanished
@@ -170,13 +170,17 @@ class AvroCodec:
     ) -> dict[str, object] | Undecodable:
         """Decode a record, unless it holds more values than are taken."""
         most = self._max_values
-        could_hold = _could_hold(value, body_at, schema)
-        if could_hold > most and holds_more(schema.walk, value, body_at, most):
-            return Undecodable(
-                UndecodableReason.TOO_LARGE,
-                f"the record holds more than {most:,} values in {len(value):,} bytes"
-                " (events.max_values)",
-            )
+        try:
+            if _could_hold(value, body_at, schema) > most and holds_more(
+                schema.walk, value, body_at, most
+            ):
+                return Undecodable(
+                    UndecodableReason.TOO_LARGE,
+                    f"the record holds more than {most:,} values in {len(value):,} bytes"
+                    " (events.max_values)",
+                )
+        except Malformed as problem:
+            return Undecodable(UndecodableReason.MALFORMED, str(problem))
         return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
 
     def latest(self, event_type: str) -> int:

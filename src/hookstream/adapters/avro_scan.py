@@ -2,11 +2,12 @@
 
 The library that decodes cannot be told to stop. So a record that could hold more values than are
 taken is walked first: nothing is made of it, texts are stepped over, and the walk ends at the bound
-or where the bytes do. What is malformed is left to the decoder, which stops where the walk did.
+or where the bytes do. What is malformed is refused here: behind some of it (a number of eleven
+bytes, a block of -2^63 items) the library reads on, and would make what the walk did not count.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hookstream.core.model.avro import (
     Array,
@@ -23,13 +24,25 @@ from hookstream.core.model.avro import (
 Walk: TypeAlias = Callable[[bytes, int, "Count"], int]
 """Steps over one value: its bytes, where it begins, the count; returns where it ends."""
 
+_SIZES: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+"""Bytes of the primitive types whose values take no other number of them."""
+_MORE: Final = 0x80
+"""The bit of a number's byte that says that another byte follows; the other seven are the number's."""
+_LONGEST: Final = 10
+"""Bytes of a number of 64 bits."""
+_ENDS_EARLY: Final = "the record ends before its last field does"
+_TOO_LONG: Final = "a number has more than 64 bits"
+
 
 class TooMuch(Exception):
     """Raised within a walk where the bound is passed."""
 
 
-class _Malformed(Exception):
-    """Raised within a walk where the bytes are none of the schema."""
+class Malformed(Exception):
+    """Raised where the bytes are none of the schema; says why, and near which byte."""
+
+    def __init__(self, why: str, near: int) -> None:
+        super().__init__(f"{why} (near byte {near})")
 
 
 class Count:
@@ -59,13 +72,17 @@ def compile_walk(schema: AvroSchema) -> Walk:
 
 
 def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
-    """Tell whether a record holds more than `most` values, as far as it can be read."""
+    """Tell whether a record holds more than `most` values.
+
+    Raises:
+        Malformed: Its bytes are none of the schema.
+    """
     try:
         walk(value, body_at, Count(most))
     except TooMuch:
         return True
-    except (IndexError, _Malformed):
-        return False
+    except IndexError:
+        raise Malformed(_ENDS_EARLY, len(value)) from None
     return False
 
 
@@ -76,23 +93,11 @@ class _Compiler:
         self._schema = schema
         self._known: dict[str, Walk] = {}
 
-    def walk(self, node: AvroType) -> Walk:  # noqa: C901  one kind a case
+    def walk(self, node: AvroType) -> Walk:
         resolved = self._schema.resolve(node)
         match resolved:
-            case Primitive(kind="null"):
-                return _nothing
-            case Primitive(kind="boolean"):
-                return _so_many(1)
-            case Primitive(kind="float"):
-                return _so_many(4)
-            case Primitive(kind="double"):
-                return _so_many(8)
-            case Primitive(kind="bytes" | "string"):
-                return _text
-            case Primitive() | Enum():
-                return _number
-            case Fixed(size=size):
-                return _so_many(size)
+            case Primitive() | Enum() | Fixed():
+                return _leaf(resolved)
             case Array(items=items):
                 return _blocks(self.walk(items), keyed=False)
             case Map(values=values):
@@ -119,42 +124,51 @@ class _Compiler:
         return walk
 
 
-def _nothing(_: bytes, at: int, __: Count) -> int:
-    return at
+def _leaf(node: Primitive | Enum | Fixed) -> Walk:
+    match node:
+        case Fixed(size=size):
+            return _so_many(size)
+        case Primitive(kind="bytes" | "string"):
+            return _text
+        case Primitive(kind=kind) if kind in _SIZES:
+            return _so_many(_SIZES[kind])
+        case Primitive() | Enum():
+            return _number
 
 
 def _so_many(size: int) -> Walk:
     def walk(data: bytes, at: int, _: Count) -> int:
         if at + size > len(data):
-            raise _Malformed
+            raise Malformed(_ENDS_EARLY, at)
         return at + size
 
     return walk
 
 
-def _number(data: bytes, at: int, _: Count) -> int:
-    while data[at] & 0x80:
-        at += 1
-    return at + 1
+def _number(data: bytes, at: int, _: Count | None = None) -> int:
+    end = at
+    while data[end] & _MORE:
+        end += 1
+    if end - at >= _LONGEST:
+        raise Malformed(_TOO_LONG, at)
+    return end + 1
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    shift = found = 0
-    while True:
-        byte = data[at]
-        at += 1
-        found |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004
-            return (found >> 1) ^ -(found & 1), at
-        shift += 7
-        if shift > 63:  # noqa: PLR2004
-            raise _Malformed
+    """Return a number, and where it ends."""
+    end = _number(data, at)
+    found = 0
+    for byte in reversed(data[at:end]):
+        found = found << 7 | byte & ~_MORE
+    if found >> 64:
+        raise Malformed(_TOO_LONG, at)
+    return (found >> 1) ^ -(found & 1), end
 
 
 def _text(data: bytes, at: int, _: Count) -> int:
     size, at = _long(data, at)
     if not 0 <= size <= len(data) - at:
-        raise _Malformed
+        raise Malformed(_ENDS_EARLY, at)
     return at + size
 
 
@@ -180,7 +194,7 @@ def _union(branches: list[Walk]) -> Walk:
     def walk(data: bytes, at: int, count: Count) -> int:
         number, at = _long(data, at)
         if not 0 <= number < len(branches):
-            raise _Malformed
+            raise Malformed("a union names a branch that its schema does not have", at)
         return branches[number](data, at, count)
 
     return walk
