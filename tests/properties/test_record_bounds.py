@@ -257,11 +257,19 @@ def test_as_many_values_as_are_taken_are_decoded_and_rendered() -> None:
     assert isinstance(decoded(taken + 1), Undecodable)
 
 
-def test_defaults_fill_in_no_more_than_is_taken() -> None:
+SIXTY = {"name": "d", "type": {"type": "array", "items": "int"}, "default": [0] * 60}
+WITHIN = {"type": "record", "name": "n.Within", "fields": [SIXTY]}
+
+
+@pytest.mark.parametrize(
+    "filled",
+    [SIXTY, {"name": "w", "type": WITHIN, "default": {}}],
+    ids=["written out", "by a default of a default"],
+)
+def test_defaults_fill_in_no_more_than_is_taken(filled: Any) -> None:  # noqa: ANN401
     """The check refuses such a pair; a row that was published before it is bounded all the same."""
     item = {"type": "record", "name": "n.I", "fields": [{"name": "b", "type": "boolean"}]}
     older = many(item)
-    filled = {"name": "d", "type": {"type": "array", "items": "int"}, "default": [0] * 60}
     newer = many({**item, "fields": [*item["fields"], filled]})
     newer = {**newer, "eventVersion": 2}
     book = SchemaBook([older, newer])

@@ -119,7 +119,7 @@ class _Measure:
 
 
 def values_of(default: Json) -> int:
-    """Return how many values a default fills in."""
+    """Return how many values a default is that is written out in full, as the house rules have it."""
     match default:
         case dict():
             return 1 + sum(map(values_of, default.values()))

@@ -5,11 +5,11 @@ The rules keep bodies predictable (the envelope, logical types that are valid wh
 name for all versions of a type) and decodable (defaults that a decoder can really fill in).
 """
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from hookstream.core.catalog.filling import is_value
 from hookstream.core.catalog.growth import too_much
 from hookstream.core.model.avro import (
     Array,
@@ -28,7 +28,6 @@ from hookstream.core.model.avro import (
 )
 from hookstream.core.model.avro_reading import SchemaRefused, read_schema
 from hookstream.core.model.json import Json
-from hookstream.core.model.single import shortest
 
 MAX_VERSION: Final = 9999
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+\Z")
@@ -188,7 +187,7 @@ class _Walk:
     def _fits(self, value: Json, node: AvroType) -> bool:
         match self._schema.resolve(node):
             case Primitive(kind=kind):
-                return _fits_primitive(value, kind)
+                return kind != "bytes" and is_value(value, kind)
             case Enum(symbols=symbols):
                 return value in symbols
             case Array(items=inner):
@@ -207,37 +206,6 @@ class _Walk:
                 return any(self._fits(value, branch) for branch in branches)
             case Fixed():
                 return False
-
-
-_INTEGER_BITS: Final = {"int": 31, "long": 63}
-
-
-def _fits_primitive(value: Json, kind: str) -> bool:
-    match kind:
-        case "null":
-            return value is None
-        case "boolean":
-            return isinstance(value, bool)
-        case "int" | "long":
-            limit: int = 2 ** _INTEGER_BITS[kind]
-            return type(value) is int and -limit <= value < limit
-        case "float" | "double":
-            return isinstance(value, int | float) and _said_again(value, kind)
-        case "string":
-            return isinstance(value, str)
-        case _:
-            return False
-
-
-def _said_again(value: float, kind: str) -> bool:
-    """Tell whether a number is delivered as it stands once a float or a double holds it."""
-    if isinstance(value, bool):
-        return False
-    try:
-        stored = float(value)
-        return math.isfinite(stored) and (shortest(stored) if kind == "float" else stored) == value
-    except OverflowError:
-        return False
 
 
 def _attributes(node: Primitive | Fixed, at: str) -> Iterator[str]:

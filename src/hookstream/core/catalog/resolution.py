@@ -9,12 +9,11 @@ no value of the reader's type. Of a reader's union the first branch of the write
 then the first that the writer's kind is promoted to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
-from hookstream.core.catalog.growth import values_of
+from hookstream.core.catalog.filling import Defaults, Filled, Filling, NoValue
 from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
 from hookstream.core.model.avro import (
     SINGLE,
@@ -32,8 +31,8 @@ from hookstream.core.model.avro import (
     Resolved,
     Union,
     branch_key,
+    say,
 )
-from hookstream.core.model.json import Json
 from hookstream.errors import InvariantBroken
 
 
@@ -51,31 +50,8 @@ class Resolution:
     Raises ValueUnresolvable for a number that the reader's type would round, and where defaults
     would fill more values in than `filled` has room for.
     """
-    filled: "Filled"
+    filled: Filled
     """Counts what defaults fill in; to be begun before each record."""
-
-
-class Filled:
-    """How many values defaults may still fill into a record: a writer pays no byte for them."""
-
-    __slots__ = ("_left", "_most")
-
-    def __init__(self) -> None:
-        self._most = self._left = 0
-
-    def begin(self, most: int) -> None:
-        """Begin a record, into which at most so many are filled."""
-        self._most = self._left = most
-
-    def take(self, values: int) -> None:
-        """Count values that are filled in.
-
-        Raises:
-            ValueUnresolvable: They are too many.
-        """
-        self._left -= values
-        if self._left < 0:
-            raise ValueUnresolvable("", f"defaults would fill in more than {self._most:,} values")
 
 
 def resolution(
@@ -104,6 +80,7 @@ class _Walk:
 
     __slots__ = (
         "_branch_names",
+        "_defaults",
         "_every_branch",
         "_reader",
         "_records",
@@ -119,6 +96,7 @@ class _Walk:
         self._reader = reader
         self._branch_names = branch_names
         self._every_branch = every_branch
+        self._defaults = Defaults(reader, self._tag)
         self.problems: list[str] = []
         self.filled = Filled()
         self._records: dict[tuple[str, str], Step] = {}
@@ -162,12 +140,7 @@ class _Walk:
         if number is None:
             said = ", ".join(map(say, branches))
             return self._problem(at, f"{say(writer)} is none of the reader's branches ({said})")
-        step = self.step_of(writer, branches[number], at)
-        return self._tagged(reader, number, step)
-
-    def step_of(self, writer: Resolved, reader: Resolved, at: str) -> Step:
-        """Return the step between two types that a decoder would pair."""
-        return self._pair(writer, reader, at)
+        return self._tagged(reader, number, self._pair(writer, branches[number], at))
 
     def _tagged(self, union: Union, number: int, step: Step) -> Step:
         """Return a step whose value says which branch it is, as the reader's decoder does."""
@@ -185,6 +158,9 @@ class _Walk:
             name = branch.name
             return lambda value: (name, step(value))
         return step
+
+    def _tag(self, union: Union, number: int, value: object) -> object:
+        return self._tagged(union, number, _same)(value)
 
     def _pair(self, writer: Resolved, reader: Resolved, at: str) -> Step:
         match writer, reader:
@@ -251,23 +227,18 @@ class _Walk:
 
     def _record_step(self, writer: Record, reader: Record, at: str) -> Step:
         parts: list[tuple[str, str, Step]] = []
-        defaults: list[tuple[str, Callable[[], object]]] = []
+        defaults: dict[str, Filling] = {}
         for field in reader.fields:
             path = f"{at}.{field.name}" if at else field.name
             source = self._source(field, reader, writer, path)
             if source is not None:
                 parts.append((field.name, source.name, self.step(source.type, field.type, path)))
             elif field.has_default:
-                defaults.append((field.name, self._default(field, path)))
+                defaults[field.name] = self._default(field, path)
             else:
                 self._problem(path, "the writer has no such field, and the reader has no default")
-        filled = sum(
-            values_of(field.default)
-            for field in reader.fields
-            if any(field.name == name for name, _ in defaults)
-        )
         order = tuple(field.name for field in reader.fields)
-        return _record_render(order, parts, defaults, partial(self.filled.take, filled))
+        return _record_render(order, parts, defaults, self.filled)
 
     def _source(self, field: Field, reader: Record, writer: Record, at: str) -> Field | None:
         found = sources_of(field, reader, writer)
@@ -276,71 +247,28 @@ class _Walk:
             self._problem(at, f"the writer's fields {both} would both fill it")
         return found[0] if found else None
 
-    def _default(self, field: Field, at: str) -> Callable[[], object]:
+    def _default(self, field: Field, at: str) -> Filling:
         try:
-            self._value(field.default, field.type)
-        except _NoValue as why:
+            return self._defaults.filling(field)
+        except NoValue as why:
             self._problem(at, f"its default {why}")
-            return lambda: None
-        # Made for each record: a list in it must not be one that all records share.
-        return lambda: self._value(field.default, field.type)
-
-    def _value(self, default: Json, kind: AvroType) -> object:
-        """Return a default of the reader's as a decoded value of its type."""
-        reader = self._reader.resolve(kind)
-        match reader:
-            case Union():
-                return self._union_default(default, reader)
-            case Record() if isinstance(default, dict):
-                return {field.name: self._field_default(default, field) for field in reader.fields}
-            case Array() if isinstance(default, list):
-                return [self._value(each, reader.items) for each in default]
-            case Map() if isinstance(default, dict):
-                return {key: self._value(each, reader.values) for key, each in default.items()}
-            case Enum() if default in reader.symbols:
-                return default
-            case Fixed() if isinstance(default, str) and len(default) == reader.size:
-                return _bytes_of(default)
-            case Primitive():
-                return _primitive_default(default, reader.kind)
-            case _:
-                raise _NoValue(f"is no value of {say(reader)}")
-
-    def _field_default(self, record: dict[str, Json], field: Field) -> object:
-        if field.name in record:
-            return self._value(record[field.name], field.type)
-        if not field.has_default:
-            raise _NoValue(f"lacks the field {field.name}")
-        return self._value(field.default, field.type)
-
-    def _union_default(self, default: Json, union: Union) -> object:
-        """Avro 1.12: a default is of the first branch that it is a value of."""
-        for number, branch in enumerate(union.branches):
-            try:
-                value = self._value(default, branch)
-            except _NoValue:
-                continue
-            return self._tagged(union, number, _same)(value)
-        raise _NoValue("is no value of its union")
-
-
-class _NoValue(Exception):
-    """Raised in this module where a default is no value of its type."""
+            return Filling(0, lambda: None)
 
 
 def _record_render(
     order: tuple[str, ...],
     parts: Sequence[tuple[str, str, Step]],
-    defaults: Sequence[tuple[str, Callable[[], object]]],
-    count: Callable[[], None],
+    defaults: Mapping[str, Filling],
+    filled: Filled,
 ) -> Step:
     made_of = {name: (source, step) for name, source, step in parts}
-    made_by = dict(defaults)
+    made_by = {name: filling.make for name, filling in defaults.items()}
+    values = sum(filling.values for filling in defaults.values())
 
     def step(value: object) -> object:
         fields = cast("dict[str, object]", value)
-        if made_by:
-            count()
+        if values:
+            filled.take(values)
         read: dict[str, object] = {}
         for name in order:
             source = made_of.get(name)
@@ -389,33 +317,6 @@ def _map(item: Step) -> Step:
     return step
 
 
-def _bytes_of(default: str) -> bytes:
-    """Avro 1.12: code points 0 to 255 of a default stand for bytes of these values."""
-    try:
-        return default.encode("latin-1")
-    except UnicodeEncodeError:
-        raise _NoValue("holds a character above U+00FF, which stands for no byte") from None
-
-
-def _primitive_default(default: Json, kind: str) -> object:
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    match kind:
-        case "null" if default is None:
-            return None
-        case "boolean" if isinstance(default, bool):
-            return default
-        case "int" | "long" if isinstance(default, int) and number:
-            return default
-        case "float" | "double" if number:
-            return float(cast("float", default))
-        case "string" if isinstance(default, str):
-            return default
-        case "bytes" if isinstance(default, str):
-            return _bytes_of(default)
-        case _:
-            raise _NoValue(f"is no value of {kind}")
-
-
 def _is_null(node: Resolved) -> bool:
     return isinstance(node, Primitive) and node.kind == "null"
 
@@ -459,18 +360,3 @@ def alike(writer: Resolved, reader: Resolved) -> bool:
             return name == other or name in aliases
         case _:
             return False
-
-
-def say(node: Resolved) -> str:
-    """Return a type in few words."""
-    match node:
-        case Primitive(kind=kind, logical=logical):
-            return kind if logical is None else f"{kind} {logical}"
-        case Array():
-            return "an array"
-        case Map():
-            return "a map"
-        case Union():
-            return "a union"
-        case Enum(name=name) | Fixed(name=name) | Record(name=name):
-            return name

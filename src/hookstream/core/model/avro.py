@@ -137,3 +137,18 @@ class AvroSchema:
     def resolve(self, node: AvroType) -> Resolved:
         """Return the type itself, or the one that a reference names."""
         return self.named[node.name] if isinstance(node, Reference) else node
+
+
+def say(node: Resolved) -> str:
+    """Return a type in few words."""
+    match node:
+        case Primitive(kind=kind, logical=logical):
+            return kind if logical is None else f"{kind} {logical}"
+        case Array():
+            return "an array"
+        case Map():
+            return "a map"
+        case Union():
+            return "a union"
+        case Enum(name=name) | Fixed(name=name) | Record(name=name):
+            return name

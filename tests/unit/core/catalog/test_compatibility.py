@@ -138,6 +138,57 @@ def test_every_problem_is_named_not_only_the_first() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "default", "why"),
+    [
+        ("int", 2**31, "is no value of int"),
+        ("long", 2**63, "is no value of long"),
+        ("long", True, "is no value of long"),
+        ("long", 1.0, "is no value of long"),
+        ("double", 10**400, "is no value of double"),
+        ("double", 2**53 + 1, "is no value of double"),
+        ("double", float("inf"), "is no value of double"),
+        ("float", 1e39, "is no value of float"),
+        ("float", 16_777_217, "is no value of float"),
+        ("bytes", "\u0100", "holds a character above U+00FF, which stands for no byte"),
+        (fixed(2), "abc", "is no value of printprice.Code"),
+        (["null", "int"], "x", "is no value of its union"),
+        (record(field("inner", "int"), name="printprice.Inner"), {}, "lacks the field inner"),
+    ],
+)
+def test_a_default_that_would_be_rounded_or_does_not_fit_is_named(
+    kind: Json, default: Json, why: str
+) -> None:
+    reader = record(field("a", kind, default=default))
+    assert incompatibilities(record(), reader) == [f"a: its default {why}"]
+
+
+def lists_of_lists(levels: int) -> JsonObject:
+    """A record whose default of 10 empty objects makes 10 to the power of its levels."""
+    inner = record(field("x", "int", default=1), name="n.Level0")
+    for level in range(1, levels + 1):
+        lists: Json = {"type": "array", "items": inner}
+        inner = record(field("xs", lists, default=[{}] * 10), name=f"n.Level{level}")
+    return inner
+
+
+def test_a_default_that_would_fill_in_millions_is_named_and_not_made() -> None:
+    """1.4 KB of a schema held a worker for five seconds at each event that lacked the field."""
+    bearable = record(field("a", lists_of_lists(4), default={}))
+    unbearable = record(field("a", lists_of_lists(9), default={}))
+    assert incompatibilities(record(), bearable) == []
+    assert incompatibilities(record(), unbearable) == [
+        "a: its default takes more than 100,000 values to make"
+    ]
+
+
+def test_a_default_that_holds_itself_is_named() -> None:
+    node = record(field("next", "n.Node", default={}), name="n.Node")
+    assert incompatibilities(record(), record(field("a", node, default={}))) == [
+        "a: its default holds itself without end"
+    ]
+
+
 def test_recursive_schemas_are_compared_to_an_end() -> None:
     """They are refused elsewhere; comparing them must not hang all the same."""
     node = record(field("next", ["null", "printprice.Job"]))

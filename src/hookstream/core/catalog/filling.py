@@ -1,0 +1,216 @@
+"""What a reader's default fills in is made once, with its bounds checked, and copied for each record.
+
+A default may leave out fields that have defaults themselves: 1.4 KB of a schema, lists of empty
+objects within one another, became 11 million values. So what is made is counted, not what is
+written. Source: Apache Avro 1.12, "Complex Types" and "Unions".
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+from hookstream.core.catalog.promotion import ValueUnresolvable
+from hookstream.core.model.avro import (
+    Array,
+    AvroSchema,
+    AvroType,
+    Enum,
+    Field,
+    Fixed,
+    Map,
+    Primitive,
+    Record,
+    Union,
+    say,
+)
+from hookstream.core.model.avro_reading import MAX_NODES
+from hookstream.core.model.json import Json
+from hookstream.core.model.single import shortest
+
+MAX_TRIED: Final = 2 * MAX_NODES
+"""Values that are tried for one default: each that is made, and each that a union's branch is not.
+
+A default that is written out has fewer: a schema holds `MAX_NODES` values in all.
+"""
+
+Tag: TypeAlias = Callable[[Union, int, object], object]
+"""Has a value say which branch of a union it is, as a decoder does: the branch's number is given."""
+
+_BITS: Final = {"int": 31, "long": 63}
+
+
+class NoValue(Exception):
+    """Raised where a default is no value of its type; the message follows "its default"."""
+
+
+@dataclass(slots=True, frozen=True)
+class Filling:
+    """What one default fills in."""
+
+    values: int
+    """How many values it is, itself among them."""
+    make: Callable[[], object]
+    """Returns it, as a decoder would have read it; no two records share a list or dict of it."""
+
+
+class Filled:
+    """How many values defaults may still fill into a record: a writer pays no byte for them."""
+
+    __slots__ = ("_left", "_most")
+
+    def __init__(self) -> None:
+        """Leave room for none."""
+        self._most = self._left = 0
+
+    def begin(self, most: int) -> None:
+        """Begin a record, into which at most so many are filled."""
+        self._most = self._left = most
+
+    def take(self, values: int) -> None:
+        """Count values that are filled in.
+
+        Raises:
+            ValueUnresolvable: They are too many.
+        """
+        self._left -= values
+        if self._left < 0:
+            raise ValueUnresolvable("", f"defaults would fill in more than {self._most:,} values")
+
+
+class Defaults:
+    """Makes the defaults of a schema's fields."""
+
+    __slots__ = ("_schema", "_tag", "_tried")
+
+    def __init__(self, schema: AvroSchema, tag: Tag) -> None:
+        """Take the schema, and what tags the values of its unions."""
+        self._schema = schema
+        self._tag = tag
+        self._tried = 0
+
+    def filling(self, field: Field) -> Filling:
+        """Return what the default of a field fills in.
+
+        Raises:
+            NoValue: It is no value of the field's type, or takes more than `MAX_TRIED` to make.
+        """
+        self._tried = 0
+        try:
+            made = self._value(field.default, field.type)
+        except RecursionError:
+            raise NoValue("holds itself without end") from None
+        if isinstance(made, dict | list | tuple):
+            return Filling(_values_in(made), lambda: _copied(made))
+        return Filling(1, lambda: made)
+
+    def _value(self, default: Json, kind: AvroType) -> object:
+        self._tried += 1
+        if self._tried > MAX_TRIED:
+            raise NoValue(f"takes more than {MAX_TRIED:,} values to make")
+        node = self._schema.resolve(kind)
+        match node:
+            case Union():
+                return self._of_union(default, node)
+            case Record() if isinstance(default, dict):
+                return {field.name: self._of_field(default, field) for field in node.fields}
+            case Array() if isinstance(default, list):
+                return [self._value(each, node.items) for each in default]
+            case Map() if isinstance(default, dict):
+                return {key: self._value(each, node.values) for key, each in default.items()}
+            case Primitive() | Enum() | Fixed():
+                return _leaf(default, node)
+            case _:
+                raise NoValue(f"is no value of {say(node)}")
+
+    def _of_field(self, record: dict[str, Json], field: Field) -> object:
+        if field.name in record:
+            return self._value(record[field.name], field.type)
+        if not field.has_default:
+            raise NoValue(f"lacks the field {field.name}")
+        return self._value(field.default, field.type)
+
+    def _of_union(self, default: Json, union: Union) -> object:
+        """Avro 1.12: a default is of the first branch that it is a value of."""
+        for number, branch in enumerate(union.branches):
+            try:
+                value = self._value(default, branch)
+            except NoValue:
+                if self._tried > MAX_TRIED:
+                    raise
+                continue
+            return self._tag(union, number, value)
+        raise NoValue("is no value of its union")
+
+
+def is_value(default: Json, kind: str) -> bool:
+    """Tell whether a default is a value of a primitive type, and is delivered as it stands."""
+    match kind:
+        case "null":
+            return default is None
+        case "boolean":
+            return isinstance(default, bool)
+        case "int" | "long":
+            limit: int = 2 ** _BITS[kind]
+            return type(default) is int and -limit <= default < limit
+        case "float" | "double":
+            return isinstance(default, int | float) and _said_again(default, kind)
+        case _:
+            return isinstance(default, str)
+
+
+def _said_again(value: float, kind: str) -> bool:
+    """Tell whether a number is delivered as it stands once a float or a double holds it."""
+    if isinstance(value, bool):
+        return False
+    try:
+        stored = float(value)
+        return math.isfinite(stored) and (shortest(stored) if kind == "float" else stored) == value
+    except OverflowError:
+        return False
+
+
+def _leaf(default: Json, node: Primitive | Enum | Fixed) -> object:
+    match node:
+        case Enum() if default in node.symbols:
+            return default
+        case Fixed() if isinstance(default, str) and len(default) == node.size:
+            return _bytes_of(default)
+        case Primitive(kind=kind) if is_value(default, kind):
+            if kind == "bytes":
+                return _bytes_of(cast("str", default))
+            return float(cast("float", default)) if kind in ("float", "double") else default
+        case _:
+            raise NoValue(f"is no value of {say(node)}")
+
+
+def _bytes_of(default: str) -> bytes:
+    """Avro 1.12: code points 0 to 255 of a default stand for bytes of these values."""
+    try:
+        return default.encode("latin-1")
+    except UnicodeEncodeError:
+        raise NoValue("holds a character above U+00FF, which stands for no byte") from None
+
+
+def _values_in(made: object) -> int:
+    match made:
+        case dict():
+            return 1 + sum(map(_values_in, made.values()))
+        case list():
+            return 1 + sum(map(_values_in, made))
+        case (_, inner):
+            return _values_in(inner)
+        case _:
+            return 1
+
+
+def _copied(made: object) -> object:
+    match made:
+        case dict():
+            return {key: _copied(each) for key, each in made.items()}
+        case list():
+            return [_copied(each) for each in made]
+        case (name, inner):
+            return name, _copied(inner)
+        case _:
+            return made
