@@ -14,6 +14,8 @@ from hookstream.adapters.avro_fit import FILLED, Fit, Gathered, Take, Unfit, gli
 from hookstream.adapters.avro_parsing import PublishedSchema
 from hookstream.adapters.avro_unions import Branch, UnionTake, branch_names
 from hookstream.adapters.exact_json import path_part
+from hookstream.core.catalog.filling import Defaults, NoValue
+from hookstream.core.model.avro import Array, AvroSchema, Enum, Fixed, Primitive, Record, Union
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import EventRefused
@@ -27,7 +29,7 @@ def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, objec
 
     The function raises `EventRefused` with every problem and its path, `avro_fit.MAX_PROBLEMS` at most.
     """
-    compiler = InputCompiler(cast("JsonObject", schema.full["__named_schemas"]))
+    compiler = InputCompiler(cast("JsonObject", schema.full["__named_schemas"]), schema.nodes)
     take = compiler.compile(cast("Json", schema.full))
 
     def record(value: object) -> dict[str, object]:
@@ -44,9 +46,11 @@ def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, objec
 class InputCompiler:
     """Compiles the types of one schema; names stand for what `named` says."""
 
-    def __init__(self, named: JsonObject) -> None:
-        """Take the schema's named types by their full names."""
+    def __init__(self, named: JsonObject, nodes: AvroSchema) -> None:
+        """Take the schema's named types by their full names, and the schema as typed nodes."""
         self._named = named
+        self._nodes = nodes
+        self._defaults = Defaults(nodes, self._tag)
         self._known: dict[str, Take] = {}
 
     def compile(self, schema: Json, *, text: bool = False) -> Take:
@@ -97,42 +101,43 @@ class InputCompiler:
                 return self.compile(inner, text=text)
 
     def _record(self, schema: JsonObject) -> Take:
-        fields: dict[str, Take] = {}
+        name = str(schema["name"])
+        fields = {
+            str(field["name"]): self.compile(field["type"], text=field.get("json") == "string")
+            for field in cast("list[JsonObject]", schema["fields"])
+        }
         defaults: dict[str, object] = {}
-        for field in cast("list[JsonObject]", schema["fields"]):
-            name = str(field["name"])
-            fields[name] = self.compile(field["type"], text=field.get("json") == "string")
-            if "default" in field:
-                defaults[name] = self._default(field["type"], field["default"])
-        return _record(fields, defaults)
+        missing: dict[str, str] = {}
+        for field in cast("Record", self._nodes.named[name]).fields:
+            if not field.has_default:
+                missing[field.name] = "is missing"
+                continue
+            try:
+                defaults[field.name] = self._defaults.filling(field).make()
+            except NoValue as why:
+                missing[field.name] = f"is missing, and its default {why}"
+        return _record(fields, defaults, missing)
 
-    def _default(self, schema: Json, default: Json) -> object:
-        """Return a field's default as a value: JSON has it with bytes as ISO-8859-1 text."""
-        match schema:
-            case [first, *_]:
-                return self._default(first, default)
-            case str(name) if name in self._named:
-                return self._default(self._named[name], default)
-            case "bytes" | {"type": "bytes" | "fixed"}:
-                return str(default).encode("iso-8859-1")
-            case {"type": "record", "fields": list(fields)} if isinstance(default, dict):
-                return {
-                    str(f["name"]): self._default(
-                        f["type"], default.get(str(f["name"]), f.get("default"))
-                    )
-                    for f in fields
-                    if isinstance(f, dict)
-                }
-            case {"type": "array", "items": items} if isinstance(default, list):
-                return [self._default(items, item) for item in default]
-            case {"type": "map", "values": values} if isinstance(default, dict):
-                return {key: self._default(values, item) for key, item in default.items()}
+    def _tag(self, union: Union, number: int, value: object) -> object:
+        """Return a default of a union as fastavro's writer takes it."""
+        branch = self._nodes.resolve(union.branches[number])
+        match branch:
+            case Record(name=name) | Enum(name=name) | Fixed(name=name) | Primitive(kind=name):
+                return value if name == "null" else (name, value)
             case _:
-                return default
+                return ("array" if isinstance(branch, Array) else "map", value)
 
 
-def _record(fields: Mapping[str, Take], defaults: Mapping[str, object]) -> Take:
-    needed = [name for name in fields if name not in defaults]
+def _record(
+    fields: Mapping[str, Take], defaults: Mapping[str, object], missing: Mapping[str, str]
+) -> Take:
+    """Return the function that takes records.
+
+    Args:
+        fields: What takes each field.
+        defaults: What fills a field that is not given.
+        missing: What is wrong where one of the other fields is not given.
+    """
 
     def take(value: object, fit: Fit) -> object:
         if not isinstance(value, Mapping):
@@ -144,8 +149,9 @@ def _record(fields: Mapping[str, Take], defaults: Mapping[str, object]) -> Take:
                 taken[name] = (fields.get(name) or _stranger(name, fields))(given, fit)
             except Unfit as problem:
                 problems.add(problem.within(path_part(str(name)[:MAX_NAME])))
-        for name in [name for name in needed if name not in value]:
-            problems.add(Unfit("is missing").within(name))
+        for name, why in missing.items():
+            if name not in value:
+                problems.add(Unfit(why).within(name))
         problems.end()
         if len(value) < len(fields):
             fit.note(FILLED)

@@ -33,15 +33,16 @@ def compile_shown(schema: PublishedSchema) -> Callable[[object], Json]:
     Raises:
         NotRenderable: Data of the schema cannot be shown.
     """
-    return _Shower(cast("JsonObject", schema.full["__named_schemas"])).compile(schema.data)
+    named = cast("JsonObject", schema.full["__named_schemas"])
+    return _Shower(named, InputCompiler(named, schema.nodes)).compile(schema.data)
 
 
 class _Shower:
     """Compiles types into functions that show their decoded values."""
 
-    def __init__(self, named: JsonObject) -> None:
+    def __init__(self, named: JsonObject, given: InputCompiler) -> None:
         self._named = named
-        self._input = InputCompiler(named)
+        self._input = given
         self._known: dict[str, Rendering] = {}
 
     def compile(self, schema: Json, *, text: bool = False) -> Show:

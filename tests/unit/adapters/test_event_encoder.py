@@ -10,6 +10,7 @@ from hookstream.adapters.event_encoder import EventEncoder
 from hookstream.core.catalog.hostility import hostile
 from hookstream.core.catalog.house_rules import breaches
 from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
 from hookstream.errors import EventRefused, InputRefused
 
@@ -26,23 +27,57 @@ def fields(happening: Happening) -> dict[str, object]:
     }
 
 
+def delivered(book: SchemaBook, happening: Happening) -> JsonObject:
+    """Return the body of what happened, encoded and decoded again."""
+    value = EventEncoder(book).encode(happening.event_type, fields(happening))
+    record = Record("t", 0, 0, 0, None, value, ())
+    codec = AvroCodec(book)
+    found = codec.identify(record)
+    assert isinstance(found, Identified)
+    event = codec.decode(found, record)
+    assert isinstance(event, Event)
+    document = codec.document(event, 1)
+    assert isinstance(document, dict)
+    return document
+
+
 def test_every_generated_event_is_delivered_as_it_was_generated() -> None:
     """The generator, the six schemas, taking in, encoding, decoding and rendering agree."""
-    encoder, codec = EventEncoder(BOOK), AvroCodec(BOOK)
     seen = set()
     for happening in events(7, 300):
-        record = Record(
-            "t", 0, 0, 0, None, encoder.encode(happening.event_type, fields(happening)), ()
-        )
-        found = codec.identify(record)
-        assert isinstance(found, Identified)
-        event = codec.decode(found, record)
-        assert isinstance(event, Event)
-        document = codec.document(event, 1)
-        assert isinstance(document, dict)
+        document = delivered(BOOK, happening)
         assert (document["type"], document["data"]) == (happening.event_type, happening.data)
         seen.add(happening.event_type)
     assert seen == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "shown"),
+    [
+        (["null", "bytes"], "\u00ff", "/w=="),
+        (["null", {"type": "fixed", "name": "Code", "size": 1}], "\u00ff", "/w=="),
+        (["double", "float"], 0.1, 0.1),
+        (["string", {"type": "enum", "name": "Word", "symbols": ["A"]}], "A", "A"),
+        ({"type": "array", "items": ["null", "bytes"]}, ["\u00ff", None], ["/w==", None]),
+        (["null", {"type": "map", "values": "int"}], {"a": 1}, {"a": 1}),
+    ],
+)
+def test_the_default_of_a_union_is_written_and_delivered(
+    kind: Json, default: Json, shown: Json
+) -> None:
+    """Bytes as the default of a union's second branch were refused where all else fitted."""
+    book = SchemaBook([event_schema(field("v", kind, default=default))])
+    left_out = Happening("thing.done", "job-1", "production", {})
+    assert delivered(book, left_out)["data"] == {"v": shown}
+
+
+def test_a_field_whose_default_does_not_fit_must_be_given() -> None:
+    book = SchemaBook([event_schema(field("v", "int", default=2**40))])
+    given = Happening("thing.done", "job-1", "production", {"v": 1})
+    assert delivered(book, given)["data"] == {"v": 1}
+    left_out = Happening("thing.done", "job-1", "production", {})
+    with pytest.raises(EventRefused, match=r"^data\.v: is missing, and its default is no value"):
+        delivered(book, left_out)
 
 
 def test_the_same_seed_gives_the_same_events() -> None:
