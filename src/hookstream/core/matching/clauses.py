@@ -164,9 +164,16 @@ def _number_test(wanted: Key) -> Test:
 
         return is_small
 
+    # A double whose text is the number that is asked for is the one that is nearest to it.
+    nearest = None if isinstance(wanted, tuple) else float(Decimal(wanted))
+
     def test(value: Json) -> bool:
         kind = type(value)
-        if kind is not int and kind is not float and kind is not Decimal:
+        if kind is int:
+            return value == wanted
+        if kind is float and value != nearest:
+            return False
+        if kind is not float and kind is not Decimal:
             return False
         return key_of_number(value) == wanted  # type: ignore[arg-type]
 

@@ -39,8 +39,8 @@ FiledKey: TypeAlias = tuple[Path, Exactly | StartsWith]
 Filing: TypeAlias = tuple[FiledKey, ...]
 """Keys of which at least one is in every body that matches."""
 
-_Matcher: TypeAlias = Callable[[Json, JsonObject], bool]
-"""Asks one value, with the whole body at hand."""
+_Matcher: TypeAlias = Callable[[Json, "_Absences"], bool]
+"""Asks one value, with what the whole body lacks at hand."""
 
 _NOTHING: list[Json] = []
 """What an absent field is read as: an empty array has no value either."""
@@ -76,13 +76,14 @@ class _Branch:
 class Pattern:
     """A parsed pattern. Made by `parse`."""
 
-    __slots__ = ("_matches", "decided_by_filing", "filings", "leaves")
+    __slots__ = ("_asks_absence", "_matches", "decided_by_filing", "filings", "leaves")
 
     def __init__(self, root: _Branch) -> None:
         """Compile a tree that the parser checked."""
         self._matches = _compile_branch(root)
         self.leaves: tuple[Leaf, ...] = tuple(_leaves(root))
         """Every leaf, those under `$or` included."""
+        self._asks_absence = any(clause.absent for leaf in self.leaves for clause in leaf.clauses)
         self.filings: tuple[Filing, ...] = tuple(
             tuple(dict.fromkeys(filing)) for filing in _filings(root)
         )
@@ -92,7 +93,7 @@ class Pattern:
 
     def matches(self, body: JsonObject) -> bool:
         """Tell whether the body matches. Total: never raises, whatever JSON the body holds."""
-        return self._matches(body, body)
+        return self._matches(body, _Absences(body) if self._asks_absence else _NEVER_ASKED)
 
 
 def parse(document: JsonObject) -> Pattern:
@@ -121,6 +122,25 @@ def leaves_at(value: Json, path: Path) -> Iterator[Scalar]:
                 pending.append((node[path[depth]], depth + 1))
         elif depth == len(path):
             yield node
+
+
+class _Absences:
+    """Tells where a whole body has no value; each path is looked for once, however often asked."""
+
+    __slots__ = ("_body", "_known")
+
+    def __init__(self, body: JsonObject) -> None:
+        self._body = body
+        self._known: dict[Path, bool] = {}
+
+    def at(self, path: Path) -> bool:
+        known = self._known.get(path)
+        if known is None:
+            known = self._known[path] = not any(True for _ in leaves_at(self._body, path))
+        return known
+
+
+_NEVER_ASKED = _Absences({})
 
 
 class _Parser:
@@ -239,18 +259,18 @@ def _filings(branch: _Branch) -> Iterator[Filing]:
 def _compile_branch(branch: _Branch) -> _Matcher:
     holds = _compile_object(branch)
 
-    def matcher(value: Json, body: JsonObject) -> bool:
+    def matcher(value: Json, absent: _Absences) -> bool:
         if type(value) is dict:
-            return holds(value, body)
+            return holds(value, absent)
         objects = _objects(value)
         if not objects:
-            return holds(_NO_FIELDS, body)
-        return any(holds(item, body) for item in objects)
+            return holds(_NO_FIELDS, absent)
+        return any(holds(item, absent) for item in objects)
 
     return matcher
 
 
-def _compile_object(branch: _Branch) -> Callable[[JsonObject, JsonObject], bool]:
+def _compile_object(branch: _Branch) -> Callable[[JsonObject, _Absences], bool]:
     fields = tuple(
         (name, _compile_leaf(below) if isinstance(below, Leaf) else _compile_branch(below))
         for name, below in branch.fields.items()
@@ -262,14 +282,14 @@ def _compile_object(branch: _Branch) -> Callable[[JsonObject, JsonObject], bool]
 
     if len(fields) == 1 and not groups:
         ((only, ask),) = fields
-        return lambda node, body: ask(node.get(only, _NOTHING), body)
+        return lambda node, absent: ask(node.get(only, _NOTHING), absent)
 
-    def holds(node: JsonObject, body: JsonObject) -> bool:
+    def holds(node: JsonObject, absent: _Absences) -> bool:
         for name, matcher in fields:
-            if not matcher(node.get(name, _NOTHING), body):
+            if not matcher(node.get(name, _NOTHING), absent):
                 return False
         return not groups or all(
-            any(alternative(node, body) for alternative in group) for group in groups
+            any(alternative(node, absent) for alternative in group) for group in groups
         )
 
     return holds
@@ -292,7 +312,7 @@ def _compile_leaf(leaf: Leaf) -> _Matcher:
     holds_of = _compile_alternatives(leaf.clauses)
     absence_holds = any(clause.absent for clause in leaf.clauses)
 
-    def matcher(value: Json, body: JsonObject) -> bool:
+    def matcher(value: Json, absent: _Absences) -> bool:
         if not isinstance(value, dict | list):
             return holds_of(value)
         present = False
@@ -301,7 +321,7 @@ def _compile_leaf(leaf: Leaf) -> _Matcher:
             if holds_of(item):
                 return True
         # Absent means absent from the whole body, not from this element of an array.
-        return absence_holds and not present and not any(True for _ in leaves_at(body, path))
+        return absence_holds and not present and absent.at(path)
 
     return matcher
 

@@ -122,9 +122,10 @@ def key_of_number(value: Number) -> Key:
     """
     if isinstance(value, int) or (isinstance(value, float) and -EXACT < value < EXACT):
         return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return value
-    decimal = exact(value)
+    if isinstance(value, float):
+        # So large, every double's text says a whole number.
+        return int(Decimal(repr(value))) if math.isfinite(value) else value
+    decimal = value
     if decimal == decimal.to_integral_value(context=_WIDE):
         return int(decimal)
     double = as_float(decimal)

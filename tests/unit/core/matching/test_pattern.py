@@ -1,5 +1,7 @@
 """What a pattern means, and what is refused instead of being ignored."""
 
+import time
+
 import pytest
 
 from hookstream.core.matching.pattern import PatternRefused, parse
@@ -162,6 +164,15 @@ def test_fields_of_one_object_come_from_one_element() -> None:
 def test_a_field_that_one_element_lacks_is_not_absent() -> None:
     assert not parse({"data": {"lines": {"sku": [{"exists": False}]}}}).matches(BODY)
     assert not parse({"data": {"lines": {"finish": {"kind": [{"exists": False}]}}}}).matches(BODY)
+
+
+def test_a_field_that_only_one_of_many_elements_has_is_looked_for_once() -> None:
+    """Looked for at each element, 16,000 of them held a worker for 40 seconds."""
+    lines: list[Json] = [{"sku": "a"}, *({} for _ in range(16_000))]
+    pattern = parse({"data": {"lines": {"sku": [{"exists": False}]}}})
+    began = time.process_time()
+    assert not pattern.matches({"data": {"lines": lines}})
+    assert time.process_time() - began < 1
 
 
 def test_or_takes_any_of_its_objects_and_all_that_stands_beside_it() -> None:
