@@ -100,29 +100,37 @@ class Maker:
             return self.chance.choice(self.names)
         name = self.new_name()
         if self.chance.random() < 0.5:
-            found: Any = {"type": "enum", "name": name, "symbols": ["A", "B", "C"]}
+            found: Any = {"type": "enum", **name, "symbols": ["A", "B", "C"]}
             if self.chance.random() < 0.5:
                 found["default"] = "A"
         else:
-            found = {"type": "fixed", "name": name, "size": 2}
+            found = {"type": "fixed", **name, "size": 2}
             extra = self.chance.choice([{}, {}, {"logicalType": "decimal", "precision": 3}])
             if self.chance.random() < 0.3:
                 found["size"], extra = 16, {"logicalType": "uuid"}
             elif self.chance.random() < 0.2:
                 found["size"], extra = 12, {"logicalType": "duration"}
             found |= extra
-        self.names.append(name)
+        self.keep(name)
         return found
 
     def record(self, depth: int) -> Any:  # noqa: ANN401
         name = self.new_name()
         fields = [self.field(f"g{n}", depth) for n in range(self.chance.randint(1, 3))]
-        self.names.append(name)
-        return {"type": "record", "name": name, "fields": fields}
+        self.keep(name)
+        return {"type": "record", **name, "fields": fields}
 
-    def new_name(self) -> str:
+    def new_name(self) -> dict[str, str]:
+        """Return a name in full; one without a namespace says so."""
         self.counter = getattr(self, "counter", 0) + 1
-        return f"n.T{self.counter}"
+        if self.chance.random() < 0.2:
+            return {"name": f"T{self.counter}", "namespace": ""}
+        return {"name": f"n.T{self.counter}"}
+
+    def keep(self, name: dict[str, str]) -> None:
+        """Let other places refer to a type, as Avro allows it of those with a namespace alone."""
+        if "namespace" not in name:
+            self.names.append(name["name"])
 
     def datum(self, schema: Schema, node: Any) -> Any:  # noqa: ANN401, C901, PLR0912
         node = schema.of(node)

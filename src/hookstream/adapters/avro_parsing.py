@@ -139,6 +139,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
     revision = Revision(event_type, version, fingerprint_of(tree))
     try:
         full = _parsed(_copy(tree))
+        _say_no_namespace(full)
         parsed = _parsed(_bare(_copy(tree)))
         readable = _bare(_copy(tree))
         _named_floats(readable, set())
@@ -260,18 +261,36 @@ def _named_floats(schema: object, defined: set[str]) -> None:
             _named_floats(field, defined)
 
 
+def _say_no_namespace(schema: object) -> None:
+    """Have types without a namespace say so, in place: fastavro leaves that out of full names.
+
+    Otherwise, whoever reads the schema again takes them for types of the namespace around them.
+    """
+    if isinstance(schema, list):
+        for branch in schema:
+            _say_no_namespace(branch)
+    elif isinstance(schema, dict):
+        if "." not in schema.get("name", "."):
+            schema["namespace"] = ""
+        for inner in ("type", "items", "values"):
+            _say_no_namespace(schema.get(inner))
+        for field in schema.get("fields", ()):
+            _say_no_namespace(field["type"])
+
+
 def _name_branches(schema: object, numbers: Iterator[int]) -> None:
     """Make a record of one field of each branch but null, in place; it has the same bytes.
 
-    Names must be in full: a record around a type would change the namespace of its short names.
+    Names must be in full: a record around a type would change the namespace of its short names. So
+    it has none itself, for types without a namespace.
     """
     if isinstance(schema, list):
         for at, branch in enumerate(schema):
             _name_branches(branch, numbers)
             if _kind(branch) != "null":
                 field = {"name": branch_key(at), "type": branch}
-                name = f"hookstream.branch{next(numbers)}"
-                schema[at] = {"type": "record", "name": name, "fields": [field]}
+                name = f"hookstream_branch{next(numbers)}"
+                schema[at] = {"type": "record", "name": name, "namespace": "", "fields": [field]}
     elif isinstance(schema, dict):
         for inner in ("type", "items", "values"):
             _name_branches(schema.get(inner), numbers)

@@ -247,6 +247,41 @@ def test_records_of_one_union_are_told_apart() -> None:
     assert found["data"] == {"shape": {"size": "4"}}
 
 
+@pytest.mark.parametrize("namespace", [{}, {"namespace": ""}], ids=["inherited", "none"])
+def test_types_with_and_without_a_namespace_are_told_apart(namespace: JsonObject) -> None:
+    """Without one, a type was taken for one of the namespace around it, and its events refused."""
+    circle: Json = {
+        "type": "record",
+        "name": "Circle",
+        **namespace,
+        "fields": [field("size", "int")],
+    }
+    square: Json = {
+        "type": "record",
+        "name": "Square",
+        **namespace,
+        "fields": [field("size", "int")],
+    }
+    shape = field("shape", [circle, square])
+    older, newer = event_schema(shape), event_schema(shape, B, version=2)
+    full = "Square" if namespace else "tests.Square"
+    for version, more in ((1, {}), (2, {"b": 5})):
+        found = document([older, newer], event_data(shape=(full, {"size": 4})), version)
+        assert isinstance(found, dict)
+        assert found["data"] == {"shape": {"size": 4}} | more
+
+
+def test_a_schema_without_any_namespace_is_read() -> None:
+    word: Json = {"type": "enum", "name": "Word", "symbols": ["x", "y"]}
+    shapes = (field("either", [word, "int"]), field("again", ["null", "Word"]))
+    older, newer = event_schema(*shapes), event_schema(*shapes, B, version=2)
+    del older["namespace"], newer["namespace"]
+    data = event_data(either=("Word", "y"), again=("Word", "x"))
+    found = document([older, newer], data, 2)
+    assert isinstance(found, dict)
+    assert found["data"] == {"either": "y", "again": "x", "b": 5}
+
+
 # Tools.
 
 
