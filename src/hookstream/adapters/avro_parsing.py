@@ -179,7 +179,8 @@ def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:
         number: Its revision number within its version, from 1.
 
     Raises:
-        InputRefused: It is not an Avro schema, or does not say what it is a schema of.
+        InputRefused: It is not an Avro schema, does not say what it is a schema of, or holds what
+            no JSON of ours does: a whole number beyond 64 bits, half a surrogate pair.
     """
     event_type, version = declared(tree)
     print_ = fingerprint_of(tree)
@@ -191,7 +192,10 @@ def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:
         "fingerprint": print_,
         "schema": tree,
     }
-    return f"{event_type}/{version}/{print_}", orjson.dumps(row)
+    try:
+        return f"{event_type}/{version}/{print_}", orjson.dumps(row)
+    except orjson.JSONEncodeError as problem:
+        raise InputRefused(f"the schema is not JSON: {problem}") from None
 
 
 def own_schemas() -> Sequence[JsonObject]:

@@ -7,6 +7,7 @@ import codecs
 import json
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.catalog.hostility import hostile
 from hookstream.core.catalog.publication import DeclaredSchema, Finding
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.number import NotANumber, read_number
 from hookstream.errors import ConfigurationError, InputRefused
 
 MAX_FILE_BYTES = 256 * 1024
@@ -98,7 +100,9 @@ def _tree(file: Path) -> JsonObject:
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         tree: JsonObject = orjson.loads(content)
-        json.loads(content, object_pairs_hook=_without_doubles)
+        json.loads(
+            content, object_pairs_hook=_without_doubles, parse_float=_exact, parse_int=_exact
+        )
     except (ValueError, RecursionError) as problem:
         raise InputRefused(f"is not JSON: {problem}") from None
     return tree
@@ -111,6 +115,16 @@ def _without_doubles(pairs: list[tuple[str, Json]]) -> None:
         if name in names:
             raise InputRefused(f"the name {name[:100]!r} stands twice in one object")
         names.add(name)
+
+
+def _exact(text: str) -> None:
+    """Refuse a number that the row of the schema, read again, would hold as another one."""
+    try:
+        rounded = isinstance(read_number(text), Decimal)
+    except NotANumber as why:
+        raise InputRefused(f"the number {text[:40]} {why}") from None
+    if rounded:
+        raise InputRefused(f"the number {text[:40]} is none that 64 bits hold")
 
 
 def _declared(tree: JsonObject, where: str, *, own: bool = False) -> DeclaredSchema:

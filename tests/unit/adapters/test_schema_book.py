@@ -152,6 +152,12 @@ def test_a_row_that_lies_or_cannot_be_read_is_reported_and_left_out(
     assert not isinstance(book.named(bytes.fromhex("0123456789abcdef")), Identified)
 
 
+@pytest.mark.parametrize("odd", [2**64, "\ud800"])
+def test_a_schema_that_no_row_can_hold_is_refused(odd: Json) -> None:
+    with pytest.raises(InputRefused, match="the schema is not JSON"):
+        SchemaBook([event_schema(field("a", "int", odd=odd))])
+
+
 def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
     book = SchemaBook([*own_schemas(), *(printprice(event_type) for event_type in EVENT_TYPES)])
     assert book.event_types() == sorted(

@@ -58,6 +58,32 @@ def test_every_problem_is_named_with_its_file(tmp_path: Path) -> None:
     assert isinstance(files.problems[0], Finding)
 
 
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("0.12345678901234567890", "is none that 64 bits hold"),
+        ("18446744073709551616", "is none that 64 bits hold"),
+        ("-9223372036854775809", "is none that 64 bits hold"),
+        ("1e-401", "has an exponent beyond ±400"),
+    ],
+)
+def test_a_number_that_the_row_would_round_is_refused(
+    tmp_path: Path, number: str, why: str
+) -> None:
+    """It was published as another default than the file's."""
+    folder = tmp_path / "thing.done"
+    folder.mkdir()
+    text = orjson.dumps(event_schema(field("a", "double", default=0.1))).decode()
+    for version, default in (("v1", "0.1"), ("v2", number)):
+        written = text.replace("0.1", default).replace(
+            '"eventVersion":1', f'"eventVersion":{version[1]}'
+        )
+        (folder / f"{version}.avsc").write_text(written)
+    files = read_schema_files(tmp_path)
+    assert [schema.where for schema in files.schemas] == ["thing.done/v1.avsc"]
+    assert files.problems == (Finding("thing.done/v2.avsc", f"the number {number} {why}"),)
+
+
 def test_a_folder_without_schemas_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="holds no schemas"):
         read_schema_files(tmp_path)
