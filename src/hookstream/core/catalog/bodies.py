@@ -70,10 +70,10 @@ class _Comparison:
         readers = [kind for kind in others if kind in ("a string", "bytes")]
         if "a string" in forms and readers[:1] == ["bytes"]:
             yield f"{at}: text in the body would become base64"
+        by_name = {other.name: other for other in _records_in(self._new, new.type)}
         for record in _records_in(self._old, old.type):
-            for other in _records_in(self._new, new.type):
-                if record.name == other.name:
-                    yield from self._records(record, other, at)
+            if record.name in by_name:
+                yield from self._records(record, by_name[record.name], at)
 
 
 def _forms(schema: AvroSchema, node: AvroType, *, as_text: bool) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hookstream.core.catalog.resolution import alike, resolution, sources_of
+from hookstream.core.catalog.resolution import key_of, keys_read, resolution, sources_of
 from hookstream.core.model.avro import (
     Array,
     AvroSchema,
@@ -63,10 +63,11 @@ class _Comparison:
             case Map(), Map():
                 yield from self.lost(old.values, new.values, f"{at}{{}}")
             case (Union(), _) | (_, Union()):
+                given_by = {key_of(other): other for other in self._branches(new, self.new)}
                 for one in self._branches(old, self.old):
-                    for other in self._branches(new, self.new):
-                        if alike(other, one):
-                            yield from self.lost(one, other, at)
+                    for key in keys_read(one):
+                        if key in given_by:
+                            yield from self.lost(one, given_by[key], at)
             case _:
                 return
 
@@ -81,9 +82,8 @@ class _Comparison:
         if pair in self._seen:
             return
         self._seen.add(pair)
-        for field in old.fields:
+        for field, sources in zip(old.fields, sources_of(old, new), strict=True):
             path = f"{at}.{field.name}" if at else field.name
-            sources = sources_of(field, old, new)
             if not sources:
                 yield f"{path}: nothing carries this field any more"
             for source in sources[:1]:

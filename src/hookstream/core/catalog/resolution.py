@@ -11,7 +11,7 @@ then the first that the writer's kind is promoted to.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, TypeAlias, cast
 
 from hookstream.core.catalog.filling import Defaults, Filled, Filling, NoValue
 from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
@@ -34,6 +34,13 @@ from hookstream.core.model.avro import (
     say,
 )
 from hookstream.errors import InvariantBroken
+
+Key: TypeAlias = tuple[type, str]
+_MOST_SAID: Final = 10
+"""Branches of a union that a message lists."""
+_WIDER: Final = {
+    written: [wider for kind, wider in PROMOTIONS if kind == written] for written, _ in PROMOTIONS
+}
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,6 +87,7 @@ class _Walk:
 
     __slots__ = (
         "_branch_names",
+        "_branches",
         "_defaults",
         "_every_branch",
         "_reader",
@@ -99,6 +107,8 @@ class _Walk:
         self._defaults = Defaults(reader, self._tag)
         self.problems: list[str] = []
         self.filled = Filled()
+        self._branches: dict[int, _Branches] = {}
+        """Of each union of the reader, by its identity."""
         self._records: dict[tuple[str, str], Step] = {}
         """Pairs of records already walked: what holds of them holds wherever they stand."""
 
@@ -135,23 +145,29 @@ class _Walk:
         return chosen
 
     def _into_union(self, writer: Resolved, reader: Union, at: str) -> Step:
-        branches = [self._reader.resolve(branch) for branch in reader.branches]
-        number = _branch_for(writer, branches)
+        branches = self._branches_of(reader)
+        number = branches.for_type(writer)
         if number is None:
-            said = ", ".join(map(say, branches))
-            return self._problem(at, f"{say(writer)} is none of the reader's branches ({said})")
-        return self._tagged(reader, number, self._pair(writer, branches[number], at))
+            return self._problem(
+                at, f"{say(writer)} is none of the reader's branches ({branches})"
+            )
+        return self._tagged(branches, number, self._pair(writer, branches.types[number], at))
 
-    def _tagged(self, union: Union, number: int, step: Step) -> Step:
+    def _branches_of(self, reader: Union) -> "_Branches":
+        known = self._branches.get(id(reader))
+        if known is None:
+            known = _Branches([self._reader.resolve(branch) for branch in reader.branches])
+            self._branches[id(reader)] = known
+        return known
+
+    def _tagged(self, branches: "_Branches", number: int, step: Step) -> Step:
         """Return a step whose value says which branch it is, as the reader's decoder does."""
-        branches = [self._reader.resolve(branch) for branch in union.branches]
-        branch = branches[number]
+        branch = branches.types[number]
         if self._every_branch:
             key = branch_key(number)
             return step if _is_null(branch) else lambda value: {key: step(value)}
         if isinstance(branch, Primitive):
-            kinds = {each.kind for each in branches if isinstance(each, Primitive)}
-            if branch.kind == "float" and "double" in kinds:
+            if branch.kind == "float" and branches.have_double:
                 return lambda value: (SINGLE, {SINGLE_VALUE: step(value)})
             return step
         if self._branch_names and isinstance(branch, Record | Enum | Fixed):
@@ -160,7 +176,7 @@ class _Walk:
         return step
 
     def _tag(self, union: Union, number: int, value: object) -> object:
-        return self._tagged(union, number, _same)(value)
+        return self._tagged(self._branches_of(union), number, _same)(value)
 
     def _pair(self, writer: Resolved, reader: Resolved, at: str) -> Step:
         match writer, reader:
@@ -191,7 +207,8 @@ class _Walk:
             )
 
     def _symbols(self, writer: Enum, reader: Enum, at: str) -> Step:
-        unknown = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
+        known = frozenset(reader.symbols)
+        unknown = [symbol for symbol in writer.symbols if symbol not in known]
         if not unknown:
             return _same
         if reader.default is None:
@@ -200,7 +217,7 @@ class _Walk:
                 f"the symbols {', '.join(unknown)} are unknown to the reader's {reader.name},"
                 " which has no default",
             )
-        known, default = frozenset(reader.symbols), reader.default
+        default = reader.default
         return lambda value: value if value in known else default
 
     def _fixed(self, writer: Fixed, reader: Fixed, at: str) -> Step:
@@ -228,10 +245,13 @@ class _Walk:
     def _record_step(self, writer: Record, reader: Record, at: str) -> Step:
         parts: list[tuple[str, str, Step]] = []
         defaults: dict[str, Filling] = {}
-        for field in reader.fields:
+        for field, sources in zip(reader.fields, sources_of(reader, writer), strict=True):
             path = f"{at}.{field.name}" if at else field.name
-            source = self._source(field, reader, writer, path)
-            if source is not None:
+            if len(sources) > 1:
+                both = " and ".join(source.name for source in sources)
+                self._problem(path, f"the writer's fields {both} would both fill it")
+            if sources:
+                source = sources[0]
                 parts.append((field.name, source.name, self.step(source.type, field.type, path)))
             elif field.has_default:
                 defaults[field.name] = self._default(field, path)
@@ -239,13 +259,6 @@ class _Walk:
                 self._problem(path, "the writer has no such field, and the reader has no default")
         order = tuple(field.name for field in reader.fields)
         return _record_render(order, parts, defaults, self.filled)
-
-    def _source(self, field: Field, reader: Record, writer: Record, at: str) -> Field | None:
-        found = sources_of(field, reader, writer)
-        if len(found) > 1:
-            both = " and ".join(source.name for source in found)
-            self._problem(at, f"the writer's fields {both} would both fill it")
-        return found[0] if found else None
 
     def _default(self, field: Field, at: str) -> Filling:
         try:
@@ -321,42 +334,71 @@ def _is_null(node: Resolved) -> bool:
     return isinstance(node, Primitive) and node.kind == "null"
 
 
-def _branch_for(writer: Resolved, branches: Sequence[Resolved]) -> int | None:
-    """Return the branch of a reader's union that reads a writer's type."""
-    same = (number for number, branch in enumerate(branches) if _is_same_kind(writer, branch))
-    promoted = (number for number, branch in enumerate(branches) if alike(writer, branch))
-    return next(same, next(promoted, None))
+class _Branches:
+    """The branches of a reader's union, found by what a writer's type is."""
+
+    __slots__ = ("_found", "have_double", "types")
+
+    def __init__(self, types: Sequence[Resolved]) -> None:
+        self.types = types
+        self._found: dict[Key, int] = {}
+        for number, branch in enumerate(types):
+            for key in keys_read(branch):
+                self._found.setdefault(key, number)
+        self.have_double = (Primitive, "double") in self._found
+
+    def __str__(self) -> str:
+        said = ", ".join(map(say, self.types[:_MOST_SAID]))
+        return said if len(self.types) <= _MOST_SAID else f"{said}, ..."
+
+    def for_type(self, writer: Resolved) -> int | None:
+        """Return the branch that reads a writer's type."""
+        same = self._found.get(key_of(writer))
+        if same is not None or not isinstance(writer, Primitive):
+            return same
+        wider = (self._found.get((Primitive, kind)) for kind in _WIDER.get(writer.kind, ()))
+        return min((number for number in wider if number is not None), default=None)
 
 
-def _is_same_kind(writer: Resolved, reader: Resolved) -> bool:
-    if isinstance(writer, Primitive) and isinstance(reader, Primitive):
-        return writer.kind == reader.kind
-    return alike(writer, reader)
-
-
-def sources_of(field: Field, reader: Record, writer: Record) -> list[Field]:
-    """Return the writer's fields that fill a reader's field: one, where all is well.
+def sources_of(reader: Record, writer: Record) -> list[list[Field]]:
+    """Return the writer's fields that fill each field of the reader: one, where all is well.
 
     An alias that is also the name of a field of the reader means that field.
     """
-    names = {name.name for name in reader.fields}
-    wanted = {field.name, *(alias for alias in field.aliases if alias not in names)}
-    return [source for source in writer.fields if source.name in wanted]
+    names = {field.name for field in reader.fields}
+    placed = {field.name: place for place, field in enumerate(writer.fields)}
+    found = []
+    for field in reader.fields:
+        wanted = {field.name, *(alias for alias in field.aliases if alias not in names)}
+        places = sorted(placed[name] for name in wanted if name in placed)
+        found.append([writer.fields[place] for place in places])
+    return found
+
+
+def key_of(node: Resolved) -> Key:
+    """Return what a decoder pairs a type of a writer by: its kind, and the name of a named type."""
+    match node:
+        case Primitive(kind=kind):
+            return Primitive, kind
+        case Enum(name=name) | Fixed(name=name) | Record(name=name):
+            return type(node), name
+        case Array() | Map() | Union():
+            return type(node), ""
+
+
+def keys_read(node: Resolved) -> Sequence[Key]:
+    """Return the keys of the writer's types that a reader's type reads as they are."""
+    if isinstance(node, Enum | Fixed | Record):
+        return [(type(node), name) for name in (node.name, *node.aliases)]
+    return [key_of(node)]
 
 
 def alike(writer: Resolved, reader: Resolved) -> bool:
     """Tell whether a decoder would pair the two, by kind and name alone."""
-    match writer, reader:
-        case Primitive(), Primitive():
-            kinds = writer.kind, reader.kind
-            return writer.kind == reader.kind or kinds in PROMOTIONS
-        case (Array(), Array()) | (Map(), Map()):
-            return True
-        case (
-            (Enum(name=name), Enum(name=other, aliases=aliases))
-            | (Fixed(name=name), Fixed(name=other, aliases=aliases))
-            | (Record(name=name), Record(name=other, aliases=aliases))
-        ):
-            return name == other or name in aliases
-        case _:
-            return False
+    if key_of(writer) in keys_read(reader):
+        return True
+    return (
+        isinstance(writer, Primitive)
+        and isinstance(reader, Primitive)
+        and (writer.kind, reader.kind) in PROMOTIONS
+    )

@@ -1,5 +1,7 @@
 """One schema's records are read by another, or it is known beforehand that they cannot be."""
 
+import time
+
 import pytest
 
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
@@ -187,6 +189,48 @@ def test_a_default_that_holds_itself_is_named() -> None:
     assert incompatibilities(record(), record(field("a", node, default={}))) == [
         "a: its default holds itself without end"
     ]
+
+
+MANY: list[Json] = [enum("A", name=f"n.E{number}") for number in range(3_000)]
+OTHERS: list[Json] = [enum("A", name=f"m.E{number}") for number in range(3_000)]
+NAMES = ", ".join(f"n.E{number}" for number in range(10))
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "first"),
+    [
+        (record(field("u", MANY)), record(field("u", MANY)), []),
+        (
+            record(field("u", OTHERS)),
+            record(field("u", MANY)),
+            [f"u: m.E0 is none of the reader's branches ({NAMES}, ...)"],
+        ),
+        (
+            record(*(field(f"a{number}", "int") for number in range(9_000))),
+            record(*(field(f"b{number}", "int", default=0) for number in range(9_000))),
+            [],
+        ),
+        (
+            record(field("e", enum(*(f"A{number}" for number in range(20_000))))),
+            record(
+                field("e", enum(*(f"A{number}" for number in range(20_000, 0, -1)))),
+            ),
+            [
+                "e: the symbols A0 are unknown to the reader's printprice.Stage, which has no default"
+            ],
+        ),
+    ],
+    ids=["as many branches", "other branches", "other fields", "symbols"],
+)
+def test_wide_schemas_are_compared_in_little_time(
+    writer: Json, reader: Json, first: list[str]
+) -> None:
+    """A worker compares a pair at its first event: unions of 9,000 types took it 290 seconds."""
+    began = time.process_time()
+    found = incompatibilities(writer, reader)
+    vanished(reader, writer)
+    assert time.process_time() - began < 3
+    assert found[:1] == first
 
 
 def test_recursive_schemas_are_compared_to_an_end() -> None:
