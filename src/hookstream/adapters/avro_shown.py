@@ -17,6 +17,7 @@ from hookstream.core.delivery import values
 from hookstream.core.delivery.values import NotRenderable, Rendering
 from hookstream.core.model.avro import branch_key
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.parts import each_item, each_value
 
 Show: TypeAlias = Callable[[object], Json]
 
@@ -65,9 +66,11 @@ class _Shower:
             case "record" | "error":
                 return Rendering(self._record(schema), "dict", str(schema["name"]))
             case "array":
-                return Rendering(_array(self.compile(schema["items"], text=text)), "list")
+                item = self.compile(schema["items"], text=text)
+                return Rendering(each_item(item, NotRenderable), "list")
             case "map":
-                return Rendering(_map(self.compile(schema["values"], text=text)), "dict")
+                item = self.compile(schema["values"], text=text)
+                return Rendering(each_value(item, NotRenderable), "dict")
             case "enum":
                 return Rendering(values.same, "text", str(schema["name"]))
             case "fixed":
@@ -143,23 +146,3 @@ def _within(name: str, show: Show, value: object) -> Json:
         return show(value)
     except NotRenderable as problem:
         raise problem.within(name) from None
-
-
-def _array(item: Show) -> Show:
-    def show(value: object) -> Json:
-        return [
-            _within(f"[{at}]", item, element)
-            for at, element in enumerate(cast("list[object]", value))
-        ]
-
-    return show
-
-
-def _map(item: Show) -> Show:
-    def show(value: object) -> Json:
-        return {
-            key: _within(f"[{ascii(key)[:40]}]", item, element)
-            for key, element in cast("dict[str, object]", value).items()
-        }
-
-    return show

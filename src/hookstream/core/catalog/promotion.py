@@ -6,8 +6,8 @@ Source: Apache Avro 1.12, "Schema Resolution".
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
+from hookstream.core.model.parts import Misfit
 from hookstream.core.model.single import shortest
-from hookstream.errors import HookstreamError
 
 Step: TypeAlias = Callable[[object], object]
 """Turns a value of the writer's type into one of the reader's."""
@@ -27,18 +27,8 @@ PROMOTIONS: Final = frozenset(
 """Writer's type, reader's type."""
 
 
-class ValueUnresolvable(HookstreamError):
+class ValueUnresolvable(Misfit):
     """Raised where a value of a writer is none of the reader's type, though its type is readable."""
-
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} {why}" if path else why)
-        self.path = path
-        self.why = why
-
-    def within(self, name: str) -> "ValueUnresolvable":
-        """Return the same problem, seen from one level further out."""
-        joint = "" if not self.path or self.path[0] in "[{" else "."
-        return ValueUnresolvable(f"{name}{joint}{self.path}", self.why)
 
 
 def _to_double(value: object) -> object:

@@ -33,6 +33,7 @@ from hookstream.core.model.avro import (
     branch_key,
     say,
 )
+from hookstream.core.model.parts import each_item, each_value
 from hookstream.errors import InvariantBroken
 
 Key: TypeAlias = tuple[type, str]
@@ -181,9 +182,11 @@ class _Walk:
     def _pair(self, writer: Resolved, reader: Resolved, at: str) -> Step:
         match writer, reader:
             case Array(), Array():
-                return _array(self.step(writer.items, reader.items, f"{at}[]"))
+                item = self.step(writer.items, reader.items, f"{at}[]")
+                return _same if item is _same else each_item(item, ValueUnresolvable)
             case Map(), Map():
-                return _map(self.step(writer.values, reader.values, f"{at}{{}}"))
+                item = self.step(writer.values, reader.values, f"{at}{{}}")
+                return _same if item is _same else each_value(item, ValueUnresolvable)
             case Primitive(kind="bytes"), Primitive(kind="string"):
                 return self._problem(at, "bytes cannot be read as string: they need not be text")
             case Primitive(), Primitive():
@@ -292,39 +295,6 @@ def _record_render(
                 read[name] = source[1](fields[source[0]])
             except ValueUnresolvable as problem:
                 raise problem.within(name) from None
-        return read
-
-    return step
-
-
-def _array(item: Step) -> Step:
-    if item is _same:
-        return _same
-
-    def step(value: object) -> object:
-        read: list[object] = []
-        try:
-            for each in cast("list[object]", value):
-                read.append(item(each))  # noqa: PERF401  its length names what failed
-        except ValueUnresolvable as problem:
-            raise problem.within(f"[{len(read)}]") from None
-        return read
-
-    return step
-
-
-def _map(item: Step) -> Step:
-    if item is _same:
-        return _same
-
-    def step(value: object) -> object:
-        read: dict[str, object] = {}
-        key = ""
-        try:
-            for key, each in cast("dict[str, object]", value).items():
-                read[key] = item(each)
-        except ValueUnresolvable as problem:
-            raise problem.within(f"[{ascii(key)[:40]}]") from None
         return read
 
     return step

@@ -23,6 +23,7 @@ from hookstream.core.delivery.values import (
 )
 from hookstream.core.model.event import Event
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.parts import each_item, each_value
 
 __all__ = ["NotRenderable", "compile_value", "needs_branch_names", "standard_document"]
 
@@ -128,11 +129,11 @@ def _object(schema: JsonObject, namespace: str, walk: _Walk, *, text: bool) -> R
     if kind in _NAMED and isinstance(name, str):
         return _named(schema, _full_name(name, schema.get("namespace"), namespace), walk)
     if kind == "array":
-        inner = _compile(schema.get("items"), namespace, walk, text=text)
-        return Rendering(_array(inner.render), "list")
+        item = _compile(schema.get("items"), namespace, walk, text=text).render
+        return Rendering(same if item is same else each_item(item, NotRenderable), "list")
     if kind == "map":
-        inner = _compile(schema.get("values"), namespace, walk, text=text)
-        return Rendering(_map(inner.render), "dict")
+        item = _compile(schema.get("values"), namespace, walk, text=text).render
+        return Rendering(same if item is same else each_value(item, NotRenderable), "dict")
     if isinstance(kind, str) and kind in PRIMITIVES:
         return primitive(schema, text=text or schema.get("json") == "string")
     if kind in _NAMED:
@@ -213,43 +214,6 @@ def _record_render(checks: tuple[_Check, ...], parts: tuple[_Part, ...]) -> Rend
                 rendered[name] = part(value[name])
         except NotRenderable as problem:
             raise problem.within(name) from None
-        return rendered
-
-    return render
-
-
-def _array(item: Render) -> Render:
-    if item is same:
-        return same
-
-    def render(value: object) -> Json:
-        if not isinstance(value, list):
-            raise NotRenderable("", "is not an array")
-        rendered: list[Json] = []
-        try:
-            for element in value:
-                rendered.append(item(element))  # noqa: PERF401 - its length names what failed
-        except NotRenderable as problem:
-            raise problem.within(f"[{len(rendered)}]") from None
-        return rendered
-
-    return render
-
-
-def _map(item: Render) -> Render:
-    if item is same:
-        return same
-
-    def render(value: object) -> Json:
-        if not isinstance(value, dict):
-            raise NotRenderable("", "is not a map")
-        rendered: JsonObject = {}
-        key = ""
-        try:
-            for key, element in value.items():
-                rendered[key] = item(element)
-        except NotRenderable as problem:
-            raise problem.within(f"[{ascii(key)[:40]}]") from None
         return rendered
 
     return render

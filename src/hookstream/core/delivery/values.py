@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, cast
 
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.parts import Misfit
 from hookstream.core.model.single import shortest
-from hookstream.errors import HookstreamError
 
 Render: TypeAlias = Callable[[object], Json]
 Bounds: TypeAlias = tuple[int, int]
@@ -39,20 +39,8 @@ DURATION_BYTES = 12
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
 
-class NotRenderable(HookstreamError):
+class NotRenderable(Misfit):
     """Raised where plain JSON cannot hold a value, or a schema cannot be rendered."""
-
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} {why}" if path else why)
-        self.path = path
-        """Where, from the root of the schema: `money.amount`, `lines[3].due`."""
-        self.why = why
-
-    def within(self, name: str) -> "NotRenderable":
-        """Return the same problem, seen from one level further out."""
-        if not self.path:
-            return NotRenderable(name, self.why)
-        return NotRenderable(f"{name}{'' if self.path[0] == '[' else '.'}{self.path}", self.why)
 
 
 class Rendering(NamedTuple):

@@ -1,0 +1,77 @@
+"""What is wrong with a part of a value is told with the path to it, however deep it stands.
+
+A list or map is made anew item by item. That is on the path of an event: the path is put together
+only where an item is refused, from the inside out.
+"""
+
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+from hookstream.errors import HookstreamError
+
+T = TypeVar("T")
+
+_SHOWN = 40
+"""Characters of a map's key in a path."""
+
+
+class Misfit(HookstreamError):
+    """Raised for a part of a value; says where it stands and what is wrong with it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} {why}" if path else why)
+        self.path = path
+        """Where, from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
+        self.why = why
+
+    def within(self, name: str) -> Self:
+        """Return the same problem, seen from one level further out."""
+        joint = "" if not self.path or self.path[0] == "[" else "."
+        return type(self)(f"{name}{joint}{self.path}", self.why)
+
+
+def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[object], list[T]]:
+    """Return what makes a list of a list's items, by what makes one.
+
+    Args:
+        item: Makes one item; may raise a Misfit.
+        refused: What is raised for a value that is no list.
+    """
+
+    def made(value: object) -> list[T]:
+        if not isinstance(value, list):
+            raise refused("", "is not an array")
+        found: list[T] = []
+        try:
+            for element in value:
+                found.append(item(element))  # noqa: PERF401  its length names what failed
+        except Misfit as problem:
+            raise problem.within(f"[{len(found)}]") from None
+        return found
+
+    return made
+
+
+def each_value(
+    item: Callable[[object], T], refused: type[Misfit]
+) -> Callable[[object], dict[str, T]]:
+    """Return what makes a map of a map's values under the same keys, by what makes one.
+
+    Args:
+        item: Makes one value; may raise a Misfit.
+        refused: What is raised for a value that is no map.
+    """
+
+    def made(value: object) -> dict[str, T]:
+        if not isinstance(value, dict):
+            raise refused("", "is not a map")
+        found: dict[str, T] = {}
+        key = ""
+        try:
+            for key, element in value.items():
+                found[key] = item(element)
+        except Misfit as problem:
+            raise problem.within(f"[{ascii(key)[:_SHOWN]}]") from None
+        return found
+
+    return made
