@@ -434,3 +434,14 @@ def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
     assert isinstance(exact, dict)
     assert isinstance(told, Refused)
     assert "data.n is 9007199254740993, which a double would round" in told.detail
+
+
+@pytest.mark.parametrize("wider", ["long", "float", "double"])
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40])
+def test_an_int_that_is_none_is_refused_at_every_version(wider: str, value: int) -> None:
+    """Its bytes are those of a long: at its own version it was refused, and at another delivered."""
+    trees = [event_schema(record(("n", "int")), 1), event_schema(record(("n", wider)), 2)]
+    book = SchemaBook(trees)
+    codec = AvroCodec(book)
+    for version in (1, 2):
+        assert isinstance(shown(codec, book, trees[0], {"n": value}, version), Refused)

@@ -27,8 +27,26 @@ PROMOTIONS: Final = frozenset(
 """Writer's type, reader's type."""
 
 
+_INT: Final = 1 << 31
+
+
 class ValueUnresolvable(Misfit):
     """Raised where a value of a writer is none of the reader's type, though its type is readable."""
+
+
+def _int(value: object) -> object:
+    """An int takes up to ten bytes as a long does, and a decoder looks at its value no further."""
+    if not -_INT <= cast("int", value) < _INT:
+        raise ValueUnresolvable("", f"is {value}, which is no int")
+    return value
+
+
+def _int_to_float(value: object) -> object:
+    return _to_float(_int(value))
+
+
+def _int_to_double(value: object) -> object:
+    return float(cast("int", _int(value)))
 
 
 def _to_double(value: object) -> object:
@@ -57,8 +75,9 @@ def _to_bytes(value: object) -> object:
 
 
 PROMOTED: dict[tuple[str, str], Step] = {
-    ("int", "float"): _to_float,
-    ("int", "double"): _to_double,
+    ("int", "long"): _int,
+    ("int", "float"): _int_to_float,
+    ("int", "double"): _int_to_double,
     ("long", "float"): _to_float,
     ("long", "double"): _to_double,
     ("float", "double"): _float_to_double,
