@@ -6,7 +6,7 @@ name for all versions of a type) and decodable (defaults that a decoder can real
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from hookstream.core.catalog.filling import is_value
@@ -62,29 +62,40 @@ def breaches(schema: Json) -> list[str]:
     ]
 
 
-def disagreements(schemas: Sequence[Json]) -> list[str]:
-    """Return where the schemas of all types and versions disagree about full names.
+class FullNames:
+    """The full names of all types and versions, one schema after the other.
 
     Avro resolves records by name: all versions of a type share one full name, and no two types do.
-
-    Raises:
-        SchemaRefused: One of them is no Avro schema.
     """
-    name_of: dict[str, str] = {}
-    type_of: dict[str, str] = {}
-    found = []
-    for schema in schemas:
+
+    __slots__ = ("_name_of", "_said", "_type_of")
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._name_of: dict[str, str] = {}
+        self._type_of: dict[str, str] = {}
+        self._said: set[str] = set()
+
+    def add(self, schema: Json) -> list[str]:
+        """Take a schema; return where it disagrees with those before, each sentence once.
+
+        Raises:
+            SchemaRefused: It is no Avro schema.
+        """
         root = read_schema(schema).root
         if not isinstance(root, Record):
-            continue
+            return []
         event_type = str(root.attributes.get("eventType"))
-        name = name_of.setdefault(event_type, root.name)
+        found = []
+        name = self._name_of.setdefault(event_type, root.name)
         if name != root.name:
             found.append(f"{event_type} is named both {name} and {root.name}")
-        owner = type_of.setdefault(root.name, event_type)
+        owner = self._type_of.setdefault(root.name, event_type)
         if owner != event_type:
             found.append(f"the name {root.name} belongs to both {owner} and {event_type}")
-    return list(dict.fromkeys(found))
+        new = [why for why in found if why not in self._said]
+        self._said.update(new)
+        return new
 
 
 def _of_root(root: Record) -> Iterator[str]:

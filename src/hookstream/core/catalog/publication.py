@@ -12,7 +12,7 @@ from enum import StrEnum
 from hookstream.core.catalog.bodies import body_changes
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.catalog.hostility import hostile
-from hookstream.core.catalog.house_rules import breaches, disagreements
+from hookstream.core.catalog.house_rules import FullNames, breaches
 from hookstream.core.model.json import Json, JsonObject
 
 
@@ -141,14 +141,12 @@ def _breaches(declared: Iterable[DeclaredSchema]) -> Iterator[Finding]:
 def _names(
     declared: Sequence[DeclaredSchema], standing: Sequence[StandingSchema]
 ) -> Iterator[Finding]:
-    trees: list[Json] = [each.tree for each in standing]
-    known = set(disagreements(trees))
+    names = FullNames()
+    for each in standing:
+        names.add(each.tree)
     for schema in declared:
-        trees.append(schema.tree)
-        for why in disagreements(trees):
-            if why not in known:
-                known.add(why)
-                yield Finding(schema.where, why)
+        for why in names.add(schema.tree):
+            yield Finding(schema.where, why)
 
 
 def _shared_fingerprints(

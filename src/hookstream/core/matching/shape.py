@@ -184,7 +184,8 @@ def _words(texts: list[Node]) -> frozenset[str] | None:
 
 
 def _merged_fields(objects: list[Mapping[str, Node]]) -> Mapping[str, Node]:
-    names = dict.fromkeys(name for fields in objects for name in fields)
-    return {
-        name: _merged([fields[name] for fields in objects if name in fields]) for name in names
-    }
+    found: dict[str, list[Node]] = {}
+    for fields in objects:
+        for name, node in fields.items():
+            found.setdefault(name, []).append(node)
+    return {name: _merged(nodes) for name, nodes in found.items()}

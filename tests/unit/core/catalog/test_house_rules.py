@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hookstream.core.catalog.house_rules import breaches, disagreements
+from hookstream.core.catalog.house_rules import FullNames, breaches
 from hookstream.core.model.json import Json, JsonObject
 
 OURS = sorted((Path(__file__).parents[4] / "schemas").glob("*/*.avsc"))
@@ -188,7 +188,8 @@ def test_all_versions_of_a_type_share_one_name_and_no_two_types_do() -> None:
         schema(eventType="job.begun"),
         "string",
     ]
-    assert disagreements(named) == [
+    names = FullNames()
+    assert [why for each in named for why in names.add(each)] == [
         "job.done is named both printprice.JobDone and printprice.Finished",
         "the name printprice.JobDone belongs to both job.done and job.begun",
     ]
