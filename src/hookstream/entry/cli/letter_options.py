@@ -1,6 +1,5 @@
 """Options that the commands over both topics of letters share; each group arrives as one value."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -9,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from hookstream.entry.cli.amount import Amount
 from hookstream.entry.cli.moments import MOMENT
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -87,18 +87,6 @@ def as_one(
     return added
 
 
-class _Rate(click.FloatRange):
-    """A rate within bounds; click's own range holds what is no number, since it compares as false."""
-
-    def convert(
-        self, value: float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        rate = float(super().convert(value, param, ctx))
-        if math.isnan(rate):
-            self.fail(f"{value!r} is no number", param, ctx)
-        return rate
-
-
 @dataclass(slots=True, frozen=True)
 class Run:
     """How a redrive is to be run."""
@@ -115,7 +103,7 @@ run_options = as_one(
     Run,
     click.option(
         "--rate",
-        type=_Rate(0.01, 1_000_000),
+        type=Amount(0.01, 1_000_000),
         metavar="N",
         help="Letters a second at most.",
     ),

@@ -31,6 +31,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.topology.plan import taken_topics, tier_topics
+from hookstream.entry.cli.amount import Amount
 from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import table_of
@@ -96,7 +97,7 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
 
 WAIT = click.option(
     "--wait",
-    type=click.FloatRange(0, 600),
+    type=Amount(0, 600),
     default=15.0,
     show_default=True,
     metavar="SECONDS",
@@ -231,21 +232,23 @@ class _Place:
         Raises:
             DependencyUnavailable: For 10 s, nobody could tell: a group may be moving.
         """
-        until = time.monotonic() + _PATIENCE
+        clock = SystemClock()
+        until = clock.monotonic() + _PATIENCE
         while True:
             try:
                 return self.groups.position(self.group, self.at)
             except DependencyUnavailable:
-                if time.monotonic() >= until:
+                if clock.monotonic() >= until:
                     raise
                 time.sleep(_LOOK_AGAIN)
 
     def within(self, seconds: float, true: Callable[[Position], bool]) -> Position:
         """Return the position as soon as something holds of it, or the last one within so many seconds."""
-        until = time.monotonic() + seconds
+        clock = SystemClock()
+        until = clock.monotonic() + seconds
         while True:
             position = self.position()
-            if true(position) or time.monotonic() >= until:
+            if true(position) or clock.monotonic() >= until:
                 return position
             time.sleep(_LOOK_AGAIN)
 
