@@ -25,8 +25,11 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("hold", "list"),
     ("hold", "list", "--json"),
     ("subscriptions", "list"),
+    ("subscriptions", "list", "--json"),
     ("subscriptions", "show", SUBSCRIPTION),
+    ("subscriptions", "show", SUBSCRIPTION, "--json"),
     ("partners", "list"),
+    ("partners", "list", "--json"),
     ("schemas", "list"),
     ("topics", "plan"),
 )

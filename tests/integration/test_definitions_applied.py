@@ -1,11 +1,13 @@
 """Partners and subscriptions are applied, paused, enabled and pruned on a real broker."""
 
+import json
 import threading
 from pathlib import Path
 
 import orjson
 import pytest
 from tests.conftest import ROOT, Broker
+from tests.fuzz.tools import obeys
 from tests.integration.definitions_world import (
     LEAD,
     SECRET,
@@ -99,6 +101,30 @@ def test_a_generated_secret_is_shown_once_and_kept(world: World, folder: Path) -
     assert second["signing_secrets"] == []
     (kept,) = world.subscription("orders").endpoint.secrets
     assert kept.key == parse_secret(made["secret"])
+
+
+def test_json_holds_nothing_that_a_terminal_obeys(world: World, folder: Path) -> None:
+    name = "Acme \u202e\u2066 Ltd"
+    grant = {"event_types": ["*"], "environments": ["*"]}
+    partner = {"id": "acme", "name": name, "grant": grant}
+    (folder / "partners" / "acme.yaml").write_text(json.dumps(partner))
+    orders = folder / "subscriptions" / "orders.yaml"
+    pattern = ', pattern: {"data": {"order_number": ["\\x7f\\u202e"]}}}'
+    orders.write_text(orders.read_text().removesuffix("}") + pattern)
+
+    shown = [
+        world.run("plan", str(folder), "--json").out,
+        world.run("apply", str(folder), "--yes", "--no-wait", "--json").out,
+        world.run("partners", "list", "--json").out,
+        world.run("partners", "show", "acme", "--json").out,
+        world.run("subscriptions", "list", "--json").out,
+        world.run("subscriptions", "show", "orders", "--json").out,
+    ]
+
+    assert orjson.loads(shown[3])["fields"]["name"] == name
+    assert [text.count(r"Acme \u202e\u2066 Ltd") for text in shown] == [1, 1, 1, 1, 0, 0]
+    assert [text.count(r"\u007f") for text in shown] == [1, 1, 0, 0, 1, 1]
+    assert {char for text in shown for char in text if obeys(char)} == set()
 
 
 def test_the_examples_can_be_planned(world: World) -> None:

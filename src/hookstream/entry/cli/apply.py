@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json
@@ -22,6 +21,7 @@ from hookstream.entry.cli.plan_view import (
 )
 from hookstream.entry.cli.planning import Asked, asked_options, make_plan, read_folder
 from hookstream.entry.cli.tables import read_state, writing
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.keys import key_ring
 
 REFUSED = 2
@@ -85,7 +85,7 @@ def _report(context: Context, made: Plan, *, as_json: bool) -> None:
     secrets = generated_of(made)
     if as_json:
         generated: list[Json] = secrets_document(secrets)
-        click.echo(json_bytes({**plan_document(made), "signing_secrets": generated}))
+        click.echo(json_line({**plan_document(made), "signing_secrets": generated}))
     else:
         show_secrets(context.out, secrets)
 

@@ -4,7 +4,6 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.table_values import SealedSecrets
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json
@@ -22,6 +21,7 @@ from hookstream.entry.cli.tables import (
     read_state,
     writing,
 )
+from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 _SEALED = SealedSecrets()
@@ -42,7 +42,7 @@ def list_(context: Context, *, as_json: bool) -> None:
     state = read_state(context.settings, _SEALED)
     partners = sorted(state.current.partners.values(), key=lambda partner: partner.id)
     if as_json:
-        click.echo(json_bytes([_document(partner, state) for partner in partners]))
+        click.echo(json_line([_document(partner, state) for partner in partners]))
         return
     table = table_of("partner", "name", "environments", "event types")
     for partner in partners:
@@ -61,7 +61,7 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
     state = read_state(context.settings, _SEALED)
     partner = found_partner(state, partner_id)
     if as_json:
-        click.echo(json_bytes(_document(partner, state)))
+        click.echo(json_line(_document(partner, state)))
         return
     rows = {"partner": partner.id, "revision": str(partner.revision)}
     rows |= {path: str(text) for path, text in shown_fields(partner).items()}

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import Keys, SealedSecrets
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.plan_view import plan_document, show_plan, show_problems
 from hookstream.entry.cli.planning import Asked, asked_options, make_plan, read_folder
 from hookstream.entry.cli.tables import read_state
+from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings
@@ -48,7 +48,7 @@ def command(
         note = f"signing secrets are compared by their names only, without a key ring: {why}"
         made = replace(made, notes=(*made.notes, note))
     if as_json:
-        click.echo(json_bytes(plan_document(made, made.problems)))
+        click.echo(json_line(plan_document(made, made.problems)))
     elif not made.problems:
         show_plan(context.out, made)
     if made.problems:

@@ -22,6 +22,7 @@ from hookstream.core.catalog.publication import (
     plan_publication,
 )
 from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
@@ -101,7 +102,7 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
             state.book, revision.event_type, revision.event_version, schema.number
         )
         if as_json:
-            row = {
+            row: JsonObject = {
                 "event_type": revision.event_type,
                 "version": revision.event_version,
                 "revision": schema.number,

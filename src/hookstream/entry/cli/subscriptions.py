@@ -6,11 +6,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import SealedSecrets
 from hookstream.core.model.instant import Millis, to_rfc3339
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.standing import Deleted, Standing
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription
 from hookstream.core.model.suggestion import did_you_mean
@@ -28,6 +27,7 @@ from hookstream.entry.cli.standing_view import (
     word,
 )
 from hookstream.entry.cli.tables import Desk, State, found_subscription, read_state, writing
+from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import Conflict, InputRefused
 
 _SEALED = SealedSecrets()
@@ -59,7 +59,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
     )
     directory, now = directory_of(state), SystemClock().now()
     table = table_of("subscription", "partner", "state", "event types")
-    documents = []
+    documents: list[Json] = []
     for name, subscription in sorted(state.current.subscriptions.items()):
         standing = directory.holds.over(directory.standing(name, now))
         if partner not in (None, subscription.partner_id):
@@ -71,7 +71,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
         shown = word(standing, now) + (", failing" if name in state.failing else "")
         table.add_row(*map(Text, (name, subscription.partner_id, shown, types)))
     if as_json:
-        click.echo(json_bytes(documents))
+        click.echo(json_line(documents))
     else:
         context.out.print(table)
     _warn(context, state)
@@ -92,7 +92,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     directory = directory_of(state)
     standing = directory.holds.over(directory.standing(subscription_id, now))
     if as_json:
-        click.echo(json_bytes(_document(state, subscription, standing)))
+        click.echo(json_line(_document(state, subscription, standing)))
         return
     table = Table(box=None, show_header=False)
     rows = {"subscription": subscription.id, "state": word(standing, now)}

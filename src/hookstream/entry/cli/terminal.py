@@ -9,10 +9,12 @@ import re
 import unicodedata
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from hookstream.adapters.json_bytes import json_bytes
+from hookstream.core.model.json import Json, json_text
 
 _PERHAPS = re.compile(r"[^\x20-\x7e\n\t]")
 _OBEYED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -24,13 +26,16 @@ def shown(text: str) -> str:
     return _PERHAPS.sub(_escaped, text)
 
 
-def json_line(document: object) -> bytes:
-    r"""Return a document as one line of JSON in UTF-8, the same characters written as `\u202e`."""
+def json_line(document: Json) -> bytes:
+    r"""Return a document as one line of JSON in UTF-8, the same characters written as `\u202e`.
+
+    Each number is written as its text.
+    """
     try:
-        line = orjson.dumps(document)
+        line = json_bytes(document)
     except TypeError:
         # A whole number of more than 64 bits, or a text with half a character.
-        return json.dumps(document, separators=(",", ":")).encode()
+        return _PERHAPS.sub(_escaped_json, json_text(document)).encode()
     if line.isascii() and b"\x7f" not in line:
         return line
     return _PERHAPS.sub(_escaped_json, line.decode()).encode()
@@ -81,4 +86,4 @@ def _escaped(match: re.Match[str]) -> str:
 def _escaped_json(match: re.Match[str]) -> str:
     if unicodedata.category(match[0]) not in _OBEYED:
         return match[0]
-    return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else r"\u007f"
+    return json.dumps(match[0])[1:-1]

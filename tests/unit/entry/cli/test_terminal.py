@@ -3,6 +3,7 @@
 import io
 import json
 import unicodedata
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
+from hookstream.core.model.json import Json
 from hookstream.entry.cli.terminal import Terminal, json_line, shown
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"
@@ -59,14 +61,20 @@ def test_whatever_a_text_holds_a_terminal_obeys_none_of_it(text: str) -> None:
 @pytest.mark.parametrize(
     "document", [{"größe": "\x1b\x7f\x9b\u202e\U000e0001 ok"}, [2**70, "\ud800"], {"a": None}]
 )
-def test_json_says_the_same_and_holds_nothing_that_is_obeyed(document: object) -> None:
+def test_json_says_the_same_and_holds_nothing_that_is_obeyed(document: Json) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
     assert obeyed(line) == []
 
 
+def test_json_keeps_each_number_as_its_text() -> None:
+    price = Decimal("12345678901234567890.5")
+    assert json_line({"n": [price, 0.1]}) == b'{"n":[12345678901234567890.5,0.1]}'
+    assert json.loads(json_line(["\ud800", price]), parse_float=Decimal) == ["\ud800", price]
+
+
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists))
-def test_any_json_survives_its_line(document: object) -> None:
+def test_any_json_survives_its_line(document: Json) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
     assert obeyed(line) == []
