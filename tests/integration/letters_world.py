@@ -166,6 +166,13 @@ class World:
         with TableWriter(self.client, self.names.writer, [topic], topic) as writer:
             writer.write([TableChange(topic, key, value) for key, value in rows])
 
+    def remove(self, topic: str) -> None:
+        """Remove a topic, and return when nobody can read it any more."""
+        admin = AdminClient(self.client)
+        admin.delete_topics([topic])[topic].result(10)
+        while is_led(self, topic):
+            time.sleep(0.05)
+
 
 def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:
     """Create the topics, and publish the one schema."""

@@ -72,8 +72,9 @@ def test_attempts_are_listed_by_what_is_asked(world: World) -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        (("--outcome", "nonsense"), "--outcome 'nonsense': no table holds"),
+        (("--outcome", "nonsense"), "--outcome 'nonsense': there is no such outcome"),
         (("--outcome", "deliverd"), "(did you mean delivered?)"),
+        (("--disposition", "completed"), "there is no such disposition"),
         (("--disposition", "completed"), "(did you mean complete?)"),
         (("--partner", "nosuch"), "--partner 'nosuch': no table holds"),
         (("--partner", "acne"), "(did you mean acme?)"),
@@ -121,6 +122,22 @@ def test_so_are_filters_of_dead_letters(
 def test_so_are_topics_and_types(world: World, command: tuple[str, ...]) -> None:
     ended = world.run(*command)
     assert (ended.code, f"{command[-2]} '{command[-1]}': no" in ended.err) == (2, True), ended.err
+
+
+def test_where_the_tables_cannot_be_read_no_name_is_said_to_be_in_none_of_them(
+    world: World,
+) -> None:
+    events = f"{world.names.prefix}.ev"
+    world.append(events, world.event())
+    world.remove(world.names.partners)
+    tail = ("events", "tail", "--topic", events, "--from-beginning", "--no-follow")
+
+    shown = world.run(*tail, "--type", "thing.done")
+    refused = world.run("attempts", "list", "--partner", "nosuch")
+
+    assert (shown.code, shown.json["type"]) == (0, "thing.done")
+    why = "--partner 'nosuch': the tables cannot be read, and nothing in the window has it"
+    assert (refused.code, refused.err) == (2, f"hookstream: {why}\n")
 
 
 def test_a_record_that_cannot_be_read_is_told_and_passed_over(world: World) -> None:

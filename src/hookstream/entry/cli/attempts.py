@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
+from functools import partial
 from typing import get_args
 
 import click
@@ -17,7 +18,12 @@ from hookstream.core.model.outcome import Disposition, Outcome
 from hookstream.entry.audit import AuditDesk, Wanted, life_of
 from hookstream.entry.cli.attempt_view import life_document, show_entry, show_life
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import Filter, Names, read_names, refuse_unknown
+from hookstream.entry.cli.known_names import (
+    Filter,
+    name_filters,
+    read_names,
+    refuse_unknown,
+)
 from hookstream.entry.cli.letter_options import (
     as_json_option,
     as_one,
@@ -91,12 +97,12 @@ def list_(
     desk, now = AuditDesk(context.settings), SystemClock().now()
     if follow:
         stretch = Stretch(since=now if since is None else since)
-        _refuse_unknown(context, wanted, stretch)
+        _refuse_unknown(context, wanted, stretch, follow=True)
         for entry in desk.entries(wanted, stretch, follow=True):
             _print(context, entry, as_json=as_json)
         return
     stretch = Stretch(now - WINDOW if since is None else since, until)
-    _refuse_unknown(context, wanted, stretch)
+    _refuse_unknown(context, wanted, stretch, follow=False)
     with reading(context, desk):
         newest, count = _newest(desk.entries(wanted, stretch), limit)
     for entry in newest:
@@ -138,16 +144,20 @@ def show(
         show_life(context.out, life)
 
 
-def _refuse_unknown(context: Context, wanted: Wanted, stretch: Stretch) -> None:
+def _refuse_unknown(context: Context, wanted: Wanted, stretch: Stretch, *, follow: bool) -> None:
     """Refuse a name that neither the tables nor the window know."""
-    named = (wanted.subscriptions, wanted.partners, wanted.event_types)
-    known = read_names(context.settings) if any(named) else Names()
     filters = (
-        Filter("--subscription", wanted.subscriptions, known.subscriptions),
-        Filter("--partner", wanted.partners, known.partners),
-        Filter("--event-type", wanted.event_types, known.event_types),
-        Filter("--outcome", wanted.outcomes, _OUTCOMES),
-        Filter("--disposition", wanted.dispositions, _DISPOSITIONS),
+        *name_filters(
+            partial(read_names, context.settings),
+            subscriptions=wanted.subscriptions,
+            partners=wanted.partners,
+            event_types=wanted.event_types,
+            to_come=follow,
+        ),
+        Filter("--outcome", wanted.outcomes, _OUTCOMES, "there is no such outcome"),
+        Filter(
+            "--disposition", wanted.dispositions, _DISPOSITIONS, "there is no such disposition"
+        ),
     )
 
     def seen() -> Iterator[tuple[str | None, ...]]:

@@ -1,7 +1,7 @@
 """`hookstream dlq`: what was given up and why, and bringing it back."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 
 import click
 
@@ -19,7 +19,7 @@ from hookstream.core.model.record import Record
 from hookstream.core.model.standing import Deleted, DisabledStanding
 from hookstream.core.model.subscription import Subscription
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import Filter, Names, read_names, refuse_unknown
+from hookstream.entry.cli.known_names import name_filters, read_names, refuse_unknown
 from hookstream.entry.cli.letter_list import Window, list_letters
 from hookstream.entry.cli.letter_options import (
     Run,
@@ -121,18 +121,17 @@ def jobs(context: Context, *, as_json: bool) -> None:
 
 def _refuse_unknown(context: Context, desk: LetterDesk, selector: Selector) -> None:
     """Refuse a name that neither the tables nor the window know."""
-    named = (selector.subscription_ids, selector.event_types, selector.partner_ids)
-    known = read_names(context.settings) if any(named) else Names()
-    filters = (
-        Filter("--subscription", selector.subscription_ids, known.subscriptions),
-        Filter("--event-type", selector.event_types, known.event_types),
-        Filter("--partner", selector.partner_ids, known.partners),
+    filters = name_filters(
+        partial(read_names, context.settings),
+        subscriptions=selector.subscription_ids,
+        partners=selector.partner_ids,
+        event_types=selector.event_types,
     )
 
     def seen() -> Iterator[tuple[str, ...]]:
         with reading(context, desk):
             for facts in map(facts_of, desk.between(selector.since, selector.until)):
-                yield facts.subscription_id, facts.event_type, facts.partner_id
+                yield facts.subscription_id, facts.partner_id, facts.event_type
 
     refuse_unknown(filters, seen)
 

@@ -22,6 +22,7 @@ from hookstream.entry.cli.event_lines import (
 )
 from hookstream.entry.cli.event_tail import EventTail
 from hookstream.entry.cli.known_names import (
+    NO_TOPIC,
     Filter,
     cluster_topics,
     read_names,
@@ -87,10 +88,10 @@ def tail(
 
     Without --topic, all event topics (events.topics). What is no event goes to standard error.
     """
-    refuse_unknown([Filter("--topic", {*topics}, _all_topics(context, topics))], lambda: ())
-    if event_types:
-        known = read_names(context.settings).event_types
-        refuse_unknown([Filter("--type", {*event_types}, known)], lambda: ())
+    refuse_unknown([Filter("--topic", {*topics}, _all_topics(context, topics), NO_TOPIC)])
+    known = read_names(context.settings) if event_types else None
+    if known is not None:
+        refuse_unknown([Filter("--type", {*event_types}, known.event_types)])
     chosen = sorted({*topics} or _event_topics(context))
     watching = EventTail(context, chosen, from_beginning=from_beginning, follow=not no_follow)
     for line in islice(watching.lines(frozenset(event_types), where=where), limit):

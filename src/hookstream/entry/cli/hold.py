@@ -5,7 +5,6 @@ import re
 import click
 from rich.text import Text
 
-from hookstream.adapters.avro_parsing import own_schemas
 from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.table_values import (
@@ -23,8 +22,16 @@ from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.known_names import names_of
 from hookstream.entry.cli.standing_view import table_of
-from hookstream.entry.cli.tables import Desk, State, found_partner, read_state, writing
+from hookstream.entry.cli.tables import (
+    Desk,
+    State,
+    found_partner,
+    no_subscription,
+    read_state,
+    writing,
+)
 from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
@@ -77,16 +84,11 @@ def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
         _write(context, desk, row, hold, "set" if before is None else "changed", reason)
     if before is not None:
         context.err.print(
-            f"{_shown(*what)} was held since {to_rfc3339(hold.since)} ({before.reason}); the reason is changed",
-            markup=False,
+            f"{_shown(*what)} was held since {to_rfc3339(hold.since)} ({before.reason}); the reason is changed"
         )
         return
-    context.err.print(
-        f"{_shown(*what)} is held: every worker stops within two seconds", markup=False
-    )
-    context.err.print(
-        f"It ends with: hookstream hold clear {' '.join(_words(*what))}", markup=False
-    )
+    context.err.print(f"{_shown(*what)} is held: every worker stops within two seconds")
+    context.err.print(f"It ends with: hookstream hold clear {' '.join(_words(*what))}")
 
 
 @command.command()
@@ -110,10 +112,10 @@ def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
             raise InputRefused(f"{_shown(*what)} is not held{hint}; {_in_force(state)}")
         row = TableChange(context.settings.topics_names.subscriptions, hold_key(*what), None)
         _write(context, desk, row, before, "cleared", reason)
-    context.err.print(f"{_shown(*what)} is not held any more", markup=False)
+    context.err.print(f"{_shown(*what)} is not held any more")
     others = [hold for hold in state.holds if hold is not before]
     if others:
-        context.err.print(f"Still held: {_listed(others)}", markup=False)
+        context.err.print(f"Still held: {_listed(others)}")
 
 
 @command.command("list")
@@ -123,7 +125,7 @@ def list_(context: Context, *, as_json: bool) -> None:
     """List the holds in force, the oldest first."""
     state = read_state(context.settings, _SEALED)
     for why in state.unreadable:
-        context.err.print(f"unreadable: {why}", style="red", markup=False)
+        context.err.print(f"unreadable: {why}", style="red")
     holds = sorted(state.holds, key=lambda hold: (hold.since, hold.kind, hold.name))
     if as_json:
         click.echo(json_line([_document(hold) for hold in holds]))
@@ -163,21 +165,19 @@ def _refuse_unknown(state: State, kind: HoldKind, name: str) -> None:
     """Refuse a name that nothing has: a hold that is misspelt stops nothing.
 
     Raises:
-        ConfigurationError: There is no such subscription, partner or event type.
+        InputRefused: There is no such subscription, partner or event type.
     """
     match kind:
         case HoldKind.ENDPOINT:
             found = state.current.subscriptions.get(name)
             if found is None:
-                hint = did_you_mean(name, state.current.subscriptions)
-                raise InputRefused(f"there is no subscription {name!r}{hint}")
+                raise no_subscription(state, name)
             if isinstance(found, Subscription) and found.state is SubscriptionState.DELETED:
                 raise InputRefused(f"subscription {name!r} is deleted")
         case HoldKind.PARTNER:
             found_partner(state, name)
         case HoldKind.EVENT_TYPE:
-            own = {str(tree["eventType"]) for tree in own_schemas()}
-            known = own | {*state.book.event_types()}
+            known = names_of(state).event_types
             if name not in known:
                 hint = did_you_mean(name, known)
                 raise InputRefused(f"no schema of an event type {name!r} is published{hint}")

@@ -19,6 +19,10 @@ from hookstream.settings import Settings
 _MOST_SEEN = 10_000
 """Names of a window that are kept for a suggestion."""
 
+NO_TOPIC = "no topic has that name"
+_IN_NO_TABLE = "no table holds that name"
+_UNREAD = "the tables cannot be read"
+
 
 @dataclass(slots=True, frozen=True)
 class Names:
@@ -36,6 +40,8 @@ class Filter:
     option: str
     given: AbstractSet[str] | None
     known: AbstractSet[str]
+    where: str = _IN_NO_TABLE
+    """Why a name that is not known is none, as the refusal says it."""
 
     @property
     def unknown(self) -> set[str]:
@@ -52,8 +58,8 @@ def names_of(state: State) -> Names:
     return Names(frozenset(subscriptions), frozenset(partners), types)
 
 
-def read_names(settings: Settings) -> Names:
-    """Return the names that the tables hold; none where somebody may not read the tables.
+def read_names(settings: Settings) -> Names | None:
+    """Return the names that the tables hold; None where the tables cannot be read.
 
     Raises:
         DependencyUnavailable: The brokers do not answer.
@@ -62,7 +68,41 @@ def read_names(settings: Settings) -> Names:
         return names_of(read_state(settings, SealedSecrets()))
     except ConfigurationError:
         # Who may only read the audit log still gets answers: from what stands there.
-        return Names()
+        return None
+
+
+def name_filters(
+    read: Callable[[], Names | None],
+    *,
+    subscriptions: AbstractSet[str] | None = None,
+    partners: AbstractSet[str] | None = None,
+    event_types: AbstractSet[str] | None = None,
+    to_come: bool = False,
+) -> tuple[Filter, Filter, Filter]:
+    """Return the filters by subscription, by partner and by event type, in this order.
+
+    Args:
+        read: Returns what the tables hold, None where they cannot be read. Called only where a name
+            was given.
+        subscriptions: The names that were given; None: any.
+        partners: Likewise.
+        event_types: Likewise.
+        to_come: Whether records that are yet to be written are read as well. Where the tables cannot
+            be read, no name is refused then: such a record may have it.
+    """
+    names = read() if subscriptions or partners or event_types else Names()
+    known = Names() if names is None else names
+    where = _UNREAD if names is None else _IN_NO_TABLE
+
+    def by(option: str, given: AbstractSet[str] | None, held: AbstractSet[str]) -> Filter:
+        taken = names is None and to_come
+        return Filter(option, None if taken else given, held, where)
+
+    return (
+        by("--subscription", subscriptions, known.subscriptions),
+        by("--partner", partners, known.partners),
+        by("--event-type", event_types, known.event_types),
+    )
 
 
 def cluster_topics(settings: Settings) -> frozenset[str]:
@@ -75,23 +115,24 @@ def cluster_topics(settings: Settings) -> frozenset[str]:
 
 
 def refuse_unknown(
-    filters: Sequence[Filter], seen: Callable[[], Iterable[Sequence[str | None]]]
+    filters: Sequence[Filter],
+    seen: Callable[[], Iterable[Sequence[str | None]]] | None = None,
 ) -> None:
     """Refuse the first name that is not known.
 
     Args:
         filters: The options.
         seen: Reads the window; of each record the value that each filter is about, in their order.
-            Called only where a name is in no table.
+            Called only where a name is not known. None: no window is read.
 
     Raises:
-        InputRefused: A name is in no table, and no record of the window has it.
+        InputRefused: A name is not known, and no record of the window has it.
     """
     missing = [each.unknown for each in filters]
     if not any(missing):
         return
     met: list[set[str]] = [set() for _ in filters]
-    for values in seen():
+    for values in () if seen is None else seen():
         for value, left, found in zip(values, missing, met, strict=True):
             if value is not None and len(found) < _MOST_SEEN:
                 found.add(value)
@@ -101,7 +142,5 @@ def refuse_unknown(
     for each, left, found in zip(filters, missing, met, strict=True):
         for name in sorted(left):
             hint = did_you_mean(name, each.known | found)
-            raise InputRefused(
-                f"{each.option} {name!r}: no table holds that name, and nothing in the window has"
-                f" it{hint}"
-            )
+            nor = "" if seen is None else ", and nothing in the window has it"
+            raise InputRefused(f"{each.option} {name!r}: {each.where}{nor}{hint}")

@@ -12,7 +12,6 @@ from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.standing import Deleted, Standing
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription
-from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
@@ -26,9 +25,16 @@ from hookstream.entry.cli.standing_view import (
     table_of,
     word,
 )
-from hookstream.entry.cli.tables import Desk, State, found_subscription, read_state, writing
+from hookstream.entry.cli.tables import (
+    Desk,
+    State,
+    found_subscription,
+    no_subscription,
+    read_state,
+    writing,
+)
 from hookstream.entry.cli.terminal import json_line
-from hookstream.errors import Conflict, InputRefused
+from hookstream.errors import Conflict
 
 _SEALED = SealedSecrets()
 """None of these commands needs a key: on-call pauses from wherever they are."""
@@ -54,9 +60,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
     """List subscriptions with the state that they are in: their owner's and their health's."""
     state = read_state(context.settings, _SEALED)
     known = names_of(state).partners
-    refuse_unknown(
-        [Filter("--partner", None if partner is None else {partner}, known)], lambda: ()
-    )
+    refuse_unknown([Filter("--partner", None if partner is None else {partner}, known)])
     directory, now = directory_of(state), SystemClock().now()
     table = table_of("subscription", "partner", "state", "event types")
     documents: list[Json] = []
@@ -86,8 +90,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     state = read_state(context.settings, _SEALED)
     subscription = state.current.subscriptions.get(subscription_id)
     if subscription is None:
-        hint = did_you_mean(subscription_id, state.current.subscriptions)
-        raise InputRefused(f"there is no subscription {subscription_id!r}{hint}")
+        raise no_subscription(state, subscription_id)
     now = SystemClock().now()
     directory = directory_of(state)
     standing = directory.holds.over(directory.standing(subscription_id, now))

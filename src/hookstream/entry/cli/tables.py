@@ -31,7 +31,7 @@ from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.plan import Current
 from hookstream.entry.cluster import reached
-from hookstream.errors import ConfigurationError
+from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
 ROWS_A_TRANSACTION = 500
@@ -174,13 +174,13 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
     """Return a subscription that can be read.
 
     Raises:
-        ConfigurationError: There is none, or it cannot be read.
+        InputRefused: There is none.
+        ConfigurationError: It cannot be read.
     """
     found = state.current.subscriptions.get(subscription_id)
     match found:
         case None:
-            hint = did_you_mean(subscription_id, state.current.subscriptions)
-            raise ConfigurationError(f"there is no subscription {subscription_id!r}{hint}")
+            raise no_subscription(state, subscription_id)
         case UnreadableSubscription():
             raise ConfigurationError(
                 f"subscription {subscription_id!r} cannot be read: {found.why}"
@@ -189,16 +189,22 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
             return found
 
 
+def no_subscription(state: State, subscription_id: str) -> InputRefused:
+    """Return the refusal of an id that no subscription has, not even a deleted one."""
+    hint = did_you_mean(subscription_id, state.current.subscriptions)
+    return InputRefused(f"there is no subscription {subscription_id!r}{hint}")
+
+
 def found_partner(state: State, partner_id: str) -> Partner:
     """Return a partner.
 
     Raises:
-        ConfigurationError: There is none.
+        InputRefused: There is none.
     """
     found = state.current.partners.get(partner_id)
     if found is None:
         hint = did_you_mean(partner_id, state.current.partners)
-        raise ConfigurationError(f"there is no partner {partner_id!r}{hint}")
+        raise InputRefused(f"there is no partner {partner_id!r}{hint}")
     return found
 
 

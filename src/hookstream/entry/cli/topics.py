@@ -71,7 +71,7 @@ def _largest(existing: dict[str, Existing], upstream: list[str], at_least: int) 
 def _show(context: Context, changes: list[TopicChange], replication: int) -> bool:
     """Print a plan; tell whether it has anything to do."""
     for change in changes:
-        context.out.print(describe(change), markup=False, highlight=False)
+        context.out.print(describe(change), highlight=False)
     todo = any(not isinstance(change, Remark) for change in changes)
     if not todo:
         context.out.print("Every topic is as it should be.")

@@ -16,7 +16,7 @@ from hookstream.core.deadletter.revival import Revival
 from hookstream.core.model.event import UndecodableReason
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import Filter, cluster_topics, refuse_unknown
+from hookstream.entry.cli.known_names import NO_TOPIC, Filter, cluster_topics, refuse_unknown
 from hookstream.entry.cli.letter_list import Window, list_letters
 from hookstream.entry.cli.letter_options import (
     Run,
@@ -124,7 +124,7 @@ def _refuse_unknown(context: Context, desk: LetterDesk, selector: UndecodableSel
             for facts in map(facts_of, desk.between(selector.since, selector.until)):
                 yield (facts.origin_topic,)
 
-    refuse_unknown([Filter("--topic", selector.topics, known)], seen)
+    refuse_unknown([Filter("--topic", selector.topics, known, NO_TOPIC)], seen)
 
 
 def _rules(desk: LetterDesk, row: JsonObject) -> Rules:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.entry.cli.known_names import Filter, refuse_unknown
+from hookstream.entry.cli.known_names import Filter, Names, name_filters, refuse_unknown
 from hookstream.errors import InputRefused
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
@@ -27,6 +27,29 @@ def test_what_nothing_has_is_refused_with_a_suggestion() -> None:
         "--partner 'acne': no table holds that name, and nothing in the window has it"
         " (did you mean acme?)"
     )
+
+
+def test_where_no_window_is_read_none_is_named() -> None:
+    with pytest.raises(InputRefused) as refused:
+        refuse_unknown([Filter("--topic", {"ordrs"}, {"orders"}, "no topic has that name")])
+    assert str(refused.value) == ("--topic 'ordrs': no topic has that name (did you mean orders?)")
+
+
+def test_tables_that_cannot_be_read_leave_the_window_to_judge_a_name() -> None:
+    filters = name_filters(lambda: None, partners={"acne"})
+    with pytest.raises(InputRefused) as refused:
+        refuse_unknown(filters, lambda: [(None, "acme", None)])
+    assert str(refused.value) == (
+        "--partner 'acne': the tables cannot be read, and nothing in the window has it"
+        " (did you mean acme?)"
+    )
+    refuse_unknown(filters, lambda: [(None, "acne", None)])
+
+
+def test_a_name_of_records_to_come_is_taken_where_the_tables_cannot_be_read() -> None:
+    refuse_unknown(name_filters(lambda: None, partners={"acne"}, to_come=True), never)
+    with pytest.raises(InputRefused):
+        refuse_unknown(name_filters(Names, partners={"acne"}, to_come=True), list)
 
 
 @given(
