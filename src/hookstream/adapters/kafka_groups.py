@@ -1,8 +1,9 @@
 """Asks the brokers where a consumer group stands, and joins no group for it."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -91,20 +92,9 @@ class KafkaGroups:
         """
         if not partitions:
             return []
-        doing = f"asking where the group {group} stands"
-        try:
-            holders, committed = self._holders(group), self._committed(group)
-            starts = self._offsets(partitions, EARLIEST, group)
-            ends = self._offsets(partitions, LATEST, group)
-            found = [
-                Position(group, at, holders.get(at), committed.get(at), starts[at], ends[at], None)
-                for at in partitions
-            ]
+        with self._asking(group):
+            found = self._standing(group, partitions)
             oldest = self._oldest({each.at: each for each in found if each.unread_from < each.end})
-        except KafkaException as error:
-            raise translated(error, doing) from error
-        except TimeoutError:
-            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
         return [replace(each, oldest=oldest.get(each.at)) for each in found]
 
     def position(self, group: str, at: TopicPartition) -> Position:
@@ -116,18 +106,9 @@ class KafkaGroups:
             ConfigurationError: The cluster refuses it for good.
             DependencyUnavailable: The cluster does not answer.
         """
-        doing = f"asking where the group {group} stands"
-        try:
-            holders, committed = self._holders(group), self._committed(group)
-            starts = self._offsets([at], EARLIEST, group)
-            ends = self._offsets([at], LATEST, group)
-        except KafkaException as error:
-            raise translated(error, doing) from error
-        except TimeoutError:
-            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
-        return Position(
-            group, at, holders.get(at), committed.get(at), starts[at], ends[at], oldest=None
-        )
+        with self._asking(group):
+            [found] = self._standing(group, [at])
+        return found
 
     def offset_at(self, at: TopicPartition, where: "str | Millis") -> int:
         """Return the offset of `earliest`, `latest`, or the first record appended at a time or later.
@@ -152,6 +133,27 @@ class KafkaGroups:
         except KafkaException as error:
             raise translated(error, doing) from error
         return found
+
+    @contextmanager
+    def _asking(self, group: str) -> Iterator[None]:
+        """Translate what goes wrong while the brokers are asked where a group stands."""
+        doing = f"asking where the group {group} stands"
+        try:
+            yield
+        except KafkaException as error:
+            raise translated(error, doing) from error
+        except TimeoutError:
+            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
+
+    def _standing(self, group: str, partitions: Sequence[TopicPartition]) -> list[Position]:
+        """Return the positions without a look at any record: `oldest` is None."""
+        holders, committed = self._holders(group), self._committed(group)
+        starts = self._offsets(partitions, EARLIEST, group)
+        ends = self._offsets(partitions, LATEST, group)
+        return [
+            Position(group, at, holders.get(at), committed.get(at), starts[at], ends[at], None)
+            for at in partitions
+        ]
 
     def _holders(self, group: str) -> dict[TopicPartition, Member]:
         answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)

@@ -6,12 +6,12 @@ underscore are left alone, since Kubernetes injects such (`HOOKSTREAM_PORT`).
 """
 
 import dataclasses
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError
 from hookstream.settings.groups import ENVIRONMENT_ONLY, KIND, Settings
 from hookstream.settings.kinds import Kind
@@ -116,7 +116,9 @@ def _from_file(file: Path) -> dict[str, _Given]:
     groups = [group.name for group in dataclasses.fields(Settings)]
     for group, members in document.items():
         if group not in groups:
-            raise ConfigurationError(f"{file}: unknown group [{group}]{_nearest(group, groups)}")
+            raise ConfigurationError(
+                f"{file}: unknown group [{group}]{did_you_mean(group, groups)}"
+            )
         if not isinstance(members, dict):
             raise ConfigurationError(f"{file}: {group} is a group: write it as [{group}]")
         for member, value in members.items():
@@ -169,14 +171,8 @@ def _from_text(name: str, value: str, where: str) -> object:
 
 def _known(name: str, where: str) -> str:
     if name not in _FIELDS:
-        raise ConfigurationError(f"{where}: unknown setting {name}{_nearest(name, _FIELDS)}")
+        raise ConfigurationError(f"{where}: unknown setting {name}{did_you_mean(name, _FIELDS)}")
     return name
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    """Return a hint at what may have been meant."""
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def _check_together(settings: Settings) -> None:

@@ -93,10 +93,7 @@ def test_problems_of_all_files_are_told_with_file_line_and_path(tmp_path: Path) 
     write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("[{env: ORDERS}]", "\n  - env: X"))
     assert problems(tmp_path) == [
         "partners/acme.yaml:2: partner acme: name: is missing",
-        (
-            "partners/acme.yaml:3: partner acme: nmae: there is no such field "
-            "(did you mean `name`?)"
-        ),
+        ("partners/acme.yaml:3: partner acme: nmae: there is no such field (did you mean name?)"),
         "partners/broken.yaml:2: is no YAML: did not find expected node content",
         (
             "subscriptions/orders.yaml:7: subscription orders: endpoint.signing_secrets[0]: "

@@ -13,6 +13,7 @@ from hookstream.adapters.definition_files.documents import (
 )
 from hookstream.adapters.definition_files.yaml_text import Document
 from hookstream.adapters.file_tree import files_below, listed, shown
+from hookstream.core.model.listing import the_first
 from hookstream.core.planning.declared import Problem
 from hookstream.errors import InputRefused
 
@@ -54,10 +55,8 @@ def strays(folder: Path, read: AbstractSet[str]) -> Strays:
         else:
             others.append(path)
     if others:
-        rest = len(others) - _NAMED_IN_A_NOTE
-        names = ", ".join(shown(path) for path in others[:_NAMED_IN_A_NOTE])
-        more = f" and {rest} more" if rest > 0 else ""
-        found.notes.append(f"not read, as it declares nothing of hookstream's: {names}{more}")
+        names = the_first([*map(shown, others)], _NAMED_IN_A_NOTE)
+        found.notes.append(f"not read, as it declares nothing of hookstream's: {names}")
     return found
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json, JsonObject, compared
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.number import EXACT, Number, exact, key_of_number, number_text
 from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
 from hookstream.core.model.subscription import (
@@ -147,7 +148,7 @@ def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
         }
         if numbers:
             found.append(
-                f"{name}: its pattern holds {_listed(sorted(numbers))}, which a release before may"
+                f"{name}: its pattern holds {the_first(sorted(numbers), _LISTED)}, which a release before may"
                 " have made of a longer number. Compare it with what was meant, and apply the"
                 " definition"
             )
@@ -190,7 +191,7 @@ def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[st
         return []
     return [
         (
-            f"{folder} owns {_listed(taken)} from now on: --prune deletes what {folder} owns and does"
+            f"{folder} owns {the_first(taken, _LISTED)} from now on: --prune deletes what {folder} owns and does"
             " not declare any more"
         )
     ]
@@ -208,7 +209,7 @@ def without_owner(live: Sequence[Subject], declared: Declared) -> list[str]:
         return []
     return [
         (
-            f"{_listed(left)}: declared by files once, and owned by no folder, so --prune leaves that"
+            f"{the_first(left, _LISTED)}: declared by files once, and owned by no folder, so --prune leaves that"
             " alone. Apply a folder with a name that declares it, or delete it"
         )
     ]
@@ -219,8 +220,3 @@ def _names(declared: Declared) -> set[str]:
         *(f"partner {each.id}" for each in declared.partners),
         *(f"subscription {each.id}" for each in declared.subscriptions),
     }
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

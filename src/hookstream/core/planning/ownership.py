@@ -9,6 +9,7 @@ they write the row again, and never prune it; where they apply a file that decla
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.suggestion import did_you_mean
 
 OWNED_BY_NOBODY = "files"
@@ -77,12 +78,11 @@ def prune_refused(
     count = len(deleted)
     if confirmed == count or (confirmed is None and count <= owned * share):
         return None
-    names = ", ".join(deleted[:_LISTED])
-    rest = f" and {count - _LISTED} more" if count > _LISTED else ""
+    names = the_first(deleted, _LISTED)
     if confirmed is not None:
-        return f"--confirm-delete {confirmed}, but {count} would be deleted: {names}{rest}"
+        return f"--confirm-delete {confirmed}, but {count} would be deleted: {names}"
     return (
-        f"{count} would be deleted ({names}{rest}), of {owned} that the folder owns. That is more"
+        f"{count} would be deleted ({names}), of {owned} that the folder owns. That is more"
         f" than {share:.0%} of them (tables.prune_share): say --confirm-delete {count} if it is"
         " meant"
     )

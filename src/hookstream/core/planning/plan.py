@@ -58,6 +58,8 @@ class Terms:
 
     takes_effect: Millis
     """From when on something new is active, and a wider grant holds: the broker's time, and a lead."""
+    prune_share: float
+    """Which part of what the folder owns may be deleted without being confirmed."""
     prune: bool = False
     """Delete what the folder owns and does not declare any more; nothing where it has no name."""
     cascade: bool = False
@@ -66,8 +68,6 @@ class Terms:
     """The name of the folder, which is what it owns things by."""
     take_over: frozenset[str] = frozenset()
     """Names of folders whose things it may declare from now on."""
-    prune_share: float = 0.1
-    """Which part of what it owns may be deleted without being confirmed."""
     confirmed: int | None = None
     """How many deletions somebody expects."""
 
@@ -169,8 +169,11 @@ class _Planner:
             why = f"what the table holds under this id cannot be read: {before.why}"
             self.problems.append(Problem(subject, "", why))
             return False
-        live = before is not None and before.state != SubscriptionState.DELETED
-        if live and before is not None and not self._may_claim(subject, before.owner):
+        if (
+            before is not None
+            and before.state != SubscriptionState.DELETED
+            and not self._may_claim(subject, before.owner)
+        ):
             return False
         missing = self._no_partner(declared.partner_id)
         if missing is not None:

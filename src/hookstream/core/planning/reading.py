@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import number_text
+from hookstream.core.model.suggestion import did_you_mean
 
 _Value = TypeVar("_Value")
 Report: TypeAlias = Callable[[str, str], None]
@@ -43,8 +43,7 @@ class Reader:
         """Report the fields that nobody asked for, with the nearest name that there is."""
         for name in self._document:
             if name not in self._known:
-                near = get_close_matches(name, self._known, n=1)
-                hint = f" (did you mean `{near[0]}`?)" if near else ""
+                hint = did_you_mean(name, self._known)
                 self._report(self.path(name), f"there is no such field{hint}")
 
     def path(self, field: str) -> str:

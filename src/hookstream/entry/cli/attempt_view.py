@@ -6,7 +6,7 @@ from rich.text import Text
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.life import Death, Life, Moment, Redrive, Standing
 from hookstream.core.model.instant import to_rfc3339
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import JsonObject
 from hookstream.entry.cli.moments import clock_time, took
 
 _COLOURS = {
@@ -115,16 +115,12 @@ def life_document(life: Life) -> JsonObject:
     return {
         "delivery_id": life.delivery_id,
         "state": life.standing.value,
-        "moments": _moment_documents(life),
+        "moments": [_moment_document(moment) for moment in life.moments()],
         "events": [
             {"origin": origin or None, "state": one.standing.value}
             for origin, one in life.by_origin().items()
         ],
     }
-
-
-def _moment_documents(life: Life) -> list[Json]:
-    return [_moment_document(moment) for moment in life.moments()]
 
 
 def _moment_document(moment: Moment) -> JsonObject:

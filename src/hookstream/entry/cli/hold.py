@@ -18,6 +18,7 @@ from hookstream.adapters.tables import TableChange
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import format_duration, to_rfc3339
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.cli.changes import who
@@ -203,9 +204,7 @@ def _in_force(state: State) -> str:
 
 
 def _listed(holds: list[Hold]) -> str:
-    shown = [_shown(hold.kind, hold.name) for hold in holds[:_LONGEST_SHOWN]]
-    rest = len(holds) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+    return the_first([_shown(hold.kind, hold.name) for hold in holds], _LONGEST_SHOWN)
 
 
 def _words(kind: HoldKind, name: str) -> tuple[str, ...]:

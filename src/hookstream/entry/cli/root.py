@@ -113,19 +113,20 @@ class Root(click.Group):
 
 def exit_code(error: Exception) -> int:
     """Return the exit code of an error: 2 where somebody must change what they handed in, else 1."""
-    refused = isinstance(error, ConfigurationError) or _names_a_file(error)
+    refused = isinstance(error, ConfigurationError) or _of_a_file(error) is not None
     return 2 if refused else 1
 
 
-def _names_a_file(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.filename is not None
+def _of_a_file(error: Exception) -> str | None:
+    """Return the sentence of an error that names a file; None for any other."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    return f"{shown_path(Path(os.fsdecode(error.filename)))}: {error.strerror or error}"
 
 
 def _unexpected(error: Exception) -> str:
     """Return the sentence of an error that nobody expected; no traceback, unless it is asked for."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{shown_path(Path(os.fsdecode(error.filename)))}: {error.strerror or error}"
-    return (
+    return _of_a_file(error) or (
         f"this is a mistake of hookstream's own: {type(error).__name__}: {error} (--debug before the"
         " command shows where)"
     )

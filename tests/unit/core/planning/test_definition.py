@@ -150,8 +150,8 @@ def test_all_problems_are_told_at_once() -> None:
         ("partner", "is missing"),
         ("endpoint", "is missing"),
         ("event_types", "must have 1 to 100 items, not 0"),
-        ("retry.schedul", "there is no such field (did you mean `schedule`?)"),
-        ("endpiont", "there is no such field (did you mean `endpoint`?)"),
+        ("retry.schedul", "there is no such field (did you mean schedule?)"),
+        ("endpiont", "there is no such field (did you mean endpoint?)"),
     ]
 
 

@@ -14,6 +14,7 @@ from tests.unit.core.planning.test_plan import (
     NOW,
     OLD,
     ORDERS_FILE,
+    SHARE,
 )
 
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
@@ -52,7 +53,7 @@ def deleted(made: Plan) -> list[str]:
     return [change.before.id for change in made.changes if isinstance(change, Delete)]
 
 
-SHOP = Terms(NOW, owner="shop")
+SHOP = Terms(NOW, SHARE, owner="shop")
 PRUNE = replace(SHOP, prune=True)
 
 
@@ -90,7 +91,7 @@ def test_what_has_no_folder_is_never_pruned() -> None:
 
 
 def test_a_folder_without_a_name_prunes_nothing() -> None:
-    assert deleted(planned([row("s1", "files")], [], Terms(NOW, prune=True))) == []
+    assert deleted(planned([row("s1", "files")], [], Terms(NOW, SHARE, prune=True))) == []
 
 
 def test_what_another_folder_owns_is_not_declared_too() -> None:
@@ -109,7 +110,7 @@ def test_a_partner_of_another_folder_is_not_declared_too() -> None:
 
 
 def test_a_folder_that_lost_its_name_is_told_which_it_was() -> None:
-    made = planned([row("s1", "files:desk")], ["s1"], Terms(NOW))
+    made = planned([row("s1", "files:desk")], ["s1"], Terms(NOW, SHARE))
     assert said(made) == [
         (
             "subscription s1: belongs to the folder desk, and this folder has no name: say that it is"

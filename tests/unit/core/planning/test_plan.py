@@ -33,6 +33,8 @@ from hookstream.core.planning.plan import Current, Means, Terms, plan
 from hookstream.errors import Conflict
 
 NOW = 10_000
+SHARE = 0.1
+"""Which part may be deleted without being confirmed."""
 KEY, MADE = bytes(24), bytes(range(24))
 LATEST = {"order.generated": 1, "pricing.completed": 3, "pricing.started": 1}
 GRANT = Grant(("order.*", "pricing.*"), ("live",))
@@ -93,7 +95,7 @@ def planned(
             {verdict.subscription_id: verdict for verdict in disabled},
             LATEST,
         ),
-        Terms(NOW, prune=prune, cascade=cascade, owner=owner, confirmed=confirmed),
+        Terms(NOW, SHARE, prune=prune, cascade=cascade, owner=owner, confirmed=confirmed),
         means,
     )
 
@@ -502,7 +504,7 @@ def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
     again = plan(
         Declared(subscriptions=(declared,)),
         Current({"acme": ACME}, {}, {}, LATEST),
-        Terms(NOW + 5),
+        Terms(NOW + 5, SHARE),
         replace(MEANS, new_key=lambda: KEY),
     )
     confirm(planned(declared), again)
