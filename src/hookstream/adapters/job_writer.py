@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from hookstream.adapters.kafka_client import (
     ClientSettings,
     close_within,
+    init_transactions,
     is_fenced,
     is_too_large,
     kafka_error,
@@ -69,7 +70,7 @@ class JobWriter:
             DependencyUnavailable: The broker did not answer in time.
         """
         try:
-            self._producer.init_transactions(self._timeout)
+            init_transactions(self._producer, self._timeout)
         except KafkaException as error:
             raise _job_error(error) from error
 

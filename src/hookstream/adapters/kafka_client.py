@@ -11,7 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
     OffsetSpec,
@@ -178,8 +184,14 @@ def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bo
 
     After a long outage it would try every ten seconds only: nothing is sent before the tables are asked
     again. A longer first pause that somebody set would be refused beside a shorter longest one.
+
+    Half of the first pause lies between any two tries to connect, and every client makes two as it
+    starts: to the bootstrap address, then to the broker. With the library's 100 ms each command would
+    wait 50 ms for each client that it makes.
     """
-    return {} if "reconnect.backoff.ms" in client else {"reconnect.backoff.max.ms": 500}
+    if "reconnect.backoff.ms" in client:
+        return {}
+    return {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
 
 
 def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:
@@ -204,6 +216,14 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
     }
+
+
+def bounded(client: ClientSettings) -> ClientSettings:
+    """Return settings for a consumer that reads to an end that it knows; the client's own win.
+
+    Where transactions end a log, it is told so by a fetch that finds nothing: that one need not wait.
+    """
+    return {"fetch.wait.max.ms": 10, **client}
 
 
 def onlooker_properties(client: ClientSettings) -> Properties:
@@ -245,6 +265,26 @@ def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for questions and topic administration; what fails, fails to its caller."""
     properties = {**_reconnecting(client), **client, "log_level": 2, **_logging(None)}
     return opened(AdminClient, properties, client)
+
+
+def init_transactions(producer: Producer, timeout: float) -> None:
+    """Take a transactional id over, connected first: a producer that is not may wait half a second.
+
+    The client drops the connection to its bootstrap address once it knows the broker's own, and looks
+    every 500 ms only whether it has another. A question makes it connect at once.
+
+    Args:
+        producer: The producer.
+        timeout: Seconds to wait at most, one more where the broker does not answer.
+
+    Raises:
+        KafkaException: The broker did not answer in time, or refuses.
+    """
+    until = time.monotonic() + timeout
+    # What is wrong shows in what follows, which also tries again where this does not.
+    with contextlib.suppress(KafkaException):
+        producer.list_topics(timeout=timeout)
+    producer.init_transactions(max(1.0, until - time.monotonic()))
 
 
 def opened(

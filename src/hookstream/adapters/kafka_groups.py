@@ -27,6 +27,7 @@ from hookstream.adapters.kafka_client import (
     Place,
     admin_client,
     ask_offsets,
+    bounded,
     close_within,
     kafka_error,
     onlooker_properties,
@@ -210,7 +211,7 @@ class KafkaGroups:
             return {}
         consumer = opened(
             Consumer,
-            onlooker_properties(self._client)
+            onlooker_properties(bounded(self._client))
             | {
                 "isolation.level": "read_uncommitted",
                 # Old records may be deleted while this asks.

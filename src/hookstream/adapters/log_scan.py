@@ -25,6 +25,7 @@ from hookstream.adapters.kafka_client import (
     ClientSettings,
     admin_client,
     ask_offsets,
+    bounded,
     close_within,
     kafka_error,
     onlooker_properties,
@@ -122,7 +123,7 @@ class LogScan:
             DependencyUnavailable: Nothing came in time although there is more.
         """
         bounds = self.bounds()
-        consumer = self._consumer()
+        consumer = self._consumer(self._client if follow else bounded(self._client))
         try:
             spans = self._spans(consumer, bounds, stretch, follow=follow)
             if spans:
@@ -139,8 +140,8 @@ class LogScan:
 
     # The parts of a reading.
 
-    def _consumer(self) -> Consumer:
-        return opened(Consumer, onlooker_properties(self._client), self._client)
+    def _consumer(self, client: ClientSettings) -> Consumer:
+        return opened(Consumer, onlooker_properties(client), self._client)
 
     def _offsets(self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec) -> Offsets:
         """Return an offset of every partition, open transactions included."""

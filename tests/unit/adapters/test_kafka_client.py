@@ -15,6 +15,7 @@ from hookstream.adapters.kafka_client import (
     Trouble,
     admin_client,
     ask_offsets,
+    bounded,
     consumer_properties,
     producer_properties,
     transactional_properties,
@@ -123,6 +124,23 @@ def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_ot
     assert producer_properties({}, None)[name] == 500
     assert consumer_properties({name: 9_000}, "g", None)[name] == 9_000
     assert producer_properties({name: 9_000}, None)[name] == 9_000
+
+
+def test_a_client_connects_to_the_broker_soon_after_it_was_told_its_address() -> None:
+    """Half of its first pause lies between the two: 50 ms for each client of each command by default."""
+    name = "reconnect.backoff.ms"
+    assert consumer_properties({}, "g", None)[name] == 20
+    assert producer_properties({}, None)[name] == 20
+    assert consumer_properties({name: 9_000}, "g", None)[name] == 9_000
+    assert producer_properties({name: 9_000}, None)[name] == 9_000
+
+
+def test_a_reader_that_knows_its_end_waits_no_tenth_of_a_second_to_hear_that_nothing_follows() -> (
+    None
+):
+    name = "fetch.wait.max.ms"
+    assert consumer_properties(bounded({}), "g", None)[name] == 10
+    assert consumer_properties(bounded({name: 700}), "g", None)[name] == 700
 
 
 def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:

@@ -23,6 +23,7 @@ from hookstream.adapters.kafka_client import (
     ClientSettings,
     admin_client,
     ask_offsets,
+    bounded,
     close_within,
     consumer_properties,
     opened,
@@ -80,7 +81,7 @@ def read_tables(
     tables: dict[str, dict[str, TableRecord]] = {topic: {} for topic in topics}
     stood = dict(starts)
     patience = idle = round(timeout / _POLL_SECONDS)
-    consumer = table_consumer(client, starts, None)
+    consumer = table_consumer(bounded(client), starts, None)
     try:
         while any(stood[topic] < end for topic, end in ends.items()):
             records, moved = poll_tables(consumer)

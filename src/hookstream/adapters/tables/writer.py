@@ -18,6 +18,7 @@ from confluent_kafka import (
 from hookstream.adapters.kafka_client import (
     ClientSettings,
     close_within,
+    init_transactions,
     is_fenced,
     is_too_large,
     kafka_error,
@@ -104,7 +105,7 @@ class TableWriter:
             DependencyUnavailable: The broker did not answer in time.
         """
         try:
-            self._producer.init_transactions(self._timeout)
+            init_transactions(self._producer, self._timeout)
         except KafkaException as error:
             raise _writer_error(error) from error
         self._tables = read_tables(self._client, self._topics, timeout=self._timeout)
