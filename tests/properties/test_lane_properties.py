@@ -115,18 +115,25 @@ TestLaneUnderAnything = LaneUnderAnything.TestCase
 
 @given(
     st.floats(0.1, 500),
-    st.lists(st.floats(0, 2), min_size=1, max_size=200),
+    st.lists(st.tuples(st.floats(0, 2), st.none() | st.integers(0, 3)), min_size=1, max_size=200),
 )
 def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
-    rate: float, waits: list[float]
+    rate: float, attempts: list[tuple[float, int | None]]
 ) -> None:
+    """Some are not made after all, and given back at once or when up to three others were begun."""
     pace = Pace()
     pace.limit(rate)
-    now, made = 0.0, []
-    for wait in waits:
+    now, made, back = 0.0, [], {}
+    for number, (wait, given_back_after) in enumerate(attempts):
         now = max(now + wait, pace.free_at())
-        pace.took(now)
-        made.append(now)
+        pace.took(number, now)
+        if given_back_after is None:
+            made.append(now)
+        else:
+            back[number] = number + given_back_after
+        for each in [each for each, when in back.items() if when <= number]:
+            del back[each]
+            pace.gave_back(each)
 
     for index, begin in enumerate(made):
         for later in range(index, len(made)):
@@ -184,7 +191,7 @@ def test_whatever_an_endpoint_throttled_its_pace_is_won_back_within_a_minute(
     def attempt(*, borne: bool) -> None:
         nonlocal now
         now = max(now, pace.free_at())
-        pace.took(now)
+        pace.took(0, now)
         (pace.delivered if borne else pace.throttled)()
 
     for borne in course:

@@ -201,7 +201,7 @@ class Lane:
         """Note that an attempt began; `ticket` names it until `finish`."""
         self._started[ticket] = now
         if self._gated:
-            self._pace.took(now)
+            self._pace.took(ticket, now)
 
     def finish(self, ticket: int, now: float, outcome: Outcome) -> None:
         """Note what an attempt came to."""
@@ -250,8 +250,7 @@ class Lane:
     def pass_over(self, ticket: int) -> None:
         """Note that no attempt was made after all, which tells nothing of the endpoint."""
         del self._started[ticket]
-        if self._gated:
-            self._pace.gave_back()
+        self._pace.gave_back(ticket)
 
     def waited(self, seconds: float, now: float) -> None:
         """Note that no attempt could begin for so long, which tells nothing of the endpoint."""

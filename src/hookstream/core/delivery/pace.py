@@ -35,7 +35,16 @@ _FORGOTTEN_BELOW = 0.002
 class Pace:
     """When the next attempt may be made. Spacing 0 means: at any time."""
 
-    __slots__ = ("_borne", "_learnt", "_limit", "_next", "_too_close", "spacing")
+    __slots__ = (
+        "_before",
+        "_borne",
+        "_last",
+        "_learnt",
+        "_limit",
+        "_next",
+        "_too_close",
+        "spacing",
+    )
 
     def __init__(self) -> None:
         """Start without a limit."""
@@ -45,7 +54,10 @@ class Pace:
         """Whether the endpoint bore the present spacing, or one near it."""
         self._too_close = 0.0
         """The spacing at which it last said that there are too many, having borne about as many."""
-        self._next = float("-inf")
+        self._before = self._next = float("-inf")
+        """What `_next` is, and what it was before the attempt noted last."""
+        self._last: int | None = None
+        """The attempt noted last, unless it was given back."""
         self.spacing = 0.0
         """Seconds between attempts, evenly spaced."""
 
@@ -63,13 +75,21 @@ class Pace:
         """Return when the next attempt may be made; an instant that is past means: now."""
         return self._next - _BURST
 
-    def took(self, now: float) -> None:
+    def took(self, attempt: int, now: float) -> None:
         """Note that an attempt was made."""
+        self._last = attempt
+        self._before = self._next
         self._next = max(self._next, now) + self.spacing
 
-    def gave_back(self) -> None:
-        """Note that the attempt noted last was not made after all."""
-        self._next -= self.spacing
+    def gave_back(self, attempt: int) -> None:
+        """Note that an attempt was not made after all.
+
+        What it took is given back where it was noted last. The place of one before it may be past: the
+        attempts since would be let too close together.
+        """
+        if attempt == self._last:
+            self._last = None
+            self._next = self._before
 
     def throttled(self) -> None:
         """Space attempts farther apart: the endpoint said that there are too many.
@@ -106,3 +126,4 @@ class Pace:
         before = self.spacing
         self.spacing = max(self._limit, self._learnt)
         self._next += self.spacing - before
+        self._before += self.spacing - before

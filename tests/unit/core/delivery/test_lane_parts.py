@@ -112,11 +112,21 @@ def test_an_endpoint_that_bears_one_pace_only_is_asked_at_nearly_that_pace() -> 
     assert answers[100:].count(False) <= len(answers) / 10
 
 
+def test_an_attempt_that_was_not_made_takes_nothing_of_the_rate() -> None:
+    pace = Pace()
+    pace.limit(5)
+    for attempt in range(100):
+        pace.took(attempt, 1.0)
+        pace.gave_back(attempt)
+
+    assert pace.free_at() <= 1.0
+
+
 def test_a_raised_rate_limit_does_not_keep_the_distance_of_the_old_one() -> None:
     """As when a worker's first partition arrives before its others: its share is small then."""
     pace = Pace()
     pace.limit(1 / 156)
-    pace.took(0.0)
+    pace.took(1, 0.0)
 
     pace.limit(1.0)
 
