@@ -54,12 +54,12 @@ types: $(READY) ## Check types
 contracts: $(READY) ## Check that layers point one way
 	@$(BIN)/lint-imports
 
-coverage: kafka ## Run every test and tell which branches none of them takes
+coverage: kafka ## Run every test and report which branches none of them takes
 	@$(BIN)/coverage run -m pytest -q
 	@$(BIN)/coverage report
 
 SEEDS ?= 10000
-simulate: $(READY) ## Run the worker through the stories of SEEDS=10000 seeds, or tell that of one SEED
+simulate: $(READY) ## Run the worker through the stories of SEEDS=10000 seeds, or show that of one SEED
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 RECORDS ?= 1000000
@@ -78,12 +78,12 @@ broker: kafka ## Run a development broker until Ctrl-C
 # The locks name no index host: each machine asks the index that it is configured for.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-lock: $(READY) ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for the newest releases)
+lock: $(READY) ## Write the locks again from pyproject.toml (UPGRADE=--upgrade for the newest releases)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) $(UPGRADE) --group dev --output-file requirements.lock
 	@$(COMPILE) --constraints requirements.lock --output-file requirements-runtime.lock
 
-docs: $(READY) ## Write the reference pages anew from the code
+docs: $(READY) ## Write the reference pages again from the code
 	@$(BIN)/python -m tools.reference
 
 clean: ## Remove everything that was made, Kafka's jars included

@@ -61,7 +61,7 @@ _COMMANDS_HEAD = """\
 
 Options that are global stand before the command: `hookstream --prefix test worker`. They are
 `--config FILE`, `--bootstrap-servers HOST:PORT`, `--prefix NAME`, `--set GROUP.NAME=VALUE` and
-`--debug`; [settings](settings.md) tells what can be set.
+`--debug`; [settings](settings.md) lists what can be set.
 
 Exit codes: 0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that
 has changes; 130 interrupted.

@@ -184,7 +184,7 @@ def kinds(document: dict[str, Json]) -> list[Json]:
 
 def test_a_delivery_that_nobody_knows_is_refused(world: World) -> None:
     ended = world.run("attempts", "show", "msg_x")
-    assert (ended.code, "tells of msg_x" in ended.err) == (2, True)
+    assert (ended.code, "has a record of msg_x" in ended.err) == (2, True)
 
 
 def test_following_prints_attempts_as_they_are_made_and_ends_with_130(world: World) -> None:

@@ -360,7 +360,7 @@ def ask_offsets(
         admin: The client.
         asked: What to ask, by topic and partition.
         timeout: Seconds to wait at most for one answer.
-        what: Begins the sentence of an error, such as 'the ends of x'.
+        what: What is asked for, as an error names it, such as 'the ends of x'.
 
     Raises:
         KafkaException: The broker refuses for another reason.
@@ -380,13 +380,15 @@ def ask_offsets(
             }
         except TimeoutError:
             _look_for_leaders(admin, timeout)
-            raise DependencyUnavailable(f"{what} were not told within {timeout:g} s") from None
+            raise DependencyUnavailable(
+                f"the brokers did not return {what} within {timeout:g} s"
+            ) from None
         except KafkaException as error:
             _look_for_leaders(admin, timeout)
             if kafka_error(error).code() not in _LEADERLESS:
                 raise
             time.sleep(_LEADERLESS_PAUSE)
-    raise DependencyUnavailable(f"{what} cannot be told: a partition has no leader. Try again")
+    raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
 
 
 def _look_for_leaders(admin: AdminClient, timeout: float) -> None:

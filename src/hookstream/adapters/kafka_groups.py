@@ -118,7 +118,7 @@ class KafkaGroups:
             ConfigurationError: The cluster refuses it for good.
             DependencyUnavailable: The cluster does not answer.
         """
-        doing = f"asking for an offset of {at.topic}/{at.partition}"
+        what = f"the offsets of {at.topic}/{at.partition}"
         match where:
             case "earliest":
                 spec = EARLIEST
@@ -127,12 +127,12 @@ class KafkaGroups:
             case _:
                 spec = OffsetSpec.for_timestamp(int(where))
         try:
-            found = ask_offsets(self._admin, {at: spec}, self._timeout, doing)[at]
+            found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
             if found < 0:
                 # Nothing is so young.
-                found = ask_offsets(self._admin, {at: LATEST}, self._timeout, doing)[at]
+                found = ask_offsets(self._admin, {at: LATEST}, self._timeout, what)[at]
         except KafkaException as error:
-            raise translated(error, doing) from error
+            raise translated(error, f"asking for {what}") from error
         return found
 
     @contextmanager

@@ -136,7 +136,7 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
         if len(found[topic].partitions) != 1:
             raise ConfigurationError(
                 f"{topic} has {len(found[topic].partitions)} partitions; a table has one, or the"
-                " order of its rows is lost. Make it anew with one partition"
+                " order of its rows is lost. Create it again with one partition"
             )
 
 
@@ -210,7 +210,7 @@ def poll_tables(consumer: Consumer) -> tuple[list[TableRecord], Offsets]:
 def _raise_lasting(topic: str, error: KafkaError) -> None:
     gone = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
     if error.code() in gone or error.fatal():
-        raise InvariantBroken(f"{topic} was made anew or truncated while it was read: {error}")
+        raise InvariantBroken(f"{topic} was created again or truncated while it was read: {error}")
     if error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001
         raise KafkaException(error)
 

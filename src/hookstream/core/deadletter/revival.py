@@ -48,7 +48,7 @@ class Revival:
         expires_after = self.expires_after(subscription_id) or DEFAULT_EXPIRY
         fresh = redriven(dead.headers, now=self.now(), expires_after=expires_after)
         if isinstance(fresh, LetterProblem):
-            return Unredrivable(place_of(dead), f"its headers do not tell a delivery: {fresh}")
+            return Unredrivable(place_of(dead), f"its headers hold no delivery: {fresh}")
         return self._back(dead, fresh, fresh.delivery_id)
 
     def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
@@ -58,7 +58,9 @@ class Revival:
             return Unredrivable(place_of(undecodable), why)
         waited = letter.read_unmatched(undecodable.headers)
         if isinstance(waited, LetterProblem):
-            return Unredrivable(place_of(undecodable), f"its headers do not tell it: {waited}")
+            return Unredrivable(
+                place_of(undecodable), f"its headers do not hold its state: {waited}"
+            )
         fresh = replace(
             waited,
             # The wait for a schema that nobody knows yet begins anew with it.

@@ -108,7 +108,7 @@ def start(
     if offset > high:
         return OffsetsLost(
             f"the committed offset {offset} of {_name(partition)} lies beyond the log's end"
-            f" {high}: the topic was made anew or truncated. {_remedy(partition)}"
+            f" {high}: the topic was created again or truncated. {_remedy(partition)}"
         )
     settled = read_note(note, offset)
     if not settled or settled[-1][1] > high:

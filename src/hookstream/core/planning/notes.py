@@ -148,7 +148,7 @@ def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
         }
         if numbers:
             found.append(
-                f"{name}: its pattern holds {the_first(sorted(numbers), _LISTED)}, which a release before may"
+                f"{name}: its pattern holds {the_first(sorted(numbers), _LISTED)}, which an earlier release may"
                 " have made of a longer number. Compare it with what was meant, and apply the"
                 " definition"
             )

@@ -48,7 +48,7 @@ def _next(entry: AuditEntry) -> str:
         case "retry" if entry.next_due_at is not None:
             return f", retry at {clock_time(entry.next_due_at)}"
         case "dead_letter":
-            return f", dead letter ({entry.reason or 'no reason told'})"
+            return f", dead letter ({entry.reason or 'no reason given'})"
         case other:
             return f", {other}"
 

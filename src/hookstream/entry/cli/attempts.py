@@ -135,7 +135,7 @@ def show(
     _tell_unreadable(context, desk)
     if life.standing is Standing.UNKNOWN:
         raise InputRefused(
-            f"neither {context.settings.topics_names.attempts} nor {letters.topic} tells of"
+            f"neither {context.settings.topics_names.attempts} nor {letters.topic} has a record of"
             f" {delivery_id} in that window; it may still wait for its first attempt"
         )
     if as_json:

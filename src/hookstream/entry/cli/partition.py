@@ -119,8 +119,8 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
     `earliest` sends again what had been sent, `latest` leaves out what had not; a time leaves out
     what is older. It is for offsets that were lost, for records that cannot be fetched, and for
     whatever else stops a partition: what stands still below the position is given up, what was not
-    read yet is raised as a gap. Every worker hears of it, and the one that holds the partition goes
-    on. `partition.skipped` on the operations topic tells who did it, with `start at` in its reason
+    read yet is raised as a gap. Every worker reads it, and the one that holds the partition
+    resumes. `partition.skipped` on the operations topic names who did it, with `start at` in its reason
     and the position as its offset. Exit code 1: nothing has come of it.
     """
     (topic, number), where = _named(partition), _where(at)
@@ -166,8 +166,8 @@ def skip(context: Context, partition: str, offset: int, reason: str, wait: float
 
     Whatever stops it there: a write that is refused, a record that cannot be fetched, read or judged.
     What could not be done with it is given up; the record itself stays where it is. A record that
-    does not stop its partition is not stepped over. The worker goes on within a second, and the
-    operations topic tells who did it. Exit code 1: the record is settled already, or nothing has
+    does not stop its partition is not stepped over. The worker goes on within a second, and an
+    event on the operations topic names who did it. Exit code 1: the record is settled already, or nothing has
     come of it.
     """
     where = _named(partition)
@@ -230,7 +230,7 @@ class _Place:
         """Return where the group stands there now.
 
         Raises:
-            DependencyUnavailable: For 10 s, nobody could tell: a group may be moving.
+            DependencyUnavailable: For 10 s, no broker could answer: a group may be moving.
         """
         clock = SystemClock()
         until = clock.monotonic() + _PATIENCE

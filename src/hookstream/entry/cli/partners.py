@@ -98,7 +98,7 @@ def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> No
         scribe.write([*changes, Delete(partner, None)])
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")
     if is_of_files(partner.owner):
-        context.err.print("A file declares it: take that out, or the next apply creates it anew")
+        context.err.print("A file declares it: take that out, or the next apply creates it again")
 
 
 def _live(state: State, partner_id: str) -> list[str]:

@@ -76,7 +76,7 @@ def secrets_document(secrets: Sequence[tuple[Subscription, SigningSecret]]) -> l
 def _lines(change: Create | Update | Delete) -> Iterator[Text]:
     match change:
         case Create(after, before):
-            again = "" if before is None else " (deleted before: it starts anew)"
+            again = "" if before is None else " (deleted before: it starts over)"
             yield Text(f"+ {named(after)}{again}", "green")
             for path, field in fields_of(after, scrub).items():
                 if not path.startswith(_SIGNED_BY):

@@ -185,7 +185,7 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
         scribe.write([Delete(subscription, transitions.delete(subscription))])
     context.err.print(f"{subscription_id} is deleted")
     if is_of_files(subscription.owner):
-        context.err.print("A file declares it: take that out, or the next apply creates it anew")
+        context.err.print("A file declares it: take that out, or the next apply creates it again")
 
 
 def _document(

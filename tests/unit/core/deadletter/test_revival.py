@@ -98,7 +98,7 @@ def test_a_letter_whose_origin_is_gone_stays_open() -> None:
 def test_a_letter_whose_headers_are_broken_stays_open() -> None:
     refused = revival().delivery(replace(DEAD, headers=[("hs-delivery-id", b"msg_a")]))
     assert isinstance(refused, Unredrivable)
-    assert refused.why.startswith("its headers do not tell a delivery: header hs-")
+    assert refused.why.startswith("its headers hold no delivery: header hs-")
 
 
 UNDECODABLE = Record(

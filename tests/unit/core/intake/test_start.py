@@ -64,11 +64,11 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
 
 
 def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
-    """The topic was made anew: other records will stand at those offsets."""
+    """The topic was created again: other records will stand at those offsets."""
     lost = start(AT, Progress(51), 0, 50, telltale=False)
 
     assert isinstance(lost, OffsetsLost)
-    assert "made anew" in lost.remedy
+    assert "created again" in lost.remedy
     assert "--at earliest|latest|TIME" in lost.remedy
 
 

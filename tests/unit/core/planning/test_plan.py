@@ -401,7 +401,7 @@ def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float)
     plan = planned(ACME_FILE, partners=[replace(ACME, grant=grant)])
     assert [note for note in plan.notes if "longer number" in note] == [
         (
-            f"partner acme: its pattern holds {number}, which a release before may have made of a"
+            f"partner acme: its pattern holds {number}, which an earlier release may have made of a"
             " longer number. Compare it with what was meant, and apply the definition"
         )
     ]
