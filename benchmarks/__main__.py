@@ -214,7 +214,7 @@ def bench_on(core: int, worker_core: int) -> Iterator[Bench]:
     java = find_java()
     libs = fetch_kafka(ROOT / ".cache" / "kafka", say)
     folder = Path(tempfile.mkdtemp(prefix="hookstream-bench-"))
-    broker = BrokerProcess(libs, java)
+    broker = BrokerProcess(libs, java, quick=False)
     try:
         say("a broker and nginx")
         with broker, Sink(folder) as sink:
