@@ -3,12 +3,16 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from hypothesis import settings
 
 from hookstream.adapters.dev_broker import BrokerProcess
@@ -75,6 +79,39 @@ def broker() -> Iterator[Broker]:
     libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
     with BrokerProcess(libs, find_java()) as process:
         yield Broker(process.bootstrap_servers)
+
+
+@pytest.fixture(scope="session")
+def mortal_broker() -> Iterator[Callable[[], BrokerProcess]]:
+    """One more broker for tests that kill or freeze it; another one where the last of them left it dead."""
+    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
+    with ExitStack() as started:
+        last: list[BrokerProcess] = []
+
+        def living() -> BrokerProcess:
+            if not last or not last[-1].running:
+                last.append(started.enter_context(BrokerProcess(libs, find_java())))
+            return last[-1]
+
+        yield living
+
+
+@pytest.fixture
+def own_broker(mortal_broker: Callable[[], BrokerProcess], prefix: str) -> BrokerProcess:
+    """A broker that a test may kill or freeze, while all other tests go on with theirs."""
+    broker = mortal_broker()
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
+    until = time.monotonic() + 30
+    while True:
+        try:
+            admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(10)
+        except KafkaException:
+            # It was frozen for longer than its session, and has not registered anew.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        else:
+            return broker
 
 
 @pytest.fixture

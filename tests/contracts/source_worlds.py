@@ -18,6 +18,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Headers, Record, TopicPartition
 from hookstream.pipeline.ports import AssignmentListener, RecordSource
 
+_NOTHING: Mapping[str, str | int | float | bool] = {}
 Pick = Callable[[Iterable[str]], list[str]]
 
 
@@ -120,9 +121,18 @@ class MemoryWorld:
 class KafkaWorld:
     """A real broker."""
 
-    def __init__(self, servers: str, prefix: str, protocol: str) -> None:
+    def __init__(
+        self,
+        servers: str,
+        prefix: str,
+        protocol: str,
+        more: Mapping[str, str | int | float | bool] = _NOTHING,
+    ) -> None:
         self.prefix = prefix
         self._client: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
+        # How soon a member hears that another joined: its broker says so where the protocol is `consumer`.
+        beats = {"heartbeat.interval.ms": 500} if protocol == "classic" else {}
+        self._settings = self._client | beats | dict(more)
         self._protocol = protocol
         self._admin = AdminClient(self._client)
         self._producer = Producer(self._client)
@@ -200,7 +210,7 @@ class KafkaWorld:
         starts: StartPolicy = FROM_THE_START,
     ) -> Source:
         return KafkaSource(
-            self._client,
+            self._settings,
             self._group(group),
             protocol=self._protocol,
             instance_id=None,

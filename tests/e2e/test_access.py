@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,15 @@ RESOURCES = {
     "--group": ResourceType.GROUP,
     "--transactional-id": ResourceType.TRANSACTIONAL_ID,
 }
+EVERY_RULE = AclBindingFilter(
+    ResourceType.ANY,
+    None,  # type: ignore[arg-type]  # None: any
+    ResourcePatternType.ANY,
+    None,  # type: ignore[arg-type]
+    None,  # type: ignore[arg-type]
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
 
 
 def documented() -> Iterator[AclBinding]:
@@ -78,8 +87,8 @@ def credentials(role: str) -> dict[str, str | int | float | bool]:
     }
 
 
-@pytest.fixture
-def guarded() -> Iterator[tuple[str, str]]:
+@pytest.fixture(scope="module")
+def authorizing() -> Iterator[tuple[str, str]]:
     """A broker with an authorizer: its address for administrators, and for those with a name."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -104,27 +113,33 @@ def guarded() -> Iterator[tuple[str, str]]:
         yield broker.bootstrap_servers, f"127.0.0.1:{port}"
 
 
+@pytest.fixture
+async def guarded(authorizing: tuple[str, str]) -> AsyncIterator[tuple[str, str]]:
+    """That broker, without any rule."""
+    yield authorizing
+    administrators, _ = authorizing
+    admin = AdminClient({"bootstrap.servers": administrators})
+    await asyncio.to_thread(admin.delete_acls([EVERY_RULE])[EVERY_RULE].result, 10)
+    await until_rules(admin, 0)
+
+
 async def grant(administrators: str, rules: list[AclBinding]) -> None:
     """Add rules, and return when the broker goes by them: it learns of them a moment later."""
     admin = AdminClient({"bootstrap.servers": administrators})
     for added in admin.create_acls(rules).values():
         await asyncio.to_thread(added.result, 10)
-    everything = AclBindingFilter(
-        ResourceType.ANY,
-        None,  # type: ignore[arg-type]  # None: any
-        ResourcePatternType.ANY,
-        None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
+    await until_rules(admin, len(set(rules)))
+
+
+async def until_rules(admin: AdminClient, count: int) -> None:
+    """Wait until the broker knows so many rules."""
     known: list[AclBinding] = []
     for _ in range(200):
-        known = await asyncio.to_thread(admin.describe_acls(everything).result, 10)
-        if len(known) == len(set(rules)):
+        known = await asyncio.to_thread(admin.describe_acls(EVERY_RULE).result, 10)
+        if len(known) == count:
             return
         await asyncio.sleep(0.05)
-    raise AssertionError(f"the broker knows {len(known)} of {len(set(rules))} rules")
+    raise AssertionError(f"the broker knows {len(known)} rules, not {count}")
 
 
 def refusal(servers: str, role: str, topic: str) -> int | None:

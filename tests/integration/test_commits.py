@@ -1,32 +1,26 @@
 """A commit that failed is told, so that it is made again, and no commit fails for its note for long."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
-from tests.conftest import ROOT, Broker
+from tests.conftest import Broker
 from tests.contracts.source_worlds import KafkaWorld
 from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
 from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 
 
-@pytest.fixture
-def own_broker() -> Iterator[BrokerProcess]:
-    """A broker that this test may kill."""
-    with BrokerProcess(fetch_kafka(ROOT / ".cache" / "kafka", print), find_java()) as process:
-        yield process
-
-
 async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
     own_broker: BrokerProcess, prefix: str
 ) -> None:
-    world = KafkaWorld(own_broker.bootstrap_servers, prefix, "consumer")
+    # The client waits for its coordinator for as long as a session is: 45 s, and with the other
+    # protocol nobody can say otherwise.
+    session = {"session.timeout.ms": 6_000}
+    world = KafkaWorld(own_broker.bootstrap_servers, prefix, "classic", session)
     topic = f"{prefix}.events"
     await world.create(topic)
     await world.append(topic, b"0")

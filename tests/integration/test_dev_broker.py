@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -101,11 +102,11 @@ def test_a_killed_broker_comes_back_with_its_records(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_refused_with_its_number(tmp_path: Path) -> None:
     libs = fetch_kafka(CACHE, print)
-    with BrokerProcess(libs, find_java(), data=tmp_path / "one") as first:
-        port = int(first.bootstrap_servers.rpartition(":")[2])
-        second = BrokerProcess(libs, find_java(), port=port, data=tmp_path / "two")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        broker = BrokerProcess(libs, find_java(), port=port, data=tmp_path)
         with pytest.raises(ConfigurationError, match=f"port {port} is taken"):
-            second.start()
+            broker.start()
 
 
 def test_a_stopped_broker_takes_its_temporary_data_with_it() -> None:
