@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from typing import cast
 
 import fastavro
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 Place = tuple[str, int]
@@ -34,6 +41,9 @@ class Log:
         self._servers: dict[str, str | int | float | bool] = {
             "bootstrap.servers": servers,
             "log_level": 0,
+            # Half of it lies between the bootstrap address and the broker, for each client.
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 500,
         }
         self._admin = AdminClient(self._servers)
 
@@ -50,33 +60,31 @@ class Log:
 
     def ends(self, topics: Iterable[str]) -> dict[Place, int]:
         """Return the end offset of every partition."""
-        consumer = self._consumer("ends")
-        try:
-            return {
-                place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1]
-                for place in self._places(topics)
-            }
-        finally:
-            consumer.close()
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(*place): latest for place in self._places(topics)}
+        if not asked:
+            return {}
+        told = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+        return {(at.topic, at.partition): end.result(10).offset for at, end in told.items()}
 
     def committed(self, group: str, topics: Iterable[str]) -> dict[Place, int]:
         """Return a group's committed offsets, 0 where there is none."""
-        consumer = self._consumer(group)
-        try:
-            wanted = [TopicPartition(*place) for place in self._places(topics)]
-            return {
-                (found.topic, found.partition): max(found.offset, 0)
-                for found in consumer.committed(wanted, timeout=10)
-            }
-        finally:
-            consumer.close()
+        wanted = [TopicPartition(*place) for place in self._places(topics)]
+        if not wanted:
+            return {}
+        asked = [ConsumerGroupTopicPartitions(group, wanted)]
+        told = self._admin.list_consumer_group_offsets(asked)[group].result(10)
+        return {
+            (found.topic, found.partition): max(found.offset, 0)
+            for found in told.topic_partitions or ()
+        }
 
     def read(self, *topics: str) -> list[Entry]:
         """Read topics from their beginning to the end that they have now."""
         ends = {place: end for place, end in self.ends(topics).items() if end}
         if not ends:
             return []
-        consumer = self._consumer("read")
+        consumer = self._consumer()
         found: list[Entry] = []
         try:
             consumer.assign([TopicPartition(topic, number, 0) for topic, number in ends])
@@ -103,14 +111,15 @@ class Log:
             for number in metadata[topic].partitions
         ]
 
-    def _consumer(self, group: str) -> Consumer:
+    def _consumer(self) -> Consumer:
         return Consumer(
             {
                 **self._servers,
-                "group.id": group,
+                "group.id": "read",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
             }
         )
 

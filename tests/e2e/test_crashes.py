@@ -30,7 +30,7 @@ def answering(seconds: float, *, failing: float = 0.0) -> Answer:
 async def test_a_worker_killed_in_mid_delivery_loses_nothing(world: World) -> None:
     """And what the next worker repeats is at most what the dead one had not settled."""
     crm = await world.subscribe("crm", schedule=PATIENT)
-    crm.answer(answering(0.3, failing=0.2))
+    crm.answer(answering(0.1, failing=0.2))
     await world.stage.start_worker()
     sent = await world.publish(150)
     await until(lambda: len(crm.accepted) >= 40, 20, lambda: crm.accepted)

@@ -13,7 +13,7 @@ from hookstream.adapters.dev_broker import BrokerProcess
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 
-DEADLINE = 6.0
+DEADLINE = 4.0
 SCHEDULING = 2.0
 """Seconds that a busy machine may add: far less than a hanging close used to take."""
 

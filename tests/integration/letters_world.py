@@ -13,6 +13,7 @@ from tests.doubles.schemas import event_schema
 from tests.doubles.schemas import field as schema_field
 
 from hookstream.adapters.avro_parsing import PublishedSchema, published, schema_row
+from hookstream.adapters.kafka_client import LATEST, ask_offsets
 from hookstream.adapters.log_scan import LogScan
 from hookstream.adapters.notices import AvroNotices
 from hookstream.adapters.table_values import disabled_row, failing_row
@@ -26,7 +27,6 @@ from hookstream.core.model.outcome import DeadReason, Disposition, Outcome
 from hookstream.core.model.record import Header, Headers, Origin, Record
 from hookstream.core.model.topics import Topics
 from hookstream.entry.cli import root
-from hookstream.errors import HookstreamError
 
 NOW = 1_795_000_000_000
 EVENT_ID = "7d5f6d9e-6f2e-4b8e-9d53-6d7f2f1a4c11"
@@ -170,7 +170,7 @@ class World:
         """Remove a topic, and return when nobody can read it any more."""
         admin = AdminClient(self.client)
         admin.delete_topics([topic])[topic].result(10)
-        while is_led(self, topic):
+        while topic in admin.list_topics(timeout=10).topics:
             time.sleep(0.05)
 
 
@@ -187,18 +187,10 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
     )
     for future in made.values():
         future.result(10)
+    every = [(name, 0) for name in names.tables]
+    every += [(name, partition) for name in logs for partition in range(PARTITIONS)]
+    # The broker answers before it leads what it has made.
+    ask_offsets(admin, dict.fromkeys(every, LATEST), 10, "the ends of new topics")
     world = World(broker.bootstrap_servers, names, capsys)
-    for name in (*names.tables, *logs):
-        while not is_led(world, name):
-            time.sleep(0.05)  # the broker answers before it leads what it has made
     world.write(names.schemas, schema_row(SCHEMA, 1))
     return world
-
-
-def is_led(world: World, topic: str) -> bool:
-    """Tell whether a topic that was made a moment ago can be read."""
-    try:
-        LogScan(world.client, topic).bounds()
-    except HookstreamError:
-        return False
-    return True

@@ -1,6 +1,5 @@
 """A broker with SASL and one without: who may not in is told why, with address and remedy."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,9 +41,9 @@ def guarded() -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
-def worker(servers: str, client: dict[str, str], seconds: float) -> tuple[int, list[str]]:
-    """Run a worker for so long at most and return its exit code and what it wrote."""
-    process = subprocess.Popen(
+def started(servers: str, client: dict[str, str]) -> "subprocess.Popen[str]":
+    """Start a worker."""
+    return subprocess.Popen(
         [sys.executable, "-m", "hookstream", "worker"],
         env={
             "HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS": servers,
@@ -56,23 +55,19 @@ def worker(servers: str, client: dict[str, str], seconds: float) -> tuple[int, l
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        _, said = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
-    return process.returncode, said.splitlines()
 
 
 def test_a_wrong_password_is_told_at_once_and_ends_a_worker(guarded: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         require_brokers({"bootstrap.servers": guarded, **SASL})
-    code, lines = worker(guarded, SASL, 20)
+    with started(guarded, SASL) as worker:
+        _, log = worker.communicate(timeout=20)
+    lines = log.splitlines()
     for said in (str(refused.value), lines[-1]):
         assert f"the brokers at {guarded} cannot be reached: authentication refused (" in said
         assert "hush-hush" not in said
         assert "check sasl.mechanism, sasl.username and sasl.password" in said
-    assert code == 2
+    assert worker.returncode == 2
 
 
 def test_the_right_password_lets_in(guarded: str) -> None:
@@ -92,9 +87,17 @@ def test_sasl_on_a_port_without_it(broker: Broker) -> None:
 
 def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_it_says_so(broker: Broker) -> None:
     servers = broker.bootstrap_servers
-    code, lines = worker(servers, {"security.protocol": "SSL"}, 12)
-    assert code == -signal.SIGKILL
-    said = [orjson.loads(line) for line in lines]
-    (first,) = [line for line in said if line["event"] == "brokers_unreachable"]
+    with started(servers, {"security.protocol": "SSL"}) as worker:
+        try:
+            assert worker.stderr is not None
+            first: dict[str, str] = {}
+            while first.get("event") != "brokers_unreachable":
+                first = orjson.loads(worker.stderr.readline())
+            with pytest.raises(subprocess.TimeoutExpired):
+                worker.wait(3)
+        finally:
+            worker.kill()
+        log = worker.stderr.read()
+    assert "brokers_unreachable" not in log
     assert (first["servers"], first["obstacle"]) == (servers, "TLS handshake failed")
     assert "SSL_HANDSHAKE" in first["detail"]

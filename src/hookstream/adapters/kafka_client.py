@@ -60,7 +60,7 @@ _LEADERLESS = {
     # has registered anew.
     KafkaError._NOENT,  # noqa: SLF001
 }
-_LEADERLESS_PAUSE = 0.2
+_LEADERLESS_PAUSE = 0.1
 _LEADERLESS_SECONDS = 5.0
 """How long one question is asked again at the least, if need be."""
 
