@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := src tests examples benchmarks chaos tools
 
-.PHONY: help setup kafka demo test test-memory test-kafka check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka demo test test-memory test-kafka test-workers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -28,15 +28,19 @@ kafka: $(READY) ## Get Apache Kafka for the development broker
 demo: kafka ## Run the main job: five partners, a crash, and every delivery accounted for
 	@$(BIN)/python -m examples.demo
 
-# Side by side: those on a real broker wait most of the time, the others compute.
+# Two at a time: those on a real broker wait most of the time, the others compute. The last two have a
+# broker each.
 test: kafka ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-memory test-kafka
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-memory test-kafka test-workers
 
 test-memory:
 	@$(BIN)/python -m pytest -q -m "not kafka"
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka
+	@$(BIN)/python -m pytest -q -m kafka --ignore=tests/e2e
+
+test-workers:
+	@$(BIN)/python -m pytest -q tests/e2e
 
 check: lint types contracts test ## Do what continuous integration does
 
