@@ -226,7 +226,10 @@ class KafkaGroups:
             while left:
                 if time.monotonic() > deadline:
                     raise TimeoutError
-                for message in consumer.consume(_BATCH, _POLL_SECONDS):
+                first = consumer.poll(_POLL_SECONDS)
+                if first is None:
+                    continue
+                for message in (first, *consumer.consume(_BATCH - 1, 0)):
                     at = TopicPartition(message.topic() or "", message.partition() or 0)
                     if at not in left or _is_settled(message, left[at]):
                         continue
