@@ -200,7 +200,7 @@ def test_following_prints_attempts_as_they_are_made_and_ends_with_130(world: Wor
             world.attempt(at(1, 2), Delivered(200), Complete(), now)
             second = next_line(told)
             process.send_signal(signal.SIGINT)
-            code = process.wait(10)
+            code = process.wait(40)
         finally:
             process.kill()
     assert (first["attempt"], second["attempt"], code) == (1, 2, 130)
