@@ -41,8 +41,8 @@ from benchmarks.report import (
 from benchmarks.sink import Receipt, Sink, nginx_path
 from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, Stage
 from benchmarks.yardstick import Yardstick
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.core.delivery.identity import delivery_id
 
 _LOOK = 0.01

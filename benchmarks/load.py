@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from examples.printprice.generator import events
 
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.event_encoder import EventEncoder
+from hookstream.adapters.avro.encoder import EventEncoder
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.json import JsonObject
 
 EVENT_TYPE = "order.generated"

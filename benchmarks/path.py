@@ -22,15 +22,14 @@ import uvloop
 
 from benchmarks.installation import ROOT
 from benchmarks.load import EVENT_TYPE, templates
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.journal import StructuredJournal
-from hookstream.adapters.metrics import PrometheusMetrics
-from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
-from hookstream.adapters.table_values import disabled_row, failing_row
-from hookstream.adapters.tracing import NoTracer
-from hookstream.core.intake.progress import Progress
+from hookstream.adapters.tables import disabled_row, failing_row
+from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.metrics import PrometheusMetrics
+from hookstream.adapters.telemetry.tracing import NoTracer
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.freshness import age
 from hookstream.core.model.instant import parse_duration
@@ -45,6 +44,7 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
+from hookstream.core.offsets.commit_metadata import Progress
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.ports import Acknowledged, Permitted, Post, always_permitted
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import uvloop
 
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import Response
 from hookstream.pipeline.ports import Post
 

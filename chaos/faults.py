@@ -13,7 +13,7 @@ from examples.demo.log import Place
 
 from chaos.stage import Stage, Worker
 from chaos.topics import Positions, Topics
-from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.dev.broker import BrokerProcess
 
 KINDS = ("kill", "broker", "restart", "kill-all", "broker-and-worker")
 """A worker is killed; the broker is killed and comes back; a worker is told to stop and comes back;

@@ -14,8 +14,8 @@ from confluent_kafka.cimpl import NewTopic
 from examples.printprice.generator import EVENT_TYPES, Happening, events
 
 from chaos.cast import Wanted
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.event_encoder import EventEncoder
+from hookstream.adapters.avro.encoder import EventEncoder
+from hookstream.adapters.avro.registry import SchemaBook
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 

@@ -17,8 +17,8 @@ from chaos.load import Load, event_topics
 from chaos.receipts import Receiver
 from chaos.stage import PREFIX, Filed, Stage, Terms
 from chaos.topics import Topics
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 _SESSION = 9.0
 """Seconds until a killed broker's session expires, as Kafka has it by default; see `BrokerProcess`."""

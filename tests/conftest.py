@@ -15,8 +15,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from hypothesis import settings
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 ROOT = Path(__file__).parent.parent
 NEEDS_KAFKA = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def never_blocking() -> Iterator[None]:
     """Fail a test in which hookstream blocks the event loop: every endpoint would wait with it."""
     # The broker is started by a fixture, which may run while a loop does; no product code does that.
-    of_fixtures = ["hookstream.adapters.dev_broker", "hookstream.adapters.kafka_jars"]
+    of_fixtures = ["hookstream.adapters.dev.broker", "hookstream.adapters.dev.kafka_jars"]
     with blockbuster_ctx("hookstream", excluded_modules=of_fixtures):
         yield
 

@@ -23,7 +23,7 @@ from types import ModuleType
 import click
 from tests.compatibility.specimens import specimens
 
-from hookstream.adapters.metrics import COUNTS, GAUGES, PrometheusMetrics
+from hookstream.adapters.telemetry.metrics import COUNTS, GAUGES, PrometheusMetrics
 from hookstream.core.model.topics import Topics
 from hookstream.entry.cli import root
 from hookstream.entry.cli.root import exit_code

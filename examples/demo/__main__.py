@@ -33,10 +33,10 @@ from examples.printprice.generator import events
 from rich.console import Console
 from rich.live import Live
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.adapters.system import SystemChance
-from hookstream.adapters.tracing import tracer_of
+from hookstream.adapters.telemetry.tracing import tracer_of
 from hookstream.producer import EventProducer
 from hookstream.settings.groups import TracingSettings
 

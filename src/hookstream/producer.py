@@ -19,11 +19,11 @@ from typing import Required, Self, TypedDict, TypeVar, Unpack
 
 from opentelemetry import trace
 
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.event_encoder import DEFAULT_MAX_BYTES, EventEncoder
-from hookstream.adapters.kafka_sink import KafkaSink
+from hookstream.adapters.avro.encoder import DEFAULT_MAX_BYTES, EventEncoder
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.producer import KafkaSink
+from hookstream.adapters.kafka.tables import TableReader, TableRecord
 from hookstream.adapters.system import SystemChance, SystemClock, new_id, random_bytes
-from hookstream.adapters.tables import TableReader, TableRecord
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, OutgoingRecord

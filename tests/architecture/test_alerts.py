@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.conftest import ROOT
 
-from hookstream.adapters.metrics import GAUGES, PrometheusMetrics
+from hookstream.adapters.telemetry.metrics import GAUGES, PrometheusMetrics
 from hookstream.entry.cli.root import root
 
 RULES = ROOT / "deploy" / "prometheus" / "hookstream.rules.yml"

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 
-from hookstream.adapters.audit_reader import AuditReader
-from hookstream.adapters.avro_parsing import own_schemas, published
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.table_values import (
+from hookstream.adapters.avro.audit_reader import AuditReader
+from hookstream.adapters.avro.published import own_schemas, published
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.tables import (
     read_disabled,
     read_failing,
     read_hold,
@@ -22,11 +22,11 @@ from hookstream.adapters.table_values import (
     read_subscription,
 )
 from hookstream.core.audit.binary import attempt_body
-from hookstream.core.deadletter import letter
-from hookstream.core.deadletter.job import read_job
-from hookstream.core.intake.progress import read_note
+from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.record import Header
+from hookstream.core.offsets.commit_metadata import read_note
+from hookstream.core.redrive.job import read_job
 from hookstream.errors import ConfigurationError
 
 Headers = list[tuple[str, str | None]]

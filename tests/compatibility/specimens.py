@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
 
-from hookstream.adapters.table_values import (
+from hookstream.adapters.tables import (
     SkipAsked,
     StartAsked,
     disabled_row,
@@ -19,10 +19,7 @@ from hookstream.adapters.table_values import (
     write_start,
     write_subscription,
 )
-from hookstream.core.deadletter import letter
-from hookstream.core.deadletter.job import RedriveJob
-from hookstream.core.deadletter.ledger import Shelf
-from hookstream.core.intake.progress import write_note
+from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
@@ -50,6 +47,9 @@ from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
 )
+from hookstream.core.offsets.commit_metadata import write_note
+from hookstream.core.redrive.job import RedriveJob
+from hookstream.core.redrive.marks import Shelf
 
 NOON = 1_764_072_000_000
 ORIGIN = Origin("printprice.pricing.completed", 3, 9_007_199_254_740_993, NOON)

@@ -7,8 +7,8 @@ from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.schemas import OCCURRED_AT, event_fields, event_schema
 from tests.doubles.schemas import field as avro_field
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
 from hookstream.pipeline.ports import Codec

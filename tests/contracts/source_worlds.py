@@ -11,11 +11,11 @@ from tests.doubles.broker import FROM_THE_START, Broker
 from tests.doubles.clock import LoopClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
-from hookstream.core.intake.start import StartPolicy
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Headers, Record, TopicPartition
+from hookstream.core.offsets.start import StartPolicy
 from hookstream.pipeline.ports import AssignmentListener, RecordSource
 
 _NOTHING: Mapping[str, str | int | float | bool] = {}

@@ -13,7 +13,7 @@ from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.clock import LoopClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_sink import KafkaSink
+from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.core.model.record import Header, Headers, OutgoingRecord
 from hookstream.pipeline.ports import RecordSink, WriteRefused
 

@@ -15,10 +15,10 @@ from tests.contracts.source_worlds import (
 )
 from tests.doubles.listener import BookkeepingListener
 
-from hookstream.core.intake.progress import Progress, write_note
-from hookstream.core.intake.start import StartPolicy
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress, write_note
+from hookstream.core.offsets.start import StartPolicy
 
 KAFKA = (pytest.mark.kafka, pytest.mark.looptime(False))  # noqa: FBT003
 

@@ -13,7 +13,7 @@ from tests.doubles import endpoint, raw_server
 from tests.doubles.endpoint import WITHOUT_DESCRIPTORS, Endpoints
 from tests.doubles.raw_server import RawServer
 
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
     AddressBlocked,

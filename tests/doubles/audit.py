@@ -4,7 +4,7 @@ import io
 
 from fastavro import schemaless_reader
 
-from hookstream.adapters.avro_parsing import own_schemas, published
+from hookstream.adapters.avro.published import own_schemas, published
 from hookstream.core.audit.trail import of_disposition, of_outcome
 from hookstream.core.model.attempt import AttemptRecord
 

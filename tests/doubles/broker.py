@@ -13,8 +13,10 @@ from operator import attrgetter
 
 from tests.doubles.broker_sink import BrokerSink
 
-from hookstream.core.intake.progress import Progress
-from hookstream.core.intake.start import (
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.start import (
     GapThenStart,
     OffsetsLost,
     Start,
@@ -22,8 +24,6 @@ from hookstream.core.intake.start import (
     StartPolicy,
     start,
 )
-from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
 from hookstream.pipeline.ports import AssignmentListener, Clock, WriteRefused
 
 LOOKUP_SECONDS = 10.0

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from hookstream.core.intake.envelope import open_envelope
+from hookstream.core.model.envelope import open_envelope
 from hookstream.core.model.event import (
     Event,
     Identified,

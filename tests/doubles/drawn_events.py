@@ -9,9 +9,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from tests.doubles.schemas import event_fields, event_schema, field
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.event_encoder import EventEncoder
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.encoder import EventEncoder
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import Refused

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
 
 Told: TypeAlias = tuple[str, object]
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hookstream.core.deadletter.ledger import Shelf
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.record import OutgoingRecord, Record
+from hookstream.core.redrive.marks import Shelf
 
 
 class ProcessDied(Exception):

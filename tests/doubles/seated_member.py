@@ -9,11 +9,11 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_seats import Seats
-from hookstream.adapters.kafka_told import PartitionsTold
-from hookstream.adapters.loop_bridge import LoopBridge
-from hookstream.core.intake.progress import Progress
+from hookstream.adapters.kafka.assignment import Seats
+from hookstream.adapters.kafka.listener import PartitionsTold
+from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
 
 
 class AssignedConsumer:

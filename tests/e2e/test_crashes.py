@@ -8,7 +8,7 @@ import pytest
 from examples.consumers.receiver import Answer
 from tests.e2e.world import World, a_world, until, until_accepted
 
-from hookstream.adapters.dev_broker import BrokerProcess, DevBroker
+from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 

@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 from tests.e2e.link import Link
 from tests.e2e.world import World, a_world, until
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.world import Partner, World, a_world, until_accepted
 
-from hookstream.adapters.dev_broker import BrokerProcess, DevBroker
+from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
 

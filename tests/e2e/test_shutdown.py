@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.world import World, a_world, until, until_accepted
 
-from hookstream.adapters.dev_broker import BrokerProcess
+from hookstream.adapters.dev.broker import BrokerProcess
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 

@@ -6,8 +6,8 @@ import pytest
 from tests.e2e.world import EVENT_TYPE, World, until
 from tests.raw_kafka import RawProducer, RawRecord
 
-from hookstream.core.deadletter.letter import tier_headers
 from hookstream.core.model.delivery import UnmatchedEvent
+from hookstream.core.model.delivery_headers import tier_headers
 from hookstream.core.model.record import Origin
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(90)]  # noqa: FBT003

@@ -16,8 +16,8 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.fuzz.run import Ask, Failed, fuzz
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 
 def main() -> int:

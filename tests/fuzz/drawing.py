@@ -17,16 +17,16 @@ from tests.conftest import ROOT
 from tests.doubles.lives import FIELDS
 from tests.raw_kafka import RawRecord
 
-from hookstream.adapters.audit_reader import EVENT_TYPE as ATTEMPT
-from hookstream.adapters.avro_parsing import own_schemas
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.event_encoder import EventEncoder
-from hookstream.core.deadletter.letter import (
+from hookstream.adapters.avro.audit_reader import EVENT_TYPE as ATTEMPT
+from hookstream.adapters.avro.encoder import EventEncoder
+from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.delivery_headers import (
     dead_letter_headers,
     tier_headers,
     undecodable_headers,
 )
-from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import Undecodable
 from hookstream.core.model.instant import DAY, MINUTE, Millis
 from hookstream.core.model.json import JsonObject

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from tests.fuzz.drawing import Drawn, Expected
 
-from hookstream.adapters.audit_reader import AuditReader
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.log_scan import LogScan, Stretch
+from hookstream.adapters.avro.audit_reader import AuditReader
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.scan import LogScan, Stretch
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.deadletter import names
+from hookstream.core.model import header_names as names
 from hookstream.core.model.record import Record, header_text
 
 Place = tuple[str, int, int]

@@ -10,17 +10,17 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import ROOT, Broker
 
-from hookstream.adapters.avro_parsing import schema_row
+from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.kafka.tables import TableChange, TableWriter, read_tables
 from hookstream.adapters.keyring import read_ring
 from hookstream.adapters.system import random_bytes
-from hookstream.adapters.tables import TableChange, TableWriter, read_tables
 from hookstream.core.delivery.signing import write_secret
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.topics import Topics
+from hookstream.entry.admin.tables import State, state_of
 from hookstream.entry.cli import root
-from hookstream.entry.cli.tables import State, state_of
 
 RING = orjson.dumps({"active": "k1", "keys": {"k1": base64.b64encode(bytes(32)).decode()}})
 KEYS = read_ring(RING, "test", random_bytes)

@@ -12,15 +12,15 @@ from tests.conftest import Broker
 from tests.doubles.schemas import event_schema
 from tests.doubles.schemas import field as schema_field
 
-from hookstream.adapters.avro_parsing import PublishedSchema, published, schema_row
-from hookstream.adapters.kafka_client import LATEST, ask_offsets
-from hookstream.adapters.log_scan import LogScan
-from hookstream.adapters.notices import AvroNotices
-from hookstream.adapters.table_values import disabled_row, failing_row
-from hookstream.adapters.tables import TableChange, TableWriter
-from hookstream.core.deadletter.letter import dead_letter_headers, undecodable_headers
+from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
+from hookstream.adapters.kafka.client import LATEST, ask_offsets
+from hookstream.adapters.kafka.scan import LogScan
+from hookstream.adapters.kafka.tables import TableChange, TableWriter
+from hookstream.adapters.tables import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.delivery_headers import dead_letter_headers, undecodable_headers
 from hookstream.core.model.event import Undecodable
 from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import DeadReason, Disposition, Outcome

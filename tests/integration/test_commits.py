@@ -7,9 +7,9 @@ from tests.conftest import Broker
 from tests.contracts.source_worlds import KafkaWorld
 from tests.doubles.listener import BookkeepingListener
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.core.intake.progress import Progress
+from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 

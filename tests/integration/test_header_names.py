@@ -11,9 +11,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.conftest import Broker
 from tests.raw_kafka import RawProducer, RawRecord
 
-from hookstream.adapters.job_writer import JobWriter
-from hookstream.adapters.kafka_record import LOST_NAME, record_of
-from hookstream.adapters.log_scan import LogScan
+from hookstream.adapters.kafka.record import LOST_NAME, record_of
+from hookstream.adapters.kafka.scan import LogScan
+from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.core.model.record import Header, OutgoingRecord, Record
 
 BAD = b"Gr\xf6\xdfe"

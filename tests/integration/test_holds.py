@@ -11,16 +11,16 @@ from tests.conftest import Broker
 from tests.doubles.journal import BookkeepingJournal
 from tests.integration.definitions_world import KEYS, Ended, World, make_folder, make_world
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_parsing import own_schemas
-from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.tables import TableReader, read_tables
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables import TableReader, read_tables
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import Record
 from hookstream.core.model.standing import Held, Live
-from hookstream.entry.feed import Feed
+from hookstream.entry.worker.feed import Feed
 
 
 @pytest.fixture

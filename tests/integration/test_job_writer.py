@@ -5,8 +5,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
-from hookstream.adapters.job_writer import JobWriter
-from hookstream.adapters.tables import read_tables
+from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ProducerFenced
 

@@ -7,10 +7,10 @@ from tests.conftest import Broker
 from tests.contracts.source_worlds import KafkaWorld, take_some
 from tests.doubles.listener import BookkeepingListener
 
-from hookstream.adapters.kafka_groups import KafkaGroups
-from hookstream.core.intake.position import Position
-from hookstream.core.intake.progress import Progress, write_note
+from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress, write_note
+from hookstream.core.offsets.group_position import Position
 from hookstream.errors import DependencyUnavailable
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(60)]  # noqa: FBT003

@@ -12,10 +12,10 @@ from tests.doubles.broker import FROM_THE_START
 from tests.doubles.journal import BookkeepingJournal
 from tests.doubles.listener import BookkeepingListener
 
-from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
 from hookstream.errors import ConfigurationError, InvariantBroken
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
-from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.topics import Topics
 from hookstream.core.topology.plan import Configure, Existing, plan, wanted_topics

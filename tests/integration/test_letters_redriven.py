@@ -12,13 +12,17 @@ import pytest
 from tests.conftest import Broker
 from tests.integration.letters_world import NOW, World, delivery, make_world
 
+from hookstream.adapters.kafka.scan import LogScan
+from hookstream.adapters.kafka.tables import read_tables
 from hookstream.adapters.keyring import read_ring
-from hookstream.adapters.log_scan import LogScan
 from hookstream.adapters.system import random_bytes
-from hookstream.adapters.table_values import disabled_row, write_subscription
-from hookstream.adapters.tables import read_tables
-from hookstream.core.deadletter.letter import is_for_subscription, read_delivery, read_unmatched
+from hookstream.adapters.tables import disabled_row, write_subscription
 from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.delivery_headers import (
+    is_for_subscription,
+    read_delivery,
+    read_unmatched,
+)
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.json import Json

@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
-from hookstream.adapters.log_scan import Bounds, LogScan, Stretch
+from hookstream.adapters.kafka.scan import Bounds, LogScan, Stretch
 from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError
 

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from tests.conftest import ROOT, Broker
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
-from hookstream.adapters.kafka_reach import Kind, Reach, require_brokers
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.kafka.reach import Kind, Reach, require_brokers
 from hookstream.errors import ConfigurationError
 
 RING = '{"active": "k", "keys": {"k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}'

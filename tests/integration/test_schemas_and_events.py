@@ -17,9 +17,9 @@ from examples.printprice.generator import events
 from tests.conftest import Broker
 from tests.doubles.schemas import EVENT_TYPES, ROOT, event_schema, field
 
-from hookstream.adapters.avro_parsing import schema_row
-from hookstream.adapters.kafka_topics import KafkaTopics
-from hookstream.adapters.log_scan import LogScan
+from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.kafka.scan import LogScan
+from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.topics import Topics
 from hookstream.entry.cli import root

@@ -5,7 +5,7 @@ from tests.conftest import Broker
 from tests.integration.letters_world import World, delivery, make_world
 from tests.raw_kafka import RawProducer, RawRecord
 
-from hookstream.core.deadletter.ledger import Mark, Shelf
+from hookstream.core.redrive.marks import Mark, Shelf
 
 BAD = (b"Gr\xf6\xdfe", b"1")
 PROBLEM = r"the header name Gr\xf6\xdfe is not UTF-8"

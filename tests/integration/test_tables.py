@@ -10,15 +10,15 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.conftest import Broker
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka_client import ClientSettings, admin_client
-from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables import (
+from hookstream.adapters.kafka.client import ClientSettings, admin_client
+from hookstream.adapters.kafka.tables import (
     TableChange,
     TableReader,
     TableRecord,
     TableWriter,
     read_tables,
 )
+from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced
 

@@ -12,9 +12,9 @@ from tests.doubles.broker import FROM_THE_START
 from tests.doubles.journal import BookkeepingJournal
 from tests.doubles.listener import BookkeepingListener
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
-from hookstream.adapters.kafka_source import KafkaSource
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import TopicPartition
 

@@ -7,8 +7,8 @@ from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema
 from tests.properties.test_schema_evolution import HEAD, event_schema, record
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.event import Identified, Undecodable
 from hookstream.core.model.json import Json
 from hookstream.core.model.record import Record

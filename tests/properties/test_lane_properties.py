@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hookstream.core.delivery.breaker import LONGEST_DEFERRAL
-from hookstream.core.delivery.capacity import Capacity, Holder
-from hookstream.core.delivery.lane import Lane
-from hookstream.core.delivery.lane_policy import LanePolicy
-from hookstream.core.delivery.pace import Pace
+from hookstream.core.lanes.circuit_breaker import LONGEST_DEFERRAL
+from hookstream.core.lanes.lane import Lane
+from hookstream.core.lanes.permits import Capacity, Holder
+from hookstream.core.lanes.policy import LanePolicy
+from hookstream.core.lanes.rate_limiter import Pace
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome, Throttled
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.deadletter.ledger import MarkBook, Place, Shelf, read_ledger
+from hookstream.core.redrive.marks import MarkBook, Place, Shelf, read_ledger
 
 
 @given(

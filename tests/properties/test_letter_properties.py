@@ -5,20 +5,20 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.deadletter import names
-from hookstream.core.deadletter.letter import (
+from hookstream.core.model import header_names as names
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery_headers import (
     dead_letter_headers,
     is_for_subscription,
     read_delivery,
     read_unmatched,
     tier_headers,
 )
-from hookstream.core.deadletter.reading import MAX_CARRIED_BYTES, MAX_COUNT
-from hookstream.core.deadletter.redrive import redriven
-from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.header_reading import MAX_CARRIED_BYTES, MAX_COUNT
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Origin
+from hookstream.core.redrive.selector import redriven
 
 instants = st.integers(0, 4_000_000_000_000)
 numbers = st.integers(0, MAX_COUNT)

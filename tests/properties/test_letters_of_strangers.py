@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from tests import strangers
 from tests.doubles.lives import FIELDS
 
-from hookstream.adapters.audit_reader import EVENT_TYPE, AuditReader
-from hookstream.adapters.avro_parsing import own_schemas
-from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.avro.audit_reader import EVENT_TYPE, AuditReader
+from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import AuditEntry, EntryProblem
-from hookstream.core.deadletter.facts import facts_of
-from hookstream.core.deadletter.letter import (
+from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.delivery_headers import (
     dead_letter_headers,
     is_for_subscription,
     read_delivery,
@@ -21,13 +21,13 @@ from hookstream.core.deadletter.letter import (
     undecodable_headers,
     unreadable_headers,
 )
-from hookstream.core.deadletter.reading import LetterProblem
-from hookstream.core.deadletter.revival import Revival, Unredrivable
-from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import Undecodable
+from hookstream.core.model.header_reading import LetterProblem
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Origin, OutgoingRecord, Record
+from hookstream.core.redrive.revive import Revival, Unredrivable
+from hookstream.core.redrive.summary import facts_of
 
 BOOK = SchemaBook(own_schemas())
 READER = AuditReader(BOOK)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hookstream.core.intake.offsets import OffsetTracker
-from hookstream.core.intake.progress import Progress, read_note
+from hookstream.core.offsets.commit_metadata import Progress, read_note
+from hookstream.core.offsets.tracker import OffsetTracker
 
 ROOM = 3_000
 

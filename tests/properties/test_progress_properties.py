@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.intake.progress import NOTE_BYTES, read_note, write_note
+from hookstream.core.offsets.commit_metadata import NOTE_BYTES, read_note, write_note
 
 BASES = st.integers(0, 2**62)
 LENGTHS = st.lists(

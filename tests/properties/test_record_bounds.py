@@ -17,11 +17,11 @@ from tests.avro_oracle import Schema
 from tests.conftest import ROOT
 from tests.properties.test_schema_evolution import HEAD, Maker, event_schema, in_order
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_parsing import published
-from hookstream.adapters.avro_scan import holds_more
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.core.model.avro import SINGLE
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.published import published
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.avro.scan import holds_more
+from hookstream.core.avro.nodes import SINGLE
 from hookstream.core.model.event import Event, Identified, Undecodable
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record

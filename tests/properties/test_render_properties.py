@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.delivery.render import NotRenderable, compile_value, needs_branch_names
+from hookstream.core.avro.render import NotRenderable, compile_value, needs_branch_names
 from hookstream.core.model.json import Json, JsonObject
 
 DECIMAL: JsonObject = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 3}

@@ -9,9 +9,10 @@ from tests.doubles.clock import NOON
 from tests.doubles.schemas import event_schema, field
 from tests.doubles.seeing import RememberingJournal
 
-from hookstream.adapters.avro_parsing import schema_row
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.table_values import (
+from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.tables import (
     SealedSecrets,
     SkipAsked,
     StartAsked,
@@ -23,9 +24,6 @@ from hookstream.adapters.table_values import (
     write_start,
     write_subscription,
 )
-from hookstream.adapters.tables import TableRecord
-from hookstream.core.deadletter.job import RedriveJob, jobs_of
-from hookstream.core.deadletter.ledger import Mark, Shelf, outlived, read_ledger
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
@@ -40,7 +38,9 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
-from hookstream.entry.feed import Feed
+from hookstream.core.redrive.job import RedriveJob, jobs_of
+from hookstream.core.redrive.marks import Mark, Shelf, outlived, read_ledger
+from hookstream.entry.worker.feed import Feed
 
 TOPICS = Topics("hookstream")
 KEYS = SealedSecrets()

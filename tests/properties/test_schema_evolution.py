@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema, Unreadable
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_schemas import SchemaBook
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.outcome import Refused

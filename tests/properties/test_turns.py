@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.delivery.turns import Claim, Turns
+from hookstream.core.lanes.fair_queue import Claim, Turns
 
 weights = st.lists(st.integers(1, 100), min_size=2, max_size=6)
 

@@ -11,8 +11,8 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookstream.adapters.http_deadline import Deadlines
-from hookstream.adapters.http_wire import Wire
+from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.deadlines import Deadlines
 from hookstream.core.model.outcome import FailureKind, Response, TransportFailure
 
 LARGEST = 1_000

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
-from hookstream.core.delivery.lane import Lane
-from hookstream.core.delivery.lane_policy import Deferral, LanePolicy
+from hookstream.core.lanes.lane import Lane
+from hookstream.core.lanes.policy import Deferral, LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome

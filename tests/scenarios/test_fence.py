@@ -11,10 +11,10 @@ from tests.doubles.endpoint import status
 from tests.doubles.raising import Raising
 from tests.scenarios.world import EVENTS, Worker, World
 
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import SubscriptionState
+from hookstream.core.offsets.commit_metadata import Progress
 from hookstream.errors import DependencyUnavailable, InvariantBroken, ProducerFenced
 from hookstream.pipeline.engine import Outside
 

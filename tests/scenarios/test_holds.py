@@ -7,10 +7,10 @@ import pytest
 from tests.doubles.endpoint import Switch, status
 from tests.scenarios.world import World
 
-from hookstream.core.deadletter.revival import Revival
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import MINUTE, SECOND
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.redrive.revive import Revival
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 

@@ -8,10 +8,10 @@ import pytest
 from tests.doubles.endpoint import Switch, hang, refuse_connections, status
 from tests.scenarios.world import EVENTS, World
 
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.core.model.subscription import Disabled
+from hookstream.core.offsets.commit_metadata import Progress
 from hookstream.pipeline.ports import WriteRefused
 
 pytestmark = [pytest.mark.looptime(noop_cycles=1), pytest.mark.timeout(240)]

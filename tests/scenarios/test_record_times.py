@@ -8,12 +8,12 @@ from tests.doubles.codec import json_record
 from tests.doubles.endpoint import status
 from tests.scenarios.world import EVENT_TYPE, EVENTS, World
 
-from hookstream.core.deadletter.facts import facts_of
-from hookstream.core.deadletter.letter import read_delivery, read_unmatched
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.delivery_headers import read_delivery, read_unmatched
 from hookstream.core.model.instant import SECOND, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Grant, Partner
+from hookstream.core.redrive.summary import facts_of
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 

@@ -6,11 +6,11 @@ import pytest
 from tests.doubles.endpoint import Endpoints, refuse_connections, status
 from tests.scenarios.world import Worker, World
 
-from hookstream.adapters.stacks import stacks
+from hookstream.adapters.telemetry.stacks import stacks
 from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.outcome import Answer, Response
 from hookstream.pipeline.ports import Permitted, Post, WriteRefused, always_permitted
-from hookstream.pipeline.watch import Watch
+from hookstream.pipeline.watchdog import Watch
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 

@@ -7,8 +7,8 @@ from tests.doubles.codec import json_record
 from tests.doubles.endpoint import status
 from tests.scenarios.world import EVENT_TYPE, EVENTS, World
 
-from hookstream.core.deadletter.letter import tier_headers
 from hookstream.core.model.delivery import UnmatchedEvent
+from hookstream.core.model.delivery_headers import tier_headers
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.record import Origin, header_text
 

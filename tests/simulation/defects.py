@@ -27,12 +27,9 @@ from tests.simulation.invariants import (
 )
 from tests.simulation.world import Host, Parts
 
-from hookstream.core.deadletter import names
-from hookstream.core.deadletter.revival import Revival, Unredrivable
-from hookstream.core.intake.progress import Progress
-from hookstream.core.intake.start import Start, StartAt
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.fanout import DocumentAt, Match
+from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import (
     Event,
@@ -45,6 +42,9 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Outcome, Withheld
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.standing import Absent, Deleted, Standing
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.start import Start, StartAt
+from hookstream.core.redrive.revive import Revival, Unredrivable
 from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline import engine as engines

@@ -20,10 +20,10 @@ from tests.simulation.headers import (
 from tests.simulation.letters import Letters
 from tests.simulation.story import LATE, NEVER, Broken
 
-from hookstream.core.intake.progress import Progress, read_note
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
 from hookstream.core.model.topics import Topics
+from hookstream.core.offsets.commit_metadata import Progress, read_note
 from hookstream.pipeline.ports import Post
 
 PROMISE = "nothing is lost"

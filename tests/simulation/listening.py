@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.invariants import GAPS
 
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
 from hookstream.pipeline.ports import AssignmentListener
 
 if TYPE_CHECKING:

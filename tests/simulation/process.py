@@ -29,7 +29,6 @@ from tests.simulation.invariants import (
 )
 from tests.simulation.listening import SeenListener
 
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.broker_time import MOST_WIDE
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import SECOND, Millis
@@ -42,6 +41,7 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
 from hookstream.pipeline.broker_clock import BrokerClock, time_asked
 from hookstream.pipeline.engine import Engine, Outside
 from hookstream.pipeline.ports import (

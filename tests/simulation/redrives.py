@@ -8,13 +8,13 @@ from tests.simulation.logs import Logs
 from tests.simulation.story import Act, Story
 from tests.simulation.world import Parts
 
-from hookstream.core.deadletter.asked import read_selector, selector_row
-from hookstream.core.deadletter.job import JobState, RedriveJob, jobs_of
-from hookstream.core.deadletter.ledger import Shelf, read_ledger
-from hookstream.core.deadletter.redrive import Selector
-from hookstream.core.deadletter.revival import Unredrivable, place_of
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
-from hookstream.pipeline.redriving import Means, Redriving, Wanted
+from hookstream.core.redrive.job import JobState, RedriveJob, jobs_of
+from hookstream.core.redrive.marks import Shelf, read_ledger
+from hookstream.core.redrive.revive import Unredrivable, place_of
+from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.selector_row import read_selector, selector_row
+from hookstream.pipeline.redrive import Means, Redriving, Wanted
 
 
 class Redrives(Logs):

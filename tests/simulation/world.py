@@ -19,9 +19,6 @@ from tests.simulation.link import Link
 from tests.simulation.process import HostClock, Process
 from tests.simulation.story import PLAIN, TIERS, Story, Wish
 
-from hookstream.core.deadletter.revival import Revival
-from hookstream.core.intake.progress import Progress
-from hookstream.core.intake.start import StartPolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.hold import ALL, Hold, HoldKind
@@ -40,7 +37,10 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.start import StartPolicy
 from hookstream.core.outcome.health import HealthBook
+from hookstream.core.redrive.revive import Revival
 from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.pipeline.engine import Engine, EngineRules, Outside
 from hookstream.pipeline.ports import WriteRefused

@@ -3,7 +3,7 @@
 import socket
 from functools import cache
 
-from hookstream.adapters.kafka_reach import require_brokers
+from hookstream.adapters.kafka.reach import require_brokers
 from hookstream.settings import Settings
 
 

@@ -26,8 +26,9 @@ from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.defects import BLAMED, Step, described
 from hookstream.pipeline.event_ids import EventIds
-from hookstream.pipeline.fence import BLAMED, Fence, Step, described
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt

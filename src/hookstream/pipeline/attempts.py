@@ -42,7 +42,8 @@ from hookstream.core.model.standing import Live, Standing
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
-from hookstream.pipeline.fence import Fence, Step, line_of
+from hookstream.pipeline.defects import Step, line_of
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.ports import (

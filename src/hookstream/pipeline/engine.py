@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from hookstream.core.delivery.lane_policy import LanePolicy
+from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import TopicPartition
@@ -36,9 +36,10 @@ from hookstream.pipeline.admission import Admission, SchemaWait
 from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
 from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement, time_asked
 from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.defects import Step, Unexpected, described, line_of
 from hookstream.pipeline.endless import endless
 from hookstream.pipeline.event_ids import EventIds
-from hookstream.pipeline.fence import Fence, Step, Unexpected, described, line_of
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.guarded import GuardedJournal, GuardedMetrics, GuardedTracer
 from hookstream.pipeline.health import EndpointHealth

@@ -1,8 +1,8 @@
 """A second use of an event id is counted, logged and raised; nothing is merged because of it."""
 
-from hookstream.core.intake.event_ids import RecentEventIds
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import Origin
+from hookstream.core.offsets.event_ids import RecentEventIds
 from hookstream.pipeline.ports import (
     Clock,
     Journal,

@@ -1,4 +1,4 @@
-"""The fence around one record: whose fault an exception is, and that it stops one partition at most.
+"""The fence around one record: an exception stops one partition at most.
 
 1. The record is to blame for the exceptions that `BLAMED` lists, and for no other. Before the match it
    is undecodable, from the match on a dead letter of that delivery alone.
@@ -10,15 +10,14 @@
 """
 
 import asyncio
-import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.errors import DependencyUnavailable, InvariantBroken
+from hookstream.errors import InvariantBroken
+from hookstream.pipeline.defects import Step, StoppedLines, Unexpected, described, line_of
 from hookstream.pipeline.ports import Clock, Journal
 from hookstream.pipeline.skips import Skips
 
@@ -26,136 +25,9 @@ if TYPE_CHECKING:
     from hookstream.pipeline.partitions import Receipt
 
 
-class Step(StrEnum):
-    """Where in the pipeline an exception was raised."""
-
-    READ = "read"
-    READ_STATE = "read_state"
-    IDENTIFY = "identify"
-    DECODE = "decode"
-    MATCH = "match"
-    WAIT = "wait"
-    RENDER = "render"
-    ENCODE = "encode"
-    PREPARE = "prepare"
-    SETTLE = "settle"
-    TELL = "tell"
-
-
-BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
-    Step.READ: (),
-    Step.READ_STATE: (),
-    # The name of a schema that is no text.
-    Step.IDENTIFY: (UnicodeDecodeError,),
-    # A text that is none; a number or a time that no type of ours can hold.
-    Step.DECODE: (UnicodeDecodeError, OverflowError),
-    Step.MATCH: (),
-    Step.WAIT: (),
-    # A value of the event that the body's format cannot hold: a time beyond year 9999, half a character.
-    Step.RENDER: (UnicodeEncodeError, OverflowError),
-    Step.ENCODE: (UnicodeEncodeError, OverflowError),
-    Step.PREPARE: (),
-    Step.SETTLE: (),
-    Step.TELL: (),
-}
-"""The exceptions that a record is to blame for, by step. What a step expects of its input it returns
-as a value; these remain. A new entry needs a test with a record that raises it."""
-
-ENDS = (InvariantBroken, DependencyUnavailable, MemoryError)
-"""What passes the fence: a broken invariant, a fenced or fatal producer, a lost group, no memory."""
-
-MOST_PARTITIONS = 3
-"""Partitions that one line of code may stop within `WITHIN` seconds; the last one ends the process."""
-
-WITHIN = 60.0
-"""Seconds."""
-
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds between two tries of a step that stopped its partition."""
-
-_MOST_LINES = 1_000
-"""Lines of code that are remembered; the oldest goes first."""
-
-_MOST_DETAIL = 300
-"""Characters of an exception that are logged."""
-
-
-def line_of(error: BaseException) -> str:
-    """Return the line of code that raised an exception, `pipeline/settler.py:120 in _dead`."""
-    frames = traceback.extract_tb(error.__traceback__, limit=-1)
-    if not frames:
-        return type(error).__name__
-    file = frames[-1].filename.replace("\\", "/").rpartition("/hookstream/")[2]
-    return f"{'/'.join(file.split('/')[-3:])}:{frames[-1].lineno} in {frames[-1].name}"
-
-
-def described(error: BaseException) -> str:
-    """Return an exception as a line for people, bounded."""
-    return f"{type(error).__name__}: {error}"[:_MOST_DETAIL]
-
-
-class StoppedLines:
-    """Which partitions each line of code stopped lately."""
-
-    def __init__(self) -> None:
-        """Know of none."""
-        self._stopped: dict[str, dict[TopicPartition, float]] = {}
-
-    def note(self, error: Exception, where: TopicPartition, now: float) -> None:
-        """Note that the line which raised `error` stopped a partition.
-
-        Raises:
-            InvariantBroken: It stopped `MOST_PARTITIONS` within `WITHIN` seconds.
-        """
-        line = line_of(error)
-        stopped = self._stopped.setdefault(line, {})
-        if len(self._stopped) > _MOST_LINES:
-            del self._stopped[next(iter(self._stopped))]
-        stopped[where] = now
-        for each in [each for each, at in stopped.items() if now - at >= WITHIN]:
-            del stopped[each]
-        if len(stopped) >= MOST_PARTITIONS:
-            raise InvariantBroken(
-                f"{line} stopped {len(stopped)} partitions within a minute: {described(error)}."
-                " This is a defect of this release: start the release before it"
-            ) from error
-
-
-class Unexpected:
-    """Logs defects: each line of code once with its stack. Safe to use from any thread."""
-
-    def __init__(self, journal: Journal) -> None:
-        """Log nothing yet."""
-        self._journal = journal
-        self._known: dict[str, None] = {}
-
-    def note(self, error: Exception, step: Step) -> None:
-        """Log an exception that nobody expected, unless its line was logged before.
-
-        Raises:
-            Exception: `error` itself, where it is one of `ENDS`.
-        """
-        if isinstance(error, ENDS):
-            raise error
-        line = f"{line_of(error)} {type(error).__name__}"
-        if line in self._known:
-            return
-        self._known[line] = None
-        if len(self._known) > _MOST_LINES:
-            del self._known[next(iter(self._known))]
-        stack = "".join(traceback.format_exception(error, limit=-40))
-        try:
-            self._journal.error(
-                "defect.found",
-                step=step.value,
-                line=line_of(error),
-                detail=described(error),
-                stack=stack[-8_000:],
-                remedy="this is a defect of hookstream: report it with the stack",
-            )
-        except Exception:  # noqa: BLE001  what is logged must not decide what becomes of a record
-            return
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import asyncio
 
 from hookstream.core.matching.directory import Directory
 from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
-from hookstream.pipeline.fence import Step, Unexpected
+from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Clock, Journal, Tables
 
 _ALARM_AFTER = 30.0

@@ -7,7 +7,7 @@ raise there; what passes the fence (`fence.ENDS`) still does.
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
-from hookstream.pipeline.fence import Step, Unexpected
+from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Journal, Metrics, Span, Tracer
 
 

@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from hookstream.core.delivery.capacity import Holder
-from hookstream.core.delivery.lane import Lane
-from hookstream.core.delivery.lane_policy import LanePolicy
-from hookstream.core.delivery.turns import Claim
+from hookstream.core.lanes.fair_queue import Claim
+from hookstream.core.lanes.lane import Lane
+from hookstream.core.lanes.permits import Holder
+from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.instant import Millis
 from hookstream.pipeline.work import Work

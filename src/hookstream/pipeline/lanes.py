@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from hookstream.core.delivery.capacity import Capacity
-from hookstream.core.delivery.company import Company
-from hookstream.core.delivery.lane_policy import LanePolicy
-from hookstream.core.delivery.turns import Turns
+from hookstream.core.lanes.fair_queue import Turns
+from hookstream.core.lanes.neighbours import Company
+from hookstream.core.lanes.permits import Capacity
+from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Delivered, Outcome, Withheld

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
-from hookstream.core.intake.offsets import OffsetTracker
-from hookstream.core.intake.progress import Progress, note_room, read_note
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.pipeline.fence import Step, Unexpected
+from hookstream.core.offsets.commit_metadata import Progress, note_room, read_note
+from hookstream.core.offsets.tracker import OffsetTracker
+from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
 
 _REVOKE_WAIT = 0.4

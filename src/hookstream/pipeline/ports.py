@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from hookstream.core.intake.progress import Progress
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
@@ -14,6 +13,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
+from hookstream.core.offsets.commit_metadata import Progress
 
 
 class Clock(Protocol):

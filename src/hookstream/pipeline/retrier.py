@@ -9,10 +9,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
-from hookstream.core.deadletter import letter
-from hookstream.core.deadletter.reading import LetterProblem, carried
-from hookstream.core.delivery.lane import LONG_TURN
+from hookstream.core.lanes.lane import LONG_TURN
+from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
+from hookstream.core.model.header_reading import LetterProblem, carried
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
@@ -21,7 +21,7 @@ from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
-from hookstream.pipeline.fence import Step
+from hookstream.pipeline.defects import Step
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.intake import Seeing
 from hookstream.pipeline.lane_queue import Slot

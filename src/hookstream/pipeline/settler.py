@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from hookstream.core.deadletter import letter
-from hookstream.core.deadletter.reading import LetterProblem
+from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import UNREADABLE_STATE, Undecodable, UndecodableReason
+from hookstream.core.model.header_reading import LetterProblem
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.outcome import (
@@ -35,8 +35,8 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
-from hookstream.pipeline.fence import Fence, Step, described
-from hookstream.pipeline.insistence import Insistence
+from hookstream.pipeline.defects import Step, described
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import (
     Clock,
@@ -49,6 +49,7 @@ from hookstream.pipeline.ports import (
 )
 from hookstream.pipeline.skips import Skips
 from hookstream.pipeline.work import Work
+from hookstream.pipeline.write_retry import Insistence
 
 _State: TypeAlias = Delivery | UnmatchedEvent
 """What travels in the headers of a tier record."""

@@ -6,7 +6,7 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.pipeline.fence import BLAMED, Step, described
+from hookstream.pipeline.defects import BLAMED, Step, described
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Codec
 

@@ -7,7 +7,7 @@ import pytest
 import uvloop
 from tests.integration.http.sending import anywhere
 
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

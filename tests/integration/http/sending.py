@@ -2,7 +2,7 @@
 
 from tests.doubles.raw_server import Play, server
 
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import Answer, Withheld
 from hookstream.pipeline.ports import Post
 

@@ -26,7 +26,7 @@ from tests.doubles.raw_server import (
 )
 from tests.integration.http.sending import anywhere, post
 
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import (
     AddressBlocked,
     Answer,

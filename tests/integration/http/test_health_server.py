@@ -17,8 +17,8 @@ from tests.doubles.raw_server import hang
 from tests.doubles.raw_server import server as raw_server
 from tests.integration.http.sending import anywhere, post
 
-from hookstream.adapters.health_server import HealthServer
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
+from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.core.model.outcome import Withheld
 from hookstream.errors import ConfigurationError
 

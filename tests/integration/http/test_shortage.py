@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.doubles.raw_server import response, server
 from tests.integration.http.sending import anywhere, post
 
-from hookstream.adapters.http_sender import HttpSender
+from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure, Withheld
 from hookstream.pipeline.ports import Post
 

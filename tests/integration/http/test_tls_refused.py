@@ -12,8 +12,8 @@ import uvloop
 from tests.integration.http.sending import anywhere, post
 from tests.integration.http.test_connections import certificate
 
-from hookstream.adapters.http_sender import HttpSender
-from hookstream.adapters.tls_words import refused_by_alert, words_of
+from hookstream.adapters.http.sender import HttpSender
+from hookstream.adapters.http.tls_words import refused_by_alert, words_of
 from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure, Withheld
 
 

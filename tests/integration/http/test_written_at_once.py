@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from hookstream.adapters.http_deadline import Deadlines
-from hookstream.adapters.http_wire import Wire
+from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.deadlines import Deadlines
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.doubles.schemas import event_schema, field
 from tests.unit.adapters.test_definition_files import ACME, CHECKS, ENVIRON, ORDERS
 
+from hookstream.adapters.avro.files import read_schema_files
 from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.file_tree import files_below, shown
-from hookstream.adapters.schema_files import read_schema_files
 from hookstream.errors import InputRefused
 
 

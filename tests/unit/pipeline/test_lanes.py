@@ -10,7 +10,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.deliveries import a_delivery
 from tests.doubles.seeing import RememberingJournal
 
-from hookstream.core.delivery.lane_policy import LanePolicy
+from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome
 from hookstream.pipeline.lane_queue import Slot

@@ -7,8 +7,8 @@ import pytest
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 from tests.simulation.virtual_time import VirtualTimeLoop
 
-from hookstream.core.intake.progress import Progress, write_note
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress, write_note
 from hookstream.pipeline.partitions import Partitions
 
 HERE = TopicPartition("hookstream.retry.5s", 0)

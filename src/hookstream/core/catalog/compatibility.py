@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from hookstream.core.catalog.resolution import key_of, keys_read, resolution, sources_of
-from hookstream.core.model.avro import (
+from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,
@@ -12,7 +11,8 @@ from hookstream.core.model.avro import (
     Resolved,
     Union,
 )
-from hookstream.core.model.avro_reading import read_schema
+from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.resolution import key_of, keys_read, resolution, sources_of
 from hookstream.core.model.json import Json
 
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
-from hookstream.core.catalog.promotion import ValueUnresolvable
-from hookstream.core.model.avro import (
+from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,
@@ -24,7 +23,8 @@ from hookstream.core.model.avro import (
     Union,
     say,
 )
-from hookstream.core.model.avro_reading import MAX_NODES
+from hookstream.core.avro.reader import MAX_NODES
+from hookstream.core.catalog.promotion import ValueUnresolvable
 from hookstream.core.model.json import Json
 from hookstream.core.model.single import shortest
 

@@ -8,7 +8,7 @@ price of `rate` values for each byte, no item may make more values than it pays 
 from dataclasses import dataclass
 from typing import Final
 
-from hookstream.core.model.avro import (
+from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hookstream.core.catalog.bodies import body_changes
+from hookstream.core.catalog.body_changes import body_changes
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
-from hookstream.core.catalog.hostility import hostile
-from hookstream.core.catalog.house_rules import FullNames, breaches
+from hookstream.core.catalog.lint import FullNames, breaches
+from hookstream.core.catalog.safety import hostile
 from hookstream.core.model.json import Json, JsonObject
 
 

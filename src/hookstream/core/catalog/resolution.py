@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
-from hookstream.core.catalog.filling import Defaults, Filled, Filling, NoValue
-from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
-from hookstream.core.model.avro import (
+from hookstream.core.avro.nodes import (
     SINGLE,
     SINGLE_VALUE,
     Array,
@@ -33,6 +31,8 @@ from hookstream.core.model.avro import (
     branch_key,
     say,
 )
+from hookstream.core.catalog.filling import Defaults, Filled, Filling, NoValue
+from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
 from hookstream.core.model.parts import each_item, each_value
 from hookstream.errors import InvariantBroken
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hookstream.core.matching.clauses import Kind
-from hookstream.core.model.avro import (
+from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,
@@ -16,7 +15,8 @@ from hookstream.core.model.avro import (
     Record,
     Union,
 )
-from hookstream.core.model.avro_reading import read_schema
+from hookstream.core.avro.reader import read_schema
+from hookstream.core.matching.clauses import Kind
 from hookstream.core.model.json import JsonObject
 
 _NUMBERS: Final = frozenset({"int", "long", "float", "double"})

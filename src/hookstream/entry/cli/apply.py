@@ -9,8 +9,11 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
-from hookstream.entry.cli.changes import Scribe
+from hookstream.entry.admin.changes import Scribe
+from hookstream.entry.admin.definitions import Asked, make_plan, read_folder
+from hookstream.entry.admin.tables import read_state, writing
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.plan_options import asked_options
 from hookstream.entry.cli.plan_view import (
     generated_of,
     plan_document,
@@ -19,8 +22,6 @@ from hookstream.entry.cli.plan_view import (
     show_problems,
     show_secrets,
 )
-from hookstream.entry.cli.planning import Asked, asked_options, make_plan, read_folder
-from hookstream.entry.cli.tables import read_state, writing
 from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.keys import key_ring
 
@@ -48,7 +49,7 @@ def command(
     Signing secrets that are generated are shown once. Returns when everything new is active: what
     is published from then on is delivered.
     """
-    definitions = read_folder(context, folder, asked)
+    definitions = read_folder(context.settings, context.environ, folder, asked)
     if definitions.problems:
         show_problems(context.err, definitions.problems)
         raise click.exceptions.Exit(REFUSED)

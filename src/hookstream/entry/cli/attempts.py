@@ -8,32 +8,32 @@ from typing import get_args
 import click
 from rich.text import Text
 
-from hookstream.adapters.log_scan import Stretch
+from hookstream.adapters.kafka.scan import Stretch
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.life import Standing
-from hookstream.core.deadletter.ledger import Shelf
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.outcome import Disposition, Outcome
-from hookstream.entry.audit import AuditDesk, Wanted, life_of
+from hookstream.core.redrive.marks import Shelf
+from hookstream.entry.admin.audit import AuditDesk, Wanted, life_of
+from hookstream.entry.admin.dead_letters import LetterDesk
 from hookstream.entry.cli.attempt_view import life_document, show_entry, show_life
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import (
-    Filter,
-    name_filters,
-    read_names,
-    refuse_unknown,
-)
-from hookstream.entry.cli.letter_options import (
+from hookstream.entry.cli.deadletters.options import (
     as_json_option,
     as_one,
     several,
     since_option,
     until_option,
 )
+from hookstream.entry.cli.known_names import (
+    Filter,
+    name_filters,
+    read_names,
+    refuse_unknown,
+)
 from hookstream.entry.cli.progress import reading
 from hookstream.entry.cli.terminal import json_line
-from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from hookstream.adapters.dev_broker import BrokerProcess
-from hookstream.adapters.kafka_jars import fetch_kafka, find_java
-from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
+from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.adapters.keyring import KEY_BYTES
 from hookstream.adapters.system import new_id, random_bytes
 from hookstream.core.topology.plan import for_development

@@ -6,22 +6,23 @@ from functools import cache, partial
 import click
 
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.table_values import SealedSecrets
-from hookstream.core.deadletter.asked import read_selector, selector_row
-from hookstream.core.deadletter.facts import LetterFacts, facts_of
-from hookstream.core.deadletter.ledger import Shelf
-from hookstream.core.deadletter.redrive import Selector
-from hookstream.core.deadletter.revival import Revival
+from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Record
 from hookstream.core.model.standing import Deleted, DisabledStanding
 from hookstream.core.model.subscription import Subscription
+from hookstream.core.redrive.marks import Shelf
+from hookstream.core.redrive.revive import Revival
+from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.selector_row import read_selector, selector_row
+from hookstream.core.redrive.summary import LetterFacts, facts_of
+from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import name_filters, read_names, refuse_unknown
-from hookstream.entry.cli.letter_list import Window, list_letters
-from hookstream.entry.cli.letter_options import (
+from hookstream.entry.cli.deadletters.list import Window, list_letters
+from hookstream.entry.cli.deadletters.options import (
     Run,
     all_option,
     as_json_option,
@@ -32,13 +33,12 @@ from hookstream.entry.cli.letter_options import (
     since_option,
     until_option,
 )
-from hookstream.entry.cli.letter_show import place_in, show_at, show_delivery
-from hookstream.entry.cli.letter_view import DEAD
+from hookstream.entry.cli.deadletters.redrive import Asked, Rules, redrive_letters, show_jobs
+from hookstream.entry.cli.deadletters.show import place_in, show_at, show_delivery
+from hookstream.entry.cli.deadletters.view import DEAD
+from hookstream.entry.cli.known_names import name_filters, read_names, refuse_unknown
 from hookstream.entry.cli.progress import reading
-from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show_jobs
 from hookstream.entry.cli.standing_view import directory_of, word
-from hookstream.entry.cli.tables import read_state
-from hookstream.entry.letters import LetterDesk
 
 _REASONS = click.Choice(sorted(reason.value for reason in DeadReason))
 

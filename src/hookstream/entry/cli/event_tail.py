@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from hookstream.adapters.avro_codec import AvroCodec
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.log_scan import LogScan, Stretch
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.scan import LogScan, Stretch
+from hookstream.adapters.kafka.tables import read_tables
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables import read_tables
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject

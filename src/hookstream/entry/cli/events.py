@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from hookstream.adapters.system import SystemChance
-from hookstream.adapters.tracing import tracer_of
+from hookstream.adapters.telemetry.tracing import tracer_of
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.event_lines import (
     MAX_LINE_BYTES,

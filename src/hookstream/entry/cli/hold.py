@@ -5,27 +5,24 @@ import re
 import click
 from rich.text import Text
 
-from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.kafka.tables import TableChange
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.table_values import (
+from hookstream.adapters.tables import (
     SealedSecrets,
     disabled_row,
     failing_row,
     hold_key,
     write_hold,
 )
-from hookstream.adapters.tables import TableChange
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import format_duration, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
-from hookstream.entry.cli.changes import who
-from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import names_of
-from hookstream.entry.cli.standing_view import table_of
-from hookstream.entry.cli.tables import (
+from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.tables import (
     Desk,
     State,
     found_partner,
@@ -33,6 +30,9 @@ from hookstream.entry.cli.tables import (
     read_state,
     writing,
 )
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.known_names import names_of
+from hookstream.entry.cli.standing_view import table_of
 from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 

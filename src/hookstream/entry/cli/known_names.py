@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from hookstream.adapters.avro_parsing import own_schemas
-from hookstream.adapters.kafka_topics import KafkaTopics
-from hookstream.adapters.table_values import SealedSecrets
+from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.kafka.topics import KafkaTopics
+from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.suggestion import did_you_mean
-from hookstream.entry.cli.tables import State, read_state
+from hookstream.entry.admin.tables import State, read_state
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings

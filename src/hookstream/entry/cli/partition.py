@@ -9,10 +9,11 @@ from typing import Literal
 import click
 from rich.text import Text
 
-from hookstream.adapters.kafka_groups import KafkaGroups
-from hookstream.adapters.notices import AvroNotices
+from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.kafka.groups import KafkaGroups
+from hookstream.adapters.kafka.tables import TableChange
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.table_values import (
+from hookstream.adapters.tables import (
     SealedSecrets,
     SkipAsked,
     StartAsked,
@@ -23,19 +24,18 @@ from hookstream.adapters.table_values import (
     write_skip,
     write_start,
 )
-from hookstream.adapters.table_values import read_start as read_start_row
-from hookstream.adapters.tables import TableChange
-from hookstream.core.intake.position import Member, Position
+from hookstream.adapters.tables import read_start as read_start_row
 from hookstream.core.model.instant import Millis, format_duration, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
+from hookstream.core.offsets.group_position import Member, Position
 from hookstream.core.topology.plan import taken_topics, tier_topics
+from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.tables import writing
 from hookstream.entry.cli.amount import Amount
-from hookstream.entry.cli.changes import who
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.standing_view import table_of
-from hookstream.entry.cli.tables import writing
 from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused

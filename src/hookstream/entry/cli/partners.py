@@ -4,23 +4,23 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.adapters.table_values import SealedSecrets
+from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.cli.changes import Scribe
-from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.standing_view import shown_fields, table_of
-from hookstream.entry.cli.tables import (
+from hookstream.entry.admin.changes import Scribe
+from hookstream.entry.admin.tables import (
     State,
     found_partner,
     found_subscription,
     read_state,
     writing,
 )
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.standing_view import shown_fields, table_of
 from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.table_values import Keys, SealedSecrets
+from hookstream.adapters.tables import Keys, SealedSecrets
+from hookstream.entry.admin.definitions import Asked, make_plan, read_folder
+from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.plan_options import asked_options
 from hookstream.entry.cli.plan_view import plan_document, show_plan, show_problems
-from hookstream.entry.cli.planning import Asked, asked_options, make_plan, read_folder
-from hookstream.entry.cli.tables import read_state
 from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError
@@ -35,7 +36,7 @@ def command(
     """Show what applying FOLDER would change. Exit code 3: there are changes."""
     settings = context.settings
     keys, why = _keys(settings)
-    definitions = read_folder(context, folder, asked, secrets=why is None)
+    definitions = read_folder(settings, context.environ, folder, asked, secrets=why is None)
     if definitions.problems:
         show_problems(context.err, definitions.problems)
         raise click.exceptions.Exit(REFUSED)

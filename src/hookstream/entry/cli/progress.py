@@ -6,8 +6,8 @@ from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hookstream.entry.admin.dead_letters import Told, no_progress
 from hookstream.entry.cli.context import Context
-from hookstream.entry.letters import Told, no_progress
 
 
 class Reader(Protocol):

@@ -7,11 +7,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.adapters.avro_parsing import schema_row
-from hookstream.adapters.avro_schemas import SchemaBook
-from hookstream.adapters.schema_files import own_declared, read_schema_files
-from hookstream.adapters.table_values import SealedSecrets
-from hookstream.adapters.tables import TableChange
+from hookstream.adapters.avro.files import own_declared, read_schema_files
+from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.catalog.publication import (
     DeclaredSchema,
     Finding,
@@ -29,8 +29,8 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
     covers,
 )
+from hookstream.entry.admin.tables import State, read_state, writing
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.tables import State, read_state, writing
 from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import Conflict
 

@@ -18,7 +18,7 @@ from hookstream.core.model.standing import (
 )
 from hookstream.core.model.subscription import Partner, Subscription, UnreadableSubscription
 from hookstream.core.planning.fields import fields_of
-from hookstream.entry.cli.tables import State
+from hookstream.entry.admin.tables import State
 
 
 def directory_of(state: State) -> Directory:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.table_values import SealedSecrets
+from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.standing import Deleted, Standing
@@ -15,7 +15,15 @@ from hookstream.core.model.subscription import Subscription, UnreadableSubscript
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.cli.changes import Scribe
+from hookstream.entry.admin.changes import Scribe
+from hookstream.entry.admin.tables import (
+    Desk,
+    State,
+    found_subscription,
+    no_subscription,
+    read_state,
+    writing,
+)
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.cli.standing_view import (
@@ -24,14 +32,6 @@ from hookstream.entry.cli.standing_view import (
     subscription_document,
     table_of,
     word,
-)
-from hookstream.entry.cli.tables import (
-    Desk,
-    State,
-    found_subscription,
-    no_subscription,
-    read_state,
-    writing,
 )
 from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import Conflict

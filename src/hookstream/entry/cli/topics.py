@@ -2,7 +2,7 @@
 
 import click
 
-from hookstream.adapters.kafka_topics import KafkaTopics
+from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.core.model.topics import Topics
 from hookstream.core.topology.plan import (
     Create,

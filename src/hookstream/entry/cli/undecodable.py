@@ -5,20 +5,20 @@ from collections.abc import Iterator
 import click
 
 from hookstream.adapters.system import SystemClock
-from hookstream.core.deadletter.asked import (
+from hookstream.core.model.event import UndecodableReason
+from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.marks import Shelf
+from hookstream.core.redrive.revive import Revival
+from hookstream.core.redrive.selector_row import (
     UndecodableSelector,
     read_undecodable_selector,
     undecodable_row,
 )
-from hookstream.core.deadletter.facts import facts_of
-from hookstream.core.deadletter.ledger import Shelf
-from hookstream.core.deadletter.revival import Revival
-from hookstream.core.model.event import UndecodableReason
-from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.summary import facts_of
+from hookstream.entry.admin.dead_letters import LetterDesk
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import NO_TOPIC, Filter, cluster_topics, refuse_unknown
-from hookstream.entry.cli.letter_list import Window, list_letters
-from hookstream.entry.cli.letter_options import (
+from hookstream.entry.cli.deadletters.list import Window, list_letters
+from hookstream.entry.cli.deadletters.options import (
     Run,
     all_option,
     as_json_option,
@@ -29,11 +29,11 @@ from hookstream.entry.cli.letter_options import (
     since_option,
     until_option,
 )
-from hookstream.entry.cli.letter_show import place_in, show_at
-from hookstream.entry.cli.letter_view import UNDECODABLE
+from hookstream.entry.cli.deadletters.redrive import Asked, Rules, redrive_letters, show_jobs
+from hookstream.entry.cli.deadletters.show import place_in, show_at
+from hookstream.entry.cli.deadletters.view import UNDECODABLE
+from hookstream.entry.cli.known_names import NO_TOPIC, Filter, cluster_topics, refuse_unknown
 from hookstream.entry.cli.progress import reading
-from hookstream.entry.cli.redrive_run import Asked, Rules, redrive_letters, show_jobs
-from hookstream.entry.letters import LetterDesk
 from hookstream.errors import InputRefused
 
 _REASONS = click.Choice(sorted(reason.value for reason in UndecodableReason))

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import click
 import uvloop
 
-from hookstream.adapters.journal import StructuredJournal
-from hookstream.adapters.log_capture import captured
 from hookstream.adapters.system import SystemClock
+from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log_capture import captured
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.root import INTERRUPTED, exit_code
-from hookstream.entry.worker import run
+from hookstream.entry.worker.worker import run
 from hookstream.errors import ConfigurationError, HookstreamError
 from hookstream.settings import Settings
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.growth import Growth, growth, too_much
-from hookstream.core.model.avro_reading import read_schema
 
 
 def nulls(count: int, *more: dict[str, Any]) -> dict[str, Any]:

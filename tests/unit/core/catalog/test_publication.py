@@ -2,7 +2,7 @@
 
 from tests.doubles.schemas import event_schema, field
 
-from hookstream.adapters.avro_parsing import fingerprint_of
+from hookstream.adapters.avro.published import fingerprint_of
 from hookstream.core.catalog.publication import (
     DeclaredSchema,
     Finding,

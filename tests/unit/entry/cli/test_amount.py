@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hookstream.entry.cli.letter_options import Run, run_options
+from hookstream.entry.cli.deadletters.options import Run, run_options
 from hookstream.entry.cli.partition import WAIT
 
 

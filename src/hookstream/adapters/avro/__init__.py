@@ -1,0 +1,1 @@
+"""Avro: reading and writing events, schemas, and what the command line shows of them."""

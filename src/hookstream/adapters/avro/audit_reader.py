@@ -1,0 +1,48 @@
+"""Audit records are read back from Avro into entries, whichever release wrote them."""
+
+import io
+
+from fastavro import schemaless_reader
+
+from hookstream.adapters.avro.published import BODY_AT, SINGLE_OBJECT, own_schemas
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.audit.entry import AuditEntry, EntryProblem, read_entry
+from hookstream.core.model.event import Identified
+
+EVENT_TYPE = "hookstream.attempt"
+
+
+class AuditReader:
+    """Decodes values of the attempts topic.
+
+    Args:
+        book: The schemas table. This release's own schemas are added where it lacks them, so that
+            an audit log can be read although nobody has published them.
+    """
+
+    def __init__(self, book: SchemaBook) -> None:
+        for tree in own_schemas():
+            if not book.latest(str(tree["eventType"])):
+                book.publish(tree)
+        self._book = book
+
+    def read(self, value: bytes | None) -> AuditEntry | EntryProblem:
+        """Read one value; logical types stay raw, so instants are milliseconds."""
+        if value is None or value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
+            return EntryProblem("it is not framed as Avro's single-object encoding says")
+        wire = value[2:BODY_AT]
+        found = self._book.named(wire)
+        if not isinstance(found, Identified):
+            return EntryProblem(f"its schema {wire.hex()} was never published")
+        if found.revision.event_type != EVENT_TYPE:
+            return EntryProblem(f"it is of the type {found.revision.event_type}")
+        schema = self._book.schema(found.revision)
+        if schema is None:
+            return EntryProblem(f"its schema {wire.hex()} was removed")
+        try:
+            fields = schemaless_reader(io.BytesIO(value[BODY_AT:]), schema.guarded, None)
+        except Exception as problem:  # noqa: BLE001  # fastavro raises whatever it stumbles over
+            return EntryProblem(f"it does not decode: {type(problem).__name__}: {problem}"[:200])
+        if not isinstance(fields, dict):
+            return EntryProblem("it is not a record")
+        return read_entry(fields)

@@ -1,0 +1,358 @@
+"""Avro records become events, and events become documents of the version that a partner asked for.
+
+Records are decoded with logical types left out: the conversions cost more than the decoding, and
+rendering makes text of the raw values anyway. Nothing is kept from one event to the next but what
+belongs to schemas.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, cast
+
+import orjson
+from fastavro import schemaless_reader
+
+from hookstream.adapters.avro.published import (
+    BODY_AT,
+    SINGLE_OBJECT,
+    ParsedSchema,
+    PublishedSchema,
+)
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.avro.scan import Malformed, holds_more
+from hookstream.adapters.avro.shown import compile_shown
+from hookstream.core.avro.render import NotRenderable, compile_value, standard_document
+from hookstream.core.catalog.compatibility import vanished
+from hookstream.core.catalog.promotion import ValueUnresolvable
+from hookstream.core.catalog.resolution import Resolution, resolution
+from hookstream.core.model.envelope import open_envelope
+from hookstream.core.model.event import (
+    Event,
+    Identified,
+    Revision,
+    Undecodable,
+    UndecodableReason,
+    UnknownSchema,
+)
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.record import Origin, Record
+from hookstream.errors import InvariantBroken
+
+DEFAULT_MAX_RECORD_BYTES = 1 << 20
+DEFAULT_MAX_VALUES = 50_000
+"""Decoding or rendering so many takes the event loop for 15 to 50 ms; where they are times or floats,
+for up to 120."""
+
+_LARGE = 5_000
+"""Values from which on an event is large."""
+
+_TYPICAL_PROBLEMS: dict[type[Exception], str] = {
+    EOFError: "the record ends before its last field does",
+    KeyError: "a union or enum names a branch that its schema does not have",
+    UnicodeDecodeError: "a string is not UTF-8",
+}
+
+
+class Framing(Protocol):
+    """One way in which records name their schema."""
+
+    def identify(
+        self, record: Record, value: bytes
+    ) -> Identified | UnknownSchema | Undecodable | None:
+        """Name the record's schema; None where the record is not framed in this way."""
+
+
+class SingleObject:
+    """Avro's single-object encoding: C3 01, the schema's fingerprint, the body.
+
+    Source: Avro 1.12 specification, "Single-object encoding".
+    """
+
+    def __init__(self, book: SchemaBook) -> None:
+        """Look fingerprints up in a book."""
+        self._book = book
+
+    def identify(
+        self, record: Record, value: bytes
+    ) -> Identified | UnknownSchema | Undecodable | None:
+        """Name the schema by the fingerprint in bytes 2 to 9."""
+        del record
+        if value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
+            return None
+        wire = value[2:BODY_AT]
+        return self._book.named(wire) or UnknownSchema(wire.hex())
+
+
+class AvroCodec:
+    """Fits `Codec`, on the schemas of a book."""
+
+    def __init__(
+        self,
+        book: SchemaBook,
+        *,
+        max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+        max_values: int = DEFAULT_MAX_VALUES,
+        framings: Sequence[Framing] | None = None,
+    ) -> None:
+        """Take the book, the largest value that is decoded in bytes, and framings in order.
+
+        Of a record that holds more than `max_values` values nothing is made; no more are made when
+        it is resolved to another version.
+        """
+        self._book = book
+        self._max_values = max_values
+        self._max_record_bytes = max_record_bytes
+        self._framings = (SingleObject(book),) if framings is None else tuple(framings)
+        self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
+        self._shows: dict[
+            tuple[Revision, Revision],
+            tuple[PublishedSchema, PublishedSchema, Callable[[object], Json]],
+        ] = {}
+        self._resolutions: dict[
+            tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, Resolution]
+        ] = {}
+
+    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        """Name the record's schema from its framing alone, without decoding it."""
+        value = record.value
+        if value is None:
+            return Undecodable(UndecodableReason.TOMBSTONE, "the record has no value")
+        if len(value) > self._max_record_bytes:
+            return Undecodable(
+                UndecodableReason.TOO_LARGE,
+                f"the value has {len(value)} bytes, {self._max_record_bytes} are taken at most",
+            )
+        for framing in self._framings:
+            found = framing.identify(record, value)
+            if found is not None:
+                return found
+        if record.headers_problem is not None:
+            # What names the schema may stand in the header that cannot be read.
+            return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
+        return Undecodable(
+            UndecodableReason.NOT_FRAMED,
+            f"the value begins with {value[:10].hex(' ') or 'nothing'}, which names no schema"
+            " (C3 01 and a fingerprint is expected)",
+        )
+
+    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
+        """Decode the record and check its envelope. `Event.origin` is the record's own place."""
+        schema = self._book.schema(identified.revision)
+        value = record.value
+        if schema is None or value is None:
+            raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
+        fields = self._fields(value, identified.body_at, schema)
+        if isinstance(fields, Undecodable):
+            return fields
+        envelope = open_envelope(fields)
+        if isinstance(envelope, Undecodable):
+            return envelope
+        return Event(
+            identified.revision,
+            envelope.event_id,
+            envelope.occurred_at,
+            envelope.entity_id,
+            envelope.environment,
+            fields,
+            record,
+            Origin(record.topic, record.partition, record.offset, record.timestamp),
+            large=_could_hold(value, identified.body_at, schema) > _LARGE,
+        )
+
+    def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
+        """Decode any framed record, its envelope unchecked: for tools that show records."""
+        identified = self.identify(record)
+        if not isinstance(identified, Identified):
+            return identified
+        schema = self._book.schema(identified.revision)
+        if schema is None or record.value is None:
+            raise InvariantBroken(f"{identified.revision} was identified and cannot be decoded")
+        return self._fields(record.value, identified.body_at, schema)
+
+    def _fields(
+        self, value: bytes, body_at: int, schema: PublishedSchema
+    ) -> dict[str, object] | Undecodable:
+        """Decode a record, unless it holds more values than are taken."""
+        most = self._max_values
+        try:
+            if _could_hold(value, body_at, schema) > most and holds_more(
+                schema.walk, value, body_at, most
+            ):
+                return Undecodable(
+                    UndecodableReason.TOO_LARGE,
+                    f"the record holds more than {most:,} values in {len(value):,} bytes"
+                    " (events.max_values)",
+                )
+        except Malformed as problem:
+            return Undecodable(UndecodableReason.MALFORMED, str(problem))
+        return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
+
+    def latest(self, event_type: str) -> int:
+        """Return the newest published version of a type, 0 where there is none."""
+        return self._book.latest(event_type)
+
+    def document(self, event: Event, version: int) -> JsonObject | Refused:
+        """Return the `standard` body of the event at a version, as plain JSON."""
+        reader = self._book.reader(event.revision.event_type, version)
+        if reader is None:
+            return _unresolvable(event, version, "that version was never published")
+        data: object
+        if reader.revision == event.revision:
+            data = event.fields["data"]
+        else:
+            resolved = self._resolve(event, reader)
+            if isinstance(resolved, str):
+                return _unresolvable(event, version, resolved)
+            data = resolved["data"]
+        try:
+            return standard_document(event, version, self._renderer(reader)(data))
+        except NotRenderable as problem:
+            return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
+
+    def shown(self, event: Event, version: int) -> JsonObject | Refused:
+        """Return the `standard` body as input takes it: for tools that show events.
+
+        It differs from `document` where several branches of a union keep a value: there it has the
+        name of its branch.
+        """
+        document = self.document(event, version)
+        reader = self._book.reader(event.revision.event_type, version)
+        writer, value = self._book.schema(event.revision), event.record.value
+        identified = self.identify(event.record)
+        if (
+            isinstance(document, Refused)
+            or reader is None
+            or writer is None
+            or value is None
+            or not isinstance(identified, Identified)
+        ):
+            return document
+        fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
+        if isinstance(fields, Undecodable):
+            return _unresolvable(event, version, fields.detail)
+        try:
+            return {**document, "data": self._show(writer, reader)(fields)}
+        except NotRenderable as problem:
+            return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
+
+    def encode(self, document: JsonObject) -> bytes:
+        """Return the JSON text of a document as UTF-8 bytes."""
+        return orjson.dumps(document)
+
+    def _renderer(self, reader: PublishedSchema) -> Callable[[object], Json]:
+        kept = self._renderers.get(reader.revision)
+        # A row that was written again may differ in what a fingerprint leaves out.
+        if kept is None or kept[0] is not reader:
+            kept = (reader, compile_value(reader.data))
+            self._renderers[reader.revision] = kept
+        return kept[1]
+
+    def _show(self, writer: PublishedSchema, reader: PublishedSchema) -> Callable[[object], Json]:
+        """Return what shows the data of a record that `PublishedSchema.tagged` read."""
+        pair = (writer.revision, reader.revision)
+        kept = self._shows.get(pair)
+        if kept is None or kept[0] is not writer or kept[1] is not reader:
+            kept = (writer, reader, _shown_as(writer, reader, self._max_values))
+            self._shows[pair] = kept
+        return kept[2]
+
+    def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:
+        """Return the record as the reader's schema has it, or why that cannot be."""
+        identified = self.identify(event.record)
+        writer = self._book.schema(event.revision)
+        value = event.record.value
+        if not isinstance(identified, Identified) or writer is None or value is None:
+            raise InvariantBroken(f"{event.revision} was decoded and is not known any more")
+        found = self._resolution(writer, reader)
+        if found.problems:
+            return found.problems[0]
+        fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
+        if isinstance(fields, Undecodable):
+            return fields.detail
+        found.filled.begin(self._max_values)
+        try:
+            return cast("Mapping[str, object]", found.step(fields))
+        except ValueUnresolvable as problem:
+            return str(problem)
+
+    def _resolution(self, writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
+        pair = (writer.revision, reader.revision)
+        kept = self._resolutions.get(pair)
+        if kept is None or kept[0] is not writer or kept[1] is not reader:
+            kept = (writer, reader, _resolution(writer, reader))
+            self._resolutions[pair] = kept
+        return kept[2]
+
+
+def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:
+    """Return how many values a record can hold at most, by its size alone."""
+    return schema.growth.base + schema.growth.rate * (len(value) - body_at)
+
+
+def _shown_as(
+    writer: PublishedSchema, reader: PublishedSchema, most: int
+) -> Callable[[object], Json]:
+    """Return what shows the data of a record that `PublishedSchema.tagged` read.
+
+    Args:
+        writer: The schema that the record was written with.
+        reader: The schema that it is shown as.
+        most: Values that a record may become.
+    """
+    show = compile_shown(reader)
+    found = resolution(writer.nodes, reader.nodes, branch_names=False, every_branch=True)
+
+    def shown(fields: object) -> Json:
+        if writer.revision != reader.revision:
+            # The document was resolved by the same steps, so these succeed.
+            found.filled.begin(most)
+            fields = found.step(fields)
+        return show(cast("dict[str, object]", fields)["data"])
+
+    return shown
+
+
+def _resolution(writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
+    """Return how a pair is read; an older version is not filled with what a newer one dropped."""
+    found = resolution(writer.nodes, reader.nodes, branch_names=reader.branch_names)
+    if not found.problems and reader.revision.event_version < writer.revision.event_version:
+        return replace(found, problems=vanished(reader.tree, writer.tree))
+    return found
+
+
+def _read(
+    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool
+) -> dict[str, object] | Undecodable:
+    body = io.BytesIO(value)
+    body.seek(body_at)
+    try:
+        fields = schemaless_reader(body, schema, None, return_named_type=branch_names)
+    except MemoryError:
+        # Ours, not the record's: the process ends.
+        raise
+    except Exception as problem:  # noqa: BLE001  # bytes from outside: fastavro raises whatever it stumbles over
+        return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))
+    if body.tell() != len(value):
+        return Undecodable(
+            UndecodableReason.TRAILING_BYTES,
+            f"{len(value) - body.tell()} bytes follow the record's last field",
+        )
+    if not isinstance(fields, dict):
+        return Undecodable(UndecodableReason.MALFORMED, "the value is not a record")
+    return fields
+
+
+def _sentence(problem: Exception, stood: int) -> str:
+    for kind, sentence in _TYPICAL_PROBLEMS.items():
+        if isinstance(problem, kind):
+            return f"{sentence} (near byte {stood})"
+    return f"{type(problem).__name__}: {str(problem)[:200]} (near byte {stood})"
+
+
+def _unresolvable(event: Event, version: int, why: str) -> Refused:
+    return Refused(
+        RefusalReason.VERSION_NOT_RESOLVABLE,
+        f"{event.event_type} v{event.revision.event_version} cannot be read as v{version}: {why}",
+    )

@@ -1,0 +1,96 @@
+"""What happened becomes the Avro bytes of an event, or is refused with the path of what is wrong."""
+
+from collections.abc import Callable, Mapping
+
+from hookstream.adapters.avro.fit import glimpse
+from hookstream.adapters.avro.json_input import compile_input
+from hookstream.adapters.avro.published import PublishedSchema
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.model.envelope import envelope_problems
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.errors import EventRefused, InputRefused
+
+DEFAULT_MAX_BYTES = 1 << 20
+_SHOWN_TYPES = 20
+
+
+class EventEncoder:
+    """Encodes events with the schemas of a book, checked as strictly as a worker checks them."""
+
+    def __init__(self, book: SchemaBook, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        """Take the book, and the largest event in bytes that a worker takes."""
+        self._book = book
+        self._max_bytes = max_bytes
+        self._inputs: dict[
+            tuple[str, int], tuple[PublishedSchema, Callable[[object], dict[str, object]]]
+        ] = {}
+
+    def encode(
+        self, event_type: str, fields: Mapping[str, object], version: int | None = None
+    ) -> bytes:
+        """Return an event in single-object encoding.
+
+        Args:
+            event_type: Its type.
+            fields: Envelope and data, as plain JSON or Python's own types.
+            version: The version to write; the newest where it is None.
+
+        Raises:
+            EventRefused: Fields are missing, unknown or do not fit; every problem is named with its
+                path, the first 20 of them.
+            InputRefused: The type or version is unknown, or the event is too large.
+        """
+        schema, take = self._input(event_type, version)
+        try:
+            taken = take(fields)
+        except EventRefused as refused:
+            raise EventRefused([*refused.problems, *_envelope(fields, refused)]) from None
+        problems = envelope_problems(taken)
+        if problems:
+            raise EventRefused(problems)
+        try:
+            value = schema.encode(taken)
+        except (ValueError, TypeError, OverflowError) as problem:
+            raise InputRefused(f"the event cannot be written: {problem!s:.200}") from problem
+        if len(value) > self._max_bytes:
+            raise InputRefused(
+                f"the event has {len(value)} bytes encoded, {self._max_bytes} are taken at most"
+            )
+        return value
+
+    def _input(
+        self, event_type: str, version: int | None
+    ) -> tuple[PublishedSchema, Callable[[object], dict[str, object]]]:
+        chosen = self._book.latest(event_type) if version is None else version
+        schema = self._book.reader(event_type, chosen)
+        if schema is None:
+            raise InputRefused(self._unknown(event_type, version))
+        kept = self._inputs.get((event_type, chosen))
+        if kept is None or kept[0] is not schema:
+            kept = (schema, compile_input(schema))
+            self._inputs[event_type, chosen] = kept
+        return kept
+
+    def _unknown(self, event_type: str, version: int | None) -> str:
+        versions = self._book.versions(event_type)
+        if versions:
+            there = ", ".join(map(str, versions))
+            return f"type: {event_type} has no version {glimpse(version)}; there is {there}"
+        types = self._book.event_types()
+        known = ", ".join(types[:_SHOWN_TYPES]) or "none at all"
+        more = ", ..." if len(types) > _SHOWN_TYPES else ""
+        meant = did_you_mean(event_type, types)
+        return (
+            f"type: no schema of {event_type[:80]!a} was published{meant}; known are {known}{more}"
+        )
+
+
+def _envelope(fields: Mapping[str, object], refused: EventRefused) -> list[str]:
+    """Return what is wrong with the texts of an envelope beside what was refused already."""
+    told = {problem.partition(":")[0] for problem in refused.problems}
+    texts = {
+        name: fields[name]
+        for name in ("event_id", "entity_id", "environment")
+        if name not in told and isinstance(fields.get(name), str)
+    }
+    return [found for found in envelope_problems(texts) if found.partition(" ")[0] in texts]

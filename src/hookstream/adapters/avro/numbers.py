@@ -1,0 +1,156 @@
+"""Numbers are taken over where the stored value says the same number again, and refused elsewhere.
+
+A JSON number goes into a `float` or `double` where the shortest text of what is stored equals it: 0.7
+in a float does, 16777217 does not. A Python `float` is a double: a `double` takes it as it is, a
+`float` rounds it to 32 bits, as every program does that assigns the one to the other.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from hookstream.adapters.avro.fit import ALIKE, Fit, Take, Unfit, glimpse
+from hookstream.adapters.exact_json import Numeral
+from hookstream.core.model.single import nearest, shortest
+
+_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,4199})(?:\.([0-9]{1,4200}))?")
+_BEARABLE_BITS: Final = 14_000
+"""Of a whole number that Python still writes as text: 4,300 digits."""
+_MAX_NUMERAL: Final = 400
+"""Characters of a JSON number with a fraction or an exponent."""
+
+
+def whole(bits: int, kind: str) -> Take:
+    """Return the function that takes whole numbers of so many bits and a sign."""
+    limit: int = 2**bits
+
+    def take(value: object, fit: Fit) -> object:
+        del fit
+        if isinstance(value, Numeral) and value.text.lstrip("-").isdigit():
+            raise Unfit(f"{glimpse(value)} does not fit into {kind}")
+        if type(value) is not int:
+            raise Unfit(f"{glimpse(value)} is not a whole number")
+        if not -limit <= value < limit:
+            raise Unfit(f"{glimpse(value)} does not fit into {kind}")
+        return value
+
+    return take
+
+
+def double(value: object, fit: Fit) -> object:
+    """Take a number that a double of 64 bits says again."""
+    number = _number(value, "a double")
+    if isinstance(value, float):
+        return number
+    _same(number, value, "a double", fit)
+    return number
+
+
+def single(value: object, fit: Fit) -> object:
+    """Take a number that a float of 32 bits says again; a Python `float` is rounded to it."""
+    number = _number(value, "a float")
+    try:
+        stored, shown = nearest(number), shortest(number)
+    except OverflowError:
+        raise Unfit(f"{glimpse(value)} does not fit into a float") from None
+    if not isinstance(value, float):
+        _same(shown, value, "a float", fit)
+    elif shown != value:
+        fit.note(ALIKE)
+    return stored
+
+
+def decimal(precision: int, scale: int, size: int | None) -> Callable[[object], object]:
+    """Return the function that takes decimals as the bytes of their unscaled values.
+
+    Args:
+        precision: Digits in all.
+        scale: Digits after the point.
+        size: The bytes of a fixed type; as few as hold it where it is None.
+    """
+
+    def take(value: object) -> object:
+        negative, digits, exponent = _digits(value)
+        digits = digits.lstrip("0")
+        bare = digits.rstrip("0")
+        exponent += len(digits) - len(bare)
+        if bare and exponent < -scale:
+            raise Unfit(f"{glimpse(value)} has more than {scale} digits after the point")
+        if bare and len(bare) + exponent + scale > precision:
+            raise Unfit(f"{glimpse(value)} has more than {precision} digits in all")
+        unscaled = int(bare + "0" * (exponent + scale)) if bare else 0
+        if negative:
+            unscaled = -unscaled
+        length = size if size is not None else unscaled.bit_length() // 8 + 1
+        return unscaled.to_bytes(length, "big", signed=True)
+
+    return take
+
+
+def _digits(value: object) -> tuple[bool, str, int]:
+    """Return a decimal as its sign, its digits and the power of ten that they count."""
+    if isinstance(value, float | Numeral):
+        raise Unfit(f"{glimpse(value)} is a binary fraction: write the decimal as text")
+    if isinstance(value, str):
+        found = _DECIMAL.fullmatch(value)
+        if found is None:
+            raise Unfit(f"{glimpse(value)} is not a decimal such as 12.50")
+        fraction = found[3] or ""
+        return bool(found[1]), found[2] + fraction, -len(fraction)
+    if isinstance(value, Decimal):
+        sign, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            raise Unfit(f"{glimpse(value)} is not a finite decimal")
+        return bool(sign), "".join(map(str, digits)), exponent
+    if type(value) is not int:
+        raise Unfit(f"{glimpse(value)} is not a decimal")
+    if value.bit_length() > _BEARABLE_BITS:
+        raise Unfit(f"{glimpse(value)} is not a decimal of bearable size")
+    return value < 0, str(abs(value)), 0
+
+
+def _number(value: object, kind: str) -> float:
+    """Return the nearest double of a number."""
+    if isinstance(value, float):
+        number, why = value, "is not finite, which JSON cannot say"
+    elif isinstance(value, Numeral):
+        number, why = _of_text(value, kind), f"does not fit into {kind}"
+    elif type(value) is int:
+        number, why = _of_whole(value), f"does not fit into {kind}"
+    else:
+        raise Unfit(f"{glimpse(value)} is not a number")
+    if not math.isfinite(number):
+        raise Unfit(f"{glimpse(value)} {why}")
+    return number
+
+
+def _of_text(value: Numeral, kind: str) -> float:
+    if not value.text[-1].isdigit():
+        raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot say")
+    if len(value.text) > _MAX_NUMERAL:
+        raise Unfit(f"a number of {len(value.text)} characters does not fit into {kind}")
+    return float(value.text)
+
+
+def _of_whole(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _same(shown: float, value: object, kind: str, fit: Fit) -> None:
+    """Refuse a number that would be delivered as another one."""
+    given = value.text if isinstance(value, Numeral) else value
+    assert isinstance(given, str | int)  # noqa: S101  # `_number` took nothing else
+    try:
+        same = Decimal(repr(shown)) == Decimal(given)
+    except InvalidOperation:
+        # An exponent that no Decimal holds.
+        same = False
+    if not same:
+        raise Unfit(f"{glimpse(value)} would be rounded to {shown!r} in {kind}")
+    if isinstance(given, int):
+        fit.note(ALIKE)

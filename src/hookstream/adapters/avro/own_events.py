@@ -1,0 +1,266 @@
+"""hookstream's own records are Avro events too: its audit log and what it tells operators.
+
+Their schemas are part of the package and are published with `hookstream schemas apply`. The ids of
+operations events follow from what they tell, so that a repeated write is recognised as one event.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hookstream.adapters.avro.published import PublishedSchema, own_schemas, published
+from hookstream.core.audit.binary import attempt_body
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.hold import Hold
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.model.record import Origin, OutgoingRecord, TopicPartition
+from hookstream.core.model.subscription import Disabled, Failing, Subscription
+from hookstream.core.model.topics import Topics
+
+
+class AvroNotices:
+    """Fits `Notices`."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        worker: str,
+        disabled_row: Callable[[Disabled], tuple[str, bytes]],
+        failing_row: Callable[[Failing], tuple[str, bytes]],
+    ) -> None:
+        """Write as `worker` into `topics`.
+
+        Args:
+            topics: The names of our topics.
+            worker: Who writes, for the audit log.
+            disabled_row: Makes key and value of the health table's row that disables.
+            failing_row: Makes those of the row that says since when an endpoint fails.
+        """
+        self._topics = topics
+        self._worker = worker
+        self._disabled_row = disabled_row
+        self._failing_row = failing_row
+        schemas = {
+            schema.revision.event_type: schema
+            for schema in (published(tree, 1) for tree in own_schemas())
+        }
+        self._attempt_prefix = schemas["hookstream.attempt"].prefix
+        self._endpoint_disabled = schemas["endpoint.disabled"]
+        self._endpoint_recovered = schemas["endpoint.recovered"]
+        self._dead_lettered = schemas["delivery.dead_lettered"]
+        self._hold_changed = schemas["hold.changed"]
+        self._event_id_conflict = schemas["log.event_id_conflict"]
+        self._log_gap = schemas["log.gap"]
+        self._partition_skipped = schemas["partition.skipped"]
+        self._subscription_changed = schemas["subscription.changed"]
+
+    def attempt(self, record: AttemptRecord) -> bytes:
+        """Encode an audit record."""
+        return self._attempt_prefix + attempt_body(record, worker=self._worker)
+
+    def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
+        """Return the operations event `endpoint.disabled`."""
+        return self._operation(
+            self._endpoint_disabled,
+            f"{disabled.subscription_id}/{disabled.since}",
+            disabled.subscription_id,
+            at,
+            {
+                "subscription_id": disabled.subscription_id,
+                "partner_id": partner_id,
+                "reason": disabled.reason,
+                "evidence": disabled.evidence,
+                "since": disabled.since,
+            },
+        )
+
+    def endpoint_recovered(
+        self, delivery: Delivery, failing_since: Millis, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `endpoint.recovered`, by the delivery that arrived."""
+        return self._operation(
+            self._endpoint_recovered,
+            f"{delivery.subscription_id}/{failing_since}",
+            delivery.subscription_id,
+            at,
+            {
+                "subscription_id": delivery.subscription_id,
+                "partner_id": delivery.partner_id,
+                "failing_since": failing_since,
+            },
+        )
+
+    def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
+        """Return the operations event `delivery.dead_lettered`.
+
+        It holds no detail, which may name what a partner need not know: an address of ours.
+        """
+        hidden = reason is DeadReason.NOT_GRANTED
+        return self._operation(
+            self._dead_lettered,
+            f"{delivery.delivery_id}/{delivery.attempt}/{reason}",
+            delivery.subscription_id,
+            at,
+            {
+                "delivery_id": delivery.delivery_id,
+                "subscription_id": delivery.subscription_id,
+                "partner_id": delivery.partner_id,
+                "event_type": delivery.event_type,
+                "event_id": None if hidden else delivery.event_id,
+                "reason": reason.value,
+                "attempts": delivery.attempt,
+                "last_status": delivery.last_status,
+                "first_at": delivery.first_at,
+            },
+        )
+
+    def log_gap(
+        self, partition: TopicPartition, first: int, next_offset: int, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `log.gap`: records in [first, next_offset) are gone."""
+        place = f"{partition.topic}/{partition.partition}"
+        return self._operation(
+            self._log_gap,
+            f"{place}/{first}-{next_offset}",
+            place,
+            at,
+            {
+                "topic": partition.topic,
+                "partition": partition.partition,
+                "first_offset": first,
+                "next_offset": next_offset,
+                "records": next_offset - first,
+            },
+        )
+
+    def partition_skipped(
+        self, partition: TopicPartition, offset: int, at: Millis, *, reason: str, changed_by: str
+    ) -> OutgoingRecord:
+        """Return the operations event `partition.skipped`: an operator stepped over a record."""
+        place = f"{partition.topic}/{partition.partition}"
+        return self._operation(
+            self._partition_skipped,
+            f"{place}/{offset}/{at}",
+            place,
+            at,
+            {
+                "topic": partition.topic,
+                "partition": partition.partition,
+                "offset": offset,
+                "reason": reason,
+                "changed_by": changed_by,
+            },
+        )
+
+    def event_id_conflict(
+        self, event_type: str, event_id: str, first: Origin, second: Origin, at: Millis
+    ) -> OutgoingRecord:
+        """Return the operations event `log.event_id_conflict`: two events carry one id."""
+        places = [f"{each.topic}/{each.partition}/{each.offset}" for each in (first, second)]
+        return self._operation(
+            self._event_id_conflict,
+            "|".join(places),
+            places[1],
+            at,
+            {
+                "event_type": event_type,
+                "event_id": event_id,
+                "first_topic": first.topic,
+                "first_partition": first.partition,
+                "first_offset": first.offset,
+                "second_topic": second.topic,
+                "second_partition": second.partition,
+                "second_offset": second.offset,
+            },
+        )
+
+    def disabled(self, disabled: Disabled) -> OutgoingRecord:
+        """Return the health table's record that disables a subscription."""
+        key, value = self._disabled_row(disabled)
+        return OutgoingRecord(self._topics.health, key.encode(), value)
+
+    def failing(self, failing: Failing) -> OutgoingRecord:
+        """Return the health table's record that says since when an endpoint fails."""
+        key, value = self._failing_row(failing)
+        return OutgoingRecord(self._topics.health, key.encode(), value)
+
+    def healthy(self, subscription_id: str) -> OutgoingRecord:
+        """Return the health table's record that clears `failing`."""
+        key, _ = self._failing_row(Failing(subscription_id, 0))
+        return OutgoingRecord(self._topics.health, key.encode(), None)
+
+    def subscription_changed(
+        self,
+        subscription: Subscription,
+        change: str,
+        *,
+        at: Millis,
+        effective_from: Millis,
+        changed_by: str,
+        details: Sequence[str] = (),
+    ) -> OutgoingRecord:
+        """Return the operations event `subscription.changed`.
+
+        Args:
+            subscription: As it is after the change.
+            change: `created`, `updated`, `paused`, `resumed`, `enabled` or `deleted`.
+            at: When it was written.
+            effective_from: Records after this instant are judged by it.
+            changed_by: Who did it, as far as it is known.
+            details: What differs, one sentence a field; never a secret.
+        """
+        return self._operation(
+            self._subscription_changed,
+            f"{subscription.id}/{subscription.revision}/{change}",
+            subscription.id,
+            at,
+            {
+                "subscription_id": subscription.id,
+                "partner_id": subscription.partner_id,
+                "change": change,
+                "revision": subscription.revision,
+                "changed_by": changed_by,
+                "effective_from": effective_from,
+                "details": list(details),
+            },
+        )
+
+    def hold_changed(
+        self, hold: Hold, change: str, *, at: Millis, changed_by: str, reason: str
+    ) -> OutgoingRecord:
+        """Return the operations event `hold.changed`; `change` is `set`, `changed` or `cleared`."""
+        name = f"{hold.kind}/{hold.name}"
+        return self._operation(
+            self._hold_changed,
+            f"{name}/{at}/{change}",
+            name,
+            at,
+            {
+                "kind": hold.kind.value,
+                "name": hold.name,
+                "change": change,
+                "reason": reason,
+                "changed_by": changed_by,
+                "since": hold.since,
+            },
+        )
+
+    def _operation(
+        self,
+        schema: PublishedSchema,
+        event_id: str,
+        entity_id: str,
+        at: Millis,
+        data: Mapping[str, object],
+    ) -> OutgoingRecord:
+        value = schema.encode(
+            {
+                "event_id": event_id,
+                "occurred_at": at * 1_000,
+                "entity_id": entity_id,
+                "environment": OPERATIONS_ENVIRONMENT,
+                "data": data,
+            }
+        )
+        return OutgoingRecord(self._topics.operations, entity_id.encode(), value)

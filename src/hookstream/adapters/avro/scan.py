@@ -1,0 +1,200 @@
+"""Counts what decoding a record would make, by walking over its bytes, and stops at a bound.
+
+The library that decodes cannot be told to stop. So a record that could hold more values than are
+taken is walked first: nothing is made of it, texts are stepped over, and the walk ends at the bound
+or where the bytes do. What is malformed is refused here: behind some of it (a number of eleven
+bytes, a block of -2^63 items) the library reads on, and would make what the walk did not count.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from hookstream.core.avro.nodes import (
+    Array,
+    AvroSchema,
+    AvroType,
+    Enum,
+    Fixed,
+    Map,
+    Primitive,
+    Record,
+    Union,
+)
+
+Walk: TypeAlias = Callable[[bytes, int, "Count"], int]
+"""Steps over one value: its bytes, where it begins, the count; returns where it ends."""
+
+_SIZES: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+"""Bytes of the primitive types whose values take no other number of them."""
+_MORE: Final = 0x80
+"""The bit of a number's byte that says that another byte follows; the other seven are the number's."""
+_LONGEST: Final = 10
+"""Bytes of a number of 64 bits."""
+_ENDS_EARLY: Final = "the record ends before its last field does"
+_TOO_LONG: Final = "a number has more than 64 bits"
+
+
+class TooMuch(Exception):
+    """Raised within a walk where the bound is passed."""
+
+
+class Malformed(Exception):
+    """Raised where the bytes are none of the schema; says why, and near which byte."""
+
+    def __init__(self, why: str, near: int) -> None:
+        super().__init__(f"{why} (near byte {near})")
+
+
+class Count:
+    """What a record holds so far."""
+
+    __slots__ = ("most", "values")
+
+    def __init__(self, most: int) -> None:
+        """Stop above `most` values."""
+        self.most = most
+        self.values = 0
+
+    def add(self, values: int) -> None:
+        """Count values.
+
+        Raises:
+            TooMuch: There are more than are taken.
+        """
+        self.values += values
+        if self.values > self.most:
+            raise TooMuch
+
+
+def compile_walk(schema: AvroSchema) -> Walk:
+    """Return what walks over one record of a schema that is not recursive."""
+    return _Compiler(schema).walk(schema.root)
+
+
+def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
+    """Tell whether a record holds more than `most` values.
+
+    Raises:
+        Malformed: Its bytes are none of the schema.
+    """
+    try:
+        walk(value, body_at, Count(most))
+    except TooMuch:
+        return True
+    except IndexError:
+        raise Malformed(_ENDS_EARLY, len(value)) from None
+    return False
+
+
+class _Compiler:
+    __slots__ = ("_known", "_schema")
+
+    def __init__(self, schema: AvroSchema) -> None:
+        self._schema = schema
+        self._known: dict[str, Walk] = {}
+
+    def walk(self, node: AvroType) -> Walk:
+        resolved = self._schema.resolve(node)
+        match resolved:
+            case Primitive() | Enum() | Fixed():
+                return _leaf(resolved)
+            case Array(items=items):
+                return _blocks(self.walk(items), keyed=False)
+            case Map(values=values):
+                return _blocks(self.walk(values), keyed=True)
+            case Union(branches=branches):
+                return _union([self.walk(branch) for branch in branches])
+            case Record():
+                return self._record(resolved)
+
+    def _record(self, record: Record) -> Walk:
+        known = self._known.get(record.name)
+        if known is not None:
+            return known
+        parts = [self.walk(field.type) for field in record.fields]
+        fields = len(parts)
+
+        def walk(data: bytes, at: int, count: Count) -> int:
+            count.add(fields)
+            for part in parts:
+                at = part(data, at, count)
+            return at
+
+        self._known[record.name] = walk
+        return walk
+
+
+def _leaf(node: Primitive | Enum | Fixed) -> Walk:
+    match node:
+        case Fixed(size=size):
+            return _so_many(size)
+        case Primitive(kind="bytes" | "string"):
+            return _text
+        case Primitive(kind=kind) if kind in _SIZES:
+            return _so_many(_SIZES[kind])
+        case Primitive() | Enum():
+            return _number
+
+
+def _so_many(size: int) -> Walk:
+    def walk(data: bytes, at: int, _: Count) -> int:
+        if at + size > len(data):
+            raise Malformed(_ENDS_EARLY, at)
+        return at + size
+
+    return walk
+
+
+def _number(data: bytes, at: int, _: Count | None = None) -> int:
+    end = at
+    while data[end] & _MORE:
+        end += 1
+    if end - at >= _LONGEST:
+        raise Malformed(_TOO_LONG, at)
+    return end + 1
+
+
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    """Return a number, and where it ends."""
+    end = _number(data, at)
+    found = 0
+    for byte in reversed(data[at:end]):
+        found = found << 7 | byte & ~_MORE
+    if found >> 64:
+        raise Malformed(_TOO_LONG, at)
+    return (found >> 1) ^ -(found & 1), end
+
+
+def _text(data: bytes, at: int, _: Count) -> int:
+    size, at = _long(data, at)
+    if not 0 <= size <= len(data) - at:
+        raise Malformed(_ENDS_EARLY, at)
+    return at + size
+
+
+def _blocks(item: Walk, *, keyed: bool) -> Walk:
+    def walk(data: bytes, at: int, count: Count) -> int:
+        while True:
+            items, at = _long(data, at)
+            if items == 0:
+                return at
+            if items < 0:
+                items = -items
+                _, at = _long(data, at)
+            for _ in range(items):
+                count.add(1)
+                if keyed:
+                    at = _text(data, at, count)
+                at = item(data, at, count)
+
+    return walk
+
+
+def _union(branches: list[Walk]) -> Walk:
+    def walk(data: bytes, at: int, count: Count) -> int:
+        number, at = _long(data, at)
+        if not 0 <= number < len(branches):
+            raise Malformed("a union names a branch that its schema does not have", at)
+        return branches[number](data, at, count)
+
+    return walk

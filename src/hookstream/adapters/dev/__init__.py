@@ -1,0 +1,1 @@
+"""A development broker on this machine."""

@@ -1,0 +1,371 @@
+"""Runs a real Apache Kafka broker on this machine for development and tests, and never leaves it behind.
+
+One node, KRaft, loopback only. The broker is a child of this process; beside it stands a watchdog
+that reads a pipe of ours. The pipe closes when this process ends, however it ends (SIGKILL too),
+and then the watchdog stops the broker. Both are in sessions of their own, so that Ctrl-C in a
+terminal reaches this process alone, which then stops the broker in good order.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+from hookstream.adapters.kafka.reach import Reach
+from hookstream.errors import ConfigurationError, DependencyUnavailable
+
+# 16 bytes in base64, as Kafka wants a cluster's id: "hookstream-dev-1".
+_CLUSTER_ID = "aG9va3N0cmVhbS1kZXYtMQ"
+
+_LOGGING = """\
+status=error
+rootLogger.level=warn
+rootLogger.appenderRef.console.ref=console
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d{ISO8601} %p %m (%c)%n
+"""
+
+# One replica of everything; no wait before a group's first rebalance; members' sessions short enough
+# that a killed one's partitions are taken over in five seconds rather than forty-five; heartbeats so
+# frequent that a member hears within half a second what others joined for.
+_SERVER = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={log}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms={session}
+broker.heartbeat.interval.ms=500
+group.consumer.min.session.timeout.ms=3000
+group.consumer.session.timeout.ms=6000
+group.consumer.min.heartbeat.interval.ms=500
+group.consumer.heartbeat.interval.ms=500
+"""
+
+# $0 the broker's pid, $1 a folder to remove or nothing. `cat` ends when our end of the pipe closes.
+_WATCHDOG = """\
+trap '' HUP INT TERM
+cat >/dev/null
+kill -TERM "$0" 2>/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  kill -0 "$0" 2>/dev/null || break
+  sleep 0.25
+done
+kill -KILL "$0" 2>/dev/null
+[ -z "$1" ] || rm -rf "$1"
+"""
+
+_STEP = 0.05
+"""Seconds between two looks at whether the broker is there."""
+
+_ASK_SECONDS = 2.0
+
+_PATIENCE = 1200
+"""Looks before a start counts as failed: a minute."""
+
+_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+"""Below the range of ephemeral ports, so that no client's socket takes a killed broker's port."""
+
+
+class BrokerProcess:
+    """A broker as a child process, with blocking methods; a context manager that starts and stops it.
+
+    Args:
+        libs: Folder of Kafka's jars.
+        java: Path of the Java that runs it.
+        port: The client port; 0 chooses a free one, which then stays the same over restarts.
+        data: Folder of its log, kept; None takes a temporary one, removed when this ends.
+        session: Seconds until a killed broker's session expires; it comes back about 2.5 s later.
+            Kafka's default is 9. At 2 its expiry meets the new broker's first reading of its groups,
+            and Kafka 4.3.1 may then take half of what it read for all: with much in the log, groups
+            lost members and partitions (docs/reliability.md has the storms).
+        settings: Settings of the broker that add to ours or replace them, such as an authorizer;
+            `{port}` and `{controller}` in a value stand for the ports.
+        quick: Compile with Java's first compiler alone: a start takes 3.9 s of CPU rather than 6.6.
+            False is for a load that lasts, and is measured.
+    """
+
+    def __init__(
+        self,
+        libs: Path,
+        java: str,
+        *,
+        port: int = 0,
+        data: Path | None = None,
+        session: float = 2.0,
+        settings: Mapping[str, str] | None = None,
+        quick: bool = True,
+    ) -> None:
+        self._java = java
+        self._quick = quick
+        self._session = session
+        self._settings = dict(settings or {})
+        self._libs = libs
+        self._temporary = data is None
+        self._data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
+        ports = _free_ports()
+        self._port = port or next(ports)
+        self._controller = next(ports)
+        self._broker: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients, `127.0.0.1:PORT`."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def data(self) -> Path:
+        """The folder of its log, its configuration and `broker.log`."""
+        return self._data
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id, None while there is none."""
+        return self._broker.pid if self._broker is not None else None
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process is alive."""
+        return self._broker is not None and self._broker.poll() is None
+
+    def start(self) -> None:
+        """Start the broker on its log and wait until it answers for its metadata.
+
+        About 2 s on a new log; after `kill` the killed one's session must expire as well.
+
+        Raises:
+            ConfigurationError: The port is taken.
+            DependencyUnavailable: It ended or did not answer within a minute; its last words follow.
+        """
+        if self.running:
+            return
+        if not _is_free(self._port):
+            raise ConfigurationError(
+                f"port {self._port} is taken: choose another, or 0 for a free one"
+            )
+        self._data.mkdir(parents=True, exist_ok=True)
+        self._write_configuration()
+        if not (self._data / "log" / "meta.properties").exists():
+            self._format()
+        self._launch()
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop the broker in good order (0.5 s), by force after ten seconds; remove temporary data."""
+        if self._broker is not None:
+            self._broker.terminate()
+            try:
+                self._broker.wait(10)
+            except subprocess.TimeoutExpired:
+                self._broker.kill()
+                self._broker.wait()
+        self._dismiss_watchdog()
+        if self._temporary:
+            shutil.rmtree(self._data, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End the broker at once with SIGKILL, as a crash would; `start` then recovers its log."""
+        if self._broker is not None:
+            self._broker.kill()
+            self._broker.wait()
+        self._dismiss_watchdog()
+
+    def freeze(self) -> None:
+        """Have the broker get no CPU until `thaw` (SIGSTOP): it answers nobody and keeps its connections."""
+        if self._broker is not None:
+            self._broker.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        if self._broker is not None:
+            self._broker.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        """Start it; what did not start leaves no data."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _write_configuration(self) -> None:
+        (self._data / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+        server = _SERVER.format(
+            port=self._port,
+            controller=self._controller,
+            log=(self._data / "log").resolve(),
+            session=round(self._session * 1_000),
+        )
+        for name, value in self._settings.items():
+            server += f"{name}={value.format(port=self._port, controller=self._controller)}\n"
+        (self._data / "server.properties").write_text(server, encoding="utf-8")
+
+    def _command(self, *arguments: str) -> list[str]:
+        logging = self._data / "log4j2.properties"
+        options = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1"]
+        if self._quick:
+            options.append("-XX:TieredStopAtLevel=1")
+        # Java expands the star itself.
+        return [
+            self._java,
+            *options,
+            f"-Dlog4j2.configurationFile={logging.resolve()}",
+            "-cp",
+            str(self._libs.resolve() / "*"),
+            *arguments,
+        ]
+
+    def _format(self) -> None:
+        server = str(self._data / "server.properties")
+        command = self._command(
+            "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", server
+        )
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr).strip()
+            raise DependencyUnavailable(f"Kafka could not format {self._data}: {said[-2000:]}")
+
+    def _launch(self) -> None:
+        """Start the broker, but let it go only when its watchdog stands.
+
+        1. A shell waits for a word from us. 2. The watchdog is told its pid. 3. The word is given
+        and the shell becomes the broker. Whenever we die, nothing stays: before 3 the shell reads
+        an end of file and ends, after 2 the watchdog knows whom to stop.
+        """
+        kafka = self._command("kafka.Kafka", str(self._data / "server.properties"))
+        waits = ["/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "broker", *kafka]
+        with (self._data / "broker.log").open("ab") as log:
+            broker = subprocess.Popen(  # noqa: S603 - our own command
+                waits, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+        remove = str(self._data.resolve()) if self._temporary else ""
+        self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
+            ["/bin/sh", "-c", _WATCHDOG, str(broker.pid), remove],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        if broker.stdin is not None:
+            broker.stdin.write(b"go\n")
+            broker.stdin.close()
+        self._broker = broker
+
+    def _dismiss_watchdog(self) -> None:
+        if self._watchdog is None:
+            return
+        # By force, and it and its `cat` together: an end of file would set it to its work.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._watchdog.pid, signal.SIGKILL)
+        self._watchdog.wait()
+        if self._watchdog.stdin is not None:
+            self._watchdog.stdin.close()
+        self._watchdog = None
+
+    def _wait_until_it_answers(self) -> None:
+        for _ in range(_PATIENCE):
+            if self._broker is None or self._has_ended(self._broker):
+                break
+            # A socket first: a client library would log every refused connection.
+            if not _is_free(self._port) and self._answers():
+                return
+        last = (self._data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise DependencyUnavailable(
+            f"the development broker on {self.bootstrap_servers} did not start; its last words: "
+            f"{last.strip() or 'none'}"
+        )
+
+    @staticmethod
+    def _has_ended(broker: subprocess.Popen[bytes]) -> bool:
+        """Wait one step and tell whether the process ended meanwhile."""
+        try:
+            broker.wait(_STEP)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _answers(self) -> bool:
+        return Reach({"bootstrap.servers": self.bootstrap_servers}).ask(_ASK_SECONDS) is None
+
+
+class DevBroker:
+    """The same broker for asynchronous code: start, stop and kill on a thread.
+
+    Args:
+        process: The broker; it may be shared with blocking code.
+    """
+
+    def __init__(self, process: BrokerProcess) -> None:
+        self._process = process
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients, `127.0.0.1:PORT`."""
+        return self._process.bootstrap_servers
+
+    async def start(self) -> None:
+        """See `BrokerProcess.start`."""
+        await asyncio.to_thread(self._process.start)
+
+    async def stop(self) -> None:
+        """See `BrokerProcess.stop`."""
+        await asyncio.to_thread(self._process.stop)
+
+    async def kill(self) -> None:
+        """See `BrokerProcess.kill`."""
+        await asyncio.to_thread(self._process.kill)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As Java's own server sockets do: closed connections in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_ports() -> Iterator[int]:
+    """Yield free ports, from a place that differs from process to process."""
+    span = _LAST_PORT - _FIRST_PORT
+    start = os.getpid() * 7
+    for step in range(span):
+        port = _FIRST_PORT + (start + step) % span
+        if _is_free(port):
+            yield port
+    raise DependencyUnavailable(f"no free port between {_FIRST_PORT} and {_LAST_PORT}")

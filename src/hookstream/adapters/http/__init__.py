@@ -1,0 +1,1 @@
+"""Webhooks over HTTP/1.1."""

@@ -1,0 +1,407 @@
+"""One HTTP/1.1 connection: a request is written whole, and the response's status line decides.
+
+The protocol takes over a connected transport, so it knows nothing of names, TLS or addresses. It
+costs one write and one parse a request. What follows the status line can only add to the
+answer (Retry-After, an excerpt of the body), never change it: a partner that said 200 and then
+broke off has accepted the delivery.
+"""
+
+import asyncio
+import codecs
+import select
+from http import HTTPStatus
+
+import httptools
+
+from hookstream.adapters.http.deadlines import Deadlines, Waiting
+from hookstream.adapters.http.tls_words import refused_by_alert
+from hookstream.core.model.outcome import (
+    NOT_PERMITTED,
+    Answer,
+    FailureKind,
+    Response,
+    TransportFailure,
+    Withheld,
+)
+from hookstream.errors import HookstreamError
+from hookstream.pipeline.ports import Permitted, always_permitted
+
+MAX_HEAD = 32 * 1024
+"""Bytes of status line and headers, interim responses included, before we stop reading."""
+EXCERPT_BYTES = 1024
+"""Of a body that the audit log keeps."""
+BODY_PATIENCE = 1.0
+"""Seconds that the rest of a response may take once its status line is here.
+
+A partner may take its whole timeout to decide, but not to trickle out a body that nobody needs:
+its slot is wanted.
+"""
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+"""Answers that end with their head, whatever it announces."""
+_LEAST_STATUS = 100
+_BEGINS = b"HTTP/"
+_MAX_RETRY_AFTER = 128
+_MAX_KEEP_ALIVE_HINT = 64
+
+
+def excerpt_of(body: bytes) -> str | None:
+    """Return the printable text of a body's beginning, at most `EXCERPT_BYTES` of UTF-8.
+
+    Whatever is neither printable nor a line break or tab becomes U+FFFD: the text is shown in
+    terminals and web pages. None where there is nothing.
+    """
+    if not body:
+        return None
+    # An incremental decoder keeps a character that the cut went through out of the text.
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(body[:EXCERPT_BYTES])
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    if not text.isascii():
+        # A replaced byte takes three: cut again.
+        text = text.encode()[:EXCERPT_BYTES].decode(errors="ignore")
+    return text or None
+
+
+class UnaskedResponse(HookstreamError):
+    """Raised within the parser only, to end the parse at a second response to one request."""
+
+
+class NoStatus(HookstreamError):
+    """Raised within the parser only, to end the parse at a status line that gives no status of HTTP/1."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection, one request at a time.
+
+    Args:
+        deadlines: Tells when an attempt's time is over.
+        max_response_bytes: How much of a body is read to keep the connection; beyond, it closes.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_beginning",
+        "_body_size",
+        "_complete",
+        "_deadlines",
+        "_excerpt",
+        "_headed",
+        "_keep",
+        "_loop",
+        "_max_response_bytes",
+        "_parser",
+        "_patience",
+        "_readable",
+        "_received",
+        "_retry_after",
+        "_status",
+        "_strange",
+        "_together",
+        "_transport",
+        "_until",
+        "_waiter",
+        "born",
+        "idle_limit",
+        "idle_until",
+        "lost",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, max_response_bytes: int
+    ) -> None:
+        self._loop = loop
+        self._deadlines = deadlines
+        self._max_response_bytes = max_response_bytes
+        self._transport: asyncio.Transport | None = None
+        # One parser for the connection's life: making one costs more than parsing a response.
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Answer] | None = None
+        self._together: set[Waiting] = set()
+        self._until = 0.0
+        self.born = loop.time()
+        """Loop time of its making."""
+        self.lost: asyncio.Future[Exception | None] = loop.create_future()
+        """Done when the connection is gone, with the error that ended it, if any."""
+        self.idle_limit: float | None = None
+        """Seconds for which the server says it keeps an idle connection, or None."""
+        self.idle_until = 0.0
+        """Loop time up to which it may be taken again, while it is idle."""
+        self._readable = select.poll()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._received = 0
+        self._status = 0
+        self._headed = False
+        self._complete = False
+        self._keep = False
+        self._strange = False
+        self._beginning = b""
+        self._announced = False
+        self._patience = False
+        self._body_size = 0
+        self._excerpt = b""
+        self._retry_after: bytes | None = None
+
+    # What the sender asks.
+
+    def take_over(self, transport: asyncio.Transport) -> None:
+        """Become the protocol of a connected transport."""
+        self._transport = transport
+        transport.set_protocol(self)
+        self._readable.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    @property
+    def silent(self) -> bool:
+        """Not one byte has come since the last request was written."""
+        return self._received == 0
+
+    @property
+    def answered_strangely(self) -> bool:
+        """What came since the last request does not begin as an answer does: it belongs to none."""
+        return self._strange
+
+    @property
+    def alive(self) -> bool:
+        """The connection stands, as far as this side knows."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def clean(self) -> bool:
+        """Nothing stands unread on it: neither bytes that belong to no request, nor its end.
+
+        Asks the kernel, since the loop may not have come to read. Bytes that stand there before a
+        request's first byte would be taken for its answer.
+        """
+        return self.alive and not self._readable.poll(0)
+
+    @property
+    def reusable(self) -> bool:
+        """Another request may follow: the response was whole, and both sides keep the connection.
+
+        A response that came before the request was sent in full leaves bytes to write: not reusable.
+        """
+        transport = self._transport
+        return (
+            self._keep
+            and transport is not None
+            and not transport.is_closing()
+            and not transport.get_write_buffer_size()
+        )
+
+    async def exchange(
+        self, request: bytes, deadline: float, permitted: Permitted = always_permitted
+    ) -> Answer | Withheld:
+        """Write a request and wait for its answer until `deadline` (loop time).
+
+        `permitted` is asked in the call that writes; where it says no, nothing is written and the
+        connection may serve another request.
+
+        Cancellation closes the connection, as a response to nobody may still come on it.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._received = 0
+            return self._closed_before()
+        if not permitted():
+            self._keep = True
+            return NOT_PERMITTED
+        self._reset()
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiter = waiter
+        self._until = deadline
+        self._together = self._deadlines.watch(self, deadline)
+        transport.write(request)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            self._together.discard(self)
+            self._waiter = None
+
+    def _closed_before(self) -> TransportFailure:
+        """Return how the connection ended that was to carry a request."""
+        known = self.lost.done() and not self.lost.cancelled()
+        refusal = refused_by_alert(self.lost.result()) if known else None
+        if refusal is not None:
+            return TransportFailure(FailureKind.TLS, f"TLS refused: {refusal}")
+        return TransportFailure(FailureKind.DISCONNECTED, "the connection was closed")
+
+    def abort(self) -> None:
+        """Close at once, whatever is still to be written or read."""
+        self._keep = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the transport tells.
+
+    def data_received(self, data: bytes) -> None:
+        """Read on in the response."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            # Nobody asked: a second answer to one question, or a farewell (408) to an idle
+            # connection. It must never be taken for the answer to the next request.
+            self.abort()
+            return
+        if self._received < len(_BEGINS) and not self._headed:
+            at = self._received
+            self._strange |= data[: len(_BEGINS) - at] != _BEGINS[at : at + len(data)]
+        self._received += len(data)
+        if self._strange and not self._status and self._of_another_protocol(data):
+            self._keep = False
+            self._finish(
+                FailureKind.PROTOCOL, "not an HTTP response: it does not begin with HTTP/"
+            )
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._garbled(error)
+            return
+        if self._complete or self._body_size > self._max_response_bytes:
+            self._finish(FailureKind.PROTOCOL, "no status")
+        elif not self._headed and self._received > MAX_HEAD:
+            self._finish(FailureKind.PROTOCOL, f"response headers above {MAX_HEAD} bytes")
+        elif self._headed and not self._patience:
+            self._patience = True
+            self._lose_patience_at(self._loop.time() + BODY_PATIENCE)
+
+    def _of_another_protocol(self, data: bytes) -> bool:
+        """Tell whether what came begins as no HTTP does: the parser takes RTSP and ICE as well.
+
+        Empty lines before a status line are allowed.
+        """
+        if len(self._beginning) < len(_BEGINS):
+            self._beginning = (self._beginning + data).lstrip(b"\r\n")[: len(_BEGINS)]
+        return not _BEGINS.startswith(self._beginning)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Answer who waits: with the status line if it came, else with how the connection ended."""
+        if not self.lost.done():
+            self.lost.set_result(exc)
+        self._transport = None
+        self._keep = False
+        refusal = refused_by_alert(exc)
+        if self._waiter is not None and refusal is not None and self.silent:
+            self._finish(FailureKind.TLS, f"TLS refused: {refusal}")
+        elif self._waiter is not None:
+            how = "reset" if isinstance(exc, ConnectionResetError) else "closed"
+            when = "before any response" if self.silent else "within the response's head"
+            self._finish(FailureKind.DISCONNECTED, f"connection {how} {when}")
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Refuse a response after the response: it would overwrite the one that was asked for.
+
+        What an interim response said (100, 103) is not said of the one that follows.
+
+        Raises:
+            UnaskedResponse: Bytes follow that no request asked for; it ends the parse.
+        """
+        if self._complete:
+            raise UnaskedResponse("more follows than one response")
+        self._retry_after = None
+        self._announced = False
+        self.idle_limit = None
+
+    def on_status(self, _: bytes) -> None:
+        """Note the status: from here on the answer is decided, unless it is an interim one.
+
+        Raises:
+            NoStatus: The line is of another version than HTTP/1.0 or 1.1, which were not asked for: in
+                HTTP/2 there are no status lines (RFC 9113), in HTTP/0.9 neither. It ends the parse.
+        """
+        version = self._parser.get_http_version()
+        if not version.startswith("1."):
+            raise NoStatus(f"it is of HTTP/{version}, and HTTP/1.1 was spoken")
+        code: int = self._parser.get_status_code()
+        if code >= HTTPStatus.OK or code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._status = code
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the two headers that matter."""
+        length = len(name)
+        if length == len(b"retry-after") and name.lower() == b"retry-after":
+            self._retry_after = value[:_MAX_RETRY_AFTER]
+        elif length == len(b"keep-alive") and name.lower() == b"keep-alive":
+            self.idle_limit = _idle_limit(value[:_MAX_KEEP_ALIVE_HINT])
+        elif length == len(b"content-length") and name.lower() == b"content-length":
+            self._announced |= value.strip(b"0") != b""
+        elif length == len(b"transfer-encoding") and name.lower() == b"transfer-encoding":
+            self._announced = True
+
+    def on_headers_complete(self) -> None:
+        """Note the end of the head (and the status of a line that has no reason phrase).
+
+        Raises:
+            NoStatus: Its number is below 100, or as `on_status` has it; it ends the parse.
+        """
+        if self._parser.get_status_code() < _LEAST_STATUS:
+            raise NoStatus(f"its status is below {_LEAST_STATUS}")
+        self.on_status(b"")
+        self._headed = self._status > 0
+
+    def on_body(self, data: bytes) -> None:
+        """Keep the body's beginning, count the rest."""
+        self._body_size += len(data)
+        missing = EXCERPT_BYTES - len(self._excerpt)
+        if missing > 0:
+            self._excerpt += data[:missing]
+
+    def on_message_complete(self) -> None:
+        """Note the end of the response; an interim one (100, 103) ends nothing."""
+        if self._status:
+            self._complete = True
+            # A body that such an answer announces may follow, and would be taken for the next one.
+            lies = self._announced and self._status in _BODILESS
+            self._keep = self._parser.should_keep_alive() and not lies
+
+    # How an exchange ends.
+
+    def _garbled(self, error: Exception) -> None:
+        """What came is no response, or no longer one. A mistake of ours is not taken for it."""
+        ours = isinstance(error, httptools.HttpParserCallbackError)
+        if ours and not isinstance(error.__context__, UnaskedResponse | NoStatus):
+            raise error
+        self._keep = False
+        why = error.__context__ if ours else error
+        self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {why}")
+
+    def late(self) -> None:
+        """The attempt's time is over, or the patience for its body."""
+        self._finish(FailureKind.TIMEOUT, "no response in time")
+
+    def _lose_patience_at(self, until: float) -> None:
+        if until < self._until:
+            self._together.discard(self)
+            self._together = self._deadlines.watch(self, until)
+
+    def _finish(self, kind: FailureKind, detail: str) -> None:
+        """Answer with the status if there is one, else with the failure; keep only a clean wire."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            if self._status:
+                after = self._retry_after
+                waiter.set_result(
+                    Response(
+                        self._status,
+                        after.decode("latin-1") if after is not None else None,
+                        excerpt_of(self._excerpt),
+                    )
+                )
+            else:
+                waiter.set_result(TransportFailure(kind, detail))
+        if not self._keep:
+            self.abort()
+
+
+def _idle_limit(value: bytes) -> float | None:
+    """Return the seconds of `Keep-Alive: timeout=5, max=100`, or None where it names none."""
+    for part in value.split(b","):
+        name, _, number = part.strip().partition(b"=")
+        if name.lower() == b"timeout" and number.isdigit():
+            return float(number)
+    return None

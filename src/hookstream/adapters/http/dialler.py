@@ -1,0 +1,260 @@
+"""Dials endpoints: names, addresses, TLS. No address is ever dialled that the verdict refuses.
+
+aiohttp's connector does the dialling (asynchronous DNS with a cache, happy eyeballs, TLS with the
+name checked); the connected transport is then handed to a `Wire`. The connector asks a socket for
+every address that it really dials, literals and results of DNS alike: the verdict is given there,
+once, at the moment of use, so that a name that resolves differently a second later gains nothing.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.deadlines import Deadlines
+from hookstream.adapters.http.tls_words import HUNG_UP, words_of
+from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
+
+Verdict: TypeAlias = Callable[[str], str | None]
+"""Why an address (as text) may not be dialled, or None where it may."""
+
+_AddressInfo: TypeAlias = tuple[
+    int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[str | int | bytes, ...]
+]
+
+DNS_SECONDS = 2.0
+"""For one query to one name server; two are made before a name counts as not resolvable."""
+DNS_TRIES = 2
+DNS_CACHE_SECONDS = 10
+DNS_CACHE_NAMES = 1000
+
+
+SHORTAGES = {
+    errno.EMFILE: "raise the limit on open files (ulimit -n, LimitNOFILE)",
+    errno.ENFILE: "raise the machine's limit on open files (fs.file-max)",
+    errno.ENOMEM: "give the machine more memory",
+    errno.ENOBUFS: "give the machine's network more memory",
+    errno.EADDRNOTAVAIL: "widen net.ipv4.ip_local_port_range: no local port is free",
+}
+"""What of ours can be short when a connection is made, and the remedy. No endpoint is to blame for it."""
+
+
+_NO_RESOLVER = "Could not contact DNS servers"
+"""What c-ares says where every name server refuses. A name that none of them knows, or a time-out,
+may be the doing of whoever serves the name, and is a failure of the endpoint."""
+
+
+@dataclass(slots=True, frozen=True)
+class Shortage:
+    """No connection could be made for a want of our own: nothing was sent, and nobody failed."""
+
+    what: str
+    remedy: str
+    idle_holds: bool = True
+    """Closing idle connections gives some of it back."""
+
+
+@dataclass(slots=True)
+class _Dial:
+    """What became of the addresses of one dial."""
+
+    tried: int = 0
+    refused: list[str] = field(default_factory=list)
+    dialled: list[tuple[int, tuple[str | int | bytes, ...]]] = field(default_factory=list)
+    """Family and address of each that the verdict permitted."""
+
+
+# The connector calls the socket factory in tasks of its own; they inherit the context of the dial.
+_DIAL: ContextVar[_Dial] = ContextVar("_DIAL")
+
+
+class Dialler:
+    """Makes connections that lead only where they may.
+
+    Args:
+        verdict: Judges every address.
+        connect_timeout: Seconds for DNS, TCP and TLS together.
+        max_response_bytes: For the wires (see `Wire`).
+        tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
+        resolver: Resolves names; None for aiodns with the machine's name servers.
+    """
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        *,
+        connect_timeout: float,
+        max_response_bytes: int,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._verdict = verdict
+        self._connect_timeout = connect_timeout
+        self._max_response_bytes = max_response_bytes
+        self._tls = tls if tls is not None else _default_tls()
+        self._resolver = resolver or aiohttp.AsyncResolver(timeout=DNS_SECONDS, tries=DNS_TRIES)
+        self._connector = aiohttp.TCPConnector(
+            resolver=self._resolver,
+            ttl_dns_cache=DNS_CACHE_SECONDS,
+            dns_cache_max_size=DNS_CACHE_NAMES,
+            ssl=self._tls,
+            socket_factory=self._socket,
+            # Lanes bound what is in flight; a limit here would only make one endpoint wait for
+            # another.
+            limit=0,
+        )
+        self._open: set[Wire] = set()
+        self._deadlines = Deadlines(self._loop)
+
+    def __len__(self) -> int:
+        """Return how many connections stand."""
+        return len(self._open)
+
+    async def dial(
+        self, url: URL, within: float
+    ) -> Wire | TransportFailure | AddressBlocked | Shortage:
+        """Return a new connection to the URL's host, or why there is none.
+
+        Args:
+            url: Its path and query are not looked at.
+            within: Seconds; the connect timeout counts where it is shorter.
+        """
+        seconds = min(within, self._connect_timeout)
+        outcome = _Dial()
+        token = _DIAL.set(outcome)
+        try:
+            return await self._connect(url, seconds)
+        except TimeoutError:
+            return _too_slow(outcome, seconds)
+        except MemoryError:
+            return Shortage("memory", SHORTAGES[errno.ENOMEM])
+        except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
+            # RuntimeError: uvloop raises it for sockets that it cannot connect.
+            return _shortage(outcome, error) or _failure(outcome, error)
+        finally:
+            _DIAL.reset(token)
+
+    async def close(self) -> None:
+        """Close every connection and stop resolving."""
+        for wire in list(self._open):
+            wire.abort()
+        await self._connector.close()
+        self._deadlines.close()
+        await self._resolver.close()
+
+    async def _connect(self, url: URL, seconds: float) -> Wire | TransportFailure:
+        request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=self._tls)
+        # Above the threshold aiohttp would round the timeout up to a whole second.
+        timeout = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=seconds + 1)
+        connection = await self._connector.connect(request, [], timeout)
+        handler, transport = connection.protocol, connection.transport
+        if handler is None or transport is None:
+            connection.close()
+            return TransportFailure(FailureKind.DISCONNECTED, "connection closed at once")
+        wire = Wire(self._loop, self._deadlines, self._max_response_bytes)
+        wire.take_over(transport)
+        self._open.add(wire)
+
+        def ended(lost: asyncio.Future[Exception | None]) -> None:
+            self._open.discard(wire)
+            # aiohttp's own protocol hears of the end too, or its connector would wait for it.
+            handler.connection_lost(lost.result())
+            connection.close()
+
+        wire.lost.add_done_callback(ended)
+        return wire
+
+    def _socket(self, info: _AddressInfo) -> socket.socket:
+        """Return a socket for an address that may be dialled.
+
+        Raises:
+            PermissionError: It may not; the connector tries the next address.
+        """
+        family, kind, protocol, _, address = info
+        outcome = _DIAL.get()
+        outcome.tried += 1
+        problem = self._verdict(str(address[0]))
+        if problem is not None:
+            outcome.refused.append(problem)
+            raise PermissionError(errno.EACCES, problem)
+        outcome.dialled.append((family, address))
+        return socket.socket(family, kind, protocol)
+
+
+def _default_tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
+    if outcome.tried == 0:
+        return TransportFailure(FailureKind.DNS, f"name not resolved within {seconds:g} s")
+    return TransportFailure(FailureKind.TIMEOUT, f"not connected within {seconds:g} s")
+
+
+def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
+    """Return what of ours was short, or None where that was not the cause."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
+        remedy = "see that those of /etc/resolv.conf answer this machine"
+        return Shortage("name servers", remedy, idle_holds=False)
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    if number == errno.EADDRNOTAVAIL and not any(_has_source(*each) for each in outcome.dialled):
+        return None
+    if number in SHORTAGES and not isinstance(error, aiohttp.ClientSSLError):
+        return Shortage(os.strerror(number).lower(), SHORTAGES[number])
+    return None
+
+
+def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
+    """Tell whether this machine has an address from which it could reach that one.
+
+    The system says EADDRNOTAVAIL where every local port is taken, and also where the machine has no
+    address of the family (IPv6 is off). The second is not a want that passes: an endpoint that has
+    an IPv6 address only is not reachable. A UDP socket tells them apart; it sends nothing.
+    """
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    return True
+
+
+def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBlocked:
+    """Name in a few words why a dial failed; never with the URL, which may hold a secret."""
+    # Where one address of several may be dialled and does not answer, another time it may.
+    if outcome.refused and len(outcome.refused) == outcome.tried:
+        return AddressBlocked(outcome.refused[0])
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            certificate = error.certificate_error
+            why = getattr(certificate, "verify_message", "") or "not valid"
+            return TransportFailure(FailureKind.TLS, f"certificate refused: {why}")
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            reason = getattr(getattr(error, "os_error", error), "reason", None)
+            return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {words_of(reason)}")
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError(errno=None)):
+            # TCP stood: the system would have numbered an error of its own.
+            return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {HUNG_UP}")
+        case aiohttp.ClientConnectorDNSError():
+            why = error.os_error.strerror or "name not resolved"
+            return TransportFailure(FailureKind.DNS, why)
+        case aiohttp.InvalidURL():
+            return TransportFailure(FailureKind.DNS, "the host is neither a name nor an address")
+        case OSError() if error.errno:
+            return TransportFailure(FailureKind.CONNECT, os.strerror(error.errno).lower())
+        case _:
+            return TransportFailure(FailureKind.CONNECT, f"no connection ({type(error).__name__})")

@@ -1,0 +1,240 @@
+"""Sends one delivery attempt over HTTP and tells how it was answered. It never raises for it.
+
+Measured beside aiohttp's `ClientSession` on the same connections: see docs/benchmarks.md. What is
+left out is what a webhook must not do anyway: redirects, cookies, proxies from the environment,
+decompression.
+"""
+
+import asyncio
+import errno
+import os
+import ssl
+from collections.abc import Callable
+from typing import Self
+from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.dialler import SHORTAGES, Dialler, Shortage, Verdict
+from hookstream.adapters.http.idle_pool import IdlePool, Origin
+from hookstream.core.model.outcome import (
+    AddressBlocked,
+    Answer,
+    FailureKind,
+    TransportFailure,
+    Withheld,
+)
+from hookstream.pipeline.ports import Permitted, Post, always_permitted
+
+_SAY_AGAIN_SECONDS = 60.0
+_SHORT_SECONDS = 0.25
+"""From a want of our own to the end of the call that met it: the next may find enough."""
+_STILL_SHORT_SECONDS = 2.0
+"""From the last want to the time from which there counts as enough again."""
+_MAX_TARGETS = 4096
+"""URLs whose parsed form is kept; all are dropped when there are more."""
+
+
+class _Target:
+    """A URL, taken apart once."""
+
+    __slots__ = ("head", "origin", "url")
+
+    def __init__(self, text: str) -> None:
+        try:
+            self.url = URL(text)
+            host, port = self.url.raw_host, self.url.port
+        except ValueError:
+            # Its message would quote the URL, which may hold a secret.
+            raise ValueError("the URL cannot be read") from None
+        if self.url.scheme not in {"http", "https"} or not host or port is None:
+            raise ValueError("the URL is not http or https, or has no host")
+        self.origin = Origin(self.url.scheme, host, port)
+        self.head = (
+            f"POST {_request_target(text, self.url)} HTTP/1.1\r\n"
+            f"host: {self.url.host_port_subcomponent}\r\n"
+            # Without an encoding the partner's answer can be read back as it is, and no
+            # compressed bomb can be in it.
+            "accept: */*\r\naccept-encoding: identity\r\n"
+        )
+
+    def request(self, post: Post) -> bytes:
+        """Return the bytes of a request.
+
+        Raises:
+            ValueError: A header holds a line break: it would add headers or a second request.
+        """
+        lines = [*map(": ".join, post.headers), f"content-length: {len(post.body)}", "", ""]
+        head = "\r\n".join(lines)
+        breaks = len(lines) - 1
+        if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
+            raise ValueError("a request header holds a control character")
+        return f"{self.head}{head}".encode() + post.body
+
+
+def _nobody(_: str, __: str) -> None:
+    """Notify nobody."""
+
+
+class HttpSender:
+    """The `Sender` of the product. Use it as an async context manager, on one event loop.
+
+    Args:
+        verdict: Judges every address that is to be dialled (`core.delivery.address`).
+        connect_timeout: Seconds for DNS, TCP and TLS together.
+        max_response_bytes: Of a response body; a longer one costs the connection, nothing else.
+        max_idle: Idle connections kept, over all endpoints.
+        max_connections: Connections that stand at once; None: as many as the process may open.
+        tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
+        resolver: Resolves names; None for aiodns with the machine's name servers.
+        on_shortage: Notified when a connection cannot be made for a want of our own, at most once a
+            minute: what is short, and the remedy.
+    """
+
+    def __init__(  # noqa: PLR0913  settings, each with a default that fits
+        self,
+        verdict: Verdict,
+        *,
+        connect_timeout: float = 5.0,
+        max_response_bytes: int = 65_536,
+        max_idle: int = 2_000,
+        max_connections: int | None = None,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+        on_shortage: Callable[[str, str], None] = _nobody,
+    ) -> None:
+        self._on_shortage = on_shortage
+        self._max_connections = max_connections
+        self._dialling = 0
+        self._short_since = 0.0
+        self._short_until = float("-inf")
+        self._said_at = float("-inf")
+        self._verdict = verdict
+        self._connect_timeout = connect_timeout
+        self._max_response_bytes = max_response_bytes
+        self._max_idle = max_idle
+        self._tls = tls
+        self._resolver = resolver
+        self._targets: dict[str, _Target] = {}
+
+    async def __aenter__(self) -> Self:
+        """Bind to the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._dialler = Dialler(
+            self._verdict,
+            connect_timeout=self._connect_timeout,
+            max_response_bytes=self._max_response_bytes,
+            tls=self._tls,
+            resolver=self._resolver,
+        )
+        self._idle = IdlePool(self._loop, self._max_idle)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection; attempts still in flight are answered as disconnected."""
+        self._idle.close()
+        await self._dialler.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections stand, idle ones included."""
+        return len(self._dialler)
+
+    @property
+    def short_seconds(self) -> float:
+        """For how long attempts have met a want of our own; 0 where none did for two seconds."""
+        now = self._loop.time()
+        return now - self._short_since if now < self._short_until else 0.0
+
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
+        """Send and wait for the status line within the timeout. Cancellation closes the connection.
+
+        1. An idle connection to the same host is used first, unless something stands unread on it.
+        2. Where it turns out that the server had closed it, without one byte of an answer, or where
+           what comes does not begin as an answer does (it belongs to an exchange before), the
+           request is sent a second time over a new connection, at once: servers close idle
+           connections at any moment, and without this each such close would cost a retry. The
+           server may have seen the first copy; the webhook-id says so, as in any retry.
+        3. Everything else is answered as it is: no second resend, no redirect.
+        4. Each time, `permitted` is asked in the call that writes the first byte.
+        5. A want of our own (descriptors, memory, ports, name servers) is nobody's answer: after a
+           quarter of a second the attempt is withheld. The lane tries again, with a new signature,
+           and with the subscription and the expiry judged again; the endpoint's answer time is
+           not measured by it.
+        """
+        deadline = self._loop.time() + post.timeout / 1000
+        try:
+            target = self._targets.get(post.url) or self._take_apart(post.url)
+            request = target.request(post)
+        except ValueError as error:
+            return TransportFailure(FailureKind.PROTOCOL, str(error))
+        wire = self._idle.take(target.origin)
+        if wire is not None:
+            answer = await wire.exchange(request, deadline, permitted)
+            if not _of_another_exchange(wire, answer):
+                self._idle.put(target.origin, wire)
+                return answer
+        dialled = await self._dial(target.url, deadline - self._loop.time())
+        if isinstance(dialled, Shortage):
+            await self._note(dialled)
+            return Withheld(f"no connection can be made: {dialled.what}")
+        if not isinstance(dialled, Wire):
+            return dialled
+        dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
+        answer = await dialled.exchange(request, deadline, permitted)
+        self._idle.put(target.origin, dialled)
+        return answer
+
+    async def _dial(
+        self, url: URL, within: float
+    ) -> Wire | TransportFailure | AddressBlocked | Shortage:
+        """Dial, unless as many connections stand as descriptors may be used for."""
+        most = self._max_connections
+        if most is not None and len(self._dialler) + self._dialling >= most:
+            return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
+        self._dialling += 1
+        try:
+            return await self._dialler.dial(url, within)
+        finally:
+            self._dialling -= 1
+
+    async def _note(self, shortage: Shortage) -> None:
+        """Say what is short, let a while pass, and give idle connections back where they hold it."""
+        now = self._loop.time()
+        if now >= self._short_until:
+            self._short_since = now
+        self._short_until = now + _STILL_SHORT_SECONDS
+        if now - self._said_at >= _SAY_AGAIN_SECONDS:
+            self._said_at = now
+            self._on_shortage(shortage.what, shortage.remedy)
+        if shortage.idle_holds:
+            self._idle.close()
+        await asyncio.sleep(_SHORT_SECONDS)
+
+    def _take_apart(self, url: str) -> _Target:
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        target = self._targets[url] = _Target(url)
+        return target
+
+
+def _request_target(text: str, url: URL) -> str:
+    """Return path and query as they were written, where they are fit to be sent as they are.
+
+    `URL` would decode some escapes: equal by the RFC, but a partner may compare bytes.
+    """
+    parts = urlsplit(text)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    fit = target.isascii() and target.isprintable() and " " not in target
+    return target if fit else url.raw_path_qs
+
+
+def _of_another_exchange(wire: Wire, answer: Answer | Withheld) -> bool:
+    """Tell whether a used connection gave what is no answer to its last request."""
+    if not isinstance(answer, TransportFailure):
+        return False
+    if answer.kind is FailureKind.DISCONNECTED:
+        return wire.silent
+    return answer.kind is FailureKind.PROTOCOL and wire.answered_strangely

@@ -1,0 +1,371 @@
+"""A member of a consumer group that gives records when asked, and tells who holds which partition.
+
+The loop's side of it: requests go to the member's thread, batches of records come back with one
+call on the loop each. A record of a partition that was given up in between is never handed out.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from hookstream.adapters.kafka.client import ClientSettings, consumer_properties, opened
+from hookstream.adapters.kafka.consumer_thread import Member, raise_fatal
+from hookstream.adapters.kafka.loop_bridge import LoopBridge
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.start import StartPolicy
+from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
+from hookstream.pipeline.ports import AssignmentListener, Clock, Journal
+
+Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
+"""Chooses from the names of the cluster's topics."""
+
+_CLOSE_SECONDS = 10.0
+_SKIPPED = 1_000
+"""Records that are remembered as stepped over; the oldest goes first."""
+
+_CLASSIC: dict[str, object] = {
+    "group.protocol": "classic",
+    "partition.assignment.strategy": "cooperative-sticky",
+}
+
+
+class KafkaSource:
+    """A RecordSource. Used on the loop; everything that may block happens on its member's thread.
+
+    Args:
+        client: librdkafka's settings.
+        group: The consumer group.
+        protocol: `consumer` (KIP-848) or `classic` (cooperative-sticky).
+        instance_id: A name that stays over restarts (static membership); with `classic` only.
+        topics: Chooses what to read, at every look-up and on the member's thread.
+        listener: Hears which partitions come and go.
+        starts: Tells a first start from lost offsets; asked on the loop.
+        journal: Hears of trouble, from the member's thread too.
+        clock: For the rhythm of look-ups, and the present time that `starts` is asked with.
+
+    Raises:
+        ConfigurationError: The client refuses its settings, or static membership is asked for
+            where it cannot be had.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        client: ClientSettings,
+        group: str,
+        *,
+        protocol: str,
+        instance_id: str | None,
+        topics: Pick,
+        listener: AssignmentListener,
+        starts: StartPolicy,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._group = group
+        self._listener = listener
+        self._starts = starts
+        self._journal = journal
+        self._clock = clock
+        self._client = client
+        self._properties = consumer_properties(client, group, journal) | _membership(
+            protocol, instance_id
+        )
+        self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
+        self._pick = topics
+        self._member: Member | None = None
+        self._bridge: LoopBridge | None = None
+        self._thread: threading.Thread | None = None
+        self._skipped: dict[tuple[TopicPartition, int], None] = {}
+        """What operators stepped over. Written on the loop, asked by the member's thread too."""
+        # What follows belongs to the loop.
+        self._held: set[TopicPartition] = set()
+        self._stopped: dict[TopicPartition, str] = {}
+        self._ready: list[Record] = []
+        self._asked = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: HookstreamError | None = None
+        self._closed = False
+        self._distrusted = False
+        self._bare = False
+        """Commit offsets alone: the brokers are set to take less metadata than notes need."""
+
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """The assigned partitions that are not read, and the remedy for each."""
+        return self._stopped
+
+    def turned_at(self) -> float | None:
+        """Return when the member's thread last went round, monotonic seconds; None: it does not run."""
+        return None if self._member is None else self._member.turned_at
+
+    def hidden_seconds(self) -> float:
+        """Return for how long an open transaction of upstream's has hidden records from us."""
+        since = None if self._member is None else self._member.hidden_since
+        return 0.0 if since is None else self._clock.monotonic() - since
+
+    @property
+    def unread(self) -> int:
+        """How many partitions give nothing though they have records, as was said."""
+        return 0 if self._member is None else len(self._member.silence.told)
+
+    @property
+    def exist(self) -> int:
+        """As RecordSource says."""
+        return 0 if self._member is None else self._member.exist
+
+    async def start(self) -> None:
+        """Begin to join the group; partitions are told to the listener when they come."""
+        consumer = opened(Consumer, self._properties, self._client)
+        self._bridge = LoopBridge(asyncio.get_running_loop())
+        self._member = Member(
+            consumer,
+            self._pick,
+            self,
+            self._bridge,
+            self._journal,
+            self._clock,
+            self._skipped,
+        )
+        self._thread = threading.Thread(
+            target=self._member.run, name=f"kafka-{self._group}", daemon=True
+        )
+        self._thread.start()
+
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> bool:
+        """Give up every partition as on a revocation, leave the group and end the thread.
+
+        Returns:
+            True: done. False: it did not end within so many seconds, and is left to itself.
+        """
+        if self._member is None or self._thread is None:
+            return True
+        if not self._closed:
+            self._closed = True
+            self._member.stop()
+            await asyncio.to_thread(self._thread.join, seconds)
+            if self._thread.is_alive():
+                self._journal.warning("consumer_close_hangs", group=self._group)
+        return not self._thread.is_alive()
+
+    async def take(self, most: int) -> Sequence[Record]:
+        """As RecordSource says.
+
+        Raises:
+            HookstreamError: The member ended; it says why, at this call and every later one.
+        """
+        if not self._ready and self._error is None:
+            await self._ask(most)
+        if self._error is not None:
+            raise self._error
+        taken = self._ready
+        self._ready = taken[most:]
+        return taken[:most] if self._ready else taken
+
+    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+        """As RecordSource says."""
+        held = {at: progress for at, progress in offsets.items() if at in self._held}
+        if not held or self._member is None or self._closed or self._error is not None:
+            return
+        if not self._distrusted:
+            self._member.commit(self._fit(held))
+
+    def pause(self, partition: TopicPartition) -> None:
+        """As RecordSource says."""
+        if self._member is not None and partition in self._held and not self._closed:
+            self._member.seats.pause(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        """As RecordSource says."""
+        if self._member is not None and partition in self._held and not self._closed:
+            self._member.seats.resume(partition)
+
+    def distrust(self) -> None:
+        """Commit nothing more: what is settled is no longer known for sure."""
+        self._distrusted = True
+        if self._member is not None:
+            self._member.distrust()
+
+    def refresh_now(self) -> None:
+        """Look for new topics at once, not in up to ten seconds."""
+        if self._member is not None:
+            self._member.order(self._member.look_up)
+
+    def start_partition(
+        self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
+    ) -> None:
+        """Resume a stopped partition at `earliest`, `latest` or an append time.
+
+        Nothing happens where it is not assigned here, or neither stopped nor about to be.
+
+        Args:
+            partition: What is to go on.
+            at: Where.
+            stands: It stands still, though its records can be fetched: something of them is in hand.
+        """
+        if self._member is not None and (partition in self._held or partition in self._stopped):
+            seats = self._member.seats
+            self._member.order(lambda: seats.start_at(partition, at, stands=stands))
+
+    def skip(self, partition: TopicPartition, offset: int) -> None:
+        """Leave out the record at `offset` where it is what cannot be fetched or read, now or later."""
+        self._skipped[partition, offset] = None
+        if len(self._skipped) > _SKIPPED:
+            del self._skipped[next(iter(self._skipped))]
+        if self._member is not None:
+            seats = self._member.seats
+            self._member.order(lambda: seats.skip(partition, offset))
+
+    # What the member tells; all of it on the loop.
+
+    def hear(self, told: Callable[..., None], *arguments: object) -> None:
+        """Call one of the others; what the listener raises ends the source."""
+        try:
+            told(*arguments)
+        except Exception as error:  # noqa: BLE001  it would end in the loop's log otherwise
+            self._listener_failed(error)
+
+    def gave(self, records: list[Record]) -> None:
+        """Hear that a request was answered."""
+        self._asked = False
+        self._ready.extend(records)
+        self._wake()
+
+    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+        """Hear that partitions will be read."""
+        self._held.update(positions)
+        for partition in positions:
+            self._stopped.pop(partition, None)
+        self._listener.assigned(positions)
+
+    async def revoked(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Progress]:
+        """Hear that partitions are taken away; return what may be committed."""
+        read = self._let_go(partitions)
+        if not read or self._distrusted or self._error is not None:
+            return {}
+        try:
+            return self._fit(await self._listener.revoked(read))
+        except Exception as error:  # noqa: BLE001  the group must not wait for it
+            self._listener_failed(error)
+            return {}
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Hear that partitions are gone."""
+        read = self._let_go(partitions)
+        if read:
+            self._listener.lost(read)
+
+    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+        """Hear that records are gone."""
+        self._listener.gap(partition, first, next_offset)
+
+    def stop(self, partition: TopicPartition, remedy: str) -> None:
+        """Hear that a partition is not read."""
+        self._stopped[partition] = remedy
+        self._listener.stopped(partition, remedy)
+
+    def started(self, partition: TopicPartition, begin: int) -> None:
+        """Hear that a held partition goes on at an offset that an operator named."""
+        self._listener.started(partition, begin)
+
+    def read_on(self, partition: TopicPartition) -> None:
+        """Hear that a stopped partition is read again by itself."""
+        self._stopped.pop(partition, None)
+
+    def failed(self, error: HookstreamError) -> None:
+        """Hear that the member ended."""
+        self._error = error
+        self._wake()
+
+    def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
+        """Hear that a commit failed."""
+        self._listener.commit_failed(partitions)
+
+    def telltales(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
+        """Return what `StartPolicy.telltale` says of topics now."""
+        now = self._clock.now()
+        return {topic: self._starts.telltale(topic, now) for topic in topics}
+
+    async def _ask(self, most: int) -> None:
+        if self._member is None:
+            raise InvariantBroken("the source was not started")
+        # A take that was cancelled leaves its request behind: its answer is for this one.
+        if not self._asked:
+            self._asked = True
+            self._member.request(most)
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _listener_failed(self, error: Exception) -> None:
+        broken = InvariantBroken(f"the listener of {self._group} failed: {error!r}")
+        broken.__cause__ = error
+        self.failed(broken)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _let_go(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Forget partitions and return those that were read."""
+        gone = set(partitions)
+        read = sorted(gone & self._held)
+        self._held -= gone
+        for partition in gone:
+            self._stopped.pop(partition, None)
+        self._ready = [record for record in self._ready if record.where not in gone]
+        return read
+
+    def _fit(
+        self, offsets: Mapping[TopicPartition, Progress]
+    ) -> Mapping[TopicPartition, Progress]:
+        """Leave out the notes where the brokers do not take them: no commit fails for a note."""
+        if not self._bare:
+            return offsets
+        return {at: Progress(progress.offset) for at, progress in offsets.items()}
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
+        """Hear on the member's thread how a commit went."""
+        if self._member is not None:
+            self._member.commit_answered(
+                {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
+            )
+        failed = {
+            TopicPartition(at.topic, at.partition): why
+            for at in partitions
+            if (why := at.error or error) is not None and why.code() != KafkaError._NO_OFFSET  # noqa: SLF001
+        }
+        if not failed:
+            return
+        why = next(iter(failed.values()))
+        self._journal.warning("commit_failed", group=self._group, detail=why.str())
+        if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
+            self._bare = True
+        if self._bridge is not None:
+            self._bridge.tell(self.hear, self.uncommitted, list(failed))
+
+
+def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:
+    match protocol, instance_id:
+        case "consumer", None:
+            return {"group.protocol": "consumer"}
+        case "consumer", _:
+            # After a crash the new incarnation would be refused until the old session expires.
+            raise ConfigurationError(
+                "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
+                " restarted worker is refused for as long as its old session lives"
+            )
+        case "classic", None:
+            return _CLASSIC
+        case "classic", _:
+            return _CLASSIC | {"group.instance.id": instance_id}
+        case _:
+            raise ConfigurationError(
+                f"kafka.group_protocol is {protocol!r}; it can be 'consumer' or 'classic'"
+            )

@@ -1,0 +1,256 @@
+"""Asks the brokers where a consumer group stands, and joins no group for it."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
+    AdminClient,
+    OffsetSpec,
+)
+
+from hookstream.adapters.kafka.client import (
+    EARLIEST,
+    LATEST,
+    ClientSettings,
+    Place,
+    admin_client,
+    ask_offsets,
+    bounded,
+    close_within,
+    kafka_error,
+    onlooker_properties,
+    opened,
+    translated,
+)
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.group_position import Member, Position
+from hookstream.errors import DependencyUnavailable
+
+T = TypeVar("T")
+
+_BATCH = 500
+_POLL_SECONDS = 0.2
+_CLOSE_SECONDS = 5.0
+
+
+class KafkaGroups:
+    """An onlooker's view of groups. Blocks; for one thread.
+
+    Args:
+        client: librdkafka's settings.
+        timeout: Seconds to wait at most for each answer.
+    """
+
+    def __init__(self, client: ClientSettings, *, timeout: float = 30.0) -> None:
+        self._client = client
+        self._admin: AdminClient = admin_client(client)
+        self._timeout = timeout
+
+    def topics(self) -> dict[str, int]:
+        """Return every topic that is not Kafka's own, with how many partitions it has.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        try:
+            found = self._admin.list_topics(timeout=self._timeout).topics
+        except KafkaException as error:
+            raise translated(error, "asking for the cluster's topics") from error
+        return {
+            name: len(topic.partitions)
+            for name, topic in found.items()
+            if not name.startswith("__")
+        }
+
+    def positions(self, group: str, partitions: Sequence[TopicPartition]) -> list[Position]:
+        """Return where a group stands in each of these partitions, in their order.
+
+        The commits are asked for before the ends, so that what is committed meanwhile shows as
+        unsettled, and never the other way round. Where something may be unsettled, the first such
+        record is read for its time.
+
+        Args:
+            group: The group; one that never had a member holds nothing and has committed nothing.
+            partitions: Partitions that exist.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        if not partitions:
+            return []
+        with self._asking(group):
+            found = self._standing(group, partitions)
+            oldest = self._oldest({each.at: each for each in found if each.unread_from < each.end})
+        return [replace(each, oldest=oldest.get(each.at)) for each in found]
+
+    def position(self, group: str, at: TopicPartition) -> Position:
+        """Return where a group stands in one partition, without a look at its records.
+
+        `oldest` is None: a record that stops its partition may be one that nobody can read.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        with self._asking(group):
+            [found] = self._standing(group, [at])
+        return found
+
+    def offset_at(self, at: TopicPartition, where: "str | Millis") -> int:
+        """Return the offset of `earliest`, `latest`, or the first record appended at a time or later.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        what = f"the offsets of {at.topic}/{at.partition}"
+        match where:
+            case "earliest":
+                spec = EARLIEST
+            case "latest":
+                spec = LATEST
+            case _:
+                spec = OffsetSpec.for_timestamp(int(where))
+        try:
+            found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
+            if found < 0:
+                # Nothing is so young.
+                found = ask_offsets(self._admin, {at: LATEST}, self._timeout, what)[at]
+        except KafkaException as error:
+            raise translated(error, f"asking for {what}") from error
+        return found
+
+    @contextmanager
+    def _asking(self, group: str) -> Iterator[None]:
+        """Translate what goes wrong while the brokers are asked where a group stands."""
+        doing = f"asking where the group {group} stands"
+        try:
+            yield
+        except KafkaException as error:
+            raise translated(error, doing) from error
+        except TimeoutError:
+            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
+
+    def _standing(self, group: str, partitions: Sequence[TopicPartition]) -> list[Position]:
+        """Return the positions without a look at any record: `oldest` is None."""
+        holders, committed = self._holders(group), self._committed(group)
+        starts = self._offsets(partitions, EARLIEST, group)
+        ends = self._offsets(partitions, LATEST, group)
+        return [
+            Position(group, at, holders.get(at), committed.get(at), starts[at], ends[at], None)
+            for at in partitions
+        ]
+
+    def _holders(self, group: str) -> dict[TopicPartition, Member]:
+        answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
+        described = self._known(answers[group])
+        return {
+            TopicPartition(held.topic, held.partition): Member(
+                member.member_id, member.client_id, member.host, member.group_instance_id or None
+            )
+            for member in (described.members if described is not None else ())
+            if member.assignment is not None
+            for held in member.assignment.topic_partitions
+        }
+
+    def _committed(self, group: str) -> dict[TopicPartition, Progress]:
+        answers = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
+        )
+        told = self._known(answers[group])
+        found = {}
+        for each in told.topic_partitions if told is not None else ():
+            if each.error is not None:
+                raise KafkaException(each.error)
+            if each.offset >= 0:
+                at = TopicPartition(each.topic, each.partition)
+                found[at] = Progress(each.offset, each.metadata or "")
+        return found
+
+    def _known(self, answer: Future[T]) -> T | None:
+        """Return what a broker says of a group; None where it knows no such group."""
+        try:
+            return answer.result(self._timeout)
+        except KafkaException as error:
+            if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return None
+            raise
+
+    def _offsets(
+        self, partitions: Iterable[TopicPartition], spec: OffsetSpec, group: str
+    ) -> dict[Place, int]:
+        what = f"the offsets of what the group {group} reads"
+        return ask_offsets(self._admin, dict.fromkeys(partitions, spec), self._timeout, what)
+
+    def _oldest(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> dict[TopicPartition, Millis]:
+        """Return when the first unsettled record of each was appended, where there is one.
+
+        Records of transactions that are open or were aborted count: nobody has settled them.
+
+        Raises:
+            TimeoutError: Something is there, and did not come.
+        """
+        if not positions:
+            return {}
+        consumer = opened(
+            Consumer,
+            onlooker_properties(bounded(self._client))
+            | {
+                "isolation.level": "read_uncommitted",
+                # Old records may be deleted while this asks.
+                "auto.offset.reset": "earliest",
+            },
+            self._client,
+        )
+        left, found = dict(positions), dict[TopicPartition, Millis]()
+        deadline = time.monotonic() + self._timeout
+        try:
+            consumer.assign([KafkaPartition(*at, each.unread_from) for at, each in left.items()])
+            while left:
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                first = consumer.poll(_POLL_SECONDS)
+                if first is None:
+                    continue
+                for message in (first, *consumer.consume(_BATCH - 1, 0)):
+                    at = TopicPartition(message.topic() or "", message.partition() or 0)
+                    if at not in left or _is_settled(message, left[at]):
+                        continue
+                    if message.error() is None:
+                        found[at] = message.timestamp()[1]
+                    del left[at]
+                    consumer.incremental_unassign([KafkaPartition(*at)])
+        finally:
+            close_within(_CLOSE_SECONDS, consumer.close)
+        return found
+
+
+def _is_settled(message: Message, position: Position) -> bool:
+    """Tell whether a message is a record that is settled; it may be the end of its partition, too.
+
+    Raises:
+        KafkaException: It is an error.
+    """
+    error, offset = message.error(), message.offset() or 0
+    if error is None:
+        return any(begin <= offset < end for begin, end in position.spans)
+    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  as librdkafka names it
+        raise KafkaException(error)
+    return False

@@ -1,0 +1,244 @@
+"""Whether the brokers can be reached, and if not, what stands in the way and what to do about it.
+
+The client library itself says no more than "broker transport failure" to whoever asks, half a minute
+later; what it met stands in its log lines and error events, which are read here.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    Properties,
+    kafka_error,
+    opened,
+    without_secrets,
+)
+from hookstream.errors import ConfigurationError, DependencyUnavailable
+from hookstream.pipeline.ports import Journal
+
+_SLICE_SECONDS = 0.25
+COMMAND_SECONDS = 8.0
+"""How long a command tries before it gives up: a broker that restarts mostly takes less."""
+_CERTAIN_SECONDS = 3.0
+"""How long it tries where waiting will hardly help: a wrong name, another protocol."""
+FIRST_WORD_SECONDS = 5.0
+_NEXT_WORD_SECONDS = 30.0
+_REMEMBERED = 20
+
+
+class Kind(StrEnum):
+    """What stands in the way."""
+
+    AUTHENTICATION = "authentication refused"
+    HANDSHAKE = "TLS handshake failed"
+    PROTOCOL = "another protocol is spoken there"
+    UNKNOWN_HOST = "unknown host"
+    REFUSED = "connection refused"
+    SILENT = "no answer"
+
+
+_REMEDIES = {
+    Kind.AUTHENTICATION: (
+        "check sasl.mechanism, sasl.username and sasl.password in kafka.client, and that the port is"
+        " a listener with SASL"
+    ),
+    Kind.HANDSHAKE: (
+        "check security.protocol and ssl.* in kafka.client, and that the port is a listener with TLS"
+    ),
+    Kind.PROTOCOL: (
+        "check security.protocol in kafka.client: the port may be a listener with TLS or SASL, or"
+        " none of Kafka's"
+    ),
+    Kind.UNKNOWN_HOST: "check kafka.bootstrap_servers, and that this machine can resolve the name",
+    Kind.REFUSED: "check kafka.bootstrap_servers, and that the broker runs and listens there",
+    Kind.SILENT: (
+        "check kafka.bootstrap_servers, security.protocol in kafka.client (the port may be a listener"
+        " with TLS), and that no firewall is between"
+    ),
+}
+_CERTAIN = {Kind.AUTHENTICATION, Kind.HANDSHAKE, Kind.PROTOCOL, Kind.UNKNOWN_HOST}
+
+# In this order: the first that a line shows is what it is about.
+_SHOWS = (
+    (Kind.AUTHENTICATION, re.compile(r"SASL|[Aa]uthentication")),
+    (Kind.HANDSHAKE, re.compile(r"SSL|certificate")),
+    (Kind.UNKNOWN_HOST, re.compile(r"Failed to resolve")),
+    (
+        Kind.PROTOCOL,
+        re.compile(
+            r"Invalid response size|APIVERSION_QUERY|security\.protocol|Bad message|[Dd]isconnected"
+        ),
+    ),
+    (Kind.REFUSED, re.compile(r"Connect to .* failed|[Rr]efused|unreachable")),
+)
+_THREAD = re.compile(r"^.*?\[thrd:[^\]]*\]: ")
+
+
+@dataclass(slots=True, frozen=True)
+class Obstacle:
+    """Why the brokers cannot be reached."""
+
+    kind: Kind
+    servers: str
+    said: str
+    """The client library's words; empty where it had none."""
+
+    @property
+    def remedy(self) -> str:
+        """What to look at."""
+        return _REMEDIES[self.kind]
+
+    def __str__(self) -> str:
+        """One sentence for a person."""
+        said = f" ({self.said})" if self.said else ""
+        return f"the brokers at {self.servers} cannot be reached: {self.kind}{said}; {self.remedy}"
+
+
+class Reach:
+    """One client that asks for the brokers, and remembers what it met. For one thread at a time.
+
+    Args:
+        client: librdkafka's settings.
+
+    Raises:
+        ConfigurationError: The client library refuses the settings.
+    """
+
+    def __init__(self, client: ClientSettings) -> None:
+        self._client = client
+        self._said: deque[tuple[Kind, str]] = deque(maxlen=_REMEMBERED)
+        lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as `kafka_client` has it
+        lines.addHandler(_Lines(self._hear))
+        properties: Properties = {
+            **client,
+            "log_level": 6,
+            "logger": lines,
+            "error_cb": self._on_error,
+        }
+        self._admin = opened(AdminClient, properties, client)
+
+    def ask(self, seconds: float) -> Obstacle | None:
+        """Return what stands in the way after so many seconds; None as soon as brokers answered.
+
+        Ends at once where authentication is refused: to try again may lock an account. Of what the
+        question itself raises, only that is taken: the client's lines and events name the rest better.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                if self._admin.list_topics(timeout=_SLICE_SECONDS).brokers:
+                    return None
+            except KafkaException as error:
+                problem = kafka_error(error)
+                if problem.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  librdkafka's own
+                    self._hear(problem.str())
+            self._admin.poll(0)
+            found = self.obstacle()
+            if found.kind is Kind.AUTHENTICATION or time.monotonic() >= until:
+                return found
+
+    def obstacle(self) -> Obstacle:
+        """Return what was met so far: the latest, but authentication before all else."""
+        kinds = dict(self._said)
+        said = [*self._said]
+        servers = str(self._client.get("bootstrap.servers", ""))
+        if Kind.AUTHENTICATION in kinds:
+            return Obstacle(Kind.AUTHENTICATION, servers, kinds[Kind.AUTHENTICATION])
+        if not said:
+            return Obstacle(Kind.SILENT, servers, "")
+        kind, text = said[-1]
+        return Obstacle(kind, servers, text)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._hear(error.str())
+
+    def _hear(self, line: str) -> None:
+        text = without_secrets(_THREAD.sub("", line).strip(), self._client)
+        for kind, shows in _SHOWS:
+            if shows.search(text):
+                self._said.append((kind, text[:500]))
+                return
+
+
+class _Lines(logging.Handler):
+    """Hands the client library's log lines on."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__(logging.DEBUG)
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one line on."""
+        self._hear(record.getMessage())
+
+
+def require_brokers(client: ClientSettings, seconds: float = COMMAND_SECONDS) -> None:
+    """Return when the brokers answer; for commands, which end where they do not.
+
+    Args:
+        client: librdkafka's settings.
+        seconds: How long to try at most, more than three.
+
+    Raises:
+        ConfigurationError: They refuse who asks, or the client library refuses the settings.
+        DependencyUnavailable: None answered in time.
+    """
+    reach = Reach(client)
+    obstacle = reach.ask(_CERTAIN_SECONDS)
+    if obstacle is not None and obstacle.kind not in _CERTAIN:
+        obstacle = reach.ask(seconds - _CERTAIN_SECONDS)
+    if obstacle is not None:
+        raise _as_error(obstacle)
+
+
+async def wait_for_brokers(
+    client: ClientSettings, journal: Journal, first_word: float = FIRST_WORD_SECONDS
+) -> None:
+    """Return when the brokers answer; for workers, which wait for them without limit, and say so.
+
+    Args:
+        client: librdkafka's settings.
+        journal: Where it says so, once after `first_word` seconds and again every half minute.
+        first_word: Seconds.
+
+    Raises:
+        ConfigurationError: They refuse who asks: only a change of the settings helps.
+    """
+    reach = Reach(client)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    next_word = began + first_word
+    told = False
+    while (obstacle := await asyncio.to_thread(reach.ask, _SLICE_SECONDS)) is not None:
+        if obstacle.kind is Kind.AUTHENTICATION:
+            raise _as_error(obstacle)
+        if loop.time() >= next_word:
+            told = True
+            next_word = loop.time() + _NEXT_WORD_SECONDS
+            journal.warning(
+                "brokers_unreachable",
+                servers=obstacle.servers,
+                obstacle=obstacle.kind.value,
+                detail=obstacle.said,
+                remedy=obstacle.remedy,
+                seconds=round(loop.time() - began),
+            )
+    if told:
+        journal.info("brokers_unreachable_over", seconds=round(loop.time() - began))
+
+
+def _as_error(obstacle: Obstacle) -> ConfigurationError | DependencyUnavailable:
+    if obstacle.kind is Kind.AUTHENTICATION:
+        return ConfigurationError(str(obstacle))
+    return DependencyUnavailable(str(obstacle))

@@ -1,0 +1,281 @@
+"""Follows the tables and always knows whether what it handed over is complete.
+
+A table is current when it stood at the high watermark that the broker answered to a question of the
+last 1.5 s, asked every half second: events are matched and requests are made only then.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    Trouble,
+    admin_client,
+    close_within,
+    translated,
+)
+from hookstream.adapters.kafka.loop_bridge import LoopBridge
+from hookstream.adapters.kafka.tables.log import (
+    CLOSE_SECONDS,
+    Offsets,
+    TableRecord,
+    high_watermarks,
+    log_starts,
+    poll_tables,
+    require_topics,
+    table_consumer,
+)
+from hookstream.core.model.freshness import FRESH_FOR, LONG_AGO, Moment, age
+from hookstream.errors import DependencyUnavailable, HookstreamError, InvariantBroken
+from hookstream.pipeline.ports import Clock, Journal
+
+_ASK_SECONDS = 0.5
+"""How often the high watermarks are asked for."""
+_ASKS_KEPT = 16
+_ANEW_SECONDS = 10.0
+"""How long a client that asks may fail before another takes its place: once one believes that nobody
+leads a partition, it may go on believing so until its metadata expires, a quarter of an hour later."""
+
+
+class TableReader:
+    """Follows the tables from their beginning, on one thread, and hands records to the loop.
+
+    Args:
+        client: librdkafka's settings.
+        topics: Compacted topics of one partition each.
+        on_records: Called on the loop with the next records, in each topic's order; what it raises
+            ends the reader.
+        journal: Hears of trouble, from the reader's thread too.
+        clock: Its moments tell how old the tables are.
+        admin: Makes the client that asks for the topics' ends.
+    """
+
+    def __init__(
+        self,
+        client: ClientSettings,
+        topics: Sequence[str],
+        on_records: Callable[[Sequence[TableRecord]], None],
+        journal: Journal,
+        clock: Clock,
+        admin: Callable[[ClientSettings], AdminClient] = admin_client,
+    ) -> None:
+        self._make_admin = admin
+        self._client = client
+        self._topics = tuple(topics)
+        self._on_records = on_records
+        self._journal = journal
+        self._clock = clock
+        # An operator who starts a worker wants to know at once what it waits for.
+        self._no_broker = Trouble("tables_wait_for_broker", journal, clock, patience=0.0)
+        self._stale = Trouble("tables_stale", journal, clock)
+        self._stop = threading.Event()
+        self._ask_now = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+        # What follows belongs to the loop.
+        self._stood: Offsets = dict.fromkeys(self._topics, 0)
+        self._asks: deque[tuple[Moment, Offsets]] = deque(maxlen=_ASKS_KEPT)
+        self._current_at = LONG_AGO
+        """When the question was asked whose answer the tables have reached."""
+        self._waiting: list[tuple[Moment, asyncio.Future[None]]] = []
+        self._failed: asyncio.Future[None] | None = None
+
+    @property
+    def failed(self) -> asyncio.Future[None]:
+        """Fails when the reader ends without having been closed; never has a result.
+
+        Raises:
+            InvariantBroken: The reader was not started.
+        """
+        if self._failed is None:
+            raise InvariantBroken("the table reader was not started")
+        return self._failed
+
+    async def start(self) -> None:
+        """Begin to read. `read_to_end` tells when the tables are complete."""
+        loop = asyncio.get_running_loop()
+        self._bridge = LoopBridge(loop)
+        self._failed = loop.create_future()
+        # A failure that nobody has begun to await yet is no warning at the process's end.
+        self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._thread.start()
+
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """End the thread; it is left to itself where it does not end within so many seconds."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, seconds)
+        if not self.failed.done():
+            self.failed.cancel()
+
+    async def read_to_end(self, deadline: float) -> None:
+        """Wait until everything that stood in the tables when this was called was handed over.
+
+        Args:
+            deadline: Seconds to wait at most.
+
+        Raises:
+            ConfigurationError: A table's topic does not exist, or may not be read.
+            DependencyUnavailable: The deadline passed, or the broker cannot be reached.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((self._clock.moment(), done))
+        self._ask_now.set()
+        try:
+            async with asyncio.timeout(deadline):
+                await asyncio.wait((done, self.failed), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise DependencyUnavailable(
+                f"the tables could not be read to their ends within {deadline:g} s: {self._lag()}"
+            ) from None
+        finally:
+            self._waiting = [waiting for waiting in self._waiting if waiting[1] is not done]
+        if not done.done():
+            self.failed.result()
+
+    def current(self) -> bool:
+        """As Tables says."""
+        return age(self._current_at, self._clock.moment()) <= FRESH_FOR
+
+    def age(self) -> float:
+        """Return the seconds since all tables were known to be complete; infinite before."""
+        return age(self._current_at, self._clock.moment())
+
+    def reached(self, topic: str, offset: int) -> bool:
+        """Tell whether the record at an offset of a table was handed over."""
+        return self._stood[topic] > offset
+
+    # On the loop.
+
+    def _take(self, records: Sequence[TableRecord], stood: Offsets) -> None:
+        if records:
+            self._on_records(records)
+        self._stood.update(stood)
+        self._settle_asks()
+
+    def _asked(self, at: Moment, ends: Offsets) -> None:
+        self._asks.append((at, ends))
+        self._settle_asks()
+
+    def _settle_asks(self) -> None:
+        while self._asks and all(
+            self._stood[topic] >= end for topic, end in self._asks[0][1].items()
+        ):
+            self._current_at, _ = self._asks.popleft()
+        for since, done in self._waiting:
+            if since.boot <= self._current_at.boot and not done.done():
+                done.set_result(None)
+
+    def _fail(self, error: HookstreamError) -> None:
+        self._current_at = LONG_AGO
+        if not self.failed.done():
+            self._journal.error("tables_failed", detail=str(error))
+            self.failed.set_exception(error)
+
+    def _lag(self) -> str:
+        if not self._asks:
+            return "their high watermarks are not known"
+        _, ends = self._asks[-1]
+        return ", ".join(
+            f"{topic} stands at {self._stood[topic]} of {end}"
+            for topic, end in ends.items()
+            if self._stood[topic] < end
+        )
+
+    # On the thread.
+
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except HookstreamError as error:
+            self._bridge.tell(self._fail, error)
+        except KafkaException as error:
+            self._bridge.tell(self._fail, translated(error, "the tables cannot be read"))
+        except Exception as error:  # noqa: BLE001  what a caller's code raised must end the process
+            broken = InvariantBroken(f"a table record could not be taken: {error!r}")
+            broken.__cause__ = error
+            self._bridge.tell(self._fail, broken)
+
+    def _follow(self) -> None:
+        self._admin = self._make_admin(self._client)
+        self._answered_at = self._clock.monotonic()
+        starts = self._find_starts()
+        if starts is None:
+            return
+        self._bridge.tell(self._take, (), starts)
+        consumer = table_consumer(self._client, starts, self._journal)
+        try:
+            next_ask = 0.0
+            while not self._stop.is_set():
+                records, stood = poll_tables(consumer)
+                if stood:
+                    self._hand_over(records, stood)
+                now = self._clock.monotonic()
+                if now >= next_ask or self._ask_now.is_set():
+                    self._ask_now.clear()
+                    next_ask = now + _ASK_SECONDS
+                    self._ask()
+        finally:
+            close_within(CLOSE_SECONDS, consumer.close)
+
+    def _find_starts(self) -> Offsets | None:
+        """Wait for the broker, check the topics and return their log starts; None: closed."""
+        while not self._stop.is_set():
+            try:
+                require_topics(self._admin, self._topics, timeout=1.0)
+                starts = log_starts(self._admin, self._topics, timeout=1.0)
+            except DependencyUnavailable as error:
+                self._no_broker.lasts(str(error))
+                self._ask_by_another()
+            else:
+                self._no_broker.over()
+                return starts
+        return None
+
+    def _ask(self) -> None:
+        # Taken before the question leaves: an answer is about the tables as they stood then, or later.
+        asked = self._clock.moment()
+        try:
+            ends = high_watermarks(self._admin, self._topics, timeout=1.0)
+        except DependencyUnavailable as error:
+            self._stale.lasts(str(error))
+            self._ask_by_another()
+            return
+        self._stale.over()
+        self._answered_at = self._clock.monotonic()
+        self._bridge.tell(self._asked, asked, ends)
+
+    def _ask_by_another(self) -> None:
+        """Take another client for the questions where this one has failed for too long."""
+        now = self._clock.monotonic()
+        if now - self._answered_at >= _ANEW_SECONDS:
+            self._answered_at = now
+            self._admin = self._make_admin(self._client)
+
+    def _hand_over(self, records: Sequence[TableRecord], stood: Offsets) -> None:
+        """Hand a batch to the loop and wait until it was taken: a slow loop must not pile up."""
+        taken: Future[None] = Future()
+
+        def take() -> None:
+            try:
+                self._take(records, stood)
+            except BaseException as error:  # noqa: BLE001  carried over to the reader's thread
+                taken.set_exception(error)
+            else:
+                taken.set_result(None)
+
+        self._bridge.tell(take)
+        while not self._stop.is_set():
+            try:
+                return taken.result(0.2)
+            except TimeoutError:
+                # The loop is busy or has ended; what take() itself raises is not taken for that.
+                if taken.done():
+                    raise
+        return None

@@ -1,0 +1,226 @@
+"""The cluster's topics: what is there, and how a plan is carried out."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+)
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    admin_client,
+    kafka_error,
+    translated,
+)
+from hookstream.core.topology.plan import Configure, Create, Existing, TopicChange
+from hookstream.core.topology.writers import Access, TopicRule
+from hookstream.errors import DependencyUnavailable
+
+_SECONDS = 30.0
+_OPEN_BY_DEFAULT = "allow.everyone.if.no.acl.found"
+_INSYNC_OF_THREE = 3
+_PAUSE = 0.1
+_NAMED = 5
+
+
+def _rule(binding: AclBinding) -> TopicRule:
+    prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
+    return TopicRule(
+        principal=str(binding.principal),
+        host=str(binding.host),
+        operation=AclOperation(binding.operation).name,
+        allow=binding.permission_type == AclPermissionType.ALLOW,
+        pattern="prefixed" if prefixed else "literal",
+        name=str(binding.name),
+    )
+
+
+class KafkaTopics:
+    """An administrator's view of the cluster. Blocks; for one thread.
+
+    Args:
+        client: librdkafka's settings.
+    """
+
+    def __init__(self, client: ClientSettings) -> None:
+        self._admin: AdminClient = admin_client(client)
+
+    def brokers(self) -> int:
+        """Return how many brokers the cluster has.
+
+        Raises:
+            DependencyUnavailable: None answers.
+        """
+        try:
+            return len(self._admin.list_topics(timeout=_SECONDS).brokers)
+        except KafkaException as error:
+            raise translated(error, "asking for the cluster's brokers") from error
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all topics.
+
+        Raises:
+            DependencyUnavailable: None answers.
+        """
+        try:
+            return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
+        except KafkaException as error:
+            raise translated(error, "asking for the cluster's topics") from error
+
+    def existing(self) -> dict[str, Existing]:
+        """Return every topic that is not Kafka's own, with its settings.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        try:
+            metadata = self._admin.list_topics(timeout=_SECONDS).topics
+            names = [name for name in metadata if not name.startswith("__")]
+            asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+            answers = self._admin.describe_configs(asked) if asked else {}
+            return {
+                resource.name: Existing(
+                    len(metadata[resource.name].partitions),
+                    {name: str(entry.value) for name, entry in answer.result(_SECONDS).items()},
+                )
+                for resource, answer in answers.items()
+            }
+        except KafkaException as error:
+            raise translated(error, "asking for the cluster's topics") from error
+
+    def access(self) -> Access | None:
+        """Return the rules that say who may use topics; None: we may not ask for them.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        # The library takes None for any name, principal and host; its types do not say so.
+        asked = AclBindingFilter(
+            ResourceType.TOPIC,
+            None,  # type: ignore[arg-type]
+            ResourcePatternType.ANY,
+            None,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        try:
+            found = self._admin.describe_acls(asked).result(_SECONDS)
+            if not found and not any(self._of_brokers("authorizer.class.name")):
+                # The client library has an empty answer for that, not an error.
+                return Access(None)
+            return Access(
+                [_rule(binding) for binding in found], "true" in self._of_brokers(_OPEN_BY_DEFAULT)
+            )
+        except KafkaException as error:
+            code = kafka_error(error).code()
+            if code == KafkaError.SECURITY_DISABLED:
+                return Access(None)
+            if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+                return None
+            raise translated(error, "asking who may write to topics") from error
+
+    def _of_brokers(self, setting: str) -> set[str]:
+        """Return the values that the brokers have for a setting; empty text where it is not set."""
+        brokers = self._admin.list_topics(timeout=_SECONDS).brokers
+        asked = [ConfigResource(ResourceType.BROKER, str(broker)) for broker in brokers]
+        answers = self._admin.describe_configs(asked).values()
+        entries = [answer.result(_SECONDS).get(setting) for answer in answers]
+        return {entry.value or "" for entry in entries if entry is not None}
+
+    def apply(
+        self,
+        changes: Sequence[TopicChange],
+        replication: int,
+        waiting: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Carry a plan out, and return when every new partition has a leader.
+
+        A topic that somebody else created meanwhile is taken as it is.
+
+        Args:
+            changes: The plan.
+            replication: Replicas of each new partition.
+            waiting: Takes a sentence where partitions are waited for.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer, or partitions have no leader.
+        """
+        created = [change for change in changes if isinstance(change, Create)]
+        try:
+            self._create(created, replication)
+            self._await_leaders([change.topic.name for change in created], waiting)
+            self._configure([change for change in changes if isinstance(change, Configure)])
+        except KafkaException as error:
+            raise translated(error, "changing the cluster's topics") from error
+
+    def _create(self, changes: Sequence[Create], replication: int) -> None:
+        if not changes:
+            return
+        insync = {"min.insync.replicas": "2"} if replication >= _INSYNC_OF_THREE else {}
+        wanted = [
+            NewTopic(
+                change.topic.name,
+                num_partitions=change.topic.partitions,
+                replication_factor=replication,
+                config={**change.topic.config, **insync},
+            )
+            for change in changes
+        ]
+        for made in self._admin.create_topics(wanted, operation_timeout=_SECONDS).values():
+            try:
+                made.result(_SECONDS)
+            except KafkaException as error:
+                if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+
+    def _await_leaders(self, topics: Sequence[str], waiting: Callable[[str], object]) -> None:
+        until = time.monotonic() + _SECONDS
+        told = False
+        while left := self._leaderless(topics):
+            names = ", ".join(left[:_NAMED]) + (" ..." if len(left) > _NAMED else "")
+            if time.monotonic() >= until:
+                raise DependencyUnavailable(
+                    f"the topics are created, and {names} have no leader for a partition after"
+                    f" {_SECONDS:g} s: look at the brokers' logs, then go on"
+                )
+            if not told:
+                told = True
+                waiting(f"Waiting for leaders of the new partitions: {names}")
+            time.sleep(_PAUSE)
+
+    def _leaderless(self, topics: Sequence[str]) -> list[str]:
+        found = self._admin.list_topics(timeout=_SECONDS).topics if topics else {}
+        return [
+            name
+            for name in topics
+            if name not in found
+            or not found[name].partitions
+            or any(partition.leader < 0 for partition in found[name].partitions.values())
+        ]
+
+    def _configure(self, changes: Sequence[Configure]) -> None:
+        if not changes:
+            return
+        resources: dict[str, list[ConfigEntry]] = {}
+        for change in changes:
+            entry = ConfigEntry(
+                change.setting, change.after, incremental_operation=AlterConfigOpType.SET
+            )
+            resources.setdefault(change.name, []).append(entry)
+        asked = [
+            ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+            for name, entries in resources.items()
+        ]
+        for altered in self._admin.incremental_alter_configs(asked).values():
+            altered.result(_SECONDS)

@@ -1,0 +1,1 @@
+"""Avro schemas as nodes, read, resolved and rendered."""

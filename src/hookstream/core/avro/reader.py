@@ -1,0 +1,305 @@
+"""Reads an Avro schema from plain JSON, whatever JSON it is handed.
+
+Size and depth are bounded before anything recurses into the text. A logical type that is not
+valid where it stands is left out of the node, as Avro demands (Apache Avro 1.12, "Logical
+Types"), and kept in `ignored` for whoever wants to complain.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from hookstream.core.avro.nodes import (
+    Array,
+    AvroSchema,
+    AvroType,
+    Enum,
+    Field,
+    Fixed,
+    Logical,
+    Map,
+    Named,
+    Primitive,
+    Record,
+    Reference,
+    Union,
+)
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.errors import InputRefused
+
+MAX_NESTING: Final = 100
+"""Levels of JSON objects and lists in a schema's text."""
+MAX_NODES: Final = 50_000
+"""JSON values in a schema."""
+MAX_CHARACTERS: Final = 512 * 1024
+"""Characters of all names and texts in a schema together: a record of the schemas table holds it."""
+
+MAX_PRECISION: Final = 4000
+"""Digits of a decimal: Python writes no whole number of more than 4,300."""
+
+PRIMITIVES: Final = frozenset(
+    {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
+)
+_LOGICAL_ON: Final[Mapping[str, frozenset[str]]] = {
+    "int": frozenset({"date", "time-millis"}),
+    "long": frozenset(
+        {
+            "time-micros",
+            "timestamp-millis",
+            "timestamp-micros",
+            "timestamp-nanos",
+            "local-timestamp-millis",
+            "local-timestamp-micros",
+            "local-timestamp-nanos",
+        }
+    ),
+    "string": frozenset({"uuid"}),
+}
+_FIXED_LOGICAL: Final = {"uuid": 16, "duration": 12}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}\Z")
+_SHOWN = 60
+_RECORD_WORDS = frozenset({"type", "name", "namespace", "aliases", "fields", "doc"})
+
+
+class SchemaRefused(InputRefused):
+    """Raised when JSON is no Avro schema, or is larger than one may be; it says where and why."""
+
+
+def read_schema(document: Json) -> AvroSchema:
+    """Read a schema.
+
+    Raises:
+        SchemaRefused: It is malformed, names a type that it does not define before, or is too
+            large; the message says where.
+    """
+    _check_size(document)
+    reader = _Reader()
+    return AvroSchema(reader.type(document, "", "the schema"), reader.named)
+
+
+def _check_size(document: Json) -> None:
+    """Refuse what is too large or too deep, without recursing into it."""
+    nodes = characters = 0
+    pending: list[tuple[Json, int]] = [(document, 1)]
+    while pending:
+        value, depth = pending.pop()
+        nodes += 1
+        if isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, dict):
+            characters += sum(map(len, value))
+            pending.extend((item, depth + 1) for item in value.values())
+        elif isinstance(value, list):
+            pending.extend((item, depth + 1) for item in value)
+        if depth > MAX_NESTING:
+            raise SchemaRefused(f"the schema is nested deeper than {MAX_NESTING} levels")
+        if nodes > MAX_NODES or characters > MAX_CHARACTERS:
+            raise SchemaRefused(
+                f"the schema has more than {MAX_NODES} values or {MAX_CHARACTERS} characters"
+            )
+
+
+class _Reader:
+    """Reads one schema; names are known from where they are first defined on."""
+
+    __slots__ = ("_open", "named")
+
+    def __init__(self) -> None:
+        self.named: dict[str, Named] = {}
+        self._open: set[str] = set()
+
+    def type(self, document: Json, namespace: str, where: str) -> AvroType:
+        if isinstance(document, str):
+            return self._by_name(document, namespace, where)
+        if isinstance(document, list):
+            return self._union(document, namespace, where)
+        if not isinstance(document, dict):
+            raise SchemaRefused(f"{where}: {_shown(document)} is no type")
+        make = _NAMED.get(str(document.get("type")))
+        if make is not None:
+            return make(self, document, namespace, where)
+        return self._unnamed(document, namespace, where)
+
+    def _unnamed(self, document: JsonObject, namespace: str, where: str) -> AvroType:
+        kind = document.get("type")
+        match kind:
+            case "array":
+                return Array(self.type(document.get("items"), namespace, f"{where}[]"))
+            case "map":
+                return Map(self.type(document.get("values"), namespace, f"{where}{{}}"))
+            case str() if kind in PRIMITIVES:
+                return _primitive(kind, document)
+            case str() | list() | dict():
+                # An object around another type, as tools write it for attributes of their own.
+                return self.type(kind, namespace, where)
+            case _:
+                raise SchemaRefused(f"{where}: {_shown(kind)} is no type")
+
+    def _by_name(self, name: str, namespace: str, where: str) -> AvroType:
+        if name in PRIMITIVES:
+            return Primitive(name)
+        full = _full(name, namespace)
+        if full not in self.named and full not in self._open:
+            raise SchemaRefused(f"{where}: {_shown(full)} is defined nowhere before it")
+        return Reference(full)
+
+    def _union(self, document: Sequence[Json], namespace: str, where: str) -> Union:
+        branches = tuple(self.type(branch, namespace, where) for branch in document)
+        words = [_word(branch) for branch in branches]
+        if "union" in words:
+            raise SchemaRefused(f"{where}: a union stands in a union")
+        if not words or len(set(words)) < len(words):
+            raise SchemaRefused(f"{where}: a union has different branches, at least one")
+        return Union(branches)
+
+    def _define(
+        self, document: JsonObject, namespace: str, where: str
+    ) -> tuple[str, tuple[str, ...], str]:
+        """Return the full name of a named type that is being defined, its aliases, its namespace."""
+        name, own = document.get("name"), document.get("namespace", namespace)
+        if not isinstance(name, str) or not isinstance(own, str):
+            raise SchemaRefused(f"{where}: a {_shown(document.get('type'))} has no name")
+        full = _full(name, own)
+        if not all(_NAME.match(part) for part in full.split(".")):
+            raise SchemaRefused(f"{where}: {_shown(full)} is no name")
+        if full in self.named or full in self._open:
+            raise SchemaRefused(f"{where}: {full} is defined twice")
+        inner = full.rpartition(".")[0]
+        aliases = tuple(_full(alias, inner) for alias in _names(document, "aliases", where))
+        return full, aliases, inner
+
+    def record(self, document: JsonObject, namespace: str, where: str) -> Record:
+        full, aliases, inner = self._define(document, namespace, where)
+        parts = document.get("fields")
+        if not isinstance(parts, list):
+            raise SchemaRefused(f"{where}: the record {full} has no list of fields")
+        at = "" if where == "the schema" else f"{where}."
+        self._open.add(full)
+        fields = tuple(self._field(part, inner, at) for part in parts)
+        self._open.discard(full)
+        names = [field.name for field in fields]
+        if len(set(names)) < len(names):
+            raise SchemaRefused(f"{where}: the record {full} has two fields of one name")
+        rest = {name: value for name, value in document.items() if name not in _RECORD_WORDS}
+        record = Record(full, aliases, fields, rest)
+        self.named[full] = record
+        return record
+
+    def _field(self, part: Json, namespace: str, at: str) -> Field:
+        if not isinstance(part, dict) or not isinstance(name := part.get("name"), str):
+            raise SchemaRefused(f"{at or 'the schema: '}{_shown(part)} is no field")
+        if not _NAME.match(name):
+            raise SchemaRefused(f"{at}{_shown(name)} is no name of a field")
+        doc = part.get("doc")
+        return Field(
+            name=name,
+            type=self.type(part.get("type"), namespace, at + name),
+            aliases=tuple(_names(part, "aliases", at + name)),
+            doc=doc if isinstance(doc, str) else "",
+            has_default="default" in part,
+            default=part.get("default"),
+            as_text=part.get("json") == "string",
+        )
+
+    def enum(self, document: JsonObject, namespace: str, where: str) -> Enum:
+        full, aliases, _ = self._define(document, namespace, where)
+        symbols = tuple(_names(document, "symbols", where))
+        default = document.get("default")
+        if not symbols or len(set(symbols)) < len(symbols):
+            raise SchemaRefused(f"{where}: the enum {full} has no symbols, or one twice")
+        if default is not None and default not in symbols:
+            raise SchemaRefused(f"{where}: the default of the enum {full} is none of its symbols")
+        enum = Enum(full, aliases, symbols, default if isinstance(default, str) else None)
+        self.named[full] = enum
+        return enum
+
+    def fixed(self, document: JsonObject, namespace: str, where: str) -> Fixed:
+        full, aliases, _ = self._define(document, namespace, where)
+        size = document.get("size")
+        if type(size) is not int or size < 0:
+            raise SchemaRefused(f"{where}: the fixed type {full} has no size")
+        logical, ignored = _fixed_logical(document, size)
+        fixed = Fixed(full, aliases, size, logical, ignored)
+        self.named[full] = fixed
+        return fixed
+
+
+_NAMED: Final[Mapping[str, Callable[[_Reader, JsonObject, str, str], Named]]] = {
+    "record": _Reader.record,
+    "error": _Reader.record,
+    "enum": _Reader.enum,
+    "fixed": _Reader.fixed,
+}
+
+
+def _primitive(kind: str, document: JsonObject) -> Primitive:
+    as_text = document.get("json") == "string"
+    name = document.get("logicalType")
+    if not isinstance(name, str):
+        return Primitive(kind, as_text=as_text)
+    logical: Logical | None = None
+    if name in _LOGICAL_ON.get(kind, ()):
+        logical = Logical(name)
+    elif kind == "bytes" and name == "decimal":
+        logical = _decimal(document)
+    return Primitive(kind, logical, None if logical else name, as_text)
+
+
+def _fixed_logical(document: JsonObject, size: int) -> tuple[Logical | None, str | None]:
+    name = document.get("logicalType")
+    if not isinstance(name, str):
+        return None, None
+    if _FIXED_LOGICAL.get(name) == size:
+        return Logical(name), None
+    if name == "decimal":
+        decimal = _decimal(document)
+        # Avro's rule: 10^precision - 1 must fit into the signed bytes.
+        if decimal is not None and 10**decimal.precision - 1 < 2 ** (8 * min(size, 2000) - 1):
+            return decimal, None
+    return None, name
+
+
+def _decimal(document: JsonObject) -> Logical | None:
+    precision, scale = document.get("precision"), document.get("scale", 0)
+    if type(precision) is not int or type(scale) is not int:
+        return None
+    if not 0 <= scale <= precision or not 0 < precision <= MAX_PRECISION:
+        return None
+    return Logical("decimal", precision, scale)
+
+
+def _names(document: JsonObject, word: str, where: str) -> list[str]:
+    """Return a list of names."""
+    found = document.get(word, [])
+    if not isinstance(found, list):
+        raise SchemaRefused(f"{where}: {word} is a list of names")
+    names = [name for name in found if isinstance(name, str)]
+    if len(names) < len(found) or not all(
+        _NAME.match(part) for name in names for part in name.split(".")
+    ):
+        raise SchemaRefused(f"{where}: {word} holds something that is no name")
+    return names
+
+
+def _full(name: str, namespace: str) -> str:
+    return f"{namespace}.{name}" if namespace and "." not in name else name
+
+
+def _word(branch: AvroType) -> str:
+    """Return what makes a branch different from the others of its union."""
+    match branch:
+        case Primitive(kind=kind):
+            return kind
+        case Array():
+            return "array"
+        case Map():
+            return "map"
+        case Union():
+            return "union"
+        case Fixed(name=name) | Enum(name=name) | Record(name=name) | Reference(name=name):
+            return f"the type {name}"
+
+
+def _shown(value: Json) -> str:
+    text = ascii(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,129 @@
+"""The branch of a union is told from how a decoded value looks, or from the name that it came with.
+
+fastavro hands union values out bare; asked to (`return_named_type`), it hands those of named types
+out as a pair of full name and value. Names are needed only where a union holds two types whose
+values look alike, at least one of them named. A `float` beside a `double` is given a name for that:
+it is read as a record of one field, which has the same bytes. Two others that look alike without
+names, such as a date and a timestamp, cannot be told apart at all: such a schema is refused.
+"""
+
+from collections.abc import Sequence
+
+from hookstream.core.avro.nodes import SINGLE, SINGLE_VALUE
+from hookstream.core.avro.values import EXACT, NotRenderable, Render, Rendering, same, single
+from hookstream.core.model.json import Json
+
+_TYPES: dict[str, type] = {
+    "boolean": bool,
+    "int": int,
+    "float": float,
+    "bytes": bytes,
+    "text": str,
+    "list": list,
+    "dict": dict,
+}
+
+
+def told_apart(branches: Sequence[Rendering]) -> Sequence[Rendering]:
+    """Return the branches of a union as they are decoded: a `float` beside a `double` with a name."""
+    floats = [branch for branch in branches if branch.shape == "float"]
+    if len(floats) == 1 or all(branch.render is not single for branch in floats):
+        return branches
+    return [_SINGLE if branch.render is single else branch for branch in branches]
+
+
+def _wrapped(value: object) -> Json:
+    if not isinstance(value, dict):
+        raise NotRenderable("", "is not a float")
+    return single(value[SINGLE_VALUE])
+
+
+_SINGLE = Rendering(_wrapped, "single", SINGLE)
+
+
+def names_needed(branches: Sequence[Rendering]) -> bool:
+    """Tell whether values of the union can only be told apart by the names of their types."""
+    return _SINGLE in branches or any(
+        any(branch.name is not None for branch in alike) and not _same_rule(alike)
+        for alike in _by_shape(branches).values()
+    )
+
+
+def union(branches: Sequence[Rendering], *, named: bool) -> Rendering:
+    """Return the rendering of a union.
+
+    Args:
+        branches: The renderings of its branches.
+        named: Values of named types come as a pair of name and value.
+
+    Raises:
+        NotRenderable: Two unnamed branches cannot be told apart.
+    """
+    tagged = {branch.name: branch.render for branch in branches if branch.name is not None}
+    if not named:
+        tagged = {}
+    bare = [branch for branch in branches if branch.name not in tagged]
+    if not tagged and all(branch.render is same for branch in bare):
+        return Rendering(same, "union")
+    by_type = {
+        _TYPES[shape]: _one(shape, alike)
+        for shape, alike in _by_shape(bare).items()
+        if shape != "null"
+    }
+    if not tagged and len(by_type) == 1:
+        return Rendering(_nullable(next(iter(by_type.values()))), "union")
+    return Rendering(_by_type(by_type, tagged), "union")
+
+
+def _nullable(inner: Render) -> Render:
+    def render(value: object) -> Json:
+        return None if value is None else inner(value)
+
+    return render
+
+
+def _by_type(by_type: dict[type, Render], tagged: dict[str, Render]) -> Render:
+    def render(value: object) -> Json:
+        if value is None:
+            return None
+        if isinstance(value, tuple):
+            branch = tagged.get(value[0])
+            if branch is None:
+                raise NotRenderable(
+                    "", f"is of the type {value[0]!s}, which its union does not list"
+                )
+            return branch(value[1])
+        # The exact type: a bool is an int to isinstance.
+        branch = by_type.get(type(value))
+        if branch is None:
+            raise NotRenderable("", "is of no type that its union lists")
+        return branch(value)
+
+    return render
+
+
+def _by_shape(branches: Sequence[Rendering]) -> dict[str, list[Rendering]]:
+    shapes: dict[str, list[Rendering]] = {}
+    for branch in branches:
+        shapes.setdefault(branch.shape, []).append(branch)
+    return shapes
+
+
+def _same_rule(alike: Sequence[Rendering]) -> bool:
+    first = alike[0]
+    if all(branch.bounds is not None for branch in alike):
+        # A plain int beside a plain long: a number either way.
+        return True
+    return all(branch.render is first.render for branch in alike)
+
+
+def _one(shape: str, alike: Sequence[Rendering]) -> Render:
+    """Return the rendering of the branches that look alike."""
+    if len(alike) == 1:
+        return alike[0].render
+    for branch in alike:
+        if branch.bounds == EXACT and _same_rule(alike):
+            return branch.render
+    if not _same_rule(alike):
+        raise NotRenderable("", f"is a union with {len(alike)} {shape} types that look alike")
+    return alike[0].render

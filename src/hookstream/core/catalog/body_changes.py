@@ -1,0 +1,114 @@
+"""Finds what a revision would change in the JSON that partners of its version receive.
+
+Avro resolves more than a partner would: bytes read a string well enough, and yet the field's text
+becomes base64; `"json": "string"` is no matter of Avro's at all, and turns a number into text.
+"""
+
+from collections.abc import Iterator
+
+from hookstream.core.avro.nodes import (
+    Array,
+    AvroSchema,
+    AvroType,
+    Enum,
+    Field,
+    Fixed,
+    Map,
+    Primitive,
+    Record,
+    Union,
+)
+from hookstream.core.avro.reader import read_schema
+from hookstream.core.model.json import Json
+
+
+def body_changes(old: Json, new: Json) -> list[str]:
+    """Return the fields of both whose JSON would look different, one sentence each.
+
+    Fields are compared by their names in `old`; what only one of the two has is not looked at, nor
+    is a number that is written as a whole number here and with a fraction there.
+
+    Raises:
+        SchemaRefused: One of the two is no Avro schema.
+    """
+    comparison = _Comparison(read_schema(old), read_schema(new))
+    return list(dict.fromkeys(comparison.root()))
+
+
+class _Comparison:
+    """Walks two schemas side by side."""
+
+    __slots__ = ("_new", "_old", "_seen")
+
+    def __init__(self, old: AvroSchema, new: AvroSchema) -> None:
+        self._old = old
+        self._new = new
+        self._seen: set[tuple[str, str]] = set()
+
+    def root(self) -> Iterator[str]:
+        old, new = self._old.resolve(self._old.root), self._new.resolve(self._new.root)
+        if isinstance(old, Record) and isinstance(new, Record):
+            yield from self._records(old, new, "")
+
+    def _records(self, old: Record, new: Record, at: str) -> Iterator[str]:
+        if (old.name, new.name) in self._seen:
+            return
+        self._seen.add((old.name, new.name))
+        by_name = {field.name: field for field in new.fields}
+        for field in old.fields:
+            other = by_name.get(field.name)
+            if other is not None:
+                yield from self._fields(field, other, f"{at}.{field.name}" if at else field.name)
+
+    def _fields(self, old: Field, new: Field, at: str) -> Iterator[str]:
+        forms = _forms(self._old, old.type, as_text=old.as_text)
+        others = _forms(self._new, new.type, as_text=new.as_text)
+        for kind, form in forms.items():
+            if others.get(kind, form) != form:
+                yield f"{at}: {form} in the body would become {others[kind]}"
+        # A decoder takes the first branch that reads a string, and bytes do.
+        readers = [kind for kind in others if kind in ("a string", "bytes")]
+        if "a string" in forms and readers[:1] == ["bytes"]:
+            yield f"{at}: text in the body would become base64"
+        by_name = {other.name: other for other in _records_in(self._new, new.type)}
+        for record in _records_in(self._old, old.type):
+            if record.name in by_name:
+                yield from self._records(record, by_name[record.name], at)
+
+
+def _forms(schema: AvroSchema, node: AvroType, *, as_text: bool) -> dict[str, str]:
+    """Return how each kind of value at a place is written, arrays and maps seen through."""
+    resolved = schema.resolve(node)
+    match resolved:
+        case Primitive(kind="long", logical=None):
+            text = as_text or resolved.as_text
+            return {"a long": "a number as text" if text else "a number"}
+        case Primitive(kind="string"):
+            return {"a string": "text"}
+        case Primitive(kind="bytes", logical=None):
+            return {"bytes": "base64"}
+        case Array() | Map() | Union():
+            found: dict[str, str] = {}
+            for part in _parts(resolved):
+                found |= _forms(schema, part, as_text=as_text)
+            return found
+        case Primitive() | Enum() | Fixed() | Record():
+            return {}
+
+
+def _records_in(schema: AvroSchema, node: AvroType) -> list[Record]:
+    """Return the records at a place, arrays, maps and unions seen through."""
+    resolved = schema.resolve(node)
+    if isinstance(resolved, Record):
+        return [resolved]
+    if isinstance(resolved, Array | Map | Union):
+        return [record for part in _parts(resolved) for record in _records_in(schema, part)]
+    return []
+
+
+def _parts(node: Array | Map | Union) -> tuple[AvroType, ...]:
+    match node:
+        case Array(items=inner) | Map(values=inner):
+            return (inner,)
+        case Union(branches=branches):
+            return branches

@@ -1,0 +1,1 @@
+"""Lanes: what one endpoint bears, and whose turn it is."""

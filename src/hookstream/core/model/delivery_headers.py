@@ -1,0 +1,266 @@
+"""The state of a delivery is written into record headers and read back without loss.
+
+Headers are written anew each time, each name once, as UTF-8 text without control characters; they
+never grow from hop to hop. What upstream put on the record travels along within bounds, except what
+is named like ours: nobody upstream can write a delivery's state.
+"""
+
+from hookstream.core.model import header_names as names
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.event import Undecodable
+from hookstream.core.model.header_reading import Fields, LetterProblem, NotReadable, carried, text
+from hookstream.core.model.instant import Millis, to_rfc3339, within_years
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.model.record import Header, Headers, Origin, Record, header_text
+
+MAX_NAME = 256
+"""Characters of an id or a word of ours."""
+
+MAX_ERROR = 512
+"""Characters of the last error, and of the detail of a reason."""
+
+MAX_STATUS = 999
+"""The largest HTTP status."""
+
+MAX_TRACESTATE = 512
+"""Characters of `tracestate`: what W3C asks every party to carry."""
+
+_NAME = "hookstream"
+_TRIGGERS = {trigger.value: trigger for trigger in Trigger}
+_DEFER_REASONS = {reason.value: reason for reason in DeferReason}
+_NOT_YET = {"no": True}
+_STAGE_DELIVERY = "TASK_PUT"
+_STAGE_DECODING = "VALUE_CONVERTER"
+"""The stages of Kafka Connect that come nearest to a delivery and to decoding."""
+
+
+def tier_headers(
+    what: Delivery | UnmatchedEvent, record_headers: Headers, *, written_at: Millis
+) -> list[Header]:
+    """Return the headers of a tier record.
+
+    Args:
+        what: The delivery, or the event that has no subscription yet.
+        record_headers: The headers of the record whose value is copied: upstream's, or a tier's.
+        written_at: The present.
+    """
+    state = _delivery(what) if isinstance(what, Delivery) else _unmatched(what)
+    return carried(record_headers) + _encoded(
+        [*state, (names.DUE_AT, _instant(what.due_at)), (names.WRITTEN_AT, _instant(written_at))]
+    )
+
+
+def dead_letter_headers(
+    delivery: Delivery,
+    record_headers: Headers,
+    reason: DeadReason,
+    detail: str,
+    *,
+    written_at: Millis,
+) -> list[Header]:
+    """Return the headers of a dead letter: the state, why it was given up, and Connect's names."""
+    return carried(record_headers) + _encoded(
+        [
+            *_delivery(delivery),
+            (names.REASON, reason.value),
+            (names.WRITTEN_AT, _instant(written_at)),
+            *_connect(delivery.origin, _STAGE_DELIVERY, reason.value, detail),
+        ]
+    )
+
+
+def undecodable_headers(
+    record: Record,
+    undecodable: Undecodable,
+    *,
+    written_at: Millis,
+    waited: UnmatchedEvent | None = None,
+) -> list[Header]:
+    """Return the headers of a record that goes to the undecodable topic.
+
+    Args:
+        record: The record as it was read.
+        undecodable: Why it is none of ours.
+        written_at: The present.
+        waited: What its headers told, where it was read from a tier: its origin is kept.
+    """
+    if waited is None:
+        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        waited = UnmatchedEvent(
+            origin,
+            first_at=written_at,
+            traceparent=header_text(record.headers, names.TRACEPARENT),
+            tracestate=header_text(record.headers, names.TRACESTATE),
+        )
+    return carried(record.headers) + _encoded(
+        [
+            *_unmatched(waited),
+            (names.REASON, undecodable.reason),
+            (names.WRITTEN_AT, _instant(written_at)),
+            *_connect(waited.origin, _STAGE_DECODING, undecodable.reason, undecodable.detail),
+        ]
+    )
+
+
+def unreadable_headers(
+    record: Record,
+    problem: LetterProblem,
+    *,
+    written_at: Millis,
+    reason: str = DeadReason.NOT_DECODABLE,
+) -> list[Header]:
+    """Return the headers of a tier record that is set aside since its own cannot be read.
+
+    What they say is kept as it stands, so that a person can still make sense of it.
+    """
+    kept = [
+        (name, text(value.decode(errors="replace"), MAX_NAME))
+        for name, value in dict(record.headers).items()
+        if name in _KEPT and value is not None
+    ]
+    origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+    return carried(record.headers) + _encoded(
+        [
+            *kept,
+            (names.REASON, reason),
+            (names.WRITTEN_AT, _instant(written_at)),
+            *_connect(origin, _STAGE_DELIVERY, reason, str(problem)),
+        ]
+    )
+
+
+def is_for_subscription(headers: Headers) -> bool:
+    """Tell whether a tier record is a delivery; else it is an event to be matched (again)."""
+    return any(name == names.SUBSCRIPTION_ID for name, _ in headers)
+
+
+def read_delivery(headers: Headers) -> Delivery | LetterProblem:
+    """Read the delivery of a tier record or a dead letter."""
+    try:
+        fields = Fields(headers)
+        return Delivery(
+            delivery_id=fields.text(names.DELIVERY_ID),
+            subscription_id=fields.text(names.SUBSCRIPTION_ID),
+            partner_id=fields.text(names.PARTNER_ID),
+            event_type=fields.text(names.EVENT_TYPE),
+            event_id=fields.text(names.EVENT_ID),
+            origin=fields.origin(),
+            first_at=fields.instant(names.FIRST_AT),
+            expires_at=fields.instant(names.EXPIRES_AT),
+            attempt=fields.number(names.ATTEMPT),
+            step=fields.number(names.STEP),
+            trigger=fields.word(names.TRIGGER, _TRIGGERS),
+            due_at=fields.optional_instant(names.DUE_AT),
+            deferrals=fields.number(names.DEFERRALS),
+            deferred_reason=fields.optional_word(names.DEFERRED_REASON, _DEFER_REASONS),
+            deferred_since=fields.optional_instant(names.DEFERRED_SINCE),
+            last_outcome=fields.optional_text(names.LAST_OUTCOME),
+            last_status=fields.optional_number(names.LAST_STATUS, MAX_STATUS),
+            last_error=fields.optional_text(names.LAST_ERROR),
+            traceparent=fields.optional_text(names.TRACEPARENT),
+            tracestate=fields.optional_text(names.TRACESTATE),
+            filter_asked=fields.optional_word(names.FILTER_ASKED, _NOT_YET) is None,
+        )
+    except NotReadable as problem:
+        return problem.letter
+
+
+def read_unmatched(headers: Headers) -> UnmatchedEvent | LetterProblem:
+    """Read what a tier record tells that is no delivery yet, or an undecodable record."""
+    try:
+        fields = Fields(headers)
+        return UnmatchedEvent(
+            origin=fields.origin(),
+            first_at=fields.instant(names.FIRST_AT),
+            due_at=fields.optional_instant(names.DUE_AT),
+            deferrals=fields.number(names.DEFERRALS),
+            deferred_reason=fields.optional_word(names.DEFERRED_REASON, _DEFER_REASONS),
+            deferred_since=fields.optional_instant(names.DEFERRED_SINCE),
+            trigger=fields.word(names.TRIGGER, _TRIGGERS),
+            traceparent=fields.optional_text(names.TRACEPARENT),
+            tracestate=fields.optional_text(names.TRACESTATE),
+        )
+    except NotReadable as problem:
+        return problem.letter
+
+
+_State = list[tuple[str, str | None]]
+
+
+def _delivery(delivery: Delivery) -> _State:
+    status = delivery.last_status
+    return [
+        (names.DELIVERY_ID, delivery.delivery_id),
+        (names.SUBSCRIPTION_ID, delivery.subscription_id),
+        (names.PARTNER_ID, delivery.partner_id),
+        (names.EVENT_TYPE, delivery.event_type),
+        (names.EVENT_ID, delivery.event_id),
+        (names.ATTEMPT, str(delivery.attempt)),
+        (names.STEP, str(delivery.step)),
+        (names.EXPIRES_AT, _instant(delivery.expires_at)),
+        (names.LAST_OUTCOME, delivery.last_outcome),
+        (names.LAST_STATUS, None if status is None else str(status)),
+        (names.LAST_ERROR, _optional(delivery.last_error, MAX_ERROR)),
+        (names.FILTER_ASKED, None if delivery.filter_asked else "no"),
+        *_unmatched(delivery),
+    ]
+
+
+def _unmatched(what: Delivery | UnmatchedEvent) -> _State:
+    reason = what.deferred_reason
+    return [
+        (names.TRIGGER, what.trigger.value),
+        (names.FIRST_AT, _instant(what.first_at)),
+        (names.DEFERRALS, str(what.deferrals)),
+        (names.DEFERRED_REASON, None if reason is None else reason.value),
+        (names.DEFERRED_SINCE, _instant(what.deferred_since)),
+        (names.ORIGIN_TOPIC, what.origin.topic),
+        (names.ORIGIN_PARTITION, str(what.origin.partition)),
+        (names.ORIGIN_OFFSET, str(what.origin.offset)),
+        (names.ORIGIN_TIMESTAMP, _instant(what.origin.timestamp)),
+        (names.ORIGIN_MILLIS, _beyond(what.origin.timestamp)),
+        (names.TRACEPARENT, _optional(what.traceparent, MAX_NAME)),
+        (names.TRACESTATE, _optional(what.tracestate, MAX_TRACESTATE)),
+    ]
+
+
+def _connect(origin: Origin, stage: str, reason: str, detail: str) -> _State:
+    return [
+        (names.CONNECT_TOPIC, origin.topic),
+        (names.CONNECT_PARTITION, str(origin.partition)),
+        (names.CONNECT_OFFSET, str(origin.offset)),
+        (names.CONNECT_NAME, _NAME),
+        (names.CONNECT_STAGE, stage),
+        (names.CONNECT_CLASS, reason),
+        (names.CONNECT_MESSAGE, text(detail, MAX_ERROR)),
+    ]
+
+
+def _encoded(state: _State) -> list[Header]:
+    return [(name, value.encode()) for name, value in state if value is not None]
+
+
+def _optional(value: str | None, longest: int) -> str | None:
+    return None if value is None else text(value, longest)
+
+
+def _instant(instant: Millis | None) -> str | None:
+    return None if instant is None else to_rfc3339(within_years(instant))
+
+
+def _beyond(instant: Millis) -> str | None:
+    """Return the milliseconds of an instant that its RFC 3339 text cannot name."""
+    return None if within_years(instant) == instant else str(instant)
+
+
+_KEPT = frozenset(
+    name for name, _ in _delivery(Delivery("", "", "", "", "", Origin("", 0, 0, 0), 0, 0))
+)
+
+
+def tier_key(state: Delivery | UnmatchedEvent) -> bytes:
+    """Return the key of a tier record: the delivery, or the origin of an event without one."""
+    if isinstance(state, Delivery):
+        return state.delivery_id.encode()
+    origin = state.origin
+    return f"{origin.topic}/{origin.partition}/{origin.offset}".encode()

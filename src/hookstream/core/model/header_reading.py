@@ -1,0 +1,209 @@
+"""Headers are taken apart strictly, and upstream's are carried within bounds.
+
+What we wrote ourselves is read strictly all the same: a tier record can have been written by hand,
+or by a tool, and a state misread would be an event lost or sent for ever.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hookstream.core.model import header_names as names
+from hookstream.core.model.instant import Millis, from_rfc3339, within_years
+from hookstream.core.model.record import Header, Headers, Origin
+from hookstream.errors import HookstreamError
+
+W = TypeVar("W")
+
+MAX_CARRIED = 64
+"""Headers of upstream's that travel along."""
+
+MAX_CARRIED_BYTES = 16 * 1024
+"""Bytes of their names and values together: a quarter of what a tier record may add."""
+
+MAX_TEXT = 1_024
+"""Characters of a header of ours that is read: more than any that is written."""
+
+MAX_COUNT = 1_000_000_000
+"""The largest count that is read, of attempts, steps or deferrals."""
+
+MAX_PARTITION = 2**31 - 1
+MAX_OFFSET = 2**63 - 1
+
+LAST_INSTANT: Millis = from_rfc3339("9000-01-01T00:00:00Z")
+"""The first instant that no state of ours names: what is added to an earlier one still has text."""
+
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
+_SIGNED = re.compile(r"-?[1-9][0-9]{0,18}\Z")
+_REPLACED = (names.TRACEPARENT, names.TRACESTATE)
+
+
+@dataclass(slots=True, frozen=True)
+class LetterProblem:
+    """Why the headers of a record do not tell a delivery's state."""
+
+    header: str
+    """Empty: it is not known which."""
+    why: str
+
+    def __str__(self) -> str:
+        """Return it as a sentence for a person."""
+        return f"header {self.header} {self.why}" if self.header else self.why
+
+
+class NotReadable(HookstreamError):
+    """Raised within this stage where a header cannot be read; it becomes a `LetterProblem`."""
+
+    def __init__(self, header: str, why: str) -> None:
+        super().__init__(f"header {header} {why}")
+        self.letter = LetterProblem(header, why)
+
+
+class Fields:
+    """The headers of one record, the last of each name, read one by one."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, headers: Headers) -> None:
+        self._values = dict(headers)
+
+    def optional_text(self, name: str) -> str | None:
+        """Return a header's text, or None where it is missing."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            found = value.decode()
+        except UnicodeDecodeError as problem:
+            raise NotReadable(name, "is not UTF-8") from problem
+        if len(found) > MAX_TEXT:
+            raise NotReadable(name, f"has {len(found)} characters, {MAX_TEXT} are read at most")
+        if not found.isprintable():
+            raise NotReadable(name, f"is {ascii(found)[:40]}, which holds what is not printable")
+        return found
+
+    def text(self, name: str) -> str:
+        """Return the text of a header that must be there and not be empty."""
+        value = self.optional_text(name)
+        if not value:
+            raise NotReadable(name, "is missing or empty")
+        return value
+
+    def optional_word(self, name: str, words: Mapping[str, W]) -> W | None:
+        """Return what a header's text stands for in `words`, or None where it is missing."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        if value not in words:
+            raise NotReadable(name, f"is {ascii(value)[:40]}, none of {', '.join(words)}")
+        return words[value]
+
+    def word(self, name: str, words: Mapping[str, W]) -> W:
+        """Return what the text of a header that must be there stands for in `words`."""
+        value = self.optional_word(name, words)
+        if value is None:
+            raise NotReadable(name, "is missing")
+        return value
+
+    def optional_number(self, name: str, most: int = MAX_COUNT) -> int | None:
+        """Return a decimal number from 0 to `most`, or None where the header is missing."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        if not _NUMBER.match(value):
+            raise NotReadable(name, f"is {ascii(value)[:40]}, not a decimal number")
+        number = int(value)
+        if number > most:
+            raise NotReadable(name, f"is {number}, more than {most}")
+        return number
+
+    def number(self, name: str, most: int = MAX_COUNT) -> int:
+        """Return the decimal number, from 0 to `most`, of a header that must be there."""
+        value = self.optional_number(name, most)
+        if value is None:
+            raise NotReadable(name, "is missing")
+        return value
+
+    def optional_instant(self, name: str) -> Millis | None:
+        """Return the instant that a header names, or None where it is missing."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        try:
+            instant = from_rfc3339(value)
+        except (ValueError, OverflowError) as problem:
+            raise NotReadable(name, f"is {ascii(value)[:40]}, not an RFC 3339 time") from problem
+        if not 0 <= instant < LAST_INSTANT:
+            raise NotReadable(name, f"is {ascii(value)[:40]}, not a time from 1970 to 9000")
+        return instant
+
+    def instant(self, name: str) -> Millis:
+        """Return the instant of a header that must be there."""
+        value = self.optional_instant(name)
+        if value is None:
+            raise NotReadable(name, "is missing")
+        return value
+
+    def origin(self) -> Origin:
+        """Return the coordinates of the record that the event came from."""
+        return Origin(
+            self.text(names.ORIGIN_TOPIC),
+            self.number(names.ORIGIN_PARTITION, MAX_PARTITION),
+            self.number(names.ORIGIN_OFFSET, MAX_OFFSET),
+            self._origin_time(),
+        )
+
+    def _origin_time(self) -> Millis:
+        """Return the origin's time; outside the years 1 to 9999 its milliseconds stand beside it."""
+        value = self.text(names.ORIGIN_TIMESTAMP)
+        try:
+            # Any that has text: a producer may have claimed it.
+            named = from_rfc3339(value)
+        except (ValueError, OverflowError) as problem:
+            why = f"is {ascii(value)[:40]}, not an RFC 3339 time"
+            raise NotReadable(names.ORIGIN_TIMESTAMP, why) from problem
+        exact = self.optional_text(names.ORIGIN_MILLIS)
+        if exact is None:
+            return named
+        if not _SIGNED.match(exact) or named != within_years(int(exact)) or named == int(exact):
+            why = f"is {ascii(exact)[:40]}, no milliseconds of {names.ORIGIN_TIMESTAMP}"
+            raise NotReadable(names.ORIGIN_MILLIS, why)
+        return int(exact)
+
+
+def carried(headers: Headers) -> list[Header]:
+    """Return what of a record's headers travels along: upstream's own, each name once, bounded.
+
+    Of equal names the last counts, as Kafka's own clients have it. A header that would exceed a
+    bound is left out and the next one tried; what was carried once is carried again unchanged.
+    """
+    if not headers:
+        return []
+    kept: list[Header] = []
+    room = MAX_CARRIED_BYTES
+    count = 0
+    for name, value in dict(headers).items():
+        if name in names.WIRE_FORMAT:
+            kept.append((name, value))
+            continue
+        if name.lower().startswith((names.OURS, names.CONNECT)) or name.lower() in _REPLACED:
+            continue
+        size = len(name.encode()) + len(value or b"")
+        if count < MAX_CARRIED and size <= room:
+            kept.append((name, value))
+            room -= size
+            count += 1
+    return kept
+
+
+def text(value: str, longest: int) -> str:
+    """Return text that may stand in a header: without control characters, and bounded.
+
+    What a header cannot show becomes a space, so that no viewer is led to take it for another.
+    """
+    cut = value[:longest]
+    if cut.isascii() and cut.isprintable():
+        return cut
+    shown = "".join(char if char.isprintable() else " " for char in cut)
+    return shown.encode(errors="replace").decode()

@@ -1,0 +1,172 @@
+"""An offset tracker knows which received offsets of a partition are settled, and what may be committed.
+
+Offsets are tracked as received, never counted up: transaction markers and compaction leave gaps in
+the log, and a tracker that waited for the missing numbers would never commit again.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.offsets.commit_metadata import NOTHING, Progress, Span, write_note
+from hookstream.errors import InvariantBroken
+
+_ROOMY = 0.75
+"""Of the room for a note: what a crowded partition must come down to before it is read on."""
+
+
+class OffsetTracker:
+    """The unsettled records of one partition during one assignment.
+
+    Receiving and settling touch one dict. `committable` is the offset of the first unsettled record,
+    or the one after the last settled record where nothing is unsettled.
+    """
+
+    __slots__ = (
+        "_bare",
+        "_committed",
+        "_known",
+        "_known_until",
+        "_looked_at",
+        "_timestamps",
+        "_upto",
+        "crowded",
+        "generation",
+    )
+
+    def __init__(self, start: int, generation: int, settled: Sequence[Span] = ()) -> None:
+        """Track from `start`, the offset of the next record, for one assignment generation.
+
+        Args:
+            start: The committed offset.
+            generation: Tells this assignment from others of the partition.
+            settled: What an earlier assignment settled above `start`: it comes again, and is over.
+        """
+        self.generation = generation
+        self.crowded = False
+        """The note of the last progress said less than there is, and has not become short since."""
+        self._timestamps: dict[int, Millis] = {}
+        """The unsettled records in the order of their offsets, as they came."""
+        self._known = deque(settled)
+        self._known_until = settled[-1][1] if settled else 0
+        self._upto = start
+        self._committed: Progress | None = Progress(start)
+        self._looked_at: tuple[int, int, int] | None = (start, start, 0)
+        self._bare = False
+
+    def receive(self, offset: int, timestamp: Millis) -> bool:
+        """Take note of a record that was handed over; False: it is known to be settled already.
+
+        Raises:
+            InvariantBroken: The offset is not above every offset received before.
+        """
+        if offset < self._upto:
+            raise InvariantBroken(f"offset {offset} was received after {self._upto - 1}")
+        self._upto = offset + 1
+        if offset < self._known_until and self._was_settled(offset):
+            return False
+        self._timestamps[offset] = timestamp
+        return True
+
+    def _was_settled(self, offset: int) -> bool:
+        known = self._known
+        while known and known[0][1] <= offset:
+            known.popleft()
+        return bool(known) and known[0][0] <= offset
+
+    def pass_over(self, first: int, next_offset: int) -> None:
+        """Count offsets that never come as settled; what stands before them may still be on its way."""
+        spans: list[Span] = []
+        for start, end in sorted([*self._known, (first, next_offset)]):
+            if spans and start <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+            else:
+                spans.append((start, end))
+        self._known = deque(spans)
+        self._known_until = spans[-1][1]
+
+    def settle(self, offset: int) -> None:
+        """Free an offset: whatever replaces its record is durable.
+
+        Raises:
+            InvariantBroken: The offset was not received, or is settled already.
+        """
+        if self._timestamps.pop(offset, None) is None:
+            raise InvariantBroken(f"offset {offset} was settled without being unsettled")
+
+    @property
+    def committable(self) -> int:
+        """The offset that may be committed: everything before it is settled."""
+        for offset in self._timestamps:
+            return offset
+        known = self._known
+        if known and known[0][0] <= self._upto < known[0][1]:
+            return known[0][1]
+        return self._upto
+
+    def progress(self, room: int) -> Progress:
+        """Return what may be committed now, its note no longer than `room`."""
+        base = self.committable
+        note = NOTHING if self._bare else write_note(base, self._settled_above(base), room)
+        if not note.whole:
+            self.crowded = True
+        elif len(note.text) <= room * _ROOMY:
+            self.crowded = False
+        return Progress(base, note.text)
+
+    def _settled_above(self, base: int) -> list[Span]:
+        """Return what needs no delivery again. What never came is no record: it counts as settled."""
+        spans: list[Span] = []
+        if self._upto - base != len(self._timestamps):
+            after = base
+            for offset in self._timestamps:
+                if offset > after:
+                    spans.append((after, offset))
+                after = offset + 1
+            if self._upto > after:
+                spans.append((after, self._upto))
+        for start, end in self._known:
+            first = max(start, self._upto, base)
+            if spans and spans[-1][1] == first < end:
+                spans[-1] = (spans[-1][0], end)
+            elif first < end:
+                spans.append((first, end))
+        return spans
+
+    def to_commit(self, room: int) -> Progress | None:
+        """Return what to commit, or None where that was returned before."""
+        looked_at = (self.committable, self._upto, len(self._timestamps))
+        if looked_at == self._looked_at:
+            return None
+        progress = self.progress(room)
+        # After a commit without a note, one with it is due although nothing else has changed.
+        self._looked_at = None if self._bare else looked_at
+        self._bare = False
+        if progress == self._committed:
+            return None
+        self._committed = progress
+        return progress
+
+    def never_committed(self) -> None:
+        """Note that the group's commit is not where this began: that is due, too."""
+        self._committed = self._looked_at = None
+
+    def forget_commit(self) -> None:
+        """Take back what was committed last: the commit failed, so it is due again.
+
+        Without its note, since that may be what the broker refused.
+        """
+        self._committed = self._looked_at = None
+        self._bare = True
+
+    @property
+    def unsettled(self) -> int:
+        """How many received records are not settled."""
+        return len(self._timestamps)
+
+    @property
+    def oldest_unsettled(self) -> Millis | None:
+        """The log timestamp of the lowest unsettled record, None where all are settled."""
+        for timestamp in self._timestamps.values():
+            return timestamp
+        return None

@@ -1,0 +1,134 @@
+"""What a redrive was asked for is written into its job's row, and read back when it is taken up again.
+
+A condition that this release does not know must not be passed over: the job would redrive more
+than was asked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hookstream.core.model import header_names as names
+from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.record import Record, header_text
+from hookstream.core.redrive.selector import Selector
+from hookstream.errors import InputRefused
+
+
+@dataclass(slots=True, frozen=True)
+class UndecodableSelector:
+    """Which undecodable records are meant: those that every given condition holds for."""
+
+    topics: frozenset[str] | None = None
+    """Event topics that they came from; None here and below: any."""
+    reasons: frozenset[str] | None = None
+    since: Millis | None = None
+    """Appended to the undecodable topic at this instant or later."""
+    until: Millis | None = None
+    """Appended before this instant."""
+
+    def selects(self, record: Record) -> bool:
+        """Tell whether an undecodable record is meant."""
+        if self.since is not None and record.timestamp < self.since:
+            return False
+        if self.until is not None and record.timestamp >= self.until:
+            return False
+        wanted = ((names.ORIGIN_TOPIC, self.topics), (names.REASON, self.reasons))
+        return all(
+            words is None or header_text(record.headers, name) in words for name, words in wanted
+        )
+
+
+_WORDS = ("subscriptions", "event_types", "reasons", "partners")
+_UNDECODABLE_WORDS = ("topics", "reasons")
+
+
+def selector_row(selector: Selector) -> JsonObject:
+    """Return a selector of dead letters as a job's row holds it: only what was asked."""
+    words = (
+        selector.subscription_ids,
+        selector.event_types,
+        selector.reasons,
+        selector.partner_ids,
+    )
+    return _row(dict(zip(_WORDS, words, strict=True)), selector.since, selector.until)
+
+
+def undecodable_row(selector: UndecodableSelector) -> JsonObject:
+    """Return a selector of undecodable records as a job's row holds it."""
+    words = (selector.topics, selector.reasons)
+    return _row(dict(zip(_UNDECODABLE_WORDS, words, strict=True)), selector.since, selector.until)
+
+
+def read_selector(row: JsonObject) -> Selector:
+    """Read a selector of dead letters.
+
+    Raises:
+        InputRefused: It has a condition that this release does not know, or one of a wrong kind.
+    """
+    known = _known(row, _WORDS)
+    subscriptions, event_types, reasons, partners = (known[name] for name in _WORDS)
+    return Selector(
+        subscription_ids=subscriptions,
+        event_types=event_types,
+        reasons=reasons,
+        since=_instant(row, "since"),
+        until=_instant(row, "until"),
+        partner_ids=partners,
+    )
+
+
+def read_undecodable_selector(row: JsonObject) -> UndecodableSelector:
+    """Read a selector of undecodable records.
+
+    Raises:
+        InputRefused: It has a condition that this release does not know, or one of a wrong kind.
+    """
+    known = _known(row, _UNDECODABLE_WORDS)
+    return UndecodableSelector(
+        topics=known["topics"],
+        reasons=known["reasons"],
+        since=_instant(row, "since"),
+        until=_instant(row, "until"),
+    )
+
+
+def _row(
+    words: Mapping[str, frozenset[str] | None], since: Millis | None, until: Millis | None
+) -> JsonObject:
+    row: JsonObject = {}
+    for name, asked in words.items():
+        if asked:
+            row[name] = [*sorted(asked)]
+    if since is not None:
+        row["since"] = to_rfc3339(since)
+    if until is not None:
+        row["until"] = to_rfc3339(until)
+    return row
+
+
+def _known(row: JsonObject, names_of_words: tuple[str, ...]) -> dict[str, frozenset[str] | None]:
+    strange = sorted(set(row) - {*names_of_words, "since", "until"})
+    if strange:
+        raise InputRefused(
+            f"the job was asked with {', '.join(strange)}: a newer release did that"
+        )
+    return {name: _asked(name, row.get(name)) for name in names_of_words}
+
+
+def _asked(name: str, value: Json) -> frozenset[str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise InputRefused(f"the job's condition {name} is not a list of words")
+    return frozenset(str(word) for word in value)
+
+
+def _instant(row: JsonObject, name: str) -> Millis | None:
+    value = row.get(name)
+    if value is None:
+        return None
+    try:
+        return from_rfc3339(str(value))
+    except ValueError as problem:
+        raise InputRefused(f"the job's condition {name}: {problem}") from problem

@@ -1,0 +1,110 @@
+"""The facts of a letter are what its headers tell a person, as far as they tell anything.
+
+Reading is lenient here: a letter whose headers are broken is the very one that somebody looks at.
+"""
+
+from dataclasses import dataclass
+
+from hookstream.core.model import header_names as names
+from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import Record
+from hookstream.core.redrive.marks import Place
+
+
+@dataclass(slots=True, frozen=True)
+class LetterFacts:
+    """One letter as lists and summaries show it; empty text where a header is missing."""
+
+    place: Place
+    at: Millis
+    """When it was appended: given up, or found undecodable."""
+    delivery_id: str
+    subscription_id: str
+    partner_id: str
+    event_type: str
+    event_id: str
+    attempt: str
+    reason: str
+    detail: str
+    last_outcome: str
+    last_status: str
+    last_error: str
+    origin_topic: str
+    origin: str
+    """`topic-partition@offset`."""
+    origin_at: str
+    by_reference: bool
+    """It was kept without its value, which stands at its origin only."""
+
+    @property
+    def last(self) -> str:
+        """What the last attempt came to, in few words."""
+        return self.last_status or self.last_error or self.last_outcome or "-"
+
+    def as_json(self, resolved_by: str | None) -> JsonObject:
+        """Return the facts as plain JSON; null where a header is missing.
+
+        Args:
+            resolved_by: The job that resolved it, or None: it is open.
+        """
+        document: JsonObject = {"place": str(self.place), "at": to_rfc3339(self.at)}
+        for name in _TEXTS:
+            document[name] = str(getattr(self, name)) or None
+        document["by_reference"] = self.by_reference
+        document["open"] = resolved_by is None
+        document["resolved_by"] = resolved_by
+        return document
+
+
+_TEXTS = (
+    "delivery_id",
+    "subscription_id",
+    "partner_id",
+    "event_type",
+    "event_id",
+    "attempt",
+    "reason",
+    "detail",
+    "last_outcome",
+    "last_status",
+    "last_error",
+    "origin",
+    "origin_at",
+)
+
+
+def facts_of(record: Record) -> LetterFacts:
+    """Return what a letter's headers tell."""
+    values = {
+        name: value.decode(errors="replace") for name, value in record.headers if value is not None
+    }
+
+    def text(name: str) -> str:
+        return values.get(name, "")
+
+    topic = text(names.ORIGIN_TOPIC)
+    return LetterFacts(
+        place=Place(record.partition, record.offset),
+        at=record.timestamp,
+        delivery_id=text(names.DELIVERY_ID),
+        subscription_id=text(names.SUBSCRIPTION_ID),
+        partner_id=text(names.PARTNER_ID),
+        event_type=text(names.EVENT_TYPE),
+        event_id=text(names.EVENT_ID),
+        attempt=text(names.ATTEMPT),
+        reason=text(names.REASON),
+        detail=text(names.CONNECT_MESSAGE),
+        last_outcome=text(names.LAST_OUTCOME),
+        last_status=text(names.LAST_STATUS),
+        last_error=text(names.LAST_ERROR),
+        origin_topic=topic,
+        origin=topic and f"{topic}-{text(names.ORIGIN_PARTITION)}@{text(names.ORIGIN_OFFSET)}",
+        origin_at=_shown(text(names.ORIGIN_TIMESTAMP), text(names.ORIGIN_MILLIS)),
+        by_reference=record.value is None,
+    )
+
+
+def _shown(named: str, exact: str) -> str:
+    """Return when the origin was stamped: what RFC 3339 cannot name as the number that it is."""
+    return f"{exact} ms" if exact else named

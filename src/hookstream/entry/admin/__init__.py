@@ -1,0 +1,1 @@
+"""Application services that the command line and an HTTP API share."""

@@ -1,0 +1,172 @@
+"""Changes become rows and the operations events that tell of them, written together."""
+
+import getpass
+import socket
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.tables import (
+    Keys,
+    disabled_key,
+    disabled_row,
+    failing_key,
+    failing_row,
+    write_partner,
+    write_subscription,
+)
+from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
+from hookstream.core.model.topics import Topics
+from hookstream.core.planning.changes import Create, Delete, Update
+from hookstream.core.planning.fields import Difference, Subject
+from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, Desk, State
+
+DELETED_KEPT: Millis = 90 * DAY
+"""How long the row of a deleted subscription stays: longer than any delivery of it can wait."""
+
+
+Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
+"""The rows of one change, and the operations events that tell of it."""
+
+
+class Scribe:
+    """Writes changes at a desk.
+
+    Args:
+        desk: Where.
+        names: The topics.
+        keys: Seals the signing secrets.
+    """
+
+    def __init__(self, desk: Desk, names: Topics, keys: Keys) -> None:
+        self._desk = desk
+        self._names = names
+        self._keys = keys
+        self._notices = AvroNotices(names, "cli", disabled_row, failing_row)
+        self._who = who()
+
+    def write(self, changes: Sequence[Create | Update | Delete]) -> None:
+        """Write planned changes, each with its operations event in the same transaction."""
+        entries = [self._entry(change) for change in changes]
+        for begin in range(0, len(entries), ROWS_A_TRANSACTION):
+            batch = entries[begin : begin + ROWS_A_TRANSACTION]
+            self._desk.write(
+                [row for rows, _ in batch for row in rows],
+                [event for _, events in batch for event in events],
+            )
+
+    def write_subscription(
+        self,
+        subscription: Subscription,
+        change: str,
+        effective_from: Millis,
+        *,
+        clear_health: bool = False,
+    ) -> None:
+        """Write one subscription after a transition, its health row cleared with it if asked."""
+        rows = [self._subscription_row(subscription)]
+        if clear_health:
+            rows += self._healthy(subscription.id)
+        self._desk.write(rows, [self._told(subscription, change, effective_from)])
+
+    def forget(self, state: State) -> int:
+        """Remove rows of subscriptions that were deleted long ago; return how many.
+
+        From then on nobody remembers whose id it was.
+        """
+        gone = [
+            TableChange(self._names.subscriptions, key, None)
+            for key, row in state.rows[self._names.subscriptions].items()
+            if _deleted(state, key) and row.timestamp < self._desk.now - DELETED_KEPT
+        ]
+        for begin in range(0, len(gone), ROWS_A_TRANSACTION):
+            self._desk.write(gone[begin : begin + ROWS_A_TRANSACTION])
+        return len(gone)
+
+    def _entry(self, change: Create | Update | Delete) -> Entry:
+        match change:
+            case Create(after):
+                return self._created(after)
+            case Update(before, after, differences):
+                return self._updated(before, after, _details(differences))
+            case Delete(before, remains):
+                return self._deleted(before.id, remains)
+
+    def _created(self, after: Subject) -> Entry:
+        match after:
+            case Partner():
+                return [self._partner_row(after)], ()
+            case Subscription():
+                # A verdict on what once had this id says nothing about the new one.
+                rows = [self._subscription_row(after), *self._healthy(after.id)]
+                return rows, [self._told(after, "created", after.active_from)]
+
+    def _updated(self, before: Subject, after: Subject, details: Sequence[str]) -> Entry:
+        match after:
+            case Partner():
+                return [self._partner_row(after)], ()
+            case Subscription():
+                rows = [self._subscription_row(after)]
+                if isinstance(before, Subscription) and before.endpoint.url != after.endpoint.url:
+                    # What the old endpoint failed at is not held against the new one.
+                    key = failing_key(after.id)
+                    rows.append(TableChange(self._names.health, key, None))
+                return rows, [self._told(after, "updated", self._desk.now, details)]
+
+    def _deleted(self, name: str, remains: Subscription | None) -> Entry:
+        if remains is None:
+            return [TableChange(self._names.partners, name, None)], ()
+        rows = [self._subscription_row(remains), *self._healthy(remains.id)]
+        return rows, [self._told(remains, "deleted", self._desk.now)]
+
+    def _partner_row(self, partner: Partner) -> TableChange:
+        return TableChange(self._names.partners, partner.id, write_partner(partner))
+
+    def _subscription_row(self, subscription: Subscription) -> TableChange:
+        row = write_subscription(subscription, self._keys)
+        return TableChange(self._names.subscriptions, subscription.id, row)
+
+    def _healthy(self, subscription_id: str) -> Sequence[TableChange]:
+        keys = (disabled_key(subscription_id), failing_key(subscription_id))
+        return [TableChange(self._names.health, key, None) for key in keys]
+
+    def _told(
+        self,
+        subscription: Subscription,
+        change: str,
+        effective_from: Millis,
+        details: Sequence[str] = (),
+    ) -> OutgoingRecord:
+        return self._notices.subscription_changed(
+            subscription,
+            change,
+            at=self._desk.now,
+            effective_from=effective_from,
+            changed_by=self._who,
+            details=details,
+        )
+
+
+def _details(differences: Sequence[Difference]) -> list[str]:
+    return [f"{each.path}: {each.before or '-'} -> {each.after or '-'}" for each in differences]
+
+
+def _deleted(state: State, key: str) -> bool:
+    found = state.current.subscriptions.get(key)
+    return isinstance(found, Subscription) and found.state == SubscriptionState.DELETED
+
+
+def who() -> str:
+    """Return who runs this command, as far as the machine knows."""
+    return f"{_user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user often has no name.
+        return "unknown"

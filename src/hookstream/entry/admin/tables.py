@@ -1,0 +1,212 @@
+"""The tables as operators' commands see and change them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.tables import TableChange, TableRecord, TableWriter, read_tables
+from hookstream.adapters.tables import (
+    EnvelopeUnreadable,
+    Keys,
+    read_disabled,
+    read_failing,
+    read_hold,
+    read_partner,
+    read_subscription,
+    row_kind,
+)
+from hookstream.core.model.hold import Hold
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import (
+    Disabled,
+    Failing,
+    Partner,
+    Subscription,
+    UnreadableSubscription,
+)
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.core.model.topics import Topics
+from hookstream.core.planning.plan import Current
+from hookstream.entry.cluster import reached
+from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.settings import Settings
+
+ROWS_A_TRANSACTION = 500
+"""So that one transaction ends well within the writer's own time limit, however large a plan is."""
+
+
+@dataclass(slots=True, frozen=True)
+class State:
+    """What the tables hold."""
+
+    current: Current
+    book: SchemaBook
+    unreadable: tuple[str, ...]
+    """What is wrong with rows that nobody can read: workers match nothing while there are any."""
+    schema_faults: tuple[str, ...]
+    """What is wrong with schemas that are not used."""
+    rows: Mapping[str, Mapping[str, TableRecord]]
+    holds: tuple[Hold, ...] = ()
+    failing: Mapping[str, Failing] = field(default_factory=dict)
+    """Endpoints that answer nothing but failures, by subscription."""
+
+
+def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
+    """Return what rows say; what cannot be read is named, not left out."""
+    book = SchemaBook()
+    faults = [
+        why
+        for key, row in rows[names.schemas].items()
+        if row.value is not None and (why := book.put(key, row.value)) is not None
+    ]
+    partners: dict[str, Partner] = {}
+    subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
+    disabled: dict[str, Disabled] = {}
+    holds: list[Hold] = []
+
+    def take_partner(key: str, value: bytes) -> None:
+        partners[key] = read_partner(key, value)
+
+    def take_subscription(key: str, value: bytes) -> None:
+        match row_kind(key):
+            case "subscription":
+                subscriptions[key] = read_subscription(key, value, keys)
+            case "hold":
+                holds.append(read_hold(key, value))
+            case _:
+                return
+
+    def take_health(key: str, value: bytes) -> None:
+        verdict = read_disabled(key, value)
+        if verdict is not None:
+            disabled[verdict.subscription_id] = verdict
+
+    unreadable: list[str] = []
+    for topic, take in (
+        (names.partners, take_partner),
+        (names.subscriptions, take_subscription),
+        (names.health, take_health),
+    ):
+        unreadable += _taken(rows[topic], take)
+    latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
+    current = Current(partners, subscriptions, disabled, latest)
+    return State(
+        current,
+        book,
+        tuple(unreadable),
+        tuple(faults),
+        rows,
+        tuple(holds),
+        _failing(rows[names.health]),
+    )
+
+
+def _failing(rows: Mapping[str, TableRecord]) -> Mapping[str, Failing]:
+    notes = [read_failing(key, row.value) for key, row in rows.items() if row.value is not None]
+    return {note.subscription_id: note for note in notes if note is not None}
+
+
+def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) -> Iterator[str]:
+    for key, row in sorted(rows.items()):
+        if row.value is not None:
+            try:
+                take(key, row.value)
+            except EnvelopeUnreadable as why:
+                yield str(why)
+
+
+def read_state(settings: Settings, keys: Keys) -> State:
+    """Read the tables once, without disturbing who writes them."""
+    names = settings.topics_names
+    rows = read_tables(reached(settings), _tables(names))
+    return state_of(rows, names, keys)
+
+
+class Desk:
+    """The one place of writing, while it is held: every other writer is fenced.
+
+    Args:
+        settings: Where the tables are.
+        keys: Opens the signing secrets, or carries them sealed.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys, writer: TableWriter) -> None:
+        self._names = settings.topics_names
+        self._lead = settings.tables.activation_lead
+        self._keys = keys
+        self._writer = writer
+        self.now: Millis = writer.broker_now()
+        """The broker's clock when the writing began."""
+
+    @property
+    def takes_effect(self) -> Millis:
+        """From when on a change holds: by then every worker knows of it."""
+        return self.now + self._lead
+
+    def state(self) -> State:
+        """Return what the tables hold, as nobody else can change it now."""
+        return state_of(self._writer.snapshot, self._names, self._keys)
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+        """Write rows and records in one transaction."""
+        self._writer.write(changes, also)
+
+    def wait_until(self, instant: Millis) -> None:
+        """Return when the broker's clock has passed an instant."""
+        while (now := self._writer.broker_now()) <= instant:
+            time.sleep((instant - now) / 1_000 + 0.01)
+
+
+@contextmanager
+def writing(settings: Settings, keys: Keys) -> Iterator[Desk]:
+    """Become the one writer of the tables, for as long as the block runs."""
+    names = settings.topics_names
+    with TableWriter(
+        reached(settings), names.writer, _tables(names), names.subscriptions
+    ) as writer:
+        yield Desk(settings, keys, writer)
+
+
+def found_subscription(state: State, subscription_id: str) -> Subscription:
+    """Return a subscription that can be read.
+
+    Raises:
+        InputRefused: There is none.
+        ConfigurationError: It cannot be read.
+    """
+    found = state.current.subscriptions.get(subscription_id)
+    match found:
+        case None:
+            raise no_subscription(state, subscription_id)
+        case UnreadableSubscription():
+            raise ConfigurationError(
+                f"subscription {subscription_id!r} cannot be read: {found.why}"
+            )
+        case Subscription():
+            return found
+
+
+def no_subscription(state: State, subscription_id: str) -> InputRefused:
+    """Return the refusal of an id that no subscription has, not even a deleted one."""
+    hint = did_you_mean(subscription_id, state.current.subscriptions)
+    return InputRefused(f"there is no subscription {subscription_id!r}{hint}")
+
+
+def found_partner(state: State, partner_id: str) -> Partner:
+    """Return a partner.
+
+    Raises:
+        InputRefused: There is none.
+    """
+    found = state.current.partners.get(partner_id)
+    if found is None:
+        hint = did_you_mean(partner_id, state.current.partners)
+        raise InputRefused(f"there is no partner {partner_id!r}{hint}")
+    return found
+
+
+def _tables(names: Topics) -> Sequence[str]:
+    return (names.schemas, names.partners, names.subscriptions, names.health)

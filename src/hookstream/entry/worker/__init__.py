@@ -1,0 +1,1 @@
+"""The worker process: wiring, tables, health and shutdown."""

@@ -1,0 +1,276 @@
+"""The composition root: settings become adapters, adapters become one engine, nothing else happens.
+
+Opened as one asynchronous context, so that whatever was opened is closed in reverse, however the
+opening or the run ends.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.http.sender import HttpSender
+from hookstream.adapters.kafka.consumer import KafkaSource
+from hookstream.adapters.kafka.producer import KafkaSink
+from hookstream.adapters.kafka.reach import wait_for_brokers
+from hookstream.adapters.kafka.tables import TableReader
+from hookstream.adapters.system import (
+    SystemChance,
+    SystemClock,
+    open_files,
+    spare_collector,
+    worker_name,
+)
+from hookstream.adapters.tables import disabled_row, failing_row
+from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.metrics import PrometheusMetrics
+from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.core.delivery.address import address_problem
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.operations import OPERATIONS_EVENTS
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.topics import Topics
+from hookstream.core.offsets.start import StartPolicy
+from hookstream.core.outcome.health import HealthBook
+from hookstream.core.topology.plan import HEADROOM, taken_topics, tier_topics
+from hookstream.entry.cluster import client_of
+from hookstream.entry.keys import key_ring
+from hookstream.entry.worker.feed import Feed
+from hookstream.errors import ConfigurationError
+from hookstream.pipeline.broker_clock import BrokerClock, time_asked
+from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.settings import Settings
+
+_TABLES_DEADLINE = 60.0
+"""Seconds to read every table to its end at the start."""
+_TIME_SECONDS = 5.0
+"""Seconds to wait for the brokers' time at the start."""
+_OTHER_FILES = 256
+"""Files that are open beside the connections to endpoints: brokers, logs, health."""
+
+
+@dataclass(slots=True, frozen=True)
+class Wired:
+    """A worker's parts, opened and ready to run."""
+
+    engine: Engine
+    events: KafkaSource
+    tiers: KafkaSource
+    tables: TableReader
+    sink: KafkaSink
+    sender: HttpSender
+    directory: Directory
+    metrics: PrometheusMetrics
+    journal: StructuredJournal
+    clock: BrokerClock
+
+
+def engine_rules(settings: Settings) -> EngineRules:
+    """Return the engine's bounds as the settings have them."""
+    return EngineRules(
+        tiers=settings.retry.tiers,
+        max_in_flight=settings.egress.max_in_flight,
+        probe_every=settings.egress.probe_every,
+        max_deliveries=settings.worker.max_deliveries,
+        max_bytes=settings.worker.max_bytes,
+        waiting_room_bytes=settings.worker.waiting_room_bytes,
+        max_body_bytes=settings.egress.max_body_bytes,
+        unknown_schema_grace=settings.retry.unknown_schema_grace,
+        absent_grace=settings.retry.absent_grace,
+        paused_for=settings.retry.paused_for,
+        disable_after=settings.health.disable_after,
+        disable_attempts=settings.health.disable_attempts,
+        accept_create_time=settings.events.accept_create_time,
+    )
+
+
+@asynccontextmanager
+async def wired(settings: Settings) -> AsyncIterator[Wired]:
+    """Open every part of a worker: tables first, groups last.
+
+    Raises:
+        ConfigurationError: Settings, key ring, topics or tables are not as a worker needs them.
+        DependencyUnavailable: The broker cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        topics = settings.topics_names
+        client = client_of(settings)
+        journal = StructuredJournal(settings.log.level, settings.log.format)
+        clock = _clock(settings, journal)
+        metrics = PrometheusMetrics()
+        book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
+        await wait_for_brokers(client, journal)
+        feed = Feed(topics, book, directory, key_ring(settings), journal, health)
+        tables = TableReader(client, topics.tables, feed.take, journal, clock)
+        await tables.start()
+        stack.push_async_callback(tables.close)
+        await tables.read_to_end(_TABLES_DEADLINE)
+        _refuse_empty(settings, topics, feed)
+        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, journal, clock)
+        stack.push_async_callback(sink.close)
+        await _ask_time(sink, topics)
+        sender = await stack.enter_async_context(_sender(settings, journal))
+        tracer = tracer_of(settings.tracing, SystemChance())
+        stack.callback(tracer.shutdown)
+        metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
+        outside = Outside(
+            topics=topics,
+            directory=directory,
+            tables=tables,
+            codec=AvroCodec(
+                book,
+                max_record_bytes=settings.events.max_record_bytes,
+                max_values=settings.events.max_values,
+            ),
+            sink=sink,
+            sender=sender,
+            notices=AvroNotices(
+                topics, worker_name(settings.worker.name), disabled_row, failing_row
+            ),
+            clock=clock,
+            agreement=clock,
+            chance=SystemChance(),
+            tracer=tracer,
+            metrics=metrics,
+            journal=journal,
+            health=health,
+            skips=feed.skips,
+        )
+        engine = Engine(outside, engine_rules(settings))
+        events, tiers = _sources(settings, engine, directory, journal, clock)
+
+        def start_partition(where: TopicPartition, at: str | Millis) -> None:
+            ours = topics.delay_of(where.topic) is not None
+            source, owned = (tiers, engine.tiers) if ours else (events, engine.events)
+            source.start_partition(where, at, stands=owned.stands(where))
+
+        def skip_record(where: TopicPartition, offset: int) -> None:
+            source = tiers if topics.delay_of(where.topic) is not None else events
+            source.skip(where, offset)
+
+        feed.start_partition, feed.skip_record = start_partition, skip_record
+        feed.repeat_skips(clock.now())
+
+        def stopped(where: TopicPartition) -> None:
+            feed.start_stopped(where, clock.now())
+
+        engine.events.on_stopped = engine.tiers.on_stopped = stopped
+        for event_type in book.event_types():
+            # Builds the index of each type now, not within the first event's latency.
+            directory.wants(event_type, clock.now())
+        spare_collector()
+        yield Wired(
+            engine, events, tiers, tables, sink, sender, directory, metrics, journal, clock
+        )
+
+
+def _clock(settings: Settings, journal: StructuredJournal) -> BrokerClock:
+    machine = SystemClock()
+    return BrokerClock(machine, journal, settings.worker.max_clock_skew, machine.boot)
+
+
+async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
+    """Ask for the brokers' time and wait for it, for some seconds: what starts now goes by it.
+
+    Where it does not come, nothing is sent either (see `BrokerClock.agrees`).
+    """
+    told = asyncio.Event()
+    sink.write(time_asked(topics), lambda _: told.set())
+    try:
+        async with asyncio.timeout(_TIME_SECONDS):
+            await told.wait()
+    except TimeoutError:
+        return
+
+
+def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:
+    """Refuse to run on a table without a row, which is a wrong prefix unless it is said to be meant.
+
+    Raises:
+        ConfigurationError: A table that every delivery needs is empty.
+    """
+    if settings.tables.allow_empty:
+        return
+    for table in (topics.schemas, topics.partners, topics.subscriptions):
+        if not feed.rows[table]:
+            raise ConfigurationError(
+                f"{table} is empty, so nothing could ever be delivered: is topics.prefix"
+                f" {topics.prefix!r} right? Set tables.allow_empty = true where it is meant"
+            )
+
+
+def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
+    egress = settings.egress
+    allow = [ipaddress.ip_network(text) for text in egress.allow]
+    wanted = egress.max_idle + egress.max_in_flight + _OTHER_FILES
+    allowed = open_files(wanted)
+    # Kafka, the health port and what else there is keep theirs, whatever endpoints take.
+    connections = allowed - min(_OTHER_FILES, allowed // 2)
+    idle = max(1, min(egress.max_idle, connections - egress.max_in_flight))
+    if allowed < wanted:
+        journal.warning(
+            "open_files_few", connections_kept=idle, connections=connections, wanted=wanted
+        )
+    return HttpSender(
+        partial(address_problem, allow=allow),
+        connect_timeout=egress.connect_timeout / 1000,
+        max_response_bytes=egress.max_response_bytes,
+        max_idle=idle,
+        max_connections=connections,
+        on_shortage=lambda what, remedy: journal.error("egress.short", detail=what, remedy=remedy),
+    )
+
+
+def _sources(
+    settings: Settings,
+    engine: Engine,
+    directory: Directory,
+    journal: StructuredJournal,
+    clock: BrokerClock,
+) -> tuple[KafkaSource, KafkaSource]:
+    """Make the member of the events' group and that of the tiers'."""
+    topics = settings.topics_names
+    client = client_of(settings)
+
+    def wanted_from(topic: str) -> Millis | None:
+        # What was never read before must not look like lost offsets where nobody asked for it.
+        ours = topic == topics.operations
+        return min(
+            (
+                each.active_from
+                for each in directory.subscriptions.values()
+                if not ours or not OPERATIONS_EVENTS.isdisjoint(each.event_types)
+            ),
+            default=None,
+        )
+
+    make = partial(
+        KafkaSource,
+        client,
+        protocol=settings.kafka.group_protocol,
+        instance_id=settings.kafka.group_instance_id,
+        journal=journal,
+        clock=clock,
+    )
+    events = make(
+        topics.group,
+        topics=partial(taken_topics, settings.events.topics, topics),
+        listener=engine.events,
+        starts=StartPolicy(wanted_from=wanted_from, wait=lambda _: 0),
+    )
+    tiers = make(
+        topics.retry_group,
+        topics=partial(tier_topics, topics),
+        listener=engine.tiers,
+        starts=StartPolicy(
+            wanted_from=lambda _: 0, wait=lambda topic: topics.delay_of(topic) or 0
+        ),
+    )
+    return events, tiers

@@ -1,0 +1,128 @@
+"""A worker runs until it is told to stop, drains within one deadline, and says how it ended.
+
+1. Open every part: tables read to their ends, then the groups are joined.
+2. Run until SIGTERM or SIGINT; a fatal error of any part ends the run with nothing settled.
+3. Drain: intake stops, attempts in flight finish, what they came to is made durable, committed.
+4. Leave the groups and close, within the same deadline. A second signal ends the process at once.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+from hookstream.adapters.telemetry.health_server import HealthServer
+from hookstream.entry.worker.health import Health
+from hookstream.entry.worker.shutdown import Shutdown
+from hookstream.entry.worker.wiring import Wired, wired
+from hookstream.pipeline.endless import endless
+from hookstream.settings import Settings
+
+IMPATIENT_EXIT = 1
+
+
+async def run(settings: Settings, ready: Callable[[str], None]) -> int:
+    """Run a worker and return its exit code: 0 after a clean end, 1 at the deadline.
+
+    Args:
+        settings: Everything that can be set.
+        ready: Called once with the address of metrics and health, when it listens.
+
+    Raises:
+        HookstreamError: Something must be changed, a dependency is missing, or going on could
+            lose a delivery.
+    """
+    stop = asyncio.Event()
+    async with wired(settings) as parts:
+        health = Health(parts, settings.worker.stuck_after)
+        parts.metrics.observe_gauges(health.gauges)
+        async with HealthServer(
+            settings.worker.listen, parts.metrics, health.live, health.ready
+        ) as server:
+            _on_signals(stop)
+            parts.journal.info("worker.starting", listen=server.address)
+            ready(server.address)
+            await parts.events.start()
+            await parts.tiers.start()
+            in_time = await _run(parts, health, stop, settings)
+            parts.journal.info("worker.stopped", drained="yes" if in_time else "no")
+            return 0 if in_time else 1
+
+
+async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Settings) -> bool:
+    """Run, drain and close; tell whether all of it was done in time."""
+    shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
+    closed = False
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watchers = [
+                tasks.create_task(_end_with(parts.sink.failed)),
+                tasks.create_task(_end_with(parts.tables.failed)),
+                tasks.create_task(endless("the heartbeat", health.beat())),
+                tasks.create_task(_begin(shutdown, stop)),
+            ]
+            in_time = await parts.engine.run(parts.events, parts.tiers, stop, shutdown.drain)
+            for watcher in watchers:
+                watcher.cancel()
+        flushed = await parts.sink.flush(shutdown.left / 2)
+        parts.engine.commit()
+        parts.journal.info("worker.drained", seconds=round(shutdown.took, 3))
+    except BaseExceptionGroup as group:
+        # Closing gives partitions up, and that would commit: but something is not as it should be.
+        parts.events.distrust()
+        parts.tiers.distrust()
+        raise cause_of(group) from group
+    finally:
+        closed = await _close(parts, shutdown.left)
+    return in_time and flushed and closed
+
+
+async def _close(parts: Wired, seconds: float) -> bool:
+    """Leave the groups and close every client; False: one of them was given up.
+
+    Side by side: where the broker is away, each takes all the time that it may.
+    """
+    async with asyncio.TaskGroup() as closing:
+        left = [
+            closing.create_task(parts.events.close(seconds)),
+            closing.create_task(parts.tiers.close(seconds)),
+        ]
+        closing.create_task(parts.sink.close(seconds))
+        closing.create_task(parts.tables.close(seconds))
+    return all(task.result() for task in left)
+
+
+def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what ended a worker: the first failure, which cancelled all other tasks.
+
+    Tasks are nested, and so are their groups; an operator is to read the one sentence within.
+    """
+    cause: BaseException = group
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
+
+
+async def _begin(shutdown: Shutdown, stop: asyncio.Event) -> None:
+    """Begin to count the deadline when the worker is told to stop."""
+    await stop.wait()
+    shutdown.begin()
+
+
+async def _end_with(failed: Awaitable[None]) -> None:
+    """Raise what a part failed with, which ends the whole worker."""
+    # Shielded: whoever stops watching must not cancel what the part itself tells its state by.
+    await asyncio.shield(failed)
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    """Stop at the first SIGTERM or SIGINT; end at once at the second."""
+    loop = asyncio.get_running_loop()
+
+    def stopping() -> None:
+        if stop.is_set():
+            os._exit(IMPATIENT_EXIT)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping)

@@ -1,0 +1,272 @@
+"""A redrive brings letters back in steps, each durable as a whole: records, marks and progress.
+
+1. The job's row is written, and the job steps back where another one is already at work.
+2. Letters are read up to the job's ends; resolved ones and those not asked for are passed over.
+3. Up to 500 letters make a step: their tier records, the marks that resolve them and the job's row
+   are one transaction. A process that dies leaves whole steps behind, so a letter is brought back
+   once however often the job is taken up again.
+4. At the end the job's row says so, and rows that nobody needs any more are removed.
+
+This loop blocks: it belongs to a command or to a thread of its own, never to a worker's loop.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hookstream.core.model.record import OutgoingRecord, Record
+from hookstream.core.model.topics import Topics
+from hookstream.core.redrive.job import JobState, RedriveJob, forgotten, jobs_of, rival
+from hookstream.core.redrive.marks import (
+    MarkBook,
+    MarkProblem,
+    Place,
+    Shelf,
+    outlived,
+    read_ledger,
+)
+from hookstream.core.redrive.revive import Unredrivable
+from hookstream.errors import Conflict, InputRefused
+from hookstream.pipeline.ports import Clock
+
+STEP_LETTERS = 500
+STEP_BYTES = 8 * 1024 * 1024
+"""What a step holds in memory at most, unless one letter alone is larger."""
+EXAMPLES = 100
+"""How many letters that could not be brought back are named; all of them stay open and listed."""
+_REMOVED_AT_ONCE = 1_000
+
+
+class Shelves(Protocol):
+    """Reads letters and the jobs table."""
+
+    def letters(self, ends: Mapping[int, int]) -> Iterable[Record]:
+        """Yield the letters of a topic up to, not including, these offsets, in order of offset."""
+
+    def starts(self) -> Mapping[tuple[Shelf, int], int]:
+        """Return the first offset that each partition of both topics still holds."""
+
+    def jobs(self) -> Mapping[str, bytes]:
+        """Return the live rows of the jobs table as it stands now, open transactions included."""
+
+
+class Steps(Protocol):
+    """Writes a step, all of it or none, as the one process that may work on this job."""
+
+    def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
+        """Write records; return the positions of those too large, in which case none was written."""
+
+
+@dataclass(slots=True, frozen=True)
+class Means:
+    """What a redrive needs, made once."""
+
+    topics: Topics
+    shelves: Shelves
+    steps: Steps
+    clock: Clock
+    sleep: Callable[[float], None]
+    """Waits so many seconds."""
+
+
+@dataclass(slots=True, frozen=True)
+class Wanted:
+    """Which letters a redrive brings back, and how."""
+
+    selects: Callable[[Record], bool]
+    revive: Callable[[Record], OutgoingRecord | Unredrivable]
+    rate: float | None = None
+    """Letters a second at most; None: as fast as the broker takes them."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a redrive came to."""
+
+    job: RedriveJob
+    unredrivable: int = 0
+    """How many of the letters asked for could not be brought back."""
+    examples: list[Unredrivable] = field(default_factory=list)
+    """The first `EXAMPLES` of them."""
+
+    def refuse(self, refused: Unredrivable) -> None:
+        """Note a letter that stays open."""
+        self.unredrivable += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(refused)
+
+
+class Redriving:
+    """One run of a job, from its beginning or from where an earlier run ended."""
+
+    def __init__(
+        self, means: Means, job: RedriveJob, wanted: Wanted, progress: Callable[[int], None]
+    ) -> None:
+        """Write nothing before `run`; `progress` is told how many letters each step redrove."""
+        self._means = means
+        self._wanted = wanted
+        self._progress = progress
+        self._result = Result(job)
+        self._book = MarkBook(job.id, job.shelf)
+        self._since = 0.0
+        self._sent = 0
+
+    def run(self) -> Result:
+        """Redrive what was asked and say what could not be.
+
+        Raises:
+            Conflict: Another job is at work on the same topic.
+            InputRefused: A row of the jobs table cannot be read: what is open is not known.
+            ProducerFenced: Another process took this job over.
+            DependencyUnavailable: The broker is away; the job can be taken up again.
+        """
+        self._begin()
+        self._since = self._means.clock.monotonic()
+        for step in self._steps():
+            self._take(step)
+        self._end()
+        return self._result
+
+    # 1.
+
+    def _begin(self) -> None:
+        job = self._result.job
+        self._means.steps.write([self._row(job)])
+        other = rival(self._means.shelves.jobs(), job)
+        if other is None:
+            return
+        if not job.done:
+            # Nothing of it exists beyond its row; a job taken up again keeps its claim instead.
+            self._means.steps.write([self._row(job.ended(JobState.CANCELLED))])
+        raise Conflict(
+            f"{other.id} is already redriving {other.shelf} ({other.done} of {other.total} done)."
+            f" Wait for it; where its process is gone, go on with --resume {other.id} or end it"
+            f" with --cancel {other.id}"
+        )
+
+    # 2.
+
+    def _steps(self) -> Iterable[list[tuple[Place, OutgoingRecord]]]:
+        ledger, problems = read_ledger(self._means.shelves.jobs())
+        refuse_unreadable(problems)
+        job = self._result.job
+        step: list[tuple[Place, OutgoingRecord]] = []
+        size = 0
+        most = self._step_letters()
+        for letter in self._means.shelves.letters(job.ends):
+            place = Place(letter.partition, letter.offset)
+            if not ledger.is_open(job.shelf, place) or not self._wanted.selects(letter):
+                continue
+            revived = self._wanted.revive(letter)
+            if isinstance(revived, Unredrivable):
+                self._result.refuse(revived)
+                continue
+            step.append((place, revived))
+            size += len(revived.value or b"")
+            if len(step) >= most or size >= STEP_BYTES:
+                yield step
+                step, size = [], 0
+        if step:
+            yield step
+
+    def _step_letters(self) -> int:
+        if self._wanted.rate is None:
+            return STEP_LETTERS
+        return max(1, min(STEP_LETTERS, int(self._wanted.rate)))
+
+    # 3.
+
+    def _take(self, step: list[tuple[Place, OutgoingRecord]]) -> None:
+        if self._write(step):
+            return
+        # A broker refuses a whole batch for one record: only alone does each show what it is.
+        for place, record in step:
+            if not self._write([(place, record)]):
+                why = f"{record.topic} refused it: it is too large for the topic"
+                self._result.refuse(Unredrivable(place, why))
+
+    def _write(self, step: Sequence[tuple[Place, OutgoingRecord]]) -> bool:
+        """Write one step; False: something in it is too large and nothing was written."""
+        self._pace()
+        book = self._book.trial()
+        marks = book.resolve(place for place, _ in step)
+        job = self._result.job.progressed(len(step))
+        jobs = self._means.topics.jobs
+        refused = self._means.steps.write(
+            [
+                *(record for _, record in step),
+                *(OutgoingRecord(jobs, mark.key.encode(), mark.encode()) for mark in marks),
+                self._row(job),
+            ]
+        )
+        if refused:
+            return False
+        self._book, self._result.job = book, job
+        self._sent += len(step)
+        self._progress(len(step))
+        return True
+
+    def _pace(self) -> None:
+        """Wait until the rate has made up for what was sent; the first step goes at once."""
+        if self._wanted.rate is None:
+            return
+        due = self._since + self._sent / self._wanted.rate
+        wait = due - self._means.clock.monotonic()
+        if wait > 0:
+            self._means.sleep(wait)
+
+    # 4.
+
+    def _end(self) -> None:
+        job = self._result.job = self._result.job.ended(JobState.DONE)
+        self._means.steps.write([self._row(job)])
+        rows = self._means.shelves.jobs()
+        stale = outlived(rows, self._means.shelves.starts())
+        stale += forgotten(rows, now=self._means.clock.now())
+        topic = self._means.topics.jobs
+        for first in range(0, len(stale), _REMOVED_AT_ONCE):
+            keys = stale[first : first + _REMOVED_AT_ONCE]
+            self._means.steps.write([OutgoingRecord(topic, key.encode(), None) for key in keys])
+
+    def _row(self, job: RedriveJob) -> OutgoingRecord:
+        return OutgoingRecord(self._means.topics.jobs, job.id.encode(), job.encode())
+
+
+def cancel(steps: Steps, topics: Topics, job: RedriveJob) -> RedriveJob:
+    """End a job whose process is gone: what it did stays done, the rest stays open."""
+    ended = job.ended(JobState.CANCELLED)
+    steps.write([OutgoingRecord(topics.jobs, job.id.encode(), ended.encode())])
+    return ended
+
+
+def find_job(rows: Mapping[str, bytes], job_id: str, shelf: Shelf) -> RedriveJob:
+    """Return a job that can be taken up again or cancelled.
+
+    Raises:
+        InputRefused: There is none of that id over that topic, it ended, or cannot be read.
+    """
+    jobs, problems = jobs_of(rows)
+    for problem in problems:
+        if problem.id == job_id:
+            raise InputRefused(f"the row of job {job_id} cannot be read: {problem.why}")
+    for job in jobs:
+        if job.id == job_id and job.shelf is shelf:
+            if job.state is JobState.RUNNING:
+                return job
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to take up again")
+    running = ", ".join(job.id for job in jobs if job.state is JobState.RUNNING) or "none"
+    raise InputRefused(f"there is no job {job_id} over {shelf}; running jobs: {running}")
+
+
+def refuse_unreadable(problems: Sequence[MarkProblem]) -> None:
+    """Refuse to act while the ledger is not wholly known.
+
+    Raises:
+        InputRefused: There is a problem; a letter that it hides might be redriven a second time.
+    """
+    if problems:
+        first = problems[0]
+        raise InputRefused(
+            f"the jobs table has {len(problems)} rows that cannot be read, so what is open is not"
+            f" known; the first is {first.key!r}: {first.why}"
+        )

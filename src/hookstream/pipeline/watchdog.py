@@ -1,0 +1,84 @@
+"""The watch notices a worker that is stuck: a record in hand that nothing becomes of any more.
+
+It judges by the oldest unsettled record of each partition. While there is work, that one changes:
+attempts end, at worst by their timeout, and what cannot be attempted soon goes to a tier. What waits
+on purpose is left out: records in the waiting room, partitions that stopped for an operator or for a
+write that is refused, and everything while the tables are not current (the broker is away then, and
+no restart would bring it back).
+"""
+
+from collections.abc import Callable, Iterable
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.stalls import Standing, Standstill
+from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.pipeline.partitions import Partitions
+from hookstream.pipeline.ports import Clock, Journal, Tables
+from hookstream.pipeline.retrier import Waiting
+
+Stacks = Callable[[], Iterable[tuple[str, str]]]
+"""What every thread and task is doing: a name, and where it stands."""
+
+
+class Watch:
+    """Looks at one worker's partitions, again and again."""
+
+    def __init__(
+        self,
+        owned: tuple[Partitions, Partitions],
+        room: WaitingRoom[Waiting],
+        tables: Tables,
+        clock: Clock,
+        journal: Journal,
+        stacks: Stacks,
+        *,
+        bound: Millis,
+    ) -> None:
+        """Take a record that stands for longer than `bound` milliseconds for stuck."""
+        self.seconds = 0.0
+        """For how long the oldest record in hand has been the oldest."""
+        self._owned = owned
+        self._room = room
+        self._tables = tables
+        self._clock = clock
+        self._journal = journal
+        self._stacks = stacks
+        self._bound = bound / 1000
+        self._standstill = Standstill()
+        self._told = False
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing becomes of a record that was taken."""
+        return self.seconds > self._bound
+
+    def look(self) -> None:
+        """Look once; what is found stuck is logged once, with every stack, until it moves again."""
+        standing = self._standstill.look(self._in_hand(), self._clock.monotonic())
+        self.seconds = 0.0 if standing is None else standing.seconds
+        if self.stuck and standing is not None and not self._told:
+            self._tell(standing)
+        self._told = self.stuck
+
+    def _in_hand(self) -> dict[TopicPartition, tuple[int, int]]:
+        if not self._tables.current():
+            return {}
+        return {
+            where: place
+            for owned in self._owned
+            for where, place in owned.oldest_in_hand().items()
+            if not self._room.holds(where, place[1])
+        }
+
+    def _tell(self, standing: Standing) -> None:
+        where = standing.where
+        self._journal.error(
+            "worker.stuck",
+            topic=where.topic,
+            partition=where.partition,
+            place=str(standing.at),
+            seconds=round(standing.seconds),
+        )
+        for name, stack in self._stacks():
+            self._journal.warning("worker.stack", of=name, detail=stack)

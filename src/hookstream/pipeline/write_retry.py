@@ -1,0 +1,93 @@
+"""A write that was refused for good is made again, with growing pauses, until it is accepted.
+
+Its partition stands still meanwhile and says so: nothing is skipped by itself. Only an operator may
+step over the record, and then the write is given up and that is said.
+"""
+
+import asyncio
+from functools import partial
+
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.pipeline.defects import Step, described
+from hookstream.pipeline.fence import FIRST_PAUSE, LONGEST_PAUSE, Fence
+from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import Journal, RecordSink, WriteRefused
+from hookstream.pipeline.skips import Skips
+
+
+class Insistence:
+    """Insists on refused writes."""
+
+    def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, journal: Journal) -> None:
+        """Write to `sink`; `skips` has what an operator stepped over, `fence` logs what `sink` raises."""
+        self._sink = sink
+        self._fence = fence
+        self._skips = skips
+        self._journal = journal
+
+    async def write(
+        self,
+        record: OutgoingRecord,
+        refused: WriteRefused,
+        receipt: Receipt,
+        state: Delivery | UnmatchedEvent | None,
+    ) -> None:
+        """Hold the receipt's partition until the record is written, or stepped over.
+
+        Where the partition goes to another worker meanwhile, that one has to write it.
+        """
+        receipt.block()
+        pause = FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        verdict: WriteRefused | None = refused
+        while verdict is not None:
+            self._journal.error(
+                "partition.stopped",
+                topic=receipt.where.topic,
+                partition=receipt.where.partition,
+                offset=receipt.record.offset,
+                writing_to=record.topic,
+                detail=verdict.detail,
+                remedy="make the topic accept the record; it is written again by itself."
+                f" To give it up: hookstream partition skip {receipt.where.topic}"
+                f"/{receipt.where.partition} {receipt.record.offset}",
+            )
+            if await self._skips.heard_within(pause, receipt.record):
+                self._stepped_over(record, verdict, receipt, state)
+                break
+            if not receipt.live:
+                break
+            pause = min(2 * pause, LONGEST_PAUSE)
+            answer: asyncio.Future[WriteRefused | None] = loop.create_future()
+            try:
+                self._sink.write(record, partial(_tell, answer))
+            except Exception as error:  # noqa: BLE001  the fence: as if it were refused
+                self._fence.note(error, Step.SETTLE)
+                verdict = WriteRefused(f"the sink raised {described(error)}", too_large=False)
+                continue
+            verdict = await answer
+        receipt.unblock()
+
+    def _stepped_over(
+        self,
+        record: OutgoingRecord,
+        refused: WriteRefused,
+        receipt: Receipt,
+        state: Delivery | UnmatchedEvent | None,
+    ) -> None:
+        self._journal.warning(
+            "partition.skipped",
+            topic=receipt.where.topic,
+            partition=receipt.where.partition,
+            offset=receipt.record.offset,
+            writing_to=record.topic,
+            delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
+            detail=refused.detail,
+        )
+
+
+def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:
+    """Pass a verdict on, unless the drain's deadline passed and nobody waits for it any more."""
+    if not answer.done():
+        answer.set_result(verdict)

@@ -1,0 +1,153 @@
+"""What lasts is said once, and so is its end; a partition without a leader is asked for again."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from tests.doubles.clock import LoopClock
+from tests.doubles.seeing import RememberingJournal
+
+from hookstream.adapters.kafka.client import (
+    Trouble,
+    admin_client,
+    ask_offsets,
+    bounded,
+    consumer_properties,
+    producer_properties,
+    transactional_properties,
+)
+
+
+async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
+    journal = RememberingJournal()
+    trouble = Trouble("tables_stale", journal, LoopClock())
+    for _ in range(100):
+        trouble.lasts("no answer")
+        await asyncio.sleep(1)
+
+    trouble.over()
+    trouble.over()
+
+    assert journal.lines == [
+        ("warning", "tables_stale", {"seconds": 30, "detail": "no answer"}),
+        ("info", "tables_stale_over", {"seconds": 100}),
+    ]
+
+
+async def test_a_trouble_that_passes_soon_is_not_said() -> None:
+    journal = RememberingJournal()
+    trouble = Trouble("tables_stale", journal, LoopClock())
+    for _ in range(5):
+        trouble.lasts("no answer")
+        await asyncio.sleep(20)
+        trouble.over()
+
+    assert journal.lines == []
+
+
+ENDS = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Recovering(AdminClient):
+    """A client whose broker leads nothing yet, for so many questions."""
+
+    def __init__(self, *errors: int) -> None:
+        super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+        self.errors = list(errors)
+        self.looked = 0
+
+    def list_offsets(  # type: ignore[override]
+        self, asked: Mapping[TopicPartition, OffsetSpec], **_: object
+    ) -> dict[TopicPartition, Future[SimpleNamespace]]:
+        answers = {}
+        error = self.errors.pop(0) if self.errors else None
+        for place in asked:
+            answer = answers[place] = Future[SimpleNamespace]()
+            if error is None:
+                answer.set_result(SimpleNamespace(offset=7))
+            else:
+                answer.set_exception(KafkaException(KafkaError(error)))
+        return answers
+
+    def list_topics(self, *_: object, **__: object) -> None:  # type: ignore[override]
+        self.looked += 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
+)
+def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> None:
+    """Frozen or killed, it has to register anew; the client must look for it, or never finds it."""
+    admin = Recovering(error, error)
+
+    found = ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")
+
+    assert (found, admin.looked) == ({("t", 0): 7}, 2)
+
+
+def test_what_will_not_pass_is_not_asked_again() -> None:
+    admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    with pytest.raises(KafkaException):
+        ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")
+
+
+@pytest.mark.parametrize(
+    "name", ["socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"]
+)
+def test_a_timeout_that_is_set_for_all_clients_is_no_obstacle_to_a_transaction(name: str) -> None:
+    """The library refuses one that is longer than the transaction's, and no command could write."""
+    client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
+    client |= {"log_level": 0, name: 60_000}
+
+    properties = transactional_properties(client, "writer", 5_000)
+
+    assert (properties[name], properties["transaction.timeout.ms"]) == (5_000, 5_000)
+    Producer(properties)
+
+
+def test_a_shorter_timeout_stays_as_it_is() -> None:
+    client = {"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "3000"}
+
+    assert transactional_properties(client, "writer", 5_000)["socket.timeout.ms"] == "3000"
+
+
+def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_otherwise() -> None:
+    """Nothing is sent before the tables are asked again: ten seconds of patience would be ten without work."""
+    name = "reconnect.backoff.max.ms"
+    assert consumer_properties({}, "g", None)[name] == 500
+    assert producer_properties({}, None)[name] == 500
+    assert consumer_properties({name: 9_000}, "g", None)[name] == 9_000
+    assert producer_properties({name: 9_000}, None)[name] == 9_000
+
+
+def test_a_client_connects_to_the_broker_soon_after_it_was_told_its_address() -> None:
+    """Half of its first pause lies between the two: 50 ms for each client of each command by default."""
+    name = "reconnect.backoff.ms"
+    assert consumer_properties({}, "g", None)[name] == 20
+    assert producer_properties({}, None)[name] == 20
+    assert consumer_properties({name: 9_000}, "g", None)[name] == 9_000
+    assert producer_properties({name: 9_000}, None)[name] == 9_000
+
+
+def test_a_reader_that_knows_its_end_waits_no_tenth_of_a_second_to_hear_that_nothing_follows() -> (
+    None
+):
+    name = "fetch.wait.max.ms"
+    assert consumer_properties(bounded({}), "g", None)[name] == 10
+    assert consumer_properties(bounded({name: 700}), "g", None)[name] == 700
+
+
+def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:
+    """The library refuses a longest pause, which nobody set, below a first one that somebody did."""
+    client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
+    client |= {"log_level": 0, "reconnect.backoff.ms": 1_000}
+
+    Producer(producer_properties(client, None))
+    Consumer(consumer_properties(client, "g", None)).close()
+    admin_client(client)

@@ -1,0 +1,56 @@
+"""What the loop's side of a group member passes on to its thread."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
+
+from tests.doubles.clock import HandClock
+from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.listener import BookkeepingListener
+
+from hookstream.adapters.kafka.consumer import KafkaSource
+from hookstream.adapters.kafka.consumer_thread import Member
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.start import StartPolicy
+
+HERE, THERE, ELSEWHERE = (TopicPartition("t", n) for n in range(3))
+
+
+class OrderedMember:
+    """A member that does at once what it is ordered, and keeps what operators named."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[TopicPartition, str | int]] = []
+        self.seats = SimpleNamespace(start_at=self._start_at)
+
+    def _start_at(self, partition: TopicPartition, at: str | int, *, stands: bool) -> None:
+        assert not stands
+        self.started.append((partition, at))
+
+    def order(self, order: Callable[[], None]) -> None:
+        order()
+
+
+def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> None:
+    """The member alone knows of the fault by then; one that is not held here is another's."""
+    member = OrderedMember()
+    source = KafkaSource(
+        {"bootstrap.servers": "127.0.0.1:1"},
+        "g",
+        protocol="consumer",
+        instance_id=None,
+        topics=list,
+        listener=BookkeepingListener(),
+        starts=StartPolicy(wanted_from=lambda _: 0, wait=lambda _: 0, grace=0),
+        journal=BookkeepingJournal(),
+        clock=HandClock(),
+    )
+    source._member = cast("Member", member)  # noqa: SLF001  a real one begins to poll
+    source.assigned({HERE: Progress(10)})
+    source.stop(THERE, "say where to begin")
+
+    for at in (HERE, THERE, ELSEWHERE):
+        source.start_partition(at, "latest")
+
+    assert member.started == [(HERE, "latest"), (THERE, "latest")]

@@ -1,0 +1,413 @@
+"""What a member hands out where the client cannot read all, and what it does where nothing comes."""
+
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from confluent_kafka import (
+    OFFSET_INVALID,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from tests.doubles.clock import HandClock
+from tests.doubles.journal import BookkeepingJournal
+
+from hookstream.adapters.kafka.consumer_thread import Member, raise_fatal
+from hookstream.adapters.kafka.listener import MemberTold
+from hookstream.adapters.kafka.loop_bridge import LoopBridge
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+
+HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class ScriptedConsumer:
+    """A client that gives one batch and remembers where it was sent back to. Its logs end at `end`."""
+
+    def __init__(self, batch: list[Message], end: int) -> None:
+        self.batch = batch
+        self.end = end
+        self.sought: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
+        self.commits: list[dict[TopicPartition, int]] = []
+        self.closed = False
+        self.mistake: Exception | None = None
+        """What a callback raises while it closes."""
+        self.headless: set[int] = set()
+        """Partitions without a leader."""
+        self.looks = 0
+        self.away: Callable[[int], bool] = lambda _: False
+        """Whether the broker gives no answer to the look of this number."""
+
+    def list_topics(self, timeout: float) -> object:
+        assert timeout > 0
+        return SimpleNamespace(topics={})
+
+    def get_watermark_offsets(
+        self, _: KafkaPartition, *, timeout: float, cached: bool
+    ) -> tuple[int, int]:
+        assert cached
+        assert timeout == 0
+        return 0, self.end
+
+    def offsets_for_times(
+        self, asked: list[KafkaPartition], timeout: float
+    ) -> list[KafkaPartition]:
+        assert timeout > 0
+        self.looks += 1
+        if self.away(self.looks):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+        return [cast("KafkaPartition", self.end_of(at)) for at in asked]
+
+    def end_of(self, at: KafkaPartition) -> object:
+        """Tell a partition's end as the client does, whose own answers nobody can give an error."""
+        error = (
+            KafkaError(KafkaError.LEADER_NOT_AVAILABLE) if at.partition in self.headless else None
+        )
+        return SimpleNamespace(
+            topic=at.topic, partition=at.partition, offset=self.end, error=error
+        )
+
+    def position(self, asked: list[KafkaPartition]) -> list[KafkaPartition]:
+        return [KafkaPartition(at.topic, at.partition, OFFSET_INVALID) for at in asked]
+
+    def poll(self, _: float) -> Message | None:
+        return self.batch.pop(0) if self.batch else None
+
+    def consume(self, most: int, _: float) -> list[Message]:
+        taken, self.batch = self.batch[:most], self.batch[most:]
+        return taken
+
+    def seek(self, at: KafkaPartition) -> None:
+        self.sought[TopicPartition(at.topic, at.partition)] = at.offset
+
+    def pause(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.update(TopicPartition(at.topic, at.partition) for at in partitions)
+
+    def resume(self, partitions: list[KafkaPartition]) -> None:
+        self.paused.difference_update(TopicPartition(at.topic, at.partition) for at in partitions)
+
+    def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        self.commits.append({TopicPartition(p.topic, p.partition): p.offset for p in offsets})
+
+    def close(self) -> None:
+        self.closed = True
+        if self.mistake is not None:
+            raise self.mistake
+
+
+class Asker:
+    """The loop of a member: asks a number of times, ten seconds apart, and then ends it."""
+
+    def __init__(self, times: int, most: int) -> None:
+        self.records: list[Record] = []
+        self.errors: list[Exception] = []
+        self.between: dict[int, Callable[[], None]] = {}
+        """What it does when it is going to ask so many times more."""
+        self.member: Member | None = None
+        self.clock = HandClock()
+        self.journal = BookkeepingJournal()
+        self._times = times
+        self._most = most
+
+    def tell(self, hear: Callable[..., None], *arguments: object) -> None:
+        hear(*arguments)
+
+    def hear(self, told: Callable[..., None], *arguments: object) -> None:
+        told(*arguments)
+
+    def gave(self, records: list[Record]) -> None:
+        self.records += records
+        self.clock.forward(10_000)
+        self._times -= 1
+        self.between.get(self._times, lambda: None)()
+        self.ask()
+
+    def ask(self) -> None:
+        assert self.member is not None
+        if self._times:
+            self.member.request(self._most)
+        else:
+            self.member.stop()
+
+    def stop(self) -> None: ...
+
+    def read_on(self) -> None: ...
+
+    def failed(self, error: Exception) -> None:
+        self.errors.append(error)
+
+
+def nothing(_: Iterable[str]) -> list[str]:
+    return []
+
+
+def came(at: TopicPartition, offset: int) -> Message:
+    return Message(
+        topic=at.topic,
+        partition=at.partition,
+        offset=offset,
+        value=b"",
+        timestamp=(TIMESTAMP_LOG_APPEND_TIME, 0),
+    )
+
+
+def failed(at: TopicPartition, offset: int, code: int) -> Message:
+    return Message(
+        topic=at.topic, partition=at.partition, offset=offset, error=KafkaError(code, "bad")
+    )
+
+
+def run(
+    batch: list[Message], *, end: int, times: int = 1, most: int = 100
+) -> tuple[ScriptedConsumer, Asker]:
+    """Have a member whose two partitions are read from offset 10 take so many times."""
+    consumer, asker, member = ready(batch, end=end, times=times, most=most)
+    member.run()
+    assert asker.errors == []
+    return consumer, asker
+
+
+def ready(
+    batch: list[Message], *, end: int, times: int = 1, most: int = 100
+) -> tuple[ScriptedConsumer, Asker, Member]:
+    """Return a member that is ready to run, with its client and who asks it."""
+    consumer, asker = ScriptedConsumer(batch, end), Asker(times, most)
+    member = asker.member = Member(
+        cast("Consumer", consumer),
+        nothing,
+        cast("MemberTold", asker),
+        cast("LoopBridge", asker),
+        asker.journal,
+        asker.clock,
+    )
+    member.seats.seat({HERE: 10, THERE: 10})
+    consumer.sought.clear()
+    asker.ask()
+    return consumer, asker, member
+
+
+def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
+    """Have it take one batch."""
+    consumer, asker = run(batch, end=20)
+    return consumer, [(record.where, record.offset) for record in asker.records]
+
+
+def test_nothing_behind_a_batch_of_an_unknown_format_is_handed_out() -> None:
+    """The client reads on behind it: what it holds would count as settled, and be lost."""
+    bad = failed(HERE, 11, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001
+
+    consumer, records = taken(
+        [came(HERE, 10), bad, came(HERE, 15), came(THERE, 10), came(HERE, 16)]
+    )
+
+    assert records == [(HERE, 10), (THERE, 10)]
+    assert consumer.sought == {HERE: 11}
+    assert consumer.paused == {HERE}
+
+
+def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
+    gone = failed(HERE, -1, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+    consumer, records = taken([came(HERE, 10), gone, came(HERE, 11)])
+
+    assert records == [(HERE, 10), (HERE, 11)]
+    assert consumer.sought == {}
+
+
+def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_once() -> None:
+    consumer, asker = run([came(HERE, 10)], end=11, times=8)
+
+    assert consumer.sought == {THERE: 10}
+    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+
+
+def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> None:
+    consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
+    consumer.headless = {HERE.partition}
+
+    member.run()
+
+    assert consumer.sought == {THERE: 10}
+    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+
+
+def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
+    consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
+    consumer.away = lambda look: look % 4 == 0
+
+    member.run()
+
+    assert (consumer.sought, asker.journal.lines) == ({}, [])
+
+
+def test_a_silence_lasts_while_its_partition_is_paused() -> None:
+    _, asker, member = ready([came(HERE, 10)], end=11, times=10)
+    asker.between[3] = lambda: member.seats.pause(THERE)
+
+    member.run()
+
+    assert set(member.silence.told) == {THERE}
+    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+
+
+def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> None:
+    """Its records may well stand behind the others."""
+    consumer, asker = run([came(HERE, 10 + n) for n in range(9)], end=19, times=8, most=1)
+
+    assert len(asker.records) == 8
+    assert (consumer.sought, asker.journal.lines) == ({}, [])
+
+
+def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
+    """Of two commits under way the older could land upon the younger, and take offsets back."""
+    consumer, _, member = ready([], end=10)
+    member.stop()
+    member.seats.commits.settled({HERE: Progress(11)})
+
+    member.run()
+
+    assert (consumer.closed, consumer.commits) == (True, [])
+
+
+def test_a_member_that_fails_commits_what_is_settled_as_no_revocation_will() -> None:
+    forbidden = failed(HERE, -1, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    consumer, asker, member = ready([forbidden], end=10)
+    member.order(lambda: member.seats.commits.settled({HERE: Progress(11)}))
+
+    member.run()
+
+    assert [type(error) for error in asker.errors] == [ConfigurationError]
+    assert (consumer.closed, consumer.commits) == (True, [{HERE: 11}])
+
+
+def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
+    consumer, asker, member = ready([], end=10)
+    consumer.mistake = ValueError("no such partition")
+
+    member.run()
+
+    assert asker.journal.lines == [
+        ("error", "consumer_close_failed", {"detail": "ValueError('no such partition')"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (
+            KafkaError(
+                KafkaError._FATAL,  # noqa: SLF001
+                "ConsumerGroupHeartbeat fatal error: Broker: The group id does not exist",
+                fatal=True,
+            ),
+            DependencyUnavailable,
+        ),
+        (
+            KafkaError(
+                KafkaError._FATAL,  # noqa: SLF001
+                "ConsumerGroupHeartbeat fatal error: Local: Required feature not supported",
+                fatal=True,
+            ),
+            ConfigurationError,
+        ),
+        (KafkaError(KafkaError._FATAL, "fenced", fatal=True), InvariantBroken),  # noqa: SLF001
+    ],
+)
+def test_a_client_that_can_go_on_no_more_says_what_is_to_be_done(
+    error: KafkaError, raised: type[Exception]
+) -> None:
+    """A broker that lost a group needs the worker anew; one that has no KIP-848 another setting."""
+    with pytest.raises(raised):
+        raise_fatal(error)
+
+
+class Poison:
+    """A message that makes whoever reads it raise."""
+
+    def __init__(self, at: TopicPartition, offset: int, error: type[Exception]) -> None:
+        self._at, self._offset, self._error = at, offset, error
+
+    def topic(self) -> str:
+        return self._at.topic
+
+    def partition(self) -> int:
+        return self._at.partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        raise self._error("a poisonous record")
+
+
+def poison(at: TopicPartition, offset: int, error: type[Exception] = TypeError) -> Message:
+    return cast("Message", Poison(at, offset, error))
+
+
+def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other() -> None:
+    consumer, asker, member = ready(
+        [came(HERE, 10), poison(HERE, 11), came(HERE, 12), came(THERE, 10)], end=20
+    )
+    member.run()
+
+    taken_ = [(record.where, record.offset) for record in asker.records]
+    assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
+    assert consumer.sought == {HERE: 11}
+    assert HERE in member.seats.faults
+    [defect] = [fields for _, event, fields in asker.journal.lines if event == "defect.found"]
+    assert "a poisonous record" in str(defect["stack"])
+
+
+def test_a_partition_stopped_by_the_reader_is_fetched_again_by_itself() -> None:
+    consumer, asker, member = ready([came(HERE, 10), poison(HERE, 11)], end=20, times=4)
+    paused: list[set[TopicPartition]] = []
+    for turn in (3, 2, 1):
+        asker.between[turn] = lambda: paused.append(set(consumer.paused))
+    member.run()
+
+    assert HERE in paused[0]
+    assert HERE not in paused[-1]
+
+
+def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told_as_a_gap() -> (
+    None
+):
+    gaps: list[tuple[object, ...]] = []
+    consumer, asker, member = ready([poison(HERE, 10)], end=20, times=3)
+    asker.gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
+    asker.between[1] = lambda: member.order(lambda: member.seats.skip(HERE, 10))
+    member.run()
+
+    assert gaps == [(HERE, 10, 11)]
+    assert consumer.sought == {HERE: 11}
+    assert HERE not in member.seats.faults
+
+
+def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
+    places = [TopicPartition("t", number) for number in range(3)]
+    _, asker, member = ready([poison(at, 10) for at in places], end=20)
+    member.seats.seat(dict.fromkeys(places, 10))
+    member.run()
+
+    [error] = asker.errors
+    assert isinstance(error, InvariantBroken)
+    assert "stopped 3 partitions within a minute" in str(error)
+
+
+def test_a_want_of_memory_is_no_fault_of_a_record() -> None:
+    _, asker, member = ready([poison(HERE, 10, MemoryError)], end=20)
+    member.run()
+
+    assert len(asker.errors) == 1
+    assert HERE not in member.seats.faults

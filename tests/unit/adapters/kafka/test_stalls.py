@@ -1,0 +1,99 @@
+"""A partition that has records and gives none is told once, and is not mistaken for one that may rest."""
+
+from tests.doubles.clock import HandClock
+from tests.doubles.journal import BookkeepingJournal
+
+from hookstream.adapters.kafka.stalls import Silence
+from hookstream.core.model.record import TopicPartition
+
+HERE = TopicPartition("t", 0)
+THERE = TopicPartition("t", 1)
+
+
+class Watched:
+    """A silence that is looked at every ten seconds."""
+
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.journal = BookkeepingJournal()
+        self.silence = Silence(self.journal, self.clock)
+
+    def look(
+        self,
+        *places: dict[TopicPartition, tuple[int, int]],
+        held_up: dict[TopicPartition, int] | None = None,
+    ) -> list[list[TopicPartition]]:
+        """Look at each in turn, while others that are not read to their ends can give nothing."""
+        found = []
+        for each in places:
+            behind = {at: next_offset for at, (next_offset, _) in each.items()} | (held_up or {})
+            found.append(self.silence.look(each, behind))
+            self.clock.forward(10_000)
+        return found
+
+    @property
+    def said(self) -> list[str]:
+        return [event for _, event, _ in self.journal.lines]
+
+
+def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
+    watched = Watched()
+
+    found = watched.look(*[{HERE: (4, 9)}] * 7)
+
+    assert found == [[], [], [], [], [HERE], [], []]
+    fields = {"topic": "t", "partition": 0, "next": 4, "end": 9}
+    assert watched.journal.lines == [("warning", "partition_unread", fields)]
+    assert watched.silence.told == {HERE: 4}
+
+
+def test_a_partition_that_gives_records_however_slowly_is_not_silent() -> None:
+    watched = Watched()
+    watched.look(*[{HERE: (n, 99), THERE: (n // 3, 99)} for n in range(12)])
+    assert watched.said == []
+
+
+def test_a_partition_that_could_give_nothing_for_a_while_counts_anew() -> None:
+    """It was paused, nobody asked, or more was ready than was taken."""
+    watched = Watched()
+    watched.look(*[{HERE: (4, 9)}] * 4, {}, *[{HERE: (4, 9)}] * 4)
+    assert watched.said == []
+
+
+def test_a_silence_that_ends_is_told_and_the_next_one_is_told_again() -> None:
+    watched = Watched()
+
+    watched.look(*[{HERE: (4, 9)}] * 5, {}, *[{HERE: (9, 12)}] * 5)
+
+    assert watched.said == ["partition_unread", "partition_unread_over", "partition_unread"]
+
+
+def test_a_silence_lasts_while_something_else_holds_its_partition_up() -> None:
+    """It was paused, nobody asked, or another one had a backlog: it has given nothing all the same."""
+    watched = Watched()
+
+    watched.look(*[{HERE: (4, 9)}] * 5)
+    watched.look({}, {}, held_up={HERE: 4})
+    found = watched.look(*[{HERE: (4, 9)}] * 5)
+
+    assert (watched.said, found) == (["partition_unread"], [[]] * 5)
+    watched.look({}, held_up={HERE: 5})
+    assert watched.said == ["partition_unread", "partition_unread_over"]
+
+
+def test_a_silence_lasts_when_its_partition_begins_again_before_markers() -> None:
+    """It was asked for anew, and the client forgot the markers that it had passed over."""
+    watched = Watched()
+    watched.look(*[{HERE: (4, 9)}] * 5, *[{HERE: (3, 9)}] * 5)
+    assert watched.said == ["partition_unread"]
+
+
+def test_the_time_without_a_look_does_not_count() -> None:
+    """The broker was away: nothing could come of any partition."""
+    watched = Watched()
+    watched.look(*[{HERE: (4, 9)}] * 4)
+
+    watched.silence.not_looked()
+    watched.look(*[{HERE: (4, 9)}] * 4)
+
+    assert watched.said == []

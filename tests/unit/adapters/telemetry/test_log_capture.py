@@ -1,0 +1,117 @@
+"""Whatever a process writes to standard error is a line of its journal."""
+
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+
+import pytest
+from tests.doubles.journal import BookkeepingJournal
+
+from hookstream.adapters.telemetry.log_capture import captured
+
+EVERYTHING = """
+import asyncio, logging, sys, threading, warnings, weakref
+from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log_capture import captured
+
+class Bad:
+    def __del__(self):
+        raise ValueError("in a destructor")
+
+class Unsayable:
+    def __str__(self):
+        raise ValueError("it has no text")
+
+async def forgotten():
+    async def fails():
+        raise ValueError("in a task")
+    asyncio.get_running_loop().create_task(fails())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+with captured(StructuredJournal(), lambda: 0.0):
+    logging.getLogger("some.library").warning("a %s\\nof two lines", "warning")
+    logging.getLogger("some.library").error("%d", "no number")
+    logging.getLogger("some.library").error(Unsayable())
+    try:
+        raise ValueError("logged")
+    except ValueError:
+        logging.getLogger("other").exception("failed")
+    logging.warning("by the root logger")
+    warnings.warn("deprecated", DeprecationWarning)
+    thread = threading.Thread(target=lambda: 1 / 0, name="worker-7")
+    thread.start()
+    thread.join()
+    Bad()
+    asyncio.run(forgotten())
+    import gc; gc.collect()
+"""
+
+
+def test_libraries_warnings_threads_tasks_and_the_end_itself_are_lines_of_json() -> None:
+    done = subprocess.run(  # noqa: S603  our own interpreter
+        [sys.executable, "-c", EVERYTHING], timeout=60, check=False, capture_output=True
+    )
+    told = [json.loads(line) for line in done.stderr.decode().splitlines()]
+    assert [(each["event"], each["level"]) for each in told] == [
+        ("library", "warning"),
+        ("library", "error"),
+        ("library", "error"),
+        ("library", "error"),
+        ("library", "warning"),
+        ("library", "warning"),
+        ("uncaught", "error"),
+        ("uncaught", "error"),
+        ("library", "error"),
+    ]
+    assert told[0]["detail"] == "a warning\nof two lines"
+    assert told[1]["detail"].startswith("%d (its arguments do not fit")
+    assert "Unsayable object" in told[2]["detail"]
+    assert "it has no text" in told[2]["detail"]
+    assert "ValueError: logged" in told[3]["stack"]
+    assert "deprecated" in told[5]["detail"]
+    assert (told[6]["where"], told[6]["detail"]) == (
+        "worker-7",
+        "ZeroDivisionError('division by zero')",
+    )
+    assert "in a destructor" in told[7]["detail"]
+    assert "in a task" in told[8]["stack"]
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_exporter_of_traces_complains_once_a_minute() -> None:
+    journal, clock = BookkeepingJournal(), Hand()
+    exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    with captured(journal, clock):
+        for second in range(150):
+            clock.now = float(second)
+            exporter.error("Failed to export span batch due to timeout %d", second)
+    assert [(event, fields["unsaid"]) for _, event, fields in journal.lines] == [
+        ("traces_not_exported", 0),
+        ("traces_not_exported", 59),
+        ("traces_not_exported", 59),
+    ]
+
+
+def test_all_is_as_before_when_it_ends() -> None:
+    hooks: Callable[[], tuple[object, ...]] = lambda: (  # noqa: E731
+        sys.excepthook,
+        sys.unraisablehook,
+        logging.getLogger().handlers[:],
+        warnings.showwarning,
+    )
+    before = hooks()
+    with pytest.raises(KeyError), captured(BookkeepingJournal(), float):
+        raise KeyError
+    assert hooks() == before

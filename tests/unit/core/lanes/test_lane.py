@@ -1,0 +1,315 @@
+"""A lane holds about a second of work, copies no healthy backlog, and feeds no endpoint that hangs."""
+
+import pytest
+
+from hookstream.core.lanes.circuit_breaker import FAILURES_IN_A_ROW
+from hookstream.core.lanes.lane import Lane
+from hookstream.core.lanes.policy import LanePolicy
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.outcome import (
+    Delivered,
+    Failed,
+    FailedForGood,
+    FailureKind,
+    Outcome,
+    Throttled,
+)
+
+OK = Delivered(204)
+DOWN = Failed(FailureKind.CONNECT, "connection refused")
+BROKEN = Failed(FailureKind.STATUS, "answered 500", 500)
+UNKNOWN = Failed(FailureKind.STATUS, "answered 404", 404)
+
+
+def attempt(lane: Lane, now: float, took: float = 0.0, outcome: Outcome = OK) -> None:
+    lane.start(1_000, now)
+    lane.finish(1_000, now + took, outcome)
+
+
+def lane_that_answers_in(
+    seconds: float, *, slots: int = 10, rate_limit: float | None = None
+) -> Lane:
+    lane = Lane(LanePolicy(slots, max_queue=1_000, rate_limit=rate_limit))
+    for _ in range(50):
+        attempt(lane, 0.0, seconds)
+    return lane
+
+
+def test_a_lane_begins_with_two_attempts_at_once() -> None:
+    lane = Lane(LanePolicy(32))
+    lane.start(1, 0.0)
+    assert lane.may_start(0.0)
+    lane.start(2, 0.0)
+
+    assert not lane.may_start(0.0)
+
+
+def test_a_lane_takes_no_more_attempts_than_its_cap() -> None:
+    lane = Lane(LanePolicy(3))
+    ticket = 0
+    for _ in range(20):
+        while lane.may_start(0.0):
+            lane.start(ticket, 0.0)
+            ticket += 1
+        assert lane.in_flight <= 3
+        lane.finish(ticket - 1, 0.01, OK)
+    assert lane.in_flight == 2
+
+
+def test_an_attempt_that_is_out_for_more_than_a_second_is_given_no_company() -> None:
+    """So an endpoint of which nothing is known can hold two slots of the worker, not more."""
+    lane = Lane(LanePolicy(32))
+    lane.start(1, 0.0)
+
+    assert lane.may_start(1.0)
+    assert not lane.may_start(1.01)
+    assert lane.room(1.01) == 0
+    assert lane.excess(50, 1.01, alone=True) == 50
+
+
+def test_an_endpoint_that_is_always_slow_is_overdue_at_twice_its_usual_time() -> None:
+    lane = lane_that_answers_in(3.0)
+    lane.start(1, 100.0)
+
+    assert lane.may_start(105.9)
+    assert not lane.may_start(106.1)
+
+
+def test_a_lane_is_full_when_its_queue_would_wait_more_than_a_second() -> None:
+    lane = lane_that_answers_in(0.1)
+
+    assert not lane.full(98, 10.0, alone=False)
+    assert lane.full(101, 10.0, alone=False)
+
+
+def test_nothing_is_queued_that_its_rate_limit_makes_wait_for_longer_than_a_second() -> None:
+    """It would hold its source offset for as long, and look stuck; it has a slot in a tier."""
+    lane = Lane(LanePolicy(8, rate_limit=0.01))
+    attempt(lane, 0.0)
+
+    assert lane.full(0, 1.0, alone=True)
+    assert lane.wants(0, 1.0) == 0
+    assert lane.wants(0, 99.5) == 1
+
+
+def test_old_deliveries_fill_half_of_the_room_and_leave_the_rest_to_new_events() -> None:
+    lane = lane_that_answers_in(0.1)
+
+    assert not lane.full(48, 10.0, alone=False, again=True)
+    assert lane.full(51, 10.0, alone=False, again=True)
+
+
+def test_a_healthy_lane_that_is_alone_is_full_only_at_its_hard_bound() -> None:
+    """Its backlog stays in the source partition: intake slows, nothing is written to a tier."""
+    lane = lane_that_answers_in(0.5)
+
+    assert not lane.full(999, 10.0, alone=True)
+    assert lane.full(1_000, 10.0, alone=True)
+
+
+def test_a_lane_that_is_alone_but_limited_defers() -> None:
+    """Hours of its backlog would keep everybody else's events out of the partition."""
+    lane = lane_that_answers_in(0.01, rate_limit=5)
+
+    assert lane.full(5, 60.0, alone=True)
+
+
+def test_a_failing_lane_defers_even_when_it_is_alone() -> None:
+    """Else one dead endpoint would hold the source partition for everybody who comes next."""
+    lane = lane_that_answers_in(0.1)
+    attempt(lane, 10.0, 0.1, BROKEN)
+
+    assert lane.full(200, 10.1, alone=True)
+
+
+def test_work_that_needed_no_attempt_teaches_a_lane_nothing_of_its_endpoint() -> None:
+    """A thousand expired deliveries end in no time; the endpoint behind them is as slow as ever."""
+    lane = lane_that_answers_in(0.5)
+    lane.start(99, 10.0)
+
+    lane.pass_over(99)
+
+    assert lane.in_flight == 0
+    assert lane.answer_time(10.0) == lane_that_answers_in(0.5).answer_time(10.0)
+
+
+def test_failures_open_the_breaker_and_one_probe_closes_it() -> None:
+    lane = lane_that_answers_in(0.1)
+    for _ in range(FAILURES_IN_A_ROW):
+        attempt(lane, 10.0, 0.0, DOWN)
+    assert not lane.may_start(14.9)
+    assert lane.room(14.9) == 0
+    assert lane.defer(10.0).reason is DeferReason.BREAKER_OPEN
+
+    assert lane.may_start(15.0)
+    lane.start(1, 15.0)
+    assert not lane.may_start(15.0)
+    assert lane.full(0, 15.0, alone=False)
+    lane.finish(1, 15.1, OK)
+
+    assert not lane.broken
+    assert lane.may_start(15.1)
+
+
+@pytest.mark.parametrize("outcome", [UNKNOWN, FailedForGood(422)])
+def test_an_endpoint_that_answers_keeps_its_lane_open_whatever_it_says(outcome: Outcome) -> None:
+    """A delivery that it does not want is that delivery's trouble."""
+    lane = lane_that_answers_in(0.1)
+    for _ in range(50):
+        attempt(lane, 10.0, 0.1, outcome)
+
+    assert not lane.broken
+
+
+@pytest.mark.parametrize(
+    "outcome", [DOWN, BROKEN, Failed(FailureKind.STATUS, "answered 408", 408)]
+)
+def test_an_endpoint_that_does_not_answer_or_breaks_opens_its_breaker(outcome: Outcome) -> None:
+    lane = lane_that_answers_in(0.1)
+    for _ in range(FAILURES_IN_A_ROW):
+        attempt(lane, 10.0, 0.1, outcome)
+
+    assert lane.broken
+
+
+def test_three_timeouts_are_enough() -> None:
+    """Each has held a slot of the worker until its end."""
+    lane = lane_that_answers_in(0.1)
+    opened = []
+    for second in range(3):
+        attempt(lane, 10.0 + 15 * second, 15.0, Failed(FailureKind.TIMEOUT, "no answer in time"))
+        opened.append(lane.broken)
+
+    assert opened == [False, False, True]
+
+
+def test_a_lane_rests_as_its_endpoint_asks_and_then_goes_on_slower() -> None:
+    lane = lane_that_answers_in(0.1)
+    attempt(lane, 10.0, 0.0, Throttled(429, 60_000))
+
+    assert not lane.may_start(69.9)
+    assert lane.wants(0, 69.9) == 0
+    deferral = lane.defer(10.0)
+    assert deferral.reason is DeferReason.THROTTLED
+    assert deferral.slot >= 70.0
+    assert lane.may_start(70.1)
+    assert not lane.broken
+
+
+def test_no_endpoint_makes_its_lane_rest_for_longer_than_five_minutes() -> None:
+    """The delivery itself waits as long as it was told; the others are asked for sooner."""
+    lane = lane_that_answers_in(0.1)
+    attempt(lane, 10.0, 0.0, Throttled(503, 24 * 3_600_000))
+
+    assert lane.may_start(310.1)
+
+
+def test_deferred_deliveries_come_one_after_another_at_the_lane_s_rate() -> None:
+    lane = lane_that_answers_in(0.1, rate_limit=10)
+
+    slots = [lane.defer(100.0).slot for _ in range(3)]
+
+    assert slots == pytest.approx([100.105, 100.21, 100.315])
+    assert lane.defer(100.0).reason is DeferReason.RATE_LIMITED
+
+
+def test_a_slot_that_stands_in_a_tier_record_is_not_given_out_again() -> None:
+    """What a worker learns of the bookings of the one before it."""
+    lane = lane_that_answers_in(0.1, rate_limit=10)
+    lane.seen(500.0)
+
+    assert lane.defer(100.0).slot > 500.0
+
+
+def test_what_came_at_its_slot_and_was_not_served_comes_again_soon() -> None:
+    lane = lane_that_answers_in(0.1, rate_limit=10)
+    for _ in range(1_000):
+        lane.defer(100.0)
+
+    assert lane.defer(100.0, kept=True).slot == pytest.approx(100.105)
+
+
+def test_a_lane_is_prompt_while_it_answers_within_a_second() -> None:
+    lane = lane_that_answers_in(0.5)
+    assert lane.prompt(10.0)
+    assert not lane.prompt(1_000.0)
+
+    lane.start(1, 10.0)
+    assert not lane.prompt(12.0)
+    assert not lane_that_answers_in(2.0).prompt(2.0)
+
+
+def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
+    """One burst over the endpoint's limit is one answer: too many, not twenty times too many."""
+    lane = lane_that_answers_in(0.001, slots=32)
+    for ticket in range(20):
+        lane.start(ticket, 1.0)
+
+    for ticket in range(20):
+        lane.finish(ticket, 1.01, Throttled(429, 1_000))
+
+    assert lane.defer(3.0).slot == pytest.approx(3.0, abs=0.1)
+
+
+def kept_busy(lane: Lane, took: float) -> Lane:
+    """Have it make as many attempts at once as it may, for as long as that lets it have more."""
+    now, ticket = 0.0, 0
+    for _ in range(80):
+        begun = []
+        while lane.may_start(now):
+            lane.start(ticket, now)
+            begun.append(ticket)
+            ticket += 1
+        now += took
+        for each in begun:
+            lane.finish(each, now, OK)
+    return lane
+
+
+def at_once(lane: Lane, now: float = 1_000.0) -> int:
+    """How many attempts it would begin now."""
+    ticket = 1_000_000
+    while lane.may_start(now):
+        lane.start(ticket, now)
+        ticket += 1
+    for each in range(1_000_000, ticket):
+        lane.pass_over(each)
+    return ticket - 1_000_000
+
+
+def test_an_endpoint_that_answers_at_once_gets_few_attempts_at_once_while_turns_are_long() -> None:
+    """More of them deliver nothing more, and make every other endpoint's wait longer."""
+    lane = kept_busy(Lane(LanePolicy(64)), 0.005)
+    before = at_once(lane)
+    for _ in range(4):
+        lane.crowd(0.05)
+    crowded = at_once(lane)
+    for _ in range(60):
+        lane.crowd(0.001)
+
+    assert (before, crowded, at_once(lane)) == (64, 8, 64)
+
+
+def test_a_lane_that_is_kept_to_few_attempts_queues_no_more_than_they_bear() -> None:
+    """Also before its first trouble, while it is not known what the endpoint would bear."""
+    lane = Lane(LanePolicy(64, max_queue=100_000))
+    for _ in range(60):
+        attempt(lane, 0.0, 0.005)
+    for _ in range(4):
+        lane.crowd(0.05)
+
+    assert lane.room(1.0) <= 8 / 0.005 + 1
+
+
+def test_an_endpoint_that_takes_its_time_is_asked_as_much_however_long_turns_are() -> None:
+    lane = kept_busy(Lane(LanePolicy(64)), 0.4)
+    for _ in range(8):
+        lane.crowd(0.05)
+    assert at_once(lane) == 64
+
+
+def test_a_lane_that_may_do_little_at_once_is_given_no_more_by_long_turns() -> None:
+    lane = kept_busy(Lane(LanePolicy(3)), 0.005)
+    for _ in range(8):
+        lane.crowd(0.05)
+    assert at_once(lane) == 3

@@ -1,0 +1,89 @@
+import pytest
+from tests.doubles.deliveries import NOW, a_delivery
+
+from hookstream.core.model.delivery import DeferReason, Trigger
+from hookstream.core.model.delivery_headers import dead_letter_headers
+from hookstream.core.model.header_reading import LetterProblem
+from hookstream.core.model.instant import DAY, HOUR
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.redrive.selector import Selector, redriven
+
+DEAD = a_delivery(
+    attempt=9,
+    step=8,
+    trigger=Trigger.RETRY,
+    deferrals=4,
+    deferred_reason=DeferReason.PAUSED,
+    deferred_since=NOW - DAY,
+    last_outcome="failed",
+    last_status=500,
+    last_error="answered 500",
+    traceparent="00-1-2-01",
+)
+HEADERS = dead_letter_headers(
+    DEAD, (), DeadReason.ATTEMPTS_EXHAUSTED, "attempt 9 was the last", written_at=NOW
+)
+
+
+def test_a_redriven_delivery_starts_anew_and_keeps_counting() -> None:
+    """Its identity and its past stay: the partner deduplicates, the trace goes on."""
+    found = redriven(HEADERS, now=NOW + 20 * DAY, expires_after=2 * DAY)
+
+    assert found == a_delivery(
+        attempt=9,
+        trigger=Trigger.REDRIVE,
+        expires_at=NOW + 22 * DAY,
+        last_outcome="failed",
+        last_status=500,
+        last_error="answered 500",
+        traceparent="00-1-2-01",
+    )
+
+
+def test_a_letter_that_cannot_be_read_is_not_redriven() -> None:
+    assert redriven((), now=NOW) == LetterProblem("hs-delivery-id", "is missing or empty")
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        Selector(),
+        Selector(subscription_ids=frozenset({"orders", "crm"})),
+        Selector(event_types=frozenset({"pricing.completed"})),
+        Selector(reasons=frozenset({"attempts_exhausted"})),
+        Selector(partner_ids=frozenset({"acme"})),
+        Selector(since=NOW),
+        Selector(until=NOW + 1),
+        Selector(
+            subscription_ids=frozenset({"orders"}),
+            event_types=frozenset({"pricing.completed"}),
+            reasons=frozenset({"attempts_exhausted"}),
+            since=NOW - HOUR,
+            until=NOW + HOUR,
+            partner_ids=frozenset({"acme"}),
+        ),
+    ],
+)
+def test_a_letter_that_every_condition_holds_for_is_selected(selector: Selector) -> None:
+    assert selector.selects(HEADERS, NOW)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        Selector(subscription_ids=frozenset()),
+        Selector(subscription_ids=frozenset({"crm"})),
+        Selector(event_types=frozenset({"pricing.*"})),
+        Selector(reasons=frozenset({"gone"})),
+        Selector(partner_ids=frozenset({"other"})),
+        Selector(since=NOW + 1),
+        Selector(until=NOW),
+        Selector(subscription_ids=frozenset({"orders"}), reasons=frozenset({"gone"})),
+    ],
+)
+def test_a_letter_that_one_condition_fails_for_is_not_selected(selector: Selector) -> None:
+    assert not selector.selects(HEADERS, NOW)
+
+
+def test_a_letter_without_the_header_asked_for_is_not_selected() -> None:
+    assert not Selector(reasons=frozenset({"gone"})).selects([("hs-reason", None)], NOW)

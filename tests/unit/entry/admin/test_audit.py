@@ -1,0 +1,48 @@
+"""What may be meant is told from bytes, and what is meant from fields."""
+
+from dataclasses import replace
+
+import pytest
+from tests.doubles.lives import FIRST
+
+from hookstream.core.model.record import Record
+from hookstream.entry.admin.audit import Wanted
+
+
+def record(key: bytes | None, value: bytes | None) -> Record:
+    return Record("attempts", 0, 0, 0, key, value, ())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "holds"),
+    [
+        (Wanted(), True),
+        (Wanted(delivery="msg_a", event="e-1"), True),
+        (Wanted(delivery="msg_b"), False),
+        (Wanted(subscriptions=frozenset({"crm", "shop"})), True),
+        (Wanted(partners=frozenset({"other"})), False),
+        (Wanted(event_types=frozenset({"order.generated"})), False),
+        (Wanted(outcomes=frozenset({"failed"}), dispositions=frozenset({"retry"})), True),
+        (Wanted(outcomes=frozenset({"none"})), False),
+    ],
+)
+def test_an_entry_is_meant_where_every_condition_holds(wanted: Wanted, holds: object) -> None:
+    assert wanted.holds(FIRST) is holds
+
+
+def test_an_end_without_an_attempt_has_the_outcome_none() -> None:
+    ended = replace(FIRST, outcome=None)
+    assert Wanted(outcomes=frozenset({"none"})).holds(ended)
+
+
+def test_few_records_have_to_be_decoded() -> None:
+    """A look-up of one delivery reads a week of attempts: only bytes that hold its id matter."""
+    wanted = Wanted(subscriptions=frozenset({"crm"}), delivery="msg_a")
+    records = [
+        record(b"crm", b"..msg_a.."),
+        record(b"crm", b"..msg_b.."),
+        record(b"shop", b"..msg_a.."),
+        record(b"crm", None),
+        record(None, b"..msg_a.."),
+    ]
+    assert [wanted.may_hold(each) for each in records] == [True, False, False, False, False]

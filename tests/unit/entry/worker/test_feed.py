@@ -1,0 +1,157 @@
+"""An operator's word reaches whom it concerns: where a partition starts, what is held."""
+
+from tests.doubles.clock import NOON
+from tests.doubles.seeing import RememberingJournal
+
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.tables import (
+    SealedSecrets,
+    SkipAsked,
+    StartAsked,
+    failing_row,
+    hold_key,
+    skip_key,
+    start_key,
+    write_hold,
+    write_skip,
+    write_start,
+)
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.instant import HOUR, Millis
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.subscription import Failing
+from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import ClearFailing, HealthBook
+from hookstream.entry.worker.feed import Feed
+
+HERE = TopicPartition("printprice.pricing.completed", 3)
+TOPICS = Topics("hookstream")
+
+
+def fed(*rows: TableRecord) -> tuple[Feed, list[tuple[TopicPartition, str | Millis]]]:
+    feed = Feed(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal())
+    feed.take(rows)
+    started: list[tuple[TopicPartition, str | Millis]] = []
+    feed.start_partition = lambda where, at: started.append((where, at))
+    return feed, started
+
+
+def asked(at: Millis) -> TableRecord:
+    row = write_start(StartAsked(*HERE, at="earliest", asked_at=at))
+    return TableRecord(TOPICS.subscriptions, start_key(*HERE), row, 0, at)
+
+
+def test_a_word_that_comes_while_the_worker_runs_is_passed_on_at_once() -> None:
+    feed, started = fed()
+
+    feed.take([asked(NOON)])
+
+    assert started == [(HERE, "earliest")]
+
+
+def test_a_partition_that_stops_after_the_word_goes_on_by_it() -> None:
+    """The worker was started anew after the operator had spoken."""
+    feed, started = fed(asked(NOON))
+
+    feed.start_stopped(HERE, NOON + HOUR)
+
+    assert started == [(HERE, "earliest")]
+
+
+def test_an_old_word_does_not_answer_a_new_loss_of_offsets() -> None:
+    feed, started = fed(asked(NOON))
+
+    feed.start_stopped(HERE, NOON + HOUR + 1)
+
+    assert started == []
+
+
+def test_a_word_to_step_over_a_record_reaches_whoever_waits_for_it() -> None:
+    row = write_skip(SkipAsked(*HERE, offset=7, asked_at=NOON))
+    feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), row, 0, NOON))
+
+    def covers(offset: int, timestamp: Millis) -> bool:
+        return feed.skips.covers(Record(*HERE, offset, timestamp, None, b"", ()))
+
+    assert covers(7, NOON)
+    assert not covers(8, NOON)
+    assert not covers(7, NOON + 1), "the topic was made anew: this is another record"
+
+
+def test_the_words_of_the_last_hour_are_repeated_to_sources_that_come_later() -> None:
+    def skip(offset: int, at: Millis) -> TableRecord:
+        row = write_skip(SkipAsked(*HERE, offset=offset, asked_at=at))
+        return TableRecord(TOPICS.subscriptions, skip_key(*HERE, offset), row, 0, at)
+
+    feed, _ = fed(skip(7, NOON), skip(8, NOON + 1))
+    skipped: list[tuple[TopicPartition, int]] = []
+    feed.repeat_skips(NOON)
+    feed.skip_record = lambda where, offset: skipped.append((where, offset))
+    feed.repeat_skips(NOON + HOUR + 1)
+    feed.take([skip(9, NOON + HOUR)])
+
+    assert skipped == [(HERE, 8), (HERE, 9)]
+
+
+def test_a_word_that_cannot_be_read_steps_over_nothing() -> None:
+    feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), b"{}", 0, NOON))
+
+    assert not feed.skips.covers(Record(*HERE, 7, NOON, None, b"", ()))
+
+
+def test_rows_that_were_removed_make_no_table_look_filled() -> None:
+    """A writer's probe leaves a record without a value behind, in a table that is still empty."""
+    feed, _ = fed(TableRecord(TOPICS.subscriptions, "writer", None, 0, NOON))
+
+    assert feed.rows[TOPICS.subscriptions] == 0
+
+
+HOLD = Hold(HoldKind.PARTNER, "acme", NOON, "their proxy loops", "kim@desk")
+
+
+def hold_record(value: bytes | None, key: str = hold_key(HOLD.kind, HOLD.name)) -> TableRecord:
+    return TableRecord(TOPICS.subscriptions, key, value, 0, NOON)
+
+
+def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() -> None:
+    directory, journal = Directory(), RememberingJournal()
+    feed = Feed(TOPICS, SchemaBook(), directory, SealedSecrets(), journal)
+
+    feed.take([hold_record(write_hold(HOLD))])
+    assert (len(directory.holds), directory.holds.any) == (1, True)
+    feed.take([hold_record(None)])
+
+    assert (len(directory.holds), directory.holds.any, dict(directory.blind)) == (0, False, {})
+    assert [(level, event) for level, event, _ in journal.lines] == [
+        ("warning", "hold.set"),
+        ("info", "hold.cleared"),
+    ]
+
+
+def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone() -> None:
+    """It may be on anything: to go on would deliver what an operator stopped."""
+    directory = Directory()
+    feed = Feed(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingJournal())
+    key = "hold/planet/mars"
+
+    feed.take([hold_record(write_hold(HOLD), key)])
+    stopped = list(directory.blind)
+    feed.take([hold_record(None, key)])
+
+    assert (stopped, list(directory.blind)) == ([f"subscriptions/{key}"], [])
+
+
+def test_a_note_of_failing_is_followed_to_its_end_and_an_unreadable_one_is_none() -> None:
+    book = HealthBook()
+    feed = Feed(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal(), book)
+    key, value = failing_row(Failing("crm", NOON))
+
+    known = []
+    for row in (value, None, value, b"{}", value):
+        feed.take([TableRecord(TOPICS.health, key, row, 0, NOON)])
+        known.append("crm" in book.failing)
+
+    assert known == [True, False, True, False, True]
+    assert book.succeeded("crm") == ClearFailing(NOON)
