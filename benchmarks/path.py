@@ -44,8 +44,8 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import Progress
-from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.ports import Acknowledged, Permitted, Post, always_permitted
 
 _TOPIC = f"path.{EVENT_TYPE}"
@@ -81,7 +81,7 @@ class Ends:
             await asyncio.sleep(0.2)
         return taken
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit nothing."""
 
     def pause(self, partition: TopicPartition) -> None:
@@ -173,7 +173,7 @@ async def run(events: int, subscriptions: int) -> list[float]:
         orjson.loads(file.read_bytes()) for file in (ROOT / "schemas").rglob("*.avsc")
     )
     topics = Topics("path")
-    outside = Outside(
+    outside = Ports(
         topics=topics,
         directory=directory_of(subscriptions),
         tables=Current(),
@@ -188,7 +188,7 @@ async def run(events: int, subscriptions: int) -> list[float]:
         journal=StructuredJournal(),
     )
     engine = Engine(outside, EngineRules(_TIERS))
-    engine.events.assigned({TopicPartition(_TOPIC, p): Progress(0) for p in range(4)})
+    engine.events.assigned({TopicPartition(_TOPIC, p): CommitPosition(0) for p in range(4)})
     outside.directory.wants(EVENT_TYPE, outside.clock.now())
     spare_collector()
     stop = asyncio.Event()

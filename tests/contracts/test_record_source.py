@@ -17,7 +17,7 @@ from tests.doubles.listener import BookkeepingListener
 
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.core.offsets.start import StartPolicy
 
 KAFKA = (pytest.mark.kafka, pytest.mark.looptime(False))  # noqa: FBT003
@@ -167,8 +167,8 @@ async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic), first))
         await take_some(source, 5)
-        source.commit({at: Progress(2)})
-        first.settled = {at: Progress(3)}
+        source.commit({at: CommitPosition(2)})
+        first.settled = {at: CommitPosition(3)}
 
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic), second))
@@ -192,11 +192,11 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic), first))
         await take_some(source, 5)
-        first.settled = {at: Progress(1, note)}
+        first.settled = {at: CommitPosition(1, note)}
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic), second))
         await take_some(source, 4)
-        source.commit({at: Progress(2, longest)})
+        source.commit({at: CommitPosition(2, longest)})
         second.settled = {}
 
     async with AsyncExitStack() as life:
@@ -220,7 +220,9 @@ async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settle
     ours, theirs = BookkeepingListener(), BookkeepingListener()
     one = await started(stack, world.source("g", only(topic), ours))
     assert len(await take_some(one, 4)) == 4
-    ours.settled = dict.fromkeys([TopicPartition(topic, 0), TopicPartition(topic, 1)], Progress(1))
+    ours.settled = dict.fromkeys(
+        [TopicPartition(topic, 0), TopicPartition(topic, 1)], CommitPosition(1)
+    )
 
     two = await started(stack, world.source("g", only(topic), theirs))
     await take_until(one, lambda: len(ours.held) == 1)

@@ -15,7 +15,7 @@ from tests.doubles.broker_sink import BrokerSink
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import (
     GapThenStart,
     OffsetsLost,
@@ -188,7 +188,7 @@ class Broker:
         """End a transaction: its marker takes an offset, and no record ever comes from it."""
         self.logs[partition].high += 1
 
-    def commit(self, group: str, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, group: str, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Take a group's offsets over, and what their metadata says."""
         commits = self.commits.setdefault(group, {})
         commits.update({at: progress.offset for at, progress in offsets.items()})
@@ -369,8 +369,8 @@ class BrokerSource:
                 later = (r.offset for r in log.records if r.timestamp >= int(at))
                 offset = next(later, log.high)
         if stopped:
-            self._commit({partition: Progress(offset)})
-            self._begin({partition: Progress(offset)})
+            self._commit({partition: CommitPosition(offset)})
+            self._begin({partition: CommitPosition(offset)})
             return
         following = self._positions[partition]
         if offset > following:
@@ -399,7 +399,7 @@ class BrokerSource:
         if appended is None or appended in self._positions:
             self._ready_again.set()
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says; while the broker is away, the commit fails."""
         held = {at: progress for at, progress in offsets.items() if at in self._positions}
         if self.up.is_set():
@@ -465,10 +465,10 @@ class BrokerSource:
         )
         offset = self.broker.commits.get(self.group.name, {}).get(at)
         note = self.broker.notes.get(self.group.name, {}).get(at, "")
-        committed = None if offset is None else Progress(offset, note)
+        committed = None if offset is None else CommitPosition(offset, note)
         return start(at, committed, log.low, log.high, telltale=telltale)
 
-    def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
+    def _begin(self, positions: dict[TopicPartition, CommitPosition]) -> None:
         self._positions.update({at: progress.offset for at, progress in positions.items()})
         self._listener.assigned(positions)
         self.wake()
@@ -479,7 +479,7 @@ class BrokerSource:
         self._listener.lost([at])
         self.take_over({at})
 
-    def _commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def _commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         if self.up.is_set():
             self.broker.commit(self.group.name, offsets)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 
 Told: TypeAlias = tuple[str, object]
 
@@ -19,11 +19,11 @@ class BookkeepingListener:
         """What it holds, and where each began."""
         self.notes: dict[TopicPartition, str] = {}
         """What it was told of each about settled records above that."""
-        self.settled: dict[TopicPartition, Progress] = {}
+        self.settled: dict[TopicPartition, CommitPosition] = {}
         self.dawdle = 0.0
         """Seconds that a revocation takes."""
 
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         offsets = {at: progress.offset for at, progress in positions.items()}
         self.book.append(("assigned", offsets))
         self.held.update(offsets)
@@ -31,7 +31,7 @@ class BookkeepingListener:
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         self.book.append(("revoked", sorted(partitions)))
         for partition in partitions:
             del self.held[partition]

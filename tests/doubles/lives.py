@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.audit.life import Death
+from hookstream.core.audit.history import DeadLettered
 from hookstream.core.model.record import Origin
 
 FIELDS: dict[str, object] = {
@@ -62,5 +62,5 @@ FIRST = AuditEntry(
     origin=Origin("t", 3, 40, 991),
 )
 LAST = replace(FIRST, attempt=2, started_at=6_000, disposition="dead_letter")
-DEATH = Death(6_010, "3@7", "attempts_exhausted", "2 attempts", 2)
+DEATH = DeadLettered(6_010, "3@7", "attempts_exhausted", "2 attempts", 2)
 REDRIVEN = replace(DEATH, redriven_by="job", redriven_at=9_000)

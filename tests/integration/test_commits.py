@@ -9,7 +9,7 @@ from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
 
@@ -32,7 +32,7 @@ async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
             while not await source.take(1):
                 pass
             await asyncio.to_thread(own_broker.kill)
-            source.commit({TopicPartition(topic, 0): Progress(1)})
+            source.commit({TopicPartition(topic, 0): CommitPosition(1)})
             while ("commit_failed", [TopicPartition(topic, 0)]) not in listener.book:
                 await source.take(1)
     finally:
@@ -55,12 +55,12 @@ async def test_where_the_broker_takes_no_notes_offsets_are_committed_without_the
         async with asyncio.timeout(30):
             while not await source.take(1):
                 pass
-            source.commit({at: Progress(1, "x" * 4_096)})
+            source.commit({at: CommitPosition(1, "x" * 4_096)})
             while ("commit_failed", [at]) not in listener.book:
                 await source.take(1)
             assert await world.committed("g", at) == 0
 
-            source.commit({at: Progress(1, "x" * 4_096)})
+            source.commit({at: CommitPosition(1, "x" * 4_096)})
 
             while await world.committed("g", at) != 1:
                 await source.take(1)

@@ -20,7 +20,7 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import Record
 from hookstream.core.model.standing import Held, Live
-from hookstream.entry.worker.feed import Feed
+from hookstream.entry.worker.feed import TableConsumer
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ async def directory(world: World) -> AsyncIterator[Directory]:
     """The tables as a worker follows them."""
     found = Directory()
     journal = BookkeepingJournal()
-    feed = Feed(world.names, SchemaBook(), found, KEYS, journal)
+    feed = TableConsumer(world.names, SchemaBook(), found, KEYS, journal)
     reader = TableReader(world.client, world.names.tables, feed.take, journal, SystemClock())
     await reader.start()
     await reader.read_to_end(10)

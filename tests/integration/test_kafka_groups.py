@@ -9,8 +9,8 @@ from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, write_note
-from hookstream.core.offsets.group_position import Position
+from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.errors import DependencyUnavailable
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(60)]  # noqa: FBT003
@@ -27,7 +27,7 @@ def groups(broker: Broker) -> KafkaGroups:
     return KafkaGroups({"bootstrap.servers": broker.bootstrap_servers, "client.id": client_id})
 
 
-async def ask(groups: KafkaGroups, group: str, *partitions: TopicPartition) -> list[Position]:
+async def ask(groups: KafkaGroups, group: str, *partitions: TopicPartition) -> list[GroupPosition]:
     return await asyncio.to_thread(groups.positions, group, partitions)
 
 
@@ -45,7 +45,7 @@ async def test_a_member_its_commit_and_what_it_settled_above_are_told(
     await source.start()
     try:
         await take_some(source, 10)
-        source.commit({at: Progress(2, write_note(2, [(3, 9)], 1_000).text)})
+        source.commit({at: CommitPosition(2, write_note(2, [(3, 9)], 1_000).text)})
         while (told := (await ask(groups, group, at))[0]).committed is None:
             await take_some(source, 1, seconds=0.1)
     finally:

@@ -15,7 +15,7 @@ from tests.doubles.listener import BookkeepingListener
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import ConfigurationError, InvariantBroken
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
@@ -194,15 +194,15 @@ async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_as_it_
     for number in range(4):
         await world.append(topic, b"%d" % number)
     await take_some(source, 4)
-    source.commit({at: Progress(1)})
+    source.commit({at: CommitPosition(1)})
     async with asyncio.timeout(10):
         while await world.committed("g", at) != 1:
             await source.take(1)
 
     source.distrust()
-    source.commit({at: Progress(3)})
+    source.commit({at: CommitPosition(3)})
     await source.take(1)
-    listener.settled = {at: Progress(4)}
+    listener.settled = {at: CommitPosition(4)}
     await source.close()
 
     assert await world.committed("g", at) == 1

@@ -6,9 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hookstream.core.lanes.circuit_breaker import LONGEST_DEFERRAL
 from hookstream.core.lanes.lane import Lane
-from hookstream.core.lanes.permits import Capacity, Holder
+from hookstream.core.lanes.permits import Holder, Permits
 from hookstream.core.lanes.policy import LanePolicy
-from hookstream.core.lanes.rate_limiter import Pace
+from hookstream.core.lanes.rate_limiter import RateLimiter
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome, Throttled
 
@@ -121,19 +121,19 @@ def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
     rate: float, attempts: list[tuple[float, int | None]]
 ) -> None:
     """Some are not made after all, and given back at once or when up to three others were begun."""
-    pace = Pace()
-    pace.limit(rate)
+    rate_limiter = RateLimiter()
+    rate_limiter.limit(rate)
     now, made, back = 0.0, [], {}
     for number, (wait, given_back_after) in enumerate(attempts):
-        now = max(now + wait, pace.free_at())
-        pace.took(number, now)
+        now = max(now + wait, rate_limiter.free_at())
+        rate_limiter.took(number, now)
         if given_back_after is None:
             made.append(now)
         else:
             back[number] = number + given_back_after
         for each in [each for each, when in back.items() if when <= number]:
             del back[each]
-            pace.gave_back(each)
+            rate_limiter.gave_back(each)
 
     for index, begin in enumerate(made):
         for later in range(index, len(made)):
@@ -144,7 +144,7 @@ def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
 class CapacityAgainstCounting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.capacity = Capacity(9)
+        self.capacity = Permits(9)
         self.holders = [Holder() for _ in range(3)]
         self.out: list[tuple[Holder, bool]] = []
 
@@ -185,19 +185,19 @@ TestCapacityAgainstCounting = CapacityAgainstCounting.TestCase
 def test_whatever_an_endpoint_throttled_its_pace_is_won_back_within_a_minute(
     course: list[bool],
 ) -> None:
-    pace = Pace()
+    rate_limiter = RateLimiter()
     now = 0.0
 
     def attempt(*, borne: bool) -> None:
         nonlocal now
-        now = max(now, pace.free_at())
-        pace.took(0, now)
-        (pace.delivered if borne else pace.throttled)()
+        now = max(now, rate_limiter.free_at())
+        rate_limiter.took(0, now)
+        (rate_limiter.delivered if borne else rate_limiter.throttled)()
 
     for borne in course:
         attempt(borne=borne)
     last = now
-    while pace.spacing > 0.05 and now - last <= 60:
+    while rate_limiter.spacing > 0.05 and now - last <= 60:
         attempt(borne=True)
 
-    assert pace.spacing <= 0.05
+    assert rate_limiter.spacing <= 0.05

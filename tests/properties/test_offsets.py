@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hookstream.core.offsets.commit_metadata import Progress, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
 from hookstream.core.offsets.tracker import OffsetTracker
 
 ROOM = 3_000
@@ -81,4 +81,4 @@ def test_a_commit_is_asked_for_once_and_again_only_when_it_grew(gaps: list[int])
         assert tracker.to_commit(ROOM) is None
 
     assert None not in commits
-    assert commits == sorted(set(commits), key=lambda commit: commit or Progress(0))
+    assert commits == sorted(set(commits), key=lambda commit: commit or CommitPosition(0))

@@ -40,7 +40,7 @@ from hookstream.core.model.subscription import (
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.job import RedriveJob, jobs_of
 from hookstream.core.redrive.marks import Mark, Shelf, outlived, read_ledger
-from hookstream.entry.worker.feed import Feed
+from hookstream.entry.worker.feed import TableConsumer
 
 TOPICS = Topics("hookstream")
 KEYS = SealedSecrets()
@@ -94,7 +94,7 @@ def rows(random: Random) -> list[TableRecord]:
 @settings(max_examples=1_500)
 def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None:
     directory, book = Directory(), SchemaBook()
-    feed = Feed(TOPICS, book, directory, KEYS, RememberingJournal())
+    feed = TableConsumer(TOPICS, book, directory, KEYS, RememberingJournal())
     feed.start_partition = lambda _where, _at: None
     drawn = rows(Random(seed))
 
@@ -114,7 +114,7 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
 def test_a_row_that_could_not_be_read_harms_nothing_once_it_is_written_again(seed: int) -> None:
     random = Random(seed)
     directory = Directory()
-    feed = Feed(TOPICS, SchemaBook(), directory, KEYS, RememberingJournal())
+    feed = TableConsumer(TOPICS, SchemaBook(), directory, KEYS, RememberingJournal())
     table = random.choice(sorted(set(ROWS) - {TOPICS.jobs}))
     sound_key, sound = random.choice(ROWS[table])
 

@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.lanes.fair_queue import Claim, Turns
+from hookstream.core.lanes.fair_queue import Claim, FairQueue
 
 weights = st.lists(st.integers(1, 100), min_size=2, max_size=6)
 
@@ -14,7 +14,7 @@ class Waiting:
     """Lanes that always want another slot, each in the line of its kind, and what they were given."""
 
     def __init__(self, weights: list[int], kept: list[bool]) -> None:
-        self.turns: Turns[int] = Turns()
+        self.turns: FairQueue[int] = FairQueue()
         self.weights = weights
         self.kept = kept
         self.claims = [Claim() for _ in weights]

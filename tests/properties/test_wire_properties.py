@@ -11,7 +11,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
 from hookstream.core.model.outcome import FailureKind, Response, TransportFailure
 
@@ -108,17 +108,17 @@ def answers(draw: st.DrawFn) -> Told:
 
 
 @contextmanager
-def a_wire(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[Wire, MemoryTransport]]:
+def a_wire(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[Connection, MemoryTransport]]:
     here, there = socket.socketpair()
     with here, there:
         transport = MemoryTransport(here)
-        wire = Wire(loop, Deadlines(loop), LARGEST)
+        wire = Connection(loop, Deadlines(loop), LARGEST)
         wire.take_over(transport)
         yield wire, transport
 
 
 async def exchange(
-    wire: Wire, transport: MemoryTransport, told: Told, cuts: list[int]
+    wire: Connection, transport: MemoryTransport, told: Told, cuts: list[int]
 ) -> Response | TransportFailure:
     loop = asyncio.get_running_loop()
     asking = loop.create_task(wire.exchange(b"POST / HTTP/1.1\r\n\r\n", loop.time() + 30))
@@ -194,7 +194,7 @@ async def test_bytes_that_stand_unread_make_a_connection_unclean() -> None:
     here, there = socket.socketpair()
     with here, there:
         loop = asyncio.get_running_loop()
-        wire = Wire(loop, Deadlines(loop), LARGEST)
+        wire = Connection(loop, Deadlines(loop), LARGEST)
         wire.take_over(MemoryTransport(here))
         assert wire.clean
         there.send(b"x")

@@ -14,9 +14,9 @@ from tests.scenarios.world import EVENTS, Worker, World
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import SubscriptionState
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import DependencyUnavailable, InvariantBroken, ProducerFenced
-from hookstream.pipeline.engine import Outside
+from hookstream.pipeline.engine import Ports
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -42,7 +42,7 @@ def break_(
     broken: list[Raising] = []
     before = world.altered
 
-    def altered(outside: Outside) -> Outside:
+    def altered(outside: Ports) -> Ports:
         outside = before(outside)
         broken.append(Raising(getattr(outside, port), method, error, when))
         there: dict[str, Any] = {port: broken[-1]}
@@ -315,7 +315,7 @@ async def test_a_gap_that_cannot_be_raised_is_raised_later_and_nothing_is_commit
         broken = break_(world, "notices", "log_gap", when=lambda call: call <= failures)
         world.publish("e0", "e1", "e2")
         world.broker.delete_before(HERE, 2)
-        world.broker.commit("hookstream", {HERE: Progress(0)})
+        world.broker.commit("hookstream", {HERE: CommitPosition(0)})
         await world.worker()
         await asyncio.sleep(0.9)
         assert broken[0].calls == 1

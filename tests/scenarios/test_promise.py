@@ -11,7 +11,7 @@ from tests.scenarios.world import EVENTS, World
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.core.model.subscription import Disabled
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import WriteRefused
 
 pytestmark = [pytest.mark.looptime(noop_cycles=1), pytest.mark.timeout(240)]
@@ -438,7 +438,7 @@ async def test_a_gap_with_nothing_behind_it_is_told_once_however_often_its_parti
         world.subscribe("crm")
         world.publish("e0", "e1", "e2")
         world.broker.delete_before(at, 3)
-        world.broker.commit("hookstream", {at: Progress(0)})
+        world.broker.commit("hookstream", {at: CommitPosition(0)})
         worker = await world.worker()
         await world.until(lambda: world.broker.commits["hookstream"][at] == 3)
         await worker.terminate()
@@ -454,7 +454,7 @@ async def test_a_gap_is_told_again_where_the_worker_died_before_that_was_durable
     async with World() as world:
         world.publish("e0", "e1", "e2")
         world.broker.delete_before(at, 2)
-        world.broker.commit("hookstream", {at: Progress(0)})
+        world.broker.commit("hookstream", {at: CommitPosition(0)})
         worker = await world.worker()
         worker.sink.hold()
         await asyncio.sleep(5)

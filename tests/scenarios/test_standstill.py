@@ -10,7 +10,7 @@ from hookstream.adapters.telemetry.stacks import stacks
 from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.outcome import Answer, Response
 from hookstream.pipeline.ports import Permitted, Post, WriteRefused, always_permitted
-from hookstream.pipeline.watchdog import Watch
+from hookstream.pipeline.watchdog import Watchdog
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -30,9 +30,9 @@ class DeafEndpoints(Endpoints):
         return Response(204)
 
 
-def watching(world: World, worker: Worker) -> Watch:
+def watching(world: World, worker: Worker) -> Watchdog:
     engine = worker.engine
-    return Watch(
+    return Watchdog(
         (engine.events, engine.tiers),
         engine.room,
         world.tables,
@@ -43,7 +43,7 @@ def watching(world: World, worker: Worker) -> Watch:
     )
 
 
-async def look_for(watch: Watch, seconds: float, every: float = 1.0) -> bool:
+async def look_for(watch: Watchdog, seconds: float, every: float = 1.0) -> bool:
     """Look again and again; tell whether it was ever found stuck."""
     ever = False
     for _ in range(int(seconds / every)):

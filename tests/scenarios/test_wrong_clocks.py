@@ -10,7 +10,7 @@ from tests.scenarios.world import Worker, World
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.pipeline.broker_clock import BrokerClock
-from hookstream.pipeline.engine import Outside
+from hookstream.pipeline.engine import Ports
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.looptime(noop_cycles=1)
 async def started(world: World, machine: WrongMachine, *, told: bool = True) -> Worker:
     """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""
 
-    def altered(outside: Outside) -> Outside:
+    def altered(outside: Ports) -> Ports:
         clock = BrokerClock(machine, outside.journal)
         sink = StampedSink(outside.sink, world.clock, clock, told=told)
         return replace(outside, clock=clock, agreement=clock, sink=sink)

@@ -41,7 +41,7 @@ from hookstream.core.model.subscription import (
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook
 from hookstream.core.topology.plan import taken_topics
-from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.engine import Engine, EngineRules, Ports
 
 TIERS = tuple(
     parse_duration(text)
@@ -58,7 +58,7 @@ class Worker:
         self._world = world
         self.health = HealthBook()
         self.sink: BrokerSink = world.broker.sink()
-        outside = Outside(
+        outside = Ports(
             topics=world.topics,
             directory=world.directory,
             tables=world.tables,
@@ -138,7 +138,7 @@ class World:
         self.tables = StandingTables()
         self.journal = RememberingJournal()
         self.metrics = CountingMetrics()
-        self.altered: Callable[[Outside], Outside] = lambda outside: outside
+        self.altered: Callable[[Ports], Ports] = lambda outside: outside
         """Puts what a test wants broken in place of a worker's ports."""
         self._tasks = asyncio.TaskGroup()
         self._follower: asyncio.Task[None] | None = None

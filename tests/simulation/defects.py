@@ -42,7 +42,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Outcome, Withheld
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.standing import Absent, Deleted, Standing
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import Start, StartAt
 from hookstream.core.redrive.revive import Revival, Unredrivable
 from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
@@ -51,7 +51,7 @@ from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
-from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
 from hookstream.pipeline.retrier import Waiting
@@ -70,10 +70,10 @@ class Defect:
     """Seeds within which it is found."""
 
 
-def built_with(**parts: type) -> Callable[[Outside, EngineRules], Engine]:
+def built_with(**parts: type) -> Callable[[Ports, EngineRules], Engine]:
     """Return what builds an engine with parts in place of those of these names."""
 
-    def build(outside: Outside, rules: EngineRules) -> Engine:
+    def build(outside: Ports, rules: EngineRules) -> Engine:
         kept = {name: getattr(engines, name) for name in parts}
         try:
             for name, part in parts.items():
@@ -179,11 +179,11 @@ class Forsaking(Partitions):
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         taken = getattr(self, "taken", {})
         settled = await super().revoked(partitions)
         return {
-            where: Progress(max(progress.offset, taken.get(where, 0)))
+            where: CommitPosition(max(progress.offset, taken.get(where, 0)))
             for where, progress in settled.items()
         }
 
@@ -289,17 +289,17 @@ class Believing:
         return True
 
 
-def _believing(outside: Outside, rules: EngineRules) -> Engine:
+def _believing(outside: Ports, rules: EngineRules) -> Engine:
     return Engine(replace(outside, tables=Believing()), rules)
 
 
-def _by_the_machine(outside: Outside, rules: EngineRules) -> Engine:
+def _by_the_machine(outside: Ports, rules: EngineRules) -> Engine:
     clock = outside.clock
     assert isinstance(clock, BrokerClock)
     return Engine(replace(outside, clock=clock.machine, agreement=UNQUESTIONED), rules)
 
 
-def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Outside, EngineRules], Engine]:
+def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Ports, EngineRules], Engine]:
     return lambda outside, rules: Engine(replace(outside, sink=sink(outside.sink)), rules)
 
 

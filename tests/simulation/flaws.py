@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.doubles.raising import Raising
 
-from hookstream.pipeline.engine import Outside
+from hookstream.pipeline.engine import Ports
 
 BEFORE = (
     "codec.identify",
@@ -77,7 +77,7 @@ class Flaws:
         if self.raises(call):
             raise FlawedError
 
-    def within(self, outside: Outside) -> Outside:
+    def within(self, outside: Ports) -> Ports:
         """Return ports whose calls raise as planted."""
         there: dict[str, Any] = {
             each.name: getattr(outside, each.name) for each in fields(outside)

@@ -23,7 +23,7 @@ from tests.simulation.story import LATE, NEVER, Broken
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import Progress, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
 from hookstream.pipeline.ports import Post
 
 PROMISE = "nothing is lost"
@@ -178,7 +178,7 @@ class Ledger:
             self.blame(JUSTIFIED, f"{event.id} was set aside as {reason}, and is an event")
 
     def committed(
-        self, group: str, where: TopicPartition, before: int, progress: Progress
+        self, group: str, where: TopicPartition, before: int, progress: CommitPosition
     ) -> None:
         """Hold what a commit passes over against the promise: it must stand somewhere else."""
         after = progress.offset

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.invariants import GAPS
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import AssignmentListener
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class SeenListener:
         self._inner = inner
         self._held = held
 
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         if self._process.alive:
             self._note("is given", positions)
             self._held.update(positions)
@@ -31,7 +31,7 @@ class SeenListener:
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         if not self._process.alive:
             return {}
         self._note("is to give up", partitions)

@@ -41,9 +41,9 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.broker_clock import BrokerClock, time_asked
-from hookstream.pipeline.engine import Engine, Outside
+from hookstream.pipeline.engine import Engine, Ports
 from hookstream.pipeline.ports import (
     Acknowledged,
     AssignmentListener,
@@ -132,7 +132,7 @@ class Process:
         self.clock = BrokerClock(host.clock, self.journal)
         self.did: Counter[str] = Counter()
         self.sink = SeenSink(self)
-        outside = Outside(
+        outside = Ports(
             topics=world.topics,
             directory=self.view.directory,
             tables=self.view,
@@ -297,7 +297,7 @@ class SeenSource:
             process.does("take")
         return records if process.lives() else ()
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         if self._process.alive:
             self.member.commit(offsets)
             self._process.does("commit")

@@ -37,12 +37,12 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import StartPolicy
 from hookstream.core.outcome.health import HealthBook
 from hookstream.core.redrive.revive import Revival
 from hookstream.pipeline.broker_clock import TIME_KEY
-from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.ports import WriteRefused
 
 EVENTS = "printprice.orders"
@@ -72,7 +72,7 @@ class Row:
 class Parts:
     """What a worker is made of; the simulator's own test puts a broken part in place of one."""
 
-    engine: Callable[[Outside, EngineRules], Engine] = Engine
+    engine: Callable[[Ports, EngineRules], Engine] = Engine
     directory: Callable[["Host"], Directory] = lambda _: Directory()
     source: type[BrokerSource] = BrokerSource
     revival: type[Revival] = Revival
@@ -197,7 +197,7 @@ class SeenBroker(Broker):
         self._world.appended(record)
         return record
 
-    def commit(self, group: str, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, group: str, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         before = dict(self.commits.get(group, {}))
         super().commit(group, offsets)
         for where, progress in sorted(offsets.items()):

@@ -97,7 +97,7 @@ class EngineRules:
 
 
 @dataclass(slots=True, frozen=True)
-class Outside:
+class Ports:
     """Every port of the engine but the sources, which need its listeners first."""
 
     topics: Topics
@@ -121,7 +121,7 @@ class Outside:
 class Engine:
     """One worker's pipeline. Make it, start sources with its listeners, then `run` it once."""
 
-    def __init__(self, outside: Outside, rules: EngineRules) -> None:
+    def __init__(self, outside: Ports, rules: EngineRules) -> None:
         """Wire the stages; nothing moves before `run`."""
         outside = self._outside = _guarded(outside)
         self._rules = rules
@@ -399,7 +399,7 @@ class Engine:
                 failures = 0
 
 
-def _guarded(outside: Outside) -> Outside:
+def _guarded(outside: Ports) -> Ports:
     """Return the ports with those that only tell made harmless."""
     unexpected = Unexpected(outside.journal)
     return replace(

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from hookstream.core.lanes.fair_queue import Turns
-from hookstream.core.lanes.neighbours import Company
-from hookstream.core.lanes.permits import Capacity
+from hookstream.core.lanes.fair_queue import FairQueue
+from hookstream.core.lanes.neighbours import Neighbours
+from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
@@ -85,18 +85,18 @@ class Lanes:
         self._closed = False
         self._clock = clock
         self._journal = journal
-        self._capacity = Capacity(max_in_flight)
+        self._permits = Permits(max_in_flight)
         self._policy = policy
         self._attempt = attempt
         self._overflow = overflow
         self._queues: dict[str, LaneQueue] = {}
-        self._turns: Turns[LaneQueue] = Turns()
+        self._fair_queue: FairQueue[LaneQueue] = FairQueue()
         """Lanes that wait for a slot."""
         self._tickets = count()
         self._ticks = 0
         self.turn = 0.0
         """Seconds that everything the worker has in hand took in turn, when it was last looked at."""
-        self._company = Company()
+        self._neighbours = Neighbours()
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -125,7 +125,7 @@ class Lanes:
         now = self._present()
         self._busy(queue, now)
         alone = self._alone(subscription_id, now)
-        self._company.note(subscription_id, now)
+        self._neighbours.note(subscription_id, now)
         again = work.delivery.due_at is not None
         self.new += not again
         if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
@@ -184,7 +184,7 @@ class Lanes:
         if self._shut_since is not None:
             # The gate may have opened since the last tick.
             self._shut(now)
-        return now < self._catching_up or self._company.lacks(subscription_id, now)
+        return now < self._catching_up or self._neighbours.lacks(subscription_id, now)
 
     def _queue(self, subscription_id: str) -> LaneQueue:
         queue = LaneQueue(subscription_id, self._policy(subscription_id))
@@ -222,7 +222,7 @@ class Lanes:
         if self._ready(queue, now):
             kept = self._take(queue)
             if kept is not None:
-                self._turns.took(queue.claim, queue.lane.policy.weight)
+                self._fair_queue.took(queue.claim, queue.lane.policy.weight)
                 self._begin(queue, now, kept)
         self._stand_in_line(queue, now)
 
@@ -234,16 +234,16 @@ class Lanes:
         """Let a lane that has work stand in line for each kind of slot that some of it may have."""
         first = queue.first_attempt()
         if first is not None:
-            self._turns.join(queue.claim, queue, kept=True)
+            self._fair_queue.join(queue.claim, queue, kept=True)
         if first != 0:
-            self._turns.join(queue.claim, queue, kept=False)
+            self._fair_queue.join(queue.claim, queue, kept=False)
 
     def _take(self, queue: LaneQueue) -> bool | None:
         """Take a slot for the lane's next work; returns whether it is a kept one, None: none is free.
 
         Where a retry is next and may have none, a first attempt behind it that may is brought before it.
         """
-        capacity, holder, waiting = self._capacity, queue.holder, queue.waiting
+        capacity, holder, waiting = self._permits, queue.holder, queue.waiting
         first_is_next = holder.prompt and waiting[0].delivery.attempt == 0
         if not first_is_next:
             if capacity.take(holder, kept=False):
@@ -330,14 +330,14 @@ class Lanes:
             if queue.broken or not isinstance(outcome, Delivered):
                 self._tell(queue)
         if not holder.prompt and lane.prompt(now):
-            self._capacity.proved(holder)
-        self._company.note(queue.subscription_id, now)
-        self._capacity.give(holder, kept=kept)
+            self._permits.proved(holder)
+        self._neighbours.note(queue.subscription_id, now)
+        self._permits.give(holder, kept=kept)
 
     def _withheld(self, queue: LaneQueue, ticket: int, work: Work, *, kept: bool) -> None:
         """Put work back of which no request was made, as if it had not been taken."""
         queue.lane.pass_over(ticket)
-        self._capacity.give(queue.holder, kept=kept)
+        self._permits.give(queue.holder, kept=kept)
         if self._closed or not work.receipt.wanted:
             self._abandon(work)
             return
@@ -346,13 +346,13 @@ class Lanes:
 
     def _stands_back(self) -> bool:
         """Tell whether nobody may begin now, or a lane in line may have the slot just freed."""
-        turns, capacity = self._turns, self._capacity
+        turns, capacity = self._fair_queue, self._permits
         others = turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
         return others or not self._may_act()
 
     def _hand_over(self, queue: LaneQueue, now: float) -> None:
         """Pass what is free to the lanes in line, this one among them, then to this lane."""
-        turns, capacity = self._turns, self._capacity
+        turns, capacity = self._fair_queue, self._permits
         if turns.waiting:
             self._stand_in_line(queue, now)
             while capacity.free > 0:
@@ -435,7 +435,7 @@ class Lanes:
         """Bring a busy lane's queue down to what it can serve."""
         lane = queue.lane
         if queue.holder.prompt and not lane.prompt(now):
-            self._capacity.slowed(queue.holder)
+            self._permits.slowed(queue.holder)
         if not queue.waiting:
             return
         alone = self._alone(queue.subscription_id, now)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, note_room, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, note_room, read_note
 from hookstream.core.offsets.tracker import OffsetTracker
 from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
@@ -109,7 +109,7 @@ class Partitions:
 
     # What the source tells.
 
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Track the partitions from their start positions, under a new generation."""
         self._generations += 1
         for where, (offset, note) in positions.items():
@@ -122,7 +122,7 @@ class Partitions:
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         """Drop what is queued of them, wait a moment, and say what may be committed."""
         going = frozenset(partitions) & self._trackers.keys()
         for where in going:
@@ -292,7 +292,7 @@ class Partitions:
         if self.source is None:
             return
         room = note_room(len(self._trackers))
-        due: dict[TopicPartition, Progress] = {}
+        due: dict[TopicPartition, CommitPosition] = {}
         for where, tracker in self._trackers.items():
             progress = None if where in self._untold else tracker.to_commit(room)
             if progress is not None:

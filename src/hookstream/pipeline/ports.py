@@ -13,7 +13,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 
 
 class Clock(Protocol):
@@ -42,12 +42,12 @@ class Chance(Protocol):
 class AssignmentListener(Protocol):
     """Who is told that partitions come and go. Called on the event loop, in order."""
 
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Take over partitions: their records will come, from these offsets on, settled ones too."""
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         """Let go of partitions: drop what is queued, wait a moment, return what may be committed.
 
         Must return within half a second: the group waits for it, and its kept partitions with it.
@@ -94,7 +94,7 @@ class RecordSource(Protocol):
         Empty where nothing came. Call it again only after it has returned.
         """
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit offsets of next records, without waiting; of partitions not held, nothing.
 
         A failure is logged, and told to the listener as `commit_failed`.

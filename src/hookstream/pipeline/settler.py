@@ -49,7 +49,7 @@ from hookstream.pipeline.ports import (
 )
 from hookstream.pipeline.skips import Skips
 from hookstream.pipeline.work import Work
-from hookstream.pipeline.write_retry import Insistence
+from hookstream.pipeline.write_retry import WriteRetry
 
 _State: TypeAlias = Delivery | UnmatchedEvent
 """What travels in the headers of a tier record."""
@@ -95,7 +95,7 @@ class Settler:
         """Write nothing before `open`."""
         self._means = means
         self._fence = means.fence
-        self._insistence = Insistence(means.sink, means.skips, means.fence, means.journal)
+        self._write_retry = WriteRetry(means.sink, means.skips, means.fence, means.journal)
         self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()
@@ -412,5 +412,5 @@ class Settler:
     async def _insist(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> None:
-        await self._insistence.write(record, refused, settlement.receipt, settlement.state)
+        await self._write_retry.write(record, refused, settlement.receipt, settlement.state)
         self._answered(record, settlement, None)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.stalls import Standing, Standstill
+from hookstream.core.offsets.stalls import Stalled, Stalls
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.partitions import Partitions
 from hookstream.pipeline.ports import Clock, Journal, Tables
@@ -21,7 +21,7 @@ Stacks = Callable[[], Iterable[tuple[str, str]]]
 """What every thread and task is doing: a name, and where it stands."""
 
 
-class Watch:
+class Watchdog:
     """Looks at one worker's partitions, again and again."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Watch:
         self._journal = journal
         self._stacks = stacks
         self._bound = bound / 1000
-        self._standstill = Standstill()
+        self._standstill = Stalls()
         self._told = False
 
     @property
@@ -71,7 +71,7 @@ class Watch:
             if not self._room.holds(where, place[1])
         }
 
-    def _tell(self, standing: Standing) -> None:
+    def _tell(self, standing: Stalled) -> None:
         where = standing.where
         self._journal.error(
             "worker.stuck",

@@ -16,7 +16,7 @@ from hookstream.pipeline.ports import Journal, RecordSink, WriteRefused
 from hookstream.pipeline.skips import Skips
 
 
-class Insistence:
+class WriteRetry:
     """Insists on refused writes."""
 
     def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, journal: Journal) -> None:

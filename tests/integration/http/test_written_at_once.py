@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -24,7 +24,7 @@ def test_a_request_does_not_wait_in_the_process_for_the_end_of_the_turn(name: st
             transport, _ = await loop.create_connection(asyncio.Protocol, *listener.getsockname())
             partner, _ = listener.accept()
             deadlines = Deadlines(loop)
-            wire = Wire(loop, deadlines, 1_000)
+            wire = Connection(loop, deadlines, 1_000)
             wire.take_over(transport)
             exchange: Any = wire.exchange(b"POST / HTTP/1.1\r\n\r\n", loop.time() + 5)
             exchange.send(None)  # up to its first wait, and not a turn of the loop further

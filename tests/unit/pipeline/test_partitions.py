@@ -8,7 +8,7 @@ from tests.doubles.seeing import CountingMetrics, RememberingJournal
 from tests.simulation.virtual_time import VirtualTimeLoop
 
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.pipeline.partitions import Partitions
 
 HERE = TopicPartition("hookstream.retry.5s", 0)
@@ -19,7 +19,7 @@ class FetchedSource:
 
     def __init__(self) -> None:
         self.paused: set[TopicPartition] = set()
-        self.commits: list[dict[TopicPartition, Progress]] = []
+        self.commits: list[dict[TopicPartition, CommitPosition]] = []
 
     @property
     def exist(self) -> int:
@@ -28,7 +28,7 @@ class FetchedSource:
     async def take(self, most: int) -> Sequence[Record]:
         raise NotImplementedError(most)
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         self.commits.append(dict(offsets))
 
     def pause(self, partition: TopicPartition) -> None:
@@ -41,7 +41,7 @@ class FetchedSource:
 def partitions_of(source: FetchedSource) -> Partitions:
     partitions = Partitions(RememberingJournal(), CountingMetrics())
     partitions.source = source
-    partitions.assigned({HERE: Progress(0)})
+    partitions.assigned({HERE: CommitPosition(0)})
     return partitions
 
 
@@ -78,7 +78,7 @@ def test_a_batch_is_counted_by_topic_and_received_in_order() -> None:
     metrics = CountingMetrics()
     partitions = Partitions(RememberingJournal(), metrics)
     partitions.source = source
-    partitions.assigned({HERE: Progress(0)})
+    partitions.assigned({HERE: CommitPosition(0)})
     elsewhere = Record("other", 0, 0, 0, None, b"", ())
     batch = [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in (0, 1)]
 
@@ -96,7 +96,7 @@ def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on(
     """It comes again, since the commit stands below it; its partner has it already."""
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.assigned({HERE: Progress(10, write_note(10, [(11, 13)], 100).text)})
+    partitions.assigned({HERE: CommitPosition(10, write_note(10, [(11, 13)], 100).text)})
 
     receipts = partitions.receive(records(10, 11, 12, 13))
 
@@ -104,7 +104,7 @@ def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on(
     for receipt in receipts:
         receipt.release()
     partitions.commit()
-    assert source.commits == [{HERE: Progress(14)}]
+    assert source.commits == [{HERE: CommitPosition(14)}]
 
 
 def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_does() -> None:
@@ -133,7 +133,7 @@ def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request(
     source = FetchedSource()
     partitions = partitions_of(source)
     places = [TopicPartition("wide", number) for number in range(400)]
-    partitions.assigned(dict.fromkeys(places, Progress(0)))
+    partitions.assigned(dict.fromkeys(places, CommitPosition(0)))
     for at in places:
         batch = [Record("wide", at.partition, n * 40, 0, None, b"", ()) for n in range(1_600)]
         for receipt in partitions.receive(batch)[1::2]:
@@ -159,22 +159,24 @@ def test_a_commit_that_failed_is_made_again_without_its_note_and_then_with_it() 
         partitions.commit()
 
     assert with_note.note
-    assert source.commits[1:] == [{HERE: Progress(0)}, {HERE: with_note}]
+    assert source.commits[1:] == [{HERE: CommitPosition(0)}, {HERE: with_note}]
 
 
 def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reached() -> None:
     """A second crash soon after the first must not deliver what the first one had kept."""
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.assigned({HERE: Progress(10, write_note(10, [(11, 13), (20, 30)], 100).text)})
+    partitions.assigned({HERE: CommitPosition(10, write_note(10, [(11, 13), (20, 30)], 100).text)})
     first, _ = partitions.receive(records(10, 13))
     partitions.commit()
-    assert source.commits == [{HERE: Progress(10, write_note(10, [(11, 13), (20, 30)], 100).text)}]
+    assert source.commits == [
+        {HERE: CommitPosition(10, write_note(10, [(11, 13), (20, 30)], 100).text)}
+    ]
 
     first.release()
     partitions.commit()
 
-    assert source.commits[1] == {HERE: Progress(13, write_note(13, [(20, 30)], 100).text)}
+    assert source.commits[1] == {HERE: CommitPosition(13, write_note(13, [(20, 30)], 100).text)}
 
 
 def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -> None:
@@ -192,7 +194,7 @@ def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -
     partitions.gap_told(HERE, gaps[0])
     partitions.commit()
 
-    assert source.commits == [{HERE: Progress(60)}]
+    assert source.commits == [{HERE: CommitPosition(60)}]
 
 
 async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() -> None:
@@ -212,7 +214,7 @@ async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() ->
     offsets = await partitions.revoked([HERE])
 
     assert during == [True, False, []]
-    assert offsets == {HERE: Progress(1)}
+    assert offsets == {HERE: CommitPosition(1)}
     assert not taken.live
 
 
@@ -276,7 +278,7 @@ class StubbornSource:
         del most
         return ()
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         del offsets
 
     def pause(self, partition: TopicPartition) -> None:
@@ -291,7 +293,7 @@ def test_a_partition_that_cannot_be_paused_is_logged_and_ends_nothing() -> None:
     partitions = Partitions(journal, CountingMetrics())
     partitions.source = StubbornSource()
     where = TopicPartition("orders", 0)
-    partitions.assigned({where: Progress(0)})
+    partitions.assigned({where: CommitPosition(0)})
 
     partitions.stop(where)
     partitions.go_on(where)

@@ -7,12 +7,12 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.partitions import Partitions
 from hookstream.pipeline.ports import Acknowledged, WriteRefused
 from hookstream.pipeline.skips import Skips
-from hookstream.pipeline.write_retry import Insistence
+from hookstream.pipeline.write_retry import WriteRetry
 
 HERE = TopicPartition("printprice.orders", 0)
 NO = WriteRefused("not authorised", too_large=False)
@@ -33,15 +33,15 @@ class RefusingSink:
 async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on() -> None:
     """The new owner writes it; twice, once the topic takes it, would be a copy for each move."""
     partitions = Partitions(RememberingJournal(), CountingMetrics())
-    partitions.assigned({HERE: Progress(0)})
+    partitions.assigned({HERE: CommitPosition(0)})
     (receipt,) = partitions.receive([Record(*HERE, 0, 0, None, b"", ())])
     sink = RefusingSink()
     skips, journal = Skips(), RememberingJournal()
     fence = Fence(skips, LoopClock(), journal, partial(asyncio.sleep, 0))
-    insistence = Insistence(sink, skips, fence, journal)
+    write_retry = WriteRetry(sink, skips, fence, journal)
     async with asyncio.TaskGroup() as tasks:
         insisting = tasks.create_task(
-            insistence.write(OutgoingRecord("dead", None, b""), NO, receipt, None)
+            write_retry.write(OutgoingRecord("dead", None, b""), NO, receipt, None)
         )
         await asyncio.sleep(600)
         tried = sink.tries

@@ -70,7 +70,7 @@ class NoStatus(HookstreamError):
     """Raised within the parser only, to end the parse at a status line that gives no status of HTTP/1."""
 
 
-class Wire(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection, one request at a time.
 
     Args:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.connection import Connection
 
 IDLE_SECONDS = 15.0
 """How long an idle connection is kept where the server names no time of its own.
@@ -37,9 +37,9 @@ class IdlePool:
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         self._loop = loop
         self._most = most
-        self._by_origin: dict[Origin, list[Wire]] = {}
+        self._by_origin: dict[Origin, list[Connection]] = {}
         """Idle connections, the one used last at the end."""
-        self._origins: dict[Wire, Origin] = {}
+        self._origins: dict[Connection, Origin] = {}
         """Whom each idle connection leads to, in the order in which they became idle."""
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -47,7 +47,7 @@ class IdlePool:
         """Return how many idle connections are kept."""
         return len(self._origins)
 
-    def take(self, origin: Origin) -> Wire | None:
+    def take(self, origin: Origin) -> Connection | None:
         """Return a connection that should still stand and on which nothing waits, or None."""
         wires = self._by_origin.get(origin)
         while wires:
@@ -58,7 +58,7 @@ class IdlePool:
             wire.abort()
         return None
 
-    def put(self, origin: Origin, wire: Wire) -> None:
+    def put(self, origin: Origin, wire: Connection) -> None:
         """Keep a connection for the next request, or close it where it should not be kept."""
         now = self._loop.time()
         wire.idle_until = min(now + _idle_seconds(wire), wire.born + MAX_AGE)
@@ -77,7 +77,7 @@ class IdlePool:
         if self._sweep is None:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
-    def lose(self, wire: Wire) -> None:
+    def lose(self, wire: Connection) -> None:
         """Forget a connection that ended while it was idle."""
         if wire in self._origins:
             self._forget(wire)
@@ -91,7 +91,7 @@ class IdlePool:
             self._forget(wire)
             wire.abort()
 
-    def _forget(self, wire: Wire) -> None:
+    def _forget(self, wire: Connection) -> None:
         self._by_origin[self._origins.pop(wire)].remove(wire)
 
     def _close_stale(self) -> None:
@@ -107,7 +107,7 @@ class IdlePool:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
 
-def _idle_seconds(wire: Wire) -> float:
+def _idle_seconds(wire: Connection) -> float:
     if wire.idle_limit is None:
         return IDLE_SECONDS
     return min(IDLE_SECONDS, wire.idle_limit - IDLE_MARGIN)

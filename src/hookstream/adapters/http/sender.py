@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from hookstream.adapters.http.connection import Wire
-from hookstream.adapters.http.dialler import SHORTAGES, Dialler, Shortage, Verdict
+from hookstream.adapters.http.connection import Connection
+from hookstream.adapters.http.connector import SHORTAGES, Connector, Shortage, Verdict
 from hookstream.adapters.http.idle_pool import IdlePool, Origin
 from hookstream.core.model.outcome import (
     AddressBlocked,
@@ -122,7 +122,7 @@ class HttpSender:
     async def __aenter__(self) -> Self:
         """Bind to the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(
+        self._dialler = Connector(
             self._verdict,
             connect_timeout=self._connect_timeout,
             max_response_bytes=self._max_response_bytes,
@@ -180,7 +180,7 @@ class HttpSender:
         if isinstance(dialled, Shortage):
             await self._note(dialled)
             return Withheld(f"no connection can be made: {dialled.what}")
-        if not isinstance(dialled, Wire):
+        if not isinstance(dialled, Connection):
             return dialled
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
         answer = await dialled.exchange(request, deadline, permitted)
@@ -189,7 +189,7 @@ class HttpSender:
 
     async def _dial(
         self, url: URL, within: float
-    ) -> Wire | TransportFailure | AddressBlocked | Shortage:
+    ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Dial, unless as many connections stand as descriptors may be used for."""
         most = self._max_connections
         if most is not None and len(self._dialler) + self._dialling >= most:
@@ -231,7 +231,7 @@ def _request_target(text: str, url: URL) -> str:
     return target if fit else url.raw_path_qs
 
 
-def _of_another_exchange(wire: Wire, answer: Answer | Withheld) -> bool:
+def _of_another_exchange(wire: Connection, answer: Answer | Withheld) -> bool:
     """Tell whether a used connection gave what is no answer to its last request."""
     if not isinstance(answer, TransportFailure):
         return False

@@ -14,14 +14,14 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka.client import Trouble
 from hookstream.adapters.kafka.commits import Commits
-from hookstream.adapters.kafka.fetch_errors import Faults
-from hookstream.adapters.kafka.listener import PartitionsTold
+from hookstream.adapters.kafka.fetch_errors import FetchErrors
+from hookstream.adapters.kafka.listener import PartitionListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import find_starts, offset_at
-from hookstream.adapters.kafka.sequence import Beginnings
+from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import GapThenStart, OffsetsLost, Start, StartAt
 from hookstream.pipeline.ports import Clock, Journal
 
@@ -41,13 +41,13 @@ itself within half a second. Only a process that gets no CPU takes longer, and t
 wait than to go without the last commit, which would have everything since made twice."""
 
 
-class Seats:
+class Assignment:
     """The partitions of one member. All that is not said to be the loop's belongs to its thread."""
 
     def __init__(
         self,
         consumer: Consumer,
-        told: PartitionsTold,
+        told: PartitionListener,
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
@@ -74,9 +74,9 @@ class Seats:
         """The positions that an operator named and that were not taken up yet."""
         self._standing: set[TopicPartition] = set()
         """Of these, what stands still although it can be fetched."""
-        self._beginnings = Beginnings()
+        self._beginnings = SequenceCheck()
         self.commits = Commits(consumer, self._uncommitted, clock)
-        self.faults = Faults(
+        self.faults = FetchErrors(
             lambda at, remedy: self._tell(told.stop, at, remedy),
             lambda at: self._tell(told.read_on, at),
             journal,
@@ -309,7 +309,7 @@ class Seats:
         self._begin(positions)
         return True
 
-    def _take_in(self, at: TopicPartition, begin: Start) -> Progress | None:
+    def _take_in(self, at: TopicPartition, begin: Start) -> CommitPosition | None:
         match begin:
             case StartAt():
                 return begin.progress
@@ -331,7 +331,7 @@ class Seats:
             # Behind the others from now on: where it fails, they have their turn.
             self._wanted[partition] = self._wanted.pop(partition)
             try:
-                begin = Progress(offset_at(self._consumer, partition, at))
+                begin = CommitPosition(offset_at(self._consumer, partition, at))
                 if partition in self._stopped:
                     self.commits.commit_now({partition: begin})
             except KafkaException as error:
@@ -367,7 +367,7 @@ class Seats:
         self.faults.over([at])
         self.seat({at: begin})
 
-    def _begin(self, positions: dict[TopicPartition, Progress]) -> None:
+    def _begin(self, positions: dict[TopicPartition, CommitPosition]) -> None:
         if positions:
             with self._lock:
                 # A pause that was asked for while its partition was being given up: nobody would

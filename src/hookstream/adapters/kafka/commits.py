@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import Clock
 
 _ANSWER_SECONDS = 30.0
@@ -33,10 +33,10 @@ class Commits:
         """What was sent and is not answered."""
         self._sent_at = 0.0
         self._lock = threading.Lock()
-        self._settled: dict[TopicPartition, Progress] = {}
+        self._settled: dict[TopicPartition, CommitPosition] = {}
         """What is to be committed, the last of each partition. Shared, under `_lock`."""
 
-    def settled(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def settled(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Have offsets committed by `send`, unless later ones come before.
 
         Not committed here: the client makes a commit wait for as long as another thread polls.
@@ -50,7 +50,7 @@ class Commits:
             for at in list(self._settled) if partitions is None else partitions:
                 self._settled.pop(at, None)
 
-    def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Progress]:
+    def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, CommitPosition]:
         """Return what waits to be committed of these partitions, which is the caller's from now on."""
         with self._lock:
             return {at: self._settled.pop(at) for at in partitions if at in self._settled}
@@ -82,7 +82,7 @@ class Commits:
         if offsets == self._under_way:
             self._under_way = {}
 
-    def give_up(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def give_up(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit the last of partitions that are being given up, whatever is under way.
 
         Not waited for: the client itself does not complete the revocation before the broker
@@ -95,7 +95,7 @@ class Commits:
         if offsets:
             self._consumer.commit(offsets=_kafka_offsets(offsets), asynchronous=True)
 
-    def commit_now(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit_now(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit where a partition begins, and wait for it.
 
         Raises:
@@ -108,7 +108,7 @@ class Commits:
                     raise KafkaException(partition.error)
 
 
-def _kafka_offsets(offsets: Mapping[TopicPartition, Progress]) -> list[KafkaPartition]:
+def _kafka_offsets(offsets: Mapping[TopicPartition, CommitPosition]) -> list[KafkaPartition]:
     """Return offsets and notes as the client commits them."""
     return [
         KafkaPartition(at.topic, at.partition, progress.offset, progress.note)

@@ -13,11 +13,11 @@ from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka.client import ClientSettings, consumer_properties, opened
-from hookstream.adapters.kafka.consumer_thread import Member, raise_fatal
+from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import StartPolicy
 from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
 from hookstream.pipeline.ports import AssignmentListener, Clock, Journal
@@ -78,7 +78,7 @@ class KafkaSource:
         )
         self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
         self._pick = topics
-        self._member: Member | None = None
+        self._member: ConsumerThread | None = None
         self._bridge: LoopBridge | None = None
         self._thread: threading.Thread | None = None
         self._skipped: dict[tuple[TopicPartition, int], None] = {}
@@ -123,7 +123,7 @@ class KafkaSource:
         """Begin to join the group; partitions are told to the listener when they come."""
         consumer = opened(Consumer, self._properties, self._client)
         self._bridge = LoopBridge(asyncio.get_running_loop())
-        self._member = Member(
+        self._member = ConsumerThread(
             consumer,
             self._pick,
             self,
@@ -167,7 +167,7 @@ class KafkaSource:
         self._ready = taken[most:]
         return taken[:most] if self._ready else taken
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says."""
         held = {at: progress for at, progress in offsets.items() if at in self._held}
         if not held or self._member is None or self._closed or self._error is not None:
@@ -178,12 +178,12 @@ class KafkaSource:
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
         if self._member is not None and partition in self._held and not self._closed:
-            self._member.seats.pause(partition)
+            self._member.assignment.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
         if self._member is not None and partition in self._held and not self._closed:
-            self._member.seats.resume(partition)
+            self._member.assignment.resume(partition)
 
     def distrust(self) -> None:
         """Commit nothing more: what is settled is no longer known for sure."""
@@ -209,8 +209,8 @@ class KafkaSource:
             stands: It stands still, though its records can be fetched: something of them is in hand.
         """
         if self._member is not None and (partition in self._held or partition in self._stopped):
-            seats = self._member.seats
-            self._member.order(lambda: seats.start_at(partition, at, stands=stands))
+            assignment = self._member.assignment
+            self._member.order(lambda: assignment.start_at(partition, at, stands=stands))
 
     def skip(self, partition: TopicPartition, offset: int) -> None:
         """Leave out the record at `offset` where it is what cannot be fetched or read, now or later."""
@@ -218,8 +218,8 @@ class KafkaSource:
         if len(self._skipped) > _SKIPPED:
             del self._skipped[next(iter(self._skipped))]
         if self._member is not None:
-            seats = self._member.seats
-            self._member.order(lambda: seats.skip(partition, offset))
+            assignment = self._member.assignment
+            self._member.order(lambda: assignment.skip(partition, offset))
 
     # What the member tells; all of it on the loop.
 
@@ -236,7 +236,7 @@ class KafkaSource:
         self._ready.extend(records)
         self._wake()
 
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Hear that partitions will be read."""
         self._held.update(positions)
         for partition in positions:
@@ -245,7 +245,7 @@ class KafkaSource:
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         """Hear that partitions are taken away; return what may be committed."""
         read = self._let_go(partitions)
         if not read or self._distrusted or self._error is not None:
@@ -323,12 +323,12 @@ class KafkaSource:
         return read
 
     def _fit(
-        self, offsets: Mapping[TopicPartition, Progress]
-    ) -> Mapping[TopicPartition, Progress]:
+        self, offsets: Mapping[TopicPartition, CommitPosition]
+    ) -> Mapping[TopicPartition, CommitPosition]:
         """Leave out the notes where the brokers do not take them: no commit fails for a note."""
         if not self._bare:
             return offsets
-        return {at: Progress(progress.offset) for at, progress in offsets.items()}
+        return {at: CommitPosition(progress.offset) for at, progress in offsets.items()}
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Hear on the member's thread how a commit went."""

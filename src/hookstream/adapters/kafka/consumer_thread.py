@@ -16,16 +16,16 @@ from confluent_kafka import (
     Message,
 )
 
-from hookstream.adapters.kafka.assignment import Seats
+from hookstream.adapters.kafka.assignment import Assignment
 from hookstream.adapters.kafka.client import Trouble, translated
-from hookstream.adapters.kafka.listener import MemberTold
+from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import End, ends
 from hookstream.adapters.kafka.record import record_of
-from hookstream.adapters.kafka.stalls import Silence
+from hookstream.adapters.kafka.stalls import StallDetector
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
-from hookstream.core.offsets.stalls import Standstill
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.stalls import Stalls
 from hookstream.errors import (
     ConfigurationError,
     DependencyUnavailable,
@@ -65,20 +65,20 @@ _FORBIDDEN = (
 _OF_NO_RECORD = {*_VANISHED, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
 
 
-class Member:
+class ConsumerThread:
     """One consumer and its thread. `run` is the thread; what stands above it is called on the loop."""
 
     def __init__(
         self,
         consumer: Consumer,
         pick: Callable[[Iterable[str]], list[str]],
-        told: MemberTold,
+        told: ConsumerListener,
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
     ) -> None:
-        self.seats = Seats(consumer, told, loop, journal, clock, skipped)
+        self.assignment = Assignment(consumer, told, loop, journal, clock, skipped)
         self._unexpected = Unexpected(journal)
         self._lines = StoppedLines()
         self._consumer = consumer
@@ -99,12 +99,12 @@ class Member:
         """Since when an open transaction hides the records of a partition; None: none does."""
         self.exist = 0
         """Partitions of the topics that are picked. Written by the thread, read by whoever asks."""
-        self.silence = Silence(journal, clock)
+        self.silence = StallDetector(journal, clock)
         """Which partitions give nothing though they have records."""
         # The thread's own.
         self._drained = False
         """All that was ready was taken, at least once since the ends were looked at."""
-        self._transactions = Standstill()
+        self._transactions = Stalls()
         self._hangs = False
         self._subscribed: list[str] = []
         self._answered_at = clock.monotonic()
@@ -124,14 +124,14 @@ class Member:
             self._orders.append(order)
             self._changed.notify()
 
-    def commit(self, offsets: Mapping[TopicPartition, Progress]) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Have offsets committed, after the poll that is under way."""
-        self.seats.commits.settled(offsets)
-        self.order(self.seats.commit_settled)
+        self.assignment.commits.settled(offsets)
+        self.order(self.assignment.commit_settled)
 
     def distrust(self) -> None:
         """Commit nothing of what was told as settled."""
-        self.seats.commits.forget()
+        self.assignment.commits.forget()
 
     def stop(self) -> None:
         """Begin to end."""
@@ -185,9 +185,9 @@ class Member:
             return
         self._consumer.subscribe(
             topics,
-            on_assign=self.seats.on_assign,
-            on_revoke=self.seats.on_revoke,
-            on_lost=self.seats.on_lost,
+            on_assign=self.assignment.on_assign,
+            on_revoke=self.assignment.on_revoke,
+            on_lost=self.assignment.on_lost,
         )
 
     # On the thread.
@@ -195,17 +195,17 @@ class Member:
     def _end_by(self, error: HookstreamError) -> None:
         """Tell what ended the thread, and commit what is settled: no revocation does it then."""
         self._loop.tell(self._told.failed, error)
-        self.seats.commit_settled()
+        self.assignment.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Hear within a poll that a commit was answered: what waited for it is committed."""
-        self.seats.commits.answered(offsets)
-        self.order(self.seats.commit_settled)
+        self.assignment.commits.answered(offsets)
+        self.order(self.assignment.commit_settled)
 
     def _look_at_ends(self, now: float) -> None:
         """Look for partitions that stand still before their ends."""
         try:
-            found = ends(self._consumer, list(self.seats.read))
+            found = ends(self._consumer, list(self.assignment.read))
         except KafkaException:
             # What is known stays known; that the broker does not answer is said by others.
             self.silence.not_looked()
@@ -213,15 +213,15 @@ class Member:
         self._look_for_transactions(found, now)
         drained, self._drained = self._drained, False
         stable = {at: end.stable for at, end in found.items()}
-        told = [at for at in self.silence.told if at in self.seats.read]
+        told = [at for at in self.silence.told if at in self.assignment.read]
         behind = {
             at: next_offset
             for at in told
-            if (next_offset := self.seats.next_offset(at)) < stable.get(at, next_offset + 1)
+            if (next_offset := self.assignment.next_offset(at)) < stable.get(at, next_offset + 1)
         }
-        places = self.seats.unread(stable if drained else {})
+        places = self.assignment.unread(stable if drained else {})
         for at in self.silence.look(places, behind):
-            self.seats.put_back(at)
+            self.assignment.put_back(at)
 
     def _look_for_transactions(self, found: Mapping[TopicPartition, End], now: float) -> None:
         """Look for a last stable offset that stands still below the log's end."""
@@ -246,14 +246,14 @@ class Member:
         while self._orders:
             self._orders.popleft()()
         if most is not None:
-            self.seats.rest(resting=False)
+            self.assignment.rest(resting=False)
             self._loop.tell(self._told.hear, self._told.gave, self._take(most))
             self._answered_at = self._clock.monotonic()
-        elif self.seats.resting:
+        elif self.assignment.resting:
             self._put_back(self._consumer.poll(0))
         elif self._clock.monotonic() >= self._answered_at + _REST_SECONDS:
             # However many orders came since: only requests have the group served.
-            self.seats.rest(resting=True)
+            self.assignment.rest(resting=True)
 
     def _do_chores(self, now: float) -> None:
         if now < self._next_chores:
@@ -263,14 +263,14 @@ class Member:
             self.look_up()
         if now >= self._next_reminder:
             self._next_reminder = now + _REMIND_SECONDS
-            self.seats.remind()
-        self.seats.commit_settled()
-        self.seats.place()
-        self.seats.try_again()
+            self.assignment.remind()
+        self.assignment.commit_settled()
+        self.assignment.place()
+        self.assignment.try_again()
 
     def _next_request(self) -> int | None:
         """Wait for a request or an order, and return what is requested."""
-        seconds = _POLL_SECONDS if self.seats.resting else _REST_SECONDS
+        seconds = _POLL_SECONDS if self.assignment.resting else _REST_SECONDS
         with self._changed:
             self._changed.wait_for(
                 lambda: self._request is not None or self._orders or self._stopping, seconds
@@ -279,7 +279,7 @@ class Member:
             return most
 
     def _take(self, most: int) -> list[Record]:
-        self.seats.left.clear()
+        self.assignment.left.clear()
         first = self._consumer.poll(_POLL_SECONDS)
         if first is None:
             self._drained = True
@@ -288,7 +288,7 @@ class Member:
         if most > 1:
             messages += self._consumer.consume(most - 1, 0)
         self._drained |= len(messages) < most
-        if self.seats.left or self.seats.parked:
+        if self.assignment.left or self.assignment.parked:
             messages = [message for message in messages if self._is_read(message)]
             self._begin_again()
         return self._records(messages)
@@ -300,37 +300,39 @@ class Member:
         at = _at(message)
         if message.error() is not None:
             self._records([message])
-        elif at in self.seats.read:
-            self.seats.put_back(at)
+        elif at in self.assignment.read:
+            self.assignment.put_back(at)
 
     def _is_read(self, message: Message) -> bool:
         at = _at(message)
-        return message.error() is not None or (at in self.seats.read and at not in self.seats.left)
+        return message.error() is not None or (
+            at in self.assignment.read and at not in self.assignment.left
+        )
 
     def _begin_again(self) -> None:
         """Seat anew what was given up and came back while one batch was taken.
 
         Records of both times may be in the batch, and nothing tells them apart: none is used.
         """
-        seats = self.seats
-        back = {at: seats.read[at] for at in seats.left if at in seats.read}
-        seats.left.clear()
+        assignment = self.assignment
+        back = {at: assignment.read[at] for at in assignment.left if at in assignment.read}
+        assignment.left.clear()
         if back:
-            seats.seat(back)
+            assignment.seat(back)
 
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         records: list[Record] = []
         errors = []
         raised: list[tuple[TopicPartition, int, Exception]] = []
         hindered: set[tuple[str | None, int | None]] = set()
-        admits = self.seats.admits
+        admits = self.assignment.admits
         for message in messages:
             place = message.topic(), message.partition()
             error = message.error()
             if error is not None:
                 at = _at(message)
                 errors.append((at, message.offset() or 0, error))
-                if at in self.seats.read and error.code() not in _OF_NO_RECORD:
+                if at in self.assignment.read and error.code() not in _OF_NO_RECORD:
                     hindered.add(place)
                 continue
             # Behind a batch that it cannot read the client may go on.
@@ -344,7 +346,7 @@ class Member:
         self._judge(records, raised, errors)
         if errors:
             # What came of a partition that has just been given up is not used.
-            records = [record for record in records if record.where not in self.seats.left]
+            records = [record for record in records if record.where not in self.assignment.left]
         return records
 
     def _judge(
@@ -354,9 +356,9 @@ class Member:
         errors: Iterable[tuple[TopicPartition, int, KafkaError]],
     ) -> None:
         """End the faults that a batch shows to be over, and only then begin those that it shows."""
-        self.seats.look_again()
-        if records and self.seats.faults:
-            self.seats.faults.over({record.where for record in records})
+        self.assignment.look_again()
+        if records and self.assignment.faults:
+            self.assignment.faults.over({record.where for record in records})
         for unreadable in raised:
             self._unreadable(*unreadable)
         for error in errors:
@@ -371,12 +373,12 @@ class Member:
         """
         self._unexpected.note(error, Step.READ)
         self._lines.note(error, at, self._clock.monotonic())
-        self.seats.stop_before(at, offset, described(error))
+        self.assignment.stop_before(at, offset, described(error))
 
     def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
         code = error.code()
         if code in _VANISHED:
-            self.seats.vanished(at, offset)
+            self.assignment.vanished(at, offset)
         elif code in _TOPIC_GONE:
             self._journal.warning("topic_gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
@@ -384,8 +386,8 @@ class Member:
             raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
         elif code == KafkaError._FATAL or error.fatal():  # noqa: SLF001
             raise_fatal(error)
-        elif at in self.seats.read:
-            self.seats.hinder(at, offset, f"{error.str()} ({error.name()})")
+        elif at in self.assignment.read:
+            self.assignment.hinder(at, offset, f"{error.str()} ({error.name()})")
         else:
             self._journal.warning("consumer_error", topic=at.topic, detail=error.str())
 

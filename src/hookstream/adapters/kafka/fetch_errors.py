@@ -19,7 +19,7 @@ _OVER_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class _Fault:
+class _FetchError:
     remedy: str
     offset: int
     """The first record that cannot be had, as the remedy names it."""
@@ -29,7 +29,7 @@ class _Fault:
     told: bool = False
 
 
-class Faults:
+class FetchErrors:
     """What cannot be read of one member's partitions. `waits` may be asked on any thread.
 
     Args:
@@ -50,7 +50,7 @@ class Faults:
         self._read_on = read_on
         self._journal = journal
         self._clock = clock
-        self._faults: dict[TopicPartition, _Fault] = {}
+        self._faults: dict[TopicPartition, _FetchError] = {}
         self._waiting: set[TopicPartition] = set()
 
     def __bool__(self) -> bool:
@@ -80,7 +80,7 @@ class Faults:
                 offset=str(offset),
                 detail=why,
             )
-            fault = self._faults[at] = _Fault(_remedy(at, offset, why), offset, 0.0)
+            fault = self._faults[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
         fault.failures += 1
         fault.failed_at = self._clock.monotonic()
         self._waiting.add(at)

@@ -36,8 +36,8 @@ from hookstream.adapters.kafka.client import (
 )
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
-from hookstream.core.offsets.group_position import Member, Position
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.errors import DependencyUnavailable
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class KafkaGroups:
             if not name.startswith("__")
         }
 
-    def positions(self, group: str, partitions: Sequence[TopicPartition]) -> list[Position]:
+    def positions(self, group: str, partitions: Sequence[TopicPartition]) -> list[GroupPosition]:
         """Return where a group stands in each of these partitions, in their order.
 
         The commits are asked for before the ends, so that what is committed meanwhile shows as
@@ -98,7 +98,7 @@ class KafkaGroups:
             oldest = self._oldest({each.at: each for each in found if each.unread_from < each.end})
         return [replace(each, oldest=oldest.get(each.at)) for each in found]
 
-    def position(self, group: str, at: TopicPartition) -> Position:
+    def position(self, group: str, at: TopicPartition) -> GroupPosition:
         """Return where a group stands in one partition, without a look at its records.
 
         `oldest` is None: a record that stops its partition may be one that nobody can read.
@@ -146,21 +146,23 @@ class KafkaGroups:
         except TimeoutError:
             raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
 
-    def _standing(self, group: str, partitions: Sequence[TopicPartition]) -> list[Position]:
+    def _standing(self, group: str, partitions: Sequence[TopicPartition]) -> list[GroupPosition]:
         """Return the positions without a look at any record: `oldest` is None."""
         holders, committed = self._holders(group), self._committed(group)
         starts = self._offsets(partitions, EARLIEST, group)
         ends = self._offsets(partitions, LATEST, group)
         return [
-            Position(group, at, holders.get(at), committed.get(at), starts[at], ends[at], None)
+            GroupPosition(
+                group, at, holders.get(at), committed.get(at), starts[at], ends[at], None
+            )
             for at in partitions
         ]
 
-    def _holders(self, group: str) -> dict[TopicPartition, Member]:
+    def _holders(self, group: str) -> dict[TopicPartition, GroupMember]:
         answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
         described = self._known(answers[group])
         return {
-            TopicPartition(held.topic, held.partition): Member(
+            TopicPartition(held.topic, held.partition): GroupMember(
                 member.member_id, member.client_id, member.host, member.group_instance_id or None
             )
             for member in (described.members if described is not None else ())
@@ -168,7 +170,7 @@ class KafkaGroups:
             for held in member.assignment.topic_partitions
         }
 
-    def _committed(self, group: str) -> dict[TopicPartition, Progress]:
+    def _committed(self, group: str) -> dict[TopicPartition, CommitPosition]:
         answers = self._admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
         )
@@ -179,7 +181,7 @@ class KafkaGroups:
                 raise KafkaException(each.error)
             if each.offset >= 0:
                 at = TopicPartition(each.topic, each.partition)
-                found[at] = Progress(each.offset, each.metadata or "")
+                found[at] = CommitPosition(each.offset, each.metadata or "")
         return found
 
     def _known(self, answer: Future[T]) -> T | None:
@@ -198,7 +200,7 @@ class KafkaGroups:
         return ask_offsets(self._admin, dict.fromkeys(partitions, spec), self._timeout, what)
 
     def _oldest(
-        self, positions: Mapping[TopicPartition, Position]
+        self, positions: Mapping[TopicPartition, GroupPosition]
     ) -> dict[TopicPartition, Millis]:
         """Return when the first unsettled record of each was appended, where there is one.
 
@@ -242,7 +244,7 @@ class KafkaGroups:
         return found
 
 
-def _is_settled(message: Message, position: Position) -> bool:
+def _is_settled(message: Message, position: GroupPosition) -> bool:
     """Tell whether a message is a record that is settled; it may be the end of its partition, too.
 
     Raises:

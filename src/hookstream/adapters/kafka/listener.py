@@ -5,22 +5,22 @@ from typing import Protocol
 
 from hookstream.adapters.kafka.offsets import Window
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import HookstreamError
 
 
-class PartitionsTold(Protocol):
+class PartitionListener(Protocol):
     """Who hears of partitions."""
 
     def hear(self, told: Callable[..., None], *arguments: object) -> None:
         """Call one of the others, and make known what it raises."""
 
-    def assigned(self, positions: Mapping[TopicPartition, Progress]) -> None:
+    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Partitions are read from these offsets on."""
 
     async def revoked(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Progress]:
+    ) -> Mapping[TopicPartition, CommitPosition]:
         """Partitions are taken away; returns what may be committed."""
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -45,7 +45,7 @@ class PartitionsTold(Protocol):
         """As `StartPolicy.telltale`, for each topic."""
 
 
-class MemberTold(PartitionsTold, Protocol):
+class ConsumerListener(PartitionListener, Protocol):
     """Who hears of the member."""
 
     def gave(self, records: list[Record]) -> None:

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import Start, start
 
 _SECONDS = 5.0
@@ -133,11 +133,11 @@ def _asked(consumer: Consumer, times: Mapping[TopicPartition, Millis]) -> list[K
 
 def _committed(
     consumer: Consumer, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, Progress | None]:
+) -> dict[TopicPartition, CommitPosition | None]:
     asked = [KafkaPartition(at.topic, at.partition) for at in partitions]
     return {
         TopicPartition(told.topic, told.partition): (
-            Progress(told.offset, told.metadata or "") if told.offset >= 0 else None
+            CommitPosition(told.offset, told.metadata or "") if told.offset >= 0 else None
         )
         for told in _checked(consumer.committed(asked, timeout=_SECONDS))
     }

@@ -20,7 +20,7 @@ _Place: TypeAlias = tuple[str, int]
 """Topic and partition: a `TopicPartition` is equal to it."""
 
 
-class Beginnings:
+class SequenceCheck:
     """What comes next in each partition that is read."""
 
     __slots__ = ("_doubted", "_unproven", "expected")

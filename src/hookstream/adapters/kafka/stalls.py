@@ -12,7 +12,7 @@ from hookstream.pipeline.ports import Clock, Journal
 _SILENT_SECONDS = 30.0
 
 
-class Silence:
+class StallDetector:
     """Since when nothing has come of each partition that ought to give records. For one thread."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:

@@ -30,7 +30,7 @@ LONGEST_DEFERRAL = 1800.0
 """Seconds that a delivery is put off at most because of a breaker."""
 
 
-class Breaker:
+class CircuitBreaker:
     """The state of one lane's breaker, over monotonic seconds."""
 
     __slots__ = (

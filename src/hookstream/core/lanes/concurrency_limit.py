@@ -12,7 +12,7 @@ _AFTER_TROUBLE = 0.5
 _AFTER_RISE = 0.9
 
 
-class InFlightLimit:
+class ConcurrencyLimit:
     """How many attempts of one lane may be unanswered at once, from 1 up to what policy allows."""
 
     __slots__ = ("_calm_at", "_value", "ramping")

@@ -39,7 +39,7 @@ class _Line(Generic[T]):
         """How many rounds passed while this line stood still."""
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Who waits for a slot that half of the cap allows, or for any, and who is next."""
 
     __slots__ = ("_anybody", "_common", "_round", "_tickets", "waiting")

@@ -7,11 +7,11 @@ answer is given no more attempts to hold, the backlog of a healthy endpoint that
 itself is never copied to a tier, and what is put off comes back at a slot of its own.
 """
 
-from hookstream.core.lanes.circuit_breaker import Breaker
-from hookstream.core.lanes.concurrency_limit import InFlightLimit
+from hookstream.core.lanes.circuit_breaker import CircuitBreaker
+from hookstream.core.lanes.concurrency_limit import ConcurrencyLimit
 from hookstream.core.lanes.policy import Deferral, LanePolicy
-from hookstream.core.lanes.rate_limiter import Pace
-from hookstream.core.lanes.reservations import Slots
+from hookstream.core.lanes.rate_limiter import RateLimiter
+from hookstream.core.lanes.reservations import Reservations
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import (
     Delivered,
@@ -80,17 +80,17 @@ class Lane:
     __slots__ = (
         "_allowed",
         "_answer",
-        "_breaker",
+        "_circuit_breaker",
         "_crowded",
         "_failing",
         "_gated",
         "_limit",
         "_overdue_after",
-        "_pace",
         "_policy",
         "_prompt_at",
+        "_rate_limiter",
+        "_reservations",
         "_rests_until",
-        "_slots",
         "_slowed_at",
         "_started",
         "_usual",
@@ -98,10 +98,10 @@ class Lane:
 
     def __init__(self, policy: LanePolicy) -> None:
         """Start idle, with the endpoint's speed unknown."""
-        self._limit = InFlightLimit()
-        self._pace = Pace()
-        self._breaker = Breaker()
-        self._slots = Slots()
+        self._limit = ConcurrencyLimit()
+        self._rate_limiter = RateLimiter()
+        self._circuit_breaker = CircuitBreaker()
+        self._reservations = Reservations()
         self._answer = _FIRST_GUESS
         self._usual = 0.0
         self._failing = False
@@ -135,8 +135,8 @@ class Lane:
     def _bound(self) -> None:
         """Keep to the policy from now on."""
         self._crowded = self._policy.max_in_flight
-        self._pace.limit(self._policy.rate_limit)
-        self._breaker.longest = self._policy.probe_every
+        self._rate_limiter.limit(self._policy.rate_limit)
+        self._circuit_breaker.longest = self._policy.probe_every
         self._allow()
         self._gate()
 
@@ -148,7 +148,7 @@ class Lane:
     @property
     def broken(self) -> bool:
         """Whether the breaker is not closed."""
-        return self._breaker.probe_at is not None
+        return self._circuit_breaker.probe_at is not None
 
     def prompt(self, now: float) -> bool:
         """Tell whether the endpoint answered within a second lately, and leaves nothing unanswered."""
@@ -186,7 +186,7 @@ class Lane:
 
     def _gate_opens(self, now: float) -> bool:
         # One at a time while the breaker is not closed: the probe.
-        if self._started and self._breaker.probe_at is not None:
+        if self._started and self._circuit_breaker.probe_at is not None:
             return False
         return self._open_at(now) <= now
 
@@ -201,7 +201,7 @@ class Lane:
         """Note that an attempt began; `ticket` names it until `finish`."""
         self._started[ticket] = now
         if self._gated:
-            self._pace.took(ticket, now)
+            self._rate_limiter.took(ticket, now)
 
     def finish(self, ticket: int, now: float, outcome: Outcome) -> None:
         """Note what an attempt came to."""
@@ -222,9 +222,9 @@ class Lane:
         if usual > _QUICK or self._overdue_after > HEALTHY_ANSWER:
             self._overdue_after = max(HEALTHY_ANSWER, _OVERDUE * usual)
         self._failing = False
-        if self._gated or self._breaker.counting:
+        if self._gated or self._circuit_breaker.counting:
             self._answered(took, now)
-            self._pace.delivered()
+            self._rate_limiter.delivered()
             self._gate()
         if answer > 2 * usual + _RISEN:
             self._limit.ease(now, answer)
@@ -240,7 +240,7 @@ class Lane:
                 self._throttled(took, now, wait)
             case Failed(kind=kind, status=status) if not _up(kind, status):
                 self._limit.shrink(now, self._answer)
-                self._breaker.failed(now, counts=2 if kind is FailureKind.TIMEOUT else 1)
+                self._circuit_breaker.failed(now, counts=2 if kind is FailureKind.TIMEOUT else 1)
             case _:
                 # It answers; that it refuses is a matter of the delivery.
                 self._answered(took, now)
@@ -250,7 +250,7 @@ class Lane:
     def pass_over(self, ticket: int) -> None:
         """Note that no attempt was made after all, which tells nothing of the endpoint."""
         del self._started[ticket]
-        self._pace.gave_back(ticket)
+        self._rate_limiter.gave_back(ticket)
 
     def waited(self, seconds: float, now: float) -> None:
         """Note that no attempt could begin for so long, which tells nothing of the endpoint."""
@@ -267,7 +267,7 @@ class Lane:
         """Note that the endpoint is up; what it bore before an outage is no longer known."""
         if self._rests_until <= now:
             self._rests_until = float("-inf")
-        if self._breaker.succeeded(now):
+        if self._circuit_breaker.succeeded(now):
             self._limit.restart()
             self._allow()
             self._answer = took
@@ -278,7 +278,7 @@ class Lane:
         if now - took >= self._slowed_at:
             # What was under way when the pace was slowed had been sent at the pace before.
             self._slowed_at = now
-            self._pace.throttled()
+            self._rate_limiter.throttled()
         self._limit.shrink(now, max(took, self._answer))
         if wait:
             self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))
@@ -286,8 +286,8 @@ class Lane:
     def _gate(self) -> None:
         """Bring up to date whether anything but the limit may keep an attempt from beginning."""
         self._gated = (
-            self._pace.spacing > 0.0
-            or self._breaker.probe_at is not None
+            self._rate_limiter.spacing > 0.0
+            or self._circuit_breaker.probe_at is not None
             or self._rests_until > float("-inf")
         )
 
@@ -307,11 +307,11 @@ class Lane:
 
     def room(self, now: float) -> int:
         """Return how many deliveries may be queued without any waiting more than a second."""
-        if self._breaker.probe_at is not None:
-            return 1 if not self._started and self._breaker.may_probe(now) else 0
+        if self._circuit_breaker.probe_at is not None:
+            return 1 if not self._started and self._circuit_breaker.may_probe(now) else 0
         if self._rests_until > now or self._overdue(now):
             return 0
-        if self._pace.spacing and self._pace.free_at() - now > _LONGEST_WAIT:
+        if self._rate_limiter.spacing and self._rate_limiter.free_at() - now > _LONGEST_WAIT:
             return 0
         a_second = int(_LONGEST_WAIT / self._spacing(now))
         return min(max(a_second, 1), self._policy.max_queue)
@@ -354,29 +354,29 @@ class Lane:
             kept: It came at a slot that it was given before; it does not go to the end again.
             waited: Seconds for which it has waited for the breaker.
         """
-        if self._breaker.probe_at is not None:
-            slot = self._breaker.put_off_until(now, waited)
+        if self._circuit_breaker.probe_at is not None:
+            slot = self._circuit_breaker.put_off_until(now, waited)
             return Deferral(slot, DeferReason.BREAKER_OPEN)
         begin = max(now, self._rests_until)
         spacing = self._spacing(now)
-        limited = self._pace.spacing > 0 and self._pace.limited
+        limited = self._rate_limiter.spacing > 0 and self._rate_limiter.limited
         longest = _LONGEST_LIMITED if limited else _LONGEST_SLOT
-        book = self._slots.again if kept else self._slots.book
+        book = self._reservations.again if kept else self._reservations.book
         slot = book(begin, spacing, longest)
         if begin > now:
             return Deferral(slot, DeferReason.THROTTLED)
         if limited:
             return Deferral(slot, DeferReason.RATE_LIMITED)
-        reason = DeferReason.THROTTLED if self._pace.spacing else DeferReason.LANE_FULL
+        reason = DeferReason.THROTTLED if self._rate_limiter.spacing else DeferReason.LANE_FULL
         return Deferral(slot, reason)
 
     def seen(self, slot: float) -> None:
         """Learn of a slot that stands in a tier record, perhaps of another worker's giving."""
-        self._slots.seen(slot)
+        self._reservations.seen(slot)
 
     @property
     def _unpaced(self) -> bool:
-        return self._pace.spacing == 0.0 and self._breaker.probe_at is None
+        return self._rate_limiter.spacing == 0.0 and self._circuit_breaker.probe_at is None
 
     def _overdue(self, now: float) -> bool:
         if not self._started:
@@ -387,10 +387,10 @@ class Lane:
     def _open_at(self, now: float) -> float:
         """Return when breaker, pace and the endpoint's own wish let the next attempt begin."""
         at = self._rests_until
-        if self._breaker.probe_at is not None:
-            at = max(at, self._breaker.probe_at)
-        if self._pace.spacing:
-            at = max(at, self._pace.free_at())
+        if self._circuit_breaker.probe_at is not None:
+            at = max(at, self._circuit_breaker.probe_at)
+        if self._rate_limiter.spacing:
+            at = max(at, self._rate_limiter.free_at())
         return max(at, now)
 
     def _spacing(self, now: float) -> float:
@@ -401,7 +401,7 @@ class Lane:
         """
         most = min(self._policy.max_in_flight, self._crowded)
         at_once = most if self._limit.ramping else self._allowed
-        return max(self._pace.spacing, max(self.answer_time(now), 1e-4) / at_once)
+        return max(self._rate_limiter.spacing, max(self.answer_time(now), 1e-4) / at_once)
 
 
 def _up(kind: FailureKind, status: int | None) -> bool:

@@ -5,7 +5,7 @@ _ALONE_AFTER = 60.0
 and then, intake must not slow to the rate of one endpoint: theirs may stand behind its backlog."""
 
 
-class Company:
+class Neighbours:
     """Which two lanes had work last, over monotonic seconds."""
 
     __slots__ = ("_other", "_recent")

@@ -18,7 +18,7 @@ class Holder:
         """Attempts in flight that began as first attempts while the lane was prompt."""
 
 
-class Capacity:
+class Permits:
     """The process-wide cap of attempts in flight."""
 
     __slots__ = ("_common", "_most", "free")

@@ -32,7 +32,7 @@ _FORGOTTEN_BELOW = 0.002
 """Seconds of learnt spacing that are as good as none."""
 
 
-class Pace:
+class RateLimiter:
     """When the next attempt may be made. Spacing 0 means: at any time."""
 
     __slots__ = (

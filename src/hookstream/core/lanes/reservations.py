@@ -13,7 +13,7 @@ LONGEST_CATCH_UP = 30.0
 """Seconds by which a slot that could not be kept may slip before a new one is booked."""
 
 
-class Slots:
+class Reservations:
     """The bookings of one lane, over monotonic seconds."""
 
     __slots__ = ("_end", "_late")

@@ -30,21 +30,21 @@ _VERSION = "hs1"
 _LONGEST = 4_096
 
 
-class Progress(NamedTuple):
+class CommitPosition(NamedTuple):
     """What is committed for a partition: the lowest unsettled offset, and what is settled above."""
 
     offset: int
     note: str = ""
 
 
-class Note(NamedTuple):
+class CommitMetadata(NamedTuple):
     """A note as it was written, and whether it says everything."""
 
     text: str
     whole: bool
 
 
-NOTHING = Note("", whole=True)
+NOTHING = CommitMetadata("", whole=True)
 
 
 def note_room(partitions: int) -> int:
@@ -52,7 +52,7 @@ def note_room(partitions: int) -> int:
     return min(NOTE_BYTES, REQUEST_BYTES // max(1, partitions))
 
 
-def write_note(base: int, spans: Sequence[Span], room: int) -> Note:
+def write_note(base: int, spans: Sequence[Span], room: int) -> CommitMetadata:
     """Return the shorter way to write spans down; where neither fits, the beginning of them.
 
     Args:
@@ -65,14 +65,14 @@ def write_note(base: int, spans: Sequence[Span], room: int) -> Note:
     head = f"{_VERSION}:{base}:_:"
     most = (room - len(head)) // 4 * 3
     if most <= 0:
-        return Note("", whole=False)
+        return CommitMetadata("", whole=False)
     runs, told_by_runs = _runs(base, spans, most)
     bits, told_by_bits = _bits(base, spans, most)
     kind, told, payload = max(("r", told_by_runs, runs), ("b", told_by_bits, bits), key=_better)
     if not told:
-        return Note("", whole=False)
+        return CommitMetadata("", whole=False)
     text = f"{_VERSION}:{base}:{kind}:{base64.b64encode(payload).decode()}"
-    return Note(text, whole=told == sum(end - start for start, end in spans))
+    return CommitMetadata(text, whole=told == sum(end - start for start, end in spans))
 
 
 def read_note(text: str, base: int) -> tuple[Span, ...]:
@@ -100,7 +100,7 @@ def read_note(text: str, base: int) -> tuple[Span, ...]:
             return ()
 
 
-def progress_from(low: int, settled: Iterable[Span]) -> Progress:
+def progress_from(low: int, settled: Iterable[Span]) -> CommitPosition:
     """Return the progress in a log that begins at `low` by now, of which these spans are settled."""
     base = low
     above: list[Span] = []
@@ -109,7 +109,7 @@ def progress_from(low: int, settled: Iterable[Span]) -> Progress:
             above.append((start, end))
         else:
             base = max(base, end)
-    return Progress(base, write_note(base, above, NOTE_BYTES).text)
+    return CommitPosition(base, write_note(base, above, NOTE_BYTES).text)
 
 
 def _better(written: tuple[str, int, bytes]) -> tuple[int, int]:

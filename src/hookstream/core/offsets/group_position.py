@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, Span, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, Span, read_note
 
 
 @dataclass(slots=True, frozen=True)
-class Member:
+class GroupMember:
     """A member of a group, as the brokers describe it."""
 
     id: str
@@ -21,14 +21,14 @@ class Member:
 
 
 @dataclass(slots=True, frozen=True)
-class Position:
+class GroupPosition:
     """How far a group is in one partition, at the moment that the brokers were asked."""
 
     group: str
     at: TopicPartition
-    holder: Member | None
+    holder: GroupMember | None
     """None: the group gives the partition to nobody, and nobody reads it."""
-    committed: Progress | None
+    committed: CommitPosition | None
     """None: nothing was committed yet."""
     start: int
     """The first offset that the log still has."""

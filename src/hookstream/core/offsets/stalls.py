@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hookstream.core.model.record import TopicPartition
 
 
-class Standing(NamedTuple):
+class Stalled(NamedTuple):
     """What stands where, and for how long."""
 
     where: TopicPartition
@@ -18,7 +18,7 @@ class Standing(NamedTuple):
     seconds: float
 
 
-class Standstill:
+class Stalls:
     """Since when each partition stands at the same place."""
 
     __slots__ = ("_since",)
@@ -26,7 +26,7 @@ class Standstill:
     def __init__(self) -> None:
         self._since: dict[TopicPartition, tuple[Hashable, float]] = {}
 
-    def look(self, places: Mapping[TopicPartition, Hashable], now: float) -> Standing | None:
+    def look(self, places: Mapping[TopicPartition, Hashable], now: float) -> Stalled | None:
         """Take in where partitions stand now, and return what has stood longest; None: nothing.
 
         Args:
@@ -41,4 +41,4 @@ class Standstill:
         if not self._since:
             return None
         where, (place, since) = min(self._since.items(), key=lambda each: each[1][1])
-        return Standing(where, place, now - since)
+        return Stalled(where, place, now - since)

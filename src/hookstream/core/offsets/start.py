@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, progress_from, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, progress_from, read_note
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,9 +24,9 @@ class StartAt:
     """What of the records above is settled, as `core/offsets/commit_metadata.py` writes it."""
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> CommitPosition:
         """The offset with its note."""
-        return Progress(self.offset, self.note)
+        return CommitPosition(self.offset, self.note)
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,7 +37,7 @@ class GapThenStart:
     """The committed offset."""
     next_offset: int
     """The log's start."""
-    progress: Progress
+    progress: CommitPosition
     """Where to read on, and what is settled above: a gap does not unsettle anything."""
 
 
@@ -81,7 +81,7 @@ class StartPolicy:
 
 def start(
     partition: TopicPartition,
-    committed: Progress | None,
+    committed: CommitPosition | None,
     low: int,
     high: int,
     *,

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from hookstream.core.model.instant import Millis
-from hookstream.core.offsets.commit_metadata import NOTHING, Progress, Span, write_note
+from hookstream.core.offsets.commit_metadata import NOTHING, CommitPosition, Span, write_note
 from hookstream.errors import InvariantBroken
 
 _ROOMY = 0.75
@@ -50,7 +50,7 @@ class OffsetTracker:
         self._known = deque(settled)
         self._known_until = settled[-1][1] if settled else 0
         self._upto = start
-        self._committed: Progress | None = Progress(start)
+        self._committed: CommitPosition | None = CommitPosition(start)
         self._looked_at: tuple[int, int, int] | None = (start, start, 0)
         self._bare = False
 
@@ -104,7 +104,7 @@ class OffsetTracker:
             return known[0][1]
         return self._upto
 
-    def progress(self, room: int) -> Progress:
+    def progress(self, room: int) -> CommitPosition:
         """Return what may be committed now, its note no longer than `room`."""
         base = self.committable
         note = NOTHING if self._bare else write_note(base, self._settled_above(base), room)
@@ -112,7 +112,7 @@ class OffsetTracker:
             self.crowded = True
         elif len(note.text) <= room * _ROOMY:
             self.crowded = False
-        return Progress(base, note.text)
+        return CommitPosition(base, note.text)
 
     def _settled_above(self, base: int) -> list[Span]:
         """Return what needs no delivery again. What never came is no record: it counts as settled."""
@@ -133,7 +133,7 @@ class OffsetTracker:
                 spans.append((first, end))
         return spans
 
-    def to_commit(self, room: int) -> Progress | None:
+    def to_commit(self, room: int) -> CommitPosition | None:
         """Return what to commit, or None where that was returned before."""
         looked_at = (self.committable, self._upto, len(self._timestamps))
         if looked_at == self._looked_at:

@@ -9,12 +9,12 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.scan import LogScan, Stretch
 from hookstream.adapters.kafka.tables import read_tables
 from hookstream.core.audit.entry import AuditEntry, EntryProblem
-from hookstream.core.audit.life import Death, Life
+from hookstream.core.audit.history import DeadLettered, DeliveryHistory
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.job import jobs_of
 from hookstream.core.redrive.marks import Shelf, read_ledger
 from hookstream.core.redrive.summary import LetterFacts, facts_of
-from hookstream.entry.admin.dead_letters import LetterDesk, Told, no_progress
+from hookstream.entry.admin.dead_letters import DeadLetterReader, Told, no_progress
 from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
@@ -62,7 +62,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class AuditDesk:
+class AuditLog:
     """Reads the attempts topic."""
 
     settings: Settings
@@ -112,11 +112,11 @@ class AuditDesk:
 
 
 def life_of(
-    audit: AuditDesk,
-    letters: LetterDesk,
+    audit: AuditLog,
+    letters: DeadLetterReader,
     delivery_id: str,
     stretch: Stretch,
-) -> Life:
+) -> DeliveryHistory:
     """Return all that audit log, dead letters and jobs tell of a delivery within a window.
 
     Args:
@@ -129,21 +129,21 @@ def life_of(
     told = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
     found = letters.between(stretch.since, stretch.until)
     dead = [facts for facts in map(facts_of, found) if facts.delivery_id == delivery_id]
-    return Life(delivery_id, tuple(told), deaths_of(letters, dead))
+    return DeliveryHistory(delivery_id, tuple(told), deaths_of(letters, dead))
 
 
-def deaths_of(desk: LetterDesk, dead: list[LetterFacts]) -> tuple[Death, ...]:
+def deaths_of(desk: DeadLetterReader, dead: list[LetterFacts]) -> tuple[DeadLettered, ...]:
     """Return dead letters as moments of their deliveries, with the job that resolved each."""
     if not dead:
         return ()
     rows = desk.jobs()
     ledger, _ = read_ledger(rows)
     asked_at = {job.id: job.asked_at for job in jobs_of(rows)[0]}
-    deaths: list[Death] = []
+    deaths: list[DeadLettered] = []
     for facts in dead:
         job = ledger.resolved_by(Shelf.DEAD_LETTERS, facts.place)
         deaths.append(
-            Death(
+            DeadLettered(
                 at=facts.at,
                 place=str(facts.place),
                 reason=facts.reason,

@@ -22,7 +22,7 @@ from hookstream.core.model.subscription import Partner, Subscription, Subscripti
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.changes import Create, Delete, Update
 from hookstream.core.planning.fields import Difference, Subject
-from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, Desk, State
+from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, State, TablesSession
 
 DELETED_KEPT: Millis = 90 * DAY
 """How long the row of a deleted subscription stays: longer than any delivery of it can wait."""
@@ -32,7 +32,7 @@ Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
 """The rows of one change, and the operations events that tell of it."""
 
 
-class Scribe:
+class ChangeWriter:
     """Writes changes at a desk.
 
     Args:
@@ -41,7 +41,7 @@ class Scribe:
         keys: Seals the signing secrets.
     """
 
-    def __init__(self, desk: Desk, names: Topics, keys: Keys) -> None:
+    def __init__(self, desk: TablesSession, names: Topics, keys: Keys) -> None:
         self._desk = desk
         self._names = names
         self._keys = keys

@@ -33,7 +33,7 @@ def topic_of(shelf: Shelf, topics: Topics) -> str:
 
 
 @dataclass(slots=True)
-class LetterDesk:
+class DeadLetterReader:
     """Reads one topic of letters and the jobs table. Fits `Shelves`."""
 
     settings: Settings

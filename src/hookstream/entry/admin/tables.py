@@ -125,7 +125,7 @@ def read_state(settings: Settings, keys: Keys) -> State:
     return state_of(rows, names, keys)
 
 
-class Desk:
+class TablesSession:
     """The one place of writing, while it is held: every other writer is fenced.
 
     Args:
@@ -161,13 +161,13 @@ class Desk:
 
 
 @contextmanager
-def writing(settings: Settings, keys: Keys) -> Iterator[Desk]:
+def writing(settings: Settings, keys: Keys) -> Iterator[TablesSession]:
     """Become the one writer of the tables, for as long as the block runs."""
     names = settings.topics_names
     with TableWriter(
         reached(settings), names.writer, _tables(names), names.subscriptions
     ) as writer:
-        yield Desk(settings, keys, writer)
+        yield TablesSession(settings, keys, writer)
 
 
 def found_subscription(state: State, subscription_id: str) -> Subscription:

@@ -9,7 +9,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
-from hookstream.entry.admin.changes import Scribe
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.definitions import Asked, make_plan, read_folder
 from hookstream.entry.admin.tables import read_state, writing
 from hookstream.entry.cli.context import Context, pass_context
@@ -71,7 +71,7 @@ def command(
         state = desk.state()
         made = make_plan(definitions, state, desk.takes_effect, asked, share)
         confirm(shown, made)
-        scribe = Scribe(desk, settings.topics_names, keys)
+        scribe = ChangeWriter(desk, settings.topics_names, keys)
         scribe.write(made.writes)
         scribe.forget(state)
         # Secrets first: whoever interrupts the waiting must not lose them.

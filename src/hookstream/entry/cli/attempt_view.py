@@ -4,17 +4,23 @@ from rich.console import Console
 from rich.text import Text
 
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.audit.life import Death, Life, Moment, Redrive, Standing
+from hookstream.core.audit.history import (
+    DeadLettered,
+    DeliveryHistory,
+    DeliveryState,
+    HistoryEntry,
+    Redrive,
+)
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.cli.moments import clock_time, took
 
 _COLOURS = {
-    Standing.COMPLETED: "green",
-    Standing.PENDING: "yellow",
-    Standing.CANCELLED: "yellow",
-    Standing.DEAD_LETTERED: "red",
-    Standing.UNKNOWN: "yellow",
+    DeliveryState.COMPLETED: "green",
+    DeliveryState.PENDING: "yellow",
+    DeliveryState.CANCELLED: "yellow",
+    DeliveryState.DEAD_LETTERED: "red",
+    DeliveryState.UNKNOWN: "yellow",
 }
 
 
@@ -53,7 +59,7 @@ def _next(entry: AuditEntry) -> str:
             return f", {other}"
 
 
-def show_life(out: Console, life: Life) -> None:
+def show_life(out: Console, life: DeliveryHistory) -> None:
     """Print the life of a delivery as a timeline."""
     title = Text(f"Delivery {life.delivery_id}: ", "bold")
     title.append(life.standing.value, f"bold {_COLOURS[life.standing]}")
@@ -86,7 +92,7 @@ def _show_subject(out: Console, entry: AuditEntry) -> None:
         out.print(Text(f"  {name:<6}{text}"), soft_wrap=True)
 
 
-def show_moments(out: Console, life: Life) -> None:
+def show_moments(out: Console, life: DeliveryHistory) -> None:
     """Print what happened to a delivery, one moment a line."""
     for moment in life.moments():
         at, words, style = _moment(moment)
@@ -96,12 +102,12 @@ def show_moments(out: Console, life: Life) -> None:
             out.print(Text(f"    answer: {excerpt}", "dim"), soft_wrap=True)
 
 
-def _moment(moment: Moment) -> tuple[str, str, str]:
+def _moment(moment: HistoryEntry) -> tuple[str, str, str]:
     match moment:
         case AuditEntry():
             style = "green" if moment.disposition == "complete" else ""
             return clock_time(moment.started_at), attempt_words(moment), style
-        case Death():
+        case DeadLettered():
             detail = f": {moment.detail}" if moment.detail else ""
             words = f"dead letter {moment.place} ({moment.reason}{detail})"
             return clock_time(moment.at), words, "red"
@@ -110,7 +116,7 @@ def _moment(moment: Moment) -> tuple[str, str, str]:
             return clock_time(moment.at), words, "cyan"
 
 
-def life_document(life: Life) -> JsonObject:
+def life_document(life: DeliveryHistory) -> JsonObject:
     """Return a life as JSON; its fields are what others' scripts stand on."""
     return {
         "delivery_id": life.delivery_id,
@@ -123,11 +129,11 @@ def life_document(life: Life) -> JsonObject:
     }
 
 
-def _moment_document(moment: Moment) -> JsonObject:
+def _moment_document(moment: HistoryEntry) -> JsonObject:
     match moment:
         case AuditEntry():
             return {"kind": "attempt", "at": to_rfc3339(moment.started_at), **moment.as_json()}
-        case Death():
+        case DeadLettered():
             return {
                 "kind": "dead_letter",
                 "at": to_rfc3339(moment.at),

@@ -11,12 +11,12 @@ from rich.text import Text
 from hookstream.adapters.kafka.scan import Stretch
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.audit.life import Standing
+from hookstream.core.audit.history import DeliveryState
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.outcome import Disposition, Outcome
 from hookstream.core.redrive.marks import Shelf
-from hookstream.entry.admin.audit import AuditDesk, Wanted, life_of
-from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.audit import AuditLog, Wanted, life_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.attempt_view import life_document, show_entry, show_life
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.deadletters.options import (
@@ -94,7 +94,7 @@ def list_(
     """
     if follow and until is not None:
         raise click.UsageError("--follow goes on for ever: leave --until out")
-    desk, now = AuditDesk(context.settings), SystemClock().now()
+    desk, now = AuditLog(context.settings), SystemClock().now()
     if follow:
         stretch = Stretch(since=now if since is None else since)
         _refuse_unknown(context, wanted, stretch, follow=True)
@@ -128,12 +128,12 @@ def show(
 
     Reads all that the topics keep, or the window given.
     """
-    desk = AuditDesk(context.settings)
-    letters = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    desk = AuditLog(context.settings)
+    letters = DeadLetterReader(context.settings, Shelf.DEAD_LETTERS)
     with reading(context, desk, letters):
         life = life_of(desk, letters, delivery_id, Stretch(since, until))
     _tell_unreadable(context, desk)
-    if life.standing is Standing.UNKNOWN:
+    if life.standing is DeliveryState.UNKNOWN:
         raise InputRefused(
             f"neither {context.settings.topics_names.attempts} nor {letters.topic} has a record of"
             f" {delivery_id} in that window; it may still wait for its first attempt"
@@ -161,7 +161,7 @@ def _refuse_unknown(context: Context, wanted: Wanted, stretch: Stretch, *, follo
     )
 
     def seen() -> Iterator[tuple[str | None, ...]]:
-        desk = AuditDesk(context.settings)
+        desk = AuditLog(context.settings)
         with reading(context, desk):
             for entry in desk.entries(Wanted(), stretch):
                 yield (
@@ -198,14 +198,14 @@ def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
 
 
 def _tell_rest(
-    context: Context, desk: AuditDesk, count: int, shown: int, *, windowed: bool
+    context: Context, desk: AuditLog, count: int, shown: int, *, windowed: bool
 ) -> None:
     window = " of the last hour (--since for more)" if windowed else ""
     context.err.print(Text(f"{shown:,} of {count:,} attempts{window}"))
     _tell_unreadable(context, desk)
 
 
-def _tell_unreadable(context: Context, desk: AuditDesk) -> None:
+def _tell_unreadable(context: Context, desk: AuditLog) -> None:
     if desk.unreadable:
         text = f"{desk.unreadable:,} records could not be read; the first is {desk.why_unreadable}"
         context.err.print(Text(text, "red"), soft_wrap=True)

@@ -18,7 +18,7 @@ from hookstream.core.redrive.revive import Revival
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.selector_row import read_selector, selector_row
 from hookstream.core.redrive.summary import LetterFacts, facts_of
-from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.deadletters.list import Window, list_letters
@@ -68,7 +68,7 @@ def command() -> None:
 @pass_context
 def list_(context: Context, selector: Selector, limit: int, *, all_: bool, as_json: bool) -> None:
     """Count dead letters by subscription and reason, and list the newest."""
-    desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    desk = DeadLetterReader(context.settings, Shelf.DEAD_LETTERS)
     _refuse_unknown(context, desk, selector)
     list_letters(
         context,
@@ -87,7 +87,7 @@ def show(context: Context, letter: str, *, as_json: bool) -> None:
 
     PLACE is where it stands, 3@1042 or TOPIC-3@1042; DELIVERY is its webhook-id.
     """
-    desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    desk = DeadLetterReader(context.settings, Shelf.DEAD_LETTERS)
     place = place_in(letter, desk.topic)
     if place is None:
         show_delivery(context, desk, letter, as_json=as_json)
@@ -105,7 +105,7 @@ def redrive(context: Context, selector: Selector, run: Run, *, as_json: bool) ->
 
     Letters of a subscription that is disabled or deleted are left out, and it says so.
     """
-    desk = LetterDesk(context.settings, Shelf.DEAD_LETTERS)
+    desk = DeadLetterReader(context.settings, Shelf.DEAD_LETTERS)
     _refuse_unknown(context, desk, selector)
     asked = Asked(DEAD, selector_row(selector), run, as_json)
     redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
@@ -116,10 +116,10 @@ def redrive(context: Context, selector: Selector, run: Run, *, as_json: bool) ->
 @pass_context
 def jobs(context: Context, *, as_json: bool) -> None:
     """List redrives: done, cancelled, and running or cut off."""
-    show_jobs(context, LetterDesk(context.settings, Shelf.DEAD_LETTERS), as_json=as_json)
+    show_jobs(context, DeadLetterReader(context.settings, Shelf.DEAD_LETTERS), as_json=as_json)
 
 
-def _refuse_unknown(context: Context, desk: LetterDesk, selector: Selector) -> None:
+def _refuse_unknown(context: Context, desk: DeadLetterReader, selector: Selector) -> None:
     """Refuse a name that neither the tables nor the window know."""
     filters = name_filters(
         partial(read_names, context.settings),
@@ -136,7 +136,7 @@ def _refuse_unknown(context: Context, desk: LetterDesk, selector: Selector) -> N
     refuse_unknown(filters, seen)
 
 
-def _rules(desk: LetterDesk, row: JsonObject) -> Rules:
+def _rules(desk: DeadLetterReader, row: JsonObject) -> Rules:
     """Return how the letters that a row asks for are redriven, as the tables stand now."""
     selector = read_selector(row)
     desk.since = selector.since

@@ -23,8 +23,8 @@ from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.admin.changes import who
 from hookstream.entry.admin.tables import (
-    Desk,
     State,
+    TablesSession,
     found_partner,
     no_subscription,
     read_state,
@@ -191,7 +191,7 @@ def _standing(state: State, kind: HoldKind, name: str) -> Hold | None:
 
 
 def _write(
-    context: Context, desk: Desk, row: TableChange, hold: Hold, change: str, reason: str
+    context: Context, desk: TablesSession, row: TableChange, hold: Hold, change: str, reason: str
 ) -> None:
     """Write the row, and the operations event that tells of it, in one transaction."""
     notices = AvroNotices(context.settings.topics_names, "cli", disabled_row, failing_row)

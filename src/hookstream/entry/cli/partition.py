@@ -29,7 +29,7 @@ from hookstream.core.model.instant import Millis, format_duration, from_rfc3339,
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
-from hookstream.core.offsets.group_position import Member, Position
+from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.topology.plan import taken_topics, tier_topics
 from hookstream.entry.admin.changes import who
 from hookstream.entry.admin.tables import writing
@@ -226,7 +226,7 @@ class _Place:
         ours = names.delay_of(at.topic) is not None
         return cls(groups, names.retry_group if ours else names.group, at)
 
-    def position(self) -> Position:
+    def position(self) -> GroupPosition:
         """Return where the group stands there now.
 
         Raises:
@@ -242,7 +242,7 @@ class _Place:
                     raise
                 time.sleep(_LOOK_AGAIN)
 
-    def within(self, seconds: float, true: Callable[[Position], bool]) -> Position:
+    def within(self, seconds: float, true: Callable[[GroupPosition], bool]) -> GroupPosition:
         """Return the position as soon as something holds of it, or the last one within so many seconds."""
         clock = SystemClock()
         until = clock.monotonic() + seconds
@@ -252,7 +252,7 @@ class _Place:
                 return position
             time.sleep(_LOOK_AGAIN)
 
-    def nothing_came(self, now: Position, waited: float) -> str:
+    def nothing_came(self, now: GroupPosition, waited: float) -> str:
         """Return the sentence for a word that nobody took up."""
         name = f"{self.at.topic}/{self.at.partition}"
         return (
@@ -262,13 +262,13 @@ class _Place:
         )
 
 
-def _committed(position: Position) -> str:
+def _committed(position: GroupPosition) -> str:
     committed = position.committed
     where = "nothing" if committed is None else f"{committed.offset}"
     return f"committed {where} of {position.end}"
 
 
-def _held(position: Position) -> str:
+def _held(position: GroupPosition) -> str:
     return f"held by {'nobody' if position.holder is None else _name_of(position.holder)}"
 
 
@@ -276,11 +276,11 @@ def _partitions(topics: Iterable[str], found: dict[str, int]) -> list[TopicParti
     return [TopicPartition(topic, n) for topic in topics for n in range(found[topic])]
 
 
-def _is_open(position: Position) -> bool:
+def _is_open(position: GroupPosition) -> bool:
     return position.unsettled > 0 or position.holder is None or position.beyond_end
 
 
-def _row(position: Position, now: Millis) -> tuple[str, ...]:
+def _row(position: GroupPosition, now: Millis) -> tuple[str, ...]:
     oldest = "" if position.oldest is None else _age(now - position.oldest)
     return (
         f"{position.at.topic}/{position.at.partition}",
@@ -295,18 +295,18 @@ def _age(millis: Millis) -> str:
     return format_duration(max(millis, 0) // 1_000 * 1_000)
 
 
-def _name_of(member: Member) -> str:
+def _name_of(member: GroupMember) -> str:
     return f"{member.instance_id or member.client_id} at {member.host.removeprefix('/')}"
 
 
-def _summary(group: str, positions: Sequence[Position]) -> str:
+def _summary(group: str, positions: Sequence[GroupPosition]) -> str:
     open_ = sum(each.unsettled for each in positions)
     nobody = sum(each.holder is None for each in positions)
     said = f"{group}: {len(positions)} partitions, {open_} records unsettled"
     return f"{said}, {nobody} held by nobody" if nobody else said
 
 
-def _document(position: Position) -> JsonObject:
+def _document(position: GroupPosition) -> JsonObject:
     holder, committed = position.holder, position.committed
     return {
         "group": position.group,

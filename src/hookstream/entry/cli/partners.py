@@ -11,7 +11,7 @@ from hookstream.core.model.subscription import Partner, Subscription, Subscripti
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.admin.changes import Scribe
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.tables import (
     State,
     found_partner,
@@ -94,7 +94,7 @@ def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> No
             )
         going = [found_subscription(state, each) for each in live]
         changes = [Delete(each, transitions.delete(each)) for each in going]
-        scribe = Scribe(desk, context.settings.topics_names, _SEALED)
+        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
         scribe.write([*changes, Delete(partner, None)])
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")
     if is_of_files(partner.owner):

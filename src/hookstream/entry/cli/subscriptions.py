@@ -15,10 +15,10 @@ from hookstream.core.model.subscription import Subscription, UnreadableSubscript
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.admin.changes import Scribe
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.tables import (
-    Desk,
     State,
+    TablesSession,
     found_subscription,
     no_subscription,
     read_state,
@@ -155,7 +155,7 @@ def enable(
             context.err.print(f"{subscription_id} is not disabled")
             return
         after = transitions.enable(subscription, disabled, desk.takes_effect)
-        scribe = Scribe(desk, context.settings.topics_names, _SEALED)
+        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
         scribe.write_subscription(after, "enabled", desk.takes_effect, clear_health=True)
         context.err.print(
             f"{subscription_id} is enabled from {to_rfc3339(desk.takes_effect)}. It was sent "
@@ -181,7 +181,7 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
         )
     with writing(context.settings, _SEALED) as desk:
         subscription = _checked(desk.state(), subscription_id, if_revision)
-        scribe = Scribe(desk, context.settings.topics_names, _SEALED)
+        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
         scribe.write([Delete(subscription, transitions.delete(subscription))])
     context.err.print(f"{subscription_id} is deleted")
     if is_of_files(subscription.owner):
@@ -211,7 +211,7 @@ def _change(
         if after is before:
             context.err.print(f"{subscription_id} is {before.state} already")
             return
-        scribe = Scribe(desk, context.settings.topics_names, _SEALED)
+        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
         scribe.write_subscription(after, done, desk.takes_effect)
         context.err.print(f"{subscription_id} is {done} from {to_rfc3339(desk.takes_effect)}")
         _wait(desk, wait=wait)
@@ -226,7 +226,7 @@ def _checked(state: State, subscription_id: str, revision: int | None) -> Subscr
     return found
 
 
-def _wait(desk: Desk, *, wait: bool) -> None:
+def _wait(desk: TablesSession, *, wait: bool) -> None:
     if wait:
         desk.wait_until(desk.takes_effect)
 

@@ -15,7 +15,7 @@ from hookstream.core.redrive.selector_row import (
     undecodable_row,
 )
 from hookstream.core.redrive.summary import facts_of
-from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.deadletters.list import Window, list_letters
 from hookstream.entry.cli.deadletters.options import (
@@ -64,7 +64,7 @@ def list_(
     context: Context, selector: UndecodableSelector, limit: int, *, all_: bool, as_json: bool
 ) -> None:
     """Count undecodable records by topic and reason, and list the newest."""
-    desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    desk = DeadLetterReader(context.settings, Shelf.UNDECODABLE)
     _refuse_unknown(context, desk, selector)
     list_letters(
         context,
@@ -83,7 +83,7 @@ def show(context: Context, letter: str, *, as_json: bool) -> None:
 
     PLACE is where it stands, 3@1042 or TOPIC-3@1042.
     """
-    desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    desk = DeadLetterReader(context.settings, Shelf.UNDECODABLE)
     place = place_in(letter, desk.topic)
     if place is None:
         raise InputRefused(f"{letter!r} is not a place such as 3@1042")
@@ -101,7 +101,7 @@ def redrive(context: Context, selector: UndecodableSelector, run: Run, *, as_jso
     Matching is by the subscriptions of today, each judged by the time at which the record first
     stood in the log.
     """
-    desk = LetterDesk(context.settings, Shelf.UNDECODABLE)
+    desk = DeadLetterReader(context.settings, Shelf.UNDECODABLE)
     _refuse_unknown(context, desk, selector)
     asked = Asked(UNDECODABLE, undecodable_row(selector), run, as_json)
     redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
@@ -112,10 +112,12 @@ def redrive(context: Context, selector: UndecodableSelector, run: Run, *, as_jso
 @pass_context
 def jobs(context: Context, *, as_json: bool) -> None:
     """List redrives: done, cancelled, and running or cut off."""
-    show_jobs(context, LetterDesk(context.settings, Shelf.UNDECODABLE), as_json=as_json)
+    show_jobs(context, DeadLetterReader(context.settings, Shelf.UNDECODABLE), as_json=as_json)
 
 
-def _refuse_unknown(context: Context, desk: LetterDesk, selector: UndecodableSelector) -> None:
+def _refuse_unknown(
+    context: Context, desk: DeadLetterReader, selector: UndecodableSelector
+) -> None:
     """Refuse a topic that neither the cluster nor the window knows."""
     known = cluster_topics(context.settings) if selector.topics else frozenset()
 
@@ -127,7 +129,7 @@ def _refuse_unknown(context: Context, desk: LetterDesk, selector: UndecodableSel
     refuse_unknown([Filter("--topic", selector.topics, known, NO_TOPIC)], seen)
 
 
-def _rules(desk: LetterDesk, row: JsonObject) -> Rules:
+def _rules(desk: DeadLetterReader, row: JsonObject) -> Rules:
     """Return how the records that a row asks for are sent back."""
     selector = read_undecodable_selector(row)
     desk.since = selector.since

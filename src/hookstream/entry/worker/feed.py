@@ -21,7 +21,7 @@ StartPartition = Callable[[TopicPartition, str | Millis], None]
 SkipRecord = Callable[[TopicPartition, int], None]
 
 
-class Feed:
+class TableConsumer:
     """Takes rows on the event loop, in the order of their tables; a bad row stops only itself."""
 
     def __init__(

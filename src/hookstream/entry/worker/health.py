@@ -9,7 +9,7 @@ from hookstream.adapters.telemetry.stacks import stacks
 from hookstream.core.model.instant import Millis
 from hookstream.entry.worker.wiring import Wired
 from hookstream.pipeline.defects import Step, Unexpected
-from hookstream.pipeline.watchdog import Watch
+from hookstream.pipeline.watchdog import Watchdog
 
 _BEAT = 1.0
 _DEAD_AFTER = 30.0
@@ -88,7 +88,7 @@ class Health:
         """Count from now."""
         self._parts = parts
         self._unexpected = Unexpected(parts.journal)
-        self._watch = Watch(
+        self._watch = Watchdog(
             (parts.engine.events, parts.engine.tiers),
             parts.engine.room,
             parts.engine.gate,

@@ -42,10 +42,10 @@ from hookstream.core.outcome.health import HealthBook
 from hookstream.core.topology.plan import HEADROOM, taken_topics, tier_topics
 from hookstream.entry.cluster import client_of
 from hookstream.entry.keys import key_ring
-from hookstream.entry.worker.feed import Feed
+from hookstream.entry.worker.feed import TableConsumer
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.broker_clock import BrokerClock, time_asked
-from hookstream.pipeline.engine import Engine, EngineRules, Outside
+from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.settings import Settings
 
 _TABLES_DEADLINE = 60.0
@@ -107,7 +107,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, journal)
-        feed = Feed(topics, book, directory, key_ring(settings), journal, health)
+        feed = TableConsumer(topics, book, directory, key_ring(settings), journal, health)
         tables = TableReader(client, topics.tables, feed.take, journal, clock)
         await tables.start()
         stack.push_async_callback(tables.close)
@@ -120,7 +120,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
-        outside = Outside(
+        outside = Ports(
             topics=topics,
             directory=directory,
             tables=tables,
@@ -190,7 +190,7 @@ async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
         return
 
 
-def _refuse_empty(settings: Settings, topics: Topics, feed: Feed) -> None:
+def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> None:
     """Refuse to run on a table without a row, which is a wrong prefix unless it is said to be meant.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
-from tests.doubles.seated_member import (
+from tests.doubles.assigned_member import (
     HERE,
     THERE,
     Member,
@@ -14,7 +14,7 @@ def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() 
     member = Member()
     member.loop.busy = True
 
-    member.seats.on_assign(member.client, [KafkaPartition("u", 0), KafkaPartition("u", 1)])
+    member.assignment.on_assign(member.client, [KafkaPartition("u", 0), KafkaPartition("u", 1)])
 
     offsets = member.consumer.offsets
     assert [offsets["u", partition] > 1 << 60 for partition in (0, 1)] == [True, True]
@@ -25,7 +25,7 @@ def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment
     """Whatever leaves it while a revocation waits to be told ends that revocation before its commit."""
     member = Member()
 
-    member.seats.seat({HERE: 12})
+    member.assignment.seat({HERE: 12})
 
     assert member.consumer.offsets == {HERE: 12, THERE: 20}
     assert member.consumer.unassigned == []
@@ -35,7 +35,7 @@ def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() ->
     member = Member()
     member.consumer.stands = {HERE}
 
-    member.seats.seat({HERE: 12})
+    member.assignment.seat({HERE: 12})
 
     assert member.consumer.offsets == {HERE: 12, THERE: 20}
     assert member.consumer.unassigned == [HERE]
@@ -44,10 +44,10 @@ def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() ->
 def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_start() -> None:
     """Nobody would ever take it back, and the partition would stay unread in silence."""
     member = Member()
-    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
-    member.seats.pause(HERE)
+    member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.assignment.pause(HERE)
 
-    member.seats.on_assign(member.client, [KafkaPartition(*HERE)])
+    member.assignment.on_assign(member.client, [KafkaPartition(*HERE)])
 
     assert member.consumer.offsets == {HERE: 50, THERE: 20}
     assert member.consumer.paused == set()
@@ -55,25 +55,25 @@ def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_sta
 
 def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
     member = Member()
-    assert not member.seats.admits(HERE, 90)
+    assert not member.assignment.admits(HERE, 90)
     member.consumer.offsets[HERE] = 91
 
-    member.seats.look_again()
-    member.seats.look_again()
+    member.assignment.look_again()
+    member.assignment.look_again()
 
     assert member.consumer.offsets == {HERE: 10, THERE: 20}
     assert member.journal.lines == [
         ("warning", "beginning_doubted", {"partition": "t/0", "seat": 10, "came": 90})
     ]
-    assert [member.seats.admits(HERE, offset) for offset in (90, 91)] == [True, True]
+    assert [member.assignment.admits(HERE, offset) for offset in (90, 91)] == [True, True]
 
 
 def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None:
     member = Member()
-    assert not member.seats.admits(HERE, 90)
-    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
+    assert not member.assignment.admits(HERE, 90)
+    member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
 
-    member.seats.look_again()
+    member.assignment.look_again()
 
     assert member.consumer.offsets == {THERE: 20}
     assert member.journal.lines == []
@@ -84,10 +84,10 @@ def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record(
     member = Member()
     member.consumer.offsets[HERE] = 15
 
-    member.seats.hinder(HERE, 10, "wrong checksum")
-    member.seats.resume(HERE)
+    member.assignment.hinder(HERE, 10, "wrong checksum")
+    member.assignment.resume(HERE)
     assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, {HERE})
-    member.seats.try_again()
+    member.assignment.try_again()
 
     assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, set())
     assert member.loop.told == []
@@ -115,10 +115,10 @@ def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
     member.fail(5)
     member.loop.told.clear()
 
-    member.seats.faults.over([HERE, THERE])
+    member.assignment.faults.over([HERE, THERE])
 
     assert member.loop.told == [(member.told.read_on, HERE)]
-    assert not member.seats.faults
+    assert not member.assignment.faults
 
 
 def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read_on() -> None:
@@ -127,10 +127,10 @@ def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read
     member.loop.told.clear()
 
     member.clock.forward(29_999)
-    member.seats.try_again()
+    member.assignment.try_again()
     assert member.loop.told == []
     member.clock.forward(1)
-    member.seats.try_again()
+    member.assignment.try_again()
 
     assert member.loop.told == [(member.told.read_on, HERE)]
 
@@ -139,13 +139,13 @@ def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> Non
     """A thread that got no CPU for so long has fetched nothing, and the partition is still paused."""
     member = Member()
     member.fail(4)
-    member.seats.hinder(HERE, 7, "no such codec")
+    member.assignment.hinder(HERE, 7, "no such codec")
     member.loop.told.clear()
 
     member.clock.forward(31_000)
-    member.seats.try_again()
+    member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.seats.faults) == ([], True)
+    assert (member.loop.told, HERE in member.assignment.faults) == ([], True)
     assert member.consumer.paused == set()
 
 
@@ -154,20 +154,20 @@ def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> No
     member.fail(5)
     member.loop.told.clear()
 
-    member.seats.pause(HERE)
+    member.assignment.pause(HERE)
     member.clock.forward(31_000)
-    member.seats.try_again()
-    member.seats.resume(HERE)
+    member.assignment.try_again()
+    member.assignment.resume(HERE)
     member.clock.forward(29_000)
-    member.seats.try_again()
-    member.seats.rest(resting=True)
+    member.assignment.try_again()
+    member.assignment.rest(resting=True)
     member.clock.forward(31_000)
-    member.seats.try_again()
-    member.seats.rest(resting=False)
+    member.assignment.try_again()
+    member.assignment.rest(resting=False)
     member.clock.forward(29_000)
-    member.seats.try_again()
+    member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.seats.faults) == ([], True)
+    assert (member.loop.told, HERE in member.assignment.faults) == ([], True)
 
 
 def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
@@ -176,8 +176,8 @@ def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_ga
     member.fail(5)
     member.loop.told.clear()
 
-    member.seats.start_at(HERE, 15)
-    member.seats.place()
+    member.assignment.start_at(HERE, 15)
+    member.assignment.place()
 
     assert member.loop.told == [(member.told.gap, HERE, 10, 15), (member.told.read_on, HERE)]
     assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
@@ -189,8 +189,8 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
     member.fail(5)
     member.loop.told.clear()
 
-    member.seats.start_at(HERE, "earliest")
-    member.seats.place()
+    member.assignment.start_at(HERE, "earliest")
+    member.assignment.place()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines[-1][1] == "start_too_early"
@@ -199,7 +199,7 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
 def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_nothing() -> None:
     member = Member()
 
-    member.seats.start_at(HERE, 15)
+    member.assignment.start_at(HERE, 15)
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines == [("warning", "start_ignored", {"partition": "t/0"})]
@@ -208,10 +208,10 @@ def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_not
 def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothing_out() -> None:
     member = Member()
     member.fail(2)
-    member.seats.start_at(HERE, 15)
+    member.assignment.start_at(HERE, 15)
 
-    member.seats.faults.over([HERE])
-    member.seats.place()
+    member.assignment.faults.over([HERE])
+    member.assignment.place()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines[-1] == ("warning", "start_ignored", {"partition": "t/0"})
@@ -229,7 +229,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
     member.consumer.ask_for = hang
     asked = []
     for _ in range(3):
-        member.seats.place()
+        member.assignment.place()
         asked.append(member.consumer.asked)
 
     assert asked == [1, 2, 3]
@@ -239,7 +239,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
         "positions_unknown",
     ]
     member.consumer.ask_for = lambda _: None
-    member.seats.place()
+    member.assignment.place()
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
     assert member.journal.lines[-1][1] == "positions_unknown_over"
 
@@ -253,8 +253,8 @@ def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others()
             raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
 
     member.consumer.ask_for = lead_there_only
-    member.seats.place()
-    member.seats.place()
+    member.assignment.place()
+    member.assignment.place()
 
     assert member.consumer.offsets == {HERE: 10, THERE: 25}
 
@@ -264,9 +264,9 @@ def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass()
     member.hinder_both()
     member.consumer.ask_for = lambda _: member.clock.forward(5_000)
 
-    member.seats.place()
+    member.assignment.place()
     assert member.consumer.offsets == {HERE: 15, THERE: 20}
-    member.seats.place()
+    member.assignment.place()
 
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
 
@@ -274,11 +274,11 @@ def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass()
 def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
     member = Member()
     member.fail(5)
-    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
     member.loop.told.clear()
 
-    member.seats.try_again()
-    member.seats.remind()
+    member.assignment.try_again()
+    member.assignment.remind()
 
     assert member.loop.told == []
     assert member.journal.lines[-1][1] == "partition_stopped"
@@ -289,13 +289,13 @@ def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
     """A transaction's marker at the end is nothing to wait for, and neither is what is paused."""
     member = Member()
 
-    assert member.seats.unread({HERE: 15, THERE: 21}) == {THERE: (20, 21)}
-    assert member.seats.unread({HERE: 16, THERE: 20}) == {HERE: (15, 16)}
-    member.seats.pause(THERE)
-    member.seats.hinder(HERE, 10, "no such codec")
-    assert member.seats.unread({HERE: 99, THERE: 99}) == {}
-    member.seats.try_again()
-    assert member.seats.unread({HERE: 99, THERE: 99}) == {}
+    assert member.assignment.unread({HERE: 15, THERE: 21}) == {THERE: (20, 21)}
+    assert member.assignment.unread({HERE: 16, THERE: 20}) == {HERE: (15, 16)}
+    member.assignment.pause(THERE)
+    member.assignment.hinder(HERE, 10, "no such codec")
+    assert member.assignment.unread({HERE: 99, THERE: 99}) == {}
+    member.assignment.try_again()
+    assert member.assignment.unread({HERE: 99, THERE: 99}) == {}
 
 
 def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alone() -> None:
@@ -303,9 +303,9 @@ def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alon
     member.fail(5)
     member.loop.told.clear()
 
-    member.seats.skip(HERE, 11)
+    member.assignment.skip(HERE, 11)
     assert member.loop.told == []
-    member.seats.skip(HERE, 10)
+    member.assignment.skip(HERE, 10)
 
     assert member.loop.told == [(member.told.gap, HERE, 10, 11), (member.told.read_on, HERE)]
     assert member.consumer.offsets[HERE] == 11
@@ -315,9 +315,9 @@ def test_a_start_in_a_partition_that_stands_still_tells_what_is_given_up() -> No
     """Its records are in hand: what was read below the position stands still, or is on its way."""
     member = Member()
 
-    member.seats.start_at(HERE, 15, stands=True)
-    member.seats.start_at(THERE, 12, stands=True)
-    member.seats.place()
+    member.assignment.start_at(HERE, 15, stands=True)
+    member.assignment.start_at(THERE, 12, stands=True)
+    member.assignment.place()
 
     assert member.loop.told == [
         (member.told.gap, HERE, 10, 15),

@@ -1,21 +1,21 @@
 """Which of its offsets a member commits, and when."""
 
 from confluent_kafka import TopicPartition as KafkaPartition
-from tests.doubles.seated_member import HERE, THERE, Member
+from tests.doubles.assigned_member import HERE, THERE, Member
 
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 
 
 def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -> None:
     """The client makes a commit wait for a poll of another thread: up to 0.2 s for the loop."""
     member = Member()
 
-    member.seats.commits.settled({HERE: Progress(11), THERE: Progress(21)})
-    member.seats.commits.settled({HERE: Progress(12)})
+    member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(21)})
+    member.assignment.commits.settled({HERE: CommitPosition(12)})
     assert member.consumer.commits == []
-    member.seats.commit_settled()
-    member.seats.commits.answered({HERE: 12, THERE: 21})
-    member.seats.commit_settled()
+    member.assignment.commit_settled()
+    member.assignment.commits.answered({HERE: 12, THERE: 21})
+    member.assignment.commit_settled()
 
     assert member.consumer.commits == [{HERE: 12, THERE: 21}]
 
@@ -23,32 +23,32 @@ def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -
 def test_a_commit_waits_for_the_answer_to_the_one_before() -> None:
     """One that the client tries again could land upon a younger one, and take offsets back."""
     member = Member()
-    member.seats.commits.settled({HERE: Progress(11), THERE: Progress(21)})
-    member.seats.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(21)})
+    member.assignment.commit_settled()
 
-    member.seats.commits.settled({HERE: Progress(12)})
-    member.seats.commit_settled()
-    member.seats.commits.settled({HERE: Progress(13), THERE: Progress(22)})
-    member.seats.commits.answered({HERE: 7})
-    member.seats.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(12)})
+    member.assignment.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(13), THERE: CommitPosition(22)})
+    member.assignment.commits.answered({HERE: 7})
+    member.assignment.commit_settled()
     assert member.consumer.commits == [{HERE: 11, THERE: 21}]
-    member.seats.commits.answered({HERE: 11, THERE: 21})
-    member.seats.commit_settled()
+    member.assignment.commits.answered({HERE: 11, THERE: 21})
+    member.assignment.commit_settled()
 
     assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13, THERE: 22}]
 
 
 def test_a_commit_that_is_never_answered_does_not_hold_up_others_for_ever() -> None:
     member = Member()
-    member.seats.commits.settled({HERE: Progress(11)})
-    member.seats.commit_settled()
-    member.seats.commits.settled({HERE: Progress(12)})
+    member.assignment.commits.settled({HERE: CommitPosition(11)})
+    member.assignment.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(12)})
 
     member.clock.forward(29_999)
-    member.seats.commit_settled()
+    member.assignment.commit_settled()
     assert len(member.consumer.commits) == 1
     member.clock.forward(1)
-    member.seats.commit_settled()
+    member.assignment.commit_settled()
 
     assert member.consumer.commits == [{HERE: 11}, {HERE: 12}]
 
@@ -56,14 +56,14 @@ def test_a_commit_that_is_never_answered_does_not_hold_up_others_for_ever() -> N
 def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
     """The group waits for it, and what it does not commit is delivered again by another member."""
     member = Member()
-    member.seats.commits.settled({HERE: Progress(11), THERE: Progress(21)})
-    member.seats.commit_settled()
-    member.seats.commits.settled({HERE: Progress(12), THERE: Progress(22)})
-    member.loop.settled = {HERE: Progress(13)}
+    member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(21)})
+    member.assignment.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(22)})
+    member.loop.settled = {HERE: CommitPosition(13)}
 
-    member.seats.on_revoke(member.client, [KafkaPartition(*HERE)])
-    member.seats.commits.answered({HERE: 11, THERE: 21})
-    member.seats.commit_settled()
+    member.assignment.on_revoke(member.client, [KafkaPartition(*HERE)])
+    member.assignment.commits.answered({HERE: 11, THERE: 21})
+    member.assignment.commit_settled()
 
     assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13}, {THERE: 22}]
 
@@ -71,10 +71,10 @@ def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
 def test_a_revocation_commits_what_was_handed_over_and_not_sent_yet() -> None:
     """A source that is closed right after a commit was asked for makes it all the same."""
     member = Member()
-    member.seats.commits.settled({HERE: Progress(12), THERE: Progress(22)})
-    member.loop.settled = {THERE: Progress(23)}
+    member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(22)})
+    member.loop.settled = {THERE: CommitPosition(23)}
 
-    member.seats.on_revoke(member.client, [KafkaPartition(*HERE), KafkaPartition(*THERE)])
+    member.assignment.on_revoke(member.client, [KafkaPartition(*HERE), KafkaPartition(*THERE)])
 
     assert member.consumer.commits == [{HERE: 12, THERE: 23}]
 
@@ -83,7 +83,7 @@ def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() 
     member = Member()
     member.loop.ending = True
 
-    member.seats.on_revoke(member.client, [KafkaPartition(*HERE)])
+    member.assignment.on_revoke(member.client, [KafkaPartition(*HERE)])
 
     assert (member.consumer.commits, member.consumer.offsets) == ([], {THERE: 20})
     assert [event for _, event, _ in member.journal.lines] == ["revocation_not_committed"]
@@ -92,26 +92,26 @@ def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() 
 def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
     """Another member may have committed more of it by now."""
     member = Member()
-    member.seats.commits.settled({HERE: Progress(12), THERE: Progress(21)})
+    member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(21)})
 
-    member.seats.on_lost(member.client, [KafkaPartition(*HERE)])
-    member.seats.seat({HERE: 30})
-    member.seats.commit_settled()
+    member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.assignment.seat({HERE: 30})
+    member.assignment.commit_settled()
 
     assert member.consumer.commits == [{THERE: 21}]
 
 
 def test_what_is_not_trusted_any_more_is_not_committed() -> None:
     member = Member()
-    member.seats.commits.settled({HERE: Progress(12)})
-    member.seats.commits.forget()
-    member.seats.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(12)})
+    member.assignment.commits.forget()
+    member.assignment.commit_settled()
     assert member.consumer.commits == []
 
 
 def test_a_commit_that_the_client_does_not_take_is_told() -> None:
     member = Member()
     member.consumer.broken = True
-    member.seats.commits.settled({HERE: Progress(12)})
-    member.seats.commit_settled()
+    member.assignment.commits.settled({HERE: CommitPosition(12)})
+    member.assignment.commit_settled()
     assert member.loop.told == [(member.told.uncommitted, [HERE])]

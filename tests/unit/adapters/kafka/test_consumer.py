@@ -9,9 +9,9 @@ from tests.doubles.journal import BookkeepingJournal
 from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.kafka.consumer import KafkaSource
-from hookstream.adapters.kafka.consumer_thread import Member
+from hookstream.adapters.kafka.consumer_thread import ConsumerThread
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import StartPolicy
 
 HERE, THERE, ELSEWHERE = (TopicPartition("t", n) for n in range(3))
@@ -22,7 +22,7 @@ class OrderedMember:
 
     def __init__(self) -> None:
         self.started: list[tuple[TopicPartition, str | int]] = []
-        self.seats = SimpleNamespace(start_at=self._start_at)
+        self.assignment = SimpleNamespace(start_at=self._start_at)
 
     def _start_at(self, partition: TopicPartition, at: str | int, *, stands: bool) -> None:
         assert not stands
@@ -46,8 +46,8 @@ def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> No
         journal=BookkeepingJournal(),
         clock=HandClock(),
     )
-    source._member = cast("Member", member)  # noqa: SLF001  a real one begins to poll
-    source.assigned({HERE: Progress(10)})
+    source._member = cast("ConsumerThread", member)  # noqa: SLF001  a real one begins to poll
+    source.assigned({HERE: CommitPosition(10)})
     source.stop(THERE, "say where to begin")
 
     for at in (HERE, THERE, ELSEWHERE):

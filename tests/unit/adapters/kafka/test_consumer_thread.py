@@ -17,11 +17,11 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka.consumer_thread import Member, raise_fatal
-from hookstream.adapters.kafka.listener import MemberTold
+from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
+from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 
 HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -111,7 +111,7 @@ class Asker:
         self.errors: list[Exception] = []
         self.between: dict[int, Callable[[], None]] = {}
         """What it does when it is going to ask so many times more."""
-        self.member: Member | None = None
+        self.member: ConsumerThread | None = None
         self.clock = HandClock()
         self.journal = BookkeepingJournal()
         self._times = times
@@ -177,18 +177,18 @@ def run(
 
 def ready(
     batch: list[Message], *, end: int, times: int = 1, most: int = 100
-) -> tuple[ScriptedConsumer, Asker, Member]:
+) -> tuple[ScriptedConsumer, Asker, ConsumerThread]:
     """Return a member that is ready to run, with its client and who asks it."""
     consumer, asker = ScriptedConsumer(batch, end), Asker(times, most)
-    member = asker.member = Member(
+    member = asker.member = ConsumerThread(
         cast("Consumer", consumer),
         nothing,
-        cast("MemberTold", asker),
+        cast("ConsumerListener", asker),
         cast("LoopBridge", asker),
         asker.journal,
         asker.clock,
     )
-    member.seats.seat({HERE: 10, THERE: 10})
+    member.assignment.seat({HERE: 10, THERE: 10})
     consumer.sought.clear()
     asker.ask()
     return consumer, asker, member
@@ -250,7 +250,7 @@ def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
 
 def test_a_silence_lasts_while_its_partition_is_paused() -> None:
     _, asker, member = ready([came(HERE, 10)], end=11, times=10)
-    asker.between[3] = lambda: member.seats.pause(THERE)
+    asker.between[3] = lambda: member.assignment.pause(THERE)
 
     member.run()
 
@@ -270,7 +270,7 @@ def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> 
     """Of two commits under way the older could land upon the younger, and take offsets back."""
     consumer, _, member = ready([], end=10)
     member.stop()
-    member.seats.commits.settled({HERE: Progress(11)})
+    member.assignment.commits.settled({HERE: CommitPosition(11)})
 
     member.run()
 
@@ -280,7 +280,7 @@ def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> 
 def test_a_member_that_fails_commits_what_is_settled_as_no_revocation_will() -> None:
     forbidden = failed(HERE, -1, KafkaError.TOPIC_AUTHORIZATION_FAILED)
     consumer, asker, member = ready([forbidden], end=10)
-    member.order(lambda: member.seats.commits.settled({HERE: Progress(11)}))
+    member.order(lambda: member.assignment.commits.settled({HERE: CommitPosition(11)}))
 
     member.run()
 
@@ -364,7 +364,7 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
     taken_ = [(record.where, record.offset) for record in asker.records]
     assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
     assert consumer.sought == {HERE: 11}
-    assert HERE in member.seats.faults
+    assert HERE in member.assignment.faults
     [defect] = [fields for _, event, fields in asker.journal.lines if event == "defect.found"]
     assert "a poisonous record" in str(defect["stack"])
 
@@ -386,18 +386,18 @@ def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told
     gaps: list[tuple[object, ...]] = []
     consumer, asker, member = ready([poison(HERE, 10)], end=20, times=3)
     asker.gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
-    asker.between[1] = lambda: member.order(lambda: member.seats.skip(HERE, 10))
+    asker.between[1] = lambda: member.order(lambda: member.assignment.skip(HERE, 10))
     member.run()
 
     assert gaps == [(HERE, 10, 11)]
     assert consumer.sought == {HERE: 11}
-    assert HERE not in member.seats.faults
+    assert HERE not in member.assignment.faults
 
 
 def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
     places = [TopicPartition("t", number) for number in range(3)]
     _, asker, member = ready([poison(at, 10) for at in places], end=20)
-    member.seats.seat(dict.fromkeys(places, 10))
+    member.assignment.seat(dict.fromkeys(places, 10))
     member.run()
 
     [error] = asker.errors
@@ -410,4 +410,4 @@ def test_a_want_of_memory_is_no_fault_of_a_record() -> None:
     member.run()
 
     assert len(asker.errors) == 1
-    assert HERE not in member.seats.faults
+    assert HERE not in member.assignment.faults

@@ -1,14 +1,14 @@
 """Records are handed out from a partition's seat on, each once, whatever the client's position does."""
 
-from hookstream.adapters.kafka.sequence import Beginnings
+from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.record import TopicPartition
 
 HERE = TopicPartition("printprice.orders", 0)
 THERE = TopicPartition("printprice.orders", 1)
 
 
-def seated_at(offset: int) -> Beginnings:
-    beginnings = Beginnings()
+def seated_at(offset: int) -> SequenceCheck:
+    beginnings = SequenceCheck()
     beginnings.seated({HERE: offset, THERE: 0})
     return beginnings
 

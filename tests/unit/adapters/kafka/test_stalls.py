@@ -3,7 +3,7 @@
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka.stalls import Silence
+from hookstream.adapters.kafka.stalls import StallDetector
 from hookstream.core.model.record import TopicPartition
 
 HERE = TopicPartition("t", 0)
@@ -16,7 +16,7 @@ class Watched:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.journal = BookkeepingJournal()
-        self.silence = Silence(self.journal, self.clock)
+        self.silence = StallDetector(self.journal, self.clock)
 
     def look(
         self,

@@ -2,15 +2,15 @@
 
 import pytest
 
-from hookstream.core.lanes.circuit_breaker import FAILURES_IN_A_ROW, Breaker
-from hookstream.core.lanes.concurrency_limit import InFlightLimit
-from hookstream.core.lanes.permits import Capacity, Holder
-from hookstream.core.lanes.rate_limiter import Pace
-from hookstream.core.lanes.reservations import Slots
+from hookstream.core.lanes.circuit_breaker import FAILURES_IN_A_ROW, CircuitBreaker
+from hookstream.core.lanes.concurrency_limit import ConcurrencyLimit
+from hookstream.core.lanes.permits import Holder, Permits
+from hookstream.core.lanes.rate_limiter import RateLimiter
+from hookstream.core.lanes.reservations import Reservations
 
 
-def grown(rounds: int, most: int = 32) -> InFlightLimit:
-    limit = InFlightLimit()
+def grown(rounds: int, most: int = 32) -> ConcurrencyLimit:
+    limit = ConcurrencyLimit()
     for _ in range(rounds):
         for _ in range(limit.allowed(most)):
             limit.grow(limit.allowed(most), most)
@@ -41,7 +41,7 @@ def test_a_round_of_trouble_counts_once() -> None:
 
 
 def test_a_limit_that_is_not_used_does_not_grow() -> None:
-    limit = InFlightLimit()
+    limit = ConcurrencyLimit()
     for _ in range(100):
         limit.grow(1, 32)
 
@@ -60,93 +60,93 @@ def test_slower_answers_take_a_tenth_and_one_attempt_is_always_allowed() -> None
 
 
 def test_a_pace_without_limit_never_waits() -> None:
-    pace = Pace()
+    rate_limiter = RateLimiter()
 
-    assert pace.spacing == 0.0
-    assert pace.free_at() <= 0.0
+    assert rate_limiter.spacing == 0.0
+    assert rate_limiter.free_at() <= 0.0
 
 
 def test_a_throttled_endpoint_is_asked_at_half_the_pace_and_wins_it_back() -> None:
-    pace = Pace()
+    rate_limiter = RateLimiter()
     for _ in range(3):
-        pace.throttled()
-    assert pace.spacing == pytest.approx(0.08)
-    assert not pace.limited
+        rate_limiter.throttled()
+    assert rate_limiter.spacing == pytest.approx(0.08)
+    assert not rate_limiter.limited
 
     for _ in range(100):
-        pace.delivered()
+        rate_limiter.delivered()
 
-    assert pace.spacing == 0.0
+    assert rate_limiter.spacing == 0.0
 
 
 def test_an_endpoint_that_throttled_whatever_came_is_soon_asked_as_often_as_before() -> None:
     """It was away rather than asked too often: the pace that it bore then is found in seconds."""
-    pace = Pace()
+    rate_limiter = RateLimiter()
     now, seconds = 0.0, 30.0
-    while pace.spacing < 10.0:
-        pace.throttled()
+    while rate_limiter.spacing < 10.0:
+        rate_limiter.throttled()
 
-    while pace.spacing > 0.05 and now < seconds:
-        now += pace.spacing
-        pace.delivered()
+    while rate_limiter.spacing > 0.05 and now < seconds:
+        now += rate_limiter.spacing
+        rate_limiter.delivered()
 
     assert now < seconds
 
 
 def test_an_endpoint_that_bears_one_pace_only_is_asked_at_nearly_that_pace() -> None:
     """Nine answers of ten, once its pace is found, are no throttling."""
-    pace = Pace()
+    rate_limiter = RateLimiter()
     now, bears, last = 0.0, 0.5, -1.0
     answers: list[bool] = []
     while now < 1_000.0:
-        now += max(pace.spacing, 0.01)
+        now += max(rate_limiter.spacing, 0.01)
         borne = now - last >= bears
         answers.append(borne)
         if borne:
             last = now
-            pace.delivered()
+            rate_limiter.delivered()
         else:
-            pace.throttled()
+            rate_limiter.throttled()
 
     assert 500 <= answers.count(True) <= 2_000
     assert answers[100:].count(False) <= len(answers) / 10
 
 
 def test_an_attempt_that_was_not_made_takes_nothing_of_the_rate() -> None:
-    pace = Pace()
-    pace.limit(5)
+    rate_limiter = RateLimiter()
+    rate_limiter.limit(5)
     for attempt in range(100):
-        pace.took(attempt, 1.0)
-        pace.gave_back(attempt)
+        rate_limiter.took(attempt, 1.0)
+        rate_limiter.gave_back(attempt)
 
-    assert pace.free_at() <= 1.0
+    assert rate_limiter.free_at() <= 1.0
 
 
 def test_a_raised_rate_limit_does_not_keep_the_distance_of_the_old_one() -> None:
     """As when a worker's first partition arrives before its others: its share is small then."""
-    pace = Pace()
-    pace.limit(1 / 156)
-    pace.took(1, 0.0)
+    rate_limiter = RateLimiter()
+    rate_limiter.limit(1 / 156)
+    rate_limiter.took(1, 0.0)
 
-    pace.limit(1.0)
+    rate_limiter.limit(1.0)
 
-    assert pace.free_at() <= 1.0
+    assert rate_limiter.free_at() <= 1.0
 
 
 def test_the_rate_limit_stays_when_the_endpoint_is_forgiven() -> None:
-    pace = Pace()
-    pace.limit(10)
+    rate_limiter = RateLimiter()
+    rate_limiter.limit(10)
     for _ in range(10):
-        pace.throttled()
+        rate_limiter.throttled()
     for _ in range(1_000):
-        pace.delivered()
+        rate_limiter.delivered()
 
-    assert pace.spacing == pytest.approx(0.1)
-    assert pace.limited
+    assert rate_limiter.spacing == pytest.approx(0.1)
+    assert rate_limiter.limited
 
 
-def opened(now: float = 0.0) -> Breaker:
-    breaker = Breaker()
+def opened(now: float = 0.0) -> CircuitBreaker:
+    breaker = CircuitBreaker()
     breaker.longest = 30.0
     for _ in range(FAILURES_IN_A_ROW):
         breaker.failed(now)
@@ -186,7 +186,7 @@ def test_no_rhythm_in_which_an_endpoint_fails_hides_that_it_answers_in_between(
 
 
 def test_a_breaker_opens_on_half_of_the_attempts_failing() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     attempts = 0
     while breaker.probe_at is None and attempts < 40:
         attempts += 2
@@ -197,7 +197,7 @@ def test_a_breaker_opens_on_half_of_the_attempts_failing() -> None:
 
 
 def test_failures_that_are_spread_over_time_do_not_open_it() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for minute in range(60):
         breaker.failed(60.0 * minute)
         breaker.succeeded(60.0 * minute)
@@ -247,7 +247,7 @@ def test_a_breaker_that_has_just_opened_believes_the_delivery_how_long_it_has_la
 
 
 def test_a_slot_that_slipped_by_half_a_minute_is_booked_anew_at_the_end() -> None:
-    slots = Slots()
+    slots = Reservations()
     for _ in range(100):
         slots.book(0.0, 1.0, 3_600.0)
     kept = [slots.again(0.0, 1.0, 3_600.0) for _ in range(28)]
@@ -257,14 +257,14 @@ def test_a_slot_that_slipped_by_half_a_minute_is_booked_anew_at_the_end() -> Non
 
 
 def test_no_slot_is_farther_than_it_may_be() -> None:
-    slots = Slots()
+    slots = Reservations()
     found = [slots.book(10.0, 60.0, 300.0) for _ in range(50)]
 
     assert max(found) == 310.0
 
 
 def test_lanes_of_which_nothing_is_known_share_one_half_of_the_cap() -> None:
-    capacity = Capacity(10)
+    capacity = Permits(10)
     strangers = [Holder() for _ in range(8)]
     for holder in strangers[:5]:
         assert capacity.may_take(kept=False)
@@ -275,7 +275,7 @@ def test_lanes_of_which_nothing_is_known_share_one_half_of_the_cap() -> None:
 
 
 def test_a_prompt_lane_that_begins_to_hang_counts_with_those_that_hang() -> None:
-    capacity = Capacity(10)
+    capacity = Permits(10)
     lane = Holder()
     capacity.proved(lane)
     for _ in range(5):

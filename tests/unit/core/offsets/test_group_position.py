@@ -3,14 +3,14 @@
 import pytest
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, write_note
-from hookstream.core.offsets.group_position import Position
+from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.group_position import GroupPosition
 
 
 def position(
-    committed: Progress | None, start: int = 0, end: int = 100, oldest: int | None = 1_000
-) -> Position:
-    return Position("g", TopicPartition("events", 0), None, committed, start, end, oldest)
+    committed: CommitPosition | None, start: int = 0, end: int = 100, oldest: int | None = 1_000
+) -> GroupPosition:
+    return GroupPosition("g", TopicPartition("events", 0), None, committed, start, end, oldest)
 
 
 @pytest.mark.parametrize(
@@ -21,30 +21,34 @@ def position(
 def test_what_follows_the_commit_and_is_still_there_is_unsettled(
     committed: int | None, start: int, unsettled: int
 ) -> None:
-    progress = None if committed is None else Progress(committed)
+    progress = None if committed is None else CommitPosition(committed)
     assert position(progress, start).unsettled == unsettled
 
 
 def test_what_the_note_tells_is_settled() -> None:
     note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    held = position(Progress(10, note))
+    held = position(CommitPosition(10, note))
     assert (held.settled_above, held.unsettled) == (73, 17)
 
 
 def test_of_the_note_only_what_the_log_still_has_counts() -> None:
     note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    held = position(Progress(10, note), start=40, end=50)
+    held = position(CommitPosition(10, note), start=40, end=50)
     assert (held.settled_above, held.unsettled) == (10, 0)
 
 
 def test_a_strangers_note_counts_for_nothing() -> None:
-    assert position(Progress(10, "written by another program")).unsettled == 90
+    assert position(CommitPosition(10, "written by another program")).unsettled == 90
 
 
 def test_where_only_markers_of_transactions_follow_the_commit_nothing_is_unsettled() -> None:
-    assert position(Progress(99), oldest=None).unsettled == 0
+    assert position(CommitPosition(99), oldest=None).unsettled == 0
 
 
 def test_a_commit_beyond_the_end_of_the_log_is_told_though_nothing_is_unsettled() -> None:
-    assert [position(Progress(at)).beyond_end for at in (99, 100, 101)] == [False, False, True]
+    assert [position(CommitPosition(at)).beyond_end for at in (99, 100, 101)] == [
+        False,
+        False,
+        True,
+    ]
     assert not position(None).beyond_end

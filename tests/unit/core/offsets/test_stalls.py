@@ -1,24 +1,24 @@
 """What stands longest is told, and what moves or is not shown begins anew."""
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.stalls import Standing, Standstill
+from hookstream.core.offsets.stalls import Stalled, Stalls
 
 ONE, TWO = TopicPartition("events", 0), TopicPartition("events", 1)
 
 
 def test_what_has_stood_longest_is_told() -> None:
-    standstill = Standstill()
+    standstill = Stalls()
     standstill.look({ONE: 5}, 100.0)
     standstill.look({ONE: 5, TWO: 7}, 110.0)
 
-    assert standstill.look({ONE: 5, TWO: 7}, 130.0) == Standing(ONE, 5, 30.0)
-    assert standstill.look({ONE: 6, TWO: 7}, 140.0) == Standing(TWO, 7, 30.0)
+    assert standstill.look({ONE: 5, TWO: 7}, 130.0) == Stalled(ONE, 5, 30.0)
+    assert standstill.look({ONE: 6, TWO: 7}, 140.0) == Stalled(TWO, 7, 30.0)
 
 
 def test_what_was_not_shown_meanwhile_begins_anew() -> None:
     """It waited on purpose."""
-    standstill = Standstill()
+    standstill = Stalls()
     standstill.look({ONE: 5}, 100.0)
 
     assert standstill.look({}, 200.0) is None
-    assert standstill.look({ONE: 5}, 300.0) == Standing(ONE, 5, 0.0)
+    assert standstill.look({ONE: 5}, 300.0) == Stalled(ONE, 5, 0.0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.core.offsets.start import (
     GapThenStart,
     OffsetsLost,
@@ -23,34 +23,36 @@ def test_a_first_start_begins_at_the_log_s_start_and_is_committed() -> None:
 
 
 def test_a_commit_within_the_log_is_where_it_goes_on() -> None:
-    assert start(AT, Progress(20), 7, 50, telltale=False) == StartAt(20, commit=False)
+    assert start(AT, CommitPosition(20), 7, 50, telltale=False) == StartAt(20, commit=False)
 
 
 def test_a_commit_at_either_end_is_within_the_log() -> None:
-    assert start(AT, Progress(7), 7, 50, telltale=False) == StartAt(7, commit=False)
-    assert start(AT, Progress(50), 7, 50, telltale=False) == StartAt(50, commit=False)
+    assert start(AT, CommitPosition(7), 7, 50, telltale=False) == StartAt(7, commit=False)
+    assert start(AT, CommitPosition(50), 7, 50, telltale=False) == StartAt(50, commit=False)
 
 
 def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
     """`earliest` would resume at the log's start without a word, `latest` would skip it all."""
-    gap = GapThenStart(10, 50, Progress(50))
-    assert start(AT, Progress(10), 50, 80, telltale=False) == gap
+    gap = GapThenStart(10, 50, CommitPosition(50))
+    assert start(AT, CommitPosition(10), 50, 80, telltale=False) == gap
 
 
 def test_what_was_settled_behind_a_hole_stays_settled_where_a_gap_swallows_the_hole() -> None:
     """Else everything that a slow record had held up would be delivered a second time."""
     spans = [(12, 20), (45, 60), (70, 75)]
-    committed = Progress(10, write_note(10, spans, 100).text)
+    committed = CommitPosition(10, write_note(10, spans, 100).text)
 
     at_work = start(AT, committed, 50, 80, telltale=False)
     before_a_hole = start(AT, committed, 65, 80, telltale=False)
     behind_all = start(AT, committed, 76, 80, telltale=False)
 
-    assert at_work == GapThenStart(10, 50, Progress(60, write_note(60, [(70, 75)], 100).text))
-    assert before_a_hole == GapThenStart(
-        10, 65, Progress(65, write_note(65, [(70, 75)], 100).text)
+    assert at_work == GapThenStart(
+        10, 50, CommitPosition(60, write_note(60, [(70, 75)], 100).text)
     )
-    assert behind_all == GapThenStart(10, 76, Progress(76))
+    assert before_a_hole == GapThenStart(
+        10, 65, CommitPosition(65, write_note(65, [(70, 75)], 100).text)
+    )
+    assert behind_all == GapThenStart(10, 76, CommitPosition(76))
 
 
 def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
@@ -65,7 +67,7 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
 
 def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
     """The topic was created again: other records will stand at those offsets."""
-    lost = start(AT, Progress(51), 0, 50, telltale=False)
+    lost = start(AT, CommitPosition(51), 0, 50, telltale=False)
 
     assert isinstance(lost, OffsetsLost)
     assert "created again" in lost.remedy
@@ -84,14 +86,14 @@ def test_reading_never_begins_outside_the_log_nor_skips_in_silence(
     length: int,
     telltale: bool,  # noqa: FBT001
 ) -> None:
-    told = None if committed is None else Progress(committed)
+    told = None if committed is None else CommitPosition(committed)
     match start(AT, told, low, low + length, telltale=telltale):
         case StartAt(offset, commit):
             assert low <= offset <= low + length
             assert commit == (committed is None)
             assert offset == (low if committed is None else committed)
         case GapThenStart(first, next_offset, progress):
-            assert (first, next_offset, progress) == (committed, low, Progress(low))
+            assert (first, next_offset, progress) == (committed, low, CommitPosition(low))
             assert first < next_offset
         case OffsetsLost(remedy):
             assert "partition start" in remedy
@@ -120,7 +122,7 @@ def test_nothing_tells_where_nobody_wanted_anything_for_a_day() -> None:
 def test_what_was_settled_above_the_commit_is_known_at_the_start() -> None:
     note = write_note(20, [(21, 30)], 100).text
 
-    assert start(AT, Progress(20, note), 7, 50, telltale=False) == StartAt(
+    assert start(AT, CommitPosition(20, note), 7, 50, telltale=False) == StartAt(
         20, commit=False, note=note
     )
 
@@ -129,11 +131,11 @@ def test_a_note_about_records_that_the_log_no_longer_ends_with_is_ignored() -> N
     """The log lost its end, and other records will stand at those offsets."""
     note = write_note(20, [(21, 51)], 100).text
 
-    assert start(AT, Progress(20, note), 7, 50, telltale=False) == StartAt(20, commit=False)
+    assert start(AT, CommitPosition(20, note), 7, 50, telltale=False) == StartAt(20, commit=False)
 
 
 def test_a_note_about_another_offset_is_ignored() -> None:
     """An operator set the group back with Kafka's own tools, which may keep the metadata."""
     note = write_note(20, [(21, 30)], 100).text
 
-    assert start(AT, Progress(19, note), 7, 50, telltale=False) == StartAt(19, commit=False)
+    assert start(AT, CommitPosition(19, note), 7, 50, telltale=False) == StartAt(19, commit=False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.tracker import OffsetTracker
 from hookstream.errors import InvariantBroken
 
@@ -29,10 +29,10 @@ def test_a_commit_that_failed_is_due_again() -> None:
     tracker = OffsetTracker(0, 1)
     tracker.receive(0, 0)
     tracker.settle(0)
-    assert tracker.to_commit(3_000) == Progress(1)
+    assert tracker.to_commit(3_000) == CommitPosition(1)
     tracker.forget_commit()
 
-    assert tracker.to_commit(3_000) == Progress(1)
+    assert tracker.to_commit(3_000) == CommitPosition(1)
 
 
 def test_transaction_markers_do_not_hold_commits_back() -> None:

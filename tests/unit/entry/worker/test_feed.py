@@ -24,14 +24,14 @@ from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.subscription import Failing
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import ClearFailing, HealthBook
-from hookstream.entry.worker.feed import Feed
+from hookstream.entry.worker.feed import TableConsumer
 
 HERE = TopicPartition("printprice.pricing.completed", 3)
 TOPICS = Topics("hookstream")
 
 
-def fed(*rows: TableRecord) -> tuple[Feed, list[tuple[TopicPartition, str | Millis]]]:
-    feed = Feed(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal())
+def fed(*rows: TableRecord) -> tuple[TableConsumer, list[tuple[TopicPartition, str | Millis]]]:
+    feed = TableConsumer(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal())
     feed.take(rows)
     started: list[tuple[TopicPartition, str | Millis]] = []
     feed.start_partition = lambda where, at: started.append((where, at))
@@ -117,7 +117,7 @@ def hold_record(value: bytes | None, key: str = hold_key(HOLD.kind, HOLD.name)) 
 
 def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() -> None:
     directory, journal = Directory(), RememberingJournal()
-    feed = Feed(TOPICS, SchemaBook(), directory, SealedSecrets(), journal)
+    feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), journal)
 
     feed.take([hold_record(write_hold(HOLD))])
     assert (len(directory.holds), directory.holds.any) == (1, True)
@@ -133,7 +133,7 @@ def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() ->
 def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone() -> None:
     """It may be on anything: to go on would deliver what an operator stopped."""
     directory = Directory()
-    feed = Feed(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingJournal())
+    feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingJournal())
     key = "hold/planet/mars"
 
     feed.take([hold_record(write_hold(HOLD), key)])
@@ -145,7 +145,9 @@ def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone
 
 def test_a_note_of_failing_is_followed_to_its_end_and_an_unreadable_one_is_none() -> None:
     book = HealthBook()
-    feed = Feed(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal(), book)
+    feed = TableConsumer(
+        TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal(), book
+    )
     key, value = failing_row(Failing("crm", NOON))
 
     known = []

@@ -11,7 +11,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.marks import Ledger
 from hookstream.core.redrive.summary import facts_of
-from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.deadletters.view import Listing, Look, listing_document, show_listing
 from hookstream.entry.cli.progress import reading
@@ -32,7 +32,7 @@ class Window:
 
 
 def list_letters(
-    context: Context, desk: LetterDesk, window: Window, selects: Callable[[Record], bool]
+    context: Context, desk: DeadLetterReader, window: Window, selects: Callable[[Record], bool]
 ) -> None:
     """Read a window of a topic and print it."""
     ledger = ledger_to_show(context, desk)
@@ -49,7 +49,7 @@ def list_letters(
         show_listing(context.out, listing, desk.topic, SystemClock().now())
 
 
-def ledger_to_show(context: Context, desk: LetterDesk) -> Ledger:
+def ledger_to_show(context: Context, desk: DeadLetterReader) -> Ledger:
     """Return what is resolved as far as it can be read, and tell of marks that cannot."""
     ledger, problems = desk.ledger_so_far()
     for problem in problems:

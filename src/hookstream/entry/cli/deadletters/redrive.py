@@ -25,7 +25,7 @@ from hookstream.core.redrive.job import RedriveJob, jobs_of
 from hookstream.core.redrive.marks import Ledger, Shelf
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.summary import LetterFacts, facts_of
-from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.deadletters.options import Run
 from hookstream.entry.cli.deadletters.view import Look, show_tally, tally_document
@@ -95,7 +95,9 @@ RulesOf: TypeAlias = Callable[[JsonObject], Rules]
 """Reads what a job's row asks for."""
 
 
-def redrive_letters(context: Context, desk: LetterDesk, asked: Asked, rules_of: RulesOf) -> None:
+def redrive_letters(
+    context: Context, desk: DeadLetterReader, asked: Asked, rules_of: RulesOf
+) -> None:
     """Redrive what is asked for, go on with a job, or end one.
 
     Raises:
@@ -122,7 +124,7 @@ def redrive_letters(context: Context, desk: LetterDesk, asked: Asked, rules_of: 
     _report(context, result, asked, None)
 
 
-def _begin(context: Context, desk: LetterDesk, asked: Asked, rules: Rules) -> None:
+def _begin(context: Context, desk: DeadLetterReader, asked: Asked, rules: Rules) -> None:
     ledger, ends = desk.ledger(), desk.ends()
     with reading(context, desk):
         found = survey(desk.letters(ends), ledger, desk.shelf, asked.look, rules)
@@ -140,7 +142,9 @@ def _begin(context: Context, desk: LetterDesk, asked: Asked, rules: Rules) -> No
     _report(context, result, asked, found)
 
 
-def _new_job(desk: LetterDesk, asked: Asked, ends: Mapping[int, int], total: int) -> RedriveJob:
+def _new_job(
+    desk: DeadLetterReader, asked: Asked, ends: Mapping[int, int], total: int
+) -> RedriveJob:
     now = SystemClock().now()
     moment = to_rfc3339(now)[:19].replace(":", "").replace("-", "")
     return RedriveJob(
@@ -153,7 +157,7 @@ def _new_job(desk: LetterDesk, asked: Asked, ends: Mapping[int, int], total: int
     )
 
 
-def show_jobs(context: Context, desk: LetterDesk, *, as_json: bool) -> None:
+def show_jobs(context: Context, desk: DeadLetterReader, *, as_json: bool) -> None:
     """List the redrives over a topic, the newest first."""
     jobs, problems = jobs_of(desk.jobs())
     mine = [job for job in reversed(jobs) if job.shelf is desk.shelf]
@@ -174,7 +178,7 @@ def show_jobs(context: Context, desk: LetterDesk, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _writer(desk: LetterDesk, job_id: str) -> Iterator[JobWriter]:
+def _writer(desk: DeadLetterReader, job_id: str) -> Iterator[JobWriter]:
     settings = desk.settings
     with JobWriter(reached(settings), settings.topics_names.job(job_id)) as writer:
         yield writer
@@ -182,7 +186,7 @@ def _writer(desk: LetterDesk, job_id: str) -> Iterator[JobWriter]:
 
 def _run(
     context: Context,
-    desk: LetterDesk,
+    desk: DeadLetterReader,
     writer: JobWriter,
     job: RedriveJob,
     rules: Rules,
@@ -215,7 +219,7 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _show_survey(context: Context, found: Survey, desk: LetterDesk, asked: Asked) -> None:
+def _show_survey(context: Context, found: Survey, desk: DeadLetterReader, asked: Asked) -> None:
     out = context.err if asked.as_json else context.out
     letters = found.tally.letters
     out.print(Text(f"{letters:,} open {asked.look.noun} to redrive from {desk.topic}", "bold"))

@@ -11,7 +11,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.scan import Stretch
 from hookstream.adapters.kafka.tables import read_tables
 from hookstream.adapters.system import SystemClock
-from hookstream.core.audit.life import Life
+from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
 from hookstream.core.model.instant import MINUTE, from_rfc3339
 from hookstream.core.model.json import Json, JsonObject
@@ -19,8 +19,8 @@ from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record, header_text
 from hookstream.core.redrive.marks import Place
 from hookstream.core.redrive.summary import LetterFacts, facts_of
-from hookstream.entry.admin.audit import AuditDesk, life_of
-from hookstream.entry.admin.dead_letters import LetterDesk
+from hookstream.entry.admin.audit import AuditLog, life_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.attempt_view import life_document, show_moments
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.deadletters.list import ledger_to_show
@@ -50,7 +50,7 @@ def place_in(text: str, topic: str) -> Place | None:
     return Place(int(found["partition"]), int(found["offset"]))
 
 
-def show_at(context: Context, desk: LetterDesk, place: Place, *, as_json: bool) -> None:
+def show_at(context: Context, desk: DeadLetterReader, place: Place, *, as_json: bool) -> None:
     """Show the letter at a place.
 
     Raises:
@@ -62,7 +62,9 @@ def show_at(context: Context, desk: LetterDesk, place: Place, *, as_json: bool) 
     show_found(context, desk, [record], as_json=as_json)
 
 
-def show_delivery(context: Context, desk: LetterDesk, delivery_id: str, *, as_json: bool) -> None:
+def show_delivery(
+    context: Context, desk: DeadLetterReader, delivery_id: str, *, as_json: bool
+) -> None:
     """Show every dead letter of a delivery, the oldest first.
 
     Raises:
@@ -79,7 +81,9 @@ def show_delivery(context: Context, desk: LetterDesk, delivery_id: str, *, as_js
     show_found(context, desk, found, as_json=as_json)
 
 
-def show_found(context: Context, desk: LetterDesk, found: list[Record], *, as_json: bool) -> None:
+def show_found(
+    context: Context, desk: DeadLetterReader, found: list[Record], *, as_json: bool
+) -> None:
     """Print letters with their events and attempts."""
     ledger, now = ledger_to_show(context, desk), SystemClock().now()
     codec = codec_of(desk.settings)
@@ -102,7 +106,9 @@ def show_found(context: Context, desk: LetterDesk, found: list[Record], *, as_js
         click.echo(json_line(document))
 
 
-def _show_event(context: Context, codec: AvroCodec, desk: LetterDesk, record: Record) -> None:
+def _show_event(
+    context: Context, codec: AvroCodec, desk: DeadLetterReader, record: Record
+) -> None:
     event, problem = event_of(codec, desk, record)
     context.out.print(Text("\nEvent", "bold"))
     if event is None:
@@ -116,20 +122,24 @@ def _show_event(context: Context, codec: AvroCodec, desk: LetterDesk, record: Re
     context.out.print(Text(text), soft_wrap=True)
 
 
-def _show_attempts(context: Context, desk: LetterDesk, facts: LetterFacts, record: Record) -> None:
+def _show_attempts(
+    context: Context, desk: DeadLetterReader, facts: LetterFacts, record: Record
+) -> None:
     life = _life(context, desk, facts, record)
     context.out.print(Text(f"\nLife of the delivery: {life.standing.value}", "bold"))
     show_moments(context.out, life)
 
 
-def _life(context: Context, desk: LetterDesk, facts: LetterFacts, record: Record) -> Life:
+def _life(
+    context: Context, desk: DeadLetterReader, facts: LetterFacts, record: Record
+) -> DeliveryHistory:
     """Read the delivery's life from its match on: the audit log is long, the letter says when."""
     first_at = header_text(record.headers, "hs-first-at")
     try:
         since = None if first_at is None else from_rfc3339(first_at) - MINUTE
     except ValueError:
         since = None
-    audit = AuditDesk(desk.settings)
+    audit = AuditLog(desk.settings)
     with reading(context, desk, audit):
         life = life_of(audit, desk, facts.delivery_id, Stretch(since=since))
     # Another event may carry the same id: its attempts are not this letter's.
@@ -146,7 +156,7 @@ def codec_of(settings: Settings) -> AvroCodec:
     return AvroCodec(book, max_record_bytes=_READABLE_BYTES)
 
 
-def event_of(codec: AvroCodec, desk: LetterDesk, letter: Record) -> tuple[Json, str | None]:
+def event_of(codec: AvroCodec, desk: DeadLetterReader, letter: Record) -> tuple[Json, str | None]:
     """Return a letter's event as plain JSON, or None and why it cannot be shown."""
     if letter.value is None:
         return None, "kept by reference: the value stands at its origin only"

@@ -1,7 +1,7 @@
 """Dials endpoints: names, addresses, TLS. No address is ever dialled that the verdict refuses.
 
 aiohttp's connector does the dialling (asynchronous DNS with a cache, happy eyeballs, TLS with the
-name checked); the connected transport is then handed to a `Wire`. The connector asks a socket for
+name checked); the connected transport is then handed to a `Connection`. The connector asks a socket for
 every address that it really dials, literals and results of DNS alike: the verdict is given there,
 once, at the moment of use, so that a name that resolves differently a second later gains nothing.
 """
@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from hookstream.adapters.http.connection import Wire
+from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
 from hookstream.adapters.http.tls_words import HUNG_UP, words_of
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
@@ -78,13 +78,13 @@ class _Dial:
 _DIAL: ContextVar[_Dial] = ContextVar("_DIAL")
 
 
-class Dialler:
+class Connector:
     """Makes connections that lead only where they may.
 
     Args:
         verdict: Judges every address.
         connect_timeout: Seconds for DNS, TCP and TLS together.
-        max_response_bytes: For the wires (see `Wire`).
+        max_response_bytes: For the wires (see `Connection`).
         tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
     """
@@ -114,7 +114,7 @@ class Dialler:
             # another.
             limit=0,
         )
-        self._open: set[Wire] = set()
+        self._open: set[Connection] = set()
         self._deadlines = Deadlines(self._loop)
 
     def __len__(self) -> int:
@@ -123,7 +123,7 @@ class Dialler:
 
     async def dial(
         self, url: URL, within: float
-    ) -> Wire | TransportFailure | AddressBlocked | Shortage:
+    ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Return a new connection to the URL's host, or why there is none.
 
         Args:
@@ -153,7 +153,7 @@ class Dialler:
         self._deadlines.close()
         await self._resolver.close()
 
-    async def _connect(self, url: URL, seconds: float) -> Wire | TransportFailure:
+    async def _connect(self, url: URL, seconds: float) -> Connection | TransportFailure:
         request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=self._tls)
         # Above the threshold aiohttp would round the timeout up to a whole second.
         timeout = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=seconds + 1)
@@ -162,7 +162,7 @@ class Dialler:
         if handler is None or transport is None:
             connection.close()
             return TransportFailure(FailureKind.DISCONNECTED, "connection closed at once")
-        wire = Wire(self._loop, self._deadlines, self._max_response_bytes)
+        wire = Connection(self._loop, self._deadlines, self._max_response_bytes)
         wire.take_over(transport)
         self._open.add(wire)
 

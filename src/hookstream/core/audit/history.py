@@ -8,7 +8,7 @@ from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import Millis
 
 
-class Standing(StrEnum):
+class DeliveryState(StrEnum):
     """What has become of a delivery so far."""
 
     COMPLETED = "completed"
@@ -20,7 +20,7 @@ class Standing(StrEnum):
 
 
 @dataclass(slots=True, frozen=True)
-class Death:
+class DeadLettered:
     """One dead letter of the delivery."""
 
     at: Millis
@@ -47,14 +47,14 @@ class Redrive:
     place: str
 
 
-Moment: TypeAlias = AuditEntry | Death | Redrive
+HistoryEntry: TypeAlias = AuditEntry | DeadLettered | Redrive
 
 
-_STANDINGS = {"cancel": Standing.CANCELLED, "dead_letter": Standing.DEAD_LETTERED}
+_STANDINGS = {"cancel": DeliveryState.CANCELLED, "dead_letter": DeliveryState.DEAD_LETTERED}
 
 
 @dataclass(slots=True, frozen=True)
-class Life:
+class DeliveryHistory:
     """All that the topics still show of one delivery id.
 
     An id is computed from the event's id. Where a producer gave one id to several events, one
@@ -63,10 +63,10 @@ class Life:
 
     delivery_id: str
     entries: tuple[AuditEntry, ...]
-    deaths: tuple[Death, ...]
+    deaths: tuple[DeadLettered, ...]
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> DeliveryState:
         """What has become of it: completed for ever once it was, else what the last moment says.
 
         Of several events under one id, the first of completed, pending, cancelled, dead-lettered.
@@ -74,21 +74,21 @@ class Life:
         lives = self.by_origin()
         if len(lives) > 1:
             standings = {life.standing for life in lives.values()}
-            return next(standing for standing in Standing if standing in standings)
+            return next(standing for standing in DeliveryState if standing in standings)
         if any(entry.disposition == "complete" for entry in self.entries):
-            return Standing.COMPLETED
+            return DeliveryState.COMPLETED
         moments = self.moments()
         if not moments:
-            return Standing.UNKNOWN
+            return DeliveryState.UNKNOWN
         match moments[-1]:
             case Redrive():
-                return Standing.PENDING
-            case Death():
-                return Standing.DEAD_LETTERED
+                return DeliveryState.PENDING
+            case DeadLettered():
+                return DeliveryState.DEAD_LETTERED
             case AuditEntry(disposition=disposition):
-                return _STANDINGS.get(disposition, Standing.PENDING)
+                return _STANDINGS.get(disposition, DeliveryState.PENDING)
 
-    def by_origin(self) -> "dict[str, Life]":
+    def by_origin(self) -> "dict[str, DeliveryHistory]":
         """Return the life of each event under this id, by `topic-partition@offset`, oldest first.
 
         A dead letter that names no origin belongs to the only event, or stands under an empty name.
@@ -99,7 +99,7 @@ class Life:
         if len(named) <= 1:
             return {named[0] if named else "": self}
         return {
-            origin: Life(
+            origin: DeliveryHistory(
                 self.delivery_id,
                 tuple(entry for entry in self.entries if entry.origin.place == origin),
                 tuple(death for death in self.deaths if death.origin == origin),
@@ -107,9 +107,9 @@ class Life:
             for origin in dict.fromkeys(origins)
         }
 
-    def moments(self) -> list[Moment]:
+    def moments(self) -> list[HistoryEntry]:
         """Return everything that happened to it, in the order of time."""
-        told: list[tuple[Millis, int, Moment]] = [
+        told: list[tuple[Millis, int, HistoryEntry]] = [
             (entry.started_at, 0, entry) for entry in self.entries
         ]
         for death in self.deaths:

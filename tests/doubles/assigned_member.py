@@ -9,11 +9,11 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
-from hookstream.adapters.kafka.assignment import Seats
-from hookstream.adapters.kafka.listener import PartitionsTold
+from hookstream.adapters.kafka.assignment import Assignment
+from hookstream.adapters.kafka.listener import PartitionListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import Progress
+from hookstream.core.offsets.commit_metadata import CommitPosition
 
 
 class AssignedConsumer:
@@ -91,13 +91,13 @@ class BookkeepingLoop:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
-        self.settled: Mapping[TopicPartition, Progress] = {}
+        self.settled: Mapping[TopicPartition, CommitPosition] = {}
         """What a revocation finds settled."""
         self.busy = False
         self.ending = False
         """It cancels what it is asked to do."""
 
-    def do(self, _: object, __: float) -> Mapping[TopicPartition, Progress]:
+    def do(self, _: object, __: float) -> Mapping[TopicPartition, CommitPosition]:
         if self.ending:
             raise CancelledError
         return self.settled
@@ -150,25 +150,25 @@ class Member:
         self.clock = HandClock()
         self.journal = BookkeepingJournal()
         self.client = cast("Consumer", self.consumer)
-        self.seats = Seats(
+        self.assignment = Assignment(
             self.client,
-            cast("PartitionsTold", self.told),
+            cast("PartitionListener", self.told),
             cast("LoopBridge", self.loop),
             self.journal,
             self.clock,
         )
-        self.seats.seat({HERE: 10, THERE: 20})
+        self.assignment.seat({HERE: 10, THERE: 20})
         self.consumer.unassigned.clear()
 
     def hinder_both(self) -> None:
         """Fail to fetch both partitions, and have an operator name where they go on."""
         for at, begin in ((HERE, 15), (THERE, 25)):
-            self.seats.hinder(at, 7, "no such codec")
-            self.seats.start_at(at, begin)
+            self.assignment.hinder(at, 7, "no such codec")
+            self.assignment.start_at(at, begin)
 
     def fail(self, times: int) -> None:
         """Fail to fetch the first partition at offset 10, and try again, so many times."""
         for _ in range(times):
-            self.seats.hinder(HERE, 7, "no such codec")
+            self.assignment.hinder(HERE, 7, "no such codec")
             self.clock.forward(1_000)
-            self.seats.try_again()
+            self.assignment.try_again()

@@ -5,11 +5,11 @@ from dataclasses import replace
 from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
 
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.audit.life import Death, Life, Redrive, Standing
+from hookstream.core.audit.history import DeadLettered, DeliveryHistory, DeliveryState, Redrive
 
 
-def life(*entries: AuditEntry, deaths: tuple[Death, ...] = ()) -> Life:
-    return Life("msg_a", entries, deaths)
+def life(*entries: AuditEntry, deaths: tuple[DeadLettered, ...] = ()) -> DeliveryHistory:
+    return DeliveryHistory("msg_a", entries, deaths)
 
 
 def test_moments_come_in_the_order_of_time() -> None:
@@ -34,19 +34,19 @@ def test_the_standing_follows_the_last_moment() -> None:
         life(FIRST, LAST, cancelled, deaths=(REDRIVEN,)).standing,
     ]
     assert standings == [
-        Standing.UNKNOWN,
-        Standing.PENDING,
-        Standing.DEAD_LETTERED,
-        Standing.DEAD_LETTERED,
-        Standing.PENDING,
-        Standing.CANCELLED,
+        DeliveryState.UNKNOWN,
+        DeliveryState.PENDING,
+        DeliveryState.DEAD_LETTERED,
+        DeliveryState.DEAD_LETTERED,
+        DeliveryState.PENDING,
+        DeliveryState.CANCELLED,
     ]
 
 
 def test_completed_beats_whatever_a_second_copy_came_to() -> None:
     """A crash may leave two copies of a delivery; the partner has it all the same."""
     delivered = replace(FIRST, disposition="complete", outcome="delivered")
-    assert life(delivered, LAST, deaths=(DEATH,)).standing is Standing.COMPLETED
+    assert life(delivered, LAST, deaths=(DEATH,)).standing is DeliveryState.COMPLETED
 
 
 def test_each_event_under_one_id_has_a_life_of_its_own() -> None:
@@ -59,8 +59,8 @@ def test_each_event_under_one_id_has_a_life_of_its_own() -> None:
     lives = shared.by_origin()
 
     assert {origin: each.standing for origin, each in lives.items()} == {
-        "t-3@40": Standing.DEAD_LETTERED,
-        "t-3@41": Standing.COMPLETED,
+        "t-3@40": DeliveryState.DEAD_LETTERED,
+        "t-3@41": DeliveryState.COMPLETED,
     }
     assert lives["t-3@40"].moments() == [FIRST, LAST, dead]
-    assert shared.standing is Standing.COMPLETED
+    assert shared.standing is DeliveryState.COMPLETED
