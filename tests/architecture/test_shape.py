@@ -54,3 +54,14 @@ def test_the_root_of_the_package_imports_nothing() -> None:
     """`import hookstream` costs nothing, and its kits do not load the worker."""
     tree = ast.parse((ROOT / "src" / "hookstream" / "__init__.py").read_text("utf-8"))
     assert [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] == []
+
+
+def test_no_class_name_stands_twice() -> None:
+    """Whoever reads a name need not ask which of them is meant; what is private is read in its file."""
+    found: dict[str, list[Path]] = {}
+    for file in files("src"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(file)
+    twice = {name: named(where) for name, where in found.items() if len(where) > 1}
+    assert twice == {}

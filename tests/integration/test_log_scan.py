@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
-from hookstream.adapters.kafka.scan import Bounds, LogScan, Stretch
+from hookstream.adapters.kafka.scan import LogScan, ScanBounds, Stretch
 from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError
 
@@ -55,7 +55,7 @@ def test_every_record_is_read_once_with_its_headers(client: Client, topic: str) 
 
 def test_an_empty_topic_has_nothing_to_read(client: Client, topic: str) -> None:
     scan = LogScan(client, topic)
-    assert (scan.bounds(), list(scan.read())) == ({0: Bounds(0, 0), 1: Bounds(0, 0)}, [])
+    assert (scan.bounds(), list(scan.read())) == ({0: ScanBounds(0, 0), 1: ScanBounds(0, 0)}, [])
 
 
 def test_what_is_appended_after_the_end_is_left_out(client: Client, topic: str) -> None:
@@ -92,7 +92,7 @@ def test_a_trailing_transaction_marker_does_not_hold_up_the_end(
     producer.commit_transaction(10)
     scan = LogScan(client, topic, timeout=5)
     assert values(list(scan.read())) == [(0, 0, b"a")]
-    assert scan.bounds()[0] == Bounds(0, 2)
+    assert scan.bounds()[0] == ScanBounds(0, 2)
 
 
 def test_one_record_is_read_by_its_place(client: Client, topic: str) -> None:

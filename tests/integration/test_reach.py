@@ -10,7 +10,7 @@ from tests.conftest import ROOT, Broker
 
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
-from hookstream.adapters.kafka.reach import Kind, Reach, require_brokers
+from hookstream.adapters.kafka.reach import ObstacleKind, Reach, require_brokers
 from hookstream.errors import ConfigurationError
 
 RING = '{"active": "k", "keys": {"k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}'
@@ -77,7 +77,7 @@ def test_the_right_password_lets_in(guarded: str) -> None:
 def test_no_sasl_on_a_port_with_it(guarded: str) -> None:
     obstacle = Reach({"bootstrap.servers": guarded}).ask(1.0)
     assert obstacle is not None
-    assert obstacle.kind is Kind.PROTOCOL
+    assert obstacle.kind is ObstacleKind.PROTOCOL
 
 
 def test_sasl_on_a_port_without_it(broker: Broker) -> None:

@@ -17,10 +17,10 @@ from hookstream.core.planning.declared import (
     DeclaredSecret,
     DeclaredSubscription,
 )
-from hookstream.core.planning.plan import Current, Means, Terms, plan
+from hookstream.core.planning.plan import Current, PlanMeans, Terms, plan
 
 LATEST = {"pricing.completed": 3, "order.generated": 1, "endpoint.disabled": 1}
-MEANS = Means(
+MEANS = PlanMeans(
     new_key=lambda: bytes(32),
     scrub=lambda url: url,
     pattern_problems=lambda _: (),

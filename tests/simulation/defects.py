@@ -54,7 +54,7 @@ from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
-from hookstream.pipeline.retrier import Waiting
+from hookstream.pipeline.retrier import WaitingRecord
 from hookstream.pipeline.work import Work
 
 
@@ -216,7 +216,7 @@ class Deduplicating(Admission):
             super().due(receipt, delivery)
 
 
-class Confusing(WaitingRoom[Waiting]):
+class Confusing(WaitingRoom[WaitingRecord]):
     """Takes deliveries of one id for copies, whichever events they are of."""
 
     def admit(
@@ -225,12 +225,12 @@ class Confusing(WaitingRoom[Waiting]):
         offset: int,
         due: Millis,
         size: int,
-        item: Waiting,
+        item: WaitingRecord,
         key: Hashable | None = None,
         owner: str | None = None,
         *,
         rank: int = 0,
-    ) -> Waiting | None:
+    ) -> WaitingRecord | None:
         alike = key[:2] if isinstance(key, tuple) else key
         return super().admit(partition, offset, due, size, item, alike, owner, rank=rank)
 

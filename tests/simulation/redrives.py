@@ -14,7 +14,7 @@ from hookstream.core.redrive.marks import Shelf, read_ledger
 from hookstream.core.redrive.revive import Unredrivable, place_of
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.selector_row import read_selector, selector_row
-from hookstream.pipeline.redrive import Means, Redriving, Wanted
+from hookstream.pipeline.redrive import RedriveMeans, Redriving, Selection
 
 
 class Redrives(Logs):
@@ -42,10 +42,10 @@ class Redrives(Logs):
         stored = self._shop.stored
         self._shop.too_large = {r.value for r in stored if r.value} if refusal else set()
         steps = StepsOf(self._shop, dies_at=int(dies_at) or None)
-        means = Means(world.topics, self._shop, steps, world.clock, lambda _: None)
+        means = RedriveMeans(world.topics, self._shop, steps, world.clock, lambda _: None)
         job = self._job(act.who)
         selector = read_selector(job.selector)
-        wanted = Wanted(
+        wanted = Selection(
             selects=lambda letter: selector.selects(letter.headers, letter.timestamp),
             revive=self._revive,
             rate=float(rate) or None,

@@ -60,8 +60,8 @@ from hookstream.pipeline.ports import (
     Tracer,
     WriteRefused,
 )
-from hookstream.pipeline.retrier import Retrier, Tiers, Waiting
-from hookstream.pipeline.settler import Means, Settler
+from hookstream.pipeline.retrier import Retrier, Tiers, WaitingRecord
+from hookstream.pipeline.settler import Settler, SettlerMeans
 from hookstream.pipeline.skips import Skips
 
 _COMMIT_EVERY = 1.0
@@ -129,7 +129,7 @@ class Engine:
         self.budget = Budget(rules.max_deliveries, rules.max_bytes)
         self.events = Partitions(outside.journal, outside.metrics)
         self.tiers = Partitions(outside.journal, outside.metrics)
-        self.room: WaitingRoom[Waiting] = WaitingRoom(
+        self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
         self.events.on_gap = partial(self._tell_gap, self.events)
@@ -177,9 +177,9 @@ class Engine:
     def _waits(self) -> tuple[Millis, ...]:
         return tuple(sorted(delay for delay in self._rules.tiers if delay > 0))
 
-    def _means(self) -> Means:
+    def _means(self) -> SettlerMeans:
         outside = self._outside
-        return Means(
+        return SettlerMeans(
             sink=outside.sink,
             topics=outside.topics,
             ladder=self.ladder,

@@ -58,7 +58,7 @@ class Steps(Protocol):
 
 
 @dataclass(slots=True, frozen=True)
-class Means:
+class RedriveMeans:
     """What a redrive needs, made once."""
 
     topics: Topics
@@ -70,7 +70,7 @@ class Means:
 
 
 @dataclass(slots=True, frozen=True)
-class Wanted:
+class Selection:
     """Which letters a redrive brings back, and how."""
 
     selects: Callable[[Record], bool]
@@ -100,7 +100,11 @@ class Redriving:
     """One run of a job, from its beginning or from where an earlier run ended."""
 
     def __init__(
-        self, means: Means, job: RedriveJob, wanted: Wanted, progress: Callable[[int], None]
+        self,
+        means: RedriveMeans,
+        job: RedriveJob,
+        wanted: Selection,
+        progress: Callable[[int], None],
     ) -> None:
         """Write nothing before `run`; `progress` is told how many letters each step redrove."""
         self._means = means

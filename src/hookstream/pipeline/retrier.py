@@ -54,7 +54,7 @@ _FOR_NEW_EVENTS = 0.25
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingRecord:
     """A tier record that is not due yet."""
 
     receipt: Receipt
@@ -83,7 +83,7 @@ class Retrier:
         self,
         source: RecordSource,
         partitions: Partitions,
-        room: WaitingRoom[Waiting],
+        room: WaitingRoom[WaitingRecord],
         admission: Admission,
         gate: Gate,
         tiers: Tiers,
@@ -158,7 +158,7 @@ class Retrier:
         hop = isinstance(release, HopDownAt)
         # What is ours in them stands in `state`: as headers it takes more than all else together.
         receipt.record = replace(record, headers=carried(record.headers))
-        self._wait(Waiting(receipt, state, hop, appended_at + delay, release.instant))
+        self._wait(WaitingRecord(receipt, state, hop, appended_at + delay, release.instant))
 
     def _note_id(self, state: Delivery, record: Record) -> None:
         try:
@@ -166,7 +166,7 @@ class Retrier:
         except Exception as error:  # noqa: BLE001  nothing depends on it
             self._fence.note(error, Step.TELL)
 
-    def _wait(self, waiting: Waiting) -> None:
+    def _wait(self, waiting: WaitingRecord) -> None:
         """Let a record wait in the room until its instant."""
         receipt, state = waiting.receipt, waiting.state
         key = owner = None
@@ -258,20 +258,20 @@ class Retrier:
         self._early_at = now + (_EARLY_AGAIN if 0 < credit <= taken else EVERYBODY_EVERY)
         return taken
 
-    def _fenced(self, waiting: Waiting, state: Delivery) -> None:
+    def _fenced(self, waiting: WaitingRecord, state: Delivery) -> None:
         """Admit a delivery before its slot; where that fails, it is admitted as one that is due."""
         try:
             self._admit_delivery(waiting, state, early=True)
         except Exception as error:  # noqa: BLE001  the fence
             self._stop(waiting, error)
 
-    async def _admit(self, waiting: Waiting) -> None:
+    async def _admit(self, waiting: WaitingRecord) -> None:
         try:
             await self._admit_due(waiting)
         except Exception as error:  # noqa: BLE001  the fence
             self._stop(waiting, error)
 
-    def _stop(self, waiting: Waiting, error: Exception) -> None:
+    def _stop(self, waiting: WaitingRecord, error: Exception) -> None:
         state = waiting.state
         self._fence.stop(
             waiting.receipt,
@@ -282,7 +282,7 @@ class Retrier:
             delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
         )
 
-    async def _admit_due(self, waiting: Waiting) -> None:
+    async def _admit_due(self, waiting: WaitingRecord) -> None:
         receipt, state = waiting.receipt, waiting.state
         if waiting.hop and not (isinstance(state, Delivery) and state.has_slot):
             self._settler.hop(receipt, state)
@@ -292,7 +292,9 @@ class Retrier:
             self._trace(receipt, state)
             await self._admission.unmatched(receipt, state)
 
-    def _admit_delivery(self, waiting: Waiting, state: Delivery, *, early: bool = False) -> None:
+    def _admit_delivery(
+        self, waiting: WaitingRecord, state: Delivery, *, early: bool = False
+    ) -> None:
         """Hand a delivery to its lane, or let it wait on where the lane has no room."""
         now = self._clock.now()
         # One that expired ends now; its lane need not have room for that.
@@ -306,7 +308,7 @@ class Retrier:
         self._admission.due(waiting.receipt, state)
 
     def _wait_on(
-        self, waiting: Waiting, state: Delivery, slot: Slot, now: Millis, *, early: bool
+        self, waiting: WaitingRecord, state: Delivery, slot: Slot, now: Millis, *, early: bool
     ) -> None:
         if early:
             self._wait(waiting)

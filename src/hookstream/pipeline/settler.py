@@ -56,7 +56,7 @@ _State: TypeAlias = Delivery | UnmatchedEvent
 
 
 @dataclass(slots=True, frozen=True)
-class Means:
+class SettlerMeans:
     """What settling needs, made once."""
 
     sink: RecordSink
@@ -91,7 +91,7 @@ class _Settlement:
 class Settler:
     """Writes what dispositions demand and settles receipts when it is durable."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: SettlerMeans) -> None:
         """Write nothing before `open`."""
         self._means = means
         self._fence = means.fence

@@ -15,7 +15,7 @@ from hookstream.core.offsets.stalls import Stalled, Stalls
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.partitions import Partitions
 from hookstream.pipeline.ports import Clock, Journal, Tables
-from hookstream.pipeline.retrier import Waiting
+from hookstream.pipeline.retrier import WaitingRecord
 
 Stacks = Callable[[], Iterable[tuple[str, str]]]
 """What every thread and task is doing: a name, and where it stands."""
@@ -27,7 +27,7 @@ class Watchdog:
     def __init__(
         self,
         owned: tuple[Partitions, Partitions],
-        room: WaitingRoom[Waiting],
+        room: WaitingRoom[WaitingRecord],
         tables: Tables,
         clock: Clock,
         journal: Journal,

@@ -12,7 +12,7 @@ from typing import TypeVar
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.topics import Topics
 from hookstream.settings import kinds
-from hookstream.settings.kinds import Kind, Scalar
+from hookstream.settings.kinds import Scalar, SettingKind
 
 T = TypeVar("T")
 
@@ -26,7 +26,9 @@ _TIERS = "0s 5s 30s 1m 5m 15m 30m 1h 2h 6h 12h 24h"
 _MIB = 1 << 20
 
 
-def _set(default: T, kind: Kind[T], *, shown: bool = True, environment_only: bool = False) -> T:
+def _set(
+    default: T, kind: SettingKind[T], *, shown: bool = True, environment_only: bool = False
+) -> T:
     """Declare a setting; one that may hold a secret is not `shown` in a repr."""
     about = {KIND: kind, ENVIRONMENT_ONLY: environment_only}
     made: T = field(default=default, metadata=about, repr=shown)

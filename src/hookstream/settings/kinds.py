@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class SettingKind(Generic[T]):
     """How one kind of value is read."""
 
     says: str
@@ -37,7 +37,7 @@ def _read_text(value: object) -> str:
     return value
 
 
-def text(*, empty: bool = True, most: int = 4096) -> Kind[str]:
+def text(*, empty: bool = True, most: int = 4096) -> SettingKind[str]:
     """Text of at most `most` characters."""
 
     def read(value: object) -> str:
@@ -48,10 +48,10 @@ def text(*, empty: bool = True, most: int = 4096) -> Kind[str]:
             raise ValueError("must not be empty")
         return found
 
-    return Kind("text", read)
+    return SettingKind("text", read)
 
 
-def topic_prefix() -> Kind[str]:
+def topic_prefix() -> SettingKind[str]:
     """What Kafka takes in a topic's name, leaving room for our own part of it (249 in all)."""
 
     def read(value: object) -> str:
@@ -62,19 +62,19 @@ def topic_prefix() -> Kind[str]:
             )
         return found
 
-    return Kind("1 to 100 of `a-z A-Z 0-9 . _ -`", read)
+    return SettingKind("1 to 100 of `a-z A-Z 0-9 . _ -`", read)
 
 
-def optional(kind: Kind[T]) -> Kind[T | None]:
+def optional(kind: SettingKind[T]) -> SettingKind[T | None]:
     """The same or, as empty text in the environment, nothing."""
 
     def read(value: object) -> T | None:
         return None if value is None else kind.read(value)
 
-    return Kind(kind.says, read, lambda given: kind.from_text(given) if given else None)
+    return SettingKind(kind.says, read, lambda given: kind.from_text(given) if given else None)
 
 
-def one_of(*words: str) -> Kind[str]:
+def one_of(*words: str) -> SettingKind[str]:
     """One of a few words."""
 
     def read(value: object) -> str:
@@ -82,14 +82,14 @@ def one_of(*words: str) -> Kind[str]:
             raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
         return str(value)
 
-    return Kind(" or ".join(f"`{word}`" for word in words), read)
+    return SettingKind(" or ".join(f"`{word}`" for word in words), read)
 
 
 def _flag_from_text(given: str) -> object:
     return {"true": True, "false": False}.get(given.lower(), given)
 
 
-def flag() -> Kind[bool]:
+def flag() -> SettingKind[bool]:
     """True or false."""
 
     def read(value: object) -> bool:
@@ -97,10 +97,10 @@ def flag() -> Kind[bool]:
             raise ValueError(f"must be true or false, not {value!r}")
         return value
 
-    return Kind("`true` or `false`", read, _flag_from_text)
+    return SettingKind("`true` or `false`", read, _flag_from_text)
 
 
-def whole(least: int, most: int) -> Kind[int]:
+def whole(least: int, most: int) -> SettingKind[int]:
     """A whole number within bounds."""
 
     def read(value: object) -> int:
@@ -110,10 +110,10 @@ def whole(least: int, most: int) -> Kind[int]:
             raise ValueError(f"must lie between {least} and {most}, not {value}")
         return value
 
-    return Kind(f"{least} to {most}", read, _or_as_it_is(int))
+    return SettingKind(f"{least} to {most}", read, _or_as_it_is(int))
 
 
-def fraction() -> Kind[float]:
+def fraction() -> SettingKind[float]:
     """A number from 0 to 1."""
 
     def read(value: object) -> float:
@@ -121,7 +121,7 @@ def fraction() -> Kind[float]:
             raise ValueError(f"must be a number between 0 and 1, not {value!r}")
         return float(value)
 
-    return Kind("0 to 1", read, _or_as_it_is(float))
+    return SettingKind("0 to 1", read, _or_as_it_is(float))
 
 
 def _or_as_it_is(convert: Callable[[str], object]) -> Callable[[str], object]:
@@ -136,7 +136,7 @@ def _or_as_it_is(convert: Callable[[str], object]) -> Callable[[str], object]:
     return from_text
 
 
-def duration(least: Millis, most: Millis) -> Kind[Millis]:
+def duration(least: Millis, most: Millis) -> SettingKind[Millis]:
     """A duration such as `5s`, held in milliseconds."""
 
     def read(value: object) -> Millis:
@@ -148,7 +148,7 @@ def duration(least: Millis, most: Millis) -> Kind[Millis]:
             raise ValueError(f"must lie between {bounds}, not {value}")
         return found
 
-    return Kind(f"duration, {format_duration(least)} to {format_duration(most)}", read)
+    return SettingKind(f"duration, {format_duration(least)} to {format_duration(most)}", read)
 
 
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "B": 1}
@@ -162,7 +162,7 @@ def _size_text(count: int) -> str:
     return f"{count}B"
 
 
-def size(least: int, most: int) -> Kind[int]:
+def size(least: int, most: int) -> SettingKind[int]:
     """A number of bytes, plain or as `64MiB`."""
     bytes_ = whole(least, most)
 
@@ -175,10 +175,12 @@ def size(least: int, most: int) -> Kind[int]:
                 return bytes_.read(int(number) * factor)
         raise ValueError(f"must be a number of bytes such as 1048576 or 1MiB, not {value!r}")
 
-    return Kind(f"bytes, {_size_text(least)} to {_size_text(most)}", read, _or_as_it_is(int))
+    return SettingKind(
+        f"bytes, {_size_text(least)} to {_size_text(most)}", read, _or_as_it_is(int)
+    )
 
 
-def many(kind: Kind[T], *, least: int = 0, most: int = 100) -> Kind[tuple[T, ...]]:
+def many(kind: SettingKind[T], *, least: int = 0, most: int = 100) -> SettingKind[tuple[T, ...]]:
     """A list; in text either JSON or parts separated by commas."""
 
     def read(value: object) -> tuple[T, ...]:
@@ -193,10 +195,10 @@ def many(kind: Kind[T], *, least: int = 0, most: int = 100) -> Kind[tuple[T, ...
             return _json(given)
         return [kind.from_text(part.strip()) for part in given.split(",") if part.strip()]
 
-    return Kind(f"list of: {kind.says}", read, from_text)
+    return SettingKind(f"list of: {kind.says}", read, from_text)
 
 
-def ladder() -> Kind[tuple[Millis, ...]]:
+def ladder() -> SettingKind[tuple[Millis, ...]]:
     """Rising delays that begin with `0s`."""
     delays = many(duration(0, 30 * 24 * 3_600_000), least=2, most=24)
 
@@ -208,10 +210,10 @@ def ladder() -> Kind[tuple[Millis, ...]]:
             raise ValueError("must rise from each delay to the next")
         return found
 
-    return Kind("list of rising durations from `0s`", read, delays.from_text)
+    return SettingKind("list of rising durations from `0s`", read, delays.from_text)
 
 
-def networks() -> Kind[tuple[str, ...]]:
+def networks() -> SettingKind[tuple[str, ...]]:
     """Address ranges in CIDR notation."""
 
     def read_one(value: object) -> str:
@@ -220,10 +222,10 @@ def networks() -> Kind[tuple[str, ...]]:
         except ValueError as error:
             raise ValueError(f"must hold address ranges such as 10.1.0.0/16: {error}") from None
 
-    return many(Kind("CIDR", read_one))
+    return many(SettingKind("CIDR", read_one))
 
 
-def client_settings() -> Kind[Mapping[str, Scalar]]:
+def client_settings() -> SettingKind[Mapping[str, Scalar]]:
     """A table of names and plain values; JSON in text. Values are not repeated in a refusal."""
 
     def read(value: object) -> Mapping[str, Scalar]:
@@ -236,10 +238,10 @@ def client_settings() -> Kind[Mapping[str, Scalar]]:
                 )
         return dict(value)
 
-    return Kind("table of names and values", read, _json)
+    return SettingKind("table of names and values", read, _json)
 
 
-def path() -> Kind[Path | None]:
+def path() -> SettingKind[Path | None]:
     """A path; in the file relative to the file's folder, elsewhere to the working directory."""
 
     def read(value: object) -> Path:
@@ -250,7 +252,7 @@ def path() -> Kind[Path | None]:
             raise ValueError("must not be empty")
         return Path(found)
 
-    return optional(Kind("path", read))
+    return optional(SettingKind("path", read))
 
 
 def _json(given: str) -> object:

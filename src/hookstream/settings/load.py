@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError
 from hookstream.settings.groups import ENVIRONMENT_ONLY, KIND, Settings
-from hookstream.settings.kinds import Kind
+from hookstream.settings.kinds import SettingKind
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -92,7 +92,7 @@ def _made(group: str, default: G, given: Mapping[str, _Given]) -> G:
         found = given.get(name)
         if found is None:
             continue
-        kind: Kind[object] = setting.metadata[KIND]
+        kind: SettingKind[object] = setting.metadata[KIND]
         try:
             values[setting.name] = kind.read(found.value)
         except ValueError as error:
@@ -134,7 +134,7 @@ def _in_file(name: str, value: object, file: Path) -> object:
         raise ConfigurationError(
             f"{file}: {name} is a secret: set it in the environment as {environment_name(name)}"
         )
-    kind: Kind[object] = metadata[KIND]
+    kind: SettingKind[object] = metadata[KIND]
     if kind.says == "path" and isinstance(value, str) and value:
         return file.parent / value
     return value
@@ -162,7 +162,7 @@ def _from_flags(overrides: Mapping[str, object]) -> dict[str, _Given]:
 
 
 def _from_text(name: str, value: str, where: str) -> object:
-    kind: Kind[object] = _FIELDS[name].metadata[KIND]
+    kind: SettingKind[object] = _FIELDS[name].metadata[KIND]
     try:
         return kind.from_text(value)
     except ValueError as error:

@@ -14,10 +14,10 @@ from hookstream.errors import Conflict, InputRefused
 from hookstream.pipeline import redrive as redriving
 from hookstream.pipeline.redrive import (
     STEP_LETTERS,
-    Means,
+    RedriveMeans,
     Redriving,
     Result,
-    Wanted,
+    Selection,
     cancel,
     find_job,
 )
@@ -57,8 +57,8 @@ def run(
     watch: Stopwatch | None = None,
 ) -> Result:
     clock = watch or Stopwatch()
-    means = Means(TOPICS, at, StepsOf(at, dies_at), clock, clock.sleep)
-    wanted = Wanted(lambda record: record.key == b"crm", revive, rate)
+    means = RedriveMeans(TOPICS, at, StepsOf(at, dies_at), clock, clock.sleep)
+    wanted = Selection(lambda record: record.key == b"crm", revive, rate)
     return Redriving(means, asked, wanted, lambda _: None).run()
 
 
@@ -121,9 +121,9 @@ def test_a_step_has_a_bounded_number_of_letters() -> None:
     at = shop(*(letter(0, offset) for offset in range(STEP_LETTERS + 1)))
     steps = StepsOf(at)
     watch = Stopwatch()
-    means = Means(TOPICS, at, steps, watch, watch.sleep)
+    means = RedriveMeans(TOPICS, at, steps, watch, watch.sleep)
     done: list[int] = []
-    Redriving(means, job(p0=9_999), Wanted(lambda _: True, revive), done.append).run()
+    Redriving(means, job(p0=9_999), Selection(lambda _: True, revive), done.append).run()
     assert done == [STEP_LETTERS, 1]
 
 
@@ -132,8 +132,8 @@ def test_large_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> No
     at = shop(*(letter(0, offset, b"123456") for offset in range(5)))
     done: list[int] = []
     watch = Stopwatch()
-    means = Means(TOPICS, at, StepsOf(at), watch, watch.sleep)
-    Redriving(means, job(p0=5), Wanted(lambda _: True, revive), done.append).run()
+    means = RedriveMeans(TOPICS, at, StepsOf(at), watch, watch.sleep)
+    Redriving(means, job(p0=5), Selection(lambda _: True, revive), done.append).run()
     assert done == [2, 2, 1]
 
 

@@ -14,7 +14,7 @@ from hookstream.adapters.avro.fit import FILLED, Fit, Gathered, Take, Unfit, gli
 from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.adapters.avro.unions import Branch, UnionTake, branch_names
 from hookstream.adapters.exact_json import path_part
-from hookstream.core.avro.nodes import Array, AvroSchema, Enum, Fixed, Primitive, Record, Union
+from hookstream.core.avro.nodes import Array, AvroSchema, Enum, Fixed, Primitive, RecordNode, Union
 from hookstream.core.catalog.filling import Defaults, NoValue
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.suggestion import did_you_mean
@@ -108,7 +108,7 @@ class InputCompiler:
         }
         defaults: dict[str, object] = {}
         missing: dict[str, str] = {}
-        for field in cast("Record", self._nodes.named[name]).fields:
+        for field in cast("RecordNode", self._nodes.named[name]).fields:
             if not field.has_default:
                 missing[field.name] = "is missing"
                 continue
@@ -122,7 +122,7 @@ class InputCompiler:
         """Return a default of a union as fastavro's writer takes it."""
         branch = self._nodes.resolve(union.branches[number])
         match branch:
-            case Record(name=name) | Enum(name=name) | Fixed(name=name) | Primitive(kind=name):
+            case RecordNode(name=name) | Enum(name=name) | Fixed(name=name) | Primitive(kind=name):
                 return value if name == "null" else (name, value)
             case _:
                 return ("array" if isinstance(branch, Array) else "map", value)

@@ -17,11 +17,11 @@ from hookstream.core.avro.nodes import (
     Fixed,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Union,
 )
 
-Walk: TypeAlias = Callable[[bytes, int, "Count"], int]
+Walk: TypeAlias = Callable[[bytes, int, "ValueCount"], int]
 """Steps over one value: its bytes, where it begins, the count; returns where it ends."""
 
 _SIZES: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
@@ -45,7 +45,7 @@ class Malformed(Exception):
         super().__init__(f"{why} (near byte {near})")
 
 
-class Count:
+class ValueCount:
     """What a record holds so far."""
 
     __slots__ = ("most", "values")
@@ -78,7 +78,7 @@ def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
         Malformed: Its bytes are none of the schema.
     """
     try:
-        walk(value, body_at, Count(most))
+        walk(value, body_at, ValueCount(most))
     except TooMuch:
         return True
     except IndexError:
@@ -104,17 +104,17 @@ class _Compiler:
                 return _blocks(self.walk(values), keyed=True)
             case Union(branches=branches):
                 return _union([self.walk(branch) for branch in branches])
-            case Record():
+            case RecordNode():
                 return self._record(resolved)
 
-    def _record(self, record: Record) -> Walk:
+    def _record(self, record: RecordNode) -> Walk:
         known = self._known.get(record.name)
         if known is not None:
             return known
         parts = [self.walk(field.type) for field in record.fields]
         fields = len(parts)
 
-        def walk(data: bytes, at: int, count: Count) -> int:
+        def walk(data: bytes, at: int, count: ValueCount) -> int:
             count.add(fields)
             for part in parts:
                 at = part(data, at, count)
@@ -137,7 +137,7 @@ def _leaf(node: Primitive | Enum | Fixed) -> Walk:
 
 
 def _so_many(size: int) -> Walk:
-    def walk(data: bytes, at: int, _: Count) -> int:
+    def walk(data: bytes, at: int, _: ValueCount) -> int:
         if at + size > len(data):
             raise Malformed(_ENDS_EARLY, at)
         return at + size
@@ -145,7 +145,7 @@ def _so_many(size: int) -> Walk:
     return walk
 
 
-def _number(data: bytes, at: int, _: Count | None = None) -> int:
+def _number(data: bytes, at: int, _: ValueCount | None = None) -> int:
     end = at
     while data[end] & _MORE:
         end += 1
@@ -165,7 +165,7 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
     return (found >> 1) ^ -(found & 1), end
 
 
-def _text(data: bytes, at: int, _: Count) -> int:
+def _text(data: bytes, at: int, _: ValueCount) -> int:
     size, at = _long(data, at)
     if not 0 <= size <= len(data) - at:
         raise Malformed(_ENDS_EARLY, at)
@@ -173,7 +173,7 @@ def _text(data: bytes, at: int, _: Count) -> int:
 
 
 def _blocks(item: Walk, *, keyed: bool) -> Walk:
-    def walk(data: bytes, at: int, count: Count) -> int:
+    def walk(data: bytes, at: int, count: ValueCount) -> int:
         while True:
             items, at = _long(data, at)
             if items == 0:
@@ -191,7 +191,7 @@ def _blocks(item: Walk, *, keyed: bool) -> Walk:
 
 
 def _union(branches: list[Walk]) -> Walk:
-    def walk(data: bytes, at: int, count: Count) -> int:
+    def walk(data: bytes, at: int, count: ValueCount) -> int:
         number, at = _long(data, at)
         if not 0 <= number < len(branches):
             raise Malformed("a union names a branch that its schema does not have", at)

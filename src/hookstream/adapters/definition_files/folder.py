@@ -28,7 +28,7 @@ from hookstream.core.planning.declared import (
     FromFile,
     Problem,
 )
-from hookstream.core.planning.definition import Rules, read_partner, read_subscription
+from hookstream.core.planning.definition import DefinitionRules, read_partner, read_subscription
 from hookstream.errors import InputRefused
 
 MAX_FILES = 20_000
@@ -224,8 +224,8 @@ def _documents(
             secrets.beside(path)
 
 
-def _rules(checks: Checks, secrets: _Secrets, place: Path) -> Rules:
-    return Rules(
+def _rules(checks: Checks, secrets: _Secrets, place: Path) -> DefinitionRules:
+    return DefinitionRules(
         url_problem=checks.url_problem,
         header_problem=header_problem,
         pattern_problem=checks.pattern_problem,

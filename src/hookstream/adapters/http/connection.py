@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 import httptools
 
-from hookstream.adapters.http.deadlines import Deadlines, Waiting
+from hookstream.adapters.http.deadlines import Deadlines, HasDeadline
 from hookstream.adapters.http.tls_words import refused_by_alert
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
         # One parser for the connection's life: making one costs more than parsing a response.
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Answer] | None = None
-        self._together: set[Waiting] = set()
+        self._together: set[HasDeadline] = set()
         self._until = 0.0
         self.born = loop.time()
         """Loop time of its making."""

@@ -11,7 +11,7 @@ TICKS = 20
 """A second: nothing hears of its deadline more than 50 ms after it, nothing before it."""
 
 
-class Waiting(Protocol):
+class HasDeadline(Protocol):
     """Who waits for something."""
 
     def late(self) -> None:
@@ -25,11 +25,11 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._due: dict[int, set[Waiting]] = {}
+        self._due: dict[int, set[HasDeadline]] = {}
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, waiting: Waiting, at: float) -> set[Waiting]:
+    def watch(self, waiting: HasDeadline, at: float) -> set[HasDeadline]:
         """Call `late` at this loop time unless `waiting` is discarded from the returned set first."""
         tick = int(at * TICKS) + 1
         together = self._due.get(tick)

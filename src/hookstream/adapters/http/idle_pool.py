@@ -17,7 +17,7 @@ MAX_AGE = 300.0
 """Seconds after which a connection is dialled anew: a changed DNS name must be followed."""
 
 
-class Origin(NamedTuple):
+class HttpOrigin(NamedTuple):
     """Whom a connection leads to."""
 
     scheme: str
@@ -37,9 +37,9 @@ class IdlePool:
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         self._loop = loop
         self._most = most
-        self._by_origin: dict[Origin, list[Connection]] = {}
+        self._by_origin: dict[HttpOrigin, list[Connection]] = {}
         """Idle connections, the one used last at the end."""
-        self._origins: dict[Connection, Origin] = {}
+        self._origins: dict[Connection, HttpOrigin] = {}
         """Whom each idle connection leads to, in the order in which they became idle."""
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -47,7 +47,7 @@ class IdlePool:
         """Return how many idle connections are kept."""
         return len(self._origins)
 
-    def take(self, origin: Origin) -> Connection | None:
+    def take(self, origin: HttpOrigin) -> Connection | None:
         """Return a connection that should still stand and on which nothing waits, or None."""
         wires = self._by_origin.get(origin)
         while wires:
@@ -58,7 +58,7 @@ class IdlePool:
             wire.abort()
         return None
 
-    def put(self, origin: Origin, wire: Connection) -> None:
+    def put(self, origin: HttpOrigin, wire: Connection) -> None:
         """Keep a connection for the next request, or close it where it should not be kept."""
         now = self._loop.time()
         wire.idle_until = min(now + _idle_seconds(wire), wire.born + MAX_AGE)

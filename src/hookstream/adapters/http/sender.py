@@ -18,7 +18,7 @@ from yarl import URL
 
 from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.connector import SHORTAGES, Connector, Shortage, Verdict
-from hookstream.adapters.http.idle_pool import IdlePool, Origin
+from hookstream.adapters.http.idle_pool import HttpOrigin, IdlePool
 from hookstream.core.model.outcome import (
     AddressBlocked,
     Answer,
@@ -51,7 +51,7 @@ class _Target:
             raise ValueError("the URL cannot be read") from None
         if self.url.scheme not in {"http", "https"} or not host or port is None:
             raise ValueError("the URL is not http or https, or has no host")
-        self.origin = Origin(self.url.scheme, host, port)
+        self.origin = HttpOrigin(self.url.scheme, host, port)
         self.head = (
             f"POST {_request_target(text, self.url)} HTTP/1.1\r\n"
             f"host: {self.url.host_port_subcomponent}\r\n"

@@ -36,7 +36,7 @@ _NEXT_WORD_SECONDS = 30.0
 _REMEMBERED = 20
 
 
-class Kind(StrEnum):
+class ObstacleKind(StrEnum):
     """What stands in the way."""
 
     AUTHENTICATION = "authentication refused"
@@ -48,38 +48,43 @@ class Kind(StrEnum):
 
 
 _REMEDIES = {
-    Kind.AUTHENTICATION: (
+    ObstacleKind.AUTHENTICATION: (
         "check sasl.mechanism, sasl.username and sasl.password in kafka.client, and that the port is"
         " a listener with SASL"
     ),
-    Kind.HANDSHAKE: (
+    ObstacleKind.HANDSHAKE: (
         "check security.protocol and ssl.* in kafka.client, and that the port is a listener with TLS"
     ),
-    Kind.PROTOCOL: (
+    ObstacleKind.PROTOCOL: (
         "check security.protocol in kafka.client: the port may be a listener with TLS or SASL, or"
         " none of Kafka's"
     ),
-    Kind.UNKNOWN_HOST: "check kafka.bootstrap_servers, and that this machine can resolve the name",
-    Kind.REFUSED: "check kafka.bootstrap_servers, and that the broker runs and listens there",
-    Kind.SILENT: (
+    ObstacleKind.UNKNOWN_HOST: "check kafka.bootstrap_servers, and that this machine can resolve the name",
+    ObstacleKind.REFUSED: "check kafka.bootstrap_servers, and that the broker runs and listens there",
+    ObstacleKind.SILENT: (
         "check kafka.bootstrap_servers, security.protocol in kafka.client (the port may be a listener"
         " with TLS), and that no firewall is between"
     ),
 }
-_CERTAIN = {Kind.AUTHENTICATION, Kind.HANDSHAKE, Kind.PROTOCOL, Kind.UNKNOWN_HOST}
+_CERTAIN = {
+    ObstacleKind.AUTHENTICATION,
+    ObstacleKind.HANDSHAKE,
+    ObstacleKind.PROTOCOL,
+    ObstacleKind.UNKNOWN_HOST,
+}
 
 # In this order: the first that a line shows is what it is about.
 _SHOWS = (
-    (Kind.AUTHENTICATION, re.compile(r"SASL|[Aa]uthentication")),
-    (Kind.HANDSHAKE, re.compile(r"SSL|certificate")),
-    (Kind.UNKNOWN_HOST, re.compile(r"Failed to resolve")),
+    (ObstacleKind.AUTHENTICATION, re.compile(r"SASL|[Aa]uthentication")),
+    (ObstacleKind.HANDSHAKE, re.compile(r"SSL|certificate")),
+    (ObstacleKind.UNKNOWN_HOST, re.compile(r"Failed to resolve")),
     (
-        Kind.PROTOCOL,
+        ObstacleKind.PROTOCOL,
         re.compile(
             r"Invalid response size|APIVERSION_QUERY|security\.protocol|Bad message|[Dd]isconnected"
         ),
     ),
-    (Kind.REFUSED, re.compile(r"Connect to .* failed|[Rr]efused|unreachable")),
+    (ObstacleKind.REFUSED, re.compile(r"Connect to .* failed|[Rr]efused|unreachable")),
 )
 _THREAD = re.compile(r"^.*?\[thrd:[^\]]*\]: ")
 
@@ -88,7 +93,7 @@ _THREAD = re.compile(r"^.*?\[thrd:[^\]]*\]: ")
 class Obstacle:
     """Why the brokers cannot be reached."""
 
-    kind: Kind
+    kind: ObstacleKind
     servers: str
     said: str
     """The client library's words; empty where it had none."""
@@ -116,7 +121,7 @@ class Reach:
 
     def __init__(self, client: ClientSettings) -> None:
         self._client = client
-        self._said: deque[tuple[Kind, str]] = deque(maxlen=_REMEMBERED)
+        self._said: deque[tuple[ObstacleKind, str]] = deque(maxlen=_REMEMBERED)
         lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as `kafka_client` has it
         lines.addHandler(_Lines(self._hear))
         properties: Properties = {
@@ -144,7 +149,7 @@ class Reach:
                     self._hear(problem.str())
             self._admin.poll(0)
             found = self.obstacle()
-            if found.kind is Kind.AUTHENTICATION or time.monotonic() >= until:
+            if found.kind is ObstacleKind.AUTHENTICATION or time.monotonic() >= until:
                 return found
 
     def obstacle(self) -> Obstacle:
@@ -152,10 +157,12 @@ class Reach:
         kinds = dict(self._said)
         said = [*self._said]
         servers = str(self._client.get("bootstrap.servers", ""))
-        if Kind.AUTHENTICATION in kinds:
-            return Obstacle(Kind.AUTHENTICATION, servers, kinds[Kind.AUTHENTICATION])
+        if ObstacleKind.AUTHENTICATION in kinds:
+            return Obstacle(
+                ObstacleKind.AUTHENTICATION, servers, kinds[ObstacleKind.AUTHENTICATION]
+            )
         if not said:
-            return Obstacle(Kind.SILENT, servers, "")
+            return Obstacle(ObstacleKind.SILENT, servers, "")
         kind, text = said[-1]
         return Obstacle(kind, servers, text)
 
@@ -221,7 +228,7 @@ async def wait_for_brokers(
     next_word = began + first_word
     told = False
     while (obstacle := await asyncio.to_thread(reach.ask, _SLICE_SECONDS)) is not None:
-        if obstacle.kind is Kind.AUTHENTICATION:
+        if obstacle.kind is ObstacleKind.AUTHENTICATION:
             raise _as_error(obstacle)
         if loop.time() >= next_word:
             told = True
@@ -239,6 +246,6 @@ async def wait_for_brokers(
 
 
 def _as_error(obstacle: Obstacle) -> ConfigurationError | DependencyUnavailable:
-    if obstacle.kind is Kind.AUTHENTICATION:
+    if obstacle.kind is ObstacleKind.AUTHENTICATION:
         return ConfigurationError(str(obstacle))
     return DependencyUnavailable(str(obstacle))

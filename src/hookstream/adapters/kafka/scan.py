@@ -46,7 +46,7 @@ Offsets: TypeAlias = dict[int, int]
 """By partition."""
 
 
-class Bounds(NamedTuple):
+class ScanBounds(NamedTuple):
     """What a partition holds: from `start` up to, not including, `end`."""
 
     start: int
@@ -81,7 +81,7 @@ class LogScan:
         self._topic = topic
         self._timeout = timeout
 
-    def bounds(self) -> dict[int, Bounds]:
+    def bounds(self) -> dict[int, ScanBounds]:
         """Return what every partition holds now.
 
         Raises:
@@ -101,7 +101,7 @@ class LogScan:
         except KafkaException as error:
             raise self._translated(error) from error
         return {
-            partition: Bounds(starts[partition], ends[partition]) for partition in sorted(ends)
+            partition: ScanBounds(starts[partition], ends[partition]) for partition in sorted(ends)
         }
 
     def read(
@@ -150,22 +150,27 @@ class LogScan:
         return {partition: offset for (_, partition), offset in found.items()}
 
     def _spans(
-        self, consumer: Consumer, bounds: Mapping[int, Bounds], stretch: Stretch, *, follow: bool
-    ) -> dict[int, Bounds]:
+        self,
+        consumer: Consumer,
+        bounds: Mapping[int, ScanBounds],
+        stretch: Stretch,
+        *,
+        follow: bool,
+    ) -> dict[int, ScanBounds]:
         """Return what is to be read of each partition; those with nothing to read are left out."""
         since = self._offsets_at(consumer, bounds, stretch.since)
         until = self._offsets_at(consumer, bounds, stretch.until)
-        spans: dict[int, Bounds] = {}
+        spans: dict[int, ScanBounds] = {}
         for partition, (low, high) in bounds.items():
             end = high if stretch.ends is None else min(high, stretch.ends.get(partition, low))
             start = max(low, stretch.starts.get(partition, low), since.get(partition, low))
             end = min(end, until.get(partition, end))
             if start < end or follow:
-                spans[partition] = Bounds(start, end)
+                spans[partition] = ScanBounds(start, end)
         return spans
 
     def _offsets_at(
-        self, consumer: Consumer, bounds: Mapping[int, Bounds], instant: Millis | None
+        self, consumer: Consumer, bounds: Mapping[int, ScanBounds], instant: Millis | None
     ) -> dict[int, int]:
         """Return each partition's first offset at an instant or later, its end where there is none."""
         if instant is None:
@@ -179,7 +184,7 @@ class LogScan:
     def _scan(
         self,
         consumer: Consumer,
-        spans: Mapping[int, Bounds],
+        spans: Mapping[int, ScanBounds],
         stretch: Stretch,
         *,
         follow: bool,

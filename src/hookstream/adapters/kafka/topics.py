@@ -21,8 +21,8 @@ from hookstream.adapters.kafka.client import (
     kafka_error,
     translated,
 )
-from hookstream.core.topology.plan import Configure, Create, Existing, TopicChange
-from hookstream.core.topology.writers import Access, TopicRule
+from hookstream.core.topology.plan import Configure, CreateTopic, Existing, TopicChange
+from hookstream.core.topology.writers import TopicRule, WriteAccess
 from hookstream.errors import DependencyUnavailable
 
 _SECONDS = 30.0
@@ -97,7 +97,7 @@ class KafkaTopics:
         except KafkaException as error:
             raise translated(error, "asking for the cluster's topics") from error
 
-    def access(self) -> Access | None:
+    def access(self) -> WriteAccess | None:
         """Return the rules that say who may use topics; None: we may not ask for them.
 
         Raises:
@@ -117,14 +117,14 @@ class KafkaTopics:
             found = self._admin.describe_acls(asked).result(_SECONDS)
             if not found and not any(self._of_brokers("authorizer.class.name")):
                 # The client library has an empty answer for that, not an error.
-                return Access(None)
-            return Access(
+                return WriteAccess(None)
+            return WriteAccess(
                 [_rule(binding) for binding in found], "true" in self._of_brokers(_OPEN_BY_DEFAULT)
             )
         except KafkaException as error:
             code = kafka_error(error).code()
             if code == KafkaError.SECURITY_DISABLED:
-                return Access(None)
+                return WriteAccess(None)
             if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
                 return None
             raise translated(error, "asking who may write to topics") from error
@@ -156,7 +156,7 @@ class KafkaTopics:
             ConfigurationError: The cluster refuses it for good.
             DependencyUnavailable: The cluster does not answer, or partitions have no leader.
         """
-        created = [change for change in changes if isinstance(change, Create)]
+        created = [change for change in changes if isinstance(change, CreateTopic)]
         try:
             self._create(created, replication)
             self._await_leaders([change.topic.name for change in created], waiting)
@@ -164,7 +164,7 @@ class KafkaTopics:
         except KafkaException as error:
             raise translated(error, "changing the cluster's topics") from error
 
-    def _create(self, changes: Sequence[Create], replication: int) -> None:
+    def _create(self, changes: Sequence[CreateTopic], replication: int) -> None:
         if not changes:
             return
         insync = {"min.insync.replicas": "2"} if replication >= _INSYNC_OF_THREE else {}

@@ -50,7 +50,7 @@ _TRACEPARENT = re.compile(
 Attributes: TypeAlias = dict[str, str | int | bool]
 
 
-class TracingSettings(Protocol):
+class TracingOptions(Protocol):
     """What tracing asks of the settings."""
 
     @property
@@ -271,7 +271,7 @@ class SdkTracer:
         )
 
 
-def tracer_of(settings: TracingSettings, chance: Chance) -> NoTracer | SdkTracer:
+def tracer_of(settings: TracingOptions, chance: Chance) -> NoTracer | SdkTracer:
     """Return the tracer that the settings name.
 
     Raises:

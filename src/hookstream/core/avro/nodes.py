@@ -90,7 +90,7 @@ class Enum:
 
 
 @dataclass(slots=True, frozen=True)
-class Field:
+class FieldNode:
     """A field of a record."""
 
     name: str
@@ -104,12 +104,12 @@ class Field:
 
 
 @dataclass(slots=True, frozen=True)
-class Record:
+class RecordNode:
     """Named fields in order."""
 
     name: str
     aliases: tuple[str, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[FieldNode, ...]
     attributes: Mapping[str, Json]
     """Everything else that its JSON says, `eventType` for one."""
 
@@ -121,9 +121,9 @@ class Reference:
     name: str
 
 
-Named: TypeAlias = Record | Enum | Fixed
-AvroType: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | Record | Reference
-Resolved: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | Record
+Named: TypeAlias = RecordNode | Enum | Fixed
+AvroType: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNode | Reference
+Resolved: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNode
 
 
 @dataclass(slots=True, frozen=True)
@@ -150,5 +150,5 @@ def say(node: Resolved) -> str:
             return "a map"
         case Union():
             return "a union"
-        case Enum(name=name) | Fixed(name=name) | Record(name=name):
+        case Enum(name=name) | Fixed(name=name) | RecordNode(name=name):
             return name

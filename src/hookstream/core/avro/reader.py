@@ -14,13 +14,13 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Enum,
-    Field,
+    FieldNode,
     Fixed,
     Logical,
     Map,
     Named,
     Primitive,
-    Record,
+    RecordNode,
     Reference,
     Union,
 )
@@ -168,7 +168,7 @@ class _Reader:
         aliases = tuple(_full(alias, inner) for alias in _names(document, "aliases", where))
         return full, aliases, inner
 
-    def record(self, document: JsonObject, namespace: str, where: str) -> Record:
+    def record(self, document: JsonObject, namespace: str, where: str) -> RecordNode:
         full, aliases, inner = self._define(document, namespace, where)
         parts = document.get("fields")
         if not isinstance(parts, list):
@@ -181,17 +181,17 @@ class _Reader:
         if len(set(names)) < len(names):
             raise SchemaRefused(f"{where}: the record {full} has two fields of one name")
         rest = {name: value for name, value in document.items() if name not in _RECORD_WORDS}
-        record = Record(full, aliases, fields, rest)
+        record = RecordNode(full, aliases, fields, rest)
         self.named[full] = record
         return record
 
-    def _field(self, part: Json, namespace: str, at: str) -> Field:
+    def _field(self, part: Json, namespace: str, at: str) -> FieldNode:
         if not isinstance(part, dict) or not isinstance(name := part.get("name"), str):
             raise SchemaRefused(f"{at or 'the schema: '}{_shown(part)} is no field")
         if not _NAME.match(name):
             raise SchemaRefused(f"{at}{_shown(name)} is no name of a field")
         doc = part.get("doc")
-        return Field(
+        return FieldNode(
             name=name,
             type=self.type(part.get("type"), namespace, at + name),
             aliases=tuple(_names(part, "aliases", at + name)),
@@ -296,7 +296,7 @@ def _word(branch: AvroType) -> str:
             return "map"
         case Union():
             return "union"
-        case Fixed(name=name) | Enum(name=name) | Record(name=name) | Reference(name=name):
+        case Fixed(name=name) | Enum(name=name) | RecordNode(name=name) | Reference(name=name):
             return f"the type {name}"
 
 

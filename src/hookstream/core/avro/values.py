@@ -17,13 +17,13 @@ from hookstream.core.model.parts import Misfit
 from hookstream.core.model.single import shortest
 
 Render: TypeAlias = Callable[[object], Json]
-Bounds: TypeAlias = tuple[int, int]
+Range: TypeAlias = tuple[int, int]
 
 LARGEST_EXACT = 2**53 - 1
 """Beyond it, a reader that takes numbers for doubles reads another number (RFC 8259, section 6)."""
 
-EXACT: Bounds = (-LARGEST_EXACT, LARGEST_EXACT)
-_INT: Bounds = (-(2**31), 2**31 - 1)
+EXACT: Range = (-LARGEST_EXACT, LARGEST_EXACT)
+_INT: Range = (-(2**31), 2**31 - 1)
 
 _MAX_PRECISION = 4000
 """Digits of a decimal; CPython refuses to write more than 4,300."""
@@ -51,7 +51,7 @@ class Rendering(NamedTuple):
     """null, boolean, int, float, bytes, text, list or dict."""
     name: str | None = None
     """The full name of a named type."""
-    bounds: Bounds | None = None
+    bounds: Range | None = None
     """Where the value is handed through if it lies within: the whole rule of `render`."""
 
 
@@ -60,7 +60,7 @@ def same(value: object) -> Json:
     return cast("Json", value)
 
 
-def out_of_range(bounds: Bounds) -> str:
+def out_of_range(bounds: Range) -> str:
     """Return why a number outside the bounds is refused."""
     if bounds == EXACT:
         return 'lies beyond ±(2^53-1); "json": "string" in its schema would write it as text'
@@ -162,7 +162,7 @@ def _time(micros: int, digits: str) -> str:
     return (_EPOCH + dt.timedelta(microseconds=micros)).time().isoformat(digits)
 
 
-def _bounded(bounds: Bounds) -> Render:
+def _bounded(bounds: Range) -> Render:
     lowest, highest = bounds
 
     def render(value: object) -> Json:

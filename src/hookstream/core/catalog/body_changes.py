@@ -11,11 +11,11 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Enum,
-    Field,
+    FieldNode,
     Fixed,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Union,
 )
 from hookstream.core.avro.reader import read_schema
@@ -47,10 +47,10 @@ class _Comparison:
 
     def root(self) -> Iterator[str]:
         old, new = self._old.resolve(self._old.root), self._new.resolve(self._new.root)
-        if isinstance(old, Record) and isinstance(new, Record):
+        if isinstance(old, RecordNode) and isinstance(new, RecordNode):
             yield from self._records(old, new, "")
 
-    def _records(self, old: Record, new: Record, at: str) -> Iterator[str]:
+    def _records(self, old: RecordNode, new: RecordNode, at: str) -> Iterator[str]:
         if (old.name, new.name) in self._seen:
             return
         self._seen.add((old.name, new.name))
@@ -60,7 +60,7 @@ class _Comparison:
             if other is not None:
                 yield from self._fields(field, other, f"{at}.{field.name}" if at else field.name)
 
-    def _fields(self, old: Field, new: Field, at: str) -> Iterator[str]:
+    def _fields(self, old: FieldNode, new: FieldNode, at: str) -> Iterator[str]:
         forms = _forms(self._old, old.type, as_text=old.as_text)
         others = _forms(self._new, new.type, as_text=new.as_text)
         for kind, form in forms.items():
@@ -92,14 +92,14 @@ def _forms(schema: AvroSchema, node: AvroType, *, as_text: bool) -> dict[str, st
             for part in _parts(resolved):
                 found |= _forms(schema, part, as_text=as_text)
             return found
-        case Primitive() | Enum() | Fixed() | Record():
+        case Primitive() | Enum() | Fixed() | RecordNode():
             return {}
 
 
-def _records_in(schema: AvroSchema, node: AvroType) -> list[Record]:
+def _records_in(schema: AvroSchema, node: AvroType) -> list[RecordNode]:
     """Return the records at a place, arrays, maps and unions seen through."""
     resolved = schema.resolve(node)
-    if isinstance(resolved, Record):
+    if isinstance(resolved, RecordNode):
         return [resolved]
     if isinstance(resolved, Array | Map | Union):
         return [record for part in _parts(resolved) for record in _records_in(schema, part)]

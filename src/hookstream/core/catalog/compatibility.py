@@ -7,7 +7,7 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Map,
-    Record,
+    RecordNode,
     Resolved,
     Union,
 )
@@ -56,7 +56,7 @@ class _Comparison:
     def lost(self, kept: AvroType, given: AvroType, at: str) -> Iterator[str]:
         old, new = self.old.resolve(kept), self.new.resolve(given)
         match old, new:
-            case Record(), Record():
+            case RecordNode(), RecordNode():
                 yield from self._lost_fields(old, new, at)
             case Array(), Array():
                 yield from self.lost(old.items, new.items, f"{at}[]")
@@ -77,7 +77,7 @@ class _Comparison:
             return [schema.resolve(branch) for branch in node.branches]
         return [node]
 
-    def _lost_fields(self, old: Record, new: Record, at: str) -> Iterator[str]:
+    def _lost_fields(self, old: RecordNode, new: RecordNode, at: str) -> Iterator[str]:
         pair = old.name, new.name
         if pair in self._seen:
             return

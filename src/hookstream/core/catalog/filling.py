@@ -15,11 +15,11 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Enum,
-    Field,
+    FieldNode,
     Fixed,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Union,
     say,
 )
@@ -89,7 +89,7 @@ class Defaults:
         self._tag = tag
         self._tried = 0
 
-    def filling(self, field: Field) -> Filling:
+    def filling(self, field: FieldNode) -> Filling:
         """Return what the default of a field fills in.
 
         Raises:
@@ -112,7 +112,7 @@ class Defaults:
         match node:
             case Union():
                 return self._of_union(default, node)
-            case Record() if isinstance(default, dict):
+            case RecordNode() if isinstance(default, dict):
                 return {field.name: self._of_field(default, field) for field in node.fields}
             case Array() if isinstance(default, list):
                 return [self._value(each, node.items) for each in default]
@@ -123,7 +123,7 @@ class Defaults:
             case _:
                 raise NoValue(f"is no value of {say(node)}")
 
-    def _of_field(self, record: dict[str, Json], field: Field) -> object:
+    def _of_field(self, record: dict[str, Json], field: FieldNode) -> object:
         if field.name in record:
             return self._value(record[field.name], field.type)
         if not field.has_default:

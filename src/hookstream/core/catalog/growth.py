@@ -13,11 +13,11 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Enum,
-    Field,
+    FieldNode,
     Fixed,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Union,
 )
 from hookstream.core.model.json import Json
@@ -78,7 +78,7 @@ class _Measure:
     def most(self, node: AvroType, where: str = "") -> int:
         resolved = self._schema.resolve(node)
         match resolved:
-            case Record():
+            case RecordNode():
                 return self._record(resolved, where)
             case Array(items=item):
                 self._item(item, f"{where}[]")
@@ -95,7 +95,7 @@ class _Measure:
             case Enum():
                 return 1 - self._rate
 
-    def _record(self, record: Record, where: str) -> int:
+    def _record(self, record: RecordNode, where: str) -> int:
         known = self._known.get(record.name)
         if known is not None:
             return known
@@ -106,7 +106,7 @@ class _Measure:
         self._known[record.name] = found
         return found
 
-    def _field(self, field: Field, where: str) -> int:
+    def _field(self, field: FieldNode, where: str) -> int:
         most = self.most(field.type, where)
         if self._defaults and field.has_default:
             return max(most, values_of(field.default))

@@ -14,12 +14,12 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Enum,
-    Field,
+    FieldNode,
     Fixed,
     Logical,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Reference,
     Resolved,
     Union,
@@ -52,7 +52,7 @@ def breaches(schema: Json) -> list[str]:
         read = read_schema(schema)
     except SchemaRefused as refused:
         return [str(refused)]
-    if not isinstance(read.root, Record):
+    if not isinstance(read.root, RecordNode):
         return ["the schema of an event type is a record"]
     return [
         *_of_root(read.root),
@@ -83,7 +83,7 @@ class FullNames:
             SchemaRefused: It is no Avro schema.
         """
         root = read_schema(schema).root
-        if not isinstance(root, Record):
+        if not isinstance(root, RecordNode):
             return []
         event_type = str(root.attributes.get("eventType"))
         found = []
@@ -98,7 +98,7 @@ class FullNames:
         return new
 
 
-def _of_root(root: Record) -> Iterator[str]:
+def _of_root(root: RecordNode) -> Iterator[str]:
     event_type, version = root.attributes.get("eventType"), root.attributes.get("eventVersion")
     if not isinstance(event_type, str) or not _EVENT_TYPE.match(event_type):
         yield "eventType is a dotted lower-case name such as pricing.completed"
@@ -110,7 +110,7 @@ def _of_root(root: Record) -> Iterator[str]:
         yield f"the record {root.name} has no namespace"
 
 
-def _of_envelope(schema: AvroSchema, root: Record) -> Iterator[str]:
+def _of_envelope(schema: AvroSchema, root: RecordNode) -> Iterator[str]:
     by_name = {field.name: field for field in root.fields}
     for name, wanted in _ENVELOPE.items():
         field = by_name.get(name)
@@ -125,7 +125,7 @@ def _of_envelope(schema: AvroSchema, root: Record) -> Iterator[str]:
 
 def _is_envelope(name: str, node: Resolved) -> bool:
     match node:
-        case Record():
+        case RecordNode():
             return name == "data"
         case Primitive(kind="string"):
             return name not in ("data", "occurred_at")
@@ -144,7 +144,7 @@ class _Walk:
         self._schema = schema
         self._seen: set[str] = set()
 
-    def fields(self, record: Record, at: str) -> Iterator[str]:
+    def fields(self, record: RecordNode, at: str) -> Iterator[str]:
         if record.name in self._seen:
             return
         self._seen.add(record.name)
@@ -162,7 +162,7 @@ class _Walk:
         match node:
             case Primitive() | Fixed():
                 yield from _attributes(node, at)
-            case Record():
+            case RecordNode():
                 yield from self.fields(node, at)
             case Array(items=inner):
                 yield from self._type(inner, f"{at}[]")
@@ -182,10 +182,10 @@ class _Walk:
                 return self._has_plain_long(inner)
             case Union(branches=branches):
                 return any(map(self._has_plain_long, branches))
-            case Record() | Enum() | Fixed() | Reference():
+            case RecordNode() | Enum() | Fixed() | Reference():
                 return False
 
-    def _default(self, field: Field, at: str) -> Iterator[str]:
+    def _default(self, field: FieldNode, at: str) -> Iterator[str]:
         """A decoder hands a default through as it stands, so it must be what it would have read."""
         node = self._schema.resolve(field.type)
         branches = node.branches if isinstance(node, Union) else (node,)
@@ -207,7 +207,7 @@ class _Walk:
                 return isinstance(value, dict) and all(
                     self._fits(item, inner) for item in value.values()
                 )
-            case Record(fields=fields):
+            case RecordNode(fields=fields):
                 # A decoder does not fill in the defaults of a default's own fields.
                 return isinstance(value, dict) and all(
                     field.name in value and self._fits(value[field.name], field.type)

@@ -20,12 +20,12 @@ from hookstream.core.avro.nodes import (
     AvroSchema,
     AvroType,
     Enum,
-    Field,
+    FieldNode,
     Fixed,
     Logical,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Resolved,
     Union,
     branch_key,
@@ -171,7 +171,7 @@ class _Walk:
             if branch.kind == "float" and branches.have_double:
                 return lambda value: (SINGLE, {SINGLE_VALUE: step(value)})
             return step
-        if self._branch_names and isinstance(branch, Record | Enum | Fixed):
+        if self._branch_names and isinstance(branch, RecordNode | Enum | Fixed):
             name = branch.name
             return lambda value: (name, step(value))
         return step
@@ -196,7 +196,7 @@ class _Walk:
                 return self._symbols(writer, reader, at)
             case Fixed(), Fixed():
                 return self._fixed(writer, reader, at)
-            case Record(), Record():
+            case RecordNode(), RecordNode():
                 return self._record(writer, reader, at)
             case _:
                 raise InvariantBroken("two types of different kinds were taken for alike")
@@ -231,7 +231,7 @@ class _Walk:
 
     # Records.
 
-    def _record(self, writer: Record, reader: Record, at: str) -> Step:
+    def _record(self, writer: RecordNode, reader: RecordNode, at: str) -> Step:
         pair = writer.name, reader.name
         known = self._records.get(pair)
         if known is not None:
@@ -245,7 +245,7 @@ class _Walk:
         self._records[pair] = step = self._record_step(writer, reader, at)
         return step
 
-    def _record_step(self, writer: Record, reader: Record, at: str) -> Step:
+    def _record_step(self, writer: RecordNode, reader: RecordNode, at: str) -> Step:
         parts: list[tuple[str, str, Step]] = []
         defaults: dict[str, Filling] = {}
         for field, sources in zip(reader.fields, sources_of(reader, writer), strict=True):
@@ -263,7 +263,7 @@ class _Walk:
         order = tuple(field.name for field in reader.fields)
         return _record_render(order, parts, defaults, self.filled)
 
-    def _default(self, field: Field, at: str) -> Filling:
+    def _default(self, field: FieldNode, at: str) -> Filling:
         try:
             return self._defaults.filling(field)
         except NoValue as why:
@@ -330,7 +330,7 @@ class _Branches:
         return min((number for number in wider if number is not None), default=None)
 
 
-def sources_of(reader: Record, writer: Record) -> list[list[Field]]:
+def sources_of(reader: RecordNode, writer: RecordNode) -> list[list[FieldNode]]:
     """Return the writer's fields that fill each field of the reader: one, where all is well.
 
     An alias that is also the name of a field of the reader means that field.
@@ -350,7 +350,7 @@ def key_of(node: Resolved) -> Key:
     match node:
         case Primitive(kind=kind):
             return Primitive, kind
-        case Enum(name=name) | Fixed(name=name) | Record(name=name):
+        case Enum(name=name) | Fixed(name=name) | RecordNode(name=name):
             return type(node), name
         case Array() | Map() | Union():
             return type(node), ""
@@ -358,7 +358,7 @@ def key_of(node: Resolved) -> Key:
 
 def keys_read(node: Resolved) -> Sequence[Key]:
     """Return the keys of the writer's types that a reader's type reads as they are."""
-    if isinstance(node, Enum | Fixed | Record):
+    if isinstance(node, Enum | Fixed | RecordNode):
         return [(type(node), name) for name in (node.name, *node.aliases)]
     return [key_of(node)]
 

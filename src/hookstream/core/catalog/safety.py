@@ -16,7 +16,7 @@ from hookstream.core.avro.nodes import (
     Fixed,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Reference,
     Union,
 )
@@ -53,7 +53,7 @@ def _loop(schema: AvroSchema) -> str | None:
         if isinstance(node, Reference) and node.name in open_names:
             return node.name
         resolved = schema.resolve(node)
-        name = resolved.name if isinstance(resolved, Record) else ""
+        name = resolved.name if isinstance(resolved, RecordNode) else ""
         if name in closed:
             return None
         open_names.add(name)
@@ -69,7 +69,7 @@ def _loop(schema: AvroSchema) -> str | None:
 def parts(node: AvroType) -> tuple[AvroType, ...]:
     """Return the types that a type is made of, one level down; references are not followed."""
     match node:
-        case Record(fields=fields):
+        case RecordNode(fields=fields):
             return tuple(field.type for field in fields)
         case Array(items=items):
             return (items,)
@@ -107,7 +107,7 @@ class _Measure:
     def _measure(self, node: AvroType) -> tuple[int, int]:
         """Return how many types it is made of, and how deep they nest."""
         resolved = self._schema.resolve(node)
-        name = resolved.name if isinstance(resolved, Record) else None
+        name = resolved.name if isinstance(resolved, RecordNode) else None
         if name is not None and name in self._sizes:
             return self._sizes[name], self._depths[name]
         size, depth = 1, 1
@@ -120,7 +120,7 @@ class _Measure:
 
     def _find_empty_items(self, node: AvroType, where: str, seen: set[str]) -> None:
         resolved = self._schema.resolve(node)
-        if isinstance(resolved, Record):
+        if isinstance(resolved, RecordNode):
             if resolved.name in seen:
                 return
             seen.add(resolved.name)
@@ -146,7 +146,7 @@ class _Measure:
                 return kind == "null"
             case Fixed(size=size):
                 return size == 0
-            case Record(name=name, fields=fields):
+            case RecordNode(name=name, fields=fields):
                 if name not in self._empty:
                     self._empty[name] = all(self._takes_no_bytes(f.type) for f in fields)
                 return self._empty[name]

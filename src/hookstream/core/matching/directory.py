@@ -7,7 +7,14 @@ the path of an event asks is prepared then, once a row, not once an event.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from hookstream.core.matching.fanout import Access, DocumentAt, Fanout, Match, Request, open_to
+from hookstream.core.matching.fanout import (
+    DocumentAt,
+    Fanout,
+    GrantedType,
+    Match,
+    Request,
+    open_to,
+)
 from hookstream.core.matching.holds import Holds
 from hookstream.core.matching.pattern import Pattern, PatternRefused, parse
 from hookstream.core.model.instant import Millis
@@ -46,7 +53,7 @@ class _ReadGrant:
     problem: str | None
     partner_id: str
 
-    def opens(self, event_type: str, own: frozenset[str] | None) -> Access | None:
+    def opens(self, event_type: str, own: frozenset[str] | None) -> GrantedType | None:
         """Return what it opens of a type to one who asks for `own` environments (None: all)."""
         if not asks_for(self.grant.event_types, event_type):
             return None
@@ -56,7 +63,7 @@ class _ReadGrant:
             return None
         all_partners = self.grant.operator or event_type not in OPERATIONS_EVENTS
         about = None if all_partners else self.partner_id
-        return Access(environments, self.pattern, self.problem, about)
+        return GrantedType(environments, self.pattern, self.problem, about)
 
 
 @dataclass(slots=True, frozen=True)

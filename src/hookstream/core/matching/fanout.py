@@ -32,7 +32,7 @@ class Match:
 
 
 @dataclass(slots=True, frozen=True)
-class Access:
+class GrantedType:
     """What a grant opens of one event type."""
 
     environments: frozenset[str] | None
@@ -60,10 +60,10 @@ class Request:
     active_from: Millis
     gaps: tuple[tuple[Millis, Millis | None], ...]
     """Start (excluded) and end (included; None: open)."""
-    access: Access | None
+    access: GrantedType | None
     """What is open to it, its own environments taken into account. None: nothing."""
     grant_from: Millis
-    previous: Access | None
+    previous: GrantedType | None
     """What was open to it, for records up to `grant_from`."""
 
     @property
@@ -82,7 +82,7 @@ class Request:
         """Start of its first open gap, or None."""
         return min((start for start, end in self.gaps if end is None), default=None)
 
-    def access_at(self, environment: str, timestamp: Millis) -> Access | None:
+    def access_at(self, environment: str, timestamp: Millis) -> GrantedType | None:
         """Return what lets a record of this time and environment through, or None."""
         if timestamp <= self.active_from:
             return None
@@ -216,7 +216,7 @@ def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
 
 
 def _ask_grant(
-    request: Request, access: Access, documents: _Documents, version: int
+    request: Request, access: GrantedType, documents: _Documents, version: int
 ) -> bool | Refused:
     """Ask the grant's pattern."""
     if isinstance(request.subscription, UnreadableSubscription):
@@ -225,7 +225,7 @@ def _ask_grant(
     return open_to(access, lambda: documents.at(version))
 
 
-def open_to(access: Access, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
+def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
     """Tell whether a grant lets the event through by its pattern, or why that cannot be told."""
     if access.problem is not None:
         return Refused(RefusalReason.FILTER_NOT_EVALUABLE, f"the grant's {access.problem}")

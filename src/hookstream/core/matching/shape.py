@@ -12,7 +12,7 @@ from hookstream.core.avro.nodes import (
     Fixed,
     Map,
     Primitive,
-    Record,
+    RecordNode,
     Union,
 )
 from hookstream.core.avro.reader import read_schema
@@ -76,7 +76,9 @@ def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
     """
     schema = read_schema(avro_schema)
     root = schema.root
-    data = [f.type for f in root.fields if f.name == "data"] if isinstance(root, Record) else []
+    data = (
+        [f.type for f in root.fields if f.name == "data"] if isinstance(root, RecordNode) else []
+    )
     text = Node(frozenset({"string"}))
     fields = {
         "type": Node(frozenset({"string"}), words=frozenset({event_type})),
@@ -111,12 +113,12 @@ class _Shaping:
                 return Node(values=replace(below, certain=False))
             case Union(branches=branches):
                 return _merged([self.node(branch, as_text=as_text) for branch in branches])
-            case Record():
+            case RecordNode():
                 return self._record(resolved)
             case Primitive() | Enum() | Fixed():
                 return _leaf(resolved, as_text=as_text)
 
-    def _record(self, record: Record) -> Node:
+    def _record(self, record: RecordNode) -> Node:
         made = self._made.get(record.name)
         if made is None:
             # A record that holds itself ends here: it was to be refused before.

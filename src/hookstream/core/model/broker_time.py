@@ -24,7 +24,7 @@ _MOST_PLACES = 256
 
 
 @dataclass(slots=True, frozen=True)
-class Bounds:
+class TimeBounds:
     """Seconds by which a broker's clock is ahead of this machine's clock since boot: from, to."""
 
     low: float
@@ -42,12 +42,12 @@ class Bounds:
         """By how much the middle may be wrong, to either side."""
         return (self.high - self.low) / 2
 
-    def narrowed(self, newer: "Bounds") -> "Bounds":
+    def narrowed(self, newer: "TimeBounds") -> "TimeBounds":
         """Return what both say; the newer alone where they contradict, as a clock was set."""
         passed = max(0.0, newer.at - self.at) * DRIFT
         low = max(self.low - passed, newer.low)
         high = min(self.high + passed, newer.high)
-        return Bounds(low, high, newer.at) if low <= high else newer
+        return TimeBounds(low, high, newer.at) if low <= high else newer
 
 
 class BrokerTime:
@@ -55,7 +55,7 @@ class BrokerTime:
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._bounds: dict[str, Bounds] = {}
+        self._bounds: dict[str, TimeBounds] = {}
         self.ahead: float | None = None
         """Seconds to be added to the clock since boot; None: never known yet."""
         self.doubt = float("inf")
@@ -74,7 +74,7 @@ class BrokerTime:
             asked: When the record was handed over.
             answered: When the acknowledgement was seen.
         """
-        newer = Bounds(stamp / 1000 - answered, (stamp + 1) / 1000 - asked, answered)
+        newer = TimeBounds(stamp / 1000 - answered, (stamp + 1) / 1000 - asked, answered)
         known = self._bounds.pop(place, None)
         self._bounds[place] = newer if known is None else known.narrowed(newer)
         self.heard_at = answered

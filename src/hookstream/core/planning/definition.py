@@ -28,7 +28,7 @@ from hookstream.core.planning.declared import (
     Generated,
     SecretSource,
 )
-from hookstream.core.planning.reading import Reader, Report, described, shortened
+from hookstream.core.planning.reading import FieldReader, Report, described, shortened
 
 RESERVED_IDS = frozenset({"writer"})
 """Keys that the subscriptions topic needs for itself."""
@@ -65,7 +65,7 @@ _GONE = 410
 
 
 @dataclass(slots=True, frozen=True)
-class Rules:
+class DefinitionRules:
     """What a definition is checked by that other parts decide.
 
     Each returns what is wrong, or what was asked for.
@@ -83,7 +83,7 @@ class Rules:
 
 def read_folder_name(document: Json, report: Report) -> str:
     """Return the name that a folder of definitions is given; empty where anything was reported."""
-    reader = Reader(document, "", report)
+    reader = FieldReader(document, "", report)
     name = reader.text("name", _ID, _ID_FORM)
     reader.finish()
     return name
@@ -94,9 +94,9 @@ def folder_name_problem(name: str) -> str | None:
     return None if _ID.fullmatch(name) else f"{shortened(name)} is not {_ID_FORM}"
 
 
-def read_partner(document: Json, rules: Rules, report: Report) -> DeclaredPartner:
+def read_partner(document: Json, rules: DefinitionRules, report: Report) -> DeclaredPartner:
     """Return the partner that a definition declares; useless where anything was reported."""
-    reader = Reader(document, "", report)
+    reader = FieldReader(document, "", report)
     partner_id = reader.text("id", _ID, _ID_FORM)
     name = reader.text("name", _NAME, _NAME_FORM)
     grant = reader.section("grant", required=True)
@@ -117,9 +117,11 @@ def read_partner(document: Json, rules: Rules, report: Report) -> DeclaredPartne
     return DeclaredPartner(partner_id, name, granted)
 
 
-def read_subscription(document: Json, rules: Rules, report: Report) -> DeclaredSubscription:
+def read_subscription(
+    document: Json, rules: DefinitionRules, report: Report
+) -> DeclaredSubscription:
     """Return the subscription that a definition declares; useless where anything was reported."""
-    reader = Reader(document, "", report)
+    reader = FieldReader(document, "", report)
     subscription_id = reader.text("id", _ID, _ID_FORM)
     if subscription_id in RESERVED_IDS:
         reader.wrong("id", f"{subscription_id!r} is a name that hookstream needs for itself")
@@ -150,7 +152,7 @@ def read_subscription(document: Json, rules: Rules, report: Report) -> DeclaredS
     return declared
 
 
-def _url(endpoint: Reader, rules: Rules) -> str:
+def _url(endpoint: FieldReader, rules: DefinitionRules) -> str:
     url = endpoint.text("url", _URL, "a URL of at most 2048 characters")
     problem = rules.url_problem(url) if url else None
     if problem is not None:
@@ -158,7 +160,7 @@ def _url(endpoint: Reader, rules: Rules) -> str:
     return url
 
 
-def _headers(endpoint: Reader, rules: Rules) -> tuple[tuple[str, str], ...]:
+def _headers(endpoint: FieldReader, rules: DefinitionRules) -> tuple[tuple[str, str], ...]:
     headers: dict[str, str] = {}
     for name, text in endpoint.entries("headers", most=_MOST_HEADERS).items():
         place = f"headers.{name}"
@@ -177,11 +179,13 @@ def _headers(endpoint: Reader, rules: Rules) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items())
 
 
-def _secrets(endpoint: Reader, rules: Rules, report: Report) -> tuple[DeclaredSecret, ...]:
+def _secrets(
+    endpoint: FieldReader, rules: DefinitionRules, report: Report
+) -> tuple[DeclaredSecret, ...]:
     secrets: list[DeclaredSecret] = []
     for index, each in enumerate(endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS)):
         place = f"signing_secrets[{index}]"
-        source = _source(Reader(each, endpoint.path(place), report), each)
+        source = _source(FieldReader(each, endpoint.path(place), report), each)
         if source is None:
             continue
         secret = _secret(source, endpoint, place, rules)
@@ -191,7 +195,9 @@ def _secrets(endpoint: Reader, rules: Rules, report: Report) -> tuple[DeclaredSe
     return tuple(secrets)
 
 
-def _secret(source: SecretSource, endpoint: Reader, place: str, rules: Rules) -> DeclaredSecret:
+def _secret(
+    source: SecretSource, endpoint: FieldReader, place: str, rules: DefinitionRules
+) -> DeclaredSecret:
     if isinstance(source, Generated):
         return DeclaredSecret(UNNAMED if source.name is None else source.name, None)
     found = rules.secret_key(source)
@@ -209,7 +215,7 @@ def _secret_id(source: FromEnvironment | FromFile) -> str:
             return f"file:{path}"
 
 
-def _source(reader: Reader, written: Json) -> SecretSource | None:
+def _source(reader: FieldReader, written: Json) -> SecretSource | None:
     if not isinstance(written, dict):
         return None
     match list(written):
@@ -231,13 +237,13 @@ def _source(reader: Reader, written: Json) -> SecretSource | None:
             return None
 
 
-def _environments(reader: Reader) -> tuple[str, ...] | None:
+def _environments(reader: FieldReader) -> tuple[str, ...] | None:
     if not reader.given("environments"):
         return None
     return reader.texts("environments", _ENVIRONMENT, _ENVIRONMENT_FORM, most=_MOST_ENVIRONMENTS)
 
 
-def _pattern(reader: Reader, rules: Rules) -> JsonObject | None:
+def _pattern(reader: FieldReader, rules: DefinitionRules) -> JsonObject | None:
     pattern = reader.raw("pattern")
     if pattern is None:
         return None
@@ -250,7 +256,7 @@ def _pattern(reader: Reader, rules: Rules) -> JsonObject | None:
     return pattern
 
 
-def _versions(reader: Reader) -> dict[str, VersionPin]:
+def _versions(reader: FieldReader) -> dict[str, VersionPin]:
     pins: dict[str, VersionPin] = {}
     for event_type, pin in reader.entries("versions", most=_MOST_TYPES).items():
         place = f"versions.{event_type}"
@@ -265,7 +271,7 @@ def _versions(reader: Reader) -> dict[str, VersionPin]:
     return pins
 
 
-def _retry(retry: Reader) -> RetryPolicy:
+def _retry(retry: FieldReader) -> RetryPolicy:
     schedule = DEFAULT_SCHEDULE
     if retry.given("schedule"):
         delays = retry.items("schedule", least=0, most=_MOST_DELAYS)
@@ -288,7 +294,7 @@ def _retry(retry: Reader) -> RetryPolicy:
     return RetryPolicy(schedule, expires_after, frozenset(statuses))
 
 
-def _limits(limits: Reader) -> Limits:
+def _limits(limits: FieldReader) -> Limits:
     max_in_flight = limits.whole("max_in_flight", DEFAULT_MAX_IN_FLIGHT, least=1, most=1_000)
     rate_limit = limits.rate("rate_limit", least=0.01, most=100_000)
     weight = limits.whole("weight", 1, least=1, most=100)

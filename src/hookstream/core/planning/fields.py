@@ -13,7 +13,7 @@ Subject: TypeAlias = Partner | Subscription
 HIDDEN = "(not shown)"
 
 
-class Field(NamedTuple):
+class ComparedField(NamedTuple):
     """One field: what it is compared by, and what may be shown of it."""
 
     value: object
@@ -38,7 +38,7 @@ def named(subject: Subject) -> str:
             return f"subscription {subject.id}"
 
 
-def fields_of(subject: Subject, scrub: Callable[[str], str]) -> Mapping[str, Field]:
+def fields_of(subject: Subject, scrub: Callable[[str], str]) -> Mapping[str, ComparedField]:
     """Return what a subject declares, by path, in the order in which people write it.
 
     What follows from other things (revision, active interval, gaps, state) is not among it.
@@ -64,7 +64,7 @@ def differences(
     return tuple(found)
 
 
-def _partner(partner: Partner) -> Mapping[str, Field]:
+def _partner(partner: Partner) -> Mapping[str, ComparedField]:
     return {
         "name": _text(partner.name),
         **_grant(partner.grant),
@@ -72,7 +72,7 @@ def _partner(partner: Partner) -> Mapping[str, Field]:
     }
 
 
-def _grant(grant: Grant) -> Mapping[str, Field]:
+def _grant(grant: Grant) -> Mapping[str, ComparedField]:
     found = {
         "grant.event_types": _texts(grant.event_types),
         "grant.environments": _texts(grant.environments),
@@ -80,20 +80,22 @@ def _grant(grant: Grant) -> Mapping[str, Field]:
     if grant.pattern is not None:
         found["grant.pattern"] = _json(grant.pattern)
     if grant.operator:
-        found["grant.operator"] = Field(value=True, shown="true")
+        found["grant.operator"] = ComparedField(value=True, shown="true")
     return found
 
 
-def _subscription(subscription: Subscription, scrub: Callable[[str], str]) -> Mapping[str, Field]:
+def _subscription(
+    subscription: Subscription, scrub: Callable[[str], str]
+) -> Mapping[str, ComparedField]:
     endpoint, retry, limits = subscription.endpoint, subscription.retry, subscription.limits
     found = {
         "partner": _text(subscription.partner_id),
-        "endpoint.url": Field(endpoint.url, scrub(endpoint.url)),
+        "endpoint.url": ComparedField(endpoint.url, scrub(endpoint.url)),
     }
     for name, text in endpoint.headers:
-        found[f"endpoint.headers.{name}"] = Field(text, HIDDEN)
+        found[f"endpoint.headers.{name}"] = ComparedField(text, HIDDEN)
     for secret in endpoint.secrets:
-        found[f"endpoint.signing_secrets.{secret.id}"] = Field(secret.key, HIDDEN)
+        found[f"endpoint.signing_secrets.{secret.id}"] = ComparedField(secret.key, HIDDEN)
     # The order of the secrets counts: the first one signs first.
     found["endpoint.signing_secrets"] = _texts([secret.id for secret in endpoint.secrets])
     found["endpoint.timeout"] = _duration(endpoint.timeout)
@@ -103,35 +105,35 @@ def _subscription(subscription: Subscription, scrub: Callable[[str], str]) -> Ma
     if subscription.pattern is not None:
         found["pattern"] = _json(subscription.pattern)
     for event_type, pin in sorted(subscription.versions.items()):
-        found[f"versions.{event_type}"] = Field(pin, str(pin))
+        found[f"versions.{event_type}"] = ComparedField(pin, str(pin))
     found["format"] = _text(subscription.format.value)
     found["content"] = _text(subscription.content.value)
     schedule = " ".join(format_duration(delay) for delay in retry.schedule)
-    found["retry.schedule"] = Field(retry.schedule, schedule or "(no retries)")
+    found["retry.schedule"] = ComparedField(retry.schedule, schedule or "(no retries)")
     found["retry.expires_after"] = _duration(retry.expires_after)
     if retry.final_statuses:
         found["retry.final_statuses"] = _texts(
             [str(each) for each in sorted(retry.final_statuses)]
         )
-    found["limits.max_in_flight"] = Field(limits.max_in_flight, str(limits.max_in_flight))
+    found["limits.max_in_flight"] = ComparedField(limits.max_in_flight, str(limits.max_in_flight))
     if limits.rate_limit is not None:
-        found["limits.rate_limit"] = Field(limits.rate_limit, f"{limits.rate_limit:g}/s")
-    found["limits.weight"] = Field(limits.weight, str(limits.weight))
+        found["limits.rate_limit"] = ComparedField(limits.rate_limit, f"{limits.rate_limit:g}/s")
+    found["limits.weight"] = ComparedField(limits.weight, str(limits.weight))
     found["owner"] = _text(subscription.owner)
     return found
 
 
-def _text(text: str) -> Field:
-    return Field(text, text)
+def _text(text: str) -> ComparedField:
+    return ComparedField(text, text)
 
 
-def _texts(texts: Sequence[str]) -> Field:
-    return Field(tuple(texts), ", ".join(texts))
+def _texts(texts: Sequence[str]) -> ComparedField:
+    return ComparedField(tuple(texts), ", ".join(texts))
 
 
-def _duration(duration: Millis) -> Field:
-    return Field(duration, format_duration(duration))
+def _duration(duration: Millis) -> ComparedField:
+    return ComparedField(duration, format_duration(duration))
 
 
-def _json(value: Json) -> Field:
-    return Field(compared(value), json_text(value))
+def _json(value: Json) -> ComparedField:
+    return ComparedField(compared(value), json_text(value))

@@ -73,7 +73,7 @@ class Terms:
 
 
 @dataclass(slots=True, frozen=True)
-class Means:
+class PlanMeans:
     """What the plan needs of others."""
 
     new_key: Callable[[], bytes]
@@ -88,7 +88,7 @@ class Means:
     """Whether the keys of signing secrets can be compared, or their names only."""
 
 
-def plan(declared: Declared, current: Current, terms: Terms, means: Means) -> Plan:
+def plan(declared: Declared, current: Current, terms: Terms, means: PlanMeans) -> Plan:
     """Return what makes the tables say what was declared."""
     planner = _Planner(declared, current, terms, means)
     changes = (
@@ -104,7 +104,9 @@ def plan(declared: Declared, current: Current, terms: Terms, means: Means) -> Pl
 class _Planner:
     """One making of a plan: collects problems and notes on its way."""
 
-    def __init__(self, declared: Declared, current: Current, terms: Terms, means: Means) -> None:
+    def __init__(
+        self, declared: Declared, current: Current, terms: Terms, means: PlanMeans
+    ) -> None:
         self._declared = declared
         self._current = current
         self._terms = terms

@@ -15,7 +15,7 @@ Report: TypeAlias = Callable[[str, str], None]
 """Takes the path of a problem and why it is one."""
 
 
-class Reader:
+class FieldReader:
     """One mapping of a definition, read field by field.
 
     Each method returns the field's value or, where it is missing or wrong, a stand-in of the right
@@ -109,14 +109,14 @@ class Reader:
             return []
         return found
 
-    def section(self, field: str, *, required: bool = False) -> "Reader":
+    def section(self, field: str, *, required: bool = False) -> "FieldReader":
         """Return a reader of a mapping; an empty one where it is not there."""
         found = self.raw(field)
         if found is None:
             if required:
                 self.wrong(field, "is missing")
-            return Reader({}, self.path(field), _silent if required else self._report)
-        return Reader(found, self.path(field), self._report)
+            return FieldReader({}, self.path(field), _silent if required else self._report)
+        return FieldReader(found, self.path(field), self._report)
 
     def entries(self, field: str, *, most: int) -> JsonObject:
         """Return an optional mapping of people's own names, at most so many."""

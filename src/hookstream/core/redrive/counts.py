@@ -14,7 +14,7 @@ class Group(NamedTuple):
 
 
 @dataclass(slots=True)
-class Count:
+class GroupCount:
     """How many letters a group has, and between which times they were written."""
 
     letters: int
@@ -26,7 +26,7 @@ class Count:
 class Tally:
     """Counts of one reading of a topic. Bounded by subscriptions times reasons."""
 
-    groups: dict[Group, Count] = field(default_factory=dict)
+    groups: dict[Group, GroupCount] = field(default_factory=dict)
     letters: int = 0
 
     def add(self, group: Group, at: Millis) -> None:
@@ -34,12 +34,12 @@ class Tally:
         self.letters += 1
         count = self.groups.get(group)
         if count is None:
-            self.groups[group] = Count(1, at, at)
+            self.groups[group] = GroupCount(1, at, at)
             return
         count.letters += 1
         count.oldest = min(count.oldest, at)
         count.newest = max(count.newest, at)
 
-    def largest_first(self) -> list[tuple[Group, Count]]:
+    def largest_first(self) -> list[tuple[Group, GroupCount]]:
         """Return the groups, the largest first, equal ones by name."""
         return sorted(self.groups.items(), key=lambda item: (-item[1].letters, item[0]))

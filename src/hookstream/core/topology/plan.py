@@ -23,7 +23,7 @@ _DELETED_KEPT = 90 * DAY
 
 
 @dataclass(slots=True, frozen=True)
-class Wanted:
+class WantedTopic:
     """One topic as it should be."""
 
     name: str
@@ -40,10 +40,10 @@ class Existing:
 
 
 @dataclass(slots=True, frozen=True)
-class Create:
+class CreateTopic:
     """A topic is missing."""
 
-    topic: Wanted
+    topic: WantedTopic
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,12 +64,12 @@ class Remark:
     remark: str
 
 
-TopicChange: TypeAlias = Create | Configure | Remark
+TopicChange: TypeAlias = CreateTopic | Configure | Remark
 
 
 def wanted_topics(
     topics: Topics, tiers: Sequence[Millis], *, partitions: int, largest_event: int
-) -> list[Wanted]:
+) -> list[WantedTopic]:
     """Return every topic of ours as it should be.
 
     Args:
@@ -82,15 +82,15 @@ def wanted_topics(
     compacted = {"cleanup.policy": "compact", _STAMP: "LogAppendTime", _LIMIT: limit}
     # A tombstone is kept for as long as a reader may have been away.
     compacted["delete.retention.ms"] = str(_DELETED_KEPT)
-    found = [Wanted(name, 1, compacted) for name in topics.tables]
+    found = [WantedTopic(name, 1, compacted) for name in topics.tables]
     for delay in tiers:
         kept = max(14 * DAY, 2 * delay + 7 * DAY)
-        found.append(Wanted(topics.tier(delay), partitions, _log(kept, limit)))
-    found.append(Wanted(topics.dead_letters, partitions, _log(30 * DAY, limit)))
-    found.append(Wanted(topics.undecodable, partitions, _log(30 * DAY, limit)))
+        found.append(WantedTopic(topics.tier(delay), partitions, _log(kept, limit)))
+    found.append(WantedTopic(topics.dead_letters, partitions, _log(30 * DAY, limit)))
+    found.append(WantedTopic(topics.undecodable, partitions, _log(30 * DAY, limit)))
     audit = {**_log(7 * DAY, limit), "compression.type": "zstd"}
-    found.append(Wanted(topics.attempts, partitions, audit))
-    found.append(Wanted(topics.operations, partitions, _log(30 * DAY, limit)))
+    found.append(WantedTopic(topics.attempts, partitions, audit))
+    found.append(WantedTopic(topics.operations, partitions, _log(30 * DAY, limit)))
     return found
 
 
@@ -104,7 +104,7 @@ def _log(kept: Millis, limit: str) -> dict[str, str]:
 
 
 def plan(
-    wanted: Sequence[Wanted], event_topics: Sequence[str], existing: Mapping[str, Existing]
+    wanted: Sequence[WantedTopic], event_topics: Sequence[str], existing: Mapping[str, Existing]
 ) -> list[TopicChange]:
     """Return what must change, in the order in which it is best done.
 
@@ -117,7 +117,7 @@ def plan(
     for topic in wanted:
         found = existing.get(topic.name)
         if found is None:
-            changes.append(Create(topic))
+            changes.append(CreateTopic(topic))
         else:
             changes += _differences(topic, found)
     for name in event_topics:
@@ -127,7 +127,7 @@ def plan(
     return changes
 
 
-def _differences(topic: Wanted, found: Existing) -> list[TopicChange]:
+def _differences(topic: WantedTopic, found: Existing) -> list[TopicChange]:
     changes: list[TopicChange] = []
     if found.partitions != topic.partitions:
         remark = f"has {found.partitions} partitions, not {topic.partitions}: left as it is"
@@ -168,9 +168,9 @@ def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> 
     )
 
 
-def for_development(names: Iterable[str]) -> list[Create]:
+def for_development(names: Iterable[str]) -> list[CreateTopic]:
     """Return event topics as upstream should make them, but small."""
-    return [Create(Wanted(name, 3, {_STAMP: "LogAppendTime"})) for name in names]
+    return [CreateTopic(WantedTopic(name, 3, {_STAMP: "LogAppendTime"})) for name in names]
 
 
 def taken_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
@@ -195,7 +195,7 @@ def replication_of(wanted: int | None, brokers: int) -> int:
 def describe(change: TopicChange) -> str:
     """Return a change as one line for a person."""
     match change:
-        case Create(topic=topic):
+        case CreateTopic(topic=topic):
             kept = topic.config.get(_RETENTION)
             policy = "compacted" if kept is None else f"kept {format_duration(int(kept))}"
             return f"+ {topic.name}: {topic.partitions} partitions, {policy}"

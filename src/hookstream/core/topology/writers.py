@@ -35,7 +35,7 @@ class TopicRule:
 
 
 @dataclass(slots=True, frozen=True)
-class Access:
+class WriteAccess:
     """The cluster's access rules for topics."""
 
     rules: Sequence[TopicRule] | None
@@ -61,6 +61,6 @@ def _allows(principal: str, rules: Iterable[TopicRule]) -> bool:
     return any(rule.allow for rule in theirs)
 
 
-def open_topics(access: Access, topics: Iterable[str]) -> list[str]:
+def open_topics(access: WriteAccess, topics: Iterable[str]) -> list[str]:
     """Return the topics to which anybody who reaches the brokers may write."""
     return [topic for topic in topics if access.open_to_anybody(topic)]

@@ -23,7 +23,7 @@ _COUNT = re.compile("[0-9]{1,10}")
 
 
 @dataclass(slots=True, frozen=True)
-class Wanted:
+class AuditSelection:
     """Which entries are meant: those that every given condition holds for."""
 
     subscriptions: frozenset[str] | None = None
@@ -78,7 +78,7 @@ class AuditLog:
         self.progress = told
 
     def entries(
-        self, wanted: Wanted, stretch: Stretch, *, follow: bool = False
+        self, wanted: AuditSelection, stretch: Stretch, *, follow: bool = False
     ) -> Iterator[AuditEntry]:
         """Yield the entries that are meant, by offset within each partition."""
         topic = self.settings.topics_names.attempts
@@ -125,7 +125,7 @@ def life_of(
         delivery_id: The delivery.
         stretch: The window of both topics.
     """
-    entries = audit.entries(Wanted(delivery=delivery_id), stretch)
+    entries = audit.entries(AuditSelection(delivery=delivery_id), stretch)
     told = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
     found = letters.between(stretch.since, stretch.until)
     dead = [facts for facts in map(facts_of, found) if facts.delivery_id == delivery_id]

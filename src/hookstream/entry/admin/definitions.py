@@ -16,7 +16,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.planning.changes import Plan
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.definition import folder_name_problem
-from hookstream.core.planning.plan import Means, Terms, plan
+from hookstream.core.planning.plan import PlanMeans, Terms, plan
 from hookstream.entry.admin.pattern_checks import PatternChecks
 from hookstream.entry.admin.tables import State
 from hookstream.errors import InputRefused
@@ -27,7 +27,7 @@ SECRET_BYTES = 32
 
 
 @dataclass(slots=True, frozen=True)
-class Asked:
+class PlanRequest:
     """How a plan was asked for."""
 
     prune: bool
@@ -41,7 +41,7 @@ def read_folder(
     settings: Settings,
     environ: Mapping[str, str],
     folder: Path,
-    asked: Asked,
+    asked: PlanRequest,
     *,
     secrets: bool = True,
 ) -> Definitions:
@@ -69,7 +69,7 @@ def read_folder(
     return found
 
 
-def _owner(found: Definitions, asked: Asked) -> str | None:
+def _owner(found: Definitions, asked: PlanRequest) -> str | None:
     """Return the folder's name.
 
     Raises:
@@ -101,13 +101,13 @@ def make_plan(
     definitions: Definitions,
     state: State,
     takes_effect: Millis,
-    asked: Asked,
+    asked: PlanRequest,
     prune_share: float,
     *,
     opened: bool = True,
 ) -> Plan:
     """Return the plan that makes the tables say what files declare; its problems are located."""
-    means = Means(
+    means = PlanMeans(
         new_key=partial(random_bytes, SECRET_BYTES),
         scrub=scrub,
         pattern_problems=PatternChecks(state.book).problems,

@@ -10,7 +10,7 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.definitions import Asked, make_plan, read_folder
+from hookstream.entry.admin.definitions import PlanRequest, make_plan, read_folder
 from hookstream.entry.admin.tables import read_state, writing
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.plan_options import asked_options
@@ -38,7 +38,7 @@ REFUSED = 2
 def command(
     context: Context,
     folder: Path,
-    asked: Asked,
+    asked: PlanRequest,
     *,
     yes: bool,
     no_wait: bool,

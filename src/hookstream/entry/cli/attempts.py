@@ -15,7 +15,7 @@ from hookstream.core.audit.history import DeliveryState
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.outcome import Disposition, Outcome
 from hookstream.core.redrive.marks import Shelf
-from hookstream.entry.admin.audit import AuditLog, Wanted, life_of
+from hookstream.entry.admin.audit import AuditLog, AuditSelection, life_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.attempt_view import life_document, show_entry, show_life
 from hookstream.entry.cli.context import Context, pass_context
@@ -45,7 +45,7 @@ _DISPOSITIONS = frozenset(each.name for each in get_args(Disposition))
 
 _conditions = as_one(
     "wanted",
-    Wanted,
+    AuditSelection,
     several("--subscription", "subscriptions", "Of this subscription"),
     several("--partner", "partners", "Of this partner"),
     click.option("--delivery", metavar="ID", help="Of the delivery with this webhook-id."),
@@ -80,7 +80,7 @@ def command() -> None:
 @pass_context
 def list_(
     context: Context,
-    wanted: Wanted,
+    wanted: AuditSelection,
     since: Millis | None,
     until: Millis | None,
     limit: int,
@@ -144,7 +144,9 @@ def show(
         show_life(context.out, life)
 
 
-def _refuse_unknown(context: Context, wanted: Wanted, stretch: Stretch, *, follow: bool) -> None:
+def _refuse_unknown(
+    context: Context, wanted: AuditSelection, stretch: Stretch, *, follow: bool
+) -> None:
     """Refuse a name that neither the tables nor the window know."""
     filters = (
         *name_filters(
@@ -163,7 +165,7 @@ def _refuse_unknown(context: Context, wanted: Wanted, stretch: Stretch, *, follo
     def seen() -> Iterator[tuple[str | None, ...]]:
         desk = AuditLog(context.settings)
         with reading(context, desk):
-            for entry in desk.entries(Wanted(), stretch):
+            for entry in desk.entries(AuditSelection(), stretch):
                 yield (
                     entry.subscription_id,
                     entry.partner_id,

@@ -33,7 +33,12 @@ from hookstream.entry.cli.deadletters.options import (
     since_option,
     until_option,
 )
-from hookstream.entry.cli.deadletters.redrive import Asked, Rules, redrive_letters, show_jobs
+from hookstream.entry.cli.deadletters.redrive import (
+    RedriveRequest,
+    RedriveRules,
+    redrive_letters,
+    show_jobs,
+)
 from hookstream.entry.cli.deadletters.show import place_in, show_at, show_delivery
 from hookstream.entry.cli.deadletters.view import DEAD
 from hookstream.entry.cli.known_names import name_filters, read_names, refuse_unknown
@@ -107,7 +112,7 @@ def redrive(context: Context, selector: Selector, run: Run, *, as_json: bool) ->
     """
     desk = DeadLetterReader(context.settings, Shelf.DEAD_LETTERS)
     _refuse_unknown(context, desk, selector)
-    asked = Asked(DEAD, selector_row(selector), run, as_json)
+    asked = RedriveRequest(DEAD, selector_row(selector), run, as_json)
     redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
 
 
@@ -136,7 +141,7 @@ def _refuse_unknown(context: Context, desk: DeadLetterReader, selector: Selector
     refuse_unknown(filters, seen)
 
 
-def _rules(desk: DeadLetterReader, row: JsonObject) -> Rules:
+def _rules(desk: DeadLetterReader, row: JsonObject) -> RedriveRules:
     """Return how the letters that a row asks for are redriven, as the tables stand now."""
     selector = read_selector(row)
     desk.since = selector.since
@@ -167,4 +172,4 @@ def _rules(desk: DeadLetterReader, row: JsonObject) -> Rules:
 
     topics = desk.settings.topics_names
     revival = Revival(topics.tier(0), desk.origin, clock.now, expires_after)
-    return Rules(selects, obstacle, revival.delivery)
+    return RedriveRules(selects, obstacle, revival.delivery)

@@ -15,7 +15,7 @@ from hookstream.core.model.instant import (
 )
 
 
-class Moment(click.ParamType[Millis]):
+class MomentType(click.ParamType[Millis]):
     """An instant: RFC 3339 with an offset, or a duration before now such as `2h` or `3d`."""
 
     name = "time"
@@ -41,7 +41,7 @@ class Moment(click.ParamType[Millis]):
             )
 
 
-MOMENT = Moment()
+MOMENT = MomentType()
 
 
 def ago(now: Millis, instant: Millis) -> str:

@@ -7,7 +7,7 @@ import click
 
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables import Keys, SealedSecrets
-from hookstream.entry.admin.definitions import Asked, make_plan, read_folder
+from hookstream.entry.admin.definitions import PlanRequest, make_plan, read_folder
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.plan_options import asked_options
@@ -29,7 +29,7 @@ HAS_CHANGES = 3
 def command(
     context: Context,
     folder: Path,
-    asked: Asked,
+    asked: PlanRequest,
     *,
     as_json: bool,
 ) -> None:

@@ -2,12 +2,12 @@
 
 import click
 
-from hookstream.entry.admin.definitions import Asked
+from hookstream.entry.admin.definitions import PlanRequest
 from hookstream.entry.cli.deadletters.options import as_one
 
 asked_options = as_one(
     "asked",
-    Asked,
+    PlanRequest,
     click.option(
         "--prune", is_flag=True, help="Delete what the folder owns and does not declare any more."
     ),

@@ -10,7 +10,7 @@ from hookstream.entry.admin.dead_letters import Told, no_progress
 from hookstream.entry.cli.context import Context
 
 
-class Reader(Protocol):
+class ReadsInParts(Protocol):
     """Reads topics and tells how far it is."""
 
     def watch(self, told: Told) -> None:
@@ -18,7 +18,7 @@ class Reader(Protocol):
 
 
 @contextmanager
-def reading(context: Context, *readers: Reader) -> Iterator[None]:
+def reading(context: Context, *readers: ReadsInParts) -> Iterator[None]:
     """Show one bar for readings that are made one after another."""
     with bar(context, "Reading") as progress:
         task = progress.add_task("", total=None)

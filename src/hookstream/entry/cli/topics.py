@@ -5,7 +5,7 @@ import click
 from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.core.model.topics import Topics
 from hookstream.core.topology.plan import (
-    Create,
+    CreateTopic,
     Existing,
     Remark,
     TopicChange,
@@ -15,7 +15,7 @@ from hookstream.core.topology.plan import (
     replication_of,
     wanted_topics,
 )
-from hookstream.core.topology.writers import Access, open_topics
+from hookstream.core.topology.writers import WriteAccess, open_topics
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cluster import reached
 
@@ -46,7 +46,7 @@ def _planned(context: Context) -> tuple[KafkaTopics, list[TopicChange], int]:
     return cluster, [*changes, *_open(cluster.access(), names, topics)], replication
 
 
-def _open(access: Access | None, names: list[str], topics: Topics) -> list[Remark]:
+def _open(access: WriteAccess | None, names: list[str], topics: Topics) -> list[Remark]:
     """Return what there is to remark of who may write to our topics."""
     everything = f"{topics.prefix}.*"
     if access is None:
@@ -75,7 +75,7 @@ def _show(context: Context, changes: list[TopicChange], replication: int) -> boo
     todo = any(not isinstance(change, Remark) for change in changes)
     if not todo:
         context.out.print("Every topic is as it should be.")
-    elif replication == 1 and any(isinstance(change, Create) for change in changes):
+    elif replication == 1 and any(isinstance(change, CreateTopic) for change in changes):
         context.out.print(
             "New topics get one replica: a broker that is lost takes their records with it.",
         )

@@ -29,7 +29,12 @@ from hookstream.entry.cli.deadletters.options import (
     since_option,
     until_option,
 )
-from hookstream.entry.cli.deadletters.redrive import Asked, Rules, redrive_letters, show_jobs
+from hookstream.entry.cli.deadletters.redrive import (
+    RedriveRequest,
+    RedriveRules,
+    redrive_letters,
+    show_jobs,
+)
 from hookstream.entry.cli.deadletters.show import place_in, show_at
 from hookstream.entry.cli.deadletters.view import UNDECODABLE
 from hookstream.entry.cli.known_names import NO_TOPIC, Filter, cluster_topics, refuse_unknown
@@ -103,7 +108,7 @@ def redrive(context: Context, selector: UndecodableSelector, run: Run, *, as_jso
     """
     desk = DeadLetterReader(context.settings, Shelf.UNDECODABLE)
     _refuse_unknown(context, desk, selector)
-    asked = Asked(UNDECODABLE, undecodable_row(selector), run, as_json)
+    asked = RedriveRequest(UNDECODABLE, undecodable_row(selector), run, as_json)
     redrive_letters(context, desk, asked, lambda row: _rules(desk, row))
 
 
@@ -129,9 +134,9 @@ def _refuse_unknown(
     refuse_unknown([Filter("--topic", selector.topics, known, NO_TOPIC)], seen)
 
 
-def _rules(desk: DeadLetterReader, row: JsonObject) -> Rules:
+def _rules(desk: DeadLetterReader, row: JsonObject) -> RedriveRules:
     """Return how the records that a row asks for are sent back."""
     selector = read_undecodable_selector(row)
     desk.since = selector.since
     revival = Revival(desk.settings.topics_names.tier(0), desk.origin, SystemClock().now)
-    return Rules(selector.selects, lambda _: None, revival.unmatched)
+    return RedriveRules(selector.selects, lambda _: None, revival.unmatched)

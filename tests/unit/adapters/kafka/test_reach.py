@@ -23,7 +23,7 @@ from hookstream.adapters.kafka.client import admin_client, without_secrets
 from hookstream.adapters.kafka.reach import (
     COMMAND_SECONDS,
     FIRST_WORD_SECONDS,
-    Kind,
+    ObstacleKind,
     Reach,
     require_brokers,
     wait_for_brokers,
@@ -126,7 +126,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[Kind, str]:
+def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[ObstacleKind, str]:
     """Return what is met; where the library has words for it, they are waited for."""
     reach = Reach({"bootstrap.servers": servers, **client})
     obstacle = reach.ask(0.5)
@@ -142,43 +142,43 @@ def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[Ki
 
 def test_a_port_on_which_nobody_listens() -> None:
     kind, said = met("127.0.0.1:1", {})
-    assert kind is Kind.REFUSED
+    assert kind is ObstacleKind.REFUSED
     assert "Connection refused" in said
 
 
 def test_a_host_that_nobody_knows() -> None:
     kind, said = met("nosuch.invalid:9092", {})
-    assert kind is Kind.UNKNOWN_HOST
+    assert kind is ObstacleKind.UNKNOWN_HOST
     assert "Failed to resolve 'nosuch.invalid:9092'" in said
 
 
 def test_tls_on_a_port_without_it() -> None:
     with port_of(plaintext) as servers:
         kind, said = met(servers, TLS)
-    assert kind is Kind.HANDSHAKE
+    assert kind is ObstacleKind.HANDSHAKE
     assert "SSL_HANDSHAKE" in said
 
 
 def test_no_tls_on_a_port_with_it(tls: Callable[[socket.socket], None]) -> None:
     with port_of(tls) as servers:
-        assert met(servers, {})[0] is Kind.PROTOCOL
+        assert met(servers, {})[0] is ObstacleKind.PROTOCOL
 
 
 def test_a_certificate_that_nobody_trusts(tls: Callable[[socket.socket], None]) -> None:
     with port_of(tls) as servers:
         kind, said = met(servers, TLS)
-    assert kind is Kind.HANDSHAKE
+    assert kind is ObstacleKind.HANDSHAKE
     assert "certificate verify failed" in said
 
 
 def test_a_port_of_something_else() -> None:
     with port_of(http) as servers:
-        assert met(servers, {})[0] is Kind.PROTOCOL
+        assert met(servers, {})[0] is ObstacleKind.PROTOCOL
 
 
 def test_a_port_that_says_nothing() -> None:
     with port_of(silent) as servers:
-        assert met(servers, {}, words=False) == (Kind.SILENT, "")
+        assert met(servers, {}, words=False) == (ObstacleKind.SILENT, "")
 
 
 def test_sasl_on_a_port_that_says_nothing_shows_no_password() -> None:

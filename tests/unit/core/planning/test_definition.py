@@ -14,7 +14,7 @@ from hookstream.core.planning.declared import (
     FromEnvironment,
     FromFile,
 )
-from hookstream.core.planning.definition import Rules, read_partner, read_subscription
+from hookstream.core.planning.definition import DefinitionRules, read_partner, read_subscription
 
 KEY = bytes(range(24))
 
@@ -23,7 +23,7 @@ def secret_key(source: FromEnvironment | FromFile) -> bytes | str:
     return KEY if source in (FromEnvironment("ORDERS"), FromFile("orders.key")) else "is not set"
 
 
-RULES = Rules(
+RULES = DefinitionRules(
     url_problem=lambda url: None if url.startswith("https://") else "must be https",
     header_problem=header_problem,
     pattern_problem=lambda pattern: "data: unknown operator" if "bad" in pattern else None,

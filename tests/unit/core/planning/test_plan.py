@@ -29,7 +29,7 @@ from hookstream.core.planning.declared import (
     Problem,
 )
 from hookstream.core.planning.fields import Difference, Subject
-from hookstream.core.planning.plan import Current, Means, Terms, plan
+from hookstream.core.planning.plan import Current, PlanMeans, Terms, plan
 from hookstream.errors import Conflict
 
 NOW = 10_000
@@ -65,7 +65,7 @@ def no_problems(_: Subject) -> Sequence[str]:
     return ()
 
 
-MEANS = Means(
+MEANS = PlanMeans(
     new_key=lambda: MADE,
     scrub=lambda url: url.rpartition("/")[0] + "/…",
     pattern_problems=no_problems,
@@ -82,7 +82,7 @@ def planned(
     cascade: bool = False,
     owner: str | None = None,
     confirmed: int | None = None,
-    means: Means = MEANS,
+    means: PlanMeans = MEANS,
 ) -> Plan:
     return plan(
         Declared(

@@ -1,6 +1,6 @@
 """A flood of letters reads as a few lines."""
 
-from hookstream.core.redrive.counts import Count, Group, Tally
+from hookstream.core.redrive.counts import Group, GroupCount, Tally
 
 
 def test_letters_are_counted_by_group_the_largest_first() -> None:
@@ -8,5 +8,5 @@ def test_letters_are_counted_by_group_the_largest_first() -> None:
     crm, shop = Group("crm", "expired"), Group("shop", "gone")
     for group, at in ((shop, 5), (crm, 9), (crm, 2), (crm, 4)):
         tally.add(group, at)
-    assert tally.largest_first() == [(crm, Count(3, 2, 9)), (shop, Count(1, 5, 5))]
+    assert tally.largest_first() == [(crm, GroupCount(3, 2, 9)), (shop, GroupCount(1, 5, 5))]
     assert tally.letters == 4

@@ -9,7 +9,7 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.topology.plan import (
     HEADROOM,
     Configure,
-    Create,
+    CreateTopic,
     Existing,
     Remark,
     describe,
@@ -41,7 +41,7 @@ def changed(name: str, config: Mapping[str, str]) -> dict[str, Existing]:
 def test_an_empty_cluster_gets_every_topic() -> None:
     changes = plan(WANTED, (), {})
 
-    assert changes == [Create(topic) for topic in WANTED]
+    assert changes == [CreateTopic(topic) for topic in WANTED]
     assert [topic.name for topic in WANTED] == [
         "hookstream.schemas",
         "hookstream.partners",

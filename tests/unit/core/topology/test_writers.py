@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookstream.core.topology.writers import Access, TopicRule, open_topics
+from hookstream.core.topology.writers import TopicRule, WriteAccess, open_topics
 
 RETRY = "hookstream.retry.5s"
 
@@ -24,30 +24,30 @@ def rule(
 @pytest.mark.parametrize(
     ("access", "is_open"),
     [
-        (Access(None), True),
-        (Access([]), False),
-        (Access([], open_by_default=True), True),
-        (Access([rule("User:worker")], open_by_default=True), False),
-        (Access([rule("User:worker", name="other")], open_by_default=True), True),
-        (Access([rule("User:worker")]), False),
-        (Access([rule("User:*")]), True),
-        (Access([rule("User:ANONYMOUS")]), True),
-        (Access([rule("User:*", operation="ALL", name="*")]), True),
-        (Access([rule("User:*", operation="READ")]), False),
-        (Access([rule("User:*", prefixed="hookstream.")]), True),
-        (Access([rule("User:*", prefixed="hookstream.dead")]), False),
-        (Access([rule("User:*"), rule("User:*", allow=False)]), False),
-        (Access([rule("User:*"), rule("User:ANONYMOUS", allow=False)]), True),
-        (Access([rule("User:*"), rule("User:*", allow=False, host="10.0.0.1")]), True),
+        (WriteAccess(None), True),
+        (WriteAccess([]), False),
+        (WriteAccess([], open_by_default=True), True),
+        (WriteAccess([rule("User:worker")], open_by_default=True), False),
+        (WriteAccess([rule("User:worker", name="other")], open_by_default=True), True),
+        (WriteAccess([rule("User:worker")]), False),
+        (WriteAccess([rule("User:*")]), True),
+        (WriteAccess([rule("User:ANONYMOUS")]), True),
+        (WriteAccess([rule("User:*", operation="ALL", name="*")]), True),
+        (WriteAccess([rule("User:*", operation="READ")]), False),
+        (WriteAccess([rule("User:*", prefixed="hookstream.")]), True),
+        (WriteAccess([rule("User:*", prefixed="hookstream.dead")]), False),
+        (WriteAccess([rule("User:*"), rule("User:*", allow=False)]), False),
+        (WriteAccess([rule("User:*"), rule("User:ANONYMOUS", allow=False)]), True),
+        (WriteAccess([rule("User:*"), rule("User:*", allow=False, host="10.0.0.1")]), True),
     ],
 )
 def test_a_topic_is_open_where_a_rule_or_the_lack_of_one_lets_anybody_write(
-    access: Access, *, is_open: bool
+    access: WriteAccess, *, is_open: bool
 ) -> None:
     assert access.open_to_anybody(RETRY) is is_open
 
 
 def test_open_topics_are_named_one_by_one() -> None:
-    access = Access([rule("User:*", prefixed="hookstream.retry.")])
+    access = WriteAccess([rule("User:*", prefixed="hookstream.retry.")])
     topics = ["hookstream.retry.0s", "hookstream.dead-letters", "hookstream.retry.5s"]
     assert open_topics(access, topics) == ["hookstream.retry.0s", "hookstream.retry.5s"]

@@ -6,7 +6,7 @@ import pytest
 from tests.doubles.lives import FIRST
 
 from hookstream.core.model.record import Record
-from hookstream.entry.admin.audit import Wanted
+from hookstream.entry.admin.audit import AuditSelection
 
 
 def record(key: bytes | None, value: bytes | None) -> Record:
@@ -16,28 +16,30 @@ def record(key: bytes | None, value: bytes | None) -> Record:
 @pytest.mark.parametrize(
     ("wanted", "holds"),
     [
-        (Wanted(), True),
-        (Wanted(delivery="msg_a", event="e-1"), True),
-        (Wanted(delivery="msg_b"), False),
-        (Wanted(subscriptions=frozenset({"crm", "shop"})), True),
-        (Wanted(partners=frozenset({"other"})), False),
-        (Wanted(event_types=frozenset({"order.generated"})), False),
-        (Wanted(outcomes=frozenset({"failed"}), dispositions=frozenset({"retry"})), True),
-        (Wanted(outcomes=frozenset({"none"})), False),
+        (AuditSelection(), True),
+        (AuditSelection(delivery="msg_a", event="e-1"), True),
+        (AuditSelection(delivery="msg_b"), False),
+        (AuditSelection(subscriptions=frozenset({"crm", "shop"})), True),
+        (AuditSelection(partners=frozenset({"other"})), False),
+        (AuditSelection(event_types=frozenset({"order.generated"})), False),
+        (AuditSelection(outcomes=frozenset({"failed"}), dispositions=frozenset({"retry"})), True),
+        (AuditSelection(outcomes=frozenset({"none"})), False),
     ],
 )
-def test_an_entry_is_meant_where_every_condition_holds(wanted: Wanted, holds: object) -> None:
+def test_an_entry_is_meant_where_every_condition_holds(
+    wanted: AuditSelection, holds: object
+) -> None:
     assert wanted.holds(FIRST) is holds
 
 
 def test_an_end_without_an_attempt_has_the_outcome_none() -> None:
     ended = replace(FIRST, outcome=None)
-    assert Wanted(outcomes=frozenset({"none"})).holds(ended)
+    assert AuditSelection(outcomes=frozenset({"none"})).holds(ended)
 
 
 def test_few_records_have_to_be_decoded() -> None:
     """A look-up of one delivery reads a week of attempts: only bytes that hold its id matter."""
-    wanted = Wanted(subscriptions=frozenset({"crm"}), delivery="msg_a")
+    wanted = AuditSelection(subscriptions=frozenset({"crm"}), delivery="msg_a")
     records = [
         record(b"crm", b"..msg_a.."),
         record(b"crm", b"..msg_b.."),

@@ -34,14 +34,21 @@ from hookstream.entry.cli.progress import bar, reading
 from hookstream.entry.cli.standing_view import table_of
 from hookstream.entry.cli.terminal import json_line
 from hookstream.entry.cluster import reached
-from hookstream.pipeline.redrive import Means, Redriving, Result, Wanted, cancel, find_job
+from hookstream.pipeline.redrive import (
+    RedriveMeans,
+    Redriving,
+    Result,
+    Selection,
+    cancel,
+    find_job,
+)
 
 FINDINGS = 1
 """The exit code where letters that were asked for stay open."""
 
 
 @dataclass(slots=True, frozen=True)
-class Asked:
+class RedriveRequest:
     """What the command line says of a redrive."""
 
     look: Look
@@ -52,7 +59,7 @@ class Asked:
 
 
 @dataclass(slots=True, frozen=True)
-class Rules:
+class RedriveRules:
     """Which letters are meant, which of those are left out, and how the rest is brought back."""
 
     selects: Callable[[Record], bool]
@@ -75,7 +82,7 @@ class Survey:
 
 
 def survey(
-    letters: Iterable[Record], ledger: Ledger, shelf: Shelf, look: Look, rules: Rules
+    letters: Iterable[Record], ledger: Ledger, shelf: Shelf, look: Look, rules: RedriveRules
 ) -> Survey:
     """Count the open letters that are meant."""
     found = Survey()
@@ -91,12 +98,12 @@ def survey(
     return found
 
 
-RulesOf: TypeAlias = Callable[[JsonObject], Rules]
+RulesOf: TypeAlias = Callable[[JsonObject], RedriveRules]
 """Reads what a job's row asks for."""
 
 
 def redrive_letters(
-    context: Context, desk: DeadLetterReader, asked: Asked, rules_of: RulesOf
+    context: Context, desk: DeadLetterReader, asked: RedriveRequest, rules_of: RulesOf
 ) -> None:
     """Redrive what is asked for, go on with a job, or end one.
 
@@ -124,7 +131,9 @@ def redrive_letters(
     _report(context, result, asked, None)
 
 
-def _begin(context: Context, desk: DeadLetterReader, asked: Asked, rules: Rules) -> None:
+def _begin(
+    context: Context, desk: DeadLetterReader, asked: RedriveRequest, rules: RedriveRules
+) -> None:
     ledger, ends = desk.ledger(), desk.ends()
     with reading(context, desk):
         found = survey(desk.letters(ends), ledger, desk.shelf, asked.look, rules)
@@ -143,7 +152,7 @@ def _begin(context: Context, desk: DeadLetterReader, asked: Asked, rules: Rules)
 
 
 def _new_job(
-    desk: DeadLetterReader, asked: Asked, ends: Mapping[int, int], total: int
+    desk: DeadLetterReader, asked: RedriveRequest, ends: Mapping[int, int], total: int
 ) -> RedriveJob:
     now = SystemClock().now()
     moment = to_rfc3339(now)[:19].replace(":", "").replace("-", "")
@@ -189,13 +198,13 @@ def _run(
     desk: DeadLetterReader,
     writer: JobWriter,
     job: RedriveJob,
-    rules: Rules,
+    rules: RedriveRules,
     rate: float | None,
 ) -> Result:
-    means = Means(desk.settings.topics_names, desk, writer, SystemClock(), time.sleep)
+    means = RedriveMeans(desk.settings.topics_names, desk, writer, SystemClock(), time.sleep)
     with bar(context, "Redriving") as progress, _sigterm_interrupts():
         task = progress.add_task("", total=job.total, completed=job.done)
-        wanted = Wanted(rules.takes, rules.revive, rate)
+        wanted = Selection(rules.takes, rules.revive, rate)
         run = Redriving(means, job, wanted, lambda letters: progress.advance(task, letters))
         try:
             return run.run()
@@ -219,7 +228,9 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _show_survey(context: Context, found: Survey, desk: DeadLetterReader, asked: Asked) -> None:
+def _show_survey(
+    context: Context, found: Survey, desk: DeadLetterReader, asked: RedriveRequest
+) -> None:
     out = context.err if asked.as_json else context.out
     letters = found.tally.letters
     out.print(Text(f"{letters:,} open {asked.look.noun} to redrive from {desk.topic}", "bold"))
@@ -229,7 +240,7 @@ def _show_survey(context: Context, found: Survey, desk: DeadLetterReader, asked:
         out.print(Text(f"left out: {count:,}, {why}", "yellow"), soft_wrap=True)
 
 
-def _report(context: Context, result: Result, asked: Asked, found: Survey | None) -> None:
+def _report(context: Context, result: Result, asked: RedriveRequest, found: Survey | None) -> None:
     job = result.job
     if asked.as_json:
         refused: list[Json] = [
