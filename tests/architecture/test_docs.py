@@ -64,3 +64,20 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_every_log_event_is_dotted_and_documented() -> None:
+    """`subject.what_happened`; a trouble that lasts is over under the same name with `_over`."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for module in SOURCE.rglob("*.py")
+        for name in re.findall(
+            r"(?:journal\.(?:info|warning|error)|_say|Trouble|\b_log)\(\s*(?:self\._journal\.\w+,\s*)?"
+            r'"([^"]+)"',
+            module.read_text(encoding="utf-8"),
+        )
+    }
+    assert len(named) > 40
+    assert sorted(name for name in named if not re.fullmatch(r"[a-z_]+\.[a-z_]+", name)) == []
+    assert sorted(name for name in named if f"`{name}`" not in page) == []

@@ -44,7 +44,7 @@ def joining(world: World) -> float:
         if line.startswith("{") and world.topic in line:
             said = json.loads(line)
             at = datetime.fromisoformat(said["timestamp"])
-            asked = asked or (at if said["event"] == "subscribed" else None)
+            asked = asked or (at if said["event"] == "consumer.subscribed" else None)
             had = had or (at if said["event"] == "partitions.assigned" else None)
     assert asked is not None
     assert had is not None

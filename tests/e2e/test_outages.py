@@ -90,8 +90,8 @@ async def test_an_outage_is_said_once_and_its_end_once(
 
         await go_on(world, crm)
         after = said(world)
-        assert (during["tables_stale"], during["tables_stale_over"]) == (1, 0)
-        assert (after["tables_stale"], after["tables_stale_over"]) == (1, 1)
-        assert during["topics_unknown"] <= 2
-        assert after["topics_unknown"] == after["topics_unknown_over"]
+        assert (during["tables.stale"], during["tables.stale_over"]) == (1, 0)
+        assert (after["tables.stale"], after["tables.stale_over"]) == (1, 1)
+        assert during["topics.unknown"] <= 2
+        assert after["topics.unknown"] == after["topics.unknown_over"]
         assert grown < GROWTH

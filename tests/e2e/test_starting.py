@@ -53,4 +53,4 @@ async def test_all_that_a_worker_writes_is_json_though_the_collector_of_traces_i
 
     lines = [json.loads(line) for line in world.stage.log.read_text().splitlines()]
     said = [line["event"] for line in lines if line["level"] != "info"]
-    assert said == ["traces_not_exported"]
+    assert said == ["traces.not_exported"]

@@ -91,13 +91,13 @@ def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_it_says_so(broker: 
         try:
             assert worker.stderr is not None
             first: dict[str, str] = {}
-            while first.get("event") != "brokers_unreachable":
+            while first.get("event") != "brokers.unreachable":
                 first = orjson.loads(worker.stderr.readline())
             with pytest.raises(subprocess.TimeoutExpired):
                 worker.wait(3)
         finally:
             worker.kill()
         log = worker.stderr.read()
-    assert "brokers_unreachable" not in log
+    assert "brokers.unreachable" not in log
     assert (first["servers"], first["obstacle"]) == (servers, "TLS handshake failed")
     assert "SSL_HANDSHAKE" in first["detail"]

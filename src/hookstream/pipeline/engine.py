@@ -359,7 +359,9 @@ class Engine:
 
         def told(refused: WriteRefused | None) -> None:
             if refused is not None:
-                outside.journal.error("log.gap_not_told", topic=where.topic, detail=refused.detail)
+                outside.journal.error(
+                    "log.gap_not_published", topic=where.topic, detail=refused.detail
+                )
             partitions.gap_told(where, gap)
 
         outside.sink.write(notice, told)

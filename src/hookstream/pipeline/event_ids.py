@@ -68,7 +68,7 @@ class EventIds:
 
     def _written(self, refused: WriteRefused | None) -> None:
         if refused is not None:
-            self._journal.error("event_id.conflict_not_raised", detail=refused.detail)
+            self._journal.error("event_id.conflict_not_published", detail=refused.detail)
 
 
 def _passed(last: dict[str, float], event_type: str, now: float, seconds: float) -> bool:

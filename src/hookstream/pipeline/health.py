@@ -125,7 +125,7 @@ class EndpointHealth:
         disabled = Disabled(subscription_id, now, reason, evidence)
         self._journal.warning(
             "endpoint.disabled",
-            subscription=subscription_id,
+            subscription_id=subscription_id,
             partner=delivery.partner_id,
             reason=reason,
             evidence=evidence,
@@ -157,7 +157,7 @@ class EndpointHealth:
         if now - since >= WORTH_TELLING:
             self._journal.info(
                 "endpoint.recovered",
-                subscription=delivery.subscription_id,
+                subscription_id=delivery.subscription_id,
                 partner=delivery.partner_id,
                 failing_seconds=round((now - since) / 1000),
             )

@@ -383,9 +383,9 @@ class Lanes:
         """Log that a breaker opened or closed."""
         broken = queue.lane.broken
         if broken and not queue.broken:
-            self._journal.warning("breaker.opened", subscription=queue.subscription_id)
+            self._journal.warning("breaker.opened", subscription_id=queue.subscription_id)
         elif queue.broken and not broken:
-            self._journal.info("breaker.closed", subscription=queue.subscription_id)
+            self._journal.info("breaker.closed", subscription_id=queue.subscription_id)
         queue.broken = broken
 
     def _note_idle(self) -> None:

@@ -66,7 +66,7 @@ class Assignment:
         self._loop = loop
         self._journal = journal
         self._clock = clock
-        self._unknown = Trouble("positions_unknown", journal, clock, patience=5.0)
+        self._unknown = Trouble("positions.unknown", journal, clock, patience=5.0)
         self._unplaced: set[TopicPartition] = set()
         """Where they begin could not be found out yet."""
         self._stopped: dict[TopicPartition, str] = {}
@@ -149,7 +149,9 @@ class Assignment:
         if partition in self._stopped or partition in self.faults or partition in self._standing:
             self._wanted[partition] = at
         elif partition in self.read:
-            self._journal.warning("start_ignored", partition=_name(partition))
+            self._journal.warning(
+                "partition.start_ignored", topic=partition.topic, partition=partition.partition
+            )
 
     def seat(self, positions: Mapping[TopicPartition, int]) -> None:
         """Have partitions that are assigned fetched from these offsets on.
@@ -235,7 +237,11 @@ class Assignment:
             where = TopicPartition(*at)
             if where in self.read:
                 self._journal.warning(
-                    "beginning_doubted", partition=_name(where), seat=begin, came=seen
+                    "partition.beginning_doubted",
+                    topic=where.topic,
+                    partition=where.partition,
+                    seat=begin,
+                    came=seen,
                 )
                 self.seat({where: begin})
                 self._beginnings.remember(at, seen)
@@ -256,7 +262,9 @@ class Assignment:
     def remind(self) -> None:
         """Say again what is not read."""
         for at, remedy in [*self._stopped.items(), *self.faults]:
-            self._journal.warning("partition_stopped", partition=_name(at), detail=remedy)
+            self._journal.warning(
+                "partition.stopped", topic=at.topic, partition=at.partition, remedy=remedy
+            )
 
     # What the group does.
 
@@ -279,7 +287,7 @@ class Assignment:
             self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.
-            self._journal.warning("revocation_not_committed", detail=repr(error))
+            self._journal.warning("revocation.not_committed", detail=repr(error))
         self._consumer.incremental_unassign(partitions)
 
     def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
@@ -318,7 +326,6 @@ class Assignment:
                 return progress
             case OffsetsLost(remedy):
                 self._stopped[at] = remedy
-                self._journal.error("partition_stopped", partition=_name(at), detail=remedy)
                 self._tell(self._told.stop, at, remedy)
                 return None
 
@@ -346,7 +353,9 @@ class Assignment:
             elif partition in self.faults:
                 self._leave_out(partition, begin.offset)
             else:
-                self._journal.warning("start_ignored", partition=_name(partition))
+                self._journal.warning(
+                    "partition.start_ignored", topic=partition.topic, partition=partition.partition
+                )
         return True
 
     def _go_on(self, at: TopicPartition, begin: int) -> None:
@@ -360,7 +369,11 @@ class Assignment:
         missing = self._beginnings.expected[at]
         if begin <= missing:
             self._journal.warning(
-                "start_too_early", partition=_name(at), begin=begin, next=missing
+                "partition.start_too_early",
+                topic=at.topic,
+                partition=at.partition,
+                begin=begin,
+                next=missing,
             )
             return
         self._tell(self._told.gap, at, missing, begin)
@@ -397,7 +410,7 @@ class Assignment:
         return read
 
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
-        self._journal.warning("commit_failed", detail=str(why))
+        self._journal.warning("commit.failed", detail=str(why))
         self._tell(self._told.uncommitted, partitions)
 
     def _tell(self, told: Callable[..., None], *arguments: object) -> None:
@@ -406,7 +419,3 @@ class Assignment:
 
 def _kafka(at: TopicPartition) -> KafkaPartition:
     return KafkaPartition(at.topic, at.partition)
-
-
-def _name(at: TopicPartition) -> str:
-    return f"{at.topic}/{at.partition}"

@@ -435,7 +435,7 @@ class _ToJournal(logging.Handler):
             self._said.clear()
         self._said[detail] = record.created
         write = self._journal.warning if record.levelno >= logging.WARNING else self._journal.info
-        write("kafka_client", detail=detail)
+        write("kafka.client_log", detail=detail)
 
 
 def _logging(journal: Journal | None) -> Properties:

@@ -150,7 +150,7 @@ class KafkaSource:
             self._member.stop()
             await asyncio.to_thread(self._thread.join, seconds)
             if self._thread.is_alive():
-                self._journal.warning("consumer_close_hangs", group=self._group)
+                self._journal.warning("consumer.close_hangs", group=self._group)
         return not self._thread.is_alive()
 
     async def take(self, most: int) -> Sequence[Record]:
@@ -344,7 +344,7 @@ class KafkaSource:
         if not failed:
             return
         why = next(iter(failed.values()))
-        self._journal.warning("commit_failed", group=self._group, detail=why.str())
+        self._journal.warning("commit.failed", group=self._group, detail=why.str())
         if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
             self._bare = True
         if self._bridge is not None:

@@ -87,7 +87,7 @@ class ConsumerThread:
         self._loop = loop
         self._journal = journal
         self._clock = clock
-        self._unknown = Trouble("topics_unknown", journal, clock)
+        self._unknown = Trouble("topics.unknown", journal, clock)
         self._changed = threading.Condition()
         # Shared, under `_changed`.
         self._stopping = False
@@ -160,7 +160,7 @@ class ConsumerThread:
         except KafkaException:
             pass
         except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
-            self._journal.error("consumer_close_failed", detail=repr(error))
+            self._journal.error("consumer.close_failed", detail=repr(error))
 
     def look_up(self) -> None:
         """Look for topics and subscribe to those that are picked, where they changed."""
@@ -179,7 +179,7 @@ class ConsumerThread:
         if topics == self._subscribed:
             return
         self._subscribed = topics
-        self._journal.info("subscribed", topics=", ".join(topics))
+        self._journal.info("consumer.subscribed", topics=", ".join(topics))
         if not topics:
             self._consumer.unsubscribe()
             return
@@ -231,7 +231,7 @@ class ConsumerThread:
         hangs = stands is not None and stands.seconds >= _HANGS_SECONDS
         if stands is not None and hangs and not self._hangs:
             self._journal.warning(
-                "transaction_hangs",
+                "transaction.hangs",
                 topic=stands.where.topic,
                 partition=stands.where.partition,
                 offset=str(stands.at),
@@ -380,7 +380,7 @@ class ConsumerThread:
         if code in _VANISHED:
             self.assignment.vanished(at, offset)
         elif code in _TOPIC_GONE:
-            self._journal.warning("topic_gone", topic=at.topic, detail=error.str())
+            self._journal.warning("topic.gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
         elif code in _FORBIDDEN:
             raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
@@ -389,7 +389,7 @@ class ConsumerThread:
         elif at in self.assignment.read:
             self.assignment.hinder(at, offset, f"{error.str()} ({error.name()})")
         else:
-            self._journal.warning("consumer_error", topic=at.topic, detail=error.str())
+            self._journal.warning("consumer.error", topic=at.topic, detail=error.str())
 
 
 def raise_fatal(error: KafkaError) -> None:

@@ -74,7 +74,7 @@ class FetchErrors:
         fault = self._faults.get(at)
         if fault is None:
             self._journal.warning(
-                "consumer_error",
+                "consumer.error",
                 topic=at.topic,
                 partition=at.partition,
                 offset=str(offset),
@@ -86,9 +86,6 @@ class FetchErrors:
         self._waiting.add(at)
         if fault.failures >= _LASTS and not fault.told:
             fault.told = True
-            self._journal.error(
-                "partition_stopped", partition=f"{at.topic}/{at.partition}", detail=fault.remedy
-            )
             self._stopped(at, fault.remedy)
 
     def offset_of(self, at: TopicPartition) -> int | None:
@@ -116,7 +113,7 @@ class FetchErrors:
         """Hear that records of these partitions can be had."""
         for at in self._faults.keys() & set(read):
             if self._faults.pop(at).told:
-                self._journal.info("partition_read_again", partition=f"{at.topic}/{at.partition}")
+                self._journal.info("partition.read_again", topic=at.topic, partition=at.partition)
                 self._read_on(at)
             self._waiting.discard(at)
 

@@ -276,7 +276,7 @@ class KafkaSink:
 
     def _fail(self, error: InvariantBroken) -> None:
         if not self.failed.done():
-            self._journal.error("sink_failed", detail=str(error))
+            self._journal.error("producer.failed", detail=str(error))
             self.failed.set_exception(error)
             # Whoever waits for a flush need not wait for its deadline.
             self._idle.set()

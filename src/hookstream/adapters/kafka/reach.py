@@ -122,7 +122,7 @@ class Reach:
     def __init__(self, client: ClientSettings) -> None:
         self._client = client
         self._said: deque[tuple[ObstacleKind, str]] = deque(maxlen=_REMEMBERED)
-        lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as `kafka_client` has it
+        lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as in `client.py`
         lines.addHandler(_Lines(self._hear))
         properties: Properties = {
             **client,
@@ -234,7 +234,7 @@ async def wait_for_brokers(
             told = True
             next_word = loop.time() + _NEXT_WORD_SECONDS
             journal.warning(
-                "brokers_unreachable",
+                "brokers.unreachable",
                 servers=obstacle.servers,
                 obstacle=obstacle.kind.value,
                 detail=obstacle.said,
@@ -242,7 +242,7 @@ async def wait_for_brokers(
                 seconds=round(loop.time() - began),
             )
     if told:
-        journal.info("brokers_unreachable_over", seconds=round(loop.time() - began))
+        journal.info("brokers.unreachable_over", seconds=round(loop.time() - began))
 
 
 def _as_error(obstacle: Obstacle) -> ConfigurationError | DependencyUnavailable:

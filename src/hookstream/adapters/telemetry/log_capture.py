@@ -81,7 +81,7 @@ class _ToJournal(logging.Handler):
             stack = "".join(traceback.format_exception(record.exc_info[1]))
         write = self._journal.error if record.levelno >= logging.ERROR else self._journal.warning
         fields = {"logger": record.name, "detail": detail[:_MOST]}
-        write("library", **(fields | {"stack": stack[-_MOST:]} if stack else fields))
+        write("library.logged", **(fields | {"stack": stack[-_MOST:]} if stack else fields))
 
     def _exporter(self, detail: str) -> None:
         now = self._monotonic()
@@ -89,7 +89,7 @@ class _ToJournal(logging.Handler):
             self._unsaid += 1
             return
         self._next_word = now + _EXPORTER_SECONDS
-        self._journal.warning("traces_not_exported", detail=detail[:_MOST], unsaid=self._unsaid)
+        self._journal.warning("traces.not_exported", detail=detail[:_MOST], unsaid=self._unsaid)
         self._unsaid = 0
 
 
@@ -102,4 +102,4 @@ def _crashed(
 ) -> None:
     stack = "".join(traceback.format_exception(kind, error, trace))
     detail = repr(error) if error is not None else kind.__name__
-    journal.error("uncaught", where=where, detail=detail[:_MOST], stack=stack[-_MOST:])
+    journal.error("exception.uncaught", where=where, detail=detail[:_MOST], stack=stack[-_MOST:])

@@ -258,7 +258,7 @@ class _Place:
         return (
             f"nothing has come of it within {waited:g} s: {name} is where it was"
             f" ({_committed(now)}), {_held(now)}. What stops a partition, and at which offset, its"
-            " worker logs as partition.stopped, partition_stopped or topic.stopped"
+            " worker logs as partition.stopped or topic.stopped"
         )
 
 

@@ -216,7 +216,7 @@ def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
     idle = max(1, min(egress.max_idle, connections - egress.max_in_flight))
     if allowed < wanted:
         journal.warning(
-            "open_files_few", connections_kept=idle, connections=connections, wanted=wanted
+            "worker.open_files_few", connections_kept=idle, connections=connections, wanted=wanted
         )
     return HttpSender(
         partial(address_problem, allow=allow),

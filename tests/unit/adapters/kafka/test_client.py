@@ -24,7 +24,7 @@ from hookstream.adapters.kafka.client import (
 
 async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
     journal = RememberingJournal()
-    trouble = Trouble("tables_stale", journal, LoopClock())
+    trouble = Trouble("tables.stale", journal, LoopClock())
     for _ in range(100):
         trouble.lasts("no answer")
         await asyncio.sleep(1)
@@ -33,14 +33,14 @@ async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
     trouble.over()
 
     assert journal.lines == [
-        ("warning", "tables_stale", {"seconds": 30, "detail": "no answer"}),
-        ("info", "tables_stale_over", {"seconds": 100}),
+        ("warning", "tables.stale", {"seconds": 30, "detail": "no answer"}),
+        ("info", "tables.stale_over", {"seconds": 100}),
     ]
 
 
 async def test_a_trouble_that_passes_soon_is_not_said() -> None:
     journal = RememberingJournal()
-    trouble = Trouble("tables_stale", journal, LoopClock())
+    trouble = Trouble("tables.stale", journal, LoopClock())
     for _ in range(5):
         trouble.lasts("no answer")
         await asyncio.sleep(20)

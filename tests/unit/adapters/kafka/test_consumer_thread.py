@@ -226,7 +226,7 @@ def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_
     consumer, asker = run([came(HERE, 10)], end=11, times=8)
 
     assert consumer.sought == {THERE: 10}
-    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+    assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
 
 
 def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> None:
@@ -236,7 +236,7 @@ def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> 
     member.run()
 
     assert consumer.sought == {THERE: 10}
-    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+    assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
 
 
 def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
@@ -255,7 +255,7 @@ def test_a_silence_lasts_while_its_partition_is_paused() -> None:
     member.run()
 
     assert set(member.silence.told) == {THERE}
-    assert [event for _, event, _ in asker.journal.lines] == ["partition_unread"]
+    assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
 
 
 def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> None:
@@ -295,7 +295,7 @@ def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
     member.run()
 
     assert asker.journal.lines == [
-        ("error", "consumer_close_failed", {"detail": "ValueError('no such partition')"})
+        ("error", "consumer.close_failed", {"detail": "ValueError('no such partition')"})
     ]
 
 

@@ -213,7 +213,7 @@ async def test_a_worker_says_what_is_in_the_way_and_goes_on_waiting() -> None:
         assert not waiting.done()
         waiting.cancel()
     level, event, fields = journal.lines[0]
-    assert (level, event) == ("warning", "brokers_unreachable")
+    assert (level, event) == ("warning", "brokers.unreachable")
     assert (fields["servers"], fields["obstacle"]) == (NOWHERE, "connection refused")
     assert "check kafka.bootstrap_servers" in str(fields["remedy"])
 

@@ -43,7 +43,7 @@ def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
 
     assert found == [[], [], [], [], [HERE], [], []]
     fields = {"topic": "t", "partition": 0, "next": 4, "end": 9}
-    assert watched.journal.lines == [("warning", "partition_unread", fields)]
+    assert watched.journal.lines == [("warning", "partition.unread", fields)]
     assert watched.silence.told == {HERE: 4}
 
 
@@ -65,7 +65,7 @@ def test_a_silence_that_ends_is_told_and_the_next_one_is_told_again() -> None:
 
     watched.look(*[{HERE: (4, 9)}] * 5, {}, *[{HERE: (9, 12)}] * 5)
 
-    assert watched.said == ["partition_unread", "partition_unread_over", "partition_unread"]
+    assert watched.said == ["partition.unread", "partition.unread_over", "partition.unread"]
 
 
 def test_a_silence_lasts_while_something_else_holds_its_partition_up() -> None:
@@ -76,16 +76,16 @@ def test_a_silence_lasts_while_something_else_holds_its_partition_up() -> None:
     watched.look({}, {}, held_up={HERE: 4})
     found = watched.look(*[{HERE: (4, 9)}] * 5)
 
-    assert (watched.said, found) == (["partition_unread"], [[]] * 5)
+    assert (watched.said, found) == (["partition.unread"], [[]] * 5)
     watched.look({}, held_up={HERE: 5})
-    assert watched.said == ["partition_unread", "partition_unread_over"]
+    assert watched.said == ["partition.unread", "partition.unread_over"]
 
 
 def test_a_silence_lasts_when_its_partition_begins_again_before_markers() -> None:
     """It was asked for anew, and the client forgot the markers that it had passed over."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 5, *[{HERE: (3, 9)}] * 5)
-    assert watched.said == ["partition_unread"]
+    assert watched.said == ["partition.unread"]
 
 
 def test_the_time_without_a_look_does_not_count() -> None:

@@ -57,15 +57,15 @@ def test_libraries_warnings_threads_tasks_and_the_end_itself_are_lines_of_json()
     )
     told = [json.loads(line) for line in done.stderr.decode().splitlines()]
     assert [(each["event"], each["level"]) for each in told] == [
-        ("library", "warning"),
-        ("library", "error"),
-        ("library", "error"),
-        ("library", "error"),
-        ("library", "warning"),
-        ("library", "warning"),
-        ("uncaught", "error"),
-        ("uncaught", "error"),
-        ("library", "error"),
+        ("library.logged", "warning"),
+        ("library.logged", "error"),
+        ("library.logged", "error"),
+        ("library.logged", "error"),
+        ("library.logged", "warning"),
+        ("library.logged", "warning"),
+        ("exception.uncaught", "error"),
+        ("exception.uncaught", "error"),
+        ("library.logged", "error"),
     ]
     assert told[0]["detail"] == "a warning\nof two lines"
     assert told[1]["detail"].startswith("%d (its arguments do not fit")
@@ -98,9 +98,9 @@ def test_the_exporter_of_traces_complains_once_a_minute() -> None:
             clock.now = float(second)
             exporter.error("Failed to export span batch due to timeout %d", second)
     assert [(event, fields["unsaid"]) for _, event, fields in journal.lines] == [
-        ("traces_not_exported", 0),
-        ("traces_not_exported", 59),
-        ("traces_not_exported", 59),
+        ("traces.not_exported", 0),
+        ("traces.not_exported", 59),
+        ("traces.not_exported", 59),
     ]
 
 

@@ -72,8 +72,8 @@ class TableReader:
         self._journal = journal
         self._clock = clock
         # An operator who starts a worker wants to know at once what it waits for.
-        self._no_broker = Trouble("tables_wait_for_broker", journal, clock, patience=0.0)
-        self._stale = Trouble("tables_stale", journal, clock)
+        self._no_broker = Trouble("tables.wait_for_broker", journal, clock, patience=0.0)
+        self._stale = Trouble("tables.stale", journal, clock)
         self._stop = threading.Event()
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
@@ -175,7 +175,7 @@ class TableReader:
     def _fail(self, error: HookstreamError) -> None:
         self._current_at = LONG_AGO
         if not self.failed.done():
-            self._journal.error("tables_failed", detail=str(error))
+            self._journal.error("tables.failed", detail=str(error))
             self.failed.set_exception(error)
 
     def _lag(self) -> str:
