@@ -30,7 +30,7 @@ class Receipt(NamedTuple):
 
     @property
     def accepted(self) -> bool:
-        """Tell whether the endpoint took it."""
+        """Return whether the endpoint took it."""
         return 200 <= self.status < 300
 
 

@@ -71,7 +71,7 @@ class Account:
 
     @property
     def clean(self) -> bool:
-        """Tell whether nothing is lost, nothing strange came, and every duplicate is explained."""
+        """Return whether nothing is lost, nothing strange came, and every duplicate is explained."""
         return not (self.lost or self.unexpected or self.unexplained or self.undecodable)
 
 

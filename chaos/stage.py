@@ -90,7 +90,7 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Tell whether the process is alive."""
+        """Return whether the process is alive."""
         return self.process is not None and self.process.poll() is None
 
     def look(self) -> None:

@@ -48,7 +48,7 @@ class Positions:
     ends: dict[Place, int]
 
     def open(self, place: Place, offset: int) -> bool:
-        """Tell whether a record was there and not settled."""
+        """Return whether a record was there and not settled."""
         return self.committed.get(place, 0) <= offset < self.ends.get(place, 0)
 
 

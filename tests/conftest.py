@@ -106,7 +106,7 @@ def own_broker(mortal_broker: Callable[[], BrokerProcess], prefix: str) -> Broke
         try:
             admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(10)
         except KafkaException:
-            # It was frozen for longer than its session, and has not registered anew.
+            # It was frozen for longer than its session, and has not registered again.
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)

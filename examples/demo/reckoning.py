@@ -71,7 +71,7 @@ class Account:
 
     @property
     def clean(self) -> bool:
-        """Tell whether every expected delivery is accounted for, and nothing else arrived."""
+        """Return whether every expected delivery is accounted for, and nothing else arrived."""
         return not (self.missing or self.unexpected or self.unexcused)
 
 

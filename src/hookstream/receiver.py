@@ -191,7 +191,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 
 def _any_fits(due: Sequence[str], signatures: str) -> bool:
-    """Tell whether any signature is one of those due, in constant time for each pair.
+    """Return whether any signature is one of those due, in constant time for each pair.
 
     Entries of other versions (`v1a`) and malformed ones fit none.
     """

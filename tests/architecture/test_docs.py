@@ -14,13 +14,13 @@ BY_FILE = {".", "pipeline", "adapters", "entry"}
 
 
 def test_the_settings_page_says_what_the_code_does() -> None:
-    """`make docs` writes it anew."""
+    """`make docs` writes it again."""
     page = SETTINGS_PAGE.read_text(encoding="utf-8")
     assert page == settings_page()
 
 
 def test_the_commands_page_says_what_the_code_does() -> None:
-    """`make docs` writes it anew."""
+    """`make docs` writes it again."""
     page = COMMANDS_PAGE.read_text(encoding="utf-8")
     assert page == commands_page()
 
@@ -51,7 +51,7 @@ def test_the_codemap_names_every_folder_and_every_file_that_stands_alone() -> No
 
 
 def is_part(folder: str) -> bool:
-    """Tell whether a folder is part of the command line, which is one subject."""
+    """Return whether a folder is part of the command line, which is one subject."""
     return folder.startswith("entry/cli/")
 
 

@@ -334,7 +334,7 @@ async def test_lost_offsets_stop_a_partition_until_a_position_is_named(
 async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """The topic was made anew: other events stand at those offsets now."""
+    """The topic was created again: other events stand at those offsets now."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)

@@ -321,7 +321,7 @@ class BrokerSource:
         await self.group.rebalance(self.broker)
 
     async def lose(self, *, told_after: float = 0.0) -> None:
-        """Be thrown out of the group (a session that expired), then join it anew.
+        """Be thrown out of the group (a session that expired), then join it again.
 
         Others have its partitions at once; the member itself hears of it so many seconds later,
         and what it commits until then is refused.

@@ -1,4 +1,4 @@
-"""With static membership a worker that died has its partitions back as soon as it is started anew."""
+"""With static membership a worker that died has its partitions back as soon as it is started again."""
 
 import asyncio
 import json

@@ -19,7 +19,7 @@ async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(
     await world.stage.hookstream("hold", "set", "partner", "crm", "--reason", "they asked")
     await until_the_worker_knows_of_a_hold(world)
     held = await world.publish(3)
-    # Each is written anew whenever its five seconds are over, so there may be more than three.
+    # Each is written again whenever its five seconds are over, so there may be more than three.
     waiting = await until_waiting(world, {each.event_id for each in held})
 
     assert {tier.headers["hs-deferred-reason"] for tier in waiting} == {"held"}

@@ -82,5 +82,5 @@ async def _failure(
 
 
 def obeys(char: str) -> bool:
-    """Tell whether a terminal may obey a character instead of showing it."""
+    """Return whether a terminal may obey a character instead of showing it."""
     return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")

@@ -333,7 +333,7 @@ class World:
         return found
 
     def settled(self) -> bool:
-        """Tell whether both groups have committed to the end of every log they read."""
+        """Return whether both groups have committed to the end of every log they read."""
         for at, log in self.broker.logs.items():
             events = at.topic in (EVENTS, self.topics.operations)
             group = self.topics.group if events else self.topics.retry_group

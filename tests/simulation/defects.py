@@ -429,7 +429,7 @@ DEFECTS: Sequence[Defect] = (
         within=400,
     ),
     Defect(
-        "counts attempts anew after a redrive",
+        "counts attempts again after a redrive",
         Parts(revival=Rejuvenating),
         frozenset({EXACT}),
         within=200,

@@ -65,7 +65,7 @@ class Flaws:
         self.left.clear()
 
     def raises(self, call: str) -> bool:
-        """Tell whether this call raises, and count it."""
+        """Return whether this call raises, and count it."""
         if self.left[call] <= 0:
             return False
         self.left[call] -= 1

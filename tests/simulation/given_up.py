@@ -44,7 +44,7 @@ class GivenUp:
         return place in self._places
 
     def is_cut(self, place: Place) -> bool:
-        """Tell whether the log no longer holds a record."""
+        """Return whether the log no longer holds a record."""
         where, offset = place
         return offset < self.starts.get(where, 0)
 

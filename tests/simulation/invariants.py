@@ -250,11 +250,11 @@ class Ledger:
         self.blame(PROMISE, f"{_told(pair)} stands nowhere once {place} is committed")
 
     def pending(self, pair: Pair) -> bool:
-        """Tell whether a record that carries a delivery is not committed."""
+        """Return whether a record that carries a delivery is not committed."""
         return any(self._uncommitted(place) for place in self._places_of(pair))
 
     def is_given_up(self, pair: Pair) -> bool:
-        """Tell whether a record that carries a delivery was gone, and that was told."""
+        """Return whether a record that carries a delivery was gone, and that was told."""
         return any(place in self.given_up for place in self._places_of(pair))
 
     def is_event_given_up(self, event: Event) -> bool:

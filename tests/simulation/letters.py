@@ -36,9 +36,9 @@ class Letters:
         return place in self._open
 
     def hold(self, pair: Pair) -> bool:
-        """Tell whether a letter of a delivery is open."""
+        """Return whether a letter of a delivery is open."""
         return self._of[pair] > 0
 
     def exhausts(self, pair: Pair, attempts: int, most: int) -> bool:
-        """Tell whether a delivery is at its schedule's end, which has so many attempts at most."""
+        """Return whether a delivery is at its schedule's end, which has so many attempts at most."""
         return attempts - most in self._began[pair]

@@ -31,7 +31,7 @@ class Link:
         self._look()
 
     def broker(self, *, up: bool) -> None:
-        """Hear whether the broker is up."""
+        """Note whether the broker is up."""
         self._broker_up = up
         self._look()
 

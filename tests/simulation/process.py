@@ -210,11 +210,11 @@ class Process:
             self._task.cancel()
 
     def stopped(self, where: TopicPartition) -> bool:
-        """Tell whether it was given a partition and does not read it."""
+        """Return whether it was given a partition and does not read it."""
         return self.alive and any(where in source.member.stopped for source in self._sources)
 
     def start_partition(self, where: TopicPartition, at: str | Millis) -> None:
-        """Hear an operator's word."""
+        """Take an operator's request."""
         for source in self._sources:
             source.member.start_partition(where, at)
 
@@ -228,7 +228,7 @@ class Process:
         return self.events, self.tiers
 
     def lives(self) -> bool:
-        """Tell whether it does, also where it was asked a moment ago."""
+        """Return whether it does, also where it was asked a moment ago."""
         return self.alive
 
     def does(self, what: str) -> None:

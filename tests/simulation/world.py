@@ -159,7 +159,7 @@ class View:
             (self.held.discard if row.clears else self.held.add)(row.holds)
 
     def holds(self, who: str, event_type: str) -> bool:
-        """Tell whether a delivery is held, as far as this process knows."""
+        """Return whether a delivery is held, as far as this process knows."""
         return not self.held.isdisjoint(holds_over(who, event_type))
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 A ring is JSON: `{"active": "k2", "keys": {"k1": "<base64 of 32 bytes>", "k2": "..."}}`. The active
 key encrypts, every key decrypts, so a key is replaced by adding one, making it active, writing
-every subscription anew, and only then taking the old one out.
+every subscription again, and only then taking the old one out.
 """
 
 import base64

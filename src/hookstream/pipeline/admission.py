@@ -231,7 +231,7 @@ class Admission:
         )
 
     def may_attempt(self, delivery: Delivery) -> bool:
-        """Tell whether nothing but its lane can keep a delivery from its attempt."""
+        """Return whether nothing but its lane can keep a delivery from its attempt."""
         return self._attempts.may_attempt(delivery)
 
     def due(self, receipt: Receipt, delivery: Delivery) -> None:

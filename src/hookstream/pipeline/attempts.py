@@ -129,11 +129,11 @@ class Attempts:
         """Offers work to its lane again, unless its subscription makes an attempt pointless."""
 
     def stands(self, work: Work) -> bool:
-        """Tell whether an attempt may be made; where not, settle the work without one."""
+        """Return whether an attempt may be made; where not, settle the work without one."""
         return self._live(work, self._means.clock.now()) is not None
 
     def may_attempt(self, delivery: Delivery) -> bool:
-        """Tell whether the subscription stands, is not stopped, and can be read."""
+        """Return whether the subscription stands, is not stopped, and can be read."""
         return isinstance(self._standing(delivery, self._means.clock.now()), Live)
 
     def _standing(self, delivery: Delivery, now: Millis) -> Standing:
@@ -286,7 +286,7 @@ class Attempts:
         return Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
 
     def _still(self, delivery: Delivery, live: Live) -> bool:
-        """Tell whether the tables are current and the subscription stands as it did."""
+        """Return whether the tables are current and the subscription stands as it did."""
         try:
             if not self._may_act():
                 return False

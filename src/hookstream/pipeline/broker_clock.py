@@ -57,7 +57,7 @@ class Agreement(Protocol):
         """Whether a stamp of a broker's is wanted now."""
 
     def agrees(self) -> bool:
-        """Tell whether attempts may begin and deliveries expire by the clock as it stands."""
+        """Return whether attempts may begin and deliveries expire by the clock as it stands."""
 
     def why(self) -> str:
         """Tell why not, with the remedy."""
@@ -184,7 +184,7 @@ class BrokerClock:
         return -self._most <= wall - boot - ahead <= self._most
 
     def _given_up(self, now: float) -> bool:
-        """Tell whether answers have come without a time for so long that none will."""
+        """Return whether answers have come without a time for so long that none will."""
         return self._unstamped_since is not None and now - self._unstamped_since > UNKNOWN_FOR
 
     def why(self) -> str:

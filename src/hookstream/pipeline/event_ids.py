@@ -72,7 +72,7 @@ class EventIds:
 
 
 def _passed(last: dict[str, float], event_type: str, now: float, seconds: float) -> bool:
-    """Tell whether `seconds` passed since the last time that this returned True for a type."""
+    """Return whether `seconds` passed since the last time that this returned True for a type."""
     before = last.get(event_type)
     if before is not None and now - before < seconds:
         return False

@@ -39,7 +39,7 @@ class Gate:
         self._unexpected = Unexpected(journal)
 
     def stands_open(self) -> bool:
-        """Tell whether anything may be matched or sent now."""
+        """Return whether anything may be matched or sent now."""
         # What is found counts at once for whoever asks `stood_open`: else what was just withheld
         # would begin again and again.
         self._looked_at = self._clock.monotonic()
@@ -53,7 +53,7 @@ class Gate:
         return self._open
 
     def stood_open(self) -> bool:
-        """Tell whether it stood open when it was last looked at, which is a moment ago.
+        """Return whether it stood open when it was last looked at, which is a moment ago.
 
         For what is asked often and judged once more before anything is sent.
         """

@@ -136,7 +136,7 @@ class EndpointHealth:
         return Checkup(dead, records)
 
     def _echoes(self, subscription_id: str, now: Millis) -> bool:
-        """Tell whether a verdict is on its way through the table: said, and not lifted since."""
+        """Return whether a verdict is on its way through the table: said, and not lifted since."""
         while self._said:
             oldest = next(iter(self._said))
             if 0 <= now - self._said[oldest] < _ECHO:

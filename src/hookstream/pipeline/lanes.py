@@ -23,7 +23,7 @@ _FORGOTTEN_AFTER = 600.0
 as long as its breaker may stay open, where that is longer."""
 
 _IDLE_AFTER = 1.0
-"""Seconds without work after which a lane is told anew what it may do: till then ticks do it."""
+"""Seconds without work after which a lane is told again what it may do: till then ticks do it."""
 
 _ENDED_IN_A_ROW = 8
 """Deliveries of a lane that end without an attempt before others get a turn on the event loop."""
@@ -177,7 +177,7 @@ class Lanes:
         return now
 
     def _alone(self, subscription_id: str, now: float) -> bool:
-        """Tell whether a healthy lane slows intake rather than having its backlog copied.
+        """Return whether a healthy lane slows intake rather than having its backlog copied.
 
         It has the worker to itself, or everybody has a backlog, as nothing could be sent for a while.
         """
@@ -257,7 +257,7 @@ class Lanes:
         return True if capacity.take(holder, kept=True) else None
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
-        """Tell whether only the cap may keep a lane from an attempt; else look again in time."""
+        """Return whether only the cap may keep a lane from an attempt; else look again in time."""
         if not queue.waiting:
             return False
         if queue.lane.may_start(now):
@@ -345,7 +345,7 @@ class Lanes:
         self.waiting += 1
 
     def _stands_back(self) -> bool:
-        """Tell whether nobody may begin now, or a lane in line may have the slot just freed."""
+        """Return whether nobody may begin now, or a lane in line may have the slot just freed."""
         turns, capacity = self._fair_queue, self._permits
         others = turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
         return others or not self._may_act()
@@ -415,7 +415,7 @@ class Lanes:
         asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
 
     def _shut(self, now: float) -> bool:
-        """Tell whether nothing may begin; what that keeps waiting says nothing of any endpoint."""
+        """Return whether nothing may begin; what that keeps waiting says nothing of any endpoint."""
         if not self._may_act():
             if self._shut_since is None:
                 self._shut_since = now

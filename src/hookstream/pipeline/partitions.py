@@ -181,7 +181,7 @@ class Partitions:
             del self._untold[partition]
 
     def is_untold(self, partition: TopicPartition, gap: Gap) -> bool:
-        """Tell whether nothing is committed of a partition, as its gap is still to be told."""
+        """Return whether nothing is committed of a partition, as its gap is still to be told."""
         return self._untold.get(partition) == gap
 
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
@@ -204,7 +204,7 @@ class Partitions:
         self.on_started(partition, begin)
 
     def stands(self, partition: TopicPartition) -> bool:
-        """Tell whether a partition stands still, since something of it cannot be written or read."""
+        """Return whether a partition stands still, since something of it cannot be written or read."""
         return partition in self._blocked
 
     def _say(self, event: str, partitions: Collection[TopicPartition]) -> None:

@@ -57,17 +57,17 @@ class AssignmentListener(Protocol):
         """Forget partitions that another member already has: nothing may be committed."""
 
     def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
-        """Hear that what was committed last of these is not known to be: commit it again."""
+        """The last commit for these partitions failed; commit them again."""
 
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
-        """Hear that the records in [first, next_offset) were gone before they were read.
+        """The records in [first, next_offset) were gone before they were read.
 
         Comes before `assigned` with `next_offset` for the same partition; of one that was stopped
         while it was held, as an operator left them out, before the record at `next_offset`.
         """
 
     def stopped(self, partition: TopicPartition, remedy: str) -> None:
-        """Hear that an assigned partition is not read, and what ends it.
+        """An assigned partition has stopped. `remedy` says how to resume it.
 
         As its offsets were lost: comes instead of `assigned`; that follows once an operator named a
         position. A partition that was being read when its offsets vanished is `lost` first.
@@ -75,7 +75,7 @@ class AssignmentListener(Protocol):
         """
 
     def started(self, partition: TopicPartition, begin: int) -> None:
-        """Hear that an operator lets a held partition go on at `begin`: what stands below is given up.
+        """An operator resumes a stopped partition at `begin`; records below it are given up.
 
         Comes behind `gap`, where records were not read yet that it leaves out.
         """
@@ -97,7 +97,7 @@ class RecordSource(Protocol):
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit offsets of next records, without waiting; of partitions not held, nothing.
 
-        A failure is logged, and told to the listener as `commit_failed`.
+        A failure is logged, and the listener is notified by `commit_failed`.
         """
 
     def pause(self, partition: TopicPartition) -> None:
@@ -313,7 +313,7 @@ class Tables(Protocol):
     """The compacted topics held in memory."""
 
     def current(self) -> bool:
-        """Tell whether every table was known complete at most `FRESH_FOR` seconds ago.
+        """Return whether every table was known complete at most `FRESH_FOR` seconds ago.
 
         Counted from when the question was asked that the brokers answered.
         """

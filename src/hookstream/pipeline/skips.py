@@ -1,7 +1,7 @@
 """An operator's word steps over a record that stops its partition; nothing else ever does.
 
 The word names one offset and holds for the record that stood there when it was given: were the topic
-made anew, another one would stand there.
+created again, another one would stand there.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class Skips:
         return [place for place, asked_at in self._asked_at.items() if asked_at >= instant]
 
     def covers(self, record: Record) -> bool:
-        """Tell whether a record is to be stepped over."""
+        """Return whether a record is to be stepped over."""
         if record.offset < self._below.get(record.where, 0):
             return True
         asked_at = self._asked_at.get((record.where, record.offset))

@@ -225,7 +225,7 @@ async def test_without_a_status_line_the_attempt_failed(
 
 
 async def test_a_slow_drip_of_headers_ends_at_the_timeout(sender: HttpSender) -> None:
-    """Each byte must not start the clock anew."""
+    """Each byte must not restart the clock."""
     drip = say(b"HTTP/1.1 200", *[b" "] * 999, every=0.02)
     started = asyncio.get_running_loop().time()
     await answer_to(sender, drip, within=300)

@@ -262,7 +262,7 @@ def test_a_note_of_failing_reads_back_whole() -> None:
 
 
 def test_a_note_of_failing_that_cannot_be_read_is_as_good_as_none() -> None:
-    """It stops nothing: the next failure writes it anew."""
+    """It stops nothing: the next failure writes it again."""
     found = [read_failing("orders/failing", value) for value in (b"", b'{"format": 1}')]
     assert [*found, read_failing("orders/disabled", b"{}")] == [None, None, None]
 

@@ -63,7 +63,7 @@ def read_schema_files(folder: Path) -> SchemaFiles:
 
 
 def _may_be_meant(file: Path) -> bool:
-    """Tell whether somebody may have meant a file as a schema, however it is named."""
+    """Return whether somebody may have meant a file as a schema, however it is named."""
     name = file.name.lower()
     return ".avsc" in name or name.endswith(".json") or re.match(r"v[0-9]", name) is not None
 

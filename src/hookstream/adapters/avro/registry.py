@@ -143,7 +143,7 @@ class SchemaBook:
             self._named.pop(wire, None)
 
     def _order(self, event_type: str) -> None:
-        """Find the newest version of a type, and each version's highest revision, anew."""
+        """Find the newest version of a type, and each version's highest revision, again."""
         for version in self.versions(event_type):
             del self._readers[event_type, version]
         self._latest.pop(event_type, None)

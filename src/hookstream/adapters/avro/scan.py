@@ -72,7 +72,7 @@ def compile_walk(schema: AvroSchema) -> Walk:
 
 
 def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
-    """Tell whether a record holds more than `most` values.
+    """Return whether a record holds more than `most` values.
 
     Raises:
         Malformed: Its bytes are none of the schema.

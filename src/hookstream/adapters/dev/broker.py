@@ -147,7 +147,7 @@ class BrokerProcess:
 
     @property
     def running(self) -> bool:
-        """Tell whether the process is alive."""
+        """Return whether the process is alive."""
         return self._broker is not None and self._broker.poll() is None
 
     def start(self) -> None:

@@ -269,7 +269,7 @@ class Connection(asyncio.Protocol):
             self._lose_patience_at(self._loop.time() + BODY_PATIENCE)
 
     def _of_another_protocol(self, data: bytes) -> bool:
-        """Tell whether what came begins as no HTTP does: the parser takes RTSP and ICE as well.
+        """Return whether what came begins as no HTTP does: the parser takes RTSP and ICE as well.
 
         Empty lines before a status line are allowed.
         """

@@ -219,7 +219,7 @@ def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
 
 
 def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
-    """Tell whether this machine has an address from which it could reach that one.
+    """Return whether this machine has an address from which it could reach that one.
 
     The system says EADDRNOTAVAIL where every local port is taken, and also where the machine has no
     address of the family (IPv6 is off). The second is not a want that passes: an endpoint that has

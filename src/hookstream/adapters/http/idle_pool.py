@@ -14,7 +14,7 @@ than the server does costs a request sent twice.
 IDLE_MARGIN = 1.0
 """Seconds by which we let go before the server's own limit, so that its close meets no request."""
 MAX_AGE = 300.0
-"""Seconds after which a connection is dialled anew: a changed DNS name must be followed."""
+"""Seconds after which a connection is dialled again: a changed DNS name must be followed."""
 
 
 class HttpOrigin(NamedTuple):

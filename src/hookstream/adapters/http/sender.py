@@ -232,7 +232,7 @@ def _request_target(text: str, url: URL) -> str:
 
 
 def _of_another_exchange(wire: Connection, answer: Answer | Withheld) -> bool:
-    """Tell whether a used connection gave what is no answer to its last request."""
+    """Return whether a used connection gave what is no answer to its last request."""
     if not isinstance(answer, TransportFailure):
         return False
     if answer.kind is FailureKind.DISCONNECTED:

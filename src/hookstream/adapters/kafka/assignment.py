@@ -157,7 +157,7 @@ class Assignment:
         """Have partitions that are assigned fetched from these offsets on.
 
         By a seek; the client refuses it where it does not fetch yet, or a fetch has failed for its
-        offset. Only these are assigned anew: to take anything from the assignment while the client
+        offset. Only these are assigned again: to take anything from the assignment while the client
         waits to tell of a revocation would end that revocation, before its last commit.
         """
         self._beginnings.seated(positions)
@@ -189,11 +189,11 @@ class Assignment:
         self.seat({at: self._beginnings.expected[at]})
 
     def hinder(self, at: TopicPartition, offset: int, why: str) -> None:
-        """Hear that records of a partition that is read cannot be fetched, and pass none over."""
+        """Records of a partition that is read cannot be fetched; none is passed over."""
         self._fault(at, max(offset, self._beginnings.expected[at]), why)
 
     def stop_before(self, at: TopicPartition, offset: int, why: str) -> None:
-        """Hear that the reader fails at a record that came: it comes next, again and again."""
+        """The reader failed at a record that came; it is the next one until it succeeds."""
         self._beginnings.seated({at: offset})
         self._fault(at, offset, why)
 
@@ -227,7 +227,7 @@ class Assignment:
             self.place()
 
     def admits(self, at: tuple[str, int], offset: int) -> bool:
-        """Tell whether a record that came is the next of its partition, and may be handed out."""
+        """Return whether a record that came is the next of its partition, and may be handed out."""
         return self._beginnings.admits(at, offset)
 
     def look_again(self) -> None:

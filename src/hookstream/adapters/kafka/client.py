@@ -53,11 +53,11 @@ _LEADERLESS = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    # The leader is another than the client believes, or the same one started anew.
+    # The leader is another than the client believes, or the same one restarted.
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     # "No leaders found": a broker that was frozen has lost its session, and leads nothing until it
-    # has registered anew.
+    # has registered again.
     KafkaError._NOENT,  # noqa: SLF001
 }
 _LEADERLESS_PAUSE = 0.1
@@ -136,7 +136,7 @@ _USUAL = (
 _SAY_AGAIN_SECONDS = 30.0
 _LINES_REMEMBERED = 64
 _PATIENCE_SECONDS = 30.0
-"""How long a trouble may last unsaid: a broker that is started anew takes less."""
+"""How long a trouble may last unsaid: a broker that is started again takes less."""
 
 
 class Trouble:
@@ -163,7 +163,7 @@ class Trouble:
         self._told = False
 
     def lasts(self, detail: str) -> None:
-        """Hear that it is there, and why."""
+        """Note that the trouble lasts, and why."""
         now = self._clock.monotonic()
         if self._since is None:
             self._since = now
@@ -172,7 +172,7 @@ class Trouble:
             self._journal.warning(self._event, seconds=round(now - self._since), detail=detail)
 
     def over(self) -> None:
-        """Hear that it is not there, or no longer."""
+        """Note that there is no trouble, or no longer."""
         if self._told and self._since is not None:
             seconds = round(self._clock.monotonic() - self._since)
             self._journal.info(f"{self._event}_over", seconds=seconds)
@@ -338,12 +338,12 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
 
 
 def is_fenced(errors: Iterable[KafkaError]) -> bool:
-    """Tell whether one of these says that another process took a transactional id over."""
+    """Return whether one of these says that another process took a transactional id over."""
     return any(error.code() in _FENCED for error in errors)
 
 
 def is_too_large(error: KafkaError) -> bool:
-    """Tell whether a record was refused for its size, alone or with its batch."""
+    """Return whether a record was refused for its size, alone or with its batch."""
     return error.code() in _TOO_LARGE
 
 

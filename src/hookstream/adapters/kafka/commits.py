@@ -78,7 +78,7 @@ class Commits:
         self._sent_at = now
 
     def answered(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Hear that a commit was answered, well or not: the next one may be sent."""
+        """A commit was answered, well or not: the next one may be sent."""
         if offsets == self._under_way:
             self._under_way = {}
 

@@ -231,13 +231,13 @@ class KafkaSource:
             self._listener_failed(error)
 
     def gave(self, records: list[Record]) -> None:
-        """Hear that a request was answered."""
+        """A request was answered."""
         self._asked = False
         self._ready.extend(records)
         self._wake()
 
     def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Hear that partitions will be read."""
+        """Partitions were assigned."""
         self._held.update(positions)
         for partition in positions:
             self._stopped.pop(partition, None)
@@ -246,7 +246,7 @@ class KafkaSource:
     async def revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Hear that partitions are taken away; return what may be committed."""
+        """Partitions are being revoked; return what may be committed."""
         read = self._let_go(partitions)
         if not read or self._distrusted or self._error is not None:
             return {}
@@ -257,35 +257,35 @@ class KafkaSource:
             return {}
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Hear that partitions are gone."""
+        """Partitions were lost."""
         read = self._let_go(partitions)
         if read:
             self._listener.lost(read)
 
     def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
-        """Hear that records are gone."""
+        """Records are gone."""
         self._listener.gap(partition, first, next_offset)
 
     def stop(self, partition: TopicPartition, remedy: str) -> None:
-        """Hear that a partition is not read."""
+        """A partition has stopped."""
         self._stopped[partition] = remedy
         self._listener.stopped(partition, remedy)
 
     def started(self, partition: TopicPartition, begin: int) -> None:
-        """Hear that a held partition goes on at an offset that an operator named."""
+        """A stopped partition resumes at an offset that an operator named."""
         self._listener.started(partition, begin)
 
     def read_on(self, partition: TopicPartition) -> None:
-        """Hear that a stopped partition is read again by itself."""
+        """A stopped partition is read again by itself."""
         self._stopped.pop(partition, None)
 
     def failed(self, error: HookstreamError) -> None:
-        """Hear that the member ended."""
+        """The consumer thread ended."""
         self._error = error
         self._wake()
 
     def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
-        """Hear that a commit failed."""
+        """A commit failed."""
         self._listener.commit_failed(partitions)
 
     def telltales(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
@@ -331,7 +331,7 @@ class KafkaSource:
         return {at: CommitPosition(progress.offset) for at, progress in offsets.items()}
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
-        """Hear on the member's thread how a commit went."""
+        """Take a commit's result, on the consumer thread."""
         if self._member is not None:
             self._member.commit_answered(
                 {TopicPartition(at.topic, at.partition): at.offset for at in partitions}

@@ -198,7 +198,7 @@ class ConsumerThread:
         self.assignment.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Hear within a poll that a commit was answered: what waited for it is committed."""
+        """A commit was answered within a poll: commit what waited for it."""
         self.assignment.commits.answered(offsets)
         self.order(self.assignment.commit_settled)
 
@@ -310,7 +310,7 @@ class ConsumerThread:
         )
 
     def _begin_again(self) -> None:
-        """Seat anew what was given up and came back while one batch was taken.
+        """Seat again what was given up and came back while one batch was taken.
 
         Records of both times may be in the batch, and nothing tells them apart: none is used.
         """

@@ -54,11 +54,11 @@ class FetchErrors:
         self._waiting: set[TopicPartition] = set()
 
     def __bool__(self) -> bool:
-        """Tell whether anything is wrong."""
+        """Return whether anything is wrong."""
         return bool(self._faults)
 
     def __contains__(self, at: object) -> bool:
-        """Tell whether the last that was heard of a partition is a failure."""
+        """Return whether the last that was heard of a partition is a failure."""
         return at in self._faults
 
     def __iter__(self) -> Iterator[tuple[TopicPartition, str]]:
@@ -66,11 +66,11 @@ class FetchErrors:
         return ((at, fault.remedy) for at, fault in self._faults.items() if fault.told)
 
     def waits(self, at: TopicPartition) -> bool:
-        """Tell whether a partition is not to be fetched until it is tried again."""
+        """Return whether a partition is not to be fetched until it is tried again."""
         return at in self._waiting
 
     def failed(self, at: TopicPartition, offset: int, why: str) -> None:
-        """Hear that a partition's records from about `offset` on cannot be had; it waits now."""
+        """A partition's records from about `offset` on cannot be fetched; it waits now."""
         fault = self._faults.get(at)
         if fault is None:
             self._journal.warning(
@@ -110,7 +110,7 @@ class FetchErrors:
         return waiting
 
     def over(self, read: Iterable[TopicPartition]) -> None:
-        """Hear that records of these partitions can be had."""
+        """Records of these partitions were fetched: their errors are over."""
         for at in self._faults.keys() & set(read):
             if self._faults.pop(at).told:
                 self._journal.info("partition.read_again", topic=at.topic, partition=at.partition)

@@ -245,7 +245,7 @@ class KafkaGroups:
 
 
 def _is_settled(message: Message, position: GroupPosition) -> bool:
-    """Tell whether a message is a record that is settled; it may be the end of its partition, too.
+    """Return whether a message is a record that is settled; it may be the end of its partition, too.
 
     Raises:
         KafkaException: It is an error.

@@ -1,4 +1,4 @@
-"""Who hears what becomes of a group member and of its partitions: on the loop, in order."""
+"""Listeners that are notified of a group member and of its partitions, on the loop and in order."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from hookstream.errors import HookstreamError
 
 
 class PartitionListener(Protocol):
-    """Who hears of partitions."""
+    """Is notified of partitions."""
 
     def hear(self, told: Callable[..., None], *arguments: object) -> None:
         """Call one of the others, and make known what it raises."""
@@ -46,7 +46,7 @@ class PartitionListener(Protocol):
 
 
 class ConsumerListener(PartitionListener, Protocol):
-    """Who hears of the member."""
+    """Is notified of the member as well."""
 
     def gave(self, records: list[Record]) -> None:
         """A request was answered."""

@@ -51,7 +51,7 @@ class SequenceCheck:
             self._doubted.pop(at, None)
 
     def admits(self, at: _Place, offset: int) -> bool:
-        """Tell whether a record that came may be handed out."""
+        """Return whether a record that came may be handed out."""
         expected = self.expected.get(at)
         if expected is None:
             return True

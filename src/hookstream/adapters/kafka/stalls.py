@@ -1,4 +1,4 @@
-"""A partition that has records to read and gives none is noticed, said, and asked for anew.
+"""A partition that has records to read and gives none is noticed, said, and asked for again.
 
 Whatever else stops a partition is told by the client or known here. This is for what is not: a fetch
 whose answer the client cannot take apart and asks for again without a word, or a mistake, its or ours.
@@ -32,7 +32,7 @@ class StallDetector:
 
         Args:
             places: The next offset and the log's end of each partition that has records and could
-                have given them since the last look. Any other counts anew when it is shown again.
+                have given them since the last look. Any other counts again when it is shown again.
             behind: The next offset of each partition in `told` that is read, and not to its end as
                 far as is known. It stays silent until that has grown, whatever else held it up.
         """
@@ -61,5 +61,5 @@ class StallDetector:
         return new
 
     def not_looked(self) -> None:
-        """Hear that nobody could look: the time until the next look does not count."""
+        """The last look failed; the time until the next one does not count."""
         self._since = {}

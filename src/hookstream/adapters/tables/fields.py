@@ -80,7 +80,7 @@ def encoded(row: Mapping[str, object]) -> bytes:
 
 
 def _any_double_holds(value: object) -> bool:
-    """Tell whether no number in a document is one that a double would round."""
+    """Return whether no number in a document is one that a double would round."""
     match value:
         case Decimal():
             return False

@@ -133,7 +133,7 @@ def failing_subscription(key: str) -> str | None:
 def read_failing(key: str, value: bytes) -> Failing | None:
     """Return what a health row says; None where the key is of another kind, or nothing can be read.
 
-    An unreadable one is as good as none: the next failure writes it anew.
+    An unreadable one is as good as none: the next failure writes it again.
     """
     subscription_id = failing_subscription(key)
     if subscription_id is None:

@@ -1,6 +1,6 @@
 """Signing secrets are carried from row to row without being opened: no key is needed for that.
 
-Pausing or deleting a subscription writes its row anew and must work at night, on a machine that
+Pausing or deleting a subscription writes its row again and must work at night, on a machine that
 has no key ring.
 """
 

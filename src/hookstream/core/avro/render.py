@@ -68,7 +68,7 @@ def compile_value(schema: Json) -> Callable[[object], Json]:
 
 
 def needs_branch_names(schema: Json) -> bool:
-    """Tell whether values must be decoded with the names of their types beside them, in unions.
+    """Return whether values must be decoded with the names of their types beside them, in unions.
 
     So it is where a union holds a named type beside another whose values look alike: two records,
     a record and a map, bytes and a fixed decimal. A `float` beside a `double` must be decoded as the

@@ -42,7 +42,7 @@ _SINGLE = Rendering(_wrapped, "single", SINGLE)
 
 
 def names_needed(branches: Sequence[Rendering]) -> bool:
-    """Tell whether values of the union can only be told apart by the names of their types."""
+    """Return whether values of the union can only be told apart by the names of their types."""
     return _SINGLE in branches or any(
         any(branch.name is not None for branch in alike) and not _same_rule(alike)
         for alike in _by_shape(branches).values()

@@ -144,7 +144,7 @@ class Defaults:
 
 
 def is_value(default: Json, kind: str) -> bool:
-    """Tell whether a default is a value of a primitive type, and is delivered as it stands."""
+    """Return whether a default is a value of a primitive type, and is delivered as it stands."""
     match kind:
         case "null":
             return default is None
@@ -160,7 +160,7 @@ def is_value(default: Json, kind: str) -> bool:
 
 
 def _said_again(value: float, kind: str) -> bool:
-    """Tell whether a number is delivered as it stands once a float or a double holds it."""
+    """Return whether a number is delivered as it stands once a float or a double holds it."""
     if isinstance(value, bool):
         return False
     try:

@@ -364,7 +364,7 @@ def keys_read(node: Resolved) -> Sequence[Key]:
 
 
 def alike(writer: Resolved, reader: Resolved) -> bool:
-    """Tell whether a decoder would pair the two, by kind and name alone."""
+    """Return whether a decoder would pair the two, by kind and name alone."""
     if key_of(writer) in keys_read(reader):
         return True
     return (

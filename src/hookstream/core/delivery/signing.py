@@ -144,7 +144,7 @@ class RequestHeaders:
 
 
 def reserved(name: str) -> bool:
-    """Tell whether a header is hookstream's or the wire's own, so that no subscription may set it."""
+    """Return whether a header is hookstream's or the wire's own, so that no subscription may set it."""
     lower = name.lower()
     return lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES)
 

@@ -102,7 +102,7 @@ class CircuitBreaker:
         return True
 
     def may_probe(self, now: float) -> bool:
-        """Tell whether it is half open, where it is not closed."""
+        """Return whether it is half open, where it is not closed."""
         return self.probe_at is not None and now >= self.probe_at
 
     def put_off_until(self, now: float, waited: float = 0.0) -> float:

@@ -70,7 +70,7 @@ class FairQueue(Generic[T]):
         heappush(line.heap, (begins, next(self._tickets), claim, who))
 
     def any_for(self, *, common: bool) -> bool:
-        """Tell whether a lane waits for a slot that is free; `common`: it is of the common half."""
+        """Return whether a lane waits for a slot that is free; `common`: it is of the common half."""
         return bool(self._anybody.heap or (common and self._common.heap))
 
     def next(self, *, common: bool) -> T | None:

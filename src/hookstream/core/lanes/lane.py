@@ -151,7 +151,7 @@ class Lane:
         return self._circuit_breaker.probe_at is not None
 
     def prompt(self, now: float) -> bool:
-        """Tell whether the endpoint answered within a second lately, and leaves nothing unanswered."""
+        """Return whether the endpoint answered within a second lately, and leaves nothing unanswered."""
         return now - self._prompt_at <= PROMPT_FOR and not self._overdue(now)
 
     def crowd(self, turn: float) -> None:
@@ -174,7 +174,7 @@ class Lane:
     # Attempts.
 
     def may_start(self, now: float) -> bool:
-        """Tell whether another attempt may be made now."""
+        """Return whether another attempt may be made now."""
         started = self._started
         if started:
             if len(started) >= self._allowed:
@@ -302,7 +302,7 @@ class Lane:
         return max(self._answer, now - oldest)
 
     def healthy(self, now: float) -> bool:
-        """Tell whether the endpoint delivers, and fast enough to wait for."""
+        """Return whether the endpoint delivers, and fast enough to wait for."""
         return not self._failing and self.answer_time(now) <= HEALTHY_ANSWER
 
     def room(self, now: float) -> int:
@@ -317,7 +317,7 @@ class Lane:
         return min(max(a_second, 1), self._policy.max_queue)
 
     def full(self, queued: int, now: float, *, alone: bool, again: bool = False) -> bool:
-        """Tell whether one more delivery must be deferred.
+        """Return whether one more delivery must be deferred.
 
         Args:
             queued: Deliveries that wait in the lane now.
@@ -405,7 +405,7 @@ class Lane:
 
 
 def _up(kind: FailureKind, status: int | None) -> bool:
-    """Tell whether a failed attempt was answered by an endpoint that works."""
+    """Return whether a failed attempt was answered by an endpoint that works."""
     if kind is not FailureKind.STATUS or status is None:
         return False
     return status < _UP_ALL_THE_SAME and status != _NO_ANSWER_IN_TIME

@@ -30,7 +30,7 @@ class Permits:
         self.free = most
 
     def may_take(self, *, kept: bool) -> bool:
-        """Tell whether another attempt may begin; `kept`: a first attempt of a prompt lane."""
+        """Return whether another attempt may begin; `kept`: a first attempt of a prompt lane."""
         return self.free > 0 and (kept or self._common < self._most)
 
     def take(self, holder: Holder, *, kept: bool) -> bool:

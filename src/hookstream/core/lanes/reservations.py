@@ -2,7 +2,7 @@
 
 What is handed out is remembered here as one instant only, the end of all bookings. The slots
 themselves stand in the tier records; a worker that has just started, or took partitions over,
-learns the end anew from the records that it reads, and until then books from now on.
+learns the end again from the records that it reads, and until then books from now on.
 """
 
 _SLACK = 1.05

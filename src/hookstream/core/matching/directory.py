@@ -191,11 +191,11 @@ class Directory:
         return Live(subscription, partner)
 
     def is_disabled(self, subscription_id: str) -> bool:
-        """Tell whether the health table disables a subscription."""
+        """Return whether the health table disables a subscription."""
         return subscription_id in self._disabled
 
     def enabled_since(self, subscription_id: str, instant: Millis) -> bool:
-        """Tell whether a subscription that was disabled was enabled at an instant or later."""
+        """Return whether a subscription that was disabled was enabled at an instant or later."""
         subscription = self._subscriptions.get(subscription_id)
         return subscription is not None and any(
             gap.reason == "disabled" and gap.end is not None and gap.end >= instant
@@ -203,7 +203,7 @@ class Directory:
         )
 
     def wants(self, event_type: str, timestamp: Millis) -> bool:
-        """Tell whether any subscription may match a record of this type and time."""
+        """Return whether any subscription may match a record of this type and time."""
         return self._fanout(event_type).wants(timestamp)
 
     def match(
@@ -246,7 +246,7 @@ class Directory:
         timestamp: Millis,
         document: Callable[[], JsonObject | Refused],
     ) -> bool | Refused:
-        """Tell whether the partner may see the event; asked again before every attempt.
+        """Return whether the partner may see the event; asked again before every attempt.
 
         `document` gives the body that would be sent and is called only where the grant has a
         pattern. Refused: the grant's pattern could not be evaluated.
@@ -290,7 +290,7 @@ class Directory:
             self._refile(subscription_id)
 
     def _refile(self, subscription_id: str) -> None:
-        """File a subscription anew for each event type that was asked for."""
+        """File a subscription again for each event type that was asked for."""
         subscription = self._subscriptions.get(subscription_id)
         for event_type, fanout in self._fanouts.items():
             request = None if subscription is None else self._request(subscription, event_type)
@@ -339,7 +339,7 @@ class Directory:
 
 
 def asks_for(globs: tuple[str, ...], event_type: str) -> bool:
-    """Tell whether a list of names and globs takes in a type; our own types only by their names."""
+    """Return whether a list of names and globs takes in a type; our own types only by their names."""
     if event_type.startswith(OWN_PREFIXES):
         return event_type in globs
     return covers(globs, event_type)

@@ -45,7 +45,7 @@ class GrantedType:
 
     @property
     def is_filtered(self) -> bool:
-        """Tell whether the body must be asked."""
+        """Return whether the body must be asked."""
         return self.pattern is not None or self.problem is not None or self.about is not None
 
 
@@ -164,7 +164,7 @@ class Fanout:
             del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
 
     def wants(self, timestamp: Millis) -> bool:
-        """Tell whether any request may be active at a time. Closed gaps are not looked at."""
+        """Return whether any request may be active at a time. Closed gaps are not looked at."""
         if self._intervals is None:
             self._intervals = _intervals(self._requests)
         endless, ended, last = self._intervals
@@ -226,7 +226,7 @@ def _ask_grant(
 
 
 def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
-    """Tell whether a grant lets the event through by its pattern, or why that cannot be told."""
+    """Return whether a grant lets the event through by its pattern, or why that cannot be told."""
     if access.problem is not None:
         return Refused(RefusalReason.FILTER_NOT_EVALUABLE, f"the grant's {access.problem}")
     if access.pattern is None and access.about is None:
@@ -240,7 +240,7 @@ def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -
 
 
 def _is_about(body: JsonObject, partner_id: str) -> bool:
-    """Tell whether an operations event is about a partner; one that names none is for operators."""
+    """Return whether an operations event is about a partner; one that names none is for operators."""
     data = body.get("data")
     return isinstance(data, dict) and data.get("partner_id") == partner_id
 

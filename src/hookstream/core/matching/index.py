@@ -112,7 +112,7 @@ class PatternIndex(Generic[T]):
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing is held any more, not even an empty place."""
+        """Return whether nothing is held any more, not even an empty place."""
         return not (self._placed or self._fields or self._always)
 
     def add(self, item_id: str, item: T, pattern: Pattern, also: Sequence[Filing] = ()) -> None:

@@ -92,7 +92,7 @@ class Pattern:
         """True: a body that its one filing finds does match; nothing is left to verify."""
 
     def matches(self, body: JsonObject) -> bool:
-        """Tell whether the body matches. Total: never raises, whatever JSON the body holds."""
+        """Return whether the body matches. Total: never raises, whatever JSON the body holds."""
         return self._matches(body, _Absences(body) if self._asks_absence else _NEVER_ASKED)
 
 

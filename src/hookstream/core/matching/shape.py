@@ -61,7 +61,7 @@ class Shape:
         return node
 
     def always_has(self, path: Sequence[str]) -> bool:
-        """Tell whether every body has a value at a path."""
+        """Return whether every body has a value at a path."""
         nodes = [self.at(path[:length]) for length in range(len(path) + 1)]
         return all(node is not None and node.certain for node in nodes)
 

@@ -1,6 +1,6 @@
 """The state of a delivery is written into record headers and read back without loss.
 
-Headers are written anew each time, each name once, as UTF-8 text without control characters; they
+Headers are written again each time, each name once, as UTF-8 text without control characters; they
 never grow from hop to hop. What upstream put on the record travels along within bounds, except what
 is named like ours: nobody upstream can write a delivery's state.
 """
@@ -130,7 +130,7 @@ def unreadable_headers(
 
 
 def is_for_subscription(headers: Headers) -> bool:
-    """Tell whether a tier record is a delivery; else it is an event to be matched (again)."""
+    """Return whether a tier record is a delivery; else it is an event to be matched (again)."""
     return any(name == names.SUBSCRIPTION_ID for name, _ in headers)
 
 

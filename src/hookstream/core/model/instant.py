@@ -61,7 +61,7 @@ def within_years(instant: Millis) -> Millis:
 
 
 def is_plausible(record_time: Millis) -> bool:
-    """Tell whether a record's time may be one, as far as the past goes: -1, 0 and seconds are none."""
+    """Return whether a record's time may be one, as far as the past goes: -1, 0 and seconds are none."""
     return record_time >= _PLAUSIBLE
 
 

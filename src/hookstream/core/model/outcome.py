@@ -157,7 +157,7 @@ Outcome: TypeAlias = Delivered | Gone | Throttled | Failed | FailedForGood | Ref
 
 
 def is_defect(outcome: Outcome) -> bool:
-    """Tell whether an attempt failed by a defect of ours, which tells nothing of the endpoint."""
+    """Return whether an attempt failed by a defect of ours, which tells nothing of the endpoint."""
     return isinstance(outcome, Failed) and outcome.kind is FailureKind.INTERNAL_ERROR
 
 

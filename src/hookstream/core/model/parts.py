@@ -1,6 +1,6 @@
 """What is wrong with a part of a value is told with the path to it, however deep it stands.
 
-A list or map is made anew item by item. That is on the path of an event: the path is put together
+A list or map is rebuilt item by item. That is on the path of an event: the path is put together
 only where an item is refused, from the inside out.
 """
 

@@ -193,7 +193,7 @@ class Failing:
 
 
 def covers(globs: Sequence[str], event_type: str) -> bool:
-    """Tell whether a list of exact names, `prefix.*` and `*` names the event type."""
+    """Return whether a list of exact names, `prefix.*` and `*` names the event type."""
     for glob in globs:
         if glob in ("*", event_type):
             return True

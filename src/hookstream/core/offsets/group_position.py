@@ -46,7 +46,7 @@ class GroupPosition:
 
     @property
     def beyond_end(self) -> bool:
-        """Whether more is committed than the log has: it was made anew or truncated, and stops."""
+        """Whether more is committed than the log has: it was created again or truncated, and stops."""
         return self.committed is not None and self.committed.offset > self.end
 
     @property
@@ -62,7 +62,7 @@ class GroupPosition:
         return self.start if self.committed is None else max(self.committed.offset, self.start)
 
     def settles(self, offset: int) -> bool:
-        """Tell whether a record is settled, or gone from the log."""
+        """Return whether a record is settled, or gone from the log."""
         if offset < self.unread_from:
             return True
         return any(begin <= offset < end for begin, end in self.spans)

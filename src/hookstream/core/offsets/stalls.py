@@ -1,7 +1,7 @@
 """A standstill is an offset that has not moved although it should: what stands longest is told.
 
 Looked at every second or so, never counted record by record. Whatever waits on purpose is not shown
-to it, and counts anew once it is shown again.
+to it, and counts again once it is shown again.
 """
 
 from collections.abc import Hashable, Mapping

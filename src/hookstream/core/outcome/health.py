@@ -153,7 +153,7 @@ class HealthBook:
 
 
 def _is_stale(spell: _Spell, now: Millis, rules: HealthRules) -> bool:
-    """Tell whether so long nothing was attempted that the earlier failures prove nothing any more.
+    """Return whether so long nothing was attempted that the earlier failures prove nothing any more.
 
     A pause or a hold of a week must not end in a disabling at the first failure after it.
     """

@@ -37,7 +37,7 @@ def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
 
 
 def same(one: Grant, other: Grant) -> bool:
-    """Tell whether two grants are the same, each number and `true` as it was written."""
+    """Return whether two grants are the same, each number and `true` as it was written."""
     return one == other and compared(one.pattern) == compared(other.pattern)
 
 

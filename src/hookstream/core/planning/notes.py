@@ -156,7 +156,7 @@ def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
 
 
 def _is_rounded(value: Number) -> bool:
-    """Tell whether a double makes another number of it."""
+    """Return whether a double makes another number of it."""
     return key_of_number(value) != key_of_number(float(exact(value)))
 
 

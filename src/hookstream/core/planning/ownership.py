@@ -28,7 +28,7 @@ def folder_of(owner: str) -> str | None:
 
 
 def is_of_files(owner: str) -> bool:
-    """Tell whether a file declares what has this owner."""
+    """Return whether a file declares what has this owner."""
     return owner == OWNED_BY_NOBODY or owner.startswith(_NAMED)
 
 

@@ -55,7 +55,7 @@ class FieldReader:
         self._report(self.path(field), why)
 
     def given(self, field: str) -> bool:
-        """Tell whether a field was written at all; `null` is as good as not."""
+        """Return whether a field was written at all; `null` is as good as not."""
         self._known.append(field)
         return self._document.get(field) is not None
 

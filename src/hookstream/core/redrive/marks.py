@@ -119,7 +119,7 @@ class Ledger:
         return self._jobs.get((shelf, place.partition), {}).get(place.offset)
 
     def is_open(self, shelf: Shelf, place: Place) -> bool:
-        """Tell whether no job has resolved the letter."""
+        """Return whether no job has resolved the letter."""
         return self.resolved_by(shelf, place) is None
 
 

@@ -53,7 +53,7 @@ class Revival:
         return self._back(dead, fresh, fresh.delivery_id)
 
     def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
-        """Return the tier record of an undecodable record: an event to be identified anew."""
+        """Return the tier record of an undecodable record: an event to be identified again."""
         why = _not_an_event(undecodable)
         if why is not None:
             return Unredrivable(place_of(undecodable), why)
@@ -64,7 +64,7 @@ class Revival:
             )
         fresh = replace(
             waited,
-            # The wait for a schema that nobody knows yet begins anew with it.
+            # The wait for a schema that nobody knows yet begins again with it.
             first_at=self.now(),
             trigger=Trigger.REDRIVE,
             due_at=None,
@@ -93,7 +93,7 @@ class Revival:
 
     def _value_at(self, origin: Origin) -> bytes | None:
         found = self.read_origin(origin)
-        # A topic that was made anew has other records at the same offsets.
+        # A topic that was created again has other records at the same offsets.
         if found is None or found.timestamp != origin.timestamp:
             return None
         return found.value

@@ -28,7 +28,7 @@ class Selector:
     partner_ids: frozenset[str] | None = None
 
     def selects(self, headers: Headers, timestamp: Millis) -> bool:
-        """Tell whether the dead letter with these headers, appended at `timestamp`, is meant."""
+        """Return whether the dead letter with these headers, appended at `timestamp`, is meant."""
         if self.since is not None and timestamp < self.since:
             return False
         if self.until is not None and timestamp >= self.until:

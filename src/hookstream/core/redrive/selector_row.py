@@ -28,7 +28,7 @@ class UndecodableSelector:
     """Appended before this instant."""
 
     def selects(self, record: Record) -> bool:
-        """Tell whether an undecodable record is meant."""
+        """Return whether an undecodable record is meant."""
         if self.since is not None and record.timestamp < self.since:
             return False
         if self.until is not None and record.timestamp >= self.until:

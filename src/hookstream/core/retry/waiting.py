@@ -107,7 +107,7 @@ class WaitingRoom(Generic[T]):
         return 0 if share is None else share.held
 
     def holds(self, partition: TopicPartition, offset: int) -> bool:
-        """Tell whether a record waits here."""
+        """Return whether a record waits here."""
         share = self._shares.get(partition)
         return share is not None and offset in share.entries
 

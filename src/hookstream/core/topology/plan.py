@@ -19,7 +19,7 @@ _STAMP = "message.timestamp.type"
 _LIMIT = "max.message.bytes"
 _RETENTION = "retention.ms"
 _DELETED_KEPT = 90 * DAY
-"""How long a deleted subscription is remembered by whoever reads the table anew."""
+"""How long a deleted subscription is remembered by whoever reads the table again."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -146,7 +146,7 @@ def _differences(topic: WantedTopic, found: Existing) -> list[TopicChange]:
 
 
 def _is_more(setting: str, before: str, after: str) -> bool:
-    """Tell whether a topic has more of something than is asked for, which is left to it."""
+    """Return whether a topic has more of something than is asked for, which is left to it."""
     if setting not in (_RETENTION, _LIMIT, "delete.retention.ms"):
         return False
     try:

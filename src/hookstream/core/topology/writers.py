@@ -28,7 +28,7 @@ class TopicRule:
     """A topic, the beginning of topics' names, or `*` for every topic."""
 
     def names(self, topic: str) -> bool:
-        """Tell whether the rule is about a topic."""
+        """Return whether the rule is about a topic."""
         if self.pattern == "prefixed":
             return topic.startswith(self.name)
         return self.name in ("*", topic)
@@ -44,7 +44,7 @@ class WriteAccess:
     """`allow.everyone.if.no.acl.found`."""
 
     def open_to_anybody(self, topic: str) -> bool:
-        """Tell whether anybody who reaches the brokers may write to a topic."""
+        """Return whether anybody who reaches the brokers may write to a topic."""
         if self.rules is None:
             return True
         naming = [rule for rule in self.rules if rule.names(topic)]

@@ -47,7 +47,7 @@ class AuditSelection:
         return all(text is None or text.encode() in value for text in (self.delivery, self.event))
 
     def holds(self, entry: AuditEntry) -> bool:
-        """Tell whether an entry is meant."""
+        """Return whether an entry is meant."""
         exact = ((self.delivery, entry.delivery_id), (self.event, entry.event_id))
         if any(asked not in (None, told) for asked, told in exact):
             return False

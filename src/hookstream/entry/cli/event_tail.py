@@ -127,7 +127,7 @@ class EventTail:
         return identified
 
     def _may_read_again(self) -> bool:
-        """Tell whether the schemas were read long enough ago: a topic may hold nothing but strange ones."""
+        """Return whether the schemas were read long enough ago: a topic may hold nothing but strange ones."""
         return SystemClock().monotonic() - self._read_at >= _AGAIN_SECONDS
 
     def _document(

@@ -209,7 +209,7 @@ class TableConsumer:
     def repeat_skips(self, now: Millis) -> None:
         """Tell the sources, which are there now, what was stepped over within the last hour.
 
-        An older word was about a record that is settled, or about a topic that was made anew since.
+        An older word was about a record that is settled, or about a topic that was created again since.
         """
         if self.skip_record is None:
             return

@@ -27,7 +27,7 @@ _LONGEST = 300
 def alive(
     now: float, beat: float, polls: Sequence[float], watch: "Standing"
 ) -> tuple[bool, Mapping[str, object]]:
-    """Tell whether a process is of use to anybody, with the facts.
+    """Return whether a process is of use to anybody, with the facts.
 
     Args:
         now: Monotonic seconds.
@@ -48,7 +48,7 @@ def alive(
 def matching(
     unreadable: Mapping[str, str], held: int, *, current: bool, clock: str = ""
 ) -> tuple[bool, Mapping[str, object]]:
-    """Tell whether a process matches events, with the facts.
+    """Return whether a process matches events, with the facts.
 
     Args:
         unreadable: Table rows that cannot be read, with the reason: one of them stops matching.
@@ -110,14 +110,14 @@ class Health:
             await asyncio.sleep(_BEAT)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:
-        """Tell whether all loops turn and what was taken moves; the broker may be away."""
+        """Return whether all loops turn and what was taken moves; the broker may be away."""
         parts = self._parts
         turned = (parts.events.turned_at(), parts.tiers.turned_at())
         polls = [at for at in turned if at is not None]
         return alive(parts.clock.monotonic(), self._beat, polls, self._watch)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
-        """Tell whether events are matched: tables current and wholly read, partitions held."""
+        """Return whether events are matched: tables current and wholly read, partitions held."""
         parts = self._parts
         held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
         clock = "" if parts.clock.agrees() else parts.clock.why()

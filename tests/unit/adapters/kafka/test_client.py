@@ -82,7 +82,7 @@ class Recovering(AdminClient):
     [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
 )
 def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> None:
-    """Frozen or killed, it has to register anew; the client must look for it, or never finds it."""
+    """Frozen or killed, it has to register again; the client must look for it, or never finds it."""
     admin = Recovering(error, error)
 
     found = ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")

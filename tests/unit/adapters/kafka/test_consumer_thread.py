@@ -324,7 +324,7 @@ def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
 def test_a_client_that_can_go_on_no_more_says_what_is_to_be_done(
     error: KafkaError, raised: type[Exception]
 ) -> None:
-    """A broker that lost a group needs the worker anew; one that has no KIP-848 another setting."""
+    """A broker that lost a group needs the worker again; one that has no KIP-848 another setting."""
     with pytest.raises(raised):
         raise_fatal(error)
 

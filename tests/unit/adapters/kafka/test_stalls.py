@@ -82,7 +82,7 @@ def test_a_silence_lasts_while_something_else_holds_its_partition_up() -> None:
 
 
 def test_a_silence_lasts_when_its_partition_begins_again_before_markers() -> None:
-    """It was asked for anew, and the client forgot the markers that it had passed over."""
+    """It was asked for again, and the client forgot the markers that it had passed over."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 5, *[{HERE: (3, 9)}] * 5)
     assert watched.said == ["partition.unread"]

@@ -240,7 +240,7 @@ def test_the_longer_an_outage_the_longer_a_deferral_up_to_half_an_hour() -> None
 
 
 def test_a_breaker_that_has_just_opened_believes_the_delivery_how_long_it_has_lasted() -> None:
-    """A worker was started anew in the middle of an outage."""
+    """A worker was started again in the middle of an outage."""
     breaker = opened(0.0)
 
     assert breaker.put_off_until(0.0, waited=1_200.0) == 600.0

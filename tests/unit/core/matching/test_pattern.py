@@ -30,7 +30,7 @@ BODY: JsonObject = {
 
 
 def holds(path: str, *alternatives: Json) -> bool:
-    """Tell whether the body matches when one field of its data is asked for."""
+    """Return whether the body matches when one field of its data is asked for."""
     return parse({"data": {path: [*alternatives]}}).matches(BODY)
 
 

@@ -16,7 +16,7 @@ def position(
 @pytest.mark.parametrize(
     ("committed", "start", "unsettled"),
     [(None, 0, 100), (None, 40, 60), (70, 0, 30), (70, 90, 10), (100, 0, 0), (120, 0, 0)],
-    ids=["nothing", "nothing, old gone", "some", "old gone", "all", "a log made anew"],
+    ids=["nothing", "nothing, old gone", "some", "old gone", "all", "a log created again"],
 )
 def test_what_follows_the_commit_and_is_still_there_is_unsettled(
     committed: int | None, start: int, unsettled: int

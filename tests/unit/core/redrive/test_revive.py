@@ -87,7 +87,7 @@ def test_a_letter_by_reference_takes_its_value_from_its_origin() -> None:
 
 
 def test_a_letter_whose_origin_is_gone_stays_open() -> None:
-    """The topic may have been made anew: then another record stands at the same offset."""
+    """The topic may have been created again: then another record stands at the same offset."""
     other = replace(AT_ORIGIN, timestamp=NOW)
     for at_origin in (None, other):
         refused = revival(at_origin).delivery(by_reference(DEAD))
@@ -117,7 +117,7 @@ UNDECODABLE = Record(
 
 
 def test_an_undecodable_record_goes_back_in_as_an_event_without_a_subscription() -> None:
-    """Its active interval is judged by its origin, and its wait for a schema begins anew."""
+    """Its active interval is judged by its origin, and its wait for a schema begins again."""
     back = revival().unmatched(UNDECODABLE)
     assert isinstance(back, OutgoingRecord)
     assert (back.key, back.value) == (b"printprice.pricing/3/40", b"bytes")

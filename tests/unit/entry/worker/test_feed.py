@@ -52,7 +52,7 @@ def test_a_word_that_comes_while_the_worker_runs_is_passed_on_at_once() -> None:
 
 
 def test_a_partition_that_stops_after_the_word_goes_on_by_it() -> None:
-    """The worker was started anew after the operator had spoken."""
+    """The worker was started again after the operator had spoken."""
     feed, started = fed(asked(NOON))
 
     feed.start_stopped(HERE, NOON + HOUR)
@@ -77,7 +77,7 @@ def test_a_word_to_step_over_a_record_reaches_whoever_waits_for_it() -> None:
 
     assert covers(7, NOON)
     assert not covers(8, NOON)
-    assert not covers(7, NOON + 1), "the topic was made anew: this is another record"
+    assert not covers(7, NOON + 1), "the topic was created again: this is another record"
 
 
 def test_the_words_of_the_last_hour_are_repeated_to_sources_that_come_later() -> None:

@@ -185,7 +185,7 @@ def poll_tables(consumer: Consumer) -> tuple[list[TableRecord], Offsets]:
     """Wait up to 0.2 s for something, take what else is ready, and tell how far each table stood.
 
     Raises:
-        InvariantBroken: A table was made anew or truncated while it was read.
+        InvariantBroken: A table was created again or truncated while it was read.
         KafkaException: An error that will not pass.
     """
     first = consumer.poll(_POLL_SECONDS)

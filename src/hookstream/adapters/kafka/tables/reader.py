@@ -148,7 +148,7 @@ class TableReader:
         return age(self._current_at, self._clock.moment())
 
     def reached(self, topic: str, offset: int) -> bool:
-        """Tell whether the record at an offset of a table was handed over."""
+        """Return whether the record at an offset of a table was handed over."""
         return self._stood[topic] > offset
 
     # On the loop.

@@ -68,7 +68,7 @@ class RedriveRules:
     revive: Callable[[Record], OutgoingRecord | Unredrivable]
 
     def takes(self, record: Record) -> bool:
-        """Tell whether a letter is meant and not left out."""
+        """Return whether a letter is meant and not left out."""
         return self.selects(record) and self.obstacle(facts_of(record)) is None
 
 
