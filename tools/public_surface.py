@@ -1,11 +1,12 @@
-"""Lists everything of hookstream that others rely on, so that a change to it is seen before it is released.
+"""Lists what others rely on, as far as the code shows it, so that a change is seen before it is released.
 
     python -m tools.public_surface            writes tools/public_surface.txt
     python -m tools.public_surface --check    prints how the code differs from it; exit code 1 if it does
 
 A line is one promise: a command or an option, an exit code, a key of `--json`, a setting with its default,
 a metric with its labels, a topic or group, a header, a field of a persisted record, a public name of
-Python. How the code is laid out plays no part.
+Python. Keys of `--json` are those that functions below `entry/` return in documents written out there.
+How the code is laid out plays no part.
 """
 
 import ast

@@ -14,7 +14,10 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
+    AdminClient,
+    OffsetSpec,
+)
 from confluent_kafka.cimpl import NewTopic
 
 Place = tuple[str, int]
@@ -60,7 +63,7 @@ class Log:
 
     def ends(self, topics: Iterable[str]) -> dict[Place, int]:
         """Return the end offset of every partition."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types
         asked = {TopicPartition(*place): latest for place in self._places(topics)}
         if not asked:
             return {}

@@ -5,6 +5,9 @@ import re
 from tests.conftest import ROOT
 from tools.reference import COMMANDS_PAGE, SETTINGS_PAGE, commands_page, settings_page
 
+from hookstream.core.delivery.signing import RequestHeaders, parse_secret
+from hookstream.receiver import verify
+
 SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
@@ -53,6 +56,21 @@ def test_the_codemap_names_every_folder_and_every_file_that_stands_alone() -> No
 def is_part(folder: str) -> bool:
     """Return whether a folder is part of the command line, which is one subject."""
     return folder.startswith("entry/cli/")
+
+
+def test_the_request_on_the_page_for_partners_is_one_that_hookstream_would_send() -> None:
+    page = (ROOT / "docs" / "for-partners.md").read_text(encoding="utf-8")
+    head, _, body = page.partition("```http\n")[2].partition("```")[0].strip().partition("\n\n")
+    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
+    [secret] = set(re.findall(r"whsec_[A-Za-z0-9+/]+", page))
+
+    at = int(headers["webhook-timestamp"])
+    assert verify(headers, body.encode(), [secret], at).id == headers["webhook-id"]
+    assert headers["content-length"] == str(len(body.encode()))
+    made = RequestHeaders([parse_secret(secret)]).of(
+        headers["webhook-id"], at, body.encode(), attempt=1, trigger="initial"
+    )
+    assert headers.items() >= dict(made).items()
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -6,11 +6,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.conftest import ROOT
 from tests.e2e.link import Link
+from tests.e2e.unseen import GOING_ON, STOPPED, stop_three, subscribed
 from tests.e2e.world import World, a_world, until
 
 from hookstream.adapters.dev.broker import BrokerProcess
@@ -18,24 +18,9 @@ from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
 
-STOPPED = ("deleted", "held", "narrowed")
-ANSWERS_AFTER = 0.3
 WITHIN = 2.0
 """Seconds after the link is cut in which requests may still be made: docs/reliability.md has them."""
 EVENTS = 90
-
-
-class Slow:
-    """An endpoint that takes a while, and remembers when each request came."""
-
-    def __init__(self) -> None:
-        self.came: list[float] = []
-
-    async def __call__(self, body: dict[str, Any], before: int) -> int:
-        del body, before
-        self.came.append(time.monotonic())
-        await asyncio.sleep(ANSWERS_AFTER)
-        return 204
 
 
 @dataclass
@@ -74,10 +59,7 @@ async def place(tmp_path: Path, prefix: str) -> AsyncIterator[Place]:
 async def test_what_was_stopped_while_a_worker_was_cut_off_is_not_sent(place: Place) -> None:
     """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth goes on."""
     world, link = place.world, place.link
-    slow: dict[str, Slow] = {}
-    for name in (*STOPPED, "going-on"):
-        partner = await world.subscribe(name, more="limits:\n  max_in_flight: 4\n")
-        partner.answer(slow.setdefault(name, Slow()))
+    slow = await subscribed(world, "limits:\n  max_in_flight: 4\n")
     world.stage.environ["HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS"] = f"127.0.0.1:{link.port}"
     await world.stage.start_worker()
     del world.stage.environ["HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS"]
@@ -91,13 +73,7 @@ async def test_what_was_stopped_while_a_worker_was_cut_off_is_not_sent(place: Pl
     link.cut()
     cut = time.monotonic()
     try:
-        await world.stage.hookstream("subscriptions", "delete", "deleted", "--yes")
-        await world.stage.hookstream("hold", "set", "endpoint", "held", "--reason", "they asked")
-        definitions = world.stage.folder / "definitions"
-        grant = definitions / "partners" / "narrowed.yaml"
-        grant.write_text(grant.read_text().replace("[pricing.completed]", "[order.generated]"))
-        (definitions / "subscriptions" / "deleted.yaml").unlink()
-        await world.stage.hookstream("apply", str(definitions), "--yes")
+        await stop_three(world)
         await asyncio.sleep(max(0.0, cut + 10 - time.monotonic()))
         late = {name: sum(at > cut + WITHIN for at in each.came) for name, each in slow.items()}
         waiting = {name: EVENTS - len(each.came) for name, each in slow.items()}
@@ -108,7 +84,7 @@ async def test_what_was_stopped_while_a_worker_was_cut_off_is_not_sent(place: Pl
     assert late == dict.fromkeys(slow, 0)
     assert min(waiting.values()) > 0
     await until(
-        lambda: len(set(world.partners["going-on"].accepted)) == EVENTS,
+        lambda: len(set(world.partners[GOING_ON].accepted)) == EVENTS,
         60,
         lambda: f"{len(set(world.partners['going-on'].accepted))} of {EVENTS} arrived",
     )

@@ -171,7 +171,7 @@ class World:
         admin = AdminClient(self.client)
         admin.delete_topics([topic])[topic].result(10)
         while topic in admin.list_topics(timeout=10).topics:
-            time.sleep(0.05)
+            time.sleep(0.05)  # the broker notifies nobody of it
 
 
 def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:

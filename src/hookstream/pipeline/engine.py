@@ -121,34 +121,34 @@ class Ports:
 class Engine:
     """One worker's pipeline. Make it, start sources with its listeners, then `run` it once."""
 
-    def __init__(self, outside: Ports, rules: EngineRules) -> None:
+    def __init__(self, ports: Ports, rules: EngineRules) -> None:
         """Wire the stages; nothing moves before `run`."""
-        outside = self._outside = _guarded(outside)
+        ports = self._ports = _guarded(ports)
         self._rules = rules
         self.ladder = Ladder(rules.tiers)
         self.budget = Budget(rules.max_deliveries, rules.max_bytes)
-        self.events = Partitions(outside.journal, outside.metrics)
-        self.tiers = Partitions(outside.journal, outside.metrics)
+        self.events = Partitions(ports.journal, ports.metrics)
+        self.tiers = Partitions(ports.journal, ports.metrics)
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
         self.events.on_gap = partial(self._tell_gap, self.events)
         self.tiers.on_gap = partial(self._tell_gap, self.tiers)
         for owned in (self.events, self.tiers):
-            owned.on_started = outside.skips.hear_below
+            owned.on_started = ports.skips.hear_below
         self.gate = Gate(
-            outside.tables,
-            outside.directory,
-            outside.clock,
-            outside.journal,
-            outside.agreement,
+            ports.tables,
+            ports.directory,
+            ports.clock,
+            ports.journal,
+            ports.agreement,
         )
-        self._fence = Fence(outside.skips, outside.clock, outside.journal, self.gate.open)
+        self._fence = Fence(ports.skips, ports.clock, ports.journal, self.gate.open)
         self._settler = Settler(self._means())
         attempts = self._make_attempts()
         self.lanes = Lanes(
-            outside.clock,
-            outside.journal,
+            ports.clock,
+            ports.journal,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
             attempt=attempts.attempt,
@@ -157,16 +157,16 @@ class Engine:
             may_act=self.gate.stood_open,
         )
         self._admission = Admission(
-            outside.codec,
-            outside.directory,
-            outside.clock,
+            ports.codec,
+            ports.directory,
+            ports.clock,
             SchemaWait(self._waits(), rules.unknown_schema_grace),
             attempts,
             self.lanes,
             self._settler,
             gate=self.gate,
             event_ids=EventIds(
-                outside.sink, outside.notices, outside.clock, outside.metrics, outside.journal
+                ports.sink, ports.notices, ports.clock, ports.metrics, ports.journal
             ),
             fence=self._fence,
         )
@@ -178,30 +178,30 @@ class Engine:
         return tuple(sorted(delay for delay in self._rules.tiers if delay > 0))
 
     def _means(self) -> SettlerMeans:
-        outside = self._outside
+        ports = self._ports
         return SettlerMeans(
-            sink=outside.sink,
-            topics=outside.topics,
+            sink=ports.sink,
+            topics=ports.topics,
             ladder=self.ladder,
-            clock=outside.clock,
-            notices=outside.notices,
-            tracer=outside.tracer,
-            metrics=outside.metrics,
-            journal=outside.journal,
+            clock=ports.clock,
+            notices=ports.notices,
+            tracer=ports.tracer,
+            metrics=ports.metrics,
+            journal=ports.journal,
             budget=self.budget,
-            skips=outside.skips,
+            skips=ports.skips,
             fence=self._fence,
         )
 
     def _make_attempts(self) -> Attempts:
-        outside, rules = self._outside, self._rules
+        ports, rules = self._ports, self._rules
         means = AttemptMeans(
-            clock=outside.clock,
-            chance=outside.chance,
-            codec=outside.codec,
-            sender=outside.sender,
-            tracer=outside.tracer,
-            metrics=outside.metrics,
+            clock=ports.clock,
+            chance=ports.chance,
+            codec=ports.codec,
+            sender=ports.sender,
+            tracer=ports.tracer,
+            metrics=ports.metrics,
         )
         hops = [delay for delay in rules.tiers if delay <= _LONGEST_PAUSE_HOP]
         bounds = AttemptRules(
@@ -213,16 +213,16 @@ class Engine:
             paused_for=rules.paused_for,
         )
         health = EndpointHealth(
-            outside.health,
+            ports.health,
             HealthRules(rules.disable_after, rules.disable_attempts),
-            outside.directory,
-            outside.notices,
-            outside.journal,
+            ports.directory,
+            ports.notices,
+            ports.journal,
         )
         return Attempts(
             means,
             bounds,
-            outside.directory,
+            ports.directory,
             self._settler,
             health,
             self._fence,
@@ -243,8 +243,8 @@ class Engine:
             )
 
     def _policy_of(self, subscription_id: str) -> LanePolicy:
-        outside = self._outside
-        standing = outside.directory.standing(subscription_id, outside.clock.now())
+        ports = self._ports
+        standing = ports.directory.standing(subscription_id, ports.clock.now())
         limits = _limits(standing)
         rate = limits.rate_limit
         return LanePolicy(
@@ -321,21 +321,21 @@ class Engine:
             self._admission,
             self.gate,
             self._seeing(),
-            group=self._outside.topics.group,
+            group=self._ports.topics.group,
             accept_create_time=self._rules.accept_create_time,
-            skips=self._outside.skips,
+            skips=self._ports.skips,
         )
 
     def _retrier(self, source: RecordSource) -> Retrier:
-        outside = self._outside
-        tiers = Tiers(outside.topics, self.ladder, outside.clock)
+        ports = self._ports
+        tiers = Tiers(ports.topics, self.ladder, ports.clock)
         return Retrier(
             source, self.tiers, self.room, self._admission, self.gate, tiers, self._seeing()
         )
 
     def _seeing(self) -> Seeing:
-        outside = self._outside
-        return Seeing(outside.tracer, outside.journal, outside.metrics)
+        ports = self._ports
+        return Seeing(ports.tracer, ports.journal, ports.metrics)
 
     def _gone(self, retrier: Retrier | None) -> Callable[[frozenset[TopicPartition]], None]:
         def gone(partitions: frozenset[TopicPartition]) -> None:
@@ -354,29 +354,29 @@ class Engine:
         )
 
     def _raise_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
-        outside = self._outside
-        notice = outside.notices.log_gap(where, *gap, outside.clock.now())
+        ports = self._ports
+        notice = ports.notices.log_gap(where, *gap, ports.clock.now())
 
         def told(refused: WriteRefused | None) -> None:
             if refused is not None:
-                outside.journal.error(
+                ports.journal.error(
                     "log.gap_not_published", topic=where.topic, detail=refused.detail
                 )
             partitions.gap_told(where, gap)
 
-        outside.sink.write(notice, told)
+        ports.sink.write(notice, told)
 
     def _look_at_clock(self) -> None:
-        outside = self._outside
-        outside.agreement.look()
-        if outside.agreement.asks and not self._time_asked:
+        ports = self._ports
+        ports.agreement.look()
+        if ports.agreement.asks and not self._time_asked:
             self._time_asked = True
-            outside.sink.write(time_asked(outside.topics), self._time_told)
+            ports.sink.write(time_asked(ports.topics), self._time_told)
 
     def _time_told(self, refused: WriteRefused | None) -> None:
         self._time_asked = False
         if refused is not None:
-            self._outside.agreement.unstamped(refused.detail)
+            self._ports.agreement.unstamped(refused.detail)
 
     def commit(self) -> None:
         """Commit what was settled, in both groups."""
@@ -401,14 +401,14 @@ class Engine:
                 failures = 0
 
 
-def _guarded(outside: Ports) -> Ports:
+def _guarded(ports: Ports) -> Ports:
     """Return the ports with those that only tell made harmless."""
-    unexpected = Unexpected(outside.journal)
+    unexpected = Unexpected(ports.journal)
     return replace(
-        outside,
-        tracer=GuardedTracer(outside.tracer, unexpected),
-        metrics=GuardedMetrics(outside.metrics, unexpected),
-        journal=GuardedJournal(outside.journal, unexpected),
+        ports,
+        tracer=GuardedTracer(ports.tracer, unexpected),
+        metrics=GuardedMetrics(ports.metrics, unexpected),
+        journal=GuardedJournal(ports.journal, unexpected),
     )
 
 

@@ -184,7 +184,7 @@ class Lanes:
         if self._shut_since is not None:
             # The gate may have opened since the last tick.
             self._shut(now)
-        return now < self._catching_up or self._neighbours.lacks(subscription_id, now)
+        return now < self._catching_up or self._neighbours.alone(subscription_id, now)
 
     def _queue(self, subscription_id: str) -> LaneQueue:
         queue = LaneQueue(subscription_id, self._policy(subscription_id))
@@ -243,18 +243,18 @@ class Lanes:
 
         Where a retry is next and may have none, a first attempt behind it that may is brought before it.
         """
-        capacity, holder, waiting = self._permits, queue.holder, queue.waiting
+        permits, holder, waiting = self._permits, queue.holder, queue.waiting
         first_is_next = holder.prompt and waiting[0].delivery.attempt == 0
         if not first_is_next:
-            if capacity.take(holder, kept=False):
+            if permits.take(holder, kept=False):
                 return False
-            first = queue.first_attempt() if capacity.free > 0 else None
+            first = queue.first_attempt() if permits.free > 0 else None
             if first is None:
                 return None
             work = waiting[first]
             del waiting[first]
             waiting.appendleft(work)
-        return True if capacity.take(holder, kept=True) else None
+        return True if permits.take(holder, kept=True) else None
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Return whether only the cap may keep a lane from an attempt; else look again in time."""
@@ -346,17 +346,17 @@ class Lanes:
 
     def _stands_back(self) -> bool:
         """Return whether nobody may begin now, or a lane in line may have the slot just freed."""
-        turns, capacity = self._fair_queue, self._permits
-        others = turns.waiting > 0 and turns.any_for(common=capacity.may_take(kept=False))
+        fair_queue, permits = self._fair_queue, self._permits
+        others = fair_queue.waiting > 0 and fair_queue.any_for(common=permits.may_take(kept=False))
         return others or not self._may_act()
 
     def _hand_over(self, queue: LaneQueue, now: float) -> None:
         """Pass what is free to the lanes in line, this one among them, then to this lane."""
-        turns, capacity = self._fair_queue, self._permits
-        if turns.waiting:
+        fair_queue, permits = self._fair_queue, self._permits
+        if fair_queue.waiting:
             self._stand_in_line(queue, now)
-            while capacity.free > 0:
-                waiting = turns.next(common=capacity.may_take(kept=False))
+            while permits.free > 0:
+                waiting = fair_queue.next(common=permits.may_take(kept=False))
                 if waiting is None:
                     break
                 self._turn(waiting, now)

@@ -75,7 +75,7 @@ class EventsSettings:
     """The largest record that is decoded, in bytes; a larger one is undecodable."""
     max_values: int = _set(50_000, kinds.whole(1_000, 10_000_000))
     """How many values a record may hold; one with more is undecodable. Decoding or rendering 50,000
-    values takes a worker's event loop for 15 to 50 ms, of floats or times for up to 120, in which it
+    values takes a worker's event loop for 15 to 50 ms, of floats or times for up to 150, in which it
     does nothing else."""
 
 

@@ -1,7 +1,6 @@
 """A want of the worker's own is no answer of an endpoint: the attempt is withheld until there is enough."""
 
 import asyncio
-import errno
 import os
 import resource
 import socket
@@ -80,24 +79,32 @@ async def test_a_want_of_name_servers_closes_no_idle_connection() -> None:
         assert running.connections == 1
 
 
-async def test_an_address_of_a_family_that_the_machine_lacks_is_a_failure(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As with IPv6 off: the system says the same as where no local port is free.
+async def test_an_address_of_a_family_that_the_machine_lacks_is_a_failure() -> None:
+    """As with IPv6 off: the system says the same as where no local port is free."""
+    code = (
+        "import asyncio; from tests.integration.http.test_shortage import call_an_ipv6_address;"
+        " asyncio.run(call_an_ipv6_address())"
+    )
+    # A network of its own, in which IPv6 is off; anybody may have one.
+    off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+    process = await asyncio.create_subprocess_exec(
+        *("unshare", "--map-root-user", "--net", "sh", "-c", f'{off} && exec "$@"'),
+        *("sh", sys.executable, "-c", code),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()[-2000:]
 
-    The system call is replaced: to take IPv6 from a real machine needs privileges a test has not.
-    """
-    connect = socket.socket.connect
 
-    def without_addresses(self: socket.socket, address: tuple[str, int]) -> None:
-        if self.family is socket.AF_INET6:
-            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", without_addresses)
+async def call_an_ipv6_address() -> None:
+    """Send where this machine has no address to send from."""
     async with HttpSender(anywhere) as sender, asyncio.timeout(10):
         answer = await sender.send(post("http://[2001:db8::1]/", timeout=1_000))
-    assert answer == TransportFailure(FailureKind.CONNECT, "cannot assign requested address")
+    assert answer == TransportFailure(FailureKind.CONNECT, "cannot assign requested address"), (
+        answer
+    )
 
 
 class Deaf(AbstractResolver):

@@ -43,7 +43,7 @@ from hookstream.errors import InvariantBroken
 DEFAULT_MAX_RECORD_BYTES = 1 << 20
 DEFAULT_MAX_VALUES = 50_000
 """Decoding or rendering so many takes the event loop for 15 to 50 ms; where they are times or floats,
-for up to 120."""
+for up to 150."""
 
 _LARGE = 5_000
 """Values from which on an event is large."""

@@ -122,7 +122,7 @@ class HttpSender:
     async def __aenter__(self) -> Self:
         """Bind to the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._dialler = Connector(
+        self._connector = Connector(
             self._verdict,
             connect_timeout=self._connect_timeout,
             max_response_bytes=self._max_response_bytes,
@@ -135,12 +135,12 @@ class HttpSender:
     async def __aexit__(self, *_: object) -> None:
         """Close every connection; attempts still in flight are answered as disconnected."""
         self._idle.close()
-        await self._dialler.close()
+        await self._connector.close()
 
     @property
     def connections(self) -> int:
         """How many connections stand, idle ones included."""
-        return len(self._dialler)
+        return len(self._connector)
 
     @property
     def short_seconds(self) -> float:
@@ -192,11 +192,11 @@ class HttpSender:
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Dial, unless as many connections stand as descriptors may be used for."""
         most = self._max_connections
-        if most is not None and len(self._dialler) + self._dialling >= most:
+        if most is not None and len(self._connector) + self._dialling >= most:
             return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
         self._dialling += 1
         try:
-            return await self._dialler.dial(url, within)
+            return await self._connector.dial(url, within)
         finally:
             self._dialling -= 1
 

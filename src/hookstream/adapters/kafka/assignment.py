@@ -47,7 +47,7 @@ class Assignment:
     def __init__(
         self,
         consumer: Consumer,
-        told: PartitionListener,
+        listener: PartitionListener,
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
@@ -62,7 +62,7 @@ class Assignment:
         self.resting = False
         """Nothing is fetched, so that the group can be served without records coming."""
         self._consumer = consumer
-        self._told = told
+        self._listener = listener
         self._loop = loop
         self._journal = journal
         self._clock = clock
@@ -77,8 +77,8 @@ class Assignment:
         self._beginnings = SequenceCheck()
         self.commits = Commits(consumer, self._uncommitted, clock)
         self.faults = FetchErrors(
-            lambda at, remedy: self._tell(told.stop, at, remedy),
-            lambda at: self._tell(told.read_on, at),
+            lambda at, remedy: self._tell(listener.stop, at, remedy),
+            lambda at: self._tell(listener.read_on, at),
             journal,
             clock,
         )
@@ -222,7 +222,7 @@ class Assignment:
             self.seat({at: max(now.offset, self.read[at])})
         elif at in self.read:
             self._forget([at])
-            self._tell(self._told.lost, [at])
+            self._tell(self._listener.lost, [at])
             self._unplaced.add(at)
             self.place()
 
@@ -283,7 +283,7 @@ class Assignment:
         waiting = self.commits.take(gone)
         read = self._forget(gone)
         try:
-            settled = {**waiting, **self._loop.do(self._told.revoked(gone), _REVOKE_SECONDS)}
+            settled = {**waiting, **self._loop.do(self._listener.revoked(gone), _REVOKE_SECONDS)}
             self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.
@@ -294,13 +294,13 @@ class Assignment:
         """Forget partitions that others may have already."""
         gone = [TopicPartition(p.topic, p.partition) for p in partitions]
         self._forget(gone)
-        self._tell(self._told.lost, gone)
+        self._tell(self._listener.lost, gone)
         self._consumer.incremental_unassign(partitions)
 
     def _place_new(self) -> bool:
         topics = {at.topic for at in self._unplaced}
         try:
-            windows = self._loop.ask(lambda: self._told.telltales(topics), _ASK_SECONDS)
+            windows = self._loop.ask(lambda: self._listener.telltales(topics), _ASK_SECONDS)
             starts = find_starts(self._consumer, sorted(self._unplaced), windows)
             self.commits.commit_now(
                 {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
@@ -322,11 +322,11 @@ class Assignment:
             case StartAt():
                 return begin.progress
             case GapThenStart(first, next_offset, progress):
-                self._tell(self._told.gap, at, first, next_offset)
+                self._tell(self._listener.gap, at, first, next_offset)
                 return progress
             case OffsetsLost(remedy):
                 self._stopped[at] = remedy
-                self._tell(self._told.stop, at, remedy)
+                self._tell(self._listener.stop, at, remedy)
                 return None
 
     def _place_wanted(self) -> bool:
@@ -362,7 +362,7 @@ class Assignment:
         """Go on at an offset in a partition that stands still: what stands below it is given up."""
         if begin > self._beginnings.expected[at]:
             self._leave_out(at, begin)
-        self._tell(self._told.started, at, begin)
+        self._tell(self._listener.started, at, begin)
 
     def _leave_out(self, at: TopicPartition, begin: int) -> None:
         """Read a partition on behind what cannot be fetched; what came before stays as it is."""
@@ -376,7 +376,7 @@ class Assignment:
                 next=missing,
             )
             return
-        self._tell(self._told.gap, at, missing, begin)
+        self._tell(self._listener.gap, at, missing, begin)
         self.faults.over([at])
         self.seat({at: begin})
 
@@ -388,7 +388,7 @@ class Assignment:
                 self._paused.difference_update(positions)
             # What was settled in that time is another's to commit by now.
             self.commits.forget(positions)
-            self._tell(self._told.assigned, positions)
+            self._tell(self._listener.assigned, positions)
             self.seat({at: progress.offset for at, progress in positions.items()})
 
     def _forget(self, gone: Sequence[TopicPartition]) -> set[TopicPartition]:
@@ -411,10 +411,10 @@ class Assignment:
 
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
         self._journal.warning("commit.failed", detail=str(why))
-        self._tell(self._told.uncommitted, partitions)
+        self._tell(self._listener.uncommitted, partitions)
 
-    def _tell(self, told: Callable[..., None], *arguments: object) -> None:
-        self._loop.tell(self._told.hear, told, *arguments)
+    def _tell(self, notice: Callable[..., None], *arguments: object) -> None:
+        self._loop.tell(self._listener.hear, notice, *arguments)
 
 
 def _kafka(at: TopicPartition) -> KafkaPartition:

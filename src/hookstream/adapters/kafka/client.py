@@ -221,7 +221,7 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
 def bounded(client: ClientSettings) -> ClientSettings:
     """Return settings for a consumer that reads to an end that it knows; the client's own win.
 
-    Where transactions end a log, it is told so by a fetch that finds nothing: that one need not wait.
+    Where transactions end a log, only a fetch that finds nothing reports the end: it need not wait.
     """
     return {"fetch.wait.max.ms": 10, **client}
 

@@ -72,18 +72,18 @@ class ConsumerThread:
         self,
         consumer: Consumer,
         pick: Callable[[Iterable[str]], list[str]],
-        told: ConsumerListener,
+        listener: ConsumerListener,
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
     ) -> None:
-        self.assignment = Assignment(consumer, told, loop, journal, clock, skipped)
+        self.assignment = Assignment(consumer, listener, loop, journal, clock, skipped)
         self._unexpected = Unexpected(journal)
         self._lines = StoppedLines()
         self._consumer = consumer
         self._pick = pick
-        self._told = told
+        self._listener = listener
         self._loop = loop
         self._journal = journal
         self._clock = clock
@@ -194,7 +194,7 @@ class ConsumerThread:
 
     def _end_by(self, error: HookstreamError) -> None:
         """Tell what ended the thread, and commit what is settled: no revocation does it then."""
-        self._loop.tell(self._told.failed, error)
+        self._loop.tell(self._listener.failed, error)
         self.assignment.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -247,7 +247,7 @@ class ConsumerThread:
             self._orders.popleft()()
         if most is not None:
             self.assignment.rest(resting=False)
-            self._loop.tell(self._told.hear, self._told.gave, self._take(most))
+            self._loop.tell(self._listener.hear, self._listener.gave, self._take(most))
             self._answered_at = self._clock.monotonic()
         elif self.assignment.resting:
             self._put_back(self._consumer.poll(0))

@@ -21,7 +21,7 @@ _SOONER = 0.1
 meet an endpoint that fails in the same rhythm, and never see that it answers in between."""
 
 _GOLDEN = 0.618
-"""What the place within that share moves by from probe to probe: no rhythm fits it."""
+"""What the place within that share moves by from probe to probe: it is no part of any short rhythm."""
 
 _STEADY = 10
 """Successes after which an endpoint counts as recovered: the next trouble begins with a short wait."""

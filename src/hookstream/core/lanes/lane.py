@@ -1,6 +1,6 @@
 """A lane decides when a delivery of one subscription may be attempted, and where it must wait instead.
 
-It composes the in-flight limit, the pace, the breaker and the slots of one subscription: a state
+It composes the concurrency limit, rate limiter, circuit breaker and reservations of one subscription: a state
 machine over a monotonic `now` in seconds; the shell holds the deliveries themselves. What it
 promises: only attempts and about a second of queue hold source offsets, an endpoint that does not
 answer is given no more attempts to hold, the backlog of a healthy endpoint that has the worker to

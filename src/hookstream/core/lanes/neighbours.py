@@ -15,7 +15,7 @@ class Neighbours:
         self._recent: tuple[str, float] = ("", float("-inf"))
         self._other: tuple[str, float] = ("", float("-inf"))
 
-    def lacks(self, lane: str, now: float) -> bool:
+    def alone(self, lane: str, now: float) -> bool:
         """Return whether a lane is alone."""
         last = self._other if self._recent[0] == lane else self._recent
         return now - last[1] > _ALONE_AFTER

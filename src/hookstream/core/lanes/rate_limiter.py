@@ -1,4 +1,4 @@
-"""A pace spaces the attempts of a lane: the subscription's rate limit, and what a throttled endpoint bears.
+"""A rate limiter spaces the attempts of a lane: the subscription's rate limit, and what a throttled endpoint bears.
 
 It is GCRA: one instant, when the next attempt is due at an even spacing, says everything. Up to a
 tenth of a second's worth may come at once, and one attempt always may.

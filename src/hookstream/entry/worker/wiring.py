@@ -120,7 +120,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
-        outside = Ports(
+        ports = Ports(
             topics=topics,
             directory=directory,
             tables=tables,
@@ -143,7 +143,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             health=health,
             skips=feed.skips,
         )
-        engine = Engine(outside, engine_rules(settings))
+        engine = Engine(ports, engine_rules(settings))
         events, tiers = _sources(settings, engine, directory, journal, clock)
 
         def start_partition(where: TopicPartition, at: str | Millis) -> None:
