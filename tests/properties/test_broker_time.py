@@ -1,5 +1,7 @@
 """The brokers' time is known within the doubt that is told, however slow and odd the answers are."""
 
+from math import floor
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,13 +28,16 @@ def test_the_true_difference_lies_within_the_doubt(
         asked = now + wait
         stamped = asked + out
         now = stamped + back
-        stamp = int((stamped + ahead + stamped * drift) * 1000)
+        stamp = floor((stamped + ahead + stamped * drift) * 1000)
         time.heard("t/0", stamp, asked, now)
         truth = ahead + now * drift
         if time.doubt <= MOST_WIDE:
             assert time.ahead is not None
             # A double of a year in seconds has half a microsecond; the stamp is cut to milliseconds.
             assert abs(time.ahead - truth) <= time.doubt + (out + back) * DRIFT + 0.002
+            assert time.ahead_at_least is not None
+            assert time.ahead_at_least - truth <= (out + back) * DRIFT + 0.0001
+            assert truth - time.ahead_at_least <= 2 * time.doubt + (out + back) * DRIFT + 0.002
 
 
 @given(st.floats(-YEAR, YEAR), st.integers(3, 9), st.floats(60.0, YEAR), st.data())

@@ -123,8 +123,12 @@ class BrokerClock:
     # The clock.
 
     def now(self) -> Millis:
-        """Return the brokers' time as far as it is known, else the machine's."""
-        ahead = self._time.ahead
+        """Return the brokers' time as far as it is known, else the machine's.
+
+        It is the earliest that the acknowledgements allow: half of a slow one's time would make an
+        attempt early, while a moment late does no harm.
+        """
+        ahead = self._time.ahead_at_least
         if ahead is None:
             return self.machine.now()
         return int((self._boot() + ahead) * 1000)

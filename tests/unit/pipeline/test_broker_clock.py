@@ -55,6 +55,20 @@ def test_its_time_is_the_brokers_however_wrong_the_machine_is(ahead: Millis) -> 
     assert clock.skew == pytest.approx(ahead / 1000, abs=0.01)
 
 
+@pytest.mark.parametrize("back", [0.0, 0.1, 0.9])
+def test_its_time_is_never_ahead_of_the_brokers_however_slow_the_first_answer_is(
+    back: float,
+) -> None:
+    machine = Machine()
+    clock = BrokerClock(machine, RememberingJournal())
+    asked, stamp = machine.moment(), machine.true()
+    machine.boot += back
+    clock.heard("hookstream.health/0", stamp, asked, machine.moment())
+    assert -1_000 * back - 1 <= clock.now() - machine.true() <= 0
+    hear(clock, machine)
+    assert -5 <= clock.now() - machine.true() <= 0
+
+
 @pytest.mark.parametrize("ahead", SKEWS)
 def test_it_acts_only_where_the_machine_is_within_the_bound(ahead: Millis) -> None:
     assert told(Machine(ahead)).agrees() is (abs(ahead) <= 30 * SECOND)

@@ -57,7 +57,9 @@ class BrokerTime:
         """Know nothing."""
         self._bounds: dict[str, TimeBounds] = {}
         self.ahead: float | None = None
-        """Seconds to be added to the clock since boot; None: never known yet."""
+        """Seconds to be added to the clock since boot, as is likeliest; None: never known yet."""
+        self.ahead_at_least: float | None = None
+        """The same by the earliest that the answers allow: by this, nothing is done before its time."""
         self.doubt = float("inf")
         """Seconds by which `ahead` may be wrong, as far as one answer can tell."""
         self.apart = 0.0
@@ -88,8 +90,10 @@ class BrokerTime:
         self.doubt = min(b.doubt for b in self._bounds.values())
         # An answer that took minutes says little, and its middle nothing: it has no say beside others.
         wide = max(self.doubt, _NARROW)
-        middles = [b.middle for b in self._bounds.values() if b.doubt <= wide]
+        counted = [b for b in self._bounds.values() if b.doubt <= wide]
+        middles = [b.middle for b in counted]
         self.apart = max(middles) - min(middles)
         if self.doubt <= MOST_WIDE:
             # What was known stays: a clock that nobody sets is better than an answer that took long.
             self.ahead = median(middles)
+            self.ahead_at_least = median(b.low for b in counted)
