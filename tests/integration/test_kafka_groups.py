@@ -46,8 +46,11 @@ async def test_a_member_its_commit_and_what_it_settled_above_are_told(
     try:
         await take_some(source, 10)
         source.commit({at: CommitPosition(2, write_note(2, [(3, 9)], 1_000).text)})
-        while (told := (await ask(groups, group, at))[0]).committed is None:
+        [told] = await ask(groups, group, at)
+        # Before this commit, the position at which the group began is committed.
+        while told.committed is None or told.committed.offset != 2:
             await take_some(source, 1, seconds=0.1)
+            [told] = await ask(groups, group, at)
     finally:
         await source.close()
 
