@@ -118,6 +118,14 @@ class JsonCodec:
             return UnknownSchema(f"{event_type}/{version}")
         return Identified(Revision(event_type, version, _fingerprint(event_type, version)), 0)
 
+    def load(self, identified: Identified, record: Record) -> int:
+        del identified
+        return _load(_parsed(record.value or b""))
+
+    def load_at(self, event: Event, version: int) -> int:
+        del version
+        return event.load
+
     def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
         self.decoded += 1
         fields = _parsed(record.value or b"")
@@ -161,6 +169,13 @@ class JsonCodec:
 
     def encode(self, document: JsonObject) -> bytes:
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _load(fields: Mapping[str, Json]) -> int:
+    """Take `data.load` for how much work the event is; one without it is little."""
+    data = fields.get("data")
+    load = data.get("load") if isinstance(data, dict) else None
+    return load if isinstance(load, int) else 1
 
 
 def _parsed(value: bytes) -> dict[str, Json]:

@@ -118,6 +118,27 @@ def test_no_bytes_become_more_values_than_are_taken(
         assert isinstance(found, Undecodable) or values_in(found) <= most
 
 
+@settings(max_examples=200)
+@given(seed=st.integers(0, 2**32), cut=st.integers(0, 200), noise=NOISE, large=st.integers(5, 60))
+def test_no_record_is_more_work_than_its_load_says(
+    seed: int, cut: int, noise: bytes, large: int
+) -> None:
+    tree, _, body = drawn(seed)
+    at = cut % (len(body) + 1)
+    try:
+        codec, prefix = codec_of(tree)
+    except InputRefused:
+        return
+    framed = Record("t", 0, 0, 0, None, prefix + body[:at] + noise + body[at:], ())
+    named = codec.identify(framed)
+    assert isinstance(named, Identified)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hookstream.adapters.avro.codec.LARGE", large)
+        load = codec.load(named, framed)
+    found = codec.fields(framed)
+    assert isinstance(found, Undecodable) or values_in(found) <= load
+
+
 BEGINNINGS: dict[str, tuple[Any, bytes]] = {
     "a text of a length in eleven bytes": ("string", b"\x80" * 10 + b"\x00"),
     "a text of a length beyond 64 bits": ("string", b"\x80" * 9 + b"\x02"),

@@ -28,7 +28,7 @@ from tests.simulation.invariants import (
 from tests.simulation.world import Host, Parts
 
 from hookstream.core.matching.directory import Directory
-from hookstream.core.matching.fanout import DocumentAt, Match
+from hookstream.core.matching.fanout import DocumentAt, Match, Matching
 from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import (
@@ -51,6 +51,7 @@ from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
+from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
@@ -209,11 +210,11 @@ class AtTheEnd(BrokerSource):
 class Deduplicating(Admission):
     """Takes a delivery that comes back for a copy of the one that it ended."""
 
-    def due(self, receipt: Receipt, delivery: Delivery) -> None:
+    async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         if delivery.trigger is Trigger.REDRIVE and delivery.attempt:
             receipt.release()
         else:
-            super().due(receipt, delivery)
+            await super().due(receipt, delivery)
 
 
 class Confusing(WaitingRoom[WaitingRecord]):
@@ -243,10 +244,10 @@ class Rejuvenating(Revival):
         return super().delivery(replace(dead, headers=forgotten))
 
 
-class Heedless(Attempts):
-    """Makes attempts of what is held."""
+class Heedless(Eligibility):
+    """Lets attempts be made of what is held."""
 
-    def _standing(self, delivery: Delivery, now: Millis) -> Standing:
+    def status(self, delivery: Delivery, now: Millis) -> Standing:
         return self._directory.standing(delivery.subscription_id, now)
 
 
@@ -276,10 +277,22 @@ class ByTheWall(Directory):
         timestamp: Millis,
         document: DocumentAt,
         latest: int,
-    ) -> Iterator[Match]:
+    ) -> Iterator[Match | None]:
         del timestamp
         now = self._host.clock.now()
         return super().match(event_type, environment, now, document, latest)
+
+    def matching(
+        self,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> Matching:
+        del timestamp
+        now = self._host.clock.now()
+        return super().matching(event_type, environment, now, document, latest)
 
 
 class Believing:
@@ -324,7 +337,7 @@ class Unfenced(Attempts):
 
     async def _send(self, work: Work, ready: Any) -> Outcome | Withheld:  # noqa: ANN401  its own
         work.delivery.attempt += 1
-        return await self._post(work, ready, self._means.clock.monotonic())
+        return await self._post(work, ready, self._clock.monotonic())
 
 
 class Charging(Attempts):
@@ -448,7 +461,7 @@ DEFECTS: Sequence[Defect] = (
     ),
     Defect(
         "attempts what is held",
-        Parts(engine=built_with(Attempts=Heedless)),
+        Parts(engine=built_with(Eligibility=Heedless)),
         frozenset({HELD}),
         within=200,
     ),

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.endpoint import SHORT_SECONDS, WITHOUT_DESCRIPTORS
@@ -28,6 +28,7 @@ from tests.simulation.invariants import (
     Ledger,
 )
 from tests.simulation.listening import SeenListener
+from tests.simulation.story import Story
 
 from hookstream.core.model.broker_time import MOST_WIDE
 from hookstream.core.model.freshness import Moment
@@ -57,6 +58,8 @@ from hookstream.pipeline.retrier import HELD_BYTES
 
 if TYPE_CHECKING:
     from tests.simulation.world import Host, World
+
+T = TypeVar("T")
 
 RUN_AHEAD = 0.11
 """Seconds by which attempts may run ahead of an even spacing."""
@@ -114,6 +117,23 @@ class DrawnChance:
         return self._random.random()
 
 
+class DrawnOffload:
+    """An Offload whose computations take a while, during which everything else goes on."""
+
+    def __init__(self, story: Story) -> None:
+        self._random = random.Random(story.seed)
+        self._seconds = (0.0, 0.01) if story.quiet else (0.0, 0.01, 0.3)
+        self._one = asyncio.Lock()
+
+    async def run(self, compute: Callable[[], T]) -> T:
+        async with self._one:
+            await asyncio.sleep(self._random.choice(self._seconds))
+            try:
+                return compute()
+            finally:
+                await asyncio.sleep(self._random.choice(self._seconds))
+
+
 class Process:
     """One worker from its start to its end, however that comes."""
 
@@ -147,6 +167,7 @@ class Process:
             metrics=self.metrics,
             journal=self.journal,
             health=self.view.health,
+            offload=DrawnOffload(world.story),
         )
         if world.flawed:
             outside = world.flaws.within(outside)

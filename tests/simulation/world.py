@@ -389,7 +389,10 @@ class World:
         log.append_time = stamped is None
         value = b"\x00\x01garbage"
         if kind:
-            value = json_value(kind, event_id or name, data={"colour": colour, "name": name})
+            # Some are so large that they are decoded, matched and rendered beside the loop.
+            load = random.Random(f"{self.story.seed} {name}").choice((1, 1, 1, 50_000))
+            data: JsonObject = {"colour": colour, "name": name, "load": load}
+            value = json_value(kind, event_id or name, data=data)
         record = self.broker.append(
             EVENTS,
             value,

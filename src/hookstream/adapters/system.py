@@ -1,5 +1,6 @@
 """The machine's own clock, chance, identity and limits: nothing else in hookstream asks it."""
 
+import asyncio
 import gc
 import os
 import random
@@ -7,7 +8,10 @@ import resource
 import socket
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
@@ -15,6 +19,8 @@ from hookstream.core.model.instant import Millis
 _boot = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 _wall = time.time
 _new_moment = tuple.__new__
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -36,6 +42,22 @@ class SystemClock:
     def boot(self) -> float:
         """Return the seconds since boot, suspended time included."""
         return _boot()
+
+
+class ThreadOffload:
+    """An `Offload` on a thread of its own: the interpreter lets both run in turn, some ms at a time."""
+
+    def __init__(self) -> None:
+        """Start the thread when it is first needed."""
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="large-events")
+
+    async def run(self, compute: Callable[[], T]) -> T:
+        """As Offload says."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, compute)
+
+    def close(self) -> None:
+        """Begin nothing any more; what is computed now ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class SystemChance:

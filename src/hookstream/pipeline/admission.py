@@ -5,14 +5,15 @@ from a tier as an event that is still to be matched. All three decode the same b
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
+from typing import TypeAlias
 
 from hookstream.core.delivery.identity import DeliveryIds
-from hookstream.core.matching.directory import Directory
-from hookstream.core.matching.fanout import Match
+from hookstream.core.matching.fanout import DocumentAt, Match, Matching
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import (
+    LARGE,
     Event,
     Identified,
     Revision,
@@ -27,50 +28,47 @@ from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.defects import BLAMED, Step, described
+from hookstream.pipeline.engine_ports import Ports
+from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import Clock, Codec
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
+
+_FIND_ASIDE = 3
+"""Times that who is asked is looked for beside the event loop, where requests change meanwhile."""
 
 _TURN = 8
 """Deliveries offered before attempts get their turn on the event loop."""
 
-
-@dataclass(slots=True, frozen=True)
-class SchemaWait:
-    """How long, and in which steps, a record waits for its schema."""
-
-    tiers: tuple[Millis, ...]
-    """Every configured delay above zero, ascending."""
-    grace: Millis
+_Question: TypeAlias = tuple[str, str, Millis, DocumentAt, int]
+"""What `Directory.match` takes."""
 
 
 class Admission:
     """Identifies, decodes and matches records, and offers what comes of them to the lanes."""
 
-    def __init__(  # noqa: PLR0913  a stage and its neighbours
+    def __init__(
         self,
-        codec: Codec,
-        directory: Directory,
-        clock: Clock,
-        schemas: SchemaWait,
+        ports: Ports,
+        rules: EngineRules,
         attempts: Attempts,
         lanes: Lanes,
         settler: Settler,
-        *,
         gate: Gate,
         event_ids: EventIds,
         fence: Fence,
     ) -> None:
         """End through `attempts` what `lanes` need not see."""
-        self._codec = codec
-        self._directory = directory
-        self._clock = clock
-        self._schemas = schemas
+        self._codec = ports.codec
+        self._directory = ports.directory
+        self._clock = ports.clock
+        self._offload = ports.offload
+        self._waits = rules.waits
+        self._grace = rules.unknown_schema_grace
         self._attempts = attempts
         self.lanes = lanes
         self.settler = settler
@@ -120,16 +118,27 @@ class Admission:
                 if not offered and not self._directory.wants(event_type, state.origin.timestamp):
                     receipt.release()
                     return
-                event = self._decoded(identified, receipt.record)
+                event = await self._read(receipt, identified)
                 if isinstance(event, Undecodable):
                     self.settler.undecodable(receipt, event, state)
-                    return
-                event.origin = state.origin
-                self._note_id(event, receipt.record)
-                if event.large:
-                    # Decoding took its time, and rendering will.
-                    await asyncio.sleep(0)
-                await self._fan_out(receipt, event, state, offered)
+                elif event is not None:
+                    event.origin = state.origin
+                    self._note_id(event, receipt.record)
+                    await self._fan_out(receipt, event, state, offered)
+
+    async def _read(self, receipt: Receipt, identified: Identified) -> Event | Undecodable | None:
+        """Decode a record, a large one beside the event loop; None: its partition went meanwhile."""
+        record = receipt.record
+        load = self._codec.load(identified, record)
+        if load > LARGE:
+            event = await self._offload.run(partial(self._decoded, identified, record))
+            if not receipt.wanted:
+                return None
+        else:
+            event = self._decoded(identified, record)
+        if isinstance(event, Event):
+            event.load = load
+        return event
 
     def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         try:
@@ -154,40 +163,72 @@ class Admission:
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        ask = self._directory.asked if event.large else self._directory.match
-        matches = ask(
+        question = (
             event.event_type,
             event.environment,
             state.origin.timestamp,
             bodies.document,
             self._codec.latest(event.event_type),
         )
-        for match in matches:
-            if match is None:
-                await asyncio.sleep(0)
-                continue
-            if self.budget.room <= 0:
-                await self.budget.wait()
-            await self._gate.open()
-            if not receipt.wanted:
-                # The taker's own hold stays: what was not offered yet must not count as settled.
-                return
-            if match.subscription.id in offered:
-                continue
-            work = Work(self._delivery(ids, event, state, match), bodies, receipt)
-            offered.add(match.subscription.id)
-            receipt.hold()
-            try:
-                self._hand_out(work, match)
-            except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
-                self._stop(work, match, error)
-            self._offered += 1
-            if self._offered % _TURN == 0:
-                # Let attempts begin: a queue that nobody could serve yet would look full.
-                await asyncio.sleep(0)
+        async for matches in self._matched(event, question):
+            for match in matches:
+                if match is None:
+                    await asyncio.sleep(0)
+                    continue
+                if self.budget.room <= 0:
+                    await self.budget.wait()
+                await self._gate.open()
+                if not receipt.wanted:
+                    # The taker's own hold stays: what was not offered yet must not count as settled.
+                    return
+                if match.subscription.id not in offered:
+                    offered.add(match.subscription.id)
+                    receipt.hold()
+                    work = Work(self._delivery(ids, event, state, match), bodies, receipt)
+                    await self._offer(work, match)
         receipt.release()
 
-    def _hand_out(self, work: Work, match: Match) -> None:
+    async def _offer(self, work: Work, match: Match) -> None:
+        """Hand a delivery out, and let others run after a few."""
+        try:
+            await self._hand_out(work, match)
+        except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
+            self._stop(work, match, error)
+        self._offered += 1
+        if self._offered % _TURN == 0:
+            # Let attempts begin: a queue that nobody could serve yet would look full.
+            await asyncio.sleep(0)
+
+    async def _matched(
+        self, event: Event, question: _Question
+    ) -> AsyncIterator[Iterable[Match | None]]:
+        """Yield whom the event is owed to, in one go or in steps beside the event loop."""
+        if not self._is_heavy(event):
+            yield self._directory.match(*question)
+            return
+        matching = await self._found(self._directory.matching(*question))
+        while not matching.is_done:
+            yield await self._offload.run(matching.step)
+
+    def _is_heavy(self, event: Event) -> bool:
+        """Return whether matching the event would keep the event loop from others for long."""
+        return event.load > LARGE or self._directory.is_heavy(event.event_type, event.load)
+
+    async def _found(self, matching: Matching) -> Matching:
+        """Find beside the event loop who is asked; on it, where requests change all the time."""
+        for _ in range(_FIND_ASIDE):
+            try:
+                await self._offload.run(matching.find)
+            except Exception:
+                if not matching.has_changed:
+                    raise
+            else:
+                if not matching.has_changed:
+                    return matching
+        matching.find()
+        return matching
+
+    async def _hand_out(self, work: Work, match: Match) -> None:
         """Hand a delivery that was matched just now to its lane, or end it."""
         if match.refused is not None:
             self._credit(work)
@@ -198,7 +239,7 @@ class Admission:
             self.lanes.offer(work)
         else:
             # What is held at the match waits at once: no lane need queue it.
-            self._readmit(work)
+            await self._readmit(work)
 
     def _stop(self, work: Work, match: Match, error: Exception) -> None:
         """Stop the partition of a delivery that could not be handed out."""
@@ -234,14 +275,11 @@ class Admission:
         """Return whether nothing but its lane can keep a delivery from its attempt."""
         return self._attempts.may_attempt(delivery)
 
-    def due(self, receipt: Receipt, delivery: Delivery) -> None:
+    async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit a delivery that came due in a tier."""
-
-        async def again() -> None:
-            self._due(receipt, delivery)
-
+        again = partial(self._due, receipt, delivery)
         try:
-            self._due(receipt, delivery)
+            await again()
         except Exception as error:  # noqa: BLE001  the fence
             self.fence.stop(
                 receipt,
@@ -252,24 +290,26 @@ class Admission:
                 delivery_id=delivery.delivery_id,
             )
 
-    def _due(self, receipt: Receipt, delivery: Delivery) -> None:
+    async def _due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit it; the receipt's hold passes to its work."""
         identified = self._identified(receipt.record)
-        event: Event | Undecodable
+        event: Event | Undecodable | None
         match identified:
             case Undecodable():
                 event = identified
             case UnknownSchema(schema=schema):
                 event = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, f"schema {schema}")
             case Identified():
-                event = self._decoded(identified, receipt.record)
+                event = await self._read(receipt, identified)
+        if event is None:
+            return
         if isinstance(event, Undecodable):
             self._not_decodable(receipt, delivery, event)
             return
         event.origin = delivery.origin
         work = Work(delivery, Bodies(self._codec, event), receipt)
         try:
-            self._readmit(work)
+            await self._readmit(work)
         except Exception as error:  # noqa: BLE001  the fence
             self._attempts.stop(work, error, Step.MATCH)
 
@@ -291,40 +331,47 @@ class Admission:
             work.credited = True
             self.budget.take(work.receipt.size)
 
-    def _readmit(self, work: Work) -> None:
+    async def _readmit(self, work: Work) -> None:
         """Offer work from a tier, unless its subscription makes an attempt pointless now."""
         self._credit(work)
-        if self._attempts.stands(work) and (work.delivery.filter_asked or self._asked(work)):
+        if self._attempts.stands(work) and (work.delivery.filter_asked or await self._asked(work)):
             self.lanes.offer(work)
 
-    def _asked(self, work: Work) -> bool:
+    async def _asked(self, work: Work) -> bool:
         """Ask the filter that could not be read when the event was matched; settle what it refuses."""
         work.delivery.filter_asked = True
         try:
-            return self._ask(work)
+            return await self._ask(work)
         except BaseException:
             # Else it would pass for asked when this is done again.
             work.delivery.filter_asked = False
             raise
 
-    def _ask(self, work: Work) -> bool:
+    async def _ask(self, work: Work) -> bool:
         delivery, event = work.delivery, work.event
-        matches = self._directory.match(
+        judge = self._directory.judge(
+            delivery.subscription_id,
             event.event_type,
             event.environment,
             delivery.origin.timestamp,
             work.bodies.document,
             self._codec.latest(event.event_type),
         )
-        for match in matches:
-            if match.subscription.id != delivery.subscription_id:
-                continue
-            if match.refused is None:
-                return True
+        if self._is_heavy(event):
+            match = await self._offload.run(judge)
+            if not work.receipt.wanted:
+                delivery.filter_asked = False
+                self.settler.abandon(work)
+                return False
+        else:
+            match = judge()
+        if match is None:
+            why = f"{delivery.subscription_id} can be read again and does not ask for it"
+            self._attempts.end(work, Cancel(f"subscription {why}"))
+        elif match.refused is not None:
             self._attempts.refuse(work, match.refused)
-            return False
-        why = f"subscription {delivery.subscription_id} can be read again and does not ask for it"
-        self._attempts.end(work, Cancel(why))
+        else:
+            return True
         return False
 
     def _wait_for_schema(
@@ -332,7 +379,7 @@ class Admission:
     ) -> None:
         """Put a record whose schema nobody published yet into a tier, within the grace."""
         until = policy.schema_unknown_until(
-            state, self._schemas.tiers, self._clock.now(), grace=self._schemas.grace
+            state, self._waits, self._clock.now(), grace=self._grace
         )
         if until is None:
             detail = f"schema {unknown.schema} was not published within the grace"

@@ -9,12 +9,11 @@ Whatever is cut off by the caller's deadline was not settled: it is taken again 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from hookstream.core.lanes.policy import LanePolicy
-from hookstream.core.matching.directory import Directory
-from hookstream.core.model.instant import MINUTE, Millis
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.standing import (
     Absent,
@@ -27,42 +26,33 @@ from hookstream.core.model.standing import (
     Unreadable,
 )
 from hookstream.core.model.subscription import Limits
-from hookstream.core.model.topics import Topics
-from hookstream.core.outcome.health import HealthBook, HealthRules
+from hookstream.core.outcome.health import HealthRules
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.errors import InvariantBroken
-from hookstream.pipeline.admission import Admission, SchemaWait
-from hookstream.pipeline.attempts import AttemptMeans, AttemptRules, Attempts
-from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement, time_asked
+from hookstream.pipeline.admission import Admission
+from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.broker_clock import time_asked
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, Unexpected, described, line_of
+from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.endless import endless
+from hookstream.pipeline.engine_ports import Ports
+from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.guarded import GuardedJournal, GuardedMetrics, GuardedTracer
 from hookstream.pipeline.health import EndpointHealth
-from hookstream.pipeline.intake import Intake, Seeing
+from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
-from hookstream.pipeline.ports import (
-    Chance,
-    Clock,
-    Codec,
-    Journal,
-    Metrics,
-    Notices,
-    RecordSink,
-    RecordSource,
-    Sender,
-    Tables,
-    Tracer,
-    WriteRefused,
-)
-from hookstream.pipeline.retrier import Retrier, Tiers, WaitingRecord
-from hookstream.pipeline.settler import Settler, SettlerMeans
-from hookstream.pipeline.skips import Skips
+from hookstream.pipeline.ports import RecordSource, WriteRefused
+from hookstream.pipeline.rendering import BodyRenderer
+from hookstream.pipeline.retrier import Retrier, WaitingRecord
+from hookstream.pipeline.settler import Settler
+
+__all__ = ["Engine", "EngineRules", "Ports"]
 
 _COMMIT_EVERY = 1.0
 _TICK_EVERY = 0.25
@@ -72,50 +62,6 @@ _FAILURES = 3
 
 _CAREFUL_RATE = 1.0
 """Attempts a second of a lane whose limits cannot be known: it may have one."""
-
-_LONGEST_PAUSE_HOP = 30 * MINUTE
-
-
-@dataclass(slots=True, frozen=True)
-class EngineRules:
-    """Every bound of the engine, from the settings."""
-
-    tiers: tuple[Millis, ...]
-    max_in_flight: int = 512
-    probe_every: Millis = 30_000
-    max_deliveries: int = 2_000
-    max_bytes: int = 64 << 20
-    waiting_room_bytes: int = 32 << 20
-    waiting_room_floor: int = 64 << 10
-    max_body_bytes: int = 1 << 20
-    unknown_schema_grace: Millis = 60 * MINUTE
-    absent_grace: Millis = 7 * 24 * 60 * MINUTE
-    paused_for: Millis = 14 * 24 * 60 * MINUTE
-    disable_after: Millis = 5 * 24 * 60 * MINUTE
-    disable_attempts: int = 10
-    accept_create_time: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class Ports:
-    """Every port of the engine but the sources, which need its listeners first."""
-
-    topics: Topics
-    directory: Directory
-    tables: Tables
-    codec: Codec
-    sink: RecordSink
-    sender: Sender
-    notices: Notices
-    clock: Clock
-    chance: Chance
-    tracer: Tracer
-    metrics: Metrics
-    journal: Journal
-    agreement: Agreement = UNQUESTIONED
-    """Whether `clock` can be trusted."""
-    health: HealthBook = field(default_factory=HealthBook)
-    skips: Skips = field(default_factory=Skips)
 
 
 class Engine:
@@ -144,7 +90,7 @@ class Engine:
             ports.agreement,
         )
         self._fence = Fence(ports.skips, ports.clock, ports.journal, self.gate.open)
-        self._settler = Settler(self._means())
+        self._settler = Settler(ports, self.ladder, self.budget, self._fence)
         attempts = self._make_attempts()
         self.lanes = Lanes(
             ports.clock,
@@ -157,60 +103,26 @@ class Engine:
             may_act=self.gate.stood_open,
         )
         self._admission = Admission(
-            ports.codec,
-            ports.directory,
-            ports.clock,
-            SchemaWait(self._waits(), rules.unknown_schema_grace),
+            ports,
+            rules,
             attempts,
             self.lanes,
             self._settler,
-            gate=self.gate,
-            event_ids=EventIds(
-                ports.sink, ports.notices, ports.clock, ports.metrics, ports.journal
-            ),
-            fence=self._fence,
+            self.gate,
+            EventIds(ports.sink, ports.notices, ports.clock, ports.metrics, ports.journal),
+            self._fence,
         )
         self._time_asked = False
         """Whether a record waits that asks for the brokers' time."""
         self._loops: list[asyncio.Task[None]] = []
 
-    def _waits(self) -> tuple[Millis, ...]:
-        return tuple(sorted(delay for delay in self._rules.tiers if delay > 0))
-
-    def _means(self) -> SettlerMeans:
-        ports = self._ports
-        return SettlerMeans(
-            sink=ports.sink,
-            topics=ports.topics,
-            ladder=self.ladder,
-            clock=ports.clock,
-            notices=ports.notices,
-            tracer=ports.tracer,
-            metrics=ports.metrics,
-            journal=ports.journal,
-            budget=self.budget,
-            skips=ports.skips,
-            fence=self._fence,
-        )
-
     def _make_attempts(self) -> Attempts:
         ports, rules = self._ports, self._rules
-        means = AttemptMeans(
-            clock=ports.clock,
-            chance=ports.chance,
-            codec=ports.codec,
-            sender=ports.sender,
-            tracer=ports.tracer,
-            metrics=ports.metrics,
+        eligibility = Eligibility(
+            ports.directory, ports.clock, rules, self._fence, self.gate.stands_open
         )
-        hops = [delay for delay in rules.tiers if delay <= _LONGEST_PAUSE_HOP]
-        bounds = AttemptRules(
-            max_body_bytes=rules.max_body_bytes,
-            longest_tier=max(rules.tiers),
-            tiers=self._waits(),
-            pause_hop=max(hops),
-            absent_grace=rules.absent_grace,
-            paused_for=rules.paused_for,
+        rendering = BodyRenderer(
+            ports.directory, ports.codec, ports.offload, max_body_bytes=rules.max_body_bytes
         )
         health = EndpointHealth(
             ports.health,
@@ -219,15 +131,7 @@ class Engine:
             ports.notices,
             ports.journal,
         )
-        return Attempts(
-            means,
-            bounds,
-            ports.directory,
-            self._settler,
-            health,
-            self._fence,
-            may_act=self.gate.stands_open,
-        )
+        return Attempts(ports, rules, eligibility, rendering, self._settler, health, self._fence)
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         """Return what a lane may do; the least, where a defect of ours keeps that from being known."""
@@ -315,27 +219,13 @@ class Engine:
         await self._settler.idle()
 
     def _intake(self, source: RecordSource) -> Intake:
-        return Intake(
-            source,
-            self.events,
-            self._admission,
-            self.gate,
-            self._seeing(),
-            group=self._ports.topics.group,
-            accept_create_time=self._rules.accept_create_time,
-            skips=self._ports.skips,
-        )
+        ports, rules = self._ports, self._rules
+        return Intake(source, self.events, self._admission, self.gate, ports, rules)
 
     def _retrier(self, source: RecordSource) -> Retrier:
-        ports = self._ports
-        tiers = Tiers(ports.topics, self.ladder, ports.clock)
         return Retrier(
-            source, self.tiers, self.room, self._admission, self.gate, tiers, self._seeing()
+            source, self.tiers, self.room, self._admission, self.gate, self._ports, self.ladder
         )
-
-    def _seeing(self) -> Seeing:
-        ports = self._ports
-        return Seeing(ports.tracer, ports.journal, ports.metrics)
 
     def _gone(self, retrier: Retrier | None) -> Callable[[frozenset[TopicPartition]], None]:
         def gone(partitions: frozenset[TopicPartition]) -> None:

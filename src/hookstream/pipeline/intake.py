@@ -6,38 +6,27 @@ from dataclasses import dataclass
 
 from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.pipeline.admission import Admission
+from hookstream.pipeline.engine_ports import Ports
+from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Tracer
-from hookstream.pipeline.skips import Skips
+from hookstream.pipeline.ports import RecordSource
 
 _MOST = 500
 """Records a batch: enough to make the cost of a hand-over vanish, few enough to keep order of use."""
 
 
-@dataclass(slots=True, frozen=True)
-class Seeing:
-    """What an intake loop is seen by."""
-
-    tracer: Tracer
-    journal: Journal
-    metrics: Metrics
-
-
 class Intake:
     """The loop over the event topics."""
 
-    def __init__(  # noqa: PLR0913  a stage and its neighbours
+    def __init__(
         self,
         source: RecordSource,
         partitions: Partitions,
         admission: Admission,
         gate: Gate,
-        seeing: Seeing,
-        *,
-        group: str,
-        accept_create_time: bool,
-        skips: Skips,
+        ports: Ports,
+        rules: EngineRules,
     ) -> None:
         """Take from `source`, whose listener is `partitions`."""
         self._source = source
@@ -45,11 +34,11 @@ class Intake:
         self._admission = admission
         self._budget = admission.budget
         self._gate = gate
-        self._tracer = seeing.tracer
-        self._journal = seeing.journal
-        self._group = group
-        self._accept_create_time = accept_create_time
-        self._skips = skips
+        self._tracer = ports.tracer
+        self._journal = ports.journal
+        self._group = ports.topics.group
+        self._skips = ports.skips
+        self._accept_create_time = rules.accept_create_time
         self._withheld: dict[TopicPartition, _Withheld] = {}
         """Partitions that stop before a record with its producer's clock."""
 

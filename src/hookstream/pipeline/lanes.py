@@ -55,7 +55,7 @@ def _keep(_: Work) -> None:
 class Lanes:
     """All lanes of a worker under one cap of attempts in flight."""
 
-    def __init__(  # noqa: PLR0913  what a lane asks of everybody else
+    def __init__(
         self,
         clock: Clock,
         journal: Journal,

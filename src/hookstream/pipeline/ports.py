@@ -141,8 +141,20 @@ class Codec(Protocol):
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         """Name the record's schema from its framing alone, without decoding it."""
 
+    def load(self, identified: Identified, record: Record) -> int:
+        """Return how much work the record is: how many values are decoded of it, at most.
+
+        It costs little itself, however large the record is.
+        """
+
+    def load_at(self, event: Event, version: int) -> int:
+        """Return how much work a body of the event at a version is."""
+
     def decode(self, identified: Identified, record: Record) -> "Event | Undecodable":
-        """Decode the record and check its envelope. `Event.origin` is the record's own place."""
+        """Decode the record and check its envelope. `Event.origin` is the record's own place.
+
+        This, `document` and `encode` may be called in a thread beside the event loop.
+        """
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 where there is none."""

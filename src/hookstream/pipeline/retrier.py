@@ -15,18 +15,17 @@ from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEv
 from hookstream.core.model.header_reading import LetterProblem, carried
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.model.topics import Topics
 from hookstream.core.outcome import policy
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.defects import Step
+from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.gate import Gate
-from hookstream.pipeline.intake import Seeing
 from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import Clock, RecordSource
+from hookstream.pipeline.ports import RecordSource
 
 _MOST = 100
 """Records a batch: their headers are read at once, while attempts wait."""
@@ -67,15 +66,6 @@ class WaitingRecord:
     """When the room hands it out."""
 
 
-@dataclass(slots=True, frozen=True)
-class Tiers:
-    """What the tiers are called, and when they let a record go."""
-
-    topics: Topics
-    ladder: Ladder
-    clock: Clock
-
-
 class Retrier:
     """The loops over the tiers: one takes, one releases what came due."""
 
@@ -86,8 +76,8 @@ class Retrier:
         room: WaitingRoom[WaitingRecord],
         admission: Admission,
         gate: Gate,
-        tiers: Tiers,
-        seeing: Seeing,
+        ports: Ports,
+        ladder: Ladder,
     ) -> None:
         """Take from `source`, whose listener is `partitions`."""
         self._source = source
@@ -98,11 +88,11 @@ class Retrier:
         self._settler = admission.settler
         self._budget = admission.budget
         self._gate = gate
-        self._topics = tiers.topics
-        self._ladder = tiers.ladder
-        self._clock = tiers.clock
-        self._tracer = seeing.tracer
-        self._metrics = seeing.metrics
+        self._topics = ports.topics
+        self._ladder = ladder
+        self._clock = ports.clock
+        self._tracer = ports.tracer
+        self._metrics = ports.metrics
         self._event_ids = admission.event_ids
         self._fence = admission.fence
         self._arrived = asyncio.Event()
@@ -201,7 +191,7 @@ class Retrier:
                 await self._gate.open()
                 if waiting.receipt.wanted:
                     await self._admit(waiting)
-            early = self._take_early(credit - len(due))
+            early = await self._take_early(credit - len(due))
             self._flow()
             if due or early:
                 await self._stand_back()
@@ -232,7 +222,7 @@ class Retrier:
         most = int(self._budget.most * (1 - _FOR_NEW_EVENTS))
         return min(self._budget.room, most - in_hand)
 
-    def _take_early(self, credit: int) -> int:
+    async def _take_early(self, credit: int) -> int:
         """Admit, before their slots, as many deliveries as their lanes have room for."""
         now = self._clock.monotonic()
         if now < self._early_at:
@@ -252,16 +242,16 @@ class Retrier:
             found[subscription_id] = len(early)
             for waiting in early:
                 if waiting.receipt.live and isinstance(waiting.state, Delivery):
-                    self._fenced(waiting, waiting.state)
+                    await self._fenced(waiting, waiting.state)
                     taken += 1
         self._early.answered(found, passed_over)
         self._early_at = now + (_EARLY_AGAIN if 0 < credit <= taken else EVERYBODY_EVERY)
         return taken
 
-    def _fenced(self, waiting: WaitingRecord, state: Delivery) -> None:
+    async def _fenced(self, waiting: WaitingRecord, state: Delivery) -> None:
         """Admit a delivery before its slot; where that fails, it is admitted as one that is due."""
         try:
-            self._admit_delivery(waiting, state, early=True)
+            await self._admit_delivery(waiting, state, early=True)
         except Exception as error:  # noqa: BLE001  the fence
             self._stop(waiting, error)
 
@@ -287,12 +277,12 @@ class Retrier:
         if waiting.hop and not (isinstance(state, Delivery) and state.has_slot):
             self._settler.hop(receipt, state)
         elif isinstance(state, Delivery):
-            self._admit_delivery(waiting, state)
+            await self._admit_delivery(waiting, state)
         else:
             self._trace(receipt, state)
             await self._admission.unmatched(receipt, state)
 
-    def _admit_delivery(
+    async def _admit_delivery(
         self, waiting: WaitingRecord, state: Delivery, *, early: bool = False
     ) -> None:
         """Hand a delivery to its lane, or let it wait on where the lane has no room."""
@@ -305,7 +295,7 @@ class Retrier:
                 self._wait_on(waiting, state, slot, now, early=early)
                 return
         self._trace(waiting.receipt, state)
-        self._admission.due(waiting.receipt, state)
+        await self._admission.due(waiting.receipt, state)
 
     def _wait_on(
         self, waiting: WaitingRecord, state: Delivery, slot: Slot, now: Millis, *, early: bool

@@ -9,8 +9,7 @@ so another worker takes the record again, and what was written already is a seco
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -32,44 +31,22 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.core.model.record import Header, OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
+from hookstream.core.outcome import policy
 from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, described
+from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import (
-    Clock,
-    Journal,
-    Metrics,
-    Notices,
-    RecordSink,
-    Tracer,
     WriteRefused,
 )
-from hookstream.pipeline.skips import Skips
 from hookstream.pipeline.work import Work
 from hookstream.pipeline.write_retry import WriteRetry
 
 _State: TypeAlias = Delivery | UnmatchedEvent
 """What travels in the headers of a tier record."""
-
-
-@dataclass(slots=True, frozen=True)
-class SettlerMeans:
-    """What settling needs, made once."""
-
-    sink: RecordSink
-    topics: Topics
-    ladder: Ladder
-    clock: Clock
-    notices: Notices
-    tracer: Tracer
-    metrics: Metrics
-    journal: Journal
-    budget: Budget
-    skips: Skips
-    fence: Fence
 
 
 class _Settlement:
@@ -91,11 +68,13 @@ class _Settlement:
 class Settler:
     """Writes what dispositions demand and settles receipts when it is durable."""
 
-    def __init__(self, means: SettlerMeans) -> None:
-        """Write nothing before `open`."""
-        self._means = means
-        self._fence = means.fence
-        self._write_retry = WriteRetry(means.sink, means.skips, means.fence, means.journal)
+    def __init__(self, ports: Ports, ladder: Ladder, budget: Budget, fence: Fence) -> None:
+        """Give back to `budget` what settled work took of it. Nothing is written before `open`."""
+        self._ports = ports
+        self._ladder = ladder
+        self.budget = budget
+        self._fence = fence
+        self._write_retry = WriteRetry(ports.sink, ports.skips, fence, ports.journal)
         self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()
@@ -104,12 +83,7 @@ class Settler:
     @property
     def topics(self) -> Topics:
         """What our topics are called."""
-        return self._means.topics
-
-    @property
-    def budget(self) -> Budget:
-        """Where the credit of settled work is given back."""
-        return self._means.budget
+        return self._ports.topics
 
     async def idle(self) -> None:
         """Wait until everything that was handed over is durable."""
@@ -119,29 +93,75 @@ class Settler:
         """Insist on refused writes as children of `tasks` from now on."""
         self._tasks = tasks
 
-    def audited(self, record: AttemptRecord) -> OutgoingRecord:
-        """Count and log an attempt, and return its audit record, to be written with `settle`.
+    def attempted(
+        self, work: Work, record: AttemptRecord, also: Sequence[OutgoingRecord] = ()
+    ) -> None:
+        """Audit an attempt, bring its delivery up to date, and make what follows durable.
 
-        Encoded at once, so that the delivery may be brought up to date without a copy of it.
+        In this order: the audit record has the delivery as it was when the attempt was made.
+
+        Args:
+            work: Whose attempt it was; its hold is let go of when all is durable.
+            record: What the attempt came to.
+            also: Records that are written with it.
         """
-        value = self._means.notices.attempt(record)
-        # Only now: what could not be encoded comes again, and counts once.
-        self._means.metrics.attempt(record)
-        self._means.journal.attempt(record)
-        key = record.delivery.subscription_id.encode()
-        return OutgoingRecord(self._means.topics.attempts, key, value)
+        audit = self._audited(record)
+        _bring_up_to_date(work.delivery, record)
+        self._settle(work, record.disposition, audit, also)
 
-    def settle(
+    def interrupted(self, work: Work, record: AttemptRecord) -> None:
+        """Do the same for an attempt that a defect of ours interrupted, as far as that can be done.
+
+        Better a retry without its audit record than none. What cannot be written stops the partition.
+        """
+        audit: OutgoingRecord | None = None
+        try:
+            audit = self._audited(record)
+        except Exception as untold:  # noqa: BLE001  the fence
+            self._fence.note(untold, Step.TELL)
+        _bring_up_to_date(work.delivery, record)
+
+        async def settle() -> None:
+            self._settle(work, record.disposition, audit)
+
+        try:
+            self._settle(work, record.disposition, audit)
+        except Exception as error:  # noqa: BLE001  the fence
+            self.stop(work, error, Step.SETTLE, settle)
+
+    def ended(self, work: Work, record: AttemptRecord) -> None:
+        """Audit the end of a delivery of which no attempt was made, and make it durable."""
+        audit = self._audited(record)
+        if record.outcome is not None:
+            work.delivery.last_outcome = record.outcome.name
+        self._settle(work, record.disposition, audit)
+
+    def deferred(self, work: Work, disposition: DeferUntil) -> None:
+        """Put work off until an instant. It is no attempt: a metric counts it, no audit record."""
+        policy.deferred(work.delivery, disposition, self._ports.clock.now())
+        self._ports.metrics.deferral(disposition.reason)
+        self._settle(work, disposition, None)
+
+    def _audited(self, record: AttemptRecord) -> OutgoingRecord:
+        """Count and log an attempt, and return its audit record."""
+        value = self._ports.notices.attempt(record)
+        # Only now: what could not be encoded comes again, and counts once.
+        self._ports.metrics.attempt(record)
+        self._ports.journal.attempt(record)
+        key = record.delivery.subscription_id.encode()
+        return OutgoingRecord(self._ports.topics.attempts, key, value)
+
+    def _settle(
         self,
         work: Work,
         disposition: Disposition,
         audit: OutgoingRecord | None,
         also: Sequence[OutgoingRecord] = (),
     ) -> None:
-        """Make a disposition of work in hand, and what is told with it, durable; then let go of it.
+        """Write what a disposition demands, and let go of the work when all is durable.
 
-        `audit` is None for a deferral, which is a metric only. Where the partition is not ours any
-        more, only that and the audit record are written: the new owner takes the delivery again.
+        Where the partition is not ours any more, only the audit record and `also` are written: the
+        new owner takes the delivery again.
         """
         writes: list[OutgoingRecord] = []
         receipt = work.receipt
@@ -158,13 +178,13 @@ class Settler:
     ) -> None:
         """Put a record that cannot become an event aside, bytes untouched, and release it."""
         headers = letter.undecodable_headers(
-            receipt.record, problem, written_at=self._means.clock.now(), waited=waited
+            receipt.record, problem, written_at=self._ports.clock.now(), waited=waited
         )
         self._set_aside(receipt, problem.reason, problem.detail, headers)
 
     def unreadable(self, receipt: Receipt, problem: LetterProblem) -> None:
         """Put a tier record aside whose headers are none that we write, and release it."""
-        now = self._means.clock.now()
+        now = self._ports.clock.now()
         if receipt.record.headers_problem is None:
             headers = letter.unreadable_headers(receipt.record, problem, written_at=now)
             self._set_aside(receipt, UNREADABLE_STATE, str(problem), headers)
@@ -178,12 +198,12 @@ class Settler:
     ) -> None:
         self._tell_set_aside(receipt.record, reason, detail)
         record = receipt.record
-        aside = OutgoingRecord(self._means.topics.undecodable, record.key, record.value, headers)
+        aside = OutgoingRecord(self._ports.topics.undecodable, record.key, record.value, headers)
         self._write([aside], receipt, None)
 
     def _tell_set_aside(self, record: Record, reason: str, detail: str) -> None:
-        self._means.metrics.undecodable(reason)
-        self._means.journal.warning(
+        self._ports.metrics.undecodable(reason)
+        self._ports.journal.warning(
             "record.undecodable",
             topic=record.topic,
             partition=record.partition,
@@ -195,16 +215,16 @@ class Settler:
     def park(self, receipt: Receipt, state: _State) -> None:
         """Put a record whose deferral stands in its state into a tier, and release it."""
         if state.deferred_reason is not None:
-            self._means.metrics.deferral(state.deferred_reason)
+            self._ports.metrics.deferral(state.deferred_reason)
         self._pass_on(receipt, state)
 
     def hop(self, receipt: Receipt, state: _State) -> None:
         """Move a record on to the next smaller tier, its state and due time as they are."""
-        self._means.metrics.deferral("not_due")
+        self._ports.metrics.deferral("not_due")
         self._pass_on(receipt, state)
 
     def _pass_on(self, receipt: Receipt, state: _State) -> None:
-        now = self._means.clock.now()
+        now = self._ports.clock.now()
         record = self._tier_record(state, receipt.record, self._tier(state, now), now)
         self._write([record], receipt, state)
 
@@ -219,14 +239,16 @@ class Settler:
         """Give back the credit of work that stands still: it must not keep others from theirs."""
         if work.credited:
             work.credited = False
-            self._means.budget.give(work.receipt.size)
+            self.budget.give(work.receipt.size)
 
     def let_go(self, work: Work) -> None:
         """Release the hold of work that an operator gave up: nothing is written for it."""
         self.give_back(work)
         work.receipt.release()
 
-    def stop(self, work: Work, error: Exception, step: Step, again: Callable[[], None]) -> None:
+    def stop(
+        self, work: Work, error: Exception, step: Step, again: Callable[[], Awaitable[None]]
+    ) -> None:
         """Stop the partition of work for a defect of ours; it keeps no credit while it stands.
 
         `again` takes the step again. It may take credit, which is given back where it raises.
@@ -237,7 +259,7 @@ class Settler:
 
         async def retried() -> None:
             try:
-                again()
+                await again()
             except Exception:
                 self.give_back(work)
                 raise
@@ -255,7 +277,7 @@ class Settler:
     # What a disposition demands.
 
     def _demanded(self, work: Work, disposition: Disposition) -> list[OutgoingRecord]:
-        now = self._means.clock.now()
+        now = self._ports.clock.now()
         match disposition:
             case Complete() | Cancel():
                 return []
@@ -268,34 +290,34 @@ class Settler:
                 return self._dead(work, disposition, now)
 
     def _dead(self, work: Work, dead: DeadLetter, now: Millis) -> list[OutgoingRecord]:
-        means = self._means
+        ports = self._ports
         record = work.receipt.record
-        self._trace(work, means.topics.dead_letters)
+        self._trace(work, ports.topics.dead_letters)
         headers = letter.dead_letter_headers(
             work.delivery, record.headers, dead.reason, dead.detail, written_at=now
         )
         key = work.delivery.subscription_id.encode()
-        dead_letter = OutgoingRecord(means.topics.dead_letters, key, record.value, headers)
+        dead_letter = OutgoingRecord(ports.topics.dead_letters, key, record.value, headers)
         return [dead_letter, *self._given_up(work.delivery, dead.reason)]
 
     def _given_up(self, delivery: Delivery, reason: DeadReason) -> list[OutgoingRecord]:
         """Return what tells of a dead letter, nothing where the event was itself one of ours."""
         if delivery.event_type in OPERATIONS_EVENTS:
             return []
-        means = self._means
+        ports = self._ports
         try:
-            return [means.notices.dead_lettered(delivery, reason, means.clock.now())]
+            return [ports.notices.dead_lettered(delivery, reason, ports.clock.now())]
         except Exception as error:  # noqa: BLE001  that a letter is told of must not keep it from being written
             self._fence.note(error, Step.TELL)
             return []
 
     def _tier(self, state: _State, now: Millis) -> str:
         """Return the tier in which a record waits (the first part of its way) to its due time."""
-        means = self._means
+        ports = self._ports
         due_at = now if state.due_at is None else state.due_at
         if isinstance(state, Delivery) and state.has_slot:
-            return means.topics.tier(means.ladder.place_slot(now, due_at))
-        return means.topics.tier(means.ladder.place(now, due_at))
+            return ports.topics.tier(self._ladder.place_slot(now, due_at))
+        return ports.topics.tier(self._ladder.place(now, due_at))
 
     def _tier_record(
         self, state: _State, record: Record, tier: str, now: Millis
@@ -308,7 +330,7 @@ class Settler:
         span = work.receipt.span
         if span is None:
             return
-        hop = self._means.tracer.send(span, topic)
+        hop = self._ports.tracer.send(span, topic)
         work.delivery.traceparent = span.traceparent if hop is None else hop.traceparent
         if hop is not None:
             hop.end()
@@ -334,7 +356,7 @@ class Settler:
 
     def _put(self, record: OutgoingRecord, settlement: _Settlement) -> None:
         try:
-            self._means.sink.write(record, partial(self._answered, record, settlement))
+            self._ports.sink.write(record, partial(self._answered, record, settlement))
         except Exception as error:  # noqa: BLE001  as if it were refused: its partition stops, the write is made again
             self._fence.note(error, Step.SETTLE)
             raised = WriteRefused(f"the sink raised {described(error)}", too_large=False)
@@ -362,9 +384,9 @@ class Settler:
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> None:
         """Dead-letter a record that is too large to copy by reference; insist on any other write."""
-        means = self._means
-        copy = record.topic in (means.topics.dead_letters, means.topics.undecodable)
-        copy = copy or means.topics.delay_of(record.topic) is not None
+        ports = self._ports
+        copy = record.topic in (ports.topics.dead_letters, ports.topics.undecodable)
+        copy = copy or ports.topics.delay_of(record.topic) is not None
         if refused.too_large and record.value is not None and copy:
             try:
                 instead = self._by_reference(record, refused, settlement)
@@ -384,11 +406,11 @@ class Settler:
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> list[OutgoingRecord]:
         """Return what stands for a record too large to copy (all headers, no value), and tells of it."""
-        means = self._means
+        ports = self._ports
         receipt, state, work = settlement.receipt, settlement.state, settlement.work
-        if state is None or record.topic in (means.topics.dead_letters, means.topics.undecodable):
+        if state is None or record.topic in (ports.topics.dead_letters, ports.topics.undecodable):
             return [OutgoingRecord(record.topic, record.key, None, record.headers)]
-        now = means.clock.now()
+        now = ports.clock.now()
         why = f"{record.topic} refused it: {refused.detail}; the value stands at its origin only"
         if isinstance(state, UnmatchedEvent):
             problem = Undecodable(UndecodableReason.TOO_LARGE, why)
@@ -396,16 +418,16 @@ class Settler:
             headers = letter.undecodable_headers(
                 receipt.record, problem, written_at=now, waited=state
             )
-            return [OutgoingRecord(means.topics.undecodable, receipt.record.key, None, headers)]
+            return [OutgoingRecord(ports.topics.undecodable, receipt.record.key, None, headers)]
         dead = DeadLetter(DeadReason.RECORD_TOO_LARGE, why)
         headers = letter.dead_letter_headers(
             state, receipt.record.headers, dead.reason, why, written_at=now
         )
         key = state.subscription_id.encode()
         return [
-            OutgoingRecord(means.topics.dead_letters, key, None, headers),
+            OutgoingRecord(ports.topics.dead_letters, key, None, headers),
             # What was said of it before, a retry or nothing, is not how it ended.
-            self.audited(ended(state, None if work is None else work.event, dead, now)),
+            self._audited(ended(state, None if work is None else work.event, dead, now)),
             *self._given_up(state, dead.reason),
         ]
 
@@ -414,3 +436,11 @@ class Settler:
     ) -> None:
         await self._write_retry.write(record, refused, settlement.receipt, settlement.state)
         self._answered(record, settlement, None)
+
+
+def _bring_up_to_date(delivery: Delivery, record: AttemptRecord) -> None:
+    """Write an attempt's outcome into the state, and the retry where one follows."""
+    if record.outcome is not None:
+        policy.attempted(delivery, record.outcome)
+    if isinstance(record.disposition, RetryAt):
+        policy.retried(delivery, record.disposition)

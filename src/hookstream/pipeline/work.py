@@ -6,13 +6,17 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.subscription import Partner
 from hookstream.pipeline.defects import BLAMED, Step, described
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Codec
 
 
 class Bodies:
-    """The bodies of one event, each rendered once and shared by every delivery of it."""
+    """The bodies of one event, each rendered once and shared by every delivery of it.
+
+    A thread may make one while the event loop looks for another.
+    """
 
     __slots__ = ("_codec", "_documents", "_encoded", "event")
 
@@ -22,6 +26,10 @@ class Bodies:
         self._codec = codec
         self._documents: dict[int, JsonObject | Refused] = {}
         self._encoded: dict[int, bytes] = {}
+
+    def has(self, version: int) -> bool:
+        """Return whether the bytes of a version were made before."""
+        return version in self._encoded
 
     def document(self, version: int) -> JsonObject | Refused:
         """Return the `standard` body at a version as plain JSON."""
@@ -49,6 +57,15 @@ class Bodies:
         return body
 
 
+@dataclass(slots=True, frozen=True)
+class MadeBody:
+    """A body that was made beside the event loop, or why there is none, and for whom."""
+
+    partner: Partner | None
+    version: int
+    body: bytes | Refused
+
+
 @dataclass(slots=True)
 class Work:
     """One delivery in hand. The receipt is held once for it until the settler lets go."""
@@ -56,6 +73,8 @@ class Work:
     delivery: Delivery
     bodies: Bodies
     receipt: Receipt
+    made: MadeBody | None = None
+    """What the next attempt sends, where making it took long."""
     credited: bool = False
     """Whether it has taken credit of the budget, which settling gives back."""
 

@@ -73,10 +73,10 @@ class EventsSettings:
     """Whether event topics may carry their producers' time instead of the broker's."""
     max_record_bytes: int = _set(_MIB, kinds.size(1024, 64 * _MIB))
     """The largest record that is decoded, in bytes; a larger one is undecodable."""
-    max_values: int = _set(50_000, kinds.whole(1_000, 10_000_000))
-    """How many values a record may hold; one with more is undecodable. Decoding or rendering 50,000
-    values takes a worker's event loop for 15 to 50 ms, of floats or times for up to 150, in which it
-    does nothing else."""
+    max_values: int = _set(25_000, kinds.whole(1_000, 10_000_000))
+    """How many values a record may hold; one with more is undecodable. Decoding 25,000 values takes
+    10 to 30 ms, in which a worker does nothing else. What else it does with a large event, it does
+    in a thread beside its event loop."""
 
 
 @dataclass(frozen=True, slots=True)

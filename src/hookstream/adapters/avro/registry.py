@@ -143,18 +143,25 @@ class SchemaBook:
             self._named.pop(wire, None)
 
     def _order(self, event_type: str) -> None:
-        """Find the newest version of a type, and each version's highest revision, again."""
-        for version in self.versions(event_type):
-            del self._readers[event_type, version]
-        self._latest.pop(event_type, None)
+        """Find the newest version of a type, and each version's highest revision, again.
+
+        A version that stays is found at every moment: a thread may be rendering it.
+        """
+        readers: dict[int, PublishedSchema] = {}
         for schema in self._rows.values():
             if schema.revision.event_type != event_type:
                 continue
-            version = schema.revision.event_version
-            reader = self._readers.get((event_type, version))
+            reader = readers.get(schema.revision.event_version)
             if reader is None or schema.number >= reader.number:
-                self._readers[event_type, version] = schema
-            self._latest[event_type] = max(version, self._latest.get(event_type, 0))
+                readers[schema.revision.event_version] = schema
+        for version in self.versions(event_type):
+            if version not in readers:
+                del self._readers[event_type, version]
+        self._readers.update({(event_type, version): readers[version] for version in readers})
+        if readers:
+            self._latest[event_type] = max(readers)
+        else:
+            self._latest.pop(event_type, None)
 
 
 def _read_key(key: str) -> Revision:

@@ -93,7 +93,7 @@ class HttpSender:
             minute: what is short, and the remedy.
     """
 
-    def __init__(  # noqa: PLR0913  settings, each with a default that fits
+    def __init__(
         self,
         verdict: Verdict,
         *,

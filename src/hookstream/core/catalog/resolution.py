@@ -60,6 +60,8 @@ class Resolution:
     """
     filled: Filled
     """Counts what defaults fill in; to be begun before each record."""
+    fills: int
+    """How many values defaults fill into any one record within a record, at most."""
 
 
 def resolution(
@@ -76,7 +78,7 @@ def resolution(
     """
     walk = _Walk(writer, reader, branch_names=branch_names, every_branch=every_branch)
     step = walk.step(writer.root, reader.root, "")
-    return Resolution(tuple(walk.problems), step, walk.filled)
+    return Resolution(tuple(walk.problems), step, walk.filled, walk.fills)
 
 
 def _same(value: object) -> object:
@@ -95,6 +97,7 @@ class _Walk:
         "_records",
         "_writer",
         "filled",
+        "fills",
         "problems",
     )
 
@@ -108,6 +111,7 @@ class _Walk:
         self._defaults = Defaults(reader, self._tag)
         self.problems: list[str] = []
         self.filled = Filled()
+        self.fills = 0
         self._branches: dict[int, _Branches] = {}
         """Of each union of the reader, by its identity."""
         self._records: dict[tuple[str, str], Step] = {}
@@ -261,6 +265,8 @@ class _Walk:
             else:
                 self._problem(path, "the writer has no such field, and the reader has no default")
         order = tuple(field.name for field in reader.fields)
+        fills = sum(filling.values for filling in defaults.values())
+        self.fills = max(self.fills, fills)
         return _record_render(order, parts, defaults, self.filled)
 
     def _default(self, field: FieldNode, at: str) -> Filling:

@@ -10,7 +10,7 @@ number as that number. EventBridge never takes text for a number.
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -76,6 +76,8 @@ class Clause:
     """What an index may file it under, where the test is exactly that."""
     absent: bool = False
     """True for `{"exists": false}`: it holds where the field has no value at all."""
+    tests: int = 1
+    """How many comparisons its test makes of one value, at most."""
 
 
 def key_of(value: Scalar) -> str | tuple[str, Scalar | Key]:
@@ -317,7 +319,8 @@ def _exists(operand: Json, text: str) -> Clause:
 def _anything_but(operand: Json, text: str) -> Clause:
     if isinstance(operand, dict):
         excluded = _excluded_texts(operand)
-        return Clause(lambda v: not any(test(v) for test in excluded), TEXT, text)
+        none_of = Clause(lambda v: not any(test(v) for test in excluded), TEXT, text)
+        return replace(none_of, tests=len(excluded))
     values = operand if isinstance(operand, list) else [operand]
     _check_count(values)
     if all(isinstance(value, str) for value in values):

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hookstream.core.matching.fanout import (
+    MOST_TESTS,
     DocumentAt,
     Fanout,
     GrantedType,
     Match,
+    Matching,
     Request,
     open_to,
 )
@@ -74,6 +76,12 @@ class _ReadPartner:
     now: _ReadGrant
     before: _ReadGrant | None
 
+    @property
+    def tests(self) -> int:
+        """How many comparisons a pattern of its grants makes of one value."""
+        grants = (self.now, self.before)
+        return max((g.pattern.tests for g in grants if g and g.pattern), default=0)
+
     def at(self, timestamp: Millis) -> _ReadGrant | None:
         """Return the grant that judges records of this time."""
         return self.now if timestamp > self.partner.grant_from else self.before
@@ -93,12 +101,15 @@ class Directory:
         self._blind: dict[str, str] = {}
         self._fanouts: dict[str, Fanout] = {}
         """By event type, made when a type is first asked for."""
+        self._grant_tests = 0
+        """Comparisons that any grant's pattern makes of one value; it does not fall."""
 
     # Rows.
 
     def put_partner(self, partner: Partner) -> None:
         """Take over a partner's row."""
-        self._partners[partner.id] = _read_partner(partner)
+        read = self._partners[partner.id] = _read_partner(partner)
+        self._grant_tests = max(self._grant_tests, read.tests)
         self._refile_partner(partner.id)
 
     def drop_partner(self, partner_id: str) -> None:
@@ -213,30 +224,49 @@ class Directory:
         timestamp: Millis,
         document: DocumentAt,
         latest: int,
-    ) -> Iterator[Match]:
+    ) -> Iterator[Match | None]:
         """Yield what an event is owed to, in the order of subscription ids, one step at a time.
+
+        None comes after a few that were asked, so that others can run in between.
 
         `timestamp` is the record's in its first topic; `latest` the newest version of the type.
         `document` is called once a version at most, and only where a pattern needs it; where it
         refuses, the subscriptions that needed it come with FILTER_NOT_EVALUABLE. Rows that change
         between two steps do not change who is asked.
         """
-        steps = self.asked(event_type, environment, timestamp, document, latest)
-        return (step for step in steps if step is not None)
+        return self._fanout(event_type).match(environment, timestamp, document, latest)
 
-    def asked(
+    def is_heavy(self, event_type: str, load: int) -> bool:
+        """Return whether matching an event of this load would take the event loop for long."""
+        return self._fanout(event_type).is_heavy(load)
+
+    def matching(
         self,
         event_type: str,
         environment: str,
         timestamp: Millis,
         document: DocumentAt,
         latest: int,
-    ) -> Iterator[Match | None]:
-        """Yield the same as `match`, and None after each subscription that was asked.
+    ) -> Matching:
+        """Return what yields the same as `match`, in steps that may run in a thread."""
+        return Matching(self._fanout(event_type), environment, timestamp, document, latest)
 
-        So that whoever matches a large event can let others run between two of them.
-        """
-        return self._fanout(event_type).match(environment, timestamp, document, latest)
+    def judge(
+        self,
+        subscription_id: str,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> Callable[[], Match | None]:
+        """Return what asks one subscription alone, as it stands now; it may be called in a thread."""
+        fanout = self._fanout(event_type)
+        return fanout.judge(subscription_id, environment, timestamp, document, latest)
+
+    def grant_is_heavy(self, load: int) -> bool:
+        """Return whether asking a grant of an event of this load would take the loop for long."""
+        return load * self._grant_tests > MOST_TESTS
 
     def granted(
         self,

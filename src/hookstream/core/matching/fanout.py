@@ -1,10 +1,11 @@
 """Everybody who asks for one event type, and which of them a single event is owed to."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hookstream.core.matching.clauses import Exactly
 from hookstream.core.matching.index import Filed, PatternIndex
@@ -13,6 +14,13 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription, VersionPin
+
+MOST_TESTS: Final = 10_000
+"""Comparisons that one pattern may make of one event on the event loop: 1 to 2 ms."""
+MOST_LOOKUPS: Final = 100_000
+"""Values of one event that an index may look up on the event loop: 10 to 30 ms."""
+_ASKED_AT_ONCE: Final = 16
+"""Requests that are asked between two steps."""
 
 DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
 """Gives the `standard` body of the event at a version."""
@@ -120,7 +128,7 @@ class _Documents:
 class Fanout:
     """The requests for one event type. Changed and asked by one owner."""
 
-    __slots__ = ("_by_pin", "_intervals", "_plain", "_requests")
+    __slots__ = ("_by_pin", "_intervals", "_plain", "_requests", "_tests", "changes")
 
     def __init__(self) -> None:
         """Start with no request."""
@@ -130,6 +138,10 @@ class Fanout:
         self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
         self._intervals: tuple[Millis | None, Millis | None, Millis] | None = None
         """A cache: see `wants`."""
+        self._tests: int | None = None
+        """A cache: see `is_heavy`."""
+        self.changes = 0
+        """How often a request was put or dropped."""
 
     def put(self, request: Request) -> None:
         """Add a request, in place of the one that its subscription had."""
@@ -137,7 +149,7 @@ class Fanout:
         self.drop(item_id)
         environments = request.environments
         self._requests[item_id] = request
-        self._intervals = None
+        self._changed()
         if request.pattern is None:
             filed = Filed(item_id, request, None)
             for environment in (None,) if environments is None else environments:
@@ -151,7 +163,7 @@ class Fanout:
         request = self._requests.pop(subscription_id, None)
         if request is None:
             return
-        self._intervals = None
+        self._changed()
         if request.pattern is not None:
             index = self._by_pin[request.pin]
             index.discard(subscription_id)
@@ -162,6 +174,19 @@ class Fanout:
         for environment in (None,) if environments is None else environments:
             bucket = self._plain[environment]
             del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
+
+    def _changed(self) -> None:
+        self._intervals = self._tests = None
+        self.changes += 1
+
+    def is_heavy(self, load: int) -> bool:
+        """Return whether matching an event of this load would take the event loop for long."""
+        tests = self._tests
+        if tests is None:
+            tests = self._tests = max(map(_tests_of, self._requests.values()), default=0)
+        if load * tests > MOST_TESTS:
+            return True
+        return load * sum(index.paths for index in self._by_pin.values()) > MOST_LOOKUPS
 
     def wants(self, timestamp: Millis) -> bool:
         """Return whether any request may be active at a time. Closed gaps are not looked at."""
@@ -175,29 +200,39 @@ class Fanout:
     def match(
         self, environment: str, timestamp: Millis, document: DocumentAt, latest: int
     ) -> Iterator[Match | None]:
-        """Yield what the event is owed to, ordered by subscription id, and None after who was asked.
+        """Yield what the event is owed to, ordered by subscription id; None after a few were asked.
 
         Who is asked is settled at the first step; each is asked only when its turn comes.
         """
         documents = _Documents(document, latest)
-        for filed in self._candidates(environment, documents):
-            request = filed.item
-            access = request.access_at(environment, timestamp)
-            if access is None:
-                continue
-            version = documents.version(request.pin)
-            verdict: bool | Refused = True
-            if request.pattern is not None:
-                verdict = _ask(filed, documents.at(version))
-            if verdict is True and access.is_filtered:
-                verdict = _ask_grant(request, access, documents, version)
-            if verdict is True:
-                yield Match(request.subscription, version)
-            elif verdict is not False:
-                yield Match(request.subscription, version, verdict)
-            yield None
+        asked = 0
+        for filed in self.candidates(environment, documents):
+            match = _judged(filed, environment, timestamp, documents)
+            if match is not None:
+                yield match
+            asked += 1
+            if asked == _ASKED_AT_ONCE:
+                asked = 0
+                yield None
 
-    def _candidates(self, environment: str, documents: _Documents) -> Sequence[Filed[Request]]:
+    def judge(
+        self,
+        subscription_id: str,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> "Callable[[], Match | None]":
+        """Return what asks one subscription alone, as it stands now; it may be called in a thread."""
+        request = self._requests.get(subscription_id)
+        if request is None:
+            return _no_match
+        matches = None if request.pattern is None else request.pattern.matches
+        filed = Filed(subscription_id, request, matches)
+        return partial(_judged, filed, environment, timestamp, _Documents(document, latest))
+
+    def candidates(self, environment: str, documents: _Documents) -> list[Filed[Request]]:
+        """Return everybody whom an event may be owed to, ordered by subscription id."""
         found: list[Filed[Request]] = []
         found += self._plain.get(None, ())
         found += self._plain.get(environment, ())
@@ -206,6 +241,84 @@ class Fanout:
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
         found.sort(key=_id_of)
         return found
+
+
+class Matching:
+    """Matches one event in steps that may run in a thread while the owner changes the requests.
+
+    `find` comes first, again where `has_changed`; then `step` until `is_done`. One call at a time.
+    """
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+    ) -> None:
+        """Take what `Fanout.match` takes."""
+        self._fanout = fanout
+        self._environment = environment
+        self._timestamp = timestamp
+        self._documents = _Documents(document, latest)
+        self._changes = fanout.changes
+        self._left: list[Filed[Request]] = []
+
+    def find(self) -> None:
+        """Find who is asked. Where requests change meanwhile, it may raise or find too few."""
+        self._changes = self._fanout.changes
+        found = self._fanout.candidates(self._environment, self._documents)
+        self._left = found[::-1]
+
+    @property
+    def has_changed(self) -> bool:
+        """Return whether requests changed since `find` began, so that it must be called again."""
+        return self._changes != self._fanout.changes
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether everybody was asked."""
+        return not self._left
+
+    def step(self) -> list[Match]:
+        """Ask the next few, and return to whom of them the event is owed."""
+        found = []
+        for _ in range(min(_ASKED_AT_ONCE, len(self._left))):
+            match = _judged(self._left.pop(), self._environment, self._timestamp, self._documents)
+            if match is not None:
+                found.append(match)
+        return found
+
+
+def _no_match() -> None:
+    """Answer for a subscription that asks for nothing."""
+
+
+def _tests_of(request: Request) -> int:
+    """Return how many comparisons a request's own pattern and its grants' make of one value."""
+    patterns = [request.pattern]
+    patterns += [access.pattern for access in (request.access, request.previous) if access]
+    return max((pattern.tests for pattern in patterns if pattern is not None), default=0)
+
+
+def _judged(
+    filed: Filed[Request], environment: str, timestamp: Millis, documents: _Documents
+) -> Match | None:
+    """Return whether an event is owed to a request that may match it."""
+    request = filed.item
+    access = request.access_at(environment, timestamp)
+    if access is None:
+        return None
+    version = documents.version(request.pin)
+    verdict: bool | Refused = True
+    if request.pattern is not None:
+        verdict = _ask(filed, documents.at(version))
+    if verdict is True and access.is_filtered:
+        verdict = _ask_grant(request, access, documents, version)
+    if verdict is False:
+        return None
+    return Match(request.subscription, version, None if verdict is True else verdict)
 
 
 def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:

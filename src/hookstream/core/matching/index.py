@@ -111,6 +111,11 @@ class PatternIndex(Generic[T]):
         return len(self._placed)
 
     @property
+    def paths(self) -> int:
+        """Return how many fields of a body are looked up to find the candidates."""
+        return len(self._fields)
+
+    @property
     def is_empty(self) -> bool:
         """Return whether nothing is held any more, not even an empty place."""
         return not (self._placed or self._fields or self._always)

@@ -31,6 +31,8 @@ MAX_DEPTH: Final = 16
 """Levels of objects, `$or` included."""
 MAX_CLAUSES: Final = 500
 """Alternatives of all leaves together."""
+MAX_TESTS: Final = 1_000
+"""Comparisons of one value by all leaves together: lists in anything-but multiply alternatives."""
 MAX_FILED: Final = 64
 """Keys that one pattern is filed under, at most: beyond that, filing gains nothing."""
 
@@ -76,13 +78,15 @@ class _Branch:
 class Pattern:
     """A parsed pattern. Made by `parse`."""
 
-    __slots__ = ("_asks_absence", "_matches", "decided_by_filing", "filings", "leaves")
+    __slots__ = ("_asks_absence", "_matches", "decided_by_filing", "filings", "leaves", "tests")
 
     def __init__(self, root: _Branch) -> None:
         """Compile a tree that the parser checked."""
         self._matches = _compile_branch(root)
         self.leaves: tuple[Leaf, ...] = tuple(_leaves(root))
         """Every leaf, those under `$or` included."""
+        self.tests: int = sum(_tests(leaf.clauses) for leaf in self.leaves)
+        """How many comparisons it makes of one value of a body, at most."""
         self._asks_absence = any(clause.absent for leaf in self.leaves for clause in leaf.clauses)
         self.filings: tuple[Filing, ...] = tuple(
             tuple(dict.fromkeys(filing)) for filing in _filings(root)
@@ -102,7 +106,12 @@ def parse(document: JsonObject) -> Pattern:
     Raises:
         PatternRefused: The document is no valid pattern, or larger than a pattern may be.
     """
-    return Pattern(_Parser().branch(document, ()))
+    pattern = Pattern(_Parser().branch(document, ()))
+    if pattern.tests > MAX_TESTS:
+        raise PatternRefused(
+            (), f"it compares a value {pattern.tests:,} times; at most {MAX_TESTS:,} are taken"
+        )
+    return pattern
 
 
 def dotted(path: Sequence[str]) -> str:
@@ -324,6 +333,12 @@ def _compile_leaf(leaf: Leaf) -> _Matcher:
         return absence_holds and not present and absent.at(path)
 
     return matcher
+
+
+def _tests(clauses: Sequence[Clause]) -> int:
+    """Return how many comparisons the alternatives of a leaf are: those by look-up are one."""
+    looked_up = sum(isinstance(clause.filed, Exactly) for clause in clauses)
+    return sum(clause.tests for clause in clauses) - max(0, looked_up - 1)
 
 
 def _compile_alternatives(clauses: Sequence[Clause]) -> Callable[[Scalar], bool]:

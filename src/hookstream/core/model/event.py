@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hookstream.core.model.record import Origin, Record
+
+LARGE: Final = 2_000
+"""Load above which an event is decoded, matched and rendered beside the event loop.
+
+So many values of the slowest type take some 10 ms; handing them to a thread and back takes 0.1."""
 
 
 class Revision(NamedTuple):
@@ -58,8 +63,8 @@ class Event:
     record: Record
     origin: Origin
     """Where it first stood; not `record`'s own place when it was read from a tier."""
-    large: bool = False
-    """It may hold thousands of values: whoever works through them lets others run in between."""
+    load: int = 0
+    """How much work it is, in values: at most so many are decoded, asked or rendered of it."""
 
     @property
     def event_type(self) -> str:

@@ -95,6 +95,7 @@ class Withheld:
 
 
 NOT_PERMITTED = Withheld("the permission to send ended before the first byte was written")
+BODY_MADE = Withheld("its body was being made; now it can be sent")
 
 
 # Outcomes. `name` is the word of headers, metrics and audit.

@@ -119,7 +119,7 @@ class WaitingRoom(Generic[T]):
             if share.entries
         }
 
-    def admit(  # noqa: PLR0913  a record's place, time, size and identity
+    def admit(
         self,
         partition: TopicPartition,
         offset: int,

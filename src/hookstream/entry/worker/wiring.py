@@ -5,6 +5,7 @@ opening or the run ends.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ from hookstream.adapters.kafka.tables import TableReader
 from hookstream.adapters.system import (
     SystemChance,
     SystemClock,
+    ThreadOffload,
     open_files,
     spare_collector,
     worker_name,
@@ -124,11 +126,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             topics=topics,
             directory=directory,
             tables=tables,
-            codec=AvroCodec(
-                book,
-                max_record_bytes=settings.events.max_record_bytes,
-                max_values=settings.events.max_values,
-            ),
+            codec=_codec(settings, book),
             sink=sink,
             sender=sender,
             notices=AvroNotices(
@@ -142,6 +140,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             journal=journal,
             health=health,
             skips=feed.skips,
+            offload=stack.enter_context(contextlib.closing(ThreadOffload())),
         )
         engine = Engine(ports, engine_rules(settings))
         events, tiers = _sources(settings, engine, directory, journal, clock)
@@ -169,6 +168,11 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         yield Wired(
             engine, events, tiers, tables, sink, sender, directory, metrics, journal, clock
         )
+
+
+def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
+    events = settings.events
+    return AvroCodec(book, max_record_bytes=events.max_record_bytes, max_values=events.max_values)
 
 
 def _clock(settings: Settings, journal: StructuredJournal) -> BrokerClock:

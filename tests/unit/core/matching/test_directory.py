@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -70,8 +71,21 @@ def matched(
     document: Callable[[int], JsonObject | Refused] | None = None,
     latest: int = 3,
 ) -> list[Match]:
-    document = document or Bodies(customer="c1", pages=48)
-    return list(found.match(event_type, environment, timestamp, document, latest))
+    document = cache(document or Bodies(customer="c1", pages=48))
+    light = found.match(event_type, environment, timestamp, document, latest)
+    owed = [match for match in light if match is not None]
+    heavy = found.matching(event_type, environment, timestamp, document, latest)
+    heavy.find()
+    beside: list[Match] = []
+    while not heavy.is_done:
+        beside += heavy.step()
+    assert beside == owed
+    for subscription_id in found.subscriptions:
+        question = (event_type, environment, timestamp, document, latest)
+        alone = found.judge(subscription_id, *question)()
+        assert alone in ([None, *owed] if alone is None else owed)
+        assert (alone is None) == (subscription_id not in ids(owed))
+    return owed
 
 
 def ids(matches: list[Match]) -> list[str]:
@@ -391,7 +405,25 @@ def test_who_is_asked_is_settled_at_the_first_step() -> None:
     first = next(matches)
     found.drop_subscription("s2")
     found.put_subscription(replace(HERS, id="s3"))
-    assert ids([first, *matches]) == ["s1", "s2"]
+    assert ids([match for match in (first, *matches) if match is not None]) == ["s1", "s2"]
+
+
+def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_noticed() -> None:
+    found = directory(HERS, replace(HERS, id="s2"))
+    matching = found.matching(PRICED, "live", 1000, Bodies(), 1)
+    matching.find()
+    changed = [matching.has_changed]
+    found.drop_subscription("s2")
+    changed.append(matching.has_changed)
+    matching.find()
+    changed.append(matching.has_changed)
+    assert changed == [False, True, False]
+    assert ids(matching.step()) == ["s1"]
+    assert matching.is_done
+
+
+def test_a_subscription_that_is_in_no_table_is_owed_nothing() -> None:
+    assert directory(HERS).judge("nobody", PRICED, "live", 1000, Bodies(), 1)() is None
 
 
 def test_rows_that_are_not_there_can_be_dropped() -> None:

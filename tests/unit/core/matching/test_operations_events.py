@@ -33,9 +33,8 @@ def directory(event_type: str, partner: Partner) -> Directory:
 
 
 def owed_to(found: Directory, body: Body, event_type: str = "endpoint.disabled") -> list[str]:
-    return [
-        match.subscription.id for match in found.match(event_type, "operations", 1000, body, 1)
-    ]
+    matches = found.match(event_type, "operations", 1000, body, 1)
+    return [match.subscription.id for match in matches if match is not None]
 
 
 OPERATIONS = Grant(("endpoint.disabled", "log.gap"), ("*",))
@@ -90,6 +89,7 @@ def test_whom_an_operations_event_is_about_that_cannot_be_rendered_is_an_error()
 
     [match] = found.match("endpoint.disabled", "operations", 1000, lambda _: NO_VERSION, 1)
 
+    assert match is not None
     assert match.refused is not None
 
 

@@ -269,6 +269,15 @@ def test_what_the_body_has_besides_is_ignored() -> None:
         ({"a..b": [1]}, 'pattern at its top: "a..b" is not the name of a field'),
         ({"a": ["x" * 1025]}, "pattern at a: a value is longer than 1024 characters"),
         ({"a": [*range(501)]}, "pattern at a: the pattern has more than 500 alternatives"),
+        (
+            {
+                "a": [
+                    {"anything-but": {"suffix": [f"{n}-{m}" for m in range(251)]}}
+                    for n in range(4)
+                ]
+            },
+            "pattern at its top: it compares a value 1,004 times; at most 1,000 are taken",
+        ),
     ],
 )
 def test_what_is_no_pattern_is_refused_with_path_and_reason(

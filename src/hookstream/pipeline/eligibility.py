@@ -1,0 +1,79 @@
+"""Whether an attempt of a delivery may be made at all, by the tables as they are now."""
+
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import Disposition
+from hookstream.core.model.standing import Live, Standing
+from hookstream.core.outcome import policy
+from hookstream.errors import InvariantBroken
+from hookstream.pipeline.defects import Step
+from hookstream.pipeline.engine_rules import EngineRules
+from hookstream.pipeline.fence import Fence
+from hookstream.pipeline.ports import Clock, Permitted
+
+
+class Eligibility:
+    """Judges deliveries: before a permit is taken, and again directly before the first byte."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        rules: EngineRules,
+        fence: Fence,
+        may_act: Permitted,
+    ) -> None:
+        """Ask `directory`; `may_act` says whether it is fresh enough to send anything."""
+        self._directory = directory
+        self._clock = clock
+        self._rules = rules
+        self._hops = rules.waits
+        self._pause_hop = rules.pause_hop
+        self._fence = fence
+        self._may_act = may_act
+
+    def status(self, delivery: Delivery, now: Millis) -> Standing:
+        """Return how the delivery's subscription is, holds included."""
+        standing: Standing = self._directory.standing(delivery.subscription_id, now)
+        if self._directory.holds.any:
+            return self._directory.holds.over(standing, delivery.event_type)
+        return standing
+
+    def allows(self, delivery: Delivery) -> bool:
+        """Return whether the subscription is live, not held, and can be read."""
+        return isinstance(self.status(delivery, self._clock.now()), Live)
+
+    def judge(self, delivery: Delivery, now: Millis) -> Live | Disposition:
+        """Return the live subscription, or what becomes of the delivery without an attempt."""
+        rules = self._rules
+        status = self.status(delivery, now)
+        disposition = policy.before_attempt(
+            status,
+            delivery,
+            now=now,
+            pause_hop=self._pause_hop,
+            hold_hops=self._hops,
+            absent_grace=rules.absent_grace,
+            paused_for=rules.paused_for,
+        )
+        if disposition is not None:
+            return disposition
+        if not isinstance(status, Live):
+            raise InvariantBroken(f"{delivery.delivery_id} would be attempted though {status}")
+        return status
+
+    def still(self, delivery: Delivery, live: Live) -> bool:
+        """Return whether the tables are current and the subscription is as it was."""
+        try:
+            if not self._may_act():
+                return False
+            status = self.status(delivery, self._clock.now())
+        except Exception as error:  # noqa: BLE001  the fence: nothing was sent, and nothing is
+            self._fence.note(error, Step.PREPARE)
+            return False
+        return (
+            isinstance(status, Live)
+            and status.subscription is live.subscription
+            and status.partner is live.partner
+        )

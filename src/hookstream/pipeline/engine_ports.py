@@ -1,0 +1,45 @@
+"""Everything that the engine needs of the outside but the sources, in one value."""
+
+from dataclasses import dataclass, field
+
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.topics import Topics
+from hookstream.core.outcome.health import HealthBook
+from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
+from hookstream.pipeline.offload import Offload, OnTheLoop
+from hookstream.pipeline.ports import (
+    Chance,
+    Clock,
+    Codec,
+    Journal,
+    Metrics,
+    Notices,
+    RecordSink,
+    Sender,
+    Tables,
+    Tracer,
+)
+from hookstream.pipeline.skips import Skips
+
+
+@dataclass(slots=True, frozen=True)
+class Ports:
+    """Every port of the engine but the sources, which need its listeners first."""
+
+    topics: Topics
+    directory: Directory
+    tables: Tables
+    codec: Codec
+    sink: RecordSink
+    sender: Sender
+    notices: Notices
+    clock: Clock
+    chance: Chance
+    tracer: Tracer
+    metrics: Metrics
+    journal: Journal
+    agreement: Agreement = UNQUESTIONED
+    """Whether `clock` can be trusted."""
+    health: HealthBook = field(default_factory=HealthBook)
+    skips: Skips = field(default_factory=Skips)
+    offload: Offload = field(default_factory=OnTheLoop)

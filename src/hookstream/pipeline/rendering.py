@@ -1,0 +1,79 @@
+"""Rendering makes the body that one delivery sends: granted, at its version, within the bound.
+
+What takes long is made beside the event loop.
+"""
+
+from functools import partial
+
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.event import LARGE
+from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.pipeline.offload import Offload
+from hookstream.pipeline.ports import Codec
+from hookstream.pipeline.work import MadeBody, Work
+
+
+class BodyRenderer:
+    """Makes bodies, each with the grant of its partner asked once more."""
+
+    def __init__(
+        self, directory: Directory, codec: Codec, offload: Offload, *, max_body_bytes: int
+    ) -> None:
+        """Refuse bodies of more than `max_body_bytes`."""
+        self._directory = directory
+        self._codec = codec
+        self._offload = offload
+        self._max_body_bytes = max_body_bytes
+
+    def version(self, work: Work, subscription: Subscription) -> int:
+        """Return the version of the event that a subscription gets now."""
+        pin = subscription.pin(work.delivery.event_type)
+        return self._codec.latest(work.delivery.event_type) if pin == "latest" else pin
+
+    def at_hand(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused | None:
+        """Return the bytes to send, or why no attempt may be made; None where that takes long."""
+        made = work.made
+        if made is not None and made.partner is partner and made.version == version:
+            return made.body
+        if self._takes_long(work, version):
+            return None
+        return self._made(work, partner, version)
+
+    async def make(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused:
+        """Return the same, however long it takes; afterwards it is at hand."""
+        body = self.at_hand(work, partner, version)
+        if body is None:
+            body = await self._offload.run(partial(self._made, work, partner, version))
+            work.made = MadeBody(partner, version, body)
+        return body
+
+    def _takes_long(self, work: Work, version: int) -> bool:
+        event = work.event
+        if self._directory.grant_is_heavy(event.load):
+            return True
+        if work.bodies.has(version):
+            return False
+        if event.load > LARGE:
+            return True
+        is_its_own = version == event.revision.event_version
+        return not is_its_own and self._codec.load_at(event, version) > LARGE
+
+    def _made(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused:
+        event = work.event
+        granted = self._directory.granted(
+            partner,
+            event.event_type,
+            event.environment,
+            work.delivery.origin.timestamp,
+            lambda: work.bodies.document(version),
+        )
+        if isinstance(granted, Refused):
+            return granted
+        if not granted:
+            return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
+        body = work.bodies.encoded(version)
+        if isinstance(body, Refused) or len(body) <= self._max_body_bytes:
+            return body
+        detail = f"{len(body)} bytes; at most {self._max_body_bytes} are sent"
+        return Refused(RefusalReason.BODY_TOO_LARGE, detail)
