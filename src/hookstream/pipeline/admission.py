@@ -22,7 +22,7 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason
+from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, Refused
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
@@ -191,7 +191,9 @@ class Admission:
     async def _offer(self, work: Work, match: Match) -> None:
         """Hand a delivery out, and let others run after a few."""
         try:
-            await self._hand_out(work, match)
+            if not self._handed_out(work, match):
+                # What is held at the match waits at once: no lane need queue it.
+                await self._readmit(work)
         except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
             self._stop(work, match, error)
         self._offered += 1
@@ -228,25 +230,33 @@ class Admission:
         matching.find()
         return matching
 
-    async def _hand_out(self, work: Work, match: Match) -> None:
-        """Hand a delivery that was matched just now to its lane, or end it."""
+    def _handed_out(self, work: Work, match: Match) -> bool:
+        """Hand a delivery that was matched just now to its lane, or end it, where that is all."""
         if match.refused is not None:
-            self._credit(work)
-            self._attempts.refuse(work, match.refused)
-        elif work.delivery.filter_asked and not self._directory.holds.any:
-            # Its subscription stood a moment ago.
-            self._credit(work)
-            self.lanes.offer(work)
-        else:
-            # What is held at the match waits at once: no lane need queue it.
-            await self._readmit(work)
+            self._refuse(work, match.refused)
+            return True
+        if not work.delivery.filter_asked or self._directory.holds.any:
+            return False
+        # Its subscription stood a moment ago.
+        self._credit(work)
+        self.lanes.offer(work)
+        return True
+
+    def _refuse(self, work: Work, refused: Refused) -> None:
+        self._credit(work)
+        self._attempts.refuse(work, refused)
 
     def _stop(self, work: Work, match: Match, error: Exception) -> None:
         """Stop the partition of a delivery that could not be handed out."""
-        if match.refused is None:
+        refused = match.refused
+        if refused is None:
             self._attempts.stop(work, error, Step.MATCH)
             return
-        self.settler.stop(work, error, Step.MATCH, partial(self._hand_out, work, match))
+
+        async def again() -> None:
+            self._refuse(work, refused)
+
+        self.settler.stop(work, error, Step.MATCH, again)
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match

@@ -38,6 +38,7 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.standing import Live
+from hookstream.core.model.subscription import Partner
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.defects import Step, line_of
@@ -67,6 +68,14 @@ class _Ready:
     version: int
     post: Post
     began_at: Millis
+
+
+@dataclass(slots=True, frozen=True)
+class _Unrendered:
+    """What an attempt lacks: a body whose making takes long."""
+
+    partner: Partner | None
+    version: int
 
 
 class Attempts:
@@ -149,11 +158,15 @@ class Attempts:
         Withheld: no request was made and nothing is settled; the work is the caller's again.
         """
         try:
-            ready = await self._ready(work)
+            ready = self._ready(work)
+            if isinstance(ready, _Unrendered):
+                await self._rendering.make(work, ready.partner, ready.version)
+                # The lane gave this attempt its turn a while ago; it gives it another.
+                return BODY_MADE
         except Exception as error:  # noqa: BLE001  the fence: nothing was sent
             self.stop(work, error, Step.PREPARE)
             return None
-        return await self._send(work, ready) if isinstance(ready, _Ready) else ready
+        return None if ready is None else await self._send(work, ready)
 
     def stop(self, work: Work, error: Exception, step: Step) -> None:
         """Stop the partition of work of which nothing was sent, for a defect of ours.
@@ -179,7 +192,7 @@ class Attempts:
             if not isinstance(body, Refused):
                 self._request(work, self._prepared.of(status.subscription), body, now)
 
-    async def _ready(self, work: Work) -> _Ready | Withheld | None:
+    def _ready(self, work: Work) -> _Ready | _Unrendered | None:
         """Return what an attempt is made of, None where the work ended without one."""
         now = self._clock.now()
         live = self._live(work, now)
@@ -188,9 +201,7 @@ class Attempts:
         version = self._rendering.version(work, live.subscription)
         body = self._rendering.at_hand(work, live.partner, version)
         if body is None:
-            await self._rendering.make(work, live.partner, version)
-            # The lane gave this attempt its turn a while ago; it gives it another.
-            return BODY_MADE
+            return _Unrendered(live.partner, version)
         # Only now: a lane that is full prolongs the wait that the delivery comes from.
         policy.wait_ended(work.delivery, now)
         if isinstance(body, Refused):
