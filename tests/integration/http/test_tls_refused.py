@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from tests.doubles.certificates import certificate
 from tests.integration.http.sending import anywhere, post
-from tests.integration.http.test_connections import certificate
 
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.http.tls_words import refused_by_alert, words_of
