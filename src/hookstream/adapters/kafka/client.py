@@ -404,8 +404,9 @@ def close_within(seconds: float, close: Callable[[], object]) -> bool:
     """
 
     def closing() -> None:
-        # A client that was fenced or lost its broker complains once more; its user was told.
-        with contextlib.suppress(KafkaException):
+        # A client that was fenced or lost its broker raises once more, and a fenced producer raises
+        # a SystemError around that. Its user had the error already.
+        with contextlib.suppress(KafkaException, SystemError):
             close()
 
     thread = threading.Thread(target=closing, name="kafka-close", daemon=True)

@@ -1,11 +1,11 @@
-"""Writes what a long job does, each step in one transaction: records, marks and progress, or none.
+"""Writes records in transactions, each whole or not at all, as the one writer of a transactional id.
 
-A job's transactional id is its own. Whoever opens a writer for it fences an older process of the
-same job and ends the transaction that it may have left open, so what is read after `open` is all
-that was ever done.
+Opening a writer fences an older process with the same id and ends the transaction that it may have
+left open, so what is read after `open` is all that was ever committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
@@ -30,29 +30,51 @@ TRANSACTION_MILLIS = 10_000
 """How long the open transaction of a dead job can hide what others write behind it."""
 
 RECORD_BYTES = 16 * 1024 * 1024
-"""What this client lets pass. The broker's bound is the topic's own, and it is the one to judge."""
+"""The client's own bound. The broker judges by the topic's bound."""
 
 _CLOSE_SECONDS = 5.0
 
 
-class JobWriter:
-    """The one writer of a job, from `open` (or `with`) until `close`. Blocks; for one thread.
+@dataclass(slots=True, frozen=True)
+class TooLarge:
+    """A transaction was aborted, since records are too large for their topics."""
+
+    positions: Sequence[int]
+    """Which records of the transaction, ascending."""
+
+
+class TransactionalWriter:
+    """The one writer of a transactional id, from `open` (or `with`) until `close`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
-        transactional_id: The job's own (`Topics.job`).
+        transactional_id: Whoever opens a writer with the same id fences this one.
         timeout: Seconds to wait at most for each answer of the broker.
+        transaction_millis: How long the transaction of a process that died stays open.
+        properties: More of librdkafka's settings.
+        fenced: What ProducerFenced says.
+        failed: How any other error begins, such as 'the tables cannot be written'.
     """
 
     def __init__(
-        self, client: ClientSettings, transactional_id: str, *, timeout: float = 30.0
+        self,
+        client: ClientSettings,
+        transactional_id: str,
+        *,
+        timeout: float,
+        transaction_millis: int,
+        properties: Mapping[str, int],
+        fenced: str,
+        failed: str,
     ) -> None:
         self._timeout = timeout
+        self._fenced = fenced
+        self._failed = failed
         self._broken = False
+        self._delivered: list[Message] = []
         self._refused: dict[int, KafkaError] = {}
-        properties = transactional_properties(client, transactional_id, TRANSACTION_MILLIS)
-        sizes = {"message.max.bytes": RECORD_BYTES, "linger.ms": 5}
-        self._producer = opened(Producer, properties | sizes, client)
+        transactional = transactional_properties(client, transactional_id, transaction_millis)
+        self._producer = opened(Producer, {**transactional, **properties}, client)
 
     def __enter__(self) -> Self:
         """Open it."""
@@ -64,7 +86,7 @@ class JobWriter:
         self.close()
 
     def open(self) -> None:
-        """Fence an older process of the same job and end what it left open.
+        """Fence an older process with the same id and end the transaction that it left open.
 
         Raises:
             DependencyUnavailable: The broker did not answer in time.
@@ -72,47 +94,43 @@ class JobWriter:
         try:
             init_transactions(self._producer, self._timeout)
         except KafkaException as error:
-            raise _job_error(error) from error
+            raise self._error(error) from error
 
     def close(self) -> None:
-        """Let go of the producer. What is committed stays; what is not is aborted."""
-        close_within(_CLOSE_SECONDS, self._close)
+        """Release the producer. What is committed stays; an open transaction is aborted."""
+        # To close a producer whose transaction cannot be aborted only waits for that again.
+        if not self._broken:
+            close_within(_CLOSE_SECONDS, self._producer.close)
 
-    def _close(self) -> None:
-        try:
-            self._producer.close()
-        except (KafkaException, SystemError):
-            # A fenced producer cannot end its transaction; the newer one has done so already.
-            # The client raises that as a SystemError around its own exception.
-            self._broken = True
-
-    def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
-        """Write records, all of them or none.
+    def transact(self, records: Sequence[OutgoingRecord]) -> Sequence[Message] | TooLarge:
+        """Write records in one transaction, all of them or none.
 
         Returns:
-            The positions of records that are too large for their topics: then nothing was written,
-            and the rest may be written without them. Empty: everything was.
+            The records as the brokers appended them, in the order of each partition. TooLarge:
+            nothing was written, and the writer can go on.
 
         Raises:
-            ProducerFenced: Another process took this job over; nothing was written.
-            DependencyUnavailable: The broker did not answer; whether it was written shows when the
-                job is taken up again.
+            ProducerFenced: Another process took over; nothing was written.
+            DependencyUnavailable: The broker did not answer. Only reading tells whether the
+                transaction was committed.
+            InvariantBroken: An earlier transaction could be neither committed nor aborted.
         """
         if self._broken:
-            raise InvariantBroken("a job's writer cannot be used after an error: open a new one")
-        self._refused = {}
+            raise InvariantBroken("a writer cannot be used after an error: open a new one")
+        self._delivered, self._refused = [], {}
         try:
             self._producer.begin_transaction()
             for position, record in enumerate(records):
                 self._produce(position, record)
+            # Flushes first, and raises where a single record was refused.
             self._producer.commit_transaction(self._timeout)
         except KafkaException as error:
             self._abort()
-            too_large = self._too_large()
+            too_large = sorted(at for at, why in self._refused.items() if is_too_large(why))
             if too_large and not self._broken:
-                return too_large
-            raise _job_error(error, *self._refused.values()) from error
-        return ()
+                return TooLarge(too_large)
+            raise self._error(error) from error
+        return self._delivered
 
     def _produce(self, position: int, record: OutgoingRecord) -> None:
         acknowledged = partial(self._acknowledged, position)
@@ -133,12 +151,11 @@ class JobWriter:
             else:
                 return
 
-    def _acknowledged(self, position: int, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
+    def _acknowledged(self, position: int, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._delivered.append(message)
+        else:
             self._refused[position] = error
-
-    def _too_large(self) -> list[int]:
-        return sorted(at for at, error in self._refused.items() if is_too_large(error))
 
     def _abort(self) -> None:
         try:
@@ -147,11 +164,46 @@ class JobWriter:
             # Fenced, or the broker is away: the broker aborts it after the transaction timeout.
             self._broken = True
 
+    def _error(self, raised: KafkaException) -> HookstreamError:
+        if is_fenced((kafka_error(raised), *self._refused.values())):
+            return ProducerFenced(self._fenced)
+        return translated(raised, self._failed)
 
-def _job_error(raised: KafkaException, *refused: KafkaError) -> HookstreamError:
-    if is_fenced((kafka_error(raised), *refused)):
-        return ProducerFenced(
-            "another process took this job over: nothing of this step was written. See what it"
-            " did with `dlq jobs`"
+
+class JobWriter(TransactionalWriter):
+    """Writes the steps of one job: records, marks and progress of a step together.
+
+    Args:
+        client: librdkafka's settings.
+        transactional_id: The job's own (`Topics.job`).
+        timeout: Seconds to wait at most for each answer of the broker.
+    """
+
+    def __init__(
+        self, client: ClientSettings, transactional_id: str, *, timeout: float = 30.0
+    ) -> None:
+        super().__init__(
+            client,
+            transactional_id,
+            timeout=timeout,
+            transaction_millis=TRANSACTION_MILLIS,
+            properties={"message.max.bytes": RECORD_BYTES, "linger.ms": 5},
+            fenced="another process took this job over: nothing of this step was written. See what"
+            " it did with `dlq jobs`",
+            failed="the job's step cannot be written",
         )
-    return translated(raised, "the job's step cannot be written")
+
+    def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
+        """Write records, all of them or none.
+
+        Returns:
+            The positions of records that are too large for their topics: then nothing was written,
+            and the rest may be written without them. Empty: everything was.
+
+        Raises:
+            ProducerFenced: Another process took this job over; nothing was written.
+            DependencyUnavailable: The broker did not answer; whether it was written shows when the
+                job is taken up again.
+        """
+        written = self.transact(records)
+        return written.positions if isinstance(written, TooLarge) else ()

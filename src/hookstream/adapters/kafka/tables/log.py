@@ -197,7 +197,7 @@ def poll_tables(consumer: Consumer) -> tuple[list[TableRecord], Offsets]:
         topic = message.topic() or ""
         error = message.error()
         if error is None:
-            record = _record(topic, message)
+            record = table_record(message)
             records.append(record)
             stood[topic] = record.offset + 1
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -215,10 +215,11 @@ def _raise_lasting(topic: str, error: KafkaError) -> None:
         raise KafkaException(error)
 
 
-def _record(topic: str, message: Message) -> TableRecord:
+def table_record(message: Message) -> TableRecord:
+    """Return the record of a table that a message without an error holds."""
     key = message.key() or b""
     return TableRecord(
-        topic,
+        message.topic() or "",
         key.decode("utf-8", "backslashreplace"),
         message.value(),
         message.offset() or 0,
