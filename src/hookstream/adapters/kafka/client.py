@@ -48,6 +48,8 @@ _FENCED = {
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 }
+OFFSETS_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
+"""The log does not have an offset that is to be read: it was deleted, truncated or created again."""
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 _LEADERLESS = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -224,12 +226,6 @@ def bounded(client: ClientSettings) -> ClientSettings:
     Where transactions end a log, only a fetch that finds nothing reports the end: it need not wait.
     """
     return {"fetch.wait.max.ms": 10, **client}
-
-
-def onlooker_properties(client: ClientSettings) -> Properties:
-    """Return what a consumer starts from that reads for a tool, in no group, and is told of ends."""
-    properties = consumer_properties(client, "hookstream-tools", None)
-    return properties | {"enable.partition.eof": True}
 
 
 def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:

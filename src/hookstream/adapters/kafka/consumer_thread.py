@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 
 from hookstream.adapters.kafka.assignment import Assignment
-from hookstream.adapters.kafka.client import Trouble, translated
+from hookstream.adapters.kafka.client import OFFSETS_GONE, Trouble, translated
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import End, ends
@@ -44,7 +44,6 @@ _REMIND_SECONDS = 60.0
 _HANGS_SECONDS = 30.0
 """An upstream transaction that takes longer is said to hang."""
 
-_VANISHED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
 _TOPIC_GONE = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
@@ -62,7 +61,7 @@ _FORBIDDEN = (
     KafkaError._AUTHENTICATION,  # noqa: SLF001
     KafkaError.SASL_AUTHENTICATION_FAILED,
 )
-_OF_NO_RECORD = {*_VANISHED, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
+_OF_NO_RECORD = {*OFFSETS_GONE, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
 
 
 class ConsumerThread:
@@ -377,7 +376,7 @@ class ConsumerThread:
 
     def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
         code = error.code()
-        if code in _VANISHED:
+        if code in OFFSETS_GONE:
             self.assignment.vanished(at, offset)
         elif code in _TOPIC_GONE:
             self._journal.warning("topic.gone", topic=at.topic, detail=error.str())

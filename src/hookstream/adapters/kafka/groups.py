@@ -1,20 +1,13 @@
 """Asks the brokers where a consumer group stands, and joins no group for it."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import TypeVar
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-)
-from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
     OffsetSpec,
@@ -25,15 +18,14 @@ from hookstream.adapters.kafka.client import (
     LATEST,
     ClientSettings,
     Place,
+    Properties,
     admin_client,
     ask_offsets,
     bounded,
-    close_within,
     kafka_error,
-    onlooker_properties,
-    opened,
     translated,
 )
+from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -42,9 +34,11 @@ from hookstream.errors import DependencyUnavailable
 
 T = TypeVar("T")
 
-_BATCH = 500
-_POLL_SECONDS = 0.2
-_CLOSE_SECONDS = 5.0
+_ALL_RECORDS: Properties = {
+    "isolation.level": "read_uncommitted",
+    # Old records may be deleted meanwhile.
+    "auto.offset.reset": "earliest",
+}
 
 
 class KafkaGroups:
@@ -207,52 +201,17 @@ class KafkaGroups:
         Records of transactions that are open or were aborted count: nobody has settled them.
 
         Raises:
-            TimeoutError: Something is there, and did not come.
+            DependencyUnavailable: Something is there, and did not come.
         """
+        found: dict[TopicPartition, Millis] = {}
         if not positions:
-            return {}
-        consumer = opened(
-            Consumer,
-            onlooker_properties(bounded(self._client))
-            | {
-                "isolation.level": "read_uncommitted",
-                # Old records may be deleted while this asks.
-                "auto.offset.reset": "earliest",
-            },
-            self._client,
-        )
-        left, found = dict(positions), dict[TopicPartition, Millis]()
-        deadline = time.monotonic() + self._timeout
-        try:
-            consumer.assign([KafkaPartition(*at, each.unread_from) for at, each in left.items()])
-            while left:
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                first = consumer.poll(_POLL_SECONDS)
-                if first is None:
-                    continue
-                for message in (first, *consumer.consume(_BATCH - 1, 0)):
-                    at = TopicPartition(message.topic() or "", message.partition() or 0)
-                    if at not in left or _is_settled(message, left[at]):
-                        continue
-                    if message.error() is None:
-                        found[at] = message.timestamp()[1]
-                    del left[at]
-                    consumer.incremental_unassign([KafkaPartition(*at)])
-        finally:
-            close_within(_CLOSE_SECONDS, consumer.close)
+            return found
+        starts = {at: each.unread_from for at, each in positions.items()}
+        ends = {at: each.end for at, each in positions.items()}
+        with LogReader(bounded(self._client), starts, properties=_ALL_RECORDS) as log:
+            for record in chain.from_iterable(log.batches(ends, self._timeout)):
+                at = record.where
+                if at not in found and not positions[at].settles(record.offset):
+                    found[at] = record.timestamp
+                    log.drop(at)
         return found
-
-
-def _is_settled(message: Message, position: GroupPosition) -> bool:
-    """Return whether a message is a record that is settled; it may be the end of its partition, too.
-
-    Raises:
-        KafkaException: It is an error.
-    """
-    error, offset = message.error(), message.offset() or 0
-    if error is None:
-        return any(begin <= offset < end for begin, end in position.spans)
-    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  as librdkafka names it
-        raise KafkaException(error)
-    return False

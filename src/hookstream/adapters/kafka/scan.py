@@ -1,18 +1,16 @@
-"""Reads a stretch of a topic for a tool: bounded by offsets or times, in no group, committing nothing.
+"""Reads logs for whoever is in no group: from offsets or times on, to an end that is known before.
 
-The end is fixed before the reading begins, so a topic that keeps growing is read once and not for
-ever; only `follow` goes on.
+How far a partition was read is known from the client's end-of-partition events too: their offset
+counts transaction markers, which are never handed out. An end is a high watermark, not a last stable
+offset: a transaction that is still open hides what stands behind that.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
-from confluent_kafka import (
-    Consumer,
-    KafkaError,
-    KafkaException,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
@@ -22,28 +20,132 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 from hookstream.adapters.kafka.client import (
     EARLIEST,
     LATEST,
+    OFFSETS_GONE,
     ClientSettings,
+    Place,
+    Properties,
     admin_client,
     ask_offsets,
     bounded,
     close_within,
+    consumer_properties,
     kafka_error,
-    onlooker_properties,
     opened,
     translated,
 )
 from hookstream.adapters.kafka.record import record_of
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import Record
-from hookstream.errors import ConfigurationError, DependencyUnavailable
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
+from hookstream.pipeline.ports import Journal
 
+TOOLS_GROUP = "hookstream-tools"
+"""The client asks for a group's name even where it joins none; brokers check the right to read it."""
 _BATCH = 500
 _POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
-
+_PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001
+"""The client connects again by itself."""
 
 Offsets: TypeAlias = dict[int, int]
 """By partition."""
+
+
+class LogReader:
+    """Reads partitions from given offsets, from `with` until its end. Blocks; for one thread.
+
+    Args:
+        client: librdkafka's settings.
+        starts: The first offset of each partition. They are explicit, since the client takes half a
+            second to find a log's start by itself.
+        group: The name that brokers check. No group is joined and nothing is committed.
+        journal: Takes the client's log lines; None: they are dropped.
+        properties: More of librdkafka's settings.
+    """
+
+    def __init__(
+        self,
+        client: ClientSettings,
+        starts: Mapping[TopicPartition, int],
+        *,
+        group: str = TOOLS_GROUP,
+        journal: Journal | None = None,
+        properties: Properties | None = None,
+    ) -> None:
+        self.next = dict(starts)
+        """The next offset of each partition that is read."""
+        wanted = consumer_properties(client, group, journal) | (properties or {})
+        self._consumer = opened(Consumer, wanted | {"enable.partition.eof": True}, client)
+        self._consumer.assign([KafkaPartition(*at, offset) for at, offset in starts.items()])
+
+    def __enter__(self) -> Self:
+        """Begin to read."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client, however the reading ended."""
+        close_within(_CLOSE_SECONDS, self._consumer.close)
+
+    def drop(self, at: TopicPartition) -> None:
+        """Read no more of a partition."""
+        del self.next[at]
+        self._consumer.incremental_unassign([KafkaPartition(*at)])
+
+    def poll(self) -> list[Record] | None:
+        """Wait up to 0.2 s and return what is ready, moving `next` on; None: nothing moved it.
+
+        Raises:
+            KafkaException: An error that lasts; its text names the topic.
+        """
+        first = self._consumer.poll(_POLL_SECONDS)
+        if first is None:
+            return None
+        records: list[Record] | None = None
+        for message in (first, *self._consumer.consume(_BATCH - 1, 0)):
+            error = message.error()
+            at = TopicPartition(message.topic() or "", message.partition() or 0)
+            if at not in self.next and at.partition >= 0:
+                continue  # It was dropped. An error of a whole topic has no partition.
+            if error is None:
+                records = records or []
+                records.append(record_of(message))
+                self.next[at] = records[-1].offset + 1
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                records = records or []
+                self.next[at] = max(self.next[at], message.offset() or 0)
+            elif not (error.retriable() or error.code() in _PASSING):
+                raise KafkaException(KafkaError(error.code(), f"{at.topic}: {error.str()}"))
+        return records
+
+    def batches(
+        self, ends: Mapping[TopicPartition, int] | None, seconds: float
+    ) -> Iterator[list[Record]]:
+        """Yield the records below `ends` in batches, empty ones too, until each end is reached.
+
+        Args:
+            ends: The offset after the last record of each partition; None: go on for ever.
+            seconds: How long to wait at most while nothing comes before the ends.
+
+        Raises:
+            KafkaException: An error that lasts.
+            DependencyUnavailable: Nothing came in time.
+        """
+        waited = 0.0
+        while ends is None or any(self.next.get(at, end) < end for at, end in ends.items()):
+            asked_at = time.monotonic()
+            records = self.poll()
+            if records is not None:
+                waited = 0.0
+                yield [each for each in records if ends is None or each.offset < ends[each.where]]
+                continue
+            # Without the time that the caller takes for a batch.
+            waited += time.monotonic() - asked_at
+            if ends is not None and waited >= seconds:
+                unread = {at.topic for at, end in ends.items() if self.next.get(at, end) < end}
+                raise DependencyUnavailable(
+                    f"{', '.join(sorted(unread))} was not read to its end: nothing came for"
+                    f" {seconds:g} s"
+                )
 
 
 class ScanBounds(NamedTuple):
@@ -88,21 +190,10 @@ class LogScan:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: The broker did not answer in time.
         """
-        admin = admin_client(self._client)
         try:
-            found = admin.list_topics(self._topic, timeout=self._timeout).topics[self._topic]
-            if found.error is not None:
-                raise ConfigurationError(
-                    f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics"
-                    " are made by: hookstream topics apply"
-                )
-            starts = self._offsets(admin, found.partitions, EARLIEST)
-            ends = self._offsets(admin, found.partitions, LATEST)
+            return self._bounds(admin_client(self._client))
         except KafkaException as error:
             raise self._translated(error) from error
-        return {
-            partition: ScanBounds(starts[partition], ends[partition]) for partition in sorted(ends)
-        }
 
     def read(
         self,
@@ -116,120 +207,88 @@ class LogScan:
         Args:
             stretch: What to read.
             follow: Go on with what is appended after the end, until the caller stops.
-            progress: Told after each batch how many offsets of how many are behind.
+            progress: Called after each batch with how many offsets of how many were read.
 
         Raises:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: Nothing came in time although there is more.
         """
-        bounds = self.bounds()
-        consumer = self._consumer(self._client if follow else bounded(self._client))
         try:
-            spans = self._spans(consumer, bounds, stretch, follow=follow)
+            spans = self._spans(stretch, follow=follow)
             if spans:
-                yield from self._scan(consumer, spans, stretch, follow=follow, progress=progress)
+                yield from self._scan(spans, stretch, follow=follow, progress=progress)
         except KafkaException as error:
             raise self._translated(error) from error
-        finally:
-            close_within(_CLOSE_SECONDS, consumer.close)
 
     def at(self, partition: int, offset: int) -> Record | None:
         """Return the record at an offset, or None where the log does not hold it (any more)."""
         here = Stretch(starts={partition: offset}, ends={partition: offset + 1})
         return next((r for r in self.read(here) if r.offset == offset), None)
 
-    # The parts of a reading.
-
-    def _consumer(self, client: ClientSettings) -> Consumer:
-        return opened(Consumer, onlooker_properties(client), self._client)
+    def _bounds(self, admin: AdminClient) -> dict[int, ScanBounds]:
+        found = admin.list_topics(self._topic, timeout=self._timeout).topics[self._topic]
+        if found.error is not None:
+            raise ConfigurationError(
+                f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics"
+                " are made by: hookstream topics apply"
+            )
+        starts = self._offsets(admin, found.partitions, EARLIEST)
+        ends = self._offsets(admin, found.partitions, LATEST)
+        return {
+            partition: ScanBounds(starts[partition], ends[partition]) for partition in sorted(ends)
+        }
 
     def _offsets(self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec) -> Offsets:
         """Return an offset of every partition, open transactions included."""
-        asked = {(self._topic, partition): spec for partition in partitions}
+        asked: dict[Place, OffsetSpec] = {
+            (self._topic, partition): spec for partition in partitions
+        }
         found = ask_offsets(admin, asked, self._timeout, f"the offsets of {self._topic}")
         return {partition: offset for (_, partition), offset in found.items()}
 
-    def _spans(
-        self,
-        consumer: Consumer,
-        bounds: Mapping[int, ScanBounds],
-        stretch: Stretch,
-        *,
-        follow: bool,
-    ) -> dict[int, ScanBounds]:
+    def _spans(self, stretch: Stretch, *, follow: bool) -> dict[TopicPartition, ScanBounds]:
         """Return what is to be read of each partition; those with nothing to read are left out."""
-        since = self._offsets_at(consumer, bounds, stretch.since)
-        until = self._offsets_at(consumer, bounds, stretch.until)
-        spans: dict[int, ScanBounds] = {}
+        admin = admin_client(self._client)
+        bounds = self._bounds(admin)
+        since = self._offsets_at(admin, bounds, stretch.since)
+        until = self._offsets_at(admin, bounds, stretch.until)
+        spans: dict[TopicPartition, ScanBounds] = {}
         for partition, (low, high) in bounds.items():
             end = high if stretch.ends is None else min(high, stretch.ends.get(partition, low))
             start = max(low, stretch.starts.get(partition, low), since.get(partition, low))
             end = min(end, until.get(partition, end))
             if start < end or follow:
-                spans[partition] = ScanBounds(start, end)
+                spans[TopicPartition(self._topic, partition)] = ScanBounds(start, end)
         return spans
 
     def _offsets_at(
-        self, consumer: Consumer, bounds: Mapping[int, ScanBounds], instant: Millis | None
-    ) -> dict[int, int]:
+        self, admin: AdminClient, bounds: Mapping[int, ScanBounds], instant: Millis | None
+    ) -> Offsets:
         """Return each partition's first offset at an instant or later, its end where there is none."""
         if instant is None:
             return {}
-        asked = [KafkaPartition(self._topic, partition, instant) for partition in bounds]
-        found = consumer.offsets_for_times(asked, timeout=self._timeout)
-        return {
-            at.partition: bounds[at.partition].end if at.offset < 0 else at.offset for at in found
-        }
+        found = self._offsets(admin, bounds, OffsetSpec.for_timestamp(instant))
+        return {at: bounds[at].end if offset < 0 else offset for at, offset in found.items()}
 
     def _scan(
         self,
-        consumer: Consumer,
-        spans: Mapping[int, ScanBounds],
+        spans: Mapping[TopicPartition, ScanBounds],
         stretch: Stretch,
         *,
         follow: bool,
         progress: Callable[[int, int], None],
     ) -> Iterator[Record]:
-        consumer.assign([KafkaPartition(self._topic, p, span.start) for p, span in spans.items()])
-        stood = {partition: span.start for partition, span in spans.items()}
+        ends = None if follow else {at: span.end for at, span in spans.items()}
         total = sum(span.end - span.start for span in spans.values())
-        patience = idle = round(self._timeout / _POLL_SECONDS)
-        while follow or any(stood[partition] < span.end for partition, span in spans.items()):
-            batch = self._batch(consumer, stood)
-            idle = patience if batch is not None else idle - 1
-            if idle <= 0 and not follow:
-                raise DependencyUnavailable(
-                    f"{self._topic} was not read to its end: nothing came for {self._timeout:g} s"
-                )
-            for record in batch or ():
-                wanted = follow or record.offset < spans[record.partition].end
-                if wanted and _within(record, stretch):
-                    yield record
-            behind = sum(min(stood[p], span.end) - span.start for p, span in spans.items())
-            progress(behind, total)
+        client = self._client if follow else bounded(self._client)
+        with LogReader(client, {at: span.start for at, span in spans.items()}) as log:
+            for records in log.batches(ends, self._timeout):
+                yield from (record for record in records if _within(record, stretch))
+                read = sum(min(log.next[at], span.end) - span.start for at, span in spans.items())
+                progress(read, total)
 
-    def _batch(self, consumer: Consumer, stood: dict[int, int]) -> list[Record] | None:
-        """Return what is ready, moving `stood` on; None: nothing came and nothing moved."""
-        first = consumer.poll(_POLL_SECONDS)
-        if first is None:
-            return None
-        records: list[Record] = []
-        for message in (first, *consumer.consume(_BATCH - 1, 0)):
-            error = message.error()
-            partition = message.partition() or 0
-            if error is None:
-                record = record_of(message)
-                records.append(record)
-                stood[partition] = record.offset + 1
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                stood[partition] = max(stood[partition], message.offset() or 0)
-            elif not error.retriable():
-                raise KafkaException(error)
-        return records
-
-    def _translated(self, error: KafkaException) -> Exception:
-        gone = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
-        if kafka_error(error).code() in gone:
+    def _translated(self, error: KafkaException) -> HookstreamError:
+        if kafka_error(error).code() in OFFSETS_GONE:
             return DependencyUnavailable(
                 f"{self._topic} lost records to retention while it was read: try again"
             )

@@ -1,17 +1,11 @@
-"""Reads the records of compacted topics, and knows how far it stood and where each topic ends.
-
-How far a reader stood is known from the client's end-of-partition events: their offset counts the
-transaction markers at a topic's end, which are never handed out. A topic's end is its high
-watermark, not its last stable offset: a transaction that is still open hides behind that.
-"""
+"""Reads compacted topics of one partition each: once to their ends, or on and on from a start."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
-from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
     OffsetSpec,
@@ -20,22 +14,25 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 from hookstream.adapters.kafka.client import (
     EARLIEST,
     LATEST,
+    OFFSETS_GONE,
     ClientSettings,
     admin_client,
     ask_offsets,
     bounded,
-    close_within,
-    consumer_properties,
-    opened,
+    kafka_error,
     translated,
 )
+from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
-from hookstream.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.errors import (
+    ConfigurationError,
+    HookstreamError,
+    InvariantBroken,
+)
 from hookstream.pipeline.ports import Journal
 
-CLOSE_SECONDS = 5.0
-_BATCH = 500
-_POLL_SECONDS = 0.2
+_GROUP = "hookstream-tables"
 _APPEAR_SECONDS = 2.0
 _PAUSE_SECONDS = 0.1
 
@@ -79,28 +76,18 @@ def read_tables(
     starts = log_starts(admin, topics, timeout)
     ends = high_watermarks(admin, topics, timeout)
     tables: dict[str, dict[str, TableRecord]] = {topic: {} for topic in topics}
-    stood = dict(starts)
-    patience = idle = round(timeout / _POLL_SECONDS)
-    consumer = table_consumer(bounded(client), starts, None)
+    places = {TopicPartition(topic, 0): end for topic, end in ends.items()}
     try:
-        while any(stood[topic] < end for topic, end in ends.items()):
-            records, moved = poll_tables(consumer)
-            stood.update(moved)
-            apply_records(tables, records)
-            idle = patience if moved else idle - 1
-            if idle <= 0:
-                raise DependencyUnavailable(
-                    f"the tables' ends were not reached: nothing came for {timeout:g} s"
-                )
+        with table_log(bounded(client), starts, None) as log:
+            for records in log.batches(places, timeout):
+                apply_records(tables, map(table_record, records))
     except KafkaException as error:
-        raise translated(error, "the tables cannot be read") from error
-    finally:
-        close_within(CLOSE_SECONDS, consumer.close)
+        raise table_error(error) from error
     return tables
 
 
 def apply_records(
-    tables: Mapping[str, dict[str, TableRecord]], records: Sequence[TableRecord]
+    tables: Mapping[str, dict[str, TableRecord]], records: Iterable[TableRecord]
 ) -> None:
     """Let records take effect on tables: the newest of a key counts, None removes it."""
     for record in records:
@@ -161,67 +148,31 @@ def log_starts(admin: AdminClient, topics: Sequence[str], timeout: float) -> Off
 def _offsets(
     admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
 ) -> Offsets:
+    asked = {(topic, 0): spec for topic in topics}
     try:
-        found = ask_offsets(
-            admin, {(topic, 0): spec for topic in topics}, timeout, "the tables' offsets"
-        )
+        found = ask_offsets(admin, asked, timeout, "the tables' offsets")
     except KafkaException as error:
         raise translated(error, "the tables' offsets cannot be read") from error
     return {topic: offset for (topic, _), offset in found.items()}
 
 
-def table_consumer(client: ClientSettings, starts: Offsets, journal: Journal | None) -> Consumer:
-    """Return a consumer that stands at the given offset of every table. It joins no group.
-
-    Offsets are explicit, since the client takes half a second to find a log's start by itself.
-    """
-    properties = consumer_properties(client, "hookstream-tables", journal)
-    consumer = opened(Consumer, properties | {"enable.partition.eof": True}, client)
-    consumer.assign([KafkaPartition(topic, 0, offset) for topic, offset in starts.items()])
-    return consumer
+def table_log(client: ClientSettings, starts: Offsets, journal: Journal | None) -> LogReader:
+    """Return a reader that stands at the given offset of every table."""
+    places = {TopicPartition(topic, 0): offset for topic, offset in starts.items()}
+    return LogReader(client, places, group=_GROUP, journal=journal)
 
 
-def poll_tables(consumer: Consumer) -> tuple[list[TableRecord], Offsets]:
-    """Wait up to 0.2 s for something, take what else is ready, and tell how far each table stood.
-
-    Raises:
-        InvariantBroken: A table was created again or truncated while it was read.
-        KafkaException: An error that will not pass.
-    """
-    first = consumer.poll(_POLL_SECONDS)
-    if first is None:
-        return [], {}
-    records: list[TableRecord] = []
-    stood: Offsets = {}
-    for message in (first, *consumer.consume(_BATCH - 1, 0)):
-        topic = message.topic() or ""
-        error = message.error()
-        if error is None:
-            record = table_record(message)
-            records.append(record)
-            stood[topic] = record.offset + 1
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-            stood[topic] = message.offset() or 0
-        elif not error.retriable():
-            _raise_lasting(topic, error)
-    return records, stood
+def table_error(raised: KafkaException) -> HookstreamError:
+    """Return our error for one that ended the reading of the tables."""
+    error = kafka_error(raised)
+    if error.code() in OFFSETS_GONE:
+        return InvariantBroken(
+            f"a table was created again or truncated while it was read: {error}"
+        )
+    return translated(raised, "the tables cannot be read")
 
 
-def _raise_lasting(topic: str, error: KafkaError) -> None:
-    gone = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
-    if error.code() in gone or error.fatal():
-        raise InvariantBroken(f"{topic} was created again or truncated while it was read: {error}")
-    if error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001
-        raise KafkaException(error)
-
-
-def table_record(message: Message) -> TableRecord:
-    """Return the record of a table that a message without an error holds."""
-    key = message.key() or b""
-    return TableRecord(
-        message.topic() or "",
-        key.decode("utf-8", "backslashreplace"),
-        message.value(),
-        message.offset() or 0,
-        message.timestamp()[1],
-    )
+def table_record(record: Record) -> TableRecord:
+    """Return a record of a table with its key as text."""
+    key = (record.key or b"").decode("utf-8", "backslashreplace")
+    return TableRecord(record.topic, key, record.value, record.offset, record.timestamp)

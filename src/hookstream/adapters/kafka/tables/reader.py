@@ -17,24 +17,23 @@ from hookstream.adapters.kafka.client import (
     ClientSettings,
     Trouble,
     admin_client,
-    close_within,
-    translated,
 )
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.tables.log import (
-    CLOSE_SECONDS,
     Offsets,
     TableRecord,
     high_watermarks,
     log_starts,
-    poll_tables,
     require_topics,
-    table_consumer,
+    table_error,
+    table_log,
+    table_record,
 )
 from hookstream.core.model.freshness import FRESH_FOR, LONG_AGO, Moment, age
 from hookstream.errors import DependencyUnavailable, HookstreamError, InvariantBroken
 from hookstream.pipeline.ports import Clock, Journal
 
+_CLOSE_SECONDS = 5.0
 _ASK_SECONDS = 0.5
 """How often the high watermarks are asked for."""
 _ASKS_KEPT = 16
@@ -105,7 +104,7 @@ class TableReader:
         self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._thread.start()
 
-    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """End the thread; it is left to itself where it does not end within so many seconds."""
         if self._stop.is_set():
             return
@@ -196,7 +195,7 @@ class TableReader:
         except HookstreamError as error:
             self._bridge.tell(self._fail, error)
         except KafkaException as error:
-            self._bridge.tell(self._fail, translated(error, "the tables cannot be read"))
+            self._bridge.tell(self._fail, table_error(error))
         except Exception as error:  # noqa: BLE001  what a caller's code raised must end the process
             broken = InvariantBroken(f"a table record could not be taken: {error!r}")
             broken.__cause__ = error
@@ -209,20 +208,18 @@ class TableReader:
         if starts is None:
             return
         self._bridge.tell(self._take, (), starts)
-        consumer = table_consumer(self._client, starts, self._journal)
-        try:
-            next_ask = 0.0
+        next_ask = 0.0
+        with table_log(self._client, starts, self._journal) as log:
             while not self._stop.is_set():
-                records, stood = poll_tables(consumer)
-                if stood:
-                    self._hand_over(records, stood)
+                records = log.poll()
+                if records is not None:
+                    stood = {at.topic: offset for at, offset in log.next.items()}
+                    self._hand_over([table_record(record) for record in records], stood)
                 now = self._clock.monotonic()
                 if now >= next_ask or self._ask_now.is_set():
                     self._ask_now.clear()
                     next_ask = now + _ASK_SECONDS
                     self._ask()
-        finally:
-            close_within(CLOSE_SECONDS, consumer.close)
 
     def _find_starts(self) -> Offsets | None:
         """Wait for the broker, check the topics and return their log starts; None: closed."""

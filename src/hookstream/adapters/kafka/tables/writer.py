@@ -10,6 +10,7 @@ from typing import NamedTuple
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from hookstream.adapters.kafka.client import ClientSettings
+from hookstream.adapters.kafka.record import record_of
 from hookstream.adapters.kafka.tables.log import (
     TableRecord,
     apply_records,
@@ -98,7 +99,7 @@ class TableWriter(TransactionalWriter):
         written = self._write([*rows, *also])
         apply_records(
             self._tables,
-            [table_record(message) for message in written if message.topic() in self._tables],
+            [table_record(record_of(each)) for each in written if each.topic() in self._tables],
         )
 
     def _write(self, records: Sequence[OutgoingRecord]) -> Sequence[Message]:
