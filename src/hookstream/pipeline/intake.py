@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hookstream.core.model.record import Record, TopicPartition, header_text
+from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
@@ -95,7 +96,7 @@ class Intake:
                 del self._withheld[where]
             elif self._skips.covers(withheld.records[0]):
                 del self._withheld[where]
-                self._partitions.go_on(where)
+                self._partitions.resume(where, PauseReason.BLOCKED)
                 free += withheld.records
         return free
 
@@ -130,7 +131,7 @@ class Intake:
         if generation is None:
             return
         self._withheld[where] = _Withheld(generation, [record])
-        self._partitions.stop(where)
+        self._partitions.pause(where, PauseReason.BLOCKED)
         self._journal.error(
             "topic.stopped",
             topic=record.topic,

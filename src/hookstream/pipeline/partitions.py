@@ -13,6 +13,7 @@ from typing import TypeAlias
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition, note_room, read_note
+from hookstream.core.offsets.pauses import PauseReason, Pauses
 from hookstream.core.offsets.tracker import OffsetTracker
 from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
@@ -76,12 +77,12 @@ class Receipt:
     def block(self) -> None:
         """Stop the partition: something that must be written cannot be."""
         if self.live:
-            self._partitions.stop(self.where)
+            self._partitions.pause(self.where, PauseReason.BLOCKED)
 
     def unblock(self) -> None:
         """Let the partition go on."""
         if self.live:
-            self._partitions.go_on(self.where)
+            self._partitions.resume(self.where, PauseReason.BLOCKED)
 
 
 class Partitions:
@@ -100,9 +101,7 @@ class Partitions:
         self.taking: dict[TopicPartition, OffsetTracker] = {}
         """Of the partitions that are ours and not being given up."""
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
-        self._blocked: dict[TopicPartition, int] = {}
-        self._full: set[TopicPartition] = set()
-        self._crowded: set[TopicPartition] = set()
+        self._pauses = Pauses()
         self._untold: dict[TopicPartition, Gap] = {}
         """Gaps that are not told yet: a commit would pass over them, and nobody would ever know."""
         self._generations = 0
@@ -203,9 +202,9 @@ class Partitions:
         )
         self.on_started(partition, begin)
 
-    def stands(self, partition: TopicPartition) -> bool:
-        """Return whether a partition stands still, since something of it cannot be written or read."""
-        return partition in self._blocked
+    def is_blocked(self, partition: TopicPartition) -> bool:
+        """Return whether a partition is paused, since something of it cannot be written or read."""
+        return self._pauses.has(partition, PauseReason.BLOCKED)
 
     def _say(self, event: str, partitions: Collection[TopicPartition]) -> None:
         named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]
@@ -217,9 +216,7 @@ class Partitions:
             del self._trackers[where]
             self.taking.pop(where, None)
             self._untold.pop(where, None)
-            self._blocked.pop(where, None)
-            self._full.discard(where)
-            self._crowded.discard(where)
+        self._pauses.forget(partitions)
 
     # What the intake does.
 
@@ -246,38 +243,23 @@ class Partitions:
         """Free the offset of a live receipt: the only call of `OffsetTracker.settle`."""
         self._trackers[receipt.where].settle(receipt.record.offset)
 
-    # Reasons not to fetch: a partition is fetched while there is none.
+    # A partition is fetched while no reason to pause it holds.
 
-    def stop(self, where: TopicPartition) -> None:
-        """Read no further in a partition while something of it cannot be written."""
-        self._blocked[where] = self._blocked.get(where, 0) + 1
-        self._flow(where)
+    def pause(self, where: TopicPartition, reason: PauseReason) -> None:
+        """Fetch no more of a partition until each of its reasons was taken back."""
+        self._pauses.add(where, reason)
+        self._fetch(where)
 
-    def go_on(self, where: TopicPartition) -> None:
-        """Take back one `stop`; the last one lets the partition be read again."""
-        left = self._blocked.get(where, 0) - 1
-        if left > 0:
-            self._blocked[where] = left
-            return
-        if self._blocked.pop(where, None) is not None:
-            self._flow(where)
+    def resume(self, where: TopicPartition, reason: PauseReason) -> None:
+        """Take a reason back; the last one lets the partition be fetched again."""
+        if self._pauses.remove(where, reason):
+            self._fetch(where)
 
-    def fill(self, where: TopicPartition) -> None:
-        """Read no further in a partition while its share of the waiting room is full."""
-        self._full.add(where)
-        self._flow(where)
-
-    def drain(self, where: TopicPartition) -> None:
-        """Take back `fill`."""
-        self._full.discard(where)
-        self._flow(where)
-
-    def _flow(self, where: TopicPartition) -> None:
+    def _fetch(self, where: TopicPartition) -> None:
         if self.source is None:
             return
-        still = where in self._blocked or where in self._full or where in self._crowded
         try:
-            (self.source.pause if still else self.source.resume)(where)
+            (self.source.pause if where in self._pauses else self.source.resume)(where)
         except Exception as error:  # noqa: BLE001  what is read meanwhile is bounded by the budget and the room
             self._unexpected.note(error, Step.TELL)
 
@@ -297,9 +279,8 @@ class Partitions:
             progress = None if where in self._untold else tracker.to_commit(room)
             if progress is not None:
                 due[where] = progress
-            if tracker.crowded != (where in self._crowded):
-                self._crowded ^= {where}
-                self._flow(where)
+            if tracker.crowded != self._pauses.has(where, PauseReason.CROWDED):
+                (self.pause if tracker.crowded else self.resume)(where, PauseReason.CROWDED)
         if due:
             self.source.commit(due)
 
@@ -320,8 +301,8 @@ class Partitions:
 
     @property
     def blocked(self) -> int:
-        """How many partitions stand still, since something of them cannot be written or read."""
-        return len(self._blocked)
+        """How many partitions are paused, since something of them cannot be written or read."""
+        return len(self._pauses.having(PauseReason.BLOCKED))
 
     @property
     def unsettled(self) -> int:
@@ -333,7 +314,7 @@ class Partitions:
         return {
             where: (tracker.generation, tracker.committable)
             for where, tracker in self._trackers.items()
-            if tracker.unsettled and where not in self._blocked
+            if tracker.unsettled and not self.is_blocked(where)
         }
 
     def oldest_unsettled(self) -> Millis | None:

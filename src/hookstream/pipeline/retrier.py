@@ -15,6 +15,7 @@ from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEv
 from hookstream.core.model.header_reading import LetterProblem, carried
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.offsets.pauses import PauseReason
 from hookstream.core.outcome import policy
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
@@ -338,9 +339,9 @@ class Retrier:
     def _flow(self) -> None:
         """Stop fetching partitions whose share of the room is full; fetch them again at half."""
         for where in self._room.to_pause():
-            self._partitions.fill(where)
+            self._partitions.pause(where, PauseReason.FULL)
         for where in self._room.to_resume():
-            self._partitions.drain(where)
+            self._partitions.resume(where, PauseReason.FULL)
 
     def drop(self, gone: frozenset[TopicPartition]) -> None:
         """Forget the waiting records of partitions that are not ours any more."""

@@ -9,6 +9,7 @@ from tests.simulation.virtual_time import VirtualTimeLoop
 
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.partitions import Partitions
 
 HERE = TopicPartition("hookstream.retry.5s", 0)
@@ -49,10 +50,10 @@ def test_room_in_the_waiting_room_does_not_resume_a_partition_that_is_stopped() 
     """It stands still since something of it cannot be written; more records would only pile up."""
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.fill(HERE)
-    partitions.stop(HERE)
+    partitions.pause(HERE, PauseReason.FULL)
+    partitions.pause(HERE, PauseReason.BLOCKED)
 
-    partitions.drain(HERE)
+    partitions.resume(HERE, PauseReason.FULL)
 
     assert source.paused == {HERE}
 
@@ -60,14 +61,14 @@ def test_room_in_the_waiting_room_does_not_resume_a_partition_that_is_stopped() 
 def test_a_partition_is_fetched_again_when_every_reason_has_gone() -> None:
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.stop(HERE)
-    partitions.stop(HERE)
-    partitions.fill(HERE)
-    partitions.drain(HERE)
-    partitions.go_on(HERE)
+    partitions.pause(HERE, PauseReason.BLOCKED)
+    partitions.pause(HERE, PauseReason.BLOCKED)
+    partitions.pause(HERE, PauseReason.FULL)
+    partitions.resume(HERE, PauseReason.FULL)
+    partitions.resume(HERE, PauseReason.BLOCKED)
     assert source.paused == {HERE}
 
-    partitions.go_on(HERE)
+    partitions.resume(HERE, PauseReason.BLOCKED)
 
     assert source.paused == set()
     assert partitions.blocked == 0
@@ -295,8 +296,8 @@ def test_a_partition_that_cannot_be_paused_is_logged_and_ends_nothing() -> None:
     where = TopicPartition("orders", 0)
     partitions.assigned({where: CommitPosition(0)})
 
-    partitions.stop(where)
-    partitions.go_on(where)
+    partitions.pause(where, PauseReason.BLOCKED)
+    partitions.resume(where, PauseReason.BLOCKED)
 
-    assert not partitions.stands(where)
+    assert not partitions.is_blocked(where)
     assert journal.events("error") == ["defect.found", "defect.found"]

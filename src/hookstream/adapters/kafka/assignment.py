@@ -6,7 +6,7 @@ rebalance callbacks run on the member's thread, inside a poll or its close.
 """
 
 import threading
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -22,6 +22,7 @@ from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.pauses import PauseReason, Pauses
 from hookstream.core.offsets.start import GapThenStart, OffsetsLost, Start, StartAt
 from hookstream.pipeline.ports import Clock, Journal
 
@@ -83,7 +84,7 @@ class Assignment:
             clock,
         )
         self._lock = threading.Lock()
-        self._paused: set[TopicPartition] = set()
+        self._pauses = Pauses()
         """Shared, under `_lock`."""
 
     @property
@@ -96,14 +97,14 @@ class Assignment:
     def pause(self, partition: TopicPartition) -> None:
         """Fetch no more of a partition."""
         with self._lock:
-            self._paused.add(partition)
+            self._pauses.add(partition, PauseReason.REQUESTED)
             if not self.resting:
                 self._consumer.pause([_kafka(partition)])
 
     def resume(self, partition: TopicPartition) -> None:
         """Fetch a partition again."""
         with self._lock:
-            self._paused.discard(partition)
+            self._pauses.remove(partition, PauseReason.REQUESTED)
             if self._flows(partition):
                 self._consumer.resume([_kafka(partition)])
 
@@ -119,11 +120,7 @@ class Assignment:
             return
         with self._lock:
             self.resting = resting
-            awake = [
-                _kafka(at)
-                for at in self.read
-                if at not in self._paused and not self.faults.waits(at)
-            ]
+            awake = [_kafka(at) for at in self.read if at not in self._pauses]
             if awake:
                 (self._consumer.pause if resting else self._consumer.resume)(awake)
 
@@ -182,7 +179,7 @@ class Assignment:
 
     def _flows(self, at: TopicPartition) -> bool:
         """Tell, under the lock, whether a partition that is read is to be fetched now."""
-        return not (self.resting or at in self._paused or self.faults.waits(at))
+        return not self.resting and at not in self._pauses
 
     def put_back(self, at: TopicPartition) -> None:
         """Have a partition that is read fetched again from the record that is to come next."""
@@ -199,6 +196,8 @@ class Assignment:
 
     def _fault(self, at: TopicPartition, offset: int, why: str) -> None:
         self.faults.failed(at, offset, why)
+        with self._lock:
+            self._pauses.add(at, PauseReason.FETCH_FAILED)
         if (at, offset) in self._skipped:
             self._leave_out(at, offset + 1)
         else:
@@ -209,10 +208,19 @@ class Assignment:
         if not self.faults:
             return
         with self._lock:
-            fetched = set() if self.resting else self.read.keys() - self._paused
-            tried = [_kafka(at) for at in self.faults.try_again(fetched) if self._flows(at)]
+            self.faults.look([at for at in self.read if self._flows(at)])
+            waited = self._pauses.having(PauseReason.FETCH_FAILED)
+            for at in waited:
+                self._pauses.remove(at, PauseReason.FETCH_FAILED)
+            tried = [_kafka(at) for at in waited if self._flows(at)]
             if tried:
                 self._consumer.resume(tried)
+
+    def fetched(self, partitions: Iterable[TopicPartition]) -> None:
+        """Records of these partitions were fetched: their errors are over."""
+        for at in self.faults.over(partitions):
+            with self._lock:
+                self._pauses.remove(at, PauseReason.FETCH_FAILED)
 
     def vanished(self, at: TopicPartition, offset: int) -> None:
         """Decide again where a partition begins whose position `offset` the log does not have."""
@@ -377,7 +385,7 @@ class Assignment:
             )
             return
         self._tell(self._listener.gap, at, missing, begin)
-        self.faults.over([at])
+        self.fetched([at])
         self.seat({at: begin})
 
     def _begin(self, positions: dict[TopicPartition, CommitPosition]) -> None:
@@ -385,7 +393,7 @@ class Assignment:
             with self._lock:
                 # A pause that was asked for while its partition was being given up: nobody would
                 # ever take it back, and the partition would stay unread in silence.
-                self._paused.difference_update(positions)
+                self._pauses.forget(positions)
             # What was settled in that time is another's to commit by now.
             self.commits.forget(positions)
             self._tell(self._listener.assigned, positions)
@@ -397,7 +405,7 @@ class Assignment:
         with self._lock:
             for at in gone:
                 self.read.pop(at, None)
-                self._paused.discard(at)
+            self._pauses.forget(gone)
         self.commits.forget(gone)
         for at in gone:
             self._stopped.pop(at, None)

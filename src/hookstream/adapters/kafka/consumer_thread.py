@@ -357,7 +357,7 @@ class ConsumerThread:
         """End the faults that a batch shows to be over, and only then begin those that it shows."""
         self.assignment.look_again()
         if records and self.assignment.faults:
-            self.assignment.faults.over({record.where for record in records})
+            self.assignment.fetched({record.where for record in records})
         for unreadable in raised:
             self._unreadable(*unreadable)
         for error in errors:

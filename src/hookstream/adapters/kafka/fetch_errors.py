@@ -30,7 +30,7 @@ class _FetchError:
 
 
 class FetchErrors:
-    """What cannot be read of one member's partitions. `waits` may be asked on any thread.
+    """What cannot be read of one member's partitions.
 
     Args:
         stopped: Hears that a partition is not read, and what ends that.
@@ -51,7 +51,6 @@ class FetchErrors:
         self._journal = journal
         self._clock = clock
         self._faults: dict[TopicPartition, _FetchError] = {}
-        self._waiting: set[TopicPartition] = set()
 
     def __bool__(self) -> bool:
         """Return whether anything is wrong."""
@@ -64,10 +63,6 @@ class FetchErrors:
     def __iter__(self) -> Iterator[tuple[TopicPartition, str]]:
         """Return what was told as stopped, and the remedies."""
         return ((at, fault.remedy) for at, fault in self._faults.items() if fault.told)
-
-    def waits(self, at: TopicPartition) -> bool:
-        """Return whether a partition is not to be fetched until it is tried again."""
-        return at in self._waiting
 
     def failed(self, at: TopicPartition, offset: int, why: str) -> None:
         """A partition's records from about `offset` on cannot be fetched; it waits now."""
@@ -83,7 +78,6 @@ class FetchErrors:
             fault = self._faults[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
         fault.failures += 1
         fault.failed_at = self._clock.monotonic()
-        self._waiting.add(at)
         if fault.failures >= _LASTS and not fault.told:
             fault.told = True
             self._stopped(at, fault.remedy)
@@ -93,35 +87,32 @@ class FetchErrors:
         fault = self._faults.get(at)
         return None if fault is None else fault.offset
 
-    def try_again(self, fetched: Collection[TopicPartition]) -> list[TopicPartition]:
-        """Return what waited and is to be fetched again; what was fetched long enough is over.
+    def look(self, fetched: Collection[TopicPartition]) -> None:
+        """End the errors of what was fetched for long enough without one.
 
         Args:
-            fetched: What was not paused for another reason.
+            fetched: What is not paused for any reason.
         """
         now = self._clock.monotonic()
         for at, fault in self._faults.items():
-            if at in self._waiting or at not in fetched:
+            if at not in fetched:
                 # Without a try: that it did not fail says nothing.
                 fault.failed_at = now
         self.over([at for at, f in self._faults.items() if now - f.failed_at >= _OVER_SECONDS])
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        return waiting
 
-    def over(self, read: Iterable[TopicPartition]) -> None:
-        """Records of these partitions were fetched: their errors are over."""
-        for at in self._faults.keys() & set(read):
+    def over(self, read: Iterable[TopicPartition]) -> Collection[TopicPartition]:
+        """End the errors of these partitions, and return which had one."""
+        ended = self._faults.keys() & set(read)
+        for at in ended:
             if self._faults.pop(at).told:
                 self._journal.info("partition.read_again", topic=at.topic, partition=at.partition)
                 self._read_on(at)
-            self._waiting.discard(at)
+        return ended
 
     def forget(self, gone: Iterable[TopicPartition]) -> None:
         """Drop partitions that were given up."""
         for at in gone:
             self._faults.pop(at, None)
-            self._waiting.discard(at)
 
 
 def _remedy(at: TopicPartition, offset: int, why: str) -> str:
