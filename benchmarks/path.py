@@ -174,6 +174,8 @@ async def run(events: int, subscriptions: int) -> list[float]:
     )
     topics = Topics("path")
     outside = Ports(
+        events=ends,
+        tiers=Ends([]),
         topics=topics,
         directory=directory_of(subscriptions),
         tables=Current(),
@@ -188,12 +190,12 @@ async def run(events: int, subscriptions: int) -> list[float]:
         journal=StructuredJournal(),
     )
     engine = Engine(outside, EngineRules(_TIERS))
-    engine.events.assigned({TopicPartition(_TOPIC, p): CommitPosition(0) for p in range(4)})
+    engine.events.on_assigned({TopicPartition(_TOPIC, p): CommitPosition(0) for p in range(4)})
     outside.directory.wants(EVENT_TYPE, outside.clock.now())
     spare_collector()
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(engine.run(ends, Ends([]), stop, 1_000))
+        tasks.create_task(engine.run(stop, 1_000))
         await ends.done.wait()
         stop.set()
     # At the end nothing is taken in any more: the last stretches cost less.

@@ -28,7 +28,7 @@ class Source(RecordSource, Protocol):
     @property
     def stopped(self) -> Mapping[TopicPartition, str]: ...
 
-    async def start(self) -> None: ...
+    async def start(self, listener: AssignmentListener) -> None: ...
 
     async def close(self) -> object: ...
 
@@ -64,9 +64,7 @@ class World(Protocol):
 
     def now(self) -> Millis: ...
 
-    def source(
-        self, group: str, pick: Pick, listener: AssignmentListener, starts: StartPolicy = ...
-    ) -> Source: ...
+    def source(self, group: str, pick: Pick, starts: StartPolicy = ...) -> Source: ...
 
 
 class MemoryWorld:
@@ -112,10 +110,9 @@ class MemoryWorld:
         self,
         group: str,
         pick: Pick,
-        listener: AssignmentListener,
         starts: StartPolicy = FROM_THE_START,
     ) -> Source:
-        return self.broker.source(group, pick, listener, starts)
+        return self.broker.source(group, pick, starts)
 
 
 class KafkaWorld:
@@ -206,7 +203,6 @@ class KafkaWorld:
         self,
         group: str,
         pick: Pick,
-        listener: AssignmentListener,
         starts: StartPolicy = FROM_THE_START,
     ) -> Source:
         return KafkaSource(
@@ -215,7 +211,6 @@ class KafkaWorld:
             protocol=self._protocol,
             instance_id=None,
             topics=pick,
-            listener=listener,
             starts=starts,
             journal=self.journal,
             clock=self._clock,

@@ -19,6 +19,7 @@ from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.core.offsets.start import StartPolicy
+from hookstream.pipeline.ports import AssignmentListener
 
 KAFKA = (pytest.mark.kafka, pytest.mark.looptime(False))  # noqa: FBT003
 
@@ -50,8 +51,8 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-async def started(stack: AsyncExitStack, source: Source) -> Source:
-    await source.start()
+async def started(stack: AsyncExitStack, source: Source, listener: AssignmentListener) -> Source:
+    await source.start(listener)
     stack.push_async_callback(source.close)
     return source
 
@@ -63,7 +64,7 @@ async def test_records_come_in_the_order_of_their_partition(
     await world.create(topic)
     for number in range(250):
         await world.append(topic, b"%d" % number)
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    source = await started(stack, world.source("g", only(topic)), BookkeepingListener())
 
     taken = await take_some(source, 250)
 
@@ -82,7 +83,7 @@ async def test_a_transaction_leaves_a_gap_in_the_offsets_and_nothing_else(
     await world.append(topic, b"3")
     await world.transaction(topic, b"4")
     await world.append(topic, b"6")
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    source = await started(stack, world.source("g", only(topic)), BookkeepingListener())
 
     taken = await take_some(source, 5)
 
@@ -97,7 +98,7 @@ async def test_a_record_comes_whole(world: World, stack: AsyncExitStack) -> None
     headers = [("traceparent", b"00-1"), ("bare", None), ("twice", b"1"), ("twice", b"2")]
     await world.append(topic, b"\xc3\x01", key=b"k", headers=headers)
     await world.append(topic, None, key=b"k")
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    source = await started(stack, world.source("g", only(topic)), BookkeepingListener())
 
     whole, tombstone = await take_some(source, 2)
 
@@ -115,7 +116,7 @@ async def test_a_take_gives_no_more_than_it_was_asked_for(
     await world.create(topic)
     for number in range(20):
         await world.append(topic, b"%d" % number)
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    source = await started(stack, world.source("g", only(topic)), BookkeepingListener())
 
     sizes: list[int] = []
     while sum(sizes) < 20:
@@ -130,7 +131,7 @@ async def test_an_empty_topic_gives_nothing_and_does_not_block(
     topic = f"{world.prefix}.events"
     await world.create(topic)
     listener = BookkeepingListener()
-    source = await started(stack, world.source("g", only(topic), listener))
+    source = await started(stack, world.source("g", only(topic)), listener)
     await take_until(source, lambda: bool(listener.held))
 
     assert not await source.take(10)
@@ -146,7 +147,7 @@ async def test_a_first_start_is_committed_before_a_record_is_taken(
     await world.append(topic, b"2", partition=0)
     await world.delete_before(TopicPartition(topic, 0), 1)
     listener = BookkeepingListener()
-    source = await started(stack, world.source("g", only(topic), listener))
+    source = await started(stack, world.source("g", only(topic)), listener)
 
     await take_some(source, 1)
 
@@ -165,13 +166,13 @@ async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
         await world.append(topic, b"%d" % number)
     first, second = BookkeepingListener(), BookkeepingListener()
     async with AsyncExitStack() as life:
-        source = await started(life, world.source("g", only(topic), first))
+        source = await started(life, world.source("g", only(topic)), first)
         await take_some(source, 5)
         source.commit({at: CommitPosition(2)})
         first.settled = {at: CommitPosition(3)}
 
     async with AsyncExitStack() as life:
-        source = await started(life, world.source("g", only(topic), second))
+        source = await started(life, world.source("g", only(topic)), second)
         taken = await take_some(source, 2)
 
     assert first.book == [("assigned", {at: 0}), ("revoked", [at])]
@@ -190,17 +191,17 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
     longest = write_note(2, [(n, n + 1) for n in range(3, 100_000, 30)], 3_000).text
     first, second, third = BookkeepingListener(), BookkeepingListener(), BookkeepingListener()
     async with AsyncExitStack() as life:
-        source = await started(life, world.source("g", only(topic), first))
+        source = await started(life, world.source("g", only(topic)), first)
         await take_some(source, 5)
         first.settled = {at: CommitPosition(1, note)}
     async with AsyncExitStack() as life:
-        source = await started(life, world.source("g", only(topic), second))
+        source = await started(life, world.source("g", only(topic)), second)
         await take_some(source, 4)
         source.commit({at: CommitPosition(2, longest)})
         second.settled = {}
 
     async with AsyncExitStack() as life:
-        source = await started(life, world.source("g", only(topic), third))
+        source = await started(life, world.source("g", only(topic)), third)
         taken = await take_some(source, 3)
 
     assert (second.held, second.notes) == ({}, {at: note})
@@ -218,13 +219,13 @@ async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settle
     for number in range(4):
         await world.append(topic, b"%d" % number, partition=number % 2)
     ours, theirs = BookkeepingListener(), BookkeepingListener()
-    one = await started(stack, world.source("g", only(topic), ours))
+    one = await started(stack, world.source("g", only(topic)), ours)
     assert len(await take_some(one, 4)) == 4
     ours.settled = dict.fromkeys(
         [TopicPartition(topic, 0), TopicPartition(topic, 1)], CommitPosition(1)
     )
 
-    two = await started(stack, world.source("g", only(topic), theirs))
+    two = await started(stack, world.source("g", only(topic)), theirs)
     await take_until(one, lambda: len(ours.held) == 1)
     taken = await take_some(two, 1)
 
@@ -241,7 +242,7 @@ async def test_a_paused_partition_keeps_still_and_loses_nothing(
     paused, read = TopicPartition(topic, 0), TopicPartition(topic, 1)
     await world.create(topic, partitions=2)
     listener = BookkeepingListener()
-    source = await started(stack, world.source("g", only(topic), listener))
+    source = await started(stack, world.source("g", only(topic)), listener)
     await take_until(source, lambda: len(listener.held) == 2)
 
     source.pause(paused)
@@ -267,7 +268,7 @@ async def test_records_gone_before_they_were_read_are_told(
     await world.commit("g", at, 10)
     await world.delete_before(at, 50)
     listener = BookkeepingListener()
-    source = await started(stack, world.source("g", only(topic), listener))
+    source = await started(stack, world.source("g", only(topic)), listener)
 
     taken = await take_some(source, 10)
 
@@ -283,7 +284,7 @@ async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
     at = TopicPartition(topic, 0)
     await world.create(topic)
     listener = BookkeepingListener()
-    source = await started(stack, world.source("g", only(topic), listener))
+    source = await started(stack, world.source("g", only(topic)), listener)
     await take_until(source, lambda: bool(listener.held))
     source.pause(at)
     for number in range(30):
@@ -317,7 +318,7 @@ async def test_lost_offsets_stop_a_partition_until_a_position_is_named(
     await world.append(topic, b"1")
     listener = BookkeepingListener()
     wanted = StartPolicy(wanted_from=lambda _: before, wait=lambda _: 0, grace=-HOUR)
-    source = await started(stack, world.source("g", only(topic), listener, wanted))
+    source = await started(stack, world.source("g", only(topic), wanted), listener)
     await take_until(source, lambda: bool(source.stopped))
     assert not await source.take(10)
     assert await world.committed("g", at) is None
@@ -340,7 +341,7 @@ async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
     await world.create(topic)
     await world.append(topic, b"0")
     await world.commit("g", at, 7)
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    source = await started(stack, world.source("g", only(topic)), BookkeepingListener())
 
     await take_until(source, lambda: bool(source.stopped))
 
@@ -356,7 +357,7 @@ async def test_old_records_that_nobody_wants_do_not_stop_a_first_start(
     await world.append(topic, b"0")
     later = world.now() + DAY
     wanted = StartPolicy(wanted_from=lambda _: later, wait=lambda _: 0, grace=-2 * DAY)
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener(), wanted))
+    source = await started(stack, world.source("g", only(topic), wanted), BookkeepingListener())
 
     taken = await take_some(source, 1)
 
@@ -372,7 +373,8 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
     prefix = f"{world.prefix}.events."
     source = await started(
         stack,
-        world.source("g", lambda topics: [t for t in topics if t.startswith(prefix)], listener),
+        world.source("g", lambda topics: [t for t in topics if t.startswith(prefix)]),
+        listener,
     )
     await take_until(source, lambda: len(listener.held) == 1)
     assert source.exist == 1
@@ -388,7 +390,7 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
 
 async def test_a_source_without_topics_waits_for_one(world: World, stack: AsyncExitStack) -> None:
     topic = f"{world.prefix}.events"
-    source = await started(stack, world.source("g", only(topic), BookkeepingListener()))
+    source = await started(stack, world.source("g", only(topic)), BookkeepingListener())
     assert not await source.take(10)
 
     await world.create(topic)

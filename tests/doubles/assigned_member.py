@@ -10,7 +10,7 @@ from tests.doubles.clock import HandClock
 from tests.doubles.journal import BookkeepingJournal
 
 from hookstream.adapters.kafka.assignment import Assignment
-from hookstream.adapters.kafka.listener import PartitionListener
+from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -97,42 +97,40 @@ class BookkeepingLoop:
         self.ending = False
         """It cancels what it is asked to do."""
 
-    def do(self, _: object, __: float) -> Mapping[TopicPartition, CommitPosition]:
+    def run(self, _: object, __: float) -> Mapping[TopicPartition, CommitPosition]:
         if self.ending:
             raise CancelledError
         return self.settled
 
-    def ask(self, asked: Callable[[], object], _: float) -> object:
+    def call(self, asked: Callable[[], object], _: float) -> object:
         if self.busy:
             raise TimeoutError
         return asked()
 
-    def tell(self, _: Callable[..., None], *arguments: object) -> None:
-        self.told.append(arguments)
+    def post(self, *posted: object) -> None:
+        self.told.append(posted)
 
 
 class Told:
     """Hears of partitions; the loop of these tests never calls it."""
 
-    def hear(self) -> None: ...
+    def on_assigned(self) -> None: ...
 
-    def assigned(self) -> None: ...
+    def on_lost(self) -> None: ...
 
-    def lost(self) -> None: ...
+    def on_revoked(self, _: list[TopicPartition]) -> None: ...
 
-    def revoked(self, _: list[TopicPartition]) -> None: ...
+    def on_gap(self) -> None: ...
 
-    def gap(self) -> None: ...
+    def on_stopped(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def on_started(self) -> None: ...
 
-    def started(self) -> None: ...
+    def on_resumed(self) -> None: ...
 
-    def read_on(self) -> None: ...
+    def on_commit_failed(self) -> None: ...
 
-    def uncommitted(self) -> None: ...
-
-    def telltales(self, _: object) -> dict[str, None]:
+    def start_windows(self, _: object) -> dict[str, None]:
         return {}
 
 
@@ -152,7 +150,7 @@ class Member:
         self.client = cast("Consumer", self.consumer)
         self.assignment = Assignment(
             self.client,
-            cast("PartitionListener", self.told),
+            cast("ConsumerListener", self.told),
             cast("LoopBridge", self.loop),
             self.journal,
             self.clock,

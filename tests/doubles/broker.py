@@ -212,13 +212,12 @@ class Broker:
         self,
         group: str,
         topics: Callable[[Iterable[str]], list[str]],
-        listener: AssignmentListener,
         starts: StartPolicy = FROM_THE_START,
         made_as: "type[BrokerSource] | None" = None,
     ) -> "BrokerSource":
         """Make a member of a group; it joins when it is started."""
         return (made_as or BrokerSource)(
-            self, self._groups.setdefault(group, _Group(group)), topics, listener, starts
+            self, self._groups.setdefault(group, _Group(group)), topics, starts
         )
 
     async def move(self, group: str) -> None:
@@ -267,7 +266,6 @@ class BrokerSource:
         broker: Broker,
         group: _Group,
         topics: Callable[[Iterable[str]], list[str]],
-        listener: AssignmentListener,
         starts: StartPolicy,
     ) -> None:
         self.held: set[TopicPartition] = set()
@@ -284,7 +282,7 @@ class BrokerSource:
         """Whether it reaches the broker."""
         self.group = group
         self._pick = topics
-        self._listener = listener
+        self._listener: AssignmentListener
         self._starts = starts
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -297,8 +295,9 @@ class BrokerSource:
         """As RecordSource says."""
         return sum(self.broker.partitions[topic] for topic in self.subscribed)
 
-    async def start(self) -> None:
+    async def start(self, listener: AssignmentListener) -> None:
         """Join the group and take over partitions."""
+        self._listener = listener
         self.broker.sources.append(self)
         self.group.members.append(self)
         await self._look_up()
@@ -341,7 +340,7 @@ class BrokerSource:
             if self not in self.broker.sources:
                 return
             self.group.members.append(self)
-        self._listener.lost(held)
+        self._listener.on_lost(held)
         await self.group.rebalance(self.broker)
 
     def refresh_now(self) -> None:
@@ -375,8 +374,8 @@ class BrokerSource:
         following = self._positions[partition]
         if offset > following:
             self._positions[partition] = offset
-            self._listener.gap(partition, following, offset)
-        self._listener.started(partition, offset)
+            self._listener.on_gap(partition, following, offset)
+        self._listener.on_started(partition, offset)
         self.wake()
 
     async def take(self, most: int) -> Sequence[Record]:
@@ -405,7 +404,7 @@ class BrokerSource:
         if self.up.is_set():
             self._commit(held)
         else:
-            self._listener.commit_failed(sorted(held))
+            self._listener.on_commit_failed(sorted(held))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
@@ -431,7 +430,7 @@ class BrokerSource:
             return
         try:
             async with asyncio.timeout(REVOKE_SECONDS):
-                self._commit(await self._listener.revoked(read))
+                self._commit(await self._listener.on_revoked(read))
         except TimeoutError:
             return
 
@@ -448,11 +447,11 @@ class BrokerSource:
                         # A partition is not read before this is durable, however long it takes.
                         self.broker.commit(self.group.name, {at: begin.progress})
                 case GapThenStart(first, next_offset, progress):
-                    self._listener.gap(at, first, next_offset)
+                    self._listener.on_gap(at, first, next_offset)
                     positions[at] = progress
                 case OffsetsLost(remedy):
                     self.stopped[at] = remedy
-                    self._listener.stopped(at, remedy)
+                    self._listener.on_stopped(at, remedy)
         if positions:
             self._begin(positions)
 
@@ -470,13 +469,13 @@ class BrokerSource:
 
     def _begin(self, positions: dict[TopicPartition, CommitPosition]) -> None:
         self._positions.update({at: progress.offset for at, progress in positions.items()})
-        self._listener.assigned(positions)
+        self._listener.on_assigned(positions)
         self.wake()
 
     def _vanished(self, at: TopicPartition) -> None:
         """Decide again where a partition begins whose position its log does not have any more."""
         del self._positions[at]
-        self._listener.lost([at])
+        self._listener.on_lost([at])
         self.take_over({at})
 
     def _commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:

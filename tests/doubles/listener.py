@@ -1,11 +1,12 @@
 """A listener that keeps a book of what it was told, and lets go of what it was told to."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.pipeline.partitions import Gap, Partitions
 
 Told: TypeAlias = tuple[str, object]
 
@@ -23,13 +24,13 @@ class BookkeepingListener:
         self.dawdle = 0.0
         """Seconds that a revocation takes."""
 
-    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
+    def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         offsets = {at: progress.offset for at, progress in positions.items()}
         self.book.append(("assigned", offsets))
         self.held.update(offsets)
         self.notes.update({at: progress.note for at, progress in positions.items()})
 
-    async def revoked(
+    async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
         self.book.append(("revoked", sorted(partitions)))
@@ -38,19 +39,42 @@ class BookkeepingListener:
         await asyncio.sleep(self.dawdle)
         return {at: offset for at, offset in self.settled.items() if at in partitions}
 
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.book.append(("lost", sorted(partitions)))
         for partition in partitions:
             del self.held[partition]
 
-    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         self.book.append(("commit_failed", sorted(partitions)))
 
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+    def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         self.book.append(("gap", (partition, first, next_offset)))
 
-    def started(self, partition: TopicPartition, begin: int) -> None:
+    def on_started(self, partition: TopicPartition, begin: int) -> None:
         self.book.append(("started", (partition, begin)))
 
-    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+    def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         self.book.append(("stopped", (partition, remedy)))
+
+
+class OwnedListener:
+    """A PartitionsListener that keeps a book of what it was notified of."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self.stopped: list[TopicPartition] = []
+        self.gone: Callable[[], None] = lambda: None
+        """What becomes of what is queued of partitions that are given up."""
+
+    def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
+        del partitions
+        self.gone()
+
+    def on_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
+        del partitions, where
+        self.gaps.append(gap)
+
+    def on_stopped(self, where: TopicPartition) -> None:
+        self.stopped.append(where)
+
+    def on_started(self, where: TopicPartition, begin: int) -> None: ...

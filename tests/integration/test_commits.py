@@ -25,8 +25,8 @@ async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
     await world.create(topic)
     await world.append(topic, b"0")
     listener = BookkeepingListener()
-    source = world.source("g", lambda topics: [t for t in topics if t == topic], listener)
-    await source.start()
+    source = world.source("g", lambda topics: [t for t in topics if t == topic])
+    await source.start(listener)
     try:
         async with asyncio.timeout(60):
             while not await source.take(1):
@@ -49,8 +49,8 @@ async def test_where_the_broker_takes_no_notes_offsets_are_committed_without_the
     await world.create(topic)
     await world.append(topic, b"0")
     listener = BookkeepingListener()
-    source = world.source("g", lambda topics: [t for t in topics if t == topic], listener)
-    await source.start()
+    source = world.source("g", lambda topics: [t for t in topics if t == topic])
+    await source.start(listener)
     try:
         async with asyncio.timeout(30):
             while not await source.take(1):

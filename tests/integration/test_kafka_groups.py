@@ -40,9 +40,9 @@ async def test_a_member_its_commit_and_what_it_settled_above_are_told(
     began = world.now()
     for number in range(10):
         await world.append(topic, b"%d" % number)
-    source = world.source("g", lambda _: [topic], BookkeepingListener())
+    source = world.source("g", lambda _: [topic])
 
-    await source.start()
+    await source.start(BookkeepingListener())
     try:
         await take_some(source, 10)
         source.commit({at: CommitPosition(2, write_note(2, [(3, 9)], 1_000).text)})

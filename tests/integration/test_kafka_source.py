@@ -42,8 +42,8 @@ def listener() -> BookkeepingListener:
 async def source(
     world: KafkaWorld, topic: str, listener: BookkeepingListener
 ) -> AsyncIterator[Source]:
-    source = world.source("g", lambda topics: [t for t in topics if t == topic], listener)
-    await source.start()
+    source = world.source("g", lambda topics: [t for t in topics if t == topic])
+    await source.start(listener)
     yield source
     await source.close()
 
@@ -77,12 +77,12 @@ async def test_a_resting_member_gives_up_partitions_when_another_joins(
     topic = f"{world.prefix}.wide"
     await world.create(topic, partitions=2)
 
-    one = world.source("w", lambda _: [topic], listener)
-    await one.start()
+    one = world.source("w", lambda _: [topic])
+    await one.start(listener)
     await eventually(lambda: len(listener.held) == 2)
     theirs = BookkeepingListener()
-    two = world.source("w", lambda _: [topic], theirs)
-    await two.start()
+    two = world.source("w", lambda _: [topic])
+    await two.start(theirs)
 
     await eventually(lambda: len(listener.held) == 1 and len(theirs.held) == 1)
 
@@ -106,8 +106,8 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
     await world.create(topic, partitions=4)
     listener = BookkeepingListener()
     listener.dawdle = 0.5
-    one = world.source(group, lambda _: [topic], listener)
-    two = world.source(group, lambda _: [topic], BookkeepingListener())
+    one = world.source(group, lambda _: [topic])
+    two = world.source(group, lambda _: [topic])
     late: dict[TopicPartition, list[float]] = {}
 
     async def take() -> None:
@@ -115,13 +115,13 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
             for record in await one.take(100):
                 late.setdefault(record.where, []).append(time.time() - float(record.value or b""))
 
-    await one.start()
+    await one.start(listener)
     await take_until(one, lambda: len(listener.held) == 4)
     async with asyncio.TaskGroup() as tasks:
         taking = tasks.create_task(take())
         for turn in range(60):
             if turn == 10:
-                await two.start()
+                await two.start(BookkeepingListener())
             for number in range(4):
                 await world.append(topic, b"%f" % time.time(), partition=number)
             await asyncio.sleep(0.05)
@@ -212,11 +212,11 @@ async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: s
     """Else its partitions would be read for nobody."""
 
     class Failing(BookkeepingListener):
-        def assigned(self, positions: object) -> None:  # noqa: ARG002
+        def on_assigned(self, positions: object) -> None:  # noqa: ARG002
             raise ValueError("no")
 
-    source = world.source("f", lambda _: [topic], Failing())
-    await source.start()
+    source = world.source("f", lambda _: [topic])
+    await source.start(Failing())
 
     with pytest.raises(InvariantBroken, match="ValueError"):
         await take_some(source, 1)
@@ -226,7 +226,7 @@ async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: s
 async def test_a_group_is_left_within_seconds_when_the_broker_is_away() -> None:
     """A process must be able to end whatever the brokers do."""
     source = make_source("consumer", None, servers="127.0.0.1:1")
-    await source.start()
+    await source.start(BookkeepingListener())
     assert not await source.take(10)
 
     async with asyncio.timeout(15):
@@ -247,7 +247,7 @@ async def test_settings_that_the_client_does_not_know_are_refused() -> None:
     source = make_source("consumer", None, extra={"no.such.setting": 1})
 
     with pytest.raises(ConfigurationError, match=r"no\.such\.setting"):
-        await source.start()
+        await source.start(BookkeepingListener())
 
 
 def make_source(
@@ -262,7 +262,6 @@ def make_source(
         protocol=protocol,
         instance_id=instance_id,
         topics=list,
-        listener=BookkeepingListener(),
         starts=FROM_THE_START,
         journal=BookkeepingJournal(),
         clock=SystemClock(),

@@ -82,12 +82,11 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_o
         protocol="consumer",
         instance_id=None,
         topics=lambda topics: [name for name in topics if name == topic],
-        listener=listener,
         starts=FROM_THE_START,
         journal=BookkeepingJournal(),
         clock=SystemClock(),
     )
-    await source.start()
+    await source.start(listener)
     try:
         before = await take_some(source, 1)
         await take_until(source, lambda: at in source.stopped, seconds=30)

@@ -58,7 +58,14 @@ class Worker:
         self._world = world
         self.health = HealthBook()
         self.sink: BrokerSink = world.broker.sink()
+        self.events: BrokerSource = world.broker.source(
+            world.topics.group,
+            lambda all_: taken_topics(["printprice.*"], world.topics, all_),
+        )
+        self.tiers: BrokerSource = world.broker.source(world.topics.retry_group, world.tiers_of)
         outside = Ports(
+            events=self.events,
+            tiers=self.tiers,
             topics=world.topics,
             directory=world.directory,
             tables=world.tables,
@@ -77,27 +84,18 @@ class Worker:
         self.skips = outside.skips
         self.engine = Engine(outside, rules)
         self._stop = asyncio.Event()
-        self.events: BrokerSource = world.broker.source(
-            world.topics.group,
-            lambda all_: taken_topics(["printprice.*"], world.topics, all_),
-            self.engine.events,
-        )
-        self.tiers: BrokerSource = world.broker.source(
-            world.topics.retry_group, world.tiers_of, self.engine.tiers
-        )
         self.in_time: bool | None = None
         self.task: asyncio.Task[None] | None = None
 
     async def start(self, tasks: asyncio.TaskGroup | None) -> None:
         """Begin to run; without `tasks`, what ends the worker is left to the test."""
         self.task = (asyncio if tasks is None else tasks).create_task(self._run())
-        # The engine sets itself as its sources' consumer before the first assignment.
         await asyncio.sleep(0)
-        await self.events.start()
-        await self.tiers.start()
+        await self.events.start(self.engine.events)
+        await self.tiers.start(self.engine.tiers)
 
     async def _run(self) -> None:
-        self.in_time = await self.engine.run(self.events, self.tiers, self._stop, 25 * SECOND)
+        self.in_time = await self.engine.run(self._stop, 25 * SECOND)
 
     async def terminate(self) -> bool:
         """SIGTERM: drain, commit, leave. True: within the deadline."""

@@ -53,7 +53,7 @@ from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
-from hookstream.pipeline.partitions import Partitions, Receipt
+from hookstream.pipeline.partitions import Gap, Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
 from hookstream.pipeline.retrier import WaitingRecord
 from hookstream.pipeline.work import Work
@@ -178,24 +178,22 @@ class Forsaking(Partitions):
         self.taken.update((record.where, record.offset + 1) for record in batch)
         return super().receive(batch)
 
-    async def revoked(
+    async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
         taken = getattr(self, "taken", {})
-        settled = await super().revoked(partitions)
+        settled = await super().on_revoked(partitions)
         return {
             where: CommitPosition(max(progress.offset, taken.get(where, 0)))
             for where, progress in settled.items()
         }
 
 
-class Mute(Partitions):
+class Mute(Engine):
     """Counts a gap in the log, and tells nobody."""
 
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
-        kept, self.on_gap = self.on_gap, self.gap_told
-        super().gap(partition, first, next_offset)
-        self.on_gap = kept
+    def on_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
+        partitions.gap_published(where, gap)
 
 
 class AtTheEnd(BrokerSource):
@@ -419,7 +417,7 @@ DEFECTS: Sequence[Defect] = (
     ),
     Defect(
         "counts a gap and tells nobody",
-        Parts(engine=built_with(Partitions=Mute)),
+        Parts(engine=Mute),
         frozenset({GAPS, PROMISE}),
         within=200,
     ),

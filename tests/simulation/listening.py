@@ -23,37 +23,37 @@ class SeenListener:
         self._inner = inner
         self._held = held
 
-    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
+    def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         if self._process.alive:
             self._note("is given", positions)
             self._held.update(positions)
-            self._inner.assigned(positions)
+            self._inner.on_assigned(positions)
 
-    async def revoked(
+    async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
         if not self._process.alive:
             return {}
         self._note("is to give up", partitions)
         self._held.difference_update(partitions)
-        offsets = await self._inner.revoked(partitions)
+        offsets = await self._inner.on_revoked(partitions)
         return offsets if self._process.lives() else {}
 
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         if self._process.alive:
             self._note("has lost", partitions)
             self._held.difference_update(partitions)
-            self._inner.lost(partitions)
+            self._inner.on_lost(partitions)
 
     def _note(self, what: str, partitions: Iterable[TopicPartition]) -> None:
         names = ", ".join(f"{where.topic}/{where.partition}" for where in sorted(partitions))
         self._process.ledger.note(f"{self._process.host.name} {what} {names}")
 
-    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         if self._process.alive:
-            self._inner.commit_failed(partitions)
+            self._inner.on_commit_failed(partitions)
 
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+    def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         process = self._process
         if not process.alive:
             return
@@ -61,15 +61,15 @@ class SeenListener:
             f"{process.host.name} finds a gap in {partition}: {first}-{next_offset}"
         )
         counted = process.metrics.gaps[partition.topic]
-        self._inner.gap(partition, first, next_offset)
+        self._inner.on_gap(partition, first, next_offset)
         counted = process.metrics.gaps[partition.topic] - counted
         if counted != next_offset - first:
             process.ledger.blame(GAPS, f"{counted} of {next_offset - first} records are counted")
 
-    def started(self, partition: TopicPartition, begin: int) -> None:
+    def on_started(self, partition: TopicPartition, begin: int) -> None:
         if self._process.alive:
-            self._inner.started(partition, begin)
+            self._inner.on_started(partition, begin)
 
-    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+    def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         if self._process.alive:
-            self._inner.stopped(partition, remedy)
+            self._inner.on_stopped(partition, remedy)

@@ -52,7 +52,6 @@ from hookstream.pipeline.ports import (
     Post,
     WriteRefused,
     always_permitted,
-    never_acknowledged,
 )
 from hookstream.pipeline.retrier import HELD_BYTES
 
@@ -152,7 +151,11 @@ class Process:
         self.clock = BrokerClock(host.clock, self.journal)
         self.did: Counter[str] = Counter()
         self.sink = SeenSink(self)
+        self.events = SeenSource(self, world.topics.group, world.event_topics)
+        self.tiers = SeenSource(self, world.topics.retry_group, world.tier_topics)
         outside = Ports(
+            events=self.events,
+            tiers=self.tiers,
             topics=world.topics,
             directory=self.view.directory,
             tables=self.view,
@@ -172,25 +175,20 @@ class Process:
         if world.flawed:
             outside = world.flaws.within(outside)
         self.engine: Engine = world.parts.engine(outside, world.rules)
-        self.events = SeenSource(self, world.topics.group, world.event_topics, self.engine.events)
-        self.tiers = SeenSource(
-            self, world.topics.retry_group, world.tier_topics, self.engine.tiers
-        )
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._task = self.world.tasks.create_task(self._run())
-        # The engine makes itself known to its sources before the first assignment.
         await asyncio.sleep(0)
-        self.sink.write(time_asked(self.world.topics), never_acknowledged)
-        await self.events.member.start()
+        self.sink.write(time_asked(self.world.topics), lambda _: None)
+        await self.events.start(self.engine.events)
         if self.alive:
-            await self.tiers.member.start()
+            await self.tiers.start(self.engine.tiers)
 
     async def _run(self) -> None:
         try:
-            await self.engine.run(self.events, self.tiers, self._stop, STAYS)
+            await self.engine.run(self._stop, STAYS)
         except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
             if self.alive:
                 self.ledger.blame(ENDS, _causes(error))
@@ -289,18 +287,19 @@ class SeenSource:
         process: Process,
         group: str,
         pick: Callable[..., list[str]],
-        listener: AssignmentListener,
     ) -> None:
         self.held: set[TopicPartition] = set()
         self.largest = 0
         """Memory that the largest batch that it gave takes in the room."""
-        seen = SeenListener(process, listener, self.held)
         world = process.world
         starts = world.starts(group, process.view.directory)
         made_as = world.parts.source
-        self.member = world.broker.source(group, pick, seen, starts, made_as)
+        self.member = world.broker.source(group, pick, starts, made_as)
         self.member.up = process.host.link.up
         self._process = process
+
+    async def start(self, listener: AssignmentListener) -> None:
+        await self.member.start(SeenListener(self._process, listener, self.held))
 
     @property
     def exist(self) -> int:

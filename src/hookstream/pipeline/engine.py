@@ -47,7 +47,7 @@ from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
-from hookstream.pipeline.ports import RecordSource, WriteRefused
+from hookstream.pipeline.ports import WriteRefused
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.retrier import Retrier, WaitingRecord
 from hookstream.pipeline.settler import Settler
@@ -65,7 +65,7 @@ _CAREFUL_RATE = 1.0
 
 
 class Engine:
-    """One worker's pipeline. Make it, start sources with its listeners, then `run` it once."""
+    """One worker's pipeline. Make it, start the sources with its listeners, then `run` it once."""
 
     def __init__(self, ports: Ports, rules: EngineRules) -> None:
         """Wire the stages; nothing moves before `run`."""
@@ -73,15 +73,11 @@ class Engine:
         self._rules = rules
         self.ladder = Ladder(rules.tiers)
         self.budget = Budget(rules.max_deliveries, rules.max_bytes)
-        self.events = Partitions(ports.journal, ports.metrics)
-        self.tiers = Partitions(ports.journal, ports.metrics)
+        self.events = Partitions(ports.events, self, ports.journal, ports.metrics)
+        self.tiers = Partitions(ports.tiers, self, ports.journal, ports.metrics)
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
-        self.events.on_gap = partial(self._tell_gap, self.events)
-        self.tiers.on_gap = partial(self._tell_gap, self.tiers)
-        for owned in (self.events, self.tiers):
-            owned.on_started = ports.skips.hear_below
         self.gate = Gate(
             ports.tables,
             ports.directory,
@@ -167,15 +163,11 @@ class Engine:
         exist = self.events.exist + self.tiers.exist
         return 1.0 if exist == 0 else min(1.0, max(1, self.events.held + self.tiers.held) / exist)
 
-    async def run(
-        self, events: RecordSource, tiers: RecordSource, stop: asyncio.Event, drained: Millis
-    ) -> bool:
+    async def run(self, stop: asyncio.Event, drained: Millis) -> bool:
         """Run until `stop` is set, then drain for at most `drained` milliseconds. True: in time."""
-        self.events.source = events
-        self.tiers.source = tiers
         in_time = True
         async with asyncio.TaskGroup() as tasks:
-            operating = tasks.create_task(self._operate(events, tiers))
+            operating = tasks.create_task(self._operate())
             await stop.wait()
             try:
                 async with asyncio.timeout(drained / 1000):
@@ -186,12 +178,10 @@ class Engine:
         self.commit()
         return in_time
 
-    async def _operate(self, events: RecordSource, tiers: RecordSource) -> None:
+    async def _operate(self) -> None:
         """Parent every task of the engine; cancelling this one ends them all."""
-        intake = self._intake(events)
-        retrier = self._retrier(tiers)
-        self.events.on_gone = self._gone(None)
-        self.tiers.on_gone = self._gone(retrier)
+        intake = self._intake()
+        retrier = self._retrier()
         async with asyncio.TaskGroup() as tasks:
             self.lanes.open(tasks)
             self._settler.open(tasks)
@@ -218,43 +208,52 @@ class Engine:
         await self.lanes.idle()
         await self._settler.idle()
 
-    def _intake(self, source: RecordSource) -> Intake:
+    def _intake(self) -> Intake:
         ports, rules = self._ports, self._rules
-        return Intake(source, self.events, self._admission, self.gate, ports, rules)
+        return Intake(ports.events, self.events, self._admission, self.gate, ports, rules)
 
-    def _retrier(self, source: RecordSource) -> Retrier:
+    def _retrier(self) -> Retrier:
+        ports = self._ports
         return Retrier(
-            source, self.tiers, self.room, self._admission, self.gate, self._ports, self.ladder
+            ports.tiers, self.tiers, self.room, self._admission, self.gate, ports, self.ladder
         )
 
-    def _gone(self, retrier: Retrier | None) -> Callable[[frozenset[TopicPartition]], None]:
-        def gone(partitions: frozenset[TopicPartition]) -> None:
-            for work in self.lanes.drop(partitions):
-                self._settler.abandon(work)
-            if retrier is not None:
-                retrier.drop(partitions)
+    # As PartitionsListener says.
 
-        return gone
+    def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
+        """Drop what waits of partitions that are not ours any more."""
+        for work in self.lanes.drop(partitions):
+            self._settler.abandon(work)
+        for where in partitions:
+            self.room.drop(where)
 
-    def _tell_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
-        """Raise a gap in the log on the operations topic, before its partition is committed."""
+    def on_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
+        """Publish a gap in the log on the operations topic, before its partition is committed."""
         self._fence.insist(
-            partial(self._raise_gap, partitions, where, gap),
-            partial(partitions.is_untold, where, gap),
+            partial(self._publish_gap, partitions, where, gap),
+            partial(partitions.is_unpublished, where, gap),
         )
 
-    def _raise_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
+    def on_stopped(self, where: TopicPartition) -> None:
+        """Resume a stopped partition where an operator has named its start."""
+        self._ports.on_stopped(where)
+
+    def on_started(self, where: TopicPartition, begin: int) -> None:
+        """Give up what is blocked below the offset at which an operator resumes a partition."""
+        self._ports.skips.hear_below(where, begin)
+
+    def _publish_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         ports = self._ports
         notice = ports.notices.log_gap(where, *gap, ports.clock.now())
 
-        def told(refused: WriteRefused | None) -> None:
+        def acknowledged(refused: WriteRefused | None) -> None:
             if refused is not None:
                 ports.journal.error(
                     "log.gap_not_published", topic=where.topic, detail=refused.detail
                 )
-            partitions.gap_told(where, gap)
+            partitions.gap_published(where, gap)
 
-        ports.sink.write(notice, told)
+        ports.sink.write(notice, acknowledged)
 
     def _look_at_clock(self) -> None:
         ports = self._ports

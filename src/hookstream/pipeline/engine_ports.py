@@ -1,8 +1,10 @@
-"""Everything that the engine needs of the outside but the sources, in one value."""
+"""Everything that the engine needs of the outside, in one value."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook
 from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
@@ -15,6 +17,7 @@ from hookstream.pipeline.ports import (
     Metrics,
     Notices,
     RecordSink,
+    RecordSource,
     Sender,
     Tables,
     Tracer,
@@ -24,8 +27,12 @@ from hookstream.pipeline.skips import Skips
 
 @dataclass(slots=True, frozen=True)
 class Ports:
-    """Every port of the engine but the sources, which need its listeners first."""
+    """Every port of the engine."""
 
+    events: RecordSource
+    """Started with `Engine.events` as its listener."""
+    tiers: RecordSource
+    """Started with `Engine.tiers` as its listener."""
     topics: Topics
     directory: Directory
     tables: Tables
@@ -42,4 +49,6 @@ class Ports:
     """Whether `clock` can be trusted."""
     health: HealthBook = field(default_factory=HealthBook)
     skips: Skips = field(default_factory=Skips)
+    on_stopped: Callable[[TopicPartition], None] = lambda _: None
+    """Resumes a partition that stopped before it was read, where an operator has named its start."""
     offload: Offload = field(default_factory=OnTheLoop)

@@ -7,8 +7,8 @@ nothing: their record belongs to another member by now.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.record import Record, TopicPartition
@@ -85,16 +85,41 @@ class Receipt:
             self._partitions.resume(self.where, PauseReason.BLOCKED)
 
 
-class Partitions:
-    """The partitions of one group that this worker owns, as the listener of its source."""
+class PartitionsListener(Protocol):
+    """Is notified of what the partitions of one group leave to others. Called on the event loop."""
 
-    def __init__(self, journal: Journal, metrics: Metrics) -> None:
-        """Own nothing yet; `source` and `on_gone` are set before the source starts."""
-        self.source: RecordSource | None = None
-        self.on_gone: Callable[[frozenset[TopicPartition]], None] = _nobody_cares
-        self.on_gap: Callable[[TopicPartition, Gap], None] = _nobody_hears
-        self.on_stopped: Callable[[TopicPartition], None] = _nobody_can_help
-        self.on_started: Callable[[TopicPartition, int], None] = _nobody_stands
+    def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions are being given up, or are lost: drop what is queued of them."""
+
+    def on_gap(self, partitions: "Partitions", where: TopicPartition, gap: Gap) -> None:
+        """A gap is to be published; nothing is committed until `partitions.gap_published`."""
+
+    def on_stopped(self, where: TopicPartition) -> None:
+        """An assigned partition stopped before it was read: an operator may have named its start."""
+
+    def on_started(self, where: TopicPartition, begin: int) -> None:
+        """An operator resumes a partition at `begin`: what is blocked below it is given up."""
+
+
+class Partitions:
+    """The partitions of one group that this worker owns, as the listener of its source.
+
+    Args:
+        source: Where they come from; it is started with these partitions as its listener.
+        listener: Is notified of what is not done here.
+        journal: The log.
+        metrics: The counters.
+    """
+
+    def __init__(
+        self,
+        source: RecordSource,
+        listener: PartitionsListener,
+        journal: Journal,
+        metrics: Metrics,
+    ) -> None:
+        self._source = source
+        self._listener = listener
         self._journal = journal
         self._unexpected = Unexpected(journal)
         self._metrics = metrics
@@ -102,37 +127,37 @@ class Partitions:
         """Of the partitions that are ours and not being given up."""
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._pauses = Pauses()
-        self._untold: dict[TopicPartition, Gap] = {}
-        """Gaps that are not told yet: a commit would pass over them, and nobody would ever know."""
+        self._unpublished: dict[TopicPartition, Gap] = {}
+        """Gaps that are not published yet: a commit would pass over them, and nobody would ever know."""
         self._generations = 0
 
-    # What the source tells.
+    # As AssignmentListener says.
 
-    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
+    def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Track the partitions from their start positions, under a new generation."""
         self._generations += 1
         for where, (offset, note) in positions.items():
             settled = read_note(note, offset)
             tracker = OffsetTracker(offset, self._generations, settled)
-            if where in self._untold:
+            if where in self._unpublished:
                 tracker.never_committed()
             self._trackers[where] = self.taking[where] = tracker
         self._say("partitions.assigned", positions)
 
-    async def revoked(
+    async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Drop what is queued of them, wait a moment, and say what may be committed."""
+        """Drop what is queued of them, wait a moment, and return what may be committed."""
         going = frozenset(partitions) & self._trackers.keys()
         for where in going:
             # Else what is begun during the wait would be cut off by its end, and made twice.
             self.taking.pop(where, None)
-        self.on_gone(frozenset(going))
+        self._listener.on_gone(going)
         try:
             await self._until_settled(going)
             room = note_room(len(self._trackers))
-            told = going - self._untold.keys()
-            return {where: self._trackers[where].progress(room) for where in told}
+            published = going - self._unpublished.keys()
+            return {where: self._trackers[where].progress(room) for where in published}
         finally:
             # However it ends, the partitions are not ours any more.
             self._forget(going)
@@ -144,21 +169,21 @@ class Partitions:
                 while any(self._trackers[where].unsettled for where in going):  # noqa: ASYNC110
                     await asyncio.sleep(_REVOKE_STEP)
 
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions that are another member's already."""
         going = frozenset(partitions) & self._trackers.keys()
-        self.on_gone(frozenset(going))
+        self._listener.on_gone(going)
         self._forget(going)
         self._say("partitions.lost", going)
 
-    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit again, with the next commit, what is not known to be committed."""
         for where in partitions:
             tracker = self._trackers.get(where)
             if tracker is not None:
                 tracker.forget_commit()
 
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+    def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Count and report records that were gone before they were read."""
         self._metrics.gap(partition.topic, next_offset - first)
         self._journal.error(
@@ -171,20 +196,20 @@ class Partitions:
         tracker = self._trackers.get(partition)
         if tracker is not None:
             tracker.pass_over(first, next_offset)
-        gap = self._untold[partition] = (first, next_offset)
-        self.on_gap(partition, gap)
+        gap = self._unpublished[partition] = (first, next_offset)
+        self._listener.on_gap(self, partition, gap)
 
-    def gap_told(self, partition: TopicPartition, gap: Gap) -> None:
+    def gap_published(self, partition: TopicPartition, gap: Gap) -> None:
         """Let a partition be committed: its gap is durable on the operations topic."""
-        if self._untold.get(partition) == gap:
-            del self._untold[partition]
+        if self._unpublished.get(partition) == gap:
+            del self._unpublished[partition]
 
-    def is_untold(self, partition: TopicPartition, gap: Gap) -> bool:
-        """Return whether nothing is committed of a partition, as its gap is still to be told."""
-        return self._untold.get(partition) == gap
+    def is_unpublished(self, partition: TopicPartition, gap: Gap) -> bool:
+        """Return whether nothing is committed of a partition, since its gap is not published yet."""
+        return self._unpublished.get(partition) == gap
 
-    def stopped(self, partition: TopicPartition, remedy: str) -> None:
-        """Say that a partition is not read, and what ends that."""
+    def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
+        """Log that a partition has stopped, and how to resume it."""
         self._journal.error(
             "partition.stopped",
             topic=partition.topic,
@@ -192,15 +217,15 @@ class Partitions:
             remedy=remedy,
         )
         if partition not in self._trackers:
-            # An earlier word was not about records that cannot be fetched: it would leave out others.
-            self.on_stopped(partition)
+            # An earlier request was not about records that cannot be fetched: it would leave out others.
+            self._listener.on_stopped(partition)
 
-    def started(self, partition: TopicPartition, begin: int) -> None:
-        """Give up what stands still below the offset at which an operator lets a partition go on."""
+    def on_started(self, partition: TopicPartition, begin: int) -> None:
+        """Give up what is blocked below the offset at which an operator resumes a partition."""
         self._journal.warning(
             "partition.started", topic=partition.topic, partition=partition.partition, offset=begin
         )
-        self.on_started(partition, begin)
+        self._listener.on_started(partition, begin)
 
     def is_blocked(self, partition: TopicPartition) -> bool:
         """Return whether a partition is paused, since something of it cannot be written or read."""
@@ -215,7 +240,7 @@ class Partitions:
         for where in partitions:
             del self._trackers[where]
             self.taking.pop(where, None)
-            self._untold.pop(where, None)
+            self._unpublished.pop(where, None)
         self._pauses.forget(partitions)
 
     # What the intake does.
@@ -256,10 +281,8 @@ class Partitions:
             self._fetch(where)
 
     def _fetch(self, where: TopicPartition) -> None:
-        if self.source is None:
-            return
         try:
-            (self.source.pause if where in self._pauses else self.source.resume)(where)
+            (self._source.pause if where in self._pauses else self._source.resume)(where)
         except Exception as error:  # noqa: BLE001  what is read meanwhile is bounded by the budget and the room
             self._unexpected.note(error, Step.TELL)
 
@@ -271,18 +294,16 @@ class Partitions:
         A partition whose progress no longer fits into its commit is not read on until it does: the
         more is settled behind its hole, the more a crash would deliver again.
         """
-        if self.source is None:
-            return
         room = note_room(len(self._trackers))
         due: dict[TopicPartition, CommitPosition] = {}
         for where, tracker in self._trackers.items():
-            progress = None if where in self._untold else tracker.to_commit(room)
+            progress = None if where in self._unpublished else tracker.to_commit(room)
             if progress is not None:
                 due[where] = progress
             if tracker.crowded != self._pauses.has(where, PauseReason.CROWDED):
                 (self.pause if tracker.crowded else self.resume)(where, PauseReason.CROWDED)
         if due:
-            self.source.commit(due)
+            self._source.commit(due)
 
     @property
     def owned(self) -> frozenset[TopicPartition]:
@@ -297,7 +318,7 @@ class Partitions:
     @property
     def exist(self) -> int:
         """How many there are, over all members of the group; 0: not known yet."""
-        return 0 if self.source is None else self.source.exist
+        return self._source.exist
 
     @property
     def blocked(self) -> int:
@@ -325,19 +346,3 @@ class Partitions:
         oldest = (tracker.oldest_unsettled for tracker in self._trackers.values())
         known = (instant for instant in oldest if instant is not None and is_plausible(instant))
         return min(known, default=None)
-
-
-def _nobody_cares(_: frozenset[TopicPartition]) -> None:
-    """Stand in until the intake says what it drops."""
-
-
-def _nobody_hears(_: TopicPartition, __: Gap) -> None:
-    """Stand in until the engine says who is told of gaps."""
-
-
-def _nobody_stands(_: TopicPartition, __: int) -> None:
-    """Stand in until the engine says what is given up."""
-
-
-def _nobody_can_help(_: TopicPartition) -> None:
-    """Stand in until somebody knows where a stopped partition is to begin."""

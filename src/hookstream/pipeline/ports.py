@@ -40,12 +40,12 @@ class Chance(Protocol):
 
 
 class AssignmentListener(Protocol):
-    """Who is told that partitions come and go. Called on the event loop, in order."""
+    """Is notified when partitions come and go. Called on the event loop, in order."""
 
-    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
+    def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Take over partitions: their records will come, from these offsets on, settled ones too."""
 
-    async def revoked(
+    async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
         """Let go of partitions: drop what is queued, wait a moment, return what may be committed.
@@ -53,31 +53,31 @@ class AssignmentListener(Protocol):
         Must return within half a second: the group waits for it, and its kept partitions with it.
         """
 
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions that another member already has: nothing may be committed."""
 
-    def commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         """The last commit for these partitions failed; commit them again."""
 
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+    def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """The records in [first, next_offset) were gone before they were read.
 
-        Comes before `assigned` with `next_offset` for the same partition; of one that was stopped
+        Comes before `on_assigned` with `next_offset` for the same partition; of one that was stopped
         while it was held, as an operator left them out, before the record at `next_offset`.
         """
 
-    def stopped(self, partition: TopicPartition, remedy: str) -> None:
+    def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """An assigned partition has stopped. `remedy` says how to resume it.
 
-        As its offsets were lost: comes instead of `assigned`; that follows once an operator named a
-        position. A partition that was being read when its offsets vanished is `lost` first.
-        Or as its next records cannot be fetched: then it stays held, and is read on by itself.
+        As its offsets were lost: comes instead of `on_assigned`, which follows once an operator
+        named a position. A partition that was being read when its offsets vanished is lost first.
+        Or as its next records cannot be fetched: then it stays assigned, and is read on by itself.
         """
 
-    def started(self, partition: TopicPartition, begin: int) -> None:
+    def on_started(self, partition: TopicPartition, begin: int) -> None:
         """An operator resumes a stopped partition at `begin`; records below it are given up.
 
-        Comes behind `gap`, where records were not read yet that it leaves out.
+        Comes after `on_gap`, where records were not read yet that it leaves out.
         """
 
 
@@ -97,7 +97,7 @@ class RecordSource(Protocol):
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit offsets of next records, without waiting; of partitions not held, nothing.
 
-        A failure is logged, and the listener is notified by `commit_failed`.
+        A failure is logged, and the listener is notified by `on_commit_failed`.
         """
 
     def pause(self, partition: TopicPartition) -> None:
@@ -315,10 +315,6 @@ class Journal(Protocol):
 
     def error(self, event: str, **fields: str | float | None) -> None:
         """What an operator must act on."""
-
-
-def never_acknowledged(_: WriteRefused | None) -> None:
-    """Acknowledge nothing: for writes that nobody waits for."""
 
 
 class Tables(Protocol):

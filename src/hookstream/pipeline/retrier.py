@@ -14,7 +14,7 @@ from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
 from hookstream.core.model.header_reading import LetterProblem, carried
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.record import Record
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.core.outcome import policy
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
@@ -342,11 +342,6 @@ class Retrier:
             self._partitions.pause(where, PauseReason.FULL)
         for where in self._room.to_resume():
             self._partitions.resume(where, PauseReason.FULL)
-
-    def drop(self, gone: frozenset[TopicPartition]) -> None:
-        """Forget the waiting records of partitions that are not ours any more."""
-        for where in gone:
-            self._room.drop(where)
 
 
 def _read(record: Record) -> Delivery | UnmatchedEvent | LetterProblem:

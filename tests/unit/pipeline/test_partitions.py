@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
+from tests.doubles.listener import OwnedListener
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 from tests.simulation.virtual_time import VirtualTimeLoop
 
@@ -39,10 +40,11 @@ class FetchedSource:
         self.paused.discard(partition)
 
 
-def partitions_of(source: FetchedSource) -> Partitions:
-    partitions = Partitions(RememberingJournal(), CountingMetrics())
-    partitions.source = source
-    partitions.assigned({HERE: CommitPosition(0)})
+def partitions_of(source: FetchedSource, listener: OwnedListener | None = None) -> Partitions:
+    partitions = Partitions(
+        source, listener or OwnedListener(), RememberingJournal(), CountingMetrics()
+    )
+    partitions.on_assigned({HERE: CommitPosition(0)})
     return partitions
 
 
@@ -77,9 +79,8 @@ def test_a_partition_is_fetched_again_when_every_reason_has_gone() -> None:
 def test_a_batch_is_counted_by_topic_and_received_in_order() -> None:
     source = FetchedSource()
     metrics = CountingMetrics()
-    partitions = Partitions(RememberingJournal(), metrics)
-    partitions.source = source
-    partitions.assigned({HERE: CommitPosition(0)})
+    partitions = Partitions(source, OwnedListener(), RememberingJournal(), metrics)
+    partitions.on_assigned({HERE: CommitPosition(0)})
     elsewhere = Record("other", 0, 0, 0, None, b"", ())
     batch = [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in (0, 1)]
 
@@ -97,7 +98,7 @@ def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on(
     """It comes again, since the commit stands below it; its partner has it already."""
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.assigned({HERE: CommitPosition(10, write_note(10, [(11, 13)], 100).text)})
+    partitions.on_assigned({HERE: CommitPosition(10, write_note(10, [(11, 13)], 100).text)})
 
     receipts = partitions.receive(records(10, 11, 12, 13))
 
@@ -134,7 +135,7 @@ def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request(
     source = FetchedSource()
     partitions = partitions_of(source)
     places = [TopicPartition("wide", number) for number in range(400)]
-    partitions.assigned(dict.fromkeys(places, CommitPosition(0)))
+    partitions.on_assigned(dict.fromkeys(places, CommitPosition(0)))
     for at in places:
         batch = [Record("wide", at.partition, n * 40, 0, None, b"", ()) for n in range(1_600)]
         for receipt in partitions.receive(batch)[1::2]:
@@ -154,7 +155,7 @@ def test_a_commit_that_failed_is_made_again_without_its_note_and_then_with_it() 
     receipts[1].release()
     partitions.commit()
     with_note = source.commits[0][HERE]
-    partitions.commit_failed([HERE])
+    partitions.on_commit_failed([HERE])
 
     for _ in range(3):
         partitions.commit()
@@ -167,7 +168,9 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
     """A second crash soon after the first must not deliver what the first one had kept."""
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.assigned({HERE: CommitPosition(10, write_note(10, [(11, 13), (20, 30)], 100).text)})
+    partitions.on_assigned(
+        {HERE: CommitPosition(10, write_note(10, [(11, 13), (20, 30)], 100).text)}
+    )
     first, _ = partitions.receive(records(10, 13))
     partitions.commit()
     assert source.commits == [
@@ -183,16 +186,15 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
 def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -> None:
     """Else a restart would stop the partition again before the batch that was left out."""
     source = FetchedSource()
-    partitions = partitions_of(source)
-    gaps: list[tuple[int, int]] = []
-    partitions.on_gap = lambda _, gap: gaps.append(gap)
+    listener = OwnedListener()
+    partitions = partitions_of(source, listener)
     for receipt in partitions.receive(records(0)):
         receipt.release()
-    partitions.gap(HERE, 1, 60)
+    partitions.on_gap(HERE, 1, 60)
     partitions.commit()
     assert source.commits == []
 
-    partitions.gap_told(HERE, gaps[0])
+    partitions.gap_published(HERE, listener.gaps[0])
     partitions.commit()
 
     assert source.commits == [{HERE: CommitPosition(60)}]
@@ -201,18 +203,19 @@ def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -
 async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() -> None:
     """What is begun while its last attempts end would be cut off by that end, and made twice."""
     source = FetchedSource()
-    partitions = partitions_of(source)
+    listener = OwnedListener()
+    partitions = partitions_of(source, listener)
     [taken] = partitions.receive(records(0))
     assert taken.wanted
     during: list[object] = []
 
-    def going(_: object) -> None:
+    def going() -> None:
         during.extend([taken.live, taken.wanted, partitions.receive(records(1))])
         taken.release()
 
-    partitions.on_gone = going
+    listener.gone = going
 
-    offsets = await partitions.revoked([HERE])
+    offsets = await partitions.on_revoked([HERE])
 
     assert during == [True, False, []]
     assert offsets == {HERE: CommitPosition(1)}
@@ -234,7 +237,7 @@ def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
     async def give_up() -> float:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await partitions.revoked([HERE])
+        await partitions.on_revoked([HERE])
         return loop.time() - began
 
     with asyncio.Runner(loop_factory=BusyLoop) as runner:
@@ -251,23 +254,22 @@ async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await partitions.revoked([HERE])
+            await partitions.on_revoked([HERE])
 
     assert (partitions.owned, taken.live) == (frozenset(), False)
 
 
 def test_no_earlier_word_is_taken_for_a_partition_that_is_held_and_cannot_be_fetched() -> None:
     """It was about an earlier stop: `latest` would now leave out what nobody decided to leave out."""
-    partitions = partitions_of(FetchedSource())
-    asked: list[TopicPartition] = []
-    partitions.on_stopped = asked.append
+    listener = OwnedListener()
+    partitions = partitions_of(FetchedSource(), listener)
 
-    partitions.stopped(HERE, "its records cannot be fetched")
-    assert asked == []
-    partitions.lost([HERE])
-    partitions.stopped(HERE, "its offsets were lost")
+    partitions.on_stopped(HERE, "its records cannot be fetched")
+    assert listener.stopped == []
+    partitions.on_lost([HERE])
+    partitions.on_stopped(HERE, "its offsets were lost")
 
-    assert asked == [HERE]
+    assert listener.stopped == [HERE]
 
 
 class StubbornSource:
@@ -291,10 +293,9 @@ class StubbornSource:
 
 def test_a_partition_that_cannot_be_paused_is_logged_and_ends_nothing() -> None:
     journal = RememberingJournal()
-    partitions = Partitions(journal, CountingMetrics())
-    partitions.source = StubbornSource()
+    partitions = Partitions(StubbornSource(), OwnedListener(), journal, CountingMetrics())
     where = TopicPartition("orders", 0)
-    partitions.assigned({where: CommitPosition(0)})
+    partitions.on_assigned({where: CommitPosition(0)})
 
     partitions.pause(where, PauseReason.BLOCKED)
     partitions.resume(where, PauseReason.BLOCKED)

@@ -3,7 +3,9 @@
 import asyncio
 from functools import partial
 
+from tests.doubles.broker import Broker
 from tests.doubles.clock import LoopClock
+from tests.doubles.listener import OwnedListener
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
 
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
@@ -32,8 +34,9 @@ class RefusingSink:
 
 async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on() -> None:
     """The new owner writes it; twice, once the topic takes it, would be a copy for each move."""
-    partitions = Partitions(RememberingJournal(), CountingMetrics())
-    partitions.assigned({HERE: CommitPosition(0)})
+    source = Broker(LoopClock()).source("g", list)
+    partitions = Partitions(source, OwnedListener(), RememberingJournal(), CountingMetrics())
+    partitions.on_assigned({HERE: CommitPosition(0)})
     (receipt,) = partitions.receive([Record(*HERE, 0, 0, None, b"", ())])
     sink = RefusingSink()
     skips, journal = Skips(), RememberingJournal()
@@ -46,7 +49,7 @@ async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on
         await asyncio.sleep(600)
         tried = sink.tries
 
-        partitions.lost([HERE])
+        partitions.on_lost([HERE])
         await asyncio.sleep(120)
 
         assert insisting.done()

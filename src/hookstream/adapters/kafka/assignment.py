@@ -6,7 +6,7 @@ rebalance callbacks run on the member's thread, inside a poll or its close.
 """
 
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -15,7 +15,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from hookstream.adapters.kafka.client import Trouble
 from hookstream.adapters.kafka.commits import Commits
 from hookstream.adapters.kafka.fetch_errors import FetchErrors
-from hookstream.adapters.kafka.listener import PartitionListener
+from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import find_starts, offset_at
 from hookstream.adapters.kafka.sequence import SequenceCheck
@@ -48,7 +48,7 @@ class Assignment:
     def __init__(
         self,
         consumer: Consumer,
-        listener: PartitionListener,
+        listener: ConsumerListener,
         loop: LoopBridge,
         journal: Journal,
         clock: Clock,
@@ -77,12 +77,7 @@ class Assignment:
         """Of these, what stands still although it can be fetched."""
         self._beginnings = SequenceCheck()
         self.commits = Commits(consumer, self._uncommitted, clock)
-        self.faults = FetchErrors(
-            lambda at, remedy: self._tell(listener.stop, at, remedy),
-            lambda at: self._tell(listener.read_on, at),
-            journal,
-            clock,
-        )
+        self.faults = FetchErrors(listener, loop, journal, clock)
         self._lock = threading.Lock()
         self._pauses = Pauses()
         """Shared, under `_lock`."""
@@ -230,7 +225,7 @@ class Assignment:
             self.seat({at: max(now.offset, self.read[at])})
         elif at in self.read:
             self._forget([at])
-            self._tell(self._listener.lost, [at])
+            self._loop.post(self._listener.on_lost, [at])
             self._unplaced.add(at)
             self.place()
 
@@ -291,7 +286,10 @@ class Assignment:
         waiting = self.commits.take(gone)
         read = self._forget(gone)
         try:
-            settled = {**waiting, **self._loop.do(self._listener.revoked(gone), _REVOKE_SECONDS)}
+            settled = {
+                **waiting,
+                **self._loop.run(self._listener.on_revoked(gone), _REVOKE_SECONDS),
+            }
             self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.
@@ -302,13 +300,13 @@ class Assignment:
         """Forget partitions that others may have already."""
         gone = [TopicPartition(p.topic, p.partition) for p in partitions]
         self._forget(gone)
-        self._tell(self._listener.lost, gone)
+        self._loop.post(self._listener.on_lost, gone)
         self._consumer.incremental_unassign(partitions)
 
     def _place_new(self) -> bool:
         topics = {at.topic for at in self._unplaced}
         try:
-            windows = self._loop.ask(lambda: self._listener.telltales(topics), _ASK_SECONDS)
+            windows = self._loop.call(lambda: self._listener.start_windows(topics), _ASK_SECONDS)
             starts = find_starts(self._consumer, sorted(self._unplaced), windows)
             self.commits.commit_now(
                 {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
@@ -330,11 +328,11 @@ class Assignment:
             case StartAt():
                 return begin.progress
             case GapThenStart(first, next_offset, progress):
-                self._tell(self._listener.gap, at, first, next_offset)
+                self._loop.post(self._listener.on_gap, at, first, next_offset)
                 return progress
             case OffsetsLost(remedy):
                 self._stopped[at] = remedy
-                self._tell(self._listener.stop, at, remedy)
+                self._loop.post(self._listener.on_stopped, at, remedy)
                 return None
 
     def _place_wanted(self) -> bool:
@@ -370,7 +368,7 @@ class Assignment:
         """Go on at an offset in a partition that stands still: what stands below it is given up."""
         if begin > self._beginnings.expected[at]:
             self._leave_out(at, begin)
-        self._tell(self._listener.started, at, begin)
+        self._loop.post(self._listener.on_started, at, begin)
 
     def _leave_out(self, at: TopicPartition, begin: int) -> None:
         """Read a partition on behind what cannot be fetched; what came before stays as it is."""
@@ -384,7 +382,7 @@ class Assignment:
                 next=missing,
             )
             return
-        self._tell(self._listener.gap, at, missing, begin)
+        self._loop.post(self._listener.on_gap, at, missing, begin)
         self.fetched([at])
         self.seat({at: begin})
 
@@ -396,7 +394,7 @@ class Assignment:
                 self._pauses.forget(positions)
             # What was settled in that time is another's to commit by now.
             self.commits.forget(positions)
-            self._tell(self._listener.assigned, positions)
+            self._loop.post(self._listener.on_assigned, positions)
             self.seat({at: progress.offset for at, progress in positions.items()})
 
     def _forget(self, gone: Sequence[TopicPartition]) -> set[TopicPartition]:
@@ -419,10 +417,7 @@ class Assignment:
 
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
         self._journal.warning("commit.failed", detail=str(why))
-        self._tell(self._listener.uncommitted, partitions)
-
-    def _tell(self, notice: Callable[..., None], *arguments: object) -> None:
-        self._loop.tell(self._listener.hear, notice, *arguments)
+        self._loop.post(self._listener.on_commit_failed, partitions)
 
 
 def _kafka(at: TopicPartition) -> KafkaPartition:

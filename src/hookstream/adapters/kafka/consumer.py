@@ -44,7 +44,6 @@ class KafkaSource:
         protocol: `consumer` (KIP-848) or `classic` (cooperative-sticky).
         instance_id: A name that stays over restarts (static membership); with `classic` only.
         topics: Chooses what to read, at every look-up and on the member's thread.
-        listener: Hears which partitions come and go.
         starts: Tells a first start from lost offsets; asked on the loop.
         journal: Hears of trouble, from the member's thread too.
         clock: For the rhythm of look-ups, and the present time that `starts` is asked with.
@@ -54,7 +53,7 @@ class KafkaSource:
             where it cannot be had.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         client: ClientSettings,
         group: str,
@@ -62,13 +61,13 @@ class KafkaSource:
         protocol: str,
         instance_id: str | None,
         topics: Pick,
-        listener: AssignmentListener,
         starts: StartPolicy,
         journal: Journal,
         clock: Clock,
     ) -> None:
         self._group = group
-        self._listener = listener
+        self._listener: AssignmentListener
+        """Given to `start`: whoever listens has this source already."""
         self._starts = starts
         self._journal = journal
         self._clock = clock
@@ -119,10 +118,11 @@ class KafkaSource:
         """As RecordSource says."""
         return 0 if self._member is None else self._member.exist
 
-    async def start(self) -> None:
-        """Begin to join the group; partitions are told to the listener when they come."""
+    async def start(self, listener: AssignmentListener) -> None:
+        """Begin to join the group, and notify `listener` of partitions from then on."""
+        self._listener = listener
         consumer = opened(Consumer, self._properties, self._client)
-        self._bridge = LoopBridge(asyncio.get_running_loop())
+        self._bridge = LoopBridge(asyncio.get_running_loop(), self._listener_failed)
         self._member = ConsumerThread(
             consumer,
             self._pick,
@@ -221,29 +221,22 @@ class KafkaSource:
             assignment = self._member.assignment
             self._member.order(lambda: assignment.skip(partition, offset))
 
-    # What the member tells; all of it on the loop.
+    # As ConsumerListener says; all of it on the loop.
 
-    def hear(self, told: Callable[..., None], *arguments: object) -> None:
-        """Call one of the others; what the listener raises ends the source."""
-        try:
-            told(*arguments)
-        except Exception as error:  # noqa: BLE001  it would end in the loop's log otherwise
-            self._listener_failed(error)
-
-    def gave(self, records: list[Record]) -> None:
+    def on_records(self, records: list[Record]) -> None:
         """A request was answered."""
         self._asked = False
         self._ready.extend(records)
         self._wake()
 
-    def assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
+    def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Partitions were assigned."""
         self._held.update(positions)
         for partition in positions:
             self._stopped.pop(partition, None)
-        self._listener.assigned(positions)
+        self._listener.on_assigned(positions)
 
-    async def revoked(
+    async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
         """Partitions are being revoked; return what may be committed."""
@@ -251,44 +244,44 @@ class KafkaSource:
         if not read or self._distrusted or self._error is not None:
             return {}
         try:
-            return self._fit(await self._listener.revoked(read))
+            return self._fit(await self._listener.on_revoked(read))
         except Exception as error:  # noqa: BLE001  the group must not wait for it
             self._listener_failed(error)
             return {}
 
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Partitions were lost."""
         read = self._let_go(partitions)
         if read:
-            self._listener.lost(read)
+            self._listener.on_lost(read)
 
-    def gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
+    def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        """The last commit for these partitions failed."""
+        self._listener.on_commit_failed(partitions)
+
+    def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Records are gone."""
-        self._listener.gap(partition, first, next_offset)
+        self._listener.on_gap(partition, first, next_offset)
 
-    def stop(self, partition: TopicPartition, remedy: str) -> None:
-        """A partition has stopped."""
+    def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
+        """An assigned partition has stopped."""
         self._stopped[partition] = remedy
-        self._listener.stopped(partition, remedy)
+        self._listener.on_stopped(partition, remedy)
 
-    def started(self, partition: TopicPartition, begin: int) -> None:
-        """A stopped partition resumes at an offset that an operator named."""
-        self._listener.started(partition, begin)
+    def on_started(self, partition: TopicPartition, begin: int) -> None:
+        """An operator resumes a stopped partition at an offset."""
+        self._listener.on_started(partition, begin)
 
-    def read_on(self, partition: TopicPartition) -> None:
-        """A stopped partition is read again by itself."""
+    def on_resumed(self, partition: TopicPartition) -> None:
+        """A stopped partition is read again."""
         self._stopped.pop(partition, None)
 
-    def failed(self, error: HookstreamError) -> None:
+    def on_failed(self, error: HookstreamError) -> None:
         """The consumer thread ended."""
         self._error = error
         self._wake()
 
-    def uncommitted(self, partitions: Sequence[TopicPartition]) -> None:
-        """A commit failed."""
-        self._listener.commit_failed(partitions)
-
-    def telltales(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
+    def start_windows(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
         """Return what `StartPolicy.telltale` says of topics now."""
         now = self._clock.now()
         return {topic: self._starts.telltale(topic, now) for topic in topics}
@@ -306,7 +299,7 @@ class KafkaSource:
     def _listener_failed(self, error: Exception) -> None:
         broken = InvariantBroken(f"the listener of {self._group} failed: {error!r}")
         broken.__cause__ = error
-        self.failed(broken)
+        self.on_failed(broken)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -348,7 +341,7 @@ class KafkaSource:
         if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
             self._bare = True
         if self._bridge is not None:
-            self._bridge.tell(self.hear, self.uncommitted, list(failed))
+            self._bridge.post(self.on_commit_failed, list(failed))
 
 
 def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:

@@ -112,7 +112,7 @@ class ConsumerThread:
         self._next_reminder = 0.0
 
     def request(self, most: int) -> None:
-        """Ask for records, `most` at most; `gave` answers."""
+        """Ask for records, `most` at most; `on_records` answers."""
         with self._changed:
             self._request = most
             self._changed.notify()
@@ -193,7 +193,7 @@ class ConsumerThread:
 
     def _end_by(self, error: HookstreamError) -> None:
         """Tell what ended the thread, and commit what is settled: no revocation does it then."""
-        self._loop.tell(self._listener.failed, error)
+        self._loop.post(self._listener.on_failed, error)
         self.assignment.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -246,7 +246,7 @@ class ConsumerThread:
             self._orders.popleft()()
         if most is not None:
             self.assignment.rest(resting=False)
-            self._loop.tell(self._listener.hear, self._listener.gave, self._take(most))
+            self._loop.post(self._listener.on_records, self._take(most))
             self._answered_at = self._clock.monotonic()
         elif self.assignment.resting:
             self._put_back(self._consumer.poll(0))

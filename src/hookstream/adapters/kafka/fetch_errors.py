@@ -6,9 +6,11 @@ format that it does not know it reads on, and what stands in it would be passed 
 partition waits for a second and is then fetched again from the record that was to come next.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from hookstream.adapters.kafka.listener import ConsumerListener
+from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock, Journal
 
@@ -33,21 +35,21 @@ class FetchErrors:
     """What cannot be read of one member's partitions.
 
     Args:
-        stopped: Hears that a partition is not read, and what ends that.
-        read_on: Hears that it is read again.
-        journal: Says both.
+        listener: Is notified of partitions that stop, and that are read again.
+        loop: Where it is notified.
+        journal: Where both are logged.
         clock: Measures for how long there was no failure.
     """
 
     def __init__(
         self,
-        stopped: Callable[[TopicPartition, str], None],
-        read_on: Callable[[TopicPartition], None],
+        listener: ConsumerListener,
+        loop: LoopBridge,
         journal: Journal,
         clock: Clock,
     ) -> None:
-        self._stopped = stopped
-        self._read_on = read_on
+        self._listener = listener
+        self._loop = loop
         self._journal = journal
         self._clock = clock
         self._faults: dict[TopicPartition, _FetchError] = {}
@@ -80,7 +82,7 @@ class FetchErrors:
         fault.failed_at = self._clock.monotonic()
         if fault.failures >= _LASTS and not fault.told:
             fault.told = True
-            self._stopped(at, fault.remedy)
+            self._loop.post(self._listener.on_stopped, at, fault.remedy)
 
     def offset_of(self, at: TopicPartition) -> int | None:
         """Return the offset that a partition's remedy names; None: nothing is wrong with it."""
@@ -106,7 +108,7 @@ class FetchErrors:
         for at in ended:
             if self._faults.pop(at).told:
                 self._journal.info("partition.read_again", topic=at.topic, partition=at.partition)
-                self._read_on(at)
+                self._loop.post(self._listener.on_resumed, at)
         return ended
 
     def forget(self, gone: Iterable[TopicPartition]) -> None:

@@ -1,4 +1,4 @@
-"""Lets a client's own thread speak with the event loop: tell it, ask it, have it do something."""
+"""Lets a client's own thread call code on the event loop, with or without waiting for its result."""
 
 import asyncio
 import contextlib
@@ -10,18 +10,32 @@ T = TypeVar("T")
 
 
 class LoopBridge:
-    """The way from a thread to one loop. Every call may be made on any thread but the loop's."""
+    """The way from a thread to one loop. Every method may be called on any thread but the loop's.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: The loop.
+        failed: Called on the loop with what a posted callback raised.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, failed: Callable[[Exception], None]
+    ) -> None:
         self._loop = loop
+        self._failed = failed
 
-    def tell(self, told: Callable[..., None], *arguments: object) -> None:
-        """Have something called on the loop, in order, without waiting."""
-        # The loop may have closed: nobody is left to be told then.
+    def post(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call something on the loop, in the order of the posts, without waiting."""
+        # The loop may have closed, and then nobody is left to notify.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(told, *arguments)
+            self._loop.call_soon_threadsafe(self._call, callback, *arguments)
 
-    def ask(self, asked: Callable[[], T], seconds: float) -> T:
+    def _call(self, callback: Callable[..., None], *arguments: object) -> None:
+        try:
+            callback(*arguments)
+        except Exception as error:  # noqa: BLE001  it would end in the loop's log otherwise
+            self._failed(error)
+
+    def call(self, asked: Callable[[], T], seconds: float) -> T:
         """Return what a call on the loop returns, and raise what it raises.
 
         Raises:
@@ -29,7 +43,7 @@ class LoopBridge:
         """
         answer: Future[T] = Future()
 
-        def call() -> None:
+        def answering() -> None:
             if not answer.set_running_or_notify_cancel():
                 return
             try:
@@ -37,13 +51,13 @@ class LoopBridge:
             except BaseException as error:  # noqa: BLE001  it is raised where it was asked
                 answer.set_exception(error)
 
-        self.tell(call)
+        self.post(answering)
         try:
             return answer.result(seconds)
         finally:
             answer.cancel()
 
-    def do(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+    def run(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         """Return what a coroutine on the loop returns; it is cancelled where it takes too long.
 
         Raises:

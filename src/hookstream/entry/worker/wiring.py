@@ -122,7 +122,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
+        events, tiers = _sources(settings, directory, journal, clock)
         ports = Ports(
+            events=events,
+            tiers=tiers,
             topics=topics,
             directory=directory,
             tables=tables,
@@ -141,9 +144,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             health=health,
             skips=feed.skips,
             offload=stack.enter_context(contextlib.closing(ThreadOffload())),
+            on_stopped=lambda where: feed.start_stopped(where, clock.now()),
         )
         engine = Engine(ports, engine_rules(settings))
-        events, tiers = _sources(settings, engine, directory, journal, clock)
 
         def start_partition(where: TopicPartition, at: str | Millis) -> None:
             ours = topics.delay_of(where.topic) is not None
@@ -156,11 +159,6 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 
         feed.start_partition, feed.skip_record = start_partition, skip_record
         feed.repeat_skips(clock.now())
-
-        def stopped(where: TopicPartition) -> None:
-            feed.start_stopped(where, clock.now())
-
-        engine.events.on_stopped = engine.tiers.on_stopped = stopped
         for event_type in book.event_types():
             # Builds the index of each type now, not within the first event's latency.
             directory.wants(event_type, clock.now())
@@ -234,7 +232,6 @@ def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
 
 def _sources(
     settings: Settings,
-    engine: Engine,
     directory: Directory,
     journal: StructuredJournal,
     clock: BrokerClock,
@@ -266,13 +263,11 @@ def _sources(
     events = make(
         topics.group,
         topics=partial(taken_topics, settings.events.topics, topics),
-        listener=engine.events,
         starts=StartPolicy(wanted_from=wanted_from, wait=lambda _: 0),
     )
     tiers = make(
         topics.retry_group,
         topics=partial(tier_topics, topics),
-        listener=engine.tiers,
         starts=StartPolicy(
             wanted_from=lambda _: 0, wait=lambda topic: topics.delay_of(topic) or 0
         ),

@@ -42,8 +42,8 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             _on_signals(stop)
             parts.journal.info("worker.starting", listen=server.address)
             ready(server.address)
-            await parts.events.start()
-            await parts.tiers.start()
+            await parts.events.start(parts.engine.events)
+            await parts.tiers.start(parts.engine.tiers)
             in_time = await _run(parts, health, stop, settings)
             parts.journal.info("worker.stopped", drained="yes" if in_time else "no")
             return 0 if in_time else 1
@@ -61,7 +61,7 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
                 tasks.create_task(endless("the heartbeat", health.beat())),
                 tasks.create_task(_begin(shutdown, stop)),
             ]
-            in_time = await parts.engine.run(parts.events, parts.tiers, stop, shutdown.drain)
+            in_time = await parts.engine.run(stop, shutdown.drain)
             for watcher in watchers:
                 watcher.cancel()
         flushed = await parts.sink.flush(shutdown.left / 2)

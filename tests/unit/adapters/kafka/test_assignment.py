@@ -105,7 +105,7 @@ def test_what_cannot_be_fetched_five_times_is_stopped_and_says_what_ends_that() 
     member.fail(2)
 
     [(told, at, remedy)] = member.loop.told
-    assert (told, at) == (member.told.stop, HERE)
+    assert (told, at) == (member.told.on_stopped, HERE)
     assert "t/0 from offset 10 on cannot be fetched: no such codec" in str(remedy)
     assert "hookstream partition start t/0 --at latest|TIME" in str(remedy)
     # Whoever is notified logs that it stopped: one incident is one line.
@@ -119,7 +119,7 @@ def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
 
     member.assignment.faults.over([HERE, THERE])
 
-    assert member.loop.told == [(member.told.read_on, HERE)]
+    assert member.loop.told == [(member.told.on_resumed, HERE)]
     assert not member.assignment.faults
 
 
@@ -134,7 +134,7 @@ def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read
     member.clock.forward(1)
     member.assignment.try_again()
 
-    assert member.loop.told == [(member.told.read_on, HERE)]
+    assert member.loop.told == [(member.told.on_resumed, HERE)]
 
 
 def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> None:
@@ -181,7 +181,7 @@ def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_ga
     member.assignment.start_at(HERE, 15)
     member.assignment.place()
 
-    assert member.loop.told == [(member.told.gap, HERE, 10, 15), (member.told.read_on, HERE)]
+    assert member.loop.told == [(member.told.on_gap, HERE, 10, 15), (member.told.on_resumed, HERE)]
     assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
     assert member.consumer.unassigned == []
 
@@ -314,7 +314,7 @@ def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alon
     assert member.loop.told == []
     member.assignment.skip(HERE, 10)
 
-    assert member.loop.told == [(member.told.gap, HERE, 10, 11), (member.told.read_on, HERE)]
+    assert member.loop.told == [(member.told.on_gap, HERE, 10, 11), (member.told.on_resumed, HERE)]
     assert member.consumer.offsets[HERE] == 11
 
 
@@ -327,8 +327,8 @@ def test_a_start_in_a_partition_that_stands_still_tells_what_is_given_up() -> No
     member.assignment.place()
 
     assert member.loop.told == [
-        (member.told.gap, HERE, 10, 15),
-        (member.told.started, HERE, 15),
-        (member.told.started, THERE, 12),
+        (member.told.on_gap, HERE, 10, 15),
+        (member.told.on_started, HERE, 15),
+        (member.told.on_started, THERE, 12),
     ]
     assert (member.consumer.offsets[HERE], member.consumer.offsets[THERE]) == (15, 20)

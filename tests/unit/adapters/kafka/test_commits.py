@@ -114,4 +114,4 @@ def test_a_commit_that_the_client_does_not_take_is_told() -> None:
     member.consumer.broken = True
     member.assignment.commits.settled({HERE: CommitPosition(12)})
     member.assignment.commit_settled()
-    assert member.loop.told == [(member.told.uncommitted, [HERE])]
+    assert member.loop.told == [(member.told.on_commit_failed, [HERE])]

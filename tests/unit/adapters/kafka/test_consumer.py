@@ -41,14 +41,14 @@ def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> No
         protocol="consumer",
         instance_id=None,
         topics=list,
-        listener=BookkeepingListener(),
         starts=StartPolicy(wanted_from=lambda _: 0, wait=lambda _: 0, grace=0),
         journal=BookkeepingJournal(),
         clock=HandClock(),
     )
     source._member = cast("ConsumerThread", member)  # noqa: SLF001  a real one begins to poll
-    source.assigned({HERE: CommitPosition(10)})
-    source.stop(THERE, "say where to begin")
+    source._listener = BookkeepingListener()  # noqa: SLF001  as `start` does
+    source.on_assigned({HERE: CommitPosition(10)})
+    source.on_stopped(THERE, "say where to begin")
 
     for at in (HERE, THERE, ELSEWHERE):
         source.start_partition(at, "latest")

@@ -117,13 +117,10 @@ class Asker:
         self._times = times
         self._most = most
 
-    def tell(self, hear: Callable[..., None], *arguments: object) -> None:
-        hear(*arguments)
+    def post(self, callback: Callable[..., None], *arguments: object) -> None:
+        callback(*arguments)
 
-    def hear(self, told: Callable[..., None], *arguments: object) -> None:
-        told(*arguments)
-
-    def gave(self, records: list[Record]) -> None:
+    def on_records(self, records: list[Record]) -> None:
         self.records += records
         self.clock.forward(10_000)
         self._times -= 1
@@ -137,11 +134,11 @@ class Asker:
         else:
             self.member.stop()
 
-    def stop(self) -> None: ...
+    def on_stopped(self) -> None: ...
 
-    def read_on(self) -> None: ...
+    def on_resumed(self) -> None: ...
 
-    def failed(self, error: Exception) -> None:
+    def on_failed(self, error: Exception) -> None:
         self.errors.append(error)
 
 
@@ -385,7 +382,7 @@ def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told
 ):
     gaps: list[tuple[object, ...]] = []
     consumer, asker, member = ready([poison(HERE, 10)], end=20, times=3)
-    asker.gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
+    asker.on_gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
     asker.between[1] = lambda: member.order(lambda: member.assignment.skip(HERE, 10))
     member.run()
 

@@ -98,7 +98,7 @@ class TableReader:
     async def start(self) -> None:
         """Begin to read. `read_to_end` tells when the tables are complete."""
         loop = asyncio.get_running_loop()
-        self._bridge = LoopBridge(loop)
+        self._bridge = LoopBridge(loop, self._broken)
         self._failed = loop.create_future()
         # A failure that nobody has begun to await yet is no warning at the process's end.
         self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -171,6 +171,11 @@ class TableReader:
             if since.boot <= self._current_at.boot and not done.done():
                 done.set_result(None)
 
+    def _broken(self, error: Exception) -> None:
+        broken = InvariantBroken(f"a table record could not be taken: {error!r}")
+        broken.__cause__ = error
+        self._fail(broken)
+
     def _fail(self, error: HookstreamError) -> None:
         self._current_at = LONG_AGO
         if not self.failed.done():
@@ -193,13 +198,11 @@ class TableReader:
         try:
             self._follow()
         except HookstreamError as error:
-            self._bridge.tell(self._fail, error)
+            self._bridge.post(self._fail, error)
         except KafkaException as error:
-            self._bridge.tell(self._fail, table_error(error))
+            self._bridge.post(self._fail, table_error(error))
         except Exception as error:  # noqa: BLE001  what a caller's code raised must end the process
-            broken = InvariantBroken(f"a table record could not be taken: {error!r}")
-            broken.__cause__ = error
-            self._bridge.tell(self._fail, broken)
+            self._bridge.post(self._broken, error)
 
     def _follow(self) -> None:
         self._admin = self._make_admin(self._client)
@@ -207,7 +210,7 @@ class TableReader:
         starts = self._find_starts()
         if starts is None:
             return
-        self._bridge.tell(self._take, (), starts)
+        self._bridge.post(self._take, (), starts)
         next_ask = 0.0
         with table_log(self._client, starts, self._journal) as log:
             while not self._stop.is_set():
@@ -246,7 +249,7 @@ class TableReader:
             return
         self._stale.over()
         self._answered_at = self._clock.monotonic()
-        self._bridge.tell(self._asked, asked, ends)
+        self._bridge.post(self._asked, asked, ends)
 
     def _ask_by_another(self) -> None:
         """Take another client for the questions where this one has failed for too long."""
@@ -267,7 +270,7 @@ class TableReader:
             else:
                 taken.set_result(None)
 
-        self._bridge.tell(take)
+        self._bridge.post(take)
         while not self._stop.is_set():
             try:
                 return taken.result(0.2)
