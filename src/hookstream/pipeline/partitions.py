@@ -186,13 +186,7 @@ class Partitions:
     def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Count and report records that were gone before they were read."""
         self._metrics.gap(partition.topic, next_offset - first)
-        self._journal.error(
-            "log.gap",
-            topic=partition.topic,
-            partition=partition.partition,
-            first=first,
-            next=next_offset,
-        )
+        self._journal.error("log.gap", **partition._asdict(), first=first, next=next_offset)
         tracker = self._trackers.get(partition)
         if tracker is not None:
             tracker.pass_over(first, next_offset)
@@ -210,21 +204,14 @@ class Partitions:
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """Log that a partition has stopped, and how to resume it."""
-        self._journal.error(
-            "partition.stopped",
-            topic=partition.topic,
-            partition=partition.partition,
-            remedy=remedy,
-        )
+        self._journal.error("partition.stopped", **partition._asdict(), remedy=remedy)
         if partition not in self._trackers:
             # An earlier request was not about records that cannot be fetched: it would leave out others.
             self._listener.on_stopped(partition)
 
     def on_started(self, partition: TopicPartition, begin: int) -> None:
         """Give up what is blocked below the offset at which an operator resumes a partition."""
-        self._journal.warning(
-            "partition.started", topic=partition.topic, partition=partition.partition, offset=begin
-        )
+        self._journal.warning("partition.started", **partition._asdict(), offset=begin)
         self._listener.on_started(partition, begin)
 
     def is_blocked(self, partition: TopicPartition) -> bool:

@@ -141,9 +141,7 @@ class Assignment:
         if partition in self._stopped or partition in self.faults or partition in self._standing:
             self._wanted[partition] = at
         elif partition in self.read:
-            self._journal.warning(
-                "partition.start_ignored", topic=partition.topic, partition=partition.partition
-            )
+            self._journal.warning("partition.start_ignored", **partition._asdict())
 
     def seat(self, positions: Mapping[TopicPartition, int]) -> None:
         """Have partitions that are assigned fetched from these offsets on.
@@ -240,11 +238,7 @@ class Assignment:
             where = TopicPartition(*at)
             if where in self.read:
                 self._journal.warning(
-                    "partition.beginning_doubted",
-                    topic=where.topic,
-                    partition=where.partition,
-                    seat=begin,
-                    came=seen,
+                    "partition.beginning_doubted", **where._asdict(), seat=begin, came=seen
                 )
                 self.seat({where: begin})
                 self._beginnings.remember(at, seen)
@@ -265,9 +259,7 @@ class Assignment:
     def remind(self) -> None:
         """Say again what is not read."""
         for at, remedy in [*self._stopped.items(), *self.faults]:
-            self._journal.warning(
-                "partition.stopped", topic=at.topic, partition=at.partition, remedy=remedy
-            )
+            self._journal.warning("partition.stopped", **at._asdict(), remedy=remedy)
 
     # What the group does.
 
@@ -359,9 +351,7 @@ class Assignment:
             elif partition in self.faults:
                 self._leave_out(partition, begin.offset)
             else:
-                self._journal.warning(
-                    "partition.start_ignored", topic=partition.topic, partition=partition.partition
-                )
+                self._journal.warning("partition.start_ignored", **partition._asdict())
         return True
 
     def _go_on(self, at: TopicPartition, begin: int) -> None:
@@ -375,11 +365,7 @@ class Assignment:
         missing = self._beginnings.expected[at]
         if begin <= missing:
             self._journal.warning(
-                "partition.start_too_early",
-                topic=at.topic,
-                partition=at.partition,
-                begin=begin,
-                next=missing,
+                "partition.start_too_early", **at._asdict(), begin=begin, next=missing
             )
             return
         self._loop.post(self._listener.on_gap, at, missing, begin)

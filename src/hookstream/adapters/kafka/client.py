@@ -8,7 +8,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 
 from confluent_kafka import (
@@ -50,7 +51,8 @@ _FENCED = {
 }
 OFFSETS_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
 """The log does not have an offset that is to be read: it was deleted, truncated or created again."""
-_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+"""A record was refused for its size, alone or with its batch."""
 _LEADERLESS = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -333,14 +335,18 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
     return DependencyUnavailable(text)
 
 
+@contextmanager
+def translating(doing: str) -> Iterator[None]:
+    """Raise our error for a client's that is raised within."""
+    try:
+        yield
+    except KafkaException as error:
+        raise translated(error, doing) from error
+
+
 def is_fenced(errors: Iterable[KafkaError]) -> bool:
     """Return whether one of these says that another process took a transactional id over."""
     return any(error.code() in _FENCED for error in errors)
-
-
-def is_too_large(error: KafkaError) -> bool:
-    """Return whether a record was refused for its size, alone or with its batch."""
-    return error.code() in _TOO_LARGE
 
 
 def ask_offsets(

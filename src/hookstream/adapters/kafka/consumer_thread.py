@@ -231,8 +231,7 @@ class ConsumerThread:
         if stands is not None and hangs and not self._hangs:
             self._journal.warning(
                 "transaction.hangs",
-                topic=stands.where.topic,
-                partition=stands.where.partition,
+                **stands.where._asdict(),
                 offset=str(stands.at),
                 seconds=round(stands.seconds),
             )

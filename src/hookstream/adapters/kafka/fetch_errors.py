@@ -70,13 +70,7 @@ class FetchErrors:
         """A partition's records from about `offset` on cannot be fetched; it waits now."""
         fault = self._faults.get(at)
         if fault is None:
-            self._journal.warning(
-                "consumer.error",
-                topic=at.topic,
-                partition=at.partition,
-                offset=str(offset),
-                detail=why,
-            )
+            self._journal.warning("consumer.error", **at._asdict(), offset=str(offset), detail=why)
             fault = self._faults[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
         fault.failures += 1
         fault.failed_at = self._clock.monotonic()
@@ -107,7 +101,7 @@ class FetchErrors:
         ended = self._faults.keys() & set(read)
         for at in ended:
             if self._faults.pop(at).told:
-                self._journal.info("partition.read_again", topic=at.topic, partition=at.partition)
+                self._journal.info("partition.read_again", **at._asdict())
                 self._loop.post(self._listener.on_resumed, at)
         return ended
 

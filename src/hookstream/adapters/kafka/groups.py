@@ -23,7 +23,7 @@ from hookstream.adapters.kafka.client import (
     ask_offsets,
     bounded,
     kafka_error,
-    translated,
+    translating,
 )
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
@@ -60,10 +60,8 @@ class KafkaGroups:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        try:
+        with translating("asking for the cluster's topics"):
             found = self._admin.list_topics(timeout=self._timeout).topics
-        except KafkaException as error:
-            raise translated(error, "asking for the cluster's topics") from error
         return {
             name: len(topic.partitions)
             for name, topic in found.items()
@@ -120,13 +118,11 @@ class KafkaGroups:
                 spec = LATEST
             case _:
                 spec = OffsetSpec.for_timestamp(int(where))
-        try:
+        with translating(f"asking for {what}"):
             found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
             if found < 0:
                 # Nothing is so young.
                 found = ask_offsets(self._admin, {at: LATEST}, self._timeout, what)[at]
-        except KafkaException as error:
-            raise translated(error, f"asking for {what}") from error
         return found
 
     @contextmanager
@@ -134,9 +130,8 @@ class KafkaGroups:
         """Translate what goes wrong while the brokers are asked where a group stands."""
         doing = f"asking where the group {group} stands"
         try:
-            yield
-        except KafkaException as error:
-            raise translated(error, doing) from error
+            with translating(doing):
+                yield
         except TimeoutError:
             raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
 

@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 
 from hookstream.adapters.kafka.client import (
+    TOO_LARGE,
     ClientSettings,
     close_within,
     kafka_error,
@@ -49,8 +50,7 @@ _STAMP_SECONDS = 0.5
 _STAMPS = 8
 """Every so often, of so many records, the broker's time is noted: of several partitions, mostly."""
 
-_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
-_REFUSED = _TOO_LARGE | {
+_REFUSED = TOO_LARGE | {
     KafkaError.INVALID_RECORD,
     KafkaError.INVALID_MSG,
     KafkaError.INVALID_TIMESTAMP,
@@ -335,7 +335,7 @@ def _size(write: _Write) -> int:
 
 def _refusal(topic: str, error: KafkaError) -> WriteRefused:
     return WriteRefused(
-        f"{topic}: {error.str()} ({error.name()})", too_large=error.code() in _TOO_LARGE
+        f"{topic}: {error.str()} ({error.name()})", too_large=error.code() in TOO_LARGE
     )
 
 

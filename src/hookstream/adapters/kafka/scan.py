@@ -7,6 +7,7 @@ offset: a transaction that is still open hides what stands behind that.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self, TypeAlias
 
@@ -36,7 +37,7 @@ from hookstream.adapters.kafka.client import (
 from hookstream.adapters.kafka.record import record_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
+from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.ports import Journal
 
 TOOLS_GROUP = "hookstream-tools"
@@ -190,10 +191,8 @@ class LogScan:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: The broker did not answer in time.
         """
-        try:
+        with self._translating():
             return self._bounds(admin_client(self._client))
-        except KafkaException as error:
-            raise self._translated(error) from error
 
     def read(
         self,
@@ -213,12 +212,18 @@ class LogScan:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: Nothing came in time although there is more.
         """
-        try:
+        with self._translating():
             spans = self._spans(stretch, follow=follow)
-            if spans:
-                yield from self._scan(spans, stretch, follow=follow, progress=progress)
-        except KafkaException as error:
-            raise self._translated(error) from error
+            if not spans:
+                return
+            ends = None if follow else {at: span.end for at, span in spans.items()}
+            total = sum(span.end - span.start for span in spans.values())
+            client = self._client if follow else bounded(self._client)
+            with LogReader(client, {at: span.start for at, span in spans.items()}) as log:
+                for records in log.batches(ends, self._timeout):
+                    yield from (record for record in records if _within(record, stretch))
+                    left = sum(max(0, span.end - log.next[at]) for at, span in spans.items())
+                    progress(total - left, total)
 
     def at(self, partition: int, offset: int) -> Record | None:
         """Return the record at an offset, or None where the log does not hold it (any more)."""
@@ -270,29 +275,16 @@ class LogScan:
         found = self._offsets(admin, bounds, OffsetSpec.for_timestamp(instant))
         return {at: bounds[at].end if offset < 0 else offset for at, offset in found.items()}
 
-    def _scan(
-        self,
-        spans: Mapping[TopicPartition, ScanBounds],
-        stretch: Stretch,
-        *,
-        follow: bool,
-        progress: Callable[[int, int], None],
-    ) -> Iterator[Record]:
-        ends = None if follow else {at: span.end for at, span in spans.items()}
-        total = sum(span.end - span.start for span in spans.values())
-        client = self._client if follow else bounded(self._client)
-        with LogReader(client, {at: span.start for at, span in spans.items()}) as log:
-            for records in log.batches(ends, self._timeout):
-                yield from (record for record in records if _within(record, stretch))
-                read = sum(min(log.next[at], span.end) - span.start for at, span in spans.items())
-                progress(read, total)
-
-    def _translated(self, error: KafkaException) -> HookstreamError:
-        if kafka_error(error).code() in OFFSETS_GONE:
-            return DependencyUnavailable(
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            if kafka_error(error).code() not in OFFSETS_GONE:
+                raise translated(error, f"{self._topic} cannot be read") from error
+            raise DependencyUnavailable(
                 f"{self._topic} lost records to retention while it was read: try again"
-            )
-        return translated(error, f"{self._topic} cannot be read")
+            ) from error
 
 
 def _within(record: Record, stretch: Stretch) -> bool:

@@ -46,16 +46,12 @@ class StallDetector:
         }
         still = {at: told for at, told in self.told.items() if behind.get(at, told + 1) <= told}
         for at in self.told.keys() - still:
-            self._journal.info("partition.unread_over", topic=at.topic, partition=at.partition)
+            self._journal.info("partition.unread_over", **at._asdict())
         silent = {at for at, (_, since) in self._since.items() if now - since > _SILENT_SECONDS}
         new = sorted(silent - still.keys())
         for at in new:
             self._journal.warning(
-                "partition.unread",
-                topic=at.topic,
-                partition=at.partition,
-                next=places[at][0],
-                end=places[at][1],
+                "partition.unread", **at._asdict(), next=places[at][0], end=places[at][1]
             )
         self.told = still | {at: places[at][0] for at in new}
         return new

@@ -20,6 +20,7 @@ from hookstream.adapters.kafka.client import (
     admin_client,
     kafka_error,
     translated,
+    translating,
 )
 from hookstream.core.topology.plan import Configure, CreateTopic, Existing, TopicChange
 from hookstream.core.topology.writers import TopicRule, WriteAccess
@@ -60,10 +61,8 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: None answers.
         """
-        try:
+        with translating("asking for the cluster's brokers"):
             return len(self._admin.list_topics(timeout=_SECONDS).brokers)
-        except KafkaException as error:
-            raise translated(error, "asking for the cluster's brokers") from error
 
     def names(self) -> frozenset[str]:
         """Return the names of all topics.
@@ -71,10 +70,8 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: None answers.
         """
-        try:
+        with translating("asking for the cluster's topics"):
             return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
-        except KafkaException as error:
-            raise translated(error, "asking for the cluster's topics") from error
 
     def existing(self) -> dict[str, Existing]:
         """Return every topic that is not Kafka's own, with its settings.
@@ -82,7 +79,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        try:
+        with translating("asking for the cluster's topics"):
             metadata = self._admin.list_topics(timeout=_SECONDS).topics
             names = [name for name in metadata if not name.startswith("__")]
             asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -94,8 +91,6 @@ class KafkaTopics:
                 )
                 for resource, answer in answers.items()
             }
-        except KafkaException as error:
-            raise translated(error, "asking for the cluster's topics") from error
 
     def access(self) -> WriteAccess | None:
         """Return the rules that say who may use topics; None: we may not ask for them.
@@ -157,12 +152,10 @@ class KafkaTopics:
             DependencyUnavailable: The cluster does not answer, or partitions have no leader.
         """
         created = [change for change in changes if isinstance(change, CreateTopic)]
-        try:
+        with translating("changing the cluster's topics"):
             self._create(created, replication)
             self._await_leaders([change.topic.name for change in created], waiting)
             self._configure([change for change in changes if isinstance(change, Configure)])
-        except KafkaException as error:
-            raise translated(error, "changing the cluster's topics") from error
 
     def _create(self, changes: Sequence[CreateTopic], replication: int) -> None:
         if not changes:

@@ -12,11 +12,11 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from hookstream.adapters.kafka.client import (
+    TOO_LARGE,
     ClientSettings,
     close_within,
     init_transactions,
     is_fenced,
-    is_too_large,
     kafka_error,
     opened,
     transactional_properties,
@@ -126,7 +126,7 @@ class TransactionalWriter:
             self._producer.commit_transaction(self._timeout)
         except KafkaException as error:
             self._abort()
-            too_large = sorted(at for at, why in self._refused.items() if is_too_large(why))
+            too_large = sorted(at for at, why in self._refused.items() if why.code() in TOO_LARGE)
             if too_large and not self._broken:
                 return TooLarge(too_large)
             raise self._error(error) from error

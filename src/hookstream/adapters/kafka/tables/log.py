@@ -21,6 +21,7 @@ from hookstream.adapters.kafka.client import (
     bounded,
     kafka_error,
     translated,
+    translating,
 )
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
@@ -106,10 +107,8 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
     """
     until = time.monotonic() + _APPEAR_SECONDS
     while True:
-        try:
+        with translating("the cluster's topics cannot be listed"):
             found = admin.list_topics(timeout=timeout).topics
-        except KafkaException as error:
-            raise translated(error, "the cluster's topics cannot be listed") from error
         missing = [topic for topic in topics if topic not in found]
         if not missing or time.monotonic() >= until:
             break
@@ -149,10 +148,8 @@ def _offsets(
     admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
 ) -> Offsets:
     asked = {(topic, 0): spec for topic in topics}
-    try:
+    with translating("the tables' offsets cannot be read"):
         found = ask_offsets(admin, asked, timeout, "the tables' offsets")
-    except KafkaException as error:
-        raise translated(error, "the tables' offsets cannot be read") from error
     return {topic: offset for (topic, _), offset in found.items()}
 
 
