@@ -155,18 +155,18 @@ class Member:
             self.journal,
             self.clock,
         )
-        self.assignment.seat({HERE: 10, THERE: 20})
+        self.assignment.seek({HERE: 10, THERE: 20})
         self.consumer.unassigned.clear()
 
     def hinder_both(self) -> None:
         """Fail to fetch both partitions, and have an operator name where they go on."""
         for at, begin in ((HERE, 15), (THERE, 25)):
-            self.assignment.hinder(at, 7, "no such codec")
+            self.assignment.fetch_failed(at, 7, "no such codec")
             self.assignment.start_at(at, begin)
 
     def fail(self, times: int) -> None:
         """Fail to fetch the first partition at offset 10, and try again, so many times."""
         for _ in range(times):
-            self.assignment.hinder(HERE, 7, "no such codec")
+            self.assignment.fetch_failed(HERE, 7, "no such codec")
             self.clock.forward(1_000)
             self.assignment.try_again()

@@ -348,14 +348,14 @@ class BrokerSource:
         self._next_lookup = 0.0
 
     def start_partition(
-        self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
+        self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
     ) -> None:
         """Resume a partition that was stopped, or stands still, as KafkaSource does."""
-        if partition not in self.stopped and not (stands and partition in self._positions):
+        if partition not in self.stopped and not (blocked and partition in self._positions):
             return
         if not self.up.is_set():
             # Where it begins is asked of the broker, and committed before anything of it is read.
-            self._wanted[partition] = (at, stands)
+            self._wanted[partition] = (at, blocked)
             return
         stopped = self.stopped.pop(partition, None) is not None
         log = self.broker.logs[partition]
@@ -495,8 +495,8 @@ class BrokerSource:
         if not self.up.is_set():
             return taken
         while self._wanted:
-            where, (begin, stands) = self._wanted.popitem()
-            self.start_partition(where, begin, stands=stands)
+            where, (begin, blocked) = self._wanted.popitem()
+            self.start_partition(where, begin, blocked=blocked)
         for at in [at for at in self._positions if at not in self._paused]:
             if self._positions[at] < self.broker.logs[at].low:
                 self._vanished(at)

@@ -230,7 +230,9 @@ async def test_a_start_gives_up_the_record_that_a_defect_stops() -> None:
         world.publish("e1")
         await asyncio.sleep(0.5)
 
-        worker.events.start_partition(HERE, "latest", stands=worker.engine.events.is_blocked(HERE))
+        worker.events.start_partition(
+            HERE, "latest", blocked=worker.engine.events.is_blocked(HERE)
+        )
 
         await world.until(world.settled, within=5)
         assert worker.engine.events.blocked == 0

@@ -91,7 +91,9 @@ async def test_the_next_worker_steps_over_the_record_too() -> None:
 async def test_a_start_gives_up_what_stands_below_it_and_nothing_else() -> None:
     async with World() as world:
         worker = await stopped(world)
-        worker.events.start_partition(HERE, "latest", stands=worker.engine.events.is_blocked(HERE))
+        worker.events.start_partition(
+            HERE, "latest", blocked=worker.engine.events.is_blocked(HERE)
+        )
         await world.until(world.settled, within=10)
         world.publish("e3")
 
@@ -163,7 +165,7 @@ async def test_a_start_leaves_out_the_records_with_their_producers_time(
             # A time names the first record that is as young; these were stamped at once.
             for record in world.broker.logs[HERE].records[:at]:
                 record.timestamp -= 1
-        worker.events.start_partition(HERE, where, stands=worker.engine.events.is_blocked(HERE))
+        worker.events.start_partition(HERE, where, blocked=worker.engine.events.is_blocked(HERE))
         await asyncio.sleep(3)
         world.publish("e5")
 

@@ -1,7 +1,7 @@
-"""What a member commits: the last of each partition, and one commit at a time.
+"""The commits of a consumer: the last offset of each partition, and one commit at a time.
 
-The client tries a commit again by itself where the coordinator is new or slow. Were a second one on
-its way by then, the older could land upon the younger and take offsets back.
+The client retries a commit by itself when the coordinator is new or slow. If a second commit were in
+flight by then, the older one could overwrite the younger and move offsets back.
 """
 
 import threading
@@ -15,50 +15,50 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import Clock
 
 _ANSWER_SECONDS = 30.0
-"""After so long without an answer the next commit is made all the same: a client that swallowed one
-answer must not end all commits."""
+"""After so long without an answer the next commit is made all the same: one lost answer must not end
+all commits."""
 
 Refused = Callable[[KafkaError, list[TopicPartition]], None]
-"""Hears that the client did not take a commit, and of which partitions."""
+"""Called when the client refused a commit, with its partitions."""
 
 
 class Commits:
-    """The commits of one member. All but `settled` and `forget` belongs to its thread."""
+    """The commits of one consumer. All but `settled` and `forget` belongs to its thread."""
 
     def __init__(self, consumer: Consumer, refused: Refused, clock: Clock) -> None:
         self._consumer = consumer
         self._refused = refused
         self._clock = clock
         self._under_way: dict[TopicPartition, int] = {}
-        """What was sent and is not answered."""
+        """The commit that was sent and is not answered."""
         self._sent_at = 0.0
         self._lock = threading.Lock()
         self._settled: dict[TopicPartition, CommitPosition] = {}
-        """What is to be committed, the last of each partition. Shared, under `_lock`."""
+        """What to commit next, the last of each partition. Shared, under `_lock`."""
 
     def settled(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Have offsets committed by `send`, unless later ones come before.
+        """Commit offsets with the next `send`, unless later ones replace them.
 
-        Not committed here: the client makes a commit wait for as long as another thread polls.
+        Not committed here: the client blocks a commit while another thread polls.
         """
         with self._lock:
             self._settled.update(offsets)
 
     def forget(self, partitions: Iterable[TopicPartition] | None = None) -> None:
-        """Commit nothing of what was told as settled of these partitions; None: of any."""
+        """Drop what is to be committed of these partitions; None: of all."""
         with self._lock:
             for at in list(self._settled) if partitions is None else partitions:
                 self._settled.pop(at, None)
 
     def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, CommitPosition]:
-        """Return what waits to be committed of these partitions, which is the caller's from now on."""
+        """Remove and return what is to be committed of these partitions."""
         with self._lock:
             return {at: self._settled.pop(at) for at in partitions if at in self._settled}
 
     def send(self, of: Iterable[TopicPartition]) -> None:
-        """Commit what was settled of these partitions and forget the rest, without waiting for it.
+        """Commit what was settled of these partitions and drop the rest, without waiting.
 
-        While a commit is under way all of it stays for the next call.
+        While a commit is in flight, all of it stays for the next call.
         """
         now = self._clock.monotonic()
         if self._under_way and now - self._sent_at < _ANSWER_SECONDS:
@@ -83,20 +83,20 @@ class Commits:
             self._under_way = {}
 
     def give_up(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit the last of partitions that are being given up, whatever is under way.
+        """Commit the last of partitions that are being given up, whatever is in flight.
 
-        Not waited for: the client itself does not complete the revocation before the broker
-        answered, and how the commit went is told to its callback. An older commit that is under way
-        and tried again may land last: then what was settled in between is only delivered again.
+        Not waited for: the client does not complete the revocation before the broker has answered, and
+        its commit callback gets the result. If an older commit is in flight and retried, it may land
+        last: then what was settled in between is delivered again.
 
         Raises:
-            KafkaException: The client does not take it.
+            KafkaException: The client refuses the commit.
         """
         if offsets:
             self._consumer.commit(offsets=_kafka_offsets(offsets), asynchronous=True)
 
     def commit_now(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit where a partition begins, and wait for it.
+        """Commit start offsets and wait for the broker.
 
         Raises:
             KafkaException: The broker refused, or did not answer.

@@ -1,7 +1,7 @@
-"""A member of a consumer group that gives records when asked, and tells who holds which partition.
+"""A member of a consumer group that returns records when asked and notifies of its partitions.
 
-The loop's side of it: requests go to the member's thread, batches of records come back with one
-call on the loop each. A record of a partition that was given up in between is never handed out.
+This is its side on the event loop: requests go to the consumer thread, and each batch of records comes
+back with one call on the loop. A record of a partition given up in between is never handed out.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
 
 _CLOSE_SECONDS = 10.0
 _SKIPPED = 1_000
-"""Records that are remembered as stepped over; the oldest goes first."""
+"""How many skipped records are remembered; the oldest is dropped first."""
 
 _CLASSIC: dict[str, object] = {
     "group.protocol": "classic",
@@ -36,17 +36,17 @@ _CLASSIC: dict[str, object] = {
 
 
 class KafkaSource:
-    """A RecordSource. Used on the loop; everything that may block happens on its member's thread.
+    """A RecordSource. Used on the loop; everything that may block happens on its consumer thread.
 
     Args:
         client: librdkafka's settings.
         group: The consumer group.
         protocol: `consumer` (KIP-848) or `classic` (cooperative-sticky).
         instance_id: A name that stays over restarts (static membership); with `classic` only.
-        topics: Chooses what to read, at every look-up and on the member's thread.
-        starts: Tells a first start from lost offsets; asked on the loop.
-        journal: Hears of trouble, from the member's thread too.
-        clock: For the rhythm of look-ups, and the present time that `starts` is asked with.
+        topics: Chooses what to read, at every look-up and on the consumer thread.
+        starts: Distinguishes a first start from lost offsets; called on the loop.
+        journal: The log, written from the consumer thread too.
+        clock: Paces look-ups, and gives `starts` the present time.
 
     Raises:
         ConfigurationError: The client refuses its settings, or static membership is asked for
@@ -81,7 +81,7 @@ class KafkaSource:
         self._bridge: LoopBridge | None = None
         self._thread: threading.Thread | None = None
         self._skipped: dict[tuple[TopicPartition, int], None] = {}
-        """What operators stepped over. Written on the loop, asked by the member's thread too."""
+        """Records that operators skipped. Written on the loop, read by the consumer thread too."""
         # What follows belongs to the loop.
         self._held: set[TopicPartition] = set()
         self._stopped: dict[TopicPartition, str] = {}
@@ -92,7 +92,7 @@ class KafkaSource:
         self._closed = False
         self._distrusted = False
         self._bare = False
-        """Commit offsets alone: the brokers are set to take less metadata than notes need."""
+        """Commit offsets alone: the brokers' bound on a commit's metadata is below what notes need."""
 
     @property
     def stopped(self) -> Mapping[TopicPartition, str]:
@@ -100,18 +100,18 @@ class KafkaSource:
         return self._stopped
 
     def turned_at(self) -> float | None:
-        """Return when the member's thread last went round, monotonic seconds; None: it does not run."""
+        """Return when the consumer thread last began a turn, monotonic seconds; None: it does not run."""
         return None if self._member is None else self._member.turned_at
 
     def hidden_seconds(self) -> float:
-        """Return for how long an open transaction of upstream's has hidden records from us."""
+        """Return for how long an open transaction of a producer has hidden records."""
         since = None if self._member is None else self._member.hidden_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
     def unread(self) -> int:
-        """How many partitions give nothing though they have records, as was said."""
-        return 0 if self._member is None else len(self._member.silence.told)
+        """How many partitions return nothing though they have records, as was logged."""
+        return 0 if self._member is None else len(self._member.stalls.stalled)
 
     @property
     def exist(self) -> int:
@@ -141,7 +141,7 @@ class KafkaSource:
         """Give up every partition as on a revocation, leave the group and end the thread.
 
         Returns:
-            True: done. False: it did not end within so many seconds, and is left to itself.
+            True: done. False: the thread did not end within so many seconds, and is abandoned.
         """
         if self._member is None or self._thread is None:
             return True
@@ -157,7 +157,7 @@ class KafkaSource:
         """As RecordSource says.
 
         Raises:
-            HookstreamError: The member ended; it says why, at this call and every later one.
+            HookstreamError: Why the thread ended, at this call and every later one.
         """
         if not self._ready and self._error is None:
             await self._ask(most)
@@ -186,7 +186,7 @@ class KafkaSource:
             self._member.assignment.resume(partition)
 
     def distrust(self) -> None:
-        """Commit nothing more: what is settled is no longer known for sure."""
+        """Commit nothing more: what is settled is no longer certain."""
         self._distrusted = True
         if self._member is not None:
             self._member.distrust()
@@ -197,23 +197,23 @@ class KafkaSource:
             self._member.order(self._member.look_up)
 
     def start_partition(
-        self, partition: TopicPartition, at: "str | Millis", *, stands: bool = False
+        self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
     ) -> None:
         """Resume a stopped partition at `earliest`, `latest` or an append time.
 
-        Nothing happens where it is not assigned here, or neither stopped nor about to be.
+        Nothing happens if it is not assigned here, or neither stopped nor about to stop.
 
         Args:
-            partition: What is to go on.
-            at: Where.
-            stands: It stands still, though its records can be fetched: something of them is in hand.
+            partition: The partition to resume.
+            at: Where it resumes.
+            blocked: It is blocked by a record in hand, though its records can be fetched.
         """
         if self._member is not None and (partition in self._held or partition in self._stopped):
             assignment = self._member.assignment
-            self._member.order(lambda: assignment.start_at(partition, at, stands=stands))
+            self._member.order(lambda: assignment.start_at(partition, at, blocked=blocked))
 
     def skip(self, partition: TopicPartition, offset: int) -> None:
-        """Leave out the record at `offset` where it is what cannot be fetched or read, now or later."""
+        """Skip the record at `offset` if it is the one that cannot be fetched or read, now or later."""
         self._skipped[partition, offset] = None
         if len(self._skipped) > _SKIPPED:
             del self._skipped[next(iter(self._skipped))]
@@ -289,7 +289,7 @@ class KafkaSource:
     async def _ask(self, most: int) -> None:
         if self._member is None:
             raise InvariantBroken("the source was not started")
-        # A take that was cancelled leaves its request behind: its answer is for this one.
+        # A cancelled take leaves its request behind: its answer serves this one.
         if not self._asked:
             self._asked = True
             self._member.request(most)
@@ -318,13 +318,13 @@ class KafkaSource:
     def _fit(
         self, offsets: Mapping[TopicPartition, CommitPosition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Leave out the notes where the brokers do not take them: no commit fails for a note."""
+        """Drop the notes if the brokers refuse them: no commit fails for its note."""
         if not self._bare:
             return offsets
         return {at: CommitPosition(progress.offset) for at, progress in offsets.items()}
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
-        """Take a commit's result, on the consumer thread."""
+        """Handle a commit's result, on the consumer thread."""
         if self._member is not None:
             self._member.commit_answered(
                 {TopicPartition(at.topic, at.partition): at.offset for at in partitions}

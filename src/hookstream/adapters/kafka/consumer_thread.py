@@ -1,8 +1,7 @@
-"""The thread of one group member: polls when asked, and otherwise often enough to stay a member.
+"""The thread of one consumer: it polls when asked, and otherwise often enough to stay in the group.
 
-Only here is the consumer polled. Between requests the thread waits; when none has come for a second
-it pauses what is read and polls all the same, so that rebalances are served and the group does not
-throw the member out.
+Only this thread polls the client. Between requests it waits. After a second without one it pauses what
+is read and polls all the same, so that rebalances are served and the group keeps the member.
 """
 
 import threading
@@ -36,13 +35,13 @@ from hookstream.pipeline.defects import Step, StoppedLines, Unexpected, describe
 from hookstream.pipeline.ports import Clock, Journal
 
 _POLL_SECONDS = 0.2
-_REST_SECONDS = 1.0
-"""Without a request for so long, the member rests."""
+_IDLE_SECONDS = 1.0
+"""After so long without a request, the consumer goes idle."""
 _CHORES_SECONDS = 1.0
 _LOOK_UP_SECONDS = 10.0
 _REMIND_SECONDS = 60.0
 _HANGS_SECONDS = 30.0
-"""An upstream transaction that takes longer is said to hang."""
+"""A producer's transaction that stays open for longer is reported as hanging."""
 
 _TOPIC_GONE = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -54,7 +53,7 @@ _NO_SUCH_PROTOCOL = (
     KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
 )
 _GROUP_LOST = "group id does not exist"
-"""Seen with Kafka 4 where a single broker had been killed again and again, and was loading its groups."""
+"""Seen with Kafka 4 when a single broker was killed repeatedly and was loading its groups."""
 _FORBIDDEN = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -65,7 +64,7 @@ _OF_NO_RECORD = {*OFFSETS_GONE, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  #
 
 
 class ConsumerThread:
-    """One consumer and its thread. `run` is the thread; what stands above it is called on the loop."""
+    """One client and its thread. `run` is the thread; the public methods above it run on the loop."""
 
     def __init__(
         self,
@@ -93,16 +92,16 @@ class ConsumerThread:
         self._request: int | None = None
         self._orders: deque[Callable[[], None]] = deque()
         self.turned_at = clock.monotonic()
-        """When the thread last went round. Written by it, read by whoever asks for its health."""
+        """When the thread last began a turn. Written by it, read for the worker's health."""
         self.hidden_since: float | None = None
-        """Since when an open transaction hides the records of a partition; None: none does."""
+        """Since when an open transaction has hidden the records of a partition; None: none does."""
         self.exist = 0
-        """Partitions of the topics that are picked. Written by the thread, read by whoever asks."""
-        self.silence = StallDetector(journal, clock)
-        """Which partitions give nothing though they have records."""
+        """How many partitions the picked topics have. Written by the thread, read on the loop."""
+        self.stalls = StallDetector(journal, clock)
+        """Which partitions return nothing though they have records."""
         # The thread's own.
         self._drained = False
-        """All that was ready was taken, at least once since the ends were looked at."""
+        """Everything ready was taken, at least once since the ends were last looked up."""
         self._transactions = Stalls()
         self._hangs = False
         self._subscribed: list[str] = []
@@ -118,28 +117,28 @@ class ConsumerThread:
             self._changed.notify()
 
     def order(self, order: Callable[[], None]) -> None:
-        """Have something done on the thread."""
+        """Run something on the thread."""
         with self._changed:
             self._orders.append(order)
             self._changed.notify()
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Have offsets committed, after the poll that is under way."""
+        """Commit offsets, after the poll that is under way."""
         self.assignment.commits.settled(offsets)
         self.order(self.assignment.commit_settled)
 
     def distrust(self) -> None:
-        """Commit nothing of what was told as settled."""
+        """Commit nothing of what is still to be committed."""
         self.assignment.commits.forget()
 
     def stop(self) -> None:
-        """Begin to end."""
+        """End the thread after its present turn."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
 
     def run(self) -> None:
-        """Serve until stopped, then leave the group. What ends it otherwise is told."""
+        """Serve until stopped, then leave the group. The listener is notified of any other end."""
         try:
             while not self._stopping:
                 self.turned_at = self._clock.monotonic()
@@ -152,8 +151,8 @@ class ConsumerThread:
             broken = InvariantBroken(f"the group member failed: {error!r}")
             broken.__cause__ = error
             self._end_by(broken)
-        # A close can hang for ever while brokers misbehave: whoever waits for this thread gives up
-        # then. A client that lost its broker complains once more; that was told already.
+        # A close can hang for ever while brokers misbehave: then whoever joins this thread gives up.
+        # A client that lost its broker raises once more; that was reported already.
         try:
             self._consumer.close()
         except KafkaException:
@@ -162,7 +161,7 @@ class ConsumerThread:
             self._journal.error("consumer.close_failed", detail=repr(error))
 
     def look_up(self) -> None:
-        """Look for topics and subscribe to those that are picked, where they changed."""
+        """Look up the topics, and subscribe again if the picked ones changed."""
         now = self._clock.monotonic()
         self._next_look_up = now + _LOOK_UP_SECONDS
         try:
@@ -174,7 +173,7 @@ class ConsumerThread:
             self._next_look_up = now + _CHORES_SECONDS
             return
         self._unknown.over()
-        self._look_at_ends(now)
+        self._check_ends(now)
         if topics == self._subscribed:
             return
         self._subscribed = topics
@@ -192,66 +191,66 @@ class ConsumerThread:
     # On the thread.
 
     def _end_by(self, error: HookstreamError) -> None:
-        """Tell what ended the thread, and commit what is settled: no revocation does it then."""
+        """Report what ended the thread, and commit what is settled, as no revocation will."""
         self._loop.post(self._listener.on_failed, error)
         self.assignment.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """A commit was answered within a poll: commit what waited for it."""
+        """A commit was answered, within a poll: send the next one."""
         self.assignment.commits.answered(offsets)
         self.order(self.assignment.commit_settled)
 
-    def _look_at_ends(self, now: float) -> None:
-        """Look for partitions that stand still before their ends."""
+    def _check_ends(self, now: float) -> None:
+        """Look for partitions that have records and return none."""
         try:
             found = ends(self._consumer, list(self.assignment.read))
         except KafkaException:
-            # What is known stays known; that the broker does not answer is said by others.
-            self.silence.not_looked()
+            # What was found stays. Others report that the broker does not answer.
+            self.stalls.not_checked()
             return
-        self._look_for_transactions(found, now)
+        self._check_transactions(found, now)
         drained, self._drained = self._drained, False
         stable = {at: end.stable for at, end in found.items()}
-        told = [at for at in self.silence.told if at in self.assignment.read]
+        stalled = [at for at in self.stalls.stalled if at in self.assignment.read]
         behind = {
             at: next_offset
-            for at in told
+            for at in stalled
             if (next_offset := self.assignment.next_offset(at)) < stable.get(at, next_offset + 1)
         }
         places = self.assignment.unread(stable if drained else {})
-        for at in self.silence.look(places, behind):
-            self.assignment.put_back(at)
+        for at in self.stalls.look(places, behind):
+            self.assignment.rewind(at)
 
-    def _look_for_transactions(self, found: Mapping[TopicPartition, End], now: float) -> None:
-        """Look for a last stable offset that stands still below the log's end."""
+    def _check_transactions(self, found: Mapping[TopicPartition, End], now: float) -> None:
+        """Look for a last stable offset that does not move, below its log's end."""
         hidden = {at: end.stable for at, end in found.items() if end.stable < end.high}
-        stands = self._transactions.look(hidden, now)
-        self.hidden_since = None if stands is None else now - stands.seconds
-        hangs = stands is not None and stands.seconds >= _HANGS_SECONDS
-        if stands is not None and hangs and not self._hangs:
+        stalled = self._transactions.look(hidden, now)
+        self.hidden_since = None if stalled is None else now - stalled.seconds
+        hangs = stalled is not None and stalled.seconds >= _HANGS_SECONDS
+        if stalled is not None and hangs and not self._hangs:
             self._journal.warning(
                 "transaction.hangs",
-                **stands.where._asdict(),
-                offset=str(stands.at),
-                seconds=round(stands.seconds),
+                **stalled.where._asdict(),
+                offset=str(stalled.at),
+                seconds=round(stalled.seconds),
             )
         self._hangs = hangs
 
     def _serve(self) -> None:
-        """Do what is due, then answer a request or rest."""
+        """Do what is due, then answer a request or go idle."""
         self._do_chores(self._clock.monotonic())
         most = self._next_request()
         while self._orders:
             self._orders.popleft()()
         if most is not None:
-            self.assignment.rest(resting=False)
+            self.assignment.set_idle(idle=False)
             self._loop.post(self._listener.on_records, self._take(most))
             self._answered_at = self._clock.monotonic()
-        elif self.assignment.resting:
-            self._put_back(self._consumer.poll(0))
-        elif self._clock.monotonic() >= self._answered_at + _REST_SECONDS:
-            # However many orders came since: only requests have the group served.
-            self.assignment.rest(resting=True)
+        elif self.assignment.is_idle:
+            self._rewind(self._consumer.poll(0))
+        elif self._clock.monotonic() >= self._answered_at + _IDLE_SECONDS:
+            # However many orders came since: only a request polls, and so serves the group.
+            self.assignment.set_idle(idle=True)
 
     def _do_chores(self, now: float) -> None:
         if now < self._next_chores:
@@ -261,14 +260,14 @@ class ConsumerThread:
             self.look_up()
         if now >= self._next_reminder:
             self._next_reminder = now + _REMIND_SECONDS
-            self.assignment.remind()
+            self.assignment.log_stopped()
         self.assignment.commit_settled()
-        self.assignment.place()
+        self.assignment.start_waiting()
         self.assignment.try_again()
 
     def _next_request(self) -> int | None:
-        """Wait for a request or an order, and return what is requested."""
-        seconds = _POLL_SECONDS if self.assignment.resting else _REST_SECONDS
+        """Wait for a request or an order, and return how many records are requested."""
+        seconds = _POLL_SECONDS if self.assignment.is_idle else _IDLE_SECONDS
         with self._changed:
             self._changed.wait_for(
                 lambda: self._request is not None or self._orders or self._stopping, seconds
@@ -277,7 +276,7 @@ class ConsumerThread:
             return most
 
     def _take(self, most: int) -> list[Record]:
-        self.assignment.left.clear()
+        self.assignment.given_up.clear()
         first = self._consumer.poll(_POLL_SECONDS)
         if first is None:
             self._drained = True
@@ -286,43 +285,43 @@ class ConsumerThread:
         if most > 1:
             messages += self._consumer.consume(most - 1, 0)
         self._drained |= len(messages) < most
-        if self.assignment.left or self.assignment.parked:
+        if self.assignment.given_up or self.assignment.waiting:
             messages = [message for message in messages if self._is_read(message)]
-            self._begin_again()
+            self._rewind_returned()
         return self._records(messages)
 
-    def _put_back(self, message: Message | None) -> None:
-        """Put back a record that came although everything is paused: it is read again later."""
+    def _rewind(self, message: Message | None) -> None:
+        """Rewind to a record that came although everything is paused: it is read again later."""
         if message is None:
             return
         at = _at(message)
         if message.error() is not None:
             self._records([message])
         elif at in self.assignment.read:
-            self.assignment.put_back(at)
+            self.assignment.rewind(at)
 
     def _is_read(self, message: Message) -> bool:
         at = _at(message)
         return message.error() is not None or (
-            at in self.assignment.read and at not in self.assignment.left
+            at in self.assignment.read and at not in self.assignment.given_up
         )
 
-    def _begin_again(self) -> None:
-        """Seat again what was given up and came back while one batch was taken.
+    def _rewind_returned(self) -> None:
+        """Rewind the partitions that were given up and came back within one batch.
 
-        Records of both times may be in the batch, and nothing tells them apart: none is used.
+        The batch may hold records of both assignments, which cannot be told apart: none is used.
         """
         assignment = self.assignment
-        back = {at: assignment.read[at] for at in assignment.left if at in assignment.read}
-        assignment.left.clear()
+        back = {at: assignment.read[at] for at in assignment.given_up if at in assignment.read}
+        assignment.given_up.clear()
         if back:
-            assignment.seat(back)
+            assignment.seek(back)
 
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         records: list[Record] = []
         errors = []
         raised: list[tuple[TopicPartition, int, Exception]] = []
-        hindered: set[tuple[str | None, int | None]] = set()
+        unfetched: set[tuple[str | None, int | None]] = set()
         admits = self.assignment.admits
         for message in messages:
             place = message.topic(), message.partition()
@@ -331,31 +330,33 @@ class ConsumerThread:
                 at = _at(message)
                 errors.append((at, message.offset() or 0, error))
                 if at in self.assignment.read and error.code() not in _OF_NO_RECORD:
-                    hindered.add(place)
+                    unfetched.add(place)
                 continue
-            # Behind a batch that it cannot read the client may go on.
-            if place in hindered or not admits(place, message.offset()):  # type: ignore[arg-type]
+            # The client may continue behind a batch that it cannot read.
+            if place in unfetched or not admits(place, message.offset()):  # type: ignore[arg-type]
                 continue
             try:
                 records.append(record_of(message))
             except Exception as failure:  # noqa: BLE001  the fence: nobody can tell what it holds
-                hindered.add(place)
+                unfetched.add(place)
                 raised.append((_at(message), message.offset() or 0, failure))
-        self._judge(records, raised, errors)
+        self._apply_errors(records, raised, errors)
         if errors:
-            # What came of a partition that has just been given up is not used.
-            records = [record for record in records if record.where not in self.assignment.left]
+            # Records of a partition that has just been given up are not used.
+            records = [
+                record for record in records if record.where not in self.assignment.given_up
+            ]
         return records
 
-    def _judge(
+    def _apply_errors(
         self,
         records: Sequence[Record],
         raised: Iterable[tuple[TopicPartition, int, Exception]],
         errors: Iterable[tuple[TopicPartition, int, KafkaError]],
     ) -> None:
-        """End the faults that a batch shows to be over, and only then begin those that it shows."""
-        self.assignment.look_again()
-        if records and self.assignment.faults:
+        """End the errors that a batch shows to be over, and only then start those that it shows."""
+        self.assignment.recheck_starts()
+        if records and self.assignment.fetch_errors:
             self.assignment.fetched({record.where for record in records})
         for unreadable in raised:
             self._unreadable(*unreadable)
@@ -363,15 +364,15 @@ class ConsumerThread:
             self._on_error(*error)
 
     def _unreadable(self, at: TopicPartition, offset: int, error: Exception) -> None:
-        """Stop a partition before a record that makes the reader raise.
+        """Stop a partition before a record that cannot be read.
 
         Raises:
-            Exception: `error` itself, where it passes the fence.
+            Exception: `error` itself, if it passes the fence.
             InvariantBroken: One line of code stopped three partitions within a minute.
         """
         self._unexpected.note(error, Step.READ)
         self._lines.note(error, at, self._clock.monotonic())
-        self.assignment.stop_before(at, offset, described(error))
+        self.assignment.read_failed(at, offset, described(error))
 
     def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
         code = error.code()
@@ -385,22 +386,20 @@ class ConsumerThread:
         elif code == KafkaError._FATAL or error.fatal():  # noqa: SLF001
             raise_fatal(error)
         elif at in self.assignment.read:
-            self.assignment.hinder(at, offset, f"{error.str()} ({error.name()})")
+            self.assignment.fetch_failed(at, offset, f"{error.str()} ({error.name()})")
         else:
             self._journal.warning("consumer.error", topic=at.topic, detail=error.str())
 
 
 def raise_fatal(error: KafkaError) -> None:
-    """Raise for an error after which the client can do nothing more; return for any other.
-
-    The client calls this within a poll.
+    """Raise for an error that ends the client; return for any other. Called within a poll.
 
     Raises:
         DependencyUnavailable: The broker lost the group, which a new process creates again.
         ConfigurationError: The broker does not know the group protocol.
         InvariantBroken: Another fatal error, such as another member with the same instance id.
     """
-    # Only the text tells the cause of a fatal error.
+    # Only the text names the cause of a fatal error.
     if error.code() == KafkaError.GROUP_ID_NOT_FOUND or _GROUP_LOST in error.str():
         raise DependencyUnavailable(
             "the broker does not know the consumer group any more, which its client cannot mend:"

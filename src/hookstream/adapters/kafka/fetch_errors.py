@@ -1,9 +1,9 @@
-"""Partitions whose next records the client cannot fetch or read: tried again, and told when it lasts.
+"""Partitions whose next records cannot be fetched or read: retried, and reported when it lasts.
 
-Left to itself the client does one of two things, by the kind of fault. Before a batch that it cannot
-decompress, and where the broker refuses a fetch, it stands and tries for ever. Behind a batch of a
-format that it does not know it reads on, and what stands in it would be passed over. Here every such
-partition waits for a second and is then fetched again from the record that was to come next.
+By itself the client does one of two things. At a batch that it cannot decompress, and when the broker
+refuses a fetch, it retries for ever. At a batch of an unknown format it continues behind it and skips
+its records. Here every such partition is paused for a second and then fetched again from its next
+record.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -15,24 +15,24 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock, Journal
 
 _LASTS = 5
-"""So many failures, about a second apart, are no passing trouble, such as a broker that starts."""
+"""So many failures, about a second apart, will not pass as those of a broker that starts do."""
 _OVER_SECONDS = 30.0
-"""A partition that was tried for so long without a failure is well, though no record came."""
+"""A partition that was fetched for so long without a failure has recovered, even without a record."""
 
 
 @dataclass(slots=True)
 class _FetchError:
     remedy: str
     offset: int
-    """The first record that cannot be had, as the remedy names it."""
+    """The first record that cannot be fetched, as the remedy names it."""
     failed_at: float
-    """Of the last failure, or since when it has been tried without one."""
+    """Time of the last failure, or since when it has been fetched without one."""
     failures: int = 0
-    told: bool = False
+    reported: bool = False
 
 
 class FetchErrors:
-    """What cannot be read of one member's partitions.
+    """The partitions of one consumer that cannot be read.
 
     Args:
         listener: Is notified of partitions that stop, and that are read again.
@@ -55,31 +55,31 @@ class FetchErrors:
         self._faults: dict[TopicPartition, _FetchError] = {}
 
     def __bool__(self) -> bool:
-        """Return whether anything is wrong."""
+        """Return whether any partition has an error."""
         return bool(self._faults)
 
     def __contains__(self, at: object) -> bool:
-        """Return whether the last that was heard of a partition is a failure."""
+        """Return whether a partition's last fetch failed."""
         return at in self._faults
 
     def __iter__(self) -> Iterator[tuple[TopicPartition, str]]:
-        """Return what was told as stopped, and the remedies."""
-        return ((at, fault.remedy) for at, fault in self._faults.items() if fault.told)
+        """Return the partitions that were reported as stopped, with their remedies."""
+        return ((at, fault.remedy) for at, fault in self._faults.items() if fault.reported)
 
     def failed(self, at: TopicPartition, offset: int, why: str) -> None:
-        """A partition's records from about `offset` on cannot be fetched; it waits now."""
+        """A partition's records from about `offset` on cannot be fetched. The caller pauses it."""
         fault = self._faults.get(at)
         if fault is None:
             self._journal.warning("consumer.error", **at._asdict(), offset=str(offset), detail=why)
             fault = self._faults[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
         fault.failures += 1
         fault.failed_at = self._clock.monotonic()
-        if fault.failures >= _LASTS and not fault.told:
-            fault.told = True
+        if fault.failures >= _LASTS and not fault.reported:
+            fault.reported = True
             self._loop.post(self._listener.on_stopped, at, fault.remedy)
 
     def offset_of(self, at: TopicPartition) -> int | None:
-        """Return the offset that a partition's remedy names; None: nothing is wrong with it."""
+        """Return the offset that a partition's remedy names; None: it has no error."""
         fault = self._faults.get(at)
         return None if fault is None else fault.offset
 
@@ -92,7 +92,7 @@ class FetchErrors:
         now = self._clock.monotonic()
         for at, fault in self._faults.items():
             if at not in fetched:
-                # Without a try: that it did not fail says nothing.
+                # Not fetched: that it did not fail says nothing.
                 fault.failed_at = now
         self.over([at for at, f in self._faults.items() if now - f.failed_at >= _OVER_SECONDS])
 
@@ -100,7 +100,7 @@ class FetchErrors:
         """End the errors of these partitions, and return which had one."""
         ended = self._faults.keys() & set(read)
         for at in ended:
-            if self._faults.pop(at).told:
+            if self._faults.pop(at).reported:
                 self._journal.info("partition.read_again", **at._asdict())
                 self._loop.post(self._listener.on_resumed, at)
         return ended

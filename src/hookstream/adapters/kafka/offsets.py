@@ -1,4 +1,4 @@
-"""Finds out what a group's consumer must know to decide where to begin a partition."""
+"""Looks up offsets with a group's consumer, and what decides where a partition starts."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -20,9 +20,9 @@ Window = tuple[Millis, Millis] | None
 def find_starts(
     consumer: Consumer, partitions: Sequence[TopicPartition], windows: Mapping[str, Window]
 ) -> dict[TopicPartition, Start]:
-    """Return where each partition begins, by what the broker says of it now.
+    """Return where each partition starts, by the broker's present answers.
 
-    Four requests for all partitions together; two more where some have no commit.
+    Four requests for all partitions together; two more if some have no commit.
 
     Args:
         consumer: A member of the group.
@@ -76,7 +76,7 @@ def offsets_at(
     """Return the first offset at or after each time; the log's end where no record is so young.
 
     OFFSET_BEGINNING and OFFSET_END are times too, in Kafka's protocol as here. The end is the last
-    stable offset: what stands behind it is not to be read yet.
+    stable offset: what is behind it cannot be read yet.
     """
     found = _look_up(consumer, times)
     late = {at: OFFSET_END for at, offset in found.items() if offset < 0}
@@ -87,13 +87,13 @@ class End(NamedTuple):
     """Where a log ends."""
 
     stable: int
-    """After the last record that may be read: behind it an open transaction hides what there is."""
+    """After the last record that can be read: an open transaction hides what is behind it."""
     high: int
-    """After the last record, as the client saw it; negative where it saw none yet."""
+    """After the last record, as far as the client knows; negative if it knows none yet."""
 
 
 def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, End]:
-    """Return the ends of partitions that are assigned, but for those that have no leader or the like.
+    """Return the ends of assigned partitions, without those that have no leader or another error.
 
     One request.
 
@@ -108,10 +108,10 @@ def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[Topic
         if seen is not None:
             highs[at] = seen[1]
     found = {}
-    for told in _asked(consumer, dict.fromkeys(highs, OFFSET_END)):
-        if told.error is None:
-            at = TopicPartition(told.topic, told.partition)
-            found[at] = End(told.offset, highs[at])
+    for answer in _asked(consumer, dict.fromkeys(highs, OFFSET_END)):
+        if answer.error is None:
+            at = TopicPartition(answer.topic, answer.partition)
+            found[at] = End(answer.offset, highs[at])
     return found
 
 
@@ -119,8 +119,8 @@ def _look_up(
     consumer: Consumer, times: Mapping[TopicPartition, Millis]
 ) -> dict[TopicPartition, int]:
     return {
-        TopicPartition(told.topic, told.partition): told.offset
-        for told in _checked(_asked(consumer, times))
+        TopicPartition(each.topic, each.partition): each.offset
+        for each in _checked(_asked(consumer, times))
     }
 
 
@@ -136,10 +136,10 @@ def _committed(
 ) -> dict[TopicPartition, CommitPosition | None]:
     asked = [KafkaPartition(at.topic, at.partition) for at in partitions]
     return {
-        TopicPartition(told.topic, told.partition): (
-            CommitPosition(told.offset, told.metadata or "") if told.offset >= 0 else None
+        TopicPartition(each.topic, each.partition): (
+            CommitPosition(each.offset, each.metadata or "") if each.offset >= 0 else None
         )
-        for told in _checked(consumer.committed(asked, timeout=_SECONDS))
+        for each in _checked(consumer.committed(asked, timeout=_SECONDS))
     }
 
 

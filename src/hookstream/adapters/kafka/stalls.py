@@ -1,7 +1,7 @@
-"""A partition that has records to read and gives none is noticed, said, and asked for again.
+"""Detects a partition that has records to read and returns none.
 
-Whatever else stops a partition is told by the client or known here. This is for what is not: a fetch
-whose answer the client cannot take apart and asks for again without a word, or a mistake, its or ours.
+Anything else that stops a partition is reported by the client or known here. This finds the rest: a
+fetch whose answer the client cannot parse and silently repeats, or a bug, its or ours.
 """
 
 from collections.abc import Mapping
@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock, Journal
 
-_SILENT_SECONDS = 30.0
+_STALLED_SECONDS = 30.0
 
 
 class StallDetector:
-    """Since when nothing has come of each partition that ought to give records. For one thread."""
+    """Since when each partition that has records has returned none. For one thread."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
-        self.told: dict[TopicPartition, int] = {}
-        """The partitions that are silent, as was said, and the next offset of each. Others may ask
-        how many there are."""
+        self.stalled: dict[TopicPartition, int] = {}
+        """The partitions that were reported, and the next offset of each. Other threads may read its
+        length."""
         self._journal = journal
         self._clock = clock
         self._since: dict[TopicPartition, tuple[int, float]] = {}
@@ -28,13 +28,13 @@ class StallDetector:
         places: Mapping[TopicPartition, tuple[int, int]],
         behind: Mapping[TopicPartition, int],
     ) -> list[TopicPartition]:
-        """Return, once each, the partitions that have been silent for too long, and say so.
+        """Log the partitions that have been stalled for too long, and return each once.
 
         Args:
             places: The next offset and the log's end of each partition that has records and could
-                have given them since the last look. Any other counts again when it is shown again.
-            behind: The next offset of each partition in `told` that is read, and not to its end as
-                far as is known. It stays silent until that has grown, whatever else held it up.
+                have returned them since the last look. For any other the count starts again.
+            behind: The next offset of each partition in `stalled` that is read, and as far as is
+                known not to its end. It stays stalled until that offset has grown.
         """
         now = self._clock.monotonic()
         before = self._since
@@ -44,18 +44,20 @@ class StallDetector:
             else (next_offset, now)
             for at, (next_offset, _) in places.items()
         }
-        still = {at: told for at, told in self.told.items() if behind.get(at, told + 1) <= told}
-        for at in self.told.keys() - still:
+        still = {
+            at: next_ for at, next_ in self.stalled.items() if behind.get(at, next_ + 1) <= next_
+        }
+        for at in self.stalled.keys() - still:
             self._journal.info("partition.unread_over", **at._asdict())
-        silent = {at for at, (_, since) in self._since.items() if now - since > _SILENT_SECONDS}
-        new = sorted(silent - still.keys())
+        stalled = {at for at, (_, since) in self._since.items() if now - since > _STALLED_SECONDS}
+        new = sorted(stalled - still.keys())
         for at in new:
             self._journal.warning(
                 "partition.unread", **at._asdict(), next=places[at][0], end=places[at][1]
             )
-        self.told = still | {at: places[at][0] for at in new}
+        self.stalled = still | {at: places[at][0] for at in new}
         return new
 
-    def not_looked(self) -> None:
-        """The last look failed; the time until the next one does not count."""
+    def not_checked(self) -> None:
+        """The last look failed. The time until the next one does not count."""
         self._since = {}

@@ -151,7 +151,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         def start_partition(where: TopicPartition, at: str | Millis) -> None:
             ours = topics.delay_of(where.topic) is not None
             source, owned = (tiers, engine.tiers) if ours else (events, engine.events)
-            source.start_partition(where, at, stands=owned.is_blocked(where))
+            source.start_partition(where, at, blocked=owned.is_blocked(where))
 
         def skip_record(where: TopicPartition, offset: int) -> None:
             source = tiers if topics.delay_of(where.topic) is not None else events

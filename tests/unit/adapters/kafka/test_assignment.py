@@ -25,7 +25,7 @@ def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment
     """Whatever leaves it while a revocation waits to be told ends that revocation before its commit."""
     member = Member()
 
-    member.assignment.seat({HERE: 12})
+    member.assignment.seek({HERE: 12})
 
     assert member.consumer.offsets == {HERE: 12, THERE: 20}
     assert member.consumer.unassigned == []
@@ -35,7 +35,7 @@ def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() ->
     member = Member()
     member.consumer.stands = {HERE}
 
-    member.assignment.seat({HERE: 12})
+    member.assignment.seek({HERE: 12})
 
     assert member.consumer.offsets == {HERE: 12, THERE: 20}
     assert member.consumer.unassigned == [HERE]
@@ -58,8 +58,8 @@ def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
     assert not member.assignment.admits(HERE, 90)
     member.consumer.offsets[HERE] = 91
 
-    member.assignment.look_again()
-    member.assignment.look_again()
+    member.assignment.recheck_starts()
+    member.assignment.recheck_starts()
 
     assert member.consumer.offsets == {HERE: 10, THERE: 20}
     assert member.journal.lines == [
@@ -77,7 +77,7 @@ def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None
     assert not member.assignment.admits(HERE, 90)
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
 
-    member.assignment.look_again()
+    member.assignment.recheck_starts()
 
     assert member.consumer.offsets == {THERE: 20}
     assert member.journal.lines == []
@@ -88,7 +88,7 @@ def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record(
     member = Member()
     member.consumer.offsets[HERE] = 15
 
-    member.assignment.hinder(HERE, 10, "wrong checksum")
+    member.assignment.fetch_failed(HERE, 10, "wrong checksum")
     member.assignment.resume(HERE)
     assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, {HERE})
     member.assignment.try_again()
@@ -117,10 +117,10 @@ def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
     member.fail(5)
     member.loop.told.clear()
 
-    member.assignment.faults.over([HERE, THERE])
+    member.assignment.fetch_errors.over([HERE, THERE])
 
     assert member.loop.told == [(member.told.on_resumed, HERE)]
-    assert not member.assignment.faults
+    assert not member.assignment.fetch_errors
 
 
 def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read_on() -> None:
@@ -141,13 +141,13 @@ def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> Non
     """A thread that got no CPU for so long has fetched nothing, and the partition is still paused."""
     member = Member()
     member.fail(4)
-    member.assignment.hinder(HERE, 7, "no such codec")
+    member.assignment.fetch_failed(HERE, 7, "no such codec")
     member.loop.told.clear()
 
     member.clock.forward(31_000)
     member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.assignment.faults) == ([], True)
+    assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
     assert member.consumer.paused == set()
 
 
@@ -162,14 +162,14 @@ def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> No
     member.assignment.resume(HERE)
     member.clock.forward(29_000)
     member.assignment.try_again()
-    member.assignment.rest(resting=True)
+    member.assignment.set_idle(idle=True)
     member.clock.forward(31_000)
     member.assignment.try_again()
-    member.assignment.rest(resting=False)
+    member.assignment.set_idle(idle=False)
     member.clock.forward(29_000)
     member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.assignment.faults) == ([], True)
+    assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
 
 
 def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
@@ -179,7 +179,7 @@ def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_ga
     member.loop.told.clear()
 
     member.assignment.start_at(HERE, 15)
-    member.assignment.place()
+    member.assignment.start_waiting()
 
     assert member.loop.told == [(member.told.on_gap, HERE, 10, 15), (member.told.on_resumed, HERE)]
     assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
@@ -192,7 +192,7 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
     member.loop.told.clear()
 
     member.assignment.start_at(HERE, "earliest")
-    member.assignment.place()
+    member.assignment.start_waiting()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines[-1][1] == "partition.start_too_early"
@@ -214,8 +214,8 @@ def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothin
     member.fail(2)
     member.assignment.start_at(HERE, 15)
 
-    member.assignment.faults.over([HERE])
-    member.assignment.place()
+    member.assignment.fetch_errors.over([HERE])
+    member.assignment.start_waiting()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
     assert member.journal.lines[-1] == (
@@ -237,7 +237,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
     member.consumer.ask_for = hang
     asked = []
     for _ in range(3):
-        member.assignment.place()
+        member.assignment.start_waiting()
         asked.append(member.consumer.asked)
 
     assert asked == [1, 2, 3]
@@ -247,7 +247,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
         "positions.unknown",
     ]
     member.consumer.ask_for = lambda _: None
-    member.assignment.place()
+    member.assignment.start_waiting()
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
     assert member.journal.lines[-1][1] == "positions.unknown_over"
 
@@ -261,8 +261,8 @@ def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others()
             raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
 
     member.consumer.ask_for = lead_there_only
-    member.assignment.place()
-    member.assignment.place()
+    member.assignment.start_waiting()
+    member.assignment.start_waiting()
 
     assert member.consumer.offsets == {HERE: 10, THERE: 25}
 
@@ -272,9 +272,9 @@ def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass()
     member.hinder_both()
     member.consumer.ask_for = lambda _: member.clock.forward(5_000)
 
-    member.assignment.place()
+    member.assignment.start_waiting()
     assert member.consumer.offsets == {HERE: 15, THERE: 20}
-    member.assignment.place()
+    member.assignment.start_waiting()
 
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
 
@@ -286,7 +286,7 @@ def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
     member.loop.told.clear()
 
     member.assignment.try_again()
-    member.assignment.remind()
+    member.assignment.log_stopped()
 
     assert member.loop.told == []
     assert [event for _, event, _ in member.journal.lines] == ["consumer.error"]
@@ -299,7 +299,7 @@ def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
     assert member.assignment.unread({HERE: 15, THERE: 21}) == {THERE: (20, 21)}
     assert member.assignment.unread({HERE: 16, THERE: 20}) == {HERE: (15, 16)}
     member.assignment.pause(THERE)
-    member.assignment.hinder(HERE, 10, "no such codec")
+    member.assignment.fetch_failed(HERE, 10, "no such codec")
     assert member.assignment.unread({HERE: 99, THERE: 99}) == {}
     member.assignment.try_again()
     assert member.assignment.unread({HERE: 99, THERE: 99}) == {}
@@ -322,9 +322,9 @@ def test_a_start_in_a_partition_that_stands_still_tells_what_is_given_up() -> No
     """Its records are in hand: what was read below the position stands still, or is on its way."""
     member = Member()
 
-    member.assignment.start_at(HERE, 15, stands=True)
-    member.assignment.start_at(THERE, 12, stands=True)
-    member.assignment.place()
+    member.assignment.start_at(HERE, 15, blocked=True)
+    member.assignment.start_at(THERE, 12, blocked=True)
+    member.assignment.start_waiting()
 
     assert member.loop.told == [
         (member.told.on_gap, HERE, 10, 15),

@@ -95,7 +95,7 @@ def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
     member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(21)})
 
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
-    member.assignment.seat({HERE: 30})
+    member.assignment.seek({HERE: 30})
     member.assignment.commit_settled()
 
     assert member.consumer.commits == [{THERE: 21}]

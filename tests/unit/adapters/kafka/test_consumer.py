@@ -24,8 +24,8 @@ class OrderedMember:
         self.started: list[tuple[TopicPartition, str | int]] = []
         self.assignment = SimpleNamespace(start_at=self._start_at)
 
-    def _start_at(self, partition: TopicPartition, at: str | int, *, stands: bool) -> None:
-        assert not stands
+    def _start_at(self, partition: TopicPartition, at: str | int, *, blocked: bool) -> None:
+        assert not blocked
         self.started.append((partition, at))
 
     def order(self, order: Callable[[], None]) -> None:

@@ -185,7 +185,7 @@ def ready(
         asker.journal,
         asker.clock,
     )
-    member.assignment.seat({HERE: 10, THERE: 10})
+    member.assignment.seek({HERE: 10, THERE: 10})
     consumer.sought.clear()
     asker.ask()
     return consumer, asker, member
@@ -251,7 +251,7 @@ def test_a_silence_lasts_while_its_partition_is_paused() -> None:
 
     member.run()
 
-    assert set(member.silence.told) == {THERE}
+    assert set(member.stalls.stalled) == {THERE}
     assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
 
 
@@ -361,7 +361,7 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
     taken_ = [(record.where, record.offset) for record in asker.records]
     assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
     assert consumer.sought == {HERE: 11}
-    assert HERE in member.assignment.faults
+    assert HERE in member.assignment.fetch_errors
     [defect] = [fields for _, event, fields in asker.journal.lines if event == "defect.found"]
     assert "a poisonous record" in str(defect["stack"])
 
@@ -388,13 +388,13 @@ def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told
 
     assert gaps == [(HERE, 10, 11)]
     assert consumer.sought == {HERE: 11}
-    assert HERE not in member.assignment.faults
+    assert HERE not in member.assignment.fetch_errors
 
 
 def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
     places = [TopicPartition("t", number) for number in range(3)]
     _, asker, member = ready([poison(at, 10) for at in places], end=20)
-    member.assignment.seat(dict.fromkeys(places, 10))
+    member.assignment.seek(dict.fromkeys(places, 10))
     member.run()
 
     [error] = asker.errors
@@ -407,4 +407,4 @@ def test_a_want_of_memory_is_no_fault_of_a_record() -> None:
     member.run()
 
     assert len(asker.errors) == 1
-    assert HERE not in member.assignment.faults
+    assert HERE not in member.assignment.fetch_errors

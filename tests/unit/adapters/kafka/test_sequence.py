@@ -9,7 +9,7 @@ THERE = TopicPartition("printprice.orders", 1)
 
 def seated_at(offset: int) -> SequenceCheck:
     beginnings = SequenceCheck()
-    beginnings.seated({HERE: offset, THERE: 0})
+    beginnings.expect({HERE: offset, THERE: 0})
     return beginnings
 
 
@@ -39,7 +39,7 @@ def test_a_partition_that_begins_behind_its_seat_is_read_again_from_there() -> N
     assert beginnings.admits(THERE, 0)
     assert beginnings.take_doubted() == {HERE: 2_785}
 
-    beginnings.seated({HERE: 10})
+    beginnings.expect({HERE: 10})
     beginnings.remember(HERE, 2_785)
 
     assert [beginnings.admits(HERE, offset) for offset in (10, 11)] == [True, True]
@@ -51,7 +51,7 @@ def test_the_same_first_record_twice_is_the_first_one() -> None:
     beginnings = seated_at(10)
     beginnings.admits(HERE, 12)
     beginnings.take_doubted()
-    beginnings.seated({HERE: 10})
+    beginnings.expect({HERE: 10})
     beginnings.remember(HERE, 12)
 
     assert [beginnings.admits(HERE, offset) for offset in (12, 13)] == [True, True]

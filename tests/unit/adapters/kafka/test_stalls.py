@@ -16,7 +16,7 @@ class Watched:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.journal = BookkeepingJournal()
-        self.silence = StallDetector(self.journal, self.clock)
+        self.stalls = StallDetector(self.journal, self.clock)
 
     def look(
         self,
@@ -27,7 +27,7 @@ class Watched:
         found = []
         for each in places:
             behind = {at: next_offset for at, (next_offset, _) in each.items()} | (held_up or {})
-            found.append(self.silence.look(each, behind))
+            found.append(self.stalls.look(each, behind))
             self.clock.forward(10_000)
         return found
 
@@ -44,7 +44,7 @@ def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
     assert found == [[], [], [], [], [HERE], [], []]
     fields = {"topic": "t", "partition": 0, "next": 4, "end": 9}
     assert watched.journal.lines == [("warning", "partition.unread", fields)]
-    assert watched.silence.told == {HERE: 4}
+    assert watched.stalls.stalled == {HERE: 4}
 
 
 def test_a_partition_that_gives_records_however_slowly_is_not_silent() -> None:
@@ -93,7 +93,7 @@ def test_the_time_without_a_look_does_not_count() -> None:
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 4)
 
-    watched.silence.not_looked()
+    watched.stalls.not_checked()
     watched.look(*[{HERE: (4, 9)}] * 4)
 
     assert watched.said == []
