@@ -99,5 +99,5 @@ async def test_a_marker_behind_the_last_settled_record_is_nothing_to_settle(
 
 def test_a_broker_that_is_not_there_is_told_as_such() -> None:
     nowhere = KafkaGroups({"bootstrap.servers": "127.0.0.1:1"}, timeout=0.5)
-    with pytest.raises(DependencyUnavailable, match="asking where the group g stands"):
+    with pytest.raises(DependencyUnavailable, match="asking for the positions of the group g"):
         nowhere.positions("g", [TopicPartition("events", 0)])

@@ -1,7 +1,7 @@
-"""Every record that was taken has a receipt, and its offset is freed only when the receipt is settled.
+"""Every record taken has a receipt, and its offset is freed only when the receipt is settled.
 
-A receipt counts what still has to become durable. Receipts of an assignment that ended settle
-nothing: their record belongs to another member by now.
+A receipt counts what still has to become durable. Receipts of an assignment that ended settle nothing:
+their record belongs to another member by now.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
 
 _REVOKE_WAIT = 0.4
-"""Seconds to let attempts in flight settle before a partition goes; the whole hand-over may take
-half a second, since kept partitions stand still for as long."""
+"""Seconds to let attempts in flight settle before a partition is revoked. The whole hand-over may take
+half a second, since the partitions that are kept wait for it."""
 
 _REVOKE_STEP = 0.01
 
@@ -28,11 +28,11 @@ Gap: TypeAlias = tuple[int, int]
 """The first offset that is gone, and the first that is not."""
 
 _NAMED = 24
-"""Partitions that one line of the log names."""
+"""How many partitions one log line names."""
 
 
 class Receipt:
-    """One taken record on its way to being settled."""
+    """A record that was taken and is to be settled."""
 
     __slots__ = ("_generation", "_left", "_partitions", "record", "size", "span", "where")
 
@@ -56,7 +56,7 @@ class Receipt:
 
     @property
     def wanted(self) -> bool:
-        """False as soon as the partition is being given up: then nothing new is begun with it."""
+        """False as soon as the partition is being given up: then nothing new is started with it."""
         tracker = self._partitions.taking.get(self.where)
         return tracker is not None and tracker.generation == self._generation
 
@@ -65,7 +65,7 @@ class Receipt:
         self._left += 1
 
     def release(self) -> None:
-        """Let go of one hold; the last one frees the offset."""
+        """Release one hold; the last one frees the offset."""
         self._left -= 1
         if self._left:
             return
@@ -75,12 +75,12 @@ class Receipt:
             self._partitions.settled(self)
 
     def block(self) -> None:
-        """Stop the partition: something that must be written cannot be."""
+        """Pause the partition: something that must be written cannot be."""
         if self.live:
             self._partitions.pause(self.where, PauseReason.BLOCKED)
 
     def unblock(self) -> None:
-        """Let the partition go on."""
+        """Resume the partition, once nothing else blocks it."""
         if self.live:
             self._partitions.resume(self.where, PauseReason.BLOCKED)
 
@@ -142,7 +142,7 @@ class Partitions:
             if where in self._unpublished:
                 tracker.never_committed()
             self._trackers[where] = self.taking[where] = tracker
-        self._say("partitions.assigned", positions)
+        self._log("partitions.assigned", positions)
 
     async def on_revoked(
         self, partitions: Sequence[TopicPartition]
@@ -150,7 +150,7 @@ class Partitions:
         """Drop what is queued of them, wait a moment, and return what may be committed."""
         going = frozenset(partitions) & self._trackers.keys()
         for where in going:
-            # Else what is begun during the wait would be cut off by its end, and made twice.
+            # Otherwise what starts during the wait would be cut off by its end, and made twice.
             self.taking.pop(where, None)
         self._listener.on_gone(going)
         try:
@@ -159,9 +159,9 @@ class Partitions:
             published = going - self._unpublished.keys()
             return {where: self._trackers[where].progress(room) for where in published}
         finally:
-            # However it ends, the partitions are not ours any more.
+            # However this ends, the partitions are no longer ours.
             self._forget(going)
-            self._say("partitions.revoked", going)
+            self._log("partitions.revoked", going)
 
     async def _until_settled(self, going: frozenset[TopicPartition]) -> None:
         with contextlib.suppress(TimeoutError):
@@ -174,10 +174,10 @@ class Partitions:
         going = frozenset(partitions) & self._trackers.keys()
         self._listener.on_gone(going)
         self._forget(going)
-        self._say("partitions.lost", going)
+        self._log("partitions.lost", going)
 
     def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
-        """Commit again, with the next commit, what is not known to be committed."""
+        """Include these partitions in the next commit."""
         for where in partitions:
             tracker = self._trackers.get(where)
             if tracker is not None:
@@ -218,7 +218,7 @@ class Partitions:
         """Return whether a partition is paused, since something of it cannot be written or read."""
         return self._pauses.has(partition, PauseReason.BLOCKED)
 
-    def _say(self, event: str, partitions: Collection[TopicPartition]) -> None:
+    def _log(self, event: str, partitions: Collection[TopicPartition]) -> None:
         named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]
         more = "" if len(partitions) <= _NAMED else ", …"
         self._journal.info(event, count=len(partitions), names=", ".join(named) + more)
@@ -233,7 +233,7 @@ class Partitions:
     # What the intake does.
 
     def receive(self, batch: Sequence[Record]) -> list[Receipt]:
-        """Count a batch and take it over, without what is settled or of partitions not ours any more."""
+        """Count a batch and return receipts, none for what is settled or no longer ours."""
         for topic, count in Counter(record.topic for record in batch).items():
             self._metrics.records(topic, count)
         receipts: list[Receipt] = []
@@ -273,13 +273,13 @@ class Partitions:
         except Exception as error:  # noqa: BLE001  what is read meanwhile is bounded by the budget and the room
             self._unexpected.note(error, Step.TELL)
 
-    # What is said about them.
+    # What is reported of them.
 
     def commit(self) -> None:
         """Commit whatever was settled since the last time.
 
-        A partition whose progress no longer fits into its commit is not read on until it does: the
-        more is settled behind its hole, the more a crash would deliver again.
+        A partition whose progress no longer fits into its commit is paused until it does: the more is
+        settled above its lowest unsettled offset, the more a crash would deliver again.
         """
         room = note_room(len(self._trackers))
         due: dict[TopicPartition, CommitPosition] = {}
@@ -318,7 +318,7 @@ class Partitions:
         return sum(tracker.unsettled for tracker in self._trackers.values())
 
     def oldest_in_hand(self) -> dict[TopicPartition, tuple[int, int]]:
-        """Return the generation and lowest unsettled offset of each partition that can go on."""
+        """Return the generation and lowest unsettled offset of each partition that is not blocked."""
         return {
             where: (tracker.generation, tracker.committable)
             for where, tracker in self._trackers.items()
@@ -328,7 +328,7 @@ class Partitions:
     def oldest_unsettled(self) -> Millis | None:
         """Return the earliest log timestamp of what is not settled, None where all is.
 
-        Of a record whose time is none (-1, 0), nobody can tell the age: it is left out.
+        A record without a time (-1, 0) has no age and is left out.
         """
         oldest = (tracker.oldest_unsettled for tracker in self._trackers.values())
         known = (instant for instant in oldest if instant is not None and is_plausible(instant))

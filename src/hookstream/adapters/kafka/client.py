@@ -1,4 +1,4 @@
-"""What every Kafka client of ours has in common: settings, how it logs, how it fails and closes.
+"""What all of our Kafka clients share: settings, logging, errors and closing.
 
 The only file that other Kafka adapters import; it holds no client of its own.
 """
@@ -50,14 +50,14 @@ _FENCED = {
     KafkaError.INVALID_PRODUCER_EPOCH,
 }
 OFFSETS_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
-"""The log does not have an offset that is to be read: it was deleted, truncated or created again."""
+"""The log does not have the offset: it was deleted, or the topic truncated or created again."""
 TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 """A record was refused for its size, alone or with its batch."""
 _LEADERLESS = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    # The leader is another than the client believes, or the same one restarted.
+    # Another broker leads than the client assumes, or the same one restarted.
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     # "No leaders found": a broker that was frozen has lost its session, and leads nothing until it
@@ -66,7 +66,7 @@ _LEADERLESS = {
 }
 _LEADERLESS_PAUSE = 0.1
 _LEADERLESS_SECONDS = 5.0
-"""How long one question is asked again at the least, if need be."""
+"""How long a request is retried at least."""
 
 Place: TypeAlias = tuple[str, int]
 """A topic and a partition."""
@@ -135,25 +135,25 @@ _USUAL = (
     "topic.metadata.refresh.interval.ms",
     "transaction.timeout.ms",
 )
-"""Names of librdkafka's that people set: one of them was meant by a name that it does not know."""
+"""librdkafka's names that people set. An unknown name is likely a misspelling of one of them."""
 
-_SAY_AGAIN_SECONDS = 30.0
+_REPEAT_SECONDS = 30.0
 _LINES_REMEMBERED = 64
 _PATIENCE_SECONDS = 30.0
-"""How long a trouble may last unsaid: a broker that is started again takes less."""
+"""How long a failure may last before it is logged: a broker that restarts takes less."""
 
 
 class Trouble:
-    """Something that should pass: said once when it has lasted, and once when it is over.
+    """A failure that should pass: logged once when it has lasted, and once when it is over.
 
-    A broker that is away for an hour is asked every second; a line each time would bury all else.
+    A broker that is away for an hour is asked every second; a line each time would bury all others.
     For one thread.
 
     Args:
-        event: What its line says; `<event>_over` when it has passed.
-        journal: Where it says so.
+        event: The log event; `<event>_over` when it has passed.
+        journal: The log.
         clock: Measures how long it lasts.
-        patience: Seconds for which nothing is said.
+        patience: Seconds for which nothing is logged.
     """
 
     def __init__(
@@ -164,32 +164,33 @@ class Trouble:
         self._clock = clock
         self._patience = patience
         self._since: float | None = None
-        self._told = False
+        self._logged = False
 
     def lasts(self, detail: str) -> None:
-        """Note that the trouble lasts, and why."""
+        """The failure lasts. `detail` says why."""
         now = self._clock.monotonic()
         if self._since is None:
             self._since = now
-        if not self._told and now - self._since >= self._patience:
-            self._told = True
+        if not self._logged and now - self._since >= self._patience:
+            self._logged = True
             self._journal.warning(self._event, seconds=round(now - self._since), detail=detail)
 
     def over(self) -> None:
-        """Note that there is no trouble, or no longer."""
-        if self._told and self._since is not None:
+        """There is no failure, or no longer."""
+        if self._logged and self._since is not None:
             seconds = round(self._clock.monotonic() - self._since)
             self._journal.info(f"{self._event}_over", seconds=seconds)
-        self._since, self._told = None, False
+        self._since, self._logged = None, False
 
 
 def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bool]:
-    """Return how often a client that lost its broker tries again, unless its settings say so.
+    """Return how soon a client that lost its broker reconnects, unless its settings say so.
 
-    After a long outage it would try every ten seconds only: nothing is sent before the tables are asked
-    again. A longer first pause that somebody set would be refused beside a shorter longest one.
+    By default it would retry every ten seconds only after a long outage, and nothing is sent before the
+    tables are current again. The library refuses a first pause above the longest one, so a first pause
+    that was set is left alone.
 
-    Half of the first pause lies between any two tries to connect, and every client makes two as it
+    Half of the first pause lies between any two attempts to connect, and every client makes two as it
     starts: to the bootstrap address, then to the broker. With the library's 100 ms each command would
     wait 50 ms for each client that it makes.
     """
@@ -199,11 +200,11 @@ def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bo
 
 
 def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:
-    """Return what every consumer of ours starts from; the client's own settings win.
+    """Return the properties of every consumer of ours; `client` overrides tuning, not semantics.
 
-    Small queues: the default prefetch of 64 MB a consumer would be most of a worker's memory. With
-    them `fetch.queue.backoff.ms` must be small too, or a full queue stalls a partition for a second.
-    A partition that is new or resumed is first fetched when the running fetch ends: 100 ms, not 500.
+    Queues are small: the default prefetch of 64 MB a consumer would be most of a worker's memory. So
+    `fetch.queue.backoff.ms` must be small too, or a full queue stalls a partition for a second. A
+    partition that is new or resumed is first fetched when the running fetch ends: 100 ms, not 500.
     """
     return {
         "queued.max.messages.kbytes": 4096,
@@ -223,15 +224,15 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
 
 
 def bounded(client: ClientSettings) -> ClientSettings:
-    """Return settings for a consumer that reads to an end that it knows; the client's own win.
+    """Return settings for a consumer that reads to a known end; those of `client` override them.
 
-    Where transactions end a log, only a fetch that finds nothing reports the end: it need not wait.
+    If a transaction ends the log, only a fetch that finds nothing reports the end: it need not wait.
     """
     return {"fetch.wait.max.ms": 10, **client}
 
 
 def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:
-    """Return what every producer of ours starts from: durable, idempotent, in order."""
+    """Return the properties of every producer of ours: durable, idempotent, in order."""
     return {
         **_reconnecting(client),
         **client,
@@ -244,10 +245,10 @@ def producer_properties(client: ClientSettings, journal: Journal | None) -> Prop
 def transactional_properties(
     client: ClientSettings, transactional_id: str, timeout_millis: int
 ) -> Properties:
-    """Return what a producer that writes in transactions starts from.
+    """Return the properties of a transactional producer.
 
-    The client library refuses timeouts that are longer than the transaction's. One that was set for
-    all clients is shortened here.
+    The client library refuses timeouts longer than the transaction's. One that was set for all clients
+    is shortened here.
     """
     properties = producer_properties(client, None) | {
         "transactional.id": transactional_id,
@@ -260,26 +261,26 @@ def transactional_properties(
 
 
 def admin_client(client: ClientSettings) -> AdminClient:
-    """Return a client for questions and topic administration; what fails, fails to its caller."""
+    """Return a client for look-ups and topic administration. Its errors are raised, not logged."""
     properties = {**_reconnecting(client), **client, "log_level": 2, **_logging(None)}
     return opened(AdminClient, properties, client)
 
 
 def init_transactions(producer: Producer, timeout: float) -> None:
-    """Take a transactional id over, connected first: a producer that is not may wait half a second.
+    """Take a transactional id over, after connecting: a producer without a connection waits up to 0.5 s.
 
-    The client drops the connection to its bootstrap address once it knows the broker's own, and looks
-    every 500 ms only whether it has another. A question makes it connect at once.
+    The client drops the connection to its bootstrap address once it knows the broker's own, and checks
+    every 500 ms only whether it has another. A metadata request makes it connect at once.
 
     Args:
         producer: The producer.
-        timeout: Seconds to wait at most, one more where the broker does not answer.
+        timeout: Seconds to wait at most, one more if the broker does not answer.
 
     Raises:
         KafkaException: The broker did not answer in time, or refuses.
     """
     until = time.monotonic() + timeout
-    # What is wrong shows in what follows, which also tries again where this does not.
+    # Any error shows in the call below, which also retries where this does not.
     with contextlib.suppress(KafkaException):
         producer.list_topics(timeout=timeout)
     producer.init_transactions(max(1.0, until - time.monotonic()))
@@ -288,15 +289,15 @@ def init_transactions(producer: Producer, timeout: float) -> None:
 def opened(
     make: Callable[..., _Client], properties: Properties, client: ClientSettings
 ) -> _Client:
-    """Return a client of the library, made with properties in which somebody's settings stand.
+    """Return a client of the library, made with properties that include an operator's settings.
 
     Args:
         make: Its class.
-        properties: All of them.
+        properties: All properties.
         client: Those that were set: `kafka.client`.
 
     Raises:
-        ConfigurationError: The library refuses one; it is named, and no secret shows.
+        ConfigurationError: The library refuses a property. The text names it and shows no secret.
     """
     try:
         return make(properties)
@@ -311,7 +312,7 @@ def opened(
 
 
 def without_secrets(text: str, client: ClientSettings) -> str:
-    """Return a text of the client library without any secret that was set for it."""
+    """Return a text of the client library without the secrets in its settings."""
     for name, value in client.items():
         if _MAY_HOLD_A_SECRET.search(name) and isinstance(value, str) and value:
             text = text.replace(value, "***")
@@ -327,7 +328,7 @@ def kafka_error(raised: KafkaException) -> KafkaError:
 
 
 def translated(raised: KafkaException, doing: str) -> HookstreamError:
-    """Return our error for a client's: `doing` begins the sentence, such as 'cannot read x'."""
+    """Return our error for a client's. `doing` begins its text, such as 'cannot read x'."""
     error = kafka_error(raised)
     text = f"{doing}: {error.str()} ({error.name()})"
     if error.code() in _REFUSED_FOR_GOOD:
@@ -337,7 +338,7 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
 
 @contextmanager
 def translating(doing: str) -> Iterator[None]:
-    """Raise our error for a client's that is raised within."""
+    """Translate the client's errors that are raised within. `doing` begins their text."""
     try:
         yield
     except KafkaException as error:
@@ -345,7 +346,7 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def is_fenced(errors: Iterable[KafkaError]) -> bool:
-    """Return whether one of these says that another process took a transactional id over."""
+    """Return whether one of these errors means that another process took the transactional id over."""
     return any(error.code() in _FENCED for error in errors)
 
 
@@ -354,15 +355,15 @@ def ask_offsets(
 ) -> dict[Place, int]:
     """Return an offset of each partition, records of open transactions included.
 
-    Asked again, for as long as an answer may take, where a partition is just being given to a broker, or the client
-    believes in a leader that is gone: an AdminClient learns of a broker that was killed and came
-    back only when it is made to look, and would be refused for many minutes otherwise.
+    Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
+    client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
+    to refresh its metadata; otherwise it would be refused for many minutes.
 
     Args:
         admin: The client.
         asked: What to ask, by topic and partition.
         timeout: Seconds to wait at most for one answer.
-        what: What is asked for, as an error names it, such as 'the ends of x'.
+        what: What is asked for, for an error's text, such as 'the ends of x'.
 
     Raises:
         KafkaException: The broker refuses for another reason.
@@ -394,13 +395,13 @@ def ask_offsets(
 
 
 def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
-    # What is wrong shows in the next answer; this only refreshes what the client believes.
+    # Any error shows in the next answer; this only refreshes the client's metadata.
     with contextlib.suppress(KafkaException):
         admin.list_topics(timeout=timeout)
 
 
 def close_within(seconds: float, close: Callable[[], object]) -> bool:
-    """Close a client on a thread of its own and tell whether it was done in time.
+    """Close a client on a thread of its own and return whether that was done in time.
 
     A close can hang for ever while brokers misbehave; the process must be able to end.
     """
@@ -418,32 +419,32 @@ def close_within(seconds: float, close: Callable[[], object]) -> bool:
 
 
 class _ToJournal(logging.Handler):
-    """Hands the client library's log lines to the journal, so that they share its format.
+    """Passes the client library's log lines to our log.
 
-    A client that cannot connect says so twenty times a second: a line is said again only after
-    half a minute.
+    A client that cannot connect logs that twenty times a second: the same line is passed on again only
+    after half a minute.
     """
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(logging.INFO)
         self._journal = journal
-        self._said: dict[str, float] = {}
+        self._written: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, never as an error: librdkafka heals, or its caller raises."""
+        """Write one line, never as an error: librdkafka recovers, or its caller raises."""
         detail = record.getMessage()
-        if record.created - self._said.get(detail, 0.0) < _SAY_AGAIN_SECONDS:
+        if record.created - self._written.get(detail, 0.0) < _REPEAT_SECONDS:
             return
-        if len(self._said) >= _LINES_REMEMBERED:
-            self._said.clear()
-        self._said[detail] = record.created
+        if len(self._written) >= _LINES_REMEMBERED:
+            self._written.clear()
+        self._written[detail] = record.created
         write = self._journal.warning if record.levelno >= logging.WARNING else self._journal.info
         write("kafka.client_log", detail=detail)
 
 
 def _logging(journal: Journal | None) -> Properties:
-    # Outside the tree of loggers on purpose: each client has its own journal, or none. Where there
-    # is none, what matters is raised; the library would write the rest to stderr.
+    # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
+    # library would write to stderr; what matters is raised.
     logger = logging.Logger("hookstream.kafka")  # noqa: LOG001
     logger.addHandler(logging.NullHandler() if journal is None else _ToJournal(journal))
     return {"logger": logger}

@@ -282,7 +282,7 @@ class KafkaSource:
         self._wake()
 
     def start_windows(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
-        """Return what `StartPolicy.telltale` says of topics now."""
+        """Return `StartPolicy.telltale` of each topic now."""
         now = self._clock.now()
         return {topic: self._starts.telltale(topic, now) for topic in topics}
 

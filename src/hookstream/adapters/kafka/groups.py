@@ -1,4 +1,4 @@
-"""Asks the brokers where a consumer group stands, and joins no group for it."""
+"""Reads the positions of a consumer group from the brokers, without joining it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -42,7 +42,7 @@ _ALL_RECORDS: Properties = {
 
 
 class KafkaGroups:
-    """An onlooker's view of groups. Blocks; for one thread.
+    """Consumer groups, as the brokers describe them. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
@@ -69,11 +69,11 @@ class KafkaGroups:
         }
 
     def positions(self, group: str, partitions: Sequence[TopicPartition]) -> list[GroupPosition]:
-        """Return where a group stands in each of these partitions, in their order.
+        """Return the position of a group in each of these partitions, in their order.
 
-        The commits are asked for before the ends, so that what is committed meanwhile shows as
-        unsettled, and never the other way round. Where something may be unsettled, the first such
-        record is read for its time.
+        The commits are read before the ends, so what is committed meanwhile shows as unsettled, and
+        never the other way round. If something may be unsettled, the first such record is read for its
+        time.
 
         Args:
             group: The group; one that never had a member holds nothing and has committed nothing.
@@ -91,9 +91,9 @@ class KafkaGroups:
         return [replace(each, oldest=oldest.get(each.at)) for each in found]
 
     def position(self, group: str, at: TopicPartition) -> GroupPosition:
-        """Return where a group stands in one partition, without a look at its records.
+        """Return the position of a group in one partition, without reading its records.
 
-        `oldest` is None: a record that stops its partition may be one that nobody can read.
+        `oldest` is None: a record that stops its partition may be unreadable.
 
         Raises:
             ConfigurationError: The cluster refuses it for good.
@@ -121,14 +121,14 @@ class KafkaGroups:
         with translating(f"asking for {what}"):
             found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
             if found < 0:
-                # Nothing is so young.
+                # No record is so young.
                 found = ask_offsets(self._admin, {at: LATEST}, self._timeout, what)[at]
         return found
 
     @contextmanager
     def _asking(self, group: str) -> Iterator[None]:
-        """Translate what goes wrong while the brokers are asked where a group stands."""
-        doing = f"asking where the group {group} stands"
+        """Translate the errors of a look-up of a group's positions."""
+        doing = f"asking for the positions of the group {group}"
         try:
             with translating(doing):
                 yield
@@ -136,7 +136,7 @@ class KafkaGroups:
             raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
 
     def _standing(self, group: str, partitions: Sequence[TopicPartition]) -> list[GroupPosition]:
-        """Return the positions without a look at any record: `oldest` is None."""
+        """Return the positions without reading a record: `oldest` is None."""
         holders, committed = self._holders(group), self._committed(group)
         starts = self._offsets(partitions, EARLIEST, group)
         ends = self._offsets(partitions, LATEST, group)
@@ -163,9 +163,9 @@ class KafkaGroups:
         answers = self._admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
         )
-        told = self._known(answers[group])
+        offsets = self._known(answers[group])
         found = {}
-        for each in told.topic_partitions if told is not None else ():
+        for each in offsets.topic_partitions if offsets is not None else ():
             if each.error is not None:
                 raise KafkaException(each.error)
             if each.offset >= 0:
@@ -174,7 +174,7 @@ class KafkaGroups:
         return found
 
     def _known(self, answer: Future[T]) -> T | None:
-        """Return what a broker says of a group; None where it knows no such group."""
+        """Return a broker's answer about a group; None: it knows no such group."""
         try:
             return answer.result(self._timeout)
         except KafkaException as error:
@@ -193,10 +193,10 @@ class KafkaGroups:
     ) -> dict[TopicPartition, Millis]:
         """Return when the first unsettled record of each was appended, where there is one.
 
-        Records of transactions that are open or were aborted count: nobody has settled them.
+        Records of open and aborted transactions count: nobody has settled them.
 
         Raises:
-            DependencyUnavailable: Something is there, and did not come.
+            DependencyUnavailable: A record is there and did not come.
         """
         found: dict[TopicPartition, Millis] = {}
         if not positions:

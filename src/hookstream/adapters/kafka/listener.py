@@ -1,4 +1,4 @@
-"""What a consumer thread notifies, on the event loop and in order."""
+"""The listener of a consumer thread, notified on the event loop and in order."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
@@ -22,4 +22,4 @@ class ConsumerListener(AssignmentListener, Protocol):
         """The thread ended."""
 
     def start_windows(self, topics: Iterable[str]) -> Mapping[str, Window]:
-        """Return what `StartPolicy.telltale` says of each topic now."""
+        """Return `StartPolicy.telltale` of each topic now."""

@@ -1,11 +1,11 @@
-"""Writes records durably and tells the loop, once a batch, which of them the brokers have.
+"""Writes records durably, and acknowledges on the event loop, in batches, what the brokers have.
 
-One idempotent producer (`acks=all`, no message timeout): a write waits for the broker, it does not
-fail for lateness. A record that is refused for good is told to its writer; any other error is
-fatal, and then nothing more is acknowledged, since what the log holds is no longer known.
+One idempotent producer (`acks=all`, no message timeout): a write waits for the broker and never times
+out. A record that is refused for good is reported to its writer. Any other error is fatal: nothing
+more is acknowledged then, since what the log holds is no longer known.
 
-A broker holds a whole batch against its topic's `max.message.bytes` and refuses all of it: where a
-record may have been refused for its company, it is written again in ever smaller company.
+A broker checks a whole batch against its topic's `max.message.bytes` and refuses all of it. A record
+that may have been refused for the others of its batch is written again in ever smaller groups.
 """
 
 import asyncio
@@ -43,12 +43,12 @@ _BATCH_BYTES = 262_144
 _QUEUE_KILOBYTES = 32_768
 _BUSY_SECONDS = 0.005
 _IDLE_SECONDS = 1.0
-"""How soon an error is heard of while nothing is being written."""
+"""How soon an error is noticed while nothing is being written."""
 _CLOSE_SECONDS = 5.0
 
 _STAMP_SECONDS = 0.5
 _STAMPS = 8
-"""Every so often, of so many records, the broker's time is noted: of several partitions, mostly."""
+"""At this interval, the broker's time is taken from so many records, mostly of several partitions."""
 
 _REFUSED = TOO_LARGE | {
     KafkaError.INVALID_RECORD,
@@ -67,30 +67,30 @@ _Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]
 
 
 class Stamps(Protocol):
-    """Who hears of the times at which brokers append."""
+    """Is notified of the times at which brokers append."""
 
     def moment(self) -> Moment:
         """Return the present."""
 
     def heard(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
-        """Learn that a partition's leader stamped a record between two moments."""
+        """A partition's leader stamped a record between two moments."""
 
     def unstamped(self) -> None:
-        """Note that a record was appended and no broker stamped it."""
+        """A record was appended without a broker's stamp."""
 
 
 class KafkaSink:
-    """A RecordSink, made, used and served on the loop.
+    """A RecordSink, made, used and polled on the loop.
 
-    The loop asks the producer for its reports every few milliseconds while there is something to
-    report. A thread that waits for them instead costs a quarter more CPU a record, and at full
-    speed up to twice as much: it and the loop take the interpreter from each other.
+    The loop polls the producer for delivery reports every few milliseconds while any are due. A thread
+    that waits for them instead costs a quarter more CPU a record, and up to twice as much at full
+    speed, since it and the loop compete for the interpreter.
 
     Args:
         client: librdkafka's settings.
         max_record_bytes: The largest record that may be written, of any topic.
-        journal: Hears of trouble.
-        stamps: Hears at what time brokers append, a few records twice a second.
+        journal: The log.
+        stamps: Is notified of the times at which brokers append, for a few records twice a second.
     """
 
     def __init__(
@@ -103,18 +103,18 @@ class KafkaSink:
         self._stamps = stamps
         self._stamped_at = float("-inf")
         self._to_stamp = 0
-        """How many of the next records tell their broker's time."""
+        """How many of the next records give their broker's time."""
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
-        """Fails with InvariantBroken where nothing more can be written: the process must end."""
-        # A failure that nobody has begun to await yet is no warning at the process's end.
+        """Fails with InvariantBroken when nothing more can be written: the process must end."""
+        # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._journal = journal
         self._backlog: deque[_Write] = deque()
-        """What this turn of the loop wrote, and what the client's queue has no room for: as much as the
-        pipeline's credit allows."""
+        """What this turn of the loop wrote, and what the client's queue has no room for. The pipeline's
+        credit bounds it."""
         self._suspects: deque[_Write] = deque()
-        """Refused in a batch: written again in ever smaller groups, while all else waits."""
+        """Refused in a batch: written again in ever smaller groups, while everything else waits."""
         self._group = 0
         """How many suspects are being written together; 0: none."""
         self._group_bytes = _BATCH_BYTES
@@ -151,15 +151,15 @@ class KafkaSink:
             self._timer.cancel()
             self._timer = self._loop.call_later(_BUSY_SECONDS, self._serve)
         if not self._backlog:
-            # Once a turn of the loop, all together: code that runs again at once is in the cache.
+            # All of one turn of the loop together: code that runs again at once is in the CPU's cache.
             self._loop.call_soon(self._hand_over)
         self._backlog.append((record, acknowledged))
 
     async def flush(self, deadline: float) -> bool:
-        """Wait until all that was written is acknowledged, and tell whether it is.
+        """Wait until everything written is acknowledged, and return whether it is.
 
         Args:
-            deadline: Seconds to wait at most; less is waited where the sink fails.
+            deadline: Seconds to wait at most. A failure of the sink ends the wait.
         """
         try:
             async with asyncio.timeout(deadline):
@@ -169,10 +169,10 @@ class KafkaSink:
         return not self.failed.done()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
-        """Let go of the producer; what is not acknowledged by now never will be.
+        """Release the producer. What is not acknowledged by now never will be.
 
         Args:
-            seconds: How long that may take before the client is left to itself.
+            seconds: How long that may take before the client is abandoned.
         """
         if self._closed:
             return
@@ -183,7 +183,7 @@ class KafkaSink:
             self.failed.cancel()
 
     def _produce(self, write: _Write) -> bool:
-        """Hand a record to the client; False where its queue is full."""
+        """Hand a record to the client; False: its queue is full."""
         record = write[0]
         try:
             self._producer.produce(
@@ -198,7 +198,7 @@ class KafkaSink:
         except BufferError:
             return False
         except (TypeError, ValueError) as raised:
-            # The client cannot even take it: a topic's name that is not text, for one.
+            # The client cannot take it, for example since a topic's name is not text.
             why = f"{record.topic!a} cannot be written: {raised}"
             self._refuse(write, WriteRefused(why, too_large=False))
         except KafkaException as raised:
@@ -211,8 +211,8 @@ class KafkaSink:
         return True
 
     def _refuse(self, write: _Write, refusal: WriteRefused) -> None:
-        """Tell a writer of what the client refused at once, as if the record were alone."""
-        # Later, as everything is acknowledged: a writer may still be in the middle of it.
+        """Report what the client refused at once, as if the record were alone in its batch."""
+        # Not now: an acknowledgement never comes within `write`.
         verdicts: _Verdicts = [(write, refusal)]
         self._loop.call_soon(self._acknowledge, verdicts, True)  # noqa: FBT003
 
@@ -238,7 +238,7 @@ class KafkaSink:
         return refusal.too_large and self._group != 1 and _size(write) < _BATCH_BYTES
 
     def _go_on(self) -> None:
-        """Write what waits: first the suspects, then the backlog."""
+        """Write what waits: the suspects first, then the backlog."""
         if self._queued and (self._group or self._suspects):
             return
         self._group = 0
@@ -251,7 +251,7 @@ class KafkaSink:
             self._idle.set()
 
     def _hand_over(self) -> None:
-        """Hand the client what waits, as far as its queue has room and no suspects go first."""
+        """Hand the backlog to the client, as far as its queue has room and no suspects go first."""
         if self._closed or self.failed.done() or self._group or self._suspects:
             return
         backlog = self._backlog
@@ -263,7 +263,7 @@ class KafkaSink:
             backlog.popleft()
 
     def _write_suspects(self) -> None:
-        """Write a group, half as large as one that was refused; one record at least."""
+        """Write a group of suspects, half as large as one that was refused; one record at least."""
         if self._group_was_refused:
             self._group_bytes //= 2
             self._group_was_refused = False
@@ -278,11 +278,11 @@ class KafkaSink:
         if not self.failed.done():
             self._journal.error("producer.failed", detail=str(error))
             self.failed.set_exception(error)
-            # Whoever waits for a flush need not wait for its deadline.
+            # A flush need not wait for its deadline.
             self._idle.set()
 
     def _serve(self) -> None:
-        """Take the reports that are ready, then come back."""
+        """Handle the delivery reports that are ready, then schedule the next poll."""
         self._producer.poll(0)
         if self._verdicts:
             verdicts, self._verdicts = self._verdicts, []
@@ -292,10 +292,10 @@ class KafkaSink:
             self._timer = self._loop.call_later(pause, self._serve)
 
     def _stamping(self, write: _Write) -> Callable[[KafkaError | None, Message], None]:
-        """Return what hears of a record's delivery, and tells when its broker appended it."""
+        """Return a delivery callback that also reports when the broker appended the record."""
         stamps = self._stamps
         if stamps is None:
-            raise InvariantBroken("a stamp was asked for that nobody hears of")
+            raise InvariantBroken("a broker's time is taken and nobody is notified of it")
         self._to_stamp -= 1
         asked = stamps.moment()
 
@@ -324,7 +324,7 @@ class KafkaSink:
             self._fail(_broken(error))
 
     def _close(self, seconds: float) -> None:
-        # Else closing would wait for a broker that may never come.
+        # Otherwise closing would wait for a broker that may never come back.
         self._producer.purge()
         close_within(seconds, self._producer.close)
 

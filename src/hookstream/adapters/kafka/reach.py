@@ -1,7 +1,7 @@
-"""Whether the brokers can be reached, and if not, what stands in the way and what to do about it.
+"""Checks whether the brokers can be reached, and if not, finds the cause and the remedy.
 
-The client library itself says no more than "broker transport failure" to whoever asks, half a minute
-later; what it met stands in its log lines and error events, which are read here.
+A request of the client library fails after half a minute with no more than "broker transport failure".
+The cause is in its log lines and error events, which are read here.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from hookstream.pipeline.ports import Journal
 
 _SLICE_SECONDS = 0.25
 COMMAND_SECONDS = 8.0
-"""How long a command tries before it gives up: a broker that restarts mostly takes less."""
+"""How long a command tries: a broker that restarts mostly takes less."""
 _CERTAIN_SECONDS = 3.0
-"""How long it tries where waiting will hardly help: a wrong name, another protocol."""
+"""How long it tries if waiting will hardly help: a wrong name, another protocol."""
 FIRST_WORD_SECONDS = 5.0
 _NEXT_WORD_SECONDS = 30.0
 _REMEMBERED = 20
 
 
 class ObstacleKind(StrEnum):
-    """What stands in the way."""
+    """The cause."""
 
     AUTHENTICATION = "authentication refused"
     HANDSHAKE = "TLS handshake failed"
@@ -73,7 +73,7 @@ _CERTAIN = {
     ObstacleKind.UNKNOWN_HOST,
 }
 
-# In this order: the first that a line shows is what it is about.
+# In this order: the first pattern that a line matches is its cause.
 _SHOWS = (
     (ObstacleKind.AUTHENTICATION, re.compile(r"SASL|[Aa]uthentication")),
     (ObstacleKind.HANDSHAKE, re.compile(r"SSL|certificate")),
@@ -96,7 +96,7 @@ class Obstacle:
     kind: ObstacleKind
     servers: str
     said: str
-    """The client library's words; empty where it had none."""
+    """The client library's text; empty if it had none."""
 
     @property
     def remedy(self) -> str:
@@ -104,13 +104,13 @@ class Obstacle:
         return _REMEDIES[self.kind]
 
     def __str__(self) -> str:
-        """One sentence for a person."""
+        """Return one sentence for a person."""
         said = f" ({self.said})" if self.said else ""
         return f"the brokers at {self.servers} cannot be reached: {self.kind}{said}; {self.remedy}"
 
 
 class Reach:
-    """One client that asks for the brokers, and remembers what it met. For one thread at a time.
+    """A client that looks for the brokers and remembers its errors. For one thread at a time.
 
     Args:
         client: librdkafka's settings.
@@ -123,7 +123,7 @@ class Reach:
         self._client = client
         self._said: deque[tuple[ObstacleKind, str]] = deque(maxlen=_REMEMBERED)
         lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as in `client.py`
-        lines.addHandler(_Lines(self._hear))
+        lines.addHandler(_Lines(self._note))
         properties: Properties = {
             **client,
             "log_level": 6,
@@ -133,10 +133,10 @@ class Reach:
         self._admin = opened(AdminClient, properties, client)
 
     def ask(self, seconds: float) -> Obstacle | None:
-        """Return what stands in the way after so many seconds; None as soon as brokers answered.
+        """Return the obstacle after so many seconds; None as soon as brokers answer.
 
-        Ends at once where authentication is refused: to try again may lock an account. Of what the
-        question itself raises, only that is taken: the client's lines and events name the rest better.
+        Returns at once if authentication is refused, since retrying may lock an account. The request's
+        own exception is used for that alone: the client's lines and events name other causes better.
         """
         until = time.monotonic() + seconds
         while True:
@@ -146,14 +146,14 @@ class Reach:
             except KafkaException as error:
                 problem = kafka_error(error)
                 if problem.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  librdkafka's own
-                    self._hear(problem.str())
+                    self._note(problem.str())
             self._admin.poll(0)
             found = self.obstacle()
             if found.kind is ObstacleKind.AUTHENTICATION or time.monotonic() >= until:
                 return found
 
     def obstacle(self) -> Obstacle:
-        """Return what was met so far: the latest, but authentication before all else."""
+        """Return the latest cause so far, but authentication before any other."""
         kinds = dict(self._said)
         said = [*self._said]
         servers = str(self._client.get("bootstrap.servers", ""))
@@ -168,9 +168,9 @@ class Reach:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self._hear(error.str())
+            self._note(error.str())
 
-    def _hear(self, line: str) -> None:
+    def _note(self, line: str) -> None:
         text = without_secrets(_THREAD.sub("", line).strip(), self._client)
         for kind, shows in _SHOWS:
             if shows.search(text):
@@ -179,26 +179,26 @@ class Reach:
 
 
 class _Lines(logging.Handler):
-    """Hands the client library's log lines on."""
+    """Passes the client library's log lines on."""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__(logging.DEBUG)
-        self._hear = hear
+        self._note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one line on."""
-        self._hear(record.getMessage())
+        """Pass one line on."""
+        self._note(record.getMessage())
 
 
 def require_brokers(client: ClientSettings, seconds: float = COMMAND_SECONDS) -> None:
-    """Return when the brokers answer; for commands, which end where they do not.
+    """Return when the brokers answer; for commands, which fail if they do not.
 
     Args:
         client: librdkafka's settings.
         seconds: How long to try at most, more than three.
 
     Raises:
-        ConfigurationError: They refuse who asks, or the client library refuses the settings.
+        ConfigurationError: They refuse the credentials, or the client library the settings.
         DependencyUnavailable: None answered in time.
     """
     reach = Reach(client)
@@ -212,26 +212,26 @@ def require_brokers(client: ClientSettings, seconds: float = COMMAND_SECONDS) ->
 async def wait_for_brokers(
     client: ClientSettings, journal: Journal, first_word: float = FIRST_WORD_SECONDS
 ) -> None:
-    """Return when the brokers answer; for workers, which wait for them without limit, and say so.
+    """Return when the brokers answer; for workers, which wait without limit and log that.
 
     Args:
         client: librdkafka's settings.
-        journal: Where it says so, once after `first_word` seconds and again every half minute.
+        journal: The log: a line after `first_word` seconds, and one every half minute.
         first_word: Seconds.
 
     Raises:
-        ConfigurationError: They refuse who asks: only a change of the settings helps.
+        ConfigurationError: They refuse the credentials: only a change of the settings helps.
     """
     reach = Reach(client)
     loop = asyncio.get_running_loop()
     began = loop.time()
     next_word = began + first_word
-    told = False
+    logged = False
     while (obstacle := await asyncio.to_thread(reach.ask, _SLICE_SECONDS)) is not None:
         if obstacle.kind is ObstacleKind.AUTHENTICATION:
             raise _as_error(obstacle)
         if loop.time() >= next_word:
-            told = True
+            logged = True
             next_word = loop.time() + _NEXT_WORD_SECONDS
             journal.warning(
                 "brokers.unreachable",
@@ -241,7 +241,7 @@ async def wait_for_brokers(
                 remedy=obstacle.remedy,
                 seconds=round(loop.time() - began),
             )
-    if told:
+    if logged:
         journal.info("brokers.unreachable_over", seconds=round(loop.time() - began))
 
 

@@ -1,10 +1,10 @@
-"""Turns what the client gives into a Record, and a Record's headers into what the client takes.
+"""Converts a client's message into a Record, and a Record's headers into the client's.
 
-The client fails on a header name that is not UTF-8, in a way of its own. `Message.headers()` sets an
-exception and returns a list all the same. A call through the interpreter's quick path does not notice
-that, so the exception comes up at some later line; a call through C raises it as SystemError. Every
-later call returns the list, in which a pair with such a name holds a null pointer: to index, iterate
-or print that pair ends the process. Only its referents can be asked for.
+The client mishandles a header name that is not UTF-8. `Message.headers()` sets an exception and returns
+a list all the same. A call through the interpreter's quick path does not notice the exception, which
+then surfaces at some later line; a call through C raises it as SystemError. Every later call returns the
+list, in which a pair with such a name holds a null pointer: to index, iterate or print that pair ends
+the process. Only its referents can be read.
 Source: measured with confluent-kafka 2.16.1 and CPython 3.11; tests/integration/test_header_names.py
 holds each of these claims.
 """
@@ -19,7 +19,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hookstream.core.model.record import Header, Headers, Record
 
 LOST_NAME: Final = r"\x??"
-"""Stands for a name that is not UTF-8 where the client does not return its bytes: all but a record's first."""
+"""Replaces a name that is not UTF-8 and whose bytes the client does not return: all but a record's first."""
 
 ClientHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
 """As the client's stubs have them."""
@@ -27,17 +27,17 @@ ClientHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
 _SHOWN = 64
 """Characters of a name in a sentence about it."""
 
-# Called through C, which checks for an exception that stands beside a result.
+# Called through C, which checks for an exception beside the result.
 _headers = methodcaller("headers")
 
 
 def record_of(message: Message) -> Record:
-    r"""Return the record of a message that has no error, every header included that can be had.
+    r"""Return the record of a message without an error, with every header that can be recovered.
 
     Bytes of a header name that are not UTF-8 text become `\xNN`, in ASCII, and so does a backslash
-    beside them. A name that is such text already is passed on as it is and not told apart.
-    The client leaves out all headers of a record that has more than 100,000 of them, and what stands
-    behind a NUL in a header's name.
+    beside them. A name that is such text already is passed on unchanged and cannot be distinguished.
+    The client drops all headers of a record that has more than 100,000 of them, and whatever follows a
+    NUL in a header's name.
     """
     kind, timestamp = message.timestamp()
     headers: Headers
@@ -62,7 +62,7 @@ def record_of(message: Message) -> Record:
 def client_headers(headers: Headers) -> ClientHeaders:
     r"""Return headers that the client can take: a lone surrogate in a name would end the process.
 
-    Such a name is not text; it is written as `\udNNN`, in ASCII.
+    Such a name is not text. It is written as `\udNNN`, in ASCII.
     """
     checked: ClientHeaders = list(headers)
     if not "".join([name for name, _ in checked]).isascii():
@@ -75,7 +75,7 @@ def client_headers(headers: Headers) -> ClientHeaders:
 
 
 def _recovered(message: Message, raised: SystemError) -> tuple[list[Header], str]:
-    """Return the headers of a message of which some names are not UTF-8, and say so.
+    """Return the headers of a message, some of whose names are not UTF-8, and a text that says so.
 
     Raises:
         SystemError: It is something else.

@@ -1,8 +1,8 @@
-"""Reads logs for whoever is in no group: from offsets or times on, to an end that is known before.
+"""Reads partitions outside any group: from offsets or times on, to an end that is fixed before.
 
-How far a partition was read is known from the client's end-of-partition events too: their offset
-counts transaction markers, which are never handed out. An end is a high watermark, not a last stable
-offset: a transaction that is still open hides what stands behind that.
+A partition's position also follows the client's end-of-partition events: their offsets include
+transaction markers, which are never returned as records. An end is a high watermark, not a last stable
+offset, behind which an open transaction hides records.
 """
 
 import time
@@ -41,7 +41,7 @@ from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.ports import Journal
 
 TOOLS_GROUP = "hookstream-tools"
-"""The client asks for a group's name even where it joins none; brokers check the right to read it."""
+"""A consumer needs a group's name even if it joins none; brokers may check the right to read it."""
 _BATCH = 500
 _POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
@@ -60,7 +60,7 @@ class LogReader:
         starts: The first offset of each partition. They are explicit, since the client takes half a
             second to find a log's start by itself.
         group: The name that brokers check. No group is joined and nothing is committed.
-        journal: Takes the client's log lines; None: they are dropped.
+        journal: Receives the client's log lines; None: they are dropped.
         properties: More of librdkafka's settings.
     """
 
@@ -124,8 +124,8 @@ class LogReader:
         """Yield the records below `ends` in batches, empty ones too, until each end is reached.
 
         Args:
-            ends: The offset after the last record of each partition; None: go on for ever.
-            seconds: How long to wait at most while nothing comes before the ends.
+            ends: The offset after the last record of each partition; None: continue without end.
+            seconds: How long to wait at most without progress, if there are ends.
 
         Raises:
             KafkaException: An error that lasts.
@@ -139,7 +139,7 @@ class LogReader:
                 waited = 0.0
                 yield [each for each in records if ends is None or each.offset < ends[each.where]]
                 continue
-            # Without the time that the caller takes for a batch.
+            # The time that the caller takes for a batch does not count.
             waited += time.monotonic() - asked_at
             if ends is not None and waited >= seconds:
                 unread = {at.topic for at, end in ends.items() if self.next.get(at, end) < end}
@@ -150,7 +150,7 @@ class LogReader:
 
 
 class ScanBounds(NamedTuple):
-    """What a partition holds: from `start` up to, not including, `end`."""
+    """The offsets that a partition holds: from `start` up to, not including, `end`."""
 
     start: int
     end: int
@@ -158,16 +158,16 @@ class ScanBounds(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Stretch:
-    """What of a topic is to be read; both kinds of bound may be given."""
+    """The part of a topic to read; both kinds of bound may be given."""
 
     since: Millis | None = None
     """Records of this instant or later."""
     until: Millis | None = None
     """Records before this instant."""
     starts: Mapping[int, int] = field(default_factory=dict)
-    """First offset by partition; partitions that are missing begin where the log does."""
+    """First offset by partition; a partition that is missing is read from the log's start."""
     ends: Mapping[int, int] | None = None
-    """Offset by partition up to which is read; None: all partitions to their present ends."""
+    """End offset by partition; None: all partitions to their present ends."""
 
 
 class LogScan:
@@ -185,7 +185,7 @@ class LogScan:
         self._timeout = timeout
 
     def bounds(self) -> dict[int, ScanBounds]:
-        """Return what every partition holds now.
+        """Return the offsets that every partition holds now.
 
         Raises:
             ConfigurationError: There is no such topic, or it may not be read.
@@ -205,7 +205,7 @@ class LogScan:
 
         Args:
             stretch: What to read.
-            follow: Go on with what is appended after the end, until the caller stops.
+            follow: Continue with what is appended after the end, until the caller stops.
             progress: Called after each batch with how many offsets of how many were read.
 
         Raises:
@@ -226,7 +226,7 @@ class LogScan:
                     progress(total - left, total)
 
     def at(self, partition: int, offset: int) -> Record | None:
-        """Return the record at an offset, or None where the log does not hold it (any more)."""
+        """Return the record at an offset; None: the log does not hold it (any more)."""
         here = Stretch(starts={partition: offset}, ends={partition: offset + 1})
         return next((r for r in self.read(here) if r.offset == offset), None)
 
@@ -252,7 +252,7 @@ class LogScan:
         return {partition: offset for (_, partition), offset in found.items()}
 
     def _spans(self, stretch: Stretch, *, follow: bool) -> dict[TopicPartition, ScanBounds]:
-        """Return what is to be read of each partition; those with nothing to read are left out."""
+        """Return the offsets to read of each partition; those with nothing to read are left out."""
         admin = admin_client(self._client)
         bounds = self._bounds(admin)
         since = self._offsets_at(admin, bounds, stretch.since)
@@ -269,7 +269,7 @@ class LogScan:
     def _offsets_at(
         self, admin: AdminClient, bounds: Mapping[int, ScanBounds], instant: Millis | None
     ) -> Offsets:
-        """Return each partition's first offset at an instant or later, its end where there is none."""
+        """Return each partition's first offset at an instant or later; its end if there is none."""
         if instant is None:
             return {}
         found = self._offsets(admin, bounds, OffsetSpec.for_timestamp(instant))

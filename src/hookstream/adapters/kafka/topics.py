@@ -1,4 +1,4 @@
-"""The cluster's topics: what is there, and how a plan is carried out."""
+"""Reads the cluster's topics and their access rules, and applies a plan of changes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -93,12 +93,12 @@ class KafkaTopics:
             }
 
     def access(self) -> WriteAccess | None:
-        """Return the rules that say who may use topics; None: we may not ask for them.
+        """Return the rules that say who may use topics; None: reading them is not allowed.
 
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        # The library takes None for any name, principal and host; its types do not say so.
+        # The library takes None for any name, principal and host; its types do not.
         asked = AclBindingFilter(
             ResourceType.TOPIC,
             None,  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ class KafkaTopics:
         try:
             found = self._admin.describe_acls(asked).result(_SECONDS)
             if not found and not any(self._of_brokers("authorizer.class.name")):
-                # The client library has an empty answer for that, not an error.
+                # The client library returns an empty answer for that, not an error.
                 return WriteAccess(None)
             return WriteAccess(
                 [_rule(binding) for binding in found], "true" in self._of_brokers(_OPEN_BY_DEFAULT)
@@ -138,14 +138,14 @@ class KafkaTopics:
         replication: int,
         waiting: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Carry a plan out, and return when every new partition has a leader.
+        """Apply a plan, and return when every new partition has a leader.
 
-        A topic that somebody else created meanwhile is taken as it is.
+        A topic that somebody else created meanwhile is left as it is.
 
         Args:
             changes: The plan.
             replication: Replicas of each new partition.
-            waiting: Takes a sentence where partitions are waited for.
+            waiting: Called with a sentence if it has to wait for partitions.
 
         Raises:
             ConfigurationError: The cluster refuses it for good.
@@ -179,7 +179,7 @@ class KafkaTopics:
 
     def _await_leaders(self, topics: Sequence[str], waiting: Callable[[str], object]) -> None:
         until = time.monotonic() + _SECONDS
-        told = False
+        reported = False
         while left := self._leaderless(topics):
             names = ", ".join(left[:_NAMED]) + (" ..." if len(left) > _NAMED else "")
             if time.monotonic() >= until:
@@ -187,8 +187,8 @@ class KafkaTopics:
                     f"the topics are created, and {names} have no leader for a partition after"
                     f" {_SECONDS:g} s: look at the brokers' logs, then go on"
                 )
-            if not told:
-                told = True
+            if not reported:
+                reported = True
                 waiting(f"Waiting for leaders of the new partitions: {names}")
             time.sleep(_PAUSE)
 

@@ -27,7 +27,7 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import HookstreamError, InvariantBroken, ProducerFenced
 
 TRANSACTION_MILLIS = 10_000
-"""How long the open transaction of a dead job can hide what others write behind it."""
+"""How long the open transaction of a dead job can hide what others write after it."""
 
 RECORD_BYTES = 16 * 1024 * 1024
 """The client's own bound. The broker judges by the topic's bound."""
@@ -52,8 +52,8 @@ class TransactionalWriter:
         timeout: Seconds to wait at most for each answer of the broker.
         transaction_millis: How long the transaction of a process that died stays open.
         properties: More of librdkafka's settings.
-        fenced: What ProducerFenced says.
-        failed: How any other error begins, such as 'the tables cannot be written'.
+        fenced: The text of ProducerFenced.
+        failed: The beginning of any other error's text, such as 'the tables cannot be written'.
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class TransactionalWriter:
 
         Raises:
             ProducerFenced: Another process took over; nothing was written.
-            DependencyUnavailable: The broker did not answer. Only reading tells whether the
-                transaction was committed.
+            DependencyUnavailable: The broker did not answer. Only reading the topics shows whether
+                the transaction was committed.
             InvariantBroken: An earlier transaction could be neither committed nor aborted.
         """
         if self._broken:

@@ -1,4 +1,4 @@
-"""Reads compacted topics of one partition each: once to their ends, or on and on from a start."""
+"""Reads compacted topics of one partition each: once to their ends, or from an offset on."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,9 +56,9 @@ class TableRecord:
 def read_tables(
     client: ClientSettings, topics: Sequence[str], *, timeout: float = 30.0
 ) -> dict[str, dict[str, TableRecord]]:
-    """Read tables once, to the high watermarks that they have now, and return their live rows.
+    """Read tables once, to their present high watermarks, and return their live rows.
 
-    Blocks. A transaction left open by a dead writer is waited for until the broker ends it.
+    Blocks. If a dead writer left a transaction open, this waits until the broker ends it.
 
     Args:
         client: librdkafka's settings.
@@ -90,7 +90,7 @@ def read_tables(
 def apply_records(
     tables: Mapping[str, dict[str, TableRecord]], records: Iterable[TableRecord]
 ) -> None:
-    """Let records take effect on tables: the newest of a key counts, None removes it."""
+    """Apply records to tables: the newest of a key counts, None removes it."""
     for record in records:
         if record.value is None:
             tables[record.table].pop(record.key, None)
@@ -112,7 +112,7 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
         missing = [topic for topic in topics if topic not in found]
         if not missing or time.monotonic() >= until:
             break
-        # What was created just now is not known to every broker yet.
+        # A topic that was just created is not known to every broker yet.
         time.sleep(_PAUSE_SECONDS)
     if missing:
         raise ConfigurationError(
@@ -154,7 +154,7 @@ def _offsets(
 
 
 def table_log(client: ClientSettings, starts: Offsets, journal: Journal | None) -> LogReader:
-    """Return a reader that stands at the given offset of every table."""
+    """Return a reader of the tables from these offsets on."""
     places = {TopicPartition(topic, 0): offset for topic, offset in starts.items()}
     return LogReader(client, places, group=_GROUP, journal=journal)
 

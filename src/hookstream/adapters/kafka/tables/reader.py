@@ -1,7 +1,7 @@
 """Follows the tables and always knows whether what it handed over is complete.
 
-A table is current when it stood at the high watermark that the broker answered to a question of the
-last 1.5 s, asked every half second: events are matched and requests are made only then.
+A table is current if it was read to the high watermark that the broker returned to a request of the
+last 1.5 s, made every half second. Events are matched and requests are made only then.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ from hookstream.pipeline.ports import Clock, Journal
 
 _CLOSE_SECONDS = 5.0
 _ASK_SECONDS = 0.5
-"""How often the high watermarks are asked for."""
+"""How often the high watermarks are requested."""
 _ASKS_KEPT = 16
-_ANEW_SECONDS = 10.0
-"""How long a client that asks may fail before another takes its place: once one believes that nobody
-leads a partition, it may go on believing so until its metadata expires, a quarter of an hour later."""
+_REPLACE_SECONDS = 10.0
+"""How long the client that requests them may fail before another replaces it: once a client assumes that
+a partition has no leader, it may do so until its metadata expires, a quarter of an hour later."""
 
 
 class TableReader:
@@ -50,9 +50,9 @@ class TableReader:
         topics: Compacted topics of one partition each.
         on_records: Called on the loop with the next records, in each topic's order; what it raises
             ends the reader.
-        journal: Hears of trouble, from the reader's thread too.
-        clock: Its moments tell how old the tables are.
-        admin: Makes the client that asks for the topics' ends.
+        journal: The log, written from the reader's thread too.
+        clock: Measures how old the tables are.
+        admin: Makes the client that requests the topics' ends.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class TableReader:
         self._on_records = on_records
         self._journal = journal
         self._clock = clock
-        # An operator who starts a worker wants to know at once what it waits for.
+        # Logged at once, so that an operator who starts a worker sees what it waits for.
         self._no_broker = Trouble("tables.wait_for_broker", journal, clock, patience=0.0)
         self._stale = Trouble("tables.stale", journal, clock)
         self._stop = threading.Event()
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
         # What follows belongs to the loop.
-        self._stood: Offsets = dict.fromkeys(self._topics, 0)
+        self._positions: Offsets = dict.fromkeys(self._topics, 0)
         self._asks: deque[tuple[Moment, Offsets]] = deque(maxlen=_ASKS_KEPT)
         self._current_at = LONG_AGO
-        """When the question was asked whose answer the tables have reached."""
+        """When the latest request was made whose answer the tables have reached."""
         self._waiting: list[tuple[Moment, asyncio.Future[None]]] = []
         self._failed: asyncio.Future[None] | None = None
 
@@ -96,16 +96,16 @@ class TableReader:
         return self._failed
 
     async def start(self) -> None:
-        """Begin to read. `read_to_end` tells when the tables are complete."""
+        """Begin to read. `read_to_end` returns when the tables are complete."""
         loop = asyncio.get_running_loop()
         self._bridge = LoopBridge(loop, self._broken)
         self._failed = loop.create_future()
-        # A failure that nobody has begun to await yet is no warning at the process's end.
+        # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
         self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._thread.start()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
-        """End the thread; it is left to itself where it does not end within so many seconds."""
+        """End the thread; it is abandoned if it does not end within so many seconds."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -114,7 +114,7 @@ class TableReader:
             self.failed.cancel()
 
     async def read_to_end(self, deadline: float) -> None:
-        """Wait until everything that stood in the tables when this was called was handed over.
+        """Wait until everything that the tables held at this call was handed over.
 
         Args:
             deadline: Seconds to wait at most.
@@ -148,14 +148,14 @@ class TableReader:
 
     def reached(self, topic: str, offset: int) -> bool:
         """Return whether the record at an offset of a table was handed over."""
-        return self._stood[topic] > offset
+        return self._positions[topic] > offset
 
     # On the loop.
 
-    def _take(self, records: Sequence[TableRecord], stood: Offsets) -> None:
+    def _take(self, records: Sequence[TableRecord], positions: Offsets) -> None:
         if records:
             self._on_records(records)
-        self._stood.update(stood)
+        self._positions.update(positions)
         self._settle_asks()
 
     def _asked(self, at: Moment, ends: Offsets) -> None:
@@ -164,7 +164,7 @@ class TableReader:
 
     def _settle_asks(self) -> None:
         while self._asks and all(
-            self._stood[topic] >= end for topic, end in self._asks[0][1].items()
+            self._positions[topic] >= end for topic, end in self._asks[0][1].items()
         ):
             self._current_at, _ = self._asks.popleft()
         for since, done in self._waiting:
@@ -187,9 +187,9 @@ class TableReader:
             return "their high watermarks are not known"
         _, ends = self._asks[-1]
         return ", ".join(
-            f"{topic} stands at {self._stood[topic]} of {end}"
+            f"{topic} is at {self._positions[topic]} of {end}"
             for topic, end in ends.items()
-            if self._stood[topic] < end
+            if self._positions[topic] < end
         )
 
     # On the thread.
@@ -201,7 +201,7 @@ class TableReader:
             self._bridge.post(self._fail, error)
         except KafkaException as error:
             self._bridge.post(self._fail, table_error(error))
-        except Exception as error:  # noqa: BLE001  what a caller's code raised must end the process
+        except Exception as error:  # noqa: BLE001  an error of the caller's code must end the process
             self._bridge.post(self._broken, error)
 
     def _follow(self) -> None:
@@ -216,8 +216,8 @@ class TableReader:
             while not self._stop.is_set():
                 records = log.poll()
                 if records is not None:
-                    stood = {at.topic: offset for at, offset in log.next.items()}
-                    self._hand_over([table_record(record) for record in records], stood)
+                    positions = {at.topic: offset for at, offset in log.next.items()}
+                    self._hand_over([table_record(record) for record in records], positions)
                 now = self._clock.monotonic()
                 if now >= next_ask or self._ask_now.is_set():
                     self._ask_now.clear()
@@ -239,7 +239,7 @@ class TableReader:
         return None
 
     def _ask(self) -> None:
-        # Taken before the question leaves: an answer is about the tables as they stood then, or later.
+        # Taken before the request leaves: its answer describes the tables at that moment or later.
         asked = self._clock.moment()
         try:
             ends = high_watermarks(self._admin, self._topics, timeout=1.0)
@@ -252,20 +252,20 @@ class TableReader:
         self._bridge.post(self._asked, asked, ends)
 
     def _ask_by_another(self) -> None:
-        """Take another client for the questions where this one has failed for too long."""
+        """Replace the client that makes the requests if it has failed for too long."""
         now = self._clock.monotonic()
-        if now - self._answered_at >= _ANEW_SECONDS:
+        if now - self._answered_at >= _REPLACE_SECONDS:
             self._answered_at = now
             self._admin = self._make_admin(self._client)
 
-    def _hand_over(self, records: Sequence[TableRecord], stood: Offsets) -> None:
-        """Hand a batch to the loop and wait until it was taken: a slow loop must not pile up."""
+    def _hand_over(self, records: Sequence[TableRecord], positions: Offsets) -> None:
+        """Hand a batch to the loop and wait until it was taken, so that none pile up."""
         taken: Future[None] = Future()
 
         def take() -> None:
             try:
-                self._take(records, stood)
-            except BaseException as error:  # noqa: BLE001  carried over to the reader's thread
+                self._take(records, positions)
+            except BaseException as error:  # noqa: BLE001  raised on the reader's thread
                 taken.set_exception(error)
             else:
                 taken.set_result(None)
@@ -275,7 +275,7 @@ class TableReader:
             try:
                 return taken.result(0.2)
             except TimeoutError:
-                # The loop is busy or has ended; what take() itself raises is not taken for that.
+                # The loop is busy or has ended, unless take() itself raised a TimeoutError.
                 if taken.done():
                     raise
         return None

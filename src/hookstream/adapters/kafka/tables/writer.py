@@ -1,7 +1,7 @@
 """Writes the tables, one writer at a time: a newer one fences an older, then reads, then writes.
 
-The order matters. Once the fixed transactional id is taken over, no older writer can commit, so
-what is read after that is what every write builds on, and a revision that was checked stays true.
+The order matters. After the fixed transactional id was taken over, no older writer can commit. So what
+is read after that stays current, and so does a revision that was checked against it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused
 
 _TRANSACTION_MILLIS = 5_000
-"""How long the open transaction of a dead writer hides what stands behind it."""
+"""How long the open transaction of a dead writer hides what was written after it."""
 PROBE_KEY = "writer"
 """The key of the records that ask for the broker's time; they never have a value."""
 
