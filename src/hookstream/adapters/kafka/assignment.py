@@ -94,14 +94,14 @@ class Assignment:
         with self._lock:
             self._pauses.add(partition, PauseReason.REQUESTED)
             if not self.is_idle:
-                self._consumer.pause([_kafka(partition)])
+                self._consumer.pause([KafkaPartition(*partition)])
 
     def resume(self, partition: TopicPartition) -> None:
         """Fetch a partition again."""
         with self._lock:
             self._pauses.remove(partition, PauseReason.REQUESTED)
             if self._flows(partition):
-                self._consumer.resume([_kafka(partition)])
+                self._consumer.resume([KafkaPartition(*partition)])
 
     # On the thread.
 
@@ -115,7 +115,7 @@ class Assignment:
             return
         with self._lock:
             self.is_idle = idle
-            awake = [_kafka(at) for at in self.read if at not in self._pauses]
+            awake = [KafkaPartition(*at) for at in self.read if at not in self._pauses]
             if awake:
                 (self._consumer.pause if idle else self._consumer.resume)(awake)
 
@@ -127,7 +127,7 @@ class Assignment:
     def skip(self, partition: TopicPartition, offset: int) -> None:
         """Skip the record at an offset if it is the one that cannot be fetched or read."""
         if self.fetch_errors.offset_of(partition) == offset:
-            self._leave_out(partition, offset + 1)
+            self._skip_to(partition, offset + 1)
 
     def start_at(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
@@ -167,8 +167,8 @@ class Assignment:
             self._consumer.incremental_assign(refused)
         with self._lock:
             self.read.update(positions)
-            still = [_kafka(at) for at in positions if not self._flows(at)]
-            awake = [_kafka(at) for at in positions if self._flows(at)]
+            still = [KafkaPartition(*at) for at in positions if not self._flows(at)]
+            awake = [KafkaPartition(*at) for at in positions if self._flows(at)]
             if still:
                 self._consumer.pause(still)
             if awake:
@@ -184,19 +184,19 @@ class Assignment:
 
     def fetch_failed(self, at: TopicPartition, offset: int, why: str) -> None:
         """The next records of a partition cannot be fetched. None of them is skipped."""
-        self._fault(at, max(offset, self._sequence.expected[at]), why)
+        self._failed(at, max(offset, self._sequence.expected[at]), why)
 
     def read_failed(self, at: TopicPartition, offset: int, why: str) -> None:
         """A fetched record cannot be read. It stays the next one until it can."""
         self._sequence.expect({at: offset})
-        self._fault(at, offset, why)
+        self._failed(at, offset, why)
 
-    def _fault(self, at: TopicPartition, offset: int, why: str) -> None:
+    def _failed(self, at: TopicPartition, offset: int, why: str) -> None:
         self.fetch_errors.failed(at, offset, why)
         with self._lock:
             self._pauses.add(at, PauseReason.FETCH_FAILED)
         if (at, offset) in self._skipped:
-            self._leave_out(at, offset + 1)
+            self._skip_to(at, offset + 1)
         else:
             self.rewind(at)
 
@@ -209,7 +209,7 @@ class Assignment:
             waited = self._pauses.having(PauseReason.FETCH_FAILED)
             for at in waited:
                 self._pauses.remove(at, PauseReason.FETCH_FAILED)
-            tried = [_kafka(at) for at in waited if self._flows(at)]
+            tried = [KafkaPartition(*at) for at in waited if self._flows(at)]
             if tried:
                 self._consumer.resume(tried)
 
@@ -223,7 +223,7 @@ class Assignment:
         """Decide again where a partition starts, since its log does not have `offset`."""
         if at in self.read and offset >= _BEYOND:
             # A fetch from the time before it was read has stopped the reading: resume it.
-            [now] = self._consumer.position([_kafka(at)])
+            [now] = self._consumer.position([KafkaPartition(*at)])
             self.seek({at: max(now.offset, self.read[at])})
         elif at in self.read:
             self._forget([at])
@@ -259,7 +259,7 @@ class Assignment:
     def next_offset(self, at: TopicPartition) -> int:
         """Return the next offset of a partition that is read."""
         # The client's position includes markers that it skipped, but no seek that is under way.
-        [now] = self._consumer.position([_kafka(at)])
+        [now] = self._consumer.position([KafkaPartition(*at)])
         return max(now.offset, self._sequence.expected[at])
 
     def log_stopped(self) -> None:
@@ -272,9 +272,9 @@ class Assignment:
     def on_assign(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions were assigned."""
         new = [TopicPartition(p.topic, p.partition) for p in partitions]
-        parked = [KafkaPartition(at.topic, at.partition, _BEYOND) for at in new]
-        self._consumer.incremental_assign(parked)
-        self._consumer.pause(parked)
+        beyond = [KafkaPartition(*at, _BEYOND) for at in new]
+        self._consumer.incremental_assign(beyond)
+        self._consumer.pause(beyond)
         self._unstarted.update(new)
         self.start_waiting()
 
@@ -313,15 +313,11 @@ class Assignment:
             self._unknown.lasts(str(error))
             return False
         self._unstarted.clear()
-        positions = {}
-        for at, begin in starts.items():
-            progress = self._take_in(at, begin)
-            if progress is not None:
-                positions[at] = progress
-        self._begin(positions)
+        decided = {at: self._decided(at, begin) for at, begin in starts.items()}
+        self._begin({at: progress for at, progress in decided.items() if progress is not None})
         return True
 
-    def _take_in(self, at: TopicPartition, begin: Start) -> CommitPosition | None:
+    def _decided(self, at: TopicPartition, begin: Start) -> CommitPosition | None:
         match begin:
             case StartAt():
                 return begin.progress
@@ -353,20 +349,20 @@ class Assignment:
                 self._begin({partition: begin})
             elif partition in self._blocked and partition in self.read:
                 self._blocked.discard(partition)
-                self._go_on(partition, begin.offset)
+                self._resume_blocked(partition, begin.offset)
             elif partition in self.fetch_errors:
-                self._leave_out(partition, begin.offset)
+                self._skip_to(partition, begin.offset)
             else:
                 self._journal.warning("partition.start_ignored", **partition._asdict())
         return True
 
-    def _go_on(self, at: TopicPartition, begin: int) -> None:
+    def _resume_blocked(self, at: TopicPartition, begin: int) -> None:
         """Resume a blocked partition at an offset: what is blocked below it is given up."""
         if begin > self._sequence.expected[at]:
-            self._leave_out(at, begin)
+            self._skip_to(at, begin)
         self._loop.post(self._listener.on_started, at, begin)
 
-    def _leave_out(self, at: TopicPartition, begin: int) -> None:
+    def _skip_to(self, at: TopicPartition, begin: int) -> None:
         """Continue a partition at `begin`, as a gap. What was taken before the gap is not affected."""
         missing = self._sequence.expected[at]
         if begin <= missing:
@@ -410,7 +406,3 @@ class Assignment:
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
         self._journal.warning("commit.failed", detail=str(why))
         self._loop.post(self._listener.on_commit_failed, partitions)
-
-
-def _kafka(at: TopicPartition) -> KafkaPartition:
-    return KafkaPartition(at.topic, at.partition)

@@ -5,7 +5,6 @@ back with one call on the loop. A record of a partition given up in between is n
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -77,9 +76,8 @@ class KafkaSource:
         )
         self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
         self._pick = topics
-        self._member: ConsumerThread | None = None
+        self._thread: ConsumerThread | None = None
         self._bridge: LoopBridge | None = None
-        self._thread: threading.Thread | None = None
         self._skipped: dict[tuple[TopicPartition, int], None] = {}
         """Records that operators skipped. Written on the loop, read by the consumer thread too."""
         # What follows belongs to the loop.
@@ -101,29 +99,29 @@ class KafkaSource:
 
     def turned_at(self) -> float | None:
         """Return when the consumer thread last began a turn, monotonic seconds; None: it does not run."""
-        return None if self._member is None else self._member.turned_at
+        return None if self._thread is None else self._thread.turned_at
 
     def hidden_seconds(self) -> float:
         """Return for how long an open transaction of a producer has hidden records."""
-        since = None if self._member is None else self._member.hidden_since
+        since = None if self._thread is None else self._thread.hidden_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
     def unread(self) -> int:
         """How many partitions return nothing though they have records, as was logged."""
-        return 0 if self._member is None else len(self._member.stalls.stalled)
+        return 0 if self._thread is None else len(self._thread.stalls.stalled)
 
     @property
     def exist(self) -> int:
         """As RecordSource says."""
-        return 0 if self._member is None else self._member.exist
+        return 0 if self._thread is None else self._thread.exist
 
     async def start(self, listener: AssignmentListener) -> None:
         """Begin to join the group, and notify `listener` of partitions from then on."""
         self._listener = listener
         consumer = opened(Consumer, self._properties, self._client)
         self._bridge = LoopBridge(asyncio.get_running_loop(), self._listener_failed)
-        self._member = ConsumerThread(
+        self._thread = ConsumerThread(
             consumer,
             self._pick,
             self,
@@ -131,9 +129,7 @@ class KafkaSource:
             self._journal,
             self._clock,
             self._skipped,
-        )
-        self._thread = threading.Thread(
-            target=self._member.run, name=f"kafka-{self._group}", daemon=True
+            name=f"kafka-{self._group}",
         )
         self._thread.start()
 
@@ -143,11 +139,11 @@ class KafkaSource:
         Returns:
             True: done. False: the thread did not end within so many seconds, and is abandoned.
         """
-        if self._member is None or self._thread is None:
+        if self._thread is None:
             return True
         if not self._closed:
             self._closed = True
-            self._member.stop()
+            self._thread.stop()
             await asyncio.to_thread(self._thread.join, seconds)
             if self._thread.is_alive():
                 self._journal.warning("consumer.close_hangs", group=self._group)
@@ -170,31 +166,31 @@ class KafkaSource:
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says."""
         held = {at: progress for at, progress in offsets.items() if at in self._held}
-        if not held or self._member is None or self._closed or self._error is not None:
+        if not held or self._thread is None or self._closed or self._error is not None:
             return
         if not self._distrusted:
-            self._member.commit(self._fit(held))
+            self._thread.commit(self._fit(held))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if self._member is not None and partition in self._held and not self._closed:
-            self._member.assignment.pause(partition)
+        if self._thread is not None and partition in self._held and not self._closed:
+            self._thread.assignment.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if self._member is not None and partition in self._held and not self._closed:
-            self._member.assignment.resume(partition)
+        if self._thread is not None and partition in self._held and not self._closed:
+            self._thread.assignment.resume(partition)
 
     def distrust(self) -> None:
         """Commit nothing more: what is settled is no longer certain."""
         self._distrusted = True
-        if self._member is not None:
-            self._member.distrust()
+        if self._thread is not None:
+            self._thread.distrust()
 
     def refresh_now(self) -> None:
         """Look for new topics at once, not in up to ten seconds."""
-        if self._member is not None:
-            self._member.order(self._member.look_up)
+        if self._thread is not None:
+            self._thread.order(self._thread.look_up)
 
     def start_partition(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
@@ -208,18 +204,18 @@ class KafkaSource:
             at: Where it resumes.
             blocked: It is blocked by a record in hand, though its records can be fetched.
         """
-        if self._member is not None and (partition in self._held or partition in self._stopped):
-            assignment = self._member.assignment
-            self._member.order(lambda: assignment.start_at(partition, at, blocked=blocked))
+        if self._thread is not None and (partition in self._held or partition in self._stopped):
+            assignment = self._thread.assignment
+            self._thread.order(lambda: assignment.start_at(partition, at, blocked=blocked))
 
     def skip(self, partition: TopicPartition, offset: int) -> None:
         """Skip the record at `offset` if it is the one that cannot be fetched or read, now or later."""
         self._skipped[partition, offset] = None
         if len(self._skipped) > _SKIPPED:
             del self._skipped[next(iter(self._skipped))]
-        if self._member is not None:
-            assignment = self._member.assignment
-            self._member.order(lambda: assignment.skip(partition, offset))
+        if self._thread is not None:
+            assignment = self._thread.assignment
+            self._thread.order(lambda: assignment.skip(partition, offset))
 
     # As ConsumerListener says; all of it on the loop.
 
@@ -287,12 +283,12 @@ class KafkaSource:
         return {topic: self._starts.telltale(topic, now) for topic in topics}
 
     async def _ask(self, most: int) -> None:
-        if self._member is None:
+        if self._thread is None:
             raise InvariantBroken("the source was not started")
         # A cancelled take leaves its request behind: its answer serves this one.
         if not self._asked:
             self._asked = True
-            self._member.request(most)
+            self._thread.request(most)
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
 
@@ -325,8 +321,8 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Handle a commit's result, on the consumer thread."""
-        if self._member is not None:
-            self._member.commit_answered(
+        if self._thread is not None:
+            self._thread.commit_answered(
                 {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
             )
         failed = {

@@ -63,10 +63,10 @@ _FORBIDDEN = (
 _OF_NO_RECORD = {*OFFSETS_GONE, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
 
 
-class ConsumerThread:
+class ConsumerThread(threading.Thread):
     """One client and its thread. `run` is the thread; the public methods above it run on the loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         consumer: Consumer,
         pick: Callable[[Iterable[str]], list[str]],
@@ -75,7 +75,10 @@ class ConsumerThread:
         journal: Journal,
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
+        *,
+        name: str | None = None,
     ) -> None:
+        super().__init__(name=name, daemon=True)
         self.assignment = Assignment(consumer, listener, loop, journal, clock, skipped)
         self._unexpected = Unexpected(journal)
         self._lines = StoppedLines()

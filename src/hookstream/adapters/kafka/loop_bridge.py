@@ -35,12 +35,8 @@ class LoopBridge:
         except Exception as error:  # noqa: BLE001  it would end in the loop's log otherwise
             self._failed(error)
 
-    def call(self, asked: Callable[[], T], seconds: float) -> T:
-        """Return what a call on the loop returns, and raise what it raises.
-
-        Raises:
-            TimeoutError: The loop was too busy, or has ended.
-        """
+    def submit(self, asked: Callable[[], T]) -> Future[T]:
+        """Call something on the loop, and return the future of what it returns or raises."""
         answer: Future[T] = Future()
 
         def answering() -> None:
@@ -48,10 +44,19 @@ class LoopBridge:
                 return
             try:
                 answer.set_result(asked())
-            except BaseException as error:  # noqa: BLE001  it is raised where it was asked
+            except BaseException as error:  # noqa: BLE001  raised to whoever waits for the result
                 answer.set_exception(error)
 
         self.post(answering)
+        return answer
+
+    def call(self, asked: Callable[[], T], seconds: float) -> T:
+        """Return what a call on the loop returns, and raise what it raises.
+
+        Raises:
+            TimeoutError: The loop was too busy, or has ended.
+        """
+        answer = self.submit(asked)
         try:
             return answer.result(seconds)
         finally:

@@ -154,17 +154,12 @@ class Reach:
 
     def obstacle(self) -> Obstacle:
         """Return the latest cause so far, but authentication before any other."""
-        kinds = dict(self._said)
-        said = [*self._said]
+        texts = dict(self._said)
+        kind = self._said[-1][0] if self._said else ObstacleKind.SILENT
+        if ObstacleKind.AUTHENTICATION in texts:
+            kind = ObstacleKind.AUTHENTICATION
         servers = str(self._client.get("bootstrap.servers", ""))
-        if ObstacleKind.AUTHENTICATION in kinds:
-            return Obstacle(
-                ObstacleKind.AUTHENTICATION, servers, kinds[ObstacleKind.AUTHENTICATION]
-            )
-        if not said:
-            return Obstacle(ObstacleKind.SILENT, servers, "")
-        kind, text = said[-1]
-        return Obstacle(kind, servers, text)
+        return Obstacle(kind, servers, texts.get(kind, ""))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001

@@ -45,7 +45,7 @@ def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> No
         journal=BookkeepingJournal(),
         clock=HandClock(),
     )
-    source._member = cast("ConsumerThread", member)  # noqa: SLF001  a real one begins to poll
+    source._thread = cast("ConsumerThread", member)  # noqa: SLF001  a real one begins to poll
     source._listener = BookkeepingListener()  # noqa: SLF001  as `start` does
     source.on_assigned({HERE: CommitPosition(10)})
     source.on_stopped(THERE, "say where to begin")

@@ -74,8 +74,8 @@ def read_tables(
     """
     admin = admin_client(client)
     require_topics(admin, topics, timeout)
-    starts = log_starts(admin, topics, timeout)
-    ends = high_watermarks(admin, topics, timeout)
+    starts = table_offsets(admin, topics, EARLIEST, timeout)
+    ends = table_offsets(admin, topics, LATEST, timeout)
     tables: dict[str, dict[str, TableRecord]] = {topic: {} for topic in topics}
     places = {TopicPartition(topic, 0): end for topic, end in ends.items()}
     try:
@@ -126,27 +126,14 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
             )
 
 
-def high_watermarks(admin: AdminClient, topics: Sequence[str], timeout: float) -> Offsets:
-    """Return the offset after the last record of each table, open transactions included.
-
-    Raises:
-        DependencyUnavailable: The broker did not answer in time (seconds).
-    """
-    return _offsets(admin, topics, LATEST, timeout)
-
-
-def log_starts(admin: AdminClient, topics: Sequence[str], timeout: float) -> Offsets:
-    """Return the first offset of each table.
-
-    Raises:
-        DependencyUnavailable: The broker did not answer in time (seconds).
-    """
-    return _offsets(admin, topics, EARLIEST, timeout)
-
-
-def _offsets(
+def table_offsets(
     admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
 ) -> Offsets:
+    """Return an offset of each table; its end is the high watermark, open transactions included.
+
+    Raises:
+        DependencyUnavailable: The broker did not answer in time (seconds).
+    """
     asked = {(topic, 0): spec for topic in topics}
     with translating("the tables' offsets cannot be read"):
         found = ask_offsets(admin, asked, timeout, "the tables' offsets")

@@ -8,12 +8,14 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from functools import partial
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
+    EARLIEST,
+    LATEST,
     ClientSettings,
     Trouble,
     admin_client,
@@ -22,11 +24,10 @@ from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.tables.log import (
     Offsets,
     TableRecord,
-    high_watermarks,
-    log_starts,
     require_topics,
     table_error,
     table_log,
+    table_offsets,
     table_record,
 )
 from hookstream.core.model.freshness import FRESH_FOR, LONG_AGO, Moment, age
@@ -229,7 +230,7 @@ class TableReader:
         while not self._stop.is_set():
             try:
                 require_topics(self._admin, self._topics, timeout=1.0)
-                starts = log_starts(self._admin, self._topics, timeout=1.0)
+                starts = table_offsets(self._admin, self._topics, EARLIEST, timeout=1.0)
             except DependencyUnavailable as error:
                 self._no_broker.lasts(str(error))
                 self._ask_by_another()
@@ -242,7 +243,7 @@ class TableReader:
         # Taken before the request leaves: its answer describes the tables at that moment or later.
         asked = self._clock.moment()
         try:
-            ends = high_watermarks(self._admin, self._topics, timeout=1.0)
+            ends = table_offsets(self._admin, self._topics, LATEST, timeout=1.0)
         except DependencyUnavailable as error:
             self._stale.lasts(str(error))
             self._ask_by_another()
@@ -260,22 +261,12 @@ class TableReader:
 
     def _hand_over(self, records: Sequence[TableRecord], positions: Offsets) -> None:
         """Hand a batch to the loop and wait until it was taken, so that none pile up."""
-        taken: Future[None] = Future()
-
-        def take() -> None:
-            try:
-                self._take(records, positions)
-            except BaseException as error:  # noqa: BLE001  raised on the reader's thread
-                taken.set_exception(error)
-            else:
-                taken.set_result(None)
-
-        self._bridge.post(take)
+        taken = self._bridge.submit(partial(self._take, records, positions))
         while not self._stop.is_set():
             try:
                 return taken.result(0.2)
             except TimeoutError:
-                # The loop is busy or has ended, unless take() itself raised a TimeoutError.
+                # The loop is busy or has ended, unless `_take` itself raised a TimeoutError.
                 if taken.done():
                     raise
         return None
