@@ -106,8 +106,12 @@ async def test_the_quickstart_ends_with_a_verified_webhook(tmp_path: Path) -> No
         await shell.until("verified; answered 204")
         await shell.until("hookstream-attempt: 1")
         await shell.until('"type": "order.generated"')
-        await shell.type([*end, "wait", "echo all ended"])
+        listing, drain, stop = end
+        await shell.type([listing])
         await shell.until("delivered 204")
+        await shell.type([drain, "echo drained with code $?"])
+        await shell.until("drained with code 0")
+        await shell.type([stop, "wait", "echo all ended"])
         await shell.until("all ended")
     finally:
         os.killpg(process.pid, signal.SIGKILL)
