@@ -50,8 +50,8 @@ _INDENTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS
     multiple=True,
     type=click.IntRange(200, 599),
     default=(204,),
-    show_default="204",
-    help="Answer verified requests so; repeatable: one after the other, the last one from then on.",
+    show_default=True,
+    help="Answer with this status; repeatable: in turn, the last one from then on.",
 )
 @click.option("-n", "limit", type=click.IntRange(1), help="End after so many requests.")
 @as_json_option
@@ -68,10 +68,11 @@ def receiver(
 ) -> None:
     """Receive webhooks on this machine, verify and print them, until Ctrl-C.
 
-    Listens on 127.0.0.1, and prints its URL on standard error. A request whose signature does not
-    hold is answered 401. Without a secret nothing is verified.
+    Listens on 127.0.0.1 and prints its URL on standard error. A request whose signature does not
+    verify is answered 401. Without a secret nothing is verified.
 
-    With --json, one object a line; `body` is the text that was signed.
+    With --json, one object a line; `body` is the text that was signed, `body_base64` takes its place
+    where that is not UTF-8.
     """
     secrets = secrets_of(names, files, context.environ)
     show = _print_json if as_json else partial(_print, context)
