@@ -89,7 +89,9 @@ async def test_what_the_answer_raises_ends_the_receiver() -> None:
 async def test_a_taken_port_is_refused_with_its_number() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"^port {port} cannot be listened on: "):
+        with pytest.raises(
+            ConfigurationError, match=f"^port {port} cannot be listened on: Address already in use"
+        ):
             await receive(port, lambda _: 204, lambda _: None)
 
 

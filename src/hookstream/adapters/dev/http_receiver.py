@@ -4,6 +4,7 @@ For development: one request after another is held whole in memory, and no load 
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -59,8 +60,9 @@ async def receive(
         try:
             await web.TCPSite(runner, HOST, port, reuse_address=True).start()
         except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigurationError(
-                f"port {port} cannot be listened on: {error.strerror or error} (0 takes a free one)"
+                f"port {port} cannot be listened on: {why} (0 takes a free one)"
             ) from error
         listening(f"http://{HOST}:{runner.addresses[0][1]}/")
         await receiver.ended
