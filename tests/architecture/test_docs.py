@@ -1,11 +1,21 @@
 """The documentation names everything that there is: settings, commands, metrics, modules."""
 
+import json
 import re
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
 from tests.conftest import ROOT
 from tools.reference import COMMANDS_PAGE, SETTINGS_PAGE, commands_page, settings_page
 
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.published import fingerprint_of
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.delivery.signing import RequestHeaders, parse_secret
+from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.record import Record
+from hookstream.entry.cli.root import root
 from hookstream.receiver import verify
 
 SOURCE = ROOT / "src" / "hookstream"
@@ -58,19 +68,54 @@ def is_part(folder: str) -> bool:
     return folder.startswith("entry/cli/")
 
 
-def test_the_request_on_the_page_for_partners_is_one_that_hookstream_would_send() -> None:
-    page = (ROOT / "docs" / "for-partners.md").read_text(encoding="utf-8")
-    head, _, body = page.partition("```http\n")[2].partition("```")[0].strip().partition("\n\n")
-    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
-    [secret] = set(re.findall(r"whsec_[A-Za-z0-9+/]+", page))
+@pytest.mark.parametrize("page", ["README.md", "docs/for-partners.md"])
+def test_the_request_on_a_page_is_one_that_hookstream_would_send(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    headers, body = request_on(text)
+    [secret] = set(re.findall(r"whsec_[A-Za-z0-9+/]{20,}", text))
 
     at = int(headers["webhook-timestamp"])
-    assert verify(headers, body.encode(), [secret], at).id == headers["webhook-id"]
-    assert headers["content-length"] == str(len(body.encode()))
+    assert verify(headers, body, [secret], at).id == headers["webhook-id"]
+    assert headers["content-length"] == str(len(body))
     made = RequestHeaders([parse_secret(secret)]).of(
-        headers["webhook-id"], at, body.encode(), attempt=1, trigger="initial"
+        headers["webhook-id"], at, body, attempt=1, trigger="initial"
     )
     assert headers.items() >= dict(made).items()
+
+
+def test_the_request_of_the_readme_carries_the_event_of_the_quickstart() -> None:
+    _, body = request_on((ROOT / "README.md").read_text(encoding="utf-8"))
+    event = json.loads((ROOT / "examples" / "quickstart" / "events.jsonl").read_bytes())
+    assert json.loads(body).items() >= event.items()
+
+
+def request_on(page: str) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of the request that a page shows whole."""
+    head, _, body = page.partition("```http\n")[2].partition("```")[0].strip().partition("\n\n")
+    return dict(line.split(": ", 1) for line in head.splitlines()[1:]), body.encode()
+
+
+def test_the_record_on_the_page_for_producers_is_what_the_page_says_it_is(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "for-producers.md").read_text(encoding="utf-8")
+    schema, delivered = (
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    )
+    value = bytes.fromhex(page.partition("```text\n")[2].partition("```")[0])
+    file = tmp_path / schema["eventType"] / "v1.avsc"
+    file.parent.mkdir()
+    file.write_text(json.dumps(schema))
+
+    checked = CliRunner().invoke(root, ["schemas", "check", str(tmp_path)])
+    assert (checked.exit_code, checked.stdout) == (0, "1 schema checked, nothing is wrong.\n")
+    assert value[:2] + bytes.fromhex(fingerprint_of(schema)) == value[:10]
+    assert f"{value[2:10].hex()}  " in page
+    codec = AvroCodec(SchemaBook([schema]))
+    record = Record("printprice.order.shipped", 0, 0, 1_795_892_484_957, None, value, ())
+    found = codec.identify(record)
+    assert isinstance(found, Identified)
+    event = codec.decode(found, record)
+    assert isinstance(event, Event)
+    assert codec.document(event, 1) == delivered
 
 
 def test_links_between_pages_lead_somewhere() -> None:

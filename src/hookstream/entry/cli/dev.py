@@ -1,4 +1,4 @@
-"""`hookstream dev`: a real broker, event topics and a key ring for development."""
+"""`hookstream dev`: a real broker, a receiver, event topics and a key ring for development."""
 
 import base64
 import json
@@ -16,6 +16,7 @@ from hookstream.adapters.keyring import KEY_BYTES
 from hookstream.adapters.system import new_id, random_bytes
 from hookstream.core.topology.plan import for_development
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.dev_receiver import receiver
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
 
@@ -28,9 +29,12 @@ _cache = click.option(
 )
 
 
-@click.group(help="A broker, event topics and keys for development.")
+@click.group(help="A broker, a receiver, event topics and keys for development.")
 def command() -> None:
     """Hold the commands of this group."""
+
+
+command.add_command(receiver)
 
 
 @command.command()

@@ -41,7 +41,7 @@ def _entry(name: str, promise: str) -> Entry:
 COMMANDS: Mapping[str, Entry] = {
     "apply": _entry("apply", "Make the tables agree with partner and subscription files."),
     "attempts": _entry("attempts", "Look into the audit log: what was sent, and what came back."),
-    "dev": _entry("dev", "A broker, event topics and keys for development."),
+    "dev": _entry("dev", "A broker, a receiver, event topics and keys for development."),
     "dlq": _entry("dlq", "List, show and redrive dead letters."),
     "events": _entry("events", "Publish events and watch them."),
     "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),

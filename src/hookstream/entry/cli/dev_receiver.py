@@ -1,0 +1,155 @@
+"""`hookstream dev receiver`: an endpoint on this machine that prints the webhooks that it gets."""
+
+import asyncio
+import base64
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import click
+import orjson
+from rich.text import Text
+
+from hookstream.adapters.exact_json import Numeral, parse_exact
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, secrets_of
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.deadletters.options import as_json_option
+from hookstream.entry.cli.terminal import json_line
+from hookstream.errors import InputRefused
+
+_MOST_SHOWN: Final = 64 * 1024
+"""Bytes of a body that are printed; --json prints all of it. It bounds what indenting can make."""
+_HEX_BYTES: Final = 64
+_INDENTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0 takes a free one.")
+@click.option(
+    "--secret-env",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Verify by the signing secret in this variable; repeatable.",
+)
+@click.option(
+    "--secret-file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Verify by the signing secret in this file; repeatable.",
+)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.IntRange(200, 599),
+    default=(204,),
+    show_default=True,
+    help="Answer with this status; repeatable: in turn, the last one from then on.",
+)
+@click.option("-n", "limit", type=click.IntRange(1), help="End after so many requests.")
+@as_json_option
+@pass_context
+def receiver(
+    context: Context,
+    port: int,
+    names: Sequence[str],
+    files: Sequence[Path],
+    statuses: Sequence[int],
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Receive webhooks on this machine, verify and print them, until Ctrl-C.
+
+    Listens on 127.0.0.1 and prints its URL on standard error. A request whose signature does not
+    verify is answered 401. Without a secret nothing is verified.
+
+    With --json, one object a line; `body` is the text that was signed, `body_base64` takes its place
+    where that is not UTF-8.
+    """
+    secrets = secrets_of(names, files, context.environ)
+    show = _print_json if as_json else partial(_print, context)
+    endpoint = DevReceiver(secrets, statuses, SystemClock().now, show)
+
+    def listening(url: str) -> None:
+        verifying = "" if secrets else "; no secret was given, so nothing is verified"
+        context.err.print(Text(f"Listening on {url}{verifying}"), soft_wrap=True)
+
+    asyncio.run(endpoint.run(port, listening, limit))
+
+
+def document_of(judged: Judged) -> JsonObject:
+    """Return a request as the object that --json prints."""
+    request = judged.request
+    headers: dict[str, str] = {}
+    for name, value in request.headers:
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    text = _text(request.body)
+    return {
+        "at": to_rfc3339(judged.at),
+        "verified": judged.verified,
+        "reason": judged.reason,
+        "detail": judged.detail or None,
+        "status": judged.status,
+        "method": request.method,
+        "target": request.target,
+        "headers": {**headers},
+        "body": text,
+        "body_base64": None
+        if request.body is None or text is not None
+        else base64.b64encode(request.body).decode(),
+    }
+
+
+def _print_json(judged: Judged) -> None:
+    click.echo(json_line(document_of(judged)))
+
+
+def _print(context: Context, judged: Judged) -> None:
+    verdict = "verified" if judged.verified else f"not verified: {judged.detail}"
+    colour = "bold green" if judged.verified else "bold red"
+    request = judged.request
+    headers = "".join(f"\n{name.lower()}: {value}" for name, value in request.headers)
+    text = f"{request.method} {request.target}{headers}\n\n{_readable(request.body)}\n"
+    context.out.print(Text(f"{verdict}; answered {judged.status}", colour), soft_wrap=True)
+    # Indented, so that no line of a stranger's body is taken for one of ours.
+    context.out.print(Text(textwrap.indent(text, "  ")), soft_wrap=True)
+
+
+def _readable(body: bytes | None) -> str:
+    """Return a body for a person: JSON indented, anything else as it is, no more than is bearable."""
+    text = _text(body)
+    if body is None:
+        return "(not read)"
+    if text is None:
+        shown = body[:_HEX_BYTES].hex(" ", 2)
+        return f"{len(body):,} bytes, not UTF-8: {shown}{'…' if len(body) > _HEX_BYTES else ''}"
+    if len(body) > _MOST_SHOWN:
+        cut = body[:_MOST_SHOWN].decode("utf-8", "ignore")
+        return f"{cut}… ({len(body) - _MOST_SHOWN:,} more bytes: --json prints them)"
+    try:
+        return orjson.dumps(parse_exact(body), default=_number, option=_INDENTED).decode()
+    except (InputRefused, TypeError):
+        # No JSON, or a number that only its text keeps: orjson raises a TypeError.
+        return text
+
+
+def _number(value: object) -> orjson.Fragment:
+    if isinstance(value, Numeral):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"JSON holds no {type(value).__name__}")
+
+
+def _text(body: bytes | None) -> str | None:
+    try:
+        return None if body is None else body.decode()
+    except UnicodeDecodeError:
+        return None
