@@ -20,8 +20,8 @@ from hookstream.core.redrive.job import JobState, RedriveJob, forgotten, jobs_of
 from hookstream.core.redrive.marks import (
     MarkBook,
     MarkProblem,
-    Place,
-    Shelf,
+    Position,
+    RedriveSource,
     outlived,
     read_ledger,
 )
@@ -37,13 +37,13 @@ EXAMPLES = 100
 _REMOVED_AT_ONCE = 1_000
 
 
-class Shelves(Protocol):
+class DeadLetters(Protocol):
     """Reads letters and the jobs table."""
 
     def letters(self, ends: Mapping[int, int]) -> Iterable[Record]:
         """Yield the letters of a topic up to, not including, these offsets, in order of offset."""
 
-    def starts(self) -> Mapping[tuple[Shelf, int], int]:
+    def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         """Return the first offset that each partition of both topics still holds."""
 
     def jobs(self) -> Mapping[str, bytes]:
@@ -62,7 +62,7 @@ class RedriveMeans:
     """What a redrive needs, made once."""
 
     topics: Topics
-    shelves: Shelves
+    dead_letters: DeadLetters
     steps: Steps
     clock: Clock
     sleep: Callable[[float], None]
@@ -111,7 +111,7 @@ class Redriving:
         self._wanted = wanted
         self._progress = progress
         self._result = Result(job)
-        self._book = MarkBook(job.id, job.shelf)
+        self._book = MarkBook(job.id, job.source)
         self._since = 0.0
         self._sent = 0
 
@@ -136,36 +136,36 @@ class Redriving:
     def _begin(self) -> None:
         job = self._result.job
         self._means.steps.write([self._row(job)])
-        other = rival(self._means.shelves.jobs(), job)
+        other = rival(self._means.dead_letters.jobs(), job)
         if other is None:
             return
         if not job.done:
             # Nothing of it exists beyond its row; a job taken up again keeps its claim instead.
             self._means.steps.write([self._row(job.ended(JobState.CANCELLED))])
         raise Conflict(
-            f"{other.id} is already redriving {other.shelf} ({other.done} of {other.total} done)."
+            f"{other.id} is already redriving {other.source} ({other.done} of {other.total} done)."
             f" Wait for it; where its process is gone, go on with --resume {other.id} or end it"
             f" with --cancel {other.id}"
         )
 
     # 2.
 
-    def _steps(self) -> Iterable[list[tuple[Place, OutgoingRecord]]]:
-        ledger, problems = read_ledger(self._means.shelves.jobs())
+    def _steps(self) -> Iterable[list[tuple[Position, OutgoingRecord]]]:
+        ledger, problems = read_ledger(self._means.dead_letters.jobs())
         refuse_unreadable(problems)
         job = self._result.job
-        step: list[tuple[Place, OutgoingRecord]] = []
+        step: list[tuple[Position, OutgoingRecord]] = []
         size = 0
         most = self._step_letters()
-        for letter in self._means.shelves.letters(job.ends):
-            place = Place(letter.partition, letter.offset)
-            if not ledger.is_open(job.shelf, place) or not self._wanted.selects(letter):
+        for letter in self._means.dead_letters.letters(job.ends):
+            position = Position(letter.partition, letter.offset)
+            if not ledger.is_open(job.source, position) or not self._wanted.selects(letter):
                 continue
             revived = self._wanted.revive(letter)
             if isinstance(revived, Unredrivable):
                 self._result.refuse(revived)
                 continue
-            step.append((place, revived))
+            step.append((position, revived))
             size += len(revived.value or b"")
             if len(step) >= most or size >= STEP_BYTES:
                 yield step
@@ -180,20 +180,20 @@ class Redriving:
 
     # 3.
 
-    def _take(self, step: list[tuple[Place, OutgoingRecord]]) -> None:
+    def _take(self, step: list[tuple[Position, OutgoingRecord]]) -> None:
         if self._write(step):
             return
         # A broker refuses a whole batch for one record: only alone does each show what it is.
-        for place, record in step:
-            if not self._write([(place, record)]):
+        for position, record in step:
+            if not self._write([(position, record)]):
                 why = f"{record.topic} refused it: it is too large for the topic"
-                self._result.refuse(Unredrivable(place, why))
+                self._result.refuse(Unredrivable(position, why))
 
-    def _write(self, step: Sequence[tuple[Place, OutgoingRecord]]) -> bool:
+    def _write(self, step: Sequence[tuple[Position, OutgoingRecord]]) -> bool:
         """Write one step; False: something in it is too large and nothing was written."""
         self._pace()
         book = self._book.trial()
-        marks = book.resolve(place for place, _ in step)
+        marks = book.resolve(position for position, _ in step)
         job = self._result.job.progressed(len(step))
         jobs = self._means.topics.jobs
         refused = self._means.steps.write(
@@ -224,8 +224,8 @@ class Redriving:
     def _end(self) -> None:
         job = self._result.job = self._result.job.ended(JobState.DONE)
         self._means.steps.write([self._row(job)])
-        rows = self._means.shelves.jobs()
-        stale = outlived(rows, self._means.shelves.starts())
+        rows = self._means.dead_letters.jobs()
+        stale = outlived(rows, self._means.dead_letters.starts())
         stale += forgotten(rows, now=self._means.clock.now())
         topic = self._means.topics.jobs
         for first in range(0, len(stale), _REMOVED_AT_ONCE):
@@ -243,7 +243,7 @@ def cancel(steps: Steps, topics: Topics, job: RedriveJob) -> RedriveJob:
     return ended
 
 
-def find_job(rows: Mapping[str, bytes], job_id: str, shelf: Shelf) -> RedriveJob:
+def find_job(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> RedriveJob:
     """Return a job that can be taken up again or cancelled.
 
     Raises:
@@ -254,12 +254,12 @@ def find_job(rows: Mapping[str, bytes], job_id: str, shelf: Shelf) -> RedriveJob
         if problem.id == job_id:
             raise InputRefused(f"the row of job {job_id} cannot be read: {problem.why}")
     for job in jobs:
-        if job.id == job_id and job.shelf is shelf:
+        if job.id == job_id and job.source is source:
             if job.state is JobState.RUNNING:
                 return job
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to take up again")
     running = ", ".join(job.id for job in jobs if job.state is JobState.RUNNING) or "none"
-    raise InputRefused(f"there is no job {job_id} over {shelf}; running jobs: {running}")
+    raise InputRefused(f"there is no job {job_id} over {source}; running jobs: {running}")
 
 
 def refuse_unreadable(problems: Sequence[MarkProblem]) -> None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from hookstream.core.model.instant import DAY, Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.redrive.marks import Shelf
+from hookstream.core.redrive.marks import RedriveSource
 
 JOB_FORMAT = 1
 KIND = "redrive"
@@ -33,7 +33,7 @@ class RedriveJob:
     """One row of the jobs table, key: the job's id."""
 
     id: str
-    shelf: Shelf
+    source: RedriveSource
     selector: JsonObject
     """What was asked, as the command writes and reads it."""
     asked_at: Millis
@@ -61,7 +61,7 @@ class RedriveJob:
             "format": JOB_FORMAT,
             "revision": self.revision,
             "kind": KIND,
-            "topic": self.shelf.value,
+            "topic": self.source.value,
             "selector": self.selector,
             "asked_at": to_rfc3339(self.asked_at),
             "ends": ends,
@@ -111,7 +111,7 @@ def _job(key: str, row: JsonObject) -> RedriveJob:
         raise TypeError("selector and ends are objects")
     return RedriveJob(
         id=key,
-        shelf=Shelf(str(row["topic"])),
+        source=RedriveSource(str(row["topic"])),
         selector=selector,
         asked_at=from_rfc3339(str(row["asked_at"])),
         ends={int(partition): _whole(end) for partition, end in ends.items()},
@@ -150,7 +150,7 @@ def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:
     moment at least one sees the other and steps back.
     """
     for other in jobs_of(rows)[0]:
-        if other.id != job.id and other.shelf is job.shelf and other.state is JobState.RUNNING:
+        if other.id != job.id and other.source is job.source and other.state is JobState.RUNNING:
             return other
     return None
 

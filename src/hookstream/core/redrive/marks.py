@@ -1,6 +1,6 @@
 """The ledger says which letters are open: those that no job's mark has resolved.
 
-A letter is named by its place in the log, never by its delivery: one delivery may die, be redriven
+A letter is named by its position in the log, never by its delivery: one delivery may die, be redriven
 and die again, and each of these letters is open or resolved by itself. A mark is one value of the
 jobs table; it is written in the same transaction as the records that resolve its letters, so a
 letter is either open or truly on its way.
@@ -24,14 +24,14 @@ _LONGEST = 300
 """Characters of what is wrong with a row."""
 
 
-class Shelf(StrEnum):
+class RedriveSource(StrEnum):
     """Which of our two topics a letter stands in."""
 
     DEAD_LETTERS = "dead-letters"
     UNDECODABLE = "undecodable"
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a letter stands within its topic."""
 
     partition: int
@@ -46,7 +46,7 @@ class Mark(NamedTuple):
     """One value of the jobs table: these letters are resolved."""
 
     job_id: str
-    shelf: Shelf
+    source: RedriveSource
     partition: int
     offsets: tuple[int, ...]
     """1 to `MAX_OFFSETS` of them, in the order in which they were resolved."""
@@ -54,7 +54,7 @@ class Mark(NamedTuple):
     @property
     def key(self) -> str:
         """The key of its row."""
-        middle = "undecodable/" if self.shelf is Shelf.UNDECODABLE else ""
+        middle = "undecodable/" if self.source is RedriveSource.UNDECODABLE else ""
         return f"{self.job_id}/{middle}{self.partition}/{self.offsets[0]}"
 
     def encode(self) -> bytes:
@@ -79,9 +79,9 @@ def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
     """Read one row of the jobs table; None: its key is not a mark's (it is a job's own row)."""
     parts = key.split("/")
     if len(parts) == 3:  # noqa: PLR2004 (job, partition, first offset)
-        shelf = Shelf.DEAD_LETTERS
+        source = RedriveSource.DEAD_LETTERS
     elif len(parts) == 4 and parts[1] == "undecodable":  # noqa: PLR2004
-        shelf = Shelf.UNDECODABLE
+        source = RedriveSource.UNDECODABLE
     else:
         return None
     try:
@@ -93,7 +93,7 @@ def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
             why = f"format {version} is newer than this release reads"
             return MarkProblem(key, why[:_LONGEST])
         case {"partition": int(partition), "offsets": [*offsets]} if _are_offsets(offsets):
-            return Mark(parts[0], shelf, partition, tuple(offsets))
+            return Mark(parts[0], source, partition, tuple(offsets))
         case _:
             return MarkProblem(key, "it lacks a partition or a list of offsets")
 
@@ -104,23 +104,23 @@ def _are_offsets(values: list[object]) -> bool:
 
 @dataclass(slots=True)
 class Ledger:
-    """The resolved letters of both topics, by place, each with the job that resolved it."""
+    """The resolved letters of both topics, by position, each with the job that resolved it."""
 
-    _jobs: dict[tuple[Shelf, int], dict[int, str]] = field(default_factory=dict)
+    _jobs: dict[tuple[RedriveSource, int], dict[int, str]] = field(default_factory=dict)
 
     def add(self, mark: Mark) -> None:
         """Take a mark in. The first job that resolved a letter keeps the credit."""
-        resolved = self._jobs.setdefault((mark.shelf, mark.partition), {})
+        resolved = self._jobs.setdefault((mark.source, mark.partition), {})
         for offset in mark.offsets:
             resolved.setdefault(offset, mark.job_id)
 
-    def resolved_by(self, shelf: Shelf, place: Place) -> str | None:
+    def resolved_by(self, source: RedriveSource, position: Position) -> str | None:
         """Return the job that resolved a letter, or None: it is open."""
-        return self._jobs.get((shelf, place.partition), {}).get(place.offset)
+        return self._jobs.get((source, position.partition), {}).get(position.offset)
 
-    def is_open(self, shelf: Shelf, place: Place) -> bool:
+    def is_open(self, source: RedriveSource, position: Position) -> bool:
         """Return whether no job has resolved the letter."""
-        return self.resolved_by(shelf, place) is None
+        return self.resolved_by(source, position) is None
 
 
 def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
@@ -147,19 +147,19 @@ class MarkBook:
     """
 
     job_id: str
-    shelf: Shelf
+    source: RedriveSource
     most: int = MAX_OFFSETS
     _latest: dict[int, Mark] = field(default_factory=dict)
 
     def trial(self) -> "MarkBook":
         """Return a book that goes on from here: keep it where its marks are committed, else drop it."""
-        return MarkBook(self.job_id, self.shelf, self.most, dict(self._latest))
+        return MarkBook(self.job_id, self.source, self.most, dict(self._latest))
 
-    def resolve(self, places: Iterable[Place]) -> list[Mark]:
+    def resolve(self, positions: Iterable[Position]) -> list[Mark]:
         """Return the rows to write for newly resolved letters; each is its mark's whole new value."""
         marks: list[Mark] = []
         fresh: dict[int, list[int]] = {}
-        for partition, offset in places:
+        for partition, offset in positions:
             fresh.setdefault(partition, []).append(offset)
         for partition, offsets in fresh.items():
             marks.extend(self._grown(partition, offsets))
@@ -173,12 +173,14 @@ class MarkBook:
         held.extend(offsets)
         for start in range(0, len(held), self.most):
             chunk = tuple(held[start : start + self.most])
-            mark = Mark(self.job_id, self.shelf, partition, chunk)
+            mark = Mark(self.job_id, self.source, partition, chunk)
             self._latest[partition] = mark
             yield mark
 
 
-def outlived(rows: Mapping[str, bytes], starts: Mapping[tuple[Shelf, int], int]) -> list[str]:
+def outlived(
+    rows: Mapping[str, bytes], starts: Mapping[tuple[RedriveSource, int], int]
+) -> list[str]:
     """Return the keys of marks whose letters have all left the log: nobody needs them any more.
 
     Args:
@@ -189,7 +191,7 @@ def outlived(rows: Mapping[str, bytes], starts: Mapping[tuple[Shelf, int], int])
     for key, value in rows.items():
         mark = read_mark(key, value)
         if isinstance(mark, Mark):
-            start = starts.get((mark.shelf, mark.partition))
+            start = starts.get((mark.source, mark.partition))
             if start is not None and max(mark.offsets) < start:
                 keys.append(key)
     return keys

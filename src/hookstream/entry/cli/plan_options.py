@@ -1,12 +1,12 @@
-"""The options by which `plan` and `apply` are asked for a plan; they arrive as one value."""
+"""The options of `plan` and `apply`; they arrive as one value."""
 
 import click
 
 from hookstream.entry.admin.definitions import PlanRequest
-from hookstream.entry.cli.deadletters.options import as_one
+from hookstream.entry.cli.options import as_one
 
-asked_options = as_one(
-    "asked",
+plan_options = as_one(
+    "request",
     PlanRequest,
     click.option(
         "--prune", is_flag=True, help="Delete what the folder owns and does not declare any more."
@@ -30,4 +30,4 @@ asked_options = as_one(
         help="Delete N things, although that is much of what the folder owns.",
     ),
 )
-"""How a plan is made; it arrives as `asked`."""
+"""They arrive as `request`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -12,6 +13,9 @@ from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, fields_of, named
+
+REFUSED = 2
+"""The exit code where the input has problems."""
 
 _SIGNED_BY = "endpoint.signing_secrets."
 
@@ -29,12 +33,18 @@ def show_plan(out: Console, plan: Plan) -> None:
         out.print(Text(_summary(plan), "bold"))
 
 
-def show_problems(err: Console, problems: Sequence[Problem]) -> None:
-    """Print what is wrong with what was declared, one a line."""
+def refuse_problems(err: Console, problems: Sequence[Problem]) -> None:
+    """Print what is wrong with the files, one problem a line.
+
+    Raises:
+        click.exceptions.Exit: There are problems (code 2).
+    """
     for problem in problems:
         err.print(Text(str(problem), "red"), soft_wrap=True)
-    count = len(problems)
-    err.print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed")
+    if problems:
+        count = len(problems)
+        err.print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed")
+        raise click.exceptions.Exit(REFUSED)
 
 
 def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecret]]) -> None:
@@ -56,7 +66,7 @@ def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
 
 
 def plan_document(plan: Plan, problems: Sequence[Problem] = ()) -> JsonObject:
-    """Return the plan as JSON; its fields are what others' scripts stand on."""
+    """Return the plan as JSON; scripts rely on its fields."""
     changes: list[Json] = [_document(change) for change in plan.changes]
     return {
         "changes": changes,

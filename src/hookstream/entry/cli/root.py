@@ -16,7 +16,6 @@ from typing import NoReturn
 import click
 
 from hookstream import __version__
-from hookstream.adapters.file_tree import shown as shown_path
 from hookstream.entry.cli.context import Context, pairs
 from hookstream.entry.cli.terminal import shown
 from hookstream.errors import ConfigurationError, HookstreamError
@@ -34,15 +33,15 @@ class Entry:
     """One line for the list of commands."""
 
 
-def _entry(name: str, promise: str) -> Entry:
-    return Entry(f"hookstream.entry.cli.{name}:command", promise)
+def _entry(module: str, promise: str, name: str = "command") -> Entry:
+    return Entry(f"hookstream.entry.cli.{module}:{name}", promise)
 
 
 COMMANDS: Mapping[str, Entry] = {
     "apply": _entry("apply", "Make the tables agree with partner and subscription files."),
     "attempts": _entry("attempts", "Look into the audit log: what was sent, and what came back."),
     "dev": _entry("dev", "A broker, event topics and keys for development."),
-    "dlq": _entry("dlq", "List, show and redrive dead letters."),
+    "dlq": _entry("deadletters.commands", "List, show and redrive dead letters.", "dlq"),
     "events": _entry("events", "Publish events and watch them."),
     "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),
     "partition": _entry("partition", "Show who reads which partition; start one that stopped."),
@@ -51,7 +50,9 @@ COMMANDS: Mapping[str, Entry] = {
     "schemas": _entry("schemas", "Check, publish and list event schemas."),
     "subscriptions": _entry("subscriptions", "List, show, pause, resume, enable and delete."),
     "topics": _entry("topics", "Plan and create hookstream's topics."),
-    "undecodable": _entry("undecodable", "List, show and redrive records that are no events."),
+    "undecodable": _entry(
+        "deadletters.commands", "List, show and redrive undecodable records.", "undecodable"
+    ),
     "worker": _entry("worker", "Deliver events."),
 }
 
@@ -121,7 +122,8 @@ def _of_a_file(error: Exception) -> str | None:
     """Return the sentence of an error that names a file; None for any other."""
     if not isinstance(error, OSError) or error.filename is None:
         return None
-    return f"{shown_path(Path(os.fsdecode(error.filename)))}: {error.strerror or error}"
+    name = os.fsencode(error.filename).decode("utf-8", "backslashreplace")
+    return f"{name}: {error.strerror or error}"
 
 
 def _unexpected(error: Exception) -> str:

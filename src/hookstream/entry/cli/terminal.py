@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.adapters.json_bytes import json_bytes
-from hookstream.core.model.json import Json, json_text
+from hookstream.core.model.json import Json
+from hookstream.entry.admin.json_output import encoded
 
 _PERHAPS = re.compile(r"[^\x20-\x7e\n\t]")
 _OBEYED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -31,14 +31,11 @@ def json_line(document: Json) -> bytes:
 
     Each number is written as its text.
     """
-    try:
-        line = json_bytes(document)
-    except TypeError:
-        # A whole number of more than 64 bits, or a text with half a character.
-        return _PERHAPS.sub(_escaped_json, json_text(document)).encode()
+    line = encoded(document)
     if line.isascii() and b"\x7f" not in line:
         return line
-    return _PERHAPS.sub(_escaped_json, line.decode()).encode()
+    text = line.decode("utf-8", "surrogatepass")
+    return _PERHAPS.sub(_escaped_json, text).encode()
 
 
 class Terminal(Console):
@@ -47,6 +44,17 @@ class Terminal(Console):
     def print(self, *objects: Any, **named: Any) -> None:  # noqa: ANN401  as rich has it
         """Print as rich does, whatever the texts hold."""
         super().print(*(_harmless(each) for each in objects), **named)
+
+
+def table_of(*columns: str) -> Table:
+    """Return an empty table that cuts nothing off: what it shows is copied from it.
+
+    The first and the last column hold names; what is between them gives way first.
+    """
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=index in (0, len(columns) - 1))
+    return table
 
 
 def _harmless(printed: Any) -> Any:  # noqa: ANN401  anything that rich prints

@@ -1,6 +1,6 @@
-"""How a subscription stands, in a word for lists and in JSON for scripts."""
+"""Subscriptions for operators: their status, pausing, resuming, enabling and deleting them."""
 
-from rich.table import Table
+from collections.abc import Callable
 
 from hookstream.core.delivery.address import scrub
 from hookstream.core.matching.directory import Directory
@@ -16,9 +16,83 @@ from hookstream.core.model.standing import (
     Standing,
     Unreadable,
 )
-from hookstream.core.model.subscription import Partner, Subscription, UnreadableSubscription
+from hookstream.core.model.subscription import (
+    Disabled,
+    Partner,
+    Subscription,
+    UnreadableSubscription,
+)
+from hookstream.core.planning import transitions
+from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.fields import fields_of
-from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.tables import State, found_subscription
+from hookstream.errors import Conflict
+
+
+def change_state(
+    writer: ChangeWriter,
+    subscription_id: str,
+    revision: int | None,
+    transition: Callable[[Subscription, Millis], Subscription],
+    change: str,
+) -> Subscription | None:
+    """Pause or resume a subscription, and return it as it was; None: there is nothing to change.
+
+    Args:
+        writer: Writes the tables.
+        subscription_id: The subscription.
+        revision: The revision that it must be at; None: any.
+        transition: `transitions.pause` or `transitions.resume`.
+        change: The name of the change in the operations event.
+
+    Raises:
+        InputRefused: There is no such subscription.
+        Conflict: It is at another revision.
+    """
+    before = _at_revision(writer, subscription_id, revision)
+    after = transition(before, writer.session.takes_effect)
+    if after is before:
+        return None
+    writer.write_subscription(after, change, writer.session.takes_effect)
+    return before
+
+
+def enable(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Disabled | None:
+    """Enable a disabled subscription, and return why it was disabled; None: it was not.
+
+    Raises:
+        InputRefused: There is no such subscription.
+        Conflict: It is at another revision than the one given.
+    """
+    subscription = _at_revision(writer, subscription_id, revision)
+    disabled = writer.state.current.disabled.get(subscription_id)
+    if disabled is not None:
+        takes_effect = writer.session.takes_effect
+        after = transitions.enable(subscription, disabled, takes_effect)
+        writer.write_subscription(after, "enabled", takes_effect, clear_health=True)
+    return disabled
+
+
+def delete(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Subscription:
+    """Delete a subscription, and return it as it was.
+
+    Raises:
+        InputRefused: There is no such subscription.
+        Conflict: It is at another revision than the one given.
+    """
+    subscription = _at_revision(writer, subscription_id, revision)
+    writer.write([Delete(subscription, transitions.delete(subscription))])
+    return subscription
+
+
+def _at_revision(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Subscription:
+    found = found_subscription(writer.state, subscription_id)
+    if revision not in (None, found.revision):
+        raise Conflict(
+            f"subscription {subscription_id!r} is at revision {found.revision}, not {revision}"
+        )
+    return found
 
 
 def directory_of(state: State) -> Directory:
@@ -35,8 +109,8 @@ def directory_of(state: State) -> Directory:
     return directory
 
 
-def word(standing: Standing, now: Millis) -> str:
-    """Return a standing in a few words."""
+def status_text(standing: Standing, now: Millis) -> str:
+    """Return the status of a subscription in a few words."""
     match standing:
         case Live(subscription):
             begins = subscription.active_from
@@ -55,8 +129,8 @@ def word(standing: Standing, now: Millis) -> str:
             return "absent"
 
 
-def standing_document(standing: Standing) -> JsonObject:
-    """Return a standing as JSON."""
+def _status_document(standing: Standing) -> JsonObject:
+    """Return the status as JSON."""
     match standing:
         case Live(subscription):
             return {"state": "active", "since": to_rfc3339(subscription.active_from)}
@@ -85,9 +159,9 @@ def standing_document(standing: Standing) -> JsonObject:
 
 
 def subscription_document(
-    subscription: Subscription | UnreadableSubscription, standing: Standing
+    state: State, subscription: Subscription | UnreadableSubscription, standing: Standing
 ) -> JsonObject:
-    """Return a subscription as JSON, without what must not be shown."""
+    """Return a subscription as JSON, without its secrets."""
     gaps: list[Json] = [
         {
             "start": to_rfc3339(gap.start),
@@ -99,7 +173,7 @@ def subscription_document(
     document: JsonObject = {
         "id": subscription.id,
         "partner": subscription.partner_id,
-        **standing_document(standing),
+        **_status_document(standing),
         "event_types": list(subscription.event_types),
         "active_from": to_rfc3339(subscription.active_from),
         "gaps": gaps,
@@ -107,23 +181,13 @@ def subscription_document(
     if isinstance(subscription, Subscription):
         document["revision"] = subscription.revision
         document["fields"] = shown_fields(subscription)
-    return document
+    failing = state.failing.get(subscription.id)
+    return {**document, "failing_since": None if failing is None else to_rfc3339(failing.since)}
 
 
 def shown_fields(subject: Subscription | Partner) -> JsonObject:
-    """Return the fields of a subject as they may be shown."""
+    """Return the fields of a subject by their paths, without secrets."""
     return {path: field.shown for path, field in fields_of(subject, scrub).items()}
-
-
-def table_of(*columns: str) -> Table:
-    """Return an empty table that cuts nothing off: what it shows is copied from it.
-
-    The first and the last column hold names; what is between them gives way first.
-    """
-    table = Table(box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=index in (0, len(columns) - 1))
-    return table
 
 
 def _short(instant: Millis) -> str:

@@ -8,11 +8,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from hookstream.adapters.avro.published import own_schemas
-from hookstream.adapters.kafka.topics import KafkaTopics
-from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.admin.tables import State, read_state
-from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
@@ -65,7 +62,7 @@ def read_names(settings: Settings) -> Names | None:
         DependencyUnavailable: The brokers do not answer.
     """
     try:
-        return names_of(read_state(settings, SealedSecrets()))
+        return names_of(read_state(settings))
     except ConfigurationError:
         # Who may only read the audit log still gets answers: from what stands there.
         return None
@@ -103,15 +100,6 @@ def name_filters(
         by("--partner", partners, known.partners),
         by("--event-type", event_types, known.event_types),
     )
-
-
-def cluster_topics(settings: Settings) -> frozenset[str]:
-    """Return the names of all topics of the cluster.
-
-    Raises:
-        DependencyUnavailable: The brokers do not answer.
-    """
-    return KafkaTopics(reached(settings)).names()
 
 
 def refuse_unknown(
