@@ -1,7 +1,7 @@
 """Event schemas for operators: checking files, publishing them, and listing what is published."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from hookstream.adapters.avro.files import own_declared, read_schema_files
@@ -87,33 +87,8 @@ class SchemaPublisher:
         )
 
 
-@dataclass(slots=True, frozen=True)
-class PublishedRevision:
-    """One published revision of a schema."""
-
-    event_type: str
-    version: int
-    number: int
-    fingerprint: str
-    published_at: str
-    """RFC 3339."""
-    is_reader: bool
-    """Whether payloads of the version have this revision's shape."""
-
-    def as_json(self) -> JsonObject:
-        """Return it as JSON."""
-        return {
-            "event_type": self.event_type,
-            "version": self.version,
-            "revision": self.number,
-            "fingerprint": self.fingerprint,
-            "published_at": self.published_at,
-            "reader": self.is_reader,
-        }
-
-
-def revisions(state: State, topic: str) -> Iterator[PublishedRevision]:
-    """Yield every published revision.
+def revisions(state: State, topic: str) -> Iterator[JsonObject]:
+    """Yield every published revision as JSON; `reader`: payloads of the version have its shape.
 
     Args:
         state: The tables.
@@ -124,14 +99,14 @@ def revisions(state: State, topic: str) -> Iterator[PublishedRevision]:
         event_type, version = revision.event_type, revision.event_version
         row = state.rows[topic][f"{event_type}/{version}/{revision.fingerprint}"]
         reader = state.book.reader(event_type, version)
-        yield PublishedRevision(
-            event_type,
-            version,
-            schema.number,
-            revision.fingerprint,
-            to_rfc3339(row.timestamp),
-            reader is not None and reader.number == schema.number,
-        )
+        yield {
+            "event_type": event_type,
+            "version": version,
+            "revision": schema.number,
+            "fingerprint": revision.fingerprint,
+            "published_at": to_rfc3339(row.timestamp),
+            "reader": reader is not None and reader.number == schema.number,
+        }
 
 
 def _pins(

@@ -36,8 +36,8 @@ def change_state(
     revision: int | None,
     transition: Callable[[Subscription, Millis], Subscription],
     change: str,
-) -> Subscription | None:
-    """Pause or resume a subscription, and return it as it was; None: there is nothing to change.
+) -> tuple[Subscription, bool]:
+    """Pause or resume a subscription; return it as it is then, and whether that changed it.
 
     Args:
         writer: Writes the tables.
@@ -52,10 +52,10 @@ def change_state(
     """
     before = _at_revision(writer, subscription_id, revision)
     after = transition(before, writer.session.takes_effect)
-    if after is before:
-        return None
-    writer.write_subscription(after, change, writer.session.takes_effect)
-    return before
+    changed = after is not before
+    if changed:
+        writer.write_subscription(after, change, writer.session.takes_effect)
+    return after, changed
 
 
 def enable(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Disabled | None:

@@ -38,7 +38,9 @@ def _entry(module: str, promise: str, name: str = "command") -> Entry:
 
 
 COMMANDS: Mapping[str, Entry] = {
-    "apply": _entry("apply", "Make the tables agree with partner and subscription files."),
+    "apply": _entry(
+        "definitions", "Change the tables to what partner and subscription files say.", "apply"
+    ),
     "attempts": _entry("attempts", "Look into the audit log: what was sent, and what came back."),
     "dev": _entry("dev", "A broker, event topics and keys for development."),
     "dlq": _entry("deadletters.commands", "List, show and redrive dead letters.", "dlq"),
@@ -46,7 +48,7 @@ COMMANDS: Mapping[str, Entry] = {
     "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),
     "partition": _entry("partition", "Show who reads which partition; start one that stopped."),
     "partners": _entry("partners", "List, show and delete partners."),
-    "plan": _entry("plan", "Show what apply would change."),
+    "plan": _entry("definitions", "Show what apply would change.", "plan"),
     "schemas": _entry("schemas", "Check, publish and list event schemas."),
     "subscriptions": _entry("subscriptions", "List, show, pause, resume, enable and delete."),
     "topics": _entry("topics", "Plan and create hookstream's topics."),

@@ -65,13 +65,13 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
         table.add_column(column, no_wrap=True)
     for each in revisions(state, context.settings.topics_names.schemas):
         if as_json:
-            click.echo(json_line(each.as_json()))
+            click.echo(json_line(each))
         table.add_row(
-            each.event_type,
-            f"v{each.version}",
-            f"{each.number}{' *' if each.is_reader else ''}",
-            each.fingerprint,
-            each.published_at[:16].replace("T", " "),
+            str(each["event_type"]),
+            f"v{each['version']}",
+            f"{each['revision']}{' *' if each['reader'] else ''}",
+            str(each["fingerprint"]),
+            str(each["published_at"])[:16].replace("T", " "),
         )
     if not as_json:
         context.out.print(table)

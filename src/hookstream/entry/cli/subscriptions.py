@@ -27,6 +27,7 @@ from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_json_option
 from hookstream.entry.cli.terminal import json_line, table_of
 
+_subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
 _no_wait = click.option("--no-wait", is_flag=True, help="Return before it has taken effect.")
 _revision = click.option(
     "--if-revision", type=int, metavar="N", help="Refuse unless the subscription is at revision N."
@@ -69,7 +70,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
 
 
 @command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_subscription
 @as_json_option
 @pass_context
 def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
@@ -101,39 +102,49 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     context.out.print(table)
 
 
-@command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
-@_revision
-@_no_wait
-@pass_context
-def pause(
-    context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
+def _add_transition(
+    name: str, transition: Callable[[Subscription, Millis], Subscription], done: str, text: str
 ) -> None:
-    """Stop SUBSCRIPTION: what is pending waits, what is published meanwhile is not sent."""
-    _change(context, subscription_id, if_revision, transitions.pause, "paused", wait=not no_wait)
+    """Add a command that changes what the owner wants of a subscription."""
+
+    @command.command(name, help=text)
+    @_subscription
+    @_revision
+    @_no_wait
+    @pass_context
+    def change(
+        context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
+    ) -> None:
+        with changing(context.settings) as writer:
+            after, changed = subscriptions.change_state(
+                writer, subscription_id, if_revision, transition, done
+            )
+            if not changed:
+                context.err.print(f"{subscription_id} is {after.state} already")
+                return
+            from_then = to_rfc3339(writer.session.takes_effect)
+            context.err.print(f"{subscription_id} is {done} from {from_then}")
+            _wait(writer.session, wait=not no_wait)
+
+
+_add_transition(
+    "pause",
+    transitions.pause,
+    "paused",
+    "Pause SUBSCRIPTION: pending deliveries wait; events published meanwhile are not sent.",
+)
+_add_transition("resume", transitions.resume, "resumed", "Resume a paused SUBSCRIPTION.")
 
 
 @command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
-@_revision
-@_no_wait
-@pass_context
-def resume(
-    context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
-) -> None:
-    """Start a paused SUBSCRIPTION again."""
-    _change(context, subscription_id, if_revision, transitions.resume, "resumed", wait=not no_wait)
-
-
-@command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_subscription
 @_revision
 @_no_wait
 @pass_context
 def enable(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
-    """Enable SUBSCRIPTION again after it was disabled, by a 410 or for failing too long."""
+    """Enable a SUBSCRIPTION that was disabled, by a 410 or for failing too long."""
     with changing(context.settings) as writer:
         disabled = subscriptions.enable(writer, subscription_id, if_revision)
         if disabled is None:
@@ -149,7 +160,7 @@ def enable(
 
 
 @command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_subscription
 @_revision
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_context
@@ -168,26 +179,6 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
         context.err.print(
             "A file declares it: remove it there, or the next apply creates it again"
         )
-
-
-def _change(
-    context: Context,
-    subscription_id: str,
-    if_revision: int | None,
-    transition: Callable[[Subscription, Millis], Subscription],
-    done: str,
-    *,
-    wait: bool,
-) -> None:
-    with changing(context.settings) as writer:
-        before = subscriptions.change_state(writer, subscription_id, if_revision, transition, done)
-        if before is None:
-            context.err.print(f"{subscription_id} is {done} already")
-            return
-        context.err.print(
-            f"{subscription_id} is {done} from {to_rfc3339(writer.session.takes_effect)}"
-        )
-        _wait(writer.session, wait=wait)
 
 
 def _wait(session: TablesSession, *, wait: bool) -> None:
