@@ -24,7 +24,7 @@ class Shop:
     too_large: set[bytes] = field(default_factory=set)
     """Values that the door's topic refuses."""
 
-    def letters(self, ends: Mapping[int, int]) -> Iterable[Record]:
+    def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
         return (r for r in list(self.stored) if r.offset < ends.get(r.partition, 0))
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:

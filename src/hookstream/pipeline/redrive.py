@@ -1,11 +1,11 @@
-"""A redrive brings letters back in steps, each durable as a whole: records, marks and progress.
+"""A redrive brings dead letters back in steps, each durable as a whole: records, marks and progress.
 
 1. The job's row is written, and the job steps back where another one is already at work.
-2. Letters are read up to the job's ends; resolved ones and those not asked for are passed over.
-3. Up to 500 letters make a step: their tier records, the marks that resolve them and the job's row
-   are one transaction. A process that dies leaves whole steps behind, so a letter is brought back
-   once however often the job is taken up again.
-4. At the end the job's row says so, and rows that nobody needs any more are removed.
+2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped.
+3. Up to 500 of them make a step: their tier records, the marks that resolve them and the job's row
+   are one transaction. A process that dies leaves whole steps behind, so each dead letter comes back
+   once, however often the job is resumed.
+4. At the end the job's row says so, and rows that are no longer needed are removed.
 
 This loop blocks: it belongs to a command or to a thread of its own, never to a worker's loop.
 """
@@ -29,19 +29,19 @@ from hookstream.core.redrive.revive import Unredrivable
 from hookstream.errors import Conflict, InputRefused
 from hookstream.pipeline.ports import Clock
 
-STEP_LETTERS = 500
+STEP_RECORDS = 500
 STEP_BYTES = 8 * 1024 * 1024
-"""What a step holds in memory at most, unless one letter alone is larger."""
+"""What a step holds in memory at most, unless one record alone is larger."""
 EXAMPLES = 100
-"""How many letters that could not be brought back are named; all of them stay open and listed."""
+"""How many records that could not be redriven are named; all of them stay open."""
 _REMOVED_AT_ONCE = 1_000
 
 
 class DeadLetters(Protocol):
-    """Reads letters and the jobs table."""
+    """Reads one dead-letter topic and the jobs table."""
 
-    def letters(self, ends: Mapping[int, int]) -> Iterable[Record]:
-        """Yield the letters of a topic up to, not including, these offsets, in order of offset."""
+    def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
+        """Yield the topic's records up to, not including, these offsets, in order of offset."""
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         """Return the first offset that each partition of both topics still holds."""
@@ -71,26 +71,26 @@ class RedriveMeans:
 
 @dataclass(slots=True, frozen=True)
 class Selection:
-    """Which letters a redrive brings back, and how."""
+    """Which records a redrive brings back, and how."""
 
     selects: Callable[[Record], bool]
     revive: Callable[[Record], OutgoingRecord | Unredrivable]
     rate: float | None = None
-    """Letters a second at most; None: as fast as the broker takes them."""
+    """Records a second at most; None: as fast as the broker takes them."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What a redrive came to."""
+    """The result of a redrive."""
 
     job: RedriveJob
     unredrivable: int = 0
-    """How many of the letters asked for could not be brought back."""
+    """How many of the selected records could not be redriven."""
     examples: list[Unredrivable] = field(default_factory=list)
     """The first `EXAMPLES` of them."""
 
     def refuse(self, refused: Unredrivable) -> None:
-        """Note a letter that stays open."""
+        """Count a record that stays open."""
         self.unredrivable += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append(refused)
@@ -106,7 +106,7 @@ class Redriving:
         wanted: Selection,
         progress: Callable[[int], None],
     ) -> None:
-        """Write nothing before `run`; `progress` is told how many letters each step redrove."""
+        """Write nothing before `run`; `progress` is called with the number of records that each step redrove."""
         self._means = means
         self._wanted = wanted
         self._progress = progress
@@ -156,12 +156,12 @@ class Redriving:
         job = self._result.job
         step: list[tuple[Position, OutgoingRecord]] = []
         size = 0
-        most = self._step_letters()
-        for letter in self._means.dead_letters.letters(job.ends):
-            position = Position(letter.partition, letter.offset)
-            if not ledger.is_open(job.source, position) or not self._wanted.selects(letter):
+        most = self._step_records()
+        for dead in self._means.dead_letters.records(job.ends):
+            position = Position(dead.partition, dead.offset)
+            if not ledger.is_open(job.source, position) or not self._wanted.selects(dead):
                 continue
-            revived = self._wanted.revive(letter)
+            revived = self._wanted.revive(dead)
             if isinstance(revived, Unredrivable):
                 self._result.refuse(revived)
                 continue
@@ -173,10 +173,10 @@ class Redriving:
         if step:
             yield step
 
-    def _step_letters(self) -> int:
+    def _step_records(self) -> int:
         if self._wanted.rate is None:
-            return STEP_LETTERS
-        return max(1, min(STEP_LETTERS, int(self._wanted.rate)))
+            return STEP_RECORDS
+        return max(1, min(STEP_RECORDS, int(self._wanted.rate)))
 
     # 3.
 
@@ -266,7 +266,7 @@ def refuse_unreadable(problems: Sequence[MarkProblem]) -> None:
     """Refuse to act while the ledger is not wholly known.
 
     Raises:
-        InputRefused: There is a problem; a letter that it hides might be redriven a second time.
+        InputRefused: There is a problem; a record that it resolves might be redriven a second time.
     """
     if problems:
         first = problems[0]

@@ -13,7 +13,7 @@ from hookstream.core.redrive.revive import Unredrivable
 from hookstream.errors import Conflict, InputRefused
 from hookstream.pipeline import redrive as redriving
 from hookstream.pipeline.redrive import (
-    STEP_LETTERS,
+    STEP_RECORDS,
     RedriveMeans,
     Redriving,
     Result,
@@ -123,13 +123,13 @@ def test_one_letter_that_is_too_large_does_not_hold_up_its_step() -> None:
 
 
 def test_a_step_has_a_bounded_number_of_letters() -> None:
-    at = shop(*(letter(0, offset) for offset in range(STEP_LETTERS + 1)))
+    at = shop(*(letter(0, offset) for offset in range(STEP_RECORDS + 1)))
     steps = StepsOf(at)
     watch = Stopwatch()
     means = RedriveMeans(TOPICS, at, steps, watch, watch.sleep)
     done: list[int] = []
     Redriving(means, job(p0=9_999), Selection(lambda _: True, revive), done.append).run()
-    assert done == [STEP_LETTERS, 1]
+    assert done == [STEP_RECORDS, 1]
 
 
 def test_large_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
-"""The ledger says which letters are open: those that no job's mark has resolved.
+"""Marks of redrive jobs resolve dead letters and undecodable records; one without a mark is open.
 
-A letter is named by its position in the log, never by its delivery: one delivery may die, be redriven
-and die again, and each of these letters is open or resolved by itself. A mark is one value of the
-jobs table; it is written in the same transaction as the records that resolve its letters, so a
-letter is either open or truly on its way.
+A record is identified by its position in the log, never by its delivery: a delivery can be given up,
+redriven and given up again, and each of these dead letters is open or resolved by itself. A mark is one
+value of the jobs table. It is written in the same transaction as the tier records of the dead letters
+that it resolves, so a dead letter is either open or in a tier.
 
 Keys of marks: `<job>/<partition>/<first offset>` for the dead-letter topic, and
 `<job>/undecodable/<partition>/<first offset>` for the undecodable one.
@@ -25,14 +25,14 @@ _LONGEST = 300
 
 
 class RedriveSource(StrEnum):
-    """Which of our two topics a letter stands in."""
+    """The topic that a redrive reads: dead letters, or undecodable records."""
 
     DEAD_LETTERS = "dead-letters"
     UNDECODABLE = "undecodable"
 
 
 class Position(NamedTuple):
-    """Where a letter stands within its topic."""
+    """The position of a record within its topic."""
 
     partition: int
     offset: int
@@ -43,7 +43,7 @@ class Position(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """One value of the jobs table: these letters are resolved."""
+    """One value of the jobs table: the records at these offsets are resolved."""
 
     job_id: str
     source: RedriveSource
@@ -69,7 +69,7 @@ class Mark(NamedTuple):
 
 
 class MarkProblem(NamedTuple):
-    """A row that looks like a mark and cannot be read: its letters would count as open."""
+    """A row that looks like a mark and cannot be read: its records would count as open."""
 
     key: str
     why: str
@@ -104,22 +104,22 @@ def _are_offsets(values: list[object]) -> bool:
 
 @dataclass(slots=True)
 class Ledger:
-    """The resolved letters of both topics, by position, each with the job that resolved it."""
+    """The resolved records of both topics by position, each with the job that resolved it."""
 
     _jobs: dict[tuple[RedriveSource, int], dict[int, str]] = field(default_factory=dict)
 
     def add(self, mark: Mark) -> None:
-        """Take a mark in. The first job that resolved a letter keeps the credit."""
+        """Add a mark. Where two jobs resolved a record, the first one counts."""
         resolved = self._jobs.setdefault((mark.source, mark.partition), {})
         for offset in mark.offsets:
             resolved.setdefault(offset, mark.job_id)
 
     def resolved_by(self, source: RedriveSource, position: Position) -> str | None:
-        """Return the job that resolved a letter, or None: it is open."""
+        """Return the job that resolved a record, or None: it is open."""
         return self._jobs.get((source, position.partition), {}).get(position.offset)
 
     def is_open(self, source: RedriveSource, position: Position) -> bool:
-        """Return whether no job has resolved the letter."""
+        """Return whether no job has resolved the record."""
         return self.resolved_by(source, position) is None
 
 
@@ -143,7 +143,7 @@ class MarkBook:
     """The marks that one run of a job writes: each grows to `most` offsets, then a new one begins.
 
     A grown mark keeps its key, so compaction leaves one row for it. A resumed run starts marks of
-    its own; their keys differ, since no letter is resolved twice.
+    its own; their keys differ, since no record is resolved twice.
     """
 
     job_id: str
@@ -156,7 +156,7 @@ class MarkBook:
         return MarkBook(self.job_id, self.source, self.most, dict(self._latest))
 
     def resolve(self, positions: Iterable[Position]) -> list[Mark]:
-        """Return the rows to write for newly resolved letters; each is its mark's whole new value."""
+        """Return the rows to write for newly resolved records; each is the whole new value of its mark."""
         marks: list[Mark] = []
         fresh: dict[int, list[int]] = {}
         for partition, offset in positions:
@@ -181,7 +181,7 @@ class MarkBook:
 def outlived(
     rows: Mapping[str, bytes], starts: Mapping[tuple[RedriveSource, int], int]
 ) -> list[str]:
-    """Return the keys of marks whose letters have all left the log: nobody needs them any more.
+    """Return the keys of marks that can be removed: retention deleted all of their records.
 
     Args:
         rows: The jobs table.

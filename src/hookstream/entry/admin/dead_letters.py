@@ -97,7 +97,7 @@ class DeadLetterReader:
             for partition, bounds in LogScan(client, topic_of(source, topics)).bounds().items()
         }
 
-    def letters(self, ends: Mapping[int, int]) -> Iterator[Record]:
+    def records(self, ends: Mapping[int, int]) -> Iterator[Record]:
         """Yield the records up to, not including, these offsets."""
         return self._scan().read(Stretch(since=self.since, ends=ends), progress=self.progress)
 
@@ -157,7 +157,7 @@ class Listing:
     @property
     def opened(self) -> int:
         """How many of those read are open."""
-        return self.tally.letters - (self.resolved if self.with_redriven else 0)
+        return self.tally.records - (self.resolved if self.with_redriven else 0)
 
     def newest_first(self) -> list[tuple[DeadLetterSummary, str | None]]:
         """Return the newest records, each with the job that redrove it."""

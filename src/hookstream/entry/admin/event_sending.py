@@ -137,6 +137,6 @@ def _some_lines(file: BinaryIO) -> list[bytes]:
             # The rest of a line that is refused anyway.
             line = file.readline(MAX_LINE_BYTES + 1)
         if file.isatty():
-            # Somebody types: send each line as it comes.
+            # A person types: send each line at once.
             break
     return lines

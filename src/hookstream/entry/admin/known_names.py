@@ -1,6 +1,6 @@
-"""A filter by a name that nothing has is refused: "0 of 0" would look like an answer.
+"""Refuses a filter by an unknown name: an empty result would look like an answer.
 
-A name is known where a table holds it, deleted things included, or a record of the window does.
+A name is known if a table has it, deleted entries included, or if a record of the window has it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
 _MOST_SEEN = 10_000
-"""Names of a window that are kept for a suggestion."""
+"""Names of a window that are kept as suggestions."""
 
 NO_TOPIC = "no topic has that name"
 _IN_NO_TABLE = "no table holds that name"
@@ -32,17 +32,17 @@ class Names:
 
 @dataclass(slots=True, frozen=True)
 class Filter:
-    """One option that picks by name."""
+    """One option that filters by name."""
 
     option: str
     given: AbstractSet[str] | None
     known: AbstractSet[str]
     where: str = _IN_NO_TABLE
-    """Why a name that is not known is none, as the refusal says it."""
+    """Where an unknown name was looked for, as the refusal says it."""
 
     @property
     def unknown(self) -> set[str]:
-        """The names that were given and are not known."""
+        """The given names that are not known."""
         return set(self.given or ()) - self.known
 
 
@@ -64,7 +64,7 @@ def read_names(settings: Settings) -> Names | None:
     try:
         return names_of(read_state(settings))
     except ConfigurationError:
-        # Who may only read the audit log still gets answers: from what stands there.
+        # An operator who may only read the audit log still gets answers from it.
         return None
 
 

@@ -1,4 +1,4 @@
-"""Attempts and whole by_origin of deliveries, as people read them on eighty columns."""
+"""Attempts and the history of a delivery as text on eighty columns, and as JSON."""
 
 from rich.console import Console
 from rich.text import Text

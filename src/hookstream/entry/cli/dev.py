@@ -23,7 +23,7 @@ _cache = click.option(
 
 @click.group(help="A broker, event topics and keys for development.")
 def command() -> None:
-    """Hold the commands of this group."""
+    """Define the group."""
 
 
 @command.command()

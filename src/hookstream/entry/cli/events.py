@@ -24,7 +24,7 @@ SHOWN_REFUSALS = 100
 
 @click.group()
 def command() -> None:
-    """Publish events and watch them."""
+    """Publish events, and show events as they come."""
 
 
 @command.command()
@@ -34,8 +34,8 @@ def command() -> None:
 def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     """Publish the events in FILE (- for standard input), one JSON object a line.
 
-    A line holds type, entity_id, environment and data, as events are delivered, and, where they are
-    not to be made, id, timestamp and version. A line that is refused is named with its reason, and
+    A line holds type, entity_id, environment and data, as events are delivered, and optionally id,
+    timestamp and version, which are generated otherwise. A refused line is reported with the reason;
     the others are sent. Exit code 1: some were refused.
     """
     with _progress(context) as progress:
@@ -72,10 +72,11 @@ def tail(
 ) -> None:
     """Show events decoded, one JSON object a line, as they come.
 
-    The lines are those that `events send` takes. They have what is delivered; where several branches
-    of a union keep a value, it stands with the name of its branch.
+    `events send` takes the same lines. They have the fields that are delivered; a value that several
+    branches of a union accept has the name of its branch.
 
-    Without --topic, all event topics (events.topics). What is no event goes to standard error.
+    Without --topic, all event topics (events.topics). Records that are no events are reported on
+    standard error.
     """
     settings, types = context.settings, frozenset(event_types)
     if topics:

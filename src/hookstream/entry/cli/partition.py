@@ -23,7 +23,7 @@ _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1
 
 @click.group()
 def command() -> None:
-    """Show who reads which partition and how far; start those that stopped."""
+    """List partitions with their reader and position; start those that stopped."""
 
 
 @command.command("list")
@@ -31,17 +31,17 @@ def command() -> None:
     "--open",
     "only_open",
     is_flag=True,
-    help="Only those that somebody should look at: "
-    "something is unsettled there, nobody holds them, or the log ends before what is committed.",
+    help="Only those that need a look: records are unsettled, no worker holds the partition, or the "
+    "log ends before the committed offset.",
 )
 @as_json_option
 @pass_context
 def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
-    """List the partitions of events and tiers: who holds each, and what is unsettled there.
+    """List the partitions of events and tiers: who holds each, and how much is unsettled.
 
-    It asks the brokers, not the workers, so it also shows partitions that no worker reads. Where
-    nobody holds a partition for longer than a takeover lasts, deliveries wait there until a worker
-    is started. What is unsettled in a tier mostly waits for its time.
+    It asks the brokers, not the workers, so it also shows partitions that no worker reads. If no
+    worker holds a partition for longer than a takeover takes, its deliveries wait until a worker is
+    started. Unsettled records of a tier mostly wait for their due time.
     """
     positions = ReadPartitions(context.settings).positions()
     shown = [each for each in positions if not only_open or _is_open(each)]

@@ -1,4 +1,4 @@
-"""A plan as people read it, and as scripts do."""
+"""A plan as text, and as JSON."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ _SIGNED_BY = "endpoint.signing_secrets."
 
 
 def show_plan(out: Console, plan: Plan) -> None:
-    """Print what would be done, change by change."""
+    """Print the changes of a plan, one after another."""
     for change in plan.writes:
         for line in _lines(change):
             out.print(line, soft_wrap=True)
@@ -48,7 +48,7 @@ def refuse_problems(err: Console, problems: Sequence[Problem]) -> None:
 
 
 def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecret]]) -> None:
-    """Print signing secrets that were made now: nothing ever shows them again."""
+    """Print the generated signing secrets; they are never shown again."""
     if secrets:
         out.print(Text("Signing secrets, shown this once:", "bold"))
     for subscription, secret in secrets:
@@ -57,7 +57,7 @@ def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecr
 
 
 def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
-    """Return the signing secrets that a plan made, with whose they are."""
+    """Return the signing secrets that a plan generated, each with its subscription."""
     found: list[tuple[Subscription, SigningSecret]] = []
     for change in plan.writes:
         if isinstance(change, Create | Update) and isinstance(change.after, Subscription):
@@ -76,7 +76,7 @@ def plan_document(plan: Plan, problems: Sequence[Problem] = ()) -> JsonObject:
 
 
 def secrets_document(secrets: Sequence[tuple[Subscription, SigningSecret]]) -> list[Json]:
-    """Return signing secrets that were made now as JSON."""
+    """Return generated signing secrets as JSON."""
     return [
         {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
         for subscription, secret in secrets

@@ -1,4 +1,4 @@
-"""Long work shows on a terminal how far it is, and leaves nothing behind."""
+"""Progress bars on standard error, which are removed when the work is done."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

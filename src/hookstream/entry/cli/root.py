@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command as the root knows it without loading it."""
+    """A command that is not loaded yet."""
 
     where: str
     """Its module and attribute."""
@@ -62,8 +62,8 @@ COMMANDS: Mapping[str, Entry] = {
 class Root(click.Group):
     """A group that imports a command's module only when the command is used.
 
-    So `hookstream worker` does not pay for the operators' tools, and one that cannot be imported
-    breaks nothing else.
+    `hookstream worker` does not load the operators' commands, and a module that cannot be imported
+    breaks no other command.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -82,7 +82,7 @@ class Root(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from what is known without loading them."""
+        """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, COMMANDS[name].promise) for name in self.list_commands(ctx)]
@@ -92,7 +92,7 @@ class Root(click.Group):
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object
     ) -> NoReturn:
-        """Run a command line and exit with the code that its end has."""
+        """Run a command line and exit with its code."""
         arguments = list(sys.argv[1:] if args is None else args)
         try:
             code = super().main(arguments, prog_name, standalone_mode=False)
@@ -107,7 +107,7 @@ class Root(click.Group):
             if "--debug" in arguments:
                 traceback.print_exception(error)
             _exit(str(error), exit_code(error))
-        except Exception as error:  # noqa: BLE001  a mistake of ours, and no reason to frighten anybody
+        except Exception as error:  # noqa: BLE001  a defect of ours; the traceback is shown on request
             if "--debug" in arguments:
                 traceback.print_exception(error)
             _exit(_unexpected(error), exit_code(error))
@@ -115,13 +115,13 @@ class Root(click.Group):
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code of an error: 2 where somebody must change what they handed in, else 1."""
+    """Return the exit code of an error: 2 where the configuration or the input must change, else 1."""
     refused = isinstance(error, ConfigurationError) or _of_a_file(error) is not None
     return 2 if refused else 1
 
 
 def _of_a_file(error: Exception) -> str | None:
-    """Return the sentence of an error that names a file; None for any other."""
+    """Return the message of an error that names a file; None for any other."""
     if not isinstance(error, OSError) or error.filename is None:
         return None
     name = os.fsencode(error.filename).decode("utf-8", "backslashreplace")
@@ -129,9 +129,9 @@ def _of_a_file(error: Exception) -> str | None:
 
 
 def _unexpected(error: Exception) -> str:
-    """Return the sentence of an error that nobody expected; no traceback, unless it is asked for."""
+    """Return the message of an unexpected error, without a traceback."""
     return _of_a_file(error) or (
-        f"this is a mistake of hookstream's own: {type(error).__name__}: {error} (--debug before the"
+        f"this is a defect of hookstream: {type(error).__name__}: {error} (--debug before the"
         " command shows where)"
     )
 

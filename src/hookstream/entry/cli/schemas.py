@@ -56,7 +56,7 @@ def apply(context: Context, folder: Path, *, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a schema.")
 @pass_context
 def list_schemas(context: Context, *, as_json: bool) -> None:
-    """List every published revision; * marks what payloads of a version look like."""
+    """List every published revision; * marks the one whose shape payloads of the version have."""
     state = read_state(context.settings)
     for fault in state.schema_faults:
         context.err.print(Text(fault, "red"), soft_wrap=True)

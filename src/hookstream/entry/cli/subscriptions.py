@@ -45,7 +45,7 @@ def command() -> None:
 @as_json_option
 @pass_context
 def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json: bool) -> None:
-    """List subscriptions with the state that they are in: their owner's and their health's."""
+    """List subscriptions with their state: what the owner set, and their health."""
     state = read_state(context.settings)
     known = names_of(state).partners
     refuse_unknown([Filter("--partner", None if partner is None else {partner}, known)])
@@ -74,7 +74,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
 @as_json_option
 @pass_context
 def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
-    """Show everything about one SUBSCRIPTION but its secrets."""
+    """Show one SUBSCRIPTION, without its secrets."""
     state = read_state(context.settings)
     subscription = state.current.subscriptions.get(subscription_id)
     if subscription is None:

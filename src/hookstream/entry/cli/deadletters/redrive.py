@@ -112,9 +112,9 @@ class RedriveCommand:
         reader, rules = self.reader, rules_of(self.reader, row)
         ledger, ends = reader.ledger(), reader.ends()
         with reading(self.context, reader):
-            found = survey(reader.letters(ends), ledger, reader.source, rules)
+            found = survey(reader.records(ends), ledger, reader.source, rules)
         self._show_survey(found)
-        total = found.tally.letters
+        total = found.tally.records
         if self.run.dry_run or not total:
             if self.as_json:
                 click.echo(json_line({"job": None, **_survey_document(found, self.kind)}))
@@ -138,7 +138,7 @@ class RedriveCommand:
 
     def _show_survey(self, found: Survey) -> None:
         out = self.context.err if self.as_json else self.context.out
-        total = found.tally.letters
+        total = found.tally.records
         title = f"{total:,} open {self.kind.noun} to redrive from {self.reader.topic}"
         out.print(Text(title, "bold"))
         if total:
@@ -210,7 +210,7 @@ def _survey_document(found: Survey, kind: Kind) -> JsonObject:
         {"why": why, "letters": count} for why, count in sorted(found.left_out.items())
     ]
     return {
-        "letters": found.tally.letters,
+        "letters": found.tally.records,
         "groups": tally_document(found.tally, kind),
         "left_out": left_out,
     }

@@ -22,13 +22,13 @@ def show_listing(out: Console, listing: Listing, kind: Kind, topic: str, now: Mi
     redriven = f", {listing.resolved:,} redriven" if listing.resolved else ""
     title = f"{topic}: {listing.opened:,} open {kind.noun}{redriven}"
     out.print(Text(title, "bold"), soft_wrap=True)
-    if not listing.tally.letters:
+    if not listing.tally.records:
         return
     show_tally(out, listing.tally, kind, now)
     newest = listing.newest_first()
     if not newest:
         return
-    rest = "" if len(newest) == listing.tally.letters else " (--limit for more)"
+    rest = "" if len(newest) == listing.tally.records else " (--limit for more)"
     out.print(Text(f"\nThe newest {len(newest):,}{rest}:", "bold"))
     for summary, job in newest:
         for line in _lines(kind, summary, job, now):
@@ -58,7 +58,7 @@ def show_tally(out: Console, tally: Tally, kind: Kind, now: Millis) -> None:
     table.columns[0].justify = "right"
     for group, count in tally.largest_first():
         ages = (ago(now, count.oldest), ago(now, count.newest))
-        table.add_row(*map(Text, (f"{count.letters:,}", group.of, group.reason, *ages)))
+        table.add_row(*map(Text, (f"{count.records:,}", group.of, group.reason, *ages)))
     out.print(table)
 
 
@@ -80,7 +80,7 @@ def tally_document(tally: Tally, kind: Kind) -> list[Json]:
         {
             kind.counted_by_key: group.of,
             "reason": group.reason,
-            "letters": count.letters,
+            "letters": count.records,
             "oldest": to_rfc3339(count.oldest),
             "newest": to_rfc3339(count.newest),
         }
