@@ -22,7 +22,7 @@ from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.topology.plan import taken_topics, tier_topics
 from hookstream.entry.admin.changes import operations_events, who
-from hookstream.entry.admin.tables import writing
+from hookstream.entry.admin.tables import TablesSession, writing
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
 from hookstream.settings import Settings
@@ -104,29 +104,36 @@ class ReadPartition:
             where: The position.
             reason: For the operations event.
         """
-        names, key = self._settings.topics_names, start_key(*self.at)
-        offset = self._groups.offset_at(self.at, where)
-        with writing(self._settings) as session:
-            earlier = session.state().rows[names.subscriptions].get(key)
+        key = start_key(*self.at)
+
+        def row(session: TablesSession) -> bytes:
+            topic = self._settings.topics_names.subscriptions
+            earlier = session.state().rows[topic].get(key)
             revision = 1
             if earlier is not None and earlier.value is not None:
                 revision = read_start(key, earlier.value).revision + 1
-            asked = StartAsked(*self.at, where, session.now, revision)
-            event = operations_events(names).partition_skipped(
-                self.at, offset, session.now, reason=reason, changed_by=who()
-            )
-            session.write([TableChange(names.subscriptions, key, write_start(asked))], [event])
+            return write_start(StartAsked(*self.at, where, session.now, revision))
+
+        self._ask(key, row, self._groups.offset_at(self.at, where), reason)
 
     def skip(self, offset: int, reason: str) -> None:
         """Ask the worker to skip the record at an offset, where that stops the partition."""
+
+        def row(session: TablesSession) -> bytes:
+            return write_skip(SkipAsked(*self.at, offset, session.now, reason))
+
+        self._ask(skip_key(*self.at, offset), row, offset, reason)
+
+    def _ask(
+        self, key: str, row: Callable[[TablesSession], bytes], offset: int, reason: str
+    ) -> None:
+        """Write a request's row, and the operations event of it, in one transaction."""
         names = self._settings.topics_names
         with writing(self._settings) as session:
-            asked = SkipAsked(*self.at, offset, session.now, reason)
             event = operations_events(names).partition_skipped(
                 self.at, offset, session.now, reason=reason, changed_by=who()
             )
-            key = skip_key(*self.at, offset)
-            session.write([TableChange(names.subscriptions, key, write_skip(asked))], [event])
+            session.write([TableChange(names.subscriptions, key, row(session))], [event])
 
     def position(self) -> GroupPosition:
         """Return where the group stands now.
