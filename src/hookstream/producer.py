@@ -24,6 +24,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.adapters.kafka.tables import TableReader, TableRecord
 from hookstream.adapters.system import SystemChance, SystemClock, new_id, random_bytes
+from hookstream.core.model import header_names
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, OutgoingRecord
@@ -180,7 +181,7 @@ class EventProducer:
         value = self._encoder.encode(event_type, fields, version)
         topic = f"{self._topic_prefix}{event_type}"
         span, traced = self._trace(topic, traceparent)
-        headers: Sequence[Header] = (("traceparent", traced.encode()),)
+        headers: Sequence[Header] = ((header_names.TRACEPARENT, traced.encode()),)
         record = OutgoingRecord(topic, entity_id.encode() if key is None else key, value, headers)
         try:
             await self._write(record)

@@ -106,7 +106,7 @@ def test_the_record_on_the_page_for_producers_is_what_the_page_says_it_is(tmp_pa
     file.write_text(json.dumps(schema))
 
     checked = CliRunner().invoke(root, ["schemas", "check", str(tmp_path)])
-    assert (checked.exit_code, checked.stdout) == (0, "1 schema checked, nothing is wrong.\n")
+    assert (checked.exit_code, checked.stdout) == (0, "1 schema checked, no problems found.\n")
     assert value[:2] + bytes.fromhex(fingerprint_of(schema)) == value[:10]
     assert f"{value[2:10].hex()}  " in page
     codec = AvroCodec(SchemaBook([schema]))

@@ -35,6 +35,9 @@ Headers = list[tuple[str, str | None]]
 Document = object
 """Plain JSON."""
 
+RENAMED = {"shelf": "source"}
+"""Attributes of the release before, by the names that they have now."""
+
 
 class PlainKeys:
     """A key ring whose ciphertexts can stand in a file: it shows what is sealed and to what."""
@@ -80,7 +83,8 @@ def plain(value: object) -> Document:
             return {str(name): plain(each) for name, each in value.items()}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {
-                each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)
+                RENAMED.get(each.name, each.name): plain(getattr(value, each.name))
+                for each in dataclasses.fields(value)
             }
             return {"is": type(value).__name__, **fields}
         case _:

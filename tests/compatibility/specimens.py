@@ -49,7 +49,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.offsets.commit_metadata import write_note
 from hookstream.core.redrive.job import RedriveJob
-from hookstream.core.redrive.marks import Shelf
+from hookstream.core.redrive.marks import RedriveSource
 
 NOON = 1_764_072_000_000
 ORIGIN = Origin("printprice.pricing.completed", 3, 9_007_199_254_740_993, NOON)
@@ -220,7 +220,13 @@ def specimens() -> dict[str, Document]:
         "job": _row(
             "red-1",
             RedriveJob(
-                "red-1", Shelf.DEAD_LETTERS, {"subscriptions": ["crm"]}, NOON, {0: 7, 3: 9}, 4, 1
+                "red-1",
+                RedriveSource.DEAD_LETTERS,
+                {"subscriptions": ["crm"]},
+                NOON,
+                {0: 7, 3: 9},
+                4,
+                1,
             ).encode(),
         ),
     }

@@ -16,7 +16,7 @@ from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
-from hookstream.entry.cli.event_lines import read_line
+from hookstream.entry.admin.event_lines import read_line
 
 Raw: TypeAlias = st.SearchStrategy[object]
 """Values as the writer takes them: logical types raw, a union's value with its branch's name."""

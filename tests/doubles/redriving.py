@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.record import OutgoingRecord, Record
-from hookstream.core.redrive.marks import Shelf
+from hookstream.core.redrive.marks import RedriveSource
 
 
 class ProcessDied(Exception):
@@ -20,14 +20,14 @@ class Shop:
     stored: list[Record] = field(default_factory=list)
     table: dict[str, bytes] = field(default_factory=dict)
     door: list[OutgoingRecord] = field(default_factory=list)
-    log_starts: dict[tuple[Shelf, int], int] = field(default_factory=dict)
+    log_starts: dict[tuple[RedriveSource, int], int] = field(default_factory=dict)
     too_large: set[bytes] = field(default_factory=set)
     """Values that the door's topic refuses."""
 
-    def letters(self, ends: Mapping[int, int]) -> Iterable[Record]:
+    def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
         return (r for r in list(self.stored) if r.offset < ends.get(r.partition, 0))
 
-    def starts(self) -> Mapping[tuple[Shelf, int], int]:
+    def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         return self.log_starts
 
     def jobs(self) -> Mapping[str, bytes]:

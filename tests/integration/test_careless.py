@@ -179,5 +179,5 @@ def test_a_careless_command_line_ends_with_a_sentence(
         assert ended.exit_code in CODES, told
         assert ended.exception is None or isinstance(ended.exception, SystemExit), told
         assert "Traceback" not in ended.output, told
-        assert "mistake of hookstream's own" not in ended.output, told
+        assert "defect of hookstream" not in ended.output, told
         assert ended.exit_code != 2 or ended.stderr.strip(), told

@@ -329,7 +329,7 @@ def test_a_plan_overtaken_while_it_was_looked_at_is_not_written(
         finished.start()
         finished.join()
 
-    monkeypatch.setattr("hookstream.entry.cli.apply.click.confirm", overtaken)
+    monkeypatch.setattr("hookstream.entry.cli.definitions.click.confirm", overtaken)
     ended = world.run("apply", str(folder))
     assert ended.code == 2
     assert "subscription orders was changed by somebody else since the plan" in ended.err

@@ -64,7 +64,7 @@ def test_a_hold_is_set_listed_and_cleared(world: World) -> None:
         0,
         (
             "everything is held: every worker stops within two seconds\n"
-            "It ends with: hookstream hold clear everything\n"
+            "To clear it: hookstream hold clear everything\n"
         ),
     )
     assert held(world) == [
@@ -113,7 +113,10 @@ def test_every_change_of_a_hold_is_an_operations_event(world: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("set", "endpoint", "--reason", "x"), "say which endpoint is meant"),
+        (
+            ("set", "endpoint", "--reason", "x"),
+            "name the endpoint: hookstream hold ... endpoint NAME",
+        ),
         (("set", "everything", "acme", "--reason", "x"), "`everything` takes no name"),
         (("set", "endpoint", "odrers", "--reason", "x"), "there is no subscription 'odrers'"),
         (("set", "partner", "orders", "--reason", "x"), "there is no partner 'orders'"),

@@ -43,7 +43,7 @@ def test_a_stopped_partition_is_given_a_start(world: World) -> None:
     assert world.appended(world.names.operations) == 1
     ended = world.run("partition", "start", place, "--at", "2026-01-01T00:00:00Z", "--wait", "0.1")
     assert ended.code == 1
-    assert "nothing has come of it" in ended.err
+    assert "Nothing changed within" in ended.err
     assert "held by nobody" in ended.err
     row = world.state().rows[world.names.subscriptions][f"start/{place}"]
     assert row.value is not None
@@ -59,11 +59,11 @@ def test_a_stopped_partition_is_given_a_start(world: World) -> None:
 def test_a_record_that_stops_nothing_is_not_said_to_be_stepped_over(world: World) -> None:
     events_in(world, 2, 2)
     ends = world.run("partition", "skip", f"{EVENTS}/2", "1000000")
-    assert (ends.code, "no record stands at 1000000" in ends.err) == (2, True)
+    assert (ends.code, "there is no record at 1000000" in ends.err) == (2, True)
     gone = world.run("partition", "skip", "printprice.order.generatd/2", "0")
     assert (gone.code, f"did you mean {EVENTS}?" in gone.err) == (2, True)
     nobody = world.run("partition", "skip", f"{EVENTS}/2", "0", "--wait", "0.1")
-    assert (nobody.code, "nothing has come of it" in nobody.err) == (1, True)
+    assert (nobody.code, "Nothing changed within" in nobody.err) == (1, True)
     told = world.appended(world.names.operations)
     commit(world, f"{EVENTS}", 2, 1)
 
@@ -71,6 +71,33 @@ def test_a_record_that_stops_nothing_is_not_said_to_be_stepped_over(world: World
 
     assert (settled.code, "it is settled" in settled.err) == (1, True)
     assert world.appended(world.names.operations) == told
+
+
+@pytest.mark.parametrize("arguments", [("start", "--at", "earliest"), ("skip", "0")])
+def test_a_topic_that_hookstream_does_not_read_is_refused_at_once(
+    world: World, arguments: tuple[str, ...]
+) -> None:
+    """No worker would ever take the request up, and nobody could be told so afterwards."""
+    events_in(world, 0, 1)
+    command, *rest = arguments
+
+    stranger = world.run("partition", command, f"{world.names.partners}/0", *rest)
+    misspelt = world.run("partition", command, "printprice.order.generatd/0", *rest)
+
+    assert (stranger.code, misspelt.code) == (2, 2)
+    assert f"hookstream does not read {world.names.partners}" in stranger.err
+    assert f"there is no topic printprice.order.generatd (did you mean {EVENTS}?)" in misspelt.err
+    assert world.appended(world.names.operations) == 0
+    assert world.state().rows[world.names.subscriptions] == {}
+
+
+def test_a_skip_says_what_was_asked_and_when_the_partition_resumes(world: World) -> None:
+    events_in(world, 1, 1)
+    ended = world.run("partition", "skip", f"{EVENTS}/1", "0", "--wait", "0")
+    assert (ended.code, ended.err) == (
+        0,
+        f"Skipped {EVENTS}/1 offset 0. The partition resumes if that record was blocking it.\n",
+    )
 
 
 def commit(world: World, topic: str, partition: int, offset: int) -> None:

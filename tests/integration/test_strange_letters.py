@@ -5,7 +5,7 @@ from tests.conftest import Broker
 from tests.integration.letters_world import World, delivery, make_world
 from tests.raw_kafka import RawProducer, RawRecord
 
-from hookstream.core.redrive.marks import Mark, Shelf
+from hookstream.core.redrive.marks import Mark, RedriveSource
 
 BAD = (b"Gr\xf6\xdfe", b"1")
 PROBLEM = r"the header name Gr\xf6\xdfe is not UTF-8"
@@ -47,7 +47,7 @@ def test_a_letter_with_a_header_name_that_is_no_text_is_listed_shown_and_left_wh
 def test_a_row_of_a_stranger_among_the_jobs_is_told_and_ends_no_view(world: World) -> None:
     """What is open is then not known for sure: views say so, and a redrive refuses to begin."""
     world.die(delivery(1))
-    key = Mark("job-1", Shelf.DEAD_LETTERS, 0, (0,)).key
+    key = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, (0,)).key
     write(world, world.names.jobs, RawRecord(b"[" * 50_000, key.encode()))
 
     listed = world.run("dlq", "list")

@@ -11,7 +11,7 @@ from tests.doubles.drawn_events import Tools, events
 from tests.doubles.schemas import event_schema, field
 
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.entry.cli.event_lines import LineRefused, read_line, told
+from hookstream.entry.admin.event_lines import LineRefused, read_line, refusal
 from hookstream.errors import InputRefused
 
 _LONGEST = 20_000
@@ -57,7 +57,7 @@ def outcome(tools: Tools, line: bytes) -> bytes | str:
     try:
         return tools.sent(line)
     except InputRefused as refused:
-        return told(refused)
+        return refusal(refused)
 
 
 @given(events(), st.dictionaries(words, values, max_size=3))
@@ -87,9 +87,9 @@ def test_the_fields_of_a_line_are_refused_in_plain_text(fields: dict[str, object
     try:
         read_line(text_of(fields).encode())
     except LineRefused as refused:
-        said = told(refused, ["data.a: is missing"])
+        said = refusal(refused, ["data.a: is missing"])
     except InputRefused as refused:
-        said = told(refused)
+        said = refusal(refused)
     assert said.isascii()
     assert len(said) < _LONGEST
 

@@ -3,31 +3,31 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.redrive.marks import MarkBook, Place, Shelf, read_ledger
+from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource, read_ledger
 
 
 @given(
-    shelf=st.sampled_from(Shelf),
+    source=st.sampled_from(RedriveSource),
     batches=st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=8),
     most=st.integers(1, 5),
     runs=st.integers(1, 3),
 )
 def test_the_ledger_resolves_exactly_what_any_run_of_a_job_marked(
-    shelf: Shelf, batches: list[list[int]], most: int, runs: int
+    source: RedriveSource, batches: list[list[int]], most: int, runs: int
 ) -> None:
     """Rows replace each other by key, as compaction does; a resumed run has a new book."""
-    remaining = {Place(number % 3, number) for batch in batches for number in batch}
+    remaining = {Position(number % 3, number) for batch in batches for number in batch}
     rows: dict[str, bytes] = {}
-    marked: set[Place] = set()
-    books = [MarkBook("j", shelf, most) for _ in range(runs)]
+    marked: set[Position] = set()
+    books = [MarkBook("j", source, most) for _ in range(runs)]
     for turn, batch in enumerate(batches):
-        fresh = {Place(number % 3, number) for number in batch} & remaining
+        fresh = {Position(number % 3, number) for number in batch} & remaining
         remaining -= fresh
         marked |= fresh
         marks = books[turn * runs // len(batches)].resolve(sorted(fresh))
         rows |= {mark.key: mark.encode() for mark in marks}
         assert all(0 < len(mark.offsets) <= most for mark in marks)
     ledger, problems = read_ledger(rows)
-    everywhere = {Place(partition, offset) for partition in range(3) for offset in range(51)}
-    assert {place for place in everywhere if not ledger.is_open(shelf, place)} == marked
+    everywhere = {Position(partition, offset) for partition in range(3) for offset in range(51)}
+    assert {position for position in everywhere if not ledger.is_open(source, position)} == marked
     assert problems == []

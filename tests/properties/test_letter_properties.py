@@ -18,7 +18,7 @@ from hookstream.core.model.header_reading import MAX_CARRIED_BYTES, MAX_COUNT
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Origin
-from hookstream.core.redrive.selector import redriven
+from hookstream.core.redrive.revive import redriven
 
 instants = st.integers(0, 4_000_000_000_000)
 numbers = st.integers(0, MAX_COUNT)

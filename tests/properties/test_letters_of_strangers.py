@@ -22,12 +22,12 @@ from hookstream.core.model.delivery_headers import (
     unreadable_headers,
 )
 from hookstream.core.model.event import Undecodable
-from hookstream.core.model.header_reading import LetterProblem
+from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Origin, OutgoingRecord, Record
 from hookstream.core.redrive.revive import Revival, Unredrivable
-from hookstream.core.redrive.summary import facts_of
+from hookstream.core.redrive.summary import summary_of
 
 BOOK = SchemaBook(own_schemas())
 READER = AuditReader(BOOK)
@@ -94,7 +94,7 @@ def test_a_state_is_refused_or_one_that_can_be_written_again(seed: int) -> None:
     reads = read_delivery if is_for_subscription(drawn) else read_unmatched
     state = reads(drawn)
 
-    if isinstance(state, LetterProblem):
+    if isinstance(state, HeaderProblem):
         written = unreadable_headers(record, state, written_at=NOW)
     else:
         written = tier_headers(state, drawn, written_at=NOW)
@@ -109,7 +109,7 @@ def test_a_letter_is_shown_and_brought_back_or_it_is_said_why_not(seed: int) -> 
     value = random.choice((None, b"v"))
     record = Record("dead", 0, 1, NOW, b"k", value, headers(random))
 
-    facts_of(record).as_json(None)
+    summary_of(record).as_json(None)
 
     for revived in (REVIVAL.delivery(record), REVIVAL.unmatched(record)):
         assert isinstance(revived, OutgoingRecord | Unredrivable)

@@ -39,7 +39,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.job import RedriveJob, jobs_of
-from hookstream.core.redrive.marks import Mark, Shelf, outlived, read_ledger
+from hookstream.core.redrive.marks import Mark, RedriveSource, outlived, read_ledger
 from hookstream.entry.worker.feed import TableConsumer
 
 TOPICS = Topics("hookstream")
@@ -54,8 +54,8 @@ SUBSCRIPTION = Subscription(
 )
 PARTNER = Partner("acme", "Acme", Grant(("pricing.*",), ("production",), {"data": {"a": [1]}}))
 SCHEMA_KEY, SCHEMA = schema_row(event_schema(field("total", "long")), 1)
-MARK = Mark("job-1", Shelf.DEAD_LETTERS, 0, (1, 2, 3))
-JOB = RedriveJob("job-1", Shelf.UNDECODABLE, {}, NOON, {0: 5})
+MARK = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, (1, 2, 3))
+JOB = RedriveJob("job-1", RedriveSource.UNDECODABLE, {}, NOON, {0: 5})
 DISABLED = Disabled("crm", NOON, "gone", "410")
 
 ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
@@ -103,7 +103,7 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
     jobs = {row.key: row.value for row in drawn if row.table == TOPICS.jobs and row.value}
     read_ledger(jobs)
     jobs_of(jobs)
-    outlived(jobs, {(Shelf.DEAD_LETTERS, 0): 2})
+    outlived(jobs, {(RedriveSource.DEAD_LETTERS, 0): 2})
     if not directory.blind:
         document: JsonObject = {"data": {"total": 7, "a": 1}}
         list(directory.match("pricing.completed", "production", NOON, lambda _: document, 1))

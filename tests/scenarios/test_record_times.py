@@ -13,7 +13,7 @@ from hookstream.core.model.delivery_headers import read_delivery, read_unmatched
 from hookstream.core.model.instant import SECOND, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Grant, Partner
-from hookstream.core.redrive.summary import facts_of
+from hookstream.core.redrive.summary import summary_of
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -71,7 +71,7 @@ async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_set_as
         assert isinstance(state, UnmatchedEvent)
         assert state.origin.timestamp == timestamp
         within = -62_135_596_800_000 <= timestamp < 253_402_300_800_000
-        assert facts_of(aside).origin_at.endswith("Z" if within else f"{timestamp} ms")
+        assert summary_of(aside).origin_at.endswith("Z" if within else f"{timestamp} ms")
 
 
 async def test_a_record_that_waits_for_its_schema_keeps_its_time() -> None:

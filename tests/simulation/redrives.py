@@ -10,10 +10,9 @@ from tests.simulation.world import Parts
 
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.redrive.job import JobState, RedriveJob, jobs_of
-from hookstream.core.redrive.marks import Shelf, read_ledger
-from hookstream.core.redrive.revive import Unredrivable, place_of
-from hookstream.core.redrive.selector import Selector
-from hookstream.core.redrive.selector_row import read_selector, selector_row
+from hookstream.core.redrive.marks import RedriveSource, read_ledger
+from hookstream.core.redrive.revive import Unredrivable, position_of
+from hookstream.core.redrive.selector import Selector, read_selector
 from hookstream.pipeline.redrive import RedriveMeans, Redriving, Selection
 
 
@@ -44,7 +43,7 @@ class Redrives(Logs):
         steps = StepsOf(self._shop, dies_at=int(dies_at) or None)
         means = RedriveMeans(world.topics, self._shop, steps, world.clock, lambda _: None)
         job = self._job(act.who)
-        selector = read_selector(job.selector)
+        selector = read_selector(job.selector, job.source)
         wanted = Selection(
             selects=lambda letter: selector.selects(letter.headers, letter.timestamp),
             revive=self._revive,
@@ -63,11 +62,11 @@ class Redrives(Logs):
         for job in jobs:
             if job.state is JobState.RUNNING:
                 return job
-        asked = Selector(subscription_ids=frozenset({who}) if who else None)
+        asked = Selector(subscriptions=frozenset({who}) if who else None)
         return RedriveJob(
             id=f"redrive-{len(jobs)}",
-            shelf=Shelf.DEAD_LETTERS,
-            selector=selector_row(asked),
+            source=RedriveSource.DEAD_LETTERS,
+            selector=asked.row(),
             asked_at=self.world.clock.now(),
             ends={0: self.world.broker.high(self._shelf)},
         )
@@ -105,7 +104,7 @@ class Redrives(Logs):
         left = 0
         for letter in self._shop.stored:
             is_open = ledger.letters.is_open((letter.where, letter.offset))
-            if is_open is not book.is_open(Shelf.DEAD_LETTERS, place_of(letter)):
+            if is_open is not book.is_open(RedriveSource.DEAD_LETTERS, position_of(letter)):
                 ledger.blame(
                     ONCE, f"letter {letter.offset} is open in one book and not in the other"
                 )

@@ -1,1 +1,1 @@
-"""The doors: the worker, the command line and how they are wired."""
+"""Entry points: the worker, services for operators, and the command line."""

@@ -1,4 +1,4 @@
-"""How the settings say that the cluster is reached."""
+"""The client settings for the cluster that the settings name."""
 
 import socket
 from functools import cache
@@ -21,10 +21,10 @@ def client_of(settings: Settings) -> dict[str, str | int | float | bool]:
 
 
 def reached(settings: Settings) -> dict[str, str | int | float | bool]:
-    """Return `client_of` for a command, which ends here where the brokers cannot be reached.
+    """Return `client_of` for a command, after checking that the brokers can be reached.
 
     Raises:
-        ConfigurationError: The client library refuses the settings, or the brokers who asks.
+        ConfigurationError: The client library refuses the settings, or the brokers refuse the client.
         DependencyUnavailable: No broker answered within eight seconds; it says why.
     """
     client = client_of(settings)
@@ -34,5 +34,5 @@ def reached(settings: Settings) -> dict[str, str | int | float | bool]:
 
 @cache
 def _require_brokers(client: tuple[tuple[str, str | int | float | bool], ...]) -> None:
-    """Ask once in a process, however many clients a command makes."""
+    """Check once in a process, however many clients a command makes."""
     require_brokers(dict(client))

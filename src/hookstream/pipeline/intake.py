@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hookstream.core.model import header_names
 from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.admission import Admission
@@ -105,10 +106,10 @@ class Intake:
         if not (record.append_time or self._accept_create_time):
             self._step_over(receipt)
             return
-        traceparent = header_text(record.headers, "traceparent")
+        traceparent = header_text(record.headers, header_names.TRACEPARENT)
         tracestate = None
         if traceparent is not None:
-            tracestate = header_text(record.headers, "tracestate")
+            tracestate = header_text(record.headers, header_names.TRACESTATE)
         receipt.span = self._tracer.process(record, traceparent, self._group)
         await self._admission.fresh(receipt, traceparent, tracestate)
 

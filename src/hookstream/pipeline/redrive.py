@@ -1,11 +1,11 @@
-"""A redrive brings letters back in steps, each durable as a whole: records, marks and progress.
+"""A redrive brings dead letters back in steps, each durable as a whole: records, marks and progress.
 
 1. The job's row is written, and the job steps back where another one is already at work.
-2. Letters are read up to the job's ends; resolved ones and those not asked for are passed over.
-3. Up to 500 letters make a step: their tier records, the marks that resolve them and the job's row
-   are one transaction. A process that dies leaves whole steps behind, so a letter is brought back
-   once however often the job is taken up again.
-4. At the end the job's row says so, and rows that nobody needs any more are removed.
+2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped.
+3. Up to 500 of them make a step: their tier records, the marks that resolve them and the job's row
+   are one transaction. A process that dies leaves whole steps behind, so each dead letter comes back
+   once, however often the job is resumed.
+4. At the end the job's row says so, and rows that are no longer needed are removed.
 
 This loop blocks: it belongs to a command or to a thread of its own, never to a worker's loop.
 """
@@ -20,8 +20,8 @@ from hookstream.core.redrive.job import JobState, RedriveJob, forgotten, jobs_of
 from hookstream.core.redrive.marks import (
     MarkBook,
     MarkProblem,
-    Place,
-    Shelf,
+    Position,
+    RedriveSource,
     outlived,
     read_ledger,
 )
@@ -29,21 +29,21 @@ from hookstream.core.redrive.revive import Unredrivable
 from hookstream.errors import Conflict, InputRefused
 from hookstream.pipeline.ports import Clock
 
-STEP_LETTERS = 500
+STEP_RECORDS = 500
 STEP_BYTES = 8 * 1024 * 1024
-"""What a step holds in memory at most, unless one letter alone is larger."""
+"""What a step holds in memory at most, unless one record alone is larger."""
 EXAMPLES = 100
-"""How many letters that could not be brought back are named; all of them stay open and listed."""
+"""How many records that could not be redriven are named; all of them stay open."""
 _REMOVED_AT_ONCE = 1_000
 
 
-class Shelves(Protocol):
-    """Reads letters and the jobs table."""
+class DeadLetters(Protocol):
+    """Reads one dead-letter topic and the jobs table."""
 
-    def letters(self, ends: Mapping[int, int]) -> Iterable[Record]:
-        """Yield the letters of a topic up to, not including, these offsets, in order of offset."""
+    def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
+        """Yield the topic's records up to, not including, these offsets, in order of offset."""
 
-    def starts(self) -> Mapping[tuple[Shelf, int], int]:
+    def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         """Return the first offset that each partition of both topics still holds."""
 
     def jobs(self) -> Mapping[str, bytes]:
@@ -62,7 +62,7 @@ class RedriveMeans:
     """What a redrive needs, made once."""
 
     topics: Topics
-    shelves: Shelves
+    dead_letters: DeadLetters
     steps: Steps
     clock: Clock
     sleep: Callable[[float], None]
@@ -71,26 +71,26 @@ class RedriveMeans:
 
 @dataclass(slots=True, frozen=True)
 class Selection:
-    """Which letters a redrive brings back, and how."""
+    """Which records a redrive brings back, and how."""
 
     selects: Callable[[Record], bool]
     revive: Callable[[Record], OutgoingRecord | Unredrivable]
     rate: float | None = None
-    """Letters a second at most; None: as fast as the broker takes them."""
+    """Records a second at most; None: as fast as the broker takes them."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What a redrive came to."""
+    """The result of a redrive."""
 
     job: RedriveJob
     unredrivable: int = 0
-    """How many of the letters asked for could not be brought back."""
+    """How many of the selected records could not be redriven."""
     examples: list[Unredrivable] = field(default_factory=list)
     """The first `EXAMPLES` of them."""
 
     def refuse(self, refused: Unredrivable) -> None:
-        """Note a letter that stays open."""
+        """Count a record that stays open."""
         self.unredrivable += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append(refused)
@@ -106,12 +106,12 @@ class Redriving:
         wanted: Selection,
         progress: Callable[[int], None],
     ) -> None:
-        """Write nothing before `run`; `progress` is told how many letters each step redrove."""
+        """Write nothing before `run`; `progress` is called with the number of records that each step redrove."""
         self._means = means
         self._wanted = wanted
         self._progress = progress
         self._result = Result(job)
-        self._book = MarkBook(job.id, job.shelf)
+        self._book = MarkBook(job.id, job.source)
         self._since = 0.0
         self._sent = 0
 
@@ -136,36 +136,36 @@ class Redriving:
     def _begin(self) -> None:
         job = self._result.job
         self._means.steps.write([self._row(job)])
-        other = rival(self._means.shelves.jobs(), job)
+        other = rival(self._means.dead_letters.jobs(), job)
         if other is None:
             return
         if not job.done:
             # Nothing of it exists beyond its row; a job taken up again keeps its claim instead.
             self._means.steps.write([self._row(job.ended(JobState.CANCELLED))])
         raise Conflict(
-            f"{other.id} is already redriving {other.shelf} ({other.done} of {other.total} done)."
+            f"{other.id} is already redriving {other.source} ({other.done} of {other.total} done)."
             f" Wait for it; where its process is gone, go on with --resume {other.id} or end it"
             f" with --cancel {other.id}"
         )
 
     # 2.
 
-    def _steps(self) -> Iterable[list[tuple[Place, OutgoingRecord]]]:
-        ledger, problems = read_ledger(self._means.shelves.jobs())
+    def _steps(self) -> Iterable[list[tuple[Position, OutgoingRecord]]]:
+        ledger, problems = read_ledger(self._means.dead_letters.jobs())
         refuse_unreadable(problems)
         job = self._result.job
-        step: list[tuple[Place, OutgoingRecord]] = []
+        step: list[tuple[Position, OutgoingRecord]] = []
         size = 0
-        most = self._step_letters()
-        for letter in self._means.shelves.letters(job.ends):
-            place = Place(letter.partition, letter.offset)
-            if not ledger.is_open(job.shelf, place) or not self._wanted.selects(letter):
+        most = self._step_records()
+        for dead in self._means.dead_letters.records(job.ends):
+            position = Position(dead.partition, dead.offset)
+            if not ledger.is_open(job.source, position) or not self._wanted.selects(dead):
                 continue
-            revived = self._wanted.revive(letter)
+            revived = self._wanted.revive(dead)
             if isinstance(revived, Unredrivable):
                 self._result.refuse(revived)
                 continue
-            step.append((place, revived))
+            step.append((position, revived))
             size += len(revived.value or b"")
             if len(step) >= most or size >= STEP_BYTES:
                 yield step
@@ -173,27 +173,27 @@ class Redriving:
         if step:
             yield step
 
-    def _step_letters(self) -> int:
+    def _step_records(self) -> int:
         if self._wanted.rate is None:
-            return STEP_LETTERS
-        return max(1, min(STEP_LETTERS, int(self._wanted.rate)))
+            return STEP_RECORDS
+        return max(1, min(STEP_RECORDS, int(self._wanted.rate)))
 
     # 3.
 
-    def _take(self, step: list[tuple[Place, OutgoingRecord]]) -> None:
+    def _take(self, step: list[tuple[Position, OutgoingRecord]]) -> None:
         if self._write(step):
             return
         # A broker refuses a whole batch for one record: only alone does each show what it is.
-        for place, record in step:
-            if not self._write([(place, record)]):
+        for position, record in step:
+            if not self._write([(position, record)]):
                 why = f"{record.topic} refused it: it is too large for the topic"
-                self._result.refuse(Unredrivable(place, why))
+                self._result.refuse(Unredrivable(position, why))
 
-    def _write(self, step: Sequence[tuple[Place, OutgoingRecord]]) -> bool:
+    def _write(self, step: Sequence[tuple[Position, OutgoingRecord]]) -> bool:
         """Write one step; False: something in it is too large and nothing was written."""
         self._pace()
         book = self._book.trial()
-        marks = book.resolve(place for place, _ in step)
+        marks = book.resolve(position for position, _ in step)
         job = self._result.job.progressed(len(step))
         jobs = self._means.topics.jobs
         refused = self._means.steps.write(
@@ -224,8 +224,8 @@ class Redriving:
     def _end(self) -> None:
         job = self._result.job = self._result.job.ended(JobState.DONE)
         self._means.steps.write([self._row(job)])
-        rows = self._means.shelves.jobs()
-        stale = outlived(rows, self._means.shelves.starts())
+        rows = self._means.dead_letters.jobs()
+        stale = outlived(rows, self._means.dead_letters.starts())
         stale += forgotten(rows, now=self._means.clock.now())
         topic = self._means.topics.jobs
         for first in range(0, len(stale), _REMOVED_AT_ONCE):
@@ -243,7 +243,7 @@ def cancel(steps: Steps, topics: Topics, job: RedriveJob) -> RedriveJob:
     return ended
 
 
-def find_job(rows: Mapping[str, bytes], job_id: str, shelf: Shelf) -> RedriveJob:
+def find_job(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> RedriveJob:
     """Return a job that can be taken up again or cancelled.
 
     Raises:
@@ -254,19 +254,19 @@ def find_job(rows: Mapping[str, bytes], job_id: str, shelf: Shelf) -> RedriveJob
         if problem.id == job_id:
             raise InputRefused(f"the row of job {job_id} cannot be read: {problem.why}")
     for job in jobs:
-        if job.id == job_id and job.shelf is shelf:
+        if job.id == job_id and job.source is source:
             if job.state is JobState.RUNNING:
                 return job
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to take up again")
     running = ", ".join(job.id for job in jobs if job.state is JobState.RUNNING) or "none"
-    raise InputRefused(f"there is no job {job_id} over {shelf}; running jobs: {running}")
+    raise InputRefused(f"there is no job {job_id} over {source}; running jobs: {running}")
 
 
 def refuse_unreadable(problems: Sequence[MarkProblem]) -> None:
     """Refuse to act while the ledger is not wholly known.
 
     Raises:
-        InputRefused: There is a problem; a letter that it hides might be redriven a second time.
+        InputRefused: There is a problem; a record that it resolves might be redriven a second time.
     """
     if problems:
         first = problems[0]

@@ -12,7 +12,7 @@ from functools import partial
 from hookstream.core.lanes.lane import LONG_TURN
 from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
-from hookstream.core.model.header_reading import LetterProblem, carried
+from hookstream.core.model.header_reading import HeaderProblem, carried
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.core.offsets.pauses import PauseReason
@@ -131,7 +131,7 @@ class Retrier:
     def _enter(self, receipt: Receipt, record: Record) -> None:
         """Read a record's state from its headers, and let it wait in the room."""
         state = _read(record)
-        if isinstance(state, LetterProblem):
+        if isinstance(state, HeaderProblem):
             self._settler.unreadable(receipt, state)
             return
         if isinstance(state, Delivery):
@@ -344,10 +344,10 @@ class Retrier:
             self._partitions.resume(where, PauseReason.FULL)
 
 
-def _read(record: Record) -> Delivery | UnmatchedEvent | LetterProblem:
+def _read(record: Record) -> Delivery | UnmatchedEvent | HeaderProblem:
     if record.headers_problem is not None:
         # Whose it is may stand in that header: as an event without a subscription everybody got it.
-        return LetterProblem("", record.headers_problem)
+        return HeaderProblem("", record.headers_problem)
     if letter.is_for_subscription(record.headers):
         return letter.read_delivery(record.headers)
     return letter.read_unmatched(record.headers)

@@ -17,7 +17,7 @@ from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import UNREADABLE_STATE, Undecodable, UndecodableReason
-from hookstream.core.model.header_reading import LetterProblem
+from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.outcome import (
@@ -182,7 +182,7 @@ class Settler:
         )
         self._set_aside(receipt, problem.reason, problem.detail, headers)
 
-    def unreadable(self, receipt: Receipt, problem: LetterProblem) -> None:
+    def unreadable(self, receipt: Receipt, problem: HeaderProblem) -> None:
         """Put a tier record aside whose headers are none that we write, and release it."""
         now = self._ports.clock.now()
         if receipt.record.headers_problem is None:

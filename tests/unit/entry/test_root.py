@@ -39,7 +39,7 @@ def run(group: click.Command, *arguments: str) -> Result:
             ValueError("odd"),
             1,
             (
-                "hookstream: this is a mistake of hookstream's own: ValueError: odd (--debug before the"
+                "hookstream: this is a defect of hookstream: ValueError: odd (--debug before the"
                 " command shows where)\n"
             ),
         ),

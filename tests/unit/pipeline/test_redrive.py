@@ -8,12 +8,12 @@ from tests.doubles.redriving import ProcessDied, Shop, StepsOf, Stopwatch
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.job import KEPT, JobState, RedriveJob, read_job
-from hookstream.core.redrive.marks import Mark, Place, Shelf, read_ledger
+from hookstream.core.redrive.marks import Mark, Position, RedriveSource, read_ledger
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.errors import Conflict, InputRefused
 from hookstream.pipeline import redrive as redriving
 from hookstream.pipeline.redrive import (
-    STEP_LETTERS,
+    STEP_RECORDS,
     RedriveMeans,
     Redriving,
     Result,
@@ -37,15 +37,20 @@ def shop(*letters: Record) -> Shop:
 
 def job(job_id: str = "night", **ends: int) -> RedriveJob:
     return RedriveJob(
-        job_id, Shelf.DEAD_LETTERS, {}, NOW, {int(p[1:]): end for p, end in ends.items()}, total=9
+        job_id,
+        RedriveSource.DEAD_LETTERS,
+        {},
+        NOW,
+        {int(p[1:]): end for p, end in ends.items()},
+        total=9,
     )
 
 
 def revive(dead: Record) -> OutgoingRecord | Unredrivable:
-    place = Place(dead.partition, dead.offset)
+    position = Position(dead.partition, dead.offset)
     if dead.value is None:
-        return Unredrivable(place, "its origin is gone")
-    return OutgoingRecord(DOOR, str(place).encode(), dead.value)
+        return Unredrivable(position, "its origin is gone")
+    return OutgoingRecord(DOOR, str(position).encode(), dead.value)
 
 
 def run(
@@ -73,7 +78,7 @@ def test_open_letters_go_through_the_door_and_are_resolved_with_it() -> None:
     ended = job(p0=5, p2=1).progressed(3).ended(JobState.DONE)
     assert result == Result(ended)
     assert read_job("night", at.table["night"]) == ended
-    assert at.table["night/0/1"] == Mark("night", Shelf.DEAD_LETTERS, 0, (1, 4)).encode()
+    assert at.table["night/0/1"] == Mark("night", RedriveSource.DEAD_LETTERS, 0, (1, 4)).encode()
 
 
 def test_a_letter_that_died_after_the_job_was_asked_is_not_its_business() -> None:
@@ -95,7 +100,7 @@ def test_letters_that_were_not_asked_for_stay_open() -> None:
     other.key = b"shop"
     at = shop(letter(0, 1), other)
     run(at, job(p0=3))
-    assert read_ledger(at.table)[0].is_open(Shelf.DEAD_LETTERS, Place(0, 2))
+    assert read_ledger(at.table)[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
 
 
 def test_a_letter_that_cannot_be_brought_back_stays_open_and_says_why() -> None:
@@ -103,10 +108,10 @@ def test_a_letter_that_cannot_be_brought_back_stays_open_and_says_why() -> None:
     result = run(at, job(p0=3))
     assert (result.unredrivable, result.examples, keys(at)) == (
         1,
-        [Unredrivable(Place(0, 1), "its origin is gone")],
+        [Unredrivable(Position(0, 1), "its origin is gone")],
         ["0@2"],
     )
-    assert read_ledger(at.table)[0].is_open(Shelf.DEAD_LETTERS, Place(0, 1))
+    assert read_ledger(at.table)[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 1))
 
 
 def test_one_letter_that_is_too_large_does_not_hold_up_its_step() -> None:
@@ -114,17 +119,17 @@ def test_one_letter_that_is_too_large_does_not_hold_up_its_step() -> None:
     at.too_large = {b"huge"}
     result = run(at, job(p0=4))
     why = "hookstream.retry.0s refused it: it is too large for the topic"
-    assert (keys(at), result.examples) == (["0@1", "0@3"], [Unredrivable(Place(0, 2), why)])
+    assert (keys(at), result.examples) == (["0@1", "0@3"], [Unredrivable(Position(0, 2), why)])
 
 
 def test_a_step_has_a_bounded_number_of_letters() -> None:
-    at = shop(*(letter(0, offset) for offset in range(STEP_LETTERS + 1)))
+    at = shop(*(letter(0, offset) for offset in range(STEP_RECORDS + 1)))
     steps = StepsOf(at)
     watch = Stopwatch()
     means = RedriveMeans(TOPICS, at, steps, watch, watch.sleep)
     done: list[int] = []
     Redriving(means, job(p0=9_999), Selection(lambda _: True, revive), done.append).run()
-    assert done == [STEP_LETTERS, 1]
+    assert done == [STEP_RECORDS, 1]
 
 
 def test_large_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,9 +177,12 @@ def test_nothing_is_redriven_while_a_mark_cannot_be_read() -> None:
 
 def test_rows_that_nobody_needs_are_removed_at_the_end() -> None:
     at = shop(letter(0, 7))
-    old = RedriveJob("old", Shelf.DEAD_LETTERS, {}, NOW - KEPT - 1, state=JobState.DONE)
-    at.table |= {"old": old.encode(), "old/0/1": Mark("old", Shelf.DEAD_LETTERS, 0, (1,)).encode()}
-    at.log_starts = {(Shelf.DEAD_LETTERS, 0): 7}
+    old = RedriveJob("old", RedriveSource.DEAD_LETTERS, {}, NOW - KEPT - 1, state=JobState.DONE)
+    at.table |= {
+        "old": old.encode(),
+        "old/0/1": Mark("old", RedriveSource.DEAD_LETTERS, 0, (1,)).encode(),
+    }
+    at.log_starts = {(RedriveSource.DEAD_LETTERS, 0): 7}
     run(at, job(p0=8))
     assert sorted(at.table) == ["night", "night/0/7"]
 
@@ -182,7 +190,7 @@ def test_rows_that_nobody_needs_are_removed_at_the_end() -> None:
 def test_a_cancelled_job_leaves_the_rest_open() -> None:
     at = shop(letter(0, 1))
     at.table["night"] = job(p0=2).encode()
-    cancel(StepsOf(at), TOPICS, find_job(at.table, "night", Shelf.DEAD_LETTERS))
+    cancel(StepsOf(at), TOPICS, find_job(at.table, "night", RedriveSource.DEAD_LETTERS))
     assert read_job("night", at.table["night"]) == job(p0=2).ended(JobState.CANCELLED)
 
 
@@ -192,26 +200,26 @@ def test_only_a_running_job_over_the_same_topic_can_be_taken_up_again() -> None:
         "bad": b'{"kind":"redrive"}',
         "runs": job("runs").encode(),
     }
-    assert find_job(rows, "runs", Shelf.DEAD_LETTERS) == job("runs")
+    assert find_job(rows, "runs", RedriveSource.DEAD_LETTERS) == job("runs")
     for job_id, why in (
         ("done", "job done is done"),
         ("bad", "cannot be read"),
         ("none", "there is no job none over dead-letters; running jobs: runs"),
     ):
         with pytest.raises(InputRefused, match=why):
-            find_job(rows, job_id, Shelf.DEAD_LETTERS)
+            find_job(rows, job_id, RedriveSource.DEAD_LETTERS)
 
 
 @given(
-    places=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 20)), max_size=30),
+    positions=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 20)), max_size=30),
     deaths=st.lists(st.integers(1, 5), max_size=6),
     rate=st.sampled_from([1.0, 2.0, 7.0]),
 )
 def test_every_open_letter_comes_back_exactly_once_wherever_the_process_dies(
-    places: set[tuple[int, int]], deaths: list[int], rate: float
+    positions: set[tuple[int, int]], deaths: list[int], rate: float
 ) -> None:
     """The law of a redrive: steps are whole, so a run goes on where the last one ended."""
-    at = shop(*(letter(*place) for place in sorted(places)))
+    at = shop(*(letter(*position) for position in sorted(positions)))
     asked = job(p0=21, p1=21, p2=21)
     at.table["night"] = asked.encode()
     for dies_at in deaths:
@@ -227,7 +235,7 @@ def test_every_open_letter_comes_back_exactly_once_wherever_the_process_dies(
     assert isinstance(row, RedriveJob)
     if row.state is JobState.RUNNING:
         run(at, row)
-    assert sorted(keys(at)) == sorted(f"{partition}@{offset}" for partition, offset in places)
+    assert sorted(keys(at)) == sorted(f"{partition}@{offset}" for partition, offset in positions)
     ended = read_job("night", at.table["night"])
     assert isinstance(ended, RedriveJob)
-    assert (ended.done, ended.state) == (len(places), JobState.DONE)
+    assert (ended.done, ended.state) == (len(positions), JobState.DONE)

@@ -33,6 +33,7 @@ from opentelemetry.trace import Tracer as OtelTracer
 from hookstream import __version__
 from hookstream.adapters.telemetry.span_file import SpanFile
 from hookstream.core.delivery.address import host_of, scrub
+from hookstream.core.model import header_names
 from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import Chance, Span
@@ -324,7 +325,7 @@ def _messaging(operation: str, topic: str) -> Attributes:
 
 
 def _is_ours(record: Record) -> bool:
-    return any(name == "hs-origin-topic" for name, _ in record.headers)
+    return any(name == header_names.ORIGIN_TOPIC for name, _ in record.headers)
 
 
 def _key_text(key: bytes | None) -> str | None:

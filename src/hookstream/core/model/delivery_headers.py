@@ -8,7 +8,7 @@ is named like ours: nobody upstream can write a delivery's state.
 from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable
-from hookstream.core.model.header_reading import Fields, LetterProblem, NotReadable, carried, text
+from hookstream.core.model.header_reading import BadHeader, Fields, HeaderProblem, carried, text
 from hookstream.core.model.instant import Millis, to_rfc3339, within_years
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Headers, Origin, Record, header_text
@@ -104,7 +104,7 @@ def undecodable_headers(
 
 def unreadable_headers(
     record: Record,
-    problem: LetterProblem,
+    problem: HeaderProblem,
     *,
     written_at: Millis,
     reason: str = DeadReason.NOT_DECODABLE,
@@ -134,7 +134,7 @@ def is_for_subscription(headers: Headers) -> bool:
     return any(name == names.SUBSCRIPTION_ID for name, _ in headers)
 
 
-def read_delivery(headers: Headers) -> Delivery | LetterProblem:
+def read_delivery(headers: Headers) -> Delivery | HeaderProblem:
     """Read the delivery of a tier record or a dead letter."""
     try:
         fields = Fields(headers)
@@ -161,11 +161,11 @@ def read_delivery(headers: Headers) -> Delivery | LetterProblem:
             tracestate=fields.optional_text(names.TRACESTATE),
             filter_asked=fields.optional_word(names.FILTER_ASKED, _NOT_YET) is None,
         )
-    except NotReadable as problem:
-        return problem.letter
+    except BadHeader as bad:
+        return bad.problem
 
 
-def read_unmatched(headers: Headers) -> UnmatchedEvent | LetterProblem:
+def read_unmatched(headers: Headers) -> UnmatchedEvent | HeaderProblem:
     """Read what a tier record tells that is no delivery yet, or an undecodable record."""
     try:
         fields = Fields(headers)
@@ -180,8 +180,8 @@ def read_unmatched(headers: Headers) -> UnmatchedEvent | LetterProblem:
             traceparent=fields.optional_text(names.TRACEPARENT),
             tracestate=fields.optional_text(names.TRACESTATE),
         )
-    except NotReadable as problem:
-        return problem.letter
+    except BadHeader as bad:
+        return bad.problem
 
 
 _State = list[tuple[str, str | None]]

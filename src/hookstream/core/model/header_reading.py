@@ -40,7 +40,7 @@ _REPLACED = (names.TRACEPARENT, names.TRACESTATE)
 
 
 @dataclass(slots=True, frozen=True)
-class LetterProblem:
+class HeaderProblem:
     """Why the headers of a record do not tell a delivery's state."""
 
     header: str
@@ -52,12 +52,12 @@ class LetterProblem:
         return f"header {self.header} {self.why}" if self.header else self.why
 
 
-class NotReadable(HookstreamError):
-    """Raised within this stage where a header cannot be read; it becomes a `LetterProblem`."""
+class BadHeader(HookstreamError):
+    """Raised within this stage where a header cannot be read; it becomes a `HeaderProblem`."""
 
     def __init__(self, header: str, why: str) -> None:
         super().__init__(f"header {header} {why}")
-        self.letter = LetterProblem(header, why)
+        self.problem = HeaderProblem(header, why)
 
 
 class Fields:
@@ -76,18 +76,18 @@ class Fields:
         try:
             found = value.decode()
         except UnicodeDecodeError as problem:
-            raise NotReadable(name, "is not UTF-8") from problem
+            raise BadHeader(name, "is not UTF-8") from problem
         if len(found) > MAX_TEXT:
-            raise NotReadable(name, f"has {len(found)} characters, {MAX_TEXT} are read at most")
+            raise BadHeader(name, f"has {len(found)} characters, {MAX_TEXT} are read at most")
         if not found.isprintable():
-            raise NotReadable(name, f"is {ascii(found)[:40]}, which holds what is not printable")
+            raise BadHeader(name, f"is {ascii(found)[:40]}, which holds what is not printable")
         return found
 
     def text(self, name: str) -> str:
         """Return the text of a header that must be there and not be empty."""
         value = self.optional_text(name)
         if not value:
-            raise NotReadable(name, "is missing or empty")
+            raise BadHeader(name, "is missing or empty")
         return value
 
     def optional_word(self, name: str, words: Mapping[str, W]) -> W | None:
@@ -96,14 +96,14 @@ class Fields:
         if value is None:
             return None
         if value not in words:
-            raise NotReadable(name, f"is {ascii(value)[:40]}, none of {', '.join(words)}")
+            raise BadHeader(name, f"is {ascii(value)[:40]}, none of {', '.join(words)}")
         return words[value]
 
     def word(self, name: str, words: Mapping[str, W]) -> W:
         """Return what the text of a header that must be there stands for in `words`."""
         value = self.optional_word(name, words)
         if value is None:
-            raise NotReadable(name, "is missing")
+            raise BadHeader(name, "is missing")
         return value
 
     def optional_number(self, name: str, most: int = MAX_COUNT) -> int | None:
@@ -112,17 +112,17 @@ class Fields:
         if value is None:
             return None
         if not _NUMBER.match(value):
-            raise NotReadable(name, f"is {ascii(value)[:40]}, not a decimal number")
+            raise BadHeader(name, f"is {ascii(value)[:40]}, not a decimal number")
         number = int(value)
         if number > most:
-            raise NotReadable(name, f"is {number}, more than {most}")
+            raise BadHeader(name, f"is {number}, more than {most}")
         return number
 
     def number(self, name: str, most: int = MAX_COUNT) -> int:
         """Return the decimal number, from 0 to `most`, of a header that must be there."""
         value = self.optional_number(name, most)
         if value is None:
-            raise NotReadable(name, "is missing")
+            raise BadHeader(name, "is missing")
         return value
 
     def optional_instant(self, name: str) -> Millis | None:
@@ -133,16 +133,16 @@ class Fields:
         try:
             instant = from_rfc3339(value)
         except (ValueError, OverflowError) as problem:
-            raise NotReadable(name, f"is {ascii(value)[:40]}, not an RFC 3339 time") from problem
+            raise BadHeader(name, f"is {ascii(value)[:40]}, not an RFC 3339 time") from problem
         if not 0 <= instant < LAST_INSTANT:
-            raise NotReadable(name, f"is {ascii(value)[:40]}, not a time from 1970 to 9000")
+            raise BadHeader(name, f"is {ascii(value)[:40]}, not a time from 1970 to 9000")
         return instant
 
     def instant(self, name: str) -> Millis:
         """Return the instant of a header that must be there."""
         value = self.optional_instant(name)
         if value is None:
-            raise NotReadable(name, "is missing")
+            raise BadHeader(name, "is missing")
         return value
 
     def origin(self) -> Origin:
@@ -162,13 +162,13 @@ class Fields:
             named = from_rfc3339(value)
         except (ValueError, OverflowError) as problem:
             why = f"is {ascii(value)[:40]}, not an RFC 3339 time"
-            raise NotReadable(names.ORIGIN_TIMESTAMP, why) from problem
+            raise BadHeader(names.ORIGIN_TIMESTAMP, why) from problem
         exact = self.optional_text(names.ORIGIN_MILLIS)
         if exact is None:
             return named
         if not _SIGNED.match(exact) or named != within_years(int(exact)) or named == int(exact):
             why = f"is {ascii(exact)[:40]}, no milliseconds of {names.ORIGIN_TIMESTAMP}"
-            raise NotReadable(names.ORIGIN_MILLIS, why)
+            raise BadHeader(names.ORIGIN_MILLIS, why)
         return int(exact)
 
 

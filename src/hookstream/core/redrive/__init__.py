@@ -1,1 +1,1 @@
-"""A delivery's state travels in record headers, and a dead letter comes back to life."""
+"""Dead letters and undecodable records: which are open, which are selected, and redriving them."""

@@ -1,4 +1,4 @@
-"""The tally counts letters by two words, so that a flood of them reads as a few lines."""
+"""Counts dead letters by two words, so that a flood of them reads as a few lines."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from hookstream.core.model.instant import Millis
 
 
 class Group(NamedTuple):
-    """What letters are counted by: the subscription (or origin topic) and the reason."""
+    """What records are counted by: the subscription or origin topic, and the reason."""
 
     of: str
     reason: str
@@ -15,9 +15,9 @@ class Group(NamedTuple):
 
 @dataclass(slots=True)
 class GroupCount:
-    """How many letters a group has, and between which times they were written."""
+    """The number of records in a group, and between which times they were written."""
 
-    letters: int
+    records: int
     oldest: Millis
     newest: Millis
 
@@ -27,19 +27,19 @@ class Tally:
     """Counts of one reading of a topic. Bounded by subscriptions times reasons."""
 
     groups: dict[Group, GroupCount] = field(default_factory=dict)
-    letters: int = 0
+    records: int = 0
 
     def add(self, group: Group, at: Millis) -> None:
-        """Count one letter that was written at an instant."""
-        self.letters += 1
+        """Count one record that was written at an instant."""
+        self.records += 1
         count = self.groups.get(group)
         if count is None:
             self.groups[group] = GroupCount(1, at, at)
             return
-        count.letters += 1
+        count.records += 1
         count.oldest = min(count.oldest, at)
         count.newest = max(count.newest, at)
 
     def largest_first(self) -> list[tuple[Group, GroupCount]]:
         """Return the groups, the largest first, equal ones by name."""
-        return sorted(self.groups.items(), key=lambda item: (-item[1].letters, item[0]))
+        return sorted(self.groups.items(), key=lambda item: (-item[1].records, item[0]))

@@ -1,8 +1,8 @@
-"""A redrive job is asked once, works through a fixed stretch of letters, and can be taken up again.
+"""A redrive job works through a fixed range of a dead-letter topic, and can be resumed.
 
-Its row in the jobs table holds all that a second process needs to go on where a first one died:
-what was asked, how far the log reached then, and how much is done. The offsets are fixed when the
-job is asked, or a letter that is redriven and dies again would feed the same job for ever.
+Its row in the jobs table holds what another process needs to resume it: the selector, the end offsets,
+and how much is done. The offsets are fixed when the job is created; otherwise a delivery that is
+redriven and given up again would feed the same job forever.
 """
 
 import json
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from hookstream.core.model.instant import DAY, Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.redrive.marks import Shelf
+from hookstream.core.redrive.marks import RedriveSource
 
 JOB_FORMAT = 1
 KIND = "redrive"
@@ -21,7 +21,7 @@ KEPT: Millis = 90 * DAY
 
 
 class JobState(StrEnum):
-    """How a job stands. A crashed one stays `running` until it is taken up again or cancelled."""
+    """The state of a job. A crashed one stays `running` until it is resumed or cancelled."""
 
     RUNNING = "running"
     DONE = "done"
@@ -33,22 +33,22 @@ class RedriveJob:
     """One row of the jobs table, key: the job's id."""
 
     id: str
-    shelf: Shelf
+    source: RedriveSource
     selector: JsonObject
     """What was asked, as the command writes and reads it."""
     asked_at: Millis
     ends: Mapping[int, int] = field(default_factory=dict)
     """The offset by partition at which the job ends: the end of the log when it was asked."""
     total: int = 0
-    """Letters selected when it was asked."""
+    """Records selected when it was created."""
     done: int = 0
-    """Letters redriven so far."""
+    """Records redriven so far."""
     state: JobState = JobState.RUNNING
     revision: int = 1
 
-    def progressed(self, letters: int) -> "RedriveJob":
-        """Return the job after so many more letters were redriven."""
-        return replace(self, done=self.done + letters, revision=self.revision + 1)
+    def progressed(self, records: int) -> "RedriveJob":
+        """Return the job after this many more records were redriven."""
+        return replace(self, done=self.done + records, revision=self.revision + 1)
 
     def ended(self, state: JobState) -> "RedriveJob":
         """Return the job in its last state."""
@@ -61,7 +61,7 @@ class RedriveJob:
             "format": JOB_FORMAT,
             "revision": self.revision,
             "kind": KIND,
-            "topic": self.shelf.value,
+            "topic": self.source.value,
             "selector": self.selector,
             "asked_at": to_rfc3339(self.asked_at),
             "ends": ends,
@@ -111,7 +111,7 @@ def _job(key: str, row: JsonObject) -> RedriveJob:
         raise TypeError("selector and ends are objects")
     return RedriveJob(
         id=key,
-        shelf=Shelf(str(row["topic"])),
+        source=RedriveSource(str(row["topic"])),
         selector=selector,
         asked_at=from_rfc3339(str(row["asked_at"])),
         ends={int(partition): _whole(end) for partition, end in ends.items()},
@@ -144,13 +144,13 @@ def jobs_of(rows: Mapping[str, bytes]) -> tuple[list[RedriveJob], list[JobProble
 
 
 def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:
-    """Return another running job over the same topic: two of them could redrive one letter twice.
+    """Return another running job over the same topic: two of them could redrive one record twice.
 
     Each job writes its own row first and looks for rivals after, so of two that start at the same
     moment at least one sees the other and steps back.
     """
     for other in jobs_of(rows)[0]:
-        if other.id != job.id and other.shelf is job.shelf and other.state is JobState.RUNNING:
+        if other.id != job.id and other.source is job.source and other.state is JobState.RUNNING:
             return other
     return None
 

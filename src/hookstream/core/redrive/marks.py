@@ -1,9 +1,9 @@
-"""The ledger says which letters are open: those that no job's mark has resolved.
+"""Marks of redrive jobs resolve dead letters and undecodable records; one without a mark is open.
 
-A letter is named by its place in the log, never by its delivery: one delivery may die, be redriven
-and die again, and each of these letters is open or resolved by itself. A mark is one value of the
-jobs table; it is written in the same transaction as the records that resolve its letters, so a
-letter is either open or truly on its way.
+A record is identified by its position in the log, never by its delivery: a delivery can be given up,
+redriven and given up again, and each of these dead letters is open or resolved by itself. A mark is one
+value of the jobs table. It is written in the same transaction as the tier records of the dead letters
+that it resolves, so a dead letter is either open or in a tier.
 
 Keys of marks: `<job>/<partition>/<first offset>` for the dead-letter topic, and
 `<job>/undecodable/<partition>/<first offset>` for the undecodable one.
@@ -24,15 +24,15 @@ _LONGEST = 300
 """Characters of what is wrong with a row."""
 
 
-class Shelf(StrEnum):
-    """Which of our two topics a letter stands in."""
+class RedriveSource(StrEnum):
+    """The topic that a redrive reads: dead letters, or undecodable records."""
 
     DEAD_LETTERS = "dead-letters"
     UNDECODABLE = "undecodable"
 
 
-class Place(NamedTuple):
-    """Where a letter stands within its topic."""
+class Position(NamedTuple):
+    """The position of a record within its topic."""
 
     partition: int
     offset: int
@@ -43,10 +43,10 @@ class Place(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """One value of the jobs table: these letters are resolved."""
+    """One value of the jobs table: the records at these offsets are resolved."""
 
     job_id: str
-    shelf: Shelf
+    source: RedriveSource
     partition: int
     offsets: tuple[int, ...]
     """1 to `MAX_OFFSETS` of them, in the order in which they were resolved."""
@@ -54,7 +54,7 @@ class Mark(NamedTuple):
     @property
     def key(self) -> str:
         """The key of its row."""
-        middle = "undecodable/" if self.shelf is Shelf.UNDECODABLE else ""
+        middle = "undecodable/" if self.source is RedriveSource.UNDECODABLE else ""
         return f"{self.job_id}/{middle}{self.partition}/{self.offsets[0]}"
 
     def encode(self) -> bytes:
@@ -69,7 +69,7 @@ class Mark(NamedTuple):
 
 
 class MarkProblem(NamedTuple):
-    """A row that looks like a mark and cannot be read: its letters would count as open."""
+    """A row that looks like a mark and cannot be read: its records would count as open."""
 
     key: str
     why: str
@@ -79,9 +79,9 @@ def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
     """Read one row of the jobs table; None: its key is not a mark's (it is a job's own row)."""
     parts = key.split("/")
     if len(parts) == 3:  # noqa: PLR2004 (job, partition, first offset)
-        shelf = Shelf.DEAD_LETTERS
+        source = RedriveSource.DEAD_LETTERS
     elif len(parts) == 4 and parts[1] == "undecodable":  # noqa: PLR2004
-        shelf = Shelf.UNDECODABLE
+        source = RedriveSource.UNDECODABLE
     else:
         return None
     try:
@@ -93,7 +93,7 @@ def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
             why = f"format {version} is newer than this release reads"
             return MarkProblem(key, why[:_LONGEST])
         case {"partition": int(partition), "offsets": [*offsets]} if _are_offsets(offsets):
-            return Mark(parts[0], shelf, partition, tuple(offsets))
+            return Mark(parts[0], source, partition, tuple(offsets))
         case _:
             return MarkProblem(key, "it lacks a partition or a list of offsets")
 
@@ -104,23 +104,23 @@ def _are_offsets(values: list[object]) -> bool:
 
 @dataclass(slots=True)
 class Ledger:
-    """The resolved letters of both topics, by place, each with the job that resolved it."""
+    """The resolved records of both topics by position, each with the job that resolved it."""
 
-    _jobs: dict[tuple[Shelf, int], dict[int, str]] = field(default_factory=dict)
+    _jobs: dict[tuple[RedriveSource, int], dict[int, str]] = field(default_factory=dict)
 
     def add(self, mark: Mark) -> None:
-        """Take a mark in. The first job that resolved a letter keeps the credit."""
-        resolved = self._jobs.setdefault((mark.shelf, mark.partition), {})
+        """Add a mark. Where two jobs resolved a record, the first one counts."""
+        resolved = self._jobs.setdefault((mark.source, mark.partition), {})
         for offset in mark.offsets:
             resolved.setdefault(offset, mark.job_id)
 
-    def resolved_by(self, shelf: Shelf, place: Place) -> str | None:
-        """Return the job that resolved a letter, or None: it is open."""
-        return self._jobs.get((shelf, place.partition), {}).get(place.offset)
+    def resolved_by(self, source: RedriveSource, position: Position) -> str | None:
+        """Return the job that resolved a record, or None: it is open."""
+        return self._jobs.get((source, position.partition), {}).get(position.offset)
 
-    def is_open(self, shelf: Shelf, place: Place) -> bool:
-        """Return whether no job has resolved the letter."""
-        return self.resolved_by(shelf, place) is None
+    def is_open(self, source: RedriveSource, position: Position) -> bool:
+        """Return whether no job has resolved the record."""
+        return self.resolved_by(source, position) is None
 
 
 def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
@@ -143,23 +143,23 @@ class MarkBook:
     """The marks that one run of a job writes: each grows to `most` offsets, then a new one begins.
 
     A grown mark keeps its key, so compaction leaves one row for it. A resumed run starts marks of
-    its own; their keys differ, since no letter is resolved twice.
+    its own; their keys differ, since no record is resolved twice.
     """
 
     job_id: str
-    shelf: Shelf
+    source: RedriveSource
     most: int = MAX_OFFSETS
     _latest: dict[int, Mark] = field(default_factory=dict)
 
     def trial(self) -> "MarkBook":
         """Return a book that goes on from here: keep it where its marks are committed, else drop it."""
-        return MarkBook(self.job_id, self.shelf, self.most, dict(self._latest))
+        return MarkBook(self.job_id, self.source, self.most, dict(self._latest))
 
-    def resolve(self, places: Iterable[Place]) -> list[Mark]:
-        """Return the rows to write for newly resolved letters; each is its mark's whole new value."""
+    def resolve(self, positions: Iterable[Position]) -> list[Mark]:
+        """Return the rows to write for newly resolved records; each is the whole new value of its mark."""
         marks: list[Mark] = []
         fresh: dict[int, list[int]] = {}
-        for partition, offset in places:
+        for partition, offset in positions:
             fresh.setdefault(partition, []).append(offset)
         for partition, offsets in fresh.items():
             marks.extend(self._grown(partition, offsets))
@@ -173,13 +173,15 @@ class MarkBook:
         held.extend(offsets)
         for start in range(0, len(held), self.most):
             chunk = tuple(held[start : start + self.most])
-            mark = Mark(self.job_id, self.shelf, partition, chunk)
+            mark = Mark(self.job_id, self.source, partition, chunk)
             self._latest[partition] = mark
             yield mark
 
 
-def outlived(rows: Mapping[str, bytes], starts: Mapping[tuple[Shelf, int], int]) -> list[str]:
-    """Return the keys of marks whose letters have all left the log: nobody needs them any more.
+def outlived(
+    rows: Mapping[str, bytes], starts: Mapping[tuple[RedriveSource, int], int]
+) -> list[str]:
+    """Return the keys of marks that can be removed: retention deleted all of their records.
 
     Args:
         rows: The jobs table.
@@ -189,7 +191,7 @@ def outlived(rows: Mapping[str, bytes], starts: Mapping[tuple[Shelf, int], int])
     for key, value in rows.items():
         mark = read_mark(key, value)
         if isinstance(mark, Mark):
-            start = starts.get((mark.shelf, mark.partition))
+            start = starts.get((mark.source, mark.partition))
             if start is not None and max(mark.offsets) < start:
                 keys.append(key)
     return keys

@@ -1,39 +1,74 @@
-"""A letter becomes the record that goes back in through `retry.0s`, or it is said why it cannot."""
+"""A dead letter or an undecodable record becomes the `retry.0s` record that brings it back.
+
+Where it cannot be brought back, the reason is returned instead.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery_headers import (
+    is_for_subscription,
+    read_delivery,
+    read_unmatched,
+    tier_headers,
+    tier_key,
+)
 from hookstream.core.model.event import UndecodableReason
-from hookstream.core.model.header_reading import LetterProblem
+from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeadReason
-from hookstream.core.model.record import Origin, OutgoingRecord, Record, header_text
+from hookstream.core.model.record import Headers, Origin, OutgoingRecord, Record, header_text
 from hookstream.core.model.subscription import DEFAULT_EXPIRY
-from hookstream.core.redrive.marks import Place
-from hookstream.core.redrive.selector import redriven
+from hookstream.core.redrive.marks import Position
 
 
 @dataclass(slots=True, frozen=True)
 class Unredrivable:
-    """A letter that cannot be brought back; it stays open."""
+    """A record that cannot be redriven; it stays open."""
 
-    place: Place
+    position: Position
     why: str
 
 
-def place_of(record: Record) -> Place:
-    """Return where a letter stands within its topic."""
-    return Place(record.partition, record.offset)
+def position_of(record: Record) -> Position:
+    """Return the position of a record within its topic."""
+    return Position(record.partition, record.offset)
+
+
+def redriven(
+    headers: Headers, *, now: Millis, expires_after: Millis = DEFAULT_EXPIRY
+) -> Delivery | HeaderProblem:
+    """Return the delivery of a dead letter as a redrive puts it into `retry.0s`.
+
+    Its identity, origin, trace and last error stay, and its attempts keep counting; the schedule
+    starts at its first delay again.
+
+    Args:
+        headers: The dead letter's headers.
+        now: The present.
+        expires_after: How long the delivery may live from now on: the subscription's own, where
+            it is known.
+    """
+    delivery = read_delivery(headers)
+    if isinstance(delivery, HeaderProblem):
+        return delivery
+    delivery.trigger = Trigger.REDRIVE
+    delivery.step = 0
+    delivery.expires_at = now + expires_after
+    delivery.due_at = None
+    delivery.deferrals = 0
+    delivery.deferred_reason = None
+    delivery.deferred_since = None
+    return delivery
 
 
 @dataclass(slots=True, frozen=True)
 class Revival:
-    """How letters of both topics are brought back, within one redrive."""
+    """How the records of one redrive are brought back."""
 
-    door: str
+    retry_topic: str
     """The topic `retry.0s`."""
     read_origin: Callable[[Origin], Record | None]
     """Reads the record that an event came from; None where the log no longer holds it."""
@@ -44,24 +79,23 @@ class Revival:
     def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
         """Return the tier record of a dead letter: its state as redriven, its value untouched."""
         if dead.headers_problem is not None:
-            return Unredrivable(place_of(dead), f"it cannot be read: {dead.headers_problem}")
+            return Unredrivable(position_of(dead), f"it cannot be read: {dead.headers_problem}")
         subscription_id = header_text(dead.headers, names.SUBSCRIPTION_ID) or ""
         expires_after = self.expires_after(subscription_id) or DEFAULT_EXPIRY
         fresh = redriven(dead.headers, now=self.now(), expires_after=expires_after)
-        if isinstance(fresh, LetterProblem):
-            return Unredrivable(place_of(dead), f"its headers hold no delivery: {fresh}")
-        return self._back(dead, fresh, fresh.delivery_id)
+        if isinstance(fresh, HeaderProblem):
+            return Unredrivable(position_of(dead), f"its headers hold no delivery: {fresh}")
+        return self._back(dead, fresh)
 
     def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
         """Return the tier record of an undecodable record: an event to be identified again."""
         why = _not_an_event(undecodable)
         if why is not None:
-            return Unredrivable(place_of(undecodable), why)
-        waited = letter.read_unmatched(undecodable.headers)
-        if isinstance(waited, LetterProblem):
-            return Unredrivable(
-                place_of(undecodable), f"its headers do not hold its state: {waited}"
-            )
+            return Unredrivable(position_of(undecodable), why)
+        waited = read_unmatched(undecodable.headers)
+        if isinstance(waited, HeaderProblem):
+            why = f"its headers do not hold its state: {waited}"
+            return Unredrivable(position_of(undecodable), why)
         fresh = replace(
             waited,
             # The wait for a schema that nobody knows yet begins again with it.
@@ -72,24 +106,21 @@ class Revival:
             deferred_reason=None,
             deferred_since=None,
         )
-        origin = fresh.origin
-        return self._back(undecodable, fresh, f"{origin.topic}/{origin.partition}/{origin.offset}")
+        return self._back(undecodable, fresh)
 
     def _back(
-        self, record: Record, fresh: Delivery | UnmatchedEvent, key: str
+        self, record: Record, fresh: Delivery | UnmatchedEvent
     ) -> OutgoingRecord | Unredrivable:
-        value = record.value
-        if value is None:
-            value = self._value_at(fresh.origin)
+        value = record.value if record.value is not None else self._value_at(fresh.origin)
         if value is None:
             origin = fresh.origin
             return Unredrivable(
-                place_of(record),
+                position_of(record),
                 "it was kept without its value, and"
                 f" {origin.topic}-{origin.partition}@{origin.offset} no longer holds it",
             )
-        headers = letter.tier_headers(fresh, record.headers, written_at=self.now())
-        return OutgoingRecord(self.door, key.encode(), value, headers)
+        headers = tier_headers(fresh, record.headers, written_at=self.now())
+        return OutgoingRecord(self.retry_topic, tier_key(fresh), value, headers)
 
     def _value_at(self, origin: Origin) -> bytes | None:
         found = self.read_origin(origin)
@@ -103,13 +134,14 @@ def _not_an_event(undecodable: Record) -> str | None:
     """Return why a record may be somebody's delivery: matched again, every subscription would get it."""
     if undecodable.headers_problem is not None:
         return f"it cannot be read: {undecodable.headers_problem}"
-    if header_text(undecodable.headers, names.REASON) in _NOT_TOLD:
+    if header_text(undecodable.headers, names.REASON) in _STATE_UNREAD:
         return (
             "its headers could not be read, so nothing says whether it is one partner's delivery"
         )
-    if letter.is_for_subscription(undecodable.headers):
+    if is_for_subscription(undecodable.headers):
         return "it is the delivery of one subscription, whose state could not be read"
     return None
 
 
-_NOT_TOLD = (DeadReason.NOT_DECODABLE.value, UndecodableReason.HEADERS_UNREADABLE.value)
+_STATE_UNREAD = (DeadReason.NOT_DECODABLE.value, UndecodableReason.HEADERS_UNREADABLE.value)
+"""Reasons under which a tier record is set aside whose headers do not say what it is."""

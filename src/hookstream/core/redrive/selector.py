@@ -1,76 +1,123 @@
-"""A selector picks dead letters, and each becomes a delivery again, with its past still on it."""
+"""A selector picks dead letters or undecodable records, and is stored in the row of its redrive job.
 
-from collections.abc import Collection
+A condition that this release does not know is refused, not ignored: the job would redrive more than
+was asked.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hookstream.core.model import header_names as names
-from hookstream.core.model.delivery import Delivery, Trigger
-from hookstream.core.model.delivery_headers import read_delivery
-from hookstream.core.model.header_reading import LetterProblem
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Headers
-from hookstream.core.model.subscription import DEFAULT_EXPIRY
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.errors import InputRefused
+
+_HEADERS = {
+    "topics": names.ORIGIN_TOPIC,
+    "subscriptions": names.SUBSCRIPTION_ID,
+    "event_types": names.EVENT_TYPE,
+    "reasons": names.REASON,
+    "partners": names.PARTNER_ID,
+}
+"""The header that each condition reads, by the condition's name in a job's row."""
+
+_CONDITIONS = {
+    RedriveSource.DEAD_LETTERS: ("subscriptions", "event_types", "reasons", "partners"),
+    RedriveSource.UNDECODABLE: ("topics", "reasons"),
+}
 
 
 @dataclass(slots=True, frozen=True)
 class Selector:
-    """Which dead letters are meant: those that every given condition holds for."""
+    """Selects the records for which every given condition holds. None: any value."""
 
-    subscription_ids: frozenset[str] | None = None
-    """None here and below: any."""
+    topics: frozenset[str] | None = None
+    """Topics of the original events."""
+    subscriptions: frozenset[str] | None = None
+    """Subscription ids."""
     event_types: frozenset[str] | None = None
     """Exact names."""
     reasons: frozenset[str] | None = None
+    partners: frozenset[str] | None = None
+    """Partner ids."""
     since: Millis | None = None
-    """Appended to the dead-letter topic at this instant or later."""
+    """Appended to the dead-letter or undecodable topic at this instant or later."""
     until: Millis | None = None
     """Appended before this instant."""
-    partner_ids: frozenset[str] | None = None
+
+    @property
+    def conditions(self) -> Mapping[str, frozenset[str] | None]:
+        """The accepted values by the name of the condition."""
+        return {
+            "topics": self.topics,
+            "subscriptions": self.subscriptions,
+            "event_types": self.event_types,
+            "reasons": self.reasons,
+            "partners": self.partners,
+        }
 
     def selects(self, headers: Headers, timestamp: Millis) -> bool:
-        """Return whether the dead letter with these headers, appended at `timestamp`, is meant."""
+        """Return whether the record with these headers, appended at `timestamp`, is selected."""
         if self.since is not None and timestamp < self.since:
             return False
         if self.until is not None and timestamp >= self.until:
             return False
-        wanted = (
-            (names.SUBSCRIPTION_ID, self.subscription_ids),
-            (names.EVENT_TYPE, self.event_types),
-            (names.REASON, self.reasons),
-            (names.PARTNER_ID, self.partner_ids),
-        )
-        if all(words is None for _, words in wanted):
-            return True
-        values = dict(headers)
-        return all(words is None or _is_one_of(values.get(name), words) for name, words in wanted)
+        given = {
+            _HEADERS[name]: any_of
+            for name, any_of in self.conditions.items()
+            if any_of is not None
+        }
+        values = dict(headers) if given else {}
+        return all(_text(values.get(header)) in any_of for header, any_of in given.items())
+
+    def row(self) -> JsonObject:
+        """Return the selector as the job's row holds it: only the conditions that were given."""
+        row: JsonObject = {
+            name: [*sorted(any_of)] for name, any_of in self.conditions.items() if any_of
+        }
+        for name, instant in (("since", self.since), ("until", self.until)):
+            if instant is not None:
+                row[name] = to_rfc3339(instant)
+        return row
 
 
-def redriven(
-    headers: Headers, *, now: Millis, expires_after: Millis = DEFAULT_EXPIRY
-) -> Delivery | LetterProblem:
-    """Return the delivery of a dead letter as it goes back in through `retry.0s`.
+def read_selector(row: JsonObject, source: RedriveSource) -> Selector:
+    """Read the selector of a job's row.
 
-    Its identity, origin, trace and last error stay, and its attempts keep counting; the schedule
-    starts at its first delay again.
-
-    Args:
-        headers: The dead letter's headers.
-        now: The present.
-        expires_after: How long the delivery may live from now on: the subscription's own, where
-            it is known.
+    Raises:
+        InputRefused: It has a condition that this release does not know, or a malformed one.
     """
-    delivery = read_delivery(headers)
-    if isinstance(delivery, LetterProblem):
-        return delivery
-    delivery.trigger = Trigger.REDRIVE
-    delivery.step = 0
-    delivery.expires_at = now + expires_after
-    delivery.due_at = None
-    delivery.deferrals = 0
-    delivery.deferred_reason = None
-    delivery.deferred_since = None
-    return delivery
+    unknown = sorted(set(row) - {*_CONDITIONS[source], "since", "until"})
+    if unknown:
+        raise InputRefused(
+            f"the job was asked with {', '.join(unknown)}: a newer release did that"
+        )
+    return Selector(
+        **{name: _any_of(name, row.get(name)) for name in _CONDITIONS[source]},
+        since=_instant(row, "since"),
+        until=_instant(row, "until"),
+    )
 
 
-def _is_one_of(value: bytes | None, words: Collection[str]) -> bool:
-    return value is not None and value.decode(errors="replace") in words
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def _any_of(name: str, value: Json) -> frozenset[str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise InputRefused(f"the job's condition {name} is not a list of words")
+    return frozenset(str(word) for word in value)
+
+
+def _instant(row: JsonObject, name: str) -> Millis | None:
+    value = row.get(name)
+    if value is None:
+        return None
+    try:
+        return from_rfc3339(str(value))
+    except ValueError as problem:
+        raise InputRefused(f"the job's condition {name}: {problem}") from problem

@@ -1,22 +1,23 @@
-"""The facts of a letter are what its headers tell a person, as far as they tell anything.
+"""What the headers of a dead letter or an undecodable record say, for lists and summaries.
 
-Reading is lenient here: a letter whose headers are broken is the very one that somebody looks at.
+Reading is lenient: a record with broken headers is the very one that somebody looks at.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hookstream.core.model import header_names as names
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.marks import Place
+from hookstream.core.redrive.marks import Position
 
 
 @dataclass(slots=True, frozen=True)
-class LetterFacts:
-    """One letter as lists and summaries show it; empty text where a header is missing."""
+class DeadLetterSummary:
+    """One record as lists and summaries show it; empty text where a header is missing."""
 
-    place: Place
+    position: Position
     at: Millis
     """When it was appended: given up, or found undecodable."""
     delivery_id: str
@@ -39,17 +40,17 @@ class LetterFacts:
 
     @property
     def last(self) -> str:
-        """What the last attempt came to, in few words."""
+        """The result of the last attempt, in few words."""
         return self.last_status or self.last_error or self.last_outcome or "-"
 
     def as_json(self, resolved_by: str | None) -> JsonObject:
-        """Return the facts as plain JSON; null where a header is missing.
+        """Return it as plain JSON; null where a header is missing.
 
         Args:
             resolved_by: The job that resolved it, or None: it is open.
         """
-        document: JsonObject = {"place": str(self.place), "at": to_rfc3339(self.at)}
-        for name in _TEXTS:
+        document: JsonObject = {"place": str(self.position), "at": to_rfc3339(self.at)}
+        for name in _SHOWN:
             document[name] = str(getattr(self, name)) or None
         document["by_reference"] = self.by_reference
         document["open"] = resolved_by is None
@@ -57,54 +58,47 @@ class LetterFacts:
         return document
 
 
-_TEXTS = (
-    "delivery_id",
-    "subscription_id",
-    "partner_id",
-    "event_type",
-    "event_id",
-    "attempt",
-    "reason",
-    "detail",
-    "last_outcome",
-    "last_status",
-    "last_error",
-    "origin",
-    "origin_at",
-)
+_HEADERS = {
+    "delivery_id": names.DELIVERY_ID,
+    "subscription_id": names.SUBSCRIPTION_ID,
+    "partner_id": names.PARTNER_ID,
+    "event_type": names.EVENT_TYPE,
+    "event_id": names.EVENT_ID,
+    "attempt": names.ATTEMPT,
+    "reason": names.REASON,
+    "detail": names.CONNECT_MESSAGE,
+    "last_outcome": names.LAST_OUTCOME,
+    "last_status": names.LAST_STATUS,
+    "last_error": names.LAST_ERROR,
+    "origin_topic": names.ORIGIN_TOPIC,
+}
+"""The header of each field that is a header's text."""
+
+_SHOWN = (*(field for field in _HEADERS if field != "origin_topic"), "origin", "origin_at")
+"""The fields of the JSON document that are null where they are empty."""
 
 
-def facts_of(record: Record) -> LetterFacts:
-    """Return what a letter's headers tell."""
+def summary_of(record: Record) -> DeadLetterSummary:
+    """Return what a record's headers say."""
     values = {
         name: value.decode(errors="replace") for name, value in record.headers if value is not None
     }
-
-    def text(name: str) -> str:
-        return values.get(name, "")
-
-    topic = text(names.ORIGIN_TOPIC)
-    return LetterFacts(
-        place=Place(record.partition, record.offset),
+    texts = {field: values.get(header, "") for field, header in _HEADERS.items()}
+    origin = (
+        values.get(name, "")
+        for name in (names.ORIGIN_TOPIC, names.ORIGIN_PARTITION, names.ORIGIN_OFFSET)
+    )
+    return DeadLetterSummary(
+        position=Position(record.partition, record.offset),
         at=record.timestamp,
-        delivery_id=text(names.DELIVERY_ID),
-        subscription_id=text(names.SUBSCRIPTION_ID),
-        partner_id=text(names.PARTNER_ID),
-        event_type=text(names.EVENT_TYPE),
-        event_id=text(names.EVENT_ID),
-        attempt=text(names.ATTEMPT),
-        reason=text(names.REASON),
-        detail=text(names.CONNECT_MESSAGE),
-        last_outcome=text(names.LAST_OUTCOME),
-        last_status=text(names.LAST_STATUS),
-        last_error=text(names.LAST_ERROR),
-        origin_topic=topic,
-        origin=topic and f"{topic}-{text(names.ORIGIN_PARTITION)}@{text(names.ORIGIN_OFFSET)}",
-        origin_at=_shown(text(names.ORIGIN_TIMESTAMP), text(names.ORIGIN_MILLIS)),
+        origin="{}-{}@{}".format(*origin) if texts["origin_topic"] else "",
+        origin_at=_origin_at(values),
         by_reference=record.value is None,
+        **texts,
     )
 
 
-def _shown(named: str, exact: str) -> str:
-    """Return when the origin was stamped: what RFC 3339 cannot name as the number that it is."""
-    return f"{exact} ms" if exact else named
+def _origin_at(values: Mapping[str, str]) -> str:
+    """Return the origin's timestamp; in milliseconds where RFC 3339 cannot express it."""
+    millis = values.get(names.ORIGIN_MILLIS)
+    return f"{millis} ms" if millis else values.get(names.ORIGIN_TIMESTAMP, "")

@@ -1,5 +1,6 @@
-"""A desk at the audit log: entries of a window, and whole lives of deliveries."""
+"""The audit log for operators: attempts of a window, and the whole history of a delivery."""
 
+import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,24 +8,25 @@ from dataclasses import dataclass, field
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.scan import LogScan, Stretch
-from hookstream.adapters.kafka.tables import read_tables
 from hookstream.core.audit.entry import AuditEntry, EntryProblem
 from hookstream.core.audit.history import DeadLettered, DeliveryHistory
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.job import jobs_of
-from hookstream.core.redrive.marks import Shelf, read_ledger
-from hookstream.core.redrive.summary import LetterFacts, facts_of
-from hookstream.entry.admin.dead_letters import DeadLetterReader, Told, no_progress
+from hookstream.core.redrive.marks import RedriveSource, read_ledger
+from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader, Progress, no_progress
+from hookstream.entry.admin.event_decoding import fill_book
 from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
 _COUNT = re.compile("[0-9]{1,10}")
-"""A number of attempts: anybody may have written the letter."""
+"""A number of attempts: anybody may have written the dead letter."""
 
 
 @dataclass(slots=True, frozen=True)
 class AuditSelection:
-    """Which entries are meant: those that every given condition holds for."""
+    """Selects the entries for which every given condition holds."""
 
     subscriptions: frozenset[str] | None = None
     """None here and below: any."""
@@ -36,7 +38,7 @@ class AuditSelection:
     dispositions: frozenset[str] | None = None
 
     def may_hold(self, record: Record) -> bool:
-        """Tell quickly whether a record can be meant, so that few have to be decoded.
+        """Return whether a record can be selected, without decoding it.
 
         Avro holds a text as its UTF-8 bytes, so a text that does not occur cannot be a field's.
         """
@@ -47,9 +49,9 @@ class AuditSelection:
         return all(text is None or text.encode() in value for text in (self.delivery, self.event))
 
     def holds(self, entry: AuditEntry) -> bool:
-        """Return whether an entry is meant."""
+        """Return whether an entry is selected."""
         exact = ((self.delivery, entry.delivery_id), (self.event, entry.event_id))
-        if any(asked not in (None, told) for asked, told in exact):
+        if any(given not in (None, value) for given, value in exact):
             return False
         words = (
             (self.subscriptions, entry.subscription_id),
@@ -58,7 +60,7 @@ class AuditSelection:
             (self.outcomes, entry.outcome or "none"),
             (self.dispositions, entry.disposition),
         )
-        return all(asked is None or told in asked for asked, told in words)
+        return all(given is None or value in given for given, value in words)
 
 
 @dataclass(slots=True)
@@ -66,33 +68,41 @@ class AuditLog:
     """Reads the attempts topic."""
 
     settings: Settings
-    progress: Told = field(default=no_progress)
+    progress: Progress = field(default=no_progress)
     unreadable: int = 0
     """Records met that could not be read as entries."""
     why_unreadable: str = ""
     """What was wrong with the first of them."""
     _reader: AuditReader | None = None
 
-    def watch(self, told: Told) -> None:
-        """Tell this one from now on how far each reading is."""
-        self.progress = told
-
     def entries(
-        self, wanted: AuditSelection, stretch: Stretch, *, follow: bool = False
+        self,
+        selection: AuditSelection,
+        since: Millis | None = None,
+        until: Millis | None = None,
+        *,
+        follow: bool = False,
     ) -> Iterator[AuditEntry]:
-        """Yield the entries that are meant, by offset within each partition."""
+        """Yield the selected entries that were written in a window, by offset within each partition.
+
+        Args:
+            selection: Which entries.
+            since: The start of the window; None: of the log.
+            until: The end of the window; None: of the log as it is now.
+            follow: Whether to go on with what is written after that.
+        """
         topic = self.settings.topics_names.attempts
         scan = LogScan(reached(self.settings), topic)
-        for record in scan.read(stretch, follow=follow, progress=self.progress):
-            if not wanted.may_hold(record):
+        for record in scan.read(Stretch(since, until), follow=follow, progress=self.progress):
+            if not selection.may_hold(record):
                 continue
             entry = self._read(record)
-            if entry is not None and wanted.holds(entry):
+            if entry is not None and selection.holds(entry):
                 yield entry
 
     def _read(self, record: Record) -> AuditEntry | None:
         if self._reader is None:
-            self._reader = AuditReader(self._book())
+            self._reader = AuditReader(fill_book(self.settings, SchemaBook()))
         match self._reader.read(record.value):
             case AuditEntry() as entry:
                 return entry
@@ -102,56 +112,65 @@ class AuditLog:
                 self.why_unreadable = self.why_unreadable or f"{place}: {why}"
                 return None
 
-    def _book(self) -> SchemaBook:
-        topic = self.settings.topics_names.schemas
-        book = SchemaBook()
-        for key, row in read_tables(reached(self.settings), [topic])[topic].items():
-            # What is wrong with a row is `schemas list`'s to say; its records are named below.
-            book.put(key, row.value)
-        return book
+
+def newest(entries: Iterator[AuditEntry], limit: int) -> tuple[list[AuditEntry], int]:
+    """Return the newest entries, the oldest of them first, and how many there were."""
+    kept: list[tuple[Millis, int, AuditEntry]] = []
+    count = 0
+    for entry in entries:
+        count += 1
+        # The count orders entries of one millisecond: entries themselves are not compared.
+        heapq.heappush(kept, (entry.started_at, count, entry))
+        if len(kept) > limit:
+            heapq.heappop(kept)
+    return [entry for _, _, entry in sorted(kept)], count
 
 
-def life_of(
+def history_of(
     audit: AuditLog,
-    letters: DeadLetterReader,
+    dead_letters: DeadLetterReader,
     delivery_id: str,
-    stretch: Stretch,
+    since: Millis | None = None,
+    until: Millis | None = None,
 ) -> DeliveryHistory:
-    """Return all that audit log, dead letters and jobs tell of a delivery within a window.
+    """Return what the audit log, dead letters and redrive jobs say of a delivery within a window.
 
     Args:
         audit: Reads the attempts.
-        letters: Reads the dead letters.
+        dead_letters: Reads the dead letters.
         delivery_id: The delivery.
-        stretch: The window of both topics.
+        since: The start of the window in both topics; None: everything that they hold.
+        until: Its end; None: everything.
     """
-    entries = audit.entries(AuditSelection(delivery=delivery_id), stretch)
-    told = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
-    found = letters.between(stretch.since, stretch.until)
-    dead = [facts for facts in map(facts_of, found) if facts.delivery_id == delivery_id]
-    return DeliveryHistory(delivery_id, tuple(told), deaths_of(letters, dead))
+    entries = audit.entries(AuditSelection(delivery=delivery_id), since, until)
+    attempts = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
+    found = map(summary_of, dead_letters.between(since, until))
+    dead = [summary for summary in found if summary.delivery_id == delivery_id]
+    return DeliveryHistory(delivery_id, tuple(attempts), _dead_lettered(dead_letters, dead))
 
 
-def deaths_of(desk: DeadLetterReader, dead: list[LetterFacts]) -> tuple[DeadLettered, ...]:
-    """Return dead letters as moments of their deliveries, with the job that resolved each."""
+def _dead_lettered(
+    reader: DeadLetterReader, dead: list[DeadLetterSummary]
+) -> tuple[DeadLettered, ...]:
+    """Return dead letters as entries of a history, each with the job that redrove it."""
     if not dead:
         return ()
-    rows = desk.jobs()
+    rows = reader.jobs()
     ledger, _ = read_ledger(rows)
     asked_at = {job.id: job.asked_at for job in jobs_of(rows)[0]}
-    deaths: list[DeadLettered] = []
-    for facts in dead:
-        job = ledger.resolved_by(Shelf.DEAD_LETTERS, facts.place)
-        deaths.append(
+    found: list[DeadLettered] = []
+    for summary in dead:
+        job = ledger.resolved_by(RedriveSource.DEAD_LETTERS, summary.position)
+        found.append(
             DeadLettered(
-                at=facts.at,
-                place=str(facts.place),
-                reason=facts.reason,
-                detail=facts.detail,
-                attempt=int(facts.attempt) if _COUNT.fullmatch(facts.attempt) else 0,
+                at=summary.at,
+                place=str(summary.position),
+                reason=summary.reason,
+                detail=summary.detail,
+                attempt=int(summary.attempt) if _COUNT.fullmatch(summary.attempt) else 0,
                 redriven_by=job,
                 redriven_at=None if job is None else asked_at.get(job),
-                origin=facts.origin,
+                origin=summary.origin,
             )
         )
-    return tuple(deaths)
+    return tuple(found)

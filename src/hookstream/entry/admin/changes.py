@@ -1,8 +1,10 @@
-"""Changes become rows and the operations events that tell of them, written together."""
+"""Writes changes of partners and subscriptions, each with its operations event in one transaction."""
 
 import getpass
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TypeAlias
 
 from hookstream.adapters.avro.own_events import AvroNotices
@@ -22,38 +24,44 @@ from hookstream.core.model.subscription import Partner, Subscription, Subscripti
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.changes import Create, Delete, Update
 from hookstream.core.planning.fields import Difference, Subject
-from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, State, TablesSession
+from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, SEALED, State, TablesSession, writing
+from hookstream.settings import Settings
 
 DELETED_KEPT: Millis = 90 * DAY
 """How long the row of a deleted subscription stays: longer than any delivery of it can wait."""
 
 
 Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
-"""The rows of one change, and the operations events that tell of it."""
+"""The rows of one change, and its operations events."""
 
 
 class ChangeWriter:
-    """Writes changes at a desk.
+    """Writes changes to the tables, as their only writer.
 
     Args:
-        desk: Where.
+        session: The tables.
         names: The topics.
         keys: Seals the signing secrets.
     """
 
-    def __init__(self, desk: TablesSession, names: Topics, keys: Keys) -> None:
-        self._desk = desk
+    def __init__(self, session: TablesSession, names: Topics, keys: Keys) -> None:
+        self.session = session
         self._names = names
         self._keys = keys
-        self._notices = AvroNotices(names, "cli", disabled_row, failing_row)
+        self._events = operations_events(names)
         self._who = who()
+
+    @cached_property
+    def state(self) -> State:
+        """What the tables held when the session began."""
+        return self.session.state()
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:
         """Write planned changes, each with its operations event in the same transaction."""
         entries = [self._entry(change) for change in changes]
         for begin in range(0, len(entries), ROWS_A_TRANSACTION):
             batch = entries[begin : begin + ROWS_A_TRANSACTION]
-            self._desk.write(
+            self.session.write(
                 [row for rows, _ in batch for row in rows],
                 [event for _, events in batch for event in events],
             )
@@ -70,20 +78,20 @@ class ChangeWriter:
         rows = [self._subscription_row(subscription)]
         if clear_health:
             rows += self._healthy(subscription.id)
-        self._desk.write(rows, [self._told(subscription, change, effective_from)])
+        self.session.write(rows, [self._event(subscription, change, effective_from)])
 
-    def forget(self, state: State) -> int:
+    def forget(self) -> int:
         """Remove rows of subscriptions that were deleted long ago; return how many.
 
         From then on nobody remembers whose id it was.
         """
         gone = [
             TableChange(self._names.subscriptions, key, None)
-            for key, row in state.rows[self._names.subscriptions].items()
-            if _deleted(state, key) and row.timestamp < self._desk.now - DELETED_KEPT
+            for key, row in self.state.rows[self._names.subscriptions].items()
+            if _deleted(self.state, key) and row.timestamp < self.session.now - DELETED_KEPT
         ]
         for begin in range(0, len(gone), ROWS_A_TRANSACTION):
-            self._desk.write(gone[begin : begin + ROWS_A_TRANSACTION])
+            self.session.write(gone[begin : begin + ROWS_A_TRANSACTION])
         return len(gone)
 
     def _entry(self, change: Create | Update | Delete) -> Entry:
@@ -100,9 +108,9 @@ class ChangeWriter:
             case Partner():
                 return [self._partner_row(after)], ()
             case Subscription():
-                # A verdict on what once had this id says nothing about the new one.
+                # What is known of an earlier subscription of this id says nothing about the new one.
                 rows = [self._subscription_row(after), *self._healthy(after.id)]
-                return rows, [self._told(after, "created", after.active_from)]
+                return rows, [self._event(after, "created", after.active_from)]
 
     def _updated(self, before: Subject, after: Subject, details: Sequence[str]) -> Entry:
         match after:
@@ -114,13 +122,13 @@ class ChangeWriter:
                     # What the old endpoint failed at is not held against the new one.
                     key = failing_key(after.id)
                     rows.append(TableChange(self._names.health, key, None))
-                return rows, [self._told(after, "updated", self._desk.now, details)]
+                return rows, [self._event(after, "updated", self.session.now, details)]
 
     def _deleted(self, name: str, remains: Subscription | None) -> Entry:
         if remains is None:
             return [TableChange(self._names.partners, name, None)], ()
         rows = [self._subscription_row(remains), *self._healthy(remains.id)]
-        return rows, [self._told(remains, "deleted", self._desk.now)]
+        return rows, [self._event(remains, "deleted", self.session.now)]
 
     def _partner_row(self, partner: Partner) -> TableChange:
         return TableChange(self._names.partners, partner.id, write_partner(partner))
@@ -133,21 +141,33 @@ class ChangeWriter:
         keys = (disabled_key(subscription_id), failing_key(subscription_id))
         return [TableChange(self._names.health, key, None) for key in keys]
 
-    def _told(
+    def _event(
         self,
         subscription: Subscription,
         change: str,
         effective_from: Millis,
         details: Sequence[str] = (),
     ) -> OutgoingRecord:
-        return self._notices.subscription_changed(
+        return self._events.subscription_changed(
             subscription,
             change,
-            at=self._desk.now,
+            at=self.session.now,
             effective_from=effective_from,
             changed_by=self._who,
             details=details,
         )
+
+
+@contextmanager
+def changing(settings: Settings, keys: Keys = SEALED) -> Iterator[ChangeWriter]:
+    """Become the only writer of the tables while the block runs: any other is fenced."""
+    with writing(settings, keys) as session:
+        yield ChangeWriter(session, settings.topics_names, keys)
+
+
+def operations_events(names: Topics) -> AvroNotices:
+    """Return what encodes the operations events of changes that an operator makes."""
+    return AvroNotices(names, "cli", disabled_row, failing_row)
 
 
 def _details(differences: Sequence[Difference]) -> list[str]:

@@ -1,5 +1,6 @@
-"""A desk at one of our two topics of letters: reads them, what resolved them, and their origins."""
+"""Reads one of the two dead-letter topics, which of its records are redriven, and their origins."""
 
+import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -9,47 +10,59 @@ from hookstream.adapters.kafka.tables import read_tables
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.marks import Ledger, MarkProblem, Place, Shelf, read_ledger
+from hookstream.core.redrive.counts import Group, Tally
+from hookstream.core.redrive.marks import (
+    Ledger,
+    MarkProblem,
+    Position,
+    RedriveSource,
+    read_ledger,
+)
+from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.redrive import refuse_unreadable
 from hookstream.settings import Settings
 
-Told: TypeAlias = Callable[[int, int], None]
-"""Told how many offsets of how many are behind."""
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the offsets that are read and the offsets that there are to read."""
 
 
 def no_progress(_done: int, _total: int) -> None:
     """Show nothing."""
 
 
-def topic_of(shelf: Shelf, topics: Topics) -> str:
-    """Return the topic of a kind of letters."""
-    match shelf:
-        case Shelf.DEAD_LETTERS:
+def topic_of(source: RedriveSource, topics: Topics) -> str:
+    """Return the name of a dead-letter topic."""
+    match source:
+        case RedriveSource.DEAD_LETTERS:
             return topics.dead_letters
-        case Shelf.UNDECODABLE:
+        case RedriveSource.UNDECODABLE:
             return topics.undecodable
+
+
+def count_group(source: RedriveSource, summary: DeadLetterSummary) -> Group:
+    """Return the group that a record counts for: its subscription or origin topic, and its reason."""
+    dead = source is RedriveSource.DEAD_LETTERS
+    of = summary.subscription_id if dead else summary.origin_topic
+    return Group(of or "?", summary.reason or "?")
 
 
 @dataclass(slots=True)
 class DeadLetterReader:
-    """Reads one topic of letters and the jobs table. Fits `Shelves`."""
+    """Reads one dead-letter topic and the jobs table. Fits `DeadLetters`."""
 
     settings: Settings
-    shelf: Shelf
-    progress: Told = field(default=no_progress)
+    source: RedriveSource
+    progress: Progress = field(default=no_progress)
     since: Millis | None = None
-    """No letter from before this instant is wanted by any reading of `letters`."""
+    """`letters` yields no record that was appended before this instant."""
 
     @property
     def topic(self) -> str:
-        """The topic of these letters."""
-        return topic_of(self.shelf, self.settings.topics_names)
-
-    def watch(self, told: Told) -> None:
-        """Tell this one from now on how far each reading is."""
-        self.progress = told
+        """The topic's name."""
+        return topic_of(self.source, self.settings.topics_names)
 
     def ledger(self) -> Ledger:
         """Return what is resolved now.
@@ -75,26 +88,32 @@ class DeadLetterReader:
         """Return where each partition ends now."""
         return {partition: bounds.end for partition, bounds in self._scan().bounds().items()}
 
-    def starts(self) -> Mapping[tuple[Shelf, int], int]:
+    def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         """Return the first offset that each partition of both topics still holds."""
         client, topics = reached(self.settings), self.settings.topics_names
         return {
-            (shelf, partition): bounds.start
-            for shelf in Shelf
-            for partition, bounds in LogScan(client, topic_of(shelf, topics)).bounds().items()
+            (source, partition): bounds.start
+            for source in RedriveSource
+            for partition, bounds in LogScan(client, topic_of(source, topics)).bounds().items()
         }
 
-    def letters(self, ends: Mapping[int, int]) -> Iterator[Record]:
-        """Yield the letters up to, not including, these offsets, showing progress."""
+    def records(self, ends: Mapping[int, int]) -> Iterator[Record]:
+        """Yield the records up to, not including, these offsets."""
         return self._scan().read(Stretch(since=self.since, ends=ends), progress=self.progress)
 
     def between(self, since: Millis | None, until: Millis | None) -> Iterator[Record]:
-        """Yield the letters that were appended between two times, showing progress."""
+        """Yield the records that were appended between two times."""
         return self._scan().read(Stretch(since, until), progress=self.progress)
 
-    def at(self, place: Place) -> Record | None:
-        """Return the letter at a place, or None where there is none (any more)."""
-        return self._scan().at(place.partition, place.offset)
+    def at(self, position: Position) -> Record | None:
+        """Return the record at a position, or None where the log does not hold it (any more)."""
+        return self._scan().at(position.partition, position.offset)
+
+    def of_delivery(self, delivery_id: str) -> list[Record]:
+        """Return every dead letter of a delivery, the oldest first."""
+        found = self.between(None, None)
+        mine = [each for each in found if summary_of(each).delivery_id == delivery_id]
+        return sorted(mine, key=lambda record: record.timestamp)
 
     def origin(self, origin: Origin) -> Record | None:
         """Return the record that an event came from, or None where it is gone."""
@@ -107,3 +126,47 @@ class DeadLetterReader:
 
     def _scan(self) -> LogScan:
         return LogScan(reached(self.settings), self.topic)
+
+
+@dataclass(slots=True)
+class Listing:
+    """What one reading found: counts of all records, and the newest few of them."""
+
+    source: RedriveSource
+    limit: int
+    with_redriven: bool
+    """Whether records that were redriven are counted and listed too."""
+    tally: Tally = field(default_factory=Tally)
+    resolved: int = 0
+    """How many of those read were redriven."""
+    _newest: list[tuple[Millis, Position, DeadLetterSummary, str | None]] = field(
+        default_factory=list
+    )
+
+    def add(self, summary: DeadLetterSummary, resolved_by: str | None) -> None:
+        """Count a record, and keep it where it is one of the newest."""
+        if resolved_by is not None:
+            self.resolved += 1
+            if not self.with_redriven:
+                return
+        self.tally.add(count_group(self.source, summary), summary.at)
+        heapq.heappush(self._newest, (summary.at, summary.position, summary, resolved_by))
+        if len(self._newest) > self.limit:
+            heapq.heappop(self._newest)
+
+    @property
+    def opened(self) -> int:
+        """How many of those read are open."""
+        return self.tally.records - (self.resolved if self.with_redriven else 0)
+
+    def newest_first(self) -> list[tuple[DeadLetterSummary, str | None]]:
+        """Return the newest records, each with the job that redrove it."""
+        return [(summary, job) for _, _, summary, job in sorted(self._newest, reverse=True)]
+
+
+def listed(reader: DeadLetterReader, ledger: Ledger, selector: Selector, listing: Listing) -> None:
+    """Read the selected records into a listing."""
+    for record in reader.between(selector.since, selector.until):
+        if selector.selects(record.headers, record.timestamp):
+            summary = summary_of(record)
+            listing.add(summary, ledger.resolved_by(reader.source, summary.position))

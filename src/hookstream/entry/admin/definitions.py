@@ -1,25 +1,30 @@
-"""Definition files and tables become a plan, as `plan` and `apply` both make it."""
+"""Definition files for operators: what a folder of them changes, and applying that."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
-from hookstream.adapters.system import random_bytes
+from hookstream.adapters.system import SystemClock, random_bytes
+from hookstream.adapters.tables import Keys
 from hookstream.core.delivery.address import scrub, url_problem
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.planning.changes import Plan
+from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.plan import PlanMeans, Terms, plan
+from hookstream.entry.admin.changes import changing
 from hookstream.entry.admin.pattern_checks import PatternChecks
-from hookstream.entry.admin.tables import State
-from hookstream.errors import InputRefused
+from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_state
+from hookstream.entry.keys import key_ring
+from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
 SECRET_BYTES = 32
@@ -37,36 +42,127 @@ class PlanRequest:
     confirm_delete: int | None
 
 
-def read_folder(
-    settings: Settings,
-    environ: Mapping[str, str],
-    folder: Path,
-    asked: PlanRequest,
-    *,
-    secrets: bool = True,
-) -> Definitions:
-    """Read a folder of definition files, checked by what the settings allow.
+class FolderPlanner:
+    """Plans what the definition files of a folder change, and applies that.
 
     Args:
-        settings: They say which endpoints are allowed.
-        environ: Where signing secrets may stand.
-        folder: Where they are.
-        asked: How the plan was asked for.
-        secrets: Whether signing secrets must be where the files say; else a note says which are not.
+        settings: The cluster, and which endpoints are allowed.
+        environ: Where signing secrets may be.
+        folder: The folder.
+        request: How the plan is asked for.
+        needs_keys: Whether a key ring is needed, to apply the plan. Without one, signing secrets are
+            compared by their names only: files can be checked where no secret is.
 
     Raises:
-        InputRefused: The folder cannot be read, or what is asked for needs a name that it has not.
+        InputRefused: The folder cannot be read, or the request needs a name that it does not have.
+        ConfigurationError: A key ring is needed and none is set.
     """
-    egress = settings.egress
-    allow = [ipaddress.ip_network(text) for text in egress.allow]
-    checks = Checks(
-        url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
-        pattern_problem=_pattern_problem,
-        secrets=secrets,
-    )
-    found = read_definitions(folder, environ, checks)
-    found.owner = _owner(found, asked)
-    return found
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        folder: Path,
+        request: PlanRequest,
+        *,
+        needs_keys: bool,
+    ) -> None:
+        self._settings = settings
+        self._request = request
+        self._keys: Keys = SEALED
+        self._keyless: str | None = None
+        try:
+            self._keys = key_ring(settings)
+        except ConfigurationError as why:
+            self._keyless = str(why)
+        egress = settings.egress
+        allow = [ipaddress.ip_network(text) for text in egress.allow]
+        checks = Checks(
+            url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
+            pattern_problem=_pattern_problem,
+            secrets=needs_keys or self._keyless is None,
+        )
+        self._definitions = read_definitions(folder, environ, checks)
+        self._definitions.owner = _owner(self._definitions, request)
+        if needs_keys and self._keyless is not None and not self.problems:
+            raise ConfigurationError(self._keyless)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with the files themselves; there is no plan while there are any."""
+        return self._definitions.problems
+
+    def plan(self) -> Plan:
+        """Return what applying the files would change now; its problems are located in the files.
+
+        Raises:
+            DependencyUnavailable: The brokers do not answer.
+        """
+        state = read_state(self._settings, self._keys)
+        return self._made(state, SystemClock().now() + self._settings.tables.activation_lead)
+
+    @contextmanager
+    def applied(self, shown: Plan) -> Iterator[tuple[Plan, TablesSession]]:
+        """Apply a plan; the tables stay locked while the block runs.
+
+        Raises:
+            Conflict: The tables changed, and with them the plan.
+        """
+        with changing(self._settings, self._keys) as writer:
+            made = self._made(writer.state, writer.session.takes_effect)
+            confirm(shown, made)
+            writer.write(made.writes)
+            writer.forget()
+            yield made, writer.session
+
+    def _made(self, state: State, takes_effect: Millis) -> Plan:
+        asked, definitions = self._request, self._definitions
+        means = PlanMeans(
+            new_key=partial(random_bytes, SECRET_BYTES),
+            scrub=scrub,
+            pattern_problems=PatternChecks(state.book).problems,
+            asks_for=asks_for,
+            opened=self._keyless is None,
+        )
+        terms = Terms(
+            takes_effect,
+            prune=asked.prune,
+            cascade=asked.cascade,
+            owner=definitions.owner,
+            take_over=frozenset(asked.take_over),
+            prune_share=self._settings.tables.prune_share,
+            confirmed=asked.confirm_delete,
+        )
+        made = plan(definitions.declared, state.current, terms, means)
+        unreadable = [
+            Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable
+        ]
+        notes = [
+            *definitions.notes,
+            *made.notes,
+            *(f"a schema is not used: {why}" for why in state.schema_faults),
+        ]
+        if self._keyless is not None:
+            notes.append(
+                "signing secrets are compared by their names only, without a key ring:"
+                f" {self._keyless}"
+            )
+        problems = (*map(definitions.located, made.problems), *unreadable)
+        return replace(made, problems=problems, notes=tuple(notes))
+
+
+def last_instant(made: Plan) -> Millis:
+    """Return the instant after which everything that a plan wrote holds."""
+    instants = [0]
+    for change in made.writes:
+        match change:
+            case Create(Subscription() as after):
+                instants.append(after.active_from)
+            case Update(_, Partner() as after):
+                instants.append(after.grant_from)
+            case _:
+                pass
+    return max(instants)
 
 
 def _owner(found: Definitions, asked: PlanRequest) -> str | None:
@@ -95,43 +191,6 @@ def _owner(found: Definitions, asked: PlanRequest) -> str | None:
                 " hookstream.yaml in it (name: NAME), or with --owner NAME"
             )
     return owner
-
-
-def make_plan(
-    definitions: Definitions,
-    state: State,
-    takes_effect: Millis,
-    asked: PlanRequest,
-    prune_share: float,
-    *,
-    opened: bool = True,
-) -> Plan:
-    """Return the plan that makes the tables say what files declare; its problems are located."""
-    means = PlanMeans(
-        new_key=partial(random_bytes, SECRET_BYTES),
-        scrub=scrub,
-        pattern_problems=PatternChecks(state.book).problems,
-        asks_for=asks_for,
-        opened=opened,
-    )
-    terms = Terms(
-        takes_effect,
-        prune=asked.prune,
-        cascade=asked.cascade,
-        owner=definitions.owner,
-        take_over=frozenset(asked.take_over),
-        prune_share=prune_share,
-        confirmed=asked.confirm_delete,
-    )
-    made = plan(definitions.declared, state.current, terms, means)
-    problems = [*map(definitions.located, made.problems)]
-    problems += [Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable]
-    notes = (
-        *definitions.notes,
-        *made.notes,
-        *(f"a schema is not used: {why}" for why in state.schema_faults),
-    )
-    return replace(made, problems=tuple(problems), notes=notes)
 
 
 def _pattern_problem(document: JsonObject) -> str | None:

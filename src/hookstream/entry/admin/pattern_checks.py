@@ -1,4 +1,4 @@
-"""Patterns are checked against the schemas of the versions that they will see."""
+"""Checks patterns against the schemas of the versions that they will be applied to."""
 
 from collections.abc import Iterator, Sequence
 
@@ -60,5 +60,5 @@ class PatternChecks:
 def _checked(pattern: JsonObject | None, shapes: Iterator[Shape]) -> Sequence[str]:
     if pattern is None:
         return ()
-    # The path is said by whoever reports these, and that it is a pattern's.
+    # The caller reports the path, and that it is a pattern's.
     return [problem.removeprefix("pattern ") for problem in check(pattern, list(shapes))]

@@ -10,6 +10,7 @@ from hookstream.adapters.kafka.tables import TableChange, TableRecord, TableWrit
 from hookstream.adapters.tables import (
     EnvelopeUnreadable,
     Keys,
+    SealedSecrets,
     read_disabled,
     read_failing,
     read_hold,
@@ -36,6 +37,9 @@ from hookstream.settings import Settings
 
 ROWS_A_TRANSACTION = 500
 """So that one transaction ends well within the writer's own time limit, however large a plan is."""
+
+SEALED: Keys = SealedSecrets()
+"""Carries signing secrets as they are stored: enough for whatever does not read or make one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -118,7 +122,7 @@ def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) 
                 yield str(why)
 
 
-def read_state(settings: Settings, keys: Keys) -> State:
+def read_state(settings: Settings, keys: Keys = SEALED) -> State:
     """Read the tables once, without disturbing who writes them."""
     names = settings.topics_names
     rows = read_tables(reached(settings), _tables(names))
@@ -161,7 +165,7 @@ class TablesSession:
 
 
 @contextmanager
-def writing(settings: Settings, keys: Keys) -> Iterator[TablesSession]:
+def writing(settings: Settings, keys: Keys = SEALED) -> Iterator[TablesSession]:
     """Become the one writer of the tables, for as long as the block runs."""
     names = settings.topics_names
     with TableWriter(

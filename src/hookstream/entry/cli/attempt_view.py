@@ -1,4 +1,4 @@
-"""Attempts and whole lives of deliveries, as people read them on eighty columns."""
+"""Attempts and the history of a delivery as text on eighty columns, and as JSON."""
 
 from rich.console import Console
 from rich.text import Text
@@ -25,7 +25,7 @@ _COLOURS = {
 
 
 def show_entry(out: Console, entry: AuditEntry) -> None:
-    """Print one attempt as two lines: whose it was, and what it came to."""
+    """Print one attempt as two lines: its delivery, and its result."""
     head = Text(clock_time(entry.started_at), "bold")
     head.append(f"  {entry.delivery_id}  {entry.subscription_id}", "not bold")
     out.print(head, soft_wrap=True)
@@ -33,15 +33,15 @@ def show_entry(out: Console, entry: AuditEntry) -> None:
 
 
 def attempt_words(entry: AuditEntry) -> str:
-    """Return what an attempt was and came to: `#2 retry: failed 503 in 12ms, retry at ...`."""
-    return f"#{entry.attempt} {entry.trigger}: {_came_to(entry)}{_next(entry)}"
+    """Return an attempt and its result: `#2 retry: failed 503 in 12ms, retry at ...`."""
+    return f"#{entry.attempt} {entry.trigger}: {_result(entry)}{_next(entry)}"
 
 
-def _came_to(entry: AuditEntry) -> str:
+def _result(entry: AuditEntry) -> str:
     if entry.outcome is None:
         return f"no attempt ({entry.reason or entry.disposition})"
     status = f" {entry.status}" if entry.status is not None else ""
-    # That it answered so is said by the status already.
+    # The status already says this.
     said = (None, "", f"answered {entry.status}")
     error = "" if entry.error in said else f" ({entry.error})"
     return f"{entry.outcome}{status}{error} in {took(entry.duration_us)}"
@@ -59,23 +59,25 @@ def _next(entry: AuditEntry) -> str:
             return f", {other}"
 
 
-def show_life(out: Console, life: DeliveryHistory) -> None:
-    """Print the life of a delivery as a timeline."""
-    title = Text(f"Delivery {life.delivery_id}: ", "bold")
-    title.append(life.standing.value, f"bold {_COLOURS[life.standing]}")
+def show_history(out: Console, history: DeliveryHistory) -> None:
+    """Print the history of a delivery, grouped by the event."""
+    title = Text(f"Delivery {history.delivery_id}: ", "bold")
+    title.append(history.standing.value, f"bold {_COLOURS[history.standing]}")
     out.print(title, soft_wrap=True)
-    lives = life.by_origin()
-    if len(lives) > 1:
-        many = f"  {len(lives)} events carry this id; receivers that deduplicate drop all but one"
+    by_origin = history.by_origin()
+    if len(by_origin) > 1:
+        many = (
+            f"  {len(by_origin)} events carry this id; receivers that deduplicate drop all but one"
+        )
         out.print(Text(many, "yellow"), soft_wrap=True)
-    for origin, one in lives.items():
-        if len(lives) > 1:
+    for origin, one in by_origin.items():
+        if len(by_origin) > 1:
             head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
             head.append(one.standing.value, f"bold {_COLOURS[one.standing]}")
             out.print(head, soft_wrap=True)
         if one.entries:
             _show_subject(out, one.entries[-1])
-        show_moments(out, one)
+        show_history_entries(out, one)
 
 
 def _show_subject(out: Console, entry: AuditEntry) -> None:
@@ -92,62 +94,62 @@ def _show_subject(out: Console, entry: AuditEntry) -> None:
         out.print(Text(f"  {name:<6}{text}"), soft_wrap=True)
 
 
-def show_moments(out: Console, life: DeliveryHistory) -> None:
-    """Print what happened to a delivery, one moment a line."""
-    for moment in life.moments():
-        at, words, style = _moment(moment)
+def show_history_entries(out: Console, history: DeliveryHistory) -> None:
+    """Print the entries of a history, one a line."""
+    for entry in history.moments():
+        at, words, style = _entry_line(entry)
         out.print(Text(f"  {at}  {words}", style), soft_wrap=True)
-        if isinstance(moment, AuditEntry) and moment.response_excerpt:
-            excerpt = " ".join(moment.response_excerpt.split())[:200]
+        if isinstance(entry, AuditEntry) and entry.response_excerpt:
+            excerpt = " ".join(entry.response_excerpt.split())[:200]
             out.print(Text(f"    answer: {excerpt}", "dim"), soft_wrap=True)
 
 
-def _moment(moment: HistoryEntry) -> tuple[str, str, str]:
-    match moment:
+def _entry_line(entry: HistoryEntry) -> tuple[str, str, str]:
+    match entry:
         case AuditEntry():
-            style = "green" if moment.disposition == "complete" else ""
-            return clock_time(moment.started_at), attempt_words(moment), style
+            style = "green" if entry.disposition == "complete" else ""
+            return clock_time(entry.started_at), attempt_words(entry), style
         case DeadLettered():
-            detail = f": {moment.detail}" if moment.detail else ""
-            words = f"dead letter {moment.place} ({moment.reason}{detail})"
-            return clock_time(moment.at), words, "red"
+            detail = f": {entry.detail}" if entry.detail else ""
+            words = f"dead letter {entry.place} ({entry.reason}{detail})"
+            return clock_time(entry.at), words, "red"
         case Redrive():
-            words = f"redriven from {moment.place} by {moment.job_id}"
-            return clock_time(moment.at), words, "cyan"
+            words = f"redriven from {entry.place} by {entry.job_id}"
+            return clock_time(entry.at), words, "cyan"
 
 
-def life_document(life: DeliveryHistory) -> JsonObject:
-    """Return a life as JSON; its fields are what others' scripts stand on."""
+def history_document(history: DeliveryHistory) -> JsonObject:
+    """Return a history as JSON; scripts rely on its keys."""
     return {
-        "delivery_id": life.delivery_id,
-        "state": life.standing.value,
-        "moments": [_moment_document(moment) for moment in life.moments()],
+        "delivery_id": history.delivery_id,
+        "state": history.standing.value,
+        "moments": [_entry_document(entry) for entry in history.moments()],
         "events": [
             {"origin": origin or None, "state": one.standing.value}
-            for origin, one in life.by_origin().items()
+            for origin, one in history.by_origin().items()
         ],
     }
 
 
-def _moment_document(moment: HistoryEntry) -> JsonObject:
-    match moment:
+def _entry_document(entry: HistoryEntry) -> JsonObject:
+    match entry:
         case AuditEntry():
-            return {"kind": "attempt", "at": to_rfc3339(moment.started_at), **moment.as_json()}
+            return {"kind": "attempt", "at": to_rfc3339(entry.started_at), **entry.as_json()}
         case DeadLettered():
             return {
                 "kind": "dead_letter",
-                "at": to_rfc3339(moment.at),
-                "place": moment.place,
-                "reason": moment.reason,
-                "detail": moment.detail,
-                "attempt": moment.attempt,
-                "origin": moment.origin or None,
-                "open": moment.redriven_by is None,
+                "at": to_rfc3339(entry.at),
+                "place": entry.place,
+                "reason": entry.reason,
+                "detail": entry.detail,
+                "attempt": entry.attempt,
+                "origin": entry.origin or None,
+                "open": entry.redriven_by is None,
             }
         case Redrive():
             return {
                 "kind": "redrive",
-                "at": to_rfc3339(moment.at),
-                "job": moment.job_id,
-                "place": moment.place,
+                "at": to_rfc3339(entry.at),
+                "job": entry.job_id,
+                "place": entry.place,
             }

@@ -1,7 +1,5 @@
 """`hookstream dev`: a real broker, a receiver, event topics and a key ring for development."""
 
-import base64
-import json
 import os
 import signal
 import threading
@@ -9,15 +7,10 @@ from pathlib import Path
 
 import click
 
-from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
-from hookstream.adapters.kafka.topics import KafkaTopics
-from hookstream.adapters.keyring import KEY_BYTES
-from hookstream.adapters.system import new_id, random_bytes
-from hookstream.core.topology.plan import for_development
+from hookstream.entry.admin.dev import development_broker, download_kafka, new_key_ring
+from hookstream.entry.admin.topics import create_event_topics
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.dev_receiver import receiver
-from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 _cache = click.option(
@@ -31,7 +24,7 @@ _cache = click.option(
 
 @click.group(help="A broker, a receiver, event topics and keys for development.")
 def command() -> None:
-    """Hold the commands of this group."""
+    """Define the group."""
 
 
 command.add_command(receiver)
@@ -42,8 +35,7 @@ command.add_command(receiver)
 @pass_context
 def fetch(context: Context, cache: Path) -> None:
     """Download Apache Kafka, and nothing more."""
-    find_java()
-    fetch_kafka(cache, context.err.print)
+    download_kafka(cache, context.err.print)
 
 
 @command.command()
@@ -61,10 +53,8 @@ def broker(context: Context, port: int, data: Path | None, cache: Path) -> None:
     Prints the address as the only line on standard output when the broker answers, the rest on
     standard error. The broker ends with this process, however that ends.
     """
-    java = find_java()
-    libs = fetch_kafka(cache, context.err.print)
+    process = development_broker(cache, context.err.print, port=port, data=data)
     stop = threading.Event()
-    process = BrokerProcess(libs, java, port=port, data=data)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, lambda *_: stop.set())
     context.err.print("Starting the development broker: one node, one replica of everything")
@@ -80,9 +70,7 @@ def broker(context: Context, port: int, data: Path | None, cache: Path) -> None:
 @pass_context
 def keys(context: Context, file: Path) -> None:
     """Make a key ring FILE with one new key, for the setting keys.file."""
-    key_id = f"dev-{new_id()[:8]}"
-    key = base64.b64encode(random_bytes(KEY_BYTES)).decode()
-    ring = json.dumps({"active": key_id, "keys": {key_id: key}}, indent=2) + "\n"
+    ring, key_id = new_key_ring()
     try:
         # Never over another: secrets that were encrypted with a lost key are lost with it.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -98,5 +86,5 @@ def keys(context: Context, file: Path) -> None:
 @pass_context
 def topics(context: Context, names: tuple[str, ...]) -> None:
     """Create event topics, which are otherwise upstream's; those that exist stay as they are."""
-    KafkaTopics(reached(context.settings)).apply(for_development(names), replication=1)
+    create_event_topics(context.settings, names)
     context.out.print("Done.")

@@ -9,23 +9,20 @@ from pathlib import Path
 from typing import Final
 
 import click
-import orjson
 from rich.text import Text
 
-from hookstream.adapters.exact_json import Numeral, parse_exact
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, secrets_of
+from hookstream.entry.admin.json_output import indented
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.deadletters.options import as_json_option
+from hookstream.entry.cli.options import as_json_option
 from hookstream.entry.cli.terminal import json_line
-from hookstream.errors import InputRefused
 
 _MOST_SHOWN: Final = 64 * 1024
 """Bytes of a body that are printed; --json prints all of it. It bounds what indenting can make."""
 _HEX_BYTES: Final = 64
-_INDENTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 @click.command()
@@ -135,17 +132,7 @@ def _readable(body: bytes | None) -> str:
     if len(body) > _MOST_SHOWN:
         cut = body[:_MOST_SHOWN].decode("utf-8", "ignore")
         return f"{cut}… ({len(body) - _MOST_SHOWN:,} more bytes: --json prints them)"
-    try:
-        return orjson.dumps(parse_exact(body), default=_number, option=_INDENTED).decode()
-    except (InputRefused, TypeError):
-        # No JSON, or a number that only its text keeps: orjson raises a TypeError.
-        return text
-
-
-def _number(value: object) -> orjson.Fragment:
-    if isinstance(value, Numeral):
-        return orjson.Fragment(value.text)
-    raise TypeError(f"JSON holds no {type(value).__name__}")
+    return indented(body) or text
 
 
 def _text(body: bytes | None) -> str | None:

@@ -1,7 +1,8 @@
-"""A plan as people read it, and as scripts do."""
+"""A plan as text, and as JSON."""
 
 from collections.abc import Iterator, Sequence
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -13,11 +14,14 @@ from hookstream.core.planning.changes import Change, Create, Delete, Plan, Uncha
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, fields_of, named
 
+REFUSED = 2
+"""The exit code where the input has problems."""
+
 _SIGNED_BY = "endpoint.signing_secrets."
 
 
 def show_plan(out: Console, plan: Plan) -> None:
-    """Print what would be done, change by change."""
+    """Print the changes of a plan, one after another."""
     for change in plan.writes:
         for line in _lines(change):
             out.print(line, soft_wrap=True)
@@ -29,16 +33,22 @@ def show_plan(out: Console, plan: Plan) -> None:
         out.print(Text(_summary(plan), "bold"))
 
 
-def show_problems(err: Console, problems: Sequence[Problem]) -> None:
-    """Print what is wrong with what was declared, one a line."""
+def refuse_problems(err: Console, problems: Sequence[Problem]) -> None:
+    """Print what is wrong with the files, one problem a line.
+
+    Raises:
+        click.exceptions.Exit: There are problems (code 2).
+    """
     for problem in problems:
         err.print(Text(str(problem), "red"), soft_wrap=True)
-    count = len(problems)
-    err.print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed")
+    if problems:
+        count = len(problems)
+        err.print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed")
+        raise click.exceptions.Exit(REFUSED)
 
 
 def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecret]]) -> None:
-    """Print signing secrets that were made now: nothing ever shows them again."""
+    """Print the generated signing secrets; they are never shown again."""
     if secrets:
         out.print(Text("Signing secrets, shown this once:", "bold"))
     for subscription, secret in secrets:
@@ -47,7 +57,7 @@ def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecr
 
 
 def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
-    """Return the signing secrets that a plan made, with whose they are."""
+    """Return the signing secrets that a plan generated, each with its subscription."""
     found: list[tuple[Subscription, SigningSecret]] = []
     for change in plan.writes:
         if isinstance(change, Create | Update) and isinstance(change.after, Subscription):
@@ -56,7 +66,7 @@ def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
 
 
 def plan_document(plan: Plan, problems: Sequence[Problem] = ()) -> JsonObject:
-    """Return the plan as JSON; its fields are what others' scripts stand on."""
+    """Return the plan as JSON; scripts rely on its fields."""
     changes: list[Json] = [_document(change) for change in plan.changes]
     return {
         "changes": changes,
@@ -66,7 +76,7 @@ def plan_document(plan: Plan, problems: Sequence[Problem] = ()) -> JsonObject:
 
 
 def secrets_document(secrets: Sequence[tuple[Subscription, SigningSecret]]) -> list[Json]:
-    """Return signing secrets that were made now as JSON."""
+    """Return generated signing secrets as JSON."""
     return [
         {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
         for subscription, secret in secrets

@@ -1,38 +1,31 @@
-"""Long work shows on a terminal how far it is, and leaves nothing behind."""
+"""Progress bars on standard error, which are removed when the work is done."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hookstream.entry.admin.dead_letters import Told, no_progress
+from hookstream.entry.admin.audit import AuditLog
+from hookstream.entry.admin.dead_letters import DeadLetterReader, no_progress
 from hookstream.entry.cli.context import Context
 
 
-class ReadsInParts(Protocol):
-    """Reads topics and tells how far it is."""
-
-    def watch(self, told: Told) -> None:
-        """Tell this one from now on."""
-
-
 @contextmanager
-def reading(context: Context, *readers: ReadsInParts) -> Iterator[None]:
-    """Show one bar for readings that are made one after another."""
+def reading(context: Context, *readers: DeadLetterReader | AuditLog) -> Iterator[None]:
+    """Show one progress bar for readings that are made one after another."""
     with bar(context, "Reading") as progress:
         task = progress.add_task("", total=None)
 
-        def told(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
         for reader in readers:
-            reader.watch(told)
+            reader.progress = update
         try:
             yield
         finally:
             for reader in readers:
-                reader.watch(no_progress)
+                reader.progress = no_progress
 
 
 def bar(context: Context, title: str) -> Progress:

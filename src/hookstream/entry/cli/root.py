@@ -16,7 +16,6 @@ from typing import NoReturn
 import click
 
 from hookstream import __version__
-from hookstream.adapters.file_tree import shown as shown_path
 from hookstream.entry.cli.context import Context, pairs
 from hookstream.entry.cli.terminal import shown
 from hookstream.errors import ConfigurationError, HookstreamError
@@ -26,7 +25,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command as the root knows it without loading it."""
+    """A command that is not loaded yet."""
 
     where: str
     """Its module and attribute."""
@@ -34,24 +33,28 @@ class Entry:
     """One line for the list of commands."""
 
 
-def _entry(name: str, promise: str) -> Entry:
-    return Entry(f"hookstream.entry.cli.{name}:command", promise)
+def _entry(module: str, promise: str, name: str = "command") -> Entry:
+    return Entry(f"hookstream.entry.cli.{module}:{name}", promise)
 
 
 COMMANDS: Mapping[str, Entry] = {
-    "apply": _entry("apply", "Make the tables agree with partner and subscription files."),
+    "apply": _entry(
+        "definitions", "Change the tables to what partner and subscription files say.", "apply"
+    ),
     "attempts": _entry("attempts", "Look into the audit log: what was sent, and what came back."),
     "dev": _entry("dev", "A broker, a receiver, event topics and keys for development."),
-    "dlq": _entry("dlq", "List, show and redrive dead letters."),
+    "dlq": _entry("deadletters.commands", "List, show and redrive dead letters.", "dlq"),
     "events": _entry("events", "Publish events and watch them."),
     "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),
     "partition": _entry("partition", "Show who reads which partition; start one that stopped."),
     "partners": _entry("partners", "List, show and delete partners."),
-    "plan": _entry("plan", "Show what apply would change."),
+    "plan": _entry("definitions", "Show what apply would change.", "plan"),
     "schemas": _entry("schemas", "Check, publish and list event schemas."),
     "subscriptions": _entry("subscriptions", "List, show, pause, resume, enable and delete."),
     "topics": _entry("topics", "Plan and create hookstream's topics."),
-    "undecodable": _entry("undecodable", "List, show and redrive records that are no events."),
+    "undecodable": _entry(
+        "deadletters.commands", "List, show and redrive undecodable records.", "undecodable"
+    ),
     "worker": _entry("worker", "Deliver events."),
 }
 
@@ -59,8 +62,8 @@ COMMANDS: Mapping[str, Entry] = {
 class Root(click.Group):
     """A group that imports a command's module only when the command is used.
 
-    So `hookstream worker` does not pay for the operators' tools, and one that cannot be imported
-    breaks nothing else.
+    `hookstream worker` does not load the operators' commands, and a module that cannot be imported
+    breaks no other command.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -79,7 +82,7 @@ class Root(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from what is known without loading them."""
+        """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, COMMANDS[name].promise) for name in self.list_commands(ctx)]
@@ -89,7 +92,7 @@ class Root(click.Group):
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object
     ) -> NoReturn:
-        """Run a command line and exit with the code that its end has."""
+        """Run a command line and exit with its code."""
         arguments = list(sys.argv[1:] if args is None else args)
         try:
             code = super().main(arguments, prog_name, standalone_mode=False)
@@ -104,7 +107,7 @@ class Root(click.Group):
             if "--debug" in arguments:
                 traceback.print_exception(error)
             _exit(str(error), exit_code(error))
-        except Exception as error:  # noqa: BLE001  a mistake of ours, and no reason to frighten anybody
+        except Exception as error:  # noqa: BLE001  a defect of ours; the traceback is shown on request
             if "--debug" in arguments:
                 traceback.print_exception(error)
             _exit(_unexpected(error), exit_code(error))
@@ -112,22 +115,23 @@ class Root(click.Group):
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code of an error: 2 where somebody must change what they handed in, else 1."""
+    """Return the exit code of an error: 2 where the configuration or the input must change, else 1."""
     refused = isinstance(error, ConfigurationError) or _of_a_file(error) is not None
     return 2 if refused else 1
 
 
 def _of_a_file(error: Exception) -> str | None:
-    """Return the sentence of an error that names a file; None for any other."""
+    """Return the message of an error that names a file; None for any other."""
     if not isinstance(error, OSError) or error.filename is None:
         return None
-    return f"{shown_path(Path(os.fsdecode(error.filename)))}: {error.strerror or error}"
+    name = os.fsencode(error.filename).decode("utf-8", "backslashreplace")
+    return f"{name}: {error.strerror or error}"
 
 
 def _unexpected(error: Exception) -> str:
-    """Return the sentence of an error that nobody expected; no traceback, unless it is asked for."""
+    """Return the message of an unexpected error, without a traceback."""
     return _of_a_file(error) or (
-        f"this is a mistake of hookstream's own: {type(error).__name__}: {error} (--debug before the"
+        f"this is a defect of hookstream: {type(error).__name__}: {error} (--debug before the"
         " command shows where)"
     )
 

@@ -1,4 +1,4 @@
-"""`hookstream subscriptions`: who is sent what, and stopping and starting it."""
+"""`hookstream subscriptions`: lists, shows, pauses, resumes, enables and deletes subscriptions."""
 
 from collections.abc import Callable
 
@@ -7,39 +7,27 @@ from rich.table import Table
 from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.instant import Millis, to_rfc3339
-from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.standing import Deleted, Standing
-from hookstream.core.model.subscription import Subscription, UnreadableSubscription
+from hookstream.core.model.json import Json
+from hookstream.core.model.standing import Deleted
+from hookstream.core.model.subscription import Subscription
 from hookstream.core.planning import transitions
-from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.tables import (
-    State,
-    TablesSession,
-    found_subscription,
-    no_subscription,
-    read_state,
-    writing,
-)
-from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.known_names import Filter, names_of, refuse_unknown
-from hookstream.entry.cli.standing_view import (
+from hookstream.entry.admin import subscriptions
+from hookstream.entry.admin.changes import changing
+from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
+from hookstream.entry.admin.subscriptions import (
     directory_of,
     shown_fields,
+    status_text,
     subscription_document,
-    table_of,
-    word,
 )
-from hookstream.entry.cli.terminal import json_line
-from hookstream.errors import Conflict
+from hookstream.entry.admin.tables import State, TablesSession, no_subscription, read_state
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.options import as_json_option
+from hookstream.entry.cli.terminal import json_line, table_of
 
-_SEALED = SealedSecrets()
-"""None of these commands needs a key: on-call pauses from wherever they are."""
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
 _no_wait = click.option("--no-wait", is_flag=True, help="Return before it has taken effect.")
 _revision = click.option(
     "--if-revision", type=int, metavar="N", help="Refuse unless the subscription is at revision N."
@@ -54,11 +42,11 @@ def command() -> None:
 @command.command("list")
 @click.option("--partner", help="Only those of one partner.")
 @click.option("--all", "with_deleted", is_flag=True, help="Deleted ones too.")
-@_json
+@as_json_option
 @pass_context
 def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json: bool) -> None:
-    """List subscriptions with the state that they are in: their owner's and their health's."""
-    state = read_state(context.settings, _SEALED)
+    """List subscriptions with their state: what the owner set, and their health."""
+    state = read_state(context.settings)
     known = names_of(state).partners
     refuse_unknown([Filter("--partner", None if partner is None else {partner}, known)])
     directory, now = directory_of(state), SystemClock().now()
@@ -70,9 +58,9 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
             continue
         if isinstance(standing, Deleted) and not with_deleted:
             continue
-        documents.append(_document(state, subscription, standing))
+        documents.append(subscription_document(state, subscription, standing))
         types = "\n".join(subscription.event_types)
-        shown = word(standing, now) + (", failing" if name in state.failing else "")
+        shown = status_text(standing, now) + (", failing" if name in state.failing else "")
         table.add_row(*map(Text, (name, subscription.partner_id, shown, types)))
     if as_json:
         click.echo(json_line(documents))
@@ -82,12 +70,12 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
 
 
 @command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
-@_json
+@_subscription
+@as_json_option
 @pass_context
 def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
-    """Show everything about one SUBSCRIPTION but its secrets."""
-    state = read_state(context.settings, _SEALED)
+    """Show one SUBSCRIPTION, without its secrets."""
+    state = read_state(context.settings)
     subscription = state.current.subscriptions.get(subscription_id)
     if subscription is None:
         raise no_subscription(state, subscription_id)
@@ -95,10 +83,10 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     directory = directory_of(state)
     standing = directory.holds.over(directory.standing(subscription_id, now))
     if as_json:
-        click.echo(json_line(_document(state, subscription, standing)))
+        click.echo(json_line(subscription_document(state, subscription, standing)))
         return
     table = Table(box=None, show_header=False)
-    rows = {"subscription": subscription.id, "state": word(standing, now)}
+    rows = {"subscription": subscription.id, "state": status_text(standing, now)}
     failing = state.failing.get(subscription_id)
     if failing is not None:
         rows["failing"] = f"nothing but failures since {to_rfc3339(failing.since)}"
@@ -114,60 +102,65 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     context.out.print(table)
 
 
-@command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
-@_revision
-@_no_wait
-@pass_context
-def pause(
-    context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
+def _add_transition(
+    name: str, transition: Callable[[Subscription, Millis], Subscription], done: str, text: str
 ) -> None:
-    """Stop SUBSCRIPTION: what is pending waits, what is published meanwhile is not sent."""
-    _change(context, subscription_id, if_revision, transitions.pause, "paused", wait=not no_wait)
+    """Add a command that changes what the owner wants of a subscription."""
+
+    @command.command(name, help=text)
+    @_subscription
+    @_revision
+    @_no_wait
+    @pass_context
+    def change(
+        context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
+    ) -> None:
+        with changing(context.settings) as writer:
+            after, changed = subscriptions.change_state(
+                writer, subscription_id, if_revision, transition, done
+            )
+            if not changed:
+                context.err.print(f"{subscription_id} is {after.state} already")
+                return
+            from_then = to_rfc3339(writer.session.takes_effect)
+            context.err.print(f"{subscription_id} is {done} from {from_then}")
+            _wait(writer.session, wait=not no_wait)
+
+
+_add_transition(
+    "pause",
+    transitions.pause,
+    "paused",
+    "Pause SUBSCRIPTION: pending deliveries wait; events published meanwhile are not sent.",
+)
+_add_transition("resume", transitions.resume, "resumed", "Resume a paused SUBSCRIPTION.")
 
 
 @command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
-@_revision
-@_no_wait
-@pass_context
-def resume(
-    context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
-) -> None:
-    """Start a paused SUBSCRIPTION again."""
-    _change(context, subscription_id, if_revision, transitions.resume, "resumed", wait=not no_wait)
-
-
-@command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_subscription
 @_revision
 @_no_wait
 @pass_context
 def enable(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
-    """Enable SUBSCRIPTION again after it was disabled, by a 410 or for failing too long."""
-    with writing(context.settings, _SEALED) as desk:
-        state = desk.state()
-        subscription = _checked(state, subscription_id, if_revision)
-        disabled = state.current.disabled.get(subscription_id)
+    """Enable a SUBSCRIPTION that was disabled, by a 410 or for failing too long."""
+    with changing(context.settings) as writer:
+        disabled = subscriptions.enable(writer, subscription_id, if_revision)
         if disabled is None:
             context.err.print(f"{subscription_id} is not disabled")
             return
-        after = transitions.enable(subscription, disabled, desk.takes_effect)
-        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
-        scribe.write_subscription(after, "enabled", desk.takes_effect, clear_health=True)
         context.err.print(
-            f"{subscription_id} is enabled from {to_rfc3339(desk.takes_effect)}. It was sent "
-            f"nothing that was published after {to_rfc3339(disabled.since)}; the gap in its row "
-            f"starts at {to_rfc3339(disabled.since - transitions.SLACK)}. What was pending then "
-            f"is brought back by: hookstream dlq redrive --subscription {subscription_id}"
+            f"{subscription_id} is enabled from {to_rfc3339(writer.session.takes_effect)}."
+            f" No event published after {to_rfc3339(disabled.since)} was sent to it; the gap in its"
+            f" row starts at {to_rfc3339(disabled.since - transitions.SLACK)}. To bring back what"
+            f" was pending then: hookstream dlq redrive --subscription {subscription_id}"
         )
-        _wait(desk, wait=not no_wait)
+        _wait(writer.session, wait=not no_wait)
 
 
 @command.command()
-@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_subscription
 @_revision
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_context
@@ -179,56 +172,18 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
             abort=True,
             err=True,
         )
-    with writing(context.settings, _SEALED) as desk:
-        subscription = _checked(desk.state(), subscription_id, if_revision)
-        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
-        scribe.write([Delete(subscription, transitions.delete(subscription))])
+    with changing(context.settings) as writer:
+        subscription = subscriptions.delete(writer, subscription_id, if_revision)
     context.err.print(f"{subscription_id} is deleted")
     if is_of_files(subscription.owner):
-        context.err.print("A file declares it: take that out, or the next apply creates it again")
-
-
-def _document(
-    state: State, subscription: Subscription | UnreadableSubscription, standing: Standing
-) -> JsonObject:
-    failing = state.failing.get(subscription.id)
-    since = None if failing is None else to_rfc3339(failing.since)
-    return {**subscription_document(subscription, standing), "failing_since": since}
-
-
-def _change(
-    context: Context,
-    subscription_id: str,
-    if_revision: int | None,
-    transition: Callable[[Subscription, Millis], Subscription],
-    done: str,
-    *,
-    wait: bool,
-) -> None:
-    with writing(context.settings, _SEALED) as desk:
-        before = _checked(desk.state(), subscription_id, if_revision)
-        after = transition(before, desk.takes_effect)
-        if after is before:
-            context.err.print(f"{subscription_id} is {before.state} already")
-            return
-        scribe = ChangeWriter(desk, context.settings.topics_names, _SEALED)
-        scribe.write_subscription(after, done, desk.takes_effect)
-        context.err.print(f"{subscription_id} is {done} from {to_rfc3339(desk.takes_effect)}")
-        _wait(desk, wait=wait)
-
-
-def _checked(state: State, subscription_id: str, revision: int | None) -> Subscription:
-    found = found_subscription(state, subscription_id)
-    if revision not in (None, found.revision):
-        raise Conflict(
-            f"subscription {subscription_id!r} is at revision {found.revision}, not {revision}"
+        context.err.print(
+            "A file declares it: remove it there, or the next apply creates it again"
         )
-    return found
 
 
-def _wait(desk: TablesSession, *, wait: bool) -> None:
+def _wait(session: TablesSession, *, wait: bool) -> None:
     if wait:
-        desk.wait_until(desk.takes_effect)
+        session.wait_until(session.takes_effect)
 
 
 def _warn(context: Context, state: State) -> None:

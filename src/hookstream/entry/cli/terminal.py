@@ -1,7 +1,7 @@
-"""Shows what a terminal would obey: the one place that escapes whatever commands print.
+"""Escapes the control characters in everything that commands print, in one place.
 
 Names, reasons, headers and answers come from outside. A control character in them could colour,
-move or erase what stands on the screen, and a bidirectional one could make it read as something else.
+move or erase text on the screen, and a bidirectional one could make it read as something else.
 """
 
 import json
@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.adapters.json_bytes import json_bytes
-from hookstream.core.model.json import Json, json_text
+from hookstream.core.model.json import Json
+from hookstream.entry.admin.json_output import encoded
 
 _PERHAPS = re.compile(r"[^\x20-\x7e\n\t]")
 _OBEYED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -22,7 +22,7 @@ _OBEYED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 def shown(text: str) -> str:
-    r"""Return a text with what a terminal would obey written as `\x1b` or `\u202e`; lines stay lines."""
+    r"""Return a text with its control characters written as `\x1b` or `\u202e`; lines stay lines."""
     return _PERHAPS.sub(_escaped, text)
 
 
@@ -31,22 +31,30 @@ def json_line(document: Json) -> bytes:
 
     Each number is written as its text.
     """
-    try:
-        line = json_bytes(document)
-    except TypeError:
-        # A whole number of more than 64 bits, or a text with half a character.
-        return _PERHAPS.sub(_escaped_json, json_text(document)).encode()
+    line = encoded(document)
     if line.isascii() and b"\x7f" not in line:
         return line
-    return _PERHAPS.sub(_escaped_json, line.decode()).encode()
+    text = line.decode("utf-8", "surrogatepass")
+    return _PERHAPS.sub(_escaped_json, text).encode()
 
 
 class Terminal(Console):
-    """A console that prints texts, and tables of them, as `shown` has them."""
+    """A console that prints texts, and tables of them, escaped by `shown`."""
 
     def print(self, *objects: Any, **named: Any) -> None:  # noqa: ANN401  as rich has it
-        """Print as rich does, whatever the texts hold."""
+        """Print as rich does, with the texts escaped."""
         super().print(*(_harmless(each) for each in objects), **named)
+
+
+def table_of(*columns: str) -> Table:
+    """Return an empty table that cuts no cell off: people copy names from it.
+
+    The first and the last column hold names; the columns between them are folded first.
+    """
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=index in (0, len(columns) - 1))
+    return table
 
 
 def _harmless(printed: Any) -> Any:  # noqa: ANN401  anything that rich prints
@@ -57,7 +65,7 @@ def _harmless(printed: Any) -> Any:  # noqa: ANN401  anything that rich prints
             return _shown_text(printed)
         case Table():
             for column in printed.columns:
-                # rich offers no other way to what stands in a table.
+                # rich offers no other access to the cells of a table.
                 column._cells = [_harmless(cell) for cell in column._cells]  # noqa: SLF001
             return printed
         case _:

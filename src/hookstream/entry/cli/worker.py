@@ -1,20 +1,13 @@
-"""`hookstream worker` delivers events until it is told to stop."""
+"""`hookstream worker` delivers events until it is stopped."""
 
-import asyncio
 import sys
-import traceback
-from collections.abc import Callable
 
 import click
-import uvloop
 
-from hookstream.adapters.system import SystemClock
-from hookstream.adapters.telemetry.log import StructuredJournal
-from hookstream.adapters.telemetry.log_capture import captured
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.root import INTERRUPTED, exit_code
-from hookstream.entry.worker.worker import run
-from hookstream.errors import ConfigurationError, HookstreamError
+from hookstream.entry.worker.process import log_failure, run_logged, run_process
+from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings
 
 
@@ -29,43 +22,27 @@ def command(context: Context) -> None:
     """
     settings = _settings(context)
     if settings.log.format == "json":
-        journal = StructuredJournal(settings.log.level, settings.log.format)
-        code = _structured(settings, journal, debug=context.debug)
+        ended = run_logged(settings, debug=context.debug)
     else:
-        code = _run(
+        ended = run_process(
             settings, lambda address: context.err.print(f"metrics and health on http://{address}")
         )
+    match ended:
+        case KeyboardInterrupt():
+            code = INTERRUPTED
+        case Exception():
+            code = exit_code(ended)
+        case _:
+            code = ended
     click.get_current_context().exit(code)
 
 
 def _settings(context: Context) -> Settings:
-    """Return the settings; where they cannot be read, say so as a collector of logs can take it."""
+    """Return the settings; where they are wrong, the reason is logged for a collector of logs."""
     try:
         return context.settings
     except ConfigurationError as wrong:
         if sys.stderr.isatty():
             raise
-        StructuredJournal().error("worker.failed", detail=str(wrong))
+        log_failure(wrong)
         raise click.exceptions.Exit(exit_code(wrong)) from wrong
-
-
-def _structured(settings: Settings, journal: StructuredJournal, *, debug: bool) -> int:
-    """Run a worker of which everything that it writes is a line of its journal."""
-    with captured(journal, SystemClock().monotonic):
-        try:
-            return _run(settings, lambda _: None)
-        except KeyboardInterrupt:
-            journal.info("worker.interrupted")
-            return INTERRUPTED
-        except Exception as failed:  # noqa: BLE001  the end of the process: it is said here or nowhere
-            stack = "".join(traceback.format_exception(failed))[-4_000:]
-            expected = isinstance(failed, HookstreamError)
-            fields = {} if expected and not debug else {"stack": stack}
-            detail = str(failed) if expected else repr(failed)
-            journal.error("worker.failed", detail=detail, **fields)
-            return exit_code(failed)
-
-
-def _run(settings: Settings, ready: Callable[[str], None]) -> int:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(settings, ready))

@@ -1,4 +1,4 @@
-"""Health tells whether a worker turns and whether it is ready, and never blames it for the broker."""
+"""Whether a worker makes progress and is ready; an absent broker never makes it unhealthy."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from hookstream.pipeline.watchdog import Watchdog
 
 _BEAT = 1.0
 _DEAD_AFTER = 30.0
-"""Seconds without a turn of the event loop after which the process is of no use to anybody."""
+"""Seconds without a turn of the event loop after which the process is unhealthy."""
 
 _UNPOLLED_AFTER = 120.0
 """Seconds without a turn of a poll loop. A turn that waits for an absent broker takes a few, and one
@@ -27,7 +27,7 @@ _LONGEST = 300
 def alive(
     now: float, beat: float, polls: Sequence[float], watch: "Standing"
 ) -> tuple[bool, Mapping[str, object]]:
-    """Return whether a process is of use to anybody, with the facts.
+    """Return whether a process is healthy, with the facts.
 
     Args:
         now: Monotonic seconds.

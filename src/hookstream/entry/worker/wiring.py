@@ -1,4 +1,4 @@
-"""The composition root: settings become adapters, adapters become one engine, nothing else happens.
+"""The composition root: builds the adapters from the settings, and one engine from the adapters.
 
 Opened as one asynchronous context, so that whatever was opened is closed in reverse, however the
 opening or the run ends.
@@ -183,17 +183,17 @@ async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
 
     Where it does not come, nothing is sent either (see `BrokerClock.agrees`).
     """
-    told = asyncio.Event()
-    sink.write(time_asked(topics), lambda _: told.set())
+    answered = asyncio.Event()
+    sink.write(time_asked(topics), lambda _: answered.set())
     try:
         async with asyncio.timeout(_TIME_SECONDS):
-            await told.wait()
+            await answered.wait()
     except TimeoutError:
         return
 
 
 def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> None:
-    """Refuse to run on a table without a row, which is a wrong prefix unless it is said to be meant.
+    """Refuse to run on an empty table, which means a wrong prefix unless `tables.allow_empty` is set.
 
     Raises:
         ConfigurationError: A table that every delivery needs is empty.
@@ -213,7 +213,7 @@ def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
     allow = [ipaddress.ip_network(text) for text in egress.allow]
     wanted = egress.max_idle + egress.max_in_flight + _OTHER_FILES
     allowed = open_files(wanted)
-    # Kafka, the health port and what else there is keep theirs, whatever endpoints take.
+    # Files that Kafka, logs and the health port need are reserved, however many endpoints there are.
     connections = allowed - min(_OTHER_FILES, allowed // 2)
     idle = max(1, min(egress.max_idle, connections - egress.max_in_flight))
     if allowed < wanted:
@@ -236,12 +236,12 @@ def _sources(
     journal: StructuredJournal,
     clock: BrokerClock,
 ) -> tuple[KafkaSource, KafkaSource]:
-    """Make the member of the events' group and that of the tiers'."""
+    """Return the consumer of the events' group, and that of the tiers'."""
     topics = settings.topics_names
     client = client_of(settings)
 
     def wanted_from(topic: str) -> Millis | None:
-        # What was never read before must not look like lost offsets where nobody asked for it.
+        # A topic that no subscription wanted so far must not look like one whose offsets were lost.
         ours = topic == topics.operations
         return min(
             (

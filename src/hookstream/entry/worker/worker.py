@@ -1,4 +1,4 @@
-"""A worker runs until it is told to stop, drains within one deadline, and says how it ended.
+"""Runs a worker until it is stopped, drains it within one deadline, and returns how it ended.
 
 1. Open every part: tables read to their ends, then the groups are joined.
 2. Run until SIGTERM or SIGINT; a fatal error of any part ends the run with nothing settled.
@@ -50,7 +50,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
 
 
 async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Settings) -> bool:
-    """Run, drain and close; tell whether all of it was done in time."""
+    """Run, drain and close; return whether all of it was done in time."""
     shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
     closed = False
     try:
@@ -68,7 +68,7 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
         parts.engine.commit()
         parts.journal.info("worker.drained", seconds=round(shutdown.took, 3))
     except BaseExceptionGroup as group:
-        # Closing gives partitions up, and that would commit: but something is not as it should be.
+        # Closing revokes partitions, which would commit; after a failure nothing may be committed.
         parts.events.distrust()
         parts.tiers.distrust()
         raise cause_of(group) from group
@@ -104,14 +104,14 @@ def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _begin(shutdown: Shutdown, stop: asyncio.Event) -> None:
-    """Begin to count the deadline when the worker is told to stop."""
+    """Start the deadline when the worker is asked to stop."""
     await stop.wait()
     shutdown.begin()
 
 
 async def _end_with(failed: Awaitable[None]) -> None:
     """Raise what a part failed with, which ends the whole worker."""
-    # Shielded: whoever stops watching must not cancel what the part itself tells its state by.
+    # Shielded: cancelling this task must not cancel the future that the part reports its state with.
     await asyncio.shield(failed)
 
 

@@ -14,7 +14,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
-from hookstream.entry.cli.event_lines import read_line
+from hookstream.entry.admin.event_lines import read_line
 from hookstream.errors import EventRefused
 
 STRINGS: Json = {"type": "map", "values": "string"}

@@ -14,7 +14,7 @@ from hookstream.core.model.delivery_headers import (
     unreadable_headers,
 )
 from hookstream.core.model.event import Undecodable
-from hookstream.core.model.header_reading import MAX_CARRIED, MAX_CARRIED_BYTES, LetterProblem
+from hookstream.core.model.header_reading import MAX_CARRIED, MAX_CARRIED_BYTES, HeaderProblem
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Headers, Origin, Record
@@ -249,54 +249,54 @@ def having(name: str, value: bytes) -> Headers:
 @pytest.mark.parametrize(
     ("headers", "problem"),
     [
-        ((), LetterProblem("hs-delivery-id", "is missing or empty")),
-        (without("hs-partner-id"), LetterProblem("hs-partner-id", "is missing or empty")),
-        (having("hs-event-id", b""), LetterProblem("hs-event-id", "is missing or empty")),
-        (having("hs-event-id", b"\xff"), LetterProblem("hs-event-id", "is not UTF-8")),
-        (without("hs-attempt"), LetterProblem("hs-attempt", "is missing")),
+        ((), HeaderProblem("hs-delivery-id", "is missing or empty")),
+        (without("hs-partner-id"), HeaderProblem("hs-partner-id", "is missing or empty")),
+        (having("hs-event-id", b""), HeaderProblem("hs-event-id", "is missing or empty")),
+        (having("hs-event-id", b"\xff"), HeaderProblem("hs-event-id", "is not UTF-8")),
+        (without("hs-attempt"), HeaderProblem("hs-attempt", "is missing")),
         (
             having("hs-attempt", b"-1"),
-            LetterProblem("hs-attempt", "is '-1', not a decimal number"),
+            HeaderProblem("hs-attempt", "is '-1', not a decimal number"),
         ),
         (
             having("hs-attempt", b"9" * 30),
-            LetterProblem("hs-attempt", f"is '{'9' * 30}', not a decimal number"),
+            HeaderProblem("hs-attempt", f"is '{'9' * 30}', not a decimal number"),
         ),
-        (having("hs-step", b"02"), LetterProblem("hs-step", "is '02', not a decimal number")),
-        (without("hs-trigger"), LetterProblem("hs-trigger", "is missing")),
+        (having("hs-step", b"02"), HeaderProblem("hs-step", "is '02', not a decimal number")),
+        (without("hs-trigger"), HeaderProblem("hs-trigger", "is missing")),
         (
             having("hs-trigger", b"whim"),
-            LetterProblem(
+            HeaderProblem(
                 "hs-trigger", "is 'whim', none of initial, retry, redrive, replay, test"
             ),
         ),
-        (without("hs-first-at"), LetterProblem("hs-first-at", "is missing")),
+        (without("hs-first-at"), HeaderProblem("hs-first-at", "is missing")),
         (
             having("hs-due-at", b"soon"),
-            LetterProblem("hs-due-at", "is 'soon', not an RFC 3339 time"),
+            HeaderProblem("hs-due-at", "is 'soon', not an RFC 3339 time"),
         ),
         (
             having("hs-due-at", b"2026-01-01T00:00:00"),
-            LetterProblem("hs-due-at", "is '2026-01-01T00:00:00', not an RFC 3339 time"),
+            HeaderProblem("hs-due-at", "is '2026-01-01T00:00:00', not an RFC 3339 time"),
         ),
-        (without("hs-origin-offset"), LetterProblem("hs-origin-offset", "is missing")),
+        (without("hs-origin-offset"), HeaderProblem("hs-origin-offset", "is missing")),
     ],
 )
 def test_headers_that_do_not_tell_a_delivery_are_a_problem_that_names_the_header(
-    headers: Headers, problem: LetterProblem
+    headers: Headers, problem: HeaderProblem
 ) -> None:
     """Guessing would lose an event, or send it for ever."""
     assert read_delivery(headers) == problem
 
 
 def test_an_event_to_be_matched_is_read_as_strictly() -> None:
-    assert read_unmatched([("hs-origin-topic", b"t")]) == LetterProblem(
+    assert read_unmatched([("hs-origin-topic", b"t")]) == HeaderProblem(
         "hs-origin-partition", "is missing"
     )
 
 
 def test_a_problem_reads_as_a_sentence() -> None:
-    assert str(LetterProblem("hs-step", "is missing")) == "header hs-step is missing"
+    assert str(HeaderProblem("hs-step", "is missing")) == "header hs-step is missing"
 
 
 def test_an_unreadable_tier_record_is_put_aside_with_what_it_said() -> None:
@@ -311,7 +311,7 @@ def test_an_unreadable_tier_record_is_put_aside_with_what_it_said() -> None:
     )
 
     found = shown(
-        unreadable_headers(record, LetterProblem("hs-step", "is not UTF-8"), written_at=NOW)
+        unreadable_headers(record, HeaderProblem("hs-step", "is not UTF-8"), written_at=NOW)
     )
 
     assert found == {
@@ -361,5 +361,5 @@ def test_milliseconds_that_contradict_the_origins_time_are_not_believed(exact: s
 
     problem = read_delivery(headers)
 
-    assert isinstance(problem, LetterProblem)
+    assert isinstance(problem, HeaderProblem)
     assert problem.header == "hs-origin-timestamp-ms"

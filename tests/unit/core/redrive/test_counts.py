@@ -9,4 +9,4 @@ def test_letters_are_counted_by_group_the_largest_first() -> None:
     for group, at in ((shop, 5), (crm, 9), (crm, 2), (crm, 4)):
         tally.add(group, at)
     assert tally.largest_first() == [(crm, GroupCount(3, 2, 9)), (shop, GroupCount(1, 5, 5))]
-    assert tally.letters == 4
+    assert tally.records == 4

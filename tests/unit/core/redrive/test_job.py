@@ -12,13 +12,15 @@ from hookstream.core.redrive.job import (
     read_job,
     rival,
 )
-from hookstream.core.redrive.marks import Mark, Shelf
+from hookstream.core.redrive.marks import Mark, RedriveSource
 
 NOW = 1_795_000_000_000
 
 
-def job(job_id: str = "j", shelf: Shelf = Shelf.DEAD_LETTERS, asked_at: int = NOW) -> RedriveJob:
-    return RedriveJob(job_id, shelf, {"reasons": ["expired"]}, asked_at, {0: 10, 2: 0}, total=7)
+def job(
+    job_id: str = "j", source: RedriveSource = RedriveSource.DEAD_LETTERS, asked_at: int = NOW
+) -> RedriveJob:
+    return RedriveJob(job_id, source, {"reasons": ["expired"]}, asked_at, {0: 10, 2: 0}, total=7)
 
 
 def test_a_job_reads_back_as_it_was_written() -> None:
@@ -46,7 +48,7 @@ def test_progress_counts_letters_and_revisions() -> None:
 
 
 def test_rows_of_marks_and_of_other_kinds_are_left_alone() -> None:
-    mark = Mark("j", Shelf.DEAD_LETTERS, 0, (1,))
+    mark = Mark("j", RedriveSource.DEAD_LETTERS, 0, (1,))
     rows = {mark.key: mark.encode(), "r": b'{"format":1,"kind":"replay"}', "j": job().encode()}
     assert jobs_of(rows) == ([job()], [])
 
@@ -72,7 +74,7 @@ def test_a_running_job_over_the_same_topic_is_a_rival() -> None:
 
 
 def test_ended_jobs_and_jobs_over_the_other_topic_are_no_rivals() -> None:
-    ended, elsewhere = job("a").ended(JobState.CANCELLED), job("b", Shelf.UNDECODABLE)
+    ended, elsewhere = job("a").ended(JobState.CANCELLED), job("b", RedriveSource.UNDECODABLE)
     assert rival({"a": ended.encode(), "b": elsewhere.encode()}, job("mine")) is None
 
 

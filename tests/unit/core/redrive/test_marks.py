@@ -8,39 +8,39 @@ from hookstream.core.redrive.marks import (
     Mark,
     MarkBook,
     MarkProblem,
-    Place,
-    Shelf,
+    Position,
+    RedriveSource,
     outlived,
     read_ledger,
     read_mark,
 )
 
-DEAD = Shelf.DEAD_LETTERS
+DEAD = RedriveSource.DEAD_LETTERS
 
 
 def test_a_letter_is_open_until_a_mark_names_its_place() -> None:
     ledger = Ledger()
     ledger.add(Mark("night", DEAD, 3, (10, 12)))
-    opened = [ledger.is_open(DEAD, Place(3, offset)) for offset in (10, 11, 12)]
+    opened = [ledger.is_open(DEAD, Position(3, offset)) for offset in (10, 11, 12)]
     assert opened == [False, True, False]
 
 
 def test_the_same_offset_of_the_other_topic_stays_open() -> None:
     ledger = Ledger()
-    ledger.add(Mark("night", Shelf.UNDECODABLE, 3, (10,)))
-    assert ledger.is_open(DEAD, Place(3, 10))
-    assert ledger.resolved_by(Shelf.UNDECODABLE, Place(3, 10)) == "night"
+    ledger.add(Mark("night", RedriveSource.UNDECODABLE, 3, (10,)))
+    assert ledger.is_open(DEAD, Position(3, 10))
+    assert ledger.resolved_by(RedriveSource.UNDECODABLE, Position(3, 10)) == "night"
 
 
 def test_the_first_job_that_resolved_a_letter_keeps_the_credit() -> None:
     ledger = Ledger()
     ledger.add(Mark("first", DEAD, 0, (1,)))
     ledger.add(Mark("second", DEAD, 0, (1,)))
-    assert ledger.resolved_by(DEAD, Place(0, 1)) == "first"
+    assert ledger.resolved_by(DEAD, Position(0, 1)) == "first"
 
 
 def test_keys_of_marks_are_the_documented_ones() -> None:
-    keys = [Mark("j", shelf, 2, (40, 41)).key for shelf in Shelf]
+    keys = [Mark("j", source, 2, (40, 41)).key for source in RedriveSource]
     assert keys == ["j/2/40", "j/undecodable/2/40"]
 
 
@@ -52,16 +52,16 @@ def test_a_marks_value_is_the_documented_json() -> None:
 def test_a_mark_grows_under_its_first_key() -> None:
     """Compaction then leaves one row for ten thousand letters, not one a transaction."""
     book = MarkBook("j", DEAD)
-    book.resolve([Place(0, 5), Place(1, 7)])
-    marks = book.resolve([Place(0, 9)])
+    book.resolve([Position(0, 5), Position(1, 7)])
+    marks = book.resolve([Position(0, 9)])
     assert marks == [Mark("j", DEAD, 0, (5, 9))]
 
 
 def test_a_full_mark_is_followed_by_another() -> None:
     book = MarkBook("j", DEAD, most=2)
-    marks = book.resolve([Place(0, 1), Place(0, 2), Place(0, 4)])
+    marks = book.resolve([Position(0, 1), Position(0, 2), Position(0, 4)])
     assert marks == [Mark("j", DEAD, 0, (1, 2)), Mark("j", DEAD, 0, (4,))]
-    assert book.resolve([Place(0, 6), Place(0, 8)]) == [
+    assert book.resolve([Position(0, 6), Position(0, 8)]) == [
         Mark("j", DEAD, 0, (4, 6)),
         Mark("j", DEAD, 0, (8,)),
     ]
@@ -69,8 +69,8 @@ def test_a_full_mark_is_followed_by_another() -> None:
 
 def test_a_full_mark_is_not_written_again() -> None:
     book = MarkBook("j", DEAD, most=2)
-    book.resolve([Place(0, 1), Place(0, 2)])
-    assert book.resolve([Place(0, 3)]) == [Mark("j", DEAD, 0, (3,))]
+    book.resolve([Position(0, 1), Position(0, 2)])
+    assert book.resolve([Position(0, 3)]) == [Mark("j", DEAD, 0, (3,))]
 
 
 def test_a_mark_that_cannot_be_read_is_a_problem_and_not_an_empty_mark() -> None:
@@ -85,7 +85,7 @@ def test_a_mark_that_cannot_be_read_is_a_problem_and_not_an_empty_mark() -> None
         }
     )
     assert [problem.key for problem in problems] == ["j/0/1", "j/0/2", "j/0/3", "j/0/4"]
-    assert not ledger.is_open(DEAD, Place(0, 5))
+    assert not ledger.is_open(DEAD, Position(0, 5))
 
 
 def test_a_mark_over_its_bound_is_a_problem() -> None:
@@ -106,5 +106,5 @@ def test_marks_are_outlived_when_the_log_starts_after_their_last_letter() -> Non
     rows = {
         mark.key: mark.encode() for mark in (Mark("j", DEAD, 0, (1, 9)), Mark("j", DEAD, 1, (4,)))
     }
-    starts = {(DEAD, 0): 9, (DEAD, 1): 5, (Shelf.UNDECODABLE, 0): 100}
+    starts = {(DEAD, 0): 9, (DEAD, 1): 5, (RedriveSource.UNDECODABLE, 0): 100}
     assert outlived(rows, starts) == ["j/1/4"]

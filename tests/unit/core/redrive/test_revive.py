@@ -14,11 +14,11 @@ from hookstream.core.model.delivery_headers import (
     unreadable_headers,
 )
 from hookstream.core.model.event import Undecodable, UndecodableReason
-from hookstream.core.model.header_reading import LetterProblem
+from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Headers, Origin, OutgoingRecord, Record
-from hookstream.core.redrive.marks import Place
+from hookstream.core.redrive.marks import Position
 from hookstream.core.redrive.revive import Revival, Unredrivable
 
 NOW = 1_795_000_000_000
@@ -92,7 +92,7 @@ def test_a_letter_whose_origin_is_gone_stays_open() -> None:
     for at_origin in (None, other):
         refused = revival(at_origin).delivery(by_reference(DEAD))
         why = "it was kept without its value, and printprice.pricing-3@40 no longer holds it"
-        assert refused == Unredrivable(Place(1, 7), why)
+        assert refused == Unredrivable(Position(1, 7), why)
 
 
 def test_a_letter_whose_headers_are_broken_stays_open() -> None:
@@ -140,10 +140,10 @@ def test_an_undecodable_record_with_broken_headers_stays_open() -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        unreadable_headers(TIER, LetterProblem("hs-step", "is missing"), written_at=NOW),
+        unreadable_headers(TIER, HeaderProblem("hs-step", "is missing"), written_at=NOW),
         unreadable_headers(
             replace(TIER, headers=TIER.headers[1:]),
-            LetterProblem("", "the header name \\xff is not UTF-8"),
+            HeaderProblem("", "the header name \\xff is not UTF-8"),
             written_at=NOW,
             reason="headers_unreadable",
         ),

@@ -3,10 +3,11 @@ from tests.doubles.deliveries import NOW, a_delivery
 
 from hookstream.core.model.delivery import DeferReason, Trigger
 from hookstream.core.model.delivery_headers import dead_letter_headers
-from hookstream.core.model.header_reading import LetterProblem
+from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.outcome import DeadReason
-from hookstream.core.redrive.selector import Selector, redriven
+from hookstream.core.redrive.revive import redriven
+from hookstream.core.redrive.selector import Selector
 
 DEAD = a_delivery(
     attempt=9,
@@ -41,26 +42,26 @@ def test_a_redriven_delivery_starts_anew_and_keeps_counting() -> None:
 
 
 def test_a_letter_that_cannot_be_read_is_not_redriven() -> None:
-    assert redriven((), now=NOW) == LetterProblem("hs-delivery-id", "is missing or empty")
+    assert redriven((), now=NOW) == HeaderProblem("hs-delivery-id", "is missing or empty")
 
 
 @pytest.mark.parametrize(
     "selector",
     [
         Selector(),
-        Selector(subscription_ids=frozenset({"orders", "crm"})),
+        Selector(subscriptions=frozenset({"orders", "crm"})),
         Selector(event_types=frozenset({"pricing.completed"})),
         Selector(reasons=frozenset({"attempts_exhausted"})),
-        Selector(partner_ids=frozenset({"acme"})),
+        Selector(partners=frozenset({"acme"})),
         Selector(since=NOW),
         Selector(until=NOW + 1),
         Selector(
-            subscription_ids=frozenset({"orders"}),
+            subscriptions=frozenset({"orders"}),
             event_types=frozenset({"pricing.completed"}),
             reasons=frozenset({"attempts_exhausted"}),
             since=NOW - HOUR,
             until=NOW + HOUR,
-            partner_ids=frozenset({"acme"}),
+            partners=frozenset({"acme"}),
         ),
     ],
 )
@@ -71,14 +72,14 @@ def test_a_letter_that_every_condition_holds_for_is_selected(selector: Selector)
 @pytest.mark.parametrize(
     "selector",
     [
-        Selector(subscription_ids=frozenset()),
-        Selector(subscription_ids=frozenset({"crm"})),
+        Selector(subscriptions=frozenset()),
+        Selector(subscriptions=frozenset({"crm"})),
         Selector(event_types=frozenset({"pricing.*"})),
         Selector(reasons=frozenset({"gone"})),
-        Selector(partner_ids=frozenset({"other"})),
+        Selector(partners=frozenset({"other"})),
         Selector(since=NOW + 1),
         Selector(until=NOW),
-        Selector(subscription_ids=frozenset({"orders"}), reasons=frozenset({"gone"})),
+        Selector(subscriptions=frozenset({"orders"}), reasons=frozenset({"gone"})),
     ],
 )
 def test_a_letter_that_one_condition_fails_for_is_not_selected(selector: Selector) -> None:

@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.selector import Selector
-from hookstream.core.redrive.selector_row import (
-    UndecodableSelector,
-    read_selector,
-    read_undecodable_selector,
-    selector_row,
-    undecodable_row,
-)
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.selector import Selector, read_selector
 from hookstream.errors import InputRefused
 
 NOW = 1_795_000_000_000
@@ -21,14 +15,30 @@ WORDS = st.none() | st.frozensets(st.text(min_size=1, max_size=5), min_size=1, m
 INSTANTS = st.none() | st.integers(0, NOW)
 
 
-@given(st.builds(Selector, WORDS, WORDS, WORDS, INSTANTS, INSTANTS, WORDS))
+SELECTORS = {
+    RedriveSource.DEAD_LETTERS: st.builds(
+        Selector,
+        subscriptions=WORDS,
+        event_types=WORDS,
+        reasons=WORDS,
+        partners=WORDS,
+        since=INSTANTS,
+        until=INSTANTS,
+    ),
+    RedriveSource.UNDECODABLE: st.builds(
+        Selector, topics=WORDS, reasons=WORDS, since=INSTANTS, until=INSTANTS
+    ),
+}
+
+
+@given(SELECTORS[RedriveSource.DEAD_LETTERS])
 def test_a_selector_of_dead_letters_reads_back(selector: Selector) -> None:
-    assert read_selector(selector_row(selector)) == selector
+    assert read_selector(selector.row(), RedriveSource.DEAD_LETTERS) == selector
 
 
-@given(st.builds(UndecodableSelector, WORDS, WORDS, INSTANTS, INSTANTS))
-def test_a_selector_of_undecodable_records_reads_back(selector: UndecodableSelector) -> None:
-    assert read_undecodable_selector(undecodable_row(selector)) == selector
+@given(SELECTORS[RedriveSource.UNDECODABLE])
+def test_a_selector_of_undecodable_records_reads_back(selector: Selector) -> None:
+    assert read_selector(selector.row(), RedriveSource.UNDECODABLE) == selector
 
 
 @pytest.mark.parametrize(
@@ -42,9 +52,18 @@ def test_a_selector_of_undecodable_records_reads_back(selector: UndecodableSelec
 )
 def test_a_condition_that_is_not_understood_is_refused(row: JsonObject, why: str) -> None:
     """Passing over it would redrive more than was asked."""
-    for read in (read_selector, read_undecodable_selector):
+    for source in RedriveSource:
         with pytest.raises(InputRefused, match=why):
-            read(row)
+            read_selector(row, source)
+
+
+def test_a_condition_of_the_other_topic_is_refused() -> None:
+    for source, row in (
+        (RedriveSource.UNDECODABLE, Selector(partners=frozenset({"acme"})).row()),
+        (RedriveSource.DEAD_LETTERS, Selector(topics=frozenset({"orders"})).row()),
+    ):
+        with pytest.raises(InputRefused, match="a newer release"):
+            read_selector(row, source)
 
 
 def undecodable(topic: bytes, reason: bytes, timestamp: int = NOW) -> Record:
@@ -53,11 +72,14 @@ def undecodable(topic: bytes, reason: bytes, timestamp: int = NOW) -> Record:
 
 
 def test_an_undecodable_record_is_meant_where_every_condition_holds() -> None:
-    asked = UndecodableSelector(
-        frozenset({"printprice.order"}), frozenset({"malformed"}), since=NOW, until=NOW + 10
+    asked = Selector(
+        topics=frozenset({"printprice.order"}),
+        reasons=frozenset({"malformed"}),
+        since=NOW,
+        until=NOW + 10,
     )
     meant = [
-        asked.selects(record)
+        asked.selects(record.headers, record.timestamp)
         for record in (
             undecodable(b"printprice.order", b"malformed"),
             undecodable(b"printprice.price", b"malformed"),
@@ -67,4 +89,5 @@ def test_an_undecodable_record_is_meant_where_every_condition_holds() -> None:
         )
     ]
     assert meant == [True, False, False, False, False]
-    assert UndecodableSelector().selects(undecodable(b"", b""))
+    anything = undecodable(b"", b"")
+    assert Selector().selects(anything.headers, anything.timestamp)

@@ -4,7 +4,7 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import dead_letter_headers
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Origin, Record
-from hookstream.core.redrive.summary import facts_of
+from hookstream.core.redrive.summary import summary_of
 
 NOW = 1_795_000_000_000
 DELIVERY = Delivery(
@@ -26,7 +26,7 @@ def test_a_dead_letter_tells_what_failed_and_why() -> None:
     headers = dead_letter_headers(
         DELIVERY, [], DeadReason.ATTEMPTS_EXHAUSTED, "9 attempts", written_at=NOW
     )
-    facts = facts_of(Record("dead", 1, 7, NOW, b"crm", b"v", headers))
+    facts = summary_of(Record("dead", 1, 7, NOW, b"crm", b"v", headers))
     assert facts.last == "503"
     assert facts.as_json(None) == {
         "place": "1@7",
@@ -52,7 +52,7 @@ def test_a_dead_letter_tells_what_failed_and_why() -> None:
 
 def test_a_letter_without_headers_has_a_place_and_a_time() -> None:
     """Somebody may have produced it by hand; it is listed all the same."""
-    facts = facts_of(Record("dead", 1, 7, NOW, None, None, [("hs-reason", b"\xff")]))
+    facts = summary_of(Record("dead", 1, 7, NOW, None, None, [("hs-reason", b"\xff")]))
     told = {key: value for key, value in facts.as_json("job").items() if value is not None}
     assert told == {
         "place": "1@7",

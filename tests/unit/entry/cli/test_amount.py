@@ -4,13 +4,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hookstream.entry.cli.deadletters.options import Run, run_options
+from hookstream.entry.cli.deadletters.redrive import RunOptions, run_options
 from hookstream.entry.cli.partition import WAIT
 
 
 @click.command()
 @run_options
-def _redrive(run: Run) -> None:
+def _redrive(run: RunOptions) -> None:
     click.echo(run.rate)
 
 

@@ -9,7 +9,7 @@ from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory
-from hookstream.entry.cli.attempt_view import attempt_words, life_document, show_life
+from hookstream.entry.cli.attempt_view import attempt_words, history_document, show_history
 
 DELIVERED = replace(
     FIRST,
@@ -46,7 +46,7 @@ def test_a_life_is_shown_in_order_with_the_partners_answer() -> None:
     answered = replace(FIRST, response_excerpt="busy\n  try later")
     out = StringIO()
     console = Console(file=out, width=80)
-    show_life(console, DeliveryHistory("msg_a", (answered, LAST), (REDRIVEN,)))
+    show_history(console, DeliveryHistory("msg_a", (answered, LAST), (REDRIVEN,)))
     assert out.getvalue().splitlines() == [
         "Delivery msg_a: pending",
         "  event pricing.completed e-1",
@@ -62,7 +62,7 @@ def test_a_life_is_shown_in_order_with_the_partners_answer() -> None:
 
 
 def test_a_life_in_json_names_the_kind_of_each_moment() -> None:
-    document = life_document(DeliveryHistory("msg_a", (DELIVERED,), (DEATH,)))
+    document = history_document(DeliveryHistory("msg_a", (DELIVERED,), (DEATH,)))
     moments = document["moments"]
     assert isinstance(moments, list)
     kinds = [moment["kind"] for moment in moments if isinstance(moment, dict)]
@@ -72,7 +72,7 @@ def test_a_life_in_json_names_the_kind_of_each_moment() -> None:
 def test_events_that_share_an_id_are_shown_one_after_the_other() -> None:
     other = replace(DELIVERED, origin=FIRST.origin._replace(offset=41))
     out = StringIO()
-    show_life(
+    show_history(
         Console(file=out, width=80),
         DeliveryHistory("msg_a", (LAST, other), (replace(DEATH, origin="t-3@40"),)),
     )

@@ -1,175 +1,170 @@
-"""A redrive from the command line: what it would do, the question, the run, and how it ended.
+"""A redrive from the command line: what it would do, the question, the run, and the result.
 
-1. The letters that are asked for are counted, those left out apart, and shown.
-2. After a yes the job is written and run, with a bar on a terminal.
-3. What could not be brought back is named, and the exit code says so.
+1. The records that are selected are counted, those that are left out apart, and shown.
+2. After a yes the job is written and run, with a progress bar on a terminal.
+3. Records that could not be redriven are named, and the exit code reports them.
 """
 
 import signal
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from functools import partial
 
 import click
 from rich.text import Text
 
-from hookstream.adapters.kafka.transactions import JobWriter
-from hookstream.adapters.system import SystemClock, new_id
+from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.record import OutgoingRecord, Record
-from hookstream.core.redrive.counts import Tally
 from hookstream.core.redrive.job import RedriveJob, jobs_of
-from hookstream.core.redrive.marks import Ledger, Shelf
-from hookstream.core.redrive.revive import Unredrivable
-from hookstream.core.redrive.summary import LetterFacts, facts_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
-from hookstream.entry.cli.context import Context
-from hookstream.entry.cli.deadletters.options import Run
-from hookstream.entry.cli.deadletters.view import Look, show_tally, tally_document
-from hookstream.entry.cli.moments import clock_time
-from hookstream.entry.cli.progress import bar, reading
-from hookstream.entry.cli.standing_view import table_of
-from hookstream.entry.cli.terminal import json_line
-from hookstream.entry.cluster import reached
-from hookstream.pipeline.redrive import (
-    RedriveMeans,
-    Redriving,
-    Result,
-    Selection,
-    cancel,
-    find_job,
+from hookstream.entry.admin.redrives import (
+    JobRun,
+    RedriveRules,
+    Survey,
+    claimed,
+    new_job,
+    rules_of,
+    survey,
 )
+from hookstream.entry.cli.amount import Amount
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.deadletters.kinds import Kind
+from hookstream.entry.cli.deadletters.view import show_tally, tally_document
+from hookstream.entry.cli.moments import clock_time
+from hookstream.entry.cli.options import as_one
+from hookstream.entry.cli.progress import bar, reading
+from hookstream.entry.cli.terminal import json_line, table_of
+from hookstream.pipeline.redrive import Result, find_job
 
 FINDINGS = 1
-"""The exit code where letters that were asked for stay open."""
+"""The exit code where records that were selected stay open."""
 
 
 @dataclass(slots=True, frozen=True)
-class RedriveRequest:
-    """What the command line says of a redrive."""
+class RunOptions:
+    """How a redrive is run."""
 
-    look: Look
-    selector: JsonObject
-    """As the job's row will hold it."""
-    run: Run
+    rate: float | None
+    dry_run: bool
+    yes: bool
+    resume: str | None
+    cancel: str | None
+
+
+run_options = as_one(
+    "run",
+    RunOptions,
+    click.option(
+        "--rate",
+        type=Amount(0.01, 1_000_000),
+        metavar="N",
+        help="Records a second at most.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Show what would be redriven; change nothing."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    click.option("--resume", metavar="JOB", help="Resume a job that was cut off."),
+    click.option("--cancel", metavar="JOB", help="Cancel a job; what is left stays open."),
+)
+"""They arrive as `run`."""
+
+
+@dataclass(slots=True, frozen=True)
+class RedriveCommand:
+    """One `redrive` command."""
+
+    context: Context
+    kind: Kind
+    reader: DeadLetterReader
+    run: RunOptions
     as_json: bool
 
+    def redrive(self, row: JsonObject) -> None:
+        """Redrive what the row of a selector selects, resume a job, or cancel one.
 
-@dataclass(slots=True, frozen=True)
-class RedriveRules:
-    """Which letters are meant, which of those are left out, and how the rest is brought back."""
-
-    selects: Callable[[Record], bool]
-    obstacle: Callable[[LetterFacts], str | None]
-    """Why a letter must not be redriven now; None: nothing stands in its way."""
-    revive: Callable[[Record], OutgoingRecord | Unredrivable]
-
-    def takes(self, record: Record) -> bool:
-        """Return whether a letter is meant and not left out."""
-        return self.selects(record) and self.obstacle(facts_of(record)) is None
-
-
-@dataclass(slots=True)
-class Survey:
-    """What a redrive would do."""
-
-    tally: Tally = field(default_factory=Tally)
-    left_out: dict[str, int] = field(default_factory=dict)
-    """Letters by the reason why they are left out."""
-
-
-def survey(
-    letters: Iterable[Record], ledger: Ledger, shelf: Shelf, look: Look, rules: RedriveRules
-) -> Survey:
-    """Count the open letters that are meant."""
-    found = Survey()
-    for record in letters:
-        facts = facts_of(record)
-        if not ledger.is_open(shelf, facts.place) or not rules.selects(record):
-            continue
-        obstacle = rules.obstacle(facts)
-        if obstacle is None:
-            found.tally.add(look.group(facts), facts.at)
-        else:
-            found.left_out[obstacle] = found.left_out.get(obstacle, 0) + 1
-    return found
-
-
-RulesOf: TypeAlias = Callable[[JsonObject], RedriveRules]
-"""Reads what a job's row asks for."""
-
-
-def redrive_letters(
-    context: Context, desk: DeadLetterReader, asked: RedriveRequest, rules_of: RulesOf
-) -> None:
-    """Redrive what is asked for, go on with a job, or end one.
-
-    Raises:
-        click.UsageError: Conditions were given for a job that has its own.
-        click.exceptions.Exit: Letters that were asked for stay open (code 1).
-    """
-    job_id = asked.run.resume or asked.run.cancel
-    if job_id is None:
-        _begin(context, desk, asked, rules_of(asked.selector))
-        return
-    if asked.selector or (asked.run.resume and asked.run.cancel):
-        raise click.UsageError("--resume and --cancel take a job as it was asked, one at a time")
-    find_job(desk.jobs(), job_id, desk.shelf)
-    with _writer(desk, job_id) as writer:
-        # Only now is no other process of this job left: what its row says stands.
-        job = find_job(desk.jobs(), job_id, desk.shelf)
-        done = f"{job.done:,} of {job.total:,}"
-        if asked.run.cancel:
-            cancel(writer, desk.settings.topics_names, job)
-            context.err.print(Text(f"{job_id} is cancelled; it redrove {done}"))
+        Raises:
+            click.UsageError: Conditions were given for a job that has its own.
+            click.exceptions.Exit: Records that were selected stay open (code 1).
+        """
+        run, job_id = self.run, self.run.resume or self.run.cancel
+        if job_id is None:
+            self._start(row)
             return
-        context.err.print(Text(f"Going on with {job_id}: {done} done"))
-        result = _run(context, desk, writer, job, rules_of(job.selector), asked.run.rate)
-    _report(context, result, asked, None)
+        if row or (run.resume and run.cancel):
+            raise click.UsageError(
+                "--resume and --cancel take a job as it was asked, one at a time"
+            )
+        find_job(self.reader.jobs(), job_id, self.reader.source)
+        err = self.context.err
+        with claimed(self.reader, job_id) as work:
+            job = work.found(job_id)
+            done = f"{job.done:,} of {job.total:,}"
+            if run.cancel:
+                work.cancel(job)
+                err.print(Text(f"{job_id} is cancelled; it redrove {done}"))
+                return
+            err.print(Text(f"Resuming {job_id}: {done} done"))
+            result = self._work(work, job, rules_of(self.reader, job.selector))
+        self._report(result, None)
+
+    def _start(self, row: JsonObject) -> None:
+        reader, rules = self.reader, rules_of(self.reader, row)
+        ledger, ends = reader.ledger(), reader.ends()
+        with reading(self.context, reader):
+            found = survey(reader.records(ends), ledger, reader.source, rules)
+        self._show_survey(found)
+        total = found.tally.records
+        if self.run.dry_run or not total:
+            if self.as_json:
+                click.echo(json_line({"job": None, **_survey_document(found, self.kind)}))
+            return
+        if not self.run.yes:
+            click.confirm(f"Redrive {total:,} {self.kind.noun}?", abort=True, err=True)
+        job = new_job(reader.source, row, ends, total)
+        with claimed(reader, job.id) as work:
+            result = self._work(work, job, rules)
+        self._report(result, found)
+
+    def _work(self, work: JobRun, job: RedriveJob, rules: RedriveRules) -> Result:
+        with bar(self.context, "Redriving") as progress, _sigterm_interrupts():
+            task = progress.add_task("", total=job.total, completed=job.done)
+            try:
+                return work.run(job, rules, self.run.rate, partial(progress.advance, task))
+            except KeyboardInterrupt:
+                resume = f"hookstream {self.kind.group} redrive --resume {job.id}"
+                self.context.err.print(Text(f"To resume: {resume}"))
+                raise
+
+    def _show_survey(self, found: Survey) -> None:
+        out = self.context.err if self.as_json else self.context.out
+        total = found.tally.records
+        title = f"{total:,} open {self.kind.noun} to redrive from {self.reader.topic}"
+        out.print(Text(title, "bold"))
+        if total:
+            show_tally(out, found.tally, self.kind, SystemClock().now())
+        for why, count in sorted(found.left_out.items()):
+            out.print(Text(f"left out: {count:,}, {why}", "yellow"), soft_wrap=True)
+
+    def _report(self, result: Result, found: Survey | None) -> None:
+        out, err = self.context.out, self.context.err
+        if self.as_json:
+            before = {} if found is None else _survey_document(found, self.kind)
+            click.echo(json_line({**before, **_result_document(result)}))
+        else:
+            out.print(Text(f"Redrove {result.job.done:,} {self.kind.noun} as {result.job.id}"))
+            for each in result.examples:
+                line = f"{each.position} stays open: {each.why}"
+                err.print(Text(line, "red"), soft_wrap=True)
+        if result.unredrivable:
+            err.print(Text(f"{result.unredrivable:,} could not be redriven and stay open"))
+            raise click.exceptions.Exit(FINDINGS)
 
 
-def _begin(
-    context: Context, desk: DeadLetterReader, asked: RedriveRequest, rules: RedriveRules
-) -> None:
-    ledger, ends = desk.ledger(), desk.ends()
-    with reading(context, desk):
-        found = survey(desk.letters(ends), ledger, desk.shelf, asked.look, rules)
-    _show_survey(context, found, desk, asked)
-    letters = found.tally.letters
-    if asked.run.dry_run or not letters:
-        if asked.as_json:
-            _print_json({"job": None, **_survey_document(found, asked.look)})
-        return
-    if not asked.run.yes:
-        click.confirm(f"Redrive {letters:,} {asked.look.noun}?", abort=True, err=True)
-    job = _new_job(desk, asked, ends, letters)
-    with _writer(desk, job.id) as writer:
-        result = _run(context, desk, writer, job, rules, asked.run.rate)
-    _report(context, result, asked, found)
-
-
-def _new_job(
-    desk: DeadLetterReader, asked: RedriveRequest, ends: Mapping[int, int], total: int
-) -> RedriveJob:
-    now = SystemClock().now()
-    moment = to_rfc3339(now)[:19].replace(":", "").replace("-", "")
-    return RedriveJob(
-        id=f"redrive-{moment}-{new_id()[:6]}",
-        shelf=desk.shelf,
-        selector=asked.selector,
-        asked_at=now,
-        ends=ends,
-        total=total,
-    )
-
-
-def show_jobs(context: Context, desk: DeadLetterReader, *, as_json: bool) -> None:
-    """List the redrives over a topic, the newest first."""
-    jobs, problems = jobs_of(desk.jobs())
-    mine = [job for job in reversed(jobs) if job.shelf is desk.shelf]
+def show_jobs(context: Context, reader: DeadLetterReader, *, as_json: bool) -> None:
+    """Print the redrives of a topic, the newest first."""
+    jobs, problems = jobs_of(reader.jobs())
+    mine = [job for job in reversed(jobs) if job.source is reader.source]
     for problem in problems:
         context.err.print(Text(f"unreadable: {problem.id}: {problem.why}", "red"), soft_wrap=True)
     if as_json:
@@ -177,41 +172,13 @@ def show_jobs(context: Context, desk: DeadLetterReader, *, as_json: bool) -> Non
         click.echo(json_line(documents))
         return
     if not mine:
-        context.out.print(Text(f"No redrive of {desk.topic} is known"))
+        context.out.print(Text(f"No redrive of {reader.topic} is known"))
         return
     table = table_of("job", "asked", "done", "state")
     for job in mine:
         done = f"{job.done:,} of {job.total:,}"
         table.add_row(*map(Text, (job.id, clock_time(job.asked_at), done, job.state.value)))
     context.out.print(table)
-
-
-@contextmanager
-def _writer(desk: DeadLetterReader, job_id: str) -> Iterator[JobWriter]:
-    settings = desk.settings
-    with JobWriter(reached(settings), settings.topics_names.job(job_id)) as writer:
-        yield writer
-
-
-def _run(
-    context: Context,
-    desk: DeadLetterReader,
-    writer: JobWriter,
-    job: RedriveJob,
-    rules: RedriveRules,
-    rate: float | None,
-) -> Result:
-    means = RedriveMeans(desk.settings.topics_names, desk, writer, SystemClock(), time.sleep)
-    with bar(context, "Redriving") as progress, _sigterm_interrupts():
-        task = progress.add_task("", total=job.total, completed=job.done)
-        wanted = Selection(rules.takes, rules.revive, rate)
-        run = Redriving(means, job, wanted, lambda letters: progress.advance(task, letters))
-        try:
-            return run.run()
-        except KeyboardInterrupt:
-            group = "dlq" if desk.shelf is Shelf.DEAD_LETTERS else "undecodable"
-            context.err.print(Text(f"Go on with: hookstream {group} redrive --resume {job.id}"))
-            raise
 
 
 @contextmanager
@@ -228,46 +195,23 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _show_survey(
-    context: Context, found: Survey, desk: DeadLetterReader, asked: RedriveRequest
-) -> None:
-    out = context.err if asked.as_json else context.out
-    letters = found.tally.letters
-    out.print(Text(f"{letters:,} open {asked.look.noun} to redrive from {desk.topic}", "bold"))
-    if letters:
-        show_tally(out, found.tally, asked.look, SystemClock().now())
-    for why, count in sorted(found.left_out.items()):
-        out.print(Text(f"left out: {count:,}, {why}", "yellow"), soft_wrap=True)
+def _result_document(result: Result) -> JsonObject:
+    return {
+        "job": _job_document(result.job),
+        "not_redriven": result.unredrivable,
+        "not_redriven_examples": [
+            {"place": str(each.position), "why": each.why} for each in result.examples
+        ],
+    }
 
 
-def _report(context: Context, result: Result, asked: RedriveRequest, found: Survey | None) -> None:
-    job = result.job
-    if asked.as_json:
-        refused: list[Json] = [
-            {"place": str(example.place), "why": example.why} for example in result.examples
-        ]
-        document: JsonObject = {} if found is None else _survey_document(found, asked.look)
-        document["job"] = _job_document(job)
-        document["not_redriven"] = result.unredrivable
-        document["not_redriven_examples"] = refused
-        _print_json(document)
-    else:
-        context.out.print(Text(f"Redrove {job.done:,} {asked.look.noun} as {job.id}"))
-        for example in result.examples:
-            line = f"{example.place} stays open: {example.why}"
-            context.err.print(Text(line, "red"), soft_wrap=True)
-    if result.unredrivable:
-        context.err.print(Text(f"{result.unredrivable:,} could not be redriven and stay open"))
-        raise click.exceptions.Exit(FINDINGS)
-
-
-def _survey_document(found: Survey, look: Look) -> JsonObject:
+def _survey_document(found: Survey, kind: Kind) -> JsonObject:
     left_out: list[Json] = [
         {"why": why, "letters": count} for why, count in sorted(found.left_out.items())
     ]
     return {
-        "letters": found.tally.letters,
-        "groups": tally_document(found.tally, look),
+        "letters": found.tally.records,
+        "groups": tally_document(found.tally, kind),
         "left_out": left_out,
     }
 
@@ -281,7 +225,3 @@ def _job_document(job: RedriveJob) -> JsonObject:
         "total": job.total,
         "state": job.state.value,
     }
-
-
-def _print_json(document: JsonObject) -> None:
-    click.echo(json_line(document))

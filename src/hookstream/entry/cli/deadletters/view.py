@@ -1,8 +1,4 @@
-"""Letters as people read them on eighty columns, and as scripts do."""
-
-import heapq
-from collections.abc import Callable
-from dataclasses import dataclass, field
+"""Dead letters and undecodable records as text on eighty columns, and as JSON."""
 
 from rich.console import Console
 from rich.table import Table
@@ -10,134 +6,81 @@ from rich.text import Text
 
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.record import Record
-from hookstream.core.redrive.counts import Group, Tally
-from hookstream.core.redrive.marks import Place
-from hookstream.core.redrive.summary import LetterFacts
+from hookstream.core.redrive.counts import Tally
+from hookstream.core.redrive.summary import DeadLetterSummary
+from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
+from hookstream.entry.admin.dead_letters import Listing
+from hookstream.entry.admin.json_output import encoded
+from hookstream.entry.cli.attempt_view import history_document, show_history_entries
+from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, Kind
 from hookstream.entry.cli.moments import ago, clock_time
-from hookstream.entry.cli.standing_view import table_of
+from hookstream.entry.cli.terminal import table_of
 
 
-@dataclass(slots=True, frozen=True)
-class Look:
-    """How letters of one topic are called and counted."""
-
-    noun: str
-    of: str
-    """What the first column of the counts is."""
-    of_field: str
-    """Its name in JSON."""
-    group: Callable[[LetterFacts], Group]
-
-
-DEAD = Look(
-    "dead letters",
-    "subscription",
-    "subscription_id",
-    lambda facts: Group(facts.subscription_id or "?", facts.reason or "?"),
-)
-UNDECODABLE = Look(
-    "undecodable records",
-    "origin",
-    "origin_topic",
-    lambda facts: Group(facts.origin_topic or "?", facts.reason or "?"),
-)
-
-
-@dataclass(slots=True)
-class Listing:
-    """What one reading found: counts of all, and the newest few letters."""
-
-    look: Look
-    limit: int
-    all_: bool
-    """Whether letters that were redriven are counted and listed too."""
-    tally: Tally = field(default_factory=Tally)
-    resolved: int = 0
-    """How many of those read were redriven."""
-    _newest: list[tuple[Millis, Place, LetterFacts, str | None]] = field(default_factory=list)
-
-    def add(self, facts: LetterFacts, resolved_by: str | None) -> None:
-        """Take a letter in."""
-        if resolved_by is not None:
-            self.resolved += 1
-            if not self.all_:
-                return
-        self.tally.add(self.look.group(facts), facts.at)
-        item = (facts.at, facts.place, facts, resolved_by)
-        if len(self._newest) < self.limit:
-            heapq.heappush(self._newest, item)
-        elif self.limit:
-            heapq.heappushpop(self._newest, item)
-
-    @property
-    def opened(self) -> int:
-        """How many of those read are open."""
-        return self.tally.letters - (self.resolved if self.all_ else 0)
-
-    def newest_first(self) -> list[tuple[LetterFacts, str | None]]:
-        """Return the letters kept, each with the job that resolved it."""
-        return [(facts, job) for _, _, facts, job in sorted(self._newest, reverse=True)]
-
-
-def show_listing(out: Console, listing: Listing, topic: str, now: Millis) -> None:
-    """Print counts and the newest letters."""
+def show_listing(out: Console, listing: Listing, kind: Kind, topic: str, now: Millis) -> None:
+    """Print counts and the newest records."""
     redriven = f", {listing.resolved:,} redriven" if listing.resolved else ""
-    title = f"{topic}: {listing.opened:,} open {listing.look.noun}{redriven}"
+    title = f"{topic}: {listing.opened:,} open {kind.noun}{redriven}"
     out.print(Text(title, "bold"), soft_wrap=True)
-    if not listing.tally.letters:
+    if not listing.tally.records:
         return
-    show_tally(out, listing.tally, listing.look, now)
+    show_tally(out, listing.tally, kind, now)
     newest = listing.newest_first()
     if not newest:
         return
-    rest = "" if len(newest) == listing.tally.letters else " (--limit for more)"
+    rest = "" if len(newest) == listing.tally.records else " (--limit for more)"
     out.print(Text(f"\nThe newest {len(newest):,}{rest}:", "bold"))
-    for facts, job in newest:
-        for line in _lines(listing.look, facts, job, now):
+    for summary, job in newest:
+        for line in _lines(kind, summary, job, now):
             out.print(line, soft_wrap=True)
 
 
-def _lines(look: Look, facts: LetterFacts, job: str | None, now: Millis) -> tuple[Text, Text]:
+def _lines(
+    kind: Kind, summary: DeadLetterSummary, job: str | None, now: Millis
+) -> tuple[Text, Text]:
     """Return two lines, so that no name has to be cut on eighty columns."""
-    last = "" if facts.last == "-" else f" ({facts.last})"
-    ident = facts.delivery_id if look is DEAD else facts.origin
-    what = f"{facts.subscription_id}  {facts.event_type}" if look is DEAD else facts.detail
-    first = Text(f"{facts.place!s:<10}{ago(now, facts.at):>4}  ")
-    first.append(f"{facts.reason}{last}", "red" if job is None else "green")
+    last = "" if summary.last == "-" else f" ({summary.last})"
+    ident = summary.delivery_id if kind is DEAD_LETTERS else summary.origin
+    what = (
+        f"{summary.subscription_id}  {summary.event_type}"
+        if kind is DEAD_LETTERS
+        else summary.detail
+    )
+    first = Text(f"{summary.position!s:<10}{ago(now, summary.at):>4}  ")
+    first.append(f"{summary.reason}{last}", "red" if job is None else "green")
     first.append(f"  {ident}")
     return first, Text(f"{'':16}{what}{'' if job is None else f'  redriven by {job}'}")
 
 
-def show_tally(out: Console, tally: Tally, look: Look, now: Millis) -> None:
+def show_tally(out: Console, tally: Tally, kind: Kind, now: Millis) -> None:
     """Print counts by group, the largest first."""
-    table = table_of("letters", look.of, "reason", "oldest", "newest")
+    table = table_of("letters", kind.counted_by, "reason", "oldest", "newest")
     table.columns[0].justify = "right"
     for group, count in tally.largest_first():
         ages = (ago(now, count.oldest), ago(now, count.newest))
-        table.add_row(*map(Text, (f"{count.letters:,}", group.of, group.reason, *ages)))
+        table.add_row(*map(Text, (f"{count.records:,}", group.of, group.reason, *ages)))
     out.print(table)
 
 
-def listing_document(listing: Listing, topic: str) -> JsonObject:
-    """Return counts and letters as JSON; its fields are what others' scripts stand on."""
-    letters: list[Json] = [facts.as_json(job) for facts, job in listing.newest_first()]
+def listing_document(listing: Listing, kind: Kind, topic: str) -> JsonObject:
+    """Return counts and records as JSON; scripts rely on its keys."""
+    letters: list[Json] = [summary.as_json(job) for summary, job in listing.newest_first()]
     return {
         "topic": topic,
         "open": listing.opened,
         "redriven": listing.resolved,
-        "groups": tally_document(listing.tally, listing.look),
+        "groups": tally_document(listing.tally, kind),
         "letters": letters,
     }
 
 
-def tally_document(tally: Tally, look: Look) -> list[Json]:
+def tally_document(tally: Tally, kind: Kind) -> list[Json]:
     """Return counts by group as JSON."""
     return [
         {
-            look.of_field: group.of,
+            kind.counted_by_key: group.of,
             "reason": group.reason,
-            "letters": count.letters,
+            "letters": count.records,
             "oldest": to_rfc3339(count.oldest),
             "newest": to_rfc3339(count.newest),
         }
@@ -145,11 +88,29 @@ def tally_document(tally: Tally, look: Look) -> list[Json]:
     ]
 
 
-def show_letter(out: Console, record: Record, resolved_by: str | None, now: Millis) -> None:
-    """Print where a letter stands and every header that it carries."""
-    state = "open" if resolved_by is None else f"redriven by {resolved_by}"
-    place = Place(record.partition, record.offset)
-    out.print(Text(f"{record.topic} {place}: {state}", "bold"), soft_wrap=True)
+def show_details(out: Console, details: DeadLetterDetails, now: Millis) -> None:
+    """Print a record: its state, every header, its event, and the history of its delivery."""
+    _show_headers(out, details, now)
+    out.print(Text("\nEvent", "bold"))
+    if details.event is not None:
+        out.print(Text(encoded(details.event, indent=True).decode()), soft_wrap=True)
+    else:
+        out.print(Text(f"  {details.event_problem}"), soft_wrap=True)
+        value = details.record.value
+        if value is not None:
+            begin = value[:64].hex(" ", 2)
+            out.print(Text(f"  {len(value):,} bytes: {begin}"), soft_wrap=True)
+    if details.history is not None:
+        state = details.history.standing.value
+        out.print(Text(f"\nHistory of the delivery: {state}", "bold"))
+        show_history_entries(out, details.history)
+
+
+def _show_headers(out: Console, details: DeadLetterDetails, now: Millis) -> None:
+    record, job = details.record, details.resolved_by
+    state = "open" if job is None else f"redriven by {job}"
+    title = f"{record.topic} {details.summary.position}: {state}"
+    out.print(Text(title, "bold"), soft_wrap=True)
     out.print(Text(f"written {clock_time(record.timestamp)} ({ago(now, record.timestamp)} ago)"))
     if record.headers_problem is not None:
         out.print(Text(f"unreadable: {record.headers_problem}", "red"), soft_wrap=True)
@@ -169,10 +130,18 @@ def header_value(value: bytes | None) -> str:
         return f"0x{value.hex()}"
 
 
-def letter_document(facts: LetterFacts, record: Record, resolved_by: str | None) -> JsonObject:
-    """Return one letter as JSON: its facts and all headers."""
+def details_document(details: DeadLetterDetails) -> JsonObject:
+    """Return a record as JSON: its summary, all headers, its event and its delivery's history."""
+    record = details.record
     headers: JsonObject = {name: header_value(value) for name, value in record.headers}
-    document: JsonObject = {**facts.as_json(resolved_by), "headers": headers}
+    document: JsonObject = {
+        **details.summary.as_json(details.resolved_by),
+        "headers": headers,
+        "event": details.event,
+        "event_problem": details.event_problem,
+    }
     if record.headers_problem is not None:
         document["headers_problem"] = record.headers_problem
+    if details.history is not None:
+        document["life"] = history_document(details.history)
     return document

@@ -1,28 +1,32 @@
 """Letters are counted in full and listed in part."""
 
+from decimal import Decimal
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, Record
-from hookstream.core.redrive.marks import Place
-from hookstream.core.redrive.summary import LetterFacts, facts_of
-from hookstream.entry.cli.deadletters.show import place_in
+from hookstream.core.redrive.marks import Position
+from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
+from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
+from hookstream.entry.admin.dead_letters import Listing
+from hookstream.entry.cli.deadletters.commands import position_in
+from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, UNDECODABLE, Kind
 from hookstream.entry.cli.deadletters.view import (
-    DEAD,
-    UNDECODABLE,
-    Listing,
     header_value,
     listing_document,
+    show_details,
     show_listing,
 )
 from hookstream.errors import InputRefused
 
 NOW = 1_795_000_000_000
+PRICE = Decimal("12345678901234567890.5")
 
 
-def letter(offset: int, reason: bytes = b"expired") -> LetterFacts:
+def letter(offset: int, reason: bytes = b"expired") -> DeadLetterSummary:
     headers: list[Header] = [
         ("hs-delivery-id", b"msg_%d" % offset),
         ("hs-subscription-id", b"crm"),
@@ -34,17 +38,21 @@ def letter(offset: int, reason: bytes = b"expired") -> LetterFacts:
         ("hs-origin-offset", b"7"),
         ("__connect.errors.exception.message", b"it ends too early"),
     ]
-    return facts_of(Record("dead", 3, offset, NOW - 1_000 * (9 - offset), b"crm", b"v", headers))
+    return summary_of(Record("dead", 3, offset, NOW - 1_000 * (9 - offset), b"crm", b"v", headers))
 
 
-def shown(listing: Listing) -> list[str]:
+def listing_of(kind: Kind, limit: int = 20, *, with_redriven: bool = False) -> Listing:
+    return Listing(kind.source, limit, with_redriven)
+
+
+def shown(listing: Listing, kind: Kind = DEAD_LETTERS) -> list[str]:
     out = StringIO()
-    show_listing(Console(file=out, width=80), listing, "dead", NOW)
+    show_listing(Console(file=out, width=80), listing, kind, "dead", NOW)
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def test_the_newest_letters_are_listed_and_all_are_counted() -> None:
-    listing = Listing(DEAD, 2, all_=False)
+    listing = listing_of(DEAD_LETTERS, 2)
     for offset in (3, 1, 2):
         listing.add(letter(offset), None)
     listing.add(letter(4), "job")
@@ -62,29 +70,29 @@ def test_the_newest_letters_are_listed_and_all_are_counted() -> None:
 
 
 def test_redriven_letters_are_listed_where_they_are_asked_for() -> None:
-    listing = Listing(DEAD, 20, all_=True)
+    listing = listing_of(DEAD_LETTERS, with_redriven=True)
     listing.add(letter(1), "job")
     assert shown(listing)[0] == "dead: 0 open dead letters, 1 redriven"
     assert shown(listing)[-1] == "                crm  order.generated  redriven by job"
 
 
 def test_undecodable_records_are_told_by_origin_and_detail() -> None:
-    listing = Listing(UNDECODABLE, 20, all_=False)
+    listing = listing_of(UNDECODABLE)
     listing.add(letter(1, b"malformed"), None)
-    assert shown(listing)[-2:] == [
+    assert shown(listing, UNDECODABLE)[-2:] == [
         "3@1         8s  malformed (503)  things-0@7",
         "                it ends too early",
     ]
 
 
 def test_an_empty_topic_is_one_line() -> None:
-    assert shown(Listing(DEAD, 20, all_=False)) == ["dead: 0 open dead letters"]
+    assert shown(listing_of(DEAD_LETTERS)) == ["dead: 0 open dead letters"]
 
 
 def test_no_letter_need_be_listed_to_be_counted() -> None:
-    listing = Listing(DEAD, 0, all_=False)
+    listing = listing_of(DEAD_LETTERS, 0)
     listing.add(letter(1), None)
-    document = listing_document(listing, "dead")
+    document = listing_document(listing, DEAD_LETTERS, "dead")
     assert document == {
         "topic": "dead",
         "open": 1,
@@ -104,17 +112,28 @@ def test_no_letter_need_be_listed_to_be_counted() -> None:
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("3@1042", Place(3, 1042)), ("t.dead-letters-3@1042", Place(3, 1042)), ("msg_x", None)],
+    [("3@1042", Position(3, 1042)), ("t.dead-letters-3@1042", Position(3, 1042)), ("msg_x", None)],
 )
-def test_a_place_is_written_with_or_without_its_topic(text: str, place: Place | None) -> None:
-    assert place_in(text, "t.dead-letters") == place
+def test_a_place_is_written_with_or_without_its_topic(text: str, place: Position | None) -> None:
+    assert position_in(text, "t.dead-letters") == place
 
 
 def test_a_place_in_another_topic_is_refused() -> None:
     with pytest.raises(InputRefused, match="another topic"):
-        place_in("other-3@1", "t.dead-letters")
+        position_in("other-3@1", "t.dead-letters")
 
 
 def test_a_header_that_is_no_text_shows_as_hex() -> None:
     values = [header_value(value) for value in (b"text", b"\xff\x00", None)]
     assert values == ["text", "0xff00", "(null)"]
+
+
+def test_an_event_shows_each_number_as_its_text() -> None:
+    record = Record("dead", 3, 7, NOW, b"crm", b"v", [])
+    event: JsonObject = {"price": PRICE}
+    details = DeadLetterDetails(record, summary_of(record), None, event, None, None)
+    out = StringIO()
+
+    show_details(Console(file=out, width=80), details, NOW)
+
+    assert f'"price": {PRICE}' in out.getvalue()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hookstream.core.model.record import Record
-from hookstream.entry.cli.event_tail import side_by_side
+from hookstream.entry.admin.event_tail import side_by_side
 from hookstream.errors import DependencyUnavailable, InvariantBroken
 
 

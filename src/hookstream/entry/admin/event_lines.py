@@ -1,4 +1,4 @@
-"""A line of JSON is an event to be sent, in the shape in which events are delivered and shown."""
+"""Reads lines of JSON as events to be sent, in the shape in which events are delivered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _OUR_WORDS = {"event_id": "id", "occurred_at": "timestamp"}
 
 @dataclass(slots=True, frozen=True)
 class EventLine:
-    """What one line says. `data` may hold `Numeral`s: numbers as they are written."""
+    """The fields of one line. `data` may hold `Numeral`s: numbers as they are written."""
 
     event_type: str
     entity_id: str
@@ -32,12 +32,12 @@ class EventLine:
 
 
 class LineRefused(EventRefused):
-    """Raised for a line whose own fields are wrong; says what else is known of it."""
+    """Raised for a line whose own fields are wrong."""
 
     def __init__(self, problems: list[str], line: EventLine) -> None:
         super().__init__(problems)
         self.line = line
-        """What is right of it; an empty type where that is wrong."""
+        """Its valid fields; the type is empty where it is invalid."""
 
 
 def read_line(line: bytes) -> EventLine:
@@ -85,12 +85,14 @@ def in_words_of_a_line(reason: str) -> str:
     return reason
 
 
-def told(refused: InputRefused, more: Sequence[str] = ()) -> str:
-    """Return all that is wrong with a line in its own words, `MAX_PROBLEMS` at most.
+def refusal(refused: InputRefused, more: Sequence[str] = ()) -> str:
+    """Return all problems of a line, with the fields named as the line names them.
+
+    At most `MAX_PROBLEMS` are named.
 
     Args:
         refused: Why it is refused.
-        more: What else is wrong with it.
+        more: Further problems.
     """
     own = refused.problems if isinstance(refused, EventRefused) else (str(refused),)
     # Where `data` is no object, its schema has nothing to add.
@@ -105,7 +107,7 @@ def told(refused: InputRefused, more: Sequence[str] = ()) -> str:
 
 
 def _line(found: dict[str, object]) -> EventLine:
-    """Return what is right of a line."""
+    """Return the valid fields of a line."""
 
     def text(name: str) -> str | None:
         value = found.get(name)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.entry.cli.known_names import Filter, Names, name_filters, refuse_unknown
+from hookstream.entry.admin.known_names import Filter, Names, name_filters, refuse_unknown
 from hookstream.errors import InputRefused
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])

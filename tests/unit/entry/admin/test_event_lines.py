@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookstream.adapters.exact_json import Numeral
-from hookstream.entry.cli.event_lines import (
+from hookstream.entry.admin.event_lines import (
     EventLine,
     LineRefused,
     in_words_of_a_line,
     read_line,
-    told,
+    refusal,
 )
 from hookstream.errors import EventRefused, InputRefused
 
@@ -85,7 +85,7 @@ def test_what_is_wrong_with_the_data_is_told_with_it_twenty_problems_at_most() -
         "occurred_at: 'x' is not a time",
         *(f"e{n}: y" for n in range(30)),
     ]
-    said = told(refused, more)
+    said = refusal(refused, more)
     assert said.startswith(
         "data: must be there, as an object; id: must be text; timestamp: 'x' is not a time; e0: y;"
     )
@@ -140,5 +140,5 @@ def test_no_line_raises_anything_but_a_refusal_in_plain_text(line: bytes) -> Non
     try:
         read_line(line)
     except InputRefused as refused:
-        said = told(refused)
+        said = refusal(refused)
     assert said.isascii()

@@ -1,6 +1,6 @@
-"""A filter by a name that nothing has is refused: "0 of 0" would look like an answer.
+"""Refuses a filter by an unknown name: an empty result would look like an answer.
 
-A name is known where a table holds it, deleted things included, or a record of the window does.
+A name is known if a table has it, deleted entries included, or if a record of the window has it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -8,16 +8,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from hookstream.adapters.avro.published import own_schemas
-from hookstream.adapters.kafka.topics import KafkaTopics
-from hookstream.adapters.tables import SealedSecrets
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.admin.tables import State, read_state
-from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
 _MOST_SEEN = 10_000
-"""Names of a window that are kept for a suggestion."""
+"""Names of a window that are kept as suggestions."""
 
 NO_TOPIC = "no topic has that name"
 _IN_NO_TABLE = "no table holds that name"
@@ -35,17 +32,17 @@ class Names:
 
 @dataclass(slots=True, frozen=True)
 class Filter:
-    """One option that picks by name."""
+    """One option that filters by name."""
 
     option: str
     given: AbstractSet[str] | None
     known: AbstractSet[str]
     where: str = _IN_NO_TABLE
-    """Why a name that is not known is none, as the refusal says it."""
+    """Where an unknown name was looked for, as the refusal says it."""
 
     @property
     def unknown(self) -> set[str]:
-        """The names that were given and are not known."""
+        """The given names that are not known."""
         return set(self.given or ()) - self.known
 
 
@@ -65,9 +62,9 @@ def read_names(settings: Settings) -> Names | None:
         DependencyUnavailable: The brokers do not answer.
     """
     try:
-        return names_of(read_state(settings, SealedSecrets()))
+        return names_of(read_state(settings))
     except ConfigurationError:
-        # Who may only read the audit log still gets answers: from what stands there.
+        # An operator who may only read the audit log still gets answers from it.
         return None
 
 
@@ -103,15 +100,6 @@ def name_filters(
         by("--partner", partners, known.partners),
         by("--event-type", event_types, known.event_types),
     )
-
-
-def cluster_topics(settings: Settings) -> frozenset[str]:
-    """Return the names of all topics of the cluster.
-
-    Raises:
-        DependencyUnavailable: The brokers do not answer.
-    """
-    return KafkaTopics(reached(settings)).names()
 
 
 def refuse_unknown(

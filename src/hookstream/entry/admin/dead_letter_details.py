@@ -1,0 +1,90 @@
+"""One dead letter with its event and the history of its delivery."""
+
+from dataclasses import dataclass
+
+from hookstream.core.audit.history import DeliveryHistory
+from hookstream.core.model import header_names
+from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
+from hookstream.core.model.instant import MINUTE, from_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Refused
+from hookstream.core.model.record import Record, header_text
+from hookstream.core.redrive.marks import Ledger
+from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
+from hookstream.entry.admin.audit import AuditLog, history_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.event_decoding import EventDecoder
+
+_MAX_RECORD_BYTES = 64 * 1024 * 1024
+"""Larger than any setting allows: whatever the log holds can be shown."""
+
+
+@dataclass(slots=True, frozen=True)
+class DeadLetterDetails:
+    """Everything that is known about one record of a dead-letter topic."""
+
+    record: Record
+    summary: DeadLetterSummary
+    resolved_by: str | None
+    """The job that redrove it; None: it is open."""
+    event: JsonObject | None
+    event_problem: str | None
+    """Why there is no event."""
+    history: DeliveryHistory | None
+    """None where the record names no delivery."""
+
+
+class DetailsReader:
+    """Reads details of records of one dead-letter topic.
+
+    Args:
+        reader: Reads the topic.
+        ledger: Which of its records are redriven.
+        audit: Reads the attempts.
+    """
+
+    def __init__(self, reader: DeadLetterReader, ledger: Ledger, audit: AuditLog) -> None:
+        self._reader = reader
+        self._ledger = ledger
+        self._audit = audit
+        self._decoder = EventDecoder(reader.settings, _MAX_RECORD_BYTES)
+
+    def of(self, record: Record) -> DeadLetterDetails:
+        """Return the details of one record."""
+        summary = summary_of(record)
+        event = self._event(record)
+        shown = event if isinstance(event, dict) else None
+        return DeadLetterDetails(
+            record,
+            summary,
+            self._ledger.resolved_by(self._reader.source, summary.position),
+            shown,
+            None if isinstance(event, dict) else event,
+            self._history(summary, record) if summary.delivery_id else None,
+        )
+
+    def _event(self, record: Record) -> JsonObject | str:
+        """Return the event as it is delivered, or why it cannot be shown."""
+        if record.value is None:
+            return "kept by reference: the value stands at its origin only"
+        identified = self._decoder.identify(record)
+        match identified:
+            case Undecodable(detail=detail):
+                return detail
+            case UnknownSchema(schema):
+                prefix = self._reader.settings.topics.prefix
+                return f"its schema {schema} is not published in {prefix}"
+            case Identified():
+                document = self._decoder.document(identified, record, tagged=False)
+                return document.detail if isinstance(document, Undecodable | Refused) else document
+
+    def _history(self, summary: DeadLetterSummary, record: Record) -> DeliveryHistory:
+        """Read the history from the match on: the audit log is long, the header says when."""
+        first_at = header_text(record.headers, header_names.FIRST_AT)
+        try:
+            since = None if first_at is None else from_rfc3339(first_at) - MINUTE
+        except ValueError:
+            since = None
+        history = history_of(self._audit, self._reader, summary.delivery_id, since)
+        # Another event may carry the same id: its attempts are not this record's.
+        return history.by_origin().get(summary.origin, history)

@@ -1,0 +1,70 @@
+"""Decodes records on the schemas that are published, and reads those again for one that is unknown."""
+
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Refused
+from hookstream.core.model.record import Record
+from hookstream.entry.cluster import reached
+from hookstream.settings import Settings
+
+_REFRESH_SECONDS = 1.0
+"""How often the schemas are read again at most: a topic may hold nothing but unknown ones."""
+
+
+def fill_book(settings: Settings, book: SchemaBook) -> SchemaBook:
+    """Read the published schemas into a book; `schemas list` reports the rows that are not used."""
+    topic = settings.topics_names.schemas
+    for key, row in read_tables(reached(settings), [topic])[topic].items():
+        book.put(key, row.value)
+    return book
+
+
+class EventDecoder:
+    """Decodes records of any event topic.
+
+    Args:
+        settings: The cluster.
+        max_record_bytes: The largest value that is decoded.
+    """
+
+    def __init__(self, settings: Settings, max_record_bytes: int) -> None:
+        self._settings = settings
+        self._book = SchemaBook()
+        self._codec = AvroCodec(self._book, max_record_bytes=max_record_bytes)
+        self._clock = SystemClock()
+        self._read_at = float("-inf")
+        self._refresh()
+
+    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+        """Return which schema a record is written with."""
+        identified = self._codec.identify(record)
+        since = self._clock.monotonic() - self._read_at
+        if isinstance(identified, UnknownSchema) and since >= _REFRESH_SECONDS:
+            self._refresh()
+            identified = self._codec.identify(record)
+        return identified
+
+    def document(
+        self, identified: Identified, record: Record, *, tagged: bool
+    ) -> JsonObject | Undecodable | Refused:
+        """Return an event as plain JSON.
+
+        Args:
+            identified: The answer of `identify`.
+            record: The record.
+            tagged: True: as `events send` takes it, a union's value with the name of its branch
+                where several branches accept it. False: as it is delivered.
+        """
+        event = self._codec.decode(identified, record)
+        if isinstance(event, Undecodable):
+            return event
+        render = self._codec.shown if tagged else self._codec.document
+        return render(event, identified.revision.event_version)
+
+    def _refresh(self) -> None:
+        fill_book(self._settings, self._book)
+        self._read_at = self._clock.monotonic()

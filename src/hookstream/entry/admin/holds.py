@@ -1,0 +1,125 @@
+"""Holds for operators: setting and clearing them, each with its operations event."""
+
+from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.tables import hold_key, write_hold
+from hookstream.core.model.hold import ALL, Hold, HoldKind
+from hookstream.core.model.listing import the_first
+from hookstream.core.model.subscription import Subscription, SubscriptionState
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.entry.admin.changes import operations_events, who
+from hookstream.entry.admin.known_names import names_of
+from hookstream.entry.admin.tables import (
+    State,
+    TablesSession,
+    found_partner,
+    no_subscription,
+    writing,
+)
+from hookstream.errors import InputRefused
+from hookstream.settings import Settings
+
+_LONGEST_SHOWN = 60
+
+
+def set_hold(
+    settings: Settings, kind: HoldKind, name: str, reason: str
+) -> tuple[Hold, Hold | None]:
+    """Set a hold, or change the reason of one in force; return it, and the one before.
+
+    Raises:
+        InputRefused: There is no such subscription, partner or event type.
+    """
+    with writing(settings) as session:
+        state = session.state()
+        _refuse_unknown(state, kind, name)
+        before = _in_force(state, kind, name)
+        hold = Hold(kind, name, session.now, reason, who())
+        if before is not None:
+            # An unreadable row has no time: the hold then begins now.
+            since = before.since or session.now
+            hold = Hold(kind, name, since, reason, who(), before.revision + 1)
+        change = "set" if before is None else "changed"
+        _write(settings, session, hold, write_hold(hold), change, reason)
+    return hold, before
+
+
+def clear_hold(settings: Settings, kind: HoldKind, name: str, reason: str) -> list[Hold]:
+    """Clear a hold, and return those that stay in force.
+
+    Raises:
+        InputRefused: There is no such hold.
+    """
+    with writing(settings) as session:
+        state = session.state()
+        before = _in_force(state, kind, name)
+        if before is None:
+            hint = did_you_mean(name, [hold.name for hold in state.holds if hold.kind is kind])
+            held = f"held: {listed(state.holds)}" if state.holds else "nothing is held"
+            raise InputRefused(f"{subject(kind, name)} is not held{hint}; {held}")
+        _write(settings, session, before, None, "cleared", reason)
+    return [hold for hold in state.holds if hold is not before]
+
+
+def subject(kind: HoldKind, name: str) -> str:
+    """Return what a hold stops, as the command line takes it: `endpoint crm`, or `everything`."""
+    return kind.value if kind is HoldKind.EVERYTHING else f"{kind.value} {name}"
+
+
+def subject_in(kind: HoldKind, name: str | None) -> tuple[HoldKind, str]:
+    """Return a hold's kind and name as its row has them.
+
+    Raises:
+        InputRefused: The kind needs a name, or takes none.
+    """
+    if kind is HoldKind.EVERYTHING:
+        if name not in (None, ALL):
+            raise InputRefused(f"`everything` takes no name, and {name!r} was given")
+        return kind, ALL
+    if not name:
+        raise InputRefused(f"name the {kind}: hookstream hold ... {kind} NAME")
+    return kind, name
+
+
+def listed(holds: list[Hold] | tuple[Hold, ...]) -> str:
+    """Return what some holds stop, in one line of bounded length."""
+    return the_first([subject(hold.kind, hold.name) for hold in holds], _LONGEST_SHOWN)
+
+
+def _refuse_unknown(state: State, kind: HoldKind, name: str) -> None:
+    """Refuse a name that nothing has: a misspelt hold stops nothing."""
+    match kind:
+        case HoldKind.ENDPOINT:
+            found = state.current.subscriptions.get(name)
+            if found is None:
+                raise no_subscription(state, name)
+            if isinstance(found, Subscription) and found.state is SubscriptionState.DELETED:
+                raise InputRefused(f"subscription {name!r} is deleted")
+        case HoldKind.PARTNER:
+            found_partner(state, name)
+        case HoldKind.EVENT_TYPE:
+            known = names_of(state).event_types
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise InputRefused(f"no schema of an event type {name!r} is published{hint}")
+        case HoldKind.EVERYTHING:
+            return
+
+
+def _in_force(state: State, kind: HoldKind, name: str) -> Hold | None:
+    return next((hold for hold in state.holds if (hold.kind, hold.name) == (kind, name)), None)
+
+
+def _write(
+    settings: Settings,
+    session: TablesSession,
+    hold: Hold,
+    row: bytes | None,
+    change: str,
+    reason: str,
+) -> None:
+    names = settings.topics_names
+    event = operations_events(names).hold_changed(
+        hold, change, at=session.now, changed_by=who(), reason=reason
+    )
+    key = hold_key(hold.kind, hold.name)
+    session.write([TableChange(names.subscriptions, key, row)], [event])

@@ -1,0 +1,162 @@
+"""Partitions for operators: who reads them and how far; starting a stopped one, skipping a record."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+from hookstream.adapters.kafka.groups import KafkaGroups
+from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.system import SystemClock
+from hookstream.adapters.tables import (
+    SkipAsked,
+    StartAsked,
+    read_start,
+    skip_key,
+    start_key,
+    write_skip,
+    write_start,
+)
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.topology.plan import taken_topics, tier_topics
+from hookstream.entry.admin.changes import operations_events, who
+from hookstream.entry.admin.tables import TablesSession, writing
+from hookstream.entry.cluster import reached
+from hookstream.errors import DependencyUnavailable, InputRefused
+from hookstream.settings import Settings
+
+_POLL_SECONDS = 0.5
+"""Between two questions for a group's position."""
+
+_COORDINATOR_SECONDS = 10.0
+"""For which a group that has no coordinator is asked again."""
+
+StartAt: TypeAlias = Literal["earliest", "latest"] | Millis
+"""Where reading begins: an end of the log, or the first record appended at a time or later."""
+
+
+class ReadPartitions:
+    """The partitions that hookstream reads: those of event topics and of tiers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = settings.topics_names
+        self.groups = KafkaGroups(reached(settings))
+        self._counts = self.groups.topics()
+        self._events = taken_topics(settings.events.topics, self._names, self._counts)
+        self._tiers = tier_topics(self._names, self._counts)
+
+    def positions(self) -> list[GroupPosition]:
+        """Return where the workers' groups stand in every partition.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        names = self._names
+        return [
+            *self.groups.positions(names.group, self._partitions(self._events)),
+            *self.groups.positions(names.retry_group, self._partitions(self._tiers)),
+        ]
+
+    def group_of(self, at: TopicPartition) -> str:
+        """Return the group that reads a partition.
+
+        Raises:
+            InputRefused: hookstream reads no such partition.
+        """
+        topic, read = at.topic, {*self._events, *self._tiers}
+        if topic not in read:
+            why = "hookstream does not read" if topic in self._counts else "there is no topic"
+            raise InputRefused(f"{why} {topic}{did_you_mean(topic, read)}")
+        count = self._counts[topic]
+        if at.partition >= count:
+            raise InputRefused(f"{topic} has {count} partitions, 0 to {count - 1}")
+        return self._names.retry_group if topic in self._tiers else self._names.group
+
+    def _partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
+        return [TopicPartition(topic, n) for topic in topics for n in range(self._counts[topic])]
+
+
+class ReadPartition:
+    """One partition that hookstream reads, and what an operator can ask of its worker.
+
+    Args:
+        settings: The cluster.
+        at: The partition.
+
+    Raises:
+        InputRefused: hookstream reads no such partition.
+    """
+
+    def __init__(self, settings: Settings, at: TopicPartition) -> None:
+        self.at = at
+        self._settings = settings
+        partitions = ReadPartitions(settings)
+        self._group = partitions.group_of(at)
+        self._groups = partitions.groups
+        self._clock = SystemClock()
+
+    def start(self, where: StartAt, reason: str) -> None:
+        """Ask the worker to start the partition at a position, where it is stopped.
+
+        Args:
+            where: The position.
+            reason: For the operations event.
+        """
+        key = start_key(*self.at)
+
+        def row(session: TablesSession) -> bytes:
+            topic = self._settings.topics_names.subscriptions
+            earlier = session.state().rows[topic].get(key)
+            revision = 1
+            if earlier is not None and earlier.value is not None:
+                revision = read_start(key, earlier.value).revision + 1
+            return write_start(StartAsked(*self.at, where, session.now, revision))
+
+        self._ask(key, row, self._groups.offset_at(self.at, where), reason)
+
+    def skip(self, offset: int, reason: str) -> None:
+        """Ask the worker to skip the record at an offset, where that stops the partition."""
+
+        def row(session: TablesSession) -> bytes:
+            return write_skip(SkipAsked(*self.at, offset, session.now, reason))
+
+        self._ask(skip_key(*self.at, offset), row, offset, reason)
+
+    def _ask(
+        self, key: str, row: Callable[[TablesSession], bytes], offset: int, reason: str
+    ) -> None:
+        """Write a request's row, and the operations event of it, in one transaction."""
+        names = self._settings.topics_names
+        with writing(self._settings) as session:
+            event = operations_events(names).partition_skipped(
+                self.at, offset, session.now, reason=reason, changed_by=who()
+            )
+            session.write([TableChange(names.subscriptions, key, row(session))], [event])
+
+    def position(self) -> GroupPosition:
+        """Return where the group stands now.
+
+        Raises:
+            DependencyUnavailable: For 10 s no broker could answer; the group may be moving.
+        """
+        until = self._clock.monotonic() + _COORDINATOR_SECONDS
+        while True:
+            try:
+                return self._groups.position(self._group, self.at)
+            except DependencyUnavailable:
+                if self._clock.monotonic() >= until:
+                    raise
+                time.sleep(_POLL_SECONDS)
+
+    def position_within(
+        self, seconds: float, reached_it: Callable[[GroupPosition], bool]
+    ) -> GroupPosition:
+        """Return the position as soon as a condition holds for it, or the last one within a time."""
+        until = self._clock.monotonic() + seconds
+        while True:
+            position = self.position()
+            if reached_it(position) or self._clock.monotonic() >= until:
+                return position
+            time.sleep(_POLL_SECONDS)

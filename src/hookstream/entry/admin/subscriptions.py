@@ -1,0 +1,195 @@
+"""Subscriptions for operators: their status, pausing, resuming, enabling and deleting them."""
+
+from collections.abc import Callable
+
+from hookstream.core.delivery.address import scrub
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.standing import (
+    Absent,
+    Deleted,
+    DisabledStanding,
+    Held,
+    Live,
+    Paused,
+    Standing,
+    Unreadable,
+)
+from hookstream.core.model.subscription import (
+    Disabled,
+    Partner,
+    Subscription,
+    UnreadableSubscription,
+)
+from hookstream.core.planning import transitions
+from hookstream.core.planning.changes import Delete
+from hookstream.core.planning.fields import fields_of
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.tables import State, found_subscription
+from hookstream.errors import Conflict
+
+
+def change_state(
+    writer: ChangeWriter,
+    subscription_id: str,
+    revision: int | None,
+    transition: Callable[[Subscription, Millis], Subscription],
+    change: str,
+) -> tuple[Subscription, bool]:
+    """Pause or resume a subscription; return it as it is then, and whether that changed it.
+
+    Args:
+        writer: Writes the tables.
+        subscription_id: The subscription.
+        revision: The revision that it must be at; None: any.
+        transition: `transitions.pause` or `transitions.resume`.
+        change: The name of the change in the operations event.
+
+    Raises:
+        InputRefused: There is no such subscription.
+        Conflict: It is at another revision.
+    """
+    before = _at_revision(writer, subscription_id, revision)
+    after = transition(before, writer.session.takes_effect)
+    changed = after is not before
+    if changed:
+        writer.write_subscription(after, change, writer.session.takes_effect)
+    return after, changed
+
+
+def enable(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Disabled | None:
+    """Enable a disabled subscription, and return why it was disabled; None: it was not.
+
+    Raises:
+        InputRefused: There is no such subscription.
+        Conflict: It is at another revision than the one given.
+    """
+    subscription = _at_revision(writer, subscription_id, revision)
+    disabled = writer.state.current.disabled.get(subscription_id)
+    if disabled is not None:
+        takes_effect = writer.session.takes_effect
+        after = transitions.enable(subscription, disabled, takes_effect)
+        writer.write_subscription(after, "enabled", takes_effect, clear_health=True)
+    return disabled
+
+
+def delete(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Subscription:
+    """Delete a subscription, and return it as it was.
+
+    Raises:
+        InputRefused: There is no such subscription.
+        Conflict: It is at another revision than the one given.
+    """
+    subscription = _at_revision(writer, subscription_id, revision)
+    writer.write([Delete(subscription, transitions.delete(subscription))])
+    return subscription
+
+
+def _at_revision(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Subscription:
+    found = found_subscription(writer.state, subscription_id)
+    if revision not in (None, found.revision):
+        raise Conflict(
+            f"subscription {subscription_id!r} is at revision {found.revision}, not {revision}"
+        )
+    return found
+
+
+def directory_of(state: State) -> Directory:
+    """Return the tables as a worker would hold them."""
+    directory = Directory()
+    for partner in state.current.partners.values():
+        directory.put_partner(partner)
+    for subscription in state.current.subscriptions.values():
+        directory.put_subscription(subscription)
+    for disabled in state.current.disabled.values():
+        directory.put_disabled(disabled)
+    for hold in state.holds:
+        directory.holds.put(hold)
+    return directory
+
+
+def status_text(standing: Standing, now: Millis) -> str:
+    """Return the status of a subscription in a few words."""
+    match standing:
+        case Live(subscription):
+            begins = subscription.active_from
+            return "active" if begins < now else f"active from {_short(begins)}"
+        case Held(hold=hold):
+            return f"held since {_short(hold.since)} ({hold.kind}: {hold.reason})"
+        case Paused(since=since):
+            return f"paused since {_short(since)}"
+        case DisabledStanding(disabled=disabled):
+            return f"disabled since {_short(disabled.since)} ({disabled.reason})"
+        case Deleted():
+            return "deleted"
+        case Unreadable(unreadable):
+            return f"unreadable: {unreadable.why}"
+        case Absent():
+            return "absent"
+
+
+def _status_document(standing: Standing) -> JsonObject:
+    """Return the status as JSON."""
+    match standing:
+        case Live(subscription):
+            return {"state": "active", "since": to_rfc3339(subscription.active_from)}
+        case Held(hold=hold):
+            return {
+                "state": "held",
+                "since": to_rfc3339(hold.since),
+                "hold": {"kind": hold.kind, "name": hold.name},
+                "reason": hold.reason,
+            }
+        case Paused(since=since):
+            return {"state": "paused", "since": to_rfc3339(since)}
+        case DisabledStanding(disabled=disabled):
+            return {
+                "state": "disabled",
+                "since": to_rfc3339(disabled.since),
+                "reason": disabled.reason,
+                "evidence": disabled.evidence,
+            }
+        case Deleted():
+            return {"state": "deleted"}
+        case Unreadable(unreadable):
+            return {"state": "unreadable", "reason": unreadable.why}
+        case Absent():
+            return {"state": "absent"}
+
+
+def subscription_document(
+    state: State, subscription: Subscription | UnreadableSubscription, standing: Standing
+) -> JsonObject:
+    """Return a subscription as JSON, without its secrets."""
+    gaps: list[Json] = [
+        {
+            "start": to_rfc3339(gap.start),
+            "end": None if gap.end is None else to_rfc3339(gap.end),
+            "reason": gap.reason,
+        }
+        for gap in subscription.gaps
+    ]
+    document: JsonObject = {
+        "id": subscription.id,
+        "partner": subscription.partner_id,
+        **_status_document(standing),
+        "event_types": list(subscription.event_types),
+        "active_from": to_rfc3339(subscription.active_from),
+        "gaps": gaps,
+    }
+    if isinstance(subscription, Subscription):
+        document["revision"] = subscription.revision
+        document["fields"] = shown_fields(subscription)
+    failing = state.failing.get(subscription.id)
+    return {**document, "failing_since": None if failing is None else to_rfc3339(failing.since)}
+
+
+def shown_fields(subject: Subscription | Partner) -> JsonObject:
+    """Return the fields of a subject by their paths, without secrets."""
+    return {path: field.shown for path, field in fields_of(subject, scrub).items()}
+
+
+def _short(instant: Millis) -> str:
+    """Return an instant to the second, in UTC, short enough for a column."""
+    return to_the_second(instant) + "Z"

@@ -1,0 +1,98 @@
+"""What sets dead letters and undecodable records apart on the command line: words and options."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import click
+
+from hookstream.core.model.event import UndecodableReason
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.selector import Selector
+from hookstream.entry.cli.options import Added, as_one, several, since_option, until_option
+
+
+@dataclass(slots=True, frozen=True)
+class Kind:
+    """One of the two kinds of records that can be listed, shown and redriven."""
+
+    source: RedriveSource
+    group: str
+    """The name of the command group."""
+    noun: str
+    counted_by: str
+    """The heading of the first column of the counts."""
+    counted_by_key: str
+    """Its key in JSON."""
+    shown_by: str
+    """The argument of `show`."""
+    conditions: Callable[[Added], Added]
+    """Adds the options that arrive as `selector`."""
+    group_help: str
+    list_help: str
+    show_help: str
+    redrive_help: str
+
+
+def _reasons(reasons: type[StrEnum], text: str) -> Callable[[Added], Added]:
+    choice = click.Choice(sorted(reason.value for reason in reasons))
+    return several("--reason", "reasons", text, choice, "REASON")
+
+
+DEAD_LETTERS = Kind(
+    source=RedriveSource.DEAD_LETTERS,
+    group="dlq",
+    noun="dead letters",
+    counted_by="subscription",
+    counted_by_key="subscription_id",
+    shown_by="PLACE|DELIVERY",
+    conditions=as_one(
+        "selector",
+        Selector,
+        several("--subscription", "subscriptions", "Of this subscription"),
+        several("--event-type", "event_types", "Of this event type"),
+        _reasons(DeadReason, "Given up for this reason"),
+        several("--partner", "partners", "Of this partner"),
+        since_option,
+        until_option,
+    ),
+    group_help="List, show and redrive dead letters: deliveries that were given up.",
+    list_help="Count dead letters by subscription and reason, and list the newest.",
+    show_help="""Show one dead letter: headers, event, attempts.
+
+    PLACE is its partition and offset, 3@1042 or TOPIC-3@1042; DELIVERY is its webhook-id.
+    """,
+    redrive_help="""Redrive open dead letters: they are delivered again, with a fresh schedule.
+
+    Dead letters of a subscription that is disabled or deleted are left out and reported.
+    """,
+)
+
+UNDECODABLE = Kind(
+    source=RedriveSource.UNDECODABLE,
+    group="undecodable",
+    noun="undecodable records",
+    counted_by="origin",
+    counted_by_key="origin_topic",
+    shown_by="PLACE",
+    conditions=as_one(
+        "selector",
+        Selector,
+        several("--topic", "topics", "From this event topic"),
+        _reasons(UndecodableReason, "Undecodable for this reason"),
+        since_option,
+        until_option,
+    ),
+    group_help="List, show and redrive records that could not be decoded as events.",
+    list_help="Count undecodable records by topic and reason, and list the newest.",
+    show_help="""Show one undecodable record: headers, and the result of decoding it now.
+
+    PLACE is its partition and offset, 3@1042 or TOPIC-3@1042.
+    """,
+    redrive_help="""Redrive undecodable records: they are identified, decoded and matched again.
+
+    They are matched with the subscriptions as they are now, each by the time at which the record
+    was first appended.
+    """,
+)

@@ -1,0 +1,117 @@
+"""`hookstream plan` and `hookstream apply`: changes the tables to what definition files declare."""
+
+from pathlib import Path
+
+import click
+
+from hookstream.core.model.json import Json
+from hookstream.core.planning.changes import Plan
+from hookstream.entry.admin.definitions import FolderPlanner, PlanRequest, last_instant
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.options import as_one
+from hookstream.entry.cli.plan_view import (
+    generated_of,
+    plan_document,
+    refuse_problems,
+    secrets_document,
+    show_plan,
+    show_secrets,
+)
+from hookstream.entry.cli.terminal import json_line
+
+HAS_CHANGES = 3
+
+_folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+plan_options = as_one(
+    "request",
+    PlanRequest,
+    click.option(
+        "--prune", is_flag=True, help="Delete what the folder owns and does not declare any more."
+    ),
+    click.option("--cascade", is_flag=True, help="Delete a partner's subscriptions with it."),
+    click.option(
+        "--owner",
+        metavar="NAME",
+        help="The folder's name, by which it owns what it declares (else hookstream.yaml says it).",
+    ),
+    click.option(
+        "--take-over",
+        multiple=True,
+        metavar="NAME",
+        help="Own from now on what the folder NAME owns and this one declares; repeatable.",
+    ),
+    click.option(
+        "--confirm-delete",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Delete N things, although that is much of what the folder owns.",
+    ),
+)
+"""They arrive as `request`."""
+
+
+@click.command()
+@_folder
+@plan_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@pass_context
+def plan(context: Context, folder: Path, request: PlanRequest, *, as_json: bool) -> None:
+    """Show what applying FOLDER would change. Exit code 3: there are changes."""
+    planner = FolderPlanner(context.settings, context.environ, folder, request, needs_keys=False)
+    refuse_problems(context.err, planner.problems)
+    made = planner.plan()
+    if as_json:
+        click.echo(json_line(plan_document(made, made.problems)))
+    elif not made.problems:
+        show_plan(context.out, made)
+    refuse_problems(context.err, made.problems)
+    raise click.exceptions.Exit(HAS_CHANGES if made.writes else 0)
+
+
+@click.command()
+@_folder
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--no-wait", is_flag=True, help="Return before everything is active.")
+@plan_options
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+@pass_context
+def apply(
+    context: Context,
+    folder: Path,
+    request: PlanRequest,
+    *,
+    yes: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Change the tables to what FOLDER declares.
+
+    Signing secrets that are generated are shown once. Returns when everything new is active: events
+    that are published from then on are delivered.
+    """
+    planner = FolderPlanner(context.settings, context.environ, folder, request, needs_keys=True)
+    refuse_problems(context.err, planner.problems)
+    shown = planner.plan()
+    refuse_problems(context.err, shown.problems)
+    show_plan(context.err if as_json else context.out, shown)
+    if not shown.writes:
+        _report(context, shown, as_json=as_json)
+        return
+    if not yes:
+        click.confirm("Apply this?", abort=True, err=True)
+    with planner.applied(shown) as (made, session):
+        # Secrets first: whoever interrupts the waiting must not lose them.
+        _report(context, made, as_json=as_json)
+        until = last_instant(made)
+        if until > session.now and not no_wait:
+            session.wait_until(until)
+            context.err.print("Everything is active.")
+
+
+def _report(context: Context, made: Plan, *, as_json: bool) -> None:
+    secrets = generated_of(made)
+    if as_json:
+        generated: list[Json] = secrets_document(secrets)
+        click.echo(json_line({**plan_document(made), "signing_secrets": generated}))
+    else:
+        show_secrets(context.out, secrets)

@@ -1,0 +1,80 @@
+"""Options that several commands share, and groups of options that arrive as one value."""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import TypeAlias
+
+import click
+
+from hookstream.entry.cli.moments import MOMENT
+
+Added: TypeAlias = Callable[..., None]
+"""A command's function, before and after an option is added."""
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+since_option = click.option(
+    "--since",
+    type=MOMENT,
+    metavar="TIME|AGE",
+    help="Written since then: RFC 3339, or an age such as 2h.",
+)
+until_option = click.option(
+    "--until", type=MOMENT, metavar="TIME|AGE", help="Written before then."
+)
+
+
+def several(
+    name: str,
+    into: str,
+    text: str,
+    kind: click.Choice[str] | None = None,
+    metavar: str | None = None,
+) -> Callable[[Added], Added]:
+    """Return an option that may be given several times.
+
+    Its values arrive as a set; None where it is not given: any value.
+    """
+    return click.option(
+        name,
+        into,
+        multiple=True,
+        type=kind,
+        metavar=metavar,
+        callback=_any_of,
+        help=f"{text}; repeatable.",
+    )
+
+
+def _any_of(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> frozenset[str] | None:
+    return frozenset(given) or None
+
+
+def as_one(
+    name: str, made: Callable[..., object], *options: Callable[[Added], Added]
+) -> Callable[[Added], Added]:
+    """Return a decorator that adds options to a command, to which they arrive as one argument.
+
+    Args:
+        name: That argument.
+        made: Makes it of what was given; it takes each option under its name, and has
+            a default for what is no option.
+        options: In the order in which the command's help shows them.
+    """
+    parts = tuple(signature(made).parameters)
+
+    def added(function: Added) -> Added:
+        @wraps(function)
+        def gathered(*positional: object, **given: object) -> None:
+            whole = made(**{part: given.pop(part) for part in parts if part in given})
+            function(*positional, **{name: whole}, **given)
+
+        whole_command: Added = gathered
+        for add in reversed(options):
+            whole_command = add(whole_command)
+        return whole_command
+
+    return added
