@@ -41,7 +41,7 @@ class StampedSink:
         def heard(verdict: WriteRefused | None) -> None:
             if verdict is None and self.told:
                 stamp = self._true.now()
-                self._clock.heard(record.topic, stamp, asked, self._clock.moment())
+                self._clock.learn(record.topic, stamp, asked, self._clock.moment())
             elif verdict is None:
                 self._clock.unstamped()
             acknowledged(verdict)

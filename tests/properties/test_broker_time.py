@@ -29,7 +29,7 @@ def test_the_true_difference_lies_within_the_doubt(
         stamped = asked + out
         now = stamped + back
         stamp = floor((stamped + ahead + stamped * drift) * 1000)
-        time.heard("t/0", stamp, asked, now)
+        time.learn("t/0", stamp, asked, now)
         truth = ahead + now * drift
         if time.doubt <= MOST_WIDE:
             assert time.ahead is not None
@@ -49,7 +49,7 @@ def test_one_broker_of_several_that_is_wrong_decides_nothing(
     for number in range(brokers):
         stamped = 1_000.0 + number
         off = wrong if number == liar else 0.0
-        time.heard(f"t/{number}", int((stamped + ahead + off) * 1000), stamped, stamped + 0.01)
+        time.learn(f"t/{number}", int((stamped + ahead + off) * 1000), stamped, stamped + 0.01)
     assert time.ahead is not None
     assert abs(time.ahead - ahead) < 0.1
     assert time.apart > 59
@@ -57,25 +57,25 @@ def test_one_broker_of_several_that_is_wrong_decides_nothing(
 
 def test_a_brokers_clock_that_is_set_is_followed_at_once() -> None:
     time = BrokerTime()
-    time.heard("t/0", 1_000_000, 10.0, 10.01)
-    time.heard("t/0", 4_601_000, 11.0, 11.01)
+    time.learn("t/0", 1_000_000, 10.0, 10.01)
+    time.learn("t/0", 4_601_000, 11.0, 11.01)
     assert time.ahead is not None
     assert abs(time.ahead - 4_590.0) < 0.1
 
 
 def test_an_answer_that_took_too_long_tells_nothing() -> None:
     time = BrokerTime()
-    time.heard("t/0", 1_000_000, 10.0, 40.0)
+    time.learn("t/0", 1_000_000, 10.0, 40.0)
     assert time.ahead is None
-    time.heard("t/0", 1_030_010, 40.0, 40.02)
+    time.learn("t/0", 1_030_010, 40.0, 40.02)
     assert time.ahead is not None
 
 
 def test_the_word_of_a_leader_that_is_gone_is_forgotten() -> None:
     time = BrokerTime()
-    time.heard("old/0", 9_000_000_000, 10.0, 10.01)
+    time.learn("old/0", 9_000_000_000, 10.0, 10.01)
     late = 20.0 + KEPT_FOR
-    time.heard("t/0", int((late + 100) * 1000), late, late + 0.01)
+    time.learn("t/0", int((late + 100) * 1000), late, late + 0.01)
     assert time.apart == 0.0
     assert time.ahead is not None
     assert abs(time.ahead - 100) < 0.1
@@ -84,8 +84,8 @@ def test_the_word_of_a_leader_that_is_gone_is_forgotten() -> None:
 def test_an_answer_that_took_minutes_has_no_say_beside_one_that_took_none() -> None:
     """After an outage a record of another partition is acknowledged at last: between 0 and 90 s."""
     time = BrokerTime()
-    time.heard("t-0", 1_000_000, asked=0.99, answered=1.01)
-    time.heard("t-1", 1_089_000, asked=0.0, answered=90.0)
+    time.learn("t-0", 1_000_000, asked=0.99, answered=1.01)
+    time.learn("t-1", 1_089_000, asked=0.0, answered=90.0)
     assert time.ahead is not None
     assert abs(time.ahead - 999.0) < 0.1
     assert time.apart == 0.0

@@ -43,7 +43,7 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
-from hookstream.pipeline.broker_clock import BrokerClock, time_asked
+from hookstream.pipeline.broker_clock import BrokerClock, time_request
 from hookstream.pipeline.engine import Engine, Ports
 from hookstream.pipeline.ports import (
     Acknowledged,
@@ -181,7 +181,7 @@ class Process:
     async def start(self) -> None:
         self._task = self.world.tasks.create_task(self._run())
         await asyncio.sleep(0)
-        self.sink.write(time_asked(self.world.topics), lambda _: None)
+        self.sink.write(time_request(self.world.topics), lambda _: None)
         await self.events.start(self.engine.events)
         if self.alive:
             await self.tiers.start(self.engine.tiers)
@@ -357,7 +357,7 @@ class SeenSink:
                 def told(verdict: WriteRefused | None) -> None:
                     if verdict is None:
                         answered = process.clock.moment()
-                        process.clock.heard(record.topic, stamp, asked, answered)
+                        process.clock.learn(record.topic, stamp, asked, answered)
                     acknowledged(verdict)
 
                 if after:

@@ -177,7 +177,7 @@ class Admission:
                     continue
                 if self.budget.room <= 0:
                     await self.budget.wait()
-                await self._gate.open()
+                await self._gate.wait()
                 if not receipt.wanted:
                     # The taker's own hold stays: what was not offered yet must not count as settled.
                     return

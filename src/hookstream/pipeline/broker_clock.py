@@ -1,9 +1,9 @@
-"""The clock by which a worker judges due times, expiry and signatures: it agrees with the brokers'.
+"""A worker judges due times, expiry and signatures by the brokers' time, not by its machine's.
 
-Every acknowledgement of a record carries the time at which a broker appended it. From these the
-difference is known, and `now` is the brokers' time, whatever the machine's wall clock says. A wall
-clock that differs by more than a bound stops the worker's acts all the same: what else on the
-machine goes by it (certificates, logs, other programs) would be wrong, and somebody must set it.
+Every acknowledgement carries the time at which a broker appended the record. From these the
+difference of the clocks is known, and `now` is the brokers' time. A wall clock that differs by more
+than a bound stops sending all the same: certificates, logs and other programs use it, so somebody
+must set it.
 """
 
 from collections.abc import Callable
@@ -20,25 +20,25 @@ MOST_SKEW: Millis = 30 * SECOND
 """What `worker.max_clock_skew` is by default."""
 
 WORTH_SAYING = 5.0
-"""Seconds of difference from which an operator hears of it."""
+"""Seconds of difference from which a warning is logged."""
 
 ASK_EVERY = 10.0
-"""Seconds without a stamp after which one is asked for."""
+"""Seconds without a timestamp of a broker's after which one is requested."""
 
 UNKNOWN_FOR = 30.0
-"""Seconds for which answers may come without a broker's time; then the worker goes by its own, and
-says so. While no answer comes at all, the tables are not current either."""
+"""Seconds of acknowledgements without a broker's time after which the worker uses its own clock, and
+logs that. While nothing is acknowledged at all, the tables are not current either."""
 
 _SAY_AGAIN = 30.0
 _SAY_SKEW_AGAIN = 600.0
 
 
 TIME_KEY = b"clock"
-"""The key of the records that ask for the brokers' time. They remove nothing: no row has it."""
+"""The key of the records that request the brokers' time. They remove nothing: no row has it."""
 
 
-def time_asked(topics: Topics) -> OutgoingRecord:
-    """Return a record whose acknowledgement carries a broker's time, and that says nothing else.
+def time_request(topics: Topics) -> OutgoingRecord:
+    """Return a record that is written for its acknowledgement, which carries a broker's time.
 
     It goes into a table that workers write anyway, where compaction soon removes it.
     """
@@ -46,48 +46,48 @@ def time_asked(topics: Topics) -> OutgoingRecord:
 
 
 class Agreement(Protocol):
-    """Whether the worker's time may be acted by."""
+    """Whether the worker's clock can be trusted."""
 
     @property
     def known(self) -> bool:
-        """Whether the clock shows the brokers' time, or never will."""
+        """Whether the clock shows the brokers' time, or is known never to."""
 
     @property
     def asks(self) -> bool:
-        """Whether a stamp of a broker's is wanted now."""
+        """Whether a broker's timestamp should be requested now."""
 
     def agrees(self) -> bool:
-        """Return whether attempts may begin and deliveries expire by the clock as it stands."""
+        """Return whether attempts may begin and deliveries expire by this clock now."""
 
     def why(self) -> str:
-        """Tell why not, with the remedy."""
+        """Return why not, with the remedy."""
 
     def unstamped(self, refusal: str | None = None) -> None:
-        """Note an answer without a broker's time; `refusal`: the write that asked for it was refused."""
+        """Note an acknowledgement without a broker's time; `refusal`: why the request was refused."""
 
     def look(self) -> None:
-        """Raise what an operator must hear of; called once a second."""
+        """Log what an operator must know; called once a second."""
 
 
 class Unquestioned:
-    """An Agreement for a clock that is right by definition."""
+    """An Agreement for a clock that needs no check."""
 
     known = True
     asks = False
 
     def agrees(self) -> bool:
-        """Tell that it does."""
+        """Return True."""
         return True
 
     def why(self) -> str:
-        """Say nothing."""
+        """Return nothing."""
         return ""
 
     def unstamped(self, refusal: str | None = None) -> None:
-        """Care for nothing."""
+        """Do nothing."""
 
     def look(self) -> None:
-        """Raise nothing."""
+        """Log nothing."""
 
 
 UNQUESTIONED = Unquestioned()
@@ -103,9 +103,9 @@ class BrokerClock:
         most: Millis = MOST_SKEW,
         boot: Callable[[], float] | None = None,
     ) -> None:
-        """Go by `machine` until the first stamp; act only while they differ by `most` at most.
+        """Use `machine` until the first timestamp; agree only while they differ by at most `most`.
 
-        `boot` tells the first of the machine's two clocks alone, where that is cheaper.
+        `boot` returns the first of the machine's two clocks alone, where that is cheaper.
         """
         self._boot = boot or (lambda: machine.moment()[0])
         self.machine = machine
@@ -113,20 +113,20 @@ class BrokerClock:
         self._most = most / 1000
         self._time = BrokerTime()
         self._unstamped_since: float | None = None
-        """Since when answers come without a broker's time, by the clock since boot."""
+        """Since when acknowledgements carry no broker's time, by the clock since boot."""
         self._refusal: str | None = None
-        """Why the last of them was none."""
+        """Why the last request was refused."""
         self._asked_at = float("-inf")
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
         self._wrong = False
 
     # The clock.
 
     def now(self) -> Millis:
-        """Return the brokers' time as far as it is known, else the machine's.
+        """Return the brokers' time once it is known, the machine's before.
 
-        It is the earliest that the acknowledgements allow: half of a slow one's time would make an
-        attempt early, while a moment late does no harm.
+        It is the earliest time that the acknowledgements allow: a guess in the middle would make
+        attempts early after a slow one, while a moment late does no harm.
         """
         ahead = self._time.ahead_at_least
         if ahead is None:
@@ -141,11 +141,11 @@ class BrokerClock:
         """Return the machine's two clocks as they are: ages are counted by them."""
         return self.machine.moment()
 
-    # What is known.
+    # What acknowledgements teach.
 
-    def heard(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
-        """Learn that a broker stamped a record of a partition between two moments."""
-        self._time.heard(place, stamp, asked.boot, answered.boot)
+    def learn(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
+        """Note that a broker timestamped a record of a partition between two moments."""
+        self._time.learn(place, stamp, asked.boot, answered.boot)
 
     def unstamped(self, refusal: str | None = None) -> None:
         """As Agreement says."""
@@ -155,7 +155,7 @@ class BrokerClock:
 
     @property
     def known(self) -> bool:
-        """As Agreement says: what is read before would be put off by a time that may be months off."""
+        """As Agreement says: before, due times would be judged by a clock that may be months off."""
         return self._time.ahead is not None or self._given_up(self.machine.moment().boot)
 
     @property
@@ -171,9 +171,9 @@ class BrokerClock:
 
     @property
     def asks(self) -> bool:
-        """Whether no broker has stamped anything of ours for a while; once for each while."""
+        """As Agreement says: True once whenever no timestamp came for a while."""
         now = self.machine.moment().boot
-        last = max(self._time.heard_at, self._asked_at)
+        last = max(self._time.learned_at, self._asked_at)
         if now - last < (ASK_EVERY if self.known else 1.0):
             return False
         self._asked_at = now
@@ -188,49 +188,49 @@ class BrokerClock:
         return -self._most <= wall - boot - ahead <= self._most
 
     def _given_up(self, now: float) -> bool:
-        """Return whether answers have come without a time for so long that none will."""
+        """Return whether acknowledgements carried no time for so long that none will."""
         return self._unstamped_since is not None and now - self._unstamped_since > UNKNOWN_FOR
 
     def why(self) -> str:
         """As Agreement says."""
         skew = self.skew
         if skew is None:
-            return "no broker has told its time yet, as every acknowledged write does"
+            return "no acknowledged write has carried a broker's time yet"
         return (
-            f"this machine's clock is {_told(skew)} the brokers', more than"
+            f"this machine's clock is {_described(skew)} the brokers', more than"
             f" worker.max_clock_skew ({self._most:g} s)"
         )
 
     def look(self) -> None:
-        """As Agreement says: at once where nothing may be done, and again while that lasts."""
+        """As Agreement says: at once where sending stops, and again while that lasts."""
         now, skew = self.machine.moment().boot, self.skew
         if skew is None:
-            self._say_unknown(now)
+            self._log_unknown(now)
         elif abs(skew) > self._most:
-            self._say_wrong(now, skew)
+            self._log_wrong(now, skew)
         else:
             if self._wrong:
                 self._wrong = False
                 self._journal.info("clock.right", seconds=round(skew, 3))
-            self._say_skew(now, skew)
+            self._log_skew(now, skew)
 
-    def _say_unknown(self, now: float) -> None:
-        if not self._given_up(now) or now - self._said_at < _SAY_SKEW_AGAIN:
+    def _log_unknown(self, now: float) -> None:
+        if not self._given_up(now) or now - self._logged_at < _SAY_SKEW_AGAIN:
             return
-        self._said_at = now
+        self._logged_at = now
         why = "no acknowledgement carries a broker's time"
         remedy = "run 'hookstream topics apply', which sets LogAppendTime on our topics"
         if self._refusal is not None:
-            why = f"the write that asks for the brokers' time is refused: {self._refusal}"
+            why = f"the write that requests the brokers' time is refused: {self._refusal}"
             remedy = "let this worker write to our health topic (docs/security.md, Kafka)"
         self._journal.error(
-            "clock.unknown", detail=f"{why}: the worker goes by its own clock", remedy=remedy
+            "clock.unknown", detail=f"{why}: the worker uses its own clock", remedy=remedy
         )
 
-    def _say_wrong(self, now: float, skew: float) -> None:
-        if self._wrong and now - self._said_at < _SAY_AGAIN:
+    def _log_wrong(self, now: float, skew: float) -> None:
+        if self._wrong and now - self._logged_at < _SAY_AGAIN:
             return
-        self._wrong, self._said_at = True, now
+        self._wrong, self._logged_at = True, now
         self._journal.error(
             "clock.wrong",
             seconds=round(skew, 3),
@@ -239,21 +239,21 @@ class BrokerClock:
             " goes on by itself. If the brokers' clocks are wrong, set those",
         )
 
-    def _say_skew(self, now: float, skew: float) -> None:
-        """Warn of what is not wrong enough yet to stop at."""
+    def _log_skew(self, now: float, skew: float) -> None:
+        """Warn of a difference that does not stop sending yet."""
         apart = self._time.apart
-        if max(abs(skew), apart) <= WORTH_SAYING or now - self._said_at < _SAY_SKEW_AGAIN:
+        if max(abs(skew), apart) <= WORTH_SAYING or now - self._logged_at < _SAY_SKEW_AGAIN:
             return
-        self._said_at = now
+        self._logged_at = now
         self._journal.warning(
             "clock.skewed",
             seconds=round(skew, 3),
             brokers_apart=round(apart, 3),
-            detail=f"this machine's clock is {_told(skew)} the brokers', which differ by"
+            detail=f"this machine's clock is {_described(skew)} the brokers', which differ by"
             f" {apart:.1f} s among themselves; beyond {self._most:g} s no attempt begins",
             remedy="let a time service keep the clocks of this machine and of the brokers",
         )
 
 
-def _told(skew: float) -> str:
+def _described(skew: float) -> str:
     return f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'}"

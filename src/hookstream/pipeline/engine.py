@@ -32,7 +32,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.broker_clock import time_asked
+from hookstream.pipeline.broker_clock import time_request
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, Unexpected, described, line_of
 from hookstream.pipeline.eligibility import Eligibility
@@ -85,7 +85,7 @@ class Engine:
             ports.journal,
             ports.agreement,
         )
-        self._fence = Fence(ports.skips, ports.clock, ports.journal, self.gate.open)
+        self._fence = Fence(ports.skips, ports.clock, ports.journal, self.gate.wait)
         self._settler = Settler(ports, self.ladder, self.budget, self._fence)
         attempts = self._make_attempts()
         self.lanes = Lanes(
@@ -96,7 +96,7 @@ class Engine:
             attempt=attempts.attempt,
             overflow=attempts.overflow,
             abandon=self._settler.abandon,
-            may_act=self.gate.stood_open,
+            may_act=self.gate.was_open,
         )
         self._admission = Admission(
             ports,
@@ -108,14 +108,14 @@ class Engine:
             EventIds(ports.sink, ports.notices, ports.clock, ports.metrics, ports.journal),
             self._fence,
         )
-        self._time_asked = False
+        self._time_requested = False
         """Whether a record waits that asks for the brokers' time."""
         self._loops: list[asyncio.Task[None]] = []
 
     def _make_attempts(self) -> Attempts:
         ports, rules = self._ports, self._rules
         eligibility = Eligibility(
-            ports.directory, ports.clock, rules, self._fence, self.gate.stands_open
+            ports.directory, ports.clock, rules, self._fence, self.gate.is_open
         )
         rendering = BodyRenderer(
             ports.directory, ports.codec, ports.offload, max_body_bytes=rules.max_body_bytes
@@ -258,12 +258,12 @@ class Engine:
     def _look_at_clock(self) -> None:
         ports = self._ports
         ports.agreement.look()
-        if ports.agreement.asks and not self._time_asked:
-            self._time_asked = True
-            ports.sink.write(time_asked(ports.topics), self._time_told)
+        if ports.agreement.asks and not self._time_requested:
+            self._time_requested = True
+            ports.sink.write(time_request(ports.topics), self._time_answered)
 
-    def _time_told(self, refused: WriteRefused | None) -> None:
-        self._time_asked = False
+    def _time_answered(self, refused: WriteRefused | None) -> None:
+        self._time_requested = False
         if refused is not None:
             self._ports.agreement.unstamped(refused.detail)
 

@@ -3,7 +3,7 @@
 1. The record is to blame for the exceptions that `BLAMED` lists, and for no other. Before the match it
    is undecodable, from the match on a dead letter of that delivery alone.
 2. Everything else is a defect of ours. Before the request is sent, the record's partition stops and
-   the step is tried again with growing pauses, until it succeeds or an operator steps over the record.
+   the step is retried with back-off, until it succeeds or an operator skips the record.
    Once the request was sent, the attempt counts as failed (`internal_error`).
 3. `ENDS` passes the fence and ends the process: going on could lose a delivery.
 4. A line of code that stops three partitions within a minute ends the process: a bad release.
@@ -32,20 +32,20 @@ LONGEST_PAUSE = 60.0
 
 @dataclass(slots=True)
 class Piece:
-    """What stands still: a record, or one delivery of it."""
+    """A record, or one delivery of it, whose step failed and is retried."""
 
     receipt: "Receipt"
     step: Step
     error: Exception
     again: Callable[[], Awaitable[None]]
-    """Takes the step again."""
+    """Retries the step."""
     give_up: Callable[[], None]
-    """Lets go of the receipt, as an operator stepped over the record."""
+    """Releases the receipt, once an operator skipped the record."""
     delivery_id: str | None = None
 
 
 class Fence:
-    """Stops partitions for defects, and takes the steps again that failed."""
+    """Stops partitions for defects, and retries the steps that failed."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class Fence:
         journal: Journal,
         current: Callable[[], Awaitable[None]],
     ) -> None:
-        """Hold nothing before `open`.
+        """Retry nothing before `open`.
 
         Args:
-            skips: What operators stepped over.
-            clock: Tells how much time lies between two stops.
-            journal: Names what stands still, and the remedy.
-            current: Returns when records may be matched: a step is not taken again before.
+            skips: Records that operators skipped.
+            clock: Measures the time between two stops.
+            journal: Logs stopped partitions with the remedy.
+            current: Returns when records may be matched; no step is retried before.
         """
         self._skips = skips
         self._clock = clock
@@ -71,11 +71,11 @@ class Fence:
         self._tasks: asyncio.TaskGroup | None = None
         self._later: list[Callable[[], Coroutine[None, None, None]]] = []
         """What failed before `open`."""
-        self._told: dict[TopicPartition, list[Piece]] = {}
-        """What stands still in each partition; only the first is told of."""
+        self._stopped: dict[TopicPartition, list[Piece]] = {}
+        """Failed steps by partition; only the first of each is logged."""
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
-        """Take steps again as children of `tasks` from now on."""
+        """Retry steps as children of `tasks` from now on."""
         self._tasks = tasks
         while self._later:
             tasks.create_task(self._later.pop()())
@@ -98,14 +98,14 @@ class Fence:
         give_up: Callable[[], None],
         delivery_id: str | None = None,
     ) -> None:
-        """Stop a record's partition for a defect of ours, and take the step again after a pause.
+        """Stop a record's partition for a defect of ours, and retry the step with back-off.
 
         Args:
-            receipt: Of the record; one hold of it is in the caller's hands, and passes on.
+            receipt: The record's; the caller passes its reference on.
             error: What the step raised.
-            step: Which it is.
-            again: Takes the step again; it raises as long as the step fails.
-            give_up: Lets go of the hold, once an operator stepped over the record.
+            step: The step that failed.
+            again: Retries the step; it raises as long as the step fails.
+            give_up: Releases the reference, once an operator skipped the record.
             delivery_id: The delivery that failed, where the step was about one.
 
         Raises:
@@ -118,11 +118,11 @@ class Fence:
             raise InvariantBroken("a step failed before the fence was opened") from error
         piece = Piece(receipt, step, error, again, give_up, delivery_id)
         receipt.block()
-        self._told.setdefault(receipt.where, []).append(piece)
-        self._tasks.create_task(self._hold(piece))
+        self._stopped.setdefault(receipt.where, []).append(piece)
+        self._tasks.create_task(self._retry(piece))
 
     def insist(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
-        """Notify of what belongs to no record; where that fails, again after a pause while `wanted`.
+        """Do what belongs to no record; where it fails, retry with back-off while `wanted`.
 
         Raises:
             Exception: What it raised, where that is one of `ENDS`.
@@ -151,34 +151,34 @@ class Fence:
             else:
                 return
 
-    async def _hold(self, piece: Piece) -> None:
-        """Keep a partition stopped until the step succeeds, or is stepped over, or is another's."""
+    async def _retry(self, piece: Piece) -> None:
+        """Keep a partition stopped until the step succeeds, the record is skipped, or it is revoked."""
         receipt, pause = piece.receipt, FIRST_PAUSE
         while receipt.live:
-            self._tell(piece)
+            self._log_stopped(piece)
             if await self._skips.heard_within(pause, receipt.record):
-                self._step_over(piece)
+                self._skip(piece)
                 break
             pause = min(2 * pause, LONGEST_PAUSE)
             await self._current()
             if receipt.wanted and await self._succeeds(piece):
                 break
-        standing = self._told[receipt.where]
-        standing.remove(piece)
-        if not standing:
-            del self._told[receipt.where]
+        pieces = self._stopped[receipt.where]
+        pieces.remove(piece)
+        if not pieces:
+            del self._stopped[receipt.where]
         receipt.unblock()
 
     async def _succeeds(self, piece: Piece) -> bool:
         try:
             await piece.again()
-        except Exception as error:  # noqa: BLE001  the fence: whatever it is, it stays in this partition
+        except Exception as error:  # noqa: BLE001  the fence: whatever it is, it concerns this partition alone
             self.note(error, piece.step)
             piece.error = error
             return False
         return True
 
-    def _step_over(self, piece: Piece) -> None:
+    def _skip(self, piece: Piece) -> None:
         receipt = piece.receipt
         self._say(
             self._journal.warning,
@@ -189,19 +189,19 @@ class Fence:
         if receipt.live:
             piece.give_up()
 
-    def _tell(self, piece: Piece) -> None:
-        """Log that a partition stands still, by the first of what stands still there."""
+    def _log_stopped(self, piece: Piece) -> None:
+        """Log that a partition is stopped, once, by the first step that failed in it."""
         where, record = piece.receipt.where, piece.receipt.record
-        if self._told[where][0] is not piece:
+        if self._stopped[where][0] is not piece:
             return
         self._say(
             self._journal.error,
             "partition.stopped",
             piece,
             detail=f"step {piece.step} failed: {described(piece.error)} ({line_of(piece.error)})",
-            remedy="a defect of hookstream stops this partition; the step is taken again by itself,"
-            " so a release without the defect goes on."
-            f" To give the record up: hookstream partition skip {where.topic}/{where.partition}"
+            remedy="a defect of hookstream stops this partition; the step is retried,"
+            " so a release without the defect resumes it."
+            f" To give up the record: hookstream partition skip {where.topic}/{where.partition}"
             f" {record.offset}",
         )
 

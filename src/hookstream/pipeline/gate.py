@@ -1,4 +1,4 @@
-"""The gate holds matching and sending back while the tables are not current, with an alarm when that lasts."""
+"""The gate pauses matching and sending while the tables are not current, and raises an alarm when that lasts."""
 
 import asyncio
 
@@ -11,13 +11,13 @@ _ALARM_AFTER = 30.0
 """Seconds."""
 
 _LOOK_AGAIN = 0.05
-"""Seconds between looks at tables that are not current."""
+"""Seconds between two checks while the tables are not current."""
 
 
 class Gate:
     """Open while every table is current, every row's envelope can be read, and the clock can be trusted.
 
-    Matching waits at it; a lane begins no attempt and a sender writes no request while it is shut.
+    Matching waits for it; while it is shut, lanes begin no attempt and the sender writes no request.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Gate:
         journal: Journal,
         agreement: Agreement = UNQUESTIONED,
     ) -> None:
-        """Say nothing before the tables have been stale for half a minute."""
+        """Raise the first alarm after the tables were stale for half a minute."""
         self._agreement = agreement
         self._looked_at = float("-inf")
         self._open = False
@@ -38,10 +38,9 @@ class Gate:
         self._journal = journal
         self._unexpected = Unexpected(journal)
 
-    def stands_open(self) -> bool:
+    def is_open(self) -> bool:
         """Return whether anything may be matched or sent now."""
-        # What is found counts at once for whoever asks `stood_open`: else what was just withheld
-        # would begin again and again.
+        # `was_open` must see this at once: otherwise a withheld attempt would start again and again.
         self._looked_at = self._clock.monotonic()
         try:
             self._open = (
@@ -52,32 +51,32 @@ class Gate:
             self._open = False
         return self._open
 
-    def stood_open(self) -> bool:
-        """Return whether it stood open when it was last looked at, which is a moment ago.
+    def was_open(self) -> bool:
+        """Return whether it was open at the last check, at most 50 ms ago.
 
-        For what is asked often and judged once more before anything is sent.
+        For frequent callers whose decision is checked again before anything is sent.
         """
         now = self._clock.monotonic()
         if not 0 <= now - self._looked_at < _LOOK_AGAIN:
-            return self.stands_open()
+            return self.is_open()
         return self._open
 
-    async def told_time(self) -> None:
-        """Wait until the clock shows the brokers' time: nothing may be judged by it before."""
-        while not self._agreement.known:  # noqa: ASYNC110  known by a port that has no event for it
+    async def wait_for_clock(self) -> None:
+        """Wait until the brokers' time is known: nothing is judged by the clock before."""
+        while not self._agreement.known:  # noqa: ASYNC110  the port has no event for it
             await asyncio.sleep(_LOOK_AGAIN)
 
     def current(self) -> bool:
-        """As Tables says, and whether everything else lets work go on, for whoever watches it."""
-        return self.stands_open()
+        """Return whether the gate is open: a `Tables` for the health endpoint."""
+        return self.is_open()
 
-    async def open(self) -> None:
-        """Wait until records may be matched."""
-        if self.stands_open():
+    async def wait(self) -> None:
+        """Wait until the gate is open."""
+        if self.is_open():
             return
         since = self._clock.monotonic()
         alarm = since + _ALARM_AFTER
-        while not self.stands_open():
+        while not self.is_open():
             await asyncio.sleep(_LOOK_AGAIN)
             now = self._clock.monotonic()
             if now >= alarm:

@@ -1,8 +1,8 @@
-"""What attempts say about an endpoint's health becomes rows and operations events, on transitions only.
+"""Changes of an endpoint's health become rows of the health table and operations events.
 
-The records are written with the attempt that led to them, whose offset waits for all of them: a
-process that dies before they are durable leaves the delivery pending, and the next attempt finds
-the same.
+The records are written with the attempt that caused them, whose offset waits for all of them: when
+the process dies before they are durable, the delivery is still pending, and its next attempt writes
+them.
 """
 
 from collections.abc import Sequence
@@ -37,26 +37,26 @@ from hookstream.core.outcome.health import (
 )
 from hookstream.pipeline.ports import Journal, Notices
 
-WORTH_TELLING: Millis = 5 * MINUTE
-"""A recovery is told where the trouble had lasted so long: an endpoint that flaps is no news."""
+SHORTEST_REPORTED_OUTAGE: Millis = 5 * MINUTE
+"""Only outages longer than this emit `endpoint.recovered`, so that a flapping endpoint is not noisy."""
 
 _ECHO: Millis = 10 * SECOND
-"""Within so long a verdict has come back through the table: attempts in flight meanwhile add none."""
+"""Within this time a disabling is read back from the table: attempts in flight meanwhile add none."""
 
 FAILING = "failing"
-"""The reason of a disabling for nothing but failures, beside `gone`."""
+"""The reason of a disabling after nothing but failures; the other one is `gone`."""
 
 
 @dataclass(slots=True, frozen=True)
 class Checkup:
-    """What becomes of an attempt's disposition, and the records that must be durable with it."""
+    """An attempt's disposition once health is considered, and the records that must be durable with it."""
 
     disposition: Disposition
     records: Sequence[OutgoingRecord] = ()
 
 
 class EndpointHealth:
-    """Judges attempts and makes the records that tell of it."""
+    """Judges attempts and makes the records for changes of health."""
 
     def __init__(
         self,
@@ -66,21 +66,21 @@ class EndpointHealth:
         notices: Notices,
         journal: Journal,
     ) -> None:
-        """Keep `book`; `directory` tells who is disabled already."""
+        """Keep `book` up to date; `directory` knows who is disabled already."""
         self._book = book
         self._rules = rules
         self._directory = directory
         self._notices = notices
         self._journal = journal
         self._said: dict[str, Millis] = {}
-        """When this worker last disabled a subscription, the latest last; older than an echo: dropped."""
+        """When this worker disabled a subscription, oldest first, for as long as the table may lag."""
         self.failing = book.failing
-        """By subscription id: while it is empty, a delivered attempt has nothing to ask."""
+        """By subscription id; while it is empty, delivered attempts need no check."""
 
     def after(
         self, delivery: Delivery, outcome: Outcome, disposition: Disposition, now: Millis
     ) -> Checkup:
-        """Return what an attempt leads to, its endpoint's health considered."""
+        """Return the disposition of an attempt, and the records for a change of its endpoint's health."""
         if isinstance(disposition, DeadLetter) and disposition.disable:
             return self._disable(
                 delivery, disposition, disposition.reason, disposition.detail, now
@@ -103,7 +103,7 @@ class EndpointHealth:
             case Delivered():
                 return self._book.succeeded(subscription_id)
             case Refused():
-                # We made no request: it says nothing about the endpoint.
+                # No request was made: it says nothing about the endpoint.
                 return None
             case Failed() if is_defect(outcome):
                 return None
@@ -113,10 +113,9 @@ class EndpointHealth:
     def _disable(
         self, delivery: Delivery, dead: DeadLetter, reason: str, evidence: str, now: Millis
     ) -> Checkup:
-        """Return the verdict's records, none where there is a verdict already.
+        """Return the records of a disabling, none where the subscription is disabled already.
 
-        A later one in its place would move the start of the gap behind records that were not
-        matched any more.
+        A second one would move the start of the gap past records that were no longer matched.
         """
         subscription_id = delivery.subscription_id
         if self._directory.is_disabled(subscription_id) or self._echoes(subscription_id, now):
@@ -136,7 +135,7 @@ class EndpointHealth:
         return Checkup(dead, records)
 
     def _echoes(self, subscription_id: str, now: Millis) -> bool:
-        """Return whether a verdict is on its way through the table: said, and not lifted since."""
+        """Return whether this worker disabled it, the table may not show it yet, and nobody enabled it since."""
         while self._said:
             oldest = next(iter(self._said))
             if 0 <= now - self._said[oldest] < _ECHO:
@@ -154,7 +153,7 @@ class EndpointHealth:
         self, delivery: Delivery, since: Millis, now: Millis
     ) -> Sequence[OutgoingRecord]:
         records = [self._notices.healthy(delivery.subscription_id)]
-        if now - since >= WORTH_TELLING:
+        if now - since >= SHORTEST_REPORTED_OUTAGE:
             self._journal.info(
                 "endpoint.recovered",
                 subscription_id=delivery.subscription_id,

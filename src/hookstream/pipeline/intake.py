@@ -47,7 +47,7 @@ class Intake:
     async def run(self) -> None:
         """Take and admit until cancelled: what was taken and not admitted is unsettled."""
         while True:
-            await self._gate.open()
+            await self._gate.wait()
             if self._budget.room <= 0:
                 await self._budget.wait()
                 continue
@@ -62,7 +62,7 @@ class Intake:
             # is read again from its commit, and the batch must not pass for part of that.
             receipts = self._partitions.receive(self._stamped(batch))
             for receipt in receipts:
-                await self._gate.open()
+                await self._gate.wait()
                 if receipt.wanted:
                     await self._admit(receipt)
 

@@ -1,4 +1,4 @@
-"""One lane with the deliveries that wait in it, and what those are told that it does not take."""
+"""A lane's queue, and the due time that a lane gives to deliveries it does not take."""
 
 import asyncio
 from collections import deque
@@ -14,7 +14,7 @@ from hookstream.pipeline.work import Work
 
 
 class LaneQueue:
-    """One lane with the work that waits in it."""
+    """One lane and its queued work."""
 
     __slots__ = (
         "broken",
@@ -35,16 +35,16 @@ class LaneQueue:
         self.claim = Claim()
         self.waiting: deque[Work] = deque()
         self.broken = False
-        """Whether its breaker was open when it was last looked at."""
+        """Whether its circuit breaker was open at the last check."""
         self.wakes_at = float("inf")
-        """When it will be looked at, as its pace lets the next attempt begin."""
+        """When its timer fires, event loop seconds; infinity: no timer."""
         self.wakes: asyncio.Task[None] | None = None
-        """What does that."""
+        """The timer that starts its next attempt."""
         self.busy_at = 0.0
-        """When it last had something to do, monotonic seconds."""
+        """When it last had work, monotonic seconds."""
 
     def first_attempt(self) -> int | None:
-        """Find the first waiting work that may have a kept slot: of a prompt lane, and no retry."""
+        """Return the place of the first work that may use a reserved permit: a prompt lane's first attempt."""
         if not self.holder.prompt:
             return None
         for place, work in enumerate(self.waiting):
@@ -55,7 +55,7 @@ class LaneQueue:
 
 @dataclass(slots=True, frozen=True)
 class Slot:
-    """When a delivery comes back that its lane did not take, by the wall clock, and why."""
+    """The due time that a lane reserved for a delivery it did not take, and why it did not."""
 
     due_at: Millis
     reason: DeferReason

@@ -1,4 +1,4 @@
-"""Lanes hold the deliveries of each subscription and run their attempts, so that none waits for another."""
+"""Each subscription has a lane that queues its deliveries and runs their attempts: none waits for another."""
 
 import asyncio
 from collections import deque
@@ -23,7 +23,7 @@ _FORGOTTEN_AFTER = 600.0
 as long as its breaker may stay open, where that is longer."""
 
 _IDLE_AFTER = 1.0
-"""Seconds without work after which a lane is told again what it may do: till then ticks do it."""
+"""Idle seconds after which a lane reads its policy when work comes; busy lanes read it at ticks."""
 
 _ENDED_IN_A_ROW = 8
 """Deliveries of a lane that end without an attempt before others get a turn on the event loop."""
@@ -32,28 +32,27 @@ _MOST_PUT_OFF = 250
 """Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
 
 _POLICY_EVERY = 4
-"""Ticks after which busy lanes are told what they may do now: limits change seldom."""
+"""Ticks between two readings of a busy lane's policy: limits change seldom."""
 
 _CATCHING_UP = 2.0
-"""Times the length of a wait for the tables, after it, for which the backlog that it left is no sign of
-a slow endpoint."""
+"""After a wait for the tables, backlog is not taken for a slow endpoint for this many times its length."""
 _LONGEST_CATCHING_UP = 120.0
 """Seconds."""
 
 _FROZEN_AFTER = 1.0
-"""Seconds without a tick, of which there are four a second, from which the process is taken to have been
-frozen: it was stopped, or had no CPU."""
+"""Seconds without a tick, of which there are four a second, after which the process counts as frozen: it was
+stopped, or got no CPU."""
 
 _SHORTEST_SLEEP = 0.001
-"""Seconds: a timer that fires a hair too early must not turn without time passing."""
+"""Seconds: a timer that fires slightly early must not spin."""
 
 
 def _keep(_: Work) -> None:
-    """Let go of work that nobody counts."""
+    """Ignore abandoned work, where nobody counts it."""
 
 
 class Lanes:
-    """All lanes of a worker under one cap of attempts in flight."""
+    """All lanes of a worker, under one limit of attempts in flight."""
 
     def __init__(
         self,
@@ -69,19 +68,19 @@ class Lanes:
     ) -> None:
         """Run attempts, and hand what does not fit to `overflow`.
 
-        `attempt` tells what it came to; None: it ended the work without an attempt; Withheld: it made
-        none, and the work is next in its lane, or goes to `abandon` where nothing may be begun with it.
-        While `may_act` says no, no attempt begins and nothing is put off: a wait for knowledge says
-        nothing of any endpoint.
+        `attempt` returns the outcome; None: it ended the work without an attempt; Withheld: it made no
+        request, and the work returns to the head of its lane, or goes to `abandon` where its partition
+        is being revoked. While `may_act` returns False, no attempt begins and nothing is deferred: a
+        wait for the tables says nothing about any endpoint.
         """
         self._abandon = abandon
         self._may_act = may_act
         self._shut_since: float | None = None
         """Since when no attempt may begin, monotonic seconds."""
         self._catching_up = float("-inf")
-        """Until when the worker makes up for that, monotonic seconds."""
+        """Until when backlog left by that is worked off, monotonic seconds."""
         self._ran_at = clock.monotonic()
-        """When a tick was made last, monotonic seconds."""
+        """When the last tick ran, monotonic seconds."""
         self._closed = False
         self._clock = clock
         self._journal = journal
@@ -91,11 +90,11 @@ class Lanes:
         self._overflow = overflow
         self._queues: dict[str, LaneQueue] = {}
         self._fair_queue: FairQueue[LaneQueue] = FairQueue()
-        """Lanes that wait for a slot."""
+        """Lanes that wait for a permit."""
         self._tickets = count()
         self._ticks = 0
         self.turn = 0.0
-        """Seconds that everything the worker has in hand took in turn, when it was last looked at."""
+        """Seconds that one turn of the event loop took at the last tick."""
         self._neighbours = Neighbours()
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
@@ -104,7 +103,7 @@ class Lanes:
         self.waiting = 0
         """Deliveries queued over all lanes."""
         self.new = 0
-        """Deliveries that came straight from their events, since the start."""
+        """Deliveries that came from event topics since the start."""
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Run attempts as children of `tasks` from now on."""
@@ -115,7 +114,7 @@ class Lanes:
     def offer(self, work: Work) -> None:
         """Queue work in its lane, or hand it to `overflow` where the lane is full.
 
-        While the worker stops it is abandoned: a step that stopped its partition may succeed then.
+        While the worker stops, the work is abandoned: a step that stopped its partition may succeed late.
         """
         if self._closed:
             self._abandon(work)
@@ -137,11 +136,11 @@ class Lanes:
         try:
             self._start(queue, now)
         except Exception as error:
-            # The work is queued: whoever offered it must not take it for refused and offer it again.
+            # The work is queued, so the caller must not offer it again.
             raise InvariantBroken(f"a lane cannot be accounted for: {error!r}") from error
 
     def deferral(self, delivery: Delivery) -> Slot | None:
-        """Return when a delivery from a tier comes back, or None where its lane takes it now."""
+        """Return the slot of a delivery from a tier, or None where its lane takes it now."""
         queue = self._queues.get(delivery.subscription_id)
         if queue is None:
             return None
@@ -158,13 +157,13 @@ class Lanes:
         return queue.lane.wants(len(queue.waiting), self._clock.monotonic())
 
     def seen(self, subscription_id: str, slot: Millis) -> None:
-        """Learn of a slot that stands in a tier record, so that it is not given out again."""
+        """Note a slot that a tier record carries, so that it is not assigned twice."""
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         clock = self._clock
         queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
 
     def _present(self) -> float:
-        """Return the present; what the process was frozen for meanwhile is no endpoint's time."""
+        """Return the monotonic time; a freeze since the last call is not charged to endpoints."""
         now = self._clock.monotonic()
         frozen = now - self._ran_at
         if frozen > _FROZEN_AFTER:
@@ -177,9 +176,9 @@ class Lanes:
         return now
 
     def _alone(self, subscription_id: str, now: float) -> bool:
-        """Return whether a healthy lane slows intake rather than having its backlog copied.
+        """Return whether a healthy lane slows intake instead of deferring its backlog to tiers.
 
-        It has the worker to itself, or everybody has a backlog, as nothing could be sent for a while.
+        So it does where no other lane has work, or where all have a backlog after a pause in sending.
         """
         if self._shut_since is not None:
             # The gate may have opened since the last tick.
@@ -193,7 +192,7 @@ class Lanes:
         return queue
 
     def _busy(self, queue: LaneQueue, now: float) -> None:
-        """Note that a lane has work; one that was idle is told what it may do now."""
+        """Note that a lane has work; one that was idle reads its policy."""
         if now - queue.busy_at > _IDLE_AFTER:
             queue.lane.policy = self._policy(queue.subscription_id)
         queue.busy_at = now
@@ -209,7 +208,7 @@ class Lanes:
     # Attempts.
 
     def _start(self, queue: LaneQueue, now: float) -> None:
-        """Give the lane runners where lane and worker have slots free."""
+        """Start runners while the lane may begin an attempt and the worker has permits."""
         while self._ready(queue, now):
             kept = self._take(queue)
             if kept is None:
@@ -218,7 +217,7 @@ class Lanes:
             self._begin(queue, now, kept)
 
     def _turn(self, queue: LaneQueue, now: float) -> None:
-        """Give the lane one runner, for which it stood in line, and let it stand there for another."""
+        """Start one runner for a lane at the head of the fair queue, and queue it for the next."""
         if self._ready(queue, now):
             kept = self._take(queue)
             if kept is not None:
@@ -231,7 +230,7 @@ class Lanes:
             self._join(queue)
 
     def _join(self, queue: LaneQueue) -> None:
-        """Let a lane that has work stand in line for each kind of slot that some of it may have."""
+        """Queue a lane for each kind of permit that some of its work may use."""
         first = queue.first_attempt()
         if first is not None:
             self._fair_queue.join(queue.claim, queue, kept=True)
@@ -239,9 +238,10 @@ class Lanes:
             self._fair_queue.join(queue.claim, queue, kept=False)
 
     def _take(self, queue: LaneQueue) -> bool | None:
-        """Take a slot for the lane's next work; returns whether it is a kept one, None: none is free.
+        """Take a permit for the lane's next work; return whether it is a reserved one, None: none is free.
 
-        Where a retry is next and may have none, a first attempt behind it that may is brought before it.
+        Where a retry is next and may not use a reserved permit, a first attempt behind it that may
+        overtakes it.
         """
         permits, holder, waiting = self._permits, queue.holder, queue.waiting
         first_is_next = holder.prompt and waiting[0].delivery.attempt == 0
@@ -257,17 +257,17 @@ class Lanes:
         return True if permits.take(holder, kept=True) else None
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
-        """Return whether only the cap may keep a lane from an attempt; else look again in time."""
+        """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
         if not queue.waiting:
             return False
         if queue.lane.may_start(now):
-            # A shut gate is looked at again by the next tick, which starts every lane that waits.
+            # While the gate is shut, the next tick starts every lane that waits.
             return self._may_act()
         self._sleep(queue, now)
         return False
 
     def _begin(self, queue: LaneQueue, now: float, kept: bool) -> None:  # noqa: FBT001
-        """Run the lane's next attempt in a slot that was taken for it."""
+        """Run the lane's next attempt with a permit that was taken for it."""
         if self._tasks is None:
             raise InvariantBroken("lanes were offered work before they were opened")
         ticket = next(self._tickets)
@@ -277,7 +277,7 @@ class Lanes:
         self._tasks.create_task(self._run(queue, ticket, queue.waiting.popleft(), kept))
 
     async def _run(self, queue: LaneQueue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
-        """Attempt one piece of work after another while the lane has some and keeps its slot."""
+        """Run attempts one after another while the lane has work and keeps its permit."""
         lane, waiting, clock = queue.lane, queue.waiting, self._clock
         ended = 0
         try:
@@ -295,10 +295,10 @@ class Lanes:
                     now = clock.monotonic()
                 if not waiting or not lane.may_start(now) or self._stands_back():
                     break
-                slot = self._take(queue)
-                if slot is None:
+                taken = self._take(queue)
+                if taken is None:
                     break
-                kept = slot
+                kept = taken
                 ticket = next(self._tickets)
                 lane.start(ticket, now)
                 work = waiting.popleft()
@@ -321,7 +321,7 @@ class Lanes:
         now: float,
         kept: bool,  # noqa: FBT001
     ) -> None:
-        """Tell the lane what an attempt came to, and free its slot."""
+        """Report an outcome to the lane, and return its permit."""
         lane, holder = queue.lane, queue.holder
         if outcome is None:
             lane.pass_over(ticket)
@@ -335,7 +335,7 @@ class Lanes:
         self._permits.give(holder, kept=kept)
 
     def _withheld(self, queue: LaneQueue, ticket: int, work: Work, *, kept: bool) -> None:
-        """Put work back of which no request was made, as if it had not been taken."""
+        """Return work to the head of its lane, as no request was made."""
         queue.lane.pass_over(ticket)
         self._permits.give(queue.holder, kept=kept)
         if self._closed or not work.receipt.wanted:
@@ -345,13 +345,13 @@ class Lanes:
         self.waiting += 1
 
     def _stands_back(self) -> bool:
-        """Return whether nobody may begin now, or a lane in line may have the slot just freed."""
+        """Return whether no attempt may begin now, or a queued lane is owed the permit just returned."""
         fair_queue, permits = self._fair_queue, self._permits
         others = fair_queue.waiting > 0 and fair_queue.any_for(common=permits.may_take(kept=False))
         return others or not self._may_act()
 
     def _hand_over(self, queue: LaneQueue, now: float) -> None:
-        """Pass what is free to the lanes in line, this one among them, then to this lane."""
+        """Give free permits to queued lanes, this one among them, then to this lane."""
         fair_queue, permits = self._fair_queue, self._permits
         if fair_queue.waiting:
             self._stand_in_line(queue, now)
@@ -364,7 +364,7 @@ class Lanes:
         self._note_idle()
 
     def _sleep(self, queue: LaneQueue, now: float) -> None:
-        """Look at the lane again when its pace or its breaker lets the next attempt begin."""
+        """Wake the lane when its rate limiter or circuit breaker allows the next attempt."""
         at = queue.lane.start_at(now)
         if at is None or at >= queue.wakes_at or self._tasks is None:
             return
@@ -380,7 +380,7 @@ class Lanes:
         self._start(queue, self._clock.monotonic())
 
     def _tell(self, queue: LaneQueue) -> None:
-        """Log that a breaker opened or closed."""
+        """Log that a circuit breaker opened or closed."""
         broken = queue.lane.broken
         if broken and not queue.broken:
             self._journal.warning("breaker.opened", subscription_id=queue.subscription_id)
@@ -400,11 +400,11 @@ class Lanes:
         self._ticks += 1
         if self._shut(now):
             return
-        told = self._ticks % _POLICY_EVERY == 0
+        reads_policy = self._ticks % _POLICY_EVERY == 0
         for subscription_id, queue in list(self._queues.items()):
             if queue.waiting or queue.lane.in_flight:
                 queue.busy_at = now
-                if told:
+                if reads_policy:
                     queue.lane.policy = self._policy(subscription_id)
                 queue.lane.crowd(self.turn)
                 self._adjust(queue, now)
@@ -415,7 +415,7 @@ class Lanes:
         asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
 
     def _shut(self, now: float) -> bool:
-        """Return whether nothing may begin; what that keeps waiting says nothing of any endpoint."""
+        """Return whether sending is paused; lanes do not count that time as their endpoints'."""
         if not self._may_act():
             if self._shut_since is None:
                 self._shut_since = now
@@ -432,7 +432,7 @@ class Lanes:
         self.turn = self._clock.monotonic() - since
 
     def _adjust(self, queue: LaneQueue, now: float) -> None:
-        """Bring a busy lane's queue down to what it can serve."""
+        """Defer what a busy lane cannot serve within a second."""
         lane = queue.lane
         if queue.holder.prompt and not lane.prompt(now):
             self._permits.slowed(queue.holder)
@@ -449,11 +449,11 @@ class Lanes:
 
     @property
     def open_breakers(self) -> int:
-        """How many lanes attempt nothing but probes now."""
+        """How many circuit breakers are open or half open."""
         return sum(queue.lane.broken for queue in self._queues.values())
 
     def drop(self, gone: frozenset[TopicPartition]) -> list[Work]:
-        """Take out, and return, the waiting work of partitions that are not ours any more."""
+        """Remove and return the queued work of revoked partitions."""
         dropped: list[Work] = []
         for queue in self._queues.values():
             if any(work.receipt.where in gone for work in queue.waiting):
@@ -468,7 +468,7 @@ class Lanes:
         return dropped
 
     def empty(self) -> list[Work]:
-        """Take out, and return, all waiting work: the worker stops."""
+        """Remove and return all queued work, as the worker stops."""
         self._closed = True
         dropped = [work for queue in self._queues.values() for work in queue.waiting]
         for queue in self._queues.values():

@@ -105,7 +105,7 @@ class Retrier:
 
     async def take(self) -> None:
         """Move records from the tiers into the waiting room until cancelled."""
-        await self._gate.told_time()
+        await self._gate.wait_for_clock()
         while True:
             batch = await self._source.take(_MOST)
             if not batch:
@@ -179,7 +179,7 @@ class Retrier:
     async def release(self) -> None:
         """Admit what came due, never early, until cancelled."""
         while True:
-            await self._gate.open()
+            await self._gate.wait()
             if self._budget.room <= 0:
                 await self._budget.wait()
                 continue
@@ -189,7 +189,7 @@ class Retrier:
                 continue
             due = self._room.due(self._clock.now(), most=min(credit, self._share()))
             for waiting in due:
-                await self._gate.open()
+                await self._gate.wait()
                 if waiting.receipt.wanted:
                     await self._admit(waiting)
             early = await self._take_early(credit - len(due))

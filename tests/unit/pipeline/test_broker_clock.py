@@ -40,7 +40,7 @@ def hear(clock: BrokerClock, machine: Machine) -> None:
     asked = machine.moment()
     stamp = machine.true()
     machine.boot += 0.004
-    clock.heard("hookstream.health/0", stamp, asked, machine.moment())
+    clock.learn("hookstream.health/0", stamp, asked, machine.moment())
 
 
 SKEWS = [-90 * DAY, -40 * DAY, -HOUR, -MINUTE, 0, 20 * SECOND, MINUTE, HOUR, 40 * DAY, 90 * DAY]
@@ -63,7 +63,7 @@ def test_its_time_is_never_ahead_of_the_brokers_however_slow_the_first_answer_is
     clock = BrokerClock(machine, RememberingJournal())
     asked, stamp = machine.moment(), machine.true()
     machine.boot += back
-    clock.heard("hookstream.health/0", stamp, asked, machine.moment())
+    clock.learn("hookstream.health/0", stamp, asked, machine.moment())
     assert -1_000 * back - 1 <= clock.now() - machine.true() <= 0
     hear(clock, machine)
     assert -5 <= clock.now() - machine.true() <= 0
@@ -152,7 +152,7 @@ def test_brokers_that_differ_among_themselves_are_warned_of() -> None:
     for partition in (1, 2):
         asked = machine.moment()
         off = HOUR if partition == 2 else 0
-        clock.heard(f"hookstream.attempts/{partition}", machine.true() + off, asked, asked)
+        clock.learn(f"hookstream.attempts/{partition}", machine.true() + off, asked, asked)
     clock.look()
     [line] = journal.lines
     assert line[1] == "clock.skewed"

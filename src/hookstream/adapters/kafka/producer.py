@@ -72,7 +72,7 @@ class Stamps(Protocol):
     def moment(self) -> Moment:
         """Return the present."""
 
-    def heard(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
+    def learn(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
         """A partition's leader stamped a record between two moments."""
 
     def unstamped(self) -> None:
@@ -304,7 +304,7 @@ class KafkaSink:
                 kind, stamp = message.timestamp()
                 if kind == TIMESTAMP_LOG_APPEND_TIME:
                     place = f"{message.topic()}/{message.partition()}"
-                    stamps.heard(place, stamp, asked, stamps.moment())
+                    stamps.learn(place, stamp, asked, stamps.moment())
                 else:
                     stamps.unstamped()
             self._on_delivery(write, error, message)

@@ -64,10 +64,10 @@ class BrokerTime:
         """Seconds by which `ahead` may be wrong, as far as one answer can tell."""
         self.apart = 0.0
         """Seconds between the brokers that differ most."""
-        self.heard_at = float("-inf")
-        """When a stamp was heard last."""
+        self.learned_at = float("-inf")
+        """When the last timestamp came."""
 
-    def heard(self, place: str, stamp: Millis, asked: float, answered: float) -> None:
+    def learn(self, place: str, stamp: Millis, asked: float, answered: float) -> None:
         """Learn of a stamp.
 
         Args:
@@ -79,7 +79,7 @@ class BrokerTime:
         newer = TimeBounds(stamp / 1000 - answered, (stamp + 1) / 1000 - asked, answered)
         known = self._bounds.pop(place, None)
         self._bounds[place] = newer if known is None else known.narrowed(newer)
-        self.heard_at = answered
+        self.learned_at = answered
         for old in [name for name, b in self._bounds.items() if answered - b.at > KEPT_FOR]:
             del self._bounds[old]
         if len(self._bounds) > _MOST_PLACES:

@@ -46,7 +46,7 @@ from hookstream.entry.cluster import client_of
 from hookstream.entry.keys import key_ring
 from hookstream.entry.worker.feed import TableConsumer
 from hookstream.errors import ConfigurationError
-from hookstream.pipeline.broker_clock import BrokerClock, time_asked
+from hookstream.pipeline.broker_clock import BrokerClock, time_request
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.settings import Settings
 
@@ -184,7 +184,7 @@ async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
     Where it does not come, nothing is sent either (see `BrokerClock.agrees`).
     """
     answered = asyncio.Event()
-    sink.write(time_asked(topics), lambda _: answered.set())
+    sink.write(time_request(topics), lambda _: answered.set())
     try:
         async with asyncio.timeout(_TIME_SECONDS):
             await answered.wait()
