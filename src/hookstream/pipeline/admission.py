@@ -39,17 +39,17 @@ from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 
 _FIND_ASIDE = 3
-"""Times that who is asked is looked for beside the event loop, where requests change meanwhile."""
+"""Tries to find candidates in a thread while subscriptions change meanwhile; then on the event loop."""
 
 _TURN = 8
-"""Deliveries offered before attempts get their turn on the event loop."""
+"""Deliveries offered in one turn of the event loop."""
 
 _Question: TypeAlias = tuple[str, str, Millis, DocumentAt, int]
 """What `Directory.match` takes."""
 
 
 class Admission:
-    """Identifies, decodes and matches records, and offers what comes of them to the lanes."""
+    """Identifies, decodes and matches records, and offers the deliveries to lanes."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Admission:
         event_ids: EventIds,
         fence: Fence,
     ) -> None:
-        """End through `attempts` what `lanes` need not see."""
+        """End through `attempts` the deliveries that need no attempt."""
         self._codec = ports.codec
         self._directory = ports.directory
         self._clock = ports.clock
@@ -91,7 +91,7 @@ class Admission:
         await self.unmatched(receipt, state)
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
-        """Identify a record, match it, and fan it out as far as memory allows at a time."""
+        """Identify a record, match it, and fan it out as fast as the budget allows."""
         offered: set[str] = set()
         again = partial(self._unmatched, receipt, state, offered)
         try:
@@ -100,10 +100,10 @@ class Admission:
             self.fence.stop(receipt, error, Step.MATCH, again=again, give_up=receipt.release)
 
     async def _unmatched(self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]) -> None:
-        """Do so; `offered` says whose deliveries are in hand already, where it is done again."""
+        """Do so; `offered` has the subscriptions that a failed try offered already."""
         record = receipt.record
         if record.headers_problem is not None and record.topic == self.settler.topics.operations:
-            # In a topic of ours, a record that cannot be read whole is none that we wrote.
+            # A record in our own topic whose headers cannot be read was not written by us.
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
             self.settler.undecodable(receipt, why, state)
             return
@@ -127,7 +127,7 @@ class Admission:
                     await self._fan_out(receipt, event, state, offered)
 
     async def _read(self, receipt: Receipt, identified: Identified) -> Event | Undecodable | None:
-        """Decode a record, a large one beside the event loop; None: its partition went meanwhile."""
+        """Decode a record, a large one in a thread; None: its partition was revoked meanwhile."""
         record = receipt.record
         load = self._codec.load(identified, record)
         if load > LARGE:
@@ -179,32 +179,32 @@ class Admission:
                     await self.budget.wait()
                 await self._gate.wait()
                 if not receipt.wanted:
-                    # The taker's own hold stays: what was not offered yet must not count as settled.
+                    # The receipt is not released: what was not offered yet must not count as settled.
                     return
                 if match.subscription.id not in offered:
                     offered.add(match.subscription.id)
-                    receipt.hold()
+                    receipt.retain()
                     work = Work(self._delivery(ids, event, state, match), bodies, receipt)
                     await self._offer(work, match)
         receipt.release()
 
     async def _offer(self, work: Work, match: Match) -> None:
-        """Hand a delivery out, and let others run after a few."""
+        """Hand a delivery out, and yield to other tasks after a few."""
         try:
             if not self._handed_out(work, match):
-                # What is held at the match waits at once: no lane need queue it.
+                # What is held waits in a tier at once, without queueing in its lane.
                 await self._readmit(work)
         except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
             self._stop(work, match, error)
         self._offered += 1
         if self._offered % _TURN == 0:
-            # Let attempts begin: a queue that nobody could serve yet would look full.
+            # Attempts begin: otherwise a lane whose attempts could not begin yet would look full.
             await asyncio.sleep(0)
 
     async def _matched(
         self, event: Event, question: _Question
     ) -> AsyncIterator[Iterable[Match | None]]:
-        """Yield whom the event is owed to, in one go or in steps beside the event loop."""
+        """Yield the matches, in one go or in steps that a thread computes."""
         if not self._is_heavy(event):
             yield self._directory.match(*question)
             return
@@ -213,11 +213,11 @@ class Admission:
             yield await self._offload.run(matching.step)
 
     def _is_heavy(self, event: Event) -> bool:
-        """Return whether matching the event would keep the event loop from others for long."""
+        """Return whether matching the event would block the event loop for long."""
         return event.load > LARGE or self._directory.is_heavy(event.event_type, event.load)
 
     async def _found(self, matching: Matching) -> Matching:
-        """Find beside the event loop who is asked; on it, where requests change all the time."""
+        """Find the candidates in a thread, on the event loop where subscriptions change all the time."""
         for _ in range(_FIND_ASIDE):
             try:
                 await self._offload.run(matching.find)
@@ -231,13 +231,13 @@ class Admission:
         return matching
 
     def _handed_out(self, work: Work, match: Match) -> bool:
-        """Hand a delivery that was matched just now to its lane, or end it, where that is all."""
+        """Offer a matched delivery to its lane, or end a refused one; False: it must be readmitted."""
         if match.refused is not None:
             self._refuse(work, match.refused)
             return True
         if not work.delivery.filter_asked or self._directory.holds.any:
             return False
-        # Its subscription stood a moment ago.
+        # Its subscription was live a moment ago.
         self._credit(work)
         self.lanes.offer(work)
         return True
@@ -282,7 +282,7 @@ class Admission:
         )
 
     def may_attempt(self, delivery: Delivery) -> bool:
-        """Return whether nothing but its lane can keep a delivery from its attempt."""
+        """Return whether only its lane can delay a delivery."""
         return self._attempts.may_attempt(delivery)
 
     async def due(self, receipt: Receipt, delivery: Delivery) -> None:
@@ -301,7 +301,7 @@ class Admission:
             )
 
     async def _due(self, receipt: Receipt, delivery: Delivery) -> None:
-        """Admit it; the receipt's hold passes to its work."""
+        """Decode it and offer it; the work takes over the receipt."""
         identified = self._identified(receipt.record)
         event: Event | Undecodable | None
         match identified:
@@ -324,7 +324,7 @@ class Admission:
             self._attempts.stop(work, error, Step.MATCH)
 
     def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
-        """Dead-letter a record that has a subscription and stopped decoding."""
+        """Dead-letter a delivery whose record cannot be decoded any more."""
         event = _nothing(receipt.record, delivery)
         work = Work(delivery, Bodies(self._codec, event), receipt)
         self._credit(work)
@@ -336,24 +336,26 @@ class Admission:
             raise
 
     def _credit(self, work: Work) -> None:
-        """Take credit for work in hand, once."""
+        """Take the credit of work, once."""
         if not work.credited:
             work.credited = True
             self.budget.take(work.receipt.size)
 
     async def _readmit(self, work: Work) -> None:
-        """Offer work from a tier, unless its subscription makes an attempt pointless now."""
+        """Offer work again, unless its subscription allows no attempt now."""
         self._credit(work)
-        if self._attempts.stands(work) and (work.delivery.filter_asked or await self._asked(work)):
+        if self._attempts.keep_if_eligible(work) and (
+            work.delivery.filter_asked or await self._asked(work)
+        ):
             self.lanes.offer(work)
 
     async def _asked(self, work: Work) -> bool:
-        """Ask the filter that could not be read when the event was matched; settle what it refuses."""
+        """Evaluate a filter that was unreadable when the event was matched; settle what it refuses."""
         work.delivery.filter_asked = True
         try:
             return await self._ask(work)
         except BaseException:
-            # Else it would pass for asked when this is done again.
+            # Otherwise a retry would take it for evaluated.
             work.delivery.filter_asked = False
             raise
 
@@ -387,7 +389,7 @@ class Admission:
     def _wait_for_schema(
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema
     ) -> None:
-        """Put a record whose schema nobody published yet into a tier, within the grace."""
+        """Defer a record of an unknown schema, within the grace period."""
         until = policy.schema_unknown_until(
             state, self._waits, self._clock.now(), grace=self._grace
         )
@@ -396,8 +398,8 @@ class Admission:
             problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
             self.settler.undecodable(receipt, problem, state)
             return
-        policy.parked(state, until, self._clock.now())
-        self.settler.park(receipt, state)
+        policy.event_deferred(state, until, self._clock.now())
+        self.settler.defer(receipt, state)
 
 
 def _nothing(record: Record, delivery: Delivery) -> Event:

@@ -4,10 +4,10 @@
 2. End a delivery that expired, or whose partner may not see the event any more.
 3. Render and sign.
 4. Send, and wait for the answer. Directly before the first byte the sender asks once more whether
-   the tables are current and the subscription stands as it did; where not, no attempt was made.
+   the tables are current and the subscription unchanged; where not, no attempt was made.
 5. Classify, decide, and hand both to the settler.
 
-A process that dies during any of these has written nothing; the source offset still stands.
+A process that dies during any of these has written nothing, and its offset is not committed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -107,12 +107,12 @@ class Attempts:
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
         """Offers work to its lane again, unless its subscription makes an attempt pointless."""
 
-    def stands(self, work: Work) -> bool:
+    def keep_if_eligible(self, work: Work) -> bool:
         """Return whether an attempt may be made; where not, settle the work without one."""
         return self._live(work, self._clock.now()) is not None
 
     def may_attempt(self, delivery: Delivery) -> bool:
-        """Return whether the subscription stands, is not stopped, and can be read."""
+        """Return whether the subscription is live, not held, and can be read."""
         return self._eligibility.allows(delivery)
 
     def _live(self, work: Work, now: Millis) -> Live | None:
@@ -127,7 +127,7 @@ class Attempts:
     def overflow(self, work: Work, slot: Slot) -> None:
         """Defer work that its lane has no room for until the slot that the lane gave it."""
         try:
-            if not self.stands(work):
+            if not self.keep_if_eligible(work):
                 # What was stopped meanwhile waits for that, and does not age as one that is too slow.
                 return
             now = self._clock.now()
@@ -292,7 +292,7 @@ class Attempts:
         outcome = self._classified(answer, ready, now)
         if span is not None:
             _end(span, answer, outcome)
-        disposition, told = self._decided(work, ready, outcome, now)
+        disposition, also = self._decided(work, ready, outcome, now)
         record = self._record(
             work,
             ready,
@@ -303,7 +303,7 @@ class Attempts:
             excerpt=answer.excerpt if isinstance(answer, Response) else None,
         )
         self._note_latency(work.delivery, outcome, now)
-        self._settler.attempted(work, record, told)
+        self._settler.attempted(work, record, also)
         return outcome
 
     def _span(self, work: Work, ready: _Ready) -> Span | None:

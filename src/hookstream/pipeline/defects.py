@@ -1,4 +1,4 @@
-"""Tells whose fault an exception is: the record's, or ours, which is logged once by its line of code."""
+"""Decides whose fault an exception is: the record's, or ours, which is logged once a line of code."""
 
 import traceback
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ class Step(StrEnum):
 BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
     Step.READ: (),
     Step.READ_STATE: (),
-    # The name of a schema that is no text.
+    # A schema name that is not UTF-8.
     Step.IDENTIFY: (UnicodeDecodeError,),
-    # A text that is none; a number or a time that no type of ours can hold.
+    # A string that is not UTF-8; a number or a time out of range.
     Step.DECODE: (UnicodeDecodeError, OverflowError),
     Step.MATCH: (),
     Step.WAIT: (),
-    # A value of the event that the body's format cannot hold: a time beyond year 9999, half a character.
+    # A value that JSON cannot hold: a time beyond year 9999, a lone surrogate.
     Step.RENDER: (UnicodeEncodeError, OverflowError),
     Step.ENCODE: (UnicodeEncodeError, OverflowError),
     Step.PREPARE: (),
@@ -45,7 +45,7 @@ BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
 as a value; these remain. A new entry needs a test with a record that raises it."""
 
 ENDS = (InvariantBroken, DependencyUnavailable, MemoryError)
-"""What passes the fence: a broken invariant, a fenced or fatal producer, a lost group, no memory."""
+"""Exceptions that end the process: a broken invariant, a fenced or fatal producer, a lost group, no memory."""
 
 MOST_PARTITIONS = 3
 """Partitions that one line of code may stop within `WITHIN` seconds; the last one ends the process."""
@@ -54,7 +54,7 @@ WITHIN = 60.0
 """Seconds."""
 
 _MOST_LINES = 1_000
-"""Lines of code that are remembered; the oldest goes first."""
+"""Lines of code that are remembered; the oldest is dropped first."""
 
 _MOST_DETAIL = 300
 """Characters of an exception that are logged."""
@@ -133,5 +133,5 @@ class Unexpected:
                 stack=stack[-8_000:],
                 remedy="this is a defect of hookstream: report it with the stack",
             )
-        except Exception:  # noqa: BLE001  what is logged must not decide what becomes of a record
+        except Exception:  # noqa: BLE001  a failing log must not decide about a record
             return

@@ -1,4 +1,4 @@
-"""A second use of an event id is counted, logged and raised; nothing is merged because of it."""
+"""A second use of an event id is counted, logged and published; nothing is merged because of it."""
 
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import Origin
@@ -43,7 +43,7 @@ class EventIds:
         """Note that the record at `origin` carries an event id; report another record that does."""
         reuse = self._recent.note(event_type, event_id, origin, value)
         if reuse is None or event_type in OPERATIONS_EVENTS:
-            # One of ours is written again after a crash, with a later time in it.
+            # hookstream's own events are written again after a crash, with a later time.
             return
         self._metrics.event_id_reused(event_type, conflict=reuse.conflict)
         if reuse.conflict:

@@ -1,4 +1,4 @@
-"""Intake takes records of the event topics as fast as settling gives credit back, and no faster."""
+"""Intake takes records of the event topics only as fast as settling returns credit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import RecordSource
 
 _MOST = 500
-"""Records a batch: enough to make the cost of a hand-over vanish, few enough to keep order of use."""
+"""Records a batch: enough to amortise the hand-over between threads."""
 
 
 class Intake:
@@ -42,7 +42,7 @@ class Intake:
         self._skips = ports.skips
         self._accept_create_time = rules.accept_create_time
         self._withheld: dict[TopicPartition, _Withheld] = {}
-        """Partitions that stop before a record with its producer's clock."""
+        """Partitions that stopped at a record with CreateTime."""
 
     async def run(self) -> None:
         """Take and admit until cancelled: what was taken and not admitted is unsettled."""
@@ -55,11 +55,11 @@ class Intake:
             if self._withheld:
                 batch = [*self._given_free(), *batch]
             if not batch:
-                # A source that has nothing must not turn this loop into a busy one.
+                # A source without records must not make this a busy loop.
                 await asyncio.sleep(0)
                 continue
-            # Received before the gate is waited at: a partition that moves away and back meanwhile
-            # is read again from its commit, and the batch must not pass for part of that.
+            # Before waiting for the gate: a partition that is revoked and assigned again meanwhile is
+            # read again from its commit, and this batch must not count as part of that.
             receipts = self._partitions.receive(self._stamped(batch))
             for receipt in receipts:
                 await self._gate.wait()
@@ -67,9 +67,9 @@ class Intake:
                     await self._admit(receipt)
 
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
-        """Return a batch up to where a partition stops, as a record carries its producer's clock.
+        """Return a batch without records from where a partition stops at one with CreateTime.
 
-        What stands behind such a record is withheld too: its offset would pass the record over.
+        Later records of the partition are withheld too: their offsets would pass that one over.
         """
         if self._accept_create_time:
             return batch
@@ -90,7 +90,7 @@ class Intake:
         return withheld.generation == self._partitions.generation(where)
 
     def _given_free(self) -> list[Record]:
-        """Return what was withheld of partitions whose first record an operator stepped over."""
+        """Return the withheld records of partitions whose first one an operator skipped."""
         free: list[Record] = []
         for where, withheld in list(self._withheld.items()):
             if not self._is_ours(withheld, where):
@@ -114,7 +114,7 @@ class Intake:
         await self._admission.fresh(receipt, traceparent, tracestate)
 
     def _step_over(self, receipt: Receipt) -> None:
-        """Settle a record with its producer's clock, which came this far by an operator's word."""
+        """Settle a record with CreateTime that an operator skipped."""
         record = receipt.record
         self._journal.warning(
             "partition.skipped",
@@ -126,7 +126,7 @@ class Intake:
         receipt.release()
 
     def _refuse(self, record: Record) -> None:
-        """Stop a partition before a record with its producer's clock; its offset stays where it is."""
+        """Stop a partition at a record with CreateTime; its offset is not committed."""
         where = record.where
         generation = self._partitions.generation(where)
         if generation is None:
@@ -138,7 +138,7 @@ class Intake:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            detail="its records carry CreateTime, so nobody could say when they entered the log",
+            detail="its records carry CreateTime, so it is not known when they were appended",
             remedy="run 'hookstream topics apply', or set events.accept_create_time = true."
             f" To leave the record out: hookstream partition skip {where.topic}/{where.partition}"
             f" {record.offset}; all of them: hookstream partition start"
@@ -148,7 +148,7 @@ class Intake:
 
 @dataclass(slots=True)
 class _Withheld:
-    """Records of a partition that stopped, the one that stops it first: at most what was fetched."""
+    """Records of a stopped partition from the one that stops it on: at most what was fetched."""
 
     generation: int
     records: list[Record]

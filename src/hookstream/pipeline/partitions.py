@@ -39,7 +39,7 @@ class Receipt:
     def __init__(
         self, record: Record, where: TopicPartition, partitions: "Partitions", generation: int
     ) -> None:
-        """Begin with one hold, the taker's own."""
+        """Begin with one reference, the intake's own."""
         self.record = record
         self.where = where
         self.size = record.size
@@ -60,12 +60,12 @@ class Receipt:
         tracker = self._partitions.taking.get(self.where)
         return tracker is not None and tracker.generation == self._generation
 
-    def hold(self) -> None:
-        """Add one thing that must become durable."""
+    def retain(self) -> None:
+        """Add a reference, for one more thing that must become durable."""
         self._left += 1
 
     def release(self) -> None:
-        """Release one hold; the last one frees the offset."""
+        """Release one reference; the last one frees the offset."""
         self._left -= 1
         if self._left:
             return

@@ -1,4 +1,4 @@
-"""What all attempts of one revision of a subscription share, made once and kept while it stands."""
+"""What all attempts of one revision of a subscription share is made once."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Prepared:
 
 
 class PreparedRequests:
-    """The prepared parts of every subscription that was attempted lately."""
+    """The prepared parts by subscription."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -36,5 +36,5 @@ class PreparedRequests:
         return prepared
 
     def forget(self, subscription_id: str) -> None:
-        """Let go of a subscription's keys."""
+        """Drop a subscription's keys."""
         self._prepared.pop(subscription_id, None)

@@ -29,28 +29,27 @@ from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import RecordSource
 
 _MOST = 100
-"""Records a batch: their headers are read at once, while attempts wait."""
+"""Records a batch: their headers are read in one turn of the event loop."""
 HELD_BYTES = 2_000
 """Memory that a waiting delivery takes beside the bytes of its record: objects, state, its places in
 the room. Measured: 2,030 bytes."""
 
 _LONGEST_SLEEP = 0.5
-"""Seconds between looks at the room: a wall clock that jumps is noticed within it."""
+"""Longest sleep between checks of the room, seconds: a clock that jumps is noticed within it."""
 
 _EARLY_AGAIN = 0.01
-"""Seconds before lanes are asked again that took as many deliveries before their slots as there may
-be in one turn."""
+"""Seconds until lanes are asked again, after a turn in which they took as many early deliveries as one
+turn allows."""
 
 _TURN = 8
-"""Records that are released before attempts get their turn on the event loop, where there are no
-more new deliveries: each is decoded, and may be written to a tier again, and nothing else runs
-meanwhile."""
+"""Records released in one turn of the event loop where no more deliveries are new: each is decoded and
+may be written to a tier again."""
 
 _CREDIT_SLEEP = 0.005
-"""Seconds between looks where deliveries from tiers have used up their credit."""
+"""Seconds between checks while deliveries from tiers have used up their credit."""
 
 _FOR_NEW_EVENTS = 0.25
-"""Of the credit, how much deliveries from tiers leave to events that are new."""
+"""The share of the credit that deliveries from tiers leave to new events."""
 
 
 @dataclass(slots=True)
@@ -62,13 +61,13 @@ class WaitingRecord:
     hop: bool
     """True: it moves on to a smaller tier when it leaves this one."""
     leaves_at: Millis
-    """When its tier lets it go."""
+    """When it leaves its tier."""
     until: Millis
-    """When the room hands it out."""
+    """When it leaves the room."""
 
 
 class Retrier:
-    """The loops over the tiers: one takes, one releases what came due."""
+    """Two loops over the tiers: one reads, one releases what is due."""
 
     def __init__(
         self,
@@ -98,10 +97,10 @@ class Retrier:
         self._fence = admission.fence
         self._arrived = asyncio.Event()
         self._new = 0
-        """How many new deliveries had come when records were released last."""
+        """New deliveries up to the last release."""
         self._early = Early()
         self._early_at = 0.0
-        """When lanes are asked next what they take before its slot, monotonic seconds."""
+        """When lanes are next asked for early deliveries, monotonic seconds."""
 
     async def take(self) -> None:
         """Move records from the tiers into the waiting room until cancelled."""
@@ -129,7 +128,7 @@ class Retrier:
             self._fence.stop(receipt, error, Step.READ_STATE, again=again, give_up=receipt.release)
 
     def _enter(self, receipt: Receipt, record: Record) -> None:
-        """Read a record's state from its headers, and let it wait in the room."""
+        """Read a record's state from its headers, and put it into the room."""
         state = _read(record)
         if isinstance(state, HeaderProblem):
             self._settler.unreadable(receipt, state)
@@ -138,7 +137,7 @@ class Retrier:
             self._note_id(state, record)
         delay = self._topics.delay_of(record.topic) or 0
         now = self._clock.now()
-        # A producer's clock, where somebody set the topic so, may be ahead by any time.
+        # A producer's clock (CreateTime on this topic) may be ahead by any amount.
         appended_at = record.timestamp if record.append_time else min(record.timestamp, now)
         if isinstance(state, Delivery) and state.has_slot and state.due_at is not None:
             release = self._ladder.release_slot(appended_at, delay, state.due_at, now=now)
@@ -147,7 +146,7 @@ class Retrier:
         else:
             release = self._ladder.release(appended_at, delay, state.due_at, now=now)
         hop = isinstance(release, HopDownAt)
-        # What is ours in them stands in `state`: as headers it takes more than all else together.
+        # `state` has hookstream's own headers, which take more memory than everything else together.
         receipt.record = replace(record, headers=carried(record.headers))
         self._wait(WaitingRecord(receipt, state, hop, appended_at + delay, release.instant))
 
@@ -158,7 +157,7 @@ class Retrier:
             self._fence.note(error, Step.TELL)
 
     def _wait(self, waiting: WaitingRecord) -> None:
-        """Let a record wait in the room until its instant."""
+        """Put a record into the room until its instant."""
         receipt, state = waiting.receipt, waiting.state
         key = owner = None
         rank = 0
@@ -177,7 +176,7 @@ class Retrier:
             merged.receipt.release()
 
     async def release(self) -> None:
-        """Admit what came due, never early, until cancelled."""
+        """Admit what is due, never early, until cancelled."""
         while True:
             await self._gate.wait()
             if self._budget.room <= 0:
@@ -210,7 +209,7 @@ class Retrier:
         return min(max(came, _TURN), _MOST)
 
     async def _stand_back(self) -> None:
-        """Let everybody else have a turn; where turns are long, as much time again."""
+        """Yield to other tasks; where turns are long, for as long as the last one took."""
         began = self._clock.monotonic()
         await asyncio.sleep(0)
         took = self._clock.monotonic() - began
@@ -218,13 +217,13 @@ class Retrier:
             await asyncio.sleep(min(took, _LONGEST_SLEEP))
 
     def _credit(self) -> int:
-        """Return how many deliveries may be admitted now: new events keep a part of the credit."""
+        """Return how many deliveries may be admitted now: a part of the credit is left to new events."""
         in_hand = self._partitions.unsettled - len(self._room)
         most = int(self._budget.most * (1 - _FOR_NEW_EVENTS))
         return min(self._budget.room, most - in_hand)
 
     async def _take_early(self, credit: int) -> int:
-        """Admit, before their slots, as many deliveries as their lanes have room for."""
+        """Admit deliveries before their slots, as many as their lanes have room for."""
         now = self._clock.monotonic()
         if now < self._early_at:
             return 0
@@ -250,7 +249,7 @@ class Retrier:
         return taken
 
     async def _fenced(self, waiting: WaitingRecord, state: Delivery) -> None:
-        """Admit a delivery before its slot; where that fails, it is admitted as one that is due."""
+        """Admit a delivery before its slot; where that fails, it is retried as one that is due."""
         try:
             await self._admit_delivery(waiting, state, early=True)
         except Exception as error:  # noqa: BLE001  the fence
@@ -286,10 +285,10 @@ class Retrier:
     async def _admit_delivery(
         self, waiting: WaitingRecord, state: Delivery, *, early: bool = False
     ) -> None:
-        """Hand a delivery to its lane, or let it wait on where the lane has no room."""
+        """Hand a delivery to its lane, or make it wait longer where the lane has no room."""
         now = self._clock.now()
-        # One that expired ends now; its lane need not have room for that.
-        # And one that is stopped waits for that, not for its lane: then it does not age.
+        # An expired delivery ends now, whether or not its lane has room. One that is stopped waits for
+        # that, not for its lane, so that it does not age.
         if now < state.expires_at and self._admission.may_attempt(state):
             slot = self._lanes.deferral(state)
             if slot is not None:
@@ -305,7 +304,7 @@ class Retrier:
             self._wait(waiting)
             return
         if waiting.hop and state.due_at is not None and state.due_at > now:
-            # Its slot is still to come: on to the next tier with it.
+            # Its slot is still to come: it moves on to the next tier.
             self._settler.hop(waiting.receipt, state)
             return
         put_off = policy.slot_until(state, slot.due_at, slot.reason, now)
@@ -314,7 +313,7 @@ class Retrier:
             self._wait(waiting)
             return
         policy.deferred(state, put_off, now)
-        self._settler.park(waiting.receipt, state)
+        self._settler.defer(waiting.receipt, state)
 
     def _trace(self, receipt: Receipt, state: Delivery | UnmatchedEvent) -> None:
         receipt.span = self._tracer.process(
@@ -346,7 +345,7 @@ class Retrier:
 
 def _read(record: Record) -> Delivery | UnmatchedEvent | HeaderProblem:
     if record.headers_problem is not None:
-        # Whose it is may stand in that header: as an event without a subscription everybody got it.
+        # That header may name its subscription: without it, the event would be matched for everybody.
         return HeaderProblem("", record.headers_problem)
     if letter.is_for_subscription(record.headers):
         return letter.read_delivery(record.headers)

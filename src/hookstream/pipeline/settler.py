@@ -1,4 +1,4 @@
-"""The settler makes a disposition durable, then frees the offset: never the other way round.
+"""The settler makes a disposition durable before it frees the offset, never the other way round.
 
 1. What the disposition demands is written: a tier record, a dead letter, the row that disables.
 2. The audit record is written beside it.
@@ -50,7 +50,7 @@ _State: TypeAlias = Delivery | UnmatchedEvent
 
 
 class _Settlement:
-    """What must become durable before one hold of a receipt is let go of."""
+    """Writes that must be acknowledged before a reference to a receipt is released."""
 
     __slots__ = ("left", "receipt", "state", "work")
 
@@ -60,16 +60,16 @@ class _Settlement:
         self.receipt = receipt
         self.state = state
         self.work = work
-        """What took credit of the budget; None where nothing did."""
+        """The work that took credit of the budget, None where nothing did."""
         self.left = writes
-        """Writes that are not acknowledged."""
+        """How many are not acknowledged yet."""
 
 
 class Settler:
-    """Writes what dispositions demand and settles receipts when it is durable."""
+    """Writes what dispositions demand, and releases receipts when it is durable."""
 
     def __init__(self, ports: Ports, ladder: Ladder, budget: Budget, fence: Fence) -> None:
-        """Give back to `budget` what settled work took of it. Nothing is written before `open`."""
+        """Return the credit of settled work to `budget`. Nothing is written before `open`."""
         self._ports = ports
         self._ladder = ladder
         self.budget = budget
@@ -82,15 +82,15 @@ class Settler:
 
     @property
     def topics(self) -> Topics:
-        """What our topics are called."""
+        """The names of hookstream's topics."""
         return self._ports.topics
 
     async def idle(self) -> None:
-        """Wait until everything that was handed over is durable."""
+        """Wait until everything handed over so far is durable."""
         await self._idle.wait()
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
-        """Insist on refused writes as children of `tasks` from now on."""
+        """Retry refused writes as children of `tasks` from now on."""
         self._tasks = tasks
 
     def attempted(
@@ -101,18 +101,18 @@ class Settler:
         In this order: the audit record has the delivery as it was when the attempt was made.
 
         Args:
-            work: Whose attempt it was; its hold is let go of when all is durable.
-            record: What the attempt came to.
-            also: Records that are written with it.
+            work: Its receipt is released when everything is durable.
+            record: The attempt, its outcome and its disposition.
+            also: Further records to write.
         """
         audit = self._audited(record)
         _bring_up_to_date(work.delivery, record)
         self._settle(work, record.disposition, audit, also)
 
     def interrupted(self, work: Work, record: AttemptRecord) -> None:
-        """Do the same for an attempt that a defect of ours interrupted, as far as that can be done.
+        """Settle an attempt that a defect of ours interrupted, even where its audit record cannot be made.
 
-        Better a retry without its audit record than none. What cannot be written stops the partition.
+        A disposition that cannot be written stops the partition.
         """
         audit: OutgoingRecord | None = None
         try:
@@ -137,7 +137,7 @@ class Settler:
         self._settle(work, record.disposition, audit)
 
     def deferred(self, work: Work, disposition: DeferUntil) -> None:
-        """Put work off until an instant. It is no attempt: a metric counts it, no audit record."""
+        """Defer work until an instant. This is no attempt: a metric counts it, and there is no audit record."""
         policy.deferred(work.delivery, disposition, self._ports.clock.now())
         self._ports.metrics.deferral(disposition.reason)
         self._settle(work, disposition, None)
@@ -145,7 +145,7 @@ class Settler:
     def _audited(self, record: AttemptRecord) -> OutgoingRecord:
         """Count and log an attempt, and return its audit record."""
         value = self._ports.notices.attempt(record)
-        # Only now: what could not be encoded comes again, and counts once.
+        # After encoding: what cannot be encoded is retried, and must count once.
         self._ports.metrics.attempt(record)
         self._ports.journal.attempt(record)
         key = record.delivery.subscription_id.encode()
@@ -158,10 +158,10 @@ class Settler:
         audit: OutgoingRecord | None,
         also: Sequence[OutgoingRecord] = (),
     ) -> None:
-        """Write what a disposition demands, and let go of the work when all is durable.
+        """Write what a disposition demands, and release the work when all of it is durable.
 
-        Where the partition is not ours any more, only the audit record and `also` are written: the
-        new owner takes the delivery again.
+        After the partition was revoked, only the audit record and `also` are written: the new owner
+        reads the delivery again.
         """
         writes: list[OutgoingRecord] = []
         receipt = work.receipt
@@ -176,14 +176,14 @@ class Settler:
     def undecodable(
         self, receipt: Receipt, problem: Undecodable, waited: UnmatchedEvent | None = None
     ) -> None:
-        """Put a record that cannot become an event aside, bytes untouched, and release it."""
+        """Write a record that is no event to the undecodable topic, bytes untouched, and release it."""
         headers = letter.undecodable_headers(
             receipt.record, problem, written_at=self._ports.clock.now(), waited=waited
         )
         self._set_aside(receipt, problem.reason, problem.detail, headers)
 
     def unreadable(self, receipt: Receipt, problem: HeaderProblem) -> None:
-        """Put a tier record aside whose headers are none that we write, and release it."""
+        """Write a tier record with unreadable headers to the undecodable topic, and release it."""
         now = self._ports.clock.now()
         if receipt.record.headers_problem is None:
             headers = letter.unreadable_headers(receipt.record, problem, written_at=now)
@@ -212,14 +212,14 @@ class Settler:
             detail=detail,
         )
 
-    def park(self, receipt: Receipt, state: _State) -> None:
-        """Put a record whose deferral stands in its state into a tier, and release it."""
+    def defer(self, receipt: Receipt, state: _State) -> None:
+        """Write a record whose state holds a deferral to a tier, and release it."""
         if state.deferred_reason is not None:
             self._ports.metrics.deferral(state.deferred_reason)
         self._pass_on(receipt, state)
 
     def hop(self, receipt: Receipt, state: _State) -> None:
-        """Move a record on to the next smaller tier, its state and due time as they are."""
+        """Move a record on to a smaller tier; its state and due time do not change."""
         self._ports.metrics.deferral("not_due")
         self._pass_on(receipt, state)
 
@@ -229,29 +229,29 @@ class Settler:
         self._write([record], receipt, state)
 
     def abandon(self, work: Work) -> None:
-        """Let go of work whose partition went, or that waits while the worker stops.
+        """Drop work of a revoked partition, or queued work while the worker stops.
 
-        Its hold is never released, so nothing is settled: whoever owns the partition takes it again.
+        Its receipt is never released, so its offset is not committed: the next owner reads it again.
         """
         self.give_back(work)
 
     def give_back(self, work: Work) -> None:
-        """Give back the credit of work that stands still: it must not keep others from theirs."""
+        """Return the credit of work that is stopped or dropped."""
         if work.credited:
             work.credited = False
             self.budget.give(work.receipt.size)
 
     def let_go(self, work: Work) -> None:
-        """Release the hold of work that an operator gave up: nothing is written for it."""
+        """Release work that an operator skipped: nothing is written for it."""
         self.give_back(work)
         work.receipt.release()
 
     def stop(
         self, work: Work, error: Exception, step: Step, again: Callable[[], Awaitable[None]]
     ) -> None:
-        """Stop the partition of work for a defect of ours; it keeps no credit while it stands.
+        """Stop the partition of work for a defect of ours, and return the work's credit meanwhile.
 
-        `again` takes the step again. It may take credit, which is given back where it raises.
+        `again` retries the step. It may take credit, which is returned where it raises.
 
         Raises:
             Exception: What `Fence.stop` raises.
@@ -301,18 +301,18 @@ class Settler:
         return [dead_letter, *self._given_up(work.delivery, dead.reason)]
 
     def _given_up(self, delivery: Delivery, reason: DeadReason) -> list[OutgoingRecord]:
-        """Return what tells of a dead letter, nothing where the event was itself one of ours."""
+        """Return the operations event for a dead letter, nothing where the event is itself one of those."""
         if delivery.event_type in OPERATIONS_EVENTS:
             return []
         ports = self._ports
         try:
             return [ports.notices.dead_lettered(delivery, reason, ports.clock.now())]
-        except Exception as error:  # noqa: BLE001  that a letter is told of must not keep it from being written
+        except Exception as error:  # noqa: BLE001  a failing notification must not prevent the dead letter
             self._fence.note(error, Step.TELL)
             return []
 
     def _tier(self, state: _State, now: Millis) -> str:
-        """Return the tier in which a record waits (the first part of its way) to its due time."""
+        """Return the tier in which a record waits next for its due time."""
         ports = self._ports
         due_at = now if state.due_at is None else state.due_at
         if isinstance(state, Delivery) and state.has_slot:
@@ -344,7 +344,7 @@ class Settler:
         state: _State | None,
         work: Work | None = None,
     ) -> None:
-        """Write, and let go of one hold when everything is durable."""
+        """Write records, and release the receipt once when all of them are acknowledged."""
         if not self._pending:
             self._idle.clear()
         self._pending += 1
@@ -357,7 +357,7 @@ class Settler:
     def _put(self, record: OutgoingRecord, settlement: _Settlement) -> None:
         try:
             self._ports.sink.write(record, partial(self._answered, record, settlement))
-        except Exception as error:  # noqa: BLE001  as if it were refused: its partition stops, the write is made again
+        except Exception as error:  # noqa: BLE001  treated as refused: the partition stops, the write is retried
             self._fence.note(error, Step.SETTLE)
             raised = WriteRefused(f"the sink raised {described(error)}", too_large=False)
             self._answered(record, settlement, raised)
@@ -383,14 +383,14 @@ class Settler:
     def _refused(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> None:
-        """Dead-letter a record that is too large to copy by reference; insist on any other write."""
+        """Dead-letter by reference a record that is too large to copy; retry any other write."""
         ports = self._ports
         copy = record.topic in (ports.topics.dead_letters, ports.topics.undecodable)
         copy = copy or ports.topics.delay_of(record.topic) is not None
         if refused.too_large and record.value is not None and copy:
             try:
                 instead = self._by_reference(record, refused, settlement)
-            except Exception as error:  # noqa: BLE001  then the partition stops for the write as it is
+            except Exception as error:  # noqa: BLE001  then the write is retried as it is
                 self._fence.note(error, Step.SETTLE)
                 instead = []
             settlement.left += max(len(instead) - 1, 0)
@@ -405,13 +405,13 @@ class Settler:
     def _by_reference(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> list[OutgoingRecord]:
-        """Return what stands for a record too large to copy (all headers, no value), and tells of it."""
+        """Return the reference to a record too large to copy: all headers, no value; and its notification."""
         ports = self._ports
         receipt, state, work = settlement.receipt, settlement.state, settlement.work
         if state is None or record.topic in (ports.topics.dead_letters, ports.topics.undecodable):
             return [OutgoingRecord(record.topic, record.key, None, record.headers)]
         now = ports.clock.now()
-        why = f"{record.topic} refused it: {refused.detail}; the value stands at its origin only"
+        why = f"{record.topic} refused it: {refused.detail}; the value is at its origin only"
         if isinstance(state, UnmatchedEvent):
             problem = Undecodable(UndecodableReason.TOO_LARGE, why)
             self._tell_set_aside(receipt.record, problem.reason, problem.detail)
@@ -426,7 +426,7 @@ class Settler:
         key = state.subscription_id.encode()
         return [
             OutgoingRecord(ports.topics.dead_letters, key, None, headers),
-            # What was said of it before, a retry or nothing, is not how it ended.
+            # The audit record written before named a retry, which is not how it ended.
             self._audited(ended(state, None if work is None else work.event, dead, now)),
             *self._given_up(state, dead.reason),
         ]
@@ -439,7 +439,7 @@ class Settler:
 
 
 def _bring_up_to_date(delivery: Delivery, record: AttemptRecord) -> None:
-    """Write an attempt's outcome into the state, and the retry where one follows."""
+    """Write an attempt's outcome, and the retry that follows, into the delivery's state."""
     if record.outcome is not None:
         policy.attempted(delivery, record.outcome)
     if isinstance(record.disposition, RetryAt):

@@ -1,4 +1,4 @@
-"""An operator's word steps over a record that stops its partition; nothing else ever does.
+"""An operator can skip a record that stops its partition; nothing else ever does.
 
 The word names one offset and holds for the record that stood there when it was given: were the topic
 created again, another one would stand there.
@@ -10,25 +10,25 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 
 _REMEMBERED = 10_000
-"""Words that are kept; the oldest goes first. One is needed only until its record was stepped over."""
+"""Skips that are kept; the oldest is dropped first. One is needed until its record was skipped."""
 
 _BELOW_SECONDS = 120.0
-"""For how long a word that gives up what stands below an offset counts: a write may be under way."""
+"""How long a start at an offset gives up failed steps below it: a write may be in flight."""
 
 
 class Skips:
-    """The words that were given, by partition and offset."""
+    """What operators skipped, by partition and offset."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Hold no skip."""
         self._asked_at: dict[tuple[TopicPartition, int], Millis] = {}
         self._below: dict[TopicPartition, int] = {}
-        """Of partitions that were let go on at an offset: what stands still below it is given up."""
+        """Of partitions that operators started at an offset: failed steps below it are given up."""
         self._forgets: dict[TopicPartition, asyncio.TimerHandle] = {}
         self._heard = asyncio.Event()
 
     def hear(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
-        """Take a word over; whoever waits for it goes on at once."""
+        """Add a skip, and wake the step that waits for it."""
         self._asked_at.pop((where, offset), None)
         self._asked_at[where, offset] = asked_at
         if len(self._asked_at) > _REMEMBERED:
@@ -37,7 +37,7 @@ class Skips:
         self._heard = asyncio.Event()
 
     def hear_below(self, where: TopicPartition, offset: int) -> None:
-        """Give up what stands still below an offset; what stops there minutes later needs another word."""
+        """Give up failed steps below an offset; one that fails minutes later needs another skip."""
         self._below[where] = offset
         self._heard.set()
         self._heard = asyncio.Event()
@@ -51,21 +51,21 @@ class Skips:
         del self._below[where], self._forgets[where]
 
     def given_since(self, instant: Millis) -> list[tuple[TopicPartition, int]]:
-        """Return what was stepped over since an instant, the oldest word first."""
+        """Return the skips since an instant, the oldest first."""
         return [place for place, asked_at in self._asked_at.items() if asked_at >= instant]
 
     def covers(self, record: Record) -> bool:
-        """Return whether a record is to be stepped over."""
+        """Return whether an operator skipped a record."""
         if record.offset < self._below.get(record.where, 0):
             return True
         asked_at = self._asked_at.get((record.where, record.offset))
         if asked_at is None:
             return False
-        # A producer's clock proves nothing about the word: it may be ahead by any time.
+        # A producer's clock proves nothing: it may be ahead by any amount.
         return not record.append_time or record.timestamp <= asked_at
 
     async def heard_within(self, seconds: float, record: Record) -> bool:
-        """Wait for the word on a record, so many seconds at most, and tell whether it was given."""
+        """Wait at most so many seconds for a skip of a record; return whether it came."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.covers(record):

@@ -1,4 +1,4 @@
-"""The watch notices a worker that is stuck: a record in hand that nothing becomes of any more.
+"""The watchdog notices a worker that is stuck: a record that makes no progress.
 
 It judges by the oldest unsettled record of each partition. While there is work, that one changes:
 attempts end, at worst by their timeout, and what cannot be attempted soon goes to a tier. What waits
@@ -18,11 +18,11 @@ from hookstream.pipeline.ports import Clock, Journal, Tables
 from hookstream.pipeline.retrier import WaitingRecord
 
 Stacks = Callable[[], Iterable[tuple[str, str]]]
-"""What every thread and task is doing: a name, and where it stands."""
+"""The stack of every thread and task, by name."""
 
 
 class Watchdog:
-    """Looks at one worker's partitions, again and again."""
+    """Checks one worker's partitions for progress."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Watchdog:
         *,
         bound: Millis,
     ) -> None:
-        """Take a record that stands for longer than `bound` milliseconds for stuck."""
+        """Count a record as stuck that is unsettled for longer than `bound` milliseconds."""
         self.seconds = 0.0
-        """For how long the oldest record in hand has been the oldest."""
+        """How long the oldest unsettled record of each partition has been the oldest."""
         self._owned = owned
         self._room = room
         self._tables = tables
@@ -50,11 +50,11 @@ class Watchdog:
 
     @property
     def stuck(self) -> bool:
-        """Whether nothing becomes of a record that was taken."""
+        """Whether a record makes no progress."""
         return self.seconds > self._bound
 
     def look(self) -> None:
-        """Look once; what is found stuck is logged once, with every stack, until it moves again."""
+        """Check once; log a stuck record once with every stack, until it moves again."""
         standing = self._standstill.look(self._in_hand(), self._clock.monotonic())
         self.seconds = 0.0 if standing is None else standing.seconds
         if self.stuck and standing is not None and not self._told:

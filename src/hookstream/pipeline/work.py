@@ -1,4 +1,4 @@
-"""A unit of work is one delivery in a worker's hands: its state, its event, and the receipt to settle."""
+"""A unit of work is one unsettled delivery in a worker: its state, its event and its receipt."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Bodies:
         self._encoded: dict[int, bytes] = {}
 
     def has(self, version: int) -> bool:
-        """Return whether the bytes of a version were made before."""
+        """Return whether the body of a version was encoded before."""
         return version in self._encoded
 
     def document(self, version: int) -> JsonObject | Refused:
@@ -59,7 +59,7 @@ class Bodies:
 
 @dataclass(slots=True, frozen=True)
 class MadeBody:
-    """A body that was made beside the event loop, or why there is none, and for whom."""
+    """A body that a thread made for a partner and version, or why there is none."""
 
     partner: Partner | None
     version: int
@@ -68,15 +68,15 @@ class MadeBody:
 
 @dataclass(slots=True)
 class Work:
-    """One delivery in hand. The receipt is held once for it until the settler lets go."""
+    """One unsettled delivery, which holds one reference to its receipt."""
 
     delivery: Delivery
     bodies: Bodies
     receipt: Receipt
     made: MadeBody | None = None
-    """What the next attempt sends, where making it took long."""
+    """What the next attempt sends, where a thread made it."""
     credited: bool = False
-    """Whether it has taken credit of the budget, which settling gives back."""
+    """Whether it took credit of the budget."""
 
     @property
     def event(self) -> Event:

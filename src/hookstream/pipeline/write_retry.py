@@ -1,4 +1,4 @@
-"""A write that was refused for good is made again, with growing pauses, until it is accepted.
+"""A write that was refused for good is retried with back-off until it is accepted.
 
 Its partition stands still meanwhile and says so: nothing is skipped by itself. Only an operator may
 step over the record, and then the write is given up and that is said.
@@ -17,10 +17,10 @@ from hookstream.pipeline.skips import Skips
 
 
 class WriteRetry:
-    """Insists on refused writes."""
+    """Retries refused writes."""
 
     def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, journal: Journal) -> None:
-        """Write to `sink`; `skips` has what an operator stepped over, `fence` logs what `sink` raises."""
+        """Write to `sink`; `skips` has the records that operators skipped, `fence` logs what `sink` raises."""
         self._sink = sink
         self._fence = fence
         self._skips = skips
@@ -33,9 +33,9 @@ class WriteRetry:
         receipt: Receipt,
         state: Delivery | UnmatchedEvent | None,
     ) -> None:
-        """Hold the receipt's partition until the record is written, or stepped over.
+        """Pause the receipt's partition until the record is written, or skipped by an operator.
 
-        Where the partition goes to another worker meanwhile, that one has to write it.
+        When the partition is revoked meanwhile, its next owner writes it.
         """
         receipt.block()
         pause = FIRST_PAUSE
@@ -62,7 +62,7 @@ class WriteRetry:
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
             try:
                 self._sink.write(record, partial(_tell, answer))
-            except Exception as error:  # noqa: BLE001  the fence: as if it were refused
+            except Exception as error:  # noqa: BLE001  the fence: treated as refused
                 self._fence.note(error, Step.SETTLE)
                 verdict = WriteRefused(f"the sink raised {described(error)}", too_large=False)
                 continue
@@ -88,6 +88,6 @@ class WriteRetry:
 
 
 def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:
-    """Pass a verdict on, unless the drain's deadline passed and nobody waits for it any more."""
+    """Set the verdict, unless nobody waits for it since the drain's deadline passed."""
     if not answer.done():
         answer.set_result(verdict)

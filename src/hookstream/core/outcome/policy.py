@@ -238,7 +238,7 @@ def schema_unknown_until(
     return DeferUntil(now + wait, DeferReason.SCHEMA_UNKNOWN)
 
 
-def parked(state: UnmatchedEvent, disposition: DeferUntil, now: Millis) -> None:
+def event_deferred(state: UnmatchedEvent, disposition: DeferUntil, now: Millis) -> None:
     """Write a deferral into the state of an event without a subscription, which does not age."""
     state.due_at = disposition.due_at
     state.deferrals += 1

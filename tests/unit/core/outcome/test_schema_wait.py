@@ -4,7 +4,7 @@ from hookstream.core.model.delivery import DeferReason, UnmatchedEvent
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.outcome import DeferUntil
 from hookstream.core.model.record import Origin
-from hookstream.core.outcome.policy import parked, schema_unknown_until
+from hookstream.core.outcome.policy import event_deferred, schema_unknown_until
 
 NOW = 1_795_000_000_000
 TIERS = (5 * SECOND, 30 * SECOND, MINUTE)
@@ -32,9 +32,9 @@ def test_the_wait_ends_with_the_grace() -> None:
 
 def test_an_unbroken_wait_keeps_its_start() -> None:
     event = an_event()
-    parked(event, DeferUntil(NOW + 5, DeferReason.SCHEMA_UNKNOWN), NOW)
+    event_deferred(event, DeferUntil(NOW + 5, DeferReason.SCHEMA_UNKNOWN), NOW)
 
-    parked(event, DeferUntil(NOW + 9, DeferReason.SCHEMA_UNKNOWN), NOW + 5)
+    event_deferred(event, DeferUntil(NOW + 9, DeferReason.SCHEMA_UNKNOWN), NOW + 5)
 
     assert event == UnmatchedEvent(
         Origin("t", 0, 0, NOW),
