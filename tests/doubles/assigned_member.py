@@ -1,4 +1,4 @@
-"""Seats over a client in memory that remembers what it was assigned, and a loop that keeps a book."""
+"""An assignment over a client in memory that remembers what it was assigned, and a loop that keeps a book."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
@@ -87,7 +87,7 @@ class AssignedConsumer:
 
 
 class BookkeepingLoop:
-    """A loop that keeps a book of what it is told, and may be too busy to answer."""
+    """A loop that keeps a book of what is posted to it, and may be too busy to answer."""
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
@@ -139,7 +139,7 @@ THERE = TopicPartition("t", 1)
 
 
 class Member:
-    """Seats over a client in memory, with two partitions that are read."""
+    """An assignment over a client in memory, with two partitions that are read."""
 
     def __init__(self) -> None:
         self.consumer = AssignedConsumer()

@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 
@@ -44,11 +44,12 @@ _REFUSED_FOR_GOOD = {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
 }
 
-_FENCED = {
+FENCED = {
     KafkaError._FENCED,  # noqa: SLF001
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 }
+"""Another process took the transactional id over."""
 OFFSETS_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
 """The log does not have the offset: it was deleted, or the topic truncated or created again."""
 TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
@@ -343,11 +344,6 @@ def translating(doing: str) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise translated(error, doing) from error
-
-
-def is_fenced(errors: Iterable[KafkaError]) -> bool:
-    """Return whether one of these errors means that another process took the transactional id over."""
-    return any(error.code() in _FENCED for error in errors)
 
 
 def ask_offsets(

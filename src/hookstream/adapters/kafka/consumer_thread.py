@@ -66,7 +66,7 @@ _OF_NO_RECORD = {*OFFSETS_GONE, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  #
 class ConsumerThread(threading.Thread):
     """One client and its thread. `run` is the thread; the public methods above it run on the loop."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         consumer: Consumer,
         pick: Callable[[Iterable[str]], list[str]],

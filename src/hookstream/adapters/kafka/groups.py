@@ -111,13 +111,8 @@ class KafkaGroups:
             DependencyUnavailable: The cluster does not answer.
         """
         what = f"the offsets of {at.topic}/{at.partition}"
-        match where:
-            case "earliest":
-                spec = EARLIEST
-            case "latest":
-                spec = LATEST
-            case _:
-                spec = OffsetSpec.for_timestamp(int(where))
+        named = {"earliest": EARLIEST, "latest": LATEST}.get(str(where))
+        spec = OffsetSpec.for_timestamp(int(where)) if named is None else named
         with translating(f"asking for {what}"):
             found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
             if found < 0:

@@ -60,14 +60,8 @@ def offset_at(consumer: Consumer, partition: TopicPartition, at: "str | Millis")
     Raises:
         KafkaException: The broker did not answer, or refused.
     """
-    match at:
-        case "earliest":
-            time = OFFSET_BEGINNING
-        case "latest":
-            time = OFFSET_END
-        case _:
-            time = int(at)
-    return offsets_at(consumer, {partition: time})[partition]
+    time = {"earliest": OFFSET_BEGINNING, "latest": OFFSET_END}.get(str(at))
+    return offsets_at(consumer, {partition: int(at) if time is None else time})[partition]
 
 
 def offsets_at(

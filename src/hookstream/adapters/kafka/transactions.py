@@ -7,16 +7,16 @@ left open, so what is read after `open` is all that was ever committed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import ClassVar, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from hookstream.adapters.kafka.client import (
+    FENCED,
     TOO_LARGE,
     ClientSettings,
     close_within,
     init_transactions,
-    is_fenced,
     kafka_error,
     opened,
     transactional_properties,
@@ -25,9 +25,6 @@ from hookstream.adapters.kafka.client import (
 from hookstream.adapters.kafka.record import client_headers
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import HookstreamError, InvariantBroken, ProducerFenced
-
-TRANSACTION_MILLIS = 10_000
-"""How long the open transaction of a dead job can hide what others write after it."""
 
 RECORD_BYTES = 16 * 1024 * 1024
 """The client's own bound. The broker judges by the topic's bound."""
@@ -50,31 +47,26 @@ class TransactionalWriter:
         client: librdkafka's settings.
         transactional_id: Whoever opens a writer with the same id fences this one.
         timeout: Seconds to wait at most for each answer of the broker.
-        transaction_millis: How long the transaction of a process that died stays open.
-        properties: More of librdkafka's settings.
-        fenced: The text of ProducerFenced.
-        failed: The beginning of any other error's text, such as 'the tables cannot be written'.
     """
 
+    transaction_millis: ClassVar[int]
+    """How long the open transaction of a dead process can hide what others write after it."""
+    properties: ClassVar[Mapping[str, int]]
+    """More of librdkafka's settings."""
+    fenced: ClassVar[str]
+    """The text of ProducerFenced."""
+    failed: ClassVar[str]
+    """The beginning of any other error's text."""
+
     def __init__(
-        self,
-        client: ClientSettings,
-        transactional_id: str,
-        *,
-        timeout: float,
-        transaction_millis: int,
-        properties: Mapping[str, int],
-        fenced: str,
-        failed: str,
+        self, client: ClientSettings, transactional_id: str, *, timeout: float = 30.0
     ) -> None:
         self._timeout = timeout
-        self._fenced = fenced
-        self._failed = failed
         self._broken = False
         self._delivered: list[Message] = []
         self._refused: dict[int, KafkaError] = {}
-        transactional = transactional_properties(client, transactional_id, transaction_millis)
-        self._producer = opened(Producer, {**transactional, **properties}, client)
+        transactional = transactional_properties(client, transactional_id, self.transaction_millis)
+        self._producer = opened(Producer, {**transactional, **self.properties}, client)
 
     def __enter__(self) -> Self:
         """Open it."""
@@ -165,33 +157,25 @@ class TransactionalWriter:
             self._broken = True
 
     def _error(self, raised: KafkaException) -> HookstreamError:
-        if is_fenced((kafka_error(raised), *self._refused.values())):
-            return ProducerFenced(self._fenced)
-        return translated(raised, self._failed)
+        errors = (kafka_error(raised), *self._refused.values())
+        if any(each.code() in FENCED for each in errors):
+            return ProducerFenced(self.fenced)
+        return translated(raised, self.failed)
 
 
 class JobWriter(TransactionalWriter):
-    """Writes the steps of one job: records, marks and progress of a step together.
+    """Writes the steps of one job, whose transactional id is `Topics.job`.
 
-    Args:
-        client: librdkafka's settings.
-        transactional_id: The job's own (`Topics.job`).
-        timeout: Seconds to wait at most for each answer of the broker.
+    Records, marks and progress of a step are written together.
     """
 
-    def __init__(
-        self, client: ClientSettings, transactional_id: str, *, timeout: float = 30.0
-    ) -> None:
-        super().__init__(
-            client,
-            transactional_id,
-            timeout=timeout,
-            transaction_millis=TRANSACTION_MILLIS,
-            properties={"message.max.bytes": RECORD_BYTES, "linger.ms": 5},
-            fenced="another process took this job over: nothing of this step was written. See what"
-            " it did with `dlq jobs`",
-            failed="the job's step cannot be written",
-        )
+    transaction_millis = 10_000
+    properties: ClassVar[Mapping[str, int]] = {"message.max.bytes": RECORD_BYTES, "linger.ms": 5}
+    fenced = (
+        "another process took this job over: nothing of this step was written. See what it did with"
+        " `dlq jobs`"
+    )
+    failed = "the job's step cannot be written"
 
     def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
         """Write records, all of them or none.

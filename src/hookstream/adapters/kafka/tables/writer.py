@@ -5,7 +5,7 @@ is read after that stays current, and so does a revision that was checked agains
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
@@ -22,8 +22,6 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused
 
-_TRANSACTION_MILLIS = 5_000
-"""How long the open transaction of a dead writer hides what was written after it."""
 PROBE_KEY = "writer"
 """The key of the records that ask for the broker's time; they never have a value."""
 
@@ -47,6 +45,14 @@ class TableWriter(TransactionalWriter):
         timeout: Seconds to wait at most for each answer of the broker.
     """
 
+    transaction_millis = 5_000
+    properties: ClassVar[Mapping[str, int]] = {"linger.ms": 0}
+    fenced = (
+        "another writer took over the tables while this one was at work: nothing of this change was"
+        " written. Look at what it wrote, then try again"
+    )
+    failed = "the tables cannot be written"
+
     def __init__(
         self,
         client: ClientSettings,
@@ -56,16 +62,7 @@ class TableWriter(TransactionalWriter):
         *,
         timeout: float = 30.0,
     ) -> None:
-        super().__init__(
-            client,
-            transactional_id,
-            timeout=timeout,
-            transaction_millis=_TRANSACTION_MILLIS,
-            properties={"linger.ms": 0},
-            fenced="another writer took over the tables while this one was at work: nothing of this"
-            " change was written. Look at what it wrote, then try again",
-            failed="the tables cannot be written",
-        )
+        super().__init__(client, transactional_id, timeout=timeout)
         self._client = client
         self._topics = tuple(topics)
         self._probe_topic = probe_topic
