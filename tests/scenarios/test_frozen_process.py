@@ -7,8 +7,6 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.endpoint import status
 from tests.scenarios.world import World
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 
 class Freezable(LoopClock):
     """A clock that can find that time passed in which nothing ran."""

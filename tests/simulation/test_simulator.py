@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 from tests.conftest import ROOT
+from tests.doubles import virtual_time
 from tests.doubles.seeing import JsonNotices
-from tests.simulation import virtual_time
 from tests.simulation.__main__ import main
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
