@@ -18,23 +18,22 @@ class LoopClock:
 
     def __init__(self, start: Millis = NOON) -> None:
         self._start = start
-        self._time: Callable[[], float] | None = None
         self._zero = 0.0
+        self._time: Callable[[], float] = self._begin
 
     def now(self) -> Millis:
-        return self._start + round((self._elapsed()) * 1000)
+        return self._start + round((self._time() - self._zero) * 1000)
 
     def monotonic(self) -> float:
-        return self._elapsed()
+        return self._time() - self._zero
 
     def moment(self) -> Moment:
         return Moment(self.monotonic(), self.now() / 1000)
 
-    def _elapsed(self) -> float:
-        if self._time is None:
-            self._time = asyncio.get_running_loop().time
-            self._zero = self._time()
-        return self._time() - self._zero
+    def _begin(self) -> float:
+        loop = asyncio.get_running_loop()
+        self._time, self._zero = loop.time, loop.time()
+        return self._zero
 
 
 class HandClock:
