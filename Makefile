@@ -5,7 +5,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := src tests examples benchmarks chaos tools
 
-.PHONY: help setup kafka demo test test-memory test-kafka test-workers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+# Bytecode is kept: a run of the tests starts hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup kafka demo quick test test-memory test-kafka test-workers test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -28,19 +31,27 @@ kafka: $(READY) ## Get Apache Kafka for the development broker
 demo: kafka ## Run the main job: five partners, a crash, and every delivery accounted for
 	@$(BIN)/python -m examples.demo
 
-# Two at a time: those on a real broker wait most of the time, the others compute. The last two have a
-# broker each.
+SPREAD = --numprocesses=auto --dist=worksteal
+
+quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
+	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
+
+# All at once. Those on a real broker wait most of the time, and each of the three has a broker of its
+# own; what is in memory computes without a pause, and stands back for them.
 test: kafka ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-memory test-kafka test-workers
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target test-outages test-workers test-kafka test-memory
 
 test-memory:
-	@$(BIN)/python -m pytest -q -m "not kafka"
+	@nice $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
 
 test-kafka:
 	@$(BIN)/python -m pytest -q -m kafka --ignore=tests/e2e
 
 test-workers:
-	@$(BIN)/python -m pytest -q tests/e2e
+	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages
+
+test-outages:
+	@$(BIN)/python -m pytest -q tests/e2e/outages
 
 check: lint types contracts test ## Do what continuous integration does
 

@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis profiles, the real broker, markers that follow from the folder."""
 
 import asyncio
+import gc
 import os
 import secrets
 import time
@@ -14,17 +15,16 @@ from blockbuster import blockbuster_ctx
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from hypothesis import settings
+from tests.doubles.virtual_time import VirtualTimeLoop
 
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 ROOT = Path(__file__).parent.parent
-NEEDS_KAFKA = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
+REAL_TIME = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
+NO_KAFKA = ROOT / "tests" / "integration" / "http"
+"""What of these has real sockets, and no broker."""
 IN_MEMORY = (ROOT / "tests" / "scenarios", ROOT / "tests" / "unit", ROOT / "tests" / "properties")
-
-_IDLE_TURNS = 2
-"""Turns of a loop with nothing to do before virtual time moves on. The 42 of looptime let threads
-and sockets have their say; where there are none, they were most of what an hour cost."""
 
 # The suite must say the same on every run; a deeper search is `--hypothesis-profile=search`.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -48,25 +48,67 @@ class Broker:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the real broker by where it stands, so that no file can forget to.
-
-    And let virtual time fly where everything is in memory.
-    """
+    """Mark by its folder what needs real time and the real broker, so that no file can forget to."""
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in IN_MEMORY):
-            item.add_marker(pytest.mark.looptime(noop_cycles=_IDLE_TURNS))
             item.add_marker(pytest.mark.timeout(_PATIENCE))
-        if any(item.path.is_relative_to(folder) for folder in NEEDS_KAFKA):
-            item.add_marker("kafka")
+        if any(item.path.is_relative_to(folder) for folder in REAL_TIME):
+            item.add_marker("real_time")
+            if not item.path.is_relative_to(NO_KAFKA):
+                item.add_marker("kafka")
 
 
-@pytest.fixture(autouse=True)
+def pytest_collection_finish() -> None:
+    """Take what stays for the whole run out of the garbage collector's rounds: a twentieth of all CPU."""
+    gc.collect()
+    gc.freeze()
+
+
+class _Loops:
+    """Makes each asynchronous test's loop: virtual time, or the real one where I/O is real."""
+
+    def __init__(self) -> None:
+        self.real = False
+        """Whether the test that is being set up has real I/O."""
+        self.troubles: list[str] = []
+        """What the last virtual loop was told of exceptions that nobody took."""
+
+    def __call__(self) -> asyncio.AbstractEventLoop:
+        if self.real:
+            return asyncio.SelectorEventLoop()
+        loop = VirtualTimeLoop()
+        self.troubles = loop.troubles
+        return loop
+
+
+_loops = _Loops()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, _Loops]:
+    return {"loops": _loops}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Only here are the marks of a parameter known: one test may run in memory and on a broker.
+    _loops.real = item.get_closest_marker("real_time") is not None
+
+
+@pytest.fixture(autouse=True, scope="session")
 def never_blocking() -> Iterator[None]:
     """Fail a test in which hookstream blocks the event loop: every endpoint would wait with it."""
     # The broker is started by a fixture, which may run while a loop does; no product code does that.
     of_fixtures = ["hookstream.adapters.dev.broker", "hookstream.adapters.dev.kafka_jars"]
     with blockbuster_ctx("hookstream", excluded_modules=of_fixtures):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_forgotten() -> Iterator[None]:
+    """Fail a test that leaves an exception to nobody."""
+    _loops.troubles = []
+    yield
+    assert _loops.troubles == []
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ def headers_of(headers: object) -> Headers:
 @pytest.fixture(
     params=[
         "memory",
-        pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.looptime(False)]),  # noqa: FBT003
+        pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.real_time]),
     ]
 )
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:

@@ -21,7 +21,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.core.offsets.start import StartPolicy
 from hookstream.pipeline.ports import AssignmentListener
 
-KAFKA = (pytest.mark.kafka, pytest.mark.looptime(False))  # noqa: FBT003
+KAFKA = (pytest.mark.kafka, pytest.mark.real_time)
 
 
 @pytest.fixture(

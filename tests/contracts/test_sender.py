@@ -23,7 +23,7 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.pipeline.ports import Post, Sender
 
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
+pytestmark = pytest.mark.real_time
 
 
 @dataclass(slots=True, frozen=True)

@@ -28,8 +28,8 @@ from hookstream.pipeline.ports import AssignmentListener, Clock, WriteRefused
 
 LOOKUP_SECONDS = 10.0
 """How often a source looks for new topics."""
-TAKE_SECONDS = 0.2
-"""How long a take waits for a first record."""
+TAKE_SECONDS = 5.0
+"""How long a take waits for a first record: whatever can be taken ends the wait."""
 REVOKE_SECONDS = 3.0
 """How long a revocation waits for its listener."""
 
@@ -71,7 +71,7 @@ class Broker:
         self.refusals: dict[str, WriteRefused] = {}
         self._groups: dict[str, _Group] = {}
         self.sources: list[BrokerSource] = []
-        self.take_seconds = TAKE_SECONDS
+        self._followers: dict[str, list[Callable[[Record], None]]] = {}
         self.up = asyncio.Event()
         self.up.set()
 
@@ -106,6 +106,10 @@ class Broker:
         return [
             r for at, log in sorted(self.logs.items()) if at.topic == topic for r in log.records
         ]
+
+    def follow(self, topic: str, appended: Callable[[Record], None]) -> None:
+        """Call `appended` with each record that is appended to a topic from now on."""
+        self._followers.setdefault(topic, []).append(appended)
 
     def low(self, partition: TopicPartition) -> int:
         return self.logs[partition].low
@@ -165,6 +169,8 @@ class Broker:
         log.high += 1
         for source in self.sources:
             source.wake(record.where)
+        for appended in self._followers.get(topic, ()):
+            appended(record)
         return record
 
     def write(self, record: OutgoingRecord) -> WriteRefused | None:
@@ -344,8 +350,9 @@ class BrokerSource:
         await self.group.rebalance(self.broker)
 
     def refresh_now(self) -> None:
-        """Look for new topics with the next take."""
+        """Look for new topics with the next take, which is soon."""
         self._next_lookup = 0.0
+        self.wake()
 
     def start_partition(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
@@ -386,7 +393,7 @@ class BrokerSource:
         if not taken:
             self._ready_again.clear()
             try:
-                async with asyncio.timeout(self.broker.take_seconds):
+                async with asyncio.timeout(TAKE_SECONDS):
                     await self._ready_again.wait()
             except TimeoutError:
                 return ()

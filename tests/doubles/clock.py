@@ -1,6 +1,7 @@
 """Clocks that tests can turn: one over the running loop's (virtual) time, one moved by hand."""
 
 import asyncio
+from collections.abc import Callable
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis, from_rfc3339
@@ -10,29 +11,29 @@ NOON = from_rfc3339("2026-11-24T12:00:00Z")
 
 
 class LoopClock:
-    """A Clock whose time is the running loop's, so that looptime's jumps are its jumps.
+    """A Clock whose time is the running loop's, so that a jump of the loop's is one of its own.
 
     `start` is the wall-clock time at the clock's first use on a loop.
     """
 
     def __init__(self, start: Millis = NOON) -> None:
         self._start = start
-        self._zero: float | None = None
+        self._zero = 0.0
+        self._time: Callable[[], float] = self._begin
 
     def now(self) -> Millis:
-        return self._start + round((self._elapsed()) * 1000)
+        return self._start + round((self._time() - self._zero) * 1000)
 
     def monotonic(self) -> float:
-        return self._elapsed()
+        return self._time() - self._zero
 
     def moment(self) -> Moment:
         return Moment(self.monotonic(), self.now() / 1000)
 
-    def _elapsed(self) -> float:
-        at = asyncio.get_running_loop().time()
-        if self._zero is None:
-            self._zero = at
-        return at - self._zero
+    def _begin(self) -> float:
+        loop = asyncio.get_running_loop()
+        self._time, self._zero = loop.time, loop.time()
+        return self._zero
 
 
 class HandClock:

@@ -25,7 +25,7 @@ from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.producer import EventProducer
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(120)
 
 ROLES = ("worker", "operator", "topics", "upstream", "stranger")
 PAGE = ROOT / "docs" / "security.md"

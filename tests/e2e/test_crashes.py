@@ -10,7 +10,7 @@ from tests.e2e.world import World, a_world, until, until_accepted
 
 from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(120)
 
 PATIENT = "[1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]"
 """No delivery dies of an endpoint that fails now and then."""

@@ -3,7 +3,7 @@
 import pytest
 from tests.e2e.world import EVENT_TYPE, World, until_accepted
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(90)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(90)
 
 GARBAGE = b"not an event at all"
 

@@ -15,7 +15,7 @@ from tests.doubles.certificates import certificate
 from tests.e2e.unseen import GOING_ON, STOPPED, stop_three, subscribed
 from tests.e2e.world import World, until
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(300)
 
 WITHIN_ONE_CALL = 2
 """Requests that may have been between the check and the socket when the process was frozen."""

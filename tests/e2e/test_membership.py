@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from tests.e2e.world import World, until_accepted
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(120)
 
 SESSION = 45.0
 """Seconds until a broker gives up a classic member that is silent, by the client's default."""

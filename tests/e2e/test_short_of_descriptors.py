@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.e2e.world import Partner, World, until, until_accepted
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(300)
 
 DESCRIPTORS = 256
 HALF_SENT = 300

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.e2e.world import World, until, until_accepted, until_status
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(300)
 
 DAY = 86_400
 PENDING = 20

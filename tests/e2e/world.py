@@ -8,6 +8,7 @@ command line, as an operator has it.
 import asyncio
 import itertools
 import json
+import shutil
 import time
 from base64 import b64encode
 from collections import Counter
@@ -28,6 +29,7 @@ from hookstream.producer import EventProducer, Published
 
 EVENT_TYPE = "pricing.completed"
 _POLL = 0.05
+_made_keys: list[Path] = []
 _PRICED = [each for each in events(seed=7, n=1_500) if each.event_type == EVENT_TYPE]
 
 
@@ -77,12 +79,17 @@ class World:
 
     async def set_up(self) -> None:
         """Make every topic and publish the schemas, as an operator would."""
-        keys = str(self.stage.folder / "keys.json")
         await asyncio.to_thread(self.log.create, [self.topic], 3)
         async with asyncio.TaskGroup() as both:
-            both.create_task(self.stage.hookstream("dev", "keys", keys))
+            both.create_task(self._make_keys(self.stage.folder / "keys.json"))
             both.create_task(self.stage.hookstream("topics", "apply", "--yes"))
         await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+
+    async def _make_keys(self, file: Path) -> None:
+        """Have the command make the first world's keys; every other world has the same."""
+        if not _same_keys(file):
+            await self.stage.hookstream("dev", "keys", str(file))
+            _made_keys.append(file)
 
     async def subscribe(
         self,
@@ -212,6 +219,15 @@ class World:
             committed = await asyncio.to_thread(self.log.committed, group, topics)
             lag += sum(end - committed[place] for place, end in ends.items())
         return lag
+
+
+def _same_keys(file: Path) -> bool:
+    """Copy the keys of the first world, where they still exist."""
+    if not _made_keys or not _made_keys[0].exists():
+        _made_keys.clear()
+        return False
+    shutil.copy(_made_keys[0], file)
+    return True
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(120)
 
 
 async def test_a_commit_to_a_broker_that_died_is_told_as_failed(

@@ -169,7 +169,6 @@ async def directory(world: World) -> AsyncIterator[Directory]:
     await reader.close()
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003
 async def test_a_worker_knows_of_a_hold_and_of_its_end_within_a_second(
     world: World, directory: Directory
 ) -> None:

@@ -13,7 +13,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.errors import DependencyUnavailable
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(60)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(params=["consumer", "classic"])

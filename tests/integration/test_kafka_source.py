@@ -18,8 +18,6 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import ConfigurationError, InvariantBroken
 
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
-
 
 @pytest.fixture(params=["consumer", "classic"])
 def world(request: pytest.FixtureRequest, broker: Broker, prefix: str) -> KafkaWorld:

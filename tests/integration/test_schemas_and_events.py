@@ -321,7 +321,6 @@ def test_tail_passes_a_thousand_records_of_unknown_schemas_in_seconds(world: Wor
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003  # looptime's own way to say it
 async def test_a_service_hears_of_schemas_that_are_published_while_it_runs(world: World) -> None:
     """A deployment need not restart its producers when a type is born."""
     tree = event_schema(field("a", "int"), event_type="order.generated")
@@ -346,7 +345,6 @@ async def accepted(producer: EventProducer) -> Published:
     raise AssertionError("the schema never came")
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003
 async def test_an_event_carries_its_trace_and_its_key(world: World) -> None:
     happening = next(h for h in events(11, 50) if h.event_type == "order.generated")
     trees = [orjson.loads((SCHEMAS / "order.generated" / "v1.avsc").read_bytes())]
@@ -374,7 +372,6 @@ async def test_an_event_carries_its_trace_and_its_key(world: World) -> None:
     assert (second.event_id, second.traceparent, first.traceparent[-2:]) == (ID, given, "01")
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003
 async def test_a_producer_without_its_schemas_topic_says_so(broker: Broker, prefix: str) -> None:
     producer = EventProducer(broker.bootstrap_servers, schemas_topic=f"{prefix}.schemas")
     with pytest.raises(ConfigurationError, match="hookstream topics apply"):
@@ -382,7 +379,6 @@ async def test_a_producer_without_its_schemas_topic_says_so(broker: Broker, pref
             pass
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003
 async def test_an_event_of_a_topic_that_is_not_there_is_refused(world: World) -> None:
     tree = event_schema(field("a", "int"))
     producer = EventProducer(

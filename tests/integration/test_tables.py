@@ -22,8 +22,6 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced
 
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
-
 Client = dict[str, str | int | float | bool]
 
 

@@ -18,7 +18,7 @@ from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import TopicPartition
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(120)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(120)
 
 VALUE = b"to be damaged " * 40
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 from tests.doubles.endpoint import Behaviour, refuse_connections
+from tests.doubles.virtual_time import VirtualTimeLoop
 from tests.scenarios.world import World
-from tests.simulation.virtual_time import VirtualTimeLoop
 
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.outcome import Answer, Response

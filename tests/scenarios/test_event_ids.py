@@ -9,8 +9,6 @@ from tests.scenarios.world import EVENT_TYPE, World
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.record import header_text
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 
 @pytest.mark.case("one-id-twice")
 async def test_three_events_under_one_id_each_come_to_their_end() -> None:

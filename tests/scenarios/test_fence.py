@@ -18,8 +18,6 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import DependencyUnavailable, InvariantBroken, ProducerFenced
 from hookstream.pipeline.engine import Ports
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 HERE = TopicPartition(EVENTS, 0)
 
 

@@ -13,8 +13,6 @@ from hookstream.core.model.instant import MINUTE, SECOND
 from hookstream.core.model.record import header_text
 from hookstream.core.model.subscription import Grant, Partner, SubscriptionState
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 QUICK = status(204, after=0.05)
 
 

@@ -7,7 +7,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.endpoint import status
 from tests.scenarios.world import World
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+from hookstream.core.model.instant import Millis
 
 
 class Freezable(LoopClock):
@@ -20,8 +20,11 @@ class Freezable(LoopClock):
     def freeze(self, seconds: float) -> None:
         self._frozen += seconds
 
-    def _elapsed(self) -> float:
-        return super()._elapsed() + self._frozen
+    def now(self) -> Millis:
+        return super().now() + round(self._frozen * 1000)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._frozen
 
 
 @pytest.mark.parametrize("seconds", [3.0, 12.0, 45.0])

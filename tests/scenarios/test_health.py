@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 
-import pytest
 from tests.doubles.endpoint import Switch, status
 from tests.scenarios.world import TIERS, World
 
@@ -14,8 +13,6 @@ from hookstream.core.model.subscription import Disabled, Grant, Partner
 from hookstream.core.planning.transitions import enable
 from hookstream.pipeline.engine import EngineRules
 from hookstream.pipeline.ports import WriteRefused
-
-pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 RULES = EngineRules(
     tiers=TIERS, disable_after=15 * MINUTE, disable_attempts=5, probe_every=5 * MINUTE

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 
-import pytest
 from tests.doubles.endpoint import Switch, status
 from tests.scenarios.world import World
 
@@ -11,8 +10,6 @@ from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import MINUTE, SECOND
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.redrive.revive import Revival
-
-pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 EVERYTHING = Hold(HoldKind.EVERYTHING, ALL, 0, "a deploy")
 FIVE_MINUTES = 5 * 60 + 2

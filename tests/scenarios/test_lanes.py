@@ -15,7 +15,7 @@ from hookstream.core.model.record import header_text
 from hookstream.core.model.subscription import UnreadableSubscription
 from hookstream.pipeline.engine import EngineRules
 
-pytestmark = [pytest.mark.looptime(noop_cycles=1), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 LONG = (5 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, HOUR)
 

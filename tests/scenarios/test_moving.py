@@ -5,7 +5,6 @@ import json
 import zlib
 from collections import Counter
 
-import pytest
 from tests.doubles.endpoint import Behaviour, status
 from tests.scenarios.world import TIERS, World
 
@@ -13,8 +12,6 @@ from hookstream.core.model.instant import SECOND
 from hookstream.core.model.outcome import Answer, Response
 from hookstream.pipeline.engine import EngineRules
 from hookstream.pipeline.ports import Post
-
-pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 MOVES = 10
 FAILURES = 3

@@ -14,9 +14,7 @@ from hookstream.core.model.subscription import Disabled
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import WriteRefused
 
-pytestmark = [pytest.mark.looptime(noop_cycles=1), pytest.mark.timeout(240)]
-"""A world wakes thirty times a virtual second; looptime's default of 42 idle turns before it moves
-time would make an hour cost a minute."""
+pytestmark = pytest.mark.timeout(240)
 
 
 async def test_an_event_reaches_every_subscription_once_and_its_offset_is_committed() -> None:

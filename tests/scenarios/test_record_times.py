@@ -15,8 +15,6 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Grant, Partner
 from hookstream.core.redrive.summary import summary_of
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 MICROSECONDS = 1_795_854_458_871_000
 """Microseconds that a producer took for milliseconds."""
 

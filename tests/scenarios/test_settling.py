@@ -2,15 +2,12 @@
 
 import asyncio
 
-import pytest
 from tests.doubles.endpoint import hang, status
 from tests.scenarios.world import EVENTS, World
 
 from hookstream.core.model.instant import MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
 from hookstream.pipeline.ports import WriteRefused
-
-pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 TOO_LARGE = WriteRefused("message too large", too_large=True)
 

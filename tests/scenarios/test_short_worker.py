@@ -9,8 +9,6 @@ from tests.scenarios.world import World
 from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.record import header_text
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 
 @pytest.mark.parametrize("seconds", [1, 30, 400])
 async def test_a_worker_without_descriptors_charges_no_endpoint(seconds: int) -> None:

@@ -10,8 +10,6 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import WriteRefused
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 HERE = TopicPartition(EVENTS, 0)
 NO_RIGHTS = WriteRefused("no rights", too_large=False)
 

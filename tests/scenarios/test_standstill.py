@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from tests.doubles.endpoint import Endpoints, refuse_connections, status
 from tests.scenarios.world import Worker, World
 
@@ -11,8 +10,6 @@ from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.outcome import Answer, Response
 from hookstream.pipeline.ports import Permitted, Post, WriteRefused, always_permitted
 from hookstream.pipeline.watchdog import Watchdog
-
-pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 BOUND = 5 * MINUTE
 

@@ -12,8 +12,6 @@ from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.engine import Ports
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 
 async def started(world: World, machine: WrongMachine, *, told: bool = True) -> Worker:
     """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""

@@ -20,6 +20,7 @@ from tests.doubles.seeing import (
     SilentTracer,
     StandingTables,
 )
+from tests.doubles.virtual_time import VirtualTimeLoop
 
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
@@ -49,6 +50,9 @@ TIERS = tuple(
 )
 EVENT_TYPE = "pricing.completed"
 EVENTS = f"printprice.{EVENT_TYPE}"
+
+_TABLE_LAG = 0.05
+"""Seconds from the append of a row to its being read."""
 
 
 class Worker:
@@ -139,7 +143,6 @@ class World:
         self.altered: Callable[[Ports], Ports] = lambda outside: outside
         """Puts what a test wants broken in place of a worker's ports."""
         self._tasks = asyncio.TaskGroup()
-        self._follower: asyncio.Task[None] | None = None
         self._workers: list[Worker] = []
         self.broker.create(EVENTS, partitions)
         for topic in (
@@ -158,7 +161,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._follower = self._tasks.create_task(self._follow_health())
+        self.broker.follow(self.topics.health, self._health_appended)
         return self
 
     async def __aexit__(
@@ -167,8 +170,6 @@ class World:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._follower is not None
-        self._follower.cancel()
         if error is None:
             for worker in self._workers:
                 if worker.in_time is None:
@@ -189,21 +190,17 @@ class World:
     def tiers_of(self, topics: Iterable[str]) -> list[str]:
         return [topic for topic in topics if self.topics.delay_of(topic) is not None]
 
-    async def _follow_health(self) -> None:
-        """Do what a table reader does: bring rows of the health topic into the directory."""
-        seen = 0
-        while True:
-            await asyncio.sleep(0.1)
-            rows = self.broker.records(self.topics.health)
-            for row in rows[seen:]:
-                key = (row.key or b"").decode()
-                subscription_id, _, kind = key.rpartition("/")
-                value = None if row.value is None else json.loads(row.value)
-                if kind == "disabled":
-                    self._follow_disabled(subscription_id, value)
-                else:
-                    self._follow_failing(subscription_id, value)
-            seen = len(rows)
+    def _health_appended(self, row: Record) -> None:
+        asyncio.get_running_loop().call_later(_TABLE_LAG, self._take_health, row)
+
+    def _take_health(self, row: Record) -> None:
+        """Do what a table reader does: bring a row of the health topic into the directory."""
+        subscription_id, _, kind = (row.key or b"").decode().rpartition("/")
+        value = None if row.value is None else json.loads(row.value)
+        if kind == "disabled":
+            self._follow_disabled(subscription_id, value)
+        else:
+            self._follow_failing(subscription_id, value)
 
     def _follow_disabled(self, subscription_id: str, value: dict[str, Any] | None) -> None:
         if value is None:
@@ -277,14 +274,15 @@ class World:
     async def until(
         self, true: Callable[[], bool], within: float = 7200.0, step: float = 0.05
     ) -> None:
-        """Wait until something holds, looking every `step` (virtual) seconds.
+        """Wait until something holds, looking `step` (virtual) seconds apart while anything happens.
 
         Raises:
             TimeoutError: It did not within so many (virtual) seconds.
         """
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
         async with asyncio.timeout(within):
-            while not true():  # noqa: ASYNC110  the broker double has no event for every change
-                await asyncio.sleep(step)
+            await loop.until(true, step)
 
     # What there is to see.
 

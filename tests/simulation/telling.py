@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from tests.simulation import virtual_time
+from tests.doubles import virtual_time
 from tests.simulation.ending import judge
 from tests.simulation.expectation import AHEAD, Absence
 from tests.simulation.link import Link

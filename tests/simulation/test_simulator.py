@@ -1,6 +1,5 @@
 """The simulator finds what it is there to find, tells it shortly, and tells the same every time."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from dataclasses import replace
 import pytest
 from tests.conftest import ROOT
 from tests.doubles.seeing import JsonNotices
-from tests.simulation import virtual_time
 from tests.simulation.__main__ import main
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
@@ -113,22 +111,6 @@ def test_seeds_draw_every_act_that_can_be_told() -> None:
     drawn = {act.does for seed in range(CAREFUL) for act in draw(seed).acts}
     tellable = {name.removeprefix("do_") for name in dir(Telling) if name.startswith("do_")}
     assert drawn == tellable
-
-
-def test_an_hour_in_which_nothing_happens_passes_at_once() -> None:
-    async def wait() -> float:
-        await asyncio.sleep(3600)
-        return asyncio.get_running_loop().time()
-
-    assert virtual_time.run(wait()) == pytest.approx(3600)
-
-
-def test_a_story_in_which_nobody_will_ever_be_woken_is_told_so() -> None:
-    async def wait() -> None:
-        await asyncio.Event().wait()
-
-    with pytest.raises(virtual_time.NothingWillHappen):
-        virtual_time.run(wait())
 
 
 # What is expected is a model of its own, so it has tests of its own.

@@ -216,7 +216,6 @@ class World:
         self.clock.now()
         self.topics = Topics("hookstream")
         self.broker = SeenBroker(self)
-        self.broker.take_seconds = 5.0  # nobody learns anything from a take that comes back empty
         self.codec = JsonCodec({PLAIN: 1})
         self.expectation = Expectation()
         loop = asyncio.get_running_loop()

@@ -22,9 +22,6 @@ from hookstream.core.model.outcome import (
     TransportFailure,
 )
 
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
-
-
 # The request.
 
 

@@ -31,9 +31,6 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
-
-
 # Connections.
 
 

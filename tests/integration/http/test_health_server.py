@@ -22,8 +22,6 @@ from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.core.model.outcome import Withheld
 from hookstream.errors import ConfigurationError
 
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
-
 
 class SomeMetrics:
     def exposition(self) -> bytes:

@@ -6,7 +6,6 @@ import resource
 import socket
 import sys
 
-import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.conftest import ROOT
 from tests.doubles.raw_server import response, server
@@ -15,8 +14,6 @@ from tests.integration.http.sending import anywhere, post
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import Answer, FailureKind, Response, TransportFailure, Withheld
 from hookstream.pipeline.ports import Post
-
-pytestmark = pytest.mark.looptime(False)  # noqa: FBT003
 
 
 async def answered(sender: HttpSender, what: Post) -> Answer:

@@ -13,7 +13,6 @@ from hookstream.adapters.http.deadlines import Deadlines
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_request_does_not_wait_in_the_process_for_the_end_of_the_turn(name: str) -> None:
     """A worker that is frozen at this instant must not send more when it is thawed."""

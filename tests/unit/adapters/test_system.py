@@ -23,7 +23,7 @@ def test_the_wall_clock_counts_milliseconds_since_the_epoch() -> None:
     assert before <= now <= time.time() * 1000 + 1
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003
+@pytest.mark.real_time
 async def test_monotonic_time_is_the_time_of_the_event_loop() -> None:
     """Deadlines are made from one and awaited on the other: they must not differ."""
     assert abs(SystemClock().monotonic() - asyncio.get_running_loop().time()) < 0.1

@@ -18,8 +18,6 @@ from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.work import Bodies, Work
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
-
 OK = Delivered(204)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from tests.doubles.listener import OwnedListener
 from tests.doubles.seeing import CountingMetrics, RememberingJournal
-from tests.simulation.virtual_time import VirtualTimeLoop
+from tests.doubles.virtual_time import VirtualTimeLoop
 
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition, write_note

@@ -194,7 +194,7 @@ def test_a_command_gives_up_within_ten_seconds() -> None:
     assert time.monotonic() - began < 5.5
 
 
-@pytest.mark.looptime(False)  # noqa: FBT003  real sockets
+@pytest.mark.real_time
 async def test_a_worker_says_what_is_in_the_way_and_goes_on_waiting() -> None:
     journal = BookkeepingJournal()
     said = asyncio.Event()

@@ -16,7 +16,7 @@ from tests.e2e.world import World, a_world, until
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(300)
 
 WITHIN = 2.0
 """Seconds after the link is cut in which requests may still be made: docs/reliability.md has them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(420)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(420)
 
 DELIVERIES = 20_000
 

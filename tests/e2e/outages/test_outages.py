@@ -12,7 +12,7 @@ from tests.e2e.world import Partner, World, a_world, until_accepted
 
 from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(300)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(300)
 
 CLIENT = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}
 """A request gives up after ten seconds, not sixty: a freeze of twenty is what a minute is otherwise."""

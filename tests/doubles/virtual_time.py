@@ -5,7 +5,8 @@ in milliseconds. Nothing outside can wake it: no sockets, no signals, no threads
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         self.troubles: list[str] = []
         """What asyncio would have logged: an exception that nobody took, a task that was forgotten."""
         self._seconds = 0.0
+        self._watched: list[_Watched] = []
         self._clock_resolution = 1e-6
         self._selector = self
         self.set_exception_handler(self._trouble)
@@ -38,12 +40,43 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
     def select(self, timeout: float | None) -> Sequence[object]:
         """Stand in for the selector: instead of waiting, move the time."""
         self.turns += 1
+        if timeout != 0 and self._watched and self._come_true(timeout):
+            return ()
         if timeout is None:
             raise NothingWillHappen
-        self._seconds += timeout
+        # Rounded, as sums of floats fall short of what is due by less than any timer asks for.
+        self._seconds = round(self._seconds + timeout, 9)
         if self._seconds > FAR:
             raise NothingWillHappen
         return ()
+
+    async def until(self, holds: Callable[[], bool], step: float) -> None:
+        """Wait until something holds: looked at before time moves, `step` virtual seconds apart."""
+        if holds():
+            return
+        watched = _Watched(holds, step, self._seconds, self.create_future())
+        self._watched.append(watched)
+        try:
+            await watched.true
+        finally:
+            self._watched.remove(watched)
+
+    def _come_true(self, timeout: float | None) -> bool:
+        """Return whether something that is waited for holds, now that all of this instant has happened."""
+        came = False
+        for watched in self._watched:
+            due = timeout is None or self._seconds + timeout >= watched.seen_at + watched.step
+            if not due or watched.true.done():
+                continue
+            watched.seen_at = self._seconds
+            try:
+                if not watched.holds():
+                    continue
+                watched.true.set_result(None)
+            except Exception as error:  # noqa: BLE001  it is the waiting test's to know
+                watched.true.set_exception(error)
+            came = True
+        return came
 
     def _process_events(self, _: Sequence[object]) -> None:
         """Do nothing: no file is watched."""
@@ -53,6 +86,16 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 
     def _trouble(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.troubles.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """What somebody waits for that notifies nobody."""
+
+    holds: Callable[[], bool]
+    step: float
+    seen_at: float
+    true: asyncio.Future[None]
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
