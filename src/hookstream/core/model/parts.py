@@ -1,10 +1,12 @@
 """What is wrong with a part of a value is told with the path to it, however deep it stands.
 
 A list or map is rebuilt item by item. That is on the path of an event: the path is put together
-only where an item is refused, from the inside out.
+only where an item is refused, from the inside out, and its place is what the iterator has left.
 """
 
 from collections.abc import Callable
+from itertools import islice
+from operator import length_hint
 from typing import Self, TypeVar
 
 from hookstream.errors import HookstreamError
@@ -41,13 +43,11 @@ def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[o
     def made(value: object) -> list[T]:
         if not isinstance(value, list):
             raise refused("", "is not an array")
-        found: list[T] = []
+        elements = iter(value)
         try:
-            for element in value:
-                found.append(item(element))  # noqa: PERF401  its length names what failed
+            return [item(element) for element in elements]
         except Misfit as problem:
-            raise problem.within(f"[{len(found)}]") from None
-        return found
+            raise problem.within(f"[{len(value) - length_hint(elements) - 1}]") from None
 
     return made
 
@@ -65,13 +65,12 @@ def each_value(
     def made(value: object) -> dict[str, T]:
         if not isinstance(value, dict):
             raise refused("", "is not a map")
-        found: dict[str, T] = {}
-        key = ""
+        elements = iter(value.items())
         try:
-            for key, element in value.items():
-                found[key] = item(element)
+            return {key: item(element) for key, element in elements}
         except Misfit as problem:
+            at = len(value) - length_hint(elements) - 1
+            key = next(islice(value, at, None))
             raise problem.within(f"[{ascii(key)[:_SHOWN]}]") from None
-        return found
 
     return made
