@@ -21,15 +21,24 @@ class Misfit(HookstreamError):
     """Raised for a part of a value; says where it stands and what is wrong with it."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} {why}" if path else why)
+        super().__init__(path, why)
         self.path = path
         """Where, from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
         self.why = why
 
-    def within(self, name: str) -> Self:
-        """Return the same problem, seen from one level further out."""
-        joint = "" if not self.path or self.path[0] == "[" else "."
-        return type(self)(f"{name}{joint}{self.path}", self.why)
+    def within(self, part: str) -> Self:
+        """Return itself, seen from one level further out."""
+        self.path = joined(part, self.path)
+        return self
+
+    def __str__(self) -> str:
+        """Return where it stands and why."""
+        return f"{self.path} {self.why}" if self.path else self.why
+
+
+def joined(path: str, part: str) -> str:
+    """Return a path with one part more at its end."""
+    return f"{path}.{part}" if path and part and not part.startswith("[") else path + part
 
 
 def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[object], list[T]]:
