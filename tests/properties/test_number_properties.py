@@ -4,6 +4,7 @@ import json
 import struct
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -96,6 +97,46 @@ def test_a_range_holds_what_lies_between_its_bounds(low: str, high: str, value: 
     assume(Fraction(low) < Fraction(high))
     pattern = asking({"numeric": [">", read_number(low), "<=", read_number(high)]})
     assert holds(pattern, value) == (Fraction(low) < fraction(value) <= Fraction(high))
+
+
+numeric: st.SearchStrategy[Json] = st.one_of(
+    texts.map(read_number),
+    st.builds(
+        lambda operator, text: {"numeric": [operator, read_number(text)]},
+        st.sampled_from(["=", "<", "<=", ">", ">="]),
+        texts,
+    ),
+    st.builds(
+        lambda above, below, ends: {"numeric": [above, min(ends), below, max(ends)]},
+        st.sampled_from([">", ">="]),
+        st.sampled_from(["<", "<="]),
+        st.lists(near_edges, min_size=2, max_size=2, unique=True),
+    ),
+)
+"""Alternatives about numbers: equal ones, bounds and ranges that meet, overlap and lie apart."""
+
+
+@given(clauses=st.lists(numeric, min_size=2, max_size=12), value=values)
+def test_alternatives_that_are_tested_at_once_hold_where_one_of_them_does(
+    clauses: list[Json], value: Json
+) -> None:
+    assert holds(asking(*clauses), value) == any(holds(asking(each), value) for each in clauses)
+
+
+@given(ends=st.lists(st.tuples(near_edges, st.booleans()), min_size=2, max_size=8), value=values)
+def test_of_ranges_that_touch_no_number_between_them_is_lost_or_gained(
+    ends: list[tuple[int, bool]], value: Json
+) -> None:
+    """Each range begins where the one before it ended, with that number or without it."""
+    ends = sorted(dict(ends).items())
+    assume(len(ends) > 1)
+    clauses: list[Json] = [
+        {"numeric": [">=" if closed else ">", low, "<", high]}
+        for (low, closed), (high, _) in pairwise(ends)
+    ]
+    at = fraction(value)
+    lost = [low for low, closed in ends if not closed]
+    assert holds(asking(*clauses), value) == (ends[0][0] <= at < ends[-1][0] and at not in lost)
 
 
 @given(text=texts, value=values.filter(lambda value: not isinstance(value, str)))

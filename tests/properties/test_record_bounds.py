@@ -5,7 +5,9 @@ import random
 import resource
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.published import published
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import holds_more
-from hookstream.core.avro.nodes import SINGLE
+from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.promotion import ValueUnresolvable
+from hookstream.core.catalog.resolution import resolution
 from hookstream.core.model.event import Event, Identified, Undecodable
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
@@ -33,8 +37,7 @@ MOST = 50_000
 def values_in(datum: Any) -> int:  # noqa: ANN401
     """Count the values of a decoded record: fields, items, and what maps hold."""
     if isinstance(datum, tuple):
-        name, inner = datum
-        return 0 if name == SINGLE else values_in(inner)
+        return values_in(datum[1])
     if isinstance(datum, dict):
         return len(datum) + sum(map(values_in, datum.values()))
     if isinstance(datum, list):
@@ -309,6 +312,36 @@ def test_defaults_fill_in_no_more_than_is_taken(filled: Any) -> None:  # noqa: A
     refused = document(1_000)
     assert isinstance(refused, Refused)
     assert "defaults would fill in more than 10,000 values" in refused.detail
+
+
+def test_records_that_are_read_at_once_do_not_share_the_count_of_what_is_filled_in() -> None:
+    """Two threads take turns within one record: each may fill in as much as one alone."""
+    item = {"type": "record", "name": "n.I", "fields": [{"name": "b", "type": "boolean"}]}
+    newer = {**item, "fields": [*item["fields"], SIXTY]}
+    found = resolution(read_schema(many(item)), read_schema(many(newer)), branch_names=False)
+    turns = threading.Barrier(2, timeout=60)
+
+    class InTurns(dict[str, object]):
+        """An item at which a thread waits for the other one."""
+
+        def __getitem__(self, key: str) -> object:
+            turns.wait()
+            return super().__getitem__(key)
+
+    def read(most: int) -> object:
+        items = [InTurns(b=True) for _ in range(10)]
+        try:
+            return found.read({**HEAD, "data": {"xs": items}}, most)
+        except ValueUnresolvable as refused:
+            turns.abort()
+            return str(refused)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(read, (610, 610))
+    assert first == second
+    assert isinstance(first, dict)
+    with pytest.raises(ValueUnresolvable, match="more than 609 values"):
+        found.read({**HEAD, "data": {"xs": [{"b": True}] * 10}}, 609)
 
 
 def test_a_shortage_of_memory_is_not_taken_for_the_records_fault() -> None:

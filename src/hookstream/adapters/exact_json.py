@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from hookstream.core.model.parts import joined
 from hookstream.errors import InputRefused
 
 MAX_DEPTH: Final = 100
@@ -81,11 +82,6 @@ def path_part(name: str) -> str:
     if name.isascii() and name.isidentifier() and len(name) <= _SHOWN:
         return name
     return f"[{ascii(name[:_SHOWN])[:_SHOWN]}]"
-
-
-def joined(path: str, part: str) -> str:
-    """Return a path with one part more at its end."""
-    return f"{path}.{part}" if path and not part.startswith("[") else path + part
 
 
 def _whole(text: str) -> int | Numeral:

@@ -23,6 +23,7 @@ from hookstream.adapters.avro.published import (
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, holds_more
 from hookstream.adapters.avro.shown import compile_shown
+from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.render import NotRenderable, compile_value, standard_document
 from hookstream.core.catalog.compatibility import vanished
 from hookstream.core.catalog.promotion import ValueUnresolvable
@@ -217,6 +218,8 @@ class AvroCodec:
         reader = self._book.reader(event.revision.event_type, version)
         if reader is None:
             return _unresolvable(event, version, "that version was never published")
+        if reader.data is None:
+            return _unresolvable(event, version, "the schema of that version has no data")
         data: object
         if reader.revision == event.revision:
             data = event.fields["data"]
@@ -226,7 +229,7 @@ class AvroCodec:
                 return _unresolvable(event, version, resolved)
             data = resolved["data"]
         try:
-            return standard_document(event, version, self._renderer(reader)(data))
+            return standard_document(event, version, self._renderer(reader, reader.data)(data))
         except NotRenderable as problem:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
@@ -260,11 +263,11 @@ class AvroCodec:
         """Return the JSON text of a document as UTF-8 bytes."""
         return orjson.dumps(document)
 
-    def _renderer(self, reader: PublishedSchema) -> Callable[[object], Json]:
+    def _renderer(self, reader: PublishedSchema, data: AvroSchema) -> Callable[[object], Json]:
         kept = self._renderers.get(reader.revision)
         # A row that was written again may differ in what a fingerprint leaves out.
         if kept is None or kept[0] is not reader:
-            kept = (reader, compile_value(reader.data))
+            kept = (reader, compile_value(data))
             self._renderers[reader.revision] = kept
         return kept[1]
 
@@ -290,9 +293,8 @@ class AvroCodec:
         fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
         if isinstance(fields, Undecodable):
             return fields.detail
-        found.filled.begin(self._max_values)
         try:
-            return cast("Mapping[str, object]", found.step(fields))
+            return cast("Mapping[str, object]", found.read(fields, self._max_values))
         except ValueUnresolvable as problem:
             return str(problem)
 
@@ -332,8 +334,7 @@ def _shown_as(
     def shown(fields: object) -> Json:
         if writer.revision != reader.revision:
             # The document was resolved by the same steps, so these succeed.
-            found.filled.begin(most)
-            fields = found.step(fields)
+            fields = found.read(fields, most)
         return show(cast("dict[str, object]", fields)["data"])
 
     return shown

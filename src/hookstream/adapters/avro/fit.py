@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeAlias
 
-from hookstream.adapters.exact_json import Numeral, joined
-from hookstream.errors import HookstreamError
+from hookstream.adapters.exact_json import Numeral
+from hookstream.core.model.parts import Misfit
 
 MAX_PROBLEMS: Final = 20
 """Problems of one event that are named."""
@@ -39,31 +39,30 @@ Take: TypeAlias = Callable[[object, Fit], object]
 """Takes a value over as Avro has it and notes how well it fits; raises `Unfit`."""
 
 
-class Unfit(HookstreamError):
-    """Raised for a value that does not fit its type; carries each reason with where it stands."""
+class Unfit(Misfit):
+    """Raised for a value that does not fit its type, with whatever else is wrong with the event."""
 
     def __init__(self, why: str) -> None:
         """Start with why; the path is added on the way out."""
-        super().__init__(why)
-        self._reasons: list[tuple[str, str]] = [("", why)]
+        super().__init__("", why)
+        self._others: list[Unfit] = []
 
     def within(self, part: str) -> Self:
         """Return itself, one step further out."""
-        self._reasons = [
-            (joined(part, path) if path else part, why) for path, why in self._reasons
-        ]
-        return self
+        for other in self._others:
+            super(Unfit, other).within(part)
+        return super().within(part)
 
     def also(self, other: "Unfit") -> bool:
-        """Take the reasons of another over; tell whether there is no room for more."""
-        self._reasons += other._reasons  # noqa: SLF001  # its own kind
-        return len(self._reasons) >= MAX_PROBLEMS
+        """Take the reasons of another over; return whether there is no room for more."""
+        self._others += (other, *other._others)  # noqa: SLF001  # its own kind
+        return len(self._others) + 1 >= MAX_PROBLEMS
 
     @property
     def problems(self) -> list[str]:
         """Path and reason of each, `MAX_PROBLEMS` at most."""
-        shown = self._reasons[:MAX_PROBLEMS]
-        return [f"{path}: {why}" if path else why for path, why in shown]
+        shown = (self, *self._others)[:MAX_PROBLEMS]
+        return [f"{each.path}: {each.why}" if each.path else each.why for each in shown]
 
     def __str__(self) -> str:
         """Return path and reason of each."""

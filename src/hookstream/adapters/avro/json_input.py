@@ -14,9 +14,17 @@ from hookstream.adapters.avro.fit import FILLED, Fit, Gathered, Take, Unfit, gli
 from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.adapters.avro.unions import Branch, UnionTake, branch_names
 from hookstream.adapters.exact_json import path_part
-from hookstream.core.avro.nodes import Array, AvroSchema, Enum, Fixed, Primitive, RecordNode, Union
+from hookstream.core.avro.nodes import (
+    Array,
+    AvroSchema,
+    Leaf,
+    Map,
+    RecordNode,
+    SchemaCompiler,
+    Union,
+    type_name,
+)
 from hookstream.core.catalog.filling import Defaults, NoValue
-from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import EventRefused
 
@@ -29,8 +37,7 @@ def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, objec
 
     The function raises `EventRefused` with every problem and its path, `avro_fit.MAX_PROBLEMS` at most.
     """
-    compiler = InputCompiler(cast("JsonObject", schema.full["__named_schemas"]), schema.nodes)
-    take = compiler.compile(cast("Json", schema.full))
+    take = InputCompiler(schema.nodes).make(schema.nodes.root)
 
     def record(value: object) -> dict[str, object]:
         try:
@@ -43,72 +50,44 @@ def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, objec
     return record
 
 
-class InputCompiler:
-    """Compiles the types of one schema; names stand for what `named` says."""
+class InputCompiler(SchemaCompiler[Take]):
+    """Compiles the functions that take values of a schema's types."""
 
-    def __init__(self, named: JsonObject, nodes: AvroSchema) -> None:
-        """Take the schema's named types by their full names, and the schema as typed nodes."""
-        self._named = named
-        self._nodes = nodes
-        self._defaults = Defaults(nodes, self._tag)
-        self._known: dict[str, Take] = {}
+    def __init__(self, schema: AvroSchema) -> None:
+        """Take the schema."""
+        super().__init__(schema)
+        self._defaults = Defaults(schema, self._tag)
 
-    def compile(self, schema: Json, *, text: bool = False) -> Take:
-        """Return the function that takes values of a type.
+    def leaf(self, node: Leaf) -> Take:
+        """Return what takes the values of a type without parts."""
+        return scalars.leaf(node)
 
-        Args:
-            schema: The type.
-            text: Its field says `"json": "string"`.
-        """
-        if isinstance(schema, list):
-            return self.union(schema, text=text)
-        if isinstance(schema, dict):
-            return self._complex(schema, text=text)
-        name = str(schema)
-        if name in scalars.PRIMITIVES:
-            return scalars.primitive({"type": name}, text=text)
-        if name not in self._known:
-            self._known[name] = self.compile(self._named[name])
-        return self._known[name]
+    def array(self, node: Array) -> Take:
+        """Return what takes arrays."""
+        return _array(self.make(node.items))
 
-    def union(self, branches: list[Json], *, text: bool) -> UnionTake:
+    def map(self, node: Map) -> Take:
+        """Return what takes maps."""
+        return _map(self.make(node.values))
+
+    def union(self, node: Union) -> UnionTake:
         """Return what takes the values of a union."""
-        named = branch_names(branches, self._named)
+        names = branch_names([self.schema.resolve(branch) for branch in node.branches])
         return UnionTake(
             [
-                Branch(names.avro, names, self.compile(branch, text=text))
-                for branch, names in zip(branches, named, strict=True)
-                if names.avro != "null"
+                Branch(name.avro, name, self.make(branch))
+                for branch, name in zip(node.branches, names, strict=True)
+                if name.avro != "null"
             ],
-            nullable=any(names.avro == "null" for names in named),
+            nullable=any(name.avro == "null" for name in names),
         )
 
-    def _complex(self, schema: JsonObject, *, text: bool) -> Take:
-        match schema["type"]:
-            case "record" | "error":
-                return self._record(schema)
-            case "array":
-                return _array(self.compile(schema["items"], text=text))
-            case "map":
-                return _map(self.compile(schema["values"], text=text))
-            case "enum":
-                return scalars.enum(cast("list[str]", schema["symbols"]))
-            case "fixed":
-                return scalars.fixed(schema)
-            case str(name) if name in scalars.PRIMITIVES:
-                return scalars.primitive(schema, text=text)
-            case inner:
-                return self.compile(inner, text=text)
-
-    def _record(self, schema: JsonObject) -> Take:
-        name = str(schema["name"])
-        fields = {
-            str(field["name"]): self.compile(field["type"], text=field.get("json") == "string")
-            for field in cast("list[JsonObject]", schema["fields"])
-        }
+    def record(self, node: RecordNode) -> Take:
+        """Return what takes records."""
+        fields = {field.name: self.make(field.type) for field in node.fields}
         defaults: dict[str, object] = {}
         missing: dict[str, str] = {}
-        for field in cast("RecordNode", self._nodes.named[name]).fields:
+        for field in node.fields:
             if not field.has_default:
                 missing[field.name] = "is missing"
                 continue
@@ -120,12 +99,8 @@ class InputCompiler:
 
     def _tag(self, union: Union, number: int, value: object) -> object:
         """Return a default of a union as fastavro's writer takes it."""
-        branch = self._nodes.resolve(union.branches[number])
-        match branch:
-            case RecordNode(name=name) | Enum(name=name) | Fixed(name=name) | Primitive(kind=name):
-                return value if name == "null" else (name, value)
-            case _:
-                return ("array" if isinstance(branch, Array) else "map", value)
+        name = type_name(union.branches[number])
+        return value if name == "null" else (name, value)
 
 
 def _record(

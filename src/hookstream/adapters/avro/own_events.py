@@ -6,7 +6,7 @@ operations events follow from what they tell, so that a repeated write is recogn
 
 from collections.abc import Callable, Mapping, Sequence
 
-from hookstream.adapters.avro.published import PublishedSchema, own_schemas, published
+from hookstream.adapters.avro.published import own_schemas, published
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -41,19 +41,11 @@ class AvroNotices:
         self._worker = worker
         self._disabled_row = disabled_row
         self._failing_row = failing_row
-        schemas = {
+        self._schemas = {
             schema.revision.event_type: schema
             for schema in (published(tree, 1) for tree in own_schemas())
         }
-        self._attempt_prefix = schemas["hookstream.attempt"].prefix
-        self._endpoint_disabled = schemas["endpoint.disabled"]
-        self._endpoint_recovered = schemas["endpoint.recovered"]
-        self._dead_lettered = schemas["delivery.dead_lettered"]
-        self._hold_changed = schemas["hold.changed"]
-        self._event_id_conflict = schemas["log.event_id_conflict"]
-        self._log_gap = schemas["log.gap"]
-        self._partition_skipped = schemas["partition.skipped"]
-        self._subscription_changed = schemas["subscription.changed"]
+        self._attempt_prefix = self._schemas["hookstream.attempt"].prefix
 
     def attempt(self, record: AttemptRecord) -> bytes:
         """Encode an audit record."""
@@ -62,7 +54,7 @@ class AvroNotices:
     def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
         """Return the operations event `endpoint.disabled`."""
         return self._operation(
-            self._endpoint_disabled,
+            "endpoint.disabled",
             f"{disabled.subscription_id}/{disabled.since}",
             disabled.subscription_id,
             at,
@@ -80,7 +72,7 @@ class AvroNotices:
     ) -> OutgoingRecord:
         """Return the operations event `endpoint.recovered`, by the delivery that arrived."""
         return self._operation(
-            self._endpoint_recovered,
+            "endpoint.recovered",
             f"{delivery.subscription_id}/{failing_since}",
             delivery.subscription_id,
             at,
@@ -98,7 +90,7 @@ class AvroNotices:
         """
         hidden = reason is DeadReason.NOT_GRANTED
         return self._operation(
-            self._dead_lettered,
+            "delivery.dead_lettered",
             f"{delivery.delivery_id}/{delivery.attempt}/{reason}",
             delivery.subscription_id,
             at,
@@ -121,7 +113,7 @@ class AvroNotices:
         """Return the operations event `log.gap`: records in [first, next_offset) are gone."""
         place = f"{partition.topic}/{partition.partition}"
         return self._operation(
-            self._log_gap,
+            "log.gap",
             f"{place}/{first}-{next_offset}",
             place,
             at,
@@ -140,7 +132,7 @@ class AvroNotices:
         """Return the operations event `partition.skipped`: an operator stepped over a record."""
         place = f"{partition.topic}/{partition.partition}"
         return self._operation(
-            self._partition_skipped,
+            "partition.skipped",
             f"{place}/{offset}/{at}",
             place,
             at,
@@ -159,7 +151,7 @@ class AvroNotices:
         """Return the operations event `log.event_id_conflict`: two events carry one id."""
         places = [f"{each.topic}/{each.partition}/{each.offset}" for each in (first, second)]
         return self._operation(
-            self._event_id_conflict,
+            "log.event_id_conflict",
             "|".join(places),
             places[1],
             at,
@@ -211,7 +203,7 @@ class AvroNotices:
             details: What differs, one sentence a field; never a secret.
         """
         return self._operation(
-            self._subscription_changed,
+            "subscription.changed",
             f"{subscription.id}/{subscription.revision}/{change}",
             subscription.id,
             at,
@@ -232,7 +224,7 @@ class AvroNotices:
         """Return the operations event `hold.changed`; `change` is `set`, `changed` or `cleared`."""
         name = f"{hold.kind}/{hold.name}"
         return self._operation(
-            self._hold_changed,
+            "hold.changed",
             f"{name}/{at}/{change}",
             name,
             at,
@@ -248,13 +240,13 @@ class AvroNotices:
 
     def _operation(
         self,
-        schema: PublishedSchema,
+        event_type: str,
         event_id: str,
         entity_id: str,
         at: Millis,
         data: Mapping[str, object],
     ) -> OutgoingRecord:
-        value = schema.encode(
+        value = self._schemas[event_type].encode(
             {
                 "event_id": event_id,
                 "occurred_at": at * 1_000,

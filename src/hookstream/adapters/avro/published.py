@@ -7,7 +7,7 @@ depth and size.
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TypeAlias, cast
@@ -18,7 +18,22 @@ from fastavro.schema import fingerprint, parse_schema
 from fastavro.schema import to_parsing_canonical_form as canonical_form
 
 from hookstream.adapters.avro.scan import Walk, compile_walk
-from hookstream.core.avro.nodes import SINGLE, SINGLE_VALUE, AvroSchema, branch_key
+from hookstream.core.avro.nodes import (
+    SINGLE,
+    Array,
+    AvroSchema,
+    AvroType,
+    Fixed,
+    Leaf,
+    Map,
+    Primitive,
+    RecordNode,
+    Reference,
+    SchemaCompiler,
+    Union,
+    branch_key,
+    type_name,
+)
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.avro.render import NotRenderable, needs_branch_names
 from hookstream.core.catalog.growth import Growth, growth
@@ -37,7 +52,6 @@ ParsedSchema: TypeAlias = dict[str, object]
 """A schema as fastavro's reader and writer take it: parsed once, logical types left out."""
 
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
-_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
 
 class _Branches(list[object]):
@@ -63,10 +77,10 @@ class PublishedSchema:
     tree: JsonObject
     """As it was published, logical types and documentation included."""
     parsed: ParsedSchema
-    """For writing, and for resolving between versions."""
+    """For writing."""
     guarded: ParsedSchema
     """For reading what came from outside: a bad index of a union or an enum fails, and a `float`
-    whose union has a `double` too comes as the record `core.delivery.unions.SINGLE`."""
+    whose union has a `double` too comes as the fixed type `core.avro.nodes.SINGLE`."""
     tagged: ParsedSchema
     """For reading what is resolved to another revision: each branch of a union but null comes as a
     record of one field, its `branch_key`, so that nobody has to guess which one was written."""
@@ -78,12 +92,10 @@ class PublishedSchema:
     """Counts the values of a record without making them."""
     prefix: bytes
     """What stands before the body of a record in single-object encoding."""
-    full: ParsedSchema
-    """With logical types, every name in full: for taking values in."""
     branch_names: bool
     """Decoded values must name the branches of their unions, or they could not be told apart."""
-    data: Json
-    """The type of the event's `data`, complete in itself, names in full; None where it has none."""
+    data: AvroSchema | None
+    """The type of the event's `data`; None where it has none."""
 
     def encode(self, fields: Mapping[str, object]) -> bytes:
         """Return a record's single-object encoding.
@@ -137,23 +149,13 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
     """
     event_type, version = declared(tree)
     revision = Revision(event_type, version, fingerprint_of(tree))
+    nodes = read_schema(tree)
     try:
-        full = _parsed(_copy(tree))
-        _say_no_namespace(full)
-        parsed = _parsed(_bare(_copy(tree)))
-        readable = _bare(_copy(tree))
-        _named_floats(readable, set())
-        guarded = _parsed(readable)
-        branches = _bare(cast("Json", full))
-        _name_branches(branches, itertools.count())
-        tagged = _parsed(branches)
+        parsed, guarded, tagged = (kind(nodes).parsed() for kind in (_Written, _Guarded, _Tagged))
     except Exception as problem:  # likewise
         raise _not_avro(problem) from problem
-    nodes = read_schema(tree)
-    _guard(guarded)
-    _guard(tagged)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
-    data = _data_type(full)
+    data = _data_of(nodes)
     return PublishedSchema(
         revision=revision,
         number=number,
@@ -165,7 +167,6 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         growth=growth(nodes),
         walk=compile_walk(nodes),
         prefix=prefix,
-        full=full,
         branch_names=_branch_names(data),
         data=data,
     )
@@ -211,101 +212,96 @@ def _not_avro(problem: Exception) -> InputRefused:
     return InputRefused(f"not an Avro schema: {type(problem).__name__}: {str(problem)[:200]}")
 
 
-def _parsed(tree: Json) -> ParsedSchema:
-    return cast("ParsedSchema", parse_schema(cast("dict[str, object]", tree)))
+class _Written(SchemaCompiler[Json]):
+    """Writes a schema out as fastavro parses it: names in full, each type defined where it is first.
 
-
-def _copy(tree: JsonObject) -> JsonObject:
-    """Return a copy: fastavro adds to what it parses."""
-    copied: JsonObject = orjson.loads(orjson.dumps(tree))
-    return copied
-
-
-_SINGLE_RECORD: JsonObject = {
-    "type": "record",
-    "name": SINGLE,
-    "fields": [{"name": SINGLE_VALUE, "type": "float"}],
-}
-
-_KEPT = ("type", "name", "namespace", "aliases", "symbols", "size", "default")
-
-
-def _bare(schema: Json) -> Json:
-    """Return a schema without logical types: decoding is twice as fast, and values stay raw."""
-    if isinstance(schema, list):
-        return [_bare(branch) for branch in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept: JsonObject = {name: schema[name] for name in _KEPT if name in schema}
-    for inner in ("type", "items", "values"):
-        if isinstance(schema.get(inner), dict | list):
-            kept[inner] = _bare(schema[inner])
-        elif inner in schema:
-            kept[inner] = schema[inner]
-    fields = schema.get("fields")
-    if isinstance(fields, list):
-        kept["fields"] = [_bare(field) for field in fields]
-    return kept
-
-
-def _named_floats(schema: object, defined: set[str]) -> None:
-    """Give each `float` beside a `double` a name in place, in the order in which names are read."""
-    if isinstance(schema, list):
-        kinds = [_kind(branch) for branch in schema]
-        for at, kind in enumerate(kinds):
-            if kind == "float" and "double" in kinds:
-                schema[at] = SINGLE if SINGLE in defined else _copy(_SINGLE_RECORD)
-                defined.add(SINGLE)
-            else:
-                _named_floats(schema[at], defined)
-    elif isinstance(schema, dict):
-        for inner in ("type", "items", "values"):
-            _named_floats(schema.get(inner), defined)
-        for field in schema.get("fields", ()):
-            _named_floats(field, defined)
-
-
-def _say_no_namespace(schema: object) -> None:
-    """Have types without a namespace say so, in place: fastavro leaves that out of full names.
-
-    Otherwise, whoever reads the schema again takes them for types of the namespace around them.
+    Logical types are left out: decoding is twice as fast, and values stay raw.
     """
-    if isinstance(schema, list):
-        for branch in schema:
-            _say_no_namespace(branch)
-    elif isinstance(schema, dict):
-        if "." not in schema.get("name", "."):
-            schema["namespace"] = ""
-        for inner in ("type", "items", "values"):
-            _say_no_namespace(schema.get(inner))
-        for field in schema.get("fields", ()):
-            _say_no_namespace(field["type"])
+
+    guarded = False
+    """A bad index of a union or an enum fails."""
+
+    def parsed(self) -> ParsedSchema:
+        written = cast("dict[str, object]", self.make(self.schema.root))
+        parsed = cast("ParsedSchema", parse_schema(written))
+        if self.guarded:
+            _guard(parsed)
+        return parsed
+
+    def make(self, node: AvroType) -> Json:
+        return node.name if isinstance(node, Reference) else super().make(node)
+
+    def leaf(self, node: Leaf) -> Json:
+        if isinstance(node, Primitive):
+            return node.kind
+        parts: JsonObject = (
+            {"size": node.size} if isinstance(node, Fixed) else {"symbols": [*node.symbols]}
+        )
+        return _named("fixed" if isinstance(node, Fixed) else "enum", node.name, parts)
+
+    def array(self, node: Array) -> Json:
+        return {"type": "array", "items": self.make(node.items)}
+
+    def map(self, node: Map) -> Json:
+        return {"type": "map", "values": self.make(node.values)}
+
+    def union(self, node: Union) -> Json:
+        return [self.make(branch) for branch in node.branches]
+
+    def record(self, node: RecordNode) -> Json:
+        fields: list[Json] = [
+            {"name": field.name, "type": self.make(field.type)} for field in node.fields
+        ]
+        return _named("record", node.name, {"fields": fields})
 
 
-def _name_branches(schema: object, numbers: Iterator[int]) -> None:
-    """Make a record of one field of each branch but null, in place; it has the same bytes.
+def _named(kind: str, name: str, parts: JsonObject) -> Json:
+    # One without a namespace says so, or it would be taken for one of the namespace around it.
+    namespace: JsonObject = {} if "." in name else {"namespace": ""}
+    return {"type": kind, "name": name, **namespace, **parts}
 
-    Names must be in full: a record around a type would change the namespace of its short names. So
-    it has none itself, for types without a namespace.
+
+class _Guarded(_Written):
+    """Has a `float` beside a `double` read as the fixed type `SINGLE`, which has the same bytes."""
+
+    guarded = True
+    _defined = False
+
+    def union(self, node: Union) -> Json:
+        kinds = [type_name(branch) for branch in node.branches]
+        return [
+            self._single() if kind == "float" and "double" in kinds else self.make(branch)
+            for kind, branch in zip(kinds, node.branches, strict=True)
+        ]
+
+    def _single(self) -> Json:
+        if self._defined:
+            return SINGLE
+        self._defined = True
+        return _named("fixed", SINGLE, {"size": 4})
+
+
+class _Tagged(_Written):
+    """Makes a record of one field of each branch but null; it has the same bytes.
+
+    It has no namespace itself, for types without one.
     """
-    if isinstance(schema, list):
-        for at, branch in enumerate(schema):
-            _name_branches(branch, numbers)
-            if _kind(branch) != "null":
-                field = {"name": branch_key(at), "type": branch}
-                name = f"hookstream_branch{next(numbers)}"
-                schema[at] = {"type": "record", "name": name, "namespace": "", "fields": [field]}
-    elif isinstance(schema, dict):
-        for inner in ("type", "items", "values"):
-            _name_branches(schema.get(inner), numbers)
-        for field in schema.get("fields", ()):
-            _name_branches(field, numbers)
 
+    guarded = True
 
-def _kind(schema: object) -> object:
-    while isinstance(schema, dict):
-        schema = schema["type"]
-    return schema
+    def __init__(self, schema: AvroSchema) -> None:
+        super().__init__(schema)
+        self._numbers = itertools.count()
+
+    def union(self, node: Union) -> Json:
+        return [self._branch(at, branch) for at, branch in enumerate(node.branches)]
+
+    def _branch(self, at: int, branch: AvroType) -> Json:
+        written = self.make(branch)
+        if written == "null":
+            return written
+        fields: list[Json] = [{"name": branch_key(at), "type": written}]
+        return _named("record", f"hookstream_branch{next(self._numbers)}", {"fields": fields})
 
 
 def _guard(schema: ParsedSchema) -> None:
@@ -340,52 +336,16 @@ def _branches(schema: list[object]) -> list[object]:
     return of_one_union(schema)
 
 
-def _data_type(full: ParsedSchema) -> Json:
-    """Return the type of the field `data` with every name that it uses defined within it."""
-    fields = full["fields"]
-    named = full["__named_schemas"]
-    assert isinstance(fields, list)  # noqa: S101  # fastavro has just made it
-    assert isinstance(named, dict)  # noqa: S101
-    for field in fields:
-        if field["name"] == "data":
-            return _complete(field["type"], named, set())
-    return None
+def _data_of(nodes: AvroSchema) -> AvroSchema | None:
+    """Return the type of the field `data`, or None where there is none."""
+    fields = nodes.root.fields if isinstance(nodes.root, RecordNode) else ()
+    data = next((field.type for field in fields if field.name == "data"), None)
+    return None if data is None else AvroSchema(data, nodes.named)
 
 
-def _branch_names(data: Json) -> bool:
-    if data is None:
-        return False
+def _branch_names(data: AvroSchema | None) -> bool:
     try:
-        return needs_branch_names(data)
+        return data is not None and needs_branch_names(data)
     except NotRenderable:
         # It can be decoded all the same; every document of it is refused, and says why.
         return False
-
-
-def _complete(schema: Json, named: dict[str, Json], seen: set[str]) -> Json:
-    if isinstance(schema, list):
-        return [_complete(branch, named, seen) for branch in schema]
-    if isinstance(schema, dict):
-        return _complete_object(schema, named, seen)
-    if not isinstance(schema, str) or schema in _PRIMITIVES or schema in seen:
-        return schema
-    return _complete(named[schema], named, seen)
-
-
-def _complete_object(schema: JsonObject, named: dict[str, Json], seen: set[str]) -> Json:
-    if isinstance(schema.get("name"), str):
-        seen.add(str(schema["name"]))
-    complete: JsonObject = {**schema}
-    for inner in ("items", "values"):
-        if inner in schema:
-            complete[inner] = _complete(schema[inner], named, seen)
-    if isinstance(schema["type"], dict | list):
-        complete["type"] = _complete(schema["type"], named, seen)
-    fields = schema.get("fields")
-    if isinstance(fields, list):
-        complete["fields"] = [
-            {**field, "type": _complete(field["type"], named, seen)}
-            for field in fields
-            if isinstance(field, dict)
-        ]
-    return complete

@@ -1,6 +1,6 @@
 """One value of one simple Avro type, taken over from JSON or Python without loss, or refused.
 
-A value is kept where what would be delivered for it equals what was given: `core.delivery.values`
+A value is kept where what would be delivered for it equals what was given: `core.avro.values`
 says what would be delivered, here as on the way out.
 """
 
@@ -8,17 +8,15 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, cast
 
 from hookstream.adapters.avro.fit import ALIKE, Fit, Take, Unfit, glimpse
 from hookstream.adapters.avro.numbers import decimal, double, single, whole
 from hookstream.adapters.avro.times import date, duration, instant, time_of_day
 from hookstream.core.avro import values
+from hookstream.core.avro.nodes import Enum, Fixed, Leaf, Logical, Primitive
 from hookstream.core.avro.values import NotRenderable, Render
-from hookstream.core.model.json import Json
-
-PRIMITIVES = values.PRIMITIVES
 
 _Raw: TypeAlias = Callable[[object], object]
 
@@ -26,29 +24,37 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DIGITS = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
-def primitive(schema: Mapping[str, Json], *, text: bool = False) -> Take:
-    """Return the function that takes values of a primitive type, by its logical type if it has one.
-
-    Args:
-        schema: The schema as an object.
-        text: Its longs are delivered as strings.
-    """
-    kind, tree = str(schema["type"]), dict(schema)
-    text = text or schema.get("json") == "string"
-    logical = _LOGICAL.get((kind, str(schema.get("logicalType"))))
-    rendering = values.primitive(tree, text=text)
-    if logical is not None:
-        return _shown(logical, rendering.render)
-    if kind == "bytes":
-        digits = values.decimal_digits(tree)
-        return _shown(_bytes if digits is None else decimal(*digits, None), rendering.render)
-    if kind == "long" and text:
-        return _shown(_long_text, rendering.render)
-    return _PLAIN[kind]
+def leaf(node: Leaf) -> Take:
+    """Return the function that takes values of a type, by its logical type if it has one."""
+    if isinstance(node, Enum):
+        return _enum(node.symbols)
+    raw = _raw(node)
+    if raw is not None:
+        return _shown(raw, values.leaf(node).render)
+    assert isinstance(node, Primitive)  # noqa: S101  # bytes of a fixed type are always shown
+    return _PLAIN[node.kind]
 
 
-def enum(symbols: Sequence[str]) -> Take:
-    """Return the function that takes a symbol."""
+def _raw(node: Primitive | Fixed) -> _Raw | None:
+    """Return what takes values that are delivered in another form than they are kept in."""
+    size = node.size if isinstance(node, Fixed) else None
+    match node.logical:
+        case Logical(name="decimal", precision=precision, scale=scale):
+            return decimal(precision, scale, size)
+        case Logical(name="uuid"):
+            return _uuid if size is None else _uuid_bytes
+        case Logical(name=name):
+            return _LOGICAL[name]
+        case None if size is not None:
+            return _sized(size)
+        case None:
+            assert isinstance(node, Primitive)  # noqa: S101  # a fixed type has a size
+            if node.kind == "bytes":
+                return _bytes
+            return _long_text if node.kind == "long" and node.as_text else None
+
+
+def _enum(symbols: Sequence[str]) -> Take:
     known = frozenset(symbols)
 
     def take(value: object, fit: Fit) -> object:
@@ -58,22 +64,6 @@ def enum(symbols: Sequence[str]) -> Take:
         return value
 
     return take
-
-
-def fixed(schema: Mapping[str, Json]) -> Take:
-    """Return the function that takes exactly `size` bytes, or what its logical type says."""
-    tree, size = dict(schema), cast("int", schema["size"])
-    render = values.fixed(tree, str(schema.get("name"))).render
-    digits = values.decimal_digits(tree)
-    if digits is not None:
-        return _shown(decimal(*digits, size), render)
-    match schema.get("logicalType"), size:
-        case "uuid", values.UUID_BYTES:
-            return _shown(_uuid_bytes, render)
-        case "duration", values.DURATION_BYTES:
-            return _shown(duration, render)
-        case _:
-            return _shown(_sized(size), render)
 
 
 def text(value: object, fit: Fit) -> object:
@@ -165,7 +155,7 @@ def _uuid(value: object) -> object:
 
 def _uuid_bytes(value: object) -> object:
     if isinstance(value, bytes):
-        return _sized(values.UUID_BYTES)(value)
+        return _sized(16)(value)
     return uuid.UUID(str(_uuid(value))).bytes
 
 
@@ -178,15 +168,15 @@ _PLAIN: dict[str, Take] = {
     "double": double,
     "string": text,
 }
-_LOGICAL: dict[tuple[str, str], _Raw] = {
-    ("string", "uuid"): _uuid,
-    ("int", "date"): date,
-    ("int", "time-millis"): time_of_day(1_000),
-    ("long", "time-micros"): time_of_day(1),
-    ("long", "timestamp-millis"): instant(1_000_000, local=False),
-    ("long", "timestamp-micros"): instant(1_000, local=False),
-    ("long", "timestamp-nanos"): instant(1, local=False),
-    ("long", "local-timestamp-millis"): instant(1_000_000, local=True),
-    ("long", "local-timestamp-micros"): instant(1_000, local=True),
-    ("long", "local-timestamp-nanos"): instant(1, local=True),
+_LOGICAL: dict[str, _Raw] = {
+    "date": date,
+    "time-millis": time_of_day(1_000),
+    "time-micros": time_of_day(1),
+    "timestamp-millis": instant(1_000_000, local=False),
+    "timestamp-micros": instant(1_000, local=False),
+    "timestamp-nanos": instant(1, local=False),
+    "local-timestamp-millis": instant(1_000_000, local=True),
+    "local-timestamp-micros": instant(1_000, local=True),
+    "local-timestamp-nanos": instant(1, local=True),
+    "duration": duration,
 }

@@ -12,12 +12,13 @@ from typing import Final, TypeAlias
 from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
-    AvroType,
     Enum,
     Fixed,
+    Leaf,
     Map,
     Primitive,
     RecordNode,
+    SchemaCompiler,
     Union,
 )
 
@@ -68,7 +69,7 @@ class ValueCount:
 
 def compile_walk(schema: AvroSchema) -> Walk:
     """Return what walks over one record of a schema that is not recursive."""
-    return _Compiler(schema).walk(schema.root)
+    return _Walks(schema).make(schema.root)
 
 
 def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
@@ -86,32 +87,31 @@ def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
     return False
 
 
-class _Compiler:
-    __slots__ = ("_known", "_schema")
+class _Walks(SchemaCompiler[Walk]):
+    """Compiles what walks over the values of a schema's types."""
 
-    def __init__(self, schema: AvroSchema) -> None:
-        self._schema = schema
-        self._known: dict[str, Walk] = {}
+    def leaf(self, node: Leaf) -> Walk:
+        match node:
+            case Fixed(size=size):
+                return _so_many(size)
+            case Primitive(kind="bytes" | "string"):
+                return _text
+            case Primitive(kind=kind) if kind in _SIZES:
+                return _so_many(_SIZES[kind])
+            case Primitive() | Enum():
+                return _number
 
-    def walk(self, node: AvroType) -> Walk:
-        resolved = self._schema.resolve(node)
-        match resolved:
-            case Primitive() | Enum() | Fixed():
-                return _leaf(resolved)
-            case Array(items=items):
-                return _blocks(self.walk(items), keyed=False)
-            case Map(values=values):
-                return _blocks(self.walk(values), keyed=True)
-            case Union(branches=branches):
-                return _union([self.walk(branch) for branch in branches])
-            case RecordNode():
-                return self._record(resolved)
+    def array(self, node: Array) -> Walk:
+        return _blocks(self.make(node.items), keyed=False)
 
-    def _record(self, record: RecordNode) -> Walk:
-        known = self._known.get(record.name)
-        if known is not None:
-            return known
-        parts = [self.walk(field.type) for field in record.fields]
+    def map(self, node: Map) -> Walk:
+        return _blocks(self.make(node.values), keyed=True)
+
+    def union(self, node: Union) -> Walk:
+        return _union([self.make(branch) for branch in node.branches])
+
+    def record(self, node: RecordNode) -> Walk:
+        parts = [self.make(field.type) for field in node.fields]
         fields = len(parts)
 
         def walk(data: bytes, at: int, count: ValueCount) -> int:
@@ -120,20 +120,7 @@ class _Compiler:
                 at = part(data, at, count)
             return at
 
-        self._known[record.name] = walk
         return walk
-
-
-def _leaf(node: Primitive | Enum | Fixed) -> Walk:
-    match node:
-        case Fixed(size=size):
-            return _so_many(size)
-        case Primitive(kind="bytes" | "string"):
-            return _text
-        case Primitive(kind=kind) if kind in _SIZES:
-            return _so_many(_SIZES[kind])
-        case Primitive() | Enum():
-            return _number
 
 
 def _so_many(size: int) -> Walk:

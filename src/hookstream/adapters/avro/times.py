@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 
 from hookstream.adapters.avro.fit import Unfit, glimpse
-from hookstream.core.avro.values import DURATION_BYTES
 
+_DURATION_BYTES = 12
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST_DAY = dt.date(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -80,8 +80,8 @@ def time_of_day(unit: int) -> Callable[[object], object]:
 def duration(value: object) -> object:
     """Take months, days and milliseconds, each for itself: a month has no length in days."""
     if isinstance(value, bytes):
-        if len(value) != DURATION_BYTES:
-            raise Unfit(f"has {len(value)} bytes and must have {DURATION_BYTES}")
+        if len(value) != _DURATION_BYTES:
+            raise Unfit(f"has {len(value)} bytes and must have {_DURATION_BYTES}")
         return value
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if found is None:

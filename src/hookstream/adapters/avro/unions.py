@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hookstream.adapters.avro.fit import FILLED, Fit, Take, Unfit, glimpse
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.avro.nodes import Fixed, Primitive, Resolved, type_name
 
-_NAMED = ("record", "error", "enum", "fixed")
 _SHOWN = 200
 
 
@@ -49,14 +48,10 @@ class Chosen(NamedTuple):
     raw: object
 
 
-def branch_names(branches: Sequence[Json], named: JsonObject) -> Sequence[BranchNames]:
+def branch_names(branches: Sequence[Resolved]) -> Sequence[BranchNames]:
     """Return the names of a union's branches; every name leads to one branch at most."""
-    avro: list[str] = []
-    logical: list[str] = []
-    for branch in branches:
-        kind, name, rule = _identity(branch, named)
-        avro.append(name or kind)
-        logical.append(rule)
+    avro = [type_name(branch) for branch in branches]
+    logical = [_logical(branch) for branch in branches]
     short = [name.rpartition(".")[2] for name in avro]
     taken = [*avro, *(word for word in short if word not in avro)]
     found = []
@@ -75,19 +70,11 @@ def _but(names: Sequence[str], at: int) -> Sequence[str]:
     return [*names[:at], *names[at + 1 :]]
 
 
-def _identity(branch: Json, named: JsonObject) -> tuple[str, str, str]:
-    """Return kind, full name and logical type of a branch; empty where it has none."""
-    match branch:
-        case {"type": dict(inner)}:
-            return _identity(inner, named)
-        case str(name) if name in named:
-            return _identity(named[name], {})
-        case {"type": str(kind), **rest}:
-            rule = rest.get("logicalType")
-            name = str(rest["name"]) if kind in _NAMED else ""
-            return kind, name, rule if isinstance(rule, str) else ""
-        case _:
-            return str(branch), "", ""
+def _logical(branch: Resolved) -> str:
+    """Return the logical type that a branch says, valid or not; empty where it says none."""
+    if not isinstance(branch, Primitive | Fixed):
+        return ""
+    return branch.logical.name if branch.logical else branch.ignored or ""
 
 
 class UnionTake:

@@ -1,18 +1,21 @@
 """An Avro schema as typed nodes, whose named types are found by their full names.
 
-`core.model.avro_reading` makes them from plain JSON.
+`core.avro.reader` makes them from plain JSON. Whatever else is made of a schema, a renderer for
+one, is made of the nodes by a `SchemaCompiler`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from hookstream.core.model.json import Json
+from hookstream.errors import InvariantBroken
+
+T = TypeVar("T")
 
 SINGLE = "hookstream.Single"
-"""The record as which a `float` is read where its union has a `double` too."""
-SINGLE_VALUE = "value"
-"""Its field."""
+"""The fixed type of four bytes as which a `float` is read where its union has a `double` too."""
 
 
 def branch_key(number: int) -> str:
@@ -44,7 +47,7 @@ class Primitive:
     ignored: str | None = None
     """A logical type that is not valid here."""
     as_text: bool = False
-    """It says `"json": "string"`."""
+    """It says `"json": "string"`, or is a plain long in a field that says so."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -100,7 +103,7 @@ class FieldNode:
     has_default: bool = False
     default: Json = None
     as_text: bool = False
-    """It says `"json": "string"`: the longs in it are written as text."""
+    """It says `"json": "string"`: the plain longs in its type say so too."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,6 +125,7 @@ class Reference:
 
 
 Named: TypeAlias = RecordNode | Enum | Fixed
+Leaf: TypeAlias = Primitive | Enum | Fixed
 AvroType: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNode | Reference
 Resolved: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNode
 
@@ -137,6 +141,76 @@ class AvroSchema:
     def resolve(self, node: AvroType) -> Resolved:
         """Return the type itself, or the one that a reference names."""
         return self.named[node.name] if isinstance(node, Reference) else node
+
+
+class SchemaCompiler(ABC, Generic[T]):
+    """Makes one thing of each type of a schema, and of each record once."""
+
+    def __init__(self, schema: AvroSchema) -> None:
+        """Take the schema, whose references are followed."""
+        self.schema = schema
+        self._made: dict[str, T] = {}
+        self._open: set[str] = set()
+
+    def make(self, node: AvroType) -> T:
+        """Return what is made of a type."""
+        resolved = self.schema.resolve(node)
+        match resolved:
+            case RecordNode(name=name):
+                if name not in self._made:
+                    if name in self._open:
+                        return self.recursive(resolved)
+                    self._open.add(name)
+                    self._made[name] = self.record(resolved)
+                    self._open.discard(name)
+                return self._made[name]
+            case Array():
+                return self.array(resolved)
+            case Map():
+                return self.map(resolved)
+            case Union():
+                return self.union(resolved)
+            case Primitive() | Enum() | Fixed():
+                return self.leaf(resolved)
+
+    @abstractmethod
+    def leaf(self, node: Leaf) -> T:
+        """Make it of a type without parts."""
+
+    @abstractmethod
+    def array(self, node: Array) -> T:
+        """Make it of an array."""
+
+    @abstractmethod
+    def map(self, node: Map) -> T:
+        """Make it of a map."""
+
+    @abstractmethod
+    def union(self, node: Union) -> T:
+        """Make it of a union."""
+
+    @abstractmethod
+    def record(self, node: RecordNode) -> T:
+        """Make it of a record."""
+
+    def recursive(self, node: RecordNode) -> T:
+        """Make it of a record within itself."""
+        raise InvariantBroken(f"{node.name} holds itself: such a schema is refused before its use")
+
+
+def type_name(node: AvroType) -> str:
+    """Return the full name of a named type, the kind of another."""
+    match node:
+        case Primitive(kind=kind):
+            return kind
+        case Array():
+            return "array"
+        case Map():
+            return "map"
+        case Union():
+            return "union"
+        case Fixed(name=name) | Enum(name=name) | RecordNode(name=name) | Reference(name=name):
+            return name
 
 
 def say(node: Resolved) -> str:

@@ -23,6 +23,7 @@ from hookstream.core.avro.nodes import (
     RecordNode,
     Reference,
     Union,
+    type_name,
 )
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -108,47 +109,60 @@ class _Reader:
         self.named: dict[str, Named] = {}
         self._open: set[str] = set()
 
-    def type(self, document: Json, namespace: str, where: str) -> AvroType:
-        if isinstance(document, str):
-            return self._by_name(document, namespace, where)
-        if isinstance(document, list):
-            return self._union(document, namespace, where)
-        if not isinstance(document, dict):
-            raise SchemaRefused(f"{where}: {_shown(document)} is no type")
-        make = _NAMED.get(str(document.get("type")))
-        if make is not None:
-            return make(self, document, namespace, where)
-        return self._unnamed(document, namespace, where)
+    def type(
+        self, document: Json, namespace: str, where: str, *, as_text: bool = False
+    ) -> AvroType:
+        """Read a type; `as_text`: its field says `"json": "string"`."""
+        match document:
+            case str() if document in PRIMITIVES:
+                return _primitive(document, {}, as_text=as_text)
+            case str():
+                return self._reference(document, namespace, where)
+            case list():
+                return self._union(document, namespace, where, as_text=as_text)
+            case dict():
+                return self._object(document, namespace, where, as_text=as_text)
+            case _:
+                raise SchemaRefused(f"{where}: {_shown(document)} is no type")
 
-    def _unnamed(self, document: JsonObject, namespace: str, where: str) -> AvroType:
+    def _object(
+        self, document: JsonObject, namespace: str, where: str, *, as_text: bool
+    ) -> AvroType:
         kind = document.get("type")
         match kind:
+            case str() if kind in _NAMED:
+                return _NAMED[kind](self, document, namespace, where)
             case "array":
-                return Array(self.type(document.get("items"), namespace, f"{where}[]"))
+                items = document.get("items")
+                return Array(self.type(items, namespace, f"{where}[]", as_text=as_text))
             case "map":
-                return Map(self.type(document.get("values"), namespace, f"{where}{{}}"))
+                values = document.get("values")
+                return Map(self.type(values, namespace, f"{where}{{}}", as_text=as_text))
             case str() if kind in PRIMITIVES:
-                return _primitive(kind, document)
+                return _primitive(kind, document, as_text=as_text)
             case str() | list() | dict():
                 # An object around another type, as tools write it for attributes of their own.
-                return self.type(kind, namespace, where)
+                return self.type(kind, namespace, where, as_text=as_text)
             case _:
                 raise SchemaRefused(f"{where}: {_shown(kind)} is no type")
 
-    def _by_name(self, name: str, namespace: str, where: str) -> AvroType:
-        if name in PRIMITIVES:
-            return Primitive(name)
+    def _reference(self, name: str, namespace: str, where: str) -> Reference:
         full = _full(name, namespace)
         if full not in self.named and full not in self._open:
             raise SchemaRefused(f"{where}: {_shown(full)} is defined nowhere before it")
         return Reference(full)
 
-    def _union(self, document: Sequence[Json], namespace: str, where: str) -> Union:
-        branches = tuple(self.type(branch, namespace, where) for branch in document)
-        words = [_word(branch) for branch in branches]
-        if "union" in words:
+    def _union(
+        self, document: Sequence[Json], namespace: str, where: str, *, as_text: bool
+    ) -> Union:
+        branches = tuple(
+            self.type(branch, namespace, where, as_text=as_text) for branch in document
+        )
+        if any(isinstance(branch, Union) for branch in branches):
             raise SchemaRefused(f"{where}: a union stands in a union")
-        if not words or len(set(words)) < len(words):
+        # No named type is called as a primitive type is, nor `array` or `map`, in full.
+        names = {(isinstance(branch, _NAMED_NODES), type_name(branch)) for branch in branches}
+        if not names or len(names) < len(branches):
             raise SchemaRefused(f"{where}: a union has different branches, at least one")
         return Union(branches)
 
@@ -190,15 +204,15 @@ class _Reader:
             raise SchemaRefused(f"{at or 'the schema: '}{_shown(part)} is no field")
         if not _NAME.match(name):
             raise SchemaRefused(f"{at}{_shown(name)} is no name of a field")
-        doc = part.get("doc")
+        doc, as_text = part.get("doc"), part.get("json") == "string"
         return FieldNode(
             name=name,
-            type=self.type(part.get("type"), namespace, at + name),
+            type=self.type(part.get("type"), namespace, at + name, as_text=as_text),
             aliases=tuple(_names(part, "aliases", at + name)),
             doc=doc if isinstance(doc, str) else "",
             has_default="default" in part,
             default=part.get("default"),
-            as_text=part.get("json") == "string",
+            as_text=as_text,
         )
 
     def enum(self, document: JsonObject, namespace: str, where: str) -> Enum:
@@ -230,19 +244,20 @@ _NAMED: Final[Mapping[str, Callable[[_Reader, JsonObject, str, str], Named]]] = 
     "enum": _Reader.enum,
     "fixed": _Reader.fixed,
 }
+_NAMED_NODES = (RecordNode, Enum, Fixed, Reference)
 
 
-def _primitive(kind: str, document: JsonObject) -> Primitive:
-    as_text = document.get("json") == "string"
-    name = document.get("logicalType")
-    if not isinstance(name, str):
-        return Primitive(kind, as_text=as_text)
+def _primitive(kind: str, document: JsonObject, *, as_text: bool) -> Primitive:
+    found = document.get("logicalType")
+    name = found if isinstance(found, str) else None
     logical: Logical | None = None
-    if name in _LOGICAL_ON.get(kind, ()):
+    if name is not None and name in _LOGICAL_ON.get(kind, ()):
         logical = Logical(name)
     elif kind == "bytes" and name == "decimal":
         logical = _decimal(document)
-    return Primitive(kind, logical, None if logical else name, as_text)
+    ignored = name if logical is None else None
+    as_text = as_text and kind == "long" and logical is None
+    return Primitive(kind, logical, ignored, as_text or document.get("json") == "string")
 
 
 def _fixed_logical(document: JsonObject, size: int) -> tuple[Logical | None, str | None]:
@@ -283,21 +298,6 @@ def _names(document: JsonObject, word: str, where: str) -> list[str]:
 
 def _full(name: str, namespace: str) -> str:
     return f"{namespace}.{name}" if namespace and "." not in name else name
-
-
-def _word(branch: AvroType) -> str:
-    """Return what makes a branch different from the others of its union."""
-    match branch:
-        case Primitive(kind=kind):
-            return kind
-        case Array():
-            return "array"
-        case Map():
-            return "map"
-        case Union():
-            return "union"
-        case Fixed(name=name) | Enum(name=name) | RecordNode(name=name) | Reference(name=name):
-            return f"the type {name}"
 
 
 def _shown(value: Json) -> str:

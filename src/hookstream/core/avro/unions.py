@@ -7,9 +7,10 @@ it is read as a record of one field, which has the same bytes. Two others that l
 names, such as a date and a timestamp, cannot be told apart at all: such a schema is refused.
 """
 
+import struct
 from collections.abc import Sequence
 
-from hookstream.core.avro.nodes import SINGLE, SINGLE_VALUE
+from hookstream.core.avro.nodes import SINGLE
 from hookstream.core.avro.values import EXACT, NotRenderable, Render, Rendering, same, single
 from hookstream.core.model.json import Json
 
@@ -25,25 +26,26 @@ _TYPES: dict[str, type] = {
 
 
 def told_apart(branches: Sequence[Rendering]) -> Sequence[Rendering]:
-    """Return the branches of a union as they are decoded: a `float` beside a `double` with a name."""
+    """Return the branches of a union as they are decoded: a `float` beside a `double` as bytes."""
     floats = [branch for branch in branches if branch.shape == "float"]
     if len(floats) == 1 or all(branch.render is not single for branch in floats):
         return branches
     return [_SINGLE if branch.render is single else branch for branch in branches]
 
 
-def _wrapped(value: object) -> Json:
-    if not isinstance(value, dict):
+def _single(value: object) -> Json:
+    if not isinstance(value, bytes):
         raise NotRenderable("", "is not a float")
-    return single(value[SINGLE_VALUE])
+    return single(*_unpack(value))
 
 
-_SINGLE = Rendering(_wrapped, "single", SINGLE)
+_unpack = struct.Struct("<f").unpack
+_SINGLE = Rendering(_single, "bytes", SINGLE)
 
 
 def names_needed(branches: Sequence[Rendering]) -> bool:
     """Return whether values of the union can only be told apart by the names of their types."""
-    return _SINGLE in branches or any(
+    return any(
         any(branch.name is not None for branch in alike) and not _same_rule(alike)
         for alike in _by_shape(branches).values()
     )
@@ -71,7 +73,9 @@ def union(branches: Sequence[Rendering], *, named: bool) -> Rendering:
         if shape != "null"
     }
     if not tagged and len(by_type) == 1:
-        return Rendering(_nullable(next(iter(by_type.values()))), "union")
+        (inner,) = by_type.values()
+        rule = next(branch for branch in bare if branch.render is inner)
+        return Rendering(_nullable(inner), "union", nullable=rule)
     return Rendering(_by_type(by_type, tagged), "union")
 
 

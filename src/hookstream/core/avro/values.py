@@ -1,18 +1,21 @@
-"""A single Avro value becomes plain JSON by the one rule of its schema, logical types included.
+"""A single Avro value becomes plain JSON by the one rule of its type, logical types included.
 
 Values come as fastavro decodes them with logical types left raw: a timestamp is an int, a decimal
-is bytes. A logical type that its own specification calls invalid (a decimal without precision, a
-uuid on an int) is ignored, as Avro demands. Source: Apache Avro 1.12, "Logical Types".
+is bytes. Source: Apache Avro 1.12, "Logical Types".
+
+An event may hold 50,000 of them. So what is made of one takes no object that is not needed: a day's
+text is kept, digits of times are looked up.
 """
 
 import binascii
 import datetime as dt
-import math
 import struct
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, cast
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias, cast
 
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.avro.nodes import Enum, Fixed, Leaf, Logical
+from hookstream.core.model.json import Json
 from hookstream.core.model.parts import Misfit
 from hookstream.core.model.single import shortest
 
@@ -25,18 +28,16 @@ LARGEST_EXACT = 2**53 - 1
 EXACT: Range = (-LARGEST_EXACT, LARGEST_EXACT)
 _INT: Range = (-(2**31), 2**31 - 1)
 
-_MAX_PRECISION = 4000
-"""Digits of a decimal; CPython refuses to write more than 4,300."""
-
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive on purpose: all arithmetic is in UTC
 _FIRST_DAY = dt.date(1970, 1, 1).toordinal()
-_DAY_MICROS = 86_400_000_000
-_DIGITS_A_BIT = math.log10(2)
-_MAX_FIXED = 2**31 - 1
-UUID_BYTES = 16
-DURATION_BYTES = 12
-
-PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+_KEPT_DAYS: Final = 1_000
+_DAY_SECONDS: Final = 86_400
+_DIGITS: Final = tuple(f"{number:03d}" for number in range(1_000))
+_MINUTES: Final = tuple(f"{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60))
+_SECONDS: Final = tuple(f":{second:02d}." for second in range(60))
+_FEW_PLACES: Final = 4
+_LONG: Final = 500
+"""Digits from which on a decimal's text is put together from those of its halves."""
+_from_bytes = int.from_bytes
 
 
 class NotRenderable(Misfit):
@@ -44,7 +45,7 @@ class NotRenderable(Misfit):
 
 
 class Rendering(NamedTuple):
-    """How the values of one schema are rendered, and how decoded values of it look."""
+    """How the values of one type are rendered, and how decoded values of it look."""
 
     render: Render
     shape: str
@@ -53,6 +54,8 @@ class Rendering(NamedTuple):
     """The full name of a named type."""
     bounds: Range | None = None
     """Where the value is handed through if it lies within: the whole rule of `render`."""
+    nullable: "Rendering | None" = None
+    """Of a union: what renders its values where they are not null, if one rule does."""
 
 
 def same(value: object) -> Json:
@@ -67,102 +70,81 @@ def out_of_range(bounds: Range) -> str:
     return f"lies outside {bounds[0]} to {bounds[1]}"
 
 
-def primitive(schema: JsonObject, *, text: bool) -> Rendering:
-    """Return the rendering of a primitive type, with the logical type that may stand on it.
-
-    Args:
-        schema: The schema as an object.
-        text: Its longs are written as strings, whatever their values.
-    """
-    kind, logical = schema["type"], _logical_type(schema)
-    match kind:
-        case "int":
-            return Rendering(_INTS[logical], "int") if logical in _INTS else _INT_RENDERING
-        case "long" if logical in _LONGS:
-            return Rendering(_LONGS[logical], "int")
-        case "long":
-            return Rendering(_digits, "int") if text else _LONG_RENDERING
-        case "float":
-            return Rendering(single, "float")
-        case "double":
-            return Rendering(_finite, "float")
-        case "bytes":
-            digits = decimal_digits(schema)
-            return Rendering(_base64 if digits is None else _decimal_render(*digits), "bytes")
-        case "null" | "boolean":
-            return Rendering(same, str(kind))
-        case _:
-            return Rendering(same, "text")
+def leaf(node: Leaf) -> Rendering:
+    """Return the rendering of a type without parts, with the logical type that may stand on it."""
+    if isinstance(node, Enum):
+        return Rendering(same, "text", node.name)
+    if isinstance(node, Fixed):
+        return Rendering(_bytes_render(node.logical), "bytes", node.name)
+    if node.kind == "bytes":
+        return Rendering(_bytes_render(node.logical), "bytes")
+    if node.logical is not None and node.kind in ("int", "long"):
+        return Rendering(_TIMES[node.logical.name], "int")
+    if node.kind == "long" and node.as_text:
+        return Rendering(_digits, "int")
+    return _PLAIN[node.kind]
 
 
-def fixed(schema: JsonObject, name: str) -> Rendering:
-    """Return the rendering of a fixed type."""
-    size, logical = schema.get("size"), _logical_type(schema)
-    if type(size) is not int or not 0 <= size <= _MAX_FIXED:
-        raise NotRenderable("", f"is of the fixed type {name} without a possible size")
-    digits = decimal_digits(schema)
-    if logical == "uuid" and size == UUID_BYTES:
-        return Rendering(_uuid, "bytes", name)
-    if logical == "duration" and size == DURATION_BYTES:
-        return Rendering(_duration, "bytes", name)
-    return Rendering(_base64 if digits is None else _decimal_render(*digits), "bytes", name)
+def _bytes_render(logical: Logical | None) -> Render:
+    if logical is None:
+        return _base64
+    if logical.name == "decimal":
+        return _decimal_render(logical.precision, logical.scale)
+    return _uuid if logical.name == "uuid" else _duration
 
 
-def timestamp_micros(value: object) -> str:
-    """Return microseconds since the epoch as RFC 3339 UTC with all six digits."""
-    return _datetime(_int(value), "microseconds") + "Z"
+def _millis(whole: Callable[[int], str], end: str = "") -> Render:
+    def render(value: object) -> str:
+        second, rest = divmod(_int(value), 1_000)
+        return f"{whole(second)}{_DIGITS[rest]}{end}"
+
+    return render
 
 
-def _timestamp_millis(value: object) -> str:
-    return _datetime(_int(value) * 1000, "milliseconds") + "Z"
+def _micros(whole: Callable[[int], str], end: str = "") -> Callable[[object], str]:
+    def render(value: object) -> str:
+        second, rest = divmod(_int(value), 1_000_000)
+        return f"{whole(second)}{_DIGITS[rest // 1_000]}{_DIGITS[rest % 1_000]}{end}"
+
+    return render
 
 
-def _timestamp_nanos(value: object) -> str:
-    micros, rest = divmod(_int(value), 1000)
-    return f"{_datetime(micros, 'microseconds')}{rest:03d}Z"
+def _nanos(whole: Callable[[int], str], end: str = "") -> Render:
+    to_micros = _micros(whole)
 
+    def render(value: object) -> str:
+        micros, rest = divmod(_int(value), 1_000)
+        return f"{to_micros(micros)}{_DIGITS[rest]}{end}"
 
-def _local_millis(value: object) -> str:
-    return _datetime(_int(value) * 1000, "milliseconds")
-
-
-def _local_micros(value: object) -> str:
-    return _datetime(_int(value), "microseconds")
-
-
-def _local_nanos(value: object) -> str:
-    return _timestamp_nanos(value)[:-1]
-
-
-def _datetime(micros: int, digits: str) -> str:
-    try:
-        return (_EPOCH + dt.timedelta(microseconds=micros)).isoformat("T", digits)
-    except OverflowError:
-        raise NotRenderable("", "lies outside the years 1 to 9999") from None
+    return render
 
 
 def _date(value: object) -> str:
+    return _day(_int(value))
+
+
+def _day(number: int) -> str:
     try:
-        return dt.date.fromordinal(_FIRST_DAY + _int(value)).isoformat()
+        return dt.date.fromordinal(_FIRST_DAY + number).isoformat()
     except (ValueError, OverflowError):
         raise NotRenderable("", "lies outside the years 1 to 9999") from None
 
 
-def _time_millis(value: object) -> str:
-    return _time(_int(value) * 1000, "milliseconds")
+_kept_day = lru_cache(_KEPT_DAYS)(_day)
 
 
-def _time_micros(value: object) -> str:
-    return _time(_int(value), "microseconds")
+def _moment(second: int) -> str:
+    day, second = divmod(second, _DAY_SECONDS)
+    return f"{_kept_day(day)}T{_MINUTES[second // 60]}{_SECONDS[second % 60]}"
 
 
-def _time(micros: int, digits: str) -> str:
-    if not 0 <= micros < _DAY_MICROS:
+def _clock(second: int) -> str:
+    if not 0 <= second < _DAY_SECONDS:
         raise NotRenderable("", "is no time of a day")
-    return (_EPOCH + dt.timedelta(microseconds=micros)).time().isoformat(digits)
+    return _MINUTES[second // 60] + _SECONDS[second % 60]
 
 
-def _bounded(bounds: Range) -> Render:
+def _bounded(bounds: Range) -> Rendering:
     lowest, highest = bounds
 
     def render(value: object) -> Json:
@@ -171,7 +153,7 @@ def _bounded(bounds: Range) -> Render:
             raise NotRenderable("", out_of_range(bounds))
         return number
 
-    return render
+    return Rendering(render, "int", bounds=bounds)
 
 
 def _digits(value: object) -> str:
@@ -182,14 +164,14 @@ def _finite(value: object) -> float:
     if not isinstance(value, float):
         # fastavro fills a double's default in as it stands in the schema: there it may be whole.
         return float(_int(value))
-    if not math.isfinite(value):
+    if value - value != 0:
         raise NotRenderable("", f"is {value}, which JSON cannot hold")
     return value
 
 
 def single(value: object) -> float:
     """Return a 32-bit float as the number that its shortest text says."""
-    number = _finite(value)
+    number = value if type(value) is float and value - value == 0 else _finite(value)
     try:
         return shortest(number)
     except OverflowError:
@@ -211,44 +193,48 @@ def _duration(value: object) -> str:
     return f"P{months}M{days}DT{millis // 1000}.{millis % 1000:03d}S"
 
 
-def _logical_type(schema: JsonObject) -> str:
-    found = schema.get("logicalType")
-    return found if isinstance(found, str) else ""
-
-
-def decimal_digits(schema: JsonObject) -> tuple[int, int] | None:
-    """Return precision and scale of bytes or a fixed type, or None where it is no valid decimal."""
-    precision, scale = schema.get("precision"), schema.get("scale", 0)
-    if _logical_type(schema) != "decimal":
-        return None
-    if type(precision) is not int or type(scale) is not int:
-        return None
-    most_digits, size = _MAX_PRECISION, schema.get("size")
-    if schema["type"] == "fixed" and isinstance(size, int):
-        most_digits = min(most_digits, int(_DIGITS_A_BIT * (8 * size - 1)) if size > 0 else 0)
-    if not 0 <= scale <= precision or not 0 < precision <= most_digits:
-        return None
-    return precision, scale
-
-
 def _decimal_render(precision: int, scale: int) -> Render:
     beyond: int = 10**precision
     one: int = 10**scale
-    form = f"%d.%0{scale}d"
+    # Most decimals have few digits behind the point: then those are looked up.
+    ends = _ends(scale) if scale <= _FEW_PLACES and precision < _LONG else None
+    text = str if precision < _LONG else _long_text(precision)
 
     def render(value: object) -> Json:
         if not isinstance(value, bytes):
             raise NotRenderable("", "is not bytes")
-        unscaled = int.from_bytes(value, "big", signed=True)
+        unscaled = _from_bytes(value, "big", signed=True)
+        if ends is not None and 0 <= unscaled < beyond:
+            return f"{unscaled // one}{ends[unscaled % one]}"
         if not -beyond < unscaled < beyond:
             raise NotRenderable("", f"has more than the {precision} digits of its precision")
-        if not scale:
-            return str(unscaled)
-        if unscaled < 0:
-            return "-" + form % divmod(-unscaled, one)
-        return form % divmod(unscaled, one)
+        digits = text(abs(unscaled)).zfill(scale + 1)
+        whole = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
+        return f"-{whole}" if unscaled < 0 else whole
 
     return render
+
+
+@lru_cache
+def _ends(scale: int) -> tuple[str, ...]:
+    """Return the texts of all fractions of so many digits, each with its point."""
+    return tuple(f".{rest:0{scale}d}" for rest in range(10**scale)) if scale else ("",)
+
+
+def _long_text(precision: int) -> Callable[[int], str]:
+    """Return what writes whole numbers of so many digits: Python's way takes the square of them."""
+    half = precision // 2
+    beyond: int = 10**half
+    below = str if half < _LONG else _long_text(half)
+    above = str if half < _LONG else _long_text(precision - half)
+
+    def text(number: int) -> str:
+        if number < beyond:
+            return below(number)
+        high, low = divmod(number, beyond)
+        return above(high) + below(low).zfill(half)
+
+    return text
 
 
 def _int(value: object) -> int:
@@ -263,15 +249,26 @@ def _bytes(value: object) -> bytes:
     return value
 
 
-_INT_RENDERING = Rendering(_bounded(_INT), "int", bounds=_INT)
-_LONG_RENDERING = Rendering(_bounded(EXACT), "int", bounds=EXACT)
-_INTS: dict[Json, Render] = {"date": _date, "time-millis": _time_millis}
-_LONGS: dict[Json, Render] = {
-    "time-micros": _time_micros,
-    "timestamp-millis": _timestamp_millis,
+_PLAIN: Final = {
+    "null": Rendering(same, "null"),
+    "boolean": Rendering(same, "boolean"),
+    "int": _bounded(_INT),
+    "long": _bounded(EXACT),
+    "float": Rendering(single, "float"),
+    "double": Rendering(_finite, "float"),
+    "string": Rendering(same, "text"),
+}
+timestamp_micros: Final = _micros(_moment, "Z")
+"""Returns microseconds since the epoch as RFC 3339 UTC with all six digits."""
+
+_TIMES: Final[dict[str, Render]] = {
+    "date": _date,
+    "time-millis": _millis(_clock),
+    "time-micros": _micros(_clock),
+    "timestamp-millis": _millis(_moment, "Z"),
     "timestamp-micros": timestamp_micros,
-    "timestamp-nanos": _timestamp_nanos,
-    "local-timestamp-millis": _local_millis,
-    "local-timestamp-micros": _local_micros,
-    "local-timestamp-nanos": _local_nanos,
+    "timestamp-nanos": _nanos(_moment, "Z"),
+    "local-timestamp-millis": _millis(_moment),
+    "local-timestamp-micros": _micros(_moment),
+    "local-timestamp-nanos": _nanos(_moment),
 }

@@ -19,6 +19,7 @@ from hookstream.core.avro.nodes import (
     Union,
 )
 from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.safety import parts
 from hookstream.core.model.json import Json
 
 
@@ -61,8 +62,8 @@ class _Comparison:
                 yield from self._fields(field, other, f"{at}.{field.name}" if at else field.name)
 
     def _fields(self, old: FieldNode, new: FieldNode, at: str) -> Iterator[str]:
-        forms = _forms(self._old, old.type, as_text=old.as_text)
-        others = _forms(self._new, new.type, as_text=new.as_text)
+        forms = _forms(self._old, old.type)
+        others = _forms(self._new, new.type)
         for kind, form in forms.items():
             if others.get(kind, form) != form:
                 yield f"{at}: {form} in the body would become {others[kind]}"
@@ -76,21 +77,20 @@ class _Comparison:
                 yield from self._records(record, by_name[record.name], at)
 
 
-def _forms(schema: AvroSchema, node: AvroType, *, as_text: bool) -> dict[str, str]:
+def _forms(schema: AvroSchema, node: AvroType) -> dict[str, str]:
     """Return how each kind of value at a place is written, arrays and maps seen through."""
     resolved = schema.resolve(node)
     match resolved:
         case Primitive(kind="long", logical=None):
-            text = as_text or resolved.as_text
-            return {"a long": "a number as text" if text else "a number"}
+            return {"a long": "a number as text" if resolved.as_text else "a number"}
         case Primitive(kind="string"):
             return {"a string": "text"}
         case Primitive(kind="bytes", logical=None):
             return {"bytes": "base64"}
         case Array() | Map() | Union():
             found: dict[str, str] = {}
-            for part in _parts(resolved):
-                found |= _forms(schema, part, as_text=as_text)
+            for part in parts(resolved):
+                found |= _forms(schema, part)
             return found
         case Primitive() | Enum() | Fixed() | RecordNode():
             return {}
@@ -102,13 +102,5 @@ def _records_in(schema: AvroSchema, node: AvroType) -> list[RecordNode]:
     if isinstance(resolved, RecordNode):
         return [resolved]
     if isinstance(resolved, Array | Map | Union):
-        return [record for part in _parts(resolved) for record in _records_in(schema, part)]
+        return [record for part in parts(resolved) for record in _records_in(schema, part)]
     return []
-
-
-def _parts(node: Array | Map | Union) -> tuple[AvroType, ...]:
-    match node:
-        case Array(items=inner) | Map(values=inner):
-            return (inner,)
-        case Union(branches=branches):
-            return branches

@@ -7,6 +7,7 @@ written. Source: Apache Avro 1.12, "Complex Types" and "Unions".
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
@@ -54,28 +55,34 @@ class Filling:
     """Returns it, as a decoder would have read it; no two records share a list or dict of it."""
 
 
-class Filled:
-    """How many values defaults may still fill into a record: a writer pays no byte for them."""
+class _Room:
+    """How many values defaults may still fill into one record."""
 
-    __slots__ = ("_left", "_most")
+    __slots__ = ("left", "most")
 
-    def __init__(self) -> None:
-        """Leave room for none."""
-        self._most = self._left = 0
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
 
-    def begin(self, most: int) -> None:
-        """Begin a record, into which at most so many are filled."""
-        self._most = self._left = most
 
-    def take(self, values: int) -> None:
-        """Count values that are filled in.
+_room: ContextVar[_Room] = ContextVar("room for defaults")
+"""Of the record that is being read: threads that read at the same time have one each."""
 
-        Raises:
-            ValueUnresolvable: They are too many.
-        """
-        self._left -= values
-        if self._left < 0:
-            raise ValueUnresolvable("", f"defaults would fill in more than {self._most:,} values")
+
+def fill_at_most(most: int) -> None:
+    """Begin a record into which defaults fill at most so many values: a writer pays for none."""
+    _room.set(_Room(most))
+
+
+def count_filled(values: int) -> None:
+    """Count values that are filled into the record that was begun.
+
+    Raises:
+        ValueUnresolvable: They are too many.
+    """
+    room = _room.get()
+    room.left -= values
+    if room.left < 0:
+        raise ValueUnresolvable("", f"defaults would fill in more than {room.most:,} values")
 
 
 class Defaults:

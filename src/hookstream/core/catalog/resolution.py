@@ -9,13 +9,13 @@ no value of the reader's type. Of a reader's union the first branch of the write
 then the first that the writer's kind is promoted to.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from hookstream.core.avro.nodes import (
     SINGLE,
-    SINGLE_VALUE,
     Array,
     AvroSchema,
     AvroType,
@@ -31,12 +31,19 @@ from hookstream.core.avro.nodes import (
     branch_key,
     say,
 )
-from hookstream.core.catalog.filling import Defaults, Filled, Filling, NoValue
+from hookstream.core.catalog.filling import (
+    Defaults,
+    Filling,
+    NoValue,
+    count_filled,
+    fill_at_most,
+)
 from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
 from hookstream.core.model.parts import each_item, each_value
 from hookstream.errors import InvariantBroken
 
 Key: TypeAlias = tuple[type, str]
+_pack = struct.Struct("<f").pack
 _MOST_SAID: Final = 10
 """Branches of a union that a message lists."""
 _WIDER: Final = {
@@ -51,17 +58,27 @@ class Resolution:
     problems: Sequence[str]
     """Why it cannot be done, one sentence with its path each; empty: every record can be read."""
     step: Step
-    """Reads one record, where there are no problems.
+    """Reads one value, where there are no problems; `read` is for whole records."""
 
-    Takes a value whose unions name their branches: None, or a dict of one key, the `branch_key` of
-    the branch that was chosen. Returns it as the reader's own schema would have been decoded.
-    Raises ValueUnresolvable for a number that the reader's type would round, and where defaults
-    would fill more values in than `filled` has room for.
-    """
-    filled: Filled
-    """Counts what defaults fill in; to be begun before each record."""
     fills: int
     """How many values defaults fill into any one record within a record, at most."""
+
+    def read(self, fields: object, most: int) -> object:
+        """Return a record as the reader's own schema would have been decoded.
+
+        Several threads may call it at once.
+
+        Args:
+            fields: The record, whose unions name their branches: None, or a dict of one key, the
+                `branch_key` of the branch that was chosen.
+            most: How many values defaults may fill in.
+
+        Raises:
+            ValueUnresolvable: The reader's type would round a number, or defaults would fill in
+                more values.
+        """
+        fill_at_most(most)
+        return self.step(fields)
 
 
 def resolution(
@@ -78,7 +95,7 @@ def resolution(
     """
     walk = _Walk(writer, reader, branch_names=branch_names, every_branch=every_branch)
     step = walk.step(writer.root, reader.root, "")
-    return Resolution(tuple(walk.problems), step, walk.filled, walk.fills)
+    return Resolution(tuple(walk.problems), step, walk.fills)
 
 
 def _same(value: object) -> object:
@@ -96,7 +113,6 @@ class _Walk:
         "_reader",
         "_records",
         "_writer",
-        "filled",
         "fills",
         "problems",
     )
@@ -110,7 +126,6 @@ class _Walk:
         self._every_branch = every_branch
         self._defaults = Defaults(reader, self._tag)
         self.problems: list[str] = []
-        self.filled = Filled()
         self.fills = 0
         self._branches: dict[int, _Branches] = {}
         """Of each union of the reader, by its identity."""
@@ -173,7 +188,9 @@ class _Walk:
             return step if _is_null(branch) else lambda value: {key: step(value)}
         if isinstance(branch, Primitive):
             if branch.kind == "float" and branches.have_double:
-                return lambda value: (SINGLE, {SINGLE_VALUE: step(value)})
+                if self._branch_names:
+                    return lambda value: (SINGLE, _pack(step(value)))
+                return lambda value: _pack(step(value))
             return step
         if self._branch_names and isinstance(branch, RecordNode | Enum | Fixed):
             name = branch.name
@@ -267,7 +284,7 @@ class _Walk:
         order = tuple(field.name for field in reader.fields)
         fills = sum(filling.values for filling in defaults.values())
         self.fills = max(self.fills, fills)
-        return _record_render(order, parts, defaults, self.filled)
+        return _record_render(order, parts, defaults)
 
     def _default(self, field: FieldNode, at: str) -> Filling:
         try:
@@ -281,7 +298,6 @@ def _record_render(
     order: tuple[str, ...],
     parts: Sequence[tuple[str, str, Step]],
     defaults: Mapping[str, Filling],
-    filled: Filled,
 ) -> Step:
     made_of = {name: (source, step) for name, source, step in parts}
     made_by = {name: filling.make for name, filling in defaults.items()}
@@ -290,7 +306,7 @@ def _record_render(
     def step(value: object) -> object:
         fields = cast("dict[str, object]", value)
         if values:
-            filled.take(values)
+            count_filled(values)
         read: dict[str, object] = {}
         for name in order:
             source = made_of.get(name)

@@ -32,7 +32,7 @@ MAX_PARTS: Final = 10_000
 def hostile(schema: Json) -> list[str]:
     """Return why a schema must not be used, one sentence each; empty where nothing is against it.
 
-    Malformed schemas and those beyond the bounds of `core.model.avro_reading` are hostile too.
+    Malformed schemas and those beyond the bounds of `core.avro.reader` are hostile too.
     """
     try:
         read = read_schema(schema)

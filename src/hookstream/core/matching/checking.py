@@ -8,7 +8,7 @@ hold are said when the pattern is written.
 import re
 from collections.abc import Iterator, Sequence
 
-from hookstream.core.matching.clauses import Clause, Exactly
+from hookstream.core.matching.clauses import Clause, Exactly, test_of
 from hookstream.core.matching.pattern import Leaf, Path, PatternRefused, dotted, parse
 from hookstream.core.matching.shape import Node, Shape
 from hookstream.core.model.json import JsonObject
@@ -81,7 +81,7 @@ def _of_clause(clause: Clause, node: Node) -> str | None:
     if (
         node.words is not None
         and node.kinds == {"string"}
-        and not any(map(clause.test, node.words))
+        and not any(map(test_of([clause]), node.words))
     ):
         return f"can hold of none of {_listed(node.words)}"
     return None
@@ -102,7 +102,7 @@ def _of_value(clause: Clause, wanted: Exactly, node: Node) -> str | None:
             )
             return f"cannot hold: a decimal is written with {digits}; use numeric"
         return None
-    if node.numbers is not None and not any(map(clause.test, node.numbers)):
+    if node.numbers is not None and not any(map(test_of([clause]), node.numbers)):
         return f"cannot hold: it is always {_listed(map(str, node.numbers))}"
     return None
 

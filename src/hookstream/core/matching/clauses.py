@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar, cast
 
 from hookstream.core.matching.ranges import Bound, range_test
 from hookstream.core.model.json import Json, json_text
@@ -35,6 +35,9 @@ MAX_WILDCARDS: Final = 5
 
 Scalar: TypeAlias = str | int | float | Decimal | bool | None
 Test: TypeAlias = Callable[[Json], bool]
+T = TypeVar("T")
+AnyOf: TypeAlias = Callable[[Sequence[T]], Test]
+"""Makes the one test of several alternatives, by their operands."""
 Kind: TypeAlias = str
 """`string`, `decimal` (text in the form of a number), `number`, `boolean` or `null`."""
 
@@ -43,6 +46,8 @@ TEXT: Final[frozenset[Kind]] = frozenset({"string", "decimal"})
 NUMBER: Final[frozenset[Kind]] = frozenset({"number"})
 
 _ADDRESS_LENGTH = 64
+_BYTES: Final = {str(byte): byte for byte in range(256)}
+_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ClauseRefused(ValueError):
@@ -67,7 +72,9 @@ class StartsWith:
 class Clause:
     """One alternative of a leaf. It holds of a field if its test holds of any of its values."""
 
-    test: Test
+    any_of: AnyOf[object]
+    """That of its operator: alternatives with the same one are tested at once."""
+    operand: object
     kinds: frozenset[Kind]
     """The kinds of value that it speaks about."""
     text: str
@@ -78,6 +85,17 @@ class Clause:
     """True for `{"exists": false}`: it holds where the field has no value at all."""
     tests: int = 1
     """How many comparisons its test makes of one value, at most."""
+
+
+def test_of(clauses: Sequence[Clause]) -> Test:
+    """Return the test of whether one of some alternatives holds of a value.
+
+    However many of one operator there are, most cost a value one look-up.
+    """
+    operands: dict[AnyOf[object], list[object]] = {}
+    for clause in clauses:
+        operands.setdefault(clause.any_of, []).append(clause.operand)
+    return _any_test([any_of(alike) for any_of, alike in operands.items()])
 
 
 def key_of(value: Scalar) -> str | tuple[str, Scalar | Key]:
@@ -148,69 +166,111 @@ def _string(value: Json, what: str) -> str:
 def _exact(value: Scalar, text: str) -> Clause:
     if isinstance(value, str):
         wanted = _string(value, "a value")
-        return Clause(lambda v: v == wanted, TEXT, text, Exactly(wanted))
-    if value is None:
-        return Clause(lambda v: v is None, frozenset({"null"}), text, Exactly(key_of(None)))
-    if isinstance(value, bool):
-        return Clause(lambda v: v is value, frozenset({"boolean"}), text, Exactly(key_of(value)))
-    wanted_key = key_of_number(number(value, "a value"))
-    return Clause(_number_test(wanted_key), NUMBER, text, Exactly(("number", wanted_key)))
+        return _clause(_equal_texts, wanted, TEXT, text, Exactly(wanted))
+    if value is None or isinstance(value, bool):
+        kind = "null" if value is None else "boolean"
+        return _clause(_literals, value, frozenset({kind}), text, Exactly(key_of(value)))
+    key = key_of_number(number(value, "a value"))
+    return _clause(_equal_numbers, key, NUMBER, text, Exactly(("number", key)))
 
 
-def _number_test(wanted: Key) -> Test:
-    if not isinstance(wanted, tuple) and -EXACT < wanted < EXACT:
+def _clause(
+    any_of: AnyOf[T],
+    operand: T,
+    kinds: frozenset[Kind],
+    text: str,
+    filed: Exactly | StartsWith | None = None,
+    *,
+    absent: bool = False,
+) -> Clause:
+    """Return a clause whose operand is what its test is made of."""
+    return Clause(cast("AnyOf[object]", any_of), operand, kinds, text, filed, absent)
 
-        def is_small(value: Json) -> bool:
-            kind = type(value)
-            return (kind is int or kind is float) and value == wanted
 
-        return is_small
+# What tests a value by all alternatives of one operator.
 
-    # A double whose text is the number that is asked for is the one that is nearest to it.
-    nearest = None if isinstance(wanted, tuple) else float(Decimal(wanted))
+
+def _any_test(tests: Sequence[Test]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda v: any(test(v) for test in tests)
+
+
+def _equal_texts(texts: Sequence[str]) -> Test:
+    known = frozenset(texts)
+    return lambda v: type(v) is str and v in known
+
+
+def _literals(values: Sequence[bool | None]) -> Test:
+    return lambda v: any(v is value for value in values)
+
+
+def _equal_numbers(keys: Sequence[Key]) -> Test:
+    known = frozenset(keys)
 
     def test(value: Json) -> bool:
         kind = type(value)
-        if kind is int:
-            return value == wanted
-        if kind is float and value != nearest:
-            return False
-        if kind is not float and kind is not Decimal:
-            return False
-        return key_of_number(value) == wanted  # type: ignore[arg-type]
+        # Most numbers are their own key.
+        if kind is int or (kind is float and -EXACT < value < EXACT):  # type: ignore[operator]
+            return value in known
+        return (kind is float or kind is Decimal) and key_of_number(value) in known  # type: ignore[arg-type]
 
     return test
 
 
+def _prefixes(texts: Sequence[str]) -> Test:
+    starts = tuple(texts)
+    return lambda v: type(v) is str and v.startswith(starts)
+
+
+def _suffixes(texts: Sequence[str]) -> Test:
+    ends = tuple(texts)
+    return lambda v: type(v) is str and v.endswith(ends)
+
+
+def _folded(by_text: Callable[[Sequence[str]], Test]) -> Callable[[Sequence[str]], Test]:
+    """Return what makes the test of texts whose case does not count."""
+
+    def any_of(texts: Sequence[str]) -> Test:
+        test = by_text([text.casefold() for text in texts])
+        return lambda v: type(v) is str and test(v.casefold())
+
+    return any_of
+
+
+_folded_texts, _folded_prefixes, _folded_suffixes = map(
+    _folded, (_equal_texts, _prefixes, _suffixes)
+)
+
+
+# What reads an operator's operand.
+
+
 def _prefix(operand: Json, text: str) -> Clause:
     if isinstance(operand, dict):
-        start = _ignoring_case(operand, "prefix")
-        return Clause(lambda v: type(v) is str and v.casefold().startswith(start), TEXT, text)
+        return _clause(_folded_prefixes, _ignoring_case(operand, "prefix"), TEXT, text)
     start = _string(operand, "prefix")
-    return Clause(lambda v: type(v) is str and v.startswith(start), TEXT, text, StartsWith(start))
+    return _clause(_prefixes, start, TEXT, text, StartsWith(start))
 
 
 def _suffix(operand: Json, text: str) -> Clause:
     if isinstance(operand, dict):
-        end = _ignoring_case(operand, "suffix")
-        return Clause(lambda v: type(v) is str and v.casefold().endswith(end), TEXT, text)
-    end = _string(operand, "suffix")
-    return Clause(lambda v: type(v) is str and v.endswith(end), TEXT, text)
+        return _clause(_folded_suffixes, _ignoring_case(operand, "suffix"), TEXT, text)
+    return _clause(_suffixes, _string(operand, "suffix"), TEXT, text)
 
 
 def _ignoring_case(operand: dict[str, Json], of: str) -> str:
     if list(operand) != ["equals-ignore-case"]:
         raise ClauseRefused(f'{of} takes text or {{"equals-ignore-case": text}}')
-    return _string(operand["equals-ignore-case"], f"equals-ignore-case in {of}").casefold()
+    return _string(operand["equals-ignore-case"], f"equals-ignore-case in {of}")
 
 
 def _equals_ignore_case(operand: Json, text: str) -> Clause:
-    wanted = _string(operand, "equals-ignore-case").casefold()
-    return Clause(lambda v: type(v) is str and v.casefold() == wanted, TEXT, text)
+    return _clause(_folded_texts, _string(operand, "equals-ignore-case"), TEXT, text)
 
 
 def _wildcard(operand: Json, text: str) -> Clause:
-    return Clause(_wildcard_test(_string(operand, "wildcard")), TEXT, text)
+    return _clause(_any_test, _wildcard_test(_string(operand, "wildcard")), TEXT, text)
 
 
 def _wildcard_test(glob: str) -> Test:
@@ -267,7 +327,7 @@ def _numeric(operand: Json, text: str) -> Clause:
         least, most = exact(low.at), exact(high.at)
         if least > most or (least == most and (low.is_open or high.is_open)):
             raise ClauseRefused("numeric has a range that holds no number")
-    return Clause(range_test(low, high), frozenset({"number", "decimal"}), text)
+    return _clause(range_test, (low, high), frozenset({"number", "decimal"}), text)
 
 
 def _bounds(parts: Sequence[Json]) -> tuple[Bound | None, Bound | None]:
@@ -297,51 +357,73 @@ def _cidr(operand: Json, text: str) -> Clause:
     except ValueError:
         raise ClauseRefused(f"{shown(block)} is no block of addresses") from None
 
+    return _clause(_blocks, network, frozenset({"string"}), text)
+
+
+def _blocks(networks: Sequence[_Network]) -> Test:
+    """Return the test of whether a text is an address of one of some blocks."""
+    # By version and by how many bits tell the addresses of a block apart: the other bits.
+    known: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
+    for network in networks:
+        shift = network.max_prefixlen - network.prefixlen
+        block = int(network.network_address) >> shift
+        known[network.version].setdefault(shift, set()).add(block)
+    of_four, of_six = tuple(known[4].items()), tuple(known[6].items())
+
     def test(value: Json) -> bool:
         if type(value) is not str or len(value) > _ADDRESS_LENGTH:
             return False
+        among, read = (of_six, _six) if ":" in value else (of_four, _four)
         try:
-            return ipaddress.ip_address(value) in network
-        except ValueError:
+            address = read(value) if among else 0
+        except (ValueError, KeyError):
             return False
+        for shift, blocks in among:  # noqa: SIM110  a generator costs more than the rest
+            if address >> shift in blocks:
+                return True
+        return False
 
-    return Clause(test, frozenset({"string"}), text)
+    return test
+
+
+def _four(text: str) -> int:
+    a, b, c, d = text.split(".")
+    return _BYTES[a] << 24 | _BYTES[b] << 16 | _BYTES[c] << 8 | _BYTES[d]
+
+
+def _six(text: str) -> int:
+    return int(ipaddress.IPv6Address(text))
 
 
 def _exists(operand: Json, text: str) -> Clause:
     if operand is True:
-        return Clause(lambda _: True, ANY_KIND, text)
+        return _clause(_any_test, lambda _: True, ANY_KIND, text)
     if operand is False:
-        return Clause(lambda _: False, ANY_KIND, text, absent=True)
+        return _clause(_any_test, lambda _: False, ANY_KIND, text, absent=True)
     raise ClauseRefused("exists takes true or false")
 
 
 def _anything_but(operand: Json, text: str) -> Clause:
     if isinstance(operand, dict):
         excluded = _excluded_texts(operand)
-        none_of = Clause(lambda v: not any(test(v) for test in excluded), TEXT, text)
+        test = test_of(excluded)
+        none_of = _clause(_any_test, lambda v: not test(v), TEXT, text)
         return replace(none_of, tests=len(excluded))
     values = operand if isinstance(operand, list) else [operand]
     _check_count(values)
     if all(isinstance(value, str) for value in values):
-        texts = frozenset(_string(value, "a value of anything-but") for value in values)
-        return Clause(lambda v: type(v) is not str or v not in texts, TEXT, text)
+        texts = [_string(value, "a value of anything-but") for value in values]
+        test = _equal_texts(texts)
+        return _clause(_any_test, lambda v: not test(v), TEXT, text)
     if any(isinstance(value, str) for value in values):
         raise ClauseRefused("anything-but takes all text or all numbers, not both")
-    numbers = frozenset(
-        key_of_number(number(value, "a value of anything-but")) for value in values
+    test = _equal_numbers(
+        [key_of_number(number(value, "a value of anything-but")) for value in values]
     )
-
-    def test(value: Json) -> bool:
-        kind = type(value)
-        if kind is not int and kind is not float and kind is not Decimal:
-            return True
-        return key_of_number(value) not in numbers  # type: ignore[arg-type]
-
-    return Clause(test, NUMBER, text)
+    return _clause(_any_test, lambda v: not test(v), NUMBER, text)
 
 
-def _excluded_texts(operand: dict[str, Json]) -> list[Test]:
+def _excluded_texts(operand: dict[str, Json]) -> list[Clause]:
     if len(operand) != 1:
         raise ClauseRefused("anything-but takes exactly one operator")
     ((operator, inner),) = operand.items()
@@ -352,7 +434,7 @@ def _excluded_texts(operand: dict[str, Json]) -> list[Test]:
     for value in values:
         if _string(value, f"{operator} in anything-but") == "" and operator.endswith("fix"):
             raise ClauseRefused(f"an empty {operator} in anything-but would exclude all text")
-    return [_READERS[operator](value, "").test for value in values]
+    return [_READERS[operator](value, "") for value in values]
 
 
 def _check_count(values: Sequence[Json]) -> None:

@@ -23,6 +23,7 @@ from hookstream.core.matching.clauses import (
     StartsWith,
     read_clause,
     shown,
+    test_of,
 )
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -318,7 +319,7 @@ def _objects(value: Json) -> list[JsonObject]:
 
 def _compile_leaf(leaf: Leaf) -> _Matcher:
     path = leaf.path
-    holds_of = _compile_alternatives(leaf.clauses)
+    holds_of = test_of(leaf.clauses)
     absence_holds = any(clause.absent for clause in leaf.clauses)
 
     def matcher(value: Json, absent: _Absences) -> bool:
@@ -339,26 +340,3 @@ def _tests(clauses: Sequence[Clause]) -> int:
     """Return how many comparisons the alternatives of a leaf are: those by look-up are one."""
     looked_up = sum(isinstance(clause.filed, Exactly) for clause in clauses)
     return sum(clause.tests for clause in clauses) - max(0, looked_up - 1)
-
-
-def _compile_alternatives(clauses: Sequence[Clause]) -> Callable[[Scalar], bool]:
-    """Return the test of one value; however many texts are asked for, they cost one look-up."""
-    texts = set()
-    tests = []
-    for clause in clauses:
-        if isinstance(clause.filed, Exactly) and isinstance(clause.filed.key, str):
-            texts.add(clause.filed.key)
-        else:
-            tests.append(clause.test)
-
-    if not texts and len(tests) == 1:
-        return tests[0]
-    if not tests:
-        return lambda value: type(value) is str and value in texts
-
-    def holds_of(value: Scalar) -> bool:
-        if type(value) is str and value in texts:
-            return True
-        return any(test(value) for test in tests)
-
-    return holds_of

@@ -1,18 +1,27 @@
-"""Tells whether a number lies in a range, be it written as a number or as a decimal in text.
+"""Tells whether a number lies in one of some ranges, be it written as a number or as a decimal in text.
 
 Every number is compared as the number of its text, a double by its shortest one
-(`core.model.number`): no digit is lost on either side.
+(`core.model.number`): no digit is lost on either side. However many ranges there are, a value costs
+one search among their ends.
 """
 
+import math
 import re
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final, TypeAlias
 
 from hookstream.core.model.json import Json
-from hookstream.core.model.number import Number, ceiling_of, exact, floor_of
+from hookstream.core.model.number import EXACT, Number, exact
 
 _DECIMAL = re.compile(r"-?[0-9]{1,100}(?:\.[0-9]{1,100})?\Z")
+_BEYOND: Final = 10**500
+"""Above every bound of a range."""
+
+_Cut: TypeAlias = tuple[Decimal, bool]
+"""Where a range begins or ends: just below a number, or just above it (True)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,64 +33,56 @@ class Bound:
     """True: the bound itself is outside."""
 
 
-def range_test(low: Bound | None, high: Bound | None) -> Callable[[Json], bool]:
-    """Return the test of a range; text in the form of a decimal is compared with all its digits.
+Range: TypeAlias = tuple[Bound | None, Bound | None]
+"""The lower and the upper bound; None where there is none."""
 
-    Args:
-        low: The lower bound; None where there is none.
-        high: The upper bound; None where there is none.
-    """
-    exactly = _exactly(low, high)
-    bottom = float("-inf") if low is None else _nearest(low.at)
-    top = float("inf") if high is None else _nearest(high.at)
-    least, most = _least(low), _most(high)
+
+def range_test(ranges: Sequence[Range]) -> Callable[[Json], bool]:
+    """Return the test of some ranges; text in the form of a decimal is compared with all its digits."""
+    cuts = _cuts(ranges)
+    # Rounding keeps order, so only a number that rounds to an end needs all its digits.
+    about = [*(float(str(at)) for at, _ in cuts), math.inf]
 
     def test(value: Json) -> bool:
-        if type(value) is int:
-            return (least is None or value >= least) and (most is None or value <= most)
         if type(value) is float:
-            about = value
+            number = value
+        elif type(value) is int:
+            if not -EXACT < value < EXACT:
+                return _inside(cuts, Decimal(max(-_BEYOND, min(value, _BEYOND))))
+            number = float(value)
         elif type(value) is str and _DECIMAL.match(value) is not None:
-            about = float(value)
+            number = float(value)
         elif type(value) is Decimal:
-            return exactly(value)
+            return _inside(cuts, value)
         else:
             return False
-        # Rounding keeps order, so only a number that rounds to a bound needs all its digits.
-        if bottom < about < top:
-            return True
-        return bottom <= about <= top and exactly(
-            Decimal(value if type(value) is str else repr(value))
-        )
+        place = bisect_left(about, number)
+        if about[place] == number:
+            return _inside(cuts, Decimal(value if type(value) is str else repr(value)))
+        # Outside before the first end, inside behind it, outside behind the second.
+        return place % 2 == 1
 
     return test
 
 
-def _nearest(value: Number) -> float:
-    """Return the double that is nearest, infinity where it is beyond all of them."""
-    return float(str(value))
+def _inside(cuts: Sequence[_Cut], value: Decimal) -> bool:
+    return bisect_right(cuts, (value, False)) % 2 == 1
 
 
-def _least(low: Bound | None) -> int | None:
-    if low is None:
-        return None
-    return floor_of(low.at) + 1 if low.is_open else ceiling_of(low.at)
+def _cuts(ranges: Sequence[Range]) -> list[_Cut]:
+    """Return where values come to lie inside and outside in turn, in ascending order."""
+    cuts: list[_Cut] = []
+    for begin, end in sorted(map(_ends, ranges)):
+        if cuts and begin <= cuts[-1]:
+            cuts[-1] = max(cuts[-1], end)
+        else:
+            cuts += begin, end
+    return cuts
 
 
-def _most(high: Bound | None) -> int | None:
-    if high is None:
-        return None
-    return ceiling_of(high.at) - 1 if high.is_open else floor_of(high.at)
-
-
-def _exactly(low: Bound | None, high: Bound | None) -> Callable[[Decimal], bool]:
-    least = None if low is None else exact(low.at)
-    most = None if high is None else exact(high.at)
-    low_open, high_open = low is not None and low.is_open, high is not None and high.is_open
-
-    def test(value: Decimal) -> bool:
-        if least is not None and (value <= least if low_open else value < least):
-            return False
-        return most is None or (value < most if high_open else value <= most)
-
-    return test
+def _ends(limits: Range) -> tuple[_Cut, _Cut]:
+    low, high = limits
+    return (
+        (Decimal("-Infinity"), False) if low is None else (exact(low.at), low.is_open),
+        (Decimal("Infinity"), True) if high is None else (exact(high.at), not high.is_open),
+    )

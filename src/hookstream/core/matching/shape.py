@@ -6,13 +6,13 @@ from typing import Final
 
 from hookstream.core.avro.nodes import (
     Array,
-    AvroSchema,
-    AvroType,
     Enum,
     Fixed,
+    Leaf,
     Map,
     Primitive,
     RecordNode,
+    SchemaCompiler,
     Union,
 )
 from hookstream.core.avro.reader import read_schema
@@ -89,63 +89,48 @@ def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
         "entity_id": text,
     }
     for node in data:
-        fields["data"] = _Shaping(schema).node(node)
+        fields["data"] = _Shaping(schema).make(node)
     return Shape(event_type, version, Node(fields=fields))
 
 
-class _Shaping:
-    """Makes nodes of types, those of named records once."""
+class _Shaping(SchemaCompiler[Node]):
+    """Makes nodes of types."""
 
-    __slots__ = ("_made", "_schema")
+    def leaf(self, node: Leaf) -> Node:
+        match node:
+            case Primitive():
+                return _primitive(node)
+            case Fixed(logical=logical):
+                return _bytes(logical.scale if logical and logical.name == "decimal" else None)
+            case Enum(symbols=symbols):
+                return Node(frozenset({"string"}), words=frozenset(symbols))
 
-    def __init__(self, schema: AvroSchema) -> None:
-        self._schema = schema
-        self._made: dict[str, Node] = {}
+    def array(self, node: Array) -> Node:
+        return replace(self.make(node.items), certain=False)
 
-    def node(self, kind: AvroType, *, as_text: bool = False) -> Node:
-        """Return the node of a type; `as_text`: its longs are written as text."""
-        resolved = self._schema.resolve(kind)
-        match resolved:
-            case Array(items=items):
-                return replace(self.node(items, as_text=as_text), certain=False)
-            case Map(values=values):
-                below = self.node(values, as_text=as_text)
-                return Node(values=replace(below, certain=False))
-            case Union(branches=branches):
-                return _merged([self.node(branch, as_text=as_text) for branch in branches])
-            case RecordNode():
-                return self._record(resolved)
-            case Primitive() | Enum() | Fixed():
-                return _leaf(resolved, as_text=as_text)
+    def map(self, node: Map) -> Node:
+        return Node(values=replace(self.make(node.values), certain=False))
 
-    def _record(self, record: RecordNode) -> Node:
-        made = self._made.get(record.name)
-        if made is None:
-            # A record that holds itself ends here: it was to be refused before.
-            self._made[record.name] = Node()
-            fields = {f.name: self.node(f.type, as_text=f.as_text) for f in record.fields}
-            made = self._made[record.name] = Node(fields=fields)
-        return made
+    def union(self, node: Union) -> Node:
+        return _merged([self.make(branch) for branch in node.branches])
+
+    def record(self, node: RecordNode) -> Node:
+        return Node(fields={field.name: self.make(field.type) for field in node.fields})
+
+    def recursive(self, node: RecordNode) -> Node:
+        """End here: such a schema was to be refused before."""
+        del node
+        return Node()
 
 
-def _leaf(node: Primitive | Enum | Fixed, *, as_text: bool) -> Node:
-    match node:
-        case Primitive():
-            return _primitive(node, as_text=as_text or node.as_text)
-        case Fixed(logical=logical):
-            return _bytes(logical.scale if logical and logical.name == "decimal" else None)
-        case Enum(symbols=symbols):
-            return Node(frozenset({"string"}), words=frozenset(symbols))
-
-
-def _primitive(node: Primitive, *, as_text: bool) -> Node:
+def _primitive(node: Primitive) -> Node:
     kind, logical = node.kind, node.logical
     if kind in ("null", "boolean"):
         return Node(frozenset({kind}))
     if logical is not None and logical.name == "decimal":
         return _bytes(logical.scale)
     if kind in _NUMBERS and logical is None:
-        if kind != "long" or not as_text:
+        if kind != "long" or not node.as_text:
             return Node(frozenset({"number"}))
         # A long as text has the form of a decimal without a point.
         return _bytes(0)

@@ -1,10 +1,12 @@
 """What is wrong with a part of a value is told with the path to it, however deep it stands.
 
 A list or map is rebuilt item by item. That is on the path of an event: the path is put together
-only where an item is refused, from the inside out.
+only where an item is refused, from the inside out, and its place is what the iterator has left.
 """
 
 from collections.abc import Callable
+from itertools import islice
+from operator import length_hint
 from typing import Self, TypeVar
 
 from hookstream.errors import HookstreamError
@@ -19,15 +21,24 @@ class Misfit(HookstreamError):
     """Raised for a part of a value; says where it stands and what is wrong with it."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} {why}" if path else why)
+        super().__init__(path, why)
         self.path = path
         """Where, from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
         self.why = why
 
-    def within(self, name: str) -> Self:
-        """Return the same problem, seen from one level further out."""
-        joint = "" if not self.path or self.path[0] == "[" else "."
-        return type(self)(f"{name}{joint}{self.path}", self.why)
+    def within(self, part: str) -> Self:
+        """Return itself, seen from one level further out."""
+        self.path = joined(part, self.path)
+        return self
+
+    def __str__(self) -> str:
+        """Return where it stands and why."""
+        return f"{self.path} {self.why}" if self.path else self.why
+
+
+def joined(path: str, part: str) -> str:
+    """Return a path with one part more at its end."""
+    return f"{path}.{part}" if path and part and not part.startswith("[") else path + part
 
 
 def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[object], list[T]]:
@@ -41,13 +52,11 @@ def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[o
     def made(value: object) -> list[T]:
         if not isinstance(value, list):
             raise refused("", "is not an array")
-        found: list[T] = []
+        elements = iter(value)
         try:
-            for element in value:
-                found.append(item(element))  # noqa: PERF401  its length names what failed
+            return [item(element) for element in elements]
         except Misfit as problem:
-            raise problem.within(f"[{len(found)}]") from None
-        return found
+            raise problem.within(f"[{len(value) - length_hint(elements) - 1}]") from None
 
     return made
 
@@ -65,13 +74,12 @@ def each_value(
     def made(value: object) -> dict[str, T]:
         if not isinstance(value, dict):
             raise refused("", "is not a map")
-        found: dict[str, T] = {}
-        key = ""
+        elements = iter(value.items())
         try:
-            for key, element in value.items():
-                found[key] = item(element)
+            return {key: item(element) for key, element in elements}
         except Misfit as problem:
+            at = len(value) - length_hint(elements) - 1
+            key = next(islice(value, at, None))
             raise problem.within(f"[{ascii(key)[:_SHOWN]}]") from None
-        return found
 
     return made

@@ -4,8 +4,10 @@ Avro's `float` is decoded into a Python float of 64 bits: 0.7 comes as 0.6999999
 shortest text is the one with the fewest digits that reads back as the same 32 bits; of several
 the nearest. It has at most nine digits, so a Python float holds it without loss.
 
-An array may hold 50,000 of them, and trying one text after the other took 3 to 6 µs each. So whole
-numbers of so many digits are tried by arithmetic, and texts only where that leaves a doubt.
+An array may hold 50,000 of them, and trying one text after the other took 3 to 6 µs each. So it is
+found by arithmetic, and by trying texts only where that leaves a doubt. At the last decimal place at
+which no two numbers read back as the same float, one that does is the shortest: a shorter one would
+be the same number with zeros at its end. Where none does, the nearest at the next place does.
 """
 
 import math
@@ -21,8 +23,6 @@ _EXPONENTS: Final = range(-148, 129)
 _NORMAL: Final = -125
 """The least of them for which a float has all its bits."""
 _MOST_DIGITS: Final = 9
-_FEWEST_DIGITS: Final = 6
-"""Any text of so many digits reads back as a float with all its bits, so fewer need not be tried."""
 _LOPSIDED: Final = {
     2.0**-96: 1.2621775e-29,
     2.0**87: 1.5474251e26,
@@ -34,44 +34,34 @@ _LAST_EXACT: Final = 22
 """Powers of ten up to this one are doubles, so a product or quotient with one is rounded once."""
 _DOUBT: Final = 1e-6
 """Products of two doubles below 10^9 are nearer to the true ones than this."""
+_SURE: Final = 0.5 - _DOUBT
+"""Nearer than this to a whole number, it is the nearest."""
+_ROUND: Final = 1.5 * 2**52
+"""Added to a double below 2^51 and taken away again, it leaves the nearest whole number."""
 
 
-class _Try(NamedTuple):
-    """A whole number of so many digits is tried: a float multiplied and rounded."""
+class _Place(NamedTuple):
+    """The last decimal place at which no two numbers read back as the same float.
 
+    So it is the same for all floats of one binary exponent: they lie equally close together.
+    """
+
+    at: int
     factor: float
+    """Ten to the power of it."""
+    next_factor: float
     sure: float
-    """Nearer than this to the whole number: it reads back, and is the nearest that does."""
+    """A float times the factor that is nearer than this to a whole number: it reads back."""
     unsure: float
     """Farther than this: it does not read back."""
-    place: int
-    """The place of its last digit after the point."""
 
 
-class _Tries(NamedTuple):
-    """What is tried for the floats of one binary exponent, fewest digits first."""
-
-    ten: float
-    """The power of ten among them or above them."""
-    below: tuple[_Try, ...]
-    from_ten: tuple[_Try, ...]
-
-
-def _tries(exponent: int) -> _Tries:
-    ten = math.floor((exponent - 1) * math.log10(2)) + 1
-    digits = range(_FEWEST_DIGITS if exponent >= _NORMAL else 1, _MOST_DIGITS + 1)
+def _place(exponent: int) -> _Place:
     half = 2.0 ** (max(exponent, _NORMAL) - 25)
     """Half of their distance: what is nearer to one of them reads back as it."""
-
-    def to(place: int) -> _Try:
-        room = half * (factor := float(f"1e{place}"))
-        return _Try(factor, min(room, 0.5) - _DOUBT, room + _DOUBT, place)
-
-    return _Tries(
-        float(f"1e{ten}"),
-        tuple(to(many - ten) for many in digits),
-        tuple(to(many - 1 - ten) for many in digits),
-    )
+    at = math.ceil(math.log10(0.5 / half)) - 1
+    room = half * float(f"1e{at}")
+    return _Place(at, float(f"1e{at}"), float(f"1e{at + 1}"), room - _DOUBT, room + _DOUBT)
 
 
 def nearest(value: float) -> float:
@@ -100,17 +90,18 @@ def shortest(value: float) -> float:
     mantissa, exponent = math.frexp(size)
     if mantissa == 0.5:  # noqa: PLR2004  a power of two
         return math.copysign(_POWERS[exponent], exact)
-    ten, below, from_ten = _TRIES[exponent]
-    for factor, sure, unsure, place in below if size < ten else from_ten:
-        scaled = size * factor
-        whole = round(scaled)
-        off = abs(whole - scaled)
-        if off < sure:
-            found = whole / factor if 0 <= place <= _LAST_EXACT else float(f"{whole}e{-place}")
-            return math.copysign(found, exact)
-        if off < unsure:
-            break
-    return math.copysign(_by_trying(size), exact)
+    at, factor, next_factor, sure, unsure = _PLACES[exponent]
+    scaled = size * factor
+    whole = scaled + _ROUND - _ROUND
+    if not -sure < whole - scaled < sure:
+        if -unsure < whole - scaled < unsure:
+            return math.copysign(_by_trying(size), exact)
+        at, factor, scaled = at + 1, next_factor, size * next_factor
+        whole = scaled + _ROUND - _ROUND
+        if not -_SURE < whole - scaled < _SURE:
+            return math.copysign(_by_trying(size), exact)
+    found = whole / factor if 0 <= at <= _LAST_EXACT else float(f"{whole:.0f}e{-at}")
+    return found if exact > 0 else -found if exact < 0 else exact
 
 
 def _by_trying(size: float) -> float:
@@ -124,5 +115,5 @@ def _by_trying(size: float) -> float:
     return float(f"{size:.{_MOST_DIGITS}g}")
 
 
-_TRIES: Final = {exponent: _tries(exponent) for exponent in _EXPONENTS}
+_PLACES: Final = {exponent: _place(exponent) for exponent in _EXPONENTS}
 _POWERS: Final = {exponent: _by_trying(2.0 ** (exponent - 1)) for exponent in _EXPONENTS}

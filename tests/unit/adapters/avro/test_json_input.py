@@ -214,6 +214,7 @@ _values: dict[str, tuple[Json, st.SearchStrategy[Json]]] = {
 def both_ways(name: str) -> Callable[[Json], Json]:
     """Compiled once a type: takes a value, and renders what became of it."""
     schema = published(event_schema(field("v", _values[name][0])), 1)
+    assert schema.data is not None
     take, render = compile_input(schema), compile_value(schema.data)
 
     def there_and_back(value: Json) -> Json:
