@@ -436,6 +436,16 @@ def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
     assert "data.n is 9007199254740993, which a double would round" in told.detail
 
 
+def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_asks_for_it() -> None:
+    """The check of a schema takes no such one; a row that a stranger wrote may hold it."""
+    trees = [event_schema(record(("n", "long")), 1), event_schema("null", 2)]
+    trees[1]["fields"].pop()
+    book = SchemaBook(trees)
+    told = shown(AvroCodec(book), book, trees[0], {"n": 1}, 2)
+    assert isinstance(told, Refused)
+    assert "the schema of that version has no data" in told.detail
+
+
 @pytest.mark.parametrize("wider", ["long", "float", "double"])
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40])
 def test_an_int_that_is_none_is_refused_at_every_version(wider: str, value: int) -> None:

@@ -6,6 +6,7 @@ Which branch a value came from is read from its bytes (`PublishedSchema.tagged`)
 """
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import cast
 
 from hookstream.adapters.avro.fit import Fit, Unfit
@@ -44,7 +45,7 @@ class _Shower(Renderings):
 
     def union(self, node: Union) -> Rendering:
         renderings = [self.make(branch) for branch in node.branches]
-        return Rendering(_UnionShow(renderings, self._input.union(node)), "union")
+        return Rendering(_UnionShow(renderings, self._input.union(node)), NoneType)
 
 
 class _UnionShow:
@@ -52,7 +53,7 @@ class _UnionShow:
 
     def __init__(self, renderings: Sequence[Rendering], take: UnionTake) -> None:
         self._take = take
-        kept = [at for at, rendering in enumerate(renderings) if rendering.shape != "null"]
+        kept = [at for at, rendering in enumerate(renderings) if rendering.shape is not NoneType]
         self._branches = {
             branch_key(at): (renderings[at].render, branch)
             for at, branch in zip(kept, take.branches, strict=True)

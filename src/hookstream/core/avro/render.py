@@ -4,9 +4,9 @@ A schema is compiled once into a function over values as fastavro decodes them w
 left raw. What is plain already is handed through untouched, so a record of text and small numbers
 costs little more than its range checks; the result must therefore be treated as immutable.
 
-Each record type becomes one Python function without loops or branches that its schema has decided:
-that takes 20 % less time than a loop over the record's fields. The functions share nothing but what
-belongs to the schema, so several threads may call them at once.
+Each record type becomes one Python function without a loop over its fields: that takes 14 to 22 %
+less time than with one. The functions share nothing but what belongs to the schema, so several
+threads may call them at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -113,12 +113,12 @@ class Renderings(SchemaCompiler[Rendering]):
     def array(self, node: Array) -> Rendering:
         """Compile an array."""
         item = self.make(node.items).render
-        return Rendering(same if item is same else each_item(item, NotRenderable), "list")
+        return Rendering(same if item is same else each_item(item, NotRenderable), list)
 
     def map(self, node: Map) -> Rendering:
         """Compile a map."""
         value = self.make(node.values).render
-        return Rendering(same if value is same else each_value(value, NotRenderable), "dict")
+        return Rendering(same if value is same else each_value(value, NotRenderable), dict)
 
     def union(self, node: Union) -> Rendering:
         """Compile a union."""
@@ -135,7 +135,7 @@ class Renderings(SchemaCompiler[Rendering]):
             except NotRenderable as problem:
                 raise problem.within(field.name) from None
         plain = all(rendering.render is same for _, rendering in fields)
-        return Rendering(same if plain else self.compiled(fields), "dict", node.name)
+        return Rendering(same if plain else self.compiled(fields), dict, node.name)
 
     def compiled(self, fields: Fields) -> Render:
         """Compile the fields of a record, not all of which are plain JSON already."""

@@ -9,25 +9,16 @@ names, such as a date and a timestamp, cannot be told apart at all: such a schem
 
 import struct
 from collections.abc import Sequence
+from types import NoneType
 
 from hookstream.core.avro.nodes import SINGLE
 from hookstream.core.avro.values import EXACT, NotRenderable, Render, Rendering, same, single
 from hookstream.core.model.json import Json
 
-_TYPES: dict[str, type] = {
-    "boolean": bool,
-    "int": int,
-    "float": float,
-    "bytes": bytes,
-    "text": str,
-    "list": list,
-    "dict": dict,
-}
-
 
 def told_apart(branches: Sequence[Rendering]) -> Sequence[Rendering]:
     """Return the branches of a union as they are decoded: a `float` beside a `double` as bytes."""
-    floats = [branch for branch in branches if branch.shape == "float"]
+    floats = [branch for branch in branches if branch.shape is float]
     if len(floats) == 1 or all(branch.render is not single for branch in floats):
         return branches
     return [_SINGLE if branch.render is single else branch for branch in branches]
@@ -40,7 +31,7 @@ def _single(value: object) -> Json:
 
 
 _unpack = struct.Struct("<f").unpack
-_SINGLE = Rendering(_single, "bytes", SINGLE)
+_SINGLE = Rendering(_single, bytes, SINGLE)
 
 
 def names_needed(branches: Sequence[Rendering]) -> bool:
@@ -66,17 +57,15 @@ def union(branches: Sequence[Rendering], *, named: bool) -> Rendering:
         tagged = {}
     bare = [branch for branch in branches if branch.name not in tagged]
     if not tagged and all(branch.render is same for branch in bare):
-        return Rendering(same, "union")
+        return Rendering(same, NoneType)
     by_type = {
-        _TYPES[shape]: _one(shape, alike)
-        for shape, alike in _by_shape(bare).items()
-        if shape != "null"
+        shape: _one(alike) for shape, alike in _by_shape(bare).items() if shape is not NoneType
     }
     if not tagged and len(by_type) == 1:
         (inner,) = by_type.values()
         rule = next(branch for branch in bare if branch.render is inner)
-        return Rendering(_nullable(inner), "union", nullable=rule)
-    return Rendering(_by_type(by_type, tagged), "union")
+        return Rendering(_nullable(inner), NoneType, nullable=rule)
+    return Rendering(_by_type(by_type, tagged), NoneType)
 
 
 def _nullable(inner: Render) -> Render:
@@ -106,8 +95,8 @@ def _by_type(by_type: dict[type, Render], tagged: dict[str, Render]) -> Render:
     return render
 
 
-def _by_shape(branches: Sequence[Rendering]) -> dict[str, list[Rendering]]:
-    shapes: dict[str, list[Rendering]] = {}
+def _by_shape(branches: Sequence[Rendering]) -> dict[type, list[Rendering]]:
+    shapes: dict[type, list[Rendering]] = {}
     for branch in branches:
         shapes.setdefault(branch.shape, []).append(branch)
     return shapes
@@ -121,13 +110,9 @@ def _same_rule(alike: Sequence[Rendering]) -> bool:
     return all(branch.render is first.render for branch in alike)
 
 
-def _one(shape: str, alike: Sequence[Rendering]) -> Render:
+def _one(alike: Sequence[Rendering]) -> Render:
     """Return the rendering of the branches that look alike."""
-    if len(alike) == 1:
-        return alike[0].render
-    for branch in alike:
-        if branch.bounds == EXACT and _same_rule(alike):
-            return branch.render
     if not _same_rule(alike):
-        raise NotRenderable("", f"is a union with {len(alike)} {shape} types that look alike")
-    return alike[0].render
+        look = alike[0].shape.__name__
+        raise NotRenderable("", f"is a union with {len(alike)} {look} types that look alike")
+    return next((branch.render for branch in alike if branch.bounds == EXACT), alike[0].render)

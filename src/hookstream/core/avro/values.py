@@ -12,6 +12,7 @@ import datetime as dt
 import struct
 from collections.abc import Callable
 from functools import lru_cache
+from types import NoneType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from hookstream.core.avro.nodes import Enum, Fixed, Leaf, Logical
@@ -48,8 +49,8 @@ class Rendering(NamedTuple):
     """How the values of one type are rendered, and how decoded values of it look."""
 
     render: Render
-    shape: str
-    """null, boolean, int, float, bytes, text, list or dict."""
+    shape: type
+    """What a decoder makes of them; of a union, which stands in no other, it says nothing."""
     name: str | None = None
     """The full name of a named type."""
     bounds: Range | None = None
@@ -73,15 +74,15 @@ def out_of_range(bounds: Range) -> str:
 def leaf(node: Leaf) -> Rendering:
     """Return the rendering of a type without parts, with the logical type that may stand on it."""
     if isinstance(node, Enum):
-        return Rendering(same, "text", node.name)
+        return Rendering(same, str, node.name)
     if isinstance(node, Fixed):
-        return Rendering(_bytes_render(node.logical), "bytes", node.name)
+        return Rendering(_bytes_render(node.logical), bytes, node.name)
     if node.kind == "bytes":
-        return Rendering(_bytes_render(node.logical), "bytes")
+        return Rendering(_bytes_render(node.logical), bytes)
     if node.logical is not None and node.kind in ("int", "long"):
-        return Rendering(_TIMES[node.logical.name], "int")
+        return Rendering(_TIMES[node.logical.name], int)
     if node.kind == "long" and node.as_text:
-        return Rendering(_digits, "int")
+        return Rendering(_digits, int)
     return _PLAIN[node.kind]
 
 
@@ -153,7 +154,7 @@ def _bounded(bounds: Range) -> Rendering:
             raise NotRenderable("", out_of_range(bounds))
         return number
 
-    return Rendering(render, "int", bounds=bounds)
+    return Rendering(render, int, bounds=bounds)
 
 
 def _digits(value: object) -> str:
@@ -250,13 +251,13 @@ def _bytes(value: object) -> bytes:
 
 
 _PLAIN: Final = {
-    "null": Rendering(same, "null"),
-    "boolean": Rendering(same, "boolean"),
+    "null": Rendering(same, NoneType),
+    "boolean": Rendering(same, bool),
     "int": _bounded(_INT),
     "long": _bounded(EXACT),
-    "float": Rendering(single, "float"),
-    "double": Rendering(_finite, "float"),
-    "string": Rendering(same, "text"),
+    "float": Rendering(single, float),
+    "double": Rendering(_finite, float),
+    "string": Rendering(same, str),
 }
 timestamp_micros: Final = _micros(_moment, "Z")
 """Returns microseconds since the epoch as RFC 3339 UTC with all six digits."""
