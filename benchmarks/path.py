@@ -26,7 +26,7 @@ from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroNotices
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
-from hookstream.adapters.tables import disabled_row, failing_row
+from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.log import StructuredJournal
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
 from hookstream.adapters.telemetry.tracing import NoTracer

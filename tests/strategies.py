@@ -48,39 +48,43 @@ partners = st.builds(
 
 gaps = st.builds(Gap, INSTANTS, st.none() | INSTANTS, st.sampled_from(["paused", "disabled"]))
 
-secrets = st.builds(SigningSecret, NAMES, st.binary(min_size=24, max_size=64))
 
-endpoints = st.builds(
-    Endpoint,
-    NAMES.map("https://partner.example/{}".format),
-    st.lists(secrets, max_size=2).map(tuple),
-    st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
-    DURATIONS,
-)
-
-subscriptions = st.builds(
-    Subscription,
-    IDS,
-    IDS,
-    endpoints,
-    st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple),
-    INSTANTS,
-    environments=st.none() | st.lists(ENVIRONMENTS, max_size=2).map(tuple),
-    pattern=st.none() | patterns,
-    versions=st.dictionaries(NAMES, st.integers(1, 99) | st.just("latest")),
-    retry=st.builds(
-        RetryPolicy,
-        st.lists(DURATIONS, max_size=4).map(tuple),
+def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subscription]:
+    """Subscriptions whose signing secrets have such keys."""
+    secrets = st.builds(SigningSecret, NAMES, keys)
+    endpoints = st.builds(
+        Endpoint,
+        NAMES.map("https://partner.example/{}".format),
+        st.lists(secrets, max_size=2).map(tuple),
+        st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
         DURATIONS,
-        st.frozensets(st.integers(400, 599)),
-    ),
-    limits=st.builds(
-        Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6), st.integers(1, 100)
-    ),
-    state=st.sampled_from(SubscriptionState),
-    gaps=st.lists(gaps, max_size=3).map(tuple),
-    revision=st.integers(1, 10**9),
-    owner=st.sampled_from(["cli", "files"]),
-)
+    )
+    return st.builds(
+        Subscription,
+        IDS,
+        IDS,
+        endpoints,
+        st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple),
+        INSTANTS,
+        environments=st.none() | st.lists(ENVIRONMENTS, max_size=2).map(tuple),
+        pattern=st.none() | patterns,
+        versions=st.dictionaries(NAMES, st.integers(1, 99) | st.just("latest")),
+        retry=st.builds(
+            RetryPolicy,
+            st.lists(DURATIONS, max_size=4).map(tuple),
+            DURATIONS,
+            st.frozensets(st.integers(400, 599)),
+        ),
+        limits=st.builds(
+            Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6), st.integers(1, 100)
+        ),
+        state=st.sampled_from(SubscriptionState),
+        gaps=st.lists(gaps, max_size=3).map(tuple),
+        revision=st.integers(1, 10**9),
+        owner=st.sampled_from(["cli", "files"]),
+    )
+
+
+subscriptions = subscriptions_with(st.binary(min_size=24, max_size=64))
 
 disableds = st.builds(Disabled, IDS, INSTANTS, NAMES, NAMES)

@@ -12,15 +12,15 @@ from enum import Enum
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.published import own_schemas, published
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.tables import (
+from hookstream.adapters.tables.rows import (
     read_disabled,
     read_failing,
     read_hold,
     read_partner,
     read_skip,
     read_start,
-    read_subscription,
 )
+from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
 
-from hookstream.adapters.tables import (
+from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
     disabled_row,
@@ -17,8 +17,8 @@ from hookstream.adapters.tables import (
     write_partner,
     write_skip,
     write_start,
-    write_subscription,
 )
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent

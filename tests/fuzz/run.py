@@ -18,7 +18,7 @@ from tests.fuzz.reckoning import Told, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.adapters.kafka.tables import read_tables
-from hookstream.adapters.tables import write_hold
+from hookstream.adapters.tables.rows import write_hold
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.topics import Topics
 from hookstream.producer import EventProducer

@@ -17,7 +17,7 @@ from hookstream.adapters.avro.published import PublishedSchema, published, schem
 from hookstream.adapters.kafka.client import LATEST, ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables import TableChange, TableWriter
-from hookstream.adapters.tables import disabled_row, failing_row
+from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import dead_letter_headers, undecodable_headers

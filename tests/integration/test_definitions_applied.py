@@ -18,7 +18,7 @@ from tests.integration.definitions_world import (
 )
 
 from hookstream.adapters.kafka.tables import TableChange
-from hookstream.adapters.tables import disabled_row, failing_row
+from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.delivery.signing import parse_secret, write_secret
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.subscription import Disabled, Failing, Gap, SubscriptionState

@@ -16,7 +16,8 @@ from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables import read_tables
 from hookstream.adapters.keyring import read_ring
 from hookstream.adapters.system import random_bytes
-from hookstream.adapters.tables import disabled_row, write_subscription
+from hookstream.adapters.tables.rows import disabled_row
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.delivery_headers import (
     is_for_subscription,

@@ -12,8 +12,7 @@ from tests.doubles.seeing import RememberingJournal
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableRecord
-from hookstream.adapters.tables import (
-    SealedSecrets,
+from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
     disabled_row,
@@ -22,8 +21,9 @@ from hookstream.adapters.tables import (
     write_partner,
     write_skip,
     write_start,
-    write_subscription,
 )
+from hookstream.adapters.tables.sealed import SealedSecrets
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject

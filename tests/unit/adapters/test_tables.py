@@ -11,13 +11,12 @@ from hypothesis import given
 from tests import strategies
 
 from hookstream.adapters.keyring import KeyRing
-from hookstream.adapters.tables import (
-    EnvelopeUnreadable,
-    RowKind,
-    SealedSecrets,
+from hookstream.adapters.tables.reader import RowKind, row_kind
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
-    disabled_key,
+    disabled_row,
     failing_row,
     held_by_key,
     hold_key,
@@ -27,17 +26,15 @@ from hookstream.adapters.tables import (
     read_partner,
     read_skip,
     read_start,
-    read_subscription,
-    row_kind,
     skip_key,
     start_key,
-    write_disabled,
     write_hold,
     write_partner,
     write_skip,
     write_start,
-    write_subscription,
 )
+from hookstream.adapters.tables.sealed import SealedSecrets
+from hookstream.adapters.tables.subscriptions import read_subscription, write_subscription
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.number import number_text
@@ -89,8 +86,8 @@ def test_a_partner_survives_its_row(partner: Partner) -> None:
 
 @given(disabled=strategies.disableds)
 def test_a_verdict_on_health_survives_its_row(disabled: Disabled) -> None:
-    key = disabled_key(disabled.subscription_id)
-    assert read_disabled(key, write_disabled(disabled)) == disabled
+    key, value = disabled_row(disabled)
+    assert (key, read_disabled(key, value)) == (f"{disabled.subscription_id}/disabled", disabled)
 
 
 def test_a_row_is_written_anew_without_opening_its_secrets() -> None:

@@ -1,24 +1,22 @@
-"""The small rows: who is disabled, where a stopped partition goes on, what a key stands for."""
+"""What each kind of row says but a subscription's: partners, health, holds, and words of operators."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
-import orjson
-
-from hookstream.adapters.tables import fields
-from hookstream.adapters.tables.fields import FORMAT, EnvelopeUnreadable
+from hookstream.adapters.tables.row import Row
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable, encoded
+from hookstream.core.model import row_fields as fields
+from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
-from hookstream.core.model.subscription import Disabled, Failing
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.row_fields import FieldKind, RowFields, Values
+from hookstream.core.model.subscription import Disabled, Failing, Grant, Partner
 
+HOLD_PREFIX = "hold/"
 DISABLED_SUFFIX = "/disabled"
 FAILING_SUFFIX = "/failing"
-START_PREFIX = "start/"
-SKIP_PREFIX = "skip/"
-_NUMBER = re.compile("[0-9]{1,19}")
-WRITER_KEY = "writer"
-"""The key of the table writer's own row: no subscription may have it as its id."""
+
+_PLACE = r"(?P<topic>.+)/(?P<partition>[0-9]{1,19})"
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,6 +29,11 @@ class StartAsked:
     asked_at: Millis
     revision: int = 1
 
+    @property
+    def where(self) -> TopicPartition:
+        """The stopped partition."""
+        return TopicPartition(self.topic, self.partition)
+
 
 @dataclass(slots=True, frozen=True)
 class SkipAsked:
@@ -42,26 +45,93 @@ class SkipAsked:
     asked_at: Millis
     reason: str = ""
 
+    @property
+    def where(self) -> TopicPartition:
+        """The partition that the record stops."""
+        return TopicPartition(self.topic, self.partition)
 
-RowKind: TypeAlias = Literal["subscription", "hold", "skip", "start", "writer", "other"]
+
+_GRANT = RowFields(
+    event_types=fields.TEXTS,
+    environments=fields.TEXTS,
+    pattern=fields.optional(fields.OBJECT),
+    operator=FieldKind(lambda found: found is True),
+).of(Grant)
+
+_PARTNER = Row(
+    "partner",
+    Partner,
+    strict=True,
+    revision=fields.WHOLE,
+    id=fields.TEXT,
+    name=fields.TEXT,
+    owner=fields.TEXT,
+    grant=_GRANT,
+    grant_from=fields.INSTANT,
+    previous_grant=fields.optional(_GRANT),
+)
+
+_DISABLED = Row(
+    "health row",
+    Disabled,
+    rf"(?P<subscription_id>.*){DISABLED_SUFFIX}",
+    since=fields.INSTANT,
+    reason=fields.TEXT,
+    evidence=fields.REMARK,
+)
+
+_FAILING = Row(
+    "health row", Failing, rf"(?P<subscription_id>.*){FAILING_SUFFIX}", since=fields.INSTANT
+)
+
+_HOLD: Row[Values] = Row(
+    "hold",
+    dict,
+    strict=True,
+    revision=fields.WHOLE,
+    since=fields.INSTANT,
+    reason=fields.TEXT,
+    set_by=fields.TEXT,
+)
+
+_START = Row(
+    "start row",
+    StartAsked,
+    rf"start/{_PLACE}",
+    revision=fields.WHOLE,
+    at=fields.parsed(
+        lambda text: text if text in ("earliest", "latest") else from_rfc3339(text),
+        lambda at: to_rfc3339(at) if isinstance(at, int) else at,
+    ),
+    asked_at=fields.INSTANT,
+)
+
+_SKIP = Row(
+    "skip row",
+    SkipAsked,
+    rf"skip/{_PLACE}/(?P<offset>[0-9]{{1,19}})",
+    asked_at=fields.INSTANT,
+    reason=fields.REMARK,
+)
+
+read_partner, write_partner = _PARTNER.read, _PARTNER.write
+read_start, write_start = _START.read, _START.write
+read_skip, write_skip = _SKIP.read, _SKIP.write
 
 
-def row_kind(key: str) -> RowKind:
-    """Tell what a key of the subscriptions topic stands for; `other`: a newer release knows."""
-    if key == WRITER_KEY:
-        return "writer"
-    head, slash, _ = key.partition("/")
-    if not slash:
-        return "subscription"
-    match head:
-        case "hold":
-            return "hold"
-        case "skip":
-            return "skip"
-        case "start":
-            return "start"
-        case _:
-            return "other"
+def hold_key(kind: HoldKind, name: str) -> str:
+    """Return the subscriptions topic's key of a hold."""
+    return f"{HOLD_PREFIX}{kind}/{name}"
+
+
+def start_key(topic: str, partition: int) -> str:
+    """Return the subscriptions topic's key for a partition's start position."""
+    return f"start/{topic}/{partition}"
+
+
+def skip_key(topic: str, partition: int, offset: int) -> str:
+    """Return the subscriptions topic's key for a record that is stepped over."""
+    return f"skip/{topic}/{partition}/{offset}"
 
 
 def disabled_key(subscription_id: str) -> str:
@@ -69,27 +139,24 @@ def disabled_key(subscription_id: str) -> str:
     return subscription_id + DISABLED_SUFFIX
 
 
-def write_disabled(disabled: Disabled) -> bytes:
-    """Return the health row that disables a subscription."""
-    return orjson.dumps(
-        {
-            "format": FORMAT,
-            "revision": 1,
-            "since": to_rfc3339(disabled.since),
-            "reason": disabled.reason,
-            "evidence": disabled.evidence,
-        }
-    )
+def failing_key(subscription_id: str) -> str:
+    """Return the health table's key that says since when an endpoint fails."""
+    return subscription_id + FAILING_SUFFIX
+
+
+def subscription_of(health_key: str) -> str:
+    """Return the id of the subscription that a key of the health table is about."""
+    return health_key.rpartition("/")[0]
 
 
 def disabled_row(disabled: Disabled) -> tuple[str, bytes]:
     """Return key and value of the health row that disables a subscription."""
-    return disabled_key(disabled.subscription_id), write_disabled(disabled)
+    return disabled_key(disabled.subscription_id), _DISABLED.write(disabled)
 
 
-def disabled_subscription(key: str) -> str | None:
-    """Return the id of the subscription that a health key disables; None: a key of another kind."""
-    return key.removesuffix(DISABLED_SUFFIX) if key.endswith(DISABLED_SUFFIX) else None
+def failing_row(failing: Failing) -> tuple[str, bytes]:
+    """Return key and value of the health row that says since when an endpoint fails."""
+    return failing_key(failing.subscription_id), _FAILING.write(failing)
 
 
 def read_disabled(key: str, value: bytes) -> Disabled | None:
@@ -98,36 +165,7 @@ def read_disabled(key: str, value: bytes) -> Disabled | None:
     Raises:
         EnvelopeUnreadable: Nobody can tell since when the subscription is disabled.
     """
-    subscription_id = disabled_subscription(key)
-    if subscription_id is None:
-        return None
-    row = fields.row_of(key, value)
-    try:
-        evidence = row.get("evidence")
-        return Disabled(
-            subscription_id,
-            fields.parsed(row, "since", from_rfc3339),
-            fields.text(row, "reason"),
-            evidence if isinstance(evidence, str) else "",
-        )
-    except fields.FieldUnreadable as why:
-        raise EnvelopeUnreadable(f"health row {key!r}: {why}") from None
-
-
-def failing_key(subscription_id: str) -> str:
-    """Return the health table's key that says since when an endpoint fails."""
-    return subscription_id + FAILING_SUFFIX
-
-
-def failing_row(failing: Failing) -> tuple[str, bytes]:
-    """Return key and value of the health row that says since when an endpoint fails."""
-    row = {"format": FORMAT, "revision": 1, "since": to_rfc3339(failing.since)}
-    return failing_key(failing.subscription_id), orjson.dumps(row)
-
-
-def failing_subscription(key: str) -> str | None:
-    """Return the id of the subscription of which a health key says that it fails; else None."""
-    return key.removesuffix(FAILING_SUFFIX) if key.endswith(FAILING_SUFFIX) else None
+    return _DISABLED.read(key, value) if key.endswith(DISABLED_SUFFIX) else None
 
 
 def read_failing(key: str, value: bytes) -> Failing | None:
@@ -135,94 +173,41 @@ def read_failing(key: str, value: bytes) -> Failing | None:
 
     An unreadable one is as good as none: the next failure writes it again.
     """
-    subscription_id = failing_subscription(key)
-    if subscription_id is None:
-        return None
     try:
-        row = fields.row_of(key, value)
-        return Failing(subscription_id, fields.parsed(row, "since", from_rfc3339))
-    except (fields.FieldUnreadable, EnvelopeUnreadable):
+        return _FAILING.read(key, value) if key.endswith(FAILING_SUFFIX) else None
+    except EnvelopeUnreadable:
         return None
 
 
-def start_key(topic: str, partition: int) -> str:
-    """Return the subscriptions topic's key for a partition's start position."""
-    return f"{START_PREFIX}{topic}/{partition}"
-
-
-def write_start(asked: StartAsked) -> bytes:
-    """Return the row that says where reading of a stopped partition goes on."""
-    at = to_rfc3339(asked.at) if isinstance(asked.at, int) else asked.at
-    asked_at = to_rfc3339(asked.asked_at)
-    return orjson.dumps(
-        {"format": FORMAT, "revision": asked.revision, "at": at, "asked_at": asked_at}
-    )
-
-
-def read_start(key: str, value: bytes) -> StartAsked:
-    """Return what a `start/<topic>/<partition>` row says.
+def held_by_key(key: str) -> tuple[HoldKind, str]:
+    """Return what a key holds: whoever cannot read the value holds it too.
 
     Raises:
-        EnvelopeUnreadable: It cannot be read: the partition stays stopped.
+        EnvelopeUnreadable: It is a hold of a kind that a newer release knows: it may be on anything.
     """
-    row = fields.row_of(key, value)
+    kind, slash, name = key.removeprefix(HOLD_PREFIX).partition("/")
     try:
-        topic, partition = _named_partition(key.removeprefix(START_PREFIX))
-        asked_at = fields.parsed(row, "asked_at", from_rfc3339)
-        return StartAsked(topic, partition, _at(row), asked_at, fields.integer(row, "revision"))
-    except fields.FieldUnreadable as why:
-        raise EnvelopeUnreadable(f"start row {key!r}: {why}") from None
+        found = HoldKind(kind)
+    except ValueError:
+        raise EnvelopeUnreadable(f"hold {key!r} is of a kind that is not known here") from None
+    if not slash or not name or (found is HoldKind.EVERYTHING and name != ALL):
+        raise EnvelopeUnreadable(f"hold {key!r} names nothing")
+    return found, name
 
 
-def skip_key(topic: str, partition: int, offset: int) -> str:
-    """Return the subscriptions topic's key for a record that is stepped over."""
-    return f"{SKIP_PREFIX}{topic}/{partition}/{offset}"
+def write_hold(hold: Hold) -> bytes:
+    """Return the row of a hold."""
+    return encoded(_HOLD.document(hold))
 
 
-def write_skip(asked: SkipAsked) -> bytes:
-    """Return the row that says that a record is stepped over."""
-    return orjson.dumps(
-        {
-            "format": FORMAT,
-            "revision": 1,
-            "asked_at": to_rfc3339(asked.asked_at),
-            "reason": asked.reason,
-        }
-    )
-
-
-def read_skip(key: str, value: bytes) -> SkipAsked:
-    """Return what a `skip/<topic>/<partition>/<offset>` row says.
+def read_hold(key: str, value: bytes) -> Hold:
+    """Return the hold that a row sets; where its value cannot be read it holds all the same.
 
     Raises:
-        EnvelopeUnreadable: It cannot be read: the partition stays stopped.
+        EnvelopeUnreadable: Not even its key can be read.
     """
-    row = fields.row_of(key, value)
-    place, _, offset = key.removeprefix(SKIP_PREFIX).rpartition("/")
+    kind, name = held_by_key(key)
     try:
-        topic, partition = _named_partition(place)
-        if not _NUMBER.fullmatch(offset):
-            raise fields.FieldUnreadable("its key names no offset")  # noqa: TRY301
-        asked_at = fields.parsed(row, "asked_at", from_rfc3339)
-        reason = row.get("reason")
-    except fields.FieldUnreadable as why:
-        raise EnvelopeUnreadable(f"skip row {key!r}: {why}") from None
-    words = reason if isinstance(reason, str) else ""
-    return SkipAsked(topic, partition, int(offset), asked_at, words)
-
-
-def _named_partition(place: str) -> tuple[str, int]:
-    topic, _, partition = place.rpartition("/")
-    if not topic or not _NUMBER.fullmatch(partition):
-        raise fields.FieldUnreadable("its key names no partition")
-    return topic, int(partition)
-
-
-def _at(row: Mapping[str, object]) -> Literal["earliest", "latest"] | Millis:
-    match fields.text(row, "at"):
-        case "earliest":
-            return "earliest"
-        case "latest":
-            return "latest"
-        case _:
-            return fields.parsed(row, "at", from_rfc3339)
+        return Hold(kind, name, **_HOLD.read(key, value))
+    except EnvelopeUnreadable as why:
+        return Hold(kind, name, 0, f"its row cannot be read: {why}")

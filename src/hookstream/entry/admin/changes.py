@@ -9,15 +9,15 @@ from typing import TypeAlias
 
 from hookstream.adapters.avro.own_events import AvroNotices
 from hookstream.adapters.kafka.tables import TableChange
-from hookstream.adapters.tables import (
-    Keys,
+from hookstream.adapters.tables.rows import (
     disabled_key,
     disabled_row,
     failing_key,
     failing_row,
     write_partner,
-    write_subscription,
 )
+from hookstream.adapters.tables.sealed import Keys
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
 from hookstream.adapters.system import SystemClock, random_bytes
-from hookstream.adapters.tables import Keys
+from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.address import scrub, url_problem
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.tables import TableChange
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables import (
+from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
     read_start,

@@ -1,28 +1,21 @@
 """The tables as operators' commands see and change them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableChange, TableRecord, TableWriter, read_tables
-from hookstream.adapters.tables import (
-    EnvelopeUnreadable,
-    Keys,
-    SealedSecrets,
-    read_disabled,
-    read_failing,
-    read_hold,
-    read_partner,
-    read_subscription,
-    row_kind,
-)
+from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.adapters.tables.sealed import Keys, SealedSecrets
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import (
-    Disabled,
     Failing,
     Partner,
     Subscription,
@@ -66,60 +59,24 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
         for key, row in rows[names.schemas].items()
         if row.value is not None and (why := book.put(key, row.value)) is not None
     ]
-    partners: dict[str, Partner] = {}
-    subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
-    disabled: dict[str, Disabled] = {}
-    holds: list[Hold] = []
-
-    def take_partner(key: str, value: bytes) -> None:
-        partners[key] = read_partner(key, value)
-
-    def take_subscription(key: str, value: bytes) -> None:
-        match row_kind(key):
-            case "subscription":
-                subscriptions[key] = read_subscription(key, value, keys)
-            case "hold":
-                holds.append(read_hold(key, value))
-            case _:
-                return
-
-    def take_health(key: str, value: bytes) -> None:
-        verdict = read_disabled(key, value)
-        if verdict is not None:
-            disabled[verdict.subscription_id] = verdict
-
+    reader = RowReader(names, keys)
+    found: dict[RowKind, dict[str, Any]] = defaultdict(dict)
     unreadable: list[str] = []
-    for topic, take in (
-        (names.partners, take_partner),
-        (names.subscriptions, take_subscription),
-        (names.health, take_health),
-    ):
-        unreadable += _taken(rows[topic], take)
-    latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
-    current = Current(partners, subscriptions, disabled, latest)
-    return State(
-        current,
-        book,
-        tuple(unreadable),
-        tuple(faults),
-        rows,
-        tuple(holds),
-        _failing(rows[names.health]),
-    )
-
-
-def _failing(rows: Mapping[str, TableRecord]) -> Mapping[str, Failing]:
-    notes = [read_failing(key, row.value) for key, row in rows.items() if row.value is not None]
-    return {note.subscription_id: note for note in notes if note is not None}
-
-
-def _taken(rows: Mapping[str, TableRecord], take: Callable[[str, bytes], None]) -> Iterator[str]:
-    for key, row in sorted(rows.items()):
-        if row.value is not None:
+    for table in (names.partners, names.subscriptions, names.health):
+        for key, row in sorted(rows[table].items()):
+            kind = reader.kind(table, key)
             try:
-                take(key, row.value)
+                if row.value is not None:
+                    found[kind][key] = reader.read(kind, key, row.value)
             except EnvelopeUnreadable as why:
-                yield str(why)
+                if kind in MATCHING_NEEDS:
+                    unreadable.append(str(why))
+    disabled = {each.subscription_id: each for each in found["disabled"].values()}
+    failing = {each.subscription_id: each for each in found["failing"].values() if each}
+    latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
+    current = Current(found["partner"], found["subscription"], disabled, latest)
+    holds = tuple(found["hold"].values())
+    return State(current, book, tuple(unreadable), tuple(faults), rows, holds, failing)
 
 
 def read_state(settings: Settings, keys: Keys = SEALED) -> State:

@@ -1,11 +1,17 @@
 """The feed brings every row of the tables to whoever holds its meaning in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
-from hookstream.adapters import tables as table_values
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.adapters.tables.rows import SkipAsked, StartAsked, held_by_key, subscription_of
+from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
@@ -29,7 +35,7 @@ class TableConsumer:
         topics: Topics,
         book: SchemaBook,
         directory: Directory,
-        keys: table_values.Keys,
+        keys: Keys,
         journal: Journal,
         health: HealthBook | None = None,
     ) -> None:
@@ -41,170 +47,95 @@ class TableConsumer:
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """How many rows each table had so far, removals not counted: an empty table is a wrong prefix,
         usually."""
-        self._starts: dict[TopicPartition, table_values.StartAsked] = {}
-        self._topics = topics
+        self._starts: dict[TopicPartition, StartAsked] = {}
+        self._reader = RowReader(topics, keys)
+        self._prefix = f"{topics.prefix}."
         self._book = book
         self._directory = directory
-        self._keys = keys
         self._journal = journal
-        self._book_of_health = HealthBook() if health is None else health
+        health = HealthBook() if health is None else health
+        self._holders: Mapping[RowKind, tuple[Callable[[Any], None], Callable[[str], None]]] = {
+            "partner": (directory.put_partner, directory.drop_partner),
+            "subscription": (directory.put_subscription, directory.drop_subscription),
+            "hold": (self._hold, self._clear_hold),
+            "start": (self._start, lambda _: None),
+            "skip": (self._skip, lambda _: None),
+            "disabled": (
+                directory.put_disabled,
+                lambda key: directory.drop_disabled(subscription_of(key)),
+            ),
+            "failing": (health.put, lambda key: health.drop(subscription_of(key))),
+        }
+        """Who takes over what a row of a kind means, and that a key is gone."""
 
     def take(self, records: Sequence[TableRecord]) -> None:
         """Take the next rows over. A row on which reading fails in any way counts as unreadable."""
         for record in records:
             if record.value is not None:
                 self.rows[record.table] = self.rows.get(record.table, 0) + 1
+            kind = self._reader.kind(record.table, record.key)
             try:
-                self._row(record)
+                self._row(kind, record)
             except (InvariantBroken, MemoryError):
                 raise
+            except EnvelopeUnreadable as why:
+                self._unreadable(kind, record, str(why))
             except Exception as problem:  # noqa: BLE001  anybody may have written the row
-                self._unforeseen(record, f"{type(problem).__name__}: {problem}"[:_LONGEST])
+                self._unreadable(kind, record, f"{type(problem).__name__}: {problem}")
 
-    def _row(self, record: TableRecord) -> None:
-        if record.table == self._topics.schemas:
-            self._schema(record)
-        elif record.table == self._topics.partners:
-            self._partner(record)
-        elif record.table == self._topics.subscriptions:
-            self._subscription(record)
-        elif record.table == self._topics.health:
-            self._health(record)
+    def _row(self, kind: RowKind, record: TableRecord) -> None:
+        key, value = record.key, record.value
+        if kind == "schema":
+            problem = self._book.put(key, value)
+            if problem is not None:
+                self._journal.error("schema.refused", key=key, detail=problem)
+        elif kind in self._holders:
+            put, drop = self._holders[kind]
+            meaning = None if value is None else self._reader.read(kind, key, value)
+            if meaning is None:
+                drop(key)
+            else:
+                put(meaning)
+            self._directory.drop_blind(self._blind_key(record))
 
-    def _unforeseen(self, record: TableRecord, why: str) -> None:
-        """Treat a row as unreadable: what it may stop is stopped, what it may start is not."""
-        table, key = record.table, record.key
-        if table == self._topics.schemas:
-            self._journal.error("schema.refused", key=key, detail=why)
-        elif table == self._topics.partners:
-            self._blind(f"partners/{key}", why)
-        elif table == self._topics.health:
-            if table_values.disabled_subscription(key) is not None:
-                self._blind(f"health/{key}", why)
-        elif table_values.row_kind(key) in ("subscription", "hold"):
-            self._blind(f"subscriptions/{key}", why)
+    def _hold(self, hold: Hold) -> None:
+        self._directory.holds.put(hold)
+        self._journal.warning("hold.set", kind=hold.kind, name=hold.name, reason=hold.reason)
+
+    def _clear_hold(self, key: str) -> None:
+        # One that names nothing known here held nothing but the matching.
+        with suppress(EnvelopeUnreadable):
+            kind, name = held_by_key(key)
+            if self._directory.holds.drop(kind, name):
+                self._journal.info("hold.cleared", kind=kind, name=name)
+
+    def _start(self, asked: StartAsked) -> None:
+        self._starts[asked.where] = asked
+        if self.start_partition is not None:
+            self.start_partition(asked.where, asked.at)
+
+    def _skip(self, asked: SkipAsked) -> None:
+        self.skips.hear(asked.where, asked.offset, asked.asked_at)
+        if self.skip_record is not None:
+            self.skip_record(asked.where, asked.offset)
+
+    def _unreadable(self, kind: RowKind, record: TableRecord, why: str) -> None:
+        """Stop what an unreadable row may stop, and start nothing that it may start."""
+        key, why = record.key, why[:_LONGEST]
+        if kind in MATCHING_NEEDS:
+            # Nobody can tell whom this row's events belong to.
+            key = self._blind_key(record)
+            self._directory.put_blind(key, why)
+            self._journal.error("table.unreadable", key=key, detail=why)
+        elif kind == "start":
+            self._journal.error("partition.start_unreadable", key=key, detail=why)
+        elif kind == "skip":
+            self._journal.error("partition.skip_unreadable", key=key, detail=why)
         else:
             self._journal.error("table.row_unreadable", key=key, detail=why)
 
-    def _schema(self, record: TableRecord) -> None:
-        problem = self._book.put(record.key, record.value)
-        if problem is not None:
-            self._journal.error("schema.refused", key=record.key, detail=problem)
-
-    def _partner(self, record: TableRecord) -> None:
-        blind = f"partners/{record.key}"
-        if record.value is None:
-            self._directory.drop_partner(record.key)
-            self._directory.drop_blind(blind)
-            return
-        try:
-            self._directory.put_partner(table_values.read_partner(record.key, record.value))
-        except table_values.EnvelopeUnreadable as why:
-            self._blind(blind, str(why))
-        else:
-            self._directory.drop_blind(blind)
-
-    def _subscription(self, record: TableRecord) -> None:
-        match table_values.row_kind(record.key):
-            case "subscription":
-                self._own_subscription(record)
-            case "start":
-                self._start(record)
-            case "hold":
-                self._hold(record)
-            case "skip":
-                self._skip(record)
-            case "writer" | "other":
-                # Rows of a newer release, or of nobody's concern here.
-                return
-
-    def _own_subscription(self, record: TableRecord) -> None:
-        blind = f"subscriptions/{record.key}"
-        if record.value is None:
-            self._directory.drop_subscription(record.key)
-            self._directory.drop_blind(blind)
-            return
-        try:
-            subscription = table_values.read_subscription(record.key, record.value, self._keys)
-        except table_values.EnvelopeUnreadable as why:
-            self._blind(blind, str(why))
-        else:
-            self._directory.put_subscription(subscription)
-            self._directory.drop_blind(blind)
-
-    def _hold(self, record: TableRecord) -> None:
-        blind = f"subscriptions/{record.key}"
-        if record.value is None:
-            self._directory.drop_blind(blind)
-        try:
-            kind, name = table_values.held_by_key(record.key)
-        except table_values.EnvelopeUnreadable as why:
-            if record.value is not None:
-                self._blind(blind, str(why))
-            return
-        if record.value is None:
-            if self._directory.holds.drop(kind, name):
-                self._journal.info("hold.cleared", kind=kind, name=name)
-            return
-        hold = table_values.read_hold(record.key, record.value)
-        self._directory.holds.put(hold)
-        self._journal.warning("hold.set", kind=kind, name=name, reason=hold.reason)
-
-    def _health(self, record: TableRecord) -> None:
-        subscription_id = table_values.disabled_subscription(record.key)
-        if subscription_id is None:
-            self._failing(record)
-            return
-        blind = f"health/{record.key}"
-        if record.value is None:
-            self._directory.drop_disabled(subscription_id)
-            self._directory.drop_blind(blind)
-            return
-        try:
-            disabled = table_values.read_disabled(record.key, record.value)
-        except table_values.EnvelopeUnreadable as why:
-            self._blind(blind, str(why))
-            return
-        self._directory.drop_blind(blind)
-        if disabled is not None:
-            self._directory.put_disabled(disabled)
-
-    def _failing(self, record: TableRecord) -> None:
-        subscription_id = table_values.failing_subscription(record.key)
-        if subscription_id is None:
-            return
-        value = record.value
-        failing = None if value is None else table_values.read_failing(record.key, value)
-        if failing is None:
-            self._book_of_health.drop(subscription_id)
-        else:
-            self._book_of_health.put(failing)
-
-    def _start(self, record: TableRecord) -> None:
-        if record.value is None:
-            return
-        try:
-            asked = table_values.read_start(record.key, record.value)
-        except table_values.EnvelopeUnreadable as why:
-            self._journal.error("partition.start_unreadable", key=record.key, detail=str(why))
-            return
-        where = TopicPartition(asked.topic, asked.partition)
-        self._starts[where] = asked
-        if self.start_partition is not None:
-            self.start_partition(where, asked.at)
-
-    def _skip(self, record: TableRecord) -> None:
-        if record.value is None:
-            return
-        try:
-            asked = table_values.read_skip(record.key, record.value)
-        except table_values.EnvelopeUnreadable as why:
-            self._journal.error("partition.skip_unreadable", key=record.key, detail=str(why))
-            return
-        where = TopicPartition(asked.topic, asked.partition)
-        self.skips.hear(where, asked.offset, asked.asked_at)
-        if self.skip_record is not None:
-            self.skip_record(where, asked.offset)
+    def _blind_key(self, record: TableRecord) -> str:
+        return f"{record.table.removeprefix(self._prefix)}/{record.key}"
 
     def repeat_skips(self, now: Millis) -> None:
         """Tell the sources, which are there now, what was stepped over within the last hour.
@@ -225,9 +156,3 @@ class TableConsumer:
         if asked is None or self.start_partition is None or now - asked.asked_at > HOUR:
             return
         self.start_partition(where, asked.at)
-
-    def _blind(self, key: str, why: str) -> None:
-        """Stop matching: nobody can tell whom this row's events belong to."""
-        why = why[:_LONGEST]
-        self._directory.put_blind(key, why)
-        self._journal.error("table.unreadable", key=key, detail=why)

@@ -29,7 +29,7 @@ from hookstream.adapters.system import (
     spare_collector,
     worker_name,
 )
-from hookstream.adapters.tables import disabled_row, failing_row
+from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.log import StructuredJournal
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
 from hookstream.adapters.telemetry.tracing import tracer_of

@@ -4,7 +4,7 @@ import pytest
 
 from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import read_documents
-from hookstream.adapters.tables import read_partner, write_partner
+from hookstream.adapters.tables.rows import read_partner, write_partner
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.pattern import parse
 from hookstream.core.model.json import Json, JsonObject

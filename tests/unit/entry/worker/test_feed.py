@@ -5,8 +5,7 @@ from tests.doubles.seeing import RememberingJournal
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableRecord
-from hookstream.adapters.tables import (
-    SealedSecrets,
+from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
     failing_row,
@@ -17,6 +16,7 @@ from hookstream.adapters.tables import (
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import HOUR, Millis

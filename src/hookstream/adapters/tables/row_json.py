@@ -1,0 +1,102 @@
+"""A row's value is a JSON object under a format, with no number in it rounded in either direction."""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
+
+import orjson
+
+from hookstream.adapters.json_bytes import json_bytes
+from hookstream.core.model.number import NotANumber, Number, number_text, read_number
+from hookstream.core.model.row_fields import FieldUnreadable
+from hookstream.errors import ConfigurationError
+
+FORMAT = 1
+"""The format of a value that every release reads as this one does."""
+EXACT_FORMAT = 2
+"""The format of a value with a number that releases before would round: they read no such value, so
+that none of them matches by another number than was meant."""
+_READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT})
+
+_DIGITS_OF_INT64 = 19
+"""A text of fewer characters is a whole number of 64 bits."""
+_MAY_BE_A_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class EnvelopeUnreadable(ConfigurationError):
+    """Raised when not even a row's envelope can be read: nobody can tell what the row wants."""
+
+
+def row_of(key: str, value: bytes) -> Mapping[str, object]:
+    """Return a row's JSON object.
+
+    Raises:
+        EnvelopeUnreadable: The value is not a JSON object with a whole `format`.
+    """
+    try:
+        row = _parsed(value)
+    except json.JSONDecodeError as why:
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: {why.msg}") from None
+    except UnicodeError:
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: it is no UTF-8") from None
+    except RecursionError:
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: nested too deep") from None
+    except NotANumber as why:
+        raise EnvelopeUnreadable(f"row {key!r} holds a number that {why}") from None
+    if not isinstance(row, dict) or not isinstance(row.get("format"), int):
+        raise EnvelopeUnreadable(f"row {key!r} is not an object with a whole `format`")
+    return row
+
+
+def _parsed(value: bytes) -> object:
+    with suppress(orjson.JSONDecodeError):
+        # The quick reader rounds, and refuses what is beyond all doubles.
+        row: object = orjson.loads(value)
+        if not _may_be_rounded(_all_within(row)):
+            return row
+    row = _EXACT.decode(value.decode())
+    if _MAY_BE_A_SURROGATE.search(value):
+        json.dumps(row, ensure_ascii=False, default=number_text).encode()
+    return row
+
+
+def _may_be_rounded(values: list[object]) -> bool:
+    return float in map(type, values) or any(
+        each >= 1 << 63 for each in values if isinstance(each, int)
+    )
+
+
+def _whole(text: str) -> Number:
+    return int(text) if len(text) < _DIGITS_OF_INT64 else read_number(text)
+
+
+_EXACT = json.JSONDecoder(parse_float=read_number, parse_int=_whole, parse_constant=read_number)
+
+
+def encoded(row: Mapping[str, object]) -> bytes:
+    """Return a row's JSON, each number as its text, under the format that says who may read it.
+
+    Args:
+        row: The row without its `format`.
+    """
+    written = EXACT_FORMAT if Decimal in map(type, _all_within(row)) else FORMAT
+    return json_bytes({"format": written, **row})
+
+
+def _all_within(document: object) -> list[object]:
+    """Return a document and whatever stands in it, at any depth."""
+    found = [document]
+    for each in found:
+        if isinstance(each, dict):
+            found.extend(each.values())
+        elif isinstance(each, list | tuple):
+            found.extend(each)
+    return found
+
+
+def check_format(row: Mapping[str, object]) -> None:
+    """Refuse what a newer release wrote in a format of its own."""
+    if row["format"] not in _READ_IN_FULL:
+        raise FieldUnreadable(f"its format is {row['format']!r}: a newer release wrote it")

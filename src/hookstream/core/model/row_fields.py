@@ -1,0 +1,157 @@
+"""The fields of a row's JSON are described once; how they are read and written follows from that.
+
+Reading is strict about the fields that are described and passes over all others: a newer release may
+have written them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from hookstream.core.model.instant import (
+    format_duration,
+    from_rfc3339,
+    parse_duration,
+    to_rfc3339,
+)
+from hookstream.core.model.json import Json
+
+Values: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # what a class is made of, by name
+_Make: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # that class
+_Read: TypeAlias = Callable[[object], Any]  # type: ignore[explicit-any]  # whatever the kind stands for
+_Write: TypeAlias = Callable[[Any], object]  # type: ignore[explicit-any]  # of the same
+
+
+class FieldUnreadable(Exception):
+    """Raised when a row does not say what it should; the message names the field."""
+
+
+class WrongType(ValueError):
+    """Raised for JSON of another type; the message goes on after the name of the field."""
+
+
+def _unchanged(value: object) -> object:
+    return value
+
+
+@dataclass(slots=True, frozen=True)
+class FieldKind:
+    """How one kind of value stands in JSON."""
+
+    read: _Read
+    """Takes JSON, None where the field is missing; raises ValueError where that stands for nothing."""
+    write: _Write = _unchanged
+    attribute: str = ""
+    """Which attribute it is of what is read, where the field has another name."""
+    absent: Json = None
+    """What a row without the field means: it was written before there was one."""
+
+    def into(self, attribute: str) -> "FieldKind":
+        """Return the kind for a field whose attribute has another name."""
+        return replace(self, attribute=attribute)
+
+
+class RowFields:
+    """The fields of one object, by name, in the order in which they are written."""
+
+    __slots__ = ("_reads", "_writes")
+
+    def __init__(self, **kinds: FieldKind) -> None:
+        self._reads = [
+            (name, kind.attribute or name, kind.read, kind.absent) for name, kind in kinds.items()
+        ]
+        self._writes = [
+            (name, attrgetter(kind.attribute or name), kind.write) for name, kind in kinds.items()
+        ]
+
+    def values(self, row: Mapping[str, object]) -> Values:
+        """Return what the fields of a row say, by attribute.
+
+        Raises:
+            FieldUnreadable: A field says nothing that its kind knows.
+        """
+        values: Values = {}
+        for name, attribute, read, absent in self._reads:
+            try:
+                values[attribute] = read(row.get(name, absent))
+            except WrongType as why:
+                raise FieldUnreadable(f"`{name}` {why}") from None
+            except ValueError as why:
+                raise FieldUnreadable(f"`{name}`: {why}") from None
+        return values
+
+    def document(self, found: object) -> Values:
+        """Return the fields as JSON, taken from the attributes of what was read."""
+        return {name: write(get(found)) for name, get, write in self._writes}
+
+    def of(self, make: _Make) -> FieldKind:
+        """Return the kind of an object with these fields, which `make` is called with."""
+
+        def read(found: object) -> object:
+            if not isinstance(found, dict):
+                raise WrongType("is not an object")
+            return make(**self.values(found))
+
+        return FieldKind(read, self.document)
+
+
+def parsed(parse: Callable[[str], object], write: _Write = _unchanged) -> FieldKind:
+    """Return the kind of a text that `parse` reads: it raises ValueError for any other."""
+
+    def read(found: object) -> object:
+        if not isinstance(found, str):
+            raise WrongType("is not a text")
+        return parse(found)
+
+    return FieldKind(read, write)
+
+
+def optional(kind: FieldKind) -> FieldKind:
+    """Return the kind that may be missing or `null`: None."""
+    return FieldKind(
+        lambda found: None if found is None else kind.read(found),
+        lambda value: None if value is None else kind.write(value),
+    )
+
+
+def listed(kind: FieldKind) -> FieldKind:
+    """Return the kind of a list of one kind, read as a tuple."""
+
+    def read(found: object) -> tuple[object, ...]:
+        if not isinstance(found, list):
+            raise WrongType("is not a list")
+        try:
+            return tuple(map(kind.read, found))
+        except WrongType as why:
+            raise WrongType(f"holds something that {why}") from None
+
+    return FieldKind(read, lambda values: list(map(kind.write, values)))
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise WrongType("is not a text")
+    return found
+
+
+def _whole(found: object) -> int:
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise WrongType("is not a whole number")
+    return found
+
+
+def _object(found: object) -> dict[str, Json]:
+    if not isinstance(found, dict):
+        raise WrongType("is not an object")
+    return found
+
+
+TEXT = FieldKind(_text)
+TEXTS = listed(TEXT)
+WHOLE = FieldKind(_whole)
+OBJECT = FieldKind(_object)
+INSTANT = parsed(from_rfc3339, to_rfc3339)
+DURATION = parsed(parse_duration, format_duration)
+REMARK = FieldKind(lambda found: found if isinstance(found, str) else "")
+"""A text for people: whatever else stands there stops nobody from reading the row."""
