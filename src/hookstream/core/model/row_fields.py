@@ -65,6 +65,11 @@ class RowFields:
             (name, attrgetter(kind.attribute or name), kind.write) for name, kind in kinds.items()
         ]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the fields."""
+        return frozenset(name for name, *_ in self._reads)
+
     def values(self, row: Mapping[str, object]) -> Values:
         """Return what the fields of a row say, by attribute.
 

@@ -10,8 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from hookstream.core.model.instant import DAY, Millis, from_rfc3339, to_rfc3339
+from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.row_fields import (
+    INSTANT,
+    OBJECT,
+    WHOLE,
+    FieldKind,
+    FieldUnreadable,
+    RowFields,
+    parsed,
+)
 from hookstream.core.redrive.marks import RedriveSource
 
 JOB_FORMAT = 1
@@ -56,21 +65,25 @@ class RedriveJob:
 
     def encode(self) -> bytes:
         """Return the value of its row."""
-        ends: JsonObject = {str(partition): end for partition, end in self.ends.items()}
-        row: JsonObject = {
-            "format": JOB_FORMAT,
-            "revision": self.revision,
-            "kind": KIND,
-            "topic": self.source.value,
-            "selector": self.selector,
-            "asked_at": to_rfc3339(self.asked_at),
-            "ends": ends,
-            "total": self.total,
-            "done": self.done,
-            "state": self.state.value,
-        }
-        return json.dumps(row, separators=(",", ":")).encode()
+        row = {"format": JOB_FORMAT, "revision": self.revision, "kind": KIND}
+        return json.dumps(row | _JOB.document(self), separators=(",", ":")).encode()
 
+
+def _ends(found: object) -> dict[int, int]:
+    ends = OBJECT.read(found)
+    return {int(partition): WHOLE.read(end) for partition, end in ends.items()}
+
+
+_JOB = RowFields(
+    topic=parsed(RedriveSource).into("source"),
+    selector=OBJECT,
+    asked_at=INSTANT,
+    ends=FieldKind(_ends, dict),
+    total=WHOLE,
+    done=WHOLE,
+    state=parsed(JobState),
+    revision=WHOLE,
+)
 
 _LONGEST = 300
 """Characters of what is wrong with a row."""
@@ -100,32 +113,9 @@ def read_job(key: str, value: bytes) -> RedriveJob | JobProblem | None:
         why = f"format {row.get('format')} is not one that this release reads"
         return JobProblem(key, why[:_LONGEST])
     try:
-        return _job(key, row)
-    except (KeyError, TypeError, ValueError, OverflowError) as problem:
-        return JobProblem(key, f"a field is missing or wrong: {problem}"[:_LONGEST])
-
-
-def _job(key: str, row: JsonObject) -> RedriveJob:
-    selector, ends = row["selector"], row["ends"]
-    if not isinstance(selector, dict) or not isinstance(ends, dict):
-        raise TypeError("selector and ends are objects")
-    return RedriveJob(
-        id=key,
-        source=RedriveSource(str(row["topic"])),
-        selector=selector,
-        asked_at=from_rfc3339(str(row["asked_at"])),
-        ends={int(partition): _whole(end) for partition, end in ends.items()},
-        total=_whole(row["total"]),
-        done=_whole(row["done"]),
-        state=JobState(str(row["state"])),
-        revision=_whole(row["revision"]),
-    )
-
-
-def _whole(value: Json) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is not a whole number")
-    return value
+        return RedriveJob(id=key, **_JOB.values(row))
+    except FieldUnreadable as why:
+        return JobProblem(key, f"a field is missing or wrong: {why}"[:_LONGEST])
 
 
 def jobs_of(rows: Mapping[str, bytes]) -> tuple[list[RedriveJob], list[JobProblem]]:

@@ -4,13 +4,21 @@ A condition that this release does not know is refused, not ignored: the job wou
 was asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hookstream.core.model import header_names as names
-from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Headers
+from hookstream.core.model.row_fields import (
+    INSTANT,
+    FieldKind,
+    FieldUnreadable,
+    RowFields,
+    WrongType,
+    optional,
+)
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.errors import InputRefused
 
@@ -74,13 +82,7 @@ class Selector:
 
     def row(self) -> JsonObject:
         """Return the selector as the job's row holds it: only the conditions that were given."""
-        row: JsonObject = {
-            name: [*sorted(any_of)] for name, any_of in self.conditions.items() if any_of
-        }
-        for name, instant in (("since", self.since), ("until", self.until)):
-            if instant is not None:
-                row[name] = to_rfc3339(instant)
-        return row
+        return {name: given for name, given in _ANY_SOURCE.document(self).items() if given}
 
 
 def read_selector(row: JsonObject, source: RedriveSource) -> Selector:
@@ -89,35 +91,33 @@ def read_selector(row: JsonObject, source: RedriveSource) -> Selector:
     Raises:
         InputRefused: It has a condition that this release does not know, or a malformed one.
     """
-    unknown = sorted(set(row) - {*_CONDITIONS[source], "since", "until"})
+    fields = _OF_SOURCE[source]
+    unknown = sorted(set(row) - fields.names)
     if unknown:
         raise InputRefused(
             f"the job was asked with {', '.join(unknown)}: a newer release did that"
         )
-    return Selector(
-        **{name: _any_of(name, row.get(name)) for name in _CONDITIONS[source]},
-        since=_instant(row, "since"),
-        until=_instant(row, "until"),
-    )
+    try:
+        return Selector(**fields.values(row))
+    except FieldUnreadable as why:
+        # A sentence about the field, whose name stands first in it.
+        raise InputRefused("the job's condition " + str(why).replace("`", "", 2)) from None
+
+
+def _words(found: object) -> frozenset[str]:
+    if not isinstance(found, list) or not found or not all(isinstance(v, str) for v in found):
+        raise WrongType("is not a list of words")
+    return frozenset(found)
+
+
+def _fields(conditions: Iterable[str]) -> RowFields:
+    words, instant = optional(FieldKind(_words, sorted)), optional(INSTANT)
+    return RowFields(**dict.fromkeys(conditions, words), since=instant, until=instant)
+
+
+_ANY_SOURCE = _fields(_HEADERS)
+_OF_SOURCE = {source: _fields(conditions) for source, conditions in _CONDITIONS.items()}
 
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
-
-
-def _any_of(name: str, value: Json) -> frozenset[str] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-        raise InputRefused(f"the job's condition {name} is not a list of words")
-    return frozenset(str(word) for word in value)
-
-
-def _instant(row: JsonObject, name: str) -> Millis | None:
-    value = row.get(name)
-    if value is None:
-        return None
-    try:
-        return from_rfc3339(str(value))
-    except ValueError as problem:
-        raise InputRefused(f"the job's condition {name}: {problem}") from problem
