@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 
@@ -54,7 +54,7 @@ def _parsed(value: bytes) -> object:
     with suppress(orjson.JSONDecodeError):
         # The quick reader rounds, and refuses what is beyond all doubles.
         row: object = orjson.loads(value)
-        if not _may_be_rounded(_all_within(row)):
+        if not _holds(row, _may_be_rounded):
             return row
     row = _EXACT.decode(value.decode())
     if _MAY_BE_A_SURROGATE.search(value):
@@ -62,10 +62,8 @@ def _parsed(value: bytes) -> object:
     return row
 
 
-def _may_be_rounded(values: list[object]) -> bool:
-    return float in map(type, values) or any(
-        each >= 1 << 63 for each in values if isinstance(each, int)
-    )
+def _may_be_rounded(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and value >= 1 << 63)
 
 
 def _whole(text: str) -> Number:
@@ -81,19 +79,29 @@ def encoded(row: Mapping[str, object]) -> bytes:
     Args:
         row: The row without its `format`.
     """
-    written = EXACT_FORMAT if Decimal in map(type, _all_within(row)) else FORMAT
+    written = EXACT_FORMAT if _holds(row, _is_exact) else FORMAT
     return json_bytes({"format": written, **row})
 
 
-def _all_within(document: object) -> list[object]:
-    """Return a document and whatever stands in it, at any depth."""
+def _is_exact(value: object) -> bool:
+    return isinstance(value, Decimal)
+
+
+def _holds(document: object, sought: Callable[[object], bool]) -> bool:
+    """Return whether a document holds what is sought, which is no text, at any depth."""
     found = [document]
     for each in found:
-        if isinstance(each, dict):
-            found.extend(each.values())
-        elif isinstance(each, list | tuple):
-            found.extend(each)
-    return found
+        match each:
+            case str():
+                continue
+            case dict():
+                found.extend(each.values())
+            case list() | tuple():
+                found.extend(each)
+            case _:
+                if sought(each):
+                    return True
+    return False
 
 
 def check_format(row: Mapping[str, object]) -> None:

@@ -92,24 +92,12 @@ class RowFields:
 
     def of(self, make: _Make) -> FieldKind:
         """Return the kind of an object with these fields, which `make` is called with."""
-
-        def read(found: object) -> object:
-            if not isinstance(found, dict):
-                raise WrongType("is not an object")
-            return make(**self.values(found))
-
-        return FieldKind(read, self.document)
+        return FieldKind(lambda found: make(**self.values(_object(found))), self.document)
 
 
 def parsed(parse: Callable[[str], object], write: _Write = _unchanged) -> FieldKind:
     """Return the kind of a text that `parse` reads: it raises ValueError for any other."""
-
-    def read(found: object) -> object:
-        if not isinstance(found, str):
-            raise WrongType("is not a text")
-        return parse(found)
-
-    return FieldKind(read, write)
+    return FieldKind(lambda found: parse(_text(found)), write)
 
 
 def optional(kind: FieldKind) -> FieldKind:
