@@ -55,6 +55,7 @@ _GRANT = RowFields(
     event_types=fields.TEXTS,
     environments=fields.TEXTS,
     pattern=fields.optional(fields.OBJECT),
+    # Rows of older releases lack it.
     operator=FieldKind(lambda found: found is True),
 ).of(Grant)
 
