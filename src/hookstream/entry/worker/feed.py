@@ -202,7 +202,7 @@ class TableConsumer:
             self._journal.error("partition.skip_unreadable", key=record.key, detail=str(why))
             return
         where = TopicPartition(asked.topic, asked.partition)
-        self.skips.hear(where, asked.offset, asked.asked_at)
+        self.skips.skip(where, asked.offset, asked.asked_at)
         if self.skip_record is not None:
             self.skip_record(where, asked.offset)
 
