@@ -211,7 +211,7 @@ async def test_a_word_steps_over_a_record_that_nobody_could_decode() -> None:
         await asyncio.sleep(0.5)
         assert worker.engine.events.blocked == 1
 
-        worker.skips.hear(HERE, 0, world.clock.now())
+        worker.skips.skip(HERE, 0, world.clock.now())
         world.altered = lambda outside: outside
 
         await world.until(world.settled, within=3)

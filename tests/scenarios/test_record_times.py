@@ -111,6 +111,6 @@ async def test_a_word_steps_over_a_record_from_the_future() -> None:
         await asyncio.sleep(1)
         assert worker.engine.events.blocked == 1
 
-        worker.skips.hear(TopicPartition(EVENTS, 0), 0, world.clock.now())
+        worker.skips.skip(TopicPartition(EVENTS, 0), 0, world.clock.now())
 
         await world.until(world.settled, within=3)

@@ -32,7 +32,7 @@ async def test_a_word_steps_over_the_record_that_stops_its_partition_within_a_se
     async with World() as world:
         worker = await stopped(world)
 
-        worker.skips.hear(HERE, 0, world.clock.now())
+        worker.skips.skip(HERE, 0, world.clock.now())
 
         await asyncio.sleep(1)
         assert worker.engine.events.blocked == 0
@@ -48,8 +48,8 @@ async def test_a_word_about_another_record_steps_over_nothing() -> None:
     """A mistyped offset must lose nothing: the record is written once that is possible."""
     async with World() as world:
         worker = await stopped(world)
-        worker.skips.hear(HERE, 1, world.clock.now())
-        worker.skips.hear(TopicPartition(EVENTS, 1), 0, world.clock.now())
+        worker.skips.skip(HERE, 1, world.clock.now())
+        worker.skips.skip(TopicPartition(EVENTS, 1), 0, world.clock.now())
         await asyncio.sleep(200)
         assert world.broker.commits["hookstream"][HERE] == 0
 
@@ -65,7 +65,7 @@ async def test_a_word_given_before_the_record_came_is_about_another_one() -> Non
         await asyncio.sleep(1)
         worker = await stopped(world)
 
-        worker.skips.hear(HERE, 0, before)
+        worker.skips.skip(HERE, 0, before)
 
         await asyncio.sleep(200)
         assert world.broker.commits["hookstream"][HERE] == 0
@@ -80,8 +80,8 @@ async def test_the_next_worker_steps_over_the_record_too() -> None:
         asked_at = world.clock.now()
 
         second = await world.worker()
-        second.skips.hear(HERE, 0, asked_at)
-        second.skips.hear(HERE, 1, asked_at)
+        second.skips.skip(HERE, 0, asked_at)
+        second.skips.skip(HERE, 1, asked_at)
 
         await world.until(world.settled, within=10)
 
@@ -132,7 +132,7 @@ async def test_a_word_steps_over_a_record_with_its_producers_time_and_the_next_o
         assert world.broker.commits["hookstream"][HERE] == 1
         assert world.accepted("crm") == {"e1": 1}
 
-        worker.skips.hear(HERE, 1, world.clock.now())
+        worker.skips.skip(HERE, 1, world.clock.now())
         await asyncio.sleep(3)
 
         assert world.broker.commits["hookstream"][HERE] == 2
@@ -140,7 +140,7 @@ async def test_a_word_steps_over_a_record_with_its_producers_time_and_the_next_o
         stops = [f["offset"] for _, event, f in world.journal.lines if event == "topic.stopped"]
         assert stops == [1, 2]
 
-        worker.skips.hear(HERE, 2, world.clock.now())
+        worker.skips.skip(HERE, 2, world.clock.now())
 
         await world.until(world.settled, within=5)
         assert world.accepted("crm") == {"e1": 1, "e4": 1}

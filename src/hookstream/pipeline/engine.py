@@ -240,7 +240,7 @@ class Engine:
 
     def on_started(self, where: TopicPartition, begin: int) -> None:
         """Give up what is blocked below the offset at which an operator resumes a partition."""
-        self._ports.skips.hear_below(where, begin)
+        self._ports.skips.skip_below(where, begin)
 
     def _publish_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         ports = self._ports

@@ -156,7 +156,7 @@ class Fence:
         receipt, pause = piece.receipt, FIRST_PAUSE
         while receipt.live:
             self._log_stopped(piece)
-            if await self._skips.heard_within(pause, receipt.record):
+            if await self._skips.requested_within(pause, receipt.record):
                 self._skip(piece)
                 break
             pause = min(2 * pause, LONGEST_PAUSE)

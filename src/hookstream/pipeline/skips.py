@@ -1,7 +1,7 @@
 """An operator can skip a record that stops its partition; nothing else ever does.
 
-The word names one offset and holds for the record that stood there when it was given: were the topic
-created again, another one would stand there.
+A skip names one offset and covers the record that had it when the skip was requested: if the topic is
+created again, another record gets that offset.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ class Skips:
         self._below: dict[TopicPartition, int] = {}
         """Of partitions that operators started at an offset: failed steps below it are given up."""
         self._forgets: dict[TopicPartition, asyncio.TimerHandle] = {}
-        self._heard = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def hear(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
+    def skip(self, where: TopicPartition, offset: int, asked_at: Millis) -> None:
         """Add a skip, and wake the step that waits for it."""
         self._asked_at.pop((where, offset), None)
         self._asked_at[where, offset] = asked_at
         if len(self._asked_at) > _REMEMBERED:
             del self._asked_at[next(iter(self._asked_at))]
-        self._heard.set()
-        self._heard = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
-    def hear_below(self, where: TopicPartition, offset: int) -> None:
+    def skip_below(self, where: TopicPartition, offset: int) -> None:
         """Give up failed steps below an offset; one that fails minutes later needs another skip."""
         self._below[where] = offset
-        self._heard.set()
-        self._heard = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
         earlier = self._forgets.get(where)
         if earlier is not None:
             earlier.cancel()
@@ -64,12 +64,12 @@ class Skips:
         # A producer's clock proves nothing: it may be ahead by any amount.
         return not record.append_time or record.timestamp <= asked_at
 
-    async def heard_within(self, seconds: float, record: Record) -> bool:
+    async def requested_within(self, seconds: float, record: Record) -> bool:
         """Wait at most so many seconds for a skip of a record; return whether it came."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.covers(record):
-                    await self._heard.wait()
+                    await self._changed.wait()
         except TimeoutError:
             return False
         return True

@@ -53,7 +53,7 @@ class WriteRetry:
                 f" To give it up: hookstream partition skip {receipt.where.topic}"
                 f"/{receipt.where.partition} {receipt.record.offset}",
             )
-            if await self._skips.heard_within(pause, receipt.record):
+            if await self._skips.requested_within(pause, receipt.record):
                 self._stepped_over(record, verdict, receipt, state)
                 break
             if not receipt.live:

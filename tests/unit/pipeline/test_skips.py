@@ -15,9 +15,9 @@ def record(offset: int) -> Record:
 def test_the_newest_ten_thousand_words_are_kept() -> None:
     skips = Skips()
     for offset in range(20_000):
-        skips.hear(HERE, offset, 1_000)
-    skips.hear(HERE, 10_000, 1_000)
-    skips.hear(HERE, 20_000, 1_000)
+        skips.skip(HERE, offset, 1_000)
+    skips.skip(HERE, 10_000, 1_000)
+    skips.skip(HERE, 20_000, 1_000)
 
     assert [skips.covers(record(offset)) for offset in (9_999, 10_001, 10_000, 20_000)] == [
         False,
@@ -31,9 +31,9 @@ async def test_a_word_on_what_stands_below_an_offset_counts_two_minutes_from_whe
     None
 ):
     skips = Skips()
-    skips.hear_below(HERE, 10)
+    skips.skip_below(HERE, 10)
     await asyncio.sleep(100)
-    skips.hear_below(HERE, 10)
+    skips.skip_below(HERE, 10)
     await asyncio.sleep(119)
     assert skips.covers(record(9))
     assert not skips.covers(record(10))

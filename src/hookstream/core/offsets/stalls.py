@@ -1,7 +1,7 @@
-"""A standstill is an offset that has not moved although it should: what stands longest is told.
+"""Finds the partition whose offset has not moved for longest although it should.
 
-Looked at every second or so, never counted record by record. Whatever waits on purpose is not shown
-to it, and counts again once it is shown again.
+Offsets are compared every second or so, not counted record by record. A partition that waits on purpose
+is left out, and its count starts again when it is included again.
 """
 
 from collections.abc import Hashable, Mapping
@@ -11,7 +11,7 @@ from hookstream.core.model.record import TopicPartition
 
 
 class Stalled(NamedTuple):
-    """What stands where, and for how long."""
+    """The partition that has not moved for longest, its place, and for how long."""
 
     where: TopicPartition
     at: Hashable
@@ -19,7 +19,7 @@ class Stalled(NamedTuple):
 
 
 class Stalls:
-    """Since when each partition stands at the same place."""
+    """Since when each partition has been at the same place."""
 
     __slots__ = ("_since",)
 
@@ -27,10 +27,10 @@ class Stalls:
         self._since: dict[TopicPartition, tuple[Hashable, float]] = {}
 
     def look(self, places: Mapping[TopicPartition, Hashable], now: float) -> Stalled | None:
-        """Take in where partitions stand now, and return what has stood longest; None: nothing.
+        """Compare the partitions' places with the last ones, and return the longest stall; None: no partition.
 
         Args:
-            places: The partitions that should move, and where each stands.
+            places: The partitions that should move, and the place of each.
             now: Seconds that never go back.
         """
         before = self._since

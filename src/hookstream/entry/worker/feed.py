@@ -115,7 +115,7 @@ class TableConsumer:
             self.start_partition(asked.where, asked.at)
 
     def _skip(self, asked: SkipAsked) -> None:
-        self.skips.hear(asked.where, asked.offset, asked.asked_at)
+        self.skips.skip(asked.where, asked.offset, asked.asked_at)
         if self.skip_record is not None:
             self.skip_record(asked.where, asked.offset)
 
