@@ -1,12 +1,12 @@
 """A loop that must go on until it is cancelled ends the worker where it ends by itself."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from hookstream.errors import InvariantBroken
 
 
-async def endless(what: str, loop: Coroutine[None, None, None]) -> None:
+async def endless(what: str, loop: Callable[[], Coroutine[None, None, None]]) -> None:
     """Run a loop until this task is cancelled.
 
     A task group takes a task that returned, or that was cancelled from within, for one that is done:
@@ -14,13 +14,13 @@ async def endless(what: str, loop: Coroutine[None, None, None]) -> None:
 
     Args:
         what: What the loop does, for the error.
-        loop: The loop.
+        loop: Makes the loop's coroutine. A task that is cancelled before it starts makes none.
 
     Raises:
         InvariantBroken: It returned, or a future that it waited for was cancelled.
     """
     try:
-        await loop
+        await loop()
     except asyncio.CancelledError as cancelled:
         task = asyncio.current_task()
         if task is None or task.cancelling():

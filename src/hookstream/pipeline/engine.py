@@ -187,16 +187,21 @@ class Engine:
             self._settler.open(tasks)
             self._fence.open(tasks)
             self._loops = [
-                tasks.create_task(endless("the intake", intake.run())),
-                tasks.create_task(endless("the taking from tiers", retrier.take())),
-                tasks.create_task(endless("the release from tiers", retrier.release())),
+                tasks.create_task(endless("the intake", intake.run)),
+                tasks.create_task(endless("the taking from tiers", retrier.take)),
+                tasks.create_task(endless("the release from tiers", retrier.release)),
                 tasks.create_task(
-                    endless("the lanes' clock", self._every(_TICK_EVERY, self.lanes.tick))
+                    endless("the lanes' clock", partial(self._every, _TICK_EVERY, self.lanes.tick))
                 ),
             ]
-            tasks.create_task(endless("the committing", self._every(_COMMIT_EVERY, self.commit)))
             tasks.create_task(
-                endless("the look at the clock", self._every(_CLOCK_EVERY, self._look_at_clock))
+                endless("the committing", partial(self._every, _COMMIT_EVERY, self.commit))
+            )
+            tasks.create_task(
+                endless(
+                    "the look at the clock",
+                    partial(self._every, _CLOCK_EVERY, self._look_at_clock),
+                )
             )
 
     async def _drain(self) -> None:

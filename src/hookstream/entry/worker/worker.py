@@ -58,7 +58,7 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
             watchers = [
                 tasks.create_task(_end_with(parts.sink.failed)),
                 tasks.create_task(_end_with(parts.tables.failed)),
-                tasks.create_task(endless("the heartbeat", health.beat())),
+                tasks.create_task(endless("the heartbeat", health.beat)),
                 tasks.create_task(_begin(shutdown, stop)),
             ]
             in_time = await parts.engine.run(stop, shutdown.drain)
