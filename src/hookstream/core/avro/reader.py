@@ -131,7 +131,9 @@ class _Reader:
         kind = document.get("type")
         match kind:
             case str() if kind in _NAMED:
-                return _NAMED[kind](self, document, namespace, where)
+                made = _NAMED[kind](self, document, namespace, where)
+                self.named[made.name] = made
+                return made
             case "array":
                 items = document.get("items")
                 return Array(self.type(items, namespace, f"{where}[]", as_text=as_text))
@@ -195,9 +197,7 @@ class _Reader:
         if len(set(names)) < len(names):
             raise SchemaRefused(f"{where}: the record {full} has two fields of one name")
         rest = {name: value for name, value in document.items() if name not in _RECORD_WORDS}
-        record = RecordNode(full, aliases, fields, rest)
-        self.named[full] = record
-        return record
+        return RecordNode(full, aliases, fields, rest)
 
     def _field(self, part: Json, namespace: str, at: str) -> FieldNode:
         if not isinstance(part, dict) or not isinstance(name := part.get("name"), str):
@@ -223,9 +223,7 @@ class _Reader:
             raise SchemaRefused(f"{where}: the enum {full} has no symbols, or one twice")
         if default is not None and default not in symbols:
             raise SchemaRefused(f"{where}: the default of the enum {full} is none of its symbols")
-        enum = Enum(full, aliases, symbols, default if isinstance(default, str) else None)
-        self.named[full] = enum
-        return enum
+        return Enum(full, aliases, symbols, default if isinstance(default, str) else None)
 
     def fixed(self, document: JsonObject, namespace: str, where: str) -> Fixed:
         full, aliases, _ = self._define(document, namespace, where)
@@ -233,9 +231,7 @@ class _Reader:
         if type(size) is not int or size < 0:
             raise SchemaRefused(f"{where}: the fixed type {full} has no size")
         logical, ignored = _fixed_logical(document, size)
-        fixed = Fixed(full, aliases, size, logical, ignored)
-        self.named[full] = fixed
-        return fixed
+        return Fixed(full, aliases, size, logical, ignored)
 
 
 _NAMED: Final[Mapping[str, Callable[[_Reader, JsonObject, str, str], Named]]] = {
