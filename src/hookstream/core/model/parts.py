@@ -1,7 +1,7 @@
-"""What is wrong with a part of a value is told with the path to it, however deep it stands.
+"""Problems in nested values are reported with the path to the part, at any depth.
 
-A list or map is rebuilt item by item. That is on the path of an event: the path is put together
-only where an item is refused, from the inside out.
+Lists and maps are rebuilt item by item. This is on the event path, so the path is built only when
+an item is rejected, from the inside out.
 """
 
 from collections.abc import Callable
@@ -12,30 +12,30 @@ from hookstream.errors import HookstreamError
 T = TypeVar("T")
 
 _SHOWN = 40
-"""Characters of a map's key in a path."""
+"""The most characters of a map key in a path."""
 
 
 class Misfit(HookstreamError):
-    """Raised for a part of a value; says where it stands and what is wrong with it."""
+    """Raised for a part of a value. It has the part's path and the problem."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path} {why}" if path else why)
         self.path = path
-        """Where, from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
+        """The path from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
         self.why = why
 
     def within(self, name: str) -> Self:
-        """Return the same problem, seen from one level further out."""
+        """Return the same problem with the path of the enclosing value."""
         joint = "" if not self.path or self.path[0] == "[" else "."
         return type(self)(f"{name}{joint}{self.path}", self.why)
 
 
 def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[object], list[T]]:
-    """Return what makes a list of a list's items, by what makes one.
+    """Return a converter for lists, given the converter of an item.
 
     Args:
-        item: Makes one item; may raise a Misfit.
-        refused: What is raised for a value that is no list.
+        item: Converts one item; may raise a Misfit.
+        refused: The exception class for a value that is not a list.
     """
 
     def made(value: object) -> list[T]:
@@ -55,11 +55,11 @@ def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[o
 def each_value(
     item: Callable[[object], T], refused: type[Misfit]
 ) -> Callable[[object], dict[str, T]]:
-    """Return what makes a map of a map's values under the same keys, by what makes one.
+    """Return a converter for maps that keeps the keys, given the converter of a value.
 
     Args:
-        item: Makes one value; may raise a Misfit.
-        refused: What is raised for a value that is no map.
+        item: Converts one value; may raise a Misfit.
+        refused: The exception class for a value that is not a map.
     """
 
     def made(value: object) -> dict[str, T]:

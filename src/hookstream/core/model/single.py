@@ -1,11 +1,11 @@
-"""A 32-bit float is the number that its shortest text says, wherever it is shown or compared.
+"""A 32-bit float means the number of its shortest text, wherever it is shown or compared.
 
-Avro's `float` is decoded into a Python float of 64 bits: 0.7 comes as 0.699999988079071. Its
-shortest text is the one with the fewest digits that reads back as the same 32 bits; of several
-the nearest. It has at most nine digits, so a Python float holds it without loss.
+Avro's `float` is decoded into Python's 64-bit float: 0.7 becomes 0.699999988079071. The shortest
+text is the one with the fewest digits that parses to the same 32 bits, and of several the nearest.
+It has at most nine digits, so a Python float holds it without loss.
 
-An array may hold 50,000 of them, and trying one text after the other took 3 to 6 µs each. So whole
-numbers of so many digits are tried by arithmetic, and texts only where that leaves a doubt.
+An array may hold 50,000 of them, and trying one text after another took 3 to 6 µs each. So whole
+numbers of each digit count are tried by arithmetic, and texts only where that is not conclusive.
 """
 
 import math
@@ -15,41 +15,42 @@ from typing import Final, NamedTuple
 _BITS = struct.Struct("<f")
 _pack, _unpack = _BITS.pack, _BITS.unpack
 _ALL_WHOLE: Final = 2**24
-"""Below it every whole number is a 32-bit float, and no shorter text means the same one."""
+"""Below it every whole number is a 32-bit float, and no shorter text means the same float."""
 _EXPONENTS: Final = range(-148, 129)
-"""Those that `math.frexp` gives for 32-bit floats."""
+"""The exponents that `math.frexp` returns for 32-bit floats."""
 _NORMAL: Final = -125
-"""The least of them for which a float has all its bits."""
+"""The smallest exponent at which a float has its full precision."""
 _MOST_DIGITS: Final = 9
 _FEWEST_DIGITS: Final = 6
-"""Any text of so many digits reads back as a float with all its bits, so fewer need not be tried."""
+"""Any text with this many digits is distinct from its neighbours at full precision, so fewer
+need not be tried."""
 _LOPSIDED: Final = {
     2.0**-96: 1.2621775e-29,
     2.0**87: 1.5474251e26,
     2.0**90: 1.2379401e27,
 }
-"""A power of two has its lower neighbour at half the distance of its upper one. So the nearest text
-of so many digits may not read back while the next one does: with these three, and no other."""
+"""The lower neighbour of a power of two is at half the distance of the upper one. So the nearest
+text of a digit count may not parse back while the next one does: for these three only."""
 _LAST_EXACT: Final = 22
-"""Powers of ten up to this one are doubles, so a product or quotient with one is rounded once."""
+"""Powers of ten up to this one are exact doubles, so a product or quotient is rounded once."""
 _DOUBT: Final = 1e-6
-"""Products of two doubles below 10^9 are nearer to the true ones than this."""
+"""The products of two doubles below 10^9 have a smaller error than this."""
 
 
 class _Try(NamedTuple):
-    """A whole number of so many digits is tried: a float multiplied and rounded."""
+    """One attempt with a whole number of a given digit count: the float multiplied and rounded."""
 
     factor: float
     sure: float
-    """Nearer than this to the whole number: it reads back, and is the nearest that does."""
+    """Closer than this to the whole number: it parses back, and is the nearest that does."""
     unsure: float
-    """Farther than this: it does not read back."""
+    """Farther than this: it does not parse back."""
     place: int
-    """The place of its last digit after the point."""
+    """The position of its last digit after the decimal point."""
 
 
 class _Tries(NamedTuple):
-    """What is tried for the floats of one binary exponent, fewest digits first."""
+    """The attempts for the floats of one binary exponent, fewest digits first."""
 
     ten: float
     """The power of ten among them or above them."""
@@ -61,7 +62,7 @@ def _tries(exponent: int) -> _Tries:
     ten = math.floor((exponent - 1) * math.log10(2)) + 1
     digits = range(_FEWEST_DIGITS if exponent >= _NORMAL else 1, _MOST_DIGITS + 1)
     half = 2.0 ** (max(exponent, _NORMAL) - 25)
-    """Half of their distance: what is nearer to one of them reads back as it."""
+    """Half of their distance: anything closer to one of them parses back to it."""
 
     def to(place: int) -> _Try:
         room = half * (factor := float(f"1e{place}"))
@@ -85,13 +86,13 @@ def nearest(value: float) -> float:
 
 
 def shortest(value: float) -> float:
-    """Return the number that the shortest text of a 32-bit float says.
+    """Return the number in the shortest text of a 32-bit float.
 
     Args:
-        value: A finite number; one that is no 32-bit float stands for the nearest that is.
+        value: A finite number; one that is not a 32-bit float is rounded to the nearest first.
 
     Raises:
-        OverflowError: As `nearest` does.
+        OverflowError: See `nearest`.
     """
     if -_ALL_WHOLE < value < _ALL_WHOLE and value == int(value):
         return value
@@ -114,7 +115,7 @@ def shortest(value: float) -> float:
 
 
 def _by_trying(size: float) -> float:
-    """Return what the shortest text of a 32-bit float above zero says, slowly."""
+    """Return the number in the shortest text of a 32-bit float above zero, slowly."""
     if size in _LOPSIDED:
         return _LOPSIDED[size]
     for digits in range(1, _MOST_DIGITS):
