@@ -1,7 +1,7 @@
-"""A standstill is an offset that has not moved although it should: what stands longest is told.
+"""A stall is a position that does not move although it should; the longest one is reported.
 
-Looked at every second or so, never counted record by record. Whatever waits on purpose is not shown
-to it, and counts again once it is shown again.
+Positions are sampled about every second, not counted record by record. Partitions that wait on
+purpose are left out; their time starts again when they are included again.
 """
 
 from collections.abc import Hashable, Mapping
@@ -11,7 +11,7 @@ from hookstream.core.model.record import TopicPartition
 
 
 class Stalled(NamedTuple):
-    """What stands where, and for how long."""
+    """Where a partition is stalled, and for how many seconds."""
 
     where: TopicPartition
     at: Hashable
@@ -19,7 +19,7 @@ class Stalled(NamedTuple):
 
 
 class Stalls:
-    """Since when each partition stands at the same place."""
+    """Since when each partition has been at the same position."""
 
     __slots__ = ("_since",)
 
@@ -27,11 +27,11 @@ class Stalls:
         self._since: dict[TopicPartition, tuple[Hashable, float]] = {}
 
     def look(self, places: Mapping[TopicPartition, Hashable], now: float) -> Stalled | None:
-        """Take in where partitions stand now, and return what has stood longest; None: nothing.
+        """Sample the partitions' positions and return the longest stall; None if there is none.
 
         Args:
-            places: The partitions that should move, and where each stands.
-            now: Seconds that never go back.
+            places: The partitions that should move, and the position of each.
+            now: Monotonic seconds.
         """
         before = self._since
         self._since = {
