@@ -1,1 +1,1 @@
-"""A delivery's state travels in record headers, and a dead letter comes back to life."""
+"""Redrive: dead letters and undecodable records are selected, revived and marked as resolved."""

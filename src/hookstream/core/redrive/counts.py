@@ -1,4 +1,4 @@
-"""The tally counts letters by two words, so that a flood of them reads as a few lines."""
+"""Letters (dead letters or undecodable records) are counted by two words, for a short summary."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from hookstream.core.model.instant import Millis
 
 
 class Group(NamedTuple):
-    """What letters are counted by: the subscription (or origin topic) and the reason."""
+    """What letters are grouped by: the subscription (or origin topic) and the reason."""
 
     of: str
     reason: str
@@ -15,7 +15,7 @@ class Group(NamedTuple):
 
 @dataclass(slots=True)
 class GroupCount:
-    """How many letters a group has, and between which times they were written."""
+    """The number of letters in a group, and when the oldest and newest were written."""
 
     letters: int
     oldest: Millis
@@ -24,13 +24,13 @@ class GroupCount:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one reading of a topic. Bounded by subscriptions times reasons."""
+    """The counts of one scan of a topic. Bounded by subscriptions times reasons."""
 
     groups: dict[Group, GroupCount] = field(default_factory=dict)
     letters: int = 0
 
     def add(self, group: Group, at: Millis) -> None:
-        """Count one letter that was written at an instant."""
+        """Count one letter; `at` is when it was written."""
         self.letters += 1
         count = self.groups.get(group)
         if count is None:
@@ -41,5 +41,5 @@ class Tally:
         count.newest = max(count.newest, at)
 
     def largest_first(self) -> list[tuple[Group, GroupCount]]:
-        """Return the groups, the largest first, equal ones by name."""
+        """Return the groups by descending size, then by name."""
         return sorted(self.groups.items(), key=lambda item: (-item[1].letters, item[0]))

@@ -1,8 +1,8 @@
-"""A redrive job is asked once, works through a fixed stretch of letters, and can be taken up again.
+"""A redrive job processes a fixed range of letters and can be resumed after a crash.
 
-Its row in the jobs table holds all that a second process needs to go on where a first one died:
-what was asked, how far the log reached then, and how much is done. The offsets are fixed when the
-job is asked, or a letter that is redriven and dies again would feed the same job for ever.
+Its row in the jobs table has all that another process needs to resume it: the selector, the end
+offsets, and the progress. The end offsets are fixed when the job is requested; otherwise a letter
+that is redriven and dead-lettered again would feed the same job forever.
 """
 
 import json
@@ -17,11 +17,11 @@ from hookstream.core.redrive.marks import Shelf
 JOB_FORMAT = 1
 KIND = "redrive"
 KEPT: Millis = 90 * DAY
-"""How long the row of an ended job stays for people to look at."""
+"""How long the row of an ended job is kept."""
 
 
 class JobState(StrEnum):
-    """How a job stands. A crashed one stays `running` until it is taken up again or cancelled."""
+    """The state of a job. A crashed one stays `running` until it is resumed or cancelled."""
 
     RUNNING = "running"
     DONE = "done"
@@ -30,28 +30,28 @@ class JobState(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class RedriveJob:
-    """One row of the jobs table, key: the job's id."""
+    """One row of the jobs table; its key is the job's id."""
 
     id: str
     shelf: Shelf
     selector: JsonObject
-    """What was asked, as the command writes and reads it."""
+    """The requested selection, as the command writes and reads it."""
     asked_at: Millis
     ends: Mapping[int, int] = field(default_factory=dict)
-    """The offset by partition at which the job ends: the end of the log when it was asked."""
+    """The end offset of the job by partition: the log end when it was requested."""
     total: int = 0
-    """Letters selected when it was asked."""
+    """Letters selected when it was requested."""
     done: int = 0
     """Letters redriven so far."""
     state: JobState = JobState.RUNNING
     revision: int = 1
 
     def progressed(self, letters: int) -> "RedriveJob":
-        """Return the job after so many more letters were redriven."""
+        """Return the job after `letters` more were redriven."""
         return replace(self, done=self.done + letters, revision=self.revision + 1)
 
     def ended(self, state: JobState) -> "RedriveJob":
-        """Return the job in its last state."""
+        """Return the job in its final state."""
         return replace(self, state=state, revision=self.revision + 1)
 
     def encode(self) -> bytes:
@@ -73,7 +73,7 @@ class RedriveJob:
 
 
 _LONGEST = 300
-"""Characters of what is wrong with a row."""
+"""The longest description of a problem with a row, in characters."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -85,7 +85,7 @@ class JobProblem:
 
 
 def read_job(key: str, value: bytes) -> RedriveJob | JobProblem | None:
-    """Read one row of the jobs table; None: it is no redrive's own row (a mark, another kind)."""
+    """Read one row of the jobs table; None if it is not a redrive's own row (a mark, another kind)."""
     if "/" in key:
         return None
     try:
@@ -144,10 +144,10 @@ def jobs_of(rows: Mapping[str, bytes]) -> tuple[list[RedriveJob], list[JobProble
 
 
 def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:
-    """Return another running job over the same topic: two of them could redrive one letter twice.
+    """Return another running job on the same topic: two jobs could redrive a letter twice.
 
-    Each job writes its own row first and looks for rivals after, so of two that start at the same
-    moment at least one sees the other and steps back.
+    Each job first writes its own row and then looks for rivals, so of two that start at the same
+    time at least one sees the other and withdraws.
     """
     for other in jobs_of(rows)[0]:
         if other.id != job.id and other.shelf is job.shelf and other.state is JobState.RUNNING:
@@ -156,7 +156,7 @@ def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:
 
 
 def forgotten(rows: Mapping[str, bytes], *, now: Millis) -> list[str]:
-    """Return the keys of jobs that ended and were asked longer than `KEPT` ago."""
+    """Return the keys of ended jobs that were requested more than `KEPT` ago."""
     return [
         job.id
         for job in jobs_of(rows)[0]

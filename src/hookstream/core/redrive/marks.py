@@ -1,12 +1,12 @@
-"""The ledger says which letters are open: those that no job's mark has resolved.
+"""The ledger determines which letters are open: those that no job's mark has resolved.
 
-A letter is named by its place in the log, never by its delivery: one delivery may die, be redriven
-and die again, and each of these letters is open or resolved by itself. A mark is one value of the
-jobs table; it is written in the same transaction as the records that resolve its letters, so a
-letter is either open or truly on its way.
+A letter is identified by its position in the log, not by its delivery: one delivery may be
+dead-lettered, redriven and dead-lettered again, and each letter is open or resolved separately. A
+mark is one value of the jobs table. It is written in the same transaction as the records that
+resolve its letters, so a letter is either open or has been redriven.
 
 Keys of marks: `<job>/<partition>/<first offset>` for the dead-letter topic, and
-`<job>/undecodable/<partition>/<first offset>` for the undecodable one.
+`<job>/undecodable/<partition>/<first offset>` for the undecodable topic.
 """
 
 import json
@@ -16,29 +16,29 @@ from enum import StrEnum
 from typing import NamedTuple
 
 MAX_OFFSETS = 10_000
-"""Offsets in one mark: about 80 KB of JSON, so that a value stays far below a record's bound."""
+"""The most offsets in one mark: about 80 KB of JSON, far below the limit of a record."""
 
 MARK_FORMAT = 1
 
 _LONGEST = 300
-"""Characters of what is wrong with a row."""
+"""The longest description of a problem with a row, in characters."""
 
 
 class Shelf(StrEnum):
-    """Which of our two topics a letter stands in."""
+    """The topic of a letter: dead letters or undecodable records."""
 
     DEAD_LETTERS = "dead-letters"
     UNDECODABLE = "undecodable"
 
 
 class Place(NamedTuple):
-    """Where a letter stands within its topic."""
+    """A letter's position in its topic."""
 
     partition: int
     offset: int
 
     def __str__(self) -> str:
-        """Return the text that the command line takes and prints, `3@1042`."""
+        """Return the text used on the command line, `3@1042`."""
         return f"{self.partition}@{self.offset}"
 
 
@@ -49,7 +49,7 @@ class Mark(NamedTuple):
     shelf: Shelf
     partition: int
     offsets: tuple[int, ...]
-    """1 to `MAX_OFFSETS` of them, in the order in which they were resolved."""
+    """1 to `MAX_OFFSETS` offsets, in the order of resolution."""
 
     @property
     def key(self) -> str:
@@ -69,14 +69,14 @@ class Mark(NamedTuple):
 
 
 class MarkProblem(NamedTuple):
-    """A row that looks like a mark and cannot be read: its letters would count as open."""
+    """A mark that cannot be read: its letters would count as open."""
 
     key: str
     why: str
 
 
 def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
-    """Read one row of the jobs table; None: its key is not a mark's (it is a job's own row)."""
+    """Read one row of the jobs table; None if its key is not a mark's (it is a job's own row)."""
     parts = key.split("/")
     if len(parts) == 3:  # noqa: PLR2004 (job, partition, first offset)
         shelf = Shelf.DEAD_LETTERS
@@ -104,18 +104,18 @@ def _are_offsets(values: list[object]) -> bool:
 
 @dataclass(slots=True)
 class Ledger:
-    """The resolved letters of both topics, by place, each with the job that resolved it."""
+    """The resolved letters of both topics by position, each with the job that resolved it."""
 
     _jobs: dict[tuple[Shelf, int], dict[int, str]] = field(default_factory=dict)
 
     def add(self, mark: Mark) -> None:
-        """Take a mark in. The first job that resolved a letter keeps the credit."""
+        """Add a mark. The first job that resolved a letter is kept."""
         resolved = self._jobs.setdefault((mark.shelf, mark.partition), {})
         for offset in mark.offsets:
             resolved.setdefault(offset, mark.job_id)
 
     def resolved_by(self, shelf: Shelf, place: Place) -> str | None:
-        """Return the job that resolved a letter, or None: it is open."""
+        """Return the job that resolved a letter; None if it is open."""
         return self._jobs.get((shelf, place.partition), {}).get(place.offset)
 
     def is_open(self, shelf: Shelf, place: Place) -> bool:
@@ -124,7 +124,7 @@ class Ledger:
 
 
 def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
-    """Read the jobs table. Whoever acts on the ledger must refuse to while there are problems."""
+    """Read the jobs table. Callers must not act on the ledger while there are problems."""
     ledger = Ledger()
     problems: list[MarkProblem] = []
     for key, value in rows.items():
@@ -142,8 +142,8 @@ def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
 class MarkBook:
     """The marks that one run of a job writes: each grows to `most` offsets, then a new one begins.
 
-    A grown mark keeps its key, so compaction leaves one row for it. A resumed run starts marks of
-    its own; their keys differ, since no letter is resolved twice.
+    A mark that grows keeps its key, so compaction leaves one row for it. A resumed run starts its own
+    marks; their keys differ, because no letter is resolved twice.
     """
 
     job_id: str
@@ -152,11 +152,11 @@ class MarkBook:
     _latest: dict[int, Mark] = field(default_factory=dict)
 
     def trial(self) -> "MarkBook":
-        """Return a book that goes on from here: keep it where its marks are committed, else drop it."""
+        """Return a copy to continue with: keep it if its marks are committed, otherwise discard it."""
         return MarkBook(self.job_id, self.shelf, self.most, dict(self._latest))
 
     def resolve(self, places: Iterable[Place]) -> list[Mark]:
-        """Return the rows to write for newly resolved letters; each is its mark's whole new value."""
+        """Return the rows to write for newly resolved letters; each is its mark's complete new value."""
         marks: list[Mark] = []
         fresh: dict[int, list[int]] = {}
         for partition, offset in places:
@@ -179,11 +179,11 @@ class MarkBook:
 
 
 def outlived(rows: Mapping[str, bytes], starts: Mapping[tuple[Shelf, int], int]) -> list[str]:
-    """Return the keys of marks whose letters have all left the log: nobody needs them any more.
+    """Return the keys of marks whose letters have all been deleted from the log.
 
     Args:
         rows: The jobs table.
-        starts: The first offset that each partition still holds.
+        starts: The log start offset of each partition.
     """
     keys: list[str] = []
     for key, value in rows.items():

@@ -1,4 +1,4 @@
-"""A selector picks dead letters, and each becomes a delivery again, with its past still on it."""
+"""A selector picks dead letters; each selected one becomes a delivery again, with its history."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from hookstream.core.model.subscription import DEFAULT_EXPIRY
 
 @dataclass(slots=True, frozen=True)
 class Selector:
-    """Which dead letters are meant: those that every given condition holds for."""
+    """The dead letters for which every given condition holds."""
 
     subscription_ids: frozenset[str] | None = None
     """None here and below: any."""
@@ -28,7 +28,7 @@ class Selector:
     partner_ids: frozenset[str] | None = None
 
     def selects(self, headers: Headers, timestamp: Millis) -> bool:
-        """Return whether the dead letter with these headers, appended at `timestamp`, is meant."""
+        """Return whether a dead letter is selected; `timestamp` is its append time."""
         if self.since is not None and timestamp < self.since:
             return False
         if self.until is not None and timestamp >= self.until:
@@ -48,15 +48,15 @@ class Selector:
 def redriven(
     headers: Headers, *, now: Millis, expires_after: Millis = DEFAULT_EXPIRY
 ) -> Delivery | LetterProblem:
-    """Return the delivery of a dead letter as it goes back in through `retry.0s`.
+    """Return the delivery of a dead letter for `retry.0s`.
 
-    Its identity, origin, trace and last error stay, and its attempts keep counting; the schedule
-    starts at its first delay again.
+    Its identity, origin, trace, last error and attempt count are kept; the schedule starts at its
+    first delay again.
 
     Args:
         headers: The dead letter's headers.
         now: The present.
-        expires_after: How long the delivery may live from now on: the subscription's own, where
+        expires_after: How long the delivery may live from now on: the subscription's own value, if
             it is known.
     """
     delivery = read_delivery(headers)

@@ -1,7 +1,6 @@
-"""What a redrive was asked for is written into its job's row, and read back when it is taken up again.
+"""A redrive's selector is written to its job's row, and read when the job is resumed.
 
-A condition that this release does not know must not be passed over: the job would redrive more
-than was asked.
+An unknown condition is refused, not ignored: the job would redrive more than was requested.
 """
 
 from collections.abc import Mapping
@@ -17,10 +16,10 @@ from hookstream.errors import InputRefused
 
 @dataclass(slots=True, frozen=True)
 class UndecodableSelector:
-    """Which undecodable records are meant: those that every given condition holds for."""
+    """The undecodable records for which every given condition holds."""
 
     topics: frozenset[str] | None = None
-    """Event topics that they came from; None here and below: any."""
+    """The event topics that they came from; None here and below: any."""
     reasons: frozenset[str] | None = None
     since: Millis | None = None
     """Appended to the undecodable topic at this instant or later."""
@@ -28,7 +27,7 @@ class UndecodableSelector:
     """Appended before this instant."""
 
     def selects(self, record: Record) -> bool:
-        """Return whether an undecodable record is meant."""
+        """Return whether an undecodable record is selected."""
         if self.since is not None and record.timestamp < self.since:
             return False
         if self.until is not None and record.timestamp >= self.until:
@@ -44,7 +43,7 @@ _UNDECODABLE_WORDS = ("topics", "reasons")
 
 
 def selector_row(selector: Selector) -> JsonObject:
-    """Return a selector of dead letters as a job's row holds it: only what was asked."""
+    """Encode a selector of dead letters for a job's row: only the given conditions."""
     words = (
         selector.subscription_ids,
         selector.event_types,
@@ -55,16 +54,16 @@ def selector_row(selector: Selector) -> JsonObject:
 
 
 def undecodable_row(selector: UndecodableSelector) -> JsonObject:
-    """Return a selector of undecodable records as a job's row holds it."""
+    """Encode a selector of undecodable records for a job's row."""
     words = (selector.topics, selector.reasons)
     return _row(dict(zip(_UNDECODABLE_WORDS, words, strict=True)), selector.since, selector.until)
 
 
 def read_selector(row: JsonObject) -> Selector:
-    """Read a selector of dead letters.
+    """Decode a selector of dead letters.
 
     Raises:
-        InputRefused: It has a condition that this release does not know, or one of a wrong kind.
+        InputRefused: A condition is unknown to this release, or of a wrong type.
     """
     known = _known(row, _WORDS)
     subscriptions, event_types, reasons, partners = (known[name] for name in _WORDS)
@@ -79,10 +78,10 @@ def read_selector(row: JsonObject) -> Selector:
 
 
 def read_undecodable_selector(row: JsonObject) -> UndecodableSelector:
-    """Read a selector of undecodable records.
+    """Decode a selector of undecodable records.
 
     Raises:
-        InputRefused: It has a condition that this release does not know, or one of a wrong kind.
+        InputRefused: A condition is unknown to this release, or of a wrong type.
     """
     known = _known(row, _UNDECODABLE_WORDS)
     return UndecodableSelector(
@@ -111,7 +110,7 @@ def _known(row: JsonObject, names_of_words: tuple[str, ...]) -> dict[str, frozen
     strange = sorted(set(row) - {*names_of_words, "since", "until"})
     if strange:
         raise InputRefused(
-            f"the job was asked with {', '.join(strange)}: a newer release did that"
+            f"the job has the conditions {', '.join(strange)}, which need a newer release"
         )
     return {name: _asked(name, row.get(name)) for name in names_of_words}
 

@@ -1,6 +1,6 @@
-"""The facts of a letter are what its headers tell a person, as far as they tell anything.
+"""The facts of a letter: what its headers say, as far as they can be read.
 
-Reading is lenient here: a letter whose headers are broken is the very one that somebody looks at.
+Parsing is lenient: a letter with broken headers is exactly what a person needs to see.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from hookstream.core.redrive.marks import Place
 
 @dataclass(slots=True, frozen=True)
 class LetterFacts:
-    """One letter as lists and summaries show it; empty text where a header is missing."""
+    """One letter for lists and summaries; empty text for a missing header."""
 
     place: Place
     at: Millis
-    """When it was appended: given up, or found undecodable."""
+    """When it was appended to its topic."""
     delivery_id: str
     subscription_id: str
     partner_id: str
@@ -35,18 +35,18 @@ class LetterFacts:
     """`topic-partition@offset`."""
     origin_at: str
     by_reference: bool
-    """It was kept without its value, which stands at its origin only."""
+    """It was kept without its value, which is only at its origin."""
 
     @property
     def last(self) -> str:
-        """What the last attempt came to, in few words."""
+        """The last attempt's outcome, in few words."""
         return self.last_status or self.last_error or self.last_outcome or "-"
 
     def as_json(self, resolved_by: str | None) -> JsonObject:
-        """Return the facts as plain JSON; null where a header is missing.
+        """Return the facts as plain JSON; null for a missing header.
 
         Args:
-            resolved_by: The job that resolved it, or None: it is open.
+            resolved_by: The job that resolved it; None if it is open.
         """
         document: JsonObject = {"place": str(self.place), "at": to_rfc3339(self.at)}
         for name in _TEXTS:
@@ -75,7 +75,7 @@ _TEXTS = (
 
 
 def facts_of(record: Record) -> LetterFacts:
-    """Return what a letter's headers tell."""
+    """Return the facts from a letter's headers."""
     values = {
         name: value.decode(errors="replace") for name, value in record.headers if value is not None
     }
@@ -106,5 +106,5 @@ def facts_of(record: Record) -> LetterFacts:
 
 
 def _shown(named: str, exact: str) -> str:
-    """Return when the origin was stamped: what RFC 3339 cannot name as the number that it is."""
+    """Return the origin's timestamp; in milliseconds if RFC 3339 cannot express it."""
     return f"{exact} ms" if exact else named

@@ -91,14 +91,14 @@ def test_a_letter_whose_origin_is_gone_stays_open() -> None:
     other = replace(AT_ORIGIN, timestamp=NOW)
     for at_origin in (None, other):
         refused = revival(at_origin).delivery(by_reference(DEAD))
-        why = "it was kept without its value, and printprice.pricing-3@40 no longer holds it"
+        why = "it was kept without its value, and printprice.pricing-3@40 is no longer in the log"
         assert refused == Unredrivable(Place(1, 7), why)
 
 
 def test_a_letter_whose_headers_are_broken_stays_open() -> None:
     refused = revival().delivery(replace(DEAD, headers=[("hs-delivery-id", b"msg_a")]))
     assert isinstance(refused, Unredrivable)
-    assert refused.why.startswith("its headers hold no delivery: header hs-")
+    assert refused.why.startswith("its headers are not a delivery's: header hs-")
 
 
 UNDECODABLE = Record(
