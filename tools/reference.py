@@ -22,15 +22,15 @@ COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 _SETTINGS_HEAD = """\
 # Settings
 
-A flag goes before the environment, that before the settings file, that before the default. A name
-that does not exist is refused, wherever it stands.
+A flag overrides the environment, which overrides the settings file, which overrides the default. An
+unknown name is rejected, from any source.
 
 - **File**: TOML, named by `--config` or `HOOKSTREAM_CONFIG`. A group is a table: `[kafka]`. Paths in
-  it are meant from where the file is.
+  it are relative to the file's folder.
 - **Environment**: `HOOKSTREAM_GROUP__NAME`, with two underscores between group and name:
-  `HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS`. Lists come separated by commas or as JSON, tables as JSON.
-  Names with one underscore only are ignored, since Kubernetes injects such (`HOOKSTREAM_PORT`).
-- **Flags**: `--bootstrap-servers`, `--prefix`, and any other as `--set group.name=value`. They stand
+  `HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS`. Lists are separated by commas or JSON, tables are JSON.
+  Names with a single underscore are ignored, because Kubernetes injects such names (`HOOKSTREAM_PORT`).
+- **Flags**: `--bootstrap-servers`, `--prefix`, and any other as `--set group.name=value`. They come
   before the command: `hookstream --prefix test worker`.
 
 Durations are text with a unit: `250ms`, `5s`, `30m`, `2h`, `14d`. Sizes are bytes, or text such as
@@ -52,16 +52,16 @@ tiers = ["0s", "5s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "6h", "12h", "
 file = "keyring.json"
 ```
 
-`sasl.password` and the key ring are secrets: hand them over in the environment
+`sasl.password` and the key ring are secrets: set them in the environment
 (`HOOKSTREAM_KAFKA__CLIENT` as JSON, which then replaces the file's table; `HOOKSTREAM_KEYS__RING`).
 """
 
 _COMMANDS_HEAD = """\
 # Commands
 
-Options that are global stand before the command: `hookstream --prefix test worker`. They are
+Global options come before the command: `hookstream --prefix test worker`. They are
 `--config FILE`, `--bootstrap-servers HOST:PORT`, `--prefix NAME`, `--set GROUP.NAME=VALUE` and
-`--debug`; [settings](settings.md) lists what can be set.
+`--debug`; [settings](settings.md) lists all settings.
 
 Exit codes: 0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that
 has changes; 130 interrupted.

@@ -162,7 +162,7 @@ def test_applying_files_undoes_no_pause(world: World, folder: Path) -> None:
     world.run("subscriptions", "pause", "orders", "--no-wait")
     declare(folder, timeout="20s")
     ended = world.run("apply", str(folder), "--yes", "--no-wait")
-    assert "note: subscription orders: is paused, and stays so" in ended.out
+    assert "note: subscription orders: is paused and stays paused" in ended.out
     orders = world.subscription("orders")
     assert (orders.state, orders.endpoint.timeout) == (SubscriptionState.PAUSED, 20_000)
 

@@ -1,4 +1,4 @@
-"""Everything that can be set, read strictly from flags, environment and file into frozen groups."""
+"""All settings, read strictly from flags, environment and file into immutable groups."""
 
 from hookstream.settings.groups import Settings
 from hookstream.settings.load import load

@@ -1,7 +1,7 @@
 # ruff: noqa: RUF009 - `_set` declares a field, as dataclasses.field does
 """The settings in their groups, each with its meaning, unit, bounds and default.
 
-What stands here is all that there is: `docs/settings.md` lists the same, and a test holds it to it.
+This is the complete list. `docs/settings.md` is generated from it, and a test compares them.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from hookstream.settings.kinds import Scalar, SettingKind
 T = TypeVar("T")
 
 KIND = "kind"
-"""Where a field's metadata holds its Kind."""
+"""The key of a field's Kind in its metadata."""
 
 ENVIRONMENT_ONLY = "environment_only"
-"""Where a field's metadata says that the settings file may not hold it."""
+"""The metadata key that marks a setting as not allowed in the settings file."""
 
 _TIERS = "0s 5s 30s 1m 5m 15m 30m 1h 2h 6h 12h 24h"
 _MIB = 1 << 20
@@ -29,7 +29,7 @@ _MIB = 1 << 20
 def _set(
     default: T, kind: SettingKind[T], *, shown: bool = True, environment_only: bool = False
 ) -> T:
-    """Declare a setting; one that may hold a secret is not `shown` in a repr."""
+    """Declare a setting. One that may be secret is not `shown` in a repr."""
     about = {KIND: kind, ENVIRONMENT_ONLY: environment_only}
     made: T = field(default=default, metadata=about, repr=shown)
     return made
@@ -37,94 +37,94 @@ def _set(
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """The cluster and how it is spoken to."""
+    """The cluster and the connection to it."""
 
     bootstrap_servers: str = _set("127.0.0.1:9092", kinds.text(empty=False))
-    """Where to find the cluster: `host:port`, several separated by commas."""
+    """The bootstrap servers, `host:port`, separated by commas."""
     group_protocol: str = _set("consumer", kinds.one_of("consumer", "classic"))
-    """The protocol of consumer groups: `consumer` is KIP-848, `classic` is for brokers without it."""
+    """The consumer group protocol: `consumer` is KIP-848, `classic` is for brokers without it."""
     group_instance_id: str | None = _set(None, kinds.optional(kinds.text(most=249)))
-    """The name of this member over restarts (static membership); with `classic` only."""
+    """The static membership name of this member; with `classic` only."""
     client: Mapping[str, Scalar] = field(
         default_factory=dict, repr=False, metadata={KIND: kinds.client_settings()}
     )
-    """Any settings of librdkafka (TLS, SASL), passed on as they are."""
+    """Any librdkafka settings (TLS, SASL), passed on unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicsSettings:
-    """How hookstream's own topics are named and made."""
+    """Names and creation of hookstream's own topics."""
 
     prefix: str = _set("hookstream", kinds.topic_prefix())
-    """What the names of hookstream's own topics and groups begin with."""
+    """The prefix of hookstream's own topics and groups."""
     partitions: int = _set(12, kinds.whole(1, 1000))
     """Partitions of each topic that is not a table."""
     replication: int | None = _set(None, kinds.optional(kinds.whole(1, 7)))
-    """Replicas of each partition; unset: 3 where the cluster has three brokers, else what it has."""
+    """Replicas of each partition; unset: 3, or the number of brokers if there are fewer than three."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventsSettings:
-    """Which events are read."""
+    """The events that are consumed."""
 
     topics: tuple[str, ...] = _set(("printprice.*",), kinds.many(kinds.text(empty=False), least=1))
     """The event topics, by name or with `*` for any characters."""
     accept_create_time: bool = _set(default=False, kind=kinds.flag())
-    """Whether event topics may carry their producers' time instead of the broker's."""
+    """Whether event topics may have `CreateTime` timestamps instead of the broker's."""
     max_record_bytes: int = _set(_MIB, kinds.size(1024, 64 * _MIB))
     """The largest record that is decoded, in bytes; a larger one is undecodable."""
     max_values: int = _set(25_000, kinds.whole(1_000, 10_000_000))
-    """How many values a record may hold; one with more is undecodable. Decoding 25,000 values takes
-    10 to 30 ms, in which a worker does nothing else. What else it does with a large event, it does
-    in a thread beside its event loop."""
+    """The most values in a record; one with more is undecodable. Decoding 25,000 values takes 10 to
+    30 ms and blocks the worker's event loop. Other work on a large event is done in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class EgressSettings:
-    """What may leave the machine, and how much of it at once."""
+    """Outgoing requests: where they may go, and how many at once."""
 
     allow: tuple[str, ...] = _set((), kinds.networks())
-    """Private address ranges that may be delivered to all the same."""
+    """Private address ranges that deliveries may go to."""
     https_only: bool = _set(default=True, kind=kinds.flag())
-    """Whether endpoints must be https."""
+    """Whether endpoints must use https."""
     max_in_flight: int = _set(512, kinds.whole(1, 10_000))
-    """Attempts that a worker makes at once."""
+    """Concurrent attempts of a worker."""
     probe_every: Millis = _set(30 * SECOND, kinds.duration(SECOND, 30 * MINUTE))
-    """How often an endpoint that is down is attempted, at the least: it begins after 5 s."""
+    """The longest time between probes of an endpoint that is down; the first probe is after 5 s."""
     max_idle: int = _set(2_000, kinds.whole(1, 100_000))
-    """Idle connections that a worker keeps; fewer where it may not open so many files."""
+    """Idle connections that a worker keeps; fewer if its limit of open files is lower."""
     connect_timeout: Millis = _set(5 * SECOND, kinds.duration(100, MINUTE))
-    """How long a connection may take, its address and TLS included."""
+    """The time limit of a connection, including DNS and TLS."""
     max_body_bytes: int = _set(_MIB, kinds.size(1024, 16 * _MIB))
-    """The largest body that is sent, in bytes; a delivery that needs more is dead-lettered."""
+    """The largest body that is sent, in bytes; a delivery with a larger one is dead-lettered."""
     max_response_bytes: int = _set(65_536, kinds.size(1024, 16 * _MIB))
-    """How much of an answer is read before the connection is closed, in bytes."""
+    """How much of a response is read before the connection is closed, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrySettings:
-    """When what could not be delivered is tried again."""
+    """When failed deliveries are retried."""
 
     tiers: tuple[Millis, ...] = _set(
         tuple(parse_duration(delay) for delay in _TIERS.split()), kinds.ladder()
     )
-    """The delays that have a topic. Topics of other delays are still read, not written."""
+    """The delays that have a topic. Topics of other delays are still read, but not written."""
     unknown_schema_grace: Millis = _set(HOUR, kinds.duration(0, 7 * DAY))
-    """How long a record may wait for its schema to be published before it is undecodable."""
+    """How long a record waits for its schema to be published before it is undecodable."""
     absent_grace: Millis = _set(7 * DAY, kinds.duration(0, 14 * DAY))
-    """How long a delivery waits for a subscription that is in no table before it is given up."""
+    """How long a delivery waits for a subscription that is missing from the table before it is
+    dead-lettered."""
     paused_for: Millis = _set(14 * DAY, kinds.duration(0, 90 * DAY))
-    """How long a delivery waits for a paused subscription before it is given up."""
+    """How long a delivery waits for a paused subscription before it is dead-lettered."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """When an endpoint that only fails is given up."""
+    """When an endpoint that only fails is disabled."""
 
     disable_after: Millis = _set(5 * DAY, kinds.duration(0, 90 * DAY))
-    """How long an endpoint may answer nothing but failures before it is disabled; `0s`: for ever."""
+    """How long an endpoint may only fail before it is disabled; `0s`: it is never disabled."""
     disable_attempts: int = _set(10, kinds.whole(1, 1_000_000))
-    """How many failures in that time a worker must have seen itself before it disables."""
+    """How many failures in that time a worker must have seen itself before it disables the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +132,21 @@ class WorkerSettings:
     """One worker process."""
 
     listen: str = _set("127.0.0.1:9464", kinds.text(empty=False))
-    """Where metrics and health are served, `host:port`; port 0 takes a free one."""
+    """The address of metrics and health, `host:port`; port 0 uses a free one."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
-    """How long a worker may take to end after SIGTERM: draining, committing and closing."""
+    """How long a worker may take to shut down after SIGTERM: draining, committing and closing."""
     stuck_after: Millis = _set(5 * MINUTE, kinds.duration(10 * SECOND, DAY))
-    """How long nothing may become of a record in hand before `/healthz` turns red."""
+    """How long a record in progress may make no progress before `/healthz` fails."""
     max_clock_skew: Millis = _set(30 * SECOND, kinds.duration(SECOND, HOUR))
-    """How far this machine's clock may be from the brokers' before no attempt begins."""
+    """The clock skew between this machine and the brokers above which no attempt is made."""
     max_deliveries: int = _set(2000, kinds.whole(1, 100_000))
-    """Deliveries held in memory before intake stops."""
+    """Deliveries in memory at which intake pauses."""
     max_bytes: int = _set(64 * _MIB, kinds.size(_MIB, 1 << 34))
-    """Bytes of events held in memory before intake stops."""
+    """Bytes of events in memory at which intake pauses."""
     waiting_room_bytes: int = _set(32 * _MIB, kinds.size(_MIB, 1 << 34))
-    """Memory for what waits in tiers until it is due: its bytes, and 2 KB each."""
+    """Memory for tier records that wait until they are due: their bytes, and 2 KB each."""
     name: str = _set("", kinds.text(most=200))
-    """What the audit log calls this worker; unset: host and process id."""
+    """The worker's name in the audit log; unset: host and process id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +154,11 @@ class TablesSettings:
     """The tables: partners, subscriptions, schemas."""
 
     activation_lead: Millis = _set(2 * SECOND, kinds.duration(0, MINUTE))
-    """How far ahead a change of state takes effect: longer than a worker's tables may lag."""
+    """How far in the future a change takes effect: longer than a worker's tables may lag."""
     prune_share: float = _set(0.1, kinds.fraction())
-    """Which part of what a folder of definitions owns `--prune` deletes without `--confirm-delete`."""
+    """The share of a folder's rows that `--prune` deletes without `--confirm-delete`."""
     allow_empty: bool = _set(default=False, kind=kinds.flag())
-    """Whether a worker starts although a table is empty (usually a wrong prefix)."""
+    """Whether a worker starts with an empty table (usually a wrong prefix)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +166,11 @@ class KeysSettings:
     """The keys that encrypt signing secrets at rest."""
 
     file: Path | None = _set(None, kinds.path())
-    """The key ring's file, as `hookstream dev keys` makes one."""
+    """The key ring's file, in the format of `hookstream dev keys`."""
     ring: str | None = _set(
         None, kinds.optional(kinds.text(most=65_536)), shown=False, environment_only=True
     )
-    """The key ring itself as JSON; before `file` where both are set."""
+    """The key ring itself as JSON; it takes precedence over `file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +178,13 @@ class TracingSettings:
     """OpenTelemetry traces."""
 
     exporter: str = _set("none", kinds.one_of("none", "otlp", "file"))
-    """Where spans go."""
+    """Where spans are exported."""
     ratio: float = _set(0.01, kinds.fraction())
-    """How many of the traces that begin here are sampled; others follow their parent."""
+    """The sampling ratio of traces that start here; other traces follow their parent."""
     file: Path | None = _set(None, kinds.path())
-    """Where the exporter `file` appends spans, one JSON object a line."""
+    """The file for the exporter `file`: one JSON object a line, appended."""
     endpoint: str | None = _set(None, kinds.optional(kinds.text()))
-    """The URL of the OTLP/HTTP collector; unset: OpenTelemetry's own default."""
+    """The URL of the OTLP/HTTP collector; unset: OpenTelemetry's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +192,9 @@ class LogSettings:
     """The log on standard error."""
 
     level: str = _set("info", kinds.one_of("debug", "info", "warning", "error"))
-    """The least level that is written; at `debug` each delivered attempt has a line too."""
+    """The lowest level that is logged; `debug` also logs each delivered attempt."""
     format: str = _set("json", kinds.one_of("json", "console"))
-    """JSON lines, or coloured text for a person."""
+    """JSON lines, or coloured text for a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,5 +215,5 @@ class Settings:
 
     @property
     def topics_names(self) -> Topics:
-        """The names of hookstream's own topics and groups under the prefix that is set."""
+        """The names of hookstream's own topics and groups under the configured prefix."""
         return Topics(self.topics.prefix)

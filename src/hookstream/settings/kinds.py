@@ -1,9 +1,9 @@
-# ruff: noqa: TRY004 - one family for all refusals: whoever reads a setting catches ValueError
-"""The kinds of values that a setting can have, each read strictly from TOML and from text.
+# ruff: noqa: TRY004 - one exception type for all: readers of settings catch ValueError
+"""The kinds of values of settings, each parsed strictly from TOML and from text.
 
-A kind reads what TOML, JSON or a program gives (`read`), and turns the text of an environment
-variable or flag into such a value first (`from_text`). Both raise ValueError with the end of a
-sentence that begins with the setting's name.
+`from_text` converts the text of an environment variable or flag into a TOML-like value; `read`
+validates a value from TOML, JSON or a program. Both raise ValueError with the rest of a sentence
+that begins with the setting's name.
 """
 
 import ipaddress
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SettingKind(Generic[T]):
-    """How one kind of value is read."""
+    """How one kind of value is parsed."""
 
     says: str
-    """What it is, in the words of the documentation."""
+    """Its description in the documentation."""
     read: Callable[[object], T]
     from_text: Callable[[str], object] = str
 
@@ -52,7 +52,7 @@ def text(*, empty: bool = True, most: int = 4096) -> SettingKind[str]:
 
 
 def topic_prefix() -> SettingKind[str]:
-    """What Kafka takes in a topic's name, leaving room for our own part of it (249 in all)."""
+    """A topic name prefix valid for Kafka, with room for the rest of the name (249 characters in all)."""
 
     def read(value: object) -> str:
         found = _read_text(value)
@@ -66,7 +66,7 @@ def topic_prefix() -> SettingKind[str]:
 
 
 def optional(kind: SettingKind[T]) -> SettingKind[T | None]:
-    """The same or, as empty text in the environment, nothing."""
+    """The same kind, or None; empty text in the environment is None."""
 
     def read(value: object) -> T | None:
         return None if value is None else kind.read(value)
@@ -125,7 +125,7 @@ def fraction() -> SettingKind[float]:
 
 
 def _or_as_it_is(convert: Callable[[str], object]) -> Callable[[str], object]:
-    """Convert text, or leave it for `read` to refuse with a sentence of its own."""
+    """Convert text, or leave it unchanged for `read` to reject with a better message."""
 
     def from_text(given: str) -> object:
         try:
@@ -137,7 +137,7 @@ def _or_as_it_is(convert: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def duration(least: Millis, most: Millis) -> SettingKind[Millis]:
-    """A duration such as `5s`, held in milliseconds."""
+    """A duration such as `5s`, in milliseconds."""
 
     def read(value: object) -> Millis:
         if not isinstance(value, str):
@@ -155,7 +155,7 @@ _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "B": 1}
 
 
 def _size_text(count: int) -> str:
-    """Return the shortest text that `size` reads back."""
+    """Return the shortest text that `size` parses back."""
     for unit in ("GiB", "MiB", "KiB"):
         if count and count % _SIZES[unit] == 0:
             return f"{count // _SIZES[unit]}{unit}"
@@ -181,7 +181,7 @@ def size(least: int, most: int) -> SettingKind[int]:
 
 
 def many(kind: SettingKind[T], *, least: int = 0, most: int = 100) -> SettingKind[tuple[T, ...]]:
-    """A list; in text either JSON or parts separated by commas."""
+    """A list; as text either JSON or items separated by commas."""
 
     def read(value: object) -> tuple[T, ...]:
         if not isinstance(value, list | tuple):
@@ -199,18 +199,20 @@ def many(kind: SettingKind[T], *, least: int = 0, most: int = 100) -> SettingKin
 
 
 def ladder() -> SettingKind[tuple[Millis, ...]]:
-    """Rising delays that begin with `0s`."""
+    """Increasing delays that begin with `0s`."""
     delays = many(duration(0, 30 * 24 * 3_600_000), least=2, most=24)
 
     def read(value: object) -> tuple[Millis, ...]:
         found = delays.read(value)
         if found[0] != 0:
-            raise ValueError("must begin with 0s: redrives and replays come in through that tier")
+            raise ValueError(
+                "must begin with 0s: redriven and replayed records enter through that tier"
+            )
         if any(after <= before for before, after in pairwise(found)):
-            raise ValueError("must rise from each delay to the next")
+            raise ValueError("must increase from each delay to the next")
         return found
 
-    return SettingKind("list of rising durations from `0s`", read, delays.from_text)
+    return SettingKind("list of increasing durations from `0s`", read, delays.from_text)
 
 
 def networks() -> SettingKind[tuple[str, ...]]:
@@ -220,13 +222,13 @@ def networks() -> SettingKind[tuple[str, ...]]:
         try:
             return str(ipaddress.ip_network(_read_text(value)))
         except ValueError as error:
-            raise ValueError(f"must hold address ranges such as 10.1.0.0/16: {error}") from None
+            raise ValueError(f"must have address ranges such as 10.1.0.0/16: {error}") from None
 
     return many(SettingKind("CIDR", read_one))
 
 
 def client_settings() -> SettingKind[Mapping[str, Scalar]]:
-    """A table of names and plain values; JSON in text. Values are not repeated in a refusal."""
+    """A table of names and plain values; JSON as text. Error messages do not repeat values."""
 
     def read(value: object) -> Mapping[str, Scalar]:
         if not isinstance(value, dict):
@@ -242,7 +244,7 @@ def client_settings() -> SettingKind[Mapping[str, Scalar]]:
 
 
 def path() -> SettingKind[Path | None]:
-    """A path; in the file relative to the file's folder, elsewhere to the working directory."""
+    """A path; in the settings file relative to its folder, otherwise to the working directory."""
 
     def read(value: object) -> Path:
         if isinstance(value, Path):

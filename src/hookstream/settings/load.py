@@ -1,8 +1,8 @@
-"""Reads settings: a flag goes before the environment, that before the file, that before the default.
+"""Loads settings. A flag overrides the environment, which overrides the file, then the default.
 
-Nothing is guessed. A name that does not exist is refused with the nearest one that does, wherever
-it stands; in the environment that holds for `HOOKSTREAM_GROUP__NAME`, while names with a single
-underscore are left alone, since Kubernetes injects such (`HOOKSTREAM_PORT`).
+Nothing is guessed. An unknown name is rejected with the nearest known one, from any source. In the
+environment this applies to `HOOKSTREAM_GROUP__NAME`; names with a single underscore are ignored,
+because Kubernetes injects such names (`HOOKSTREAM_PORT`).
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ G = TypeVar("G", bound="DataclassInstance")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Given:
-    """A value as somebody gave it, and where, for the sentence that refuses it."""
+    """A given value and its source, for error messages."""
 
     value: object
     where: str
@@ -40,12 +40,12 @@ def load(
     """Return the settings of this process.
 
     Args:
-        config: The settings file; None looks at `HOOKSTREAM_CONFIG`, else there is none.
+        config: The settings file; None: `HOOKSTREAM_CONFIG`, or no file.
         environ: The environment.
-        overrides: Values of flags by their names `group.name`; text is read as in the environment.
+        overrides: Values of flags by setting name `group.name`; text is parsed as in the environment.
 
     Raises:
-        ConfigurationError: Something given is unknown or out of bounds; the message says where.
+        ConfigurationError: A setting is unknown or out of bounds; the message gives its source.
     """
     if config is None and environ.get("HOOKSTREAM_CONFIG"):
         config = Path(environ["HOOKSTREAM_CONFIG"])
@@ -85,7 +85,7 @@ def environment_name(name: str) -> str:
 
 
 def _made(group: str, default: G, given: Mapping[str, _Given]) -> G:
-    """Return a group with what was given in place of its defaults."""
+    """Return a group with the given values in place of its defaults."""
     values: dict[str, object] = {}
     for setting in dataclasses.fields(default):
         name = f"{group}.{setting.name}"
@@ -128,7 +128,7 @@ def _from_file(file: Path) -> dict[str, _Given]:
 
 
 def _in_file(name: str, value: object, file: Path) -> object:
-    """Return a value of the file, a relative path anchored where the file is."""
+    """Return a value of the file; a relative path is resolved against the file's folder."""
     metadata = _FIELDS[name].metadata
     if metadata.get(ENVIRONMENT_ONLY):
         raise ConfigurationError(
@@ -176,7 +176,7 @@ def _known(name: str, where: str) -> str:
 
 
 def _check_together(settings: Settings) -> None:
-    """Refuse what each alone may be, and both together not."""
+    """Reject combinations of settings that are valid only separately."""
     if settings.tracing.exporter == "file" and settings.tracing.file is None:
         raise ConfigurationError("tracing.exporter is file: tracing.file must name it")
     if settings.kafka.group_instance_id and settings.kafka.group_protocol != "classic":

@@ -114,14 +114,14 @@ def test_a_path_in_the_file_is_meant_from_where_the_file_is(tmp_path: Path) -> N
             "HOOKSTREAM_RETRY__TIERS",
             "5s,1m",
             (
-                "HOOKSTREAM_RETRY__TIERS: retry.tiers must begin with 0s: redrives and replays "
-                "come in through that tier"
+                "HOOKSTREAM_RETRY__TIERS: retry.tiers must begin with 0s: redriven and replayed "
+                "records enter through that tier"
             ),
         ),
         (
             "HOOKSTREAM_RETRY__TIERS",
             "0s,1m,5s",
-            "HOOKSTREAM_RETRY__TIERS: retry.tiers must rise from each delay to the next",
+            "HOOKSTREAM_RETRY__TIERS: retry.tiers must increase from each delay to the next",
         ),
         (
             "HOOKSTREAM_TOPICS__PARTITIONS",
@@ -150,7 +150,7 @@ def test_a_path_in_the_file_is_meant_from_where_the_file_is(tmp_path: Path) -> N
             "HOOKSTREAM_EGRESS__ALLOW",
             "10.1.1.1/8",
             (
-                "HOOKSTREAM_EGRESS__ALLOW: egress.allow must hold address ranges such as "
+                "HOOKSTREAM_EGRESS__ALLOW: egress.allow must have address ranges such as "
                 "10.1.0.0/16: 10.1.1.1/8 has host bits set"
             ),
         ),

@@ -1,1 +1,1 @@
-"""Every attempt leaves one record and, where it did not deliver, one line."""
+"""Every attempt has one audit record and, unless it delivered, one log line."""

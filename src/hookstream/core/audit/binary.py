@@ -1,8 +1,8 @@
-"""An attempt's audit record becomes Avro bytes directly, field by field in the order of its schema.
+"""An attempt's audit record is encoded as Avro directly, field by field in schema order.
 
-There is one audit record for every attempt, so its cost is a delivery's. A general writer walks the
-schema and tries the branches of each union, value by value; here both are settled by the code. A
-property test holds the bytes to what the general writer makes of the same record.
+There is one audit record for each attempt, so its cost matters. A generic writer walks the schema
+and tries the branches of each union, value by value; here the code fixes both. A property test
+compares the bytes with the generic writer's.
 
 Source: Apache Avro 1.12 specification, "Binary Encoding".
 """
@@ -14,19 +14,19 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.varint import varint
 
 _MAX_EXCERPT = 1024
-"""Characters of a response that the audit keeps."""
+"""The most characters of a response that the audit log keeps."""
 
 _NULL = b"\x00"
 """The first branch of a union with null."""
 _VALUE = b"\x02"
-"""The second."""
+"""The second branch."""
 
 _KEPT_TEXTS = 4096
-"""Names that come again and again are encoded once: types, subscriptions, hosts, words of unions."""
+"""The size of the cache of encoded recurring texts: types, subscriptions, hosts, words."""
 
 
 def _zigzag(value: int) -> bytes:
-    """Return a long."""
+    """Encode a long."""
     return varint((value << 1) ^ (value >> 63))
 
 
@@ -38,7 +38,7 @@ def _long(value: int) -> bytes:
 
 
 _instant = lru_cache(maxsize=256)(_zigzag)
-"""Attempts of one batch share their milliseconds."""
+"""Cached: attempts of one batch share their milliseconds."""
 
 
 def _text(text: str) -> bytes:
@@ -58,10 +58,10 @@ def _maybe_text(text: str | None, longest: int) -> bytes:
 
 
 def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
-    """Return the Avro body of `hookstream.attempt` version 1, without a prefix.
+    """Encode the Avro body of `hookstream.attempt` version 1, without a prefix.
 
     Args:
-        record: What happened.
+        record: The audit record.
         worker: The name of this process.
     """
     delivery = record.delivery

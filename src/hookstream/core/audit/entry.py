@@ -1,4 +1,4 @@
-"""An audit entry is one record of the attempts topic, read back by those who ask questions of it."""
+"""An audit entry is one record of the attempts topic, decoded for queries."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ class AuditEntry:
     attempt: int
     trigger: str
     outcome: str | None
-    """None: ended without an attempt."""
+    """None: the delivery ended without an attempt."""
     disposition: str
     reason: str | None
     status: int | None
@@ -39,7 +39,7 @@ class AuditEntry:
     origin: Origin
 
     def as_json(self) -> JsonObject:
-        """Return the entry as plain JSON, its instants as RFC 3339 text."""
+        """Return the entry as plain JSON, with instants as RFC 3339 text."""
         document: JsonObject = asdict(self)
         document["started_at"] = to_rfc3339(self.started_at)
         if self.next_due_at is not None:
@@ -61,7 +61,7 @@ class EntryProblem:
 
 
 def read_entry(fields: Mapping[str, object]) -> AuditEntry | EntryProblem:
-    """Read a decoded audit record; fields that a newer release added are ignored."""
+    """Read a decoded audit record; fields of a newer release are ignored."""
     try:
         return AuditEntry(
             delivery_id=_text(fields, "delivery_id"),

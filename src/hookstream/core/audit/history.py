@@ -1,4 +1,4 @@
-"""The life of a delivery is told from its audit entries and its dead letters, in one order."""
+"""A delivery's history is assembled from its audit entries and its dead letters, in time order."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,14 +9,14 @@ from hookstream.core.model.instant import Millis
 
 
 class DeliveryState(StrEnum):
-    """What has become of a delivery so far."""
+    """The state of a delivery, derived from its history."""
 
     COMPLETED = "completed"
     PENDING = "pending"
     CANCELLED = "cancelled"
     DEAD_LETTERED = "dead-lettered"
     UNKNOWN = "unknown"
-    """Neither an audit entry nor a dead letter tells of it within the window read."""
+    """Neither an audit entry nor a dead letter mentions it within the window read."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -25,22 +25,22 @@ class DeadLettered:
 
     at: Millis
     place: str
-    """Where it stands, `3@1042`."""
+    """Its position in the topic, `3@1042`."""
     reason: str
     detail: str
     attempt: int
-    """Attempts made when it was given up."""
+    """Attempts made before it was dead-lettered."""
     redriven_by: str | None = None
     """The job that resolved it; None: it is open."""
     redriven_at: Millis | None = None
-    """When that job was asked; None where its row is gone."""
+    """When that job was requested; None if its row is gone."""
     origin: str = ""
-    """Where its event first stood, `topic-partition@offset`; empty where the letter names none."""
+    """The event's original position, `topic-partition@offset`; empty if the dead letter has none."""
 
 
 @dataclass(slots=True, frozen=True)
 class Redrive:
-    """A dead letter of the delivery came back to life."""
+    """A dead letter of the delivery was redriven."""
 
     at: Millis
     job_id: str
@@ -55,10 +55,10 @@ _STANDINGS = {"cancel": DeliveryState.CANCELLED, "dead_letter": DeliveryState.DE
 
 @dataclass(slots=True, frozen=True)
 class DeliveryHistory:
-    """All that the topics still show of one delivery id.
+    """All that the topics still have about one delivery id.
 
-    An id is computed from the event's id. Where a producer gave one id to several events, one
-    delivery id names several deliveries: `by_origin` separates them.
+    An id is computed from the event's id. If a producer gave one id to several events, one delivery
+    id identifies several deliveries: `by_origin` separates them.
     """
 
     delivery_id: str
@@ -67,7 +67,7 @@ class DeliveryHistory:
 
     @property
     def standing(self) -> DeliveryState:
-        """What has become of it: completed for ever once it was, else what the last moment says.
+        """Its state: completed if it ever was, otherwise that of the latest entry.
 
         Of several events under one id, the first of completed, pending, cancelled, dead-lettered.
         """
@@ -89,9 +89,9 @@ class DeliveryHistory:
                 return _STANDINGS.get(disposition, DeliveryState.PENDING)
 
     def by_origin(self) -> "dict[str, DeliveryHistory]":
-        """Return the life of each event under this id, by `topic-partition@offset`, oldest first.
+        """Return the history of each event under this id, by `topic-partition@offset`, oldest first.
 
-        A dead letter that names no origin belongs to the only event, or stands under an empty name.
+        A dead letter without an origin belongs to the only event, or is listed under an empty name.
         """
         origins = list(dict.fromkeys(entry.origin.place for entry in self.entries))
         origins += [death.origin for death in self.deaths]
@@ -108,15 +108,15 @@ class DeliveryHistory:
         }
 
     def moments(self) -> list[HistoryEntry]:
-        """Return everything that happened to it, in the order of time."""
-        told: list[tuple[Millis, int, HistoryEntry]] = [
+        """Return everything that happened to it, in time order."""
+        moments: list[tuple[Millis, int, HistoryEntry]] = [
             (entry.started_at, 0, entry) for entry in self.entries
         ]
         for death in self.deaths:
-            told.append((death.at, 1, death))
+            moments.append((death.at, 1, death))
             if death.redriven_by is not None:
-                # The job's row may be gone: then it is only known that it came after the death.
+                # If the job's row is gone, it is only known that it came after the dead letter.
                 at = death.at if death.redriven_at is None else death.redriven_at
-                told.append((at, 2, Redrive(at, death.redriven_by, death.place)))
-        told.sort(key=lambda moment: moment[:2])
-        return [moment for _, _, moment in told]
+                moments.append((at, 2, Redrive(at, death.redriven_by, death.place)))
+        moments.sort(key=lambda moment: moment[:2])
+        return [moment for _, _, moment in moments]

@@ -1,4 +1,4 @@
-"""An attempt's one log line says what happened, without a secret, in the words of its audit record."""
+"""An attempt's single log line says what happened, in the words of its audit record, without secrets."""
 
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -19,13 +19,13 @@ from hookstream.core.model.outcome import (
 )
 
 MAX_ERROR = 512
-"""Characters of an error."""
+"""The longest error, in characters."""
 
 
 def canonical_line(record: AttemptRecord) -> dict[str, object]:
     """Return the fields of an attempt's log line.
 
-    What is not known is left out.
+    Unknown fields are omitted.
     """
     delivery = record.delivery
     reason, ended, next_due_at = of_disposition(record.disposition)
@@ -67,7 +67,7 @@ def of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Mi
 
 
 def of_outcome(outcome: Outcome | None) -> tuple[int | None, str | None]:
-    """Return an outcome's status, and what went wrong where it says more than the status does."""
+    """Return an outcome's status, and its error if that says more than the status."""
     match outcome:
         case None:
             return None, None

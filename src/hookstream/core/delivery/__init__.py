@@ -1,1 +1,1 @@
-"""A delivery becomes a request: body, signature, address, and its turn in the lane."""
+"""Turns a delivery into a request: body, signature and address check."""

@@ -1,8 +1,8 @@
-"""The verdict on a URL when it is written, and on every address when it is dialled.
+"""Checks an endpoint's URL when it is written, and every address when a connection is made.
 
-The check at dialling is the one that protects: a name may lead elsewhere by then. The check at
-writing gives an early, clear answer. The lists follow the IANA special-purpose registries, and add
-what clouds serve metadata on; IPv6 is refused unless it is global unicast.
+The check at connect time is the one that protects: the name may resolve differently by then. The
+check at writing gives an early, clear error. The lists follow the IANA special-purpose registries,
+plus the metadata addresses of cloud providers; IPv6 is refused unless it is global unicast.
 """
 
 import ipaddress
@@ -15,10 +15,10 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL = 2048
-"""Characters of an endpoint's URL."""
+"""The longest endpoint URL, in characters."""
 
 HTTPS_PORTS = frozenset({443, 8443})
-"""The ports open to endpoints where only https is allowed, outside the operator's networks."""
+"""The ports allowed when only https is, outside the operator's networks."""
 
 _HIGHEST_PORT = 65_535
 _MAX_HOST = 253
@@ -30,7 +30,7 @@ _DENIED_V4 = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's platform address: public by number, internal by use
+        "168.63.129.16/32",  # Azure's platform address: a public address for internal use
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",
@@ -59,11 +59,11 @@ _PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".localdomain", ".home
 
 
 def address_problem(ip_text: str, allow: Sequence[Network] = ()) -> str | None:
-    """Return why an address must not be dialled, or None where it may be.
+    """Return why a connection to an address is refused; None if it is allowed.
 
     Args:
-        ip_text: The address as the socket would take it; a `%zone` at its end is ignored.
-        allow: The operator's networks: what lies in one is allowed, whatever the lists say.
+        ip_text: The address as passed to the socket; a trailing `%zone` is ignored.
+        allow: The operator's networks: their addresses are allowed, whatever the lists say.
     """
     try:
         address = _unwrapped(ipaddress.ip_address(ip_text.partition("%")[0]))
@@ -79,17 +79,16 @@ def address_problem(ip_text: str, allow: Sequence[Network] = ()) -> str | None:
 
 
 def url_problem(url: str, *, https_only: bool, allow: Sequence[Network] = ()) -> str | None:
-    """Return why a URL cannot be an endpoint's, or None where it can.
+    """Return why a URL cannot be an endpoint's; None if it can.
 
-    With `https_only`, the scheme must be https and the port 443 or 8443; an address of the
-    operator's networks may be reached over http and on any port, and so may every name where
-    `https_only` is off. The answer never quotes what may be secret in a URL: its user
-    information, path, query or fragment.
+    With `https_only`, the scheme must be https and the port 443 or 8443. An address in the operator's
+    networks may use http and any port; without `https_only`, so may every name. The result never
+    quotes parts of a URL that may be secret: user information, path, query or fragment.
     """
     if len(url) > MAX_URL:
         return f"the URL has {len(url)} characters; {MAX_URL} are allowed"
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        return "the URL holds characters that must be percent-encoded"
+        return "the URL has characters that must be percent-encoded"
     parts = _split(url)
     if parts is None:
         return "the URL cannot be read"
@@ -97,7 +96,7 @@ def url_problem(url: str, *, https_only: bool, allow: Sequence[Network] = ()) ->
 
 
 def scrub(url: str) -> str:
-    """Return what of a URL may be shown: scheme, host and port, and `/…` where more follows."""
+    """Return the part of a URL that may be shown: scheme, host and port, and `/…` if more follows."""
     parts = _split(url)
     if parts is None or not parts.scheme or not parts.hostname:
         return "…"
@@ -108,7 +107,7 @@ def scrub(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, without port, in lower case; empty where it has none."""
+    """Return the host of a URL, without port, in lower case; empty if it has none."""
     parts = _split(url)
     return (parts.hostname or "") if parts is not None else ""
 
@@ -116,7 +115,7 @@ def host_of(url: str) -> str:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # reading it is what checks it
+        _ = parts.port  # accessing it validates it
     except ValueError:
         return None
     return parts
@@ -126,9 +125,9 @@ def _shape_problem(parts: SplitResult) -> str | None:
     if parts.scheme not in ("http", "https"):
         return "the URL must begin with https:// or http://"
     if not parts.hostname:
-        return "the URL names no host"
+        return "the URL has no host"
     if "@" in parts.netloc:
-        return "the URL holds user information; send credentials as a header"
+        return "the URL has user information; send credentials as a header"
     if parts.fragment:
         return "the URL has a fragment, which is never sent"
     if parts.port == 0:
@@ -157,13 +156,13 @@ def _host_problem(parts: SplitResult, *, https_only: bool, allow: Sequence[Netwo
 
 
 def _name_problem(host: str, *, bare: bool) -> str | None:
-    """Judge a host name; `bare`: a name of one label, such as `localhost`, may pass.
+    """Return why a host name is refused. `bare`: a single label, such as `localhost`, is allowed.
 
-    It may in development only: there the check at dialling still decides on its address.
+    This is for development only: the check at connect time still decides on its address.
     """
     if len(host) > _MAX_HOST or not _HOST.match(host) or ".." in host:
         return f"{host[:80]} is not a host name"
-    # Resolvers read 2130706433, 0x7f000001 and 127.1 as addresses, each in its own way.
+    # Resolvers parse 2130706433, 0x7f000001 and 127.1 as addresses, each in its own way.
     if _NUMBER_LIKE.match(host.rpartition(".")[2]):
         return f"{host[:80]} is a number that some resolvers take for an address"
     if bare:
@@ -183,7 +182,7 @@ def _literal(host: str) -> Address | None:
 
 
 def _unwrapped(address: Address) -> Address:
-    """Return the IPv4 address that an IPv4-mapped IPv6 address stands for, or the address itself."""
+    """Return the IPv4 address of an IPv4-mapped IPv6 address, or the address itself."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

@@ -1,15 +1,15 @@
-"""A delivery's identity follows from its event and its subscription alone, so it survives anything.
+"""A delivery's id depends on its event and its subscription only, so it never changes.
 
-`msg_` and the lower-case base32 of the first 130 bits of SHA-256 over
-`v1 NUL type NUL event id NUL subscription id`. Neither an event type nor a subscription id can hold
-a NUL, so no two triples are hashed as the same bytes, whatever an event id holds.
+It is `msg_` and the lower-case base32 of the first 130 bits of SHA-256 over
+`v1 NUL type NUL event id NUL subscription id`. Event types and subscription ids cannot contain a
+NUL, so no two triples have the same bytes, whatever an event id contains.
 """
 
 import hashlib
 
 _PREFIX = "msg_"
 _HASHED_BYTES = 17
-"""The first 130 bits, and six more."""
+"""The bytes that hold the first 130 bits, and six more."""
 _SURPLUS_BITS = 6
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -19,7 +19,7 @@ _SHIFTS = tuple(range(120, -1, -10))
 
 
 class DeliveryIds:
-    """The delivery ids of one event: what its subscriptions share is hashed once."""
+    """The delivery ids of one event. The prefix that its subscriptions share is hashed once."""
 
     __slots__ = ("_shared",)
 
@@ -27,7 +27,7 @@ class DeliveryIds:
         self._shared = hashlib.sha256(f"v1\0{event_type}\0{event_id}\0".encode())
 
     def of(self, subscription_id: str) -> str:
-        """Return the id of the event's delivery to a subscription: also its `webhook-id`."""
+        """Return the id of the event's delivery to a subscription; it is also the `webhook-id`."""
         hashed = self._shared.copy()
         hashed.update(subscription_id.encode())
         bits = int.from_bytes(hashed.digest()[:_HASHED_BYTES], "big") >> _SURPLUS_BITS
@@ -35,5 +35,5 @@ class DeliveryIds:
 
 
 def delivery_id(event_type: str, event_id: str, subscription_id: str) -> str:
-    """Return the id of one delivery: also its `webhook-id`, the same for ever."""
+    """Return the id of one delivery, which never changes; it is also the `webhook-id`."""
     return DeliveryIds(event_type, event_id).of(subscription_id)

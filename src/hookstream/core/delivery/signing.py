@@ -1,7 +1,7 @@
-"""A request is signed as Standard Webhooks v1 says: HMAC-SHA256 over id, second and exact body.
+"""Requests are signed according to Standard Webhooks v1: HMAC-SHA256 over id, timestamp and exact body.
 
-Source: standard-webhooks/spec, version 1.0.0. Several secrets sign at once while one replaces
-another: a receiver accepts any of the signatures.
+Source: standard-webhooks/spec, version 1.0.0. During a rotation several secrets sign: a receiver
+accepts any of the signatures.
 """
 
 import binascii
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from hookstream import __version__
 from hookstream.errors import InputRefused
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - the public prefix of every secret, no secret itself
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the public prefix of every secret, not a secret itself
 SHORTEST_KEY = 24
 LONGEST_KEY = 64
-"""Bytes of a key, as the specification bounds them."""
+"""Bounds of a key in bytes, from the specification."""
 
 USER_AGENT = f"hookstream/{__version__}"
 
@@ -29,15 +29,15 @@ _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?\Z")
 _RESERVED_PREFIXES = ("webhook-", "hookstream-", "proxy-", "sec-")
 _RESERVED = frozenset(
     {
-        # What hookstream sends itself.
+        # Sent by hookstream itself.
         "accept-encoding",
         "content-type",
         "user-agent",
         "traceparent",
         "tracestate",
         "baggage",
-        # What frames the request on the wire, or speaks to the next hop only: setting these
-        # from a subscription would be a way to smuggle requests.
+        # Message framing and hop-by-hop headers: a subscription that set them could smuggle
+        # requests.
         "connection",
         "content-encoding",
         "content-length",
@@ -51,7 +51,7 @@ _RESERVED = frozenset(
         "transfer-encoding",
         "upgrade",
         "via",
-        # What a proxy in front of the endpoint is believed about.
+        # Headers that endpoints trust a proxy for.
         "forwarded",
         "x-forwarded-for",
         "x-forwarded-host",
@@ -65,18 +65,18 @@ def parse_secret(text: str) -> bytes:
     """Return the key of a `whsec_` secret: 24 to 64 bytes, base64 with or without padding.
 
     Raises:
-        InputRefused: It is no such secret. The message never holds any of it.
+        InputRefused: It is not such a secret. The message never includes any of it.
     """
     if text.startswith(("whsk_", "whpk_")):
-        raise InputRefused("the signing secret is an ed25519 key; a whsec_ secret is due here")
+        raise InputRefused("the signing secret is an ed25519 key; a whsec_ secret is required")
     if not text.startswith(SECRET_PREFIX):
         raise InputRefused("the signing secret does not begin with whsec_")
     digits = text[len(SECRET_PREFIX) :].rstrip("=")
     try:
         key = binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
     except (binascii.Error, ValueError):
-        # `from None`: the cause would carry the text.
-        raise InputRefused("what follows whsec_ in the signing secret is not base64") from None
+        # `from None`: the cause would include the text.
+        raise InputRefused("the signing secret is not base64 after whsec_") from None
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise InputRefused(
             f"the signing secret has {len(key)} bytes; "
@@ -86,18 +86,18 @@ def parse_secret(text: str) -> bytes:
 
 
 def write_secret(key: bytes) -> str:
-    """Return the `whsec_` text of a key: what `parse_secret` reads."""
+    """Return the `whsec_` text of a key, as `parse_secret` reads it."""
     return SECRET_PREFIX + binascii.b2a_base64(key, newline=False).decode()
 
 
 def signature(keys: Sequence[bytes], webhook_id: str, timestamp_s: int, body: bytes) -> str:
-    """Return the value of `webhook-signature`: one `v1` entry for each key, space between.
+    """Return the value of `webhook-signature`: a `v1` entry for each key, separated by spaces.
 
     Args:
-        keys: Raw HMAC keys, in the order in which they are to sign.
-        webhook_id: The delivery's id; it holds no dot.
-        timestamp_s: Whole seconds since the epoch: the time of this attempt.
-        body: Exactly the bytes that are sent.
+        keys: Raw HMAC keys, in signing order.
+        webhook_id: The delivery's id; it contains no dot.
+        timestamp_s: The time of this attempt, in whole seconds since the epoch.
+        body: The exact bytes that are sent.
     """
     signed = f"{webhook_id}.{timestamp_s}.".encode() + body
     return " ".join(
@@ -107,7 +107,7 @@ def signature(keys: Sequence[bytes], webhook_id: str, timestamp_s: int, body: by
 
 
 class RequestHeaders:
-    """The headers of one subscription's requests: what never changes is made once."""
+    """The headers of one subscription's requests; constant ones are built once."""
 
     __slots__ = ("_constant", "_keys")
 
@@ -116,22 +116,22 @@ class RequestHeaders:
         self._constant = (
             ("content-type", "application/json"),
             ("user-agent", USER_AGENT),
-            # A reserved name was refused when the subscription was written; a table written by
-            # something else must not be able to replace a signature either.
+            # A reserved name was refused when the subscription was written; a row written by other
+            # means must not be able to replace a signature either.
             *((name, value) for name, value in static if not reserved(name)),
         )
 
     def of(
         self, webhook_id: str, timestamp_s: int, body: bytes, *, attempt: int, trigger: str
     ) -> list[tuple[str, str]]:
-        """Return all headers of one attempt that hookstream decides on.
+        """Return all headers of one attempt that hookstream sets.
 
         Args:
             webhook_id: The delivery's id.
-            timestamp_s: Whole seconds since the epoch: the time of this attempt.
-            body: Exactly the bytes that are sent.
+            timestamp_s: The time of this attempt, in whole seconds since the epoch.
+            body: The exact bytes that are sent.
             attempt: The number of this attempt, from 1.
-            trigger: Why it is made: the word of `Trigger`.
+            trigger: Why it is made: a word of `Trigger`.
         """
         return [
             ("webhook-id", webhook_id),
@@ -144,13 +144,13 @@ class RequestHeaders:
 
 
 def reserved(name: str) -> bool:
-    """Return whether a header is hookstream's or the wire's own, so that no subscription may set it."""
+    """Return whether a header is set by hookstream or by HTTP, so that a subscription may not set it."""
     lower = name.lower()
     return lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES)
 
 
 def header_problem(name: str, value: str) -> str | None:
-    """Return why a subscription may not send this static header, or None where it may.
+    """Return why a subscription may not send this static header; None if it may.
 
     The value is never quoted: it may be a secret.
     """

@@ -1,1 +1,1 @@
-"""Lanes: what one endpoint bears, and whose turn it is."""
+"""One lane per subscription: admission, limits and fair scheduling."""

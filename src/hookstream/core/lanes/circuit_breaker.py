@@ -1,33 +1,33 @@
-"""A breaker stops a lane whose endpoint does not answer, and asks with one probe at a time whether it does again.
+"""A circuit breaker stops the lane of an endpoint that fails, and probes it with one attempt at a time.
 
-Closed, it counts. It opens on failures in a row or on a ratio of failures, for a time that doubles
-with each failed probe. When that time is over it is half open: one attempt may be made, and what
-comes of it closes or opens it again.
+Closed, it counts failures. It opens on consecutive failures or on a failure ratio. The open time
+doubles with each failed probe. When the open time is over, the breaker is half open: one attempt
+may be made, and its outcome closes or opens the breaker.
 """
 
 FAILURES_IN_A_ROW = 5
-"""Failures without a success in between that open it; a timeout, which held a slot, counts double."""
+"""Consecutive failures that open it. A timeout, which occupied a permit, counts double."""
 
 _RATIO = 0.5
 _LEAST = 20
 _WINDOW = 30.0
-"""It opens as well where half of at least so many attempts failed within so many seconds."""
+"""It also opens when, of at least `_LEAST` attempts within `_WINDOW` seconds, half failed."""
 
 FIRST_OPEN = 5.0
-"""Seconds for which it stays open at first."""
+"""The first open time, in seconds."""
 
 _SOONER = 0.1
-"""The share of the longest time by which a probe may come sooner. Probes at equal distances would all
-meet an endpoint that fails in the same rhythm, and never see that it answers in between."""
+"""The share of the longest open time by which a probe may be earlier. Evenly spaced probes could
+all meet the failing phase of an endpoint that fails periodically, and never see it answer."""
 
 _GOLDEN = 0.618
-"""What the place within that share moves by from probe to probe: it is no part of any short rhythm."""
+"""The step of the position within that share from probe to probe: not part of a short period."""
 
 _STEADY = 10
-"""Successes after which an endpoint counts as recovered: the next trouble begins with a short wait."""
+"""Successes after which an endpoint counts as recovered: the next open time is short again."""
 
 LONGEST_DEFERRAL = 1800.0
-"""Seconds that a delivery is put off at most because of a breaker."""
+"""The longest deferral because of a breaker, in seconds."""
 
 
 class CircuitBreaker:
@@ -50,11 +50,11 @@ class CircuitBreaker:
     def __init__(self) -> None:
         """Start closed."""
         self.longest = FIRST_OPEN
-        """Seconds for which it stays open at most: what an endpoint that came back may wait."""
+        """The longest open time, in seconds: the longest that a recovered endpoint waits for a probe."""
         self.counting = False
-        """Whether it wants to hear of successes: there was a failure not long ago."""
+        """Whether successes must be reported to it: there was a recent failure."""
         self.probe_at: float | None = None
-        """When the next probe may be made; None: closed."""
+        """When the next probe may be made; None if the breaker is closed."""
         self._open_for = 0.0
         self._place = 0.0
         self._since = 0.0
@@ -65,7 +65,7 @@ class CircuitBreaker:
         self._window_ends = float("-inf")
 
     def succeeded(self, now: float) -> bool:
-        """Note that the endpoint answered as it should. True: the breaker closed with it."""
+        """Count a success. Return True if it closed the breaker."""
         self._in_a_row = 0
         self._successes += 1
         self._succeeded += 1
@@ -80,13 +80,13 @@ class CircuitBreaker:
         return True
 
     def failed(self, now: float, *, counts: int = 1) -> bool:
-        """Note a failure. True: the breaker opened with it, or stays open for longer."""
+        """Count a failure. Return True if it opened the breaker or extended its open time."""
         self.counting = True
         self._in_a_row += counts
         self._successes = 0
         if self.probe_at is not None:
             if now < self.probe_at:
-                # An attempt that was under way when it opened: it tells nothing new.
+                # This attempt began before the breaker opened: it carries no new information.
                 return False
             self._open(now)
             return True
@@ -102,15 +102,15 @@ class CircuitBreaker:
         return True
 
     def may_probe(self, now: float) -> bool:
-        """Return whether it is half open, where it is not closed."""
+        """Return whether the breaker is half open."""
         return self.probe_at is not None and now >= self.probe_at
 
     def put_off_until(self, now: float, waited: float = 0.0) -> float:
-        """Return until when a delivery is put off that has `waited` for it: not before the next probe.
+        """Return when a delivery that has waited `waited` seconds is due: not before the next probe.
 
-        The longer the outage, the longer the wait, so that it costs few writes; whoever waits is
-        taken early as soon as the breaker closes. A breaker that has just begun to count, after a
-        restart, knows from the delivery how long it has lasted.
+        The wait grows with the outage, so that few records are written; when the breaker closes, waiting
+        deliveries are taken early. After a restart the breaker has no history: `waited` then says how
+        long the outage has lasted.
         """
         probe_at = now if self.probe_at is None else max(self.probe_at, now)
         outage = max(now - self._since, waited)

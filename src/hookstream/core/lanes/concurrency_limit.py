@@ -1,19 +1,19 @@
-"""The in-flight limit of a lane follows what its endpoint bears: up with success, down with trouble.
+"""The concurrency limit of a lane adapts to its endpoint: it grows with success and shrinks with failures.
 
-It starts at two, so that an endpoint of which nothing is known can hold two attempts at most. It
-doubles with each round of answers until the first trouble, then grows by one a round; trouble
-halves it, a rise of the answer time takes a tenth. One round of trouble counts once.
+It starts at two, so that an unknown endpoint occupies at most two attempts. It doubles with each
+round of answers until the first failure, then grows by one a round. A failure halves it; rising
+latency reduces it by a tenth. It shrinks at most once a round.
 """
 
 START = 2
-"""Attempts at once of an endpoint that has not answered yet."""
+"""Concurrent attempts to an endpoint that has not answered yet."""
 
 _AFTER_TROUBLE = 0.5
 _AFTER_RISE = 0.9
 
 
 class ConcurrencyLimit:
-    """How many attempts of one lane may be unanswered at once, from 1 up to what policy allows."""
+    """How many attempts of one lane may be in flight, from 1 up to the policy's maximum."""
 
     __slots__ = ("_calm_at", "_value", "ramping")
 
@@ -22,16 +22,16 @@ class ConcurrencyLimit:
         self._value = float(START)
         self._calm_at = float("-inf")
         self.ramping = True
-        """True until the first trouble: what the endpoint bears is not known yet."""
+        """True until the first failure: the endpoint's capacity is not known yet."""
 
     def allowed(self, most: int) -> int:
-        """Return the limit as it stands, `most` at most."""
+        """Return the current limit, at most `most`."""
         return min(int(self._value), most)
 
     def grow(self, in_flight: int, most: int) -> None:
-        """Note a success that came while so many attempts, itself among them, were in flight.
+        """Count a success; `in_flight` is the number of attempts then in flight, including this one.
 
-        A limit that was not used tells nothing of what the endpoint would bear, and stays.
+        A limit that is not used says nothing about the endpoint's capacity and does not grow.
         """
         value = self._value
         if in_flight < int(value) or value >= most:
@@ -39,15 +39,15 @@ class ConcurrencyLimit:
         self._value = min(value + (1.0 if self.ramping else 1.0 / value), float(most))
 
     def shrink(self, now: float, round_: float) -> None:
-        """Halve it after a timeout, a failure or a throttled attempt, once in `round_` seconds."""
+        """Halve the limit after a timeout, a failure or a throttled attempt, once in `round_` seconds."""
         self._less(_AFTER_TROUBLE, now, round_)
 
     def ease(self, now: float, round_: float) -> None:
-        """Take a tenth off as answers take longer, once in `round_` seconds."""
+        """Reduce the limit by a tenth because latency rises, once in `round_` seconds."""
         self._less(_AFTER_RISE, now, round_)
 
     def restart(self) -> None:
-        """Begin at two again: the endpoint was away, and what it bore before is no longer known."""
+        """Start at two again: after an outage the endpoint's former capacity is not known to hold."""
         self._value = float(START)
         self.ramping = True
 

@@ -1,9 +1,9 @@
-"""Lanes that wait for a slot of the shared cap get slots in proportion to their weights.
+"""Lanes that wait for a permit of the shared cap get permits in proportion to their weights.
 
-Start-time fair queueing: each slot moves a lane on by one part in `weight` of a round, and the one
-that is least far is next. A lane that comes begins where the line stands, so that it neither gains
-by having been idle nor waits for others to catch up with it. There are two lines, as there are two
-kinds of slots: one that stands still while the other goes on has lost its turns, not saved them.
+Start-time fair queueing: each permit advances a lane by 1/`weight` of a round, and the lane that
+has advanced least is next. A lane that joins starts at the queue's current round, so that idle
+time gains nothing and nobody has to catch up. There are two queues, one for each kind of permit. A
+queue that is blocked while the other advances loses its turns; it does not save them.
 """
 
 from heapq import heappop, heappush
@@ -14,47 +14,47 @@ T = TypeVar("T")
 
 
 class Claim:
-    """How far one lane is."""
+    """How far one lane has advanced."""
 
     __slots__ = ("lines", "passed")
 
     def __init__(self) -> None:
-        """Wait for nothing."""
+        """Start without a place in either queue."""
         self.passed = float("-inf")
-        """Rounds, on the clock of all turns: what it was given stands for it until here."""
+        """The round up to which this lane has used its share."""
         self.lines: set[object] = set()
-        """In which it stands: in either, or in both, for one part of all slots."""
+        """The queues in which the lane waits: one or both, with one share of all permits."""
 
 
 class _Line(Generic[T]):
-    """Who waits for one kind of slot, in rounds of its own."""
+    """The lanes that wait for one kind of permit, with rounds of their own."""
 
     __slots__ = ("behind", "heap", "served")
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Claim, T]] = []
         self.served = 0.0
-        """Where the line stands: where the one began that was served last, or that came first."""
+        """The queue's current round: the start of the lane that was served last or came first."""
         self.behind = 0.0
-        """How many rounds passed while this line stood still."""
+        """How many rounds passed while this queue was blocked."""
 
 
 class FairQueue(Generic[T]):
-    """Who waits for a slot that half of the cap allows, or for any, and who is next."""
+    """The lanes that wait for a permit of the common half or for any permit, and which is next."""
 
     __slots__ = ("_anybody", "_common", "_round", "_tickets", "waiting")
 
     def __init__(self) -> None:
-        """Begin with nobody waiting."""
+        """Start empty."""
         self._common: _Line[T] = _Line()
         self._anybody: _Line[T] = _Line()
         self._round = 0.0
         self._tickets = count()
         self.waiting = 0
-        """How many stand in line."""
+        """How many lanes wait."""
 
     def join(self, claim: Claim, who: T, *, kept: bool) -> None:
-        """Let a lane stand in line; `kept`: any slot will do, also one that is kept."""
+        """Queue a lane. `kept`: it may also use a permit of the reserved half."""
         line = self._anybody if kept else self._common
         if line in claim.lines:
             return
@@ -62,7 +62,7 @@ class FairQueue(Generic[T]):
         self.waiting += 1
         behind = line.behind
         if line.heap:
-            # It may stand still now: then it is further behind than when it was served last.
+            # The queue may be blocked now: then it is further behind than when it was last served.
             behind = max(behind, self._round - line.heap[0][0])
         else:
             line.served = self._round - behind
@@ -70,11 +70,11 @@ class FairQueue(Generic[T]):
         heappush(line.heap, (begins, next(self._tickets), claim, who))
 
     def any_for(self, *, common: bool) -> bool:
-        """Return whether a lane waits for a slot that is free; `common`: it is of the common half."""
+        """Return whether a lane waits for a free permit. `common`: one of the common half is free."""
         return bool(self._anybody.heap or (common and self._common.heap))
 
     def next(self, *, common: bool) -> T | None:
-        """Take the next lane out of its line; `common`: the slot may be of the common half."""
+        """Dequeue the next lane. `common`: the permit may be of the common half."""
         line = self._anybody
         if common and self._common.heap:
             other = self._common
@@ -84,7 +84,7 @@ class FairQueue(Generic[T]):
             return None
         begins, _, claim, who = heappop(line.heap)
         line.served = begins
-        # A line that stood still is brought up to the others, as a whole.
+        # A queue that was blocked is moved up to the current round as a whole.
         line.behind = max(line.behind, self._round - begins)
         self._round = max(self._round, begins + line.behind)
         claim.lines.remove(line)
@@ -92,8 +92,8 @@ class FairQueue(Generic[T]):
         return who
 
     def took(self, claim: Claim, weight: int) -> None:
-        """Note that the lane that was taken out last has begun an attempt."""
-        # What it was given already in the other line, where it stands in both, counts, too.
+        """Record that the lane dequeued last has begun an attempt."""
+        # A lane in both queues has one share: what it got through the other queue counts too.
         claim.passed = max(claim.passed, self._round) + 1 / weight
 
 

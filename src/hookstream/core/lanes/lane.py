@@ -1,10 +1,10 @@
-"""A lane decides when a delivery of one subscription may be attempted, and where it must wait instead.
+"""A lane decides when a delivery of one subscription may be attempted, and where it waits until then.
 
-It composes the concurrency limit, rate limiter, circuit breaker and reservations of one subscription: a state
-machine over a monotonic `now` in seconds; the shell holds the deliveries themselves. What it
-promises: only attempts and about a second of queue hold source offsets, an endpoint that does not
-answer is given no more attempts to hold, the backlog of a healthy endpoint that has the worker to
-itself is never copied to a tier, and what is put off comes back at a slot of its own.
+It composes the concurrency limit, rate limiter, circuit breaker and reservations of one
+subscription: a state machine over a monotonic `now` in seconds. The shell holds the deliveries.
+Guarantees: only attempts and about a second of queue hold source offsets; an endpoint that does
+not answer gets no further attempts; the backlog of a healthy endpoint that has the worker to
+itself is never copied to a tier; each deferred delivery has a slot of its own.
 """
 
 from hookstream.core.lanes.circuit_breaker import CircuitBreaker
@@ -23,7 +23,7 @@ from hookstream.core.model.outcome import (
 )
 
 HEALTHY_ANSWER = 1.0
-"""Seconds. An endpoint that answers within it is served by waiting; a slower one by deferring."""
+"""Seconds. The queue waits for an endpoint that answers within it; a slower one is deferred."""
 
 PROMPT_FOR = 600.0
 """Seconds after an answer within a second for which a lane counts as prompt."""
@@ -32,45 +32,45 @@ _LONGEST_WAIT = 1.0
 """Seconds that a queued delivery may wait at the lane's measured rate before the lane is full."""
 
 _FIRST_GUESS = 0.005
-"""Seconds that an endpoint is taken to need before it has ever answered. Low, so that the burst
-that a worker begins with is not copied; an attempt that hangs corrects it within a second, when
-what does not fit any more is deferred."""
+"""The assumed latency, in seconds, of an endpoint that has never answered. Low, so that a worker's
+first burst is not copied to a tier. An attempt that hangs corrects it within a second, and what
+no longer fits is then deferred."""
 
 _WEIGHT = 0.2
 """Weight of the newest answer in the moving average: about the last ten answers count."""
 
 _LONG_WEIGHT = 0.02
-"""Weight of the newest answer in what the endpoint usually needs."""
+"""Weight of the newest answer in the endpoint's usual latency."""
 
 _OVERDUE = 2.0
-"""An attempt that has been out for longer than so many usual answer times, and than a second, is
-overdue: the lane begins no other before it ends."""
+"""While an attempt has been outstanding for more than a second and `_OVERDUE` times the usual
+latency, no further attempt is started."""
 
 _QUICK = HEALTHY_ANSWER / _OVERDUE
-"""Seconds of a usual answer up to which an attempt is overdue after a second, not sooner."""
+"""Up to this usual latency, in seconds, an attempt is overdue after one second."""
 
 _RISEN = 0.05
-"""Seconds above twice the usual answer time from which answers count as having become slow."""
+"""Seconds above twice the usual latency from which answers count as slow."""
 
 LONG_TURN = 0.01
-"""Seconds that a turn of everything the worker has in hand may take: each step of a delivery waits
-for one, and a delivery has about five."""
+"""Seconds that one turn of the event loop may take. Each step of a delivery waits for a turn, and a
+delivery has about five steps."""
 _NEAR = 4
-"""Turns within which an endpoint answers that is served as fast as the worker can, not as it can."""
+"""Turns within which an endpoint answers that is limited by the worker, not by itself."""
 _ENOUGH_AT_ONCE = 8
-"""Attempts at once that keep the worker busy with one such endpoint."""
+"""Concurrent attempts to one such endpoint that keep the worker busy."""
 
 _LONGEST_REST = 300.0
-"""Seconds for which a lane rests at most as its endpoint asked for (Retry-After)."""
+"""The longest pause that an endpoint can request (Retry-After), in seconds."""
 
 _LONGEST_SLOT = 1800.0
-"""Seconds to the farthest slot by the lane's measured rate, which may change at any time."""
+"""Seconds to the farthest slot at the lane's measured rate, which may change at any time."""
 
 _LONGEST_LIMITED = 86_400.0
-"""Seconds to the farthest slot by a rate limit, which stands."""
+"""Seconds to the farthest slot at a rate limit, which is constant."""
 
 _UP_ALL_THE_SAME = 500
-"""A status below it is an answer: something is wrong with the delivery, not with the endpoint."""
+"""Below this status the endpoint is up: the failure is the delivery's, not the endpoint's."""
 _NO_ANSWER_IN_TIME = 408
 
 
@@ -109,20 +109,20 @@ class Lane:
         self._rests_until = float("-inf")
         self._slowed_at = float("-inf")
         self._started: dict[int, float] = {}
-        # What a healthy lane is asked for each delivery, kept ready.
+        # The fast path of a healthy lane: values that are read for each delivery.
         self._gated = False
-        """Whether breaker, pace or the endpoint's own wish may keep an attempt from beginning."""
+        """Whether breaker, rate limiter or Retry-After may block an attempt."""
         self._allowed = 0
-        """The in-flight limit as it stands."""
+        """The current concurrency limit."""
         self._crowded = 0
-        """What the worker's own business leaves of it."""
+        """The part of it that the event loop's load allows."""
         self._overdue_after = HEALTHY_ANSWER
         self._policy = policy
         self._bound()
 
     @property
     def policy(self) -> LanePolicy:
-        """What the lane may do at most."""
+        """The lane's maxima."""
         return self._policy
 
     @policy.setter
@@ -133,7 +133,7 @@ class Lane:
         self._bound()
 
     def _bound(self) -> None:
-        """Keep to the policy from now on."""
+        """Apply the policy from now on."""
         self._crowded = self._policy.max_in_flight
         self._rate_limiter.limit(self._policy.rate_limit)
         self._circuit_breaker.longest = self._policy.probe_every
@@ -151,14 +151,14 @@ class Lane:
         return self._circuit_breaker.probe_at is not None
 
     def prompt(self, now: float) -> bool:
-        """Return whether the endpoint answered within a second lately, and leaves nothing unanswered."""
+        """Return whether the endpoint answered within a second lately and no attempt is overdue."""
         return now - self._prompt_at <= PROMPT_FOR and not self._overdue(now)
 
     def crowd(self, turn: float) -> None:
-        """Note how many seconds a turn of the worker takes now; told a few times a second.
+        """Set the duration of an event-loop turn, in seconds. It is called a few times a second.
 
-        Where turns are long, more attempts at once of an endpoint that answers at once deliver no
-        more: they make every turn longer, and with it every other endpoint's wait.
+        When turns are long, more concurrent attempts to a fast endpoint deliver no more: they lengthen
+        every turn, and with it the wait of every other endpoint.
         """
         if turn > LONG_TURN and self._answer < _NEAR * turn:
             self._crowded = max(min(self._crowded, self._allowed) // 2, _ENOUGH_AT_ONCE)
@@ -185,29 +185,29 @@ class Lane:
         return not self._gated or self._gate_opens(now)
 
     def _gate_opens(self, now: float) -> bool:
-        # One at a time while the breaker is not closed: the probe.
+        # While the breaker is not closed, one at a time: the probe.
         if self._started and self._circuit_breaker.probe_at is not None:
             return False
         return self._open_at(now) <= now
 
     def start_at(self, now: float) -> float | None:
-        """Return when an attempt may begin that only time keeps from it; None: not only time."""
+        """Return when the next attempt may begin if only time blocks it; None if something else does."""
         if len(self._started) >= self._allowed:
             return None
         at = self._open_at(now)
         return at if at > now and not self._overdue(now) else None
 
     def start(self, ticket: int, now: float) -> None:
-        """Note that an attempt began; `ticket` names it until `finish`."""
+        """Record that an attempt began. `ticket` identifies it until `finish`."""
         self._started[ticket] = now
         if self._gated:
             self._rate_limiter.took(ticket, now)
 
     def finish(self, ticket: int, now: float, outcome: Outcome) -> None:
-        """Note what an attempt came to."""
+        """Record the outcome of an attempt."""
         started = self._started
         if not isinstance(outcome, Delivered) and is_defect(outcome):
-            # Ours, met behind the request: nothing is known of the endpoint.
+            # An internal failure behind the request: it says nothing about the endpoint.
             del started[ticket]
             return
         took = now - started.pop(ticket)
@@ -242,29 +242,29 @@ class Lane:
                 self._limit.shrink(now, self._answer)
                 self._circuit_breaker.failed(now, counts=2 if kind is FailureKind.TIMEOUT else 1)
             case _:
-                # It answers; that it refuses is a matter of the delivery.
+                # The endpoint answers; the rejection concerns this delivery only.
                 self._answered(took, now)
         self._allow()
         self._gate()
 
     def pass_over(self, ticket: int) -> None:
-        """Note that no attempt was made after all, which tells nothing of the endpoint."""
+        """Record that no attempt was made after all. It says nothing about the endpoint."""
         del self._started[ticket]
         self._rate_limiter.gave_back(ticket)
 
     def waited(self, seconds: float, now: float) -> None:
-        """Note that no attempt could begin for so long, which tells nothing of the endpoint."""
+        """Exclude `seconds` in which no attempt could begin: they say nothing about the endpoint."""
         self._prompt_at = min(self._prompt_at + seconds, now)
 
     def froze(self, seconds: float, now: float) -> None:
-        """Note that the process did not run for so long: no answer could be seen, and none was late."""
+        """Exclude `seconds` in which the process did not run: no answer could be seen, none was late."""
         self.waited(seconds, now)
         self._started = {
             ticket: min(began + seconds, now) for ticket, began in self._started.items()
         }
 
     def _answered(self, took: float, now: float) -> None:
-        """Note that the endpoint is up; what it bore before an outage is no longer known."""
+        """Record that the endpoint is up. Its capacity from before an outage is not known to hold."""
         if self._rests_until <= now:
             self._rests_until = float("-inf")
         if self._circuit_breaker.succeeded(now):
@@ -273,10 +273,10 @@ class Lane:
             self._answer = took
 
     def _throttled(self, took: float, now: float, wait: int | None) -> None:
-        """Slow down, and rest for as long as the endpoint asked, within bounds. It is up."""
+        """Slow down, and pause for as long as the endpoint asked, within bounds. It is up."""
         self._answered(took, now)
         if now - took >= self._slowed_at:
-            # What was under way when the pace was slowed had been sent at the pace before.
+            # Attempts already in flight were sent at the previous rate: slow down once for all of them.
             self._slowed_at = now
             self._rate_limiter.throttled()
         self._limit.shrink(now, max(took, self._answer))
@@ -284,7 +284,7 @@ class Lane:
             self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))
 
     def _gate(self) -> None:
-        """Bring up to date whether anything but the limit may keep an attempt from beginning."""
+        """Update whether anything but the concurrency limit may block an attempt."""
         self._gated = (
             self._rate_limiter.spacing > 0.0
             or self._circuit_breaker.probe_at is not None
@@ -294,7 +294,7 @@ class Lane:
     # Waiting.
 
     def answer_time(self, now: float) -> float:
-        """Return the seconds that an answer takes: the average, or longer where one is overdue."""
+        """Return the latency in seconds: the average, or more while an attempt is overdue."""
         if not self._started:
             return self._answer
         # Insertion order is start order, so the first is the oldest.
@@ -302,7 +302,7 @@ class Lane:
         return max(self._answer, now - oldest)
 
     def healthy(self, now: float) -> bool:
-        """Return whether the endpoint delivers, and fast enough to wait for."""
+        """Return whether the endpoint delivers, and fast enough for its queue to wait."""
         return not self._failing and self.answer_time(now) <= HEALTHY_ANSWER
 
     def room(self, now: float) -> int:
@@ -320,12 +320,12 @@ class Lane:
         """Return whether one more delivery must be deferred.
 
         Args:
-            queued: Deliveries that wait in the lane now.
+            queued: Deliveries in the lane's queue.
             now: Monotonic seconds.
-            alone: No other lane had work lately. Then a healthy lane is full only at
-                its hard bound: intake slows instead, and nothing is copied.
-            again: It comes from a tier. Such deliveries fill half of the room only, so that old
-                ones never keep new events out.
+            alone: No other lane had work lately. Then a healthy lane is full only at its hard
+                bound: intake slows down instead, and nothing is copied.
+            again: The delivery comes from a tier. Such deliveries fill only half of the room, so
+                that old ones never keep out new events.
         """
         if not queued and not self._gated and not self._started:
             return False
@@ -337,7 +337,7 @@ class Lane:
         return queued >= ((room + 1) // 2 if again else room)
 
     def excess(self, queued: int, now: float, *, alone: bool) -> int:
-        """Return how many queued deliveries should be deferred, now that the endpoint slowed down."""
+        """Return how many queued deliveries to defer, now that the endpoint has slowed down."""
         if alone and self._unpaced and self.healthy(now):
             return 0
         return max(0, queued - self.room(now))
@@ -347,11 +347,11 @@ class Lane:
         return max(0, (self.room(now) + 1) // 2 - queued)
 
     def defer(self, now: float, *, kept: bool = False, waited: float = 0.0) -> Deferral:
-        """Give a delivery that was not admitted a slot.
+        """Reserve a slot for a delivery that was not admitted.
 
         Args:
             now: Monotonic seconds.
-            kept: It came at a slot that it was given before; it does not go to the end again.
+            kept: The delivery came at its reserved slot. It does not go to the end of the queue.
             waited: Seconds for which it has waited for the breaker.
         """
         if self._circuit_breaker.probe_at is not None:
@@ -371,7 +371,7 @@ class Lane:
         return Deferral(slot, reason)
 
     def seen(self, slot: float) -> None:
-        """Learn of a slot that stands in a tier record, perhaps of another worker's giving."""
+        """Take into account a slot read from a tier record. Another worker may have reserved it."""
         self._reservations.seen(slot)
 
     @property
@@ -385,7 +385,7 @@ class Lane:
         return now - oldest > self._overdue_after
 
     def _open_at(self, now: float) -> float:
-        """Return when breaker, pace and the endpoint's own wish let the next attempt begin."""
+        """Return when breaker, rate limiter and Retry-After allow the next attempt."""
         at = self._rests_until
         if self._circuit_breaker.probe_at is not None:
             at = max(at, self._circuit_breaker.probe_at)
@@ -394,10 +394,10 @@ class Lane:
         return max(at, now)
 
     def _spacing(self, now: float) -> float:
-        """Return the seconds between attempts that the lane can bear in the long run.
+        """Return the seconds between attempts that the lane can sustain.
 
-        An endpoint whose limit is not known yet is taken to bear all that is allowed, as far as
-        the worker's own business leaves it.
+        While the endpoint's limit is unknown, the lane assumes the policy's maximum, as far as the
+        event loop's load allows.
         """
         most = min(self._policy.max_in_flight, self._crowded)
         at_once = most if self._limit.ramping else self._allowed

@@ -1,21 +1,21 @@
-"""The attempts that a process makes at once are capped, and half of the cap is kept for what ends soon.
+"""The process-wide cap of concurrent attempts; half of it is reserved for attempts that end soon.
 
-Kept for: first attempts of lanes that answered within a second lately. All else (lanes of which
-nothing is known, lanes that leave attempts unanswered, retries) shares the other half in common, so
-that endpoints that hang, and an outage's retries, never use up the whole.
+The reserved half is for first attempts of lanes that answered within a second lately. Everything
+else (unknown lanes, lanes with unanswered attempts, retries) shares the common half, so that
+endpoints that hang and the retries of an outage never use up the whole cap.
 """
 
 
 class Holder:
-    """What one lane holds of the cap."""
+    """The permits that one lane holds."""
 
     __slots__ = ("kept", "prompt")
 
     def __init__(self) -> None:
-        """Hold nothing, and count as unproven."""
+        """Start without permits, as a lane that is not prompt yet."""
         self.prompt = False
         self.kept = 0
-        """Attempts in flight that began as first attempts while the lane was prompt."""
+        """Attempts in flight that used a reserved permit: first attempts of a prompt lane."""
 
 
 class Permits:
@@ -24,17 +24,17 @@ class Permits:
     __slots__ = ("_common", "_most", "free")
 
     def __init__(self, most: int) -> None:
-        """Allow `most` attempts at once."""
+        """Allow `most` concurrent attempts."""
         self._most = most - most // 2
         self._common = 0
         self.free = most
 
     def may_take(self, *, kept: bool) -> bool:
-        """Return whether another attempt may begin; `kept`: a first attempt of a prompt lane."""
+        """Return whether another attempt may begin. `kept`: a first attempt of a prompt lane."""
         return self.free > 0 and (kept or self._common < self._most)
 
     def take(self, holder: Holder, *, kept: bool) -> bool:
-        """Note that an attempt begins, where it may."""
+        """Acquire a permit for an attempt. Return False if there is none."""
         if self.free <= 0:
             return False
         if kept:
@@ -47,7 +47,7 @@ class Permits:
         return True
 
     def give(self, holder: Holder, *, kept: bool) -> None:
-        """Note that an attempt ended that was taken as `kept` or not."""
+        """Release a permit that was acquired with the same `kept`."""
         self.free += 1
         if kept:
             holder.kept -= 1
@@ -55,13 +55,13 @@ class Permits:
             self._common -= 1
 
     def proved(self, holder: Holder) -> None:
-        """Note that a lane answered promptly."""
+        """Record that a lane answered promptly."""
         if not holder.prompt:
             holder.prompt = True
             self._common -= holder.kept
 
     def slowed(self, holder: Holder) -> None:
-        """Note that a lane does not answer: what it holds counts as common from now on."""
+        """Record that a lane does not answer: its permits count as common from now on."""
         if holder.prompt:
             holder.prompt = False
             self._common += holder.kept

@@ -1,4 +1,4 @@
-"""What a lane may do at most, and what it says of a delivery that it does not take."""
+"""A lane's maxima, and its answer for a delivery that it does not admit."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,22 @@ from hookstream.core.model.delivery import DeferReason
 
 @dataclass(slots=True, frozen=True)
 class LanePolicy:
-    """What a lane may do at most."""
+    """A lane's maxima."""
 
     max_in_flight: int
     max_queue: int = 2_000
-    """Deliveries held in the queue, whatever the rate: the hard bound."""
+    """Deliveries in the queue, whatever the rate: the hard bound."""
     rate_limit: float | None = None
     """Attempts a second: this worker's share of the subscription's rate limit."""
     probe_every: float = 30.0
-    """Seconds between attempts, at most, while the endpoint is down."""
+    """The longest time between probes while the endpoint is down, in seconds."""
     weight: int = 1
-    """Of the slots that lanes wait for, its part compared with theirs."""
+    """The lane's share of contended permits, relative to other lanes."""
 
 
 @dataclass(slots=True, frozen=True)
 class Deferral:
-    """When a delivery that is not admitted comes back, in monotonic seconds, and why it must."""
+    """When a delivery that was not admitted is due, in monotonic seconds, and why it was deferred."""
 
     slot: float
     reason: DeferReason

@@ -1,39 +1,39 @@
-"""A rate limiter spaces the attempts of a lane: the subscription's rate limit, and what a throttled endpoint bears.
+"""A rate limiter spaces the attempts of a lane: by the rate limit, and by what a throttling endpoint accepts.
 
-It is GCRA: one instant, when the next attempt is due at an even spacing, says everything. Up to a
-tenth of a second's worth may come at once, and one attempt always may.
+It is GCRA: its only state is when the next attempt is due at even spacing. A burst may take up to
+a tenth of a second's worth of attempts, and at least one.
 """
 
 _BURST = 0.1
-"""Seconds by which attempts may run ahead of an even spacing."""
+"""Seconds by which attempts may run ahead of even spacing."""
 
 _FIRST_SLOWING = 0.02
-"""Seconds between attempts after the first throttled answer, where nothing slower was known."""
+"""Seconds between attempts after the first throttled answer, if no longer spacing is known."""
 
 _SLOWEST = 10.0
-"""Seconds between attempts of an endpoint that throttles whatever comes."""
+"""Seconds between attempts to an endpoint that throttles at every rate."""
 
 _SLOWER = 2.0
 _A_LITTLE_SLOWER = 1.25
-"""What a throttled answer does to the spacing: after another one, and after a success."""
+"""The factor on the spacing of a throttled answer: after another one, and after a success."""
 
 _NEAR = (0.8, 1.25)
-"""Between these parts of the spacing that was too close, a success brings attempts closer with care."""
+"""Within this range around the spacing that was throttled, a success reduces spacing slowly."""
 
 _CAREFUL = 0.02
 _QUICK = 2.0
-"""What a second of successes takes off the spacing: near the one that was too close, and elsewhere."""
+"""The reduction per second of successes: near the spacing that was throttled, and elsewhere."""
 
 _LEAST = 0.05
 _MOST = 0.75
-"""What one success takes off, elsewhere, at least and at most."""
+"""The smallest and largest reduction by one success, outside that range."""
 
 _FORGOTTEN_BELOW = 0.002
-"""Seconds of learnt spacing that are as good as none."""
+"""Seconds of learnt spacing that count as none."""
 
 
 class RateLimiter:
-    """When the next attempt may be made. Spacing 0 means: at any time."""
+    """When the next attempt may be made. With a spacing of 0, at any time."""
 
     __slots__ = (
         "_before",
@@ -51,51 +51,51 @@ class RateLimiter:
         self._limit = 0.0
         self._learnt = 0.0
         self._borne = False
-        """Whether the endpoint bore the present spacing, or one near it."""
+        """Whether the endpoint accepted the present spacing, or one near it."""
         self._too_close = 0.0
-        """The spacing at which it last said that there are too many, having borne about as many."""
+        """The spacing at which the endpoint last throttled after it had accepted a similar one."""
         self._before = self._next = float("-inf")
-        """What `_next` is, and what it was before the attempt noted last."""
+        """When the next attempt is due, now and before the last recorded attempt."""
         self._last: int | None = None
-        """The attempt noted last, unless it was given back."""
+        """The last recorded attempt, unless it was undone."""
         self.spacing = 0.0
-        """Seconds between attempts, evenly spaced."""
+        """Seconds between attempts at even spacing."""
 
     def limit(self, rate: float | None) -> None:
-        """Set this worker's share of the rate limit, in attempts a second; None: there is none."""
+        """Set this worker's share of the rate limit, in attempts a second; None for no limit."""
         self._limit = 0.0 if rate is None else 1.0 / max(rate, 1e-6)
         self._space()
 
     @property
     def limited(self) -> bool:
-        """Whether the subscription's own limit is what spaces the attempts."""
+        """Whether the subscription's own limit determines the spacing."""
         return self._limit >= self._learnt
 
     def free_at(self) -> float:
-        """Return when the next attempt may be made; an instant that is past means: now."""
+        """Return when the next attempt may be made. A past instant means now."""
         return self._next - _BURST
 
     def took(self, attempt: int, now: float) -> None:
-        """Note that an attempt was made."""
+        """Record that an attempt was made."""
         self._last = attempt
         self._before = self._next
         self._next = max(self._next, now) + self.spacing
 
     def gave_back(self, attempt: int) -> None:
-        """Note that an attempt was not made after all.
+        """Undo a recorded attempt that was not made.
 
-        What it took is given back where it was noted last. The place of one before it may be past: the
-        attempts since would be let too close together.
+        Only the last recorded attempt is undone. The due time of an earlier one may be past, and the
+        attempts since would come too close together.
         """
         if attempt == self._last:
             self._last = None
             self._next = self._before
 
     def throttled(self) -> None:
-        """Space attempts farther apart: the endpoint said that there are too many.
+        """Increase the spacing: the endpoint asked for fewer attempts.
 
-        A little, where it bore the ones before; one that says so whatever comes is away rather than
-        asked too often, and what was too close before stays known.
+        A little, if it accepted the previous ones. An endpoint that throttles at every rate is unavailable
+        rather than overloaded, and the spacing that was throttled before is kept.
         """
         slower = _SLOWER
         if self._borne:
@@ -106,7 +106,7 @@ class RateLimiter:
         self._space()
 
     def delivered(self) -> None:
-        """Space attempts closer: the endpoint bears this pace."""
+        """Reduce the spacing: the endpoint accepts the present rate."""
         self._borne = True
         if self._learnt == 0.0:
             return
@@ -122,7 +122,7 @@ class RateLimiter:
         self._space()
 
     def _space(self) -> None:
-        """Let the next attempt come one spacing after the last, whichever that was made at."""
+        """Move the next due time to one spacing after the last attempt."""
         before = self.spacing
         self.spacing = max(self._limit, self._learnt)
         self._next += self.spacing - before

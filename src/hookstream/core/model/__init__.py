@@ -1,1 +1,1 @@
-"""The nouns: what an event, a subscription, a delivery and an outcome are."""
+"""The domain model: events, subscriptions, deliveries, outcomes, and the formats of their headers."""

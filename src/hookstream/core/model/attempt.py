@@ -1,4 +1,4 @@
-"""What the audit log tells of one attempt, or of a delivery's end without one."""
+"""The audit record of one attempt, or of a delivery that ended without one."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from hookstream.core.model.outcome import Disposition, Outcome
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One audit record. The delivery is as it stood when the attempt was made."""
+    """One audit record. The delivery is in its state at the time of the attempt."""
 
     delivery: Delivery
     event_version: int
-    """The version sent; 0 where none was chosen."""
+    """The version sent; 0 if none was chosen."""
     entity_id: str
     environment: str
     attempt: int
-    """The number of this attempt from 1; where none was made, of the attempts so far."""
+    """The number of this attempt, from 1; without an attempt, the number of attempts so far."""
     outcome: Outcome | None
-    """None: ended without an attempt."""
+    """None: the delivery ended without an attempt."""
     disposition: Disposition
     started_at: Millis
     duration_us: int
@@ -42,12 +42,12 @@ def ended(
     """Return the audit record of a delivery that ended without an attempt.
 
     Args:
-        delivery: As it stands.
-        event: None where its record was moved on undecoded: then nothing is said of the entity.
+        delivery: The delivery in its present state.
+        event: None if its record was moved without being decoded; the entity is then unknown.
         disposition: How it ended.
-        now: When.
-        outcome: What was refused before a request was made, if that was it.
-        trace_id: Of the sampled trace.
+        now: When it ended.
+        outcome: The refusal, if the delivery was refused before a request was made.
+        trace_id: The id of the sampled trace.
     """
     return AttemptRecord(
         delivery=delivery,

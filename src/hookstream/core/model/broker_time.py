@@ -1,6 +1,6 @@
-"""What is known of the brokers' time, by bounds: a broker stamped a record between a question and its answer.
+"""Bounds on the brokers' time: a broker stamped a record between a request and its acknowledgement.
 
-Pure. Times of this machine are seconds by its clock since boot, which nobody sets.
+Pure. Local times are seconds since boot, by a clock that nobody sets.
 """
 
 from dataclasses import dataclass
@@ -9,41 +9,41 @@ from statistics import median
 from hookstream.core.model.instant import Millis
 
 DRIFT = 0.0005
-"""Seconds by which two clocks may part in a second. Ordinary ones part by a tenth of that."""
+"""Maximum drift between two clocks, in seconds per second. Usual clocks drift a tenth of that."""
 
 KEPT_FOR = 600.0
-"""Seconds for which the word of one partition's leader counts."""
+"""Seconds for which the bounds from one partition's leader are used."""
 
 MOST_WIDE = 5.0
-"""Seconds of doubt, to either side, with which the time still counts as known."""
+"""The largest uncertainty, in seconds to either side, at which the time counts as known."""
 
 _NARROW = 0.5
-"""Seconds of doubt up to which one word is as good as another."""
+"""Seconds of uncertainty below which all bounds count as equally good."""
 
 _MOST_PLACES = 256
 
 
 @dataclass(slots=True, frozen=True)
 class TimeBounds:
-    """Seconds by which a broker's clock is ahead of this machine's clock since boot: from, to."""
+    """Lower and upper bound of a broker's clock minus the local clock since boot, in seconds."""
 
     low: float
     high: float
     at: float
-    """When this was known."""
+    """When the bounds were measured, in seconds since boot."""
 
     @property
     def middle(self) -> float:
-        """What is likeliest."""
+        """The most likely difference."""
         return (self.low + self.high) / 2
 
     @property
     def doubt(self) -> float:
-        """By how much the middle may be wrong, to either side."""
+        """The largest error of the middle, to either side."""
         return (self.high - self.low) / 2
 
     def narrowed(self, newer: "TimeBounds") -> "TimeBounds":
-        """Return what both say; the newer alone where they contradict, as a clock was set."""
+        """Return the intersection of both bounds; the newer alone if they contradict (a clock was set)."""
         passed = max(0.0, newer.at - self.at) * DRIFT
         low = max(self.low - passed, newer.low)
         high = min(self.high + passed, newer.high)
@@ -51,17 +51,17 @@ class TimeBounds:
 
 
 class BrokerTime:
-    """The brokers' time as this machine knows it. Each partition's leader has a say; the median counts."""
+    """An estimate of the brokers' time: the median over the leaders of partitions."""
 
     def __init__(self) -> None:
-        """Know nothing."""
+        """Start without an estimate."""
         self._bounds: dict[str, TimeBounds] = {}
         self.ahead: float | None = None
-        """Seconds to be added to the clock since boot, as is likeliest; None: never known yet."""
+        """Seconds to add to the clock since boot, most likely; None before the first estimate."""
         self.ahead_at_least: float | None = None
-        """The same by the earliest that the answers allow: by this, nothing is done before its time."""
+        """The lower bound of the same. With it, nothing is done too early."""
         self.doubt = float("inf")
-        """Seconds by which `ahead` may be wrong, as far as one answer can tell."""
+        """The uncertainty of `ahead` in seconds, as far as one answer shows."""
         self.apart = 0.0
         """Seconds between the brokers that differ most."""
         self.learned_at = float("-inf")
@@ -71,10 +71,10 @@ class BrokerTime:
         """Learn of a stamp.
 
         Args:
-            place: The partition whose leader gave it.
-            stamp: Its time, cut to milliseconds.
-            asked: When the record was handed over.
-            answered: When the acknowledgement was seen.
+            place: The partition whose leader set it.
+            stamp: The timestamp, truncated to milliseconds.
+            asked: When the record was handed to the producer, in seconds since boot.
+            answered: When the acknowledgement arrived, in seconds since boot.
         """
         newer = TimeBounds(stamp / 1000 - answered, (stamp + 1) / 1000 - asked, answered)
         known = self._bounds.pop(place, None)
@@ -88,12 +88,12 @@ class BrokerTime:
 
     def _agree(self) -> None:
         self.doubt = min(b.doubt for b in self._bounds.values())
-        # An answer that took minutes says little, and its middle nothing: it has no say beside others.
+        # Bounds from an answer that took minutes are too wide: they are ignored if better ones exist.
         wide = max(self.doubt, _NARROW)
         counted = [b for b in self._bounds.values() if b.doubt <= wide]
         middles = [b.middle for b in counted]
         self.apart = max(middles) - min(middles)
         if self.doubt <= MOST_WIDE:
-            # What was known stays: a clock that nobody sets is better than an answer that took long.
+            # Keep the previous estimate: the clock since boot is better than an answer that took long.
             self.ahead = median(middles)
             self.ahead_at_least = median(b.low for b in counted)

@@ -1,4 +1,4 @@
-"""A delivery is one event for one subscription, its whole life; its state travels in record headers."""
+"""A delivery is one event for one subscription. Record headers carry its state."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from hookstream.core.model.record import Origin
 
 
 class Trigger(StrEnum):
-    """Why an attempt was made."""
+    """Why an attempt is made."""
 
     INITIAL = "initial"
     RETRY = "retry"
@@ -18,7 +18,7 @@ class Trigger(StrEnum):
 
 
 class DeferReason(StrEnum):
-    """Why a delivery went back to a tier without an attempt having been made."""
+    """Why a delivery was written to a tier without an attempt."""
 
     LANE_FULL = "lane_full"
     RATE_LIMITED = "rate_limited"
@@ -30,7 +30,7 @@ class DeferReason(StrEnum):
     SUBSCRIPTION_UNREADABLE = "subscription_unreadable"
     SCHEMA_UNKNOWN = "schema_unknown"
     NOT_DUE = "not_due"
-    """A hop down: more of the wait remains than the tier just left could hold."""
+    """A hop: more of the wait remains than the previous tier could hold."""
 
 
 OUR_OWN_REASONS = frozenset(
@@ -41,7 +41,7 @@ OUR_OWN_REASONS = frozenset(
         DeferReason.SUBSCRIPTION_UNREADABLE,
     }
 )
-"""Waits that are not the endpoint's doing: they do not age a delivery."""
+"""Waits that the endpoint did not cause: they do not count towards expiry."""
 
 
 SLOT_REASONS = frozenset(
@@ -52,15 +52,15 @@ SLOT_REASONS = frozenset(
         DeferReason.BREAKER_OPEN,
     }
 )
-"""Waits for a slot of a lane: the due time is not the delivery's own, and may be come before."""
+"""Waits for lane capacity. The due time is a reservation; the delivery may run earlier."""
 
 BOOKED_REASONS = frozenset({DeferReason.LANE_FULL, DeferReason.RATE_LIMITED})
-"""Of these, the slots that were handed out one after another: the next comes after the last."""
+"""The reasons whose slots are reserved one after another, each behind the last."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """The state of one delivery. Mutable: the stage that holds it is its one owner."""
+    """The state of one delivery. Mutable: only the stage that holds it changes it."""
 
     delivery_id: str
     subscription_id: str
@@ -69,7 +69,7 @@ class Delivery:
     event_id: str
     origin: Origin
     first_at: Millis
-    """When it was matched."""
+    """When the event was matched."""
     expires_at: Millis
     attempt: int = 0
     """Attempts made so far."""
@@ -78,33 +78,33 @@ class Delivery:
     trigger: Trigger = Trigger.INITIAL
     """Why the next attempt is made."""
     due_at: Millis | None = None
-    """The final due time, jitter included; None: due where it stands."""
+    """The final due time, jitter included; None: due at once."""
     deferrals: int = 0
     """Deferrals since the last attempt."""
     deferred_reason: DeferReason | None = None
     deferred_since: Millis | None = None
-    """Start of the present, unbroken wait for `deferred_reason`."""
+    """Start of the present uninterrupted wait for `deferred_reason`."""
     last_outcome: str | None = None
     last_status: int | None = None
     last_error: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
     filter_asked: bool = True
-    """False: the subscription could not be read at the match, so its filter is still to be asked."""
+    """False: the subscription was unreadable at matching, so its filter is still to be evaluated."""
 
     @property
     def has_slot(self) -> bool:
-        """Whether it waits for a slot of its lane, which takes it early where it can."""
+        """Whether it waits for a slot of its lane, which may take it earlier."""
         return self.deferred_reason in SLOT_REASONS
 
 
 @dataclass(slots=True)
 class UnmatchedEvent:
-    """A record that waits in a tier to be identified and matched (again): no subscription yet."""
+    """A record in a tier that is still to be decoded and matched; it has no subscription yet."""
 
     origin: Origin
     first_at: Millis
-    """When it was first put into a tier."""
+    """When it was first written to a tier."""
     due_at: Millis | None = None
     deferrals: int = 0
     deferred_reason: DeferReason | None = None

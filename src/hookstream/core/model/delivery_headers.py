@@ -1,8 +1,8 @@
-"""The state of a delivery is written into record headers and read back without loss.
+"""A delivery's state is written to record headers and read back without loss.
 
-Headers are written again each time, each name once, as UTF-8 text without control characters; they
-never grow from hop to hop. What upstream put on the record travels along within bounds, except what
-is named like ours: nobody upstream can write a delivery's state.
+Headers are rewritten on every hop, each name once, as UTF-8 text without control characters, so
+they never grow. Upstream's headers are carried within bounds, except those with an `hs-` name: no
+upstream producer can write a delivery's state.
 """
 
 from hookstream.core.model import header_names as names
@@ -14,16 +14,16 @@ from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Headers, Origin, Record, header_text
 
 MAX_NAME = 256
-"""Characters of an id or a word of ours."""
+"""The longest id or word in an `hs-` header, in characters."""
 
 MAX_ERROR = 512
-"""Characters of the last error, and of the detail of a reason."""
+"""The longest last error or reason detail, in characters."""
 
 MAX_STATUS = 999
 """The largest HTTP status."""
 
 MAX_TRACESTATE = 512
-"""Characters of `tracestate`: what W3C asks every party to carry."""
+"""The longest `tracestate`, in characters: W3C requires everyone to carry as much."""
 
 _NAME = "hookstream"
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
@@ -31,7 +31,7 @@ _DEFER_REASONS = {reason.value: reason for reason in DeferReason}
 _NOT_YET = {"no": True}
 _STAGE_DELIVERY = "TASK_PUT"
 _STAGE_DECODING = "VALUE_CONVERTER"
-"""The stages of Kafka Connect that come nearest to a delivery and to decoding."""
+"""The stages of Kafka Connect that are closest to a delivery and to decoding."""
 
 
 def tier_headers(
@@ -58,7 +58,7 @@ def dead_letter_headers(
     *,
     written_at: Millis,
 ) -> list[Header]:
-    """Return the headers of a dead letter: the state, why it was given up, and Connect's names."""
+    """Return the headers of a dead letter: the state, the reason, and those of Kafka Connect."""
     return carried(record_headers) + _encoded(
         [
             *_delivery(delivery),
@@ -80,9 +80,9 @@ def undecodable_headers(
 
     Args:
         record: The record as it was read.
-        undecodable: Why it is none of ours.
+        undecodable: Why it cannot become an event.
         written_at: The present.
-        waited: What its headers told, where it was read from a tier: its origin is kept.
+        waited: The state in its headers if it was read from a tier; its origin is kept.
     """
     if waited is None:
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
@@ -109,9 +109,9 @@ def unreadable_headers(
     written_at: Millis,
     reason: str = DeadReason.NOT_DECODABLE,
 ) -> list[Header]:
-    """Return the headers of a tier record that is set aside since its own cannot be read.
+    """Return the headers of a tier record that is set aside because its own are unreadable.
 
-    What they say is kept as it stands, so that a person can still make sense of it.
+    They are copied unchanged, so that a person can still interpret them.
     """
     kept = [
         (name, text(value.decode(errors="replace"), MAX_NAME))
@@ -130,7 +130,7 @@ def unreadable_headers(
 
 
 def is_for_subscription(headers: Headers) -> bool:
-    """Return whether a tier record is a delivery; else it is an event to be matched (again)."""
+    """Return whether a tier record is a delivery. Otherwise it is an event still to be matched."""
     return any(name == names.SUBSCRIPTION_ID for name, _ in headers)
 
 
@@ -249,7 +249,7 @@ def _instant(instant: Millis | None) -> str | None:
 
 
 def _beyond(instant: Millis) -> str | None:
-    """Return the milliseconds of an instant that its RFC 3339 text cannot name."""
+    """Return the milliseconds of an instant that RFC 3339 cannot express."""
     return None if within_years(instant) == instant else str(instant)
 
 
@@ -259,7 +259,7 @@ _KEPT = frozenset(
 
 
 def tier_key(state: Delivery | UnmatchedEvent) -> bytes:
-    """Return the key of a tier record: the delivery, or the origin of an event without one."""
+    """Return the key of a tier record: the delivery's id, or the origin of an unmatched event."""
     if isinstance(state, Delivery):
         return state.delivery_id.encode()
     origin = state.origin

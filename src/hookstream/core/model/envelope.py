@@ -1,8 +1,8 @@
-"""An envelope is the part of a decoded record that hookstream itself relies on, checked strictly.
+"""An envelope is the part of a decoded record that hookstream relies on; it is validated strictly.
 
-Every event carries `event_id`, `occurred_at`, `entity_id`, `environment` and `data`. Ids travel on
-as header values and in identities, so they are bounded, printable text; nothing is repaired, since
-a repaired id would be another id.
+Every event has `event_id`, `occurred_at`, `entity_id`, `environment` and `data`. Ids become header
+values and part of identities, so they are bounded, printable text. Nothing is repaired: a repaired
+id would be another id.
 """
 
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from typing import NamedTuple, TypeGuard
 from hookstream.core.model.event import Undecodable, UndecodableReason
 
 MAX_ID_LENGTH = 200
-"""Characters of `event_id` and `entity_id`."""
+"""The longest `event_id` and `entity_id`, in characters."""
 
 MAX_ENVIRONMENT_LENGTH = 64
-"""Characters of `environment`."""
+"""The longest `environment`, in characters."""
 
 _ID = f"printable text of 1 to {MAX_ID_LENGTH} characters"
 
 LAST_INSTANT = 253_402_300_799_999_999
-"""The last microsecond of the year 9999: no later time has RFC 3339 text."""
+"""The last microsecond of the year 9999: RFC 3339 cannot express a later time."""
 
 
 class Envelope(NamedTuple):
-    """Who, when, about what and where: the identity of an event."""
+    """The identity of an event: its id, time, entity and environment."""
 
     event_id: str
     occurred_at: int
@@ -33,10 +33,10 @@ class Envelope(NamedTuple):
 
 
 def open_envelope(fields: Mapping[str, object]) -> Envelope | Undecodable:
-    """Return the envelope of a decoded record, or why it has none.
+    """Return the envelope of a decoded record, or why it is invalid.
 
     Args:
-        fields: The decoded record, its logical types left raw.
+        fields: The decoded record; logical types are raw.
     """
     event_id, occurred_at = fields.get("event_id"), fields.get("occurred_at")
     entity_id, environment = fields.get("entity_id"), fields.get("environment")
@@ -52,7 +52,7 @@ def open_envelope(fields: Mapping[str, object]) -> Envelope | Undecodable:
 
 
 def envelope_problems(fields: Mapping[str, object]) -> list[str]:
-    """Return everything that is wrong with the envelope of a decoded record, a sentence each."""
+    """Return every problem of a decoded record's envelope, one sentence each."""
     checks = (
         ("event_id", _is_name(fields.get("event_id"), MAX_ID_LENGTH), _ID),
         (
@@ -80,6 +80,6 @@ def _is_moment(value: object) -> TypeGuard[int]:
 
 
 def _bad(field: str, value: object, wanted: str) -> str:
-    # The record itself is kept beside the reason: what is wrong needs no more than a glimpse.
+    # The record itself is stored next to the reason: a short excerpt is enough here.
     found = "is missing" if value is None else f"is {ascii(value)[:80]}"
     return f"{field} {found}; it must be {wanted}"

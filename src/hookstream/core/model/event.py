@@ -1,4 +1,4 @@
-"""An event is something that happened on the platform, decoded once from the record that told of it."""
+"""An event is something that happened on the platform, decoded once from its record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from hookstream.core.model.record import Origin, Record
 
 LARGE: Final = 2_000
-"""Load above which an event is decoded, matched and rendered beside the event loop.
+"""The load above which an event is decoded, matched and rendered in a thread, off the event loop.
 
-So many values of the slowest type take some 10 ms; handing them to a thread and back takes 0.1."""
+That many values of the slowest type take some 10 ms; the round trip to a thread takes 0.1 ms."""
 
 
 class Revision(NamedTuple):
@@ -19,7 +19,7 @@ class Revision(NamedTuple):
     event_type: str
     event_version: int
     fingerprint: str
-    """CRC-64-AVRO of the parsing canonical form: 16 lower-case hex digits in wire (little-endian) order."""
+    """CRC-64-AVRO of the parsing canonical form: 16 lower-case hex digits in little-endian order, as on the wire."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,7 +32,7 @@ class Identified:
 
 @dataclass(slots=True, frozen=True)
 class UnknownSchema:
-    """The record names a schema that nobody published yet: it may still come."""
+    """The record names a schema that is not published yet."""
 
     schema: str
 
@@ -41,7 +41,7 @@ class UnknownSchema:
 class Undecodable:
     """The record cannot become an event.
 
-    `reason` is a short stable word of `UndecodableReason`, `detail` a sentence for a person.
+    `reason` is a stable word of `UndecodableReason`, `detail` a sentence for a person.
     """
 
     reason: str
@@ -50,21 +50,21 @@ class Undecodable:
 
 @dataclass(slots=True)
 class Event:
-    """A decoded event. Treated as immutable; not frozen, since one is made per record."""
+    """A decoded event. Treated as immutable; not frozen, because one is made per record."""
 
     revision: Revision
     event_id: str
     occurred_at: int
-    """Microseconds since the epoch, as the envelope says it."""
+    """Microseconds since the epoch, from the envelope."""
     entity_id: str
     environment: str
     fields: Mapping[str, object]
-    """The whole decoded record, logical types left raw (a timestamp is an int, a decimal bytes)."""
+    """The whole decoded record; logical types are raw (a timestamp is an int, a decimal bytes)."""
     record: Record
     origin: Origin
-    """Where it first stood; not `record`'s own place when it was read from a tier."""
+    """Its position in the event topic; not `record`'s own position if it was read from a tier."""
     load: int = 0
-    """How much work it is, in values: at most so many are decoded, asked or rendered of it."""
+    """Upper bound of the values in it: the cost of decoding, matching and rendering it."""
 
     @property
     def event_type(self) -> str:
@@ -73,7 +73,7 @@ class Event:
 
 
 class UndecodableReason(StrEnum):
-    """The stable words for why a record never became an event."""
+    """Stable words for why a record cannot become an event."""
 
     TOMBSTONE = "tombstone"
     NOT_FRAMED = "not_framed"
@@ -84,8 +84,8 @@ class UndecodableReason(StrEnum):
     TOO_LARGE = "too_large"
     BAD_ENVELOPE = "bad_envelope"
     HEADERS_UNREADABLE = "headers_unreadable"
-    """A header's name is not UTF-8, where only headers can tell what the record is."""
+    """A header's name is not UTF-8, and only headers can identify the record."""
 
 
 UNREADABLE_STATE = "unreadable_state"
-"""The word for a tier record whose headers cannot be read, beside those of UndecodableReason."""
+"""The reason for a tier record with unreadable headers, in addition to UndecodableReason."""

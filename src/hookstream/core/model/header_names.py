@@ -1,12 +1,12 @@
-"""The names of the headers that a tier record, a dead letter or an undecodable record carries.
+"""The header names of tier records, dead letters and undecodable records.
 
-All of ours begin with `hs-`; those of Kafka Connect (KIP-298) stand beside them on dead letters, so
-that tools which know dead letters show these too.
+hookstream's own begin with `hs-`. Dead letters also have those of Kafka Connect (KIP-298), so that
+tools for dead letter queues can show them.
 """
 
 DELIVERY_ID = "hs-delivery-id"
 SUBSCRIPTION_ID = "hs-subscription-id"
-"""Absent: an event that is still to be identified and matched."""
+"""Absent on an event that is still to be decoded and matched."""
 PARTNER_ID = "hs-partner-id"
 EVENT_TYPE = "hs-event-type"
 EVENT_ID = "hs-event-id"
@@ -25,9 +25,9 @@ ORIGIN_PARTITION = "hs-origin-partition"
 ORIGIN_OFFSET = "hs-origin-offset"
 ORIGIN_TIMESTAMP = "hs-origin-timestamp"
 ORIGIN_MILLIS = "hs-origin-timestamp-ms"
-"""The origin's time where RFC 3339 cannot name it; `hs-origin-timestamp` holds the nearest that it can."""
+"""The origin's timestamp if RFC 3339 cannot express it; `hs-origin-timestamp` then has the nearest."""
 FILTER_ASKED = "hs-filter-asked"
-"""`no`: the subscription could not be read at the match, and its filter is still to be asked."""
+"""`no`: the subscription was unreadable at matching; its filter is still to be evaluated."""
 LAST_OUTCOME = "hs-last-outcome"
 LAST_STATUS = "hs-last-status"
 LAST_ERROR = "hs-last-error"
@@ -47,4 +47,4 @@ CONNECT_CLASS = "__connect.errors.exception.class.name"
 CONNECT_MESSAGE = "__connect.errors.exception.message"
 
 WIRE_FORMAT = frozenset({"__key_schema_id", "__value_schema_id"})
-"""Headers without which a value cannot be decoded: they travel whatever the bounds say."""
+"""Headers without which a value cannot be decoded: they are carried regardless of the bounds."""

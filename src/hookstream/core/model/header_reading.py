@@ -1,7 +1,7 @@
-"""Headers are taken apart strictly, and upstream's are carried within bounds.
+"""Headers are parsed strictly, and upstream's headers are carried within bounds.
 
-What we wrote ourselves is read strictly all the same: a tier record can have been written by hand,
-or by a tool, and a state misread would be an event lost or sent for ever.
+hookstream's own headers are parsed strictly too: a person or a tool may have written a tier record,
+and misread state would lose an event or send it forever.
 """
 
 import re
@@ -17,22 +17,22 @@ from hookstream.errors import HookstreamError
 W = TypeVar("W")
 
 MAX_CARRIED = 64
-"""Headers of upstream's that travel along."""
+"""The most upstream headers that are carried."""
 
 MAX_CARRIED_BYTES = 16 * 1024
 """Bytes of their names and values together: a quarter of what a tier record may add."""
 
 MAX_TEXT = 1_024
-"""Characters of a header of ours that is read: more than any that is written."""
+"""The longest `hs-` header that is read, in characters: longer than any that is written."""
 
 MAX_COUNT = 1_000_000_000
-"""The largest count that is read, of attempts, steps or deferrals."""
+"""The largest count of attempts, steps or deferrals that is read."""
 
 MAX_PARTITION = 2**31 - 1
 MAX_OFFSET = 2**63 - 1
 
 LAST_INSTANT: Millis = from_rfc3339("9000-01-01T00:00:00Z")
-"""The first instant that no state of ours names: what is added to an earlier one still has text."""
+"""Instants in delivery state are earlier: what is added to them can still be expressed as text."""
 
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
 _SIGNED = re.compile(r"-?[1-9][0-9]{0,18}\Z")
@@ -48,7 +48,7 @@ class HeaderProblem:
     why: str
 
     def __str__(self) -> str:
-        """Return it as a sentence for a person."""
+        """Return the problem as a sentence."""
         return f"header {self.header} {self.why}" if self.header else self.why
 
 
@@ -69,7 +69,7 @@ class Fields:
         self._values = dict(headers)
 
     def optional_text(self, name: str) -> str | None:
-        """Return a header's text, or None where it is missing."""
+        """Return a header's text, or None if it is missing."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -84,14 +84,14 @@ class Fields:
         return found
 
     def text(self, name: str) -> str:
-        """Return the text of a header that must be there and not be empty."""
+        """Return the text of a required, non-empty header."""
         value = self.optional_text(name)
         if not value:
             raise BadHeader(name, "is missing or empty")
         return value
 
     def optional_word(self, name: str, words: Mapping[str, W]) -> W | None:
-        """Return what a header's text stands for in `words`, or None where it is missing."""
+        """Return the value of a header's text in `words`, or None if the header is missing."""
         value = self.optional_text(name)
         if value is None:
             return None
@@ -100,14 +100,14 @@ class Fields:
         return words[value]
 
     def word(self, name: str, words: Mapping[str, W]) -> W:
-        """Return what the text of a header that must be there stands for in `words`."""
+        """Return the value in `words` of a required header's text."""
         value = self.optional_word(name, words)
         if value is None:
             raise BadHeader(name, "is missing")
         return value
 
     def optional_number(self, name: str, most: int = MAX_COUNT) -> int | None:
-        """Return a decimal number from 0 to `most`, or None where the header is missing."""
+        """Return a decimal number from 0 to `most`, or None if the header is missing."""
         value = self.optional_text(name)
         if value is None:
             return None
@@ -119,14 +119,14 @@ class Fields:
         return number
 
     def number(self, name: str, most: int = MAX_COUNT) -> int:
-        """Return the decimal number, from 0 to `most`, of a header that must be there."""
+        """Return the decimal number, from 0 to `most`, of a required header."""
         value = self.optional_number(name, most)
         if value is None:
             raise BadHeader(name, "is missing")
         return value
 
     def optional_instant(self, name: str) -> Millis | None:
-        """Return the instant that a header names, or None where it is missing."""
+        """Return the instant in a header, or None if it is missing."""
         value = self.optional_text(name)
         if value is None:
             return None
@@ -139,14 +139,14 @@ class Fields:
         return instant
 
     def instant(self, name: str) -> Millis:
-        """Return the instant of a header that must be there."""
+        """Return the instant in a required header."""
         value = self.optional_instant(name)
         if value is None:
             raise BadHeader(name, "is missing")
         return value
 
     def origin(self) -> Origin:
-        """Return the coordinates of the record that the event came from."""
+        """Return the coordinates of the event's original record."""
         return Origin(
             self.text(names.ORIGIN_TOPIC),
             self.number(names.ORIGIN_PARTITION, MAX_PARTITION),
@@ -155,10 +155,10 @@ class Fields:
         )
 
     def _origin_time(self) -> Millis:
-        """Return the origin's time; outside the years 1 to 9999 its milliseconds stand beside it."""
+        """Return the origin's time. Outside the years 1 to 9999 a second header has its milliseconds."""
         value = self.text(names.ORIGIN_TIMESTAMP)
         try:
-            # Any that has text: a producer may have claimed it.
+            # Any that can be expressed as text: a producer may have claimed it.
             named = from_rfc3339(value)
         except (ValueError, OverflowError) as problem:
             why = f"is {ascii(value)[:40]}, not an RFC 3339 time"
@@ -173,10 +173,10 @@ class Fields:
 
 
 def carried(headers: Headers) -> list[Header]:
-    """Return what of a record's headers travels along: upstream's own, each name once, bounded.
+    """Return the headers of a record to carry on: upstream's own, each name once, bounded.
 
-    Of equal names the last counts, as Kafka's own clients have it. A header that would exceed a
-    bound is left out and the next one tried; what was carried once is carried again unchanged.
+    The last of equal names is used, as in Kafka's own clients. A header that would exceed a bound is
+    omitted and the next one tried; headers that were carried once are carried unchanged.
     """
     if not headers:
         return []
@@ -198,9 +198,9 @@ def carried(headers: Headers) -> list[Header]:
 
 
 def text(value: str, longest: int) -> str:
-    """Return text that may stand in a header: without control characters, and bounded.
+    """Return text for a header: bounded, without control characters.
 
-    What a header cannot show becomes a space, so that no viewer is led to take it for another.
+    Unprintable characters become spaces, so that no viewer can be misled.
     """
     cut = value[:longest]
     if cut.isascii() and cut.isprintable():

@@ -1,4 +1,4 @@
-"""A hold: an operator's stop on one endpoint, one partner, one event type, or everything."""
+"""A hold: an operator stops attempts of one endpoint, one partner, one event type, or everything."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,14 +6,14 @@ from enum import StrEnum
 from hookstream.core.model.instant import Millis
 
 ALL = "all"
-"""The name under which a hold on everything stands."""
+"""The name of a hold on everything."""
 
 
 class HoldKind(StrEnum):
     """What a hold stops."""
 
     ENDPOINT = "endpoint"
-    """Named by the id of the subscription whose endpoint it is."""
+    """The name is the id of the subscription that the endpoint belongs to."""
     PARTNER = "partner"
     EVENT_TYPE = "event-type"
     EVERYTHING = "everything"
@@ -21,7 +21,7 @@ class HoldKind(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class Hold:
-    """Deliveries that it stops wait, without ageing, until it is cleared."""
+    """The deliveries concerned wait, without ageing, until the hold is cleared."""
 
     kind: HoldKind
     name: str

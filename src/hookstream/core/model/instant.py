@@ -1,6 +1,6 @@
-"""Wall-clock instants are whole milliseconds since the epoch, UTC, and RFC 3339 text at the edges.
+"""Wall-clock instants are whole milliseconds since the epoch, UTC; text is RFC 3339.
 
-Kafka stamps records in milliseconds, so no finer instant would survive a hop. Durations are
+Kafka timestamps are in milliseconds, so a finer instant would not survive a hop. Durations are in
 milliseconds too wherever they are added to an instant.
 """
 
@@ -11,13 +11,13 @@ from typing import TypeAlias
 Millis: TypeAlias = int
 
 EARLIEST: Millis = -62_135_596_800_000
-"""The first instant that RFC 3339 text can name: the year 1 begins."""
+"""The first instant that RFC 3339 can express: the start of the year 1."""
 
 LATEST: Millis = 253_402_300_799_999
-"""The last one: the year 9999 ends."""
+"""The last one: the end of the year 9999."""
 
 _PLAUSIBLE: Millis = 946_684_800_000
-"""The year 2000 begins, before there was a log: an earlier record time is none."""
+"""The start of the year 2000. An earlier record time is not plausible."""
 
 SECOND: Millis = 1_000
 MINUTE: Millis = 60 * SECOND
@@ -25,12 +25,12 @@ HOUR: Millis = 60 * MINUTE
 DAY: Millis = 24 * HOUR
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - only ever written out, with its Z
+_NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - only ever formatted, with a Z
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _FIRST = dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH
 _LAST = dt.datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC) - _EPOCH
 _QUOTED = 64
-"""Characters of a text in a message about it."""
+"""The most characters of a text that a message quotes."""
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)\Z")
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
@@ -38,14 +38,14 @@ _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 def to_rfc3339(instant: Millis) -> str:
     """Return the instant as RFC 3339 text in UTC with milliseconds, `2026-11-24T08:15:30.123Z`.
 
-    A record's time may lie outside the years 1 to 9999, which RFC 3339 cannot name. It is shown as it
-    stands in the record, `1795854458871000 ms`; a format that is read back holds `within_years`.
+    A record's time may lie outside the years 1 to 9999, which RFC 3339 cannot express. It is shown in
+    milliseconds, `1795854458871000 ms`. Formats that are read back apply `within_years` first.
     """
     try:
         moment = _NAIVE_EPOCH + dt.timedelta(milliseconds=instant)
     except OverflowError:
         return f"{instant} ms"
-    # Not strftime: it costs three times as much, and writes the year 999 with three digits.
+    # Not strftime: it takes three times as long, and formats the year 999 with three digits.
     return moment.isoformat("T", "milliseconds") + "Z"
 
 
@@ -56,21 +56,21 @@ def to_the_second(instant: Millis) -> str:
 
 
 def within_years(instant: Millis) -> Millis:
-    """Return the instant, or the nearest one that RFC 3339 text can name."""
+    """Return the instant, or the nearest one that RFC 3339 can express."""
     return min(max(instant, EARLIEST), LATEST)
 
 
 def is_plausible(record_time: Millis) -> bool:
-    """Return whether a record's time may be one, as far as the past goes: -1, 0 and seconds are none."""
+    """Return whether a record's time is not implausibly early: -1, 0 and times in seconds are."""
     return record_time >= _PLAUSIBLE
 
 
 def from_rfc3339(text: str) -> Millis:
-    """Return the instant that RFC 3339 text names; an offset is required, finer digits are cut.
+    """Parse RFC 3339 text; an offset is required, digits beyond milliseconds are truncated.
 
     Raises:
         ValueError: The text is not an RFC 3339 time with an offset, or lies outside the years 1 to
-            9999 in UTC; the message quotes it.
+            9999 in UTC. The message quotes it.
     """
     try:
         moment = dt.datetime.fromisoformat(text)
@@ -88,7 +88,7 @@ def parse_duration(text: str) -> Millis:
     """Return the milliseconds of `250ms`, `5s`, `30m`, `2h` or `14d`.
 
     Raises:
-        ValueError: The text is none of these; the message quotes it and shows the form.
+            ValueError: The text is none of these. The message quotes it and shows the form.
     """
     found = _DURATION.match(text)
     if found is None:
@@ -102,7 +102,7 @@ def format_duration(duration: Millis) -> str:
         return "0s"
     for unit in ("d", "h", "m", "s"):
         if duration % _UNITS[unit] == 0:
-            # Whole days stay hours up to two days: the longest tiers are called 24h, not 1d.
+            # Whole days are given in hours up to two days: the longest tier is called 24h, not 1d.
             if unit == "d" and duration < 2 * DAY:
                 continue
             return f"{duration // _UNITS[unit]}{unit}"

@@ -1,4 +1,4 @@
-"""What plain JSON can hold, as a type and as text."""
+"""JSON values, as a type and as text."""
 
 import json
 from decimal import Decimal
@@ -7,12 +7,12 @@ from typing import TypeAlias
 from hookstream.core.model.number import key_of_number, number_text
 
 Json: TypeAlias = "str | int | float | Decimal | bool | list[Json] | dict[str, Json] | None"
-"""A Decimal stands only for a number that no double is the shortest text of (`core.model.number`)."""
+"""A Decimal is only used for a number that is not the shortest text of any double (`core.model.number`)."""
 JsonObject: TypeAlias = dict[str, Json]
 
 
 def json_text(value: Json) -> str:
-    """Return JSON text on one line; reading it gives the value again, each number as it was."""
+    """Return JSON text on one line. Parsing it yields the same value, every number included."""
     match value:
         case dict():
             inner = ", ".join(
@@ -33,10 +33,10 @@ def json_text(value: Json) -> str:
 
 
 def compared(value: Json) -> object:
-    """Return what stands for a document in a comparison: equal only for the same document.
+    """Return a key for comparing documents: equal only for equal documents.
 
-    Python's own equality takes `true` for 1, and a long decimal for the double that is nearest to
-    it where the decimal is the double's binary value.
+    Python's own equality treats `True` as 1, and a long Decimal as equal to the nearest double if
+    it is that double's binary value.
     """
     match value:
         case dict():

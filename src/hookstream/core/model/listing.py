@@ -1,9 +1,9 @@
-"""Names in a sentence: the first of many, and how many more there are."""
+"""A list of names in a sentence: the first few, and how many more there are."""
 
 from collections.abc import Sequence
 
 
 def the_first(names: Sequence[str], most: int) -> str:
-    """Return names with commas between them, `most` of them at most: `a, b and 5 more`."""
+    """Return up to `most` names separated by commas: `a, b and 5 more`."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,9 +1,9 @@
-"""A number keeps the value of its text: read exactly, compared exactly, written as it was read.
+"""Numbers keep the value of their text: they are parsed, compared and written exactly.
 
-A double holds 17 digits, so a long id or a fine price that passes through one becomes another
-number, and a filter or a grant holds of what its writer excluded. Here a number is an int where it
-is whole and fits 64 bits, a float where the double's shortest text is that number, else a Decimal.
-A double stands for its shortest text (0.1 means a tenth), never for its binary value.
+A double holds 17 digits. A long id or a precise price would change in one, and a filter or grant
+would match what its author excluded. So a number is an int if it is whole and fits 64 bits, a
+float if it is the shortest text of a double, and otherwise a Decimal. A double represents its
+shortest text (0.1 is one tenth), never its binary value.
 """
 
 import math
@@ -14,35 +14,35 @@ from typing import Final, TypeAlias
 Number: TypeAlias = int | float | Decimal
 
 MAX_DIGITS: Final = 100
-"""Significant digits of a number that is taken."""
+"""The most significant digits that are accepted."""
 MAX_EXPONENT: Final = 400
-"""The decimal exponent lies within plus and minus this."""
+"""The largest absolute decimal exponent that is accepted."""
 
 _TEXT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _LONGEST_TEXT = 1_000
-"""Characters that are looked at: 10,000 zeros and a one are no number that a person wrote."""
+"""The longest text that is parsed, in characters: nobody writes ten thousand zeros and a one."""
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _INT64 = 1 << 63
 EXACT: Final = 1 << 53
-"""Below it, every whole double is the whole number of its text."""
+"""Below it, every whole double equals the number in its text."""
 
 _WIDE = Context(prec=2 * MAX_EXPONENT + MAX_DIGITS, Emin=-2 * MAX_EXPONENT, Emax=2 * MAX_EXPONENT)
-"""Rounds no number that is taken."""
+"""Wide enough that no accepted number is rounded."""
 
 
 class NotANumber(ValueError):
-    """Raised where a text or a value is no number that is taken; the message is the reason."""
+    """Raised for a text or value that is not an acceptable number; the message is the reason."""
 
 
 def read_number(text: str) -> Number:
-    """Return the number that a text in JSON's or YAML's notation stands for, exactly.
+    """Parse a number in JSON or YAML notation, exactly.
 
     Raises:
-        NotANumber: It is none, has more than 100 digits, or an exponent beyond ±400.
+        NotANumber: It is not a number, has more than 100 digits, or an exponent beyond ±400.
     """
     if len(text) > _LONGEST_TEXT or _TEXT.fullmatch(text) is None:
         raise NotANumber("is no number")
-    # A Decimal of a text is exact and costs its length, whatever the exponent.
+    # Decimal(text) is exact, and its cost is the text's length, whatever the exponent.
     try:
         value = Decimal(text)
     except InvalidOperation:  # the exponent has more digits than a machine word
@@ -55,16 +55,16 @@ def read_number(text: str) -> Number:
 
 
 def as_float(value: Decimal) -> float | Decimal:
-    """Return the double whose shortest text is this number, or the number where there is none."""
+    """Return the double whose shortest text is this number, or the number itself if there is none."""
     double = float(value)
     return double if math.isfinite(double) and Decimal(repr(double)) == value else value
 
 
 def whole_as_int(value: Number) -> Number:
-    """Return a double in the range of a long that may not be its text's number as that number.
+    """Return a whole double within the range of a long as the int of its text.
 
-    From 2^53 on a double's binary value and its shortest text differ, and releases before compare a
-    long with the former. An int means the same to all of them.
+    From 2^53 on, a double's binary value and its shortest text differ, and earlier releases compare a
+    long with the binary value. An int means the same to all of them.
     """
     if not isinstance(value, float) or not EXACT <= abs(value) <= _INT64:
         return value
@@ -73,10 +73,10 @@ def whole_as_int(value: Number) -> Number:
 
 
 def checked(value: object) -> Number:
-    """Return a value that is a finite number within the bounds of this module.
+    """Validate that a value is a finite number within the bounds of this module.
 
     Raises:
-        NotANumber: It is another value, an infinity or no number, too long, or too large.
+        NotANumber: It is not a number, is infinite or NaN, has too many digits, or is too large.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise NotANumber("is no number")
@@ -85,7 +85,7 @@ def checked(value: object) -> Number:
             raise NotANumber("is not finite")
         return value
     if isinstance(value, int):
-        # Its text is not asked for: that of a huge one raises or takes minutes.
+        # Do not convert to text first: for a huge int that raises or takes minutes.
         if value.bit_length() > MAX_DIGITS * 4:
             raise NotANumber(f"has more than {MAX_DIGITS} digits")
         value = Decimal(value)
@@ -106,7 +106,7 @@ def _check_size(value: Decimal) -> None:
 
 
 def exact(value: Number) -> Decimal:
-    """Return a number as the Decimal of its text: a double by its shortest one."""
+    """Return a number as the Decimal of its text; for a double, of its shortest text."""
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
@@ -114,16 +114,15 @@ Key: TypeAlias = int | float | tuple[int, tuple[int, ...], int]
 
 
 def key_of_number(value: Number) -> Key:
-    """Return what stands for a number in a set: equal numbers have equal keys, and others differ.
+    """Return a hash key for a number: equal numbers have equal keys, different ones do not.
 
-    Costs nothing for a whole number and for a double below 2^53: they are their own keys. A number
-    that no double stands for is kept apart from them, as Python compares a Decimal with a double's
-    binary value.
+    Whole numbers and doubles below 2^53 are their own keys, at no cost. A number that is not a
+    double has a separate kind of key, because Python compares a Decimal with a double's binary value.
     """
     if isinstance(value, int) or (isinstance(value, float) and -EXACT < value < EXACT):
         return value
     if isinstance(value, float):
-        # So large, every double's text says a whole number.
+        # The text of every double this large is a whole number.
         return int(Decimal(repr(value))) if math.isfinite(value) else value
     decimal = value
     if decimal == decimal.to_integral_value(context=_WIDE):
@@ -137,17 +136,17 @@ def key_of_number(value: Number) -> Key:
 
 
 def floor_of(value: Number) -> int:
-    """Return the largest whole number that is not above a number."""
+    """Return the largest whole number that is not greater than a number."""
     return math.floor(exact(value)) if isinstance(value, float | Decimal) else value
 
 
 def ceiling_of(value: Number) -> int:
-    """Return the smallest whole number that is not below a number."""
+    """Return the smallest whole number that is not less than a number."""
     return math.ceil(exact(value)) if isinstance(value, float | Decimal) else value
 
 
 def number_text(value: Number) -> str:
-    """Return a number's text in JSON's notation; reading it gives the number again."""
+    """Return a number in JSON notation. Parsing it yields the same number."""
     if isinstance(value, float):
         return repr(value)
     return str(value).replace("E", "e")

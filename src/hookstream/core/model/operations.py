@@ -1,7 +1,7 @@
-"""hookstream's own events on the operations topic: which there are, and whom they may reach."""
+"""The types of hookstream's own events on the operations topic, and who may receive them."""
 
 OPERATIONS_ENVIRONMENT = "operations"
-"""The environment that these events name."""
+"""The `environment` of these events."""
 
 OPERATIONS_EVENTS = frozenset(
     {
@@ -15,8 +15,8 @@ OPERATIONS_EVENTS = frozenset(
         "subscription.changed",
     }
 )
-"""They match by their names only, and only subscriptions of the partner that they are about (their
-`data.partner_id`) or of an operator. No failure of delivering one raises another."""
+"""They match by exact name only, and only subscriptions of the partner they concern (their
+`data.partner_id`) or of an operator. A failed delivery of one does not emit another."""
 
 OWN_PREFIXES = (
     "hookstream.",
@@ -27,4 +27,4 @@ OWN_PREFIXES = (
     "hold.",
     "partition.",
 )
-"""No `*` takes in a type that begins so: a newer release may have own events that are not known here."""
+"""No `*` matches types with these prefixes: a newer release may have own events unknown here."""

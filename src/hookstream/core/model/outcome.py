@@ -1,4 +1,4 @@
-"""What an attempt came to, and what happens next: two closed unions, matched in full everywhere."""
+"""Outcomes of attempts and dispositions of deliveries: two closed unions, matched exhaustively."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from hookstream.core.model.instant import Millis
 
 
 class FailureKind(StrEnum):
-    """How an attempt failed, in the few words that metrics, headers and audit share."""
+    """How an attempt failed: the words used in metrics, headers and the audit log."""
 
     STATUS = "status"
     TIMEOUT = "timeout"
@@ -19,11 +19,11 @@ class FailureKind(StrEnum):
     DISCONNECTED = "disconnected"
     PROTOCOL = "protocol"
     INTERNAL_ERROR = "internal_error"
-    """A defect of ours, met once the request was sent: it says nothing about the endpoint."""
+    """A defect in hookstream after the request was sent: it says nothing about the endpoint."""
 
 
 class RefusalReason(StrEnum):
-    """Why hookstream itself refuses to make an attempt."""
+    """Why hookstream refuses to make an attempt."""
 
     BLOCKED_ADDRESS = "blocked_address"
     BODY_TOO_LARGE = "body_too_large"
@@ -34,7 +34,7 @@ class RefusalReason(StrEnum):
 
 
 class DeadReason(StrEnum):
-    """Why a delivery was given up: the word of `hs-reason`."""
+    """Why a delivery was dead-lettered: the value of `hs-reason`."""
 
     GONE = "gone"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
@@ -53,12 +53,12 @@ class DeadReason(StrEnum):
     NOT_GRANTED = "not_granted"
 
 
-# What an attempt is answered by, before it is classified.
+# The answer to an attempt, before it is classified.
 
 
 @dataclass(slots=True)
 class Response:
-    """The endpoint answered: the status line came, whatever became of the rest."""
+    """The endpoint answered: a status line was received, whether or not the rest was."""
 
     status: int
     retry_after: str | None = None
@@ -68,7 +68,7 @@ class Response:
 
 @dataclass(slots=True)
 class TransportFailure:
-    """No status line came."""
+    """No status line was received."""
 
     kind: FailureKind
     detail: str
@@ -76,7 +76,7 @@ class TransportFailure:
 
 @dataclass(slots=True)
 class AddressBlocked:
-    """The address was refused before a byte was sent."""
+    """The address was rejected before a byte was sent."""
 
     detail: str
 
@@ -86,9 +86,9 @@ Answer: TypeAlias = Response | TransportFailure | AddressBlocked
 
 @dataclass(slots=True, frozen=True)
 class Withheld:
-    """No request was made, for a reason of our own: no attempt is counted and nobody failed.
+    """No request was made, for an internal reason: no attempt is counted, and it is not a failure.
 
-    The delivery stays in its lane as it was.
+    The delivery stays in its lane unchanged.
     """
 
     detail: str
@@ -98,7 +98,7 @@ NOT_PERMITTED = Withheld("the permission to send ended before the first byte was
 BODY_MADE = Withheld("its body was being made; now it can be sent")
 
 
-# Outcomes. `name` is the word of headers, metrics and audit.
+# Outcomes. `name` is the word in headers, metrics and the audit log.
 
 
 @dataclass(slots=True, frozen=True)
@@ -111,7 +111,7 @@ class Delivered:
 
 @dataclass(slots=True, frozen=True)
 class Gone:
-    """410: the partner says that the endpoint is retired."""
+    """410: the partner has retired the endpoint."""
 
     status: int = 410
     name = "gone"
@@ -123,13 +123,13 @@ class Throttled:
 
     status: int
     retry_after: Millis | None
-    """How long the partner asked to be left alone, capped at the longest tier."""
+    """How long the partner asked to pause, capped at the longest tier."""
     name = "throttled"
 
 
 @dataclass(slots=True, frozen=True)
 class Failed:
-    """It may pass another time."""
+    """A failure that a retry may overcome."""
 
     kind: FailureKind
     detail: str
@@ -147,7 +147,7 @@ class FailedForGood:
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """Refused by us; no request was made, or none that left the machine."""
+    """hookstream refused: no request left the machine."""
 
     reason: RefusalReason
     detail: str
@@ -158,23 +158,23 @@ Outcome: TypeAlias = Delivered | Gone | Throttled | Failed | FailedForGood | Ref
 
 
 def is_defect(outcome: Outcome) -> bool:
-    """Return whether an attempt failed by a defect of ours, which tells nothing of the endpoint."""
+    """Return whether an attempt failed by a defect in hookstream: it says nothing of the endpoint."""
     return isinstance(outcome, Failed) and outcome.kind is FailureKind.INTERNAL_ERROR
 
 
-# Dispositions. `name` is the word of metrics and audit.
+# Dispositions. `name` is the word in metrics and the audit log.
 
 
 @dataclass(slots=True, frozen=True)
 class Complete:
-    """The partner has it."""
+    """The partner has received it."""
 
     name = "complete"
 
 
 @dataclass(slots=True, frozen=True)
 class RetryAt:
-    """Another attempt, no sooner than `due_at`."""
+    """Another attempt, not before `due_at`."""
 
     due_at: Millis
     name = "retry"
@@ -182,7 +182,7 @@ class RetryAt:
 
 @dataclass(slots=True, frozen=True)
 class DeferUntil:
-    """Back to a tier without an attempt having been made."""
+    """Back to a tier without an attempt."""
 
     due_at: Millis
     reason: DeferReason
@@ -191,18 +191,18 @@ class DeferUntil:
 
 @dataclass(slots=True, frozen=True)
 class DeadLetter:
-    """Given up, with the reason; redrivable."""
+    """Given up, with the reason. It can be redriven."""
 
     reason: DeadReason
     detail: str
     disable: bool = False
-    """True: the subscription is disabled with it (410)."""
+    """True: the subscription is disabled too (410)."""
     name = "dead_letter"
 
 
 @dataclass(slots=True, frozen=True)
 class Cancel:
-    """Its subscription was deleted."""
+    """The subscription was deleted."""
 
     detail: str
     name = "cancel"

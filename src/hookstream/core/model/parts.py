@@ -1,4 +1,4 @@
-"""What is wrong with a part of a value is told with the path to it, however deep it stands.
+"""Problems in nested values are reported with the path to the part, at any depth.
 
 A list or map is rebuilt item by item. That is on the path of an event: the path is put together
 only where an item is refused, from the inside out, and its place is what the iterator has left.
@@ -14,16 +14,16 @@ from hookstream.errors import HookstreamError
 T = TypeVar("T")
 
 _SHOWN = 40
-"""Characters of a map's key in a path."""
+"""The most characters of a map key in a path."""
 
 
 class Misfit(HookstreamError):
-    """Raised for a part of a value; says where it stands and what is wrong with it."""
+    """Raised for a part of a value. It has the part's path and the problem."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)
         self.path = path
-        """Where, from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
+        """The path from the root: `money.amount`, `lines[3].due`; empty for the root itself."""
         self.why = why
 
     def within(self, part: str) -> Self:
@@ -42,11 +42,11 @@ def joined(path: str, part: str) -> str:
 
 
 def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[object], list[T]]:
-    """Return what makes a list of a list's items, by what makes one.
+    """Return a converter for lists, given the converter of an item.
 
     Args:
-        item: Makes one item; may raise a Misfit.
-        refused: What is raised for a value that is no list.
+        item: Converts one item; may raise a Misfit.
+        refused: The exception class for a value that is not a list.
     """
 
     def made(value: object) -> list[T]:
@@ -64,11 +64,11 @@ def each_item(item: Callable[[object], T], refused: type[Misfit]) -> Callable[[o
 def each_value(
     item: Callable[[object], T], refused: type[Misfit]
 ) -> Callable[[object], dict[str, T]]:
-    """Return what makes a map of a map's values under the same keys, by what makes one.
+    """Return a converter for maps that keeps the keys, given the converter of a value.
 
     Args:
-        item: Makes one value; may raise a Misfit.
-        refused: What is raised for a value that is no map.
+        item: Converts one value; may raise a Misfit.
+        refused: The exception class for a value that is not a map.
     """
 
     def made(value: object) -> dict[str, T]:

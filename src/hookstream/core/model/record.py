@@ -1,4 +1,4 @@
-"""A record is one entry of a Kafka partition, as it was read or as it is to be written."""
+"""A record is an entry of a Kafka partition, either read or to be written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ class TopicPartition(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """A record as it was read. Treated as immutable; not frozen, since one is made per event."""
+    """A record that was read. Treated as immutable; not frozen, because one is made per event."""
 
     topic: str
     partition: int
     offset: int
     timestamp: Millis
-    """When the broker appended it (`LogAppendTime`), or what the producer claimed (`CreateTime`)."""
+    """The broker's append time (`LogAppendTime`), or the producer's claim (`CreateTime`)."""
     key: bytes | None
     value: bytes | None
     """None: a tombstone."""
     headers: Headers
     append_time: bool = True
-    """False where the topic stamps records with `CreateTime`."""
+    """False if the topic uses `CreateTime`."""
     headers_problem: str | None = None
-    """Why `headers` are not the names that were written: a name is not UTF-8. None: they are."""
+    """Why `headers` differ from what was written: a name is not UTF-8. None if they are exact."""
 
     @property
     def where(self) -> TopicPartition:
@@ -42,7 +42,7 @@ class Record:
 
     @property
     def size(self) -> int:
-        """Bytes of key, value and headers: what it costs to hold it."""
+        """Bytes of key, value and headers: its memory cost."""
         size = len(self.value or b"") + len(self.key or b"")
         for name, value in self.headers:
             size += len(name) + len(value or b"")
@@ -51,7 +51,7 @@ class Record:
 
 @dataclass(slots=True)
 class OutgoingRecord:
-    """A record as it is to be written; the partition follows from the key."""
+    """A record to be written. The key determines the partition."""
 
     topic: str
     key: bytes | None
@@ -60,7 +60,7 @@ class OutgoingRecord:
 
 
 class Origin(NamedTuple):
-    """Where an event first stood in the log: its coordinates in upstream's topic."""
+    """An event's original position in the log: its coordinates in the upstream topic."""
 
     topic: str
     partition: int
@@ -74,7 +74,7 @@ class Origin(NamedTuple):
 
 
 def header_text(headers: Headers, name: str) -> str | None:
-    """Return the last value of a header as text, or None where it is missing or not UTF-8."""
+    """Return the last value of a header as text; None if it is missing or not UTF-8."""
     for key, value in reversed(headers):
         if key == name:
             if value is None:

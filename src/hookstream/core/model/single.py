@@ -1,8 +1,8 @@
-"""A 32-bit float is the number that its shortest text says, wherever it is shown or compared.
+"""A 32-bit float means the number of its shortest text, wherever it is shown or compared.
 
-Avro's `float` is decoded into a Python float of 64 bits: 0.7 comes as 0.699999988079071. Its
-shortest text is the one with the fewest digits that reads back as the same 32 bits; of several
-the nearest. It has at most nine digits, so a Python float holds it without loss.
+Avro's `float` is decoded into Python's 64-bit float: 0.7 becomes 0.699999988079071. The shortest
+text is the one with the fewest digits that parses to the same 32 bits, and of several the nearest.
+It has at most nine digits, so a Python float holds it without loss.
 
 An array may hold 50,000 of them, and trying one text after the other took 3 to 6 µs each. So it is
 found by arithmetic, and by trying texts only where that leaves a doubt. At the last decimal place at
@@ -17,21 +17,21 @@ from typing import Final, NamedTuple
 _BITS = struct.Struct("<f")
 _pack, _unpack = _BITS.pack, _BITS.unpack
 _ALL_WHOLE: Final = 2**24
-"""Below it every whole number is a 32-bit float, and no shorter text means the same one."""
+"""Below it every whole number is a 32-bit float, and no shorter text means the same float."""
 _EXPONENTS: Final = range(-148, 129)
-"""Those that `math.frexp` gives for 32-bit floats."""
+"""The exponents that `math.frexp` returns for 32-bit floats."""
 _NORMAL: Final = -125
-"""The least of them for which a float has all its bits."""
+"""The smallest exponent at which a float has its full precision."""
 _MOST_DIGITS: Final = 9
 _LOPSIDED: Final = {
     2.0**-96: 1.2621775e-29,
     2.0**87: 1.5474251e26,
     2.0**90: 1.2379401e27,
 }
-"""A power of two has its lower neighbour at half the distance of its upper one. So the nearest text
-of so many digits may not read back while the next one does: with these three, and no other."""
+"""The lower neighbour of a power of two is at half the distance of the upper one. So the nearest
+text of a digit count may not parse back while the next one does: for these three only."""
 _LAST_EXACT: Final = 22
-"""Powers of ten up to this one are doubles, so a product or quotient with one is rounded once."""
+"""Powers of ten up to this one are exact doubles, so a product or quotient is rounded once."""
 _DOUBT: Final = 1e-6
 """Products of two doubles below 10^9 are nearer to the true ones than this."""
 _SURE: Final = 0.5 - _DOUBT
@@ -75,13 +75,13 @@ def nearest(value: float) -> float:
 
 
 def shortest(value: float) -> float:
-    """Return the number that the shortest text of a 32-bit float says.
+    """Return the number in the shortest text of a 32-bit float.
 
     Args:
-        value: A finite number; one that is no 32-bit float stands for the nearest that is.
+        value: A finite number; one that is not a 32-bit float is rounded to the nearest first.
 
     Raises:
-        OverflowError: As `nearest` does.
+        OverflowError: See `nearest`.
     """
     if -_ALL_WHOLE < value < _ALL_WHOLE and value == int(value):
         return value
@@ -105,7 +105,7 @@ def shortest(value: float) -> float:
 
 
 def _by_trying(size: float) -> float:
-    """Return what the shortest text of a 32-bit float above zero says, slowly."""
+    """Return the number in the shortest text of a 32-bit float above zero, slowly."""
     if size in _LOPSIDED:
         return _LOPSIDED[size]
     for digits in range(1, _MOST_DIGITS):

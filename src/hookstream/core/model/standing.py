@@ -1,4 +1,4 @@
-"""How a subscription stands at an instant: what its row, its partner and its health say together."""
+"""A subscription's status at an instant, derived from its row, its partner and its health."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,16 +15,16 @@ from hookstream.core.model.subscription import (
 
 @dataclass(slots=True, frozen=True)
 class Live:
-    """Its deliveries may be attempted, where the grant allows it."""
+    """Its deliveries may be attempted if the grant allows it."""
 
     subscription: Subscription
     partner: Partner | None
-    """None: the partner's row is not in the table, so nothing is granted."""
+    """None: the table has no row for the partner, so nothing is granted."""
 
 
 @dataclass(slots=True, frozen=True)
 class Held:
-    """It would be live, and an operator stopped its endpoint, its partner, the type or everything."""
+    """It would be live, but an operator holds its endpoint, its partner, the type or everything."""
 
     subscription: Subscription
     partner: Partner | None
@@ -33,17 +33,17 @@ class Held:
 
 @dataclass(slots=True, frozen=True)
 class Paused:
-    """Its owner wants no attempts for now."""
+    """Its owner has paused it."""
 
     subscription: Subscription
     partner: Partner | None
     since: Millis
-    """Start of the open gap; `active_from` where no gap says it."""
+    """Start of the open gap; `active_from` if there is none."""
 
 
 @dataclass(slots=True, frozen=True)
 class DisabledStanding:
-    """A worker gave its endpoint up; only an owner enables it again."""
+    """A worker disabled its endpoint; only its owner can enable it again."""
 
     subscription: Subscription
     partner: Partner | None
@@ -52,7 +52,7 @@ class DisabledStanding:
 
 @dataclass(slots=True, frozen=True)
 class Deleted:
-    """Its owner deleted it: what is pending is cancelled."""
+    """Its owner deleted it: pending deliveries are cancelled."""
 
     subscription_id: str
     partner_id: str
@@ -60,14 +60,14 @@ class Deleted:
 
 @dataclass(slots=True, frozen=True)
 class Unreadable:
-    """Its envelope can be read and its body cannot: its deliveries wait."""
+    """Its envelope can be read but not its body: its deliveries wait."""
 
     unreadable: UnreadableSubscription
 
 
 @dataclass(slots=True, frozen=True)
 class Absent:
-    """The table does not hold it (yet). This never means that it was deleted."""
+    """The table does not have it (yet). This never means that it was deleted."""
 
 
 Standing: TypeAlias = Live | Held | Paused | DisabledStanding | Deleted | Unreadable | Absent

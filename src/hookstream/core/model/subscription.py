@@ -1,4 +1,4 @@
-"""Partners, what they were granted, and their subscriptions: a standing request for events."""
+"""Partners, their grants, and their subscriptions: standing requests for events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ DEFAULT_SCHEDULE: tuple[Millis, ...] = (
     24 * HOUR,
     24 * HOUR,
 )
-"""The delays before attempts 2 to 9: about three days, as the field has it."""
+"""The delays before attempts 2 to 9: about three days, as usual in the field."""
 
 DEFAULT_TIMEOUT: Millis = 15 * SECOND
 DEFAULT_EXPIRY: Millis = 7 * DAY
@@ -27,7 +27,7 @@ DEFAULT_MAX_IN_FLIGHT = 32
 
 @dataclass(slots=True, frozen=True)
 class Grant:
-    """What a partner may ever see. Everything is refused that is not named here."""
+    """What a partner may see. Everything that is not listed is refused."""
 
     event_types: tuple[str, ...]
     """Exact names, `pricing.*`, or `*`."""
@@ -36,27 +36,27 @@ class Grant:
     pattern: JsonObject | None = None
     """An event pattern that every event must match, or None."""
     operator: bool = False
-    """Whether operations events about every partner may be seen, not only those about this one."""
+    """Whether operations events about all partners are visible, not only those about this one."""
 
 
 @dataclass(slots=True, frozen=True)
 class Partner:
-    """Whose subscriptions these are."""
+    """An organisation that owns subscriptions."""
 
     id: str
     name: str
     grant: Grant
     grant_from: Millis = 0
-    """Records up to this instant are judged by `previous_grant`: a wider grant looks only forward."""
+    """Records up to this instant fall under `previous_grant`: a wider grant applies to new records."""
     previous_grant: Grant | None = None
     revision: int = 1
     owner: str = "cli"
-    """Who declares it: `cli`, or files, as `core.planning.ownership` writes that."""
+    """Who declares it: `cli`, or files, in the notation of `core.planning.ownership`."""
 
 
 @dataclass(slots=True, frozen=True)
 class SigningSecret:
-    """One signing secret of an endpoint; its key never shows in a repr."""
+    """One signing secret of an endpoint. Its key is not part of the repr."""
 
     id: str
     key: bytes = field(repr=False)
@@ -65,12 +65,12 @@ class SigningSecret:
 
 @dataclass(slots=True, frozen=True)
 class Endpoint:
-    """Where a subscription's deliveries go, and how they are signed."""
+    """Where a subscription's deliveries are sent, and how they are signed."""
 
     url: str = field(repr=False)
-    """May hold a secret in its path or query: scrub it before showing (`core.delivery.address`)."""
+    """May contain a secret in its path or query: redact it before showing (`core.delivery.address`)."""
     secrets: tuple[SigningSecret, ...]
-    """The first signs first; two are live while one replaces the other."""
+    """The first signs first. During a rotation there are two."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout: Millis = DEFAULT_TIMEOUT
     """For the whole attempt, up to 60 s."""
@@ -83,13 +83,13 @@ class BodyFormat(StrEnum):
 
 
 class Content(StrEnum):
-    """How much of the event a body tells."""
+    """How much of the event a body contains."""
 
     FULL = "full"
 
 
 class SubscriptionState(StrEnum):
-    """What the owner wants of it; health may say otherwise (see `core.matching.directory`)."""
+    """The state the owner wants; health may override it (see `core.matching.directory`)."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -98,7 +98,7 @@ class SubscriptionState(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class Gap:
-    """A stretch of the log that a subscription does not see: `start` < timestamp <= `end`."""
+    """A range of record time that a subscription does not receive: `start` < timestamp <= `end`."""
 
     start: Millis
     end: Millis | None
@@ -108,23 +108,23 @@ class Gap:
 
 @dataclass(slots=True, frozen=True)
 class RetryPolicy:
-    """How often and how long a delivery is attempted again."""
+    """How often and for how long a delivery is retried."""
 
     schedule: tuple[Millis, ...] = DEFAULT_SCHEDULE
     expires_after: Millis = DEFAULT_EXPIRY
     final_statuses: frozenset[int] = frozenset()
-    """Statuses after which no retry is made."""
+    """Statuses that are not retried."""
 
 
 @dataclass(slots=True, frozen=True)
 class Limits:
-    """What an endpoint is asked to bear."""
+    """The load limits of an endpoint."""
 
     max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
     rate_limit: float | None = None
     """Attempts a second over all workers, or None."""
     weight: int = 1
-    """Its part of a worker's attempts, compared with the subscriptions that wait for one too."""
+    """Its share of a worker's contended attempts, relative to other subscriptions."""
 
 
 VersionPin: TypeAlias = int | Literal["latest"]
@@ -132,19 +132,19 @@ VersionPin: TypeAlias = int | Literal["latest"]
 
 @dataclass(slots=True, frozen=True)
 class Subscription:
-    """A partner's standing request, as the subscriptions table holds it."""
+    """A partner's standing request, as stored in the subscriptions table."""
 
     id: str
     partner_id: str
     endpoint: Endpoint
     event_types: tuple[str, ...]
     active_from: Millis
-    """A record matches only if its timestamp lies after this instant, and in no gap."""
+    """A record matches only if its timestamp is after this instant and in no gap."""
     environments: tuple[str, ...] | None = None
     """None: all that the grant allows."""
     pattern: JsonObject | None = None
     versions: Mapping[str, VersionPin] = field(default_factory=dict)
-    """Pinned version by event type; a type that is missing here is pinned to 1."""
+    """Pinned version by event type; a missing type is pinned to 1."""
     format: BodyFormat = BodyFormat.STANDARD
     content: Content = Content.FULL
     retry: RetryPolicy = RetryPolicy()
@@ -161,9 +161,9 @@ class Subscription:
 
 @dataclass(slots=True, frozen=True)
 class UnreadableSubscription:
-    """A subscription whose envelope can be read and whose body cannot (newer release, lost key).
+    """A subscription with a readable envelope and an unreadable body (newer release, lost key).
 
-    It is matched by type within its interval and its deliveries wait, with an alarm.
+    It is matched by type within its interval. Its deliveries wait, and an alarm is raised.
     """
 
     id: str
@@ -176,7 +176,7 @@ class UnreadableSubscription:
 
 @dataclass(slots=True, frozen=True)
 class Disabled:
-    """A worker's verdict in the health table: no more attempts until somebody enables it again."""
+    """A worker's entry in the health table: no attempts until the subscription is enabled again."""
 
     subscription_id: str
     since: Millis
@@ -186,14 +186,14 @@ class Disabled:
 
 @dataclass(slots=True, frozen=True)
 class Failing:
-    """A worker's note in the health table: nothing but failures since an instant."""
+    """A worker's entry in the health table: only failures since an instant."""
 
     subscription_id: str
     since: Millis
 
 
 def covers(globs: Sequence[str], event_type: str) -> bool:
-    """Return whether a list of exact names, `prefix.*` and `*` names the event type."""
+    """Return whether a list of exact names, `prefix.*` and `*` covers the event type."""
     for glob in globs:
         if glob in ("*", event_type):
             return True

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a name that nothing has."""
+"""Suggestions for names that do not exist."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,9 +9,9 @@ _SHORTEST_PREFIX = 2
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean …?)` with the nearest of the known names; empty where none is near.
+    """Return ` (did you mean …?)` with the nearest known name; empty if none is near.
 
-    Near is what differs in case only, begins alike as a whole (`prod`, `production`), or differs in
+    Near means: different case only, a common first word (`prod`, `production`), or a difference of a
     few letters.
     """
     asked = name[:_LONGEST].lower()

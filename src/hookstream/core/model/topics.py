@@ -8,13 +8,13 @@ from hookstream.core.model.instant import Millis, format_duration, parse_duratio
 
 @dataclass(slots=True, frozen=True)
 class Topics:
-    """Every name that hookstream gives to a topic or group."""
+    """Every topic and group name of hookstream."""
 
     prefix: str = "hookstream"
 
     @property
     def schemas(self) -> str:
-        """Every schema revision ever published (compacted)."""
+        """All published schema revisions (compacted)."""
         return f"{self.prefix}.schemas"
 
     @property
@@ -39,7 +39,7 @@ class Topics:
 
     @property
     def dead_letters(self) -> str:
-        """Deliveries given up."""
+        """Deliveries that were given up."""
         return f"{self.prefix}.dead-letters"
 
     @property
@@ -54,7 +54,7 @@ class Topics:
 
     @property
     def operations(self) -> str:
-        """Events of hookstream itself."""
+        """Events about hookstream itself."""
         return f"{self.prefix}.operations"
 
     @property
@@ -69,16 +69,16 @@ class Topics:
 
     @property
     def writer(self) -> str:
-        """The transactional id of the one writer of tables."""
+        """The transactional id of the only writer of tables."""
         return f"{self.prefix}.writer"
 
     @property
     def tables(self) -> Sequence[str]:
-        """The compacted topics, in the order in which they are best read."""
+        """The compacted topics, in the best order for loading."""
         return (self.schemas, self.partners, self.subscriptions, self.health, self.jobs)
 
     def job(self, job_id: str) -> str:
-        """Return the transactional id of a long job."""
+        """Return the transactional id of a job."""
         return f"{self.prefix}.job.{job_id}"
 
     def tier(self, delay: Millis) -> str:
@@ -86,7 +86,7 @@ class Topics:
         return f"{self.prefix}.retry.{format_duration(delay)}"
 
     def delay_of(self, topic: str) -> Millis | None:
-        """Return the delay of a retry topic, or None where the topic is none of ours."""
+        """Return the delay of a retry topic; None for any other topic."""
         head = f"{self.prefix}.retry."
         if not topic.startswith(head):
             return None

@@ -1,13 +1,13 @@
-"""Whole numbers as seven bits a byte, least significant first: Avro's audit records and commits have them."""
+"""Varints: seven bits a byte, least significant first. Audit records and commit metadata use them."""
 
 from collections.abc import Iterable
 
 _LONGEST = 9
-"""Bytes of the largest offset; a longer number is damaged."""
+"""Bytes of the largest offset. A longer number is corrupt."""
 
 
 def varint(number: int) -> bytes:
-    """Return a number from 0 up, each byte but the last with the eighth bit, which says that more follow."""
+    """Encode a number from 0 up. Every byte but the last has the high bit set: more bytes follow."""
     out = bytearray()
     while number > 0x7F:  # noqa: PLR2004  what seven bits hold
         out.append(number & 0x7F | 0x80)
@@ -17,7 +17,7 @@ def varint(number: int) -> bytes:
 
 
 def varints(payload: Iterable[int]) -> list[int] | None:
-    """Return the numbers, None where the last is cut off or one is longer than an offset."""
+    """Decode numbers; None if the last is truncated or one is larger than an offset."""
     numbers = []
     number = shift = 0
     for byte in payload:

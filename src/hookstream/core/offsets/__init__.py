@@ -1,1 +1,1 @@
-"""A record becomes an event, and its offset is tracked until it is settled."""
+"""Offset tracking: from a record's receipt until it is settled and its offset committed."""

@@ -1,13 +1,13 @@
-"""Progress behind a hole is written into a commit, so that a crash repeats only what was unsettled.
+"""Commit metadata records what is settled above the committed offset, so that a crash repeats little.
 
-A commit names one offset, and everything above it counts as unread. What was settled above it, while
-one record below took its time, goes into the commit's metadata as a short text, the *note*:
+A commit names one offset, and everything above it counts as unread. What is settled above it, while
+a record below is still unsettled, is written to the commit's metadata as a short text, the *note*:
 
     hs1:<offset committed>:<r or b>:<base64>
 
-`r` holds lengths in turn, of what is unsettled and of what is settled, each as a varint; `b` holds
-one bit an offset. A note is an economy and never a truth to rely on: one that is damaged, of another
-release, or not about the offset that is committed is ignored, and its records are delivered again.
+`r` holds alternating lengths of unsettled and settled runs, each as a varint; `b` holds one bit an
+offset. The metadata is an optimisation; correctness never depends on it. A note that is corrupt, of
+another release, or for another offset is ignored, and its records are delivered again.
 """
 
 import base64
@@ -18,27 +18,27 @@ from typing import NamedTuple, TypeAlias
 from hookstream.core.model.varint import varint, varints
 
 Span: TypeAlias = tuple[int, int]
-"""Settled offsets, from the first up to, not including, the second."""
+"""Settled offsets: the first, and the one after the last."""
 
 NOTE_BYTES = 3_000
-"""Brokers take 4,095 bytes of metadata a partition, unless they are set to less."""
+"""Brokers accept 4,095 bytes of metadata a partition by default."""
 
 REQUEST_BYTES = 512 << 10
-"""Of all notes in one commit: brokers refuse a request with somewhat more than 800 KB of them."""
+"""For all notes in one commit: brokers reject a request with slightly more than 800 KB of them."""
 
 _VERSION = "hs1"
 _LONGEST = 4_096
 
 
 class CommitPosition(NamedTuple):
-    """What is committed for a partition: the lowest unsettled offset, and what is settled above."""
+    """The commit of a partition: the lowest unsettled offset, and what is settled above it."""
 
     offset: int
     note: str = ""
 
 
 class CommitMetadata(NamedTuple):
-    """A note as it was written, and whether it says everything."""
+    """An encoded note, and whether it covers all spans."""
 
     text: str
     whole: bool
@@ -48,17 +48,17 @@ NOTHING = CommitMetadata("", whole=True)
 
 
 def note_room(partitions: int) -> int:
-    """Return how long the note of each may be, where so many partitions are committed together."""
+    """Return the maximum length of each note when `partitions` partitions are committed together."""
     return min(NOTE_BYTES, REQUEST_BYTES // max(1, partitions))
 
 
 def write_note(base: int, spans: Sequence[Span], room: int) -> CommitMetadata:
-    """Return the shorter way to write spans down; where neither fits, the beginning of them.
+    """Encode settled spans in the shorter form; if neither fits, encode as many as fit.
 
     Args:
-        base: The offset that is committed, which is unsettled.
-        spans: Settled offsets above it, ascending, apart from each other.
-        room: How many characters the note may have.
+        base: The committed offset, which is unsettled.
+        spans: Settled offsets above it, ascending and disjoint.
+        room: The maximum length of the note in characters.
     """
     if not spans:
         return NOTHING
@@ -66,21 +66,21 @@ def write_note(base: int, spans: Sequence[Span], room: int) -> CommitMetadata:
     most = (room - len(head)) // 4 * 3
     if most <= 0:
         return CommitMetadata("", whole=False)
-    runs, told_by_runs = _runs(base, spans, most)
-    bits, told_by_bits = _bits(base, spans, most)
-    kind, told, payload = max(("r", told_by_runs, runs), ("b", told_by_bits, bits), key=_better)
-    if not told:
+    runs, in_runs = _runs(base, spans, most)
+    bits, in_bits = _bits(base, spans, most)
+    kind, covered, payload = max(("r", in_runs, runs), ("b", in_bits, bits), key=_better)
+    if not covered:
         return CommitMetadata("", whole=False)
     text = f"{_VERSION}:{base}:{kind}:{base64.b64encode(payload).decode()}"
-    return CommitMetadata(text, whole=told == sum(end - start for start, end in spans))
+    return CommitMetadata(text, whole=covered == sum(end - start for start, end in spans))
 
 
 def read_note(text: str, base: int) -> tuple[Span, ...]:
-    """Return the settled spans above the committed offset; none where the note does not say.
+    """Decode the settled spans above the committed offset; none if the note is not valid for it.
 
     Args:
-        text: The commit's metadata, whoever wrote it.
-        base: The offset that is committed.
+        text: The commit's metadata, from any client.
+        base: The committed offset.
     """
     if not text or len(text) > _LONGEST:
         return ()
@@ -101,7 +101,7 @@ def read_note(text: str, base: int) -> tuple[Span, ...]:
 
 
 def progress_from(low: int, settled: Iterable[Span]) -> CommitPosition:
-    """Return the progress in a log that begins at `low` by now, of which these spans are settled."""
+    """Return the position in a log that now starts at `low`, given the settled spans."""
     base = low
     above: list[Span] = []
     for start, end in settled:
@@ -113,22 +113,22 @@ def progress_from(low: int, settled: Iterable[Span]) -> CommitPosition:
 
 
 def _better(written: tuple[str, int, bytes]) -> tuple[int, int]:
-    _, told, payload = written
-    return told, -len(payload)
+    _, covered, payload = written
+    return covered, -len(payload)
 
 
 def _runs(base: int, spans: Sequence[Span], most: int) -> tuple[bytes, int]:
-    """Return the spans as lengths of runs, and how many offsets of them found room."""
+    """Encode the spans as run lengths; also return how many offsets fit."""
     payload = bytearray()
-    at, told = base, 0
+    at, covered = base, 0
     for start, end in spans:
         run = varint(start - at) + varint(end - start)
         if len(payload) + len(run) > most:
             break
         payload += run
-        told += end - start
+        covered += end - start
         at = end
-    return bytes(payload), told
+    return bytes(payload), covered
 
 
 def _spans_of_runs(base: int, payload: bytes) -> tuple[Span, ...]:
@@ -145,16 +145,16 @@ def _spans_of_runs(base: int, payload: bytes) -> tuple[Span, ...]:
 
 
 def _bits(base: int, spans: Sequence[Span], most: int) -> tuple[bytes, int]:
-    """Return the spans as one bit an offset, and how many offsets of them found room."""
+    """Encode the spans as a bitmap; also return how many offsets fit."""
     limit = base + 8 * most
-    bits, told, last = 0, 0, base
+    bits, covered, last = 0, 0, base
     for start, end in spans:
         if start >= limit:
             break
         last = min(end, limit)
         bits |= ((1 << (last - start)) - 1) << (start - base)
-        told += last - start
-    return bits.to_bytes((last - base + 7) // 8, "little"), told
+        covered += last - start
+    return bits.to_bytes((last - base + 7) // 8, "little"), covered
 
 
 def _spans_of_bits(base: int, payload: bytes) -> tuple[Span, ...]:

@@ -1,8 +1,8 @@
-"""Recent event ids are remembered with the record that used each, so that a second use is noticed.
+"""Recent event ids are remembered with their records, so that reuse of an id is detected.
 
-An event id is the identity of one event within its type. Two records that carry one id are the same
-event written twice (equal bytes, a duplicate) or a producer's mistake (a conflict). Neither is
-merged: both are delivered, under one `webhook-id`, and a receiver that deduplicates drops the second.
+An event id identifies one event within its type. Two records with one id are the same event written
+twice (equal bytes, a duplicate) or a producer's mistake (a conflict). They are not merged: both are
+delivered under one `webhook-id`, and a receiver that deduplicates drops the second.
 """
 
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from hookstream.core.model.record import Origin
 
 _ORIGINS_KEPT = 8
-"""Records remembered for one id. One id for everything must not make an entry grow."""
+"""The most records remembered for one id. It bounds an entry if a producer reuses one id for all."""
 
 
 @dataclass(slots=True, frozen=True)
 class Reuse:
-    """A second record carries an event id."""
+    """A second record has the same event id."""
 
     first: Origin
-    """The record that was seen with the id first."""
+    """The first record seen with the id."""
     conflict: bool
     """True: its bytes differ. False: it is a duplicate."""
 
 
 class RecentEventIds:
-    """The ids of the latest `capacity` events of one worker, each with the records that carried it.
+    """The ids of the latest `capacity` events of one worker, each with its records.
 
-    It holds hashes, neither ids nor values: about 350 bytes an event, whatever a producer writes.
+    It holds hashes, neither ids nor values: about 350 bytes an event, whatever the producer writes.
 
     Args:
-        capacity: Ids remembered; the one that was first seen longest ago is forgotten first.
+        capacity: The number of ids remembered; the oldest is evicted first.
     """
 
     __slots__ = ("_by_id", "_capacity")
@@ -45,12 +45,12 @@ class RecentEventIds:
     def note(
         self, event_type: str, event_id: str, origin: Origin, value: bytes | None
     ) -> Reuse | None:
-        """Remember that a record carries an id; return the reuse where another record did before.
+        """Remember a record's id. Return the reuse if another record had it before.
 
         Args:
-            event_type: The event's type: an id is an identity within its type.
+            event_type: The event's type: ids are unique within a type.
             event_id: The event's id.
-            origin: Where the record first stood. The same origin is the same event: a retry, or a
+            origin: The record's original position. The same origin is the same event: a retry, or a
                 record that is read again.
             value: The record's bytes.
         """

@@ -1,8 +1,8 @@
-"""Decides where the reading of a newly assigned partition begins, so that no gap is ever silent.
+"""Decides where consumption of a newly assigned partition starts, so that no gap is silent.
 
-A client left to itself resumes at the log's start or end without a word when its committed offset
-is gone (`auto.offset.reset`). Here every case has a name: a first start, a resumption, a gap that
-is counted, and offsets that were lost, where only a person can know what was settled.
+A default client silently resumes at the log's start or end if its committed offset is gone
+(`auto.offset.reset`). Here each case is explicit: a first start, a resumption, a gap that is
+counted, and lost offsets, where only a person can know what was settled.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, progress_fro
 
 @dataclass(slots=True, frozen=True)
 class StartAt:
-    """Read from `offset` on; `commit` it first where the group has no commit yet."""
+    """Consume from `offset`; commit it first if the group has no commit yet."""
 
     offset: int
     commit: bool
     note: str = ""
-    """What of the records above is settled, as `core/offsets/commit_metadata.py` writes it."""
+    """What is settled above `offset`, in the format of `core/offsets/commit_metadata.py`."""
 
     @property
     def progress(self) -> CommitPosition:
@@ -31,22 +31,22 @@ class StartAt:
 
 @dataclass(slots=True, frozen=True)
 class GapThenStart:
-    """The records in [first, next_offset) are gone: say so, then read on."""
+    """The records in [first, next_offset) are gone: report a gap, then continue."""
 
     first: int
     """The committed offset."""
     next_offset: int
     """The log's start."""
     progress: CommitPosition
-    """Where to read on, and what is settled above: a gap does not unsettle anything."""
+    """Where to continue, and what is settled above: a gap does not unsettle anything."""
 
 
 @dataclass(slots=True, frozen=True)
 class OffsetsLost:
-    """Nobody can tell what was settled: the partition stops until a person names a position."""
+    """It is unknown what was settled: the partition stops until a person sets its position."""
 
     remedy: str
-    """A sentence for an operator: what happened and the command that ends it."""
+    """A message for the operator: the cause, and the command that resumes the partition."""
 
 
 Start: TypeAlias = StartAt | GapThenStart | OffsetsLost
@@ -54,23 +54,23 @@ Start: TypeAlias = StartAt | GapThenStart | OffsetsLost
 
 @dataclass(slots=True, frozen=True)
 class StartPolicy:
-    """What tells a first start from lost offsets, where a group has no commit for a partition.
+    """Distinguishes a first start from lost offsets if a group has no commit for a partition.
 
-    A record that somebody wants and that should have been settled a day ago means that this group
-    has been here before: the broker forgets the offsets of an empty group after seven days.
+    A record that somebody wants and that was due for settling a day ago shows that the group existed
+    before: brokers delete the offsets of an empty group after seven days.
     """
 
     wanted_from: Callable[[str], Millis | None]
-    """The append time, by topic, after which records matter; None: none matters to anybody yet."""
+    """By topic, the append time from which records matter; None if nobody wants any yet."""
     wait: Callable[[str], Millis]
-    """How long a record of the topic rests before it is due: a tier's delay, 0 for events."""
+    """By topic, how long a record waits before it is due: a tier's delay, 0 for events."""
     grace: Millis = DAY
-    """How long after it is due a record may well be unsettled. Milliseconds."""
+    """How long after its due time a record may be unsettled, in milliseconds."""
 
     def telltale(self, topic: str, now: Millis) -> tuple[Millis, Millis] | None:
         """Return the append times [since, before) of records that show that offsets were lost.
 
-        None where no record could show it.
+        None if no record could show it.
         """
         wanted_from = self.wanted_from(topic)
         if wanted_from is None:
@@ -87,15 +87,15 @@ def start(
     *,
     telltale: bool,
 ) -> Start:
-    """Return where to begin.
+    """Return where to start.
 
     Args:
-        partition: What was assigned.
-        committed: The group's committed offset with its metadata; None where it has none.
-        low: The offset of the log's start.
-        high: The offset after the log's end.
-        telltale: The log holds a record that `StartPolicy.telltale` speaks of. Counts only where
-            nothing is committed.
+        partition: The assigned partition.
+        committed: The group's committed offset with its metadata; None if there is none.
+        low: The log start offset.
+        high: The log end offset.
+        telltale: Whether the log has a record within the times of `StartPolicy.telltale`. Only
+            used if nothing is committed.
     """
     if committed is None:
         if telltale:
@@ -112,7 +112,7 @@ def start(
         )
     settled = read_note(note, offset)
     if not settled or settled[-1][1] > high:
-        # A log that ends below what was settled lost its end: other records stand there now.
+        # The log now ends below what was settled: it was truncated, and other records are there now.
         note, settled = "", ()
     if offset < low:
         return GapThenStart(offset, low, progress_from(low, settled))
@@ -125,6 +125,6 @@ def _name(partition: TopicPartition) -> str:
 
 def _remedy(partition: TopicPartition) -> str:
     return (
-        "Say where to begin: hookstream partition start"
+        "Set its position with: hookstream partition start"
         f" {_name(partition)} --at earliest|latest|TIME"
     )

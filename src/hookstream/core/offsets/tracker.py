@@ -1,7 +1,7 @@
-"""An offset tracker knows which received offsets of a partition are settled, and what may be committed.
+"""An offset tracker knows which received offsets of a partition are settled, and what can be committed.
 
-Offsets are tracked as received, never counted up: transaction markers and compaction leave gaps in
-the log, and a tracker that waited for the missing numbers would never commit again.
+It tracks the offsets received and does not count up: transaction markers and compaction leave gaps
+in the log, and a tracker that waited for the missing offsets would never commit again.
 """
 
 from collections import deque
@@ -12,14 +12,14 @@ from hookstream.core.offsets.commit_metadata import NOTHING, CommitPosition, Spa
 from hookstream.errors import InvariantBroken
 
 _ROOMY = 0.75
-"""Of the room for a note: what a crowded partition must come down to before it is read on."""
+"""The share of the note's maximum length below which a crowded partition is resumed."""
 
 
 class OffsetTracker:
     """The unsettled records of one partition during one assignment.
 
-    Receiving and settling touch one dict. `committable` is the offset of the first unsettled record,
-    or the one after the last settled record where nothing is unsettled.
+    Receiving and settling update one dict. `committable` is the offset of the first unsettled record,
+    or the one after the last settled record if nothing is unsettled.
     """
 
     __slots__ = (
@@ -39,14 +39,15 @@ class OffsetTracker:
 
         Args:
             start: The committed offset.
-            generation: Tells this assignment from others of the partition.
-            settled: What an earlier assignment settled above `start`: it comes again, and is over.
+            generation: Distinguishes this assignment of the partition from others.
+            settled: Spans above `start` that an earlier assignment settled: they are read again and
+                skipped.
         """
         self.generation = generation
         self.crowded = False
-        """The note of the last progress said less than there is, and has not become short since."""
+        """The last note could not cover everything, and has not become short enough since."""
         self._timestamps: dict[int, Millis] = {}
-        """The unsettled records in the order of their offsets, as they came."""
+        """The unsettled records in offset order."""
         self._known = deque(settled)
         self._known_until = settled[-1][1] if settled else 0
         self._upto = start
@@ -55,7 +56,7 @@ class OffsetTracker:
         self._bare = False
 
     def receive(self, offset: int, timestamp: Millis) -> bool:
-        """Take note of a record that was handed over; False: it is known to be settled already.
+        """Track a record that was received. Return False if it is already settled.
 
         Raises:
             InvariantBroken: The offset is not above every offset received before.
@@ -75,7 +76,7 @@ class OffsetTracker:
         return bool(known) and known[0][0] <= offset
 
     def pass_over(self, first: int, next_offset: int) -> None:
-        """Count offsets that never come as settled; what stands before them may still be on its way."""
+        """Count offsets without records as settled. Records before them may still arrive."""
         spans: list[Span] = []
         for start, end in sorted([*self._known, (first, next_offset)]):
             if spans and start <= spans[-1][1]:
@@ -86,7 +87,7 @@ class OffsetTracker:
         self._known_until = spans[-1][1]
 
     def settle(self, offset: int) -> None:
-        """Free an offset: whatever replaces its record is durable.
+        """Settle an offset: the outcome of its record is durable.
 
         Raises:
             InvariantBroken: The offset was not received, or is settled already.
@@ -105,7 +106,7 @@ class OffsetTracker:
         return self._upto
 
     def progress(self, room: int) -> CommitPosition:
-        """Return what may be committed now, its note no longer than `room`."""
+        """Return the position to commit now, with a note of at most `room` characters."""
         base = self.committable
         note = NOTHING if self._bare else write_note(base, self._settled_above(base), room)
         if not note.whole:
@@ -115,7 +116,7 @@ class OffsetTracker:
         return CommitPosition(base, note.text)
 
     def _settled_above(self, base: int) -> list[Span]:
-        """Return what needs no delivery again. What never came is no record: it counts as settled."""
+        """Return the spans that need not be delivered again. Offsets without records count as settled."""
         spans: list[Span] = []
         if self._upto - base != len(self._timestamps):
             after = base
@@ -134,12 +135,12 @@ class OffsetTracker:
         return spans
 
     def to_commit(self, room: int) -> CommitPosition | None:
-        """Return what to commit, or None where that was returned before."""
+        """Return the position to commit, or None if it has not changed."""
         looked_at = (self.committable, self._upto, len(self._timestamps))
         if looked_at == self._looked_at:
             return None
         progress = self.progress(room)
-        # After a commit without a note, one with it is due although nothing else has changed.
+        # After a commit without a note, one with a note is due although nothing else has changed.
         self._looked_at = None if self._bare else looked_at
         self._bare = False
         if progress == self._committed:
@@ -148,13 +149,13 @@ class OffsetTracker:
         return progress
 
     def never_committed(self) -> None:
-        """Note that the group's commit is not where this began: that is due, too."""
+        """Record that the group's commit differs from the start: a commit is due."""
         self._committed = self._looked_at = None
 
     def forget_commit(self) -> None:
-        """Take back what was committed last: the commit failed, so it is due again.
+        """Record that the last commit failed: commit the position again.
 
-        Without its note, since that may be what the broker refused.
+        Without its note, because the broker may have rejected that.
         """
         self._committed = self._looked_at = None
         self._bare = True
@@ -166,7 +167,7 @@ class OffsetTracker:
 
     @property
     def oldest_unsettled(self) -> Millis | None:
-        """The log timestamp of the lowest unsettled record, None where all are settled."""
+        """The timestamp of the lowest unsettled record; None if all are settled."""
         for timestamp in self._timestamps.values():
             return timestamp
         return None

@@ -1,7 +1,7 @@
-"""An answer becomes an outcome by its status line alone; what broke after it changes nothing.
+"""Answers are classified by their status line only; an error after it changes nothing.
 
-The rules are those of the field (Standard Webhooks, RFC 9110): a 4xx is retried, since partners
-deploy broken code; only 410 and the statuses that a subscription lists as final end a delivery.
+The rules are the usual ones (Standard Webhooks, RFC 9110): a 4xx is retried, because partners
+deploy broken code. Only 410 and the statuses that a subscription lists as final end a delivery.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ _TOO_MANY_REQUESTS = 429
 _UNAVAILABLE = 503
 
 _LONGEST_RETRY_AFTER = 128
-"""Characters of a Retry-After that are looked at: an HTTP date has fewer than 40."""
+"""The longest Retry-After that is parsed, in characters: an HTTP date has fewer than 40."""
 
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -42,14 +42,14 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 def classify(
     answer: Answer, *, now: Millis, final_statuses: AbstractSet[int], longest_tier: Millis
 ) -> Outcome:
-    """Return what an attempt came to.
+    """Return the outcome of an attempt.
 
     Args:
-        answer: What the attempt was answered by.
-        now: When the answer came: a Retry-After counts from here.
-        final_statuses: The statuses after which the subscription wants no retry. They count
-            before 429 and 503 do, but never before 2xx and 410.
-        longest_tier: A Retry-After is capped here.
+        answer: The answer to the attempt.
+        now: When the answer arrived: a Retry-After is relative to it.
+        final_statuses: The statuses that the subscription does not want retried. They take
+            precedence over 429 and 503, but never over 2xx and 410.
+        longest_tier: The upper bound of a Retry-After.
     """
     match answer:
         case Response(status=status, retry_after=asked):
@@ -75,17 +75,17 @@ def _refusal(
         return FailedForGood(status)
     if status in (_TOO_MANY_REQUESTS, _UNAVAILABLE):
         wait = None if asked is None else retry_after(asked, now=now, longest=longest_tier)
-        # A 503 that does not say for how long is an ordinary failure.
+        # A 503 without Retry-After is an ordinary failure.
         if status == _TOO_MANY_REQUESTS or wait is not None:
             return Throttled(status, wait)
     return Failed(FailureKind.STATUS, f"answered {status}", status)
 
 
 def retry_after(text: str, *, now: Millis, longest: Millis) -> Millis | None:
-    """Return how long a Retry-After asks to be left alone, or None where it says nothing readable.
+    """Parse a Retry-After; None if it is unreadable.
 
-    Seconds may have a fraction; a date may be in any of the three syntaxes of RFC 9110 (5.6.7);
-    a date that has passed is 0. The answer is never longer than `longest`.
+    Seconds may have a fraction; a date may be in any of the three formats of RFC 9110 (5.6.7). A
+    past date is 0. The result is at most `longest`.
     """
     text = text.strip()
     if not text or len(text) > _LONGEST_RETRY_AFTER:
@@ -105,7 +105,7 @@ def _http_date(text: str) -> Millis | None:
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:
-            # The asctime form names no zone; an HTTP date is always in UTC.
+            # The asctime format has no zone; an HTTP date is always in UTC.
             moment = moment.replace(tzinfo=dt.UTC)
         return (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):

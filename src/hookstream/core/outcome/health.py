@@ -1,7 +1,7 @@
-"""Endpoint health over days: the first failure is noted, the first success clears it, too long disables.
+"""Endpoint health over days: the first failure is recorded, a success clears it, too many days disable.
 
-What the health table says of a subscription is followed here; a worker's own writes count at once,
-before they come back to it through the table.
+This follows the health table. A worker's own writes take effect at once, before it reads them back
+from the table.
 """
 
 from collections.abc import Mapping
@@ -12,51 +12,51 @@ from hookstream.core.model.instant import HOUR, MINUTE, Millis, to_rfc3339
 from hookstream.core.model.subscription import Failing
 
 WRITTEN_EVERY: Millis = MINUTE
-"""A worker notes of one subscription that it fails at most so often: one that flaps costs little."""
+"""The shortest interval at which a worker records one subscription as failing: flapping is cheap."""
 
 SEEN_FOR: Millis = HOUR
-"""A worker gives up what it saw fail itself for so long, or for all of the period where that is
-shorter: a stretch that it only heard of may hold days in which nothing was attempted."""
+"""A worker disables only after it has seen failures itself for this long, or for the whole period
+if that is shorter: the table's period may include days without attempts."""
 
 
 @dataclass(slots=True, frozen=True)
 class HealthRules:
-    """When an endpoint that only fails is given up."""
+    """When an endpoint that only fails is disabled."""
 
     disable_after: Millis
-    """How long it must have answered nothing but failures; 0: it is never given up for that."""
+    """How long it must have answered only with failures; 0: it is never disabled for that."""
     enough: int
-    """Failures that this worker must have seen itself in that time."""
+    """The number of failures that this worker must have seen itself in that time."""
 
 
 @dataclass(slots=True, frozen=True)
 class NoteFailing:
-    """The table is to say that the endpoint fails."""
+    """Write to the table that the endpoint fails."""
 
     failing: Failing
 
 
 @dataclass(slots=True, frozen=True)
 class ClearFailing:
-    """The table is to say nothing any more: it answered 2xx."""
+    """Clear the table's entry: the endpoint answered 2xx."""
 
     since: Millis
-    """Since when it had failed."""
+    """When its failures began."""
 
 
 @dataclass(slots=True, frozen=True)
 class GiveUp:
-    """The subscription is to be disabled."""
+    """Disable the subscription."""
 
     since: Millis
     failures: int
 
     @property
     def evidence(self) -> str:
-        """What led to it, for a person."""
+        """The evidence, for a person."""
         return (
             f"nothing but failures since {to_rfc3339(self.since)},"
-            f" {self.failures} of them seen by the worker that gave it up"
+            f" {self.failures} of them seen by the worker that disabled it"
         )
 
 
@@ -65,41 +65,41 @@ Finding: TypeAlias = NoteFailing | ClearFailing | GiveUp
 
 @dataclass(slots=True)
 class _Spell:
-    """A stretch of nothing but failures."""
+    """A period of failures without a success."""
 
     since: Millis
     failures: int = 0
-    """Seen by this worker."""
+    """Those seen by this worker."""
     first: Millis | None = None
-    """When this worker saw the first of them."""
+    """When this worker saw its first one."""
     last: Millis | None = None
-    """When this worker last saw one."""
+    """When this worker saw its last one."""
     given_up: bool = False
 
 
 class HealthBook:
-    """Which subscriptions fail, as the table says and as this worker adds to it. For one owner."""
+    """The failing subscriptions, from the table and from this worker's attempts. Single owner."""
 
     __slots__ = ("_spells", "_written")
 
     def __init__(self) -> None:
-        """Start with every endpoint in good health."""
+        """Start with every endpoint healthy."""
         self._spells: dict[str, _Spell] = {}
         self._written: dict[str, Millis] = {}
-        """When it was noted last of each that fails, the latest last."""
+        """When each failing subscription was last recorded, the latest last."""
 
     @property
     def failing(self) -> Mapping[str, object]:
-        """Those that fail, by subscription id: all that a success must be looked up in."""
+        """The failing ones, by subscription id: a success must look up only these."""
         return self._spells
 
     @property
     def remembered(self) -> int:
-        """How many times of writing are kept."""
+        """How many write times are kept."""
         return len(self._written)
 
     def put(self, failing: Failing) -> None:
-        """Take over a row: the last writer's word on since when counts."""
+        """Apply a row: the last writer determines when the failures began."""
         spell = self._spells.get(failing.subscription_id)
         if spell is None:
             self._spells[failing.subscription_id] = _Spell(failing.since)
@@ -107,11 +107,11 @@ class HealthBook:
             spell.since = failing.since
 
     def drop(self, subscription_id: str) -> None:
-        """Take over that a row was cleared: by a success, or with the enabling."""
+        """Apply the removal of a row: by a success, or when the subscription was enabled."""
         self._spells.pop(subscription_id, None)
 
     def failed(self, subscription_id: str, now: Millis, rules: HealthRules) -> Finding | None:
-        """Return what a failed attempt makes of the health, or None for nothing new."""
+        """Record a failed attempt. Return the change of the endpoint's health; None if there is none."""
         spell = self._spells.get(subscription_id)
         if spell is None or _is_stale(spell, now, rules):
             return self._begin(subscription_id, now)
@@ -126,7 +126,7 @@ class HealthBook:
             and now - spell.first >= min(rules.disable_after, SEEN_FOR)
             and not spell.given_up
         ):
-            # Said once: what is in flight meanwhile finds the row that disables.
+            # Returned once: deliveries in flight will find the row that disables.
             spell.given_up = True
             return GiveUp(spell.since, spell.failures)
         return None
@@ -139,7 +139,7 @@ class HealthBook:
                 break
             del written[oldest]
         if 0 <= now - written.get(subscription_id, now + 1) < WRITTEN_EVERY:
-            # A later failure begins it: what is not in the table is no stretch of anything.
+            # A later failure starts the period: without a row in the table there is none.
             return None
         written.pop(subscription_id, None)
         written[subscription_id] = now
@@ -147,15 +147,15 @@ class HealthBook:
         return NoteFailing(Failing(subscription_id, now))
 
     def succeeded(self, subscription_id: str) -> ClearFailing | None:
-        """Return that the note is to be cleared, where there is one."""
+        """Record a success. Return the clearing of the table's entry if there is one."""
         spell = self._spells.pop(subscription_id, None)
         return None if spell is None else ClearFailing(spell.since)
 
 
 def _is_stale(spell: _Spell, now: Millis, rules: HealthRules) -> bool:
-    """Return whether so long nothing was attempted that the earlier failures prove nothing any more.
+    """Return whether there was no attempt for so long that the earlier failures prove nothing.
 
-    A pause or a hold of a week must not end in a disabling at the first failure after it.
+    A pause or hold of a week must not end with a disabled endpoint at the first failure after it.
     """
     if spell.last is None:
         return False

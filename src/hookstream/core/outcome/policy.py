@@ -1,7 +1,7 @@
-"""An outcome, the delivery's state and the retry policy decide what happens next.
+"""Decides what happens next from an outcome, the delivery's state and the retry policy.
 
-The functions that decide change nothing; `attempted`, `retried`, `deferred` and `wait_ended` write
-a decision into the delivery's state, whose owner calls them.
+The deciding functions change nothing; `attempted`, `retried`, `deferred` and `wait_ended` write a
+decision into the delivery's state, and only its owner calls them.
 """
 
 from collections.abc import Sequence
@@ -43,13 +43,13 @@ from hookstream.core.model.standing import (
 from hookstream.core.model.subscription import RetryPolicy
 
 LONGEST_JITTER: Millis = 30 * SECOND
-"""Jitter is 10 % of the delay up to here: more would only make long tiers read out of order."""
+"""Jitter is 10 % of the delay, up to this: more would only reorder long tiers."""
 
 FIRST_HOP: Millis = 5 * SECOND
-"""The first wait for a subscription that is not in the table: mostly it was created just now."""
+"""The first wait for a subscription that is not in the table: usually it has just been created."""
 
 LONGEST_HELD_WAIT: Millis = 5 * MINUTE
-"""A held delivery is looked at again at least so often: a cleared hold must not be waited for."""
+"""The longest time before a held delivery checks the hold again, so that clearing acts soon."""
 
 _STICKY_TRIGGERS = frozenset({Trigger.REPLAY, Trigger.TEST})
 
@@ -60,12 +60,12 @@ def decide(
     """Return what happens after an attempt.
 
     Args:
-        outcome: What the attempt came to.
-        delivery: Its state; `attempt` counts the attempt that was just made, `step` is the index
-            of the delay that comes next.
-        retry: The subscription's policy, as it is now.
+        outcome: The attempt's outcome.
+        delivery: Its state; `attempt` includes the attempt just made, `step` is the index of the
+            next delay.
+        retry: The subscription's present policy.
         now: When the outcome was known.
-        jitter: A number from 0 up to 1, drawn once for this decision.
+        jitter: A number in [0, 1), drawn once for this decision.
     """
     match outcome:
         case Delivered():
@@ -99,7 +99,7 @@ def _next(
         )
     delay = retry.schedule[delivery.step]
     spread = int(min(delay // 10, LONGEST_JITTER) * jitter)
-    # The instant that the partner asked for is a slot, and carries no jitter of its own.
+    # The instant that the partner asked for is a slot, without jitter of its own.
     due_at = max(now + delay + spread, not_before)
     if due_at > delivery.expires_at:
         return DeadLetter(
@@ -112,7 +112,7 @@ def _next(
 def undecided(
     detail: str, delivery: Delivery, retry: RetryPolicy, *, now: Millis
 ) -> RetryAt | DeadLetter:
-    """Return what happens after an attempt of which `decide` could say nothing: the schedule alone."""
+    """Return what happens after an attempt that `decide` could not handle: use the schedule alone."""
     if delivery.step < len(retry.schedule):
         return RetryAt(now + retry.schedule[delivery.step])
     return DeadLetter(DeadReason.ATTEMPTS_EXHAUSTED, detail)
@@ -128,19 +128,19 @@ def before_attempt(
     pause_hop: Millis,
     hold_hops: Sequence[Millis] = (),
 ) -> Disposition | None:
-    """Return what happens instead of an attempt, or None where the attempt is to be made.
+    """Return the disposition of a delivery that may not be attempted now; None if it may.
 
     Args:
-        standing: What the tables say of the subscription.
-        delivery: Its state, with the wait that it comes from still on it (`wait_ended` comes
-            after this).
+        standing: The subscription's status, from the tables.
+        delivery: Its state, still with the wait that just ended (`wait_ended` is called
+            afterwards).
         now: The present.
         absent_grace: How long a subscription may be missing or unreadable, from the start of
             that wait: absent never means deleted.
         paused_for: How long a delivery waits for a paused subscription.
         pause_hop: The longest single wait: the largest tier of at most 30 minutes.
-        hold_hops: The delays that a held delivery may wait in, ascending; those of at most 5
-            minutes are used.
+        hold_hops: The delays for held deliveries, ascending; those of at most 5 minutes are
+            used.
     """
     match standing:
         case Live():
@@ -160,7 +160,7 @@ def before_attempt(
             return _missing(reason, why, delivery, now, absent_grace, pause_hop)
         case Absent():
             reason = DeferReason.SUBSCRIPTION_ABSENT
-            why = "is in no table"
+            why = "is not in the table"
             return _missing(reason, why, delivery, now, absent_grace, pause_hop)
 
 
@@ -186,8 +186,8 @@ def _missing(
             DeadReason.SUBSCRIPTION_ABSENT,
             f"since {to_rfc3339(since)}, subscription {delivery.subscription_id} {why}",
         )
-    # Each hop doubles the wait so far: a newcomer is met within seconds, a long absence costs
-    # few writes.
+    # Each hop doubles the total wait: a new subscription is found within seconds, and a long
+    # absence costs few writes.
     hop = min(max(waited, FIRST_HOP), longest_hop)
     return DeferUntil(min(now + hop, since + grace), reason)
 
@@ -201,10 +201,10 @@ def _paused(delivery: Delivery, now: Millis, paused_for: Millis, hop: Millis) ->
 
 
 def _held_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> DeferUntil:
-    """Return until when a held delivery waits before the hold is looked at again.
+    """Return how long a held delivery waits before the hold is checked again.
 
-    The smallest tier first, one tier up after each of them that the unbroken wait has lasted: a
-    hold of seconds costs seconds, one of days a write each five minutes.
+    The smallest tier first, then one tier up after each that the uninterrupted wait has lasted: a
+    hold of seconds costs seconds, and a hold of days one write every five minutes.
     """
     rungs = [delay for delay in tiers if 0 < delay <= LONGEST_HELD_WAIT] or [FIRST_HOP]
     passed = now - _since(delivery, DeferReason.HELD, now)
@@ -218,9 +218,9 @@ def _held_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> Def
 
 
 def slot_until(delivery: Delivery, slot: Millis, reason: DeferReason, now: Millis) -> DeferUntil:
-    """Return until when a delivery waits that its lane gave a slot.
+    """Return the deferral to a slot that the lane reserved.
 
-    It is back by the time it expires, so that it ends then and not later.
+    It is back before it expires, so that it expires in time.
     """
     return DeferUntil(max(now, min(slot, delivery.expires_at)), reason)
 
@@ -228,9 +228,9 @@ def slot_until(delivery: Delivery, slot: Millis, reason: DeferReason, now: Milli
 def schema_unknown_until(
     state: UnmatchedEvent, tiers: Sequence[Millis], now: Millis, *, grace: Millis
 ) -> DeferUntil | None:
-    """Return until when a record waits whose schema nobody published yet; None: not any longer.
+    """Return the deferral of a record with an unpublished schema; None if its grace is over.
 
-    The smallest tier first, one tier up each time.
+    The smallest tier first, then one tier up each time.
     """
     if now - state.first_at >= grace:
         return None
@@ -248,7 +248,7 @@ def event_deferred(state: UnmatchedEvent, disposition: DeferUntil, now: Millis) 
 
 
 def attempted(delivery: Delivery, outcome: Outcome) -> None:
-    """Write the outcome of an attempt into the state; `attempt` was counted when it began."""
+    """Write an attempt's outcome into the state; `attempt` was incremented when it began."""
     delivery.last_outcome = outcome.name
     delivery.last_status = None
     delivery.last_error = None
@@ -266,10 +266,10 @@ def attempted(delivery: Delivery, outcome: Outcome) -> None:
 
 
 def retried(delivery: Delivery, disposition: RetryAt) -> None:
-    """Write a retry into the state: when it is due, the next step, and why it will be made.
+    """Write a retry into the state: when it is due, the next step, and its trigger.
 
-    A replay stays a replay and a test a test: a partner that knows the id from before would
-    otherwise drop the retry as a duplicate.
+    The trigger of a replay or a test is kept: a partner that already knows the id would otherwise
+    drop the retry as a duplicate.
     """
     delivery.due_at = disposition.due_at
     delivery.step += 1
@@ -281,10 +281,10 @@ def retried(delivery: Delivery, disposition: RetryAt) -> None:
 
 
 def deferred(delivery: Delivery, disposition: DeferUntil, now: Millis) -> None:
-    """Write a deferral into the state; a wait for another reason ends with it."""
+    """Write a deferral into the state. It ends a wait for another reason."""
     delivery.due_at = disposition.due_at
     if disposition.reason is DeferReason.NOT_DUE:
-        # A hop down goes on with the wait that it is part of.
+        # A hop continues the wait that it is part of.
         return
     if delivery.deferred_reason is not disposition.reason:
         wait_ended(delivery, now)
@@ -294,7 +294,7 @@ def deferred(delivery: Delivery, disposition: DeferUntil, now: Millis) -> None:
 
 
 def wait_ended(delivery: Delivery, now: Millis) -> None:
-    """End the present wait, if there is one: what was our own doing has not aged the delivery."""
+    """End the present wait, if there is one. Waits that hookstream caused do not age the delivery."""
     delivery.expires_at += _not_aged(delivery, now)
     delivery.deferred_reason = None
     delivery.deferred_since = None

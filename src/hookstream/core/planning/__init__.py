@@ -1,1 +1,1 @@
-"""Planning: what people declare, against what the tables hold, becomes changes to write."""
+"""Planning: declared definitions and the tables' state become a plan of changes to write."""

@@ -1,4 +1,4 @@
-"""A plan: what is to be written, what is wrong with what was declared, and what should be known."""
+"""A plan: the changes to write, the problems of the definitions, and notes for the user."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from hookstream.errors import Conflict
 
 @dataclass(slots=True, frozen=True)
 class Create:
-    """Something new; `before` is what was deleted under the same id, if anything."""
+    """A new partner or subscription. `before` is the deleted one with the same id, if any."""
 
     after: Subject
     before: Subscription | None = None
@@ -20,7 +20,7 @@ class Create:
 
 @dataclass(slots=True, frozen=True)
 class Update:
-    """Something that changes in the fields named."""
+    """A partner or subscription of which the given fields change."""
 
     before: Subject
     after: Subject
@@ -30,7 +30,7 @@ class Update:
 
 @dataclass(slots=True, frozen=True)
 class Delete:
-    """Something that goes; of a subscription a row remains, so that its deliveries are cancelled."""
+    """A partner or subscription to delete. A subscription keeps a row, so that its deliveries are cancelled."""
 
     before: Subject
     after: Subscription | None
@@ -38,7 +38,7 @@ class Delete:
 
 @dataclass(slots=True, frozen=True)
 class Unchanged:
-    """Something that is as declared."""
+    """A partner or subscription that is as declared."""
 
     before: Subject
 
@@ -48,7 +48,7 @@ Change: TypeAlias = Create | Update | Delete | Unchanged
 
 @dataclass(slots=True, frozen=True)
 class Plan:
-    """What is to be written, in an order in which it may be; nothing where there are problems."""
+    """The changes in a valid order of writing; none if there are problems."""
 
     changes: tuple[Change, ...]
     problems: tuple[Problem, ...]
@@ -56,15 +56,15 @@ class Plan:
 
     @property
     def writes(self) -> tuple[Create | Update | Delete, ...]:
-        """The changes that change something."""
+        """The changes that write something."""
         return tuple(change for change in self.changes if not isinstance(change, Unchanged))
 
 
 def confirm(shown: Plan, made: Plan) -> None:
-    """Check that a plan made on the tables as they stand is the one that was shown.
+    """Check that a plan of the tables' present state equals the one that was shown.
 
     Raises:
-        Conflict: Something was changed in between; it is named.
+        Conflict: Something was changed in between; the message names it.
     """
     before, now = _fingerprints(shown), _fingerprints(made)
     moved = sorted(name for name in before | now if before.get(name) != now.get(name))

@@ -1,4 +1,4 @@
-"""What people ask for in definition files: partners and subscriptions without any state."""
+"""What definition files declare: partners and subscriptions without state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,31 +19,31 @@ from hookstream.core.model.subscription import (
 
 @dataclass(slots=True, frozen=True)
 class FromEnvironment:
-    """A signing secret that stands in an environment variable."""
+    """A signing secret from an environment variable."""
 
     name: str
 
 
 @dataclass(slots=True, frozen=True)
 class FromFile:
-    """A signing secret that stands in a file, named relative to the definition's own folder."""
+    """A signing secret from a file, relative to the definition's folder."""
 
     path: str
 
 
 @dataclass(slots=True, frozen=True)
 class Generated:
-    """A signing secret that hookstream makes once and shows once."""
+    """A signing secret that hookstream generates once and shows once."""
 
     name: str | None = None
-    """Which of them; None: the file only says how many there are."""
+    """Its name; None: the file only says how many generated secrets there are."""
 
 
 SecretSource: TypeAlias = FromEnvironment | FromFile | Generated
 
 
 UNNAMED = ""
-"""The id of a signing secret that is generated and that its file does not name."""
+"""The id of a generated signing secret without a name in its file."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,7 +51,7 @@ class DeclaredSecret:
     """One signing secret of a declared endpoint."""
 
     id: str
-    """Says where the key is from, so that a change of the key under it can be named."""
+    """Identifies the key's source, so that a changed key from the same source can be reported."""
     key: bytes | None = field(repr=False)
     """None: generated (see `core.planning.rotation`)."""
 
@@ -67,7 +67,7 @@ class DeclaredPartner:
 
 @dataclass(slots=True, frozen=True)
 class DeclaredSubscription:
-    """A subscription file. Whether it is active, paused or disabled is no part of it."""
+    """A subscription file. It does not say whether the subscription is active, paused or disabled."""
 
     id: str
     partner_id: str
@@ -87,7 +87,7 @@ class DeclaredSubscription:
 
 @dataclass(slots=True, frozen=True)
 class Declared:
-    """Everything that a folder of definition files asks for."""
+    """Everything that a folder of definition files declares."""
 
     partners: tuple[DeclaredPartner, ...] = ()
     subscriptions: tuple[DeclaredSubscription, ...] = ()
@@ -95,16 +95,16 @@ class Declared:
 
 @dataclass(slots=True, frozen=True)
 class Problem:
-    """One thing that is wrong with what was declared."""
+    """One error in the definitions."""
 
     subject: str
-    """`partner acme`, `subscription orders`; empty where not even that is known."""
+    """`partner acme`, `subscription orders`; empty if unknown."""
     path: str
-    """The field, `endpoint.signing_secrets[0].env`; empty for the whole."""
+    """The field, `endpoint.signing_secrets[0].env`; empty for the whole definition."""
     why: str
     where: str = ""
-    """File and line, where it stands in a file."""
+    """File and line, if it is from a file."""
 
     def __str__(self) -> str:
-        """One line for a person: where, what, why."""
+        """Return it as one line: where, what, why."""
         return ": ".join(part for part in (self.where, self.subject, self.path, self.why) if part)

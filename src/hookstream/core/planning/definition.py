@@ -1,4 +1,4 @@
-"""A definition of a partner or a subscription, as people write it, read strictly into what it declares."""
+"""Definitions of partners and subscriptions are parsed and validated strictly."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from hookstream.core.planning.declared import (
 from hookstream.core.planning.reading import FieldReader, Report, described, shortened
 
 RESERVED_IDS = frozenset({"writer"})
-"""Keys that the subscriptions topic needs for itself."""
+"""Keys of the subscriptions topic that are reserved."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _ID_FORM = "an id: lower-case letters, digits, `.`, `_`, `-`, 80 at most"
@@ -58,7 +58,7 @@ _MOST_DELAYS = 50
 _LONGEST_DELAY = DAY
 """The delay of the longest tier."""
 _LONGEST_LIFE = 14 * DAY
-"""No record stands longer in any tier than its retention allows for."""
+"""No record may stay in a tier for longer than its retention."""
 _LONGEST_TIMEOUT = 60 * SECOND
 _SHORTEST_TIMEOUT = 100
 _GONE = 410
@@ -66,23 +66,23 @@ _GONE = 410
 
 @dataclass(slots=True, frozen=True)
 class DefinitionRules:
-    """What a definition is checked by that other parts decide.
+    """Checks of a definition that other components provide.
 
-    Each returns what is wrong, or what was asked for.
+    Each returns a problem as text, or the requested value.
     """
 
     url_problem: Callable[[str], str | None]
-    """Says why no delivery may go to a URL."""
+    """Returns why a URL is not allowed as an endpoint."""
     header_problem: Callable[[str, str], str | None]
-    """Says why a header may not be sent; never its text in it."""
+    """Returns why a header is not allowed; never includes its value."""
     pattern_problem: Callable[[JsonObject], str | None]
-    """Says why an event pattern is none, with its path."""
+    """Returns why an event pattern is invalid, with the path."""
     secret_key: Callable[[FromEnvironment | FromFile], bytes | str]
-    """Returns the key that a source holds, or as text why there is none; never the key in it."""
+    """Returns the key from a source, or as text why there is none; never includes the key."""
 
 
 def read_folder_name(document: Json, report: Report) -> str:
-    """Return the name that a folder of definitions is given; empty where anything was reported."""
+    """Return the name given to a folder of definitions; empty if a problem was reported."""
     reader = FieldReader(document, "", report)
     name = reader.text("name", _ID, _ID_FORM)
     reader.finish()
@@ -90,12 +90,12 @@ def read_folder_name(document: Json, report: Report) -> str:
 
 
 def folder_name_problem(name: str) -> str | None:
-    """Return why a folder of definitions cannot have a name; None: it can."""
+    """Return why a folder of definitions cannot have this name; None if it can."""
     return None if _ID.fullmatch(name) else f"{shortened(name)} is not {_ID_FORM}"
 
 
 def read_partner(document: Json, rules: DefinitionRules, report: Report) -> DeclaredPartner:
-    """Return the partner that a definition declares; useless where anything was reported."""
+    """Return the partner that a definition declares; invalid if a problem was reported."""
     reader = FieldReader(document, "", report)
     partner_id = reader.text("id", _ID, _ID_FORM)
     name = reader.text("name", _NAME, _NAME_FORM)
@@ -108,7 +108,7 @@ def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Decl
         most=_MOST_ENVIRONMENTS,
     )
     if "*" in environments and len(environments) > 1:
-        grant.wrong("environments", "`*` means all: it stands alone")
+        grant.wrong("environments", "`*` means all: it must be the only entry")
     pattern = _pattern(grant, rules)
     operator = grant.flag("operator")
     grant.finish()
@@ -120,11 +120,11 @@ def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Decl
 def read_subscription(
     document: Json, rules: DefinitionRules, report: Report
 ) -> DeclaredSubscription:
-    """Return the subscription that a definition declares; useless where anything was reported."""
+    """Return the subscription that a definition declares; invalid if a problem was reported."""
     reader = FieldReader(document, "", report)
     subscription_id = reader.text("id", _ID, _ID_FORM)
     if subscription_id in RESERVED_IDS:
-        reader.wrong("id", f"{subscription_id!r} is a name that hookstream needs for itself")
+        reader.wrong("id", f"{subscription_id!r} is reserved for hookstream")
     partner_id = reader.text("partner", _ID, _ID_FORM)
     endpoint = reader.section("endpoint", required=True)
     declared = DeclaredSubscription(
@@ -167,9 +167,7 @@ def _headers(endpoint: FieldReader, rules: DefinitionRules) -> tuple[tuple[str, 
         if not isinstance(text, str):
             endpoint.wrong(place, f"must be text, not {described(text)}")
         elif name.lower() in headers:
-            endpoint.wrong(
-                place, "stands there twice: case makes no difference in a header's name"
-            )
+            endpoint.wrong(place, "is listed twice: header names are case-insensitive")
         elif (problem := rules.header_problem(name, text)) is not None:
             endpoint.wrong(place, problem)
         else:
@@ -190,7 +188,7 @@ def _secrets(
             continue
         secret = _secret(source, endpoint, place, rules)
         if secret.id != UNNAMED and secret in secrets:
-            endpoint.wrong(place, f"{secret.id} stands there twice")
+            endpoint.wrong(place, f"{secret.id} is listed twice")
         secrets.append(secret)
     return tuple(secrets)
 

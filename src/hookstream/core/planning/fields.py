@@ -1,4 +1,4 @@
-"""What a partner or subscription says, field by field, as text that may be shown to people."""
+"""The fields of a partner or subscription, for comparison and as text that may be shown."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ HIDDEN = "(not shown)"
 
 
 class ComparedField(NamedTuple):
-    """One field: what it is compared by, and what may be shown of it."""
+    """One field: the value to compare, and the text to show."""
 
     value: object
     shown: str
@@ -22,7 +22,7 @@ class ComparedField(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Difference:
-    """One field that changes; None where it is not there before, or not after."""
+    """One field that changes; None if it is absent before or after."""
 
     path: str
     before: str | None
@@ -39,10 +39,10 @@ def named(subject: Subject) -> str:
 
 
 def fields_of(subject: Subject, scrub: Callable[[str], str]) -> Mapping[str, ComparedField]:
-    """Return what a subject declares, by path, in the order in which people write it.
+    """Return the declared fields by path, in the order in which people write them.
 
-    What follows from other things (revision, active interval, gaps, state) is not among it.
-    No signing secret and no header's text is ever shown, and a URL only as `scrub` leaves it.
+    Derived fields (revision, active interval, gaps, state) are not included. Signing secrets and
+    header values are never shown, and a URL only after `scrub`.
     """
     match subject:
         case Partner():
@@ -54,7 +54,7 @@ def fields_of(subject: Subject, scrub: Callable[[str], str]) -> Mapping[str, Com
 def differences(
     before: Subject, after: Subject, scrub: Callable[[str], str]
 ) -> tuple[Difference, ...]:
-    """Return the fields that differ, as they may be shown."""
+    """Return the fields that differ, with the text to show."""
     old, new = fields_of(before, scrub), fields_of(after, scrub)
     found = []
     for path in [*old, *(path for path in new if path not in old)]:
@@ -96,7 +96,7 @@ def _subscription(
         found[f"endpoint.headers.{name}"] = ComparedField(text, HIDDEN)
     for secret in endpoint.secrets:
         found[f"endpoint.signing_secrets.{secret.id}"] = ComparedField(secret.key, HIDDEN)
-    # The order of the secrets counts: the first one signs first.
+    # Order matters: the first secret signs first.
     found["endpoint.signing_secrets"] = _texts([secret.id for secret in endpoint.secrets])
     found["endpoint.timeout"] = _duration(endpoint.timeout)
     found["event_types"] = _texts(subscription.event_types)

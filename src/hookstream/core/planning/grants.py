@@ -1,4 +1,4 @@
-"""When a grant changes, what it adds looks only forward, and what it takes away is gone at once."""
+"""When a grant changes, additions apply to new records only, and removals apply at once."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ _OR = "$or"
 def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
     """Return the partner with another grant.
 
-    Records up to `takes_effect` are judged by what both grants allow, later ones by the new grant
-    alone. Where the new grant adds nothing there is nothing to wait for: the earlier bound, if
-    any, stays, and what it allowed is narrowed too.
+    Records up to `takes_effect` are judged by the intersection of both grants, later ones by the new
+    grant alone. If the new grant adds nothing, the earlier bound, if any, stays, and the earlier
+    grant is narrowed too.
 
-    Only one earlier grant is remembered: a worker that lags behind two widenings judges records
-    from before the first of them by the grant between the two.
+    Only one earlier grant is stored: a worker that lags behind two widenings judges records from
+    before the first of them by the grant between the two.
     """
     shared = common(partner.grant, grant)
     if not same(shared, grant):
@@ -37,12 +37,12 @@ def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
 
 
 def same(one: Grant, other: Grant) -> bool:
-    """Return whether two grants are the same, each number and `true` as it was written."""
+    """Return whether two grants are equal, including the exact notation of numbers and `true`."""
     return one == other and compared(one.pattern) == compared(other.pattern)
 
 
 def common(one: Grant, other: Grant) -> Grant:
-    """Return the grant that allows exactly what both allow, `other` itself where it is the narrower."""
+    """Return the intersection of two grants; `other` itself if it is the narrower."""
     event_types = _common_globs(one.event_types, other.event_types)
     environments = _common_globs(one.environments, other.environments)
     pattern = _common_pattern(one.pattern, other.pattern)
@@ -50,8 +50,8 @@ def common(one: Grant, other: Grant) -> Grant:
 
 
 def _common_globs(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
-    """Intersect two lists of globs: of two prefix globs one holds the other, or they share nothing."""
-    # `pricing.*` taken as a name begins with `pricing.`: what covers the name covers all it names.
+    """Intersect two lists of globs. Of two prefix globs one contains the other, or they are disjoint."""
+    # As a name, `pricing.*` begins with `pricing.`: a glob that covers this name covers all it matches.
     inner = [glob for glob in other if covers(one, glob)]
     if len(inner) == len(other):
         return tuple(other)
@@ -68,10 +68,10 @@ def _common_pattern(one: JsonObject | None, other: JsonObject | None) -> JsonObj
 
 
 def both(one: JsonObject, other: JsonObject) -> JsonObject:
-    """Return an event pattern that matches what two patterns both match.
+    """Return an event pattern that matches exactly what two patterns both match.
 
-    Fields of one pattern are joined by and, so `other` takes in `one` as an `$or` whose
-    alternatives are the same; where `other` has an `$or` of its own, each alternative takes it in.
+    The fields of a pattern are joined by AND, so `one` is added to `other` as an `$or` with equal
+    alternatives; if `other` has an `$or`, it is added to each alternative.
     """
     alternatives = other.get(_OR)
     rest: JsonObject = {name: clause for name, clause in other.items() if name != _OR}

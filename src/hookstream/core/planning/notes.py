@@ -1,4 +1,4 @@
-"""What is allowed and yet may not be what was meant, said with the plan."""
+"""Notes of a plan: what is valid but may not be intended."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -23,16 +23,16 @@ from hookstream.core.planning.ownership import OWNED_BY_NOBODY, folder_of
 
 _LISTED = 10
 _DIGITS_OF_DOUBLES = 16
-"""A double's shortest text has so many digits, or one more, where it stands for a longer number."""
+"""A double that was rounded from a longer number has a shortest text of at least this many digits."""
 
 
 def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) -> list[str]:
-    """Return notes on what a subscription asks for and its partner is not granted.
+    """Return notes on what a subscription requests and its partner is not granted.
 
     Args:
         subscription: The subscription.
-        grant: Its partner's.
-        asked: The event types that it asks for by name or prefix.
+        grant: Its partner's grant.
+        asked: The event types that it requests by name or prefix.
     """
     subject, partner_id = named(subscription), subscription.partner_id
     withheld = [each for each in asked if not covers(grant.event_types, each)]
@@ -57,7 +57,7 @@ def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) ->
 
 
 def environments(declared: Declared, live: Sequence[Subject]) -> Mapping[str, frozenset[str]]:
-    """Return which partners name each environment, in a grant or for a subscription of theirs."""
+    """Return by environment which partners name it, in their grant or a subscription."""
     named_by: dict[str, set[str]] = {}
     asked = [
         *((each.id, each.grant.environments) for each in declared.partners),
@@ -78,9 +78,9 @@ def environments(declared: Declared, live: Sequence[Subject]) -> Mapping[str, fr
 def unknown_environments(
     subject: Subject, grant: Grant, named_by: Mapping[str, frozenset[str]]
 ) -> list[str]:
-    """Return notes on environments that nobody else names: they may be misspelt.
+    """Return notes on environments that no other partner names: they may be misspelt.
 
-    What its partner is not granted is another note's.
+    Environments that the partner is not granted are left to another note.
     """
     partner_id, asked = subject.id, grant.environments
     if isinstance(subject, Subscription):
@@ -91,22 +91,22 @@ def unknown_environments(
         return []
     known = others | {OPERATIONS_ENVIRONMENT}
     return [
-        f"{named(subject)}: no other partner has anything to do with environment {name}"
-        f"{did_you_mean(name, known)}: nothing is sent unless events name it"
+        f"{named(subject)}: no other partner names environment {name}"
+        f"{did_you_mean(name, known)}: nothing is sent unless events have it"
         for name in asked
         if name not in known and name != "*"
     ]
 
 
 def all_secrets_change(before: Subscription, after: Subscription) -> list[str]:
-    """Return a note where no signing secret stays: the partner has no time to change over."""
+    """Return a note if no signing secret is kept: the partner then has no time to switch."""
     held = {(secret.id, secret.key) for secret in before.endpoint.secrets}
     if not held or any((each.id, each.key) in held for each in after.endpoint.secrets):
         return []
     return [
         (
-            f"{named(after)}: no signing secret stays, so the partner refuses what is sent until it has"
-            " the new one; to rotate without a gap, list the old one behind it for a while"
+            f"{named(after)}: no signing secret is kept, so the partner rejects deliveries until it has"
+            " the new one; to rotate without a gap, list the old one after it for a while"
         )
     ]
 
@@ -116,11 +116,11 @@ def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[st
     subject = named(subscription)
     notes = []
     if subscription.state == SubscriptionState.PAUSED:
-        notes.append(f"{subject}: is paused, and stays so")
+        notes.append(f"{subject}: is paused and stays paused")
     if disabled is not None:
         notes.append(
-            f"{subject}: is disabled since {to_rfc3339(disabled.since)} ({disabled.reason}), and "
-            "stays so until `hookstream subscriptions enable`"
+            f"{subject}: is disabled since {to_rfc3339(disabled.since)} ({disabled.reason}) and "
+            "stays disabled until `hookstream subscriptions enable`"
         )
     return notes
 
@@ -128,7 +128,7 @@ def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[st
 def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
     """Return notes on patterns with a number that an earlier release may have rounded.
 
-    What is declared as it is held was not rounded.
+    A pattern that is declared exactly as stored was not rounded.
     """
     meant: dict[str, JsonObject | None] = {
         **{f"partner {each.id}": each.grant.pattern for each in declared.partners},
@@ -148,15 +148,15 @@ def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
         }
         if numbers:
             found.append(
-                f"{name}: its pattern holds {the_first(sorted(numbers), _LISTED)}, which an earlier release may"
-                " have made of a longer number. Compare it with what was meant, and apply the"
+                f"{name}: its pattern has {the_first(sorted(numbers), _LISTED)}, which an earlier release may"
+                " have rounded from a longer number. Compare it with the intended number, and apply the"
                 " definition"
             )
     return found
 
 
 def _is_rounded(value: Number) -> bool:
-    """Return whether a double makes another number of it."""
+    """Return whether a conversion to double changes the number."""
     return key_of_number(value) != key_of_number(float(exact(value)))
 
 
@@ -182,7 +182,7 @@ def _numbers(value: Json) -> Iterator[Number]:
 
 
 def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[str]:
-    """Return a note on what had no folder, or another one, and belongs to this one from now on."""
+    """Return a note on rows that this folder takes from no folder or another one."""
     declares = _names(declared)
     taken = [
         named(each) for each in live if folder_of(each.owner) != folder and named(each) in declares
@@ -191,14 +191,14 @@ def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[st
         return []
     return [
         (
-            f"{folder} owns {the_first(taken, _LISTED)} from now on: --prune deletes what {folder} owns and does"
-            " not declare any more"
+            f"{folder} owns {the_first(taken, _LISTED)} from now on: --prune deletes what {folder} owns and"
+            " no longer declares"
         )
     ]
 
 
 def without_owner(live: Sequence[Subject], declared: Declared) -> list[str]:
-    """Return a note on what a prune leaves alone, as no folder with a name ever declared it."""
+    """Return a note on rows that --prune never deletes because no named folder ever declared them."""
     declares = _names(declared)
     left = [
         named(each)
@@ -209,8 +209,8 @@ def without_owner(live: Sequence[Subject], declared: Declared) -> list[str]:
         return []
     return [
         (
-            f"{the_first(left, _LISTED)}: declared by files once, and owned by no folder, so --prune leaves that"
-            " alone. Apply a folder with a name that declares it, or delete it"
+            f"{the_first(left, _LISTED)}: declared by files once and not owned by a folder, so --prune does not"
+            " delete it. Apply a named folder that declares it, or delete it"
         )
     ]
 

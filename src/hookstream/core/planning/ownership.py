@@ -1,9 +1,9 @@
-"""Which folder of definition files a row belongs to, and what a prune may therefore delete.
+"""Which folder of definition files owns a row, and what --prune may therefore delete.
 
-The owner stands in a row as text: `cli`, `files` where a folder without a name declared it, and
-`files:NAME` where the folder NAME did. Releases that know no names keep that text as it is when
-they write the row again, and never prune it; where they apply a file that declares it, it becomes
-`files`, and belongs to no folder until it is adopted again.
+A row has its owner as text: `cli`, `files` if a folder without a name declared it, and `files:NAME`
+if the folder NAME did. Releases without folder names keep that text when they rewrite a row, and
+never prune it. If they apply a file that declares it, the owner becomes `files`, and no folder owns
+it until it is adopted again.
 """
 
 from collections.abc import Sequence
@@ -23,39 +23,39 @@ def owner_text(folder: str | None) -> str:
 
 
 def folder_of(owner: str) -> str | None:
-    """Return the name of the folder that an owner's text is of; None: no folder with a name."""
+    """Return the name of the owning folder; None if it is not a named folder."""
     return owner.removeprefix(_NAMED) if owner.startswith(_NAMED) else None
 
 
 def is_of_files(owner: str) -> bool:
-    """Return whether a file declares what has this owner."""
+    """Return whether the owner is a folder of files."""
     return owner == OWNED_BY_NOBODY or owner.startswith(_NAMED)
 
 
 def claim_refused(owner: str, folder: str | None, taken_over: AbstractSet[str]) -> str | None:
-    """Return why a folder may not declare what has an owner; None: it may.
+    """Return why a folder may not declare a row with this owner; None if it may.
 
     Args:
         owner: The owner's text in the row.
-        folder: The folder's name, where it has one.
-        taken_over: Names of folders whose rows it may take.
+        folder: The folder's name, if it has one.
+        taken_over: Names of folders whose rows it may take over.
     """
     theirs = folder_of(owner)
     if theirs is None or theirs == folder or (theirs in taken_over and folder is not None):
         return None
     if folder is None:
         return (
-            f"belongs to the folder {theirs}, and this folder has no name: say that it is the"
-            f" same with --owner {theirs}, or in a file hookstream.yaml (name: {theirs})"
+            f"belongs to the folder {theirs}, and this folder has no name: if it is the"
+            f" same folder, give --owner {theirs}, or add a file hookstream.yaml (name: {theirs})"
         )
     return (
-        f"belongs to the folder {theirs}, and {folder} declares it, too: take it out of one of"
-        f" them, or let {folder} have it from now on with --take-over {theirs}"
+        f"belongs to the folder {theirs}, and {folder} declares it too: remove it from one of"
+        f" them, or transfer it to {folder} with --take-over {theirs}"
     )
 
 
 def take_over_refused(taken_over: AbstractSet[str], owners: AbstractSet[str]) -> str | None:
-    """Return why what is to be taken over cannot be; None: each name owns something."""
+    """Return why a takeover is refused; None if each named folder owns something."""
     known = sorted(name for owner in owners if (name := folder_of(owner)) is not None)
     for name in sorted(taken_over):
         if name not in known:
@@ -67,13 +67,13 @@ def take_over_refused(taken_over: AbstractSet[str], owners: AbstractSet[str]) ->
 def prune_refused(
     deleted: Sequence[str], owned: int, share: float, confirmed: int | None
 ) -> str | None:
-    """Return why so much is not deleted; None: it may be.
+    """Return why a number of deletions is refused; None if it is allowed.
 
     Args:
-        deleted: What would be, such as `subscription orders`.
+        deleted: What would be deleted, such as `subscription orders`.
         owned: How many rows the folder owns.
-        share: Which part of them may go without being confirmed.
-        confirmed: The number that somebody expects to go.
+        share: The share of them that may be deleted without confirmation, from 0 to 1.
+        confirmed: The number of deletions that the user confirmed.
     """
     count = len(deleted)
     if confirmed == count or (confirmed is None and count <= owned * share):
@@ -83,6 +83,6 @@ def prune_refused(
         return f"--confirm-delete {confirmed}, but {count} would be deleted: {names}"
     return (
         f"{count} would be deleted ({names}), of {owned} that the folder owns. That is more"
-        f" than {share:.0%} of them (tables.prune_share): say --confirm-delete {count} if it is"
-        " meant"
+        f" than {share:.0%} of them (tables.prune_share): confirm with --confirm-delete {count} if it is"
+        " intended"
     )

@@ -1,8 +1,8 @@
-"""What was declared, against what the tables hold, becomes a plan: changes, problems and notes.
+"""Compares declared definitions with the tables, and makes a plan: changes, problems and notes.
 
-A plan is made twice: once to be shown, and once more by the writer, on the tables as they stand
-when every other writer is fenced. It is written only if both say the same, so nobody overwrites
-what they have not seen.
+A plan is made twice: once to be shown, and again by the writer, with the tables' state after every
+other writer is fenced. It is written only if both are equal, so nobody overwrites a change that
+they have not seen.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ from hookstream.core.planning.rotation import rotated
 
 @dataclass(slots=True, frozen=True)
 class Current:
-    """What the tables hold."""
+    """The state of the tables."""
 
     partners: Mapping[str, Partner] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription | UnreadableSubscription] = field(
@@ -49,47 +49,47 @@ class Current:
     )
     disabled: Mapping[str, Disabled] = field(default_factory=dict)
     latest: Mapping[str, int] = field(default_factory=dict)
-    """The newest published version of every event type."""
+    """The newest published version of each event type."""
 
 
 @dataclass(slots=True, frozen=True)
 class Terms:
-    """How the plan is to be made."""
+    """The options of a plan."""
 
     takes_effect: Millis
-    """From when on something new is active, and a wider grant holds: the broker's time, and a lead."""
+    """When new subscriptions and wider grants take effect: the broker's time plus a lead."""
     prune_share: float
-    """Which part of what the folder owns may be deleted without being confirmed."""
+    """The share of the folder's rows that may be deleted without confirmation, from 0 to 1."""
     prune: bool = False
-    """Delete what the folder owns and does not declare any more; nothing where it has no name."""
+    """Delete what the folder owns and no longer declares; has no effect without a folder name."""
     cascade: bool = False
     """Delete a partner's live subscriptions with it."""
     owner: str | None = None
-    """The name of the folder, which is what it owns things by."""
+    """The name of the folder, which owns what it declares."""
     take_over: frozenset[str] = frozenset()
-    """Names of folders whose things it may declare from now on."""
+    """Names of folders whose rows it may take over."""
     confirmed: int | None = None
-    """How many deletions somebody expects."""
+    """The number of deletions that the user confirmed."""
 
 
 @dataclass(slots=True, frozen=True)
 class PlanMeans:
-    """What the plan needs of others."""
+    """What planning needs from other components."""
 
     new_key: Callable[[], bytes]
-    """Makes the key of a generated signing secret."""
+    """Generates the key of a signing secret."""
     scrub: Callable[[str], str]
-    """Returns as much of a URL as may be shown."""
+    """Returns the part of a URL that may be shown."""
     pattern_problems: Callable[[Subject], Sequence[str]]
-    """Checks the patterns of a subject against the schemas of the versions that it sees."""
+    """Checks a subject's patterns against the schemas of the versions that it receives."""
     asks_for: Callable[[tuple[str, ...], str], bool]
-    """Tells whether globs ask for an event type; hookstream's own are asked for only by name."""
+    """Returns whether globs request an event type; hookstream's own only match by name."""
     opened: bool = True
-    """Whether the keys of signing secrets can be compared, or their names only."""
+    """Whether signing keys are decrypted and can be compared; otherwise only their names can."""
 
 
 def plan(declared: Declared, current: Current, terms: Terms, means: PlanMeans) -> Plan:
-    """Return what makes the tables say what was declared."""
+    """Return the plan that brings the tables to the declared state."""
     planner = _Planner(declared, current, terms, means)
     changes = (
         *planner.partners(),
@@ -102,7 +102,7 @@ def plan(declared: Declared, current: Current, terms: Terms, means: PlanMeans) -
 
 
 class _Planner:
-    """One making of a plan: collects problems and notes on its way."""
+    """One planning run: it collects problems and notes."""
 
     def __init__(
         self, declared: Declared, current: Current, terms: Terms, means: PlanMeans
@@ -112,7 +112,7 @@ class _Planner:
         self._terms = terms
         self._means = means
         self._partners: dict[str, Partner] = dict(current.partners)
-        """The partners as they will be."""
+        """The partners after the plan."""
         self._owner = owner_text(terms.owner)
         self._environments = notes.environments(declared, self._live())
         self._going = {change.before.id for change in self.deleted_partners()}
@@ -153,7 +153,7 @@ class _Planner:
         for declared in self._declared.subscriptions:
             before = self._current.subscriptions.get(declared.id)
             if self._may_have(declared, before):
-                # An unreadable one is refused above: what is left is readable, or not there.
+                # Unreadable ones were refused above: the rest are readable or absent.
                 live = before if isinstance(before, Subscription) else None
                 yield self._subscription(declared, live)
 
@@ -164,11 +164,11 @@ class _Planner:
     ) -> bool:
         subject = f"subscription {declared.id}"
         if before is not None and before.partner_id != declared.partner_id:
-            why = f"the id belongs to partner {before.partner_id!r}, for ever: choose another"
+            why = f"the id belongs to partner {before.partner_id!r} permanently: choose another"
             self.problems.append(Problem(subject, "id", why))
             return False
         if isinstance(before, UnreadableSubscription):
-            why = f"what the table holds under this id cannot be read: {before.why}"
+            why = f"the table's row of this id cannot be read: {before.why}"
             self.problems.append(Problem(subject, "", why))
             return False
         if (
@@ -184,7 +184,7 @@ class _Planner:
 
     def _no_partner(self, partner_id: str) -> str | None:
         if partner_id in self._going:
-            return f"partner {partner_id!r} is declared no more, and pruned: declare it as well"
+            return f"partner {partner_id!r} is no longer declared, so it is pruned: declare it"
         if partner_id in self._partners:
             return None
         return f"there is no partner {partner_id!r}{did_you_mean(partner_id, self._partners)}"
@@ -231,10 +231,10 @@ class _Planner:
     def _pins(
         self, declared: DeclaredSubscription, live: Subscription | None
     ) -> dict[str, VersionPin]:
-        """Return a version for every event type that is asked for today.
+        """Return a version for every event type that is requested now.
 
-        A type that was asked for before keeps its pin, and one that was born since then is pinned
-        to 1, which is what no pin means: a new version must never reach a partner by surprise.
+        A type that was requested before keeps its pin. A type that is newer is pinned to 1, which is
+        also the meaning of a missing pin: a new version must never reach a partner unexpectedly.
         """
         pins = dict(declared.versions)
         for event_type, newest in sorted(self._current.latest.items()):
@@ -281,7 +281,7 @@ class _Planner:
         return why is None
 
     def check_deletions(self, deletions: Sequence[Delete]) -> None:
-        """Refuse to delete by mistake, and note what changes hands."""
+        """Refuse accidental deletions, and note changes of ownership."""
         declared, terms, live = self._declared, self._terms, self._live()
         owners = {subject.owner for subject in live}
         wrong = take_over_refused(terms.take_over, owners)
@@ -302,7 +302,7 @@ class _Planner:
             self.notes += notes.adopted(live, declared, terms.owner)
 
     def _live(self) -> list[Subject]:
-        """Return what is there now and can be read."""
+        """Return the live, readable partners and subscriptions."""
         return [
             *self._current.partners.values(),
             *(
@@ -330,7 +330,7 @@ class _Planner:
         ]
 
     def _check_known(self, subject: str, path: str, globs: Sequence[str]) -> None:
-        """Refuse the name of an event type that nobody published: it would wait for ever."""
+        """Refuse the name of an event type without a published schema: it would never match."""
         known = self._current.latest
         for index, glob in enumerate(globs):
             if not glob.endswith("*") and glob not in known:
@@ -338,9 +338,9 @@ class _Planner:
                 self.problems.append(Problem(subject, f"{path}[{index}]", why))
 
     def _asked(self, subscription: Subscription) -> list[str]:
-        """Return the event types that a subscription asks for by name, or today by a prefix.
+        """Return the event types that a subscription requests by name, or at present by prefix.
 
-        `*` asks for whatever is granted: nothing of it is withheld.
+        `*` requests whatever is granted, so nothing is withheld from it.
         """
         globs = tuple(glob for glob in subscription.event_types if glob != "*")
         return [each for each in sorted(self._current.latest) if self._means.asks_for(globs, each)]
@@ -350,9 +350,9 @@ class _Planner:
             newest = self._current.latest.get(event_type, 0)
             why = None
             if not self._means.asks_for(declared.event_types, event_type):
-                why = "the subscription does not ask for this event type"
+                why = "the subscription does not request this event type"
             elif pin != "latest" and pin > newest:
-                why = f"there is no version {pin}: the newest that is published is {newest}"
+                why = f"there is no version {pin}: the newest published version is {newest}"
             if why is not None:
                 self.problems.append(
                     Problem(f"subscription {declared.id}", f"versions.{event_type}", why)

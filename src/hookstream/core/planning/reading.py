@@ -1,4 +1,4 @@
-"""Strict reading of what people write: every problem is named with its path, unknown fields too."""
+"""Strict parsing of definitions: each problem is reported with its path, unknown fields too."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,19 +12,20 @@ from hookstream.core.model.suggestion import did_you_mean
 
 _Value = TypeVar("_Value")
 Report: TypeAlias = Callable[[str, str], None]
-"""Takes the path of a problem and why it is one."""
+"""Takes the path of a problem and its description."""
 
 
 class FieldReader:
     """One mapping of a definition, read field by field.
 
-    Each method returns the field's value or, where it is missing or wrong, a stand-in of the right
-    type, after reporting: so one reading finds all problems. What was reported is never used.
+    Each method returns the field's value. If it is missing or wrong, the method reports that and
+    returns a placeholder of the right type, so one pass finds all problems. A definition with
+    reported problems is never used.
 
     Args:
-        document: What was written.
-        path: Where it stands, empty for the whole document.
-        report: Told of each problem.
+        document: The parsed mapping.
+        path: Its path, empty for the whole document.
+        report: Called with each problem.
     """
 
     __slots__ = ("_document", "_known", "_path", "_report")
@@ -40,14 +41,14 @@ class FieldReader:
             report(path, f"must be a mapping, not {described(document)}")
 
     def finish(self) -> None:
-        """Report the fields that nobody asked for, with the nearest name that there is."""
+        """Report the fields that were not read, with the nearest known name."""
         for name in self._document:
             if name not in self._known:
                 hint = did_you_mean(name, self._known)
                 self._report(self.path(name), f"there is no such field{hint}")
 
     def path(self, field: str) -> str:
-        """Return the path of a field; of the mapping itself where the field is empty."""
+        """Return the path of a field, or of the mapping itself if the field is empty."""
         return f"{self._path}.{field}" if self._path and field else self._path or field
 
     def wrong(self, field: str, why: str) -> None:
@@ -55,17 +56,17 @@ class FieldReader:
         self._report(self.path(field), why)
 
     def given(self, field: str) -> bool:
-        """Return whether a field was written at all; `null` is as good as not."""
+        """Return whether a field is present; `null` counts as absent."""
         self._known.append(field)
         return self._document.get(field) is not None
 
     def raw(self, field: str) -> Json:
-        """Return a field as it was written; None where it was not."""
+        """Return a field as it was parsed; None if it is absent."""
         self._known.append(field)
         return self._document.get(field)
 
     def text(self, field: str, shape: re.Pattern[str], form: str) -> str:
-        """Return a required text that fits a shape as a whole; `form` says which, in words."""
+        """Return a required text that matches `shape` fully; `form` describes the shape in words."""
         found = self.raw(field)
         if found is None:
             self.wrong(field, "is missing")
@@ -80,7 +81,7 @@ class FieldReader:
     def texts(
         self, field: str, shape: re.Pattern[str], form: str, *, most: int
     ) -> tuple[str, ...]:
-        """Return a required list of one to `most` different texts that all fit a shape."""
+        """Return a required list of one to `most` distinct texts that all match a shape."""
         found = self.items(field, least=1, most=most)
         texts: list[str] = []
         for index, each in enumerate(found):
@@ -90,7 +91,7 @@ class FieldReader:
             elif shape.fullmatch(each) is None:
                 self.wrong(place, f"{shortened(each)} is not {form}")
             elif each in texts:
-                self.wrong(place, f"{each!r} stands there twice")
+                self.wrong(place, f"{each!r} is listed twice")
             else:
                 texts.append(each)
         return tuple(texts)
@@ -110,7 +111,7 @@ class FieldReader:
         return found
 
     def section(self, field: str, *, required: bool = False) -> "FieldReader":
-        """Return a reader of a mapping; an empty one where it is not there."""
+        """Return a reader of a nested mapping; an empty one if it is absent."""
         found = self.raw(field)
         if found is None:
             if required:
@@ -119,7 +120,7 @@ class FieldReader:
         return FieldReader(found, self.path(field), self._report)
 
     def entries(self, field: str, *, most: int) -> JsonObject:
-        """Return an optional mapping of people's own names, at most so many."""
+        """Return an optional mapping with arbitrary names, at most `most` of them."""
         found = self.raw(field)
         if found is None:
             return {}
@@ -137,7 +138,7 @@ class FieldReader:
         return default if found is None else self.one_duration(field, found, least, most)
 
     def one_duration(self, place: str, found: Json, least: Millis, most: Millis) -> Millis:
-        """Return a duration that was found at a place."""
+        """Parse a duration; `place` is its path."""
         if not isinstance(found, str):
             self.wrong(place, f"must be a duration such as 5s, not {described(found)}")
             return least
@@ -157,7 +158,7 @@ class FieldReader:
         return default if found is None else self.one_whole(field, found, least, most)
 
     def one_whole(self, place: str, found: Json, least: int, most: int) -> int:
-        """Return a whole number that was found at a place."""
+        """Parse a whole number; `place` is its path."""
         if not isinstance(found, int) or isinstance(found, bool):
             self.wrong(place, f"must be a whole number, not {described(found)}")
             return least
@@ -166,7 +167,7 @@ class FieldReader:
         return found
 
     def flag(self, field: str) -> bool:
-        """Return an optional true or false; false where it is missing."""
+        """Return an optional true or false; false if it is missing."""
         found = self.raw(field)
         if found is None or isinstance(found, bool):
             return bool(found)
@@ -189,7 +190,7 @@ class FieldReader:
         return float(found)
 
     def one_of(self, field: str, words: Mapping[str, _Value], default: _Value) -> _Value:
-        """Return what an optional word stands for."""
+        """Return the value of an optional word."""
         found = self.raw(field)
         if found is None:
             return default
@@ -200,7 +201,7 @@ class FieldReader:
 
 
 def described(found: Json) -> str:
-    """Return what a value is, in words, quoting it where it is short and no text."""
+    """Return a description of a value; short values that are not text are quoted."""
     match found:
         case None:
             return "nothing"
@@ -217,10 +218,10 @@ def described(found: Json) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text quoted, cut where it is long."""
+    """Return a text in quotes, truncated if it is long."""
     most = 60
     return repr(text if len(text) <= most else text[:most] + "…")
 
 
 def _silent(_: str, __: str) -> None:
-    """Report nothing: the section itself was reported missing."""
+    """Report nothing: the missing section itself was already reported."""

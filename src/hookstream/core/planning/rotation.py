@@ -1,10 +1,10 @@
-"""Which signing secrets a subscription has after a plan: given, held, or made now.
+"""The signing secrets of a subscription after a plan: declared, kept, or generated.
 
-A secret that is made gets a name of its own, which it keeps for its life: `generated` on creation,
-`generated-r7` where revision 7 of the subscription made it. A file may name it (`{generate: NAME}`).
-Where it says `{generate: true}`, the number of such lines counts: one more makes a new secret, which
-stands before the others and signs first; one less lets go of the oldest. So a rotation is a line
-more, and later a line less.
+A generated secret has a name of its own, which never changes: `generated` on creation,
+`generated-r7` if revision 7 of the subscription generated it. A file may name it (`{generate:
+NAME}`). For `{generate: true}`, the number of such lines counts: one more generates a new secret,
+which precedes the others and signs first; one less removes the oldest. So a rotation adds a line,
+and later removes one.
 """
 
 import re
@@ -24,21 +24,21 @@ def rotated(
     *,
     opened: bool,
 ) -> tuple[tuple[SigningSecret, ...], tuple[SigningSecret, ...]]:
-    """Return the secrets in the order in which they sign, and those among them that are made now.
+    """Return the secrets in signing order, and those among them that were generated now.
 
     Args:
-        declared: What the file lists.
-        held: What the subscription has, in its order; nothing where it is new.
-        revision: The subscription's after the plan.
-        new_key: Makes a key.
-        opened: Whether the keys of `held` can be compared with declared ones. Where they cannot, one
-            of the same name counts as unchanged.
+        declared: The secrets that the file lists.
+        held: The subscription's present secrets, in order; none if it is new.
+        revision: The subscription's revision after the plan.
+        new_key: Generates a key.
+        opened: Whether the keys of `held` can be compared with declared ones. If not, a secret of
+            the same name counts as unchanged.
     """
     by_name = {secret.id: secret for secret in held}
     named = {secret.id for secret in declared}
     unnamed = sum(secret.id == UNNAMED for secret in declared)
     pool = [each for each in held if ":" not in each.id and each.id not in named]
-    # Stable: what a file named once comes last, as nothing tells its age.
+    # Stable sort: a secret once named by a file is last, because nothing shows its age.
     pool.sort(key=lambda secret: _age(secret.id), reverse=True)
     kept = pool[:unnamed]
     names = _names(unnamed - len(kept), revision if held else None, named | by_name.keys())
@@ -59,7 +59,7 @@ def rotated(
 
 
 def _age(name: str) -> tuple[int, int]:
-    """Return what rises with the time at which a secret of this name was made."""
+    """Return a sort key that rises with the time at which a secret of this name was generated."""
     found = _MADE.fullmatch(name)
     if found is None:
         return (-1, 0)
@@ -67,7 +67,7 @@ def _age(name: str) -> tuple[int, int]:
 
 
 def _names(count: int, revision: int | None, taken: set[str]) -> Iterator[str]:
-    """Yield names that nothing has, the newest first; no revision: on creation."""
+    """Yield unused names, the newest first; without a revision, those for creation."""
     stem = "generated" if revision is None else f"generated-r{revision}"
     free: list[str] = []
     number = 1

@@ -1,7 +1,7 @@
-"""What pausing, resuming, enabling and deleting do to a subscription, from a stated instant on.
+"""The effects of pausing, resuming, enabling and deleting a subscription from a given instant on.
 
-Each takes `at`, the instant by the broker's clock from which the change holds: a little ahead, so
-that every worker knows of it before the first record that it concerns is appended. Live delivery
+Each takes `at`, the broker's time from which the change is effective: slightly in the future, so
+that every worker has read it before the first record that it concerns is appended. Live delivery
 and a later replay of the gap then split the log exactly.
 """
 
@@ -12,15 +12,15 @@ from hookstream.core.model.subscription import Disabled, Gap, Subscription, Subs
 from hookstream.errors import InputRefused
 
 SLACK: Millis = MINUTE
-"""How far before its disabling a gap starts. Workers disable by their own clocks, and two that do so
-at nearly one time may have left out what was appended between their verdicts."""
+"""How long before the disabling a gap starts. Workers disable by their own clocks, and two that do
+so at nearly the same time may have skipped what was appended in between."""
 
 MAX_GAPS = 500
-"""Gaps that are remembered, the latest ones: a row stays small however often it is paused."""
+"""The most gaps that are kept, the latest ones: it bounds the row, however often it is paused."""
 
 
 def pause(subscription: Subscription, at: Millis) -> Subscription:
-    """Return it paused from `at` on; the same object where it is paused already.
+    """Return the subscription paused from `at` on; the same object if it is already paused.
 
     Raises:
         InputRefused: It is deleted.
@@ -38,7 +38,7 @@ def pause(subscription: Subscription, at: Millis) -> Subscription:
 
 
 def resume(subscription: Subscription, at: Millis) -> Subscription:
-    """Return it active from `at` on; the same object where it is not paused.
+    """Return the subscription active from `at` on; the same object if it is not paused.
 
     Raises:
         InputRefused: It is deleted.
@@ -56,12 +56,12 @@ def resume(subscription: Subscription, at: Millis) -> Subscription:
 
 
 def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscription:
-    """Return it with the gap that a disabled endpoint left, up to `at`.
+    """Return the subscription with the gap of its disabled endpoint, up to `at`.
 
-    It starts a minute before `disabled.since`, so that a replay of it repeats rather than misses.
+    The gap starts a minute before `disabled.since`, so that a replay of it repeats rather than misses.
 
-    The health row must be cleared in the same transaction: until then it is an open gap itself.
-    A paused one stays paused.
+    The health row must be deleted in the same transaction: until then it is an open gap itself.
+    A paused subscription stays paused.
 
     Raises:
         InputRefused: It is deleted.
@@ -76,10 +76,10 @@ def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscr
 
 
 def delete(subscription: Subscription) -> Subscription:
-    """Return what is kept of it: its id, whose it was, and no signing secret.
+    """Return what is kept of a deleted subscription: its id and its owner, but no signing secret.
 
     Raises:
-        InputRefused: It is deleted already.
+        InputRefused: It is already deleted.
     """
     return replace(
         _live(subscription),

@@ -24,7 +24,7 @@ class GroupCount:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one reading of a topic. Bounded by subscriptions times reasons."""
+    """The counts of one scan of a topic. Bounded by subscriptions times reasons."""
 
     groups: dict[Group, GroupCount] = field(default_factory=dict)
     records: int = 0

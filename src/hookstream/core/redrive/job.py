@@ -26,7 +26,7 @@ from hookstream.core.redrive.marks import RedriveSource
 JOB_FORMAT = 1
 KIND = "redrive"
 KEPT: Millis = 90 * DAY
-"""How long the row of an ended job stays for people to look at."""
+"""How long the row of an ended job is kept."""
 
 
 class JobState(StrEnum):
@@ -39,15 +39,15 @@ class JobState(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class RedriveJob:
-    """One row of the jobs table, key: the job's id."""
+    """One row of the jobs table; its key is the job's id."""
 
     id: str
     source: RedriveSource
     selector: JsonObject
-    """What was asked, as the command writes and reads it."""
+    """The requested selection, as the command writes and reads it."""
     asked_at: Millis
     ends: Mapping[int, int] = field(default_factory=dict)
-    """The offset by partition at which the job ends: the end of the log when it was asked."""
+    """The end offset of the job by partition: the log end when it was requested."""
     total: int = 0
     """Records selected when it was created."""
     done: int = 0
@@ -60,7 +60,7 @@ class RedriveJob:
         return replace(self, done=self.done + records, revision=self.revision + 1)
 
     def ended(self, state: JobState) -> "RedriveJob":
-        """Return the job in its last state."""
+        """Return the job in its final state."""
         return replace(self, state=state, revision=self.revision + 1)
 
     def encode(self) -> bytes:
@@ -86,7 +86,7 @@ _JOB = RowFields(
 )
 
 _LONGEST = 300
-"""Characters of what is wrong with a row."""
+"""The longest description of a problem with a row, in characters."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,7 +98,7 @@ class JobProblem:
 
 
 def read_job(key: str, value: bytes) -> RedriveJob | JobProblem | None:
-    """Read one row of the jobs table; None: it is no redrive's own row (a mark, another kind)."""
+    """Read one row of the jobs table; None if it is not a redrive's own row (a mark, another kind)."""
     if "/" in key:
         return None
     try:
@@ -136,8 +136,8 @@ def jobs_of(rows: Mapping[str, bytes]) -> tuple[list[RedriveJob], list[JobProble
 def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:
     """Return another running job over the same topic: two of them could redrive one record twice.
 
-    Each job writes its own row first and looks for rivals after, so of two that start at the same
-    moment at least one sees the other and steps back.
+    Each job first writes its own row and then looks for rivals, so of two that start at the same
+    time at least one sees the other and withdraws.
     """
     for other in jobs_of(rows)[0]:
         if other.id != job.id and other.source is job.source and other.state is JobState.RUNNING:
@@ -146,7 +146,7 @@ def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:
 
 
 def forgotten(rows: Mapping[str, bytes], *, now: Millis) -> list[str]:
-    """Return the keys of jobs that ended and were asked longer than `KEPT` ago."""
+    """Return the keys of ended jobs that were requested more than `KEPT` ago."""
     return [
         job.id
         for job in jobs_of(rows)[0]

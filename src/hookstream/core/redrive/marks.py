@@ -6,7 +6,7 @@ value of the jobs table. It is written in the same transaction as the tier recor
 that it resolves, so a dead letter is either open or in a tier.
 
 Keys of marks: `<job>/<partition>/<first offset>` for the dead-letter topic, and
-`<job>/undecodable/<partition>/<first offset>` for the undecodable one.
+`<job>/undecodable/<partition>/<first offset>` for the undecodable topic.
 """
 
 import json
@@ -16,12 +16,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 MAX_OFFSETS = 10_000
-"""Offsets in one mark: about 80 KB of JSON, so that a value stays far below a record's bound."""
+"""The most offsets in one mark: about 80 KB of JSON, far below the limit of a record."""
 
 MARK_FORMAT = 1
 
 _LONGEST = 300
-"""Characters of what is wrong with a row."""
+"""The longest description of a problem with a row, in characters."""
 
 
 class RedriveSource(StrEnum):
@@ -38,7 +38,7 @@ class Position(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """Return the text that the command line takes and prints, `3@1042`."""
+        """Return the text used on the command line, `3@1042`."""
         return f"{self.partition}@{self.offset}"
 
 
@@ -49,7 +49,7 @@ class Mark(NamedTuple):
     source: RedriveSource
     partition: int
     offsets: tuple[int, ...]
-    """1 to `MAX_OFFSETS` of them, in the order in which they were resolved."""
+    """1 to `MAX_OFFSETS` offsets, in the order of resolution."""
 
     @property
     def key(self) -> str:
@@ -76,7 +76,7 @@ class MarkProblem(NamedTuple):
 
 
 def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
-    """Read one row of the jobs table; None: its key is not a mark's (it is a job's own row)."""
+    """Read one row of the jobs table; None if its key is not a mark's (it is a job's own row)."""
     parts = key.split("/")
     if len(parts) == 3:  # noqa: PLR2004 (job, partition, first offset)
         source = RedriveSource.DEAD_LETTERS
@@ -124,7 +124,7 @@ class Ledger:
 
 
 def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
-    """Read the jobs table. Whoever acts on the ledger must refuse to while there are problems."""
+    """Read the jobs table. Callers must not act on the ledger while there are problems."""
     ledger = Ledger()
     problems: list[MarkProblem] = []
     for key, value in rows.items():
@@ -185,7 +185,7 @@ def outlived(
 
     Args:
         rows: The jobs table.
-        starts: The first offset that each partition still holds.
+        starts: The log start offset of each partition.
     """
     keys: list[str] = []
     for key, value in rows.items():

@@ -71,13 +71,13 @@ class Revival:
     retry_topic: str
     """The topic `retry.0s`."""
     read_origin: Callable[[Origin], Record | None]
-    """Reads the record that an event came from; None where the log no longer holds it."""
+    """Reads the record that an event came from; None if it is no longer in the log."""
     now: Callable[[], Millis]
     expires_after: Callable[[str], Millis | None] = lambda _: None
-    """How long deliveries of a subscription may live; None where that is not known."""
+    """How long deliveries of a subscription may live; None if that is not known."""
 
     def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
-        """Return the tier record of a dead letter: its state as redriven, its value untouched."""
+        """Return the tier record of a dead letter: its state is reset, its value unchanged."""
         if dead.headers_problem is not None:
             return Unredrivable(position_of(dead), f"it cannot be read: {dead.headers_problem}")
         subscription_id = header_text(dead.headers, names.SUBSCRIPTION_ID) or ""
@@ -88,7 +88,7 @@ class Revival:
         return self._back(dead, fresh)
 
     def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
-        """Return the tier record of an undecodable record: an event to be identified again."""
+        """Return the tier record of an undecodable record: an event to be decoded and matched again."""
         why = _not_an_event(undecodable)
         if why is not None:
             return Unredrivable(position_of(undecodable), why)
@@ -98,7 +98,7 @@ class Revival:
             return Unredrivable(position_of(undecodable), why)
         fresh = replace(
             waited,
-            # The wait for a schema that nobody knows yet begins again with it.
+            # The grace of an unpublished schema starts again.
             first_at=self.now(),
             trigger=Trigger.REDRIVE,
             due_at=None,
@@ -117,26 +117,26 @@ class Revival:
             return Unredrivable(
                 position_of(record),
                 "it was kept without its value, and"
-                f" {origin.topic}-{origin.partition}@{origin.offset} no longer holds it",
+                f" {origin.topic}-{origin.partition}@{origin.offset} is no longer in the log",
             )
         headers = tier_headers(fresh, record.headers, written_at=self.now())
         return OutgoingRecord(self.retry_topic, tier_key(fresh), value, headers)
 
     def _value_at(self, origin: Origin) -> bytes | None:
         found = self.read_origin(origin)
-        # A topic that was created again has other records at the same offsets.
+        # A topic that was recreated has other records at the same offsets.
         if found is None or found.timestamp != origin.timestamp:
             return None
         return found.value
 
 
 def _not_an_event(undecodable: Record) -> str | None:
-    """Return why a record may be somebody's delivery: matched again, every subscription would get it."""
+    """Return why a record may be a delivery: matched again, it would reach every subscription."""
     if undecodable.headers_problem is not None:
         return f"it cannot be read: {undecodable.headers_problem}"
     if header_text(undecodable.headers, names.REASON) in _STATE_UNREAD:
         return (
-            "its headers could not be read, so nothing says whether it is one partner's delivery"
+            "its headers could not be read, so it is unknown whether it is one partner's delivery"
         )
     if is_for_subscription(undecodable.headers):
         return "it is the delivery of one subscription, whose state could not be read"

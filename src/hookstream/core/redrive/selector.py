@@ -95,7 +95,7 @@ def read_selector(row: JsonObject, source: RedriveSource) -> Selector:
     unknown = sorted(set(row) - fields.names)
     if unknown:
         raise InputRefused(
-            f"the job was asked with {', '.join(unknown)}: a newer release did that"
+            f"the job has the conditions {', '.join(unknown)}, which need a newer release"
         )
     try:
         return Selector(**fields.values(row))

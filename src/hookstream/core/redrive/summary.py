@@ -19,7 +19,7 @@ class DeadLetterSummary:
 
     position: Position
     at: Millis
-    """When it was appended: given up, or found undecodable."""
+    """When it was appended to its topic."""
     delivery_id: str
     subscription_id: str
     partner_id: str
@@ -36,7 +36,7 @@ class DeadLetterSummary:
     """`topic-partition@offset`."""
     origin_at: str
     by_reference: bool
-    """It was kept without its value, which stands at its origin only."""
+    """It was kept without its value, which is only at its origin."""
 
     @property
     def last(self) -> str:
@@ -47,7 +47,7 @@ class DeadLetterSummary:
         """Return it as plain JSON; null where a header is missing.
 
         Args:
-            resolved_by: The job that resolved it, or None: it is open.
+            resolved_by: The job that resolved it; None if it is open.
         """
         document: JsonObject = {"place": str(self.position), "at": to_rfc3339(self.at)}
         for name in _SHOWN:

@@ -1,1 +1,1 @@
-"""A disposition becomes a place in a tier, and a tier record becomes due."""
+"""Retry tiers: which tier a deferred delivery is written to, and when a tier record is due."""

@@ -1,26 +1,26 @@
-"""Whom to ask for deliveries before their slots: all who wait now and then, those with room in between.
+"""Which lanes to ask for room for early deliveries: all lanes periodically, those with room in between.
 
-Thousands may wait in an outage, while one backlog is taken a hundred times a second.
+Thousands may wait in an outage, while one lane's backlog is taken a hundred times a second.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 EVERYBODY_EVERY = 0.25
-"""Seconds between asking all."""
+"""Seconds between asking all lanes."""
 
 
 class Early:
-    """Who was found to have room when asked last, over monotonic seconds."""
+    """The lanes that had room last time, over monotonic seconds."""
 
     __slots__ = ("_eager", "_everybody_at")
 
     def __init__(self) -> None:
-        """Ask everybody first."""
+        """Start with asking all lanes."""
         self._everybody_at = float("-inf")
         self._eager: Sequence[str] = ()
 
     def asked(self, now: float, everybody: Callable[[], Sequence[str]]) -> Sequence[str]:
-        """Return whom to ask now, in this order; `everybody` names all who wait."""
+        """Return the lanes to ask now, in this order. `everybody` returns all that wait."""
         if now < self._everybody_at:
             return self._eager
         self._everybody_at = now + EVERYBODY_EVERY
@@ -28,10 +28,10 @@ class Early:
         return [*self._eager, *(each for each in everybody() if each not in first)]
 
     def answered(self, found: Mapping[str, int], passed_over: Sequence[str]) -> None:
-        """Note who had room.
+        """Record which lanes had room.
 
         Args:
-            found: For each, how many deliveries it got. Who got none has none that wait.
-            passed_over: For whom nothing was left: they come before the others now.
+            found: By lane, how many deliveries it got. A lane that got none has none waiting.
+            passed_over: Lanes for which nothing was left: they are asked first next time.
         """
         self._eager = [*passed_over, *(each for each, many in found.items() if many)]

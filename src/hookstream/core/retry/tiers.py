@@ -1,8 +1,8 @@
-"""The ladder decides to which tier a wait goes, and what becomes of a record that leaves one.
+"""The ladder chooses the tier for a wait, and decides what happens when a record leaves a tier.
 
-A tier delays by a fixed time. A wait is broken into hops: down through the largest tier that is
-not longer than what remains, until the rest is short enough for the waiting room. No hop ends
-early, so the whole wait never does.
+A tier delays by a fixed time. A wait is split into hops: each through the largest tier that is not
+longer than the remaining wait, until the rest is short enough for the waiting room. No hop ends
+early, so no wait ends early.
 """
 
 from bisect import bisect_left, bisect_right
@@ -29,23 +29,23 @@ DEFAULT_TIERS: tuple[Millis, ...] = (
 )
 
 LONGEST_REST: Millis = 30 * SECOND
-"""What may remain after a tier and still wait in the room: as long as jitter can be."""
+"""The longest rest after a tier that waits in the waiting room: the longest jitter."""
 
 
 LONGEST_COVER: Millis = 5 * MINUTE
-"""A tier up to here may cover the wait for any slot, a longer one a wait of at least its half."""
+"""A tier up to this long may cover any shorter wait; a longer tier only waits of half its delay."""
 
 
 @dataclass(slots=True, frozen=True)
 class WaitUntil:
-    """The record waits in the room; it is due at `instant`."""
+    """The record waits in the waiting room and is due at `instant`."""
 
     instant: Millis
 
 
 @dataclass(slots=True, frozen=True)
 class HopDownAt:
-    """The record leaves its tier at `instant` and goes into another: too much of its wait remains."""
+    """The record leaves its tier at `instant` for another one: too much of its wait remains."""
 
     instant: Millis
 
@@ -54,9 +54,9 @@ Release: TypeAlias = WaitUntil | HopDownAt
 
 
 class Ladder:
-    """The delays to which new records are written, `0s` among them.
+    """The delays of the tiers that new records are written to, including `0s`.
 
-    What is *read* may come from tiers that are on it no longer: `release` takes any delay.
+    Records may be *read* from tiers that are no longer on it: `release` accepts any delay.
 
     Raises:
         ConfigurationError: A delay is negative, or there is no tier of 0.
@@ -68,13 +68,13 @@ class Ladder:
         self._delays = tuple(sorted(set(delays)))
         if not self._delays or self._delays[0] != 0:
             raise ConfigurationError(
-                "retry.tiers must hold 0s, the tier through which everything comes back in, "
+                "retry.tiers must include 0s, the tier of redriven and replayed records, "
                 "and no negative delay"
             )
 
     @property
     def delays(self) -> tuple[Millis, ...]:
-        """The delays, each once, in ascending order."""
+        """The distinct delays, ascending."""
         return self._delays
 
     @property
@@ -83,9 +83,9 @@ class Ladder:
         return self._delays[-1]
 
     def place(self, now: Millis, due_at: Millis) -> Millis:
-        """Return the delay of the tier to write to: the largest that is not longer than what remains.
+        """Return the delay of the tier to write to: the largest that is not longer than the remaining wait.
 
-        It is 0 where less remains than the smallest other tier takes, and where nothing does.
+        It is 0 if nothing remains or less than the smallest other tier's delay.
         """
         remaining = due_at - now
         if remaining <= 0:
@@ -93,11 +93,11 @@ class Ladder:
         return self._delays[bisect_right(self._delays, remaining) - 1]
 
     def place_slot(self, now: Millis, slot: Millis) -> Millis:
-        """Return the delay of the tier for a delivery that waits for a slot of its lane.
+        """Return the tier's delay for a delivery that waits for a slot of its lane.
 
-        One write, where a tier covers the wait and is not far longer: the record is due at its
-        slot, not when the tier lets it go (`release_slot`), so the tier only says how long it
-        may take to be read. Else the largest that is not longer, as for any wait.
+        One write suffices if a tier covers the wait and is not much longer: the record is due at its
+        slot, not when the tier releases it (`release_slot`), so the tier only bounds when it is read.
+        Otherwise it is the largest tier that is not longer, as for any wait.
         """
         remaining = slot - now
         at = bisect_left(self._delays, remaining)
@@ -109,7 +109,7 @@ class Ladder:
     def release_slot(
         self, appended_at: Millis, delay: Millis, slot: Millis, *, now: Millis = 0
     ) -> Release:
-        """Return what becomes of a record that waits for a slot: due at it, or moved on before."""
+        """Return what happens to a record that waits for a slot: due at its slot, or moved before."""
         leaves_at = max(appended_at + delay, now)
         if slot - leaves_at <= LONGEST_REST or self.place(leaves_at, slot) == 0:
             return WaitUntil(max(slot, now))
@@ -118,19 +118,19 @@ class Ladder:
     def release(
         self, appended_at: Millis, delay: Millis, due_at: Millis | None, *, now: Millis = 0
     ) -> Release:
-        """Return what becomes of a record read from a tier.
+        """Return what happens to a record read from a tier.
 
         Args:
             appended_at: When the broker appended it.
-            delay: The delay of the tier that it was read from.
-            due_at: Its final due time; None: when the tier releases it.
-            now: When it is read; one that is read late leaves its tier now, which may save a hop.
+            delay: The delay of its tier.
+            due_at: Its final due time; None: due when the tier releases it.
+            now: When it is read. A record that is read late leaves its tier now, which may save a hop.
         """
         leaves_at = max(appended_at + delay, now)
         if due_at is None or due_at <= leaves_at:
             return WaitUntil(leaves_at)
-        # Where only 0s would take the rest, a hop would come straight back: the room keeps it,
-        # however long that is. This is what makes every wait end, on any ladder.
+        # If only 0s could take the rest, a hop would come straight back: the waiting room keeps the
+        # record, however long that is. This is what terminates every wait, on any ladder.
         if due_at - leaves_at <= LONGEST_REST or self.place(leaves_at, due_at) == 0:
             return WaitUntil(due_at)
         return HopDownAt(leaves_at)

@@ -1,10 +1,10 @@
-"""The waiting room holds what is not due yet: bounded in bytes, ordered by due time, fair to tiers.
+"""The waiting room holds records that are not due yet: bounded in bytes, ordered by due time, fair.
 
-What is in the room is unsettled in the log, so the room may be dropped at any instant. Every
-partition has a floor of its own, so that a day's backlog in one tier starves no other; above the
-floors, partitions that hold something share the budget evenly. What waits for a slot only has an
-owner, for whom it may be taken out early. The bound is kept by asking for
-pauses, not by refusing: a partition goes over its share by what was fetched already.
+Its records are unsettled in the log, so it may be dropped at any time. Each partition has a
+guaranteed floor, so that a day's backlog in one tier starves no other; above the floors, partitions
+with records share the budget evenly. A record that waits only for a slot has an owner, which may
+take it early. The bound is enforced by pausing partitions, not by rejecting records: a partition
+exceeds its share by what was already fetched.
 """
 
 import heapq
@@ -19,12 +19,12 @@ from hookstream.errors import ConfigurationError, InvariantBroken
 T = TypeVar("T")
 
 _STALE_ENTRIES_KEPT = 1024
-"""Fewer dropped entries than this are left for `due` to step over."""
+"""Up to this many dropped entries are left in the heap for `due` to skip."""
 
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[T]):
-    """One record that waits; `item` is None once it was dropped."""
+    """One record that waits; `item` is None once it is dropped."""
 
     share: "_Share[T]"
     offset: int
@@ -37,7 +37,7 @@ class _Entry(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class _Owned(Generic[T]):
-    """What waits for one owner, which may take it before it is due."""
+    """The records that wait for one owner, which may take them before they are due."""
 
     owner: str
     left: int = 0
@@ -46,7 +46,7 @@ class _Owned(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class _Share(Generic[T]):
-    """What one partition holds."""
+    """The records of one partition."""
 
     partition: TopicPartition
     held: int = 0
@@ -57,11 +57,11 @@ class _Share(Generic[T]):
 class WaitingRoom(Generic[T]):
     """Records that wait, by partition and by due time.
 
-    `T` is whatever the caller wants back; it must not be None.
+    `T` is the caller's item; it must not be None.
 
     Args:
-        budget_bytes: What the room holds in all, over the floors.
-        floor_bytes: What each partition may hold whatever the others do.
+        budget_bytes: The budget for all records, above the floors.
+        floor_bytes: What each partition may hold regardless of the others.
 
     Raises:
         ConfigurationError: A bound is not positive.
@@ -98,7 +98,7 @@ class WaitingRoom(Generic[T]):
 
     @property
     def held_bytes(self) -> int:
-        """The bytes that all waiting records take."""
+        """The bytes of all waiting records."""
         return self._held
 
     def held_by(self, partition: TopicPartition) -> int:
@@ -131,31 +131,31 @@ class WaitingRoom(Generic[T]):
         *,
         rank: int = 0,
     ) -> T | None:
-        """Take a record in; of two copies keep one and hand the other back.
+        """Add a record. Of two copies keep one and return the other.
 
         Args:
             partition: Where it was read from.
             offset: Its offset there.
-            due: When `due` hands it out, at the earliest.
-            size: The bytes that it takes.
-            item: What the caller wants back.
-            key: What two copies of one record share; None where it has no copies.
-            owner: For whom `early` may take it out before it is due; None: nobody.
-            rank: Of two with an equal key the one of higher rank stays, of equals the earlier.
+            due: The earliest time at which `due` returns it.
+            size: Its bytes.
+            item: The caller's item.
+            key: Identifies copies of one record; None if it has no copies.
+            owner: Who may take it before it is due, with `early`; None: nobody.
+            rank: Of two records with equal keys the higher rank is kept; of equal ranks the earlier.
 
         Returns:
-            None where it waits now and nothing else left; else the copy that does not wait (`item`
-            or the one that waited), which the caller settles at once.
+            None if the record now waits and replaced nothing; otherwise the copy that does not wait
+            (`item` or the earlier one), which the caller must settle at once.
 
         Raises:
-            InvariantBroken: The offset waits already: settling either would lose the other.
+            InvariantBroken: The offset already waits: settling either would lose the other.
         """
         share = self._shares.get(partition)
         if share is None:
             share = self._shares[partition] = _Share(partition)
         if offset in share.entries:
             raise InvariantBroken(
-                f"{partition.topic}-{partition.partition}@{offset} came into the room twice"
+                f"{partition.topic}-{partition.partition}@{offset} was added to the waiting room twice"
             )
         entry = _Entry(share, offset, size, item, key, rank, None)
         replaced: T | None = None
@@ -176,7 +176,7 @@ class WaitingRoom(Generic[T]):
         return replaced
 
     def _replace(self, copy: _Entry[T]) -> T | None:
-        """Take out a copy in favour of one of higher rank, and return it."""
+        """Remove and return a copy in favour of one of higher rank."""
         item = copy.item
         self._take_out(copy)
         self._stale += 1
@@ -195,7 +195,7 @@ class WaitingRoom(Generic[T]):
         entry.owned = owned
 
     def due(self, now: Millis, most: int | None = None) -> list[T]:
-        """Take out what is due by `now`, the earliest first and `most` at most."""
+        """Remove and return up to `most` records due by `now`, the earliest first."""
         found: list[T] = []
         heap = self._heap
         while heap and heap[0][0] <= now and (most is None or len(found) < most):
@@ -210,15 +210,15 @@ class WaitingRoom(Generic[T]):
 
     @property
     def owned(self) -> bool:
-        """Whether anything waits for an owner."""
+        """Whether any record waits for an owner."""
         return bool(self._by_owner)
 
     def owners(self) -> list[str]:
-        """Return those for whom something waits."""
+        """Return the owners that records wait for."""
         return list(self._by_owner)
 
     def early(self, owner: str, most: int) -> list[T]:
-        """Take out what waits for an owner before it is due, the earliest first, `most` at most."""
+        """Remove and return up to `most` records of an owner before they are due, the earliest first."""
         found: list[T] = []
         owned = self._by_owner.get(owner)
         while owned is not None and owned.left and len(found) < most:
@@ -232,7 +232,7 @@ class WaitingRoom(Generic[T]):
         return found
 
     def _take_out(self, entry: _Entry[T]) -> None:
-        """Forget an entry, except that it still stands in the order of due times."""
+        """Remove an entry, except from the heap of due times."""
         entry.item = None
         entry.share.held -= entry.size
         self._held -= entry.size
@@ -249,14 +249,14 @@ class WaitingRoom(Generic[T]):
                 del self._by_owner[owned.owner]
 
     def _sweep(self) -> None:
-        """Throw away what stands in the order and waits no more, where it has become much."""
+        """Remove dropped entries from the heap if there are many."""
         if self._stale > max(len(self), _STALE_ENTRIES_KEPT):
             self._heap = [place for place in self._heap if place[2].item is not None]
             heapq.heapify(self._heap)
             self._stale = 0
 
     def next_due(self) -> Millis | None:
-        """Return when the next record is due, or None where none waits."""
+        """Return when the next record is due, or None if none waits."""
         heap = self._heap
         while heap and heap[0][2].item is None:
             heapq.heappop(heap)
@@ -269,9 +269,9 @@ class WaitingRoom(Generic[T]):
         return sum(share.paused for share in self._shares.values())
 
     def to_pause(self) -> list[TopicPartition]:
-        """Return the partitions that became full since they were asked for, each once.
+        """Return the partitions that became full since the last call, each once.
 
-        The caller pauses them; they stay paused until `to_resume` names them.
+        The caller pauses them; they stay paused until `to_resume` returns them.
         """
         limit = self._floor if self._held >= self._budget else self._even_share()
         full = [
@@ -282,13 +282,13 @@ class WaitingRoom(Generic[T]):
         return [share.partition for share in full]
 
     def to_resume(self) -> list[TopicPartition]:
-        """Return the paused partitions that hold no more than half of their share, each once."""
+        """Return the paused partitions that hold at most half of their share, each once."""
         paused = [share for share in self._shares.values() if share.paused]
         if not paused:
             return []
         limit = self._even_share()
-        # Below three quarters of the budget only: at its edge a partition would be paused and
-        # resumed in turns, and each pause throws away what was fetched ahead.
+        # Only below three quarters of the budget: near the limit a partition would alternate between
+        # pause and resume, and each pause discards prefetched records.
         if self._held * 4 > self._budget * 3:
             limit = self._floor
         resumed = [share for share in paused if share.held * 2 <= limit]
@@ -297,7 +297,7 @@ class WaitingRoom(Generic[T]):
         return [share.partition for share in resumed]
 
     def drop(self, partition: TopicPartition) -> None:
-        """Forget all that a partition holds, and that it is paused: another worker has it now."""
+        """Remove a revoked partition: its records, and that it is paused."""
         share = self._shares.pop(partition, None)
         if share is None:
             return

@@ -1,1 +1,1 @@
-"""Which topics there must be, and what would change the cluster into that."""
+"""The topics that hookstream needs, and the changes that create them."""

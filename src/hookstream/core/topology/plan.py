@@ -1,7 +1,7 @@
-"""The topics that hookstream needs, and the plan that creates what is missing and never shrinks.
+"""The topics that hookstream needs, and a plan that creates missing ones and never reduces any.
 
-Nothing is ever deleted, no retention shortened, no limit lowered and no partition taken away: an
-operator who raised something had a reason.
+It deletes nothing, shortens no retention, lowers no limit and removes no partition: an operator who
+raised something had a reason.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +13,13 @@ from hookstream.core.model.instant import DAY, Millis, format_duration
 from hookstream.core.model.topics import Topics
 
 HEADROOM = 65_536
-"""Bytes that tiers, dead letters and undecodable take beyond the largest event: our headers."""
+"""Bytes that tier records, dead letters and undecodable records add to the largest event: headers."""
 
 _STAMP = "message.timestamp.type"
 _LIMIT = "max.message.bytes"
 _RETENTION = "retention.ms"
 _DELETED_KEPT = 90 * DAY
-"""How long a deleted subscription is remembered by whoever reads the table again."""
+"""How long a tombstone is kept for readers that load the table again."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,7 +48,7 @@ class CreateTopic:
 
 @dataclass(slots=True, frozen=True)
 class Configure:
-    """A setting of a topic is not what it must be."""
+    """A topic's setting differs from what it must be."""
 
     name: str
     setting: str
@@ -58,7 +58,7 @@ class Configure:
 
 @dataclass(slots=True, frozen=True)
 class Remark:
-    """Something is not as wanted and is left alone; a person may want to know."""
+    """A difference that is not changed but may interest the operator."""
 
     name: str
     remark: str
@@ -70,13 +70,13 @@ TopicChange: TypeAlias = CreateTopic | Configure | Remark
 def wanted_topics(
     topics: Topics, tiers: Sequence[Millis], *, partitions: int, largest_event: int
 ) -> list[WantedTopic]:
-    """Return every topic of ours as it should be.
+    """Return all of hookstream's topics as they should be.
 
     Args:
         topics: Their names.
-        tiers: The delays that records are written to.
-        partitions: Of topics that are no tables.
-        largest_event: Bytes of the largest record that an event topic takes.
+        tiers: The delays of the tiers that are written to.
+        partitions: The partitions of each topic that is not a table.
+        largest_event: Bytes of the largest record that an event topic accepts.
     """
     limit = str(largest_event + HEADROOM)
     compacted = {"cleanup.policy": "compact", _STAMP: "LogAppendTime", _LIMIT: limit}
@@ -106,12 +106,12 @@ def _log(kept: Millis, limit: str) -> dict[str, str]:
 def plan(
     wanted: Sequence[WantedTopic], event_topics: Sequence[str], existing: Mapping[str, Existing]
 ) -> list[TopicChange]:
-    """Return what must change, in the order in which it is best done.
+    """Return the changes, in the order in which to apply them.
 
     Args:
-        wanted: Our own topics as they should be.
-        event_topics: Upstream's topics that are read; each must carry the broker's timestamps.
-        existing: Every topic of the cluster as it is.
+        wanted: hookstream's own topics as they should be.
+        event_topics: The upstream topics that are read; each must use the broker's timestamps.
+        existing: All topics of the cluster as they are.
     """
     changes: list[TopicChange] = []
     for topic in wanted:
@@ -137,7 +137,7 @@ def _differences(topic: WantedTopic, found: Existing) -> list[TopicChange]:
         if before == after:
             continue
         if setting == "cleanup.policy":
-            # Either way it could delete what somebody counts on.
+            # Changing it either way could delete data that somebody relies on.
             remark = f"cleanup.policy is {before}, not {after}: change it by hand"
             changes.append(Remark(topic.name, remark))
         elif not _is_more(setting, before, after):
@@ -146,7 +146,7 @@ def _differences(topic: WantedTopic, found: Existing) -> list[TopicChange]:
 
 
 def _is_more(setting: str, before: str, after: str) -> bool:
-    """Return whether a topic has more of something than is asked for, which is left to it."""
+    """Return whether a topic has more than is needed, which is kept."""
     if setting not in (_RETENTION, _LIMIT, "delete.retention.ms"):
         return False
     try:
@@ -156,7 +156,7 @@ def _is_more(setting: str, before: str, after: str) -> bool:
 
 
 def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
-    """Return the topics that a glob names, our own never among them: upstream's."""
+    """Return the upstream topics that match a glob; hookstream's own never match."""
     own = {*topics.tables, topics.dead_letters, topics.undecodable}
     own |= {topics.attempts, topics.operations}
     return sorted(
@@ -169,24 +169,24 @@ def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> 
 
 
 def for_development(names: Iterable[str]) -> list[CreateTopic]:
-    """Return event topics as upstream should make them, but small."""
+    """Return small event topics for development."""
     return [CreateTopic(WantedTopic(name, 3, {_STAMP: "LogAppendTime"})) for name in names]
 
 
 def taken_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
-    """Return the topics that workers match: upstream's, and our own operations events."""
+    """Return the topics whose events workers match: upstream's, and hookstream's operations topic."""
     found = set(names)
     ours = {topics.operations} & found
     return sorted({*event_topics(globs, topics, found), *ours})
 
 
 def tier_topics(topics: Topics, names: Iterable[str]) -> list[str]:
-    """Return every retry topic there is, configured or not: a changed ladder strands nothing."""
+    """Return all existing retry topics, configured or not: a changed ladder strands no records."""
     return sorted(name for name in names if topics.delay_of(name) is not None)
 
 
 def replication_of(wanted: int | None, brokers: int) -> int:
-    """Return how many replicas new topics get: three where the cluster has three brokers."""
+    """Return the replication factor of new topics: three if the cluster has three brokers."""
     if wanted is not None:
         return wanted
     return min(brokers, 3)

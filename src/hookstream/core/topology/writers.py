@@ -1,7 +1,7 @@
-"""Who may write to a topic, as far as that is anybody who reaches the brokers.
+"""Which topics anybody who can reach the brokers may write to.
 
-A record in a retry topic is delivered and signed as it stands, so whoever may write there can forge
-a delivery. Kafka's rules: a matching DENY wins, then a matching ALLOW; where no rule names the topic,
+A record in a retry topic is delivered and signed unchanged, so whoever may write there can forge a
+delivery. Kafka's rules: a matching DENY wins, then a matching ALLOW; if no rule matches the topic,
 `allow.everyone.if.no.acl.found` decides.
 """
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 _ANYBODY = frozenset({"User:*", "User:ANONYMOUS"})
-"""Everybody, and everybody without a name: a client on a listener that asks for none."""
+"""Everybody, and unauthenticated clients: those of a listener without authentication."""
 _WRITING = frozenset({"WRITE", "ALL"})
 _ANY_HOST = "*"
 
 
 @dataclass(slots=True, frozen=True)
 class TopicRule:
-    """One access rule of the cluster that is about topics."""
+    """One of the cluster's access rules for topics."""
 
     principal: str
     host: str
@@ -25,10 +25,10 @@ class TopicRule:
     allow: bool
     pattern: Literal["literal", "prefixed"]
     name: str
-    """A topic, the beginning of topics' names, or `*` for every topic."""
+    """A topic, a prefix of topic names, or `*` for every topic."""
 
     def names(self, topic: str) -> bool:
-        """Return whether the rule is about a topic."""
+        """Return whether the rule applies to a topic."""
         if self.pattern == "prefixed":
             return topic.startswith(self.name)
         return self.name in ("*", topic)
@@ -44,7 +44,7 @@ class WriteAccess:
     """`allow.everyone.if.no.acl.found`."""
 
     def open_to_anybody(self, topic: str) -> bool:
-        """Return whether anybody who reaches the brokers may write to a topic."""
+        """Return whether anybody who can reach the brokers may write to a topic."""
         if self.rules is None:
             return True
         naming = [rule for rule in self.rules if rule.names(topic)]
@@ -62,5 +62,5 @@ def _allows(principal: str, rules: Iterable[TopicRule]) -> bool:
 
 
 def open_topics(access: WriteAccess, topics: Iterable[str]) -> list[str]:
-    """Return the topics to which anybody who reaches the brokers may write."""
+    """Return the topics that anybody who can reach the brokers may write to."""
     return [topic for topic in topics if access.open_to_anybody(topic)]

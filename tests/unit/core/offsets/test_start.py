@@ -60,7 +60,7 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
 
     assert lost == OffsetsLost(
         "the group has no committed offset for printprice.pricing.completed/4, but records that it"
-        " should have settled are in the log: its offsets were lost. Say where to begin: hookstream"
+        " should have settled are in the log: its offsets were lost. Set its position with: hookstream"
         " partition start printprice.pricing.completed/4 --at earliest|latest|TIME"
     )
 

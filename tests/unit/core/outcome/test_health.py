@@ -64,7 +64,7 @@ def test_five_days_of_nothing_but_failures_are_enough_once() -> None:
     assert ends == [GiveUp(NOON, 121)]
     assert ends[0].evidence == (
         "nothing but failures since 2025-11-25T12:00:00.000Z,"
-        " 121 of them seen by the worker that gave it up"
+        " 121 of them seen by the worker that disabled it"
     )
 
 

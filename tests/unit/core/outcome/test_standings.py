@@ -140,7 +140,7 @@ def test_a_subscription_that_stays_absent_is_given_up_after_the_grace() -> None:
 
     assert instead(Absent(), waiting) == DeadLetter(
         DeadReason.SUBSCRIPTION_ABSENT,
-        "since 2023-11-07T22:13:20.000Z, subscription orders is in no table",
+        "since 2023-11-07T22:13:20.000Z, subscription orders is not in the table",
     )
 
 

@@ -169,10 +169,10 @@ def test_a_state_in_a_file_is_refused() -> None:
     ("field", "value", "path", "why"),
     [
         ("id", 5, "id", "must be text, not the number 5 (quote it, if text is meant)"),
-        ("id", "writer", "id", "'writer' is a name that hookstream needs for itself"),
+        ("id", "writer", "id", "'writer' is reserved for hookstream"),
         ("id", "a/b", "id", "'a/b' is not an id"),
         ("event_types", "pricing.*", "event_types", "must be a list, not 'pricing.*'"),
-        ("event_types", ["a", "a"], "event_types[1]", "'a' stands there twice"),
+        ("event_types", ["a", "a"], "event_types[1]", "'a' is listed twice"),
         ("event_types", ["pri*"], "event_types[0]", "'pri*' is not an event type such as"),
         ("event_types", [True], "event_types[0]", "must be text, not true (quote it"),
         ("environments", ["*"], "environments[0]", "for all that are granted, leave the field"),
@@ -224,7 +224,7 @@ def test_a_wrong_field_is_named_with_what_it_must_be(
         ("timeout", "5m", "endpoint.timeout", "must be 100ms to 1m, not 5m"),
         ("headers", {"webhook-id": "x"}, "endpoint.headers.webhook-id", "webhook-id is reserved"),
         ("headers", {"a": 5}, "endpoint.headers.a", "must be text"),
-        ("headers", {"A": "x", "a": "y"}, "endpoint.headers.a", "stands there twice"),
+        ("headers", {"A": "x", "a": "y"}, "endpoint.headers.a", "is listed twice"),
         ("signing_secrets", [], "endpoint.signing_secrets", "must have 1 to 4 items, not 0"),
         (
             "signing_secrets",
@@ -243,7 +243,7 @@ def test_a_wrong_field_is_named_with_what_it_must_be(
             "signing_secrets",
             [{"env": "ORDERS"}, {"env": "ORDERS"}],
             "endpoint.signing_secrets[1]",
-            "env:ORDERS stands there twice",
+            "env:ORDERS is listed twice",
         ),
         (
             "signing_secrets",
@@ -275,7 +275,7 @@ def test_a_grant_of_all_environments_stands_alone() -> None:
         "grant": {"event_types": ["*"], "environments": ["*", "live"]},
     }
     assert problems(document, partner=True) == [
-        ("grant.environments", "`*` means all: it stands alone")
+        ("grant.environments", "`*` means all: it must be the only entry")
     ]
 
 

@@ -75,8 +75,8 @@ def test_what_has_no_folder_is_adopted_where_a_file_declares_it_and_the_plan_sho
     ]
     assert made.notes == (
         (
-            "shop owns subscription s1 from now on: --prune deletes what shop owns and does not"
-            " declare any more"
+            "shop owns subscription s1 from now on: --prune deletes what shop owns and"
+            " no longer declares"
         ),
     )
 
@@ -85,8 +85,8 @@ def test_what_has_no_folder_is_never_pruned() -> None:
     made = planned([row("s1", "files"), row("s2", "cli")], [], PRUNE)
     assert (deleted(made), made.problems) == ([], ())
     assert made.notes[0] == (
-        "subscription s1: declared by files once, and owned by no folder, so --prune leaves that"
-        " alone. Apply a folder with a name that declares it, or delete it"
+        "subscription s1: declared by files once and not owned by a folder, so --prune does not"
+        " delete it. Apply a named folder that declares it, or delete it"
     )
 
 
@@ -98,8 +98,8 @@ def test_what_another_folder_owns_is_not_declared_too() -> None:
     made = planned([row("s1", "files:desk")], ["s1"], SHOP)
     assert said(made) == [
         (
-            "subscription s1: belongs to the folder desk, and shop declares it, too: take it out of"
-            " one of them, or let shop have it from now on with --take-over desk"
+            "subscription s1: belongs to the folder desk, and shop declares it too: remove it from"
+            " one of them, or transfer it to shop with --take-over desk"
         )
     ]
 
@@ -113,8 +113,8 @@ def test_a_folder_that_lost_its_name_is_told_which_it_was() -> None:
     made = planned([row("s1", "files:desk")], ["s1"], Terms(NOW, SHARE))
     assert said(made) == [
         (
-            "subscription s1: belongs to the folder desk, and this folder has no name: say that it is"
-            " the same with --owner desk, or in a file hookstream.yaml (name: desk)"
+            "subscription s1: belongs to the folder desk, and this folder has no name: if it is the"
+            " same folder, give --owner desk, or add a file hookstream.yaml (name: desk)"
         )
     ]
 
@@ -168,7 +168,7 @@ def test_it_says_what_would_be_deleted_and_how_to_mean_it() -> None:
     assert said(planned(rows, ["s0", "s1"], PRUNE)) == [
         (
             "2 would be deleted (subscription s2, subscription s3), of 4 that the folder owns. That is"
-            " more than 10% of them (tables.prune_share): say --confirm-delete 2 if it is meant"
+            " more than 10% of them (tables.prune_share): confirm with --confirm-delete 2 if it is intended"
         )
     ]
 

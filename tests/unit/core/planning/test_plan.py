@@ -137,7 +137,7 @@ def test_a_change_is_told_by_field_and_keeps_what_is_no_part_of_files() -> None:
     assert made == Plan(
         (Update(paused, after, (Difference("endpoint.timeout", "15s", "20s"),)),),
         (),
-        ("subscription orders: is paused, and stays so",),
+        ("subscription orders: is paused and stays paused",),
     )
 
 
@@ -189,7 +189,7 @@ def test_an_id_belongs_to_one_partner_for_ever(state: SubscriptionState) -> None
             Problem(
                 "subscription orders",
                 "id",
-                "the id belongs to partner 'zenith', for ever: choose another",
+                "the id belongs to partner 'zenith' permanently: choose another",
             ),
         ),
         (),
@@ -200,7 +200,7 @@ def test_what_cannot_be_read_is_not_overwritten() -> None:
     lost = UnreadableSubscription("orders", "acme", ("*",), 0, (), "the key ring has no key 'k1'")
     (problem,) = planned(ORDERS_FILE, subscriptions=[lost]).problems
     assert str(problem) == (
-        "subscription orders: what the table holds under this id cannot be read: "
+        "subscription orders: the table's row of this id cannot be read: "
         "the key ring has no key 'k1'"
     )
 
@@ -229,12 +229,12 @@ def test_a_version_that_is_not_there_is_refused() -> None:
         Problem(
             "subscription orders",
             "versions.pricing.completed",
-            "there is no version 4: the newest that is published is 3",
+            "there is no version 4: the newest published version is 3",
         ),
         Problem(
             "subscription orders",
             "versions.routing.decided",
-            "the subscription does not ask for this event type",
+            "the subscription does not request this event type",
         ),
     )
 
@@ -306,8 +306,8 @@ OTHERS = (
             "prod",
             [
                 (
-                    "subscription orders: no other partner has anything to do with environment prod"
-                    " (did you mean production?): nothing is sent unless events name it"
+                    "subscription orders: no other partner names environment prod"
+                    " (did you mean production?): nothing is sent unless events have it"
                 )
             ],
         ),
@@ -315,8 +315,8 @@ OTHERS = (
             "qa",
             [
                 (
-                    "subscription orders: no other partner has anything to do with environment qa:"
-                    " nothing is sent unless events name it"
+                    "subscription orders: no other partner names environment qa:"
+                    " nothing is sent unless events have it"
                 )
             ],
         ),
@@ -334,8 +334,8 @@ def test_so_is_one_that_a_grant_alone_names() -> None:
     made = planned(replace(ACME_FILE, grant=grant), partners=OTHERS)
     assert made.notes == (
         (
-            "partner acme: no other partner has anything to do with environment Production (did you"
-            " mean production?): nothing is sent unless events name it"
+            "partner acme: no other partner names environment Production (did you"
+            " mean production?): nothing is sent unless events have it"
         ),
     )
 
@@ -344,8 +344,8 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
     declared = replace(ORDERS_FILE, secrets=(DeclaredSecret("env:NEW", MADE),))
     assert planned(declared, subscriptions=[OLD]).notes == (
         (
-            "subscription orders: no signing secret stays, so the partner refuses what is sent until"
-            " it has the new one; to rotate without a gap, list the old one behind it for a while"
+            "subscription orders: no signing secret is kept, so the partner rejects deliveries until"
+            " it has the new one; to rotate without a gap, list the old one after it for a while"
         ),
     )
 
@@ -401,8 +401,8 @@ def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float)
     plan = planned(ACME_FILE, partners=[replace(ACME, grant=grant)])
     assert [note for note in plan.notes if "longer number" in note] == [
         (
-            f"partner acme: its pattern holds {number}, which an earlier release may have made of a"
-            " longer number. Compare it with what was meant, and apply the definition"
+            f"partner acme: its pattern has {number}, which an earlier release may have rounded from a"
+            " longer number. Compare it with the intended number, and apply the definition"
         )
     ]
 
@@ -411,8 +411,8 @@ def test_a_disabled_one_is_noted() -> None:
     made = planned(ORDERS_FILE, subscriptions=[OLD], disabled=[Disabled("orders", 0, "gone")])
     assert made.notes == (
         (
-            "subscription orders: is disabled since 1970-01-01T00:00:00.000Z (gone), and stays so "
-            "until `hookstream subscriptions enable`"
+            "subscription orders: is disabled since 1970-01-01T00:00:00.000Z (gone) and stays "
+            "disabled until `hookstream subscriptions enable`"
         ),
     )
 
@@ -485,8 +485,8 @@ def test_a_subscription_that_cannot_be_read_is_not_deleted_with_its_partner() ->
 def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
     problem, _ = pruned(ORDERS_FILE, confirmed=None).problems
     assert str(problem) == (
-        "subscription orders: partner: partner 'acme' is declared no more, and pruned: "
-        "declare it as well"
+        "subscription orders: partner: partner 'acme' is no longer declared, so it is pruned: "
+        "declare it"
     )
 
 

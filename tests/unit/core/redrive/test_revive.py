@@ -91,7 +91,7 @@ def test_a_letter_whose_origin_is_gone_stays_open() -> None:
     other = replace(AT_ORIGIN, timestamp=NOW)
     for at_origin in (None, other):
         refused = revival(at_origin).delivery(by_reference(DEAD))
-        why = "it was kept without its value, and printprice.pricing-3@40 no longer holds it"
+        why = "it was kept without its value, and printprice.pricing-3@40 is no longer in the log"
         assert refused == Unredrivable(Position(1, 7), why)
 
 

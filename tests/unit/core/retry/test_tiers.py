@@ -91,5 +91,5 @@ def test_the_default_ladder_is_the_documented_one() -> None:
 
 @pytest.mark.parametrize("delays", [(), (5_000,), (-1, 0)])
 def test_a_ladder_without_0s_is_refused(delays: tuple[Millis, ...]) -> None:
-    with pytest.raises(ConfigurationError, match=r"retry\.tiers must hold 0s"):
+    with pytest.raises(ConfigurationError, match=r"retry\.tiers must include 0s"):
         Ladder(delays)
