@@ -45,10 +45,10 @@ test-memory:
 	@nice $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka --ignore=tests/e2e
+	@$(BIN)/python -m pytest -q -m kafka --ignore=tests/e2e --ignore=tests/integration/brokers
 
 test-workers:
-	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages
+	@$(BIN)/python -m pytest -q tests/e2e tests/integration/brokers --ignore=tests/e2e/outages
 
 test-outages:
 	@$(BIN)/python -m pytest -q tests/e2e/outages

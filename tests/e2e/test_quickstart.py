@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 from hookstream.adapters.dev.kafka_jars import fetch_kafka
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(180)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(180)
 
 INSTALLS = "make setup kafka && "
 """What is done already where this test runs."""

@@ -18,7 +18,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.delivery.signing import RequestHeaders, parse_secret
 from hookstream.errors import ConfigurationError
 
-pytestmark = [pytest.mark.looptime(False), pytest.mark.timeout(30)]  # noqa: FBT003
+pytestmark = pytest.mark.timeout(30)
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
