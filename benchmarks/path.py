@@ -23,11 +23,11 @@ import uvloop
 from benchmarks.installation import ROOT
 from benchmarks.load import EVENT_TYPE, templates
 from hookstream.adapters.avro.codec import AvroCodec
-from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
 from hookstream.adapters.tables.rows import disabled_row, failing_row
-from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
 from hookstream.adapters.telemetry.tracing import NoTracer
 from hookstream.core.matching.directory import Directory
@@ -182,12 +182,12 @@ async def run(events: int, subscriptions: int) -> list[float]:
         codec=AvroCodec(book),
         sink=ends,
         sender=ends,
-        notices=AvroNotices(topics, "path", disabled_row, failing_row),
+        own_records=AvroOwnRecords(topics, "path", disabled_row, failing_row),
         clock=SystemClock(),
         chance=SystemChance(),
         tracer=NoTracer(),
         metrics=PrometheusMetrics(),
-        journal=StructuredJournal(),
+        logger=StructuredLogger(),
     )
     engine = Engine(outside, EngineRules(_TIERS))
     engine.events.on_assigned({TopicPartition(_TOPIC, p): CommitPosition(0) for p in range(4)})

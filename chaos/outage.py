@@ -1,4 +1,4 @@
-"""The outage experiment: one endpoint is down for minutes, and nobody else notices.
+"""The outage experiment: one endpoint is down for minutes, and nobody else own_records.
 
 All times of the design, the ten minutes, the schedule, the tiers and the breaker's longest wait, are
 divided by one number, so that it takes less time; the rates are not. A delivery arrives within its

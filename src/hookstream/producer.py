@@ -105,7 +105,7 @@ class EventProducer:
         self._start_span = start_span
         self._clock = SystemClock()
         self._chance = SystemChance()
-        self._journal = _Journal()
+        self._logger = _Logger()
         self._stack = AsyncExitStack()
         self._sink: KafkaSink | None = None
         self._reader: TableReader | None = None
@@ -120,12 +120,12 @@ class EventProducer:
         async with AsyncExitStack() as stack:
             if self._follow:
                 self._reader = reader = TableReader(
-                    self._client, [self._schemas_topic], self._take, self._journal, self._clock
+                    self._client, [self._schemas_topic], self._take, self._logger, self._clock
                 )
                 await reader.start()
                 stack.push_async_callback(reader.close)
                 await reader.read_to_end(_START_SECONDS)
-            self._sink = KafkaSink(self._client, self._max_bytes + _HEADROOM_BYTES, self._journal)
+            self._sink = KafkaSink(self._client, self._max_bytes + _HEADROOM_BYTES, self._logger)
             stack.push_async_callback(self._sink.close)
             self._stack = stack.pop_all()
         return self
@@ -278,7 +278,7 @@ class EventProducer:
         for record in records:
             problem = self._book.put(record.key, record.value)
             if problem is not None:
-                self._journal.warning("schema.refused", key=record.key, detail=problem)
+                self._logger.warning("schema.refused", key=record.key, detail=problem)
 
 
 class EventParts(TypedDict, total=False):
@@ -374,7 +374,7 @@ def _uuid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-class _Journal:
+class _Logger:
     """What the adapters have to say goes to the service's own logging, as `hookstream.producer`."""
 
     def __init__(self) -> None:

@@ -136,7 +136,7 @@ def test_every_log_event_is_dotted_and_documented() -> None:
         name
         for module in SOURCE.rglob("*.py")
         for name in re.findall(
-            r"(?:journal\.(?:info|warning|error)|_say|Trouble|\b_log)\(\s*(?:self\._journal\.\w+,\s*)?"
+            r"(?:logger\.(?:info|warning|error)|_say|Trouble|\b_log)\(\s*(?:self\._logger\.\w+,\s*)?"
             r'"([^"]+)"',
             module.read_text(encoding="utf-8"),
         )

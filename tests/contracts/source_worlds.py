@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.broker import FROM_THE_START, Broker
 from tests.doubles.clock import LoopClock
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
@@ -134,7 +134,7 @@ class KafkaWorld:
         self._admin = AdminClient(self._client)
         self._producer = Producer(self._client)
         self._clock = SystemClock()
-        self.journal = BookkeepingJournal()
+        self.logger = BookkeepingLogger()
 
     async def create(self, topic: str, partitions: int = 1) -> None:
         config = {"message.timestamp.type": "LogAppendTime"}
@@ -212,7 +212,7 @@ class KafkaWorld:
             instance_id=None,
             topics=pick,
             starts=starts,
-            journal=self.journal,
+            logger=self.logger,
             clock=self._clock,
         )
 

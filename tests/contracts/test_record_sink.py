@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.doubles.broker import Broker
 from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.clock import LoopClock
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.core.model.record import Header, Headers, OutgoingRecord
@@ -56,7 +56,7 @@ class KafkaWorld:
         admin = AdminClient(self._client)
         topic = NewTopic(self.topic, 1, 1, config={"max.message.bytes": str(LIMIT)})
         admin.create_topics([topic])[self.topic].result(10)
-        self.sink = KafkaSink(self._client, 10 * LIMIT, BookkeepingJournal())
+        self.sink = KafkaSink(self._client, 10 * LIMIT, BookkeepingLogger())
 
     async def stored(self) -> list[Stored]:
         return await asyncio.to_thread(self._read)

@@ -7,7 +7,7 @@ from typing import cast
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.assignment import Assignment
 from hookstream.adapters.kafka.listener import ConsumerListener
@@ -146,13 +146,13 @@ class Member:
         self.loop = BookkeepingLoop()
         self.told = Told()
         self.clock = HandClock()
-        self.journal = BookkeepingJournal()
+        self.logger = BookkeepingLogger()
         self.client = cast("Consumer", self.consumer)
         self.assignment = Assignment(
             self.client,
             cast("ConsumerListener", self.told),
             cast("LoopBridge", self.loop),
-            self.journal,
+            self.logger,
             self.clock,
         )
         self.assignment.seek({HERE: 10, THERE: 20})

@@ -1,4 +1,4 @@
-"""Journal, metrics, tracer and notices that remember what they were told, for scenarios."""
+"""Logger, metrics, tracer and own_records that remember what they were told, for scenarios."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ from hookstream.core.model.topics import Topics
 
 
 @dataclass
-class RememberingJournal:
+class RememberingLogger:
     """Every line, as (level, event, fields)."""
 
     lines: list[tuple[str, str, dict[str, str | float | None]]] = field(default_factory=list)
@@ -92,7 +92,7 @@ class SilentTracer:
         del parent, topic
 
 
-class JsonNotices:
+class JsonOwnRecords:
     """hookstream's own records as JSON, so that scenarios can read them back."""
 
     def __init__(self, topics: Topics) -> None:

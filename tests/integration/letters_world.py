@@ -12,7 +12,7 @@ from tests.conftest import Broker
 from tests.doubles.schemas import event_schema
 from tests.doubles.schemas import field as schema_field
 
-from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
 from hookstream.adapters.kafka.client import LATEST, ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
@@ -140,7 +140,7 @@ class World:
         self, made: Delivery, outcome: Outcome | None, disposition: Disposition, at: int
     ) -> None:
         """Put an audit record into the log, as a worker does."""
-        notices = AvroNotices(self.names, "w-1", disabled_row, failing_row)
+        own_records = AvroOwnRecords(self.names, "w-1", disabled_row, failing_row)
         entry = AttemptRecord(
             delivery=made,
             event_version=1,
@@ -155,7 +155,7 @@ class World:
             host="crm.example",
             trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         )
-        self.append(self.names.attempts, notices.attempt(entry), key=made.subscription_id)
+        self.append(self.names.attempts, own_records.attempt(entry), key=made.subscription_id)
 
     def door(self) -> list[Record]:
         """What stands in `retry.0s`, committed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.conftest import Broker
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 from tests.integration.definitions_world import KEYS, Ended, World, make_folder, make_world
 
 from hookstream.adapters.avro.codec import AvroCodec
@@ -160,9 +160,9 @@ def test_a_deleted_subscription_cannot_be_held(world: World) -> None:
 async def directory(world: World) -> AsyncIterator[Directory]:
     """The tables as a worker follows them."""
     found = Directory()
-    journal = BookkeepingJournal()
-    feed = TableConsumer(world.names, SchemaBook(), found, KEYS, journal)
-    reader = TableReader(world.client, world.names.tables, feed.take, journal, SystemClock())
+    logger = BookkeepingLogger()
+    feed = TableConsumer(world.names, SchemaBook(), found, KEYS, logger)
+    reader = TableReader(world.client, world.names.tables, feed.take, logger, SystemClock())
     await reader.start()
     await reader.read_to_end(10)
     yield found

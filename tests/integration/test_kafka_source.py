@@ -9,8 +9,8 @@ from confluent_kafka import Producer
 from tests.conftest import Broker
 from tests.contracts.source_worlds import KafkaWorld, Source, take_some, take_until
 from tests.doubles.broker import FROM_THE_START
-from tests.doubles.journal import BookkeepingJournal
 from tests.doubles.listener import BookkeepingListener
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
@@ -261,6 +261,6 @@ def make_source(
         instance_id=instance_id,
         topics=list,
         starts=FROM_THE_START,
-        journal=BookkeepingJournal(),
+        logger=BookkeepingLogger(),
         clock=SystemClock(),
     )

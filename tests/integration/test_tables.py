@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.client import ClientSettings, admin_client
 from hookstream.adapters.kafka.tables import (
@@ -65,7 +65,7 @@ def held() -> Held:
 
 @pytest.fixture
 async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableReader]:
-    reader = TableReader(client, [table], held, BookkeepingJournal(), SystemClock())
+    reader = TableReader(client, [table], held, BookkeepingLogger(), SystemClock())
     await reader.start()
     yield reader
     await reader.close()
@@ -162,7 +162,7 @@ async def test_an_open_transaction_makes_a_table_not_current(
 
 
 async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix: str) -> None:
-    reader = TableReader(client, [f"{prefix}.none"], Held(), BookkeepingJournal(), SystemClock())
+    reader = TableReader(client, [f"{prefix}.none"], Held(), BookkeepingLogger(), SystemClock())
     await reader.start()
 
     with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
@@ -176,8 +176,8 @@ async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, tab
     def refuse(_: Sequence[TableRecord]) -> None:
         raise ValueError("no")
 
-    journal = BookkeepingJournal()
-    reader = TableReader(client, [table], refuse, journal, SystemClock())
+    logger = BookkeepingLogger()
+    reader = TableReader(client, [table], refuse, logger, SystemClock())
     await reader.start()
     await asyncio.to_thread(_write, client, table, [("a", b"1")])
 
@@ -294,7 +294,7 @@ async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
         made.append(admin_client(settings) if made else Blind(dict(settings)))
         return made[-1]
 
-    reader = TableReader(client, [table], held, BookkeepingJournal(), Hasty(), admin=admin)
+    reader = TableReader(client, [table], held, BookkeepingLogger(), Hasty(), admin=admin)
     await reader.start()
     try:
         await reader.read_to_end(30)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests import strangers
 from tests.doubles.clock import NOON
 from tests.doubles.schemas import event_schema, field
-from tests.doubles.seeing import RememberingJournal
+from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
@@ -94,7 +94,7 @@ def rows(random: Random) -> list[TableRecord]:
 @settings(max_examples=1_500)
 def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None:
     directory, book = Directory(), SchemaBook()
-    feed = TableConsumer(TOPICS, book, directory, KEYS, RememberingJournal())
+    feed = TableConsumer(TOPICS, book, directory, KEYS, RememberingLogger())
     feed.start_partition = lambda _where, _at: None
     drawn = rows(Random(seed))
 
@@ -114,7 +114,7 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
 def test_a_row_that_could_not_be_read_harms_nothing_once_it_is_written_again(seed: int) -> None:
     random = Random(seed)
     directory = Directory()
-    feed = TableConsumer(TOPICS, SchemaBook(), directory, KEYS, RememberingJournal())
+    feed = TableConsumer(TOPICS, SchemaBook(), directory, KEYS, RememberingLogger())
     table = random.choice(sorted(set(ROWS) - {TOPICS.jobs}))
     sound_key, sound = random.choice(ROWS[table])
 

@@ -24,7 +24,7 @@ async def test_three_events_under_one_id_each_come_to_their_end() -> None:
         assert world.accepted("crm") == {"order-1": 3}
         [notice] = world.told("log.event_id_conflict")
         assert notice[1]["event_id"] == "order-1"
-        assert world.journal.events("warning").count("event_id.conflict") == 1
+        assert world.logger.events("warning").count("event_id.conflict") == 1
         assert world.metrics.ids_reused == {(EVENT_TYPE, True): 2}
         assert world.metrics.merged == 0
 

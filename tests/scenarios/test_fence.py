@@ -99,7 +99,7 @@ async def test_a_codec_that_raises_what_nobody_listed_is_our_fault_and_goes_on_o
         assert world.accepted("crm") == {"e1": 1, "e2": 1}
         assert worker.engine.events.blocked == 0
         assert world.broker.records(world.topics.undecodable) == []
-        [stack] = [f for _, event, f in world.journal.lines if event == "defect.found"]
+        [stack] = [f for _, event, f in world.logger.lines if event == "defect.found"]
         assert "TypeError" in str(stack["stack"])
 
 
@@ -216,7 +216,7 @@ async def test_a_word_steps_over_a_record_that_nobody_could_decode() -> None:
 
         await world.until(world.settled, within=3)
         assert worker.engine.events.blocked == 0
-        [told] = [f for _, event, f in world.journal.lines if event == "partition.skipped"]
+        [told] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
         assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
 
 
@@ -275,7 +275,7 @@ async def test_refusals_that_cannot_be_written_down_keep_no_credit_from_others()
         world.subscribe("crm")
         world.rules = replace(world.rules, max_deliveries=5)
         break_(world, "codec", "document", lambda: OverflowError("year 10000"), (1).__eq__)
-        break_(world, "notices", "attempt")
+        break_(world, "own_records", "attempt")
         worker = await world.worker()
         world.publish("e1", partition=0)
         await asyncio.sleep(200)
@@ -294,7 +294,7 @@ async def test_stopped_deliveries_that_cannot_even_be_cancelled_keep_no_credit_f
             world.subscribe(f"s{number}")
         world.rules = replace(world.rules, max_deliveries=5)
         break_(world, "codec", "encode", when=lambda call: call <= 8)
-        break_(world, "notices", "attempt")
+        break_(world, "own_records", "attempt")
         worker = await world.worker()
         world.publish("e1", partition=0)
         await asyncio.sleep(0.5)
@@ -312,7 +312,7 @@ async def test_a_gap_that_cannot_be_raised_is_raised_later_and_nothing_is_commit
 ) -> None:
     async with World() as world:
         world.subscribe("crm")
-        broken = break_(world, "notices", "log_gap", when=lambda call: call <= failures)
+        broken = break_(world, "own_records", "log_gap", when=lambda call: call <= failures)
         world.publish("e0", "e1", "e2")
         world.broker.delete_before(HERE, 2)
         world.broker.commit("hookstream", {HERE: CommitPosition(0)})
@@ -352,7 +352,7 @@ async def test_a_log_that_cannot_be_written_changes_nothing() -> None:
     async with World() as world:
         world.subscribe("crm")
         break_(world, "codec", "decode", when=lambda call: call == 1)
-        break_(world, "journal", "error")
+        break_(world, "logger", "error")
         await world.worker()
         world.publish("e1")
 
@@ -369,7 +369,7 @@ async def test_an_attempt_that_cannot_be_accounted_for_counts_as_failed_and_no_s
 ):
     async with World() as world:
         world.subscribe("crm", schedule=(5 * SECOND, 5 * SECOND))
-        break_(world, "notices", "attempt")
+        break_(world, "own_records", "attempt")
         worker = await world.worker()
         world.publish("e1")
         await asyncio.sleep(2)
@@ -399,7 +399,7 @@ async def test_a_defect_behind_the_request_is_not_held_against_the_endpoint() ->
         await world.until(world.settled, within=60)
 
         assert world.accepted("crm") == {"e1": 1}
-        assert [line.outcome.kind for line in world.journal.attempts[:1]] == ["internal_error"]  # type: ignore[union-attr]
+        assert [line.outcome.kind for line in world.logger.attempts[:1]] == ["internal_error"]  # type: ignore[union-attr]
         assert world.health() == {}
         assert worker.engine.lanes.open_breakers == 0
 
@@ -419,21 +419,21 @@ CALLS = [
     ("directory", "is_disabled"),
     ("sink", "write"),
     ("sender", "send"),
-    ("notices", "attempt"),
-    ("notices", "dead_lettered"),
-    ("notices", "failing"),
-    ("notices", "disabled"),
-    ("notices", "endpoint_disabled"),
-    ("notices", "healthy"),
+    ("own_records", "attempt"),
+    ("own_records", "dead_lettered"),
+    ("own_records", "failing"),
+    ("own_records", "disabled"),
+    ("own_records", "endpoint_disabled"),
+    ("own_records", "healthy"),
     ("metrics", "records"),
     ("metrics", "attempt"),
     ("metrics", "delivered"),
     ("metrics", "deferral"),
     ("metrics", "undecodable"),
     ("tracer", "process"),
-    ("journal", "attempt"),
-    ("journal", "info"),
-    ("journal", "warning"),
+    ("logger", "attempt"),
+    ("logger", "info"),
+    ("logger", "warning"),
     ("chance", "fraction"),
     ("health", "failed"),
     ("health", "succeeded"),

@@ -31,7 +31,7 @@ async def test_a_subscription_that_could_not_be_read_is_asked_its_filter_when_it
         assert world.dead() == []
         cancelled = [
             line.delivery.event_id
-            for line in world.journal.attempts
+            for line in world.logger.attempts
             if line.disposition.name == "cancel"
         ]
         assert cancelled == ["e2"]
@@ -50,7 +50,7 @@ async def test_a_notice_that_is_too_large_for_its_topic_gives_up_no_delivery() -
         await asyncio.sleep(5 * MINUTE / 1000)
 
         assert world.dead() == [("crm", "e1", "attempts_exhausted")]
-        assert "partition.stopped" in world.journal.events("error")
+        assert "partition.stopped" in world.logger.events("error")
 
         world.broker.refuse(world.topics.operations, None)
         await world.until(world.settled)

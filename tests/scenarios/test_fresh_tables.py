@@ -65,7 +65,7 @@ async def test_tables_that_are_away_for_a_while_put_nothing_off(seconds: float) 
             assert min(each.at for each in world.endpoints.to(name) if each.at > began) < over + 1
             assert set(world.accepted(name).values()) == {1}
         assert world.metrics.outcomes.keys() == {"delivered"}
-        assert world.journal.events("warning") == []
+        assert world.logger.events("warning") == []
 
 
 @CHANGES

@@ -48,4 +48,4 @@ async def test_the_time_in_which_a_worker_was_frozen_is_not_taken_for_slow_answe
         assert world.tier_writes() == []
         assert set(world.accepted("crm").values()) == {1}
         assert max(world.metrics.latencies) < (seconds + 3) * 1000
-        assert "breaker.opened" not in world.journal.events("warning")
+        assert "breaker.opened" not in world.logger.events("warning")

@@ -151,7 +151,7 @@ async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is
         assert drained - first_success <= 1.2 * 600 * 0.1 / 8 + 5
         assert writes_of(world, "down") <= 5 * 600
         assert world.metrics.deferrals["breaker_open"] > 0
-        assert world.journal.events("warning").count("breaker.opened") == 1
+        assert world.logger.events("warning").count("breaker.opened") == 1
         assert len(world.accepted("fine")) == 600
         await world.until(world.settled, within=2 * 3600, step=5)
         assert world.dead() == []

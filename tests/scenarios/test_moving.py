@@ -54,7 +54,7 @@ async def test_partitions_that_move_ten_times_lose_nothing_and_count_no_attempt_
 
         moves = sum(
             event in ("partitions.assigned", "partitions.revoked")
-            for _, event, _ in world.journal.lines
+            for _, event, _ in world.logger.lines
         )
         assert moves >= 2 * MOVES
         assert world.accepted("crm") == dict.fromkeys(EVENTS, 1)

@@ -368,7 +368,7 @@ async def test_a_dead_letter_that_cannot_be_written_stops_its_partition_until_it
         world.publish("e1")
         await asyncio.sleep(300)
         assert not world.settled()
-        assert "partition.stopped" in world.journal.events("error")
+        assert "partition.stopped" in world.logger.events("error")
 
         world.broker.refuse(world.topics.dead_letters, None)
 
@@ -384,7 +384,7 @@ async def test_nothing_is_matched_while_the_tables_are_not_current() -> None:
         world.publish("e1")
         await asyncio.sleep(60)
         assert world.endpoints.requests == []
-        assert "matching.waits" in world.journal.events("error")
+        assert "matching.waits" in world.logger.events("error")
 
         world.tables.stale = False
 

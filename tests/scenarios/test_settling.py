@@ -46,7 +46,7 @@ async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_s
         assert header_text(aside.headers, "hs-reason") == "too_large"
         assert header_text(aside.headers, "hs-origin-topic") == EVENTS
         assert world.metrics.set_aside == {"too_large": 1}
-        assert world.journal.events("warning") == ["record.undecodable"]
+        assert world.logger.events("warning") == ["record.undecodable"]
 
 
 async def test_a_delivery_that_becomes_too_large_for_its_next_tier_is_dead_lettered_by_reference() -> (
@@ -153,7 +153,7 @@ async def test_a_record_with_a_producers_time_is_not_passed_over_for_the_one_beh
 
         assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 0
         assert world.accepted("crm") == {}
-        assert "topic.stopped" in world.journal.events("error")
+        assert "topic.stopped" in world.logger.events("error")
 
 
 async def test_a_batch_that_waits_for_the_tables_is_no_part_of_a_later_assignment() -> None:

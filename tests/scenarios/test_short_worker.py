@@ -35,7 +35,7 @@ async def test_a_worker_without_descriptors_charges_no_endpoint(seconds: int) ->
         ]
         assert min(signed) >= over // 1000
         assert {each.header("hookstream-attempt") for each in world.endpoints.requests} == {"1"}
-        assert world.journal.events("warning") == []
+        assert world.logger.events("warning") == []
 
 
 async def test_what_expires_while_a_worker_is_short_is_dead_lettered_without_an_attempt() -> None:

@@ -38,7 +38,7 @@ async def test_a_word_steps_over_the_record_that_stops_its_partition_within_a_se
         assert worker.engine.events.blocked == 0
         await world.until(world.settled, within=3)
         assert world.dead() == []
-        [told] = [f for _, event, f in world.journal.lines if event == "partition.skipped"]
+        [told] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
         assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
         assert told["writing_to"] == world.topics.dead_letters
         assert str(told["delivery_id"]).startswith("msg_")
@@ -100,7 +100,7 @@ async def test_a_start_gives_up_what_stands_below_it_and_nothing_else() -> None:
         assert world.dead() == []
         assert worker.engine.events.blocked == 0
         assert "e3" in world.accepted("crm")
-        [told] = [f for _, event, f in world.journal.lines if event == "partition.started"]
+        [told] = [f for _, event, f in world.logger.lines if event == "partition.started"]
         assert told["offset"] == 2
 
 
@@ -137,7 +137,7 @@ async def test_a_word_steps_over_a_record_with_its_producers_time_and_the_next_o
 
         assert world.broker.commits["hookstream"][HERE] == 2
         assert worker.engine.events.blocked == 1
-        stops = [f["offset"] for _, event, f in world.journal.lines if event == "topic.stopped"]
+        stops = [f["offset"] for _, event, f in world.logger.lines if event == "topic.stopped"]
         assert stops == [1, 2]
 
         worker.skips.skip(HERE, 2, world.clock.now())

@@ -34,7 +34,7 @@ def watching(world: World, worker: Worker) -> Watchdog:
         engine.room,
         world.tables,
         world.clock,
-        world.journal,
+        world.logger,
         stacks,
         bound=BOUND,
     )
@@ -64,10 +64,10 @@ async def test_a_record_that_nothing_becomes_of_is_noticed_and_every_stack_is_lo
 
         assert await look_for(watch, 60)
 
-        assert world.journal.events("error") == ["worker.stuck"]
+        assert world.logger.events("error") == ["worker.stuck"]
         told = [
             str(fields["detail"])
-            for level, event, fields in world.journal.lines
+            for level, event, fields in world.logger.lines
             if (level, event) == ("warning", "worker.stack")
         ]
         assert any("test_standstill.py" in stack and " send" in stack for stack in told)

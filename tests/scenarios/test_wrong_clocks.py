@@ -17,7 +17,7 @@ async def started(world: World, machine: WrongMachine, *, told: bool = True) -> 
     """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""
 
     def altered(outside: Ports) -> Ports:
-        clock = BrokerClock(machine, outside.journal)
+        clock = BrokerClock(machine, outside.logger)
         sink = StampedSink(outside.sink, world.clock, clock, told=told)
         return replace(outside, clock=clock, agreement=clock, sink=sink)
 
@@ -55,7 +55,7 @@ async def test_a_clock_that_is_wrong_from_the_start_sends_and_expires_nothing(
         assert world.dead() == []
         assert len(world.tier_writes()) == written
         assert world.broker.records(world.topics.attempts) == audited
-        assert "clock.wrong" in world.journal.events("error")
+        assert "clock.wrong" in world.logger.events("error")
 
         machine.ahead = 0
         await world.until(world.settled)
@@ -132,4 +132,4 @@ async def test_where_no_broker_tells_its_time_the_worker_waits_then_goes_by_its_
         await world.until(world.settled, within=60)
 
         assert world.accepted("crm") == {"e1": 1}
-        assert "clock.unknown" in world.journal.events("error")
+        assert "clock.unknown" in world.logger.events("error")

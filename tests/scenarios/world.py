@@ -15,8 +15,8 @@ from tests.doubles.endpoint import Endpoints
 from tests.doubles.seeing import (
     CountingMetrics,
     FixedChance,
-    JsonNotices,
-    RememberingJournal,
+    JsonOwnRecords,
+    RememberingLogger,
     SilentTracer,
     StandingTables,
 )
@@ -76,12 +76,12 @@ class Worker:
             codec=world.codec,
             sink=self.sink,
             sender=world.endpoints,
-            notices=JsonNotices(world.topics),
+            own_records=JsonOwnRecords(world.topics),
             clock=world.clock,
             chance=FixedChance(),
             tracer=SilentTracer(),
             metrics=world.metrics,
-            journal=world.journal,
+            logger=world.logger,
             health=self.health,
         )
         outside = world.altered(outside)
@@ -138,7 +138,7 @@ class World:
         self.codec = JsonCodec({EVENT_TYPE: 1, **dict.fromkeys(OPERATIONS_EVENTS, 1)})
         self.endpoints = Endpoints()
         self.tables = StandingTables()
-        self.journal = RememberingJournal()
+        self.logger = RememberingLogger()
         self.metrics = CountingMetrics()
         self.altered: Callable[[Ports], Ports] = lambda outside: outside
         """Puts what a test wants broken in place of a worker's ports."""

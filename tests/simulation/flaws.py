@@ -22,19 +22,19 @@ BEFORE = (
     "sink.write",
     "metrics.records",
     "metrics.deferral",
-    "journal.warning",
+    "logger.warning",
     "tracer.process",
 )
 """Calls behind which nothing was sent, or that only tell."""
 
 BEHIND = (
-    "notices.attempt",
-    "notices.dead_lettered",
-    "notices.failing",
-    "notices.disabled",
+    "own_records.attempt",
+    "own_records.dead_lettered",
+    "own_records.failing",
+    "own_records.disabled",
     "sender.send",
     "metrics.attempt",
-    "journal.attempt",
+    "logger.attempt",
 )
 """Calls that may come when a request was sent: its attempt counts as failed, and is made again."""
 

@@ -11,8 +11,8 @@ from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.endpoint import SHORT_SECONDS, WITHOUT_DESCRIPTORS
 from tests.doubles.seeing import (
     CountingMetrics,
-    JsonNotices,
-    RememberingJournal,
+    JsonOwnRecords,
+    RememberingLogger,
     SilentTracer,
 )
 from tests.simulation.flaws import BY_THE_SENDER
@@ -84,7 +84,7 @@ class Doom:
     appended: bool
     """Whether the broker has what the process was writing."""
     away: float
-    """Seconds until the group notices."""
+    """Seconds until the group own_records."""
     back: float
     """Seconds until a new process starts on the host."""
 
@@ -147,8 +147,8 @@ class Process:
         self.view = world.view(host)
         self.producer = BrokerSink(host.link, 0.001)
         self.metrics = CountingMetrics()
-        self.journal = RememberingJournal()
-        self.clock = BrokerClock(host.clock, self.journal)
+        self.logger = RememberingLogger()
+        self.clock = BrokerClock(host.clock, self.logger)
         self.did: Counter[str] = Counter()
         self.sink = SeenSink(self)
         self.events = SeenSource(self, world.topics.group, world.event_topics)
@@ -162,13 +162,13 @@ class Process:
             codec=world.codec,
             sink=self.sink,
             sender=SeenSender(self),
-            notices=JsonNotices(world.topics),
+            own_records=JsonOwnRecords(world.topics),
             clock=self.clock,
             agreement=self.clock,
             chance=DrawnChance(world.random.getrandbits(32)),
             tracer=SilentTracer(),
             metrics=self.metrics,
-            journal=self.journal,
+            logger=self.logger,
             health=self.view.health,
             offload=DrawnOffload(world.story),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.conftest import ROOT
-from tests.doubles.seeing import JsonNotices
+from tests.doubles.seeing import JsonOwnRecords
 from tests.simulation.__main__ import main
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
@@ -164,7 +164,7 @@ def test_a_schedule_begins_anew_with_each_letter_that_is_brought_back() -> None:
 def test_a_gap_excuses_what_was_not_settled_of_it_and_only_once_it_is_told() -> None:
     given_up, where = GivenUp(starts={TopicPartition("orders", 0): 4}), TopicPartition("orders", 0)
     assert (where, 3) not in given_up
-    gap = JsonNotices(Topics("t")).log_gap(where, 1, 4, at=0)
+    gap = JsonOwnRecords(Topics("t")).log_gap(where, 1, 4, at=0)
 
     wrong = given_up.told(Record("t.operations", 0, 0, 0, None, gap.value, ()), {(where, 2)})
 

@@ -14,7 +14,7 @@ from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import SECOND, Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.topics import Topics
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 MOST_SKEW: Millis = 30 * SECOND
 """What `worker.max_clock_skew` is by default."""
@@ -99,7 +99,7 @@ class BrokerClock:
     def __init__(
         self,
         machine: Clock,
-        journal: Journal,
+        logger: Logger,
         most: Millis = MOST_SKEW,
         boot: Callable[[], float] | None = None,
     ) -> None:
@@ -109,7 +109,7 @@ class BrokerClock:
         """
         self._boot = boot or (lambda: machine.moment()[0])
         self.machine = machine
-        self._journal = journal
+        self._logger = logger
         self._most = most / 1000
         self._time = BrokerTime()
         self._unstamped_since: float | None = None
@@ -211,7 +211,7 @@ class BrokerClock:
         else:
             if self._wrong:
                 self._wrong = False
-                self._journal.info("clock.right", seconds=round(skew, 3))
+                self._logger.info("clock.right", seconds=round(skew, 3))
             self._log_skew(now, skew)
 
     def _log_unknown(self, now: float) -> None:
@@ -223,7 +223,7 @@ class BrokerClock:
         if self._refusal is not None:
             why = f"the write that requests the brokers' time is refused: {self._refusal}"
             remedy = "let this worker write to our health topic (docs/security.md, Kafka)"
-        self._journal.error(
+        self._logger.error(
             "clock.unknown", detail=f"{why}: the worker uses its own clock", remedy=remedy
         )
 
@@ -231,7 +231,7 @@ class BrokerClock:
         if self._wrong and now - self._logged_at < _SAY_AGAIN:
             return
         self._wrong, self._logged_at = True, now
-        self._journal.error(
+        self._logger.error(
             "clock.wrong",
             seconds=round(skew, 3),
             detail=f"{self.why()}: no attempt begins and nothing expires",
@@ -245,7 +245,7 @@ class BrokerClock:
         if max(abs(skew), apart) <= WORTH_SAYING or now - self._logged_at < _SAY_SKEW_AGAIN:
             return
         self._logged_at = now
-        self._journal.warning(
+        self._logger.warning(
             "clock.skewed",
             seconds=round(skew, 3),
             brokers_apart=round(apart, 3),

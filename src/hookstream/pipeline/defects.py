@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import DependencyUnavailable, InvariantBroken
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 
 
 class Step(StrEnum):
@@ -104,9 +104,9 @@ class StoppedLines:
 class Unexpected:
     """Logs defects: each line of code once with its stack. Safe to use from any thread."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, logger: Logger) -> None:
         """Log nothing yet."""
-        self._journal = journal
+        self._logger = logger
         self._known: dict[str, None] = {}
 
     def note(self, error: Exception, step: Step) -> None:
@@ -125,7 +125,7 @@ class Unexpected:
             del self._known[next(iter(self._known))]
         stack = "".join(traceback.format_exception(error, limit=-40))
         try:
-            self._journal.error(
+            self._logger.error(
                 "defect.found",
                 step=step.value,
                 line=line_of(error),

@@ -42,7 +42,7 @@ from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
-from hookstream.pipeline.guarded import GuardedJournal, GuardedMetrics, GuardedTracer
+from hookstream.pipeline.guarded import GuardedLogger, GuardedMetrics, GuardedTracer
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
@@ -73,8 +73,8 @@ class Engine:
         self._rules = rules
         self.ladder = Ladder(rules.tiers)
         self.budget = Budget(rules.max_deliveries, rules.max_bytes)
-        self.events = Partitions(ports.events, self, ports.journal, ports.metrics)
-        self.tiers = Partitions(ports.tiers, self, ports.journal, ports.metrics)
+        self.events = Partitions(ports.events, self, ports.logger, ports.metrics)
+        self.tiers = Partitions(ports.tiers, self, ports.logger, ports.metrics)
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
@@ -82,15 +82,15 @@ class Engine:
             ports.tables,
             ports.directory,
             ports.clock,
-            ports.journal,
+            ports.logger,
             ports.agreement,
         )
-        self._fence = Fence(ports.skips, ports.clock, ports.journal, self.gate.wait)
+        self._fence = Fence(ports.skips, ports.clock, ports.logger, self.gate.wait)
         self._settler = Settler(ports, self.ladder, self.budget, self._fence)
         attempts = self._make_attempts()
         self.lanes = Lanes(
             ports.clock,
-            ports.journal,
+            ports.logger,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
             attempt=attempts.attempt,
@@ -105,7 +105,7 @@ class Engine:
             self.lanes,
             self._settler,
             self.gate,
-            EventIds(ports.sink, ports.notices, ports.clock, ports.metrics, ports.journal),
+            EventIds(ports.sink, ports.own_records, ports.clock, ports.metrics, ports.logger),
             self._fence,
         )
         self._time_requested = False
@@ -124,8 +124,8 @@ class Engine:
             ports.health,
             HealthRules(rules.disable_after, rules.disable_attempts),
             ports.directory,
-            ports.notices,
-            ports.journal,
+            ports.own_records,
+            ports.logger,
         )
         return Attempts(ports, rules, eligibility, rendering, self._settler, health, self._fence)
 
@@ -249,16 +249,16 @@ class Engine:
 
     def _publish_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         ports = self._ports
-        notice = ports.notices.log_gap(where, *gap, ports.clock.now())
+        event = ports.own_records.log_gap(where, *gap, ports.clock.now())
 
         def acknowledged(refused: WriteRefused | None) -> None:
             if refused is not None:
-                ports.journal.error(
+                ports.logger.error(
                     "log.gap_not_published", topic=where.topic, detail=refused.detail
                 )
             partitions.gap_published(where, gap)
 
-        ports.sink.write(notice, acknowledged)
+        ports.sink.write(event, acknowledged)
 
     def _look_at_clock(self) -> None:
         ports = self._ports
@@ -297,12 +297,12 @@ class Engine:
 
 def _guarded(ports: Ports) -> Ports:
     """Return the ports with those that only tell made harmless."""
-    unexpected = Unexpected(ports.journal)
+    unexpected = Unexpected(ports.logger)
     return replace(
         ports,
         tracer=GuardedTracer(ports.tracer, unexpected),
         metrics=GuardedMetrics(ports.metrics, unexpected),
-        journal=GuardedJournal(ports.journal, unexpected),
+        logger=GuardedLogger(ports.logger, unexpected),
     )
 
 

@@ -13,9 +13,9 @@ from hookstream.pipeline.ports import (
     Chance,
     Clock,
     Codec,
-    Journal,
+    Logger,
     Metrics,
-    Notices,
+    OwnRecords,
     RecordSink,
     RecordSource,
     Sender,
@@ -39,12 +39,12 @@ class Ports:
     codec: Codec
     sink: RecordSink
     sender: Sender
-    notices: Notices
+    own_records: OwnRecords
     clock: Clock
     chance: Chance
     tracer: Tracer
     metrics: Metrics
-    journal: Journal
+    logger: Logger
     agreement: Agreement = UNQUESTIONED
     """Whether `clock` can be trusted."""
     health: HealthBook = field(default_factory=HealthBook)

@@ -5,9 +5,9 @@ from hookstream.core.model.record import Origin
 from hookstream.core.offsets.event_ids import RecentEventIds
 from hookstream.pipeline.ports import (
     Clock,
-    Journal,
+    Logger,
     Metrics,
-    Notices,
+    OwnRecords,
     RecordSink,
     WriteRefused,
 )
@@ -26,14 +26,19 @@ class EventIds:
     """Notes the id of each event that a worker takes."""
 
     def __init__(
-        self, sink: RecordSink, notices: Notices, clock: Clock, metrics: Metrics, journal: Journal
+        self,
+        sink: RecordSink,
+        own_records: OwnRecords,
+        clock: Clock,
+        metrics: Metrics,
+        logger: Logger,
     ) -> None:
         """Raise conflicts through `sink`."""
         self._sink = sink
-        self._notices = notices
+        self._own_records = own_records
         self._clock = clock
         self._metrics = metrics
-        self._journal = journal
+        self._logger = logger
         self._recent = RecentEventIds(_CAPACITY)
         # By event type; types are those of published schemas, so both stay small.
         self._logged: dict[str, float] = {}
@@ -52,7 +57,7 @@ class EventIds:
     def _conflict(self, event_type: str, event_id: str, first: Origin, second: Origin) -> None:
         now = self._clock.monotonic()
         if _passed(self._logged, event_type, now, _LOG_EVERY):
-            self._journal.warning(
+            self._logger.warning(
                 "event_id.conflict",
                 event_type=event_type,
                 event_id=event_id,
@@ -61,14 +66,14 @@ class EventIds:
                 remedy="two events carry one id; receivers that deduplicate drop the second",
             )
         if _passed(self._raised, event_type, now, _RAISE_EVERY):
-            notice = self._notices.event_id_conflict(
+            event = self._own_records.event_id_conflict(
                 event_type, event_id, first, second, self._clock.now()
             )
-            self._sink.write(notice, self._written)
+            self._sink.write(event, self._written)
 
     def _written(self, refused: WriteRefused | None) -> None:
         if refused is not None:
-            self._journal.error("event_id.conflict_not_published", detail=refused.detail)
+            self._logger.error("event_id.conflict_not_published", detail=refused.detail)
 
 
 def _passed(last: dict[str, float], event_type: str, now: float, seconds: float) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.defects import Step, StoppedLines, Unexpected, described, line_of
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 from hookstream.pipeline.skips import Skips
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Fence:
         self,
         skips: Skips,
         clock: Clock,
-        journal: Journal,
+        logger: Logger,
         current: Callable[[], Awaitable[None]],
     ) -> None:
         """Retry nothing before `open`.
@@ -59,14 +59,14 @@ class Fence:
         Args:
             skips: Records that operators skipped.
             clock: Measures the time between two stops.
-            journal: Logs stopped partitions with the remedy.
+            logger: Logs stopped partitions with the remedy.
             current: Returns when records may be matched; no step is retried before.
         """
         self._skips = skips
         self._clock = clock
-        self._journal = journal
+        self._logger = logger
         self._current = current
-        self._unexpected = Unexpected(journal)
+        self._unexpected = Unexpected(logger)
         self._lines = StoppedLines()
         self._tasks: asyncio.TaskGroup | None = None
         self._later: list[Callable[[], Coroutine[None, None, None]]] = []
@@ -181,7 +181,7 @@ class Fence:
     def _skip(self, piece: Piece) -> None:
         receipt = piece.receipt
         self._say(
-            self._journal.warning,
+            self._logger.warning,
             "partition.skipped",
             piece,
             detail=f"given up at step {piece.step}: {described(piece.error)}",
@@ -195,7 +195,7 @@ class Fence:
         if self._stopped[where][0] is not piece:
             return
         self._say(
-            self._journal.error,
+            self._logger.error,
             "partition.stopped",
             piece,
             detail=f"step {piece.step} failed: {described(piece.error)} ({line_of(piece.error)})",

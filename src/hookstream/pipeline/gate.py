@@ -5,7 +5,7 @@ import asyncio
 from hookstream.core.matching.directory import Directory
 from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
 from hookstream.pipeline.defects import Step, Unexpected
-from hookstream.pipeline.ports import Clock, Journal, Tables
+from hookstream.pipeline.ports import Clock, Logger, Tables
 
 _ALARM_AFTER = 30.0
 """Seconds."""
@@ -25,7 +25,7 @@ class Gate:
         tables: Tables,
         directory: Directory,
         clock: Clock,
-        journal: Journal,
+        logger: Logger,
         agreement: Agreement = UNQUESTIONED,
     ) -> None:
         """Raise the first alarm after the tables were stale for half a minute."""
@@ -35,8 +35,8 @@ class Gate:
         self._tables = tables
         self._directory = directory
         self._clock = clock
-        self._journal = journal
-        self._unexpected = Unexpected(journal)
+        self._logger = logger
+        self._unexpected = Unexpected(logger)
 
     def is_open(self) -> bool:
         """Return whether anything may be matched or sent now."""
@@ -81,7 +81,7 @@ class Gate:
             now = self._clock.monotonic()
             if now >= alarm:
                 alarm = now + _ALARM_AFTER
-                self._journal.error(
+                self._logger.error(
                     "matching.waits",
                     seconds=round(now - since),
                     detail=self._why(),

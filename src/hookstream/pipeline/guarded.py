@@ -1,4 +1,4 @@
-"""What is only seen never changes what happens: a journal, metrics or tracer that raises is logged once.
+"""What is only seen never changes what happens: a logger, metrics or tracer that raises is logged once.
 
 The pipeline counts, logs and traces in the middle of what must be done as a whole. So nothing of it may
 raise there; what passes the fence (`fence.ENDS`) still does.
@@ -8,42 +8,42 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.pipeline.defects import Step, Unexpected
-from hookstream.pipeline.ports import Journal, Metrics, Span, Tracer
+from hookstream.pipeline.ports import Logger, Metrics, Span, Tracer
 
 
-class GuardedJournal:
-    """A Journal that never raises."""
+class GuardedLogger:
+    """A Logger that never raises."""
 
-    def __init__(self, journal: Journal, unexpected: Unexpected) -> None:
-        """Write to `journal`."""
-        self._journal = journal
+    def __init__(self, logger: Logger, unexpected: Unexpected) -> None:
+        """Write to `logger`."""
+        self._logger = logger
         self._unexpected = unexpected
 
     def attempt(self, record: AttemptRecord) -> None:
-        """As Journal says."""
+        """As Logger says."""
         try:
-            self._journal.attempt(record)
+            self._logger.attempt(record)
         except Exception as error:  # noqa: BLE001
             self._unexpected.note(error, Step.TELL)
 
     def info(self, event: str, **fields: str | float | None) -> None:
-        """As Journal says."""
+        """As Logger says."""
         try:
-            self._journal.info(event, **fields)
+            self._logger.info(event, **fields)
         except Exception as error:  # noqa: BLE001
             self._unexpected.note(error, Step.TELL)
 
     def warning(self, event: str, **fields: str | float | None) -> None:
-        """As Journal says."""
+        """As Logger says."""
         try:
-            self._journal.warning(event, **fields)
+            self._logger.warning(event, **fields)
         except Exception as error:  # noqa: BLE001
             self._unexpected.note(error, Step.TELL)
 
     def error(self, event: str, **fields: str | float | None) -> None:
-        """As Journal says."""
+        """As Logger says."""
         try:
-            self._journal.error(event, **fields)
+            self._logger.error(event, **fields)
         except Exception as error:  # noqa: BLE001
             self._unexpected.note(error, Step.TELL)
 

@@ -35,7 +35,7 @@ from hookstream.core.outcome.health import (
     HealthRules,
     NoteFailing,
 )
-from hookstream.pipeline.ports import Journal, Notices
+from hookstream.pipeline.ports import Logger, OwnRecords
 
 SHORTEST_REPORTED_OUTAGE: Millis = 5 * MINUTE
 """Only outages longer than this emit `endpoint.recovered`, so that a flapping endpoint is not noisy."""
@@ -63,15 +63,15 @@ class EndpointHealth:
         book: HealthBook,
         rules: HealthRules,
         directory: Directory,
-        notices: Notices,
-        journal: Journal,
+        own_records: OwnRecords,
+        logger: Logger,
     ) -> None:
         """Keep `book` up to date; `directory` knows who is disabled already."""
         self._book = book
         self._rules = rules
         self._directory = directory
-        self._notices = notices
-        self._journal = journal
+        self._own_records = own_records
+        self._logger = logger
         self._said: dict[str, Millis] = {}
         """When this worker disabled a subscription, oldest first, for as long as the table may lag."""
         self.failing = book.failing
@@ -89,7 +89,7 @@ class EndpointHealth:
             case None:
                 return Checkup(disposition)
             case NoteFailing(failing=failing):
-                return Checkup(disposition, [self._notices.failing(failing)])
+                return Checkup(disposition, [self._own_records.failing(failing)])
             case ClearFailing(since=since):
                 return Checkup(disposition, self._recovered(delivery, since, now))
             case GiveUp(evidence=evidence):
@@ -122,16 +122,16 @@ class EndpointHealth:
             return Checkup(dead)
         self._said[subscription_id] = now
         disabled = Disabled(subscription_id, now, reason, evidence)
-        self._journal.warning(
+        self._logger.warning(
             "endpoint.disabled",
             subscription_id=subscription_id,
             partner=delivery.partner_id,
             reason=reason,
             evidence=evidence,
         )
-        records = [self._notices.disabled(disabled)]
+        records = [self._own_records.disabled(disabled)]
         if delivery.event_type not in OPERATIONS_EVENTS:
-            records.append(self._notices.endpoint_disabled(disabled, delivery.partner_id, now))
+            records.append(self._own_records.endpoint_disabled(disabled, delivery.partner_id, now))
         return Checkup(dead, records)
 
     def _echoes(self, subscription_id: str, now: Millis) -> bool:
@@ -152,14 +152,14 @@ class EndpointHealth:
     def _recovered(
         self, delivery: Delivery, since: Millis, now: Millis
     ) -> Sequence[OutgoingRecord]:
-        records = [self._notices.healthy(delivery.subscription_id)]
+        records = [self._own_records.healthy(delivery.subscription_id)]
         if now - since >= SHORTEST_REPORTED_OUTAGE:
-            self._journal.info(
+            self._logger.info(
                 "endpoint.recovered",
                 subscription_id=delivery.subscription_id,
                 partner=delivery.partner_id,
                 failing_seconds=round((now - since) / 1000),
             )
             if delivery.event_type not in OPERATIONS_EVENTS:
-                records.append(self._notices.endpoint_recovered(delivery, since, now))
+                records.append(self._own_records.endpoint_recovered(delivery, since, now))
         return records

@@ -37,7 +37,7 @@ class Intake:
         self._budget = admission.budget
         self._gate = gate
         self._tracer = ports.tracer
-        self._journal = ports.journal
+        self._logger = ports.logger
         self._group = ports.topics.group
         self._skips = ports.skips
         self._accept_create_time = rules.accept_create_time
@@ -116,7 +116,7 @@ class Intake:
     def _step_over(self, receipt: Receipt) -> None:
         """Settle a record with CreateTime that an operator skipped."""
         record = receipt.record
-        self._journal.warning(
+        self._logger.warning(
             "partition.skipped",
             topic=record.topic,
             partition=record.partition,
@@ -133,7 +133,7 @@ class Intake:
             return
         self._withheld[where] = _Withheld(generation, [record])
         self._partitions.pause(where, PauseReason.BLOCKED)
-        self._journal.error(
+        self._logger.error(
             "topic.stopped",
             topic=record.topic,
             partition=record.partition,

@@ -15,7 +15,7 @@ from hookstream.core.model.outcome import Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.lane_queue import LaneQueue, Slot
-from hookstream.pipeline.ports import Clock, Journal, Permitted, always_permitted
+from hookstream.pipeline.ports import Clock, Logger, Permitted, always_permitted
 from hookstream.pipeline.work import Work
 
 _FORGOTTEN_AFTER = 600.0
@@ -57,7 +57,7 @@ class Lanes:
     def __init__(
         self,
         clock: Clock,
-        journal: Journal,
+        logger: Logger,
         *,
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
@@ -83,7 +83,7 @@ class Lanes:
         """When the last tick ran, monotonic seconds."""
         self._closed = False
         self._clock = clock
-        self._journal = journal
+        self._logger = logger
         self._permits = Permits(max_in_flight)
         self._policy = policy
         self._attempt = attempt
@@ -383,9 +383,9 @@ class Lanes:
         """Log that a circuit breaker opened or closed."""
         broken = queue.lane.broken
         if broken and not queue.broken:
-            self._journal.warning("breaker.opened", subscription_id=queue.subscription_id)
+            self._logger.warning("breaker.opened", subscription_id=queue.subscription_id)
         elif queue.broken and not broken:
-            self._journal.info("breaker.closed", subscription_id=queue.subscription_id)
+            self._logger.info("breaker.closed", subscription_id=queue.subscription_id)
         queue.broken = broken
 
     def _note_idle(self) -> None:

@@ -16,7 +16,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, note_room, r
 from hookstream.core.offsets.pauses import PauseReason, Pauses
 from hookstream.core.offsets.tracker import OffsetTracker
 from hookstream.pipeline.defects import Step, Unexpected
-from hookstream.pipeline.ports import Journal, Metrics, RecordSource, Span
+from hookstream.pipeline.ports import Logger, Metrics, RecordSource, Span
 
 _REVOKE_WAIT = 0.4
 """Seconds to let attempts in flight settle before a partition is revoked. The whole hand-over may take
@@ -107,7 +107,7 @@ class Partitions:
     Args:
         source: Where they come from; it is started with these partitions as its listener.
         listener: Is notified of what is not done here.
-        journal: The log.
+        logger: The log.
         metrics: The counters.
     """
 
@@ -115,13 +115,13 @@ class Partitions:
         self,
         source: RecordSource,
         listener: PartitionsListener,
-        journal: Journal,
+        logger: Logger,
         metrics: Metrics,
     ) -> None:
         self._source = source
         self._listener = listener
-        self._journal = journal
-        self._unexpected = Unexpected(journal)
+        self._logger = logger
+        self._unexpected = Unexpected(logger)
         self._metrics = metrics
         self.taking: dict[TopicPartition, OffsetTracker] = {}
         """Of the partitions that are ours and not being given up."""
@@ -186,7 +186,7 @@ class Partitions:
     def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """Count and report records that were gone before they were read."""
         self._metrics.gap(partition.topic, next_offset - first)
-        self._journal.error("log.gap", **partition._asdict(), first=first, next=next_offset)
+        self._logger.error("log.gap", **partition._asdict(), first=first, next=next_offset)
         tracker = self._trackers.get(partition)
         if tracker is not None:
             tracker.pass_over(first, next_offset)
@@ -204,14 +204,14 @@ class Partitions:
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """Log that a partition has stopped, and how to resume it."""
-        self._journal.error("partition.stopped", **partition._asdict(), remedy=remedy)
+        self._logger.error("partition.stopped", **partition._asdict(), remedy=remedy)
         if partition not in self._trackers:
             # An earlier request was not about records that cannot be fetched: it would leave out others.
             self._listener.on_stopped(partition)
 
     def on_started(self, partition: TopicPartition, begin: int) -> None:
         """Give up what is blocked below the offset at which an operator resumes a partition."""
-        self._journal.warning("partition.started", **partition._asdict(), offset=begin)
+        self._logger.warning("partition.started", **partition._asdict(), offset=begin)
         self._listener.on_started(partition, begin)
 
     def is_blocked(self, partition: TopicPartition) -> bool:
@@ -221,7 +221,7 @@ class Partitions:
     def _log(self, event: str, partitions: Collection[TopicPartition]) -> None:
         named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]
         more = "" if len(partitions) <= _NAMED else ", …"
-        self._journal.info(event, count=len(partitions), names=", ".join(named) + more)
+        self._logger.info(event, count=len(partitions), names=", ".join(named) + more)
 
     def _forget(self, partitions: frozenset[TopicPartition]) -> None:
         for where in partitions:

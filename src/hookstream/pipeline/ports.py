@@ -169,7 +169,7 @@ class Codec(Protocol):
         """Return the JSON text of a document as UTF-8 bytes."""
 
 
-class Notices(Protocol):
+class OwnRecords(Protocol):
     """hookstream's own records: what it writes into the audit, operations and health topics."""
 
     def attempt(self, record: AttemptRecord) -> bytes:
@@ -301,7 +301,7 @@ class Metrics(Protocol):
         """Two copies of one delivery met, and one of them goes on."""
 
 
-class Journal(Protocol):
+class Logger(Protocol):
     """The structured log."""
 
     def attempt(self, record: AttemptRecord) -> None:

@@ -74,7 +74,7 @@ class Settler:
         self._ladder = ladder
         self.budget = budget
         self._fence = fence
-        self._write_retry = WriteRetry(ports.sink, ports.skips, fence, ports.journal)
+        self._write_retry = WriteRetry(ports.sink, ports.skips, fence, ports.logger)
         self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()
@@ -144,10 +144,10 @@ class Settler:
 
     def _audited(self, record: AttemptRecord) -> OutgoingRecord:
         """Count and log an attempt, and return its audit record."""
-        value = self._ports.notices.attempt(record)
+        value = self._ports.own_records.attempt(record)
         # After encoding: what cannot be encoded is retried, and must count once.
         self._ports.metrics.attempt(record)
-        self._ports.journal.attempt(record)
+        self._ports.logger.attempt(record)
         key = record.delivery.subscription_id.encode()
         return OutgoingRecord(self._ports.topics.attempts, key, value)
 
@@ -203,7 +203,7 @@ class Settler:
 
     def _tell_set_aside(self, record: Record, reason: str, detail: str) -> None:
         self._ports.metrics.undecodable(reason)
-        self._ports.journal.warning(
+        self._ports.logger.warning(
             "record.undecodable",
             topic=record.topic,
             partition=record.partition,
@@ -306,7 +306,7 @@ class Settler:
             return []
         ports = self._ports
         try:
-            return [ports.notices.dead_lettered(delivery, reason, ports.clock.now())]
+            return [ports.own_records.dead_lettered(delivery, reason, ports.clock.now())]
         except Exception as error:  # noqa: BLE001  a failing notification must not prevent the dead letter
             self._fence.note(error, Step.TELL)
             return []

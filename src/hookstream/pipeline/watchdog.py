@@ -1,4 +1,4 @@
-"""The watchdog notices a worker that is stuck: a record that makes no progress.
+"""The watchdog own_records a worker that is stuck: a record that makes no progress.
 
 It judges by the oldest unsettled record of each partition. While there is work, that one changes:
 attempts end, at worst by their timeout, and what cannot be attempted soon goes to a tier. What waits
@@ -14,7 +14,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.stalls import Stalled, Stalls
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.partitions import Partitions
-from hookstream.pipeline.ports import Clock, Journal, Tables
+from hookstream.pipeline.ports import Clock, Logger, Tables
 from hookstream.pipeline.retrier import WaitingRecord
 
 Stacks = Callable[[], Iterable[tuple[str, str]]]
@@ -30,7 +30,7 @@ class Watchdog:
         room: WaitingRoom[WaitingRecord],
         tables: Tables,
         clock: Clock,
-        journal: Journal,
+        logger: Logger,
         stacks: Stacks,
         *,
         bound: Millis,
@@ -42,7 +42,7 @@ class Watchdog:
         self._room = room
         self._tables = tables
         self._clock = clock
-        self._journal = journal
+        self._logger = logger
         self._stacks = stacks
         self._bound = bound / 1000
         self._standstill = Stalls()
@@ -73,7 +73,7 @@ class Watchdog:
 
     def _tell(self, standing: Stalled) -> None:
         where = standing.where
-        self._journal.error(
+        self._logger.error(
             "worker.stuck",
             topic=where.topic,
             partition=where.partition,
@@ -81,4 +81,4 @@ class Watchdog:
             seconds=round(standing.seconds),
         )
         for name, stack in self._stacks():
-            self._journal.warning("worker.stack", of=name, detail=stack)
+            self._logger.warning("worker.stack", of=name, detail=stack)

@@ -12,19 +12,19 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.pipeline.defects import Step, described
 from hookstream.pipeline.fence import FIRST_PAUSE, LONGEST_PAUSE, Fence
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import Journal, RecordSink, WriteRefused
+from hookstream.pipeline.ports import Logger, RecordSink, WriteRefused
 from hookstream.pipeline.skips import Skips
 
 
 class WriteRetry:
     """Retries refused writes."""
 
-    def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, journal: Journal) -> None:
+    def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, logger: Logger) -> None:
         """Write to `sink`; `skips` has the records that operators skipped, `fence` logs what `sink` raises."""
         self._sink = sink
         self._fence = fence
         self._skips = skips
-        self._journal = journal
+        self._logger = logger
 
     async def write(
         self,
@@ -42,7 +42,7 @@ class WriteRetry:
         loop = asyncio.get_running_loop()
         verdict: WriteRefused | None = refused
         while verdict is not None:
-            self._journal.error(
+            self._logger.error(
                 "partition.stopped",
                 topic=receipt.where.topic,
                 partition=receipt.where.partition,
@@ -76,7 +76,7 @@ class WriteRetry:
         receipt: Receipt,
         state: Delivery | UnmatchedEvent | None,
     ) -> None:
-        self._journal.warning(
+        self._logger.warning(
             "partition.skipped",
             topic=receipt.where.topic,
             partition=receipt.where.partition,

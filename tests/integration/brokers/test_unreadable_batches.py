@@ -9,8 +9,8 @@ from confluent_kafka import Producer
 from tests.conftest import ROOT
 from tests.contracts.source_worlds import KafkaWorld, take_some, take_until
 from tests.doubles.broker import FROM_THE_START
-from tests.doubles.journal import BookkeepingJournal
 from tests.doubles.listener import BookkeepingListener
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
@@ -83,7 +83,7 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_o
         instance_id=None,
         topics=lambda topics: [name for name in topics if name == topic],
         starts=FROM_THE_START,
-        journal=BookkeepingJournal(),
+        logger=BookkeepingLogger(),
         clock=SystemClock(),
     )
     await source.start(listener)

@@ -1,7 +1,7 @@
 """A worker goes by the brokers' time, and does nothing where its machine's clock is far from it."""
 
 import pytest
-from tests.doubles.seeing import RememberingJournal
+from tests.doubles.seeing import RememberingLogger
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
@@ -30,8 +30,8 @@ class Machine:
         return Moment(self.boot, self.now() / 1000)
 
 
-def told(machine: Machine, journal: RememberingJournal | None = None) -> BrokerClock:
-    clock = BrokerClock(machine, journal or RememberingJournal())
+def told(machine: Machine, logger: RememberingLogger | None = None) -> BrokerClock:
+    clock = BrokerClock(machine, logger or RememberingLogger())
     hear(clock, machine)
     return clock
 
@@ -60,7 +60,7 @@ def test_its_time_is_never_ahead_of_the_brokers_however_slow_the_first_answer_is
     back: float,
 ) -> None:
     machine = Machine()
-    clock = BrokerClock(machine, RememberingJournal())
+    clock = BrokerClock(machine, RememberingLogger())
     asked, stamp = machine.moment(), machine.true()
     machine.boot += back
     clock.learn("hookstream.health/0", stamp, asked, machine.moment())
@@ -86,8 +86,8 @@ def test_a_step_while_it_runs_is_noticed_before_the_next_act_and_changes_no_time
 
 
 def test_it_waits_for_the_brokers_time_but_not_for_one_that_is_never_told() -> None:
-    machine, journal = Machine(), RememberingJournal()
-    clock = BrokerClock(machine, journal)
+    machine, logger = Machine(), RememberingLogger()
+    clock = BrokerClock(machine, logger)
     machine.boot += 10 * UNKNOWN_FOR
     assert not clock.agrees()
     clock.unstamped()
@@ -95,16 +95,16 @@ def test_it_waits_for_the_brokers_time_but_not_for_one_that_is_never_told() -> N
     machine.boot += UNKNOWN_FOR + 1
     clock.look()
     assert clock.agrees()
-    assert journal.events("error") == ["clock.unknown"]
+    assert logger.events("error") == ["clock.unknown"]
 
 
 def test_a_refused_write_for_the_brokers_time_is_named_with_its_own_remedy() -> None:
-    machine, journal = Machine(), RememberingJournal()
-    clock = BrokerClock(machine, journal)
+    machine, logger = Machine(), RememberingLogger()
+    clock = BrokerClock(machine, logger)
     clock.unstamped("Broker: Topic authorization failed")
     machine.boot += UNKNOWN_FOR + 1
     clock.look()
-    [(_, event, fields)] = journal.lines
+    [(_, event, fields)] = logger.lines
     assert event == "clock.unknown"
     assert "Topic authorization failed" in str(fields["detail"])
     assert "write to our health topic" in str(fields["remedy"])
@@ -121,8 +121,8 @@ def test_a_stamp_is_asked_for_once_where_none_has_come_for_a_while() -> None:
 
 
 def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over() -> None:
-    machine, journal = Machine(-40 * DAY), RememberingJournal()
-    clock = told(machine, journal)
+    machine, logger = Machine(-40 * DAY), RememberingLogger()
+    clock = told(machine, logger)
     for _ in range(40):
         clock.look()
         machine.boot += 1
@@ -130,7 +130,7 @@ def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over(
     machine.ahead = 0
     clock.look()
 
-    wrong, again, over = journal.lines
+    wrong, again, over = logger.lines
     assert wrong[:2] == again[:2] == ("error", "clock.wrong")
     assert "behind" in str(wrong[2]["detail"])
     assert "set this machine's clock" in str(wrong[2]["remedy"])
@@ -138,23 +138,23 @@ def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over(
 
 
 def test_what_is_not_yet_wrong_enough_is_warned_of() -> None:
-    machine, journal = Machine(6 * SECOND), RememberingJournal()
-    clock = told(machine, journal)
+    machine, logger = Machine(6 * SECOND), RememberingLogger()
+    clock = told(machine, logger)
     clock.look()
     clock.look()
-    assert journal.events("warning") == ["clock.skewed"]
+    assert logger.events("warning") == ["clock.skewed"]
     assert clock.agrees()
 
 
 def test_brokers_that_differ_among_themselves_are_warned_of() -> None:
-    machine, journal = Machine(), RememberingJournal()
-    clock = told(machine, journal)
+    machine, logger = Machine(), RememberingLogger()
+    clock = told(machine, logger)
     for partition in (1, 2):
         asked = machine.moment()
         off = HOUR if partition == 2 else 0
         clock.learn(f"hookstream.attempts/{partition}", machine.true() + off, asked, asked)
     clock.look()
-    [line] = journal.lines
+    [line] = logger.lines
     assert line[1] == "clock.skewed"
     assert line[2]["brokers_apart"] == pytest.approx(3_600, abs=1)
     assert clock.agrees()

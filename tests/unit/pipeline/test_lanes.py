@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from tests.doubles.clock import LoopClock
 from tests.doubles.deliveries import a_delivery
-from tests.doubles.seeing import RememberingJournal
+from tests.doubles.seeing import RememberingLogger
 
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
@@ -43,11 +43,11 @@ class Site:
         self.order: list[str] = []
         self.attempts: set[int] = set()
         self.overflowed: list[tuple[str, Slot]] = []
-        self.journal = RememberingJournal()
+        self.logger = RememberingLogger()
         self.clock = LoopClock()
         self.lanes = Lanes(
             self.clock,
-            self.journal,
+            self.logger,
             max_in_flight=cap,
             policy=lambda who: LanePolicy(
                 most,
@@ -317,7 +317,7 @@ async def test_a_breaker_is_said_to_open_and_to_close_once() -> None:
             site.offer("down")
             await asyncio.sleep(0.2)
 
-        lines = [(level, event) for level, event, _ in site.journal.lines]
+        lines = [(level, event) for level, event, _ in site.logger.lines]
         assert lines == [("warning", "breaker.opened"), ("info", "breaker.closed")]
         assert site.lanes.open_breakers == 0
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from tests.doubles.listener import OwnedListener
-from tests.doubles.seeing import CountingMetrics, RememberingJournal
+from tests.doubles.seeing import CountingMetrics, RememberingLogger
 from tests.doubles.virtual_time import VirtualTimeLoop
 
 from hookstream.core.model.record import Record, TopicPartition
@@ -42,7 +42,7 @@ class FetchedSource:
 
 def partitions_of(source: FetchedSource, listener: OwnedListener | None = None) -> Partitions:
     partitions = Partitions(
-        source, listener or OwnedListener(), RememberingJournal(), CountingMetrics()
+        source, listener or OwnedListener(), RememberingLogger(), CountingMetrics()
     )
     partitions.on_assigned({HERE: CommitPosition(0)})
     return partitions
@@ -79,7 +79,7 @@ def test_a_partition_is_fetched_again_when_every_reason_has_gone() -> None:
 def test_a_batch_is_counted_by_topic_and_received_in_order() -> None:
     source = FetchedSource()
     metrics = CountingMetrics()
-    partitions = Partitions(source, OwnedListener(), RememberingJournal(), metrics)
+    partitions = Partitions(source, OwnedListener(), RememberingLogger(), metrics)
     partitions.on_assigned({HERE: CommitPosition(0)})
     elsewhere = Record("other", 0, 0, 0, None, b"", ())
     batch = [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in (0, 1)]
@@ -292,8 +292,8 @@ class StubbornSource:
 
 
 def test_a_partition_that_cannot_be_paused_is_logged_and_ends_nothing() -> None:
-    journal = RememberingJournal()
-    partitions = Partitions(StubbornSource(), OwnedListener(), journal, CountingMetrics())
+    logger = RememberingLogger()
+    partitions = Partitions(StubbornSource(), OwnedListener(), logger, CountingMetrics())
     where = TopicPartition("orders", 0)
     partitions.on_assigned({where: CommitPosition(0)})
 
@@ -301,4 +301,4 @@ def test_a_partition_that_cannot_be_paused_is_logged_and_ends_nothing() -> None:
     partitions.resume(where, PauseReason.BLOCKED)
 
     assert not partitions.is_blocked(where)
-    assert journal.events("error") == ["defect.found", "defect.found"]
+    assert logger.events("error") == ["defect.found", "defect.found"]

@@ -6,7 +6,7 @@ from functools import partial
 from tests.doubles.broker import Broker
 from tests.doubles.clock import LoopClock
 from tests.doubles.listener import OwnedListener
-from tests.doubles.seeing import CountingMetrics, RememberingJournal
+from tests.doubles.seeing import CountingMetrics, RememberingLogger
 
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -35,13 +35,13 @@ class RefusingSink:
 async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on() -> None:
     """The new owner writes it; twice, once the topic takes it, would be a copy for each move."""
     source = Broker(LoopClock()).source("g", list)
-    partitions = Partitions(source, OwnedListener(), RememberingJournal(), CountingMetrics())
+    partitions = Partitions(source, OwnedListener(), RememberingLogger(), CountingMetrics())
     partitions.on_assigned({HERE: CommitPosition(0)})
     (receipt,) = partitions.receive([Record(*HERE, 0, 0, None, b"", ())])
     sink = RefusingSink()
-    skips, journal = Skips(), RememberingJournal()
-    fence = Fence(skips, LoopClock(), journal, partial(asyncio.sleep, 0))
-    write_retry = WriteRetry(sink, skips, fence, journal)
+    skips, logger = Skips(), RememberingLogger()
+    fence = Fence(skips, LoopClock(), logger, partial(asyncio.sleep, 0))
+    write_retry = WriteRetry(sink, skips, fence, logger)
     async with asyncio.TaskGroup() as tasks:
         insisting = tasks.create_task(
             write_retry.write(OutgoingRecord("dead", None, b""), NO, receipt, None)

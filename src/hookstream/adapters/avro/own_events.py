@@ -19,8 +19,8 @@ from hookstream.core.model.subscription import Disabled, Failing, Subscription
 from hookstream.core.model.topics import Topics
 
 
-class AvroNotices:
-    """Fits `Notices`."""
+class AvroOwnRecords:
+    """Fits `OwnRecords`."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.pauses import PauseReason, Pauses
 from hookstream.core.offsets.start import GapThenStart, OffsetsLost, Start, StartAt
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 _BEYOND = 1 << 62
 """The offset of a partition that is not read yet: beyond the end of any log.
@@ -50,7 +50,7 @@ class Assignment:
         consumer: Consumer,
         listener: ConsumerListener,
         loop: LoopBridge,
-        journal: Journal,
+        logger: Logger,
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
     ) -> None:
@@ -65,9 +65,9 @@ class Assignment:
         self._consumer = consumer
         self._listener = listener
         self._loop = loop
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
-        self._unknown = Trouble("positions.unknown", journal, clock, patience=5.0)
+        self._unknown = Trouble("positions.unknown", logger, clock, patience=5.0)
         self._unstarted: set[TopicPartition] = set()
         """Assigned partitions whose start offset is not known yet."""
         self._stopped: dict[TopicPartition, str] = {}
@@ -77,7 +77,7 @@ class Assignment:
         """Which of these are blocked by a record in hand, and can be fetched."""
         self._sequence = SequenceCheck()
         self.commits = Commits(consumer, self._uncommitted, clock)
-        self.fetch_errors = FetchErrors(listener, loop, journal, clock)
+        self.fetch_errors = FetchErrors(listener, loop, logger, clock)
         self._lock = threading.Lock()
         self._pauses = Pauses()
         """Shared, under `_lock`."""
@@ -145,7 +145,7 @@ class Assignment:
         ):
             self._requested[partition] = at
         elif partition in self.read:
-            self._journal.warning("partition.start_ignored", **partition._asdict())
+            self._logger.warning("partition.start_ignored", **partition._asdict())
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         """Fetch assigned partitions from these offsets on.
@@ -241,7 +241,7 @@ class Assignment:
             begin = self._sequence.expected[at]
             where = TopicPartition(*at)
             if where in self.read:
-                self._journal.warning(
+                self._logger.warning(
                     "partition.beginning_doubted", **where._asdict(), seat=begin, came=seen
                 )
                 self.seek({where: begin})
@@ -265,7 +265,7 @@ class Assignment:
     def log_stopped(self) -> None:
         """Log again which partitions are not read."""
         for at, remedy in [*self._stopped.items(), *self.fetch_errors]:
-            self._journal.warning("partition.stopped", **at._asdict(), remedy=remedy)
+            self._logger.warning("partition.stopped", **at._asdict(), remedy=remedy)
 
     # What the group does.
 
@@ -291,7 +291,7 @@ class Assignment:
             self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.
-            self._journal.warning("revocation.not_committed", detail=repr(error))
+            self._logger.warning("revocation.not_committed", detail=repr(error))
         self._consumer.incremental_unassign(partitions)
 
     def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
@@ -353,7 +353,7 @@ class Assignment:
             elif partition in self.fetch_errors:
                 self._skip_to(partition, begin.offset)
             else:
-                self._journal.warning("partition.start_ignored", **partition._asdict())
+                self._logger.warning("partition.start_ignored", **partition._asdict())
         return True
 
     def _resume_blocked(self, at: TopicPartition, begin: int) -> None:
@@ -366,7 +366,7 @@ class Assignment:
         """Continue a partition at `begin`, as a gap. What was taken before the gap is not affected."""
         missing = self._sequence.expected[at]
         if begin <= missing:
-            self._journal.warning(
+            self._logger.warning(
                 "partition.start_too_early", **at._asdict(), begin=begin, next=missing
             )
             return
@@ -404,5 +404,5 @@ class Assignment:
         return read
 
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
-        self._journal.warning("commit.failed", detail=str(why))
+        self._logger.warning("commit.failed", detail=str(why))
         self._loop.post(self._listener.on_commit_failed, partitions)

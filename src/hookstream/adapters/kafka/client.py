@@ -26,7 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
 
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 ClientSettings: TypeAlias = Mapping[str, str | int | float | bool]
 """librdkafka's own settings, at least `bootstrap.servers`."""
@@ -152,16 +152,16 @@ class Trouble:
 
     Args:
         event: The log event; `<event>_over` when it has passed.
-        journal: The log.
+        logger: The log.
         clock: Measures how long it lasts.
         patience: Seconds for which nothing is logged.
     """
 
     def __init__(
-        self, event: str, journal: Journal, clock: Clock, patience: float = _PATIENCE_SECONDS
+        self, event: str, logger: Logger, clock: Clock, patience: float = _PATIENCE_SECONDS
     ) -> None:
         self._event = event
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
         self._patience = patience
         self._since: float | None = None
@@ -174,13 +174,13 @@ class Trouble:
             self._since = now
         if not self._logged and now - self._since >= self._patience:
             self._logged = True
-            self._journal.warning(self._event, seconds=round(now - self._since), detail=detail)
+            self._logger.warning(self._event, seconds=round(now - self._since), detail=detail)
 
     def over(self) -> None:
         """There is no failure, or no longer."""
         if self._logged and self._since is not None:
             seconds = round(self._clock.monotonic() - self._since)
-            self._journal.info(f"{self._event}_over", seconds=seconds)
+            self._logger.info(f"{self._event}_over", seconds=seconds)
         self._since, self._logged = None, False
 
 
@@ -200,7 +200,7 @@ def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bo
     return {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
 
 
-def consumer_properties(client: ClientSettings, group: str, journal: Journal | None) -> Properties:
+def consumer_properties(client: ClientSettings, group: str, logger: Logger | None) -> Properties:
     """Return the properties of every consumer of ours; `client` overrides tuning, not semantics.
 
     Queues are small: the default prefetch of 64 MB a consumer would be most of a worker's memory. So
@@ -215,7 +215,7 @@ def consumer_properties(client: ClientSettings, group: str, journal: Journal | N
         "fetch.wait.max.ms": 100,
         **_reconnecting(client),
         **client,
-        **_logging(journal),
+        **_logging(logger),
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -232,12 +232,12 @@ def bounded(client: ClientSettings) -> ClientSettings:
     return {"fetch.wait.max.ms": 10, **client}
 
 
-def producer_properties(client: ClientSettings, journal: Journal | None) -> Properties:
+def producer_properties(client: ClientSettings, logger: Logger | None) -> Properties:
     """Return the properties of every producer of ours: durable, idempotent, in order."""
     return {
         **_reconnecting(client),
         **client,
-        **_logging(journal),
+        **_logging(logger),
         "acks": "all",
         "enable.idempotence": True,
     }
@@ -414,16 +414,16 @@ def close_within(seconds: float, close: Callable[[], object]) -> bool:
     return not thread.is_alive()
 
 
-class _ToJournal(logging.Handler):
+class _ToLogger(logging.Handler):
     """Passes the client library's log lines to our log.
 
     A client that cannot connect logs that twenty times a second: the same line is passed on again only
     after half a minute.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, logger: Logger) -> None:
         super().__init__(logging.INFO)
-        self._journal = journal
+        self._logger = logger
         self._written: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -434,13 +434,13 @@ class _ToJournal(logging.Handler):
         if len(self._written) >= _LINES_REMEMBERED:
             self._written.clear()
         self._written[detail] = record.created
-        write = self._journal.warning if record.levelno >= logging.WARNING else self._journal.info
+        write = self._logger.warning if record.levelno >= logging.WARNING else self._logger.info
         write("kafka.client_log", detail=detail)
 
 
-def _logging(journal: Journal | None) -> Properties:
+def _logging(logger: Logger | None) -> Properties:
     # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
     # library would write to stderr; what matters is raised.
-    logger = logging.Logger("hookstream.kafka")  # noqa: LOG001
-    logger.addHandler(logging.NullHandler() if journal is None else _ToJournal(journal))
-    return {"logger": logger}
+    lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
+    lines.addHandler(logging.NullHandler() if logger is None else _ToLogger(logger))
+    return {"logger": lines}

@@ -19,7 +19,7 @@ from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import StartPolicy
 from hookstream.errors import ConfigurationError, HookstreamError, InvariantBroken
-from hookstream.pipeline.ports import AssignmentListener, Clock, Journal
+from hookstream.pipeline.ports import AssignmentListener, Clock, Logger
 
 Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
 """Chooses from the names of the cluster's topics."""
@@ -44,7 +44,7 @@ class KafkaSource:
         instance_id: A name that stays over restarts (static membership); with `classic` only.
         topics: Chooses what to read, at every look-up and on the consumer thread.
         starts: Distinguishes a first start from lost offsets; called on the loop.
-        journal: The log, written from the consumer thread too.
+        logger: The log, written from the consumer thread too.
         clock: Paces look-ups, and gives `starts` the present time.
 
     Raises:
@@ -61,17 +61,17 @@ class KafkaSource:
         instance_id: str | None,
         topics: Pick,
         starts: StartPolicy,
-        journal: Journal,
+        logger: Logger,
         clock: Clock,
     ) -> None:
         self._group = group
         self._listener: AssignmentListener
         """Given to `start`: whoever listens has this source already."""
         self._starts = starts
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
         self._client = client
-        self._properties = consumer_properties(client, group, journal) | _membership(
+        self._properties = consumer_properties(client, group, logger) | _membership(
             protocol, instance_id
         )
         self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
@@ -126,7 +126,7 @@ class KafkaSource:
             self._pick,
             self,
             self._bridge,
-            self._journal,
+            self._logger,
             self._clock,
             self._skipped,
             name=f"kafka-{self._group}",
@@ -146,7 +146,7 @@ class KafkaSource:
             self._thread.stop()
             await asyncio.to_thread(self._thread.join, seconds)
             if self._thread.is_alive():
-                self._journal.warning("consumer.close_hangs", group=self._group)
+                self._logger.warning("consumer.close_hangs", group=self._group)
         return not self._thread.is_alive()
 
     async def take(self, most: int) -> Sequence[Record]:
@@ -333,7 +333,7 @@ class KafkaSource:
         if not failed:
             return
         why = next(iter(failed.values()))
-        self._journal.warning("commit.failed", group=self._group, detail=why.str())
+        self._logger.warning("commit.failed", group=self._group, detail=why.str())
         if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
             self._bare = True
         if self._bridge is not None:

@@ -32,7 +32,7 @@ from hookstream.errors import (
     InvariantBroken,
 )
 from hookstream.pipeline.defects import Step, StoppedLines, Unexpected, described
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 _POLL_SECONDS = 0.2
 _IDLE_SECONDS = 1.0
@@ -72,23 +72,23 @@ class ConsumerThread(threading.Thread):
         pick: Callable[[Iterable[str]], list[str]],
         listener: ConsumerListener,
         loop: LoopBridge,
-        journal: Journal,
+        logger: Logger,
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
         *,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
-        self.assignment = Assignment(consumer, listener, loop, journal, clock, skipped)
-        self._unexpected = Unexpected(journal)
+        self.assignment = Assignment(consumer, listener, loop, logger, clock, skipped)
+        self._unexpected = Unexpected(logger)
         self._lines = StoppedLines()
         self._consumer = consumer
         self._pick = pick
         self._listener = listener
         self._loop = loop
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
-        self._unknown = Trouble("topics.unknown", journal, clock)
+        self._unknown = Trouble("topics.unknown", logger, clock)
         self._changed = threading.Condition()
         # Shared, under `_changed`.
         self._stopping = False
@@ -100,7 +100,7 @@ class ConsumerThread(threading.Thread):
         """Since when an open transaction has hidden the records of a partition; None: none does."""
         self.exist = 0
         """How many partitions the picked topics have. Written by the thread, read on the loop."""
-        self.stalls = StallDetector(journal, clock)
+        self.stalls = StallDetector(logger, clock)
         """Which partitions return nothing though they have records."""
         # The thread's own.
         self._drained = False
@@ -161,7 +161,7 @@ class ConsumerThread(threading.Thread):
         except KafkaException:
             pass
         except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
-            self._journal.error("consumer.close_failed", detail=repr(error))
+            self._logger.error("consumer.close_failed", detail=repr(error))
 
     def look_up(self) -> None:
         """Look up the topics, and subscribe again if the picked ones changed."""
@@ -180,7 +180,7 @@ class ConsumerThread(threading.Thread):
         if topics == self._subscribed:
             return
         self._subscribed = topics
-        self._journal.info("consumer.subscribed", topics=", ".join(topics))
+        self._logger.info("consumer.subscribed", topics=", ".join(topics))
         if not topics:
             self._consumer.unsubscribe()
             return
@@ -231,7 +231,7 @@ class ConsumerThread(threading.Thread):
         self.hidden_since = None if stalled is None else now - stalled.seconds
         hangs = stalled is not None and stalled.seconds >= _HANGS_SECONDS
         if stalled is not None and hangs and not self._hangs:
-            self._journal.warning(
+            self._logger.warning(
                 "transaction.hangs",
                 **stalled.where._asdict(),
                 offset=str(stalled.at),
@@ -382,7 +382,7 @@ class ConsumerThread(threading.Thread):
         if code in OFFSETS_GONE:
             self.assignment.vanished(at, offset)
         elif code in _TOPIC_GONE:
-            self._journal.warning("topic.gone", topic=at.topic, detail=error.str())
+            self._logger.warning("topic.gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
         elif code in _FORBIDDEN:
             raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
@@ -391,7 +391,7 @@ class ConsumerThread(threading.Thread):
         elif at in self.assignment.read:
             self.assignment.fetch_failed(at, offset, f"{error.str()} ({error.name()})")
         else:
-            self._journal.warning("consumer.error", topic=at.topic, detail=error.str())
+            self._logger.warning("consumer.error", topic=at.topic, detail=error.str())
 
 
 def raise_fatal(error: KafkaError) -> None:

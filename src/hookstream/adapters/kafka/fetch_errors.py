@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import TopicPartition
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 _LASTS = 5
 """So many failures, about a second apart, will not pass as those of a broker that starts do."""
@@ -37,7 +37,7 @@ class FetchErrors:
     Args:
         listener: Is notified of partitions that stop, and that are read again.
         loop: Where it is notified.
-        journal: Where both are logged.
+        logger: Where both are logged.
         clock: Measures for how long there was no failure.
     """
 
@@ -45,12 +45,12 @@ class FetchErrors:
         self,
         listener: ConsumerListener,
         loop: LoopBridge,
-        journal: Journal,
+        logger: Logger,
         clock: Clock,
     ) -> None:
         self._listener = listener
         self._loop = loop
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
         self._faults: dict[TopicPartition, _FetchError] = {}
 
@@ -70,7 +70,7 @@ class FetchErrors:
         """A partition's records from about `offset` on cannot be fetched. The caller pauses it."""
         fault = self._faults.get(at)
         if fault is None:
-            self._journal.warning("consumer.error", **at._asdict(), offset=str(offset), detail=why)
+            self._logger.warning("consumer.error", **at._asdict(), offset=str(offset), detail=why)
             fault = self._faults[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
         fault.failures += 1
         fault.failed_at = self._clock.monotonic()
@@ -101,7 +101,7 @@ class FetchErrors:
         ended = self._faults.keys() & set(read)
         for at in ended:
             if self._faults.pop(at).reported:
-                self._journal.info("partition.read_again", **at._asdict())
+                self._logger.info("partition.read_again", **at._asdict())
                 self._loop.post(self._listener.on_resumed, at)
         return ended
 

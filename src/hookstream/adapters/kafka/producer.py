@@ -35,7 +35,7 @@ from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import InvariantBroken
-from hookstream.pipeline.ports import Acknowledged, Journal, WriteRefused
+from hookstream.pipeline.ports import Acknowledged, Logger, WriteRefused
 
 _LINGER_MILLIS = 5
 _BATCH_BYTES = 262_144
@@ -89,7 +89,7 @@ class KafkaSink:
     Args:
         client: librdkafka's settings.
         max_record_bytes: The largest record that may be written, of any topic.
-        journal: The log.
+        logger: The log.
         stamps: Is notified of the times at which brokers append, for a few records twice a second.
     """
 
@@ -97,7 +97,7 @@ class KafkaSink:
         self,
         client: ClientSettings,
         max_record_bytes: int,
-        journal: Journal,
+        logger: Logger,
         stamps: Stamps | None = None,
     ) -> None:
         self._stamps = stamps
@@ -109,7 +109,7 @@ class KafkaSink:
         """Fails with InvariantBroken when nothing more can be written: the process must end."""
         # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._journal = journal
+        self._logger = logger
         self._backlog: deque[_Write] = deque()
         """What this turn of the loop wrote, and what the client's queue has no room for. The pipeline's
         credit bounds it."""
@@ -134,7 +134,7 @@ class KafkaSink:
                 "message.max.bytes": max_record_bytes,
                 # The same partition for a key as Kafka's own clients choose.
                 "partitioner": "murmur2_random",
-                **producer_properties(client, journal),
+                **producer_properties(client, logger),
                 "message.timeout.ms": 0,
                 "error_cb": self._on_error,
             },
@@ -276,7 +276,7 @@ class KafkaSink:
 
     def _fail(self, error: InvariantBroken) -> None:
         if not self.failed.done():
-            self._journal.error("producer.failed", detail=str(error))
+            self._logger.error("producer.failed", detail=str(error))
             self.failed.set_exception(error)
             # A flush need not wait for its deadline.
             self._idle.set()

@@ -24,7 +24,7 @@ from hookstream.adapters.kafka.client import (
     without_secrets,
 )
 from hookstream.errors import ConfigurationError, DependencyUnavailable
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 
 _SLICE_SECONDS = 0.25
 COMMAND_SECONDS = 8.0
@@ -205,13 +205,13 @@ def require_brokers(client: ClientSettings, seconds: float = COMMAND_SECONDS) ->
 
 
 async def wait_for_brokers(
-    client: ClientSettings, journal: Journal, first_word: float = FIRST_WORD_SECONDS
+    client: ClientSettings, logger: Logger, first_word: float = FIRST_WORD_SECONDS
 ) -> None:
     """Return when the brokers answer; for workers, which wait without limit and log that.
 
     Args:
         client: librdkafka's settings.
-        journal: The log: a line after `first_word` seconds, and one every half minute.
+        logger: The log: a line after `first_word` seconds, and one every half minute.
         first_word: Seconds.
 
     Raises:
@@ -228,7 +228,7 @@ async def wait_for_brokers(
         if loop.time() >= next_word:
             logged = True
             next_word = loop.time() + _NEXT_WORD_SECONDS
-            journal.warning(
+            logger.warning(
                 "brokers.unreachable",
                 servers=obstacle.servers,
                 obstacle=obstacle.kind.value,
@@ -237,7 +237,7 @@ async def wait_for_brokers(
                 seconds=round(loop.time() - began),
             )
     if logged:
-        journal.info("brokers.unreachable_over", seconds=round(loop.time() - began))
+        logger.info("brokers.unreachable_over", seconds=round(loop.time() - began))
 
 
 def _as_error(obstacle: Obstacle) -> ConfigurationError | DependencyUnavailable:

@@ -38,7 +38,7 @@ from hookstream.adapters.kafka.record import record_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.errors import ConfigurationError, DependencyUnavailable
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 
 TOOLS_GROUP = "hookstream-tools"
 """A consumer needs a group's name even if it joins none; brokers may check the right to read it."""
@@ -60,7 +60,7 @@ class LogReader:
         starts: The first offset of each partition. They are explicit, since the client takes half a
             second to find a log's start by itself.
         group: The name that brokers check. No group is joined and nothing is committed.
-        journal: Receives the client's log lines; None: they are dropped.
+        logger: Receives the client's log lines; None: they are dropped.
         properties: More of librdkafka's settings.
     """
 
@@ -70,12 +70,12 @@ class LogReader:
         starts: Mapping[TopicPartition, int],
         *,
         group: str = TOOLS_GROUP,
-        journal: Journal | None = None,
+        logger: Logger | None = None,
         properties: Properties | None = None,
     ) -> None:
         self.next = dict(starts)
         """The next offset of each partition that is read."""
-        wanted = consumer_properties(client, group, journal) | (properties or {})
+        wanted = consumer_properties(client, group, logger) | (properties or {})
         self._consumer = opened(Consumer, wanted | {"enable.partition.eof": True}, client)
         self._consumer.assign([KafkaPartition(*at, offset) for at, offset in starts.items()])
 

@@ -7,7 +7,7 @@ fetch whose answer the client cannot parse and silently repeats, or a bug, its o
 from collections.abc import Mapping
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 _STALLED_SECONDS = 30.0
 
@@ -15,11 +15,11 @@ _STALLED_SECONDS = 30.0
 class StallDetector:
     """Since when each partition that has records has returned none. For one thread."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, logger: Logger, clock: Clock) -> None:
         self.stalled: dict[TopicPartition, int] = {}
         """The partitions that were reported, and the next offset of each. Other threads may read its
         length."""
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
         self._since: dict[TopicPartition, tuple[int, float]] = {}
 
@@ -48,11 +48,11 @@ class StallDetector:
             at: next_ for at, next_ in self.stalled.items() if behind.get(at, next_ + 1) <= next_
         }
         for at in self.stalled.keys() - still:
-            self._journal.info("partition.unread_over", **at._asdict())
+            self._logger.info("partition.unread_over", **at._asdict())
         stalled = {at for at, (_, since) in self._since.items() if now - since > _STALLED_SECONDS}
         new = sorted(stalled - still.keys())
         for at in new:
-            self._journal.warning(
+            self._logger.warning(
                 "partition.unread", **at._asdict(), next=places[at][0], end=places[at][1]
             )
         self.stalled = still | {at: places[at][0] for at in new}

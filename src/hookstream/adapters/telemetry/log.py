@@ -25,8 +25,8 @@ _SECRET = re.compile(r"\b(wh(?:sec|sk)_)[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+@")
 """Signing secrets, and user and password within a URL."""
 
 
-class StructuredJournal:
-    """The `Journal` of the product. Safe to use from any thread.
+class StructuredLogger:
+    """The `Logger` of the product. Safe to use from any thread.
 
     Args:
         level: The least level that is written: debug, info, warning or error.
@@ -112,7 +112,7 @@ def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
 def _blotted(text: str) -> str:
     """Blot out what looks like a secret, and what a terminal would act on.
 
-    Nobody should hand either to the journal; a partner's error text may hold anything.
+    Nobody should hand either to the logger; a partner's error text may hold anything.
     """
     if "wh" in text or "://" in text:
         text = _SECRET.sub(r"\1***", text)

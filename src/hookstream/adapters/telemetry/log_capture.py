@@ -1,4 +1,4 @@
-"""Whatever else a process would write to standard error becomes lines of the journal.
+"""Whatever else a process would write to standard error becomes log lines.
 
 Libraries log, warn and complain of what they cannot export; a thread may end with an exception that
 nobody catches. A line that is no JSON among JSON lines is lost to whoever collects them.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 
 _MOST = 4_000
 """Characters of a text."""
@@ -22,30 +22,30 @@ _EXPORTER_SECONDS = 60.0
 
 
 @contextmanager
-def captured(journal: Journal, monotonic: Callable[[], float]) -> Iterator[None]:
+def captured(logger: Logger, monotonic: Callable[[], float]) -> Iterator[None]:
     """Take over the log of all libraries, warnings and uncaught exceptions, for a whole process.
 
     Args:
-        journal: Where they go.
+        logger: Where they go.
         monotonic: Seconds; what the exporter of traces complains of is said once a minute.
     """
-    handler = _ToJournal(journal, monotonic)
+    handler = _ToLogger(logger, monotonic)
     root = logging.getLogger()
     before = root.handlers[:], root.level
     earlier = sys.excepthook, threading.excepthook, sys.unraisablehook
     root.handlers[:], root.level = [handler], logging.WARNING
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default")
-    sys.excepthook = lambda kind, error, trace: _crashed(journal, "main", kind, error, trace)
+    sys.excepthook = lambda kind, error, trace: _crashed(logger, "main", kind, error, trace)
     threading.excepthook = lambda found: _crashed(
-        journal,
+        logger,
         found.thread.name if found.thread else "a thread",
         found.exc_type,
         found.exc_value,
         found.exc_traceback,
     )
     sys.unraisablehook = lambda found: _crashed(
-        journal, "a destructor", found.exc_type, found.exc_value, found.exc_traceback
+        logger, "a destructor", found.exc_type, found.exc_value, found.exc_traceback
     )
     try:
         yield
@@ -55,12 +55,12 @@ def captured(journal: Journal, monotonic: Callable[[], float]) -> Iterator[None]
         sys.excepthook, threading.excepthook, sys.unraisablehook = earlier
 
 
-class _ToJournal(logging.Handler):
-    """Hands log lines of libraries to the journal; for any thread."""
+class _ToLogger(logging.Handler):
+    """Passes libraries' log lines to the logger; safe from any thread."""
 
-    def __init__(self, journal: Journal, monotonic: Callable[[], float]) -> None:
+    def __init__(self, logger: Logger, monotonic: Callable[[], float]) -> None:
         super().__init__(logging.WARNING)
-        self._journal = journal
+        self._logger = logger
         self._monotonic = monotonic
         self._next_word = float("-inf")
         self._unsaid = 0
@@ -79,7 +79,7 @@ class _ToJournal(logging.Handler):
         stack = ""
         if record.exc_info and record.exc_info[1] is not None:
             stack = "".join(traceback.format_exception(record.exc_info[1]))
-        write = self._journal.error if record.levelno >= logging.ERROR else self._journal.warning
+        write = self._logger.error if record.levelno >= logging.ERROR else self._logger.warning
         fields = {"logger": record.name, "detail": detail[:_MOST]}
         write("library.logged", **(fields | {"stack": stack[-_MOST:]} if stack else fields))
 
@@ -89,12 +89,12 @@ class _ToJournal(logging.Handler):
             self._unsaid += 1
             return
         self._next_word = now + _EXPORTER_SECONDS
-        self._journal.warning("traces.not_exported", detail=detail[:_MOST], unsaid=self._unsaid)
+        self._logger.warning("traces.not_exported", detail=detail[:_MOST], unsaid=self._unsaid)
         self._unsaid = 0
 
 
 def _crashed(
-    journal: Journal,
+    logger: Logger,
     where: str,
     kind: type[BaseException],
     error: BaseException | None,
@@ -102,4 +102,4 @@ def _crashed(
 ) -> None:
     stack = "".join(traceback.format_exception(kind, error, trace))
     detail = repr(error) if error is not None else kind.__name__
-    journal.error("exception.uncaught", where=where, detail=detail[:_MOST], stack=stack[-_MOST:])
+    logger.error("exception.uncaught", where=where, detail=detail[:_MOST], stack=stack[-_MOST:])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeAlias
 
-from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.kafka.tables import TableChange
 from hookstream.adapters.tables.rows import (
     disabled_key,
@@ -165,9 +165,9 @@ def changing(settings: Settings, keys: Keys = SEALED) -> Iterator[ChangeWriter]:
         yield ChangeWriter(session, settings.topics_names, keys)
 
 
-def operations_events(names: Topics) -> AvroNotices:
+def operations_events(names: Topics) -> AvroOwnRecords:
     """Return what encodes the operations events of changes that an operator makes."""
-    return AvroNotices(names, "cli", disabled_row, failing_row)
+    return AvroOwnRecords(names, "cli", disabled_row, failing_row)
 
 
 def _details(differences: Sequence[Difference]) -> list[str]:

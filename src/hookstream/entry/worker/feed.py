@@ -17,7 +17,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import HealthBook
 from hookstream.errors import InvariantBroken
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 from hookstream.pipeline.skips import Skips
 
 _LONGEST = 300
@@ -36,7 +36,7 @@ class TableConsumer:
         book: SchemaBook,
         directory: Directory,
         keys: Keys,
-        journal: Journal,
+        logger: Logger,
         health: HealthBook | None = None,
     ) -> None:
         """Feed `book`, `directory` and `health`; the next two are set once there are sources."""
@@ -52,7 +52,7 @@ class TableConsumer:
         self._prefix = f"{topics.prefix}."
         self._book = book
         self._directory = directory
-        self._journal = journal
+        self._logger = logger
         health = HealthBook() if health is None else health
         self._holders: Mapping[RowKind, tuple[Callable[[Any], None], Callable[[str], None]]] = {
             "partner": (directory.put_partner, directory.drop_partner),
@@ -88,7 +88,7 @@ class TableConsumer:
         if kind == "schema":
             problem = self._book.put(key, value)
             if problem is not None:
-                self._journal.error("schema.refused", key=key, detail=problem)
+                self._logger.error("schema.refused", key=key, detail=problem)
         elif kind in self._holders:
             put, drop = self._holders[kind]
             meaning = None if value is None else self._reader.read(kind, key, value)
@@ -100,14 +100,14 @@ class TableConsumer:
 
     def _hold(self, hold: Hold) -> None:
         self._directory.holds.put(hold)
-        self._journal.warning("hold.set", kind=hold.kind, name=hold.name, reason=hold.reason)
+        self._logger.warning("hold.set", kind=hold.kind, name=hold.name, reason=hold.reason)
 
     def _clear_hold(self, key: str) -> None:
         # One that names nothing known here held nothing but the matching.
         with suppress(EnvelopeUnreadable):
             kind, name = held_by_key(key)
             if self._directory.holds.drop(kind, name):
-                self._journal.info("hold.cleared", kind=kind, name=name)
+                self._logger.info("hold.cleared", kind=kind, name=name)
 
     def _start(self, asked: StartAsked) -> None:
         self._starts[asked.where] = asked
@@ -126,13 +126,13 @@ class TableConsumer:
             # Nobody can tell whom this row's events belong to.
             key = self._blind_key(record)
             self._directory.put_blind(key, why)
-            self._journal.error("table.unreadable", key=key, detail=why)
+            self._logger.error("table.unreadable", key=key, detail=why)
         elif kind == "start":
-            self._journal.error("partition.start_unreadable", key=key, detail=why)
+            self._logger.error("partition.start_unreadable", key=key, detail=why)
         elif kind == "skip":
-            self._journal.error("partition.skip_unreadable", key=key, detail=why)
+            self._logger.error("partition.skip_unreadable", key=key, detail=why)
         else:
-            self._journal.error("table.row_unreadable", key=key, detail=why)
+            self._logger.error("table.row_unreadable", key=key, detail=why)
 
     def _blind_key(self, record: TableRecord) -> str:
         return f"{record.table.removeprefix(self._prefix)}/{record.key}"

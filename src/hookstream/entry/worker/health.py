@@ -87,13 +87,13 @@ class Health:
     def __init__(self, parts: Wired, stuck_after: Millis) -> None:
         """Count from now."""
         self._parts = parts
-        self._unexpected = Unexpected(parts.journal)
+        self._unexpected = Unexpected(parts.logger)
         self._watch = Watchdog(
             (parts.engine.events, parts.engine.tiers),
             parts.engine.room,
             parts.engine.gate,
             parts.clock,
-            parts.journal,
+            parts.logger,
             stacks,
             bound=stuck_after,
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import uvloop
 
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.log_capture import captured
 from hookstream.entry.worker.worker import run
 from hookstream.errors import HookstreamError
@@ -35,22 +35,22 @@ def run_logged(settings: Settings, *, debug: bool) -> int | KeyboardInterrupt | 
         settings: The worker's.
         debug: Whether an expected failure is logged with its stack.
     """
-    journal = StructuredJournal(settings.log.level, settings.log.format)
-    with captured(journal, SystemClock().monotonic):
+    logger = StructuredLogger(settings.log.level, settings.log.format)
+    with captured(logger, SystemClock().monotonic):
         try:
             return run_process(settings, lambda _: None)
         except KeyboardInterrupt as interrupted:
-            journal.info("worker.interrupted")
+            logger.info("worker.interrupted")
             return interrupted
         except Exception as failed:  # noqa: BLE001  the end of the process: it is logged here or nowhere
             stack = "".join(traceback.format_exception(failed))[-_LONGEST_STACK:]
             expected = isinstance(failed, HookstreamError)
             fields = {} if expected and not debug else {"stack": stack}
             detail = str(failed) if expected else repr(failed)
-            journal.error("worker.failed", detail=detail, **fields)
+            logger.error("worker.failed", detail=detail, **fields)
             return failed
 
 
 def log_failure(failed: HookstreamError) -> None:
     """Log why a worker does not start, where its settings do not say how to log."""
-    StructuredJournal().error("worker.failed", detail=str(failed))
+    StructuredLogger().error("worker.failed", detail=str(failed))

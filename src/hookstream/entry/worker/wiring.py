@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hookstream.adapters.avro.codec import AvroCodec
-from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.http.sender import HttpSender
@@ -30,7 +30,7 @@ from hookstream.adapters.system import (
     worker_name,
 )
 from hookstream.adapters.tables.rows import disabled_row, failing_row
-from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
 from hookstream.adapters.telemetry.tracing import tracer_of
 from hookstream.core.delivery.address import address_problem
@@ -70,7 +70,7 @@ class Wired:
     sender: HttpSender
     directory: Directory
     metrics: PrometheusMetrics
-    journal: StructuredJournal
+    logger: StructuredLogger
     clock: BrokerClock
 
 
@@ -104,25 +104,25 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     async with AsyncExitStack() as stack:
         topics = settings.topics_names
         client = client_of(settings)
-        journal = StructuredJournal(settings.log.level, settings.log.format)
-        clock = _clock(settings, journal)
+        logger = StructuredLogger(settings.log.level, settings.log.format)
+        clock = _clock(settings, logger)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
-        await wait_for_brokers(client, journal)
-        feed = TableConsumer(topics, book, directory, key_ring(settings), journal, health)
-        tables = TableReader(client, topics.tables, feed.take, journal, clock)
+        await wait_for_brokers(client, logger)
+        feed = TableConsumer(topics, book, directory, key_ring(settings), logger, health)
+        tables = TableReader(client, topics.tables, feed.take, logger, clock)
         await tables.start()
         stack.push_async_callback(tables.close)
         await tables.read_to_end(_TABLES_DEADLINE)
         _refuse_empty(settings, topics, feed)
-        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, journal, clock)
+        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, logger, clock)
         stack.push_async_callback(sink.close)
         await _ask_time(sink, topics)
-        sender = await stack.enter_async_context(_sender(settings, journal))
+        sender = await stack.enter_async_context(_sender(settings, logger))
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
-        events, tiers = _sources(settings, directory, journal, clock)
+        events, tiers = _sources(settings, directory, logger, clock)
         ports = Ports(
             events=events,
             tiers=tiers,
@@ -132,7 +132,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             codec=_codec(settings, book),
             sink=sink,
             sender=sender,
-            notices=AvroNotices(
+            own_records=AvroOwnRecords(
                 topics, worker_name(settings.worker.name), disabled_row, failing_row
             ),
             clock=clock,
@@ -140,7 +140,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             chance=SystemChance(),
             tracer=tracer,
             metrics=metrics,
-            journal=journal,
+            logger=logger,
             health=health,
             skips=feed.skips,
             offload=stack.enter_context(contextlib.closing(ThreadOffload())),
@@ -163,9 +163,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             # Builds the index of each type now, not within the first event's latency.
             directory.wants(event_type, clock.now())
         spare_collector()
-        yield Wired(
-            engine, events, tiers, tables, sink, sender, directory, metrics, journal, clock
-        )
+        yield Wired(engine, events, tiers, tables, sink, sender, directory, metrics, logger, clock)
 
 
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
@@ -173,9 +171,9 @@ def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
     return AvroCodec(book, max_record_bytes=events.max_record_bytes, max_values=events.max_values)
 
 
-def _clock(settings: Settings, journal: StructuredJournal) -> BrokerClock:
+def _clock(settings: Settings, logger: StructuredLogger) -> BrokerClock:
     machine = SystemClock()
-    return BrokerClock(machine, journal, settings.worker.max_clock_skew, machine.boot)
+    return BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
 
 
 async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
@@ -208,7 +206,7 @@ def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> No
             )
 
 
-def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
+def _sender(settings: Settings, logger: StructuredLogger) -> HttpSender:
     egress = settings.egress
     allow = [ipaddress.ip_network(text) for text in egress.allow]
     wanted = egress.max_idle + egress.max_in_flight + _OTHER_FILES
@@ -217,7 +215,7 @@ def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
     connections = allowed - min(_OTHER_FILES, allowed // 2)
     idle = max(1, min(egress.max_idle, connections - egress.max_in_flight))
     if allowed < wanted:
-        journal.warning(
+        logger.warning(
             "worker.open_files_few", connections_kept=idle, connections=connections, wanted=wanted
         )
     return HttpSender(
@@ -226,14 +224,14 @@ def _sender(settings: Settings, journal: StructuredJournal) -> HttpSender:
         max_response_bytes=egress.max_response_bytes,
         max_idle=idle,
         max_connections=connections,
-        on_shortage=lambda what, remedy: journal.error("egress.short", detail=what, remedy=remedy),
+        on_shortage=lambda what, remedy: logger.error("egress.short", detail=what, remedy=remedy),
     )
 
 
 def _sources(
     settings: Settings,
     directory: Directory,
-    journal: StructuredJournal,
+    logger: StructuredLogger,
     clock: BrokerClock,
 ) -> tuple[KafkaSource, KafkaSource]:
     """Return the consumer of the events' group, and that of the tiers'."""
@@ -257,7 +255,7 @@ def _sources(
         client,
         protocol=settings.kafka.group_protocol,
         instance_id=settings.kafka.group_instance_id,
-        journal=journal,
+        logger=logger,
         clock=clock,
     )
     events = make(

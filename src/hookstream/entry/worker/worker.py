@@ -40,12 +40,12 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             settings.worker.listen, parts.metrics, health.live, health.ready
         ) as server:
             _on_signals(stop)
-            parts.journal.info("worker.starting", listen=server.address)
+            parts.logger.info("worker.starting", listen=server.address)
             ready(server.address)
             await parts.events.start(parts.engine.events)
             await parts.tiers.start(parts.engine.tiers)
             in_time = await _run(parts, health, stop, settings)
-            parts.journal.info("worker.stopped", drained="yes" if in_time else "no")
+            parts.logger.info("worker.stopped", drained="yes" if in_time else "no")
             return 0 if in_time else 1
 
 
@@ -66,7 +66,7 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
                 watcher.cancel()
         flushed = await parts.sink.flush(shutdown.left / 2)
         parts.engine.commit()
-        parts.journal.info("worker.drained", seconds=round(shutdown.took, 3))
+        parts.logger.info("worker.drained", seconds=round(shutdown.took, 3))
     except BaseExceptionGroup as group:
         # Closing revokes partitions, which would commit; after a failure nothing may be committed.
         parts.events.distrust()

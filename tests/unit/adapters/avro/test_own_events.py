@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.doubles.audit import audit_fields
 
 from hookstream.adapters.avro.codec import AvroCodec
-from hookstream.adapters.avro.own_events import AvroNotices
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.catalog.lint import breaches
@@ -44,8 +44,8 @@ SUBSCRIPTION = Subscription(
 )
 
 
-def notices() -> AvroNotices:
-    return AvroNotices(
+def own_records() -> AvroOwnRecords:
+    return AvroOwnRecords(
         Topics("hs"),
         "worker-1",
         lambda disabled: (f"{disabled.subscription_id}/disabled", b"{}"),
@@ -87,16 +87,18 @@ def event_of(record: OutgoingRecord) -> Event:
 
 def test_an_audit_record_reads_back_whole() -> None:
     record = audit(Delivered(200), Complete())
-    assert read(notices().attempt(record)) == audit_fields(record, worker="worker-1")
+    assert read(own_records().attempt(record)) == audit_fields(record, worker="worker-1")
 
 
 def test_an_audit_record_of_a_failure_reads_back_whole() -> None:
     record = audit(Failed(FailureKind.TIMEOUT, "no answer in 15 s"), RetryAt(NOW + 5_000))
-    assert read(notices().attempt(record)) == audit_fields(record, worker="worker-1")
+    assert read(own_records().attempt(record)) == audit_fields(record, worker="worker-1")
 
 
 def test_a_disabled_endpoint_is_an_event_that_can_be_delivered() -> None:
-    record = notices().endpoint_disabled(Disabled("crm", NOW, "gone", "410"), "brightside", NOW)
+    record = own_records().endpoint_disabled(
+        Disabled("crm", NOW, "gone", "410"), "brightside", NOW
+    )
     event = event_of(record)
     assert (record.topic, record.key) == ("hs.operations", b"crm")
     assert (event.event_type, event.event_id, event.occurred_at, event.fields["data"]) == (
@@ -114,7 +116,7 @@ def test_a_disabled_endpoint_is_an_event_that_can_be_delivered() -> None:
 
 
 def test_a_recovered_endpoint_is_an_event() -> None:
-    event = event_of(notices().endpoint_recovered(DELIVERY, NOW - 60_000, NOW))
+    event = event_of(own_records().endpoint_recovered(DELIVERY, NOW - 60_000, NOW))
     assert (event.event_type, event.event_id, event.fields["data"]) == (
         "endpoint.recovered",
         f"crm/{NOW - 60_000}",
@@ -125,7 +127,7 @@ def test_a_recovered_endpoint_is_an_event() -> None:
 def test_a_dead_letter_is_an_event_the_same_however_often_it_is_written() -> None:
     dead = replace(DELIVERY, attempt=9, last_status=503)
     events = [
-        event_of(notices().dead_lettered(dead, DeadReason.ATTEMPTS_EXHAUSTED, at))
+        event_of(own_records().dead_lettered(dead, DeadReason.ATTEMPTS_EXHAUSTED, at))
         for at in (NOW, NOW + 5_000)
     ]
     assert {event.event_id for event in events} == {"msg_abc/9/attempts_exhausted"}
@@ -143,14 +145,14 @@ def test_a_dead_letter_is_an_event_the_same_however_often_it_is_written() -> Non
 
 
 def test_a_dead_letter_names_no_event_that_its_partner_may_not_see() -> None:
-    event = event_of(notices().dead_lettered(DELIVERY, DeadReason.NOT_GRANTED, NOW))
+    event = event_of(own_records().dead_lettered(DELIVERY, DeadReason.NOT_GRANTED, NOW))
     data = event.fields["data"]
     assert isinstance(data, dict)
     assert data["event_id"] is None
 
 
 def test_a_gap_in_the_log_is_an_event() -> None:
-    event = event_of(notices().log_gap(TopicPartition("printprice.a", 2), 10, 50, NOW))
+    event = event_of(own_records().log_gap(TopicPartition("printprice.a", 2), 10, 50, NOW))
     assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
         "log.gap",
         "printprice.a/2/10-50",
@@ -167,7 +169,7 @@ def test_a_gap_in_the_log_is_an_event() -> None:
 
 def test_an_id_that_two_events_carry_is_an_event_that_names_both_places() -> None:
     first, second = Origin("printprice.a", 2, 10, NOW), Origin("printprice.a", 0, 7, NOW)
-    event = event_of(notices().event_id_conflict("order.placed", "o-1", first, second, NOW))
+    event = event_of(own_records().event_id_conflict("order.placed", "o-1", first, second, NOW))
     assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
         "log.event_id_conflict",
         "printprice.a/2/10|printprice.a/0/7",
@@ -187,7 +189,7 @@ def test_an_id_that_two_events_carry_is_an_event_that_names_both_places() -> Non
 
 def test_a_changed_subscription_is_an_event() -> None:
     event = event_of(
-        notices().subscription_changed(
+        own_records().subscription_changed(
             SUBSCRIPTION,
             "paused",
             at=NOW,
@@ -213,7 +215,7 @@ def test_a_changed_subscription_is_an_event() -> None:
 
 def test_a_hold_is_an_event_that_says_who_and_why() -> None:
     hold = Hold(HoldKind.PARTNER, "acme", NOW - 5, "their proxy loops", "kim@desk")
-    record = notices().hold_changed(
+    record = own_records().hold_changed(
         hold, "cleared", at=NOW, changed_by="lee@desk", reason="mended"
     )
     event = event_of(record)
@@ -233,7 +235,7 @@ def test_a_hold_is_an_event_that_says_who_and_why() -> None:
 
 def test_a_record_that_was_stepped_over_is_an_event() -> None:
     where = TopicPartition("printprice.a", 2)
-    told = notices().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
+    told = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
     event = event_of(told)
     assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
         "partition.skipped",
@@ -251,9 +253,9 @@ def test_a_record_that_was_stepped_over_is_an_event() -> None:
 
 def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
     assert [
-        notices().disabled(Disabled("crm", NOW, "gone")),
-        notices().failing(Failing("crm", NOW)),
-        notices().healthy("crm"),
+        own_records().disabled(Disabled("crm", NOW, "gone")),
+        own_records().failing(Failing("crm", NOW)),
+        own_records().healthy("crm"),
     ] == [
         OutgoingRecord("hs.health", b"crm/disabled", b"{}"),
         OutgoingRecord("hs.health", b"crm/failing", b"{}"),

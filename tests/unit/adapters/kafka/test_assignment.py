@@ -62,7 +62,7 @@ def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
     member.assignment.recheck_starts()
 
     assert member.consumer.offsets == {HERE: 10, THERE: 20}
-    assert member.journal.lines == [
+    assert member.logger.lines == [
         (
             "warning",
             "partition.beginning_doubted",
@@ -80,7 +80,7 @@ def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None
     member.assignment.recheck_starts()
 
     assert member.consumer.offsets == {THERE: 20}
-    assert member.journal.lines == []
+    assert member.logger.lines == []
 
 
 def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record() -> None:
@@ -109,7 +109,7 @@ def test_what_cannot_be_fetched_five_times_is_stopped_and_says_what_ends_that() 
     assert "t/0 from offset 10 on cannot be fetched: no such codec" in str(remedy)
     assert "hookstream partition start t/0 --at latest|TIME" in str(remedy)
     # Whoever is notified logs that it stopped: one incident is one line.
-    assert [event for _, event, _ in member.journal.lines] == ["consumer.error"]
+    assert [event for _, event, _ in member.logger.lines] == ["consumer.error"]
 
 
 def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
@@ -195,7 +195,7 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
     member.assignment.start_waiting()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
-    assert member.journal.lines[-1][1] == "partition.start_too_early"
+    assert member.logger.lines[-1][1] == "partition.start_too_early"
 
 
 def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_nothing() -> None:
@@ -204,7 +204,7 @@ def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_not
     member.assignment.start_at(HERE, 15)
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
-    assert member.journal.lines == [
+    assert member.logger.lines == [
         ("warning", "partition.start_ignored", {"topic": "t", "partition": 0})
     ]
 
@@ -218,7 +218,7 @@ def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothin
     member.assignment.start_waiting()
 
     assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
-    assert member.journal.lines[-1] == (
+    assert member.logger.lines[-1] == (
         "warning",
         "partition.start_ignored",
         {"topic": "t", "partition": 0},
@@ -241,7 +241,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
         asked.append(member.consumer.asked)
 
     assert asked == [1, 2, 3]
-    assert [event for _, event, _ in member.journal.lines] == [
+    assert [event for _, event, _ in member.logger.lines] == [
         "consumer.error",
         "consumer.error",
         "positions.unknown",
@@ -249,7 +249,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
     member.consumer.ask_for = lambda _: None
     member.assignment.start_waiting()
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
-    assert member.journal.lines[-1][1] == "positions.unknown_over"
+    assert member.logger.lines[-1][1] == "positions.unknown_over"
 
 
 def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others() -> None:
@@ -289,7 +289,7 @@ def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
     member.assignment.log_stopped()
 
     assert member.loop.told == []
-    assert [event for _, event, _ in member.journal.lines] == ["consumer.error"]
+    assert [event for _, event, _ in member.logger.lines] == ["consumer.error"]
 
 
 def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:

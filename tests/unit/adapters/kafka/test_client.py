@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.clock import LoopClock
-from tests.doubles.seeing import RememberingJournal
+from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.kafka.client import (
     Trouble,
@@ -23,8 +23,8 @@ from hookstream.adapters.kafka.client import (
 
 
 async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
-    journal = RememberingJournal()
-    trouble = Trouble("tables.stale", journal, LoopClock())
+    logger = RememberingLogger()
+    trouble = Trouble("tables.stale", logger, LoopClock())
     for _ in range(100):
         trouble.lasts("no answer")
         await asyncio.sleep(1)
@@ -32,21 +32,21 @@ async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
     trouble.over()
     trouble.over()
 
-    assert journal.lines == [
+    assert logger.lines == [
         ("warning", "tables.stale", {"seconds": 30, "detail": "no answer"}),
         ("info", "tables.stale_over", {"seconds": 100}),
     ]
 
 
 async def test_a_trouble_that_passes_soon_is_not_said() -> None:
-    journal = RememberingJournal()
-    trouble = Trouble("tables.stale", journal, LoopClock())
+    logger = RememberingLogger()
+    trouble = Trouble("tables.stale", logger, LoopClock())
     for _ in range(5):
         trouble.lasts("no answer")
         await asyncio.sleep(20)
         trouble.over()
 
-    assert journal.lines == []
+    assert logger.lines == []
 
 
 ENDS = OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -86,7 +86,7 @@ def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() 
     member.assignment.on_revoke(member.client, [KafkaPartition(*HERE)])
 
     assert (member.consumer.commits, member.consumer.offsets) == ([], {THERE: 20})
-    assert [event for _, event, _ in member.journal.lines] == ["revocation.not_committed"]
+    assert [event for _, event, _ in member.logger.lines] == ["revocation.not_committed"]
 
 
 def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.doubles.clock import HandClock
-from tests.doubles.journal import BookkeepingJournal
 from tests.doubles.listener import BookkeepingListener
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.consumer_thread import ConsumerThread
@@ -42,7 +42,7 @@ def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> No
         instance_id=None,
         topics=list,
         starts=StartPolicy(wanted_from=lambda _: 0, wait=lambda _: 0, grace=0),
-        journal=BookkeepingJournal(),
+        logger=BookkeepingLogger(),
         clock=HandClock(),
     )
     source._thread = cast("ConsumerThread", member)  # noqa: SLF001  a real one begins to poll

@@ -15,7 +15,7 @@ from confluent_kafka import (
 )
 from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
 from hookstream.adapters.kafka.listener import ConsumerListener
@@ -113,7 +113,7 @@ class Asker:
         """What it does when it is going to ask so many times more."""
         self.member: ConsumerThread | None = None
         self.clock = HandClock()
-        self.journal = BookkeepingJournal()
+        self.logger = BookkeepingLogger()
         self._times = times
         self._most = most
 
@@ -182,7 +182,7 @@ def ready(
         nothing,
         cast("ConsumerListener", asker),
         cast("LoopBridge", asker),
-        asker.journal,
+        asker.logger,
         asker.clock,
     )
     member.assignment.seek({HERE: 10, THERE: 10})
@@ -223,7 +223,7 @@ def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_
     consumer, asker = run([came(HERE, 10)], end=11, times=8)
 
     assert consumer.sought == {THERE: 10}
-    assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
+    assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
 def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> None:
@@ -233,7 +233,7 @@ def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> 
     member.run()
 
     assert consumer.sought == {THERE: 10}
-    assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
+    assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
 def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
@@ -242,7 +242,7 @@ def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
 
     member.run()
 
-    assert (consumer.sought, asker.journal.lines) == ({}, [])
+    assert (consumer.sought, asker.logger.lines) == ({}, [])
 
 
 def test_a_silence_lasts_while_its_partition_is_paused() -> None:
@@ -252,7 +252,7 @@ def test_a_silence_lasts_while_its_partition_is_paused() -> None:
     member.run()
 
     assert set(member.stalls.stalled) == {THERE}
-    assert [event for _, event, _ in asker.journal.lines] == ["partition.unread"]
+    assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
 def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> None:
@@ -260,7 +260,7 @@ def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> No
     consumer, asker = run([came(HERE, 10 + n) for n in range(9)], end=19, times=8, most=1)
 
     assert len(asker.records) == 8
-    assert (consumer.sought, asker.journal.lines) == ({}, [])
+    assert (consumer.sought, asker.logger.lines) == ({}, [])
 
 
 def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
@@ -291,7 +291,7 @@ def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
 
     member.run()
 
-    assert asker.journal.lines == [
+    assert asker.logger.lines == [
         ("error", "consumer.close_failed", {"detail": "ValueError('no such partition')"})
     ]
 
@@ -362,7 +362,7 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
     assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
     assert consumer.sought == {HERE: 11}
     assert HERE in member.assignment.fetch_errors
-    [defect] = [fields for _, event, fields in asker.journal.lines if event == "defect.found"]
+    [defect] = [fields for _, event, fields in asker.logger.lines if event == "defect.found"]
     assert "a poisonous record" in str(defect["stack"])
 
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.client import admin_client, without_secrets
 from hookstream.adapters.kafka.reach import (
@@ -196,12 +196,12 @@ def test_a_command_gives_up_within_ten_seconds() -> None:
 
 @pytest.mark.real_time
 async def test_a_worker_says_what_is_in_the_way_and_goes_on_waiting() -> None:
-    journal = BookkeepingJournal()
+    logger = BookkeepingLogger()
     said = asyncio.Event()
 
-    class Telling(BookkeepingJournal):
+    class Telling(BookkeepingLogger):
         def warning(self, event: str, **fields: str | float | None) -> None:
-            journal.warning(event, **fields)
+            logger.warning(event, **fields)
             said.set()
 
     async with asyncio.TaskGroup() as tasks:
@@ -212,7 +212,7 @@ async def test_a_worker_says_what_is_in_the_way_and_goes_on_waiting() -> None:
             await said.wait()
         assert not waiting.done()
         waiting.cancel()
-    level, event, fields = journal.lines[0]
+    level, event, fields = logger.lines[0]
     assert (level, event) == ("warning", "brokers.unreachable")
     assert (fields["servers"], fields["obstacle"]) == (NOWHERE, "connection refused")
     assert "check kafka.bootstrap_servers" in str(fields["remedy"])

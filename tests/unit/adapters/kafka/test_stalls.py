@@ -1,7 +1,7 @@
 """A partition that has records and gives none is told once, and is not mistaken for one that may rest."""
 
 from tests.doubles.clock import HandClock
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.stalls import StallDetector
 from hookstream.core.model.record import TopicPartition
@@ -15,8 +15,8 @@ class Watched:
 
     def __init__(self) -> None:
         self.clock = HandClock()
-        self.journal = BookkeepingJournal()
-        self.stalls = StallDetector(self.journal, self.clock)
+        self.logger = BookkeepingLogger()
+        self.stalls = StallDetector(self.logger, self.clock)
 
     def look(
         self,
@@ -33,7 +33,7 @@ class Watched:
 
     @property
     def said(self) -> list[str]:
-        return [event for _, event, _ in self.journal.lines]
+        return [event for _, event, _ in self.logger.lines]
 
 
 def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
@@ -43,7 +43,7 @@ def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
 
     assert found == [[], [], [], [], [HERE], [], []]
     fields = {"topic": "t", "partition": 0, "next": 4, "end": 9}
-    assert watched.journal.lines == [("warning", "partition.unread", fields)]
+    assert watched.logger.lines == [("warning", "partition.unread", fields)]
     assert watched.stalls.stalled == {HERE: 4}
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from tests.doubles.attempts import an_attempt
 
-from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.core.model.outcome import (
     DeadLetter,
     DeadReason,
@@ -16,15 +16,15 @@ from hookstream.core.model.outcome import (
     Throttled,
 )
 from hookstream.errors import ConfigurationError
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 
 FAILED = an_attempt(Failed(FailureKind.STATUS, "Bad Gateway", 502), RetryAt(5))
 DEAD = an_attempt(Throttled(429, None), DeadLetter(DeadReason.EXPIRED, "7 days"))
 
 
-def written(level: str, style: str = "json") -> tuple[Journal, io.StringIO]:
+def written(level: str, style: str = "json") -> tuple[Logger, io.StringIO]:
     out = io.StringIO()
-    return StructuredJournal(level, style, out=out), out
+    return StructuredLogger(level, style, out=out), out
 
 
 def lines(out: io.StringIO) -> list[dict[str, object]]:
@@ -32,8 +32,8 @@ def lines(out: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_an_attempt_that_failed_is_one_line_with_its_trace() -> None:
-    journal, out = written("info")
-    journal.attempt(FAILED)
+    logger, out = written("info")
+    logger.attempt(FAILED)
     (line,) = lines(out)
     assert line.pop("timestamp")
     assert line == {
@@ -58,9 +58,9 @@ def test_an_attempt_that_failed_is_one_line_with_its_trace() -> None:
 
 
 def test_what_is_given_up_is_a_warning() -> None:
-    journal, out = written("warning")
-    journal.attempt(FAILED)
-    journal.attempt(DEAD)
+    logger, out = written("warning")
+    logger.attempt(FAILED)
+    logger.attempt(DEAD)
     assert [(line["level"], line["disposition"]) for line in lines(out)] == [
         ("warning", "dead_letter")
     ]
@@ -86,17 +86,17 @@ def test_a_delivered_attempt_is_told_at_debug_only() -> None:
     ],
 )
 def test_levels_below_the_threshold_are_not_written(level: str, told: list[str]) -> None:
-    journal, out = written(level)
-    journal.info("worker.starting", listen="127.0.0.1:9464")
-    journal.warning("tables.late", seconds=31.0)
-    journal.error("partition.stopped", remedy="hookstream partition start")
+    logger, out = written(level)
+    logger.info("worker.starting", listen="127.0.0.1:9464")
+    logger.warning("tables.late", seconds=31.0)
+    logger.error("partition.stopped", remedy="hookstream partition start")
     assert [line["level"] for line in lines(out)] == told
 
 
 def test_a_secret_that_slips_into_a_line_is_blotted_out() -> None:
-    journal, out = written("info")
-    journal.info("x", detail="key whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD of whsk_abc123==")
-    journal.info("y", url="https://user:hunter2@partner.example/hook")
+    logger, out = written("info")
+    logger.info("x", detail="key whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD of whsk_abc123==")
+    logger.info("y", url="https://user:hunter2@partner.example/hook")
     text = out.getvalue()
     assert [line.get("detail") or line.get("url") for line in lines(out)] == [
         "key whsec_*** of whsk_***",
@@ -106,8 +106,8 @@ def test_a_secret_that_slips_into_a_line_is_blotted_out() -> None:
 
 
 def test_a_partners_text_cannot_act_on_a_terminal() -> None:
-    journal, out = written("info", "console")
-    journal.info("x", detail="\x1b]0;owned\x07\r\nforged line")
+    logger, out = written("info", "console")
+    logger.info("x", detail="\x1b]0;owned\x07\r\nforged line")
     assert "\x1b]" not in out.getvalue()
     assert out.getvalue().count("\n") == 1
 
@@ -115,4 +115,4 @@ def test_a_partners_text_cannot_act_on_a_terminal() -> None:
 @pytest.mark.parametrize(("level", "style"), [("loud", "json"), ("info", "xml")])
 def test_a_level_or_style_that_is_none_is_refused(level: str, style: str) -> None:
     with pytest.raises(ConfigurationError, match=r"log\.(level|format) '(loud|xml)'"):
-        StructuredJournal(level, style)
+        StructuredLogger(level, style)

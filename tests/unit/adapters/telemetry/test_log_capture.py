@@ -1,4 +1,4 @@
-"""Whatever a process writes to standard error is a line of its journal."""
+"""Whatever a process writes to standard error is a line of its logger."""
 
 import json
 import logging
@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable
 
 import pytest
-from tests.doubles.journal import BookkeepingJournal
+from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.telemetry.log_capture import captured
 
 EVERYTHING = """
 import asyncio, logging, sys, threading, warnings, weakref
-from hookstream.adapters.telemetry.log import StructuredJournal
+from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.log_capture import captured
 
 class Bad:
@@ -32,7 +32,7 @@ async def forgotten():
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
-with captured(StructuredJournal(), lambda: 0.0):
+with captured(StructuredLogger(), lambda: 0.0):
     logging.getLogger("some.library").warning("a %s\\nof two lines", "warning")
     logging.getLogger("some.library").error("%d", "no number")
     logging.getLogger("some.library").error(Unsayable())
@@ -91,13 +91,13 @@ class Hand:
 
 
 def test_the_exporter_of_traces_complains_once_a_minute() -> None:
-    journal, clock = BookkeepingJournal(), Hand()
+    logger, clock = BookkeepingLogger(), Hand()
     exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-    with captured(journal, clock):
+    with captured(logger, clock):
         for second in range(150):
             clock.now = float(second)
             exporter.error("Failed to export span batch due to timeout %d", second)
-    assert [(event, fields["unsaid"]) for _, event, fields in journal.lines] == [
+    assert [(event, fields["unsaid"]) for _, event, fields in logger.lines] == [
         ("traces.not_exported", 0),
         ("traces.not_exported", 59),
         ("traces.not_exported", 59),
@@ -112,6 +112,6 @@ def test_all_is_as_before_when_it_ends() -> None:
         warnings.showwarning,
     )
     before = hooks()
-    with pytest.raises(KeyError), captured(BookkeepingJournal(), float):
+    with pytest.raises(KeyError), captured(BookkeepingLogger(), float):
         raise KeyError
     assert hooks() == before

@@ -1,7 +1,7 @@
 """An operator's word reaches whom it concerns: where a partition starts, what is held."""
 
 from tests.doubles.clock import NOON
-from tests.doubles.seeing import RememberingJournal
+from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableRecord
@@ -31,7 +31,7 @@ TOPICS = Topics("hookstream")
 
 
 def fed(*rows: TableRecord) -> tuple[TableConsumer, list[tuple[TopicPartition, str | Millis]]]:
-    feed = TableConsumer(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal())
+    feed = TableConsumer(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingLogger())
     feed.take(rows)
     started: list[tuple[TopicPartition, str | Millis]] = []
     feed.start_partition = lambda where, at: started.append((where, at))
@@ -116,15 +116,15 @@ def hold_record(value: bytes | None, key: str = hold_key(HOLD.kind, HOLD.name)) 
 
 
 def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() -> None:
-    directory, journal = Directory(), RememberingJournal()
-    feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), journal)
+    directory, logger = Directory(), RememberingLogger()
+    feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), logger)
 
     feed.take([hold_record(write_hold(HOLD))])
     assert (len(directory.holds), directory.holds.any) == (1, True)
     feed.take([hold_record(None)])
 
     assert (len(directory.holds), directory.holds.any, dict(directory.blind)) == (0, False, {})
-    assert [(level, event) for level, event, _ in journal.lines] == [
+    assert [(level, event) for level, event, _ in logger.lines] == [
         ("warning", "hold.set"),
         ("info", "hold.cleared"),
     ]
@@ -133,7 +133,7 @@ def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() ->
 def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone() -> None:
     """It may be on anything: to go on would deliver what an operator stopped."""
     directory = Directory()
-    feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingJournal())
+    feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingLogger())
     key = "hold/planet/mars"
 
     feed.take([hold_record(write_hold(HOLD), key)])
@@ -146,7 +146,7 @@ def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone
 def test_a_note_of_failing_is_followed_to_its_end_and_an_unreadable_one_is_none() -> None:
     book = HealthBook()
     feed = TableConsumer(
-        TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingJournal(), book
+        TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingLogger(), book
     )
     key, value = failing_row(Failing("crm", NOON))
 

@@ -31,7 +31,7 @@ from hookstream.errors import (
     HookstreamError,
     InvariantBroken,
 )
-from hookstream.pipeline.ports import Journal
+from hookstream.pipeline.ports import Logger
 
 _GROUP = "hookstream-tables"
 _APPEAR_SECONDS = 2.0
@@ -140,10 +140,10 @@ def table_offsets(
     return {topic: offset for (topic, _), offset in found.items()}
 
 
-def table_log(client: ClientSettings, starts: Offsets, journal: Journal | None) -> LogReader:
+def table_log(client: ClientSettings, starts: Offsets, logger: Logger | None) -> LogReader:
     """Return a reader of the tables from these offsets on."""
     places = {TopicPartition(topic, 0): offset for topic, offset in starts.items()}
-    return LogReader(client, places, group=_GROUP, journal=journal)
+    return LogReader(client, places, group=_GROUP, logger=logger)
 
 
 def table_error(raised: KafkaException) -> HookstreamError:

@@ -32,7 +32,7 @@ from hookstream.adapters.kafka.tables.log import (
 )
 from hookstream.core.model.freshness import FRESH_FOR, LONG_AGO, Moment, age
 from hookstream.errors import DependencyUnavailable, HookstreamError, InvariantBroken
-from hookstream.pipeline.ports import Clock, Journal
+from hookstream.pipeline.ports import Clock, Logger
 
 _CLOSE_SECONDS = 5.0
 _ASK_SECONDS = 0.5
@@ -51,7 +51,7 @@ class TableReader:
         topics: Compacted topics of one partition each.
         on_records: Called on the loop with the next records, in each topic's order; what it raises
             ends the reader.
-        journal: The log, written from the reader's thread too.
+        logger: The log, written from the reader's thread too.
         clock: Measures how old the tables are.
         admin: Makes the client that requests the topics' ends.
     """
@@ -61,7 +61,7 @@ class TableReader:
         client: ClientSettings,
         topics: Sequence[str],
         on_records: Callable[[Sequence[TableRecord]], None],
-        journal: Journal,
+        logger: Logger,
         clock: Clock,
         admin: Callable[[ClientSettings], AdminClient] = admin_client,
     ) -> None:
@@ -69,11 +69,11 @@ class TableReader:
         self._client = client
         self._topics = tuple(topics)
         self._on_records = on_records
-        self._journal = journal
+        self._logger = logger
         self._clock = clock
         # Logged at once, so that an operator who starts a worker sees what it waits for.
-        self._no_broker = Trouble("tables.wait_for_broker", journal, clock, patience=0.0)
-        self._stale = Trouble("tables.stale", journal, clock)
+        self._no_broker = Trouble("tables.wait_for_broker", logger, clock, patience=0.0)
+        self._stale = Trouble("tables.stale", logger, clock)
         self._stop = threading.Event()
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
@@ -180,7 +180,7 @@ class TableReader:
     def _fail(self, error: HookstreamError) -> None:
         self._current_at = LONG_AGO
         if not self.failed.done():
-            self._journal.error("tables.failed", detail=str(error))
+            self._logger.error("tables.failed", detail=str(error))
             self.failed.set_exception(error)
 
     def _lag(self) -> str:
@@ -213,7 +213,7 @@ class TableReader:
             return
         self._bridge.post(self._take, (), starts)
         next_ask = 0.0
-        with table_log(self._client, starts, self._journal) as log:
+        with table_log(self._client, starts, self._logger) as log:
             while not self._stop.is_set():
                 records = log.poll()
                 if records is not None:

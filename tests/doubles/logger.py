@@ -1,10 +1,10 @@
-"""A journal that keeps its lines."""
+"""A logger that keeps its lines."""
 
 from hookstream.core.model.attempt import AttemptRecord
 
 
-class BookkeepingJournal:
-    """A Journal whose lines a test can read."""
+class BookkeepingLogger:
+    """A Logger whose lines a test can read."""
 
     def __init__(self) -> None:
         self.attempts: list[AttemptRecord] = []
