@@ -19,7 +19,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import Record
-from hookstream.core.model.standing import Held, Live
+from hookstream.core.model.subscription_status import Held, Live
 from hookstream.entry.worker.feed import TableConsumer
 
 
@@ -173,7 +173,7 @@ async def test_a_worker_knows_of_a_hold_and_of_its_end_within_a_second(
     world: World, directory: Directory
 ) -> None:
     def standing() -> str:
-        found = directory.holds.over(directory.standing("orders", SystemClock().now()))
+        found = directory.holds.over(directory.status("orders", SystemClock().now()))
         assert isinstance(found, Held | Live)
         return type(found).__name__
 

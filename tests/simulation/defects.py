@@ -41,7 +41,7 @@ from hookstream.core.model.event import (
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Outcome, Withheld
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
-from hookstream.core.model.standing import Absent, Deleted, Standing
+from hookstream.core.model.subscription_status import Absent, Deleted, SubscriptionStatus
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import Start, StartAt
 from hookstream.core.redrive.revive import Revival, Unredrivable
@@ -245,15 +245,15 @@ class Rejuvenating(Revival):
 class Heedless(Eligibility):
     """Lets attempts be made of what is held."""
 
-    def status(self, delivery: Delivery, now: Millis) -> Standing:
-        return self._directory.standing(delivery.subscription_id, now)
+    def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
+        return self._directory.status(delivery.subscription_id, now)
 
 
 class Presuming(Directory):
     """Takes a subscription that is in no table for a deleted one."""
 
-    def standing(self, subscription_id: str, now: Millis) -> Standing:
-        found = super().standing(subscription_id, now)
+    def status(self, subscription_id: str, now: Millis) -> SubscriptionStatus:
+        found = super().status(subscription_id, now)
         return Deleted(subscription_id, "acme") if isinstance(found, Absent) else found
 
 

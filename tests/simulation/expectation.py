@@ -82,7 +82,7 @@ class Absence:
 
 
 @dataclass(slots=True)
-class Standing:
+class SubscriptionStatus:
     """What is known of one subscription."""
 
     wish: Wish
@@ -149,7 +149,7 @@ class Expectation:
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
         self.by_origin: dict[tuple[str, int, int], Event] = {}
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[str, SubscriptionStatus] = {}
 
     def published(self, event: Event) -> None:
         self.events[event.id] = event

@@ -11,7 +11,7 @@ from tests.doubles.seeing import JsonOwnRecords
 from tests.simulation.__main__ import main
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
-from tests.simulation.expectation import Event, Owed, Standing
+from tests.simulation.expectation import Event, Owed, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
 from tests.simulation.letters import Letters
 from tests.simulation.shrinking import shrink
@@ -121,7 +121,7 @@ def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:
 
 
 def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() -> None:
-    standing = Standing(Wish("s1", colour="red"), active_from=1_000)
+    standing = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
     standing.pause(5_000)
     standing.resume(10_000)
 
@@ -140,7 +140,7 @@ def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() ->
 
 
 def test_what_two_workers_say_of_a_dead_endpoint_leaves_only_the_moments_between_open() -> None:
-    standing = Standing(Wish("s1"), active_from=0)
+    standing = SubscriptionStatus(Wish("s1"), active_from=0)
     standing.disabled(5_000, now=5_100)
     standing.disabled(5_900, now=6_000)
     standing.enabled(20_000)

@@ -12,7 +12,7 @@ from tests.doubles.clock import NOON, LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
 from tests.simulation import trouble
-from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, Standing
+from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, SubscriptionStatus
 from tests.simulation.flaws import Flaws
 from tests.simulation.invariants import ISOLATION, Ledger
 from tests.simulation.link import Link
@@ -441,7 +441,7 @@ class World:
         """Write a subscription's first row; it holds two seconds later, or from the beginning."""
         active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
         self.wishes[wish.id] = wish
-        self.expectation.standings[wish.id] = Standing(wish, active_from)
+        self.expectation.standings[wish.id] = SubscriptionStatus(wish, active_from)
         pattern: JsonObject | None = None
         if wish.colour is not None:
             pattern = {"data": {"colour": [wish.colour]}}

@@ -156,7 +156,7 @@ class Admission:
         try:
             self.event_ids.note(event.event_type, event.event_id, event.origin, record.value)
         except Exception as error:  # noqa: BLE001  nothing depends on it
-            self.fence.note(error, Step.TELL)
+            self.fence.note(error, Step.NOTIFY)
 
     async def _fan_out(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]

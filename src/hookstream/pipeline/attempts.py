@@ -37,8 +37,8 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 from hookstream.core.model.record import OutgoingRecord
-from hookstream.core.model.standing import Live
 from hookstream.core.model.subscription import Partner
+from hookstream.core.model.subscription_status import Live
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.defects import Step, line_of

@@ -22,7 +22,7 @@ class Step(StrEnum):
     ENCODE = "encode"
     PREPARE = "prepare"
     SETTLE = "settle"
-    TELL = "tell"
+    NOTIFY = "notify"
 
 
 BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
@@ -39,7 +39,7 @@ BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
     Step.ENCODE: (UnicodeEncodeError, OverflowError),
     Step.PREPARE: (),
     Step.SETTLE: (),
-    Step.TELL: (),
+    Step.NOTIFY: (),
 }
 """The exceptions that a record is to blame for, by step. What a step expects of its input it returns
 as a value; these remain. A new entry needs a test with a record that raises it."""

@@ -4,7 +4,7 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Disposition
-from hookstream.core.model.standing import Live, Standing
+from hookstream.core.model.subscription_status import Live, SubscriptionStatus
 from hookstream.core.outcome import policy
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.defects import Step
@@ -33,12 +33,12 @@ class Eligibility:
         self._fence = fence
         self._may_act = may_act
 
-    def status(self, delivery: Delivery, now: Millis) -> Standing:
+    def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
         """Return how the delivery's subscription is, holds included."""
-        standing: Standing = self._directory.standing(delivery.subscription_id, now)
+        status: SubscriptionStatus = self._directory.status(delivery.subscription_id, now)
         if self._directory.holds.any:
-            return self._directory.holds.over(standing, delivery.event_type)
-        return standing
+            return self._directory.holds.over(status, delivery.event_type)
+        return status
 
     def allows(self, delivery: Delivery) -> bool:
         """Return whether the subscription is live, not held, and can be read."""

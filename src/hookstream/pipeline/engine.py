@@ -15,17 +15,17 @@ from functools import partial
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.standing import (
+from hookstream.core.model.subscription import Limits
+from hookstream.core.model.subscription_status import (
     Absent,
     Deleted,
-    DisabledStanding,
+    DisabledStatus,
     Held,
     Live,
     Paused,
-    Standing,
+    SubscriptionStatus,
     Unreadable,
 )
-from hookstream.core.model.subscription import Limits
 from hookstream.core.outcome.health import HealthRules
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
@@ -144,8 +144,8 @@ class Engine:
 
     def _policy_of(self, subscription_id: str) -> LanePolicy:
         ports = self._ports
-        standing = ports.directory.standing(subscription_id, ports.clock.now())
-        limits = _limits(standing)
+        status = ports.directory.status(subscription_id, ports.clock.now())
+        limits = _limits(status)
         rate = limits.rate_limit
         return LanePolicy(
             limits.max_in_flight,
@@ -286,7 +286,7 @@ class Engine:
                 act()
             except Exception as error:
                 failures += 1
-                self._fence.note(error, Step.TELL)
+                self._fence.note(error, Step.NOTIFY)
                 if failures == _FAILURES:
                     raise InvariantBroken(
                         f"{line_of(error)} failed {failures} times in a row: {described(error)}"
@@ -306,13 +306,13 @@ def _guarded(ports: Ports) -> Ports:
     )
 
 
-def _limits(standing: Standing) -> Limits:
+def _limits(status: SubscriptionStatus) -> Limits:
     """Return what an endpoint is asked to bear, also where nothing is attempted now.
 
     The lane may outlive the reason: an endpoint whose row comes is not to be taken by storm.
     """
-    match standing:
-        case Live() | Held() | Paused() | DisabledStanding():
-            return standing.subscription.limits
+    match status:
+        case Live() | Held() | Paused() | DisabledStatus():
+            return status.subscription.limits
         case Deleted() | Unreadable() | Absent():
             return Limits(max_in_flight=1)

@@ -130,7 +130,7 @@ class Fence:
         try:
             act()
         except Exception as error:  # noqa: BLE001  the fence
-            self.note(error, Step.TELL)
+            self.note(error, Step.NOTIFY)
             again = partial(self._again, act, wanted)
             if self._tasks is None:
                 self._later.append(again)
@@ -147,7 +147,7 @@ class Fence:
             try:
                 act()
             except Exception as error:  # noqa: BLE001  the fence
-                self.note(error, Step.TELL)
+                self.note(error, Step.NOTIFY)
             else:
                 return
 

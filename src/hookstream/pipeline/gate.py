@@ -47,7 +47,7 @@ class Gate:
                 not self._directory.blind and self._agreement.agrees() and self._tables.current()
             )
         except Exception as error:  # noqa: BLE001  what cannot be known counts as out of date
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
             self._open = False
         return self._open
 

@@ -24,28 +24,28 @@ class GuardedLogger:
         try:
             self._logger.attempt(record)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def info(self, event: str, **fields: str | float | None) -> None:
         """As Logger says."""
         try:
             self._logger.info(event, **fields)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def warning(self, event: str, **fields: str | float | None) -> None:
         """As Logger says."""
         try:
             self._logger.warning(event, **fields)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def error(self, event: str, **fields: str | float | None) -> None:
         """As Logger says."""
         try:
             self._logger.error(event, **fields)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
 
 class GuardedMetrics:
@@ -61,56 +61,56 @@ class GuardedMetrics:
         try:
             self._metrics.records(topic, count)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def undecodable(self, reason: str) -> None:
         """As Metrics says."""
         try:
             self._metrics.undecodable(reason)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def attempt(self, record: AttemptRecord) -> None:
         """As Metrics says."""
         try:
             self._metrics.attempt(record)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def delivered(self, event_type: str, latency: Millis) -> None:
         """As Metrics says."""
         try:
             self._metrics.delivered(event_type, latency)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def deferral(self, reason: str) -> None:
         """As Metrics says."""
         try:
             self._metrics.deferral(reason)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def gap(self, topic: str, records: int) -> None:
         """As Metrics says."""
         try:
             self._metrics.gap(topic, records)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
         """As Metrics says."""
         try:
             self._metrics.event_id_reused(event_type, conflict=conflict)
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     def copies_merged(self) -> None:
         """As Metrics says."""
         try:
             self._metrics.copies_merged()
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
 
 class GuardedSpan:
@@ -130,7 +130,7 @@ class GuardedSpan:
         try:
             self._span.end(error=error, **attributes)
         except Exception as raised:  # noqa: BLE001
-            self._unexpected.note(raised, Step.TELL)
+            self._unexpected.note(raised, Step.NOTIFY)
 
 
 class GuardedTracer:
@@ -146,7 +146,7 @@ class GuardedTracer:
         try:
             return self._guarded(self._tracer.process(record, traceparent, group))
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
             return None
 
     def post(self, parent: Span, url: str, resend: int) -> Span | None:
@@ -154,7 +154,7 @@ class GuardedTracer:
         try:
             return self._guarded(self._tracer.post(parent, url, resend))
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
             return None
 
     def send(self, parent: Span, topic: str) -> Span | None:
@@ -162,7 +162,7 @@ class GuardedTracer:
         try:
             return self._guarded(self._tracer.send(parent, topic))
         except Exception as error:  # noqa: BLE001
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
             return None
 
     def _guarded(self, span: Span | None) -> Span | None:

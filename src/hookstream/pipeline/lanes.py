@@ -293,7 +293,7 @@ class Lanes:
                     ended = 0
                     await asyncio.sleep(0)
                     now = clock.monotonic()
-                if not waiting or not lane.may_start(now) or self._stands_back():
+                if not waiting or not lane.may_start(now) or self._yields():
                     break
                 taken = self._take(queue)
                 if taken is None:
@@ -328,7 +328,7 @@ class Lanes:
         else:
             lane.finish(ticket, now, outcome)
             if queue.broken or not isinstance(outcome, Delivered):
-                self._tell(queue)
+                self._log_breaker(queue)
         if not holder.prompt and lane.prompt(now):
             self._permits.proved(holder)
         self._neighbours.note(queue.subscription_id, now)
@@ -344,7 +344,7 @@ class Lanes:
         queue.waiting.appendleft(work)
         self.waiting += 1
 
-    def _stands_back(self) -> bool:
+    def _yields(self) -> bool:
         """Return whether no attempt may begin now, or a queued lane is owed the permit just returned."""
         fair_queue, permits = self._fair_queue, self._permits
         others = fair_queue.waiting > 0 and fair_queue.any_for(common=permits.may_take(kept=False))
@@ -379,7 +379,7 @@ class Lanes:
         queue.wakes, queue.wakes_at = None, float("inf")
         self._start(queue, self._clock.monotonic())
 
-    def _tell(self, queue: LaneQueue) -> None:
+    def _log_breaker(self, queue: LaneQueue) -> None:
         """Log that a circuit breaker opened or closed."""
         broken = queue.lane.broken
         if broken and not queue.broken:

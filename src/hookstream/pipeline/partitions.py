@@ -271,7 +271,7 @@ class Partitions:
         try:
             (self._source.pause if where in self._pauses else self._source.resume)(where)
         except Exception as error:  # noqa: BLE001  what is read meanwhile is bounded by the budget and the room
-            self._unexpected.note(error, Step.TELL)
+            self._unexpected.note(error, Step.NOTIFY)
 
     # What is reported of them.
 

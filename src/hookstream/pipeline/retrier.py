@@ -154,7 +154,7 @@ class Retrier:
         try:
             self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
         except Exception as error:  # noqa: BLE001  nothing depends on it
-            self._fence.note(error, Step.TELL)
+            self._fence.note(error, Step.NOTIFY)
 
     def _wait(self, waiting: WaitingRecord) -> None:
         """Put a record into the room until its instant."""

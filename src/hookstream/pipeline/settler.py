@@ -118,7 +118,7 @@ class Settler:
         try:
             audit = self._audited(record)
         except Exception as untold:  # noqa: BLE001  the fence
-            self._fence.note(untold, Step.TELL)
+            self._fence.note(untold, Step.NOTIFY)
         _bring_up_to_date(work.delivery, record)
 
         async def settle() -> None:
@@ -196,12 +196,12 @@ class Settler:
     def _set_aside(
         self, receipt: Receipt, reason: str, detail: str, headers: Sequence[Header]
     ) -> None:
-        self._tell_set_aside(receipt.record, reason, detail)
+        self._log_set_aside(receipt.record, reason, detail)
         record = receipt.record
         aside = OutgoingRecord(self._ports.topics.undecodable, record.key, record.value, headers)
         self._write([aside], receipt, None)
 
-    def _tell_set_aside(self, record: Record, reason: str, detail: str) -> None:
+    def _log_set_aside(self, record: Record, reason: str, detail: str) -> None:
         self._ports.metrics.undecodable(reason)
         self._ports.logger.warning(
             "record.undecodable",
@@ -308,7 +308,7 @@ class Settler:
         try:
             return [ports.own_records.dead_lettered(delivery, reason, ports.clock.now())]
         except Exception as error:  # noqa: BLE001  a failing notification must not prevent the dead letter
-            self._fence.note(error, Step.TELL)
+            self._fence.note(error, Step.NOTIFY)
             return []
 
     def _tier(self, state: _State, now: Millis) -> str:
@@ -414,7 +414,7 @@ class Settler:
         why = f"{record.topic} refused it: {refused.detail}; the value is at its origin only"
         if isinstance(state, UnmatchedEvent):
             problem = Undecodable(UndecodableReason.TOO_LARGE, why)
-            self._tell_set_aside(receipt.record, problem.reason, problem.detail)
+            self._log_set_aside(receipt.record, problem.reason, problem.detail)
             headers = letter.undecodable_headers(
                 receipt.record, problem, written_at=now, waited=state
             )

@@ -45,8 +45,8 @@ class Watchdog:
         self._logger = logger
         self._stacks = stacks
         self._bound = bound / 1000
-        self._standstill = Stalls()
-        self._told = False
+        self._stalls = Stalls()
+        self._logged = False
 
     @property
     def stuck(self) -> bool:
@@ -55,11 +55,11 @@ class Watchdog:
 
     def look(self) -> None:
         """Check once; log a stuck record once with every stack, until it moves again."""
-        standing = self._standstill.look(self._in_hand(), self._clock.monotonic())
-        self.seconds = 0.0 if standing is None else standing.seconds
-        if self.stuck and standing is not None and not self._told:
-            self._tell(standing)
-        self._told = self.stuck
+        stalled = self._stalls.look(self._in_hand(), self._clock.monotonic())
+        self.seconds = 0.0 if stalled is None else stalled.seconds
+        if self.stuck and stalled is not None and not self._logged:
+            self._log_stuck(stalled)
+        self._logged = self.stuck
 
     def _in_hand(self) -> dict[TopicPartition, tuple[int, int]]:
         if not self._tables.current():
@@ -71,14 +71,14 @@ class Watchdog:
             if not self._room.holds(where, place[1])
         }
 
-    def _tell(self, standing: Stalled) -> None:
-        where = standing.where
+    def _log_stuck(self, stalled: Stalled) -> None:
+        where = stalled.where
         self._logger.error(
             "worker.stuck",
             topic=where.topic,
             partition=where.partition,
-            place=str(standing.at),
-            seconds=round(standing.seconds),
+            place=str(stalled.at),
+            seconds=round(stalled.seconds),
         )
         for name, stack in self._stacks():
             self._logger.warning("worker.stack", of=name, detail=stack)

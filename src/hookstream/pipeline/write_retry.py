@@ -61,7 +61,7 @@ class WriteRetry:
             pause = min(2 * pause, LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
             try:
-                self._sink.write(record, partial(_tell, answer))
+                self._sink.write(record, partial(_set_verdict, answer))
             except Exception as error:  # noqa: BLE001  the fence: treated as refused
                 self._fence.note(error, Step.SETTLE)
                 verdict = WriteRefused(f"the sink raised {described(error)}", too_large=False)
@@ -87,7 +87,9 @@ class WriteRetry:
         )
 
 
-def _tell(answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None) -> None:
+def _set_verdict(
+    answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None
+) -> None:
     """Set the verdict, unless nobody waits for it since the drain's deadline passed."""
     if not answer.done():
         answer.set_result(verdict)

@@ -30,15 +30,15 @@ class AuditReader:
         """Read one value; logical types stay raw, so instants are milliseconds."""
         if value is None or value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
             return EntryProblem("it is not framed as Avro's single-object encoding says")
-        wire = value[2:BODY_AT]
-        found = self._book.named(wire)
+        fingerprint = value[2:BODY_AT]
+        found = self._book.named(fingerprint)
         if not isinstance(found, Identified):
-            return EntryProblem(f"its schema {wire.hex()} was never published")
+            return EntryProblem(f"its schema {fingerprint.hex()} was never published")
         if found.revision.event_type != EVENT_TYPE:
             return EntryProblem(f"it is of the type {found.revision.event_type}")
         schema = self._book.schema(found.revision)
         if schema is None:
-            return EntryProblem(f"its schema {wire.hex()} was removed")
+            return EntryProblem(f"its schema {fingerprint.hex()} was removed")
         try:
             fields = schemaless_reader(io.BytesIO(value[BODY_AT:]), schema.guarded, None)
         except Exception as problem:  # noqa: BLE001  # fastavro raises whatever it stumbles over

@@ -87,10 +87,10 @@ class EventEncoder:
 
 def _envelope(fields: Mapping[str, object], refused: EventRefused) -> list[str]:
     """Return what is wrong with the texts of an envelope beside what was refused already."""
-    told = {problem.partition(":")[0] for problem in refused.problems}
+    refused_fields = {problem.partition(":")[0] for problem in refused.problems}
     texts = {
         name: fields[name]
         for name in ("event_id", "entity_id", "environment")
-        if name not in told and isinstance(fields.get(name), str)
+        if name not in refused_fields and isinstance(fields.get(name), str)
     }
     return [found for found in envelope_problems(texts) if found.partition(" ")[0] in texts]

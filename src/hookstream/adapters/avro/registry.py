@@ -85,9 +85,9 @@ class SchemaBook:
             raise InputRefused(problem)
         return self._rows[key].revision
 
-    def named(self, wire: bytes) -> Identified | Undecodable | None:
+    def named(self, fingerprint: bytes) -> Identified | Undecodable | None:
         """Return what a fingerprint of 8 bytes names: Undecodable where its schema is hostile."""
-        return self._named.get(wire)
+        return self._named.get(fingerprint)
 
     def schema(self, revision: Revision) -> PublishedSchema | None:
         """Return the schema of a revision."""
@@ -121,15 +121,15 @@ class SchemaBook:
     def _add(self, key: str, schema: PublishedSchema, named: Revision) -> None:
         if schema.revision != named:
             raise InputRefused(f"its schema is {'/'.join(map(str, schema.revision))}")
-        wire = bytes.fromhex(named.fingerprint)
-        other = self._named.get(wire)
+        fingerprint = bytes.fromhex(named.fingerprint)
+        other = self._named.get(fingerprint)
         if isinstance(other, Identified) and other.revision != named:
             raise InputRefused(
                 f"its fingerprint is that of {other.revision.event_type}"
                 f" v{other.revision.event_version}: records of the two cannot be told apart"
             )
         self._rows[key] = schema
-        self._named[wire] = Identified(named, BODY_AT)
+        self._named[fingerprint] = Identified(named, BODY_AT)
         self._schemas[named] = schema
         self._order(named.event_type)
 
@@ -137,10 +137,10 @@ class SchemaBook:
         if self._rows.pop(key, None) is not None:
             del self._schemas[named]
             self._order(named.event_type)
-        wire = bytes.fromhex(named.fingerprint)
-        other = self._named.get(wire)
+        fingerprint = bytes.fromhex(named.fingerprint)
+        other = self._named.get(fingerprint)
         if not isinstance(other, Identified) or other.revision == named:
-            self._named.pop(wire, None)
+            self._named.pop(fingerprint, None)
 
     def _order(self, event_type: str) -> None:
         """Find the newest version of a type, and each version's highest revision, again.

@@ -131,6 +131,8 @@ def find_java() -> str:
     ).stderr
     version = re.search(r'version "(\d+)', said)
     if version is None or int(version[1]) < OLDEST_JAVA:
-        told = said.splitlines()[0] if said else "nothing"
-        raise ConfigurationError(f"{java} is too old for Apache Kafka (it says {told}): {remedy}")
+        first_line = said.splitlines()[0] if said else "nothing"
+        raise ConfigurationError(
+            f"{java} is too old for Apache Kafka (it says {first_line}): {remedy}"
+        )
     return java

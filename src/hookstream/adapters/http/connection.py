@@ -380,7 +380,7 @@ class Connection(asyncio.Protocol):
             self._together = self._deadlines.watch(self, until)
 
     def _finish(self, kind: FailureKind, detail: str) -> None:
-        """Answer with the status if there is one, else with the failure; keep only a clean wire."""
+        """Answer with the status if there is one, else with the failure; keep only a clean connection."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             if self._status:

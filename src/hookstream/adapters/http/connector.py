@@ -84,7 +84,7 @@ class Connector:
     Args:
         verdict: Judges every address.
         connect_timeout: Seconds for DNS, TCP and TLS together.
-        max_response_bytes: For the wires (see `Connection`).
+        max_response_bytes: For the connections (see `Connection`).
         tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
     """
@@ -147,8 +147,8 @@ class Connector:
 
     async def close(self) -> None:
         """Close every connection and stop resolving."""
-        for wire in list(self._open):
-            wire.abort()
+        for connection in list(self._open):
+            connection.abort()
         await self._connector.close()
         self._deadlines.close()
         await self._resolver.close()
@@ -157,23 +157,23 @@ class Connector:
         request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=self._tls)
         # Above the threshold aiohttp would round the timeout up to a whole second.
         timeout = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=seconds + 1)
-        connection = await self._connector.connect(request, [], timeout)
-        handler, transport = connection.protocol, connection.transport
+        made = await self._connector.connect(request, [], timeout)
+        handler, transport = made.protocol, made.transport
         if handler is None or transport is None:
-            connection.close()
+            made.close()
             return TransportFailure(FailureKind.DISCONNECTED, "connection closed at once")
-        wire = Connection(self._loop, self._deadlines, self._max_response_bytes)
-        wire.take_over(transport)
-        self._open.add(wire)
+        connection = Connection(self._loop, self._deadlines, self._max_response_bytes)
+        connection.take_over(transport)
+        self._open.add(connection)
 
         def ended(lost: asyncio.Future[Exception | None]) -> None:
-            self._open.discard(wire)
-            # aiohttp's own protocol hears of the end too, or its connector would wait for it.
+            self._open.discard(connection)
+            # aiohttp's own protocol must see the end too, or its connector would wait for it.
             handler.connection_lost(lost.result())
-            connection.close()
+            made.close()
 
-        wire.lost.add_done_callback(ended)
-        return wire
+        connection.lost.add_done_callback(ended)
+        return connection
 
     def _socket(self, info: _AddressInfo) -> socket.socket:
         """Return a socket for an address that may be dialled.

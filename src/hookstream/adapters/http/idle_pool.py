@@ -49,65 +49,69 @@ class IdlePool:
 
     def take(self, origin: HttpOrigin) -> Connection | None:
         """Return a connection that should still stand and on which nothing waits, or None."""
-        wires = self._by_origin.get(origin)
-        while wires:
-            wire = wires.pop()
-            del self._origins[wire]
-            if self._loop.time() < wire.idle_until and wire.clean:
-                return wire
-            wire.abort()
+        connections = self._by_origin.get(origin)
+        while connections:
+            connection = connections.pop()
+            del self._origins[connection]
+            if self._loop.time() < connection.idle_until and connection.clean:
+                return connection
+            connection.abort()
         return None
 
-    def put(self, origin: HttpOrigin, wire: Connection) -> None:
+    def put(self, origin: HttpOrigin, connection: Connection) -> None:
         """Keep a connection for the next request, or close it where it should not be kept."""
         now = self._loop.time()
-        wire.idle_until = min(now + _idle_seconds(wire), wire.born + MAX_AGE)
-        if not wire.reusable or wire.idle_until <= now:
-            wire.abort()
+        connection.idle_until = min(now + _idle_seconds(connection), connection.born + MAX_AGE)
+        if not connection.reusable or connection.idle_until <= now:
+            connection.abort()
             return
         if len(self._origins) >= self._most:
             oldest = next(iter(self._origins))
             self._forget(oldest)
             oldest.abort()
-        wires = self._by_origin.get(origin)
-        if wires is None:
-            wires = self._by_origin[origin] = []
-        wires.append(wire)
-        self._origins[wire] = origin
+        connections = self._by_origin.get(origin)
+        if connections is None:
+            connections = self._by_origin[origin] = []
+        connections.append(connection)
+        self._origins[connection] = origin
         if self._sweep is None:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
-    def lose(self, wire: Connection) -> None:
+    def lose(self, connection: Connection) -> None:
         """Forget a connection that ended while it was idle."""
-        if wire in self._origins:
-            self._forget(wire)
+        if connection in self._origins:
+            self._forget(connection)
 
     def close(self) -> None:
         """Close every idle connection."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for wire in list(self._origins):
-            self._forget(wire)
-            wire.abort()
+        for connection in list(self._origins):
+            self._forget(connection)
+            connection.abort()
 
-    def _forget(self, wire: Connection) -> None:
-        self._by_origin[self._origins.pop(wire)].remove(wire)
+    def _forget(self, connection: Connection) -> None:
+        self._by_origin[self._origins.pop(connection)].remove(connection)
 
     def _close_stale(self) -> None:
         """Close what nobody took. Runs every `IDLE_SECONDS` while anything is idle."""
         self._sweep = None
         now = self._loop.time()
-        for wire in [wire for wire in self._origins if wire.idle_until <= now]:
-            self._forget(wire)
-            wire.abort()
-        for origin in [origin for origin, wires in self._by_origin.items() if not wires]:
+        for connection in [
+            connection for connection in self._origins if connection.idle_until <= now
+        ]:
+            self._forget(connection)
+            connection.abort()
+        for origin in [
+            origin for origin, connections in self._by_origin.items() if not connections
+        ]:
             del self._by_origin[origin]
         if self._origins:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
 
-def _idle_seconds(wire: Connection) -> float:
-    if wire.idle_limit is None:
+def _idle_seconds(connection: Connection) -> float:
+    if connection.idle_limit is None:
         return IDLE_SECONDS
-    return min(IDLE_SECONDS, wire.idle_limit - IDLE_MARGIN)
+    return min(IDLE_SECONDS, connection.idle_limit - IDLE_MARGIN)

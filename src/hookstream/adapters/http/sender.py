@@ -170,11 +170,11 @@ class HttpSender:
             request = target.request(post)
         except ValueError as error:
             return TransportFailure(FailureKind.PROTOCOL, str(error))
-        wire = self._idle.take(target.origin)
-        if wire is not None:
-            answer = await wire.exchange(request, deadline, permitted)
-            if not _of_another_exchange(wire, answer):
-                self._idle.put(target.origin, wire)
+        connection = self._idle.take(target.origin)
+        if connection is not None:
+            answer = await connection.exchange(request, deadline, permitted)
+            if not _of_another_exchange(connection, answer):
+                self._idle.put(target.origin, connection)
                 return answer
         dialled = await self._dial(target.url, deadline - self._loop.time())
         if isinstance(dialled, Shortage):
@@ -231,10 +231,10 @@ def _request_target(text: str, url: URL) -> str:
     return target if fit else url.raw_path_qs
 
 
-def _of_another_exchange(wire: Connection, answer: Answer | Withheld) -> bool:
+def _of_another_exchange(connection: Connection, answer: Answer | Withheld) -> bool:
     """Return whether a used connection gave what is no answer to its last request."""
     if not isinstance(answer, TransportFailure):
         return False
     if answer.kind is FailureKind.DISCONNECTED:
-        return wire.silent
-    return answer.kind is FailureKind.PROTOCOL and wire.answered_strangely
+        return connection.silent
+    return answer.kind is FailureKind.PROTOCOL and connection.answered_strangely

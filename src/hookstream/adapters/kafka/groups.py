@@ -86,7 +86,7 @@ class KafkaGroups:
         if not partitions:
             return []
         with self._asking(group):
-            found = self._standing(group, partitions)
+            found = self._group_positions(group, partitions)
             oldest = self._oldest({each.at: each for each in found if each.unread_from < each.end})
         return [replace(each, oldest=oldest.get(each.at)) for each in found]
 
@@ -100,7 +100,7 @@ class KafkaGroups:
             DependencyUnavailable: The cluster does not answer.
         """
         with self._asking(group):
-            [found] = self._standing(group, [at])
+            [found] = self._group_positions(group, [at])
         return found
 
     def offset_at(self, at: TopicPartition, where: "str | Millis") -> int:
@@ -130,7 +130,9 @@ class KafkaGroups:
         except TimeoutError:
             raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
 
-    def _standing(self, group: str, partitions: Sequence[TopicPartition]) -> list[GroupPosition]:
+    def _group_positions(
+        self, group: str, partitions: Sequence[TopicPartition]
+    ) -> list[GroupPosition]:
         """Return the positions without reading a record: `oldest` is None."""
         holders, committed = self._holders(group), self._committed(group)
         starts = self._offsets(partitions, EARLIEST, group)

@@ -66,15 +66,15 @@ class DeliveryHistory:
     deaths: tuple[DeadLettered, ...]
 
     @property
-    def standing(self) -> DeliveryState:
+    def state(self) -> DeliveryState:
         """Its state: completed if it ever was, otherwise that of the latest entry.
 
         Of several events under one id, the first of completed, pending, cancelled, dead-lettered.
         """
         lives = self.by_origin()
         if len(lives) > 1:
-            standings = {life.standing for life in lives.values()}
-            return next(standing for standing in DeliveryState if standing in standings)
+            states = {life.state for life in lives.values()}
+            return next(state for state in DeliveryState if state in states)
         if any(entry.disposition == "complete" for entry in self.entries):
             return DeliveryState.COMPLETED
         moments = self.moments()

@@ -21,7 +21,7 @@ from hookstream.core.avro.nodes import (
     SchemaCompiler,
     Union,
 )
-from hookstream.core.avro.unions import names_needed, told_apart, union
+from hookstream.core.avro.unions import distinguished, names_needed, union
 from hookstream.core.avro.values import (
     NotRenderable,
     Render,
@@ -122,7 +122,7 @@ class Renderings(SchemaCompiler[Rendering]):
 
     def union(self, node: Union) -> Rendering:
         """Compile a union."""
-        branches = told_apart([self.make(branch) for branch in node.branches])
+        branches = distinguished([self.make(branch) for branch in node.branches])
         self.ambiguous |= names_needed(branches)
         return union(branches, named=self._branch_names)
 

@@ -16,7 +16,7 @@ from hookstream.core.avro.values import EXACT, NotRenderable, Render, Rendering,
 from hookstream.core.model.json import Json
 
 
-def told_apart(branches: Sequence[Rendering]) -> Sequence[Rendering]:
+def distinguished(branches: Sequence[Rendering]) -> Sequence[Rendering]:
     """Return the branches of a union as they are decoded: a `float` beside a `double` as bytes."""
     floats = [branch for branch in branches if branch.shape is float]
     if len(floats) == 1 or all(branch.render is not single for branch in floats):

@@ -32,7 +32,7 @@ class DeclaredSchema:
 
 
 @dataclass(slots=True, frozen=True)
-class StandingSchema:
+class KnownSchema:
     """A schema that was published."""
 
     event_type: str
@@ -81,28 +81,28 @@ class PublicationPlan:
 
 def plan_publication(
     declared: Sequence[DeclaredSchema],
-    standing: Sequence[StandingSchema],
+    known: Sequence[KnownSchema],
     pinned: Callable[[str, int], bool],
 ) -> PublicationPlan:
     """Return what publishing would change.
 
     Args:
         declared: What is to be published, each type and version once.
-        standing: What was published.
+        known: What was published.
         pinned: Tells whether a subscription receives a version of a type.
     """
     harmful = [Finding(schema.where, why) for schema in declared for why in _harm(schema)]
     if harmful:
         # Nothing else can be said of schemas that must not even be walked.
         return PublicationPlan((), 0, tuple(harmful), ())
-    publications = [new for schema in declared if (new := _publication(schema, standing))]
+    publications = [new for schema in declared if (new := _publication(schema, known))]
     problems = [
         *_breaches(declared),
-        *_names(declared, standing),
-        *_shared_fingerprints(declared, standing),
-        *_revisions(publications, standing),
+        *_names(declared, known),
+        *_shared_fingerprints(declared, known),
+        *_revisions(publications, known),
     ]
-    versions = list(_versions(publications, standing))
+    versions = list(_versions(publications, known))
     problems += [finding for finding, event_type, old in versions if pinned(event_type, old)]
     notes = [finding for finding, event_type, old in versions if not pinned(event_type, old)]
     unchanged = len(declared) - len(publications)
@@ -116,9 +116,9 @@ def _harm(schema: DeclaredSchema) -> list[str]:
     return found
 
 
-def _publication(schema: DeclaredSchema, standing: Sequence[StandingSchema]) -> Publication | None:
+def _publication(schema: DeclaredSchema, known: Sequence[KnownSchema]) -> Publication | None:
     """Return the row that a schema needs, None where the newest revision is just so."""
-    of_type = [each for each in standing if each.event_type == schema.event_type]
+    of_type = [each for each in known if each.event_type == schema.event_type]
     of_version = [each for each in of_type if each.version == schema.version]
     if not of_version:
         return Publication(schema, 1, Novelty.VERSION if of_type else Novelty.EVENT_TYPE)
@@ -138,11 +138,9 @@ def _breaches(declared: Iterable[DeclaredSchema]) -> Iterator[Finding]:
                 yield Finding(schema.where, why)
 
 
-def _names(
-    declared: Sequence[DeclaredSchema], standing: Sequence[StandingSchema]
-) -> Iterator[Finding]:
+def _names(declared: Sequence[DeclaredSchema], known: Sequence[KnownSchema]) -> Iterator[Finding]:
     names = FullNames()
-    for each in standing:
+    for each in known:
         names.add(each.tree)
     for schema in declared:
         for why in names.add(schema.tree):
@@ -150,14 +148,14 @@ def _names(
 
 
 def _shared_fingerprints(
-    declared: Sequence[DeclaredSchema], standing: Sequence[StandingSchema]
+    declared: Sequence[DeclaredSchema], known: Sequence[KnownSchema]
 ) -> Iterator[Finding]:
     """Find schemas that a record could not tell apart.
 
     A fingerprint leaves out logical types, defaults and attributes: of two schemas with one
     fingerprint, the same bytes would mean two things.
     """
-    seen = {each.fingerprint: (each.event_type, each.version, each.tree) for each in standing}
+    seen = {each.fingerprint: (each.event_type, each.version, each.tree) for each in known}
     for schema in declared:
         event_type, version, tree = seen.setdefault(
             schema.fingerprint, (schema.event_type, schema.version, schema.tree)
@@ -179,14 +177,14 @@ def _shared_fingerprints(
 
 
 def _revisions(
-    publications: Iterable[Publication], standing: Sequence[StandingSchema]
+    publications: Iterable[Publication], known: Sequence[KnownSchema]
 ) -> Iterator[Finding]:
     """Find what would break within a version: its older records, or what its payloads carry."""
     for publication in publications:
         schema = publication.schema
         if publication.novelty is not Novelty.REVISION:
             continue
-        for old in standing:
+        for old in known:
             if (old.event_type, old.version) != (schema.event_type, schema.version):
                 continue
             if old.fingerprint == schema.fingerprint:
@@ -199,11 +197,11 @@ def _revisions(
 
 
 def _versions(
-    publications: Iterable[Publication], standing: Sequence[StandingSchema]
+    publications: Iterable[Publication], known: Sequence[KnownSchema]
 ) -> Iterator[tuple[Finding, str, int]]:
     """Yield what a newer version does not carry for an older one, with type and older version."""
     newest: dict[tuple[str, int], tuple[JsonObject, str | None]] = {}
-    for each in sorted(standing, key=lambda s: s.number):
+    for each in sorted(known, key=lambda s: s.number):
         newest[each.event_type, each.version] = (each.tree, None)
     for publication in publications:
         schema = publication.schema

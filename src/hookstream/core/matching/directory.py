@@ -23,15 +23,6 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.operations import OPERATIONS_EVENTS, OWN_PREFIXES
 from hookstream.core.model.outcome import Refused
-from hookstream.core.model.standing import (
-    Absent,
-    Deleted,
-    DisabledStanding,
-    Live,
-    Paused,
-    Standing,
-    Unreadable,
-)
 from hookstream.core.model.subscription import (
     Disabled,
     Grant,
@@ -41,6 +32,15 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
     VersionPin,
     covers,
+)
+from hookstream.core.model.subscription_status import (
+    Absent,
+    Deleted,
+    DisabledStatus,
+    Live,
+    Paused,
+    SubscriptionStatus,
+    Unreadable,
 )
 
 __all__ = ["Directory", "Match", "asks_for"]
@@ -176,7 +176,7 @@ class Directory:
         """Every partner. A copy: not for the path of an event."""
         return {partner_id: read.partner for partner_id, read in self._partners.items()}
 
-    def standing(self, subscription_id: str, now: Millis) -> Standing:
+    def status(self, subscription_id: str, now: Millis) -> SubscriptionStatus:
         """Tell how a subscription stands.
 
         A pause begins at the start of its gap, some moments after it was written, so that all
@@ -194,7 +194,7 @@ class Directory:
         partner = None if read is None else read.partner
         disabled = self._disabled.get(subscription_id)
         if disabled is not None:
-            return DisabledStanding(subscription, partner, disabled)
+            return DisabledStatus(subscription, partner, disabled)
         if subscription.state is SubscriptionState.PAUSED:
             since = _paused_since(subscription)
             if since < now:

@@ -1,7 +1,7 @@
 """The holds in force, asked only while there are any."""
 
 from hookstream.core.model.hold import ALL, Hold, HoldKind
-from hookstream.core.model.standing import Held, Live, Standing
+from hookstream.core.model.subscription_status import Held, Live, SubscriptionStatus
 
 
 class Holds:
@@ -30,15 +30,17 @@ class Holds:
         self.any = bool(self._holds)
         return there
 
-    def over(self, standing: Standing, event_type: str | None = None) -> Standing:
+    def over(
+        self, status: SubscriptionStatus, event_type: str | None = None
+    ) -> SubscriptionStatus:
         """Return how a subscription stands under the holds, for an event type or whatever the type.
 
         Only what would be attempted is held. A paused, disabled or deleted subscription stays
         what it is: its deliveries are not attempted anyway.
         """
-        if not isinstance(standing, Live):
-            return standing
-        subscription = standing.subscription
+        if not isinstance(status, Live):
+            return status
+        subscription = status.subscription
         found = self._holds.get
         hold = (
             found((HoldKind.EVERYTHING, ALL))
@@ -46,4 +48,4 @@ class Holds:
             or found((HoldKind.ENDPOINT, subscription.id))
             or (None if event_type is None else found((HoldKind.EVENT_TYPE, event_type)))
         )
-        return standing if hold is None else Held(subscription, standing.partner, hold)
+        return status if hold is None else Held(subscription, status.partner, hold)

@@ -30,17 +30,17 @@ from hookstream.core.model.outcome import (
     RetryAt,
     Throttled,
 )
-from hookstream.core.model.standing import (
+from hookstream.core.model.subscription import RetryPolicy
+from hookstream.core.model.subscription_status import (
     Absent,
     Deleted,
-    DisabledStanding,
+    DisabledStatus,
     Held,
     Live,
     Paused,
-    Standing,
+    SubscriptionStatus,
     Unreadable,
 )
-from hookstream.core.model.subscription import RetryPolicy
 
 LONGEST_JITTER: Millis = 30 * SECOND
 """Jitter is 10 % of the delay, up to this: more would only reorder long tiers."""
@@ -119,7 +119,7 @@ def undecided(
 
 
 def before_attempt(
-    standing: Standing,
+    status: SubscriptionStatus,
     delivery: Delivery,
     *,
     now: Millis,
@@ -131,7 +131,7 @@ def before_attempt(
     """Return the disposition of a delivery that may not be attempted now; None if it may.
 
     Args:
-        standing: The subscription's status, from the tables.
+        status: The subscription's status, from the tables.
         delivery: Its state, still with the wait that just ended (`wait_ended` is called
             afterwards).
         now: The present.
@@ -142,14 +142,14 @@ def before_attempt(
         hold_hops: The delays for held deliveries, ascending; those of at most 5 minutes are
             used.
     """
-    match standing:
+    match status:
         case Live():
             return _expired(delivery, now)
         case Held():
             return _expired(delivery, now) or _held_until(delivery, hold_hops, now)
         case Paused():
             return _paused(delivery, now, paused_for, pause_hop)
-        case DisabledStanding(disabled=disabled):
+        case DisabledStatus(disabled=disabled):
             detail = f"disabled since {to_rfc3339(disabled.since)}: {disabled.reason}"
             return DeadLetter(DeadReason.DISABLED, detail)
         case Deleted(subscription_id=subscription_id):

@@ -11,8 +11,8 @@ from hookstream.adapters.system import SystemClock, new_id
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
-from hookstream.core.model.standing import Deleted, DisabledStanding
 from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.subscription_status import Deleted, DisabledStatus
 from hookstream.core.redrive.counts import Tally
 from hookstream.core.redrive.job import RedriveJob
 from hookstream.core.redrive.marks import Ledger, RedriveSource
@@ -67,12 +67,12 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 
     @cache
     def obstacle_of(subscription_id: str) -> str | None:
-        standing = directory.standing(subscription_id, clock.now())
-        match standing:
+        status = directory.status(subscription_id, clock.now())
+        match status:
             case Deleted():
                 return f"{subscription_id} is deleted: a worker would cancel them"
-            case DisabledStanding():
-                state = status_text(standing, clock.now())
+            case DisabledStatus():
+                state = status_text(status, clock.now())
                 return f"{subscription_id} is {state}: hookstream subscriptions enable comes first"
             case _:
                 return None

@@ -8,8 +8,8 @@ from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.kafka.tables import TableChange
 from hookstream.core.catalog.publication import (
+    KnownSchema,
     PublicationPlan,
-    StandingSchema,
     plan_publication,
 )
 from hookstream.core.model.instant import to_rfc3339
@@ -50,7 +50,7 @@ class SchemaPublisher:
     def planned(self, state: State) -> PublicationPlan:
         """Return what publishing would add to what is published."""
         published = [
-            StandingSchema(
+            KnownSchema(
                 each.revision.event_type,
                 each.revision.event_version,
                 each.revision.fingerprint,
@@ -76,7 +76,7 @@ class SchemaPublisher:
             session.write([TableChange(topic, key, value) for key, value in rows])
 
     def _planned(
-        self, published: Sequence[StandingSchema], pinned: Callable[[str, int], bool]
+        self, published: Sequence[KnownSchema], pinned: Callable[[str, int], bool]
     ) -> PublicationPlan:
         files = self._files
         plan = plan_publication([*files.schemas, *own_declared()], published, pinned)

@@ -6,21 +6,21 @@ from hookstream.core.delivery.address import scrub
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.standing import (
-    Absent,
-    Deleted,
-    DisabledStanding,
-    Held,
-    Live,
-    Paused,
-    Standing,
-    Unreadable,
-)
 from hookstream.core.model.subscription import (
     Disabled,
     Partner,
     Subscription,
     UnreadableSubscription,
+)
+from hookstream.core.model.subscription_status import (
+    Absent,
+    Deleted,
+    DisabledStatus,
+    Held,
+    Live,
+    Paused,
+    SubscriptionStatus,
+    Unreadable,
 )
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
@@ -109,9 +109,9 @@ def directory_of(state: State) -> Directory:
     return directory
 
 
-def status_text(standing: Standing, now: Millis) -> str:
+def status_text(status: SubscriptionStatus, now: Millis) -> str:
     """Return the status of a subscription in a few words."""
-    match standing:
+    match status:
         case Live(subscription):
             begins = subscription.active_from
             return "active" if begins < now else f"active from {_short(begins)}"
@@ -119,7 +119,7 @@ def status_text(standing: Standing, now: Millis) -> str:
             return f"held since {_short(hold.since)} ({hold.kind}: {hold.reason})"
         case Paused(since=since):
             return f"paused since {_short(since)}"
-        case DisabledStanding(disabled=disabled):
+        case DisabledStatus(disabled=disabled):
             return f"disabled since {_short(disabled.since)} ({disabled.reason})"
         case Deleted():
             return "deleted"
@@ -129,9 +129,9 @@ def status_text(standing: Standing, now: Millis) -> str:
             return "absent"
 
 
-def _status_document(standing: Standing) -> JsonObject:
+def _status_document(status: SubscriptionStatus) -> JsonObject:
     """Return the status as JSON."""
-    match standing:
+    match status:
         case Live(subscription):
             return {"state": "active", "since": to_rfc3339(subscription.active_from)}
         case Held(hold=hold):
@@ -143,7 +143,7 @@ def _status_document(standing: Standing) -> JsonObject:
             }
         case Paused(since=since):
             return {"state": "paused", "since": to_rfc3339(since)}
-        case DisabledStanding(disabled=disabled):
+        case DisabledStatus(disabled=disabled):
             return {
                 "state": "disabled",
                 "since": to_rfc3339(disabled.since),
@@ -159,7 +159,7 @@ def _status_document(standing: Standing) -> JsonObject:
 
 
 def subscription_document(
-    state: State, subscription: Subscription | UnreadableSubscription, standing: Standing
+    state: State, subscription: Subscription | UnreadableSubscription, status: SubscriptionStatus
 ) -> JsonObject:
     """Return a subscription as JSON, without its secrets."""
     gaps: list[Json] = [
@@ -173,7 +173,7 @@ def subscription_document(
     document: JsonObject = {
         "id": subscription.id,
         "partner": subscription.partner_id,
-        **_status_document(standing),
+        **_status_document(status),
         "event_types": list(subscription.event_types),
         "active_from": to_rfc3339(subscription.active_from),
         "gaps": gaps,

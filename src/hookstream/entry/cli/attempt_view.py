@@ -62,7 +62,7 @@ def _next(entry: AuditEntry) -> str:
 def show_history(out: Console, history: DeliveryHistory) -> None:
     """Print the history of a delivery, grouped by the event."""
     title = Text(f"Delivery {history.delivery_id}: ", "bold")
-    title.append(history.standing.value, f"bold {_COLOURS[history.standing]}")
+    title.append(history.state.value, f"bold {_COLOURS[history.state]}")
     out.print(title, soft_wrap=True)
     by_origin = history.by_origin()
     if len(by_origin) > 1:
@@ -73,7 +73,7 @@ def show_history(out: Console, history: DeliveryHistory) -> None:
     for origin, one in by_origin.items():
         if len(by_origin) > 1:
             head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
-            head.append(one.standing.value, f"bold {_COLOURS[one.standing]}")
+            head.append(one.state.value, f"bold {_COLOURS[one.state]}")
             out.print(head, soft_wrap=True)
         if one.entries:
             _show_subject(out, one.entries[-1])
@@ -122,10 +122,10 @@ def history_document(history: DeliveryHistory) -> JsonObject:
     """Return a history as JSON; scripts rely on its keys."""
     return {
         "delivery_id": history.delivery_id,
-        "state": history.standing.value,
+        "state": history.state.value,
         "moments": [_entry_document(entry) for entry in history.moments()],
         "events": [
-            {"origin": origin or None, "state": one.standing.value}
+            {"origin": origin or None, "state": one.state.value}
             for origin, one in history.by_origin().items()
         ],
     }

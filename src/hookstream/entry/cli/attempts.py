@@ -129,7 +129,7 @@ def show(
     with reading(context, audit, dead_letters):
         history = history_of(audit, dead_letters, delivery_id, since, until)
     _report_unreadable(context, audit)
-    if history.standing is DeliveryState.UNKNOWN:
+    if history.state is DeliveryState.UNKNOWN:
         raise InputRefused(
             f"neither {context.settings.topics_names.attempts} nor {dead_letters.topic} has a"
             f" record of {delivery_id} in that window; it may still wait for its first attempt"

@@ -9,8 +9,8 @@ from rich.text import Text
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json
-from hookstream.core.model.standing import Deleted
 from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.subscription_status import Deleted
 from hookstream.core.planning import transitions
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.admin import subscriptions
@@ -53,14 +53,14 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
     table = table_of("subscription", "partner", "state", "event types")
     documents: list[Json] = []
     for name, subscription in sorted(state.current.subscriptions.items()):
-        standing = directory.holds.over(directory.standing(name, now))
+        status = directory.holds.over(directory.status(name, now))
         if partner not in (None, subscription.partner_id):
             continue
-        if isinstance(standing, Deleted) and not with_deleted:
+        if isinstance(status, Deleted) and not with_deleted:
             continue
-        documents.append(subscription_document(state, subscription, standing))
+        documents.append(subscription_document(state, subscription, status))
         types = "\n".join(subscription.event_types)
-        shown = status_text(standing, now) + (", failing" if name in state.failing else "")
+        shown = status_text(status, now) + (", failing" if name in state.failing else "")
         table.add_row(*map(Text, (name, subscription.partner_id, shown, types)))
     if as_json:
         click.echo(json_line(documents))
@@ -81,12 +81,12 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
         raise no_subscription(state, subscription_id)
     now = SystemClock().now()
     directory = directory_of(state)
-    standing = directory.holds.over(directory.standing(subscription_id, now))
+    status = directory.holds.over(directory.status(subscription_id, now))
     if as_json:
-        click.echo(json_line(subscription_document(state, subscription, standing)))
+        click.echo(json_line(subscription_document(state, subscription, status)))
         return
     table = Table(box=None, show_header=False)
-    rows = {"subscription": subscription.id, "state": status_text(standing, now)}
+    rows = {"subscription": subscription.id, "state": status_text(status, now)}
     failing = state.failing.get(subscription_id)
     if failing is not None:
         rows["failing"] = f"nothing but failures since {to_rfc3339(failing.since)}"

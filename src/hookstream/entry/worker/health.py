@@ -25,7 +25,7 @@ _LONGEST = 300
 
 
 def alive(
-    now: float, beat: float, polls: Sequence[float], watch: "Standing"
+    now: float, beat: float, polls: Sequence[float], watch: "StuckCheck"
 ) -> tuple[bool, Mapping[str, object]]:
     """Return whether a process is healthy, with the facts.
 
@@ -69,7 +69,7 @@ def matching(
     return current and not unreadable and not clock and held > 0, facts
 
 
-class Standing(Protocol):
+class StuckCheck(Protocol):
     """What a watch has seen."""
 
     @property
@@ -106,7 +106,7 @@ class Health:
             try:
                 self._watch.look()
             except Exception as error:  # noqa: BLE001  who only looks ends nothing
-                self._unexpected.note(error, Step.TELL)
+                self._unexpected.note(error, Step.NOTIFY)
             await asyncio.sleep(_BEAT)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:

@@ -25,15 +25,15 @@ def test_a_redrive_whose_job_is_forgotten_comes_right_after_the_death() -> None:
 
 def test_the_standing_follows_the_last_moment() -> None:
     cancelled = replace(FIRST, attempt=2, started_at=9_900, disposition="cancel")
-    standings = [
-        life().standing,
-        life(FIRST).standing,
-        life(FIRST, LAST).standing,
-        life(FIRST, LAST, deaths=(DEATH,)).standing,
-        life(FIRST, LAST, deaths=(REDRIVEN,)).standing,
-        life(FIRST, LAST, cancelled, deaths=(REDRIVEN,)).standing,
+    states = [
+        life().state,
+        life(FIRST).state,
+        life(FIRST, LAST).state,
+        life(FIRST, LAST, deaths=(DEATH,)).state,
+        life(FIRST, LAST, deaths=(REDRIVEN,)).state,
+        life(FIRST, LAST, cancelled, deaths=(REDRIVEN,)).state,
     ]
-    assert standings == [
+    assert states == [
         DeliveryState.UNKNOWN,
         DeliveryState.PENDING,
         DeliveryState.DEAD_LETTERED,
@@ -46,7 +46,7 @@ def test_the_standing_follows_the_last_moment() -> None:
 def test_completed_beats_whatever_a_second_copy_came_to() -> None:
     """A crash may leave two copies of a delivery; the partner has it all the same."""
     delivered = replace(FIRST, disposition="complete", outcome="delivered")
-    assert life(delivered, LAST, deaths=(DEATH,)).standing is DeliveryState.COMPLETED
+    assert life(delivered, LAST, deaths=(DEATH,)).state is DeliveryState.COMPLETED
 
 
 def test_each_event_under_one_id_has_a_life_of_its_own() -> None:
@@ -58,9 +58,9 @@ def test_each_event_under_one_id_has_a_life_of_its_own() -> None:
 
     lives = shared.by_origin()
 
-    assert {origin: each.standing for origin, each in lives.items()} == {
+    assert {origin: each.state for origin, each in lives.items()} == {
         "t-3@40": DeliveryState.DEAD_LETTERED,
         "t-3@41": DeliveryState.COMPLETED,
     }
     assert lives["t-3@40"].moments() == [FIRST, LAST, dead]
-    assert shared.standing is DeliveryState.COMPLETED
+    assert shared.state is DeliveryState.COMPLETED

@@ -6,10 +6,10 @@ from hookstream.adapters.avro.published import fingerprint_of
 from hookstream.core.catalog.publication import (
     DeclaredSchema,
     Finding,
+    KnownSchema,
     Novelty,
     Publication,
     PublicationPlan,
-    StandingSchema,
     plan_publication,
 )
 from hookstream.core.model.json import Json, JsonObject
@@ -27,18 +27,18 @@ def declared(tree: JsonObject, *, own: bool = False) -> DeclaredSchema:
     return DeclaredSchema(where, event_type, version, fingerprint_of(tree), tree, own)
 
 
-def standing(tree: JsonObject, number: int = 1) -> StandingSchema:
+def standing(tree: JsonObject, number: int = 1) -> KnownSchema:
     new = declared(tree)
-    return StandingSchema(new.event_type, new.version, new.fingerprint, number, tree)
+    return KnownSchema(new.event_type, new.version, new.fingerprint, number, tree)
 
 
 def planned(
-    trees: list[JsonObject], there: list[StandingSchema], *, pinned: bool = True
+    trees: list[JsonObject], there: list[KnownSchema], *, pinned: bool = True
 ) -> PublicationPlan:
     return plan_publication([declared(tree) for tree in trees], there, lambda _t, _v: pinned)
 
 
-def problems(trees: list[JsonObject], there: list[StandingSchema]) -> list[str]:
+def problems(trees: list[JsonObject], there: list[KnownSchema]) -> list[str]:
     return [finding.what for finding in planned(trees, there).problems]
 
 

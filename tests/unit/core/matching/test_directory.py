@@ -9,15 +9,6 @@ import pytest
 from hookstream.core.matching.directory import Directory, Match
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.core.model.standing import (
-    Absent,
-    Deleted,
-    DisabledStanding,
-    Live,
-    Paused,
-    Standing,
-    Unreadable,
-)
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
@@ -27,6 +18,15 @@ from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
     UnreadableSubscription,
+)
+from hookstream.core.model.subscription_status import (
+    Absent,
+    Deleted,
+    DisabledStatus,
+    Live,
+    Paused,
+    SubscriptionStatus,
+    Unreadable,
 )
 
 PRICED = "pricing.completed"
@@ -358,7 +358,7 @@ def test_a_filter_that_this_release_cannot_read_waits_for_one_that_can() -> None
     (match,) = matched(found)
     assert isinstance(match.subscription, UnreadableSubscription)
     assert (match.version, match.refused) == (0, None)
-    assert found.standing("s1", 1000) == Unreadable(match.subscription)
+    assert found.status("s1", 1000) == Unreadable(match.subscription)
 
 
 def test_an_unreadable_subscription_is_owed_what_it_may_have_asked_for() -> None:
@@ -373,7 +373,7 @@ def test_a_deleted_subscription_is_owed_nothing_even_where_it_cannot_be_read() -
         HERS, state=SubscriptionState.DELETED, pattern={"data": {"customer": [{"regex": "c"}]}}
     )
     found = directory(deleted)
-    assert (matched(found), found.standing("s1", 1000)) == ([], Deleted("s1", "acme"))
+    assert (matched(found), found.status("s1", 1000)) == ([], Deleted("s1", "acme"))
 
 
 # Rows that change.
@@ -456,8 +456,8 @@ GONE = Disabled("s1", 200, "gone")
         (HERS, None, Live(HERS, ACME)),
         (PAUSED, None, Paused(PAUSED, ACME, 500)),
         (replace(PAUSED, gaps=()), None, Paused(replace(PAUSED, gaps=()), ACME, 100)),
-        (HERS, GONE, DisabledStanding(HERS, ACME, GONE)),
-        (PAUSED, GONE, DisabledStanding(PAUSED, ACME, GONE)),
+        (HERS, GONE, DisabledStatus(HERS, ACME, GONE)),
+        (PAUSED, GONE, DisabledStatus(PAUSED, ACME, GONE)),
         (replace(HERS, state=SubscriptionState.DELETED), GONE, Deleted("s1", "acme")),
         (replace(FOREIGN, id="s1"), GONE, Unreadable(replace(FOREIGN, id="s1"))),
         (replace(HERS, partner_id="nobody"), None, Live(replace(HERS, partner_id="nobody"), None)),
@@ -467,18 +467,18 @@ GONE = Disabled("s1", 200, "gone")
 def test_a_subscription_stands_as_its_row_its_partner_and_its_health_say(
     subscription: Subscription | UnreadableSubscription,
     disabled: Disabled | None,
-    expected: Standing,
+    expected: SubscriptionStatus,
 ) -> None:
     found = directory(subscription)
     if disabled is not None:
         found.put_disabled(disabled)
-    assert found.standing("s1", 1000) == expected
+    assert found.status("s1", 1000) == expected
 
 
 def test_a_pause_begins_at_its_stated_time() -> None:
     """All workers stop at one time, however soon each of them read of it."""
     found = directory(PAUSED)
-    assert [found.standing("s1", now) for now in (500, 501)] == [
+    assert [found.status("s1", now) for now in (500, 501)] == [
         Live(PAUSED, ACME),
         Paused(PAUSED, ACME, 500),
     ]

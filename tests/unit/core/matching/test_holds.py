@@ -4,16 +4,16 @@ import pytest
 
 from hookstream.core.matching.holds import Holds
 from hookstream.core.model.hold import ALL, Hold, HoldKind
-from hookstream.core.model.standing import (
+from hookstream.core.model.subscription import Disabled, Endpoint, Grant, Partner, Subscription
+from hookstream.core.model.subscription_status import (
     Absent,
     Deleted,
-    DisabledStanding,
+    DisabledStatus,
     Held,
     Live,
     Paused,
-    Standing,
+    SubscriptionStatus,
 )
-from hookstream.core.model.subscription import Disabled, Endpoint, Grant, Partner, Subscription
 
 CRM = Subscription("crm", "acme", Endpoint("https://acme.example", ()), ("*",), 0)
 ACME = Partner("acme", "Acme", Grant(("*",), ("*",)))
@@ -67,12 +67,12 @@ def test_a_subscription_as_a_whole_is_not_held_by_a_hold_on_one_type() -> None:
     "standing",
     [
         Paused(CRM, ACME, 50),
-        DisabledStanding(CRM, ACME, Disabled("crm", 50, "gone")),
+        DisabledStatus(CRM, ACME, Disabled("crm", 50, "gone")),
         Deleted("crm", "acme"),
         Absent(),
     ],
 )
-def test_what_would_not_be_attempted_anyway_stays_what_it_is(standing: Standing) -> None:
+def test_what_would_not_be_attempted_anyway_stays_what_it_is(standing: SubscriptionStatus) -> None:
     assert holding(hold(HoldKind.EVERYTHING)).over(standing, PRICED) is standing
 
 

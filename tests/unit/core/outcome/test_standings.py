@@ -13,28 +13,30 @@ from hookstream.core.model.outcome import (
     DeferUntil,
     Disposition,
 )
-from hookstream.core.model.standing import (
-    Absent,
-    Deleted,
-    DisabledStanding,
-    Held,
-    Live,
-    Paused,
-    Standing,
-    Unreadable,
-)
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
     Subscription,
     UnreadableSubscription,
 )
+from hookstream.core.model.subscription_status import (
+    Absent,
+    Deleted,
+    DisabledStatus,
+    Held,
+    Live,
+    Paused,
+    SubscriptionStatus,
+    Unreadable,
+)
 from hookstream.core.outcome.policy import before_attempt, deferred, wait_ended
 
 SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", ()), ("*",), 0)
 
 
-def instead(standing: Standing, delivery: Delivery, now: Millis = NOW) -> Disposition | None:
+def instead(
+    standing: SubscriptionStatus, delivery: Delivery, now: Millis = NOW
+) -> Disposition | None:
     return before_attempt(
         standing,
         delivery,
@@ -168,7 +170,7 @@ def test_a_deleted_subscription_cancels_its_deliveries() -> None:
 
 
 def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
-    standing = DisabledStanding(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
+    standing = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
 
     assert instead(standing, a_delivery()) == DeadLetter(
         DeadReason.DISABLED, "disabled since 2023-11-14T22:13:20.000Z: gone"

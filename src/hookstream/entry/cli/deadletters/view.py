@@ -101,7 +101,7 @@ def show_details(out: Console, details: DeadLetterDetails, now: Millis) -> None:
             begin = value[:64].hex(" ", 2)
             out.print(Text(f"  {len(value):,} bytes: {begin}"), soft_wrap=True)
     if details.history is not None:
-        state = details.history.standing.value
+        state = details.history.state.value
         out.print(Text(f"\nHistory of the delivery: {state}", "bold"))
         show_history_entries(out, details.history)
 

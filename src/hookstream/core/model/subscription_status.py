@@ -42,7 +42,7 @@ class Paused:
 
 
 @dataclass(slots=True, frozen=True)
-class DisabledStanding:
+class DisabledStatus:
     """A worker disabled its endpoint; only its owner can enable it again."""
 
     subscription: Subscription
@@ -70,4 +70,6 @@ class Absent:
     """The table does not have it (yet). This never means that it was deleted."""
 
 
-Standing: TypeAlias = Live | Held | Paused | DisabledStanding | Deleted | Unreadable | Absent
+SubscriptionStatus: TypeAlias = (
+    Live | Held | Paused | DisabledStatus | Deleted | Unreadable | Absent
+)
