@@ -23,7 +23,7 @@ def rules() -> list[dict[str, Any]]:
 
 def woken_for() -> str:
     page = PAGE.read_text(encoding="utf-8")
-    return page.partition("## What to be woken for")[2].partition("\n## ")[0]
+    return page.partition("## Alerts")[2].partition("\n## ")[0]
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
