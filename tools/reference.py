@@ -97,7 +97,8 @@ def _described(file: Path) -> Iterator[tuple[str, str]]:
                     ast.AnnAssign(target=ast.Name(id=name)),
                     ast.Expr(value=ast.Constant(value=str(text))),
                 ):
-                    yield f"{node.name}.{name}", text
+                    # A line break would end the row of the table.
+                    yield f"{node.name}.{name}", " ".join(text.split())
                 case _:
                     pass
 

@@ -212,7 +212,7 @@ def ladder() -> SettingKind[tuple[Millis, ...]]:
             raise ValueError("must increase from each delay to the next")
         return found
 
-    return SettingKind("list of increasing durations from `0s`", read, delays.from_text)
+    return SettingKind("list of rising durations from `0s`", read, delays.from_text)
 
 
 def networks() -> SettingKind[tuple[str, ...]]:

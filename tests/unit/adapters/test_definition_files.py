@@ -202,7 +202,7 @@ def test_words_mean_what_people_wrote(text: str, meaning: Json) -> None:
         ("1e401", "has an exponent beyond"),
         ("1e1000000000", "has an exponent beyond"),
         ("9" * 101, "has more than 100 digits"),
-        ("9" * 5_000, "is no number"),
+        ("9" * 5_000, "is not a number"),
     ],
 )
 def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(

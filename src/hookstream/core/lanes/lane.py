@@ -207,7 +207,7 @@ class Lane:
         """Record the outcome of an attempt."""
         started = self._started
         if not isinstance(outcome, Delivered) and is_defect(outcome):
-            # An internal failure behind the request: it says nothing about the endpoint.
+            # An internal failure after the request: it says nothing about the endpoint.
             del started[ticket]
             return
         took = now - started.pop(ticket)

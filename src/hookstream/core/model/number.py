@@ -41,7 +41,7 @@ def read_number(text: str) -> Number:
         NotANumber: It is not a number, has more than 100 digits, or an exponent beyond ±400.
     """
     if len(text) > _LONGEST_TEXT or _TEXT.fullmatch(text) is None:
-        raise NotANumber("is no number")
+        raise NotANumber("is not a number")
     # Decimal(text) is exact, and its cost is the text's length, whatever the exponent.
     try:
         value = Decimal(text)
@@ -79,7 +79,7 @@ def checked(value: object) -> Number:
         NotANumber: It is not a number, is infinite or NaN, has too many digits, or is too large.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise NotANumber("is no number")
+        raise NotANumber("is not a number")
     if isinstance(value, float):
         if not math.isfinite(value):
             raise NotANumber("is not finite")

@@ -33,7 +33,7 @@ LONGEST_REST: Millis = 30 * SECOND
 
 
 LONGEST_COVER: Millis = 5 * MINUTE
-"""A tier up to this long may cover any shorter wait; a longer tier only waits of half its delay."""
+"""A tier up to this long may cover any shorter wait; a longer one, waits of at least half its delay."""
 
 
 @dataclass(slots=True, frozen=True)
