@@ -1,7 +1,6 @@
-"""The fields of a row's JSON are described once; how they are read and written follows from that.
+"""Row fields describe the JSON of a row once; reading and writing follow from the description.
 
-Reading is strict about the fields that are described and passes over all others: a newer release may
-have written them.
+Reading is strict for described fields and ignores all others: a newer release may have written them.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,18 +16,18 @@ from hookstream.core.model.instant import (
 )
 from hookstream.core.model.json import Json
 
-Values: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # what a class is made of, by name
-_Make: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # that class
-_Read: TypeAlias = Callable[[object], Any]  # type: ignore[explicit-any]  # whatever the kind stands for
-_Write: TypeAlias = Callable[[Any], object]  # type: ignore[explicit-any]  # of the same
+Values: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # constructor arguments by name
+_Make: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # the constructor
+_Read: TypeAlias = Callable[[object], Any]  # type: ignore[explicit-any]  # the kind's value
+_Write: TypeAlias = Callable[[Any], object]  # type: ignore[explicit-any]  # likewise
 
 
 class FieldUnreadable(Exception):
-    """Raised when a row does not say what it should; the message names the field."""
+    """Raised when a field of a row is missing or invalid; the message names the field."""
 
 
 class WrongType(ValueError):
-    """Raised for JSON of another type; the message goes on after the name of the field."""
+    """Raised for JSON of the wrong type; the message follows the name of the field."""
 
 
 def _unchanged(value: object) -> object:
@@ -37,23 +36,23 @@ def _unchanged(value: object) -> object:
 
 @dataclass(slots=True, frozen=True)
 class FieldKind:
-    """How one kind of value stands in JSON."""
+    """How values of one kind are represented in JSON."""
 
     read: _Read
-    """Takes JSON, None where the field is missing; raises ValueError where that stands for nothing."""
+    """Takes JSON, or None if the field is missing; raises ValueError if that is invalid."""
     write: _Write = _unchanged
     attribute: str = ""
-    """Which attribute it is of what is read, where the field has another name."""
+    """The attribute's name if it differs from the field's."""
     absent: Json = None
-    """What a row without the field means: it was written before there was one."""
+    """The value of a missing field: the row was written before the field existed."""
 
     def into(self, attribute: str) -> "FieldKind":
-        """Return the kind for a field whose attribute has another name."""
+        """Return the kind for an attribute whose name differs from the field's."""
         return replace(self, attribute=attribute)
 
 
 class RowFields:
-    """The fields of one object, by name, in the order in which they are written."""
+    """The fields of one object by name, in the order of writing."""
 
     __slots__ = ("_reads", "_writes")
 
@@ -71,10 +70,10 @@ class RowFields:
         return frozenset(name for name, *_ in self._reads)
 
     def values(self, row: Mapping[str, object]) -> Values:
-        """Return what the fields of a row say, by attribute.
+        """Return the values of a row's fields by attribute.
 
         Raises:
-            FieldUnreadable: A field says nothing that its kind knows.
+            FieldUnreadable: A field is missing or invalid.
         """
         values: Values = {}
         for name, attribute, read, absent in self._reads:
@@ -87,21 +86,21 @@ class RowFields:
         return values
 
     def document(self, found: object) -> Values:
-        """Return the fields as JSON, taken from the attributes of what was read."""
+        """Return the fields as JSON, taken from an object's attributes."""
         return {name: write(get(found)) for name, get, write in self._writes}
 
     def of(self, make: _Make) -> FieldKind:
-        """Return the kind of an object with these fields, which `make` is called with."""
+        """Return the kind of an object with these fields; `make` is its constructor."""
         return FieldKind(lambda found: make(**self.values(_object(found))), self.document)
 
 
 def parsed(parse: Callable[[str], object], write: _Write = _unchanged) -> FieldKind:
-    """Return the kind of a text that `parse` reads: it raises ValueError for any other."""
+    """Return the kind of a text that `parse` accepts; `parse` raises ValueError for any other."""
     return FieldKind(lambda found: parse(_text(found)), write)
 
 
 def optional(kind: FieldKind) -> FieldKind:
-    """Return the kind that may be missing or `null`: None."""
+    """Return the kind of a value that may be missing or `null`, which is read as None."""
     return FieldKind(
         lambda found: None if found is None else kind.read(found),
         lambda value: None if value is None else kind.write(value),
@@ -109,7 +108,7 @@ def optional(kind: FieldKind) -> FieldKind:
 
 
 def listed(kind: FieldKind) -> FieldKind:
-    """Return the kind of a list of one kind, read as a tuple."""
+    """Return the kind of a list with items of one kind, read as a tuple."""
 
     def read(found: object) -> tuple[object, ...]:
         if not isinstance(found, list):
@@ -147,4 +146,4 @@ OBJECT = FieldKind(_object)
 INSTANT = parsed(from_rfc3339, to_rfc3339)
 DURATION = parsed(parse_duration, format_duration)
 REMARK = FieldKind(lambda found: found if isinstance(found, str) else "")
-"""A text for people: whatever else stands there stops nobody from reading the row."""
+"""A text for people. An invalid one is read as empty, so that the row stays readable."""

@@ -15,26 +15,26 @@ class PauseReason(Enum):
     FULL = auto()
     """Its share of the waiting room is used up."""
     CROWDED = auto()
-    """What is settled behind its committed offset no longer fits into a commit's metadata."""
+    """The settled offsets above its committed offset no longer fit into the commit's metadata."""
     REQUESTED = auto()
-    """Whoever takes its records asked for no more."""
+    """The consumer of its records requested a pause."""
     FETCH_FAILED = auto()
-    """Its next records could not be fetched. They are fetched again soon."""
+    """Its next records could not be fetched. The fetch is retried soon."""
 
 
 class Pauses:
-    """The reasons that hold now, by partition. Not safe for threads."""
+    """The present pause reasons by partition. Not thread-safe."""
 
     def __init__(self) -> None:
         self._reasons: dict[TopicPartition, Counter[PauseReason]] = {}
 
     def add(self, at: TopicPartition, reason: PauseReason) -> None:
-        """Hold a reason; `BLOCKED` once more, any other at most once."""
+        """Add a reason. `BLOCKED` is counted, any other reason is held at most once."""
         reasons = self._reasons.setdefault(at, Counter())
         reasons[reason] = reasons[reason] + 1 if reason is PauseReason.BLOCKED else 1
 
     def remove(self, at: TopicPartition, reason: PauseReason) -> bool:
-        """Take one hold of a reason back, and return whether it was the last of its partition."""
+        """Remove a reason once. Return whether it was the partition's last one."""
         reasons = self._reasons.get(at)
         if reasons is None:
             return False
@@ -44,7 +44,7 @@ class Pauses:
         return not left
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
-        """Drop every reason of these partitions."""
+        """Remove every reason of these partitions."""
         for at in partitions:
             self._reasons.pop(at, None)
 

@@ -1,4 +1,4 @@
-"""Counts dead letters by two words, so that a flood of them reads as a few lines."""
+"""Counts dead letters by two words, for a short summary."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Group(NamedTuple):
 
 @dataclass(slots=True)
 class GroupCount:
-    """The number of records in a group, and between which times they were written."""
+    """The number of records in a group, and when the oldest and newest were written."""
 
     records: int
     oldest: Millis
@@ -30,7 +30,7 @@ class Tally:
     records: int = 0
 
     def add(self, group: Group, at: Millis) -> None:
-        """Count one record that was written at an instant."""
+        """Count one record; `at` is when it was written."""
         self.records += 1
         count = self.groups.get(group)
         if count is None:
@@ -41,5 +41,5 @@ class Tally:
         count.newest = max(count.newest, at)
 
     def largest_first(self) -> list[tuple[Group, GroupCount]]:
-        """Return the groups, the largest first, equal ones by name."""
+        """Return the groups by descending size, then by name."""
         return sorted(self.groups.items(), key=lambda item: (-item[1].records, item[0]))

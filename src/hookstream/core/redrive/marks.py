@@ -109,7 +109,7 @@ class Ledger:
     _jobs: dict[tuple[RedriveSource, int], dict[int, str]] = field(default_factory=dict)
 
     def add(self, mark: Mark) -> None:
-        """Add a mark. Where two jobs resolved a record, the first one counts."""
+        """Add a mark. If two jobs resolved a record, the first one is kept."""
         resolved = self._jobs.setdefault((mark.source, mark.partition), {})
         for offset in mark.offsets:
             resolved.setdefault(offset, mark.job_id)
@@ -152,7 +152,7 @@ class MarkBook:
     _latest: dict[int, Mark] = field(default_factory=dict)
 
     def trial(self) -> "MarkBook":
-        """Return a book that goes on from here: keep it where its marks are committed, else drop it."""
+        """Return a copy to continue with: keep it if its marks are committed, otherwise discard it."""
         return MarkBook(self.job_id, self.source, self.most, dict(self._latest))
 
     def resolve(self, positions: Iterable[Position]) -> list[Mark]:

@@ -1,6 +1,6 @@
-"""A dead letter or an undecodable record becomes the `retry.0s` record that brings it back.
+"""A dead letter or an undecodable record becomes a record for `retry.0s`.
 
-Where it cannot be brought back, the reason is returned instead.
+If it cannot be redriven, the reason is returned instead.
 """
 
 from collections.abc import Callable
@@ -40,15 +40,15 @@ def position_of(record: Record) -> Position:
 def redriven(
     headers: Headers, *, now: Millis, expires_after: Millis = DEFAULT_EXPIRY
 ) -> Delivery | HeaderProblem:
-    """Return the delivery of a dead letter as a redrive puts it into `retry.0s`.
+    """Return the delivery of a dead letter for `retry.0s`.
 
-    Its identity, origin, trace and last error stay, and its attempts keep counting; the schedule
-    starts at its first delay again.
+    Its identity, origin, trace, last error and attempt count are kept; the schedule starts at its
+    first delay again.
 
     Args:
         headers: The dead letter's headers.
         now: The present.
-        expires_after: How long the delivery may live from now on: the subscription's own, where
+        expires_after: How long the delivery may live from now on: the subscription's own value, if
             it is known.
     """
     delivery = read_delivery(headers)
@@ -66,7 +66,7 @@ def redriven(
 
 @dataclass(slots=True, frozen=True)
 class Revival:
-    """How the records of one redrive are brought back."""
+    """How the records of one redrive are revived."""
 
     retry_topic: str
     """The topic `retry.0s`."""
@@ -144,4 +144,4 @@ def _not_an_event(undecodable: Record) -> str | None:
 
 
 _STATE_UNREAD = (DeadReason.NOT_DECODABLE.value, UndecodableReason.HEADERS_UNREADABLE.value)
-"""Reasons under which a tier record is set aside whose headers do not say what it is."""
+"""Reasons of tier records that were set aside because of unreadable headers."""

@@ -1,7 +1,6 @@
 """A selector picks dead letters or undecodable records, and is stored in the row of its redrive job.
 
-A condition that this release does not know is refused, not ignored: the job would redrive more than
-was asked.
+An unknown condition is refused, not ignored: the job would redrive more than was requested.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +28,7 @@ _HEADERS = {
     "reasons": names.REASON,
     "partners": names.PARTNER_ID,
 }
-"""The header that each condition reads, by the condition's name in a job's row."""
+"""The header that each condition tests, by the condition's name in a job's row."""
 
 _CONDITIONS = {
     RedriveSource.DEAD_LETTERS: ("subscriptions", "event_types", "reasons", "partners"),
@@ -81,7 +80,7 @@ class Selector:
         return all(_text(values.get(header)) in any_of for header, any_of in given.items())
 
     def row(self) -> JsonObject:
-        """Return the selector as the job's row holds it: only the conditions that were given."""
+        """Return the selector for the job's row: only the given conditions."""
         return {name: given for name, given in _ANY_SOURCE.document(self).items() if given}
 
 
@@ -89,7 +88,7 @@ def read_selector(row: JsonObject, source: RedriveSource) -> Selector:
     """Read the selector of a job's row.
 
     Raises:
-        InputRefused: It has a condition that this release does not know, or a malformed one.
+        InputRefused: A condition is unknown to this release, or malformed.
     """
     fields = _OF_SOURCE[source]
     unknown = sorted(set(row) - fields.names)
@@ -100,7 +99,7 @@ def read_selector(row: JsonObject, source: RedriveSource) -> Selector:
     try:
         return Selector(**fields.values(row))
     except FieldUnreadable as why:
-        # A sentence about the field, whose name stands first in it.
+        # The problem is a sentence that begins with the field's name.
         raise InputRefused("the job's condition " + str(why).replace("`", "", 2)) from None
 
 

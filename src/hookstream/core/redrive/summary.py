@@ -1,6 +1,6 @@
 """What the headers of a dead letter or an undecodable record say, for lists and summaries.
 
-Reading is lenient: a record with broken headers is the very one that somebody looks at.
+Parsing is lenient: a record with broken headers is exactly what a person needs to see.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from hookstream.core.redrive.marks import Position
 
 @dataclass(slots=True, frozen=True)
 class DeadLetterSummary:
-    """One record as lists and summaries show it; empty text where a header is missing."""
+    """One record for lists and summaries; empty text for a missing header."""
 
     position: Position
     at: Millis
@@ -44,7 +44,7 @@ class DeadLetterSummary:
         return self.last_status or self.last_error or self.last_outcome or "-"
 
     def as_json(self, resolved_by: str | None) -> JsonObject:
-        """Return it as plain JSON; null where a header is missing.
+        """Return it as plain JSON; null for a missing header.
 
         Args:
             resolved_by: The job that resolved it; None if it is open.
@@ -72,14 +72,14 @@ _HEADERS = {
     "last_error": names.LAST_ERROR,
     "origin_topic": names.ORIGIN_TOPIC,
 }
-"""The header of each field that is a header's text."""
+"""The header of each field that is copied from a header's text."""
 
 _SHOWN = (*(field for field in _HEADERS if field != "origin_topic"), "origin", "origin_at")
-"""The fields of the JSON document that are null where they are empty."""
+"""The fields of the JSON document that are null if they are empty."""
 
 
 def summary_of(record: Record) -> DeadLetterSummary:
-    """Return what a record's headers say."""
+    """Return the summary of a record, from its headers."""
     values = {
         name: value.decode(errors="replace") for name, value in record.headers if value is not None
     }
