@@ -243,7 +243,7 @@ async def test_a_stopped_record_is_not_handed_out_twice_to_those_that_have_it() 
         for name in ("a", "b", "c"):
             world.subscribe(name)
         # One for each delivery's state, then a failure at the second one's offer.
-        break_(world, "directory", "standing", when=lambda call: call in (2, 3, 4))
+        break_(world, "directory", "status", when=lambda call: call in (2, 3, 4))
         await world.worker()
         world.publish("e1")
 
@@ -414,7 +414,7 @@ CALLS = [
     ("codec", "encode"),
     ("directory", "wants"),
     ("directory", "match"),
-    ("directory", "standing"),
+    ("directory", "status"),
     ("directory", "granted"),
     ("directory", "is_disabled"),
     ("sink", "write"),
