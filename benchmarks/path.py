@@ -14,6 +14,7 @@ import cProfile
 import pstats
 import statistics
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -156,11 +157,19 @@ def directory_of(subscriptions: int) -> Directory:
 def records_of(n: int) -> list[Record]:
     """Return records as the benchmark's load writes them."""
     values = templates(ROOT / "schemas")
+    # An id of its own for each, as events have: reuse would be reported each time.
+    ids = [str(uuid.UUID(int=number, version=4)).encode() for number in range(n)]
     now = time.time_ns() // 1_000_000
     header = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00")
     return [
         Record(
-            _TOPIC, number % 4, number // 4, now, b"key", values[number % len(values)], [header]
+            _TOPIC,
+            number % 4,
+            number // 4,
+            now,
+            b"key",
+            values[number % len(values)].replace(ids[0], ids[number], 1),
+            [header],
         )
         for number in range(n)
     ]

@@ -177,7 +177,8 @@ class Admission:
                     continue
                 if self.budget.room <= 0:
                     await self.budget.wait()
-                await self._gate.wait()
+                if not self._gate.was_open():
+                    await self._gate.wait()
                 if not receipt.wanted:
                     # The receipt is not released: what was not offered yet must not count as settled.
                     return
