@@ -9,14 +9,13 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import cast
 
 import orjson
 from fastavro import schemaless_reader
 
+from hookstream.adapters.avro.framing import Framing, SingleObject
 from hookstream.adapters.avro.published import (
-    BODY_AT,
-    SINGLE_OBJECT,
     ParsedSchema,
     PublishedSchema,
 )
@@ -24,7 +23,8 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, holds_more
 from hookstream.adapters.avro.shown import compile_shown
 from hookstream.core.avro.nodes import AvroSchema
-from hookstream.core.avro.render import NotRenderable, compile_value, standard_document
+from hookstream.core.avro.render import NotRenderable, compile_value
+from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.catalog.compatibility import vanished
 from hookstream.core.catalog.promotion import ValueUnresolvable
 from hookstream.core.catalog.resolution import Resolution, resolution
@@ -54,36 +54,6 @@ _TYPICAL_PROBLEMS: dict[type[Exception], str] = {
     KeyError: "a union or enum names a branch that its schema does not have",
     UnicodeDecodeError: "a string is not UTF-8",
 }
-
-
-class Framing(Protocol):
-    """One way in which records name their schema."""
-
-    def identify(
-        self, record: Record, value: bytes
-    ) -> Identified | UnknownSchema | Undecodable | None:
-        """Name the record's schema; None where the record is not framed in this way."""
-
-
-class SingleObject:
-    """Avro's single-object encoding: C3 01, the schema's fingerprint, the body.
-
-    Source: Avro 1.12 specification, "Single-object encoding".
-    """
-
-    def __init__(self, book: SchemaBook) -> None:
-        """Look fingerprints up in a book."""
-        self._book = book
-
-    def identify(
-        self, record: Record, value: bytes
-    ) -> Identified | UnknownSchema | Undecodable | None:
-        """Name the schema by the fingerprint in bytes 2 to 9."""
-        del record
-        if value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
-            return None
-        wire = value[2:BODY_AT]
-        return self._book.named(wire) or UnknownSchema(wire.hex())
 
 
 class AvroCodec:

@@ -29,16 +29,14 @@ from hookstream.core.avro.values import (
     leaf,
     out_of_range,
     same,
-    timestamp_micros,
 )
-from hookstream.core.model.event import Event
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json
 from hookstream.core.model.parts import each_item, each_value
 
 Fields: TypeAlias = Sequence[tuple[str, Rendering]]
 """The names of a record's fields, and what renders them."""
 
-__all__ = ["NotRenderable", "compile_value", "needs_branch_names", "standard_document"]
+__all__ = ["NotRenderable", "compile_value", "needs_branch_names"]
 
 
 def compile_value(schema: AvroSchema) -> Callable[[object], Json]:
@@ -69,25 +67,6 @@ def needs_branch_names(schema: AvroSchema) -> bool:
     looks = _Looks(schema, branch_names=True)
     looks.make(schema.root)
     return looks.ambiguous
-
-
-def standard_document(event: Event, version: int, data: Json) -> JsonObject:
-    """Return the `standard` body of an event, its keys in the order in which they are written.
-
-    Args:
-        event: The event.
-        version: The version of its type that the subscription receives.
-        data: Its data at that version, rendered.
-    """
-    return {
-        "type": event.revision.event_type,
-        "version": version,
-        "timestamp": timestamp_micros(event.occurred_at),
-        "id": event.event_id,
-        "environment": event.environment,
-        "entity_id": event.entity_id,
-        "data": data,
-    }
 
 
 class Renderings(SchemaCompiler[Rendering]):

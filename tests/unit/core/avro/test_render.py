@@ -8,8 +8,8 @@ from hookstream.core.avro.reader import SchemaRefused, read_schema
 from hookstream.core.avro.render import (
     NotRenderable,
     compile_value,
-    standard_document,
 )
+from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.model.event import Event, Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Origin, Record
