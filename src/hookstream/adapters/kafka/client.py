@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -73,6 +74,7 @@ Place: TypeAlias = tuple[str, int]
 """A topic and a partition."""
 
 # The client library's own functions have no types.
+_NO_RECORD: Final = -1
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -373,21 +375,33 @@ def ask_offsets(
             request_timeout=timeout,
         )
         try:
-            return {
+            found = {
                 (at.topic, at.partition): answer.result(timeout).offset
                 for at, answer in answers.items()
             }
         except TimeoutError:
-            _look_for_leaders(admin, timeout)
-            raise DependencyUnavailable(
-                f"the brokers did not return {what} within {timeout:g} s"
-            ) from None
+            found = dict.fromkeys(asked, OFFSET_INVALID)
         except KafkaException as error:
             _look_for_leaders(admin, timeout)
             if kafka_error(error).code() not in _LEADERLESS:
                 raise
             time.sleep(_LEADERLESS_PAUSE)
+            continue
+        if all(_is_answer(asked[place], offset) for place, offset in found.items()):
+            return found
+        _look_for_leaders(admin, timeout)
+        raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
     raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
+
+
+def _is_answer(spec: OffsetSpec, offset: int) -> bool:
+    """Return whether an offset came from a broker.
+
+    librdkafka 2.16 sometimes returns -1001 (invalid) without an error when a broker did not answer. An
+    end below every position would let old tables pass for complete. Only a timestamp can have no offset:
+    -1, no record is so young.
+    """
+    return offset >= 0 or (offset == _NO_RECORD and spec not in (EARLIEST, LATEST))
 
 
 def _look_for_leaders(admin: AdminClient, timeout: float) -> None:

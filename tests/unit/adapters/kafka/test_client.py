@@ -12,6 +12,8 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.kafka.client import (
+    EARLIEST,
+    LATEST,
     Trouble,
     admin_client,
     ask_offsets,
@@ -20,6 +22,7 @@ from hookstream.adapters.kafka.client import (
     producer_properties,
     transactional_properties,
 )
+from hookstream.errors import DependencyUnavailable
 
 
 async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
@@ -49,15 +52,13 @@ async def test_a_trouble_that_passes_soon_is_not_said() -> None:
     assert logger.lines == []
 
 
-ENDS = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-
-
 class Recovering(AdminClient):
-    """A client whose broker leads nothing yet, for so many questions."""
+    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`."""
 
-    def __init__(self, *errors: int) -> None:
+    def __init__(self, *errors: int, offset: int = 7) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
         self.errors = list(errors)
+        self.offset = offset
         self.looked = 0
 
     def list_offsets(  # type: ignore[override]
@@ -68,7 +69,7 @@ class Recovering(AdminClient):
         for place in asked:
             answer = answers[place] = Future[SimpleNamespace]()
             if error is None:
-                answer.set_result(SimpleNamespace(offset=7))
+                answer.set_result(SimpleNamespace(offset=self.offset))
             else:
                 answer.set_exception(KafkaException(KafkaError(error)))
         return answers
@@ -85,16 +86,33 @@ def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> N
     """Frozen or killed, it has to register again; the client must look for it, or never finds it."""
     admin = Recovering(error, error)
 
-    found = ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")
+    found = ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
 
     assert (found, admin.looked) == ({("t", 0): 7}, 2)
+
+
+TIMESTAMP = OffsetSpec.for_timestamp(1_795_521_600_000)
+
+
+@pytest.mark.parametrize(
+    ("spec", "offset"), [(LATEST, -1001), (LATEST, -1), (EARLIEST, -1001), (TIMESTAMP, -1001)]
+)
+def test_an_offset_that_no_broker_gave_is_no_answer(spec: OffsetSpec, offset: int) -> None:
+    """The client gave -1001 for an end while its link was cut: old tables passed for complete."""
+    with pytest.raises(DependencyUnavailable, match="did not return the ends within 1 s"):
+        ask_offsets(Recovering(offset=offset), {("t", 0): spec}, 1.0, "the ends")
+
+
+def test_a_time_after_the_last_record_has_no_offset() -> None:
+    found = ask_offsets(Recovering(offset=-1), {("t", 0): TIMESTAMP}, 1.0, "the offsets")
+    assert found == {("t", 0): -1}
 
 
 def test_what_will_not_pass_is_not_asked_again() -> None:
     admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     with pytest.raises(KafkaException):
-        ask_offsets(admin, {("t", 0): ENDS}, 1.0, "the ends")
+        ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
 
 
 @pytest.mark.parametrize(
