@@ -9,14 +9,17 @@ from tests.doubles.stamped_sink import StampedSink, WrongMachine
 from tests.scenarios.world import Worker, World
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.engine import Ports
+from hookstream.pipeline.ports import Acknowledged, RecordSink
 
 
 async def started(world: World, machine: WrongMachine, *, told: bool = True) -> Worker:
     """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""
 
     def altered(outside: Ports) -> Ports:
+        outside = kept(outside)
         clock = BrokerClock(machine, outside.logger)
         sink = StampedSink(outside.sink, world.clock, clock, told=told)
         return replace(outside, clock=clock, agreement=clock, sink=sink)
@@ -133,3 +136,37 @@ async def test_where_no_broker_tells_its_time_the_worker_waits_then_goes_by_its_
 
         assert world.accepted("crm") == {"e1": 1}
         assert "clock.unknown" in world.logger.events("error")
+
+
+async def test_a_request_for_the_brokers_time_that_fails_is_made_again() -> None:
+    """It was taken for one that waits for its answer: nothing was ever matched or sent."""
+    async with World() as world:
+        world.subscribe("crm")
+        fails = FailingOnce(world)
+        world.altered = lambda outside: replace(outside, sink=fails.before(outside.sink))
+        await started(world, WrongMachine(world.clock, 0))
+        world.publish("e1")
+        await world.until(world.settled, within=20)
+
+        assert fails.failed
+        assert world.accepted("crm") == {"e1": 1}
+
+
+class FailingOnce:
+    """A RecordSink whose first write to the health table raises."""
+
+    def __init__(self, world: World) -> None:
+        self.failed = False
+        self._topic = world.topics.health
+        self._sink: RecordSink | None = None
+
+    def before(self, sink: RecordSink) -> "FailingOnce":
+        self._sink = sink
+        return self
+
+    def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
+        if record.topic == self._topic and not self.failed:
+            self.failed = True
+            raise BufferError("the queue is full")
+        assert self._sink is not None
+        self._sink.write(record, acknowledged)

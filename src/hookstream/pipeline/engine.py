@@ -265,7 +265,12 @@ class Engine:
         ports.agreement.look()
         if ports.agreement.asks and not self._time_requested:
             self._time_requested = True
-            ports.sink.write(time_request(ports.topics), self._time_answered)
+            try:
+                ports.sink.write(time_request(ports.topics), self._time_answered)
+            except BaseException:
+                # Otherwise the time would never be requested again, and the gate never open.
+                self._time_requested = False
+                raise
 
     def _time_answered(self, refused: WriteRefused | None) -> None:
         self._time_requested = False

@@ -189,6 +189,7 @@ class Retrier:
             due = self._room.due(self._clock.now(), most=min(credit, self._share()))
             for waiting in due:
                 await self._gate.wait()
+                await self._room_in_budget()
                 if waiting.receipt.wanted:
                     await self._admit(waiting)
             early = await self._take_early(credit - len(due))
@@ -197,6 +198,11 @@ class Retrier:
                 await self._stand_back()
             else:
                 await self._sleep()
+
+    async def _room_in_budget(self) -> None:
+        """Wait until a delivery may be admitted: intake may have spent the credit meanwhile."""
+        if self._budget.room <= 0:
+            await self._budget.wait()
 
     def _share(self) -> int:
         """Return how many due records may be released in this turn.
@@ -241,6 +247,7 @@ class Retrier:
             early = self._room.early(subscription_id, min(wanted, credit - taken))
             found[subscription_id] = len(early)
             for waiting in early:
+                await self._room_in_budget()
                 if waiting.receipt.live and isinstance(waiting.state, Delivery):
                     await self._fenced(waiting, waiting.state)
                     taken += 1
