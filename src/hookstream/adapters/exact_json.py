@@ -73,7 +73,7 @@ def parse_exact(text: bytes) -> object:
     _check_depth(value)
     if doubled:
         twice = list(_named_twice(value))[:_MAX_NAMED]
-        raise InputRefused("; ".join(f"{path}: stands twice in one object" for path in twice))
+        raise InputRefused("; ".join(f"{path}: appears twice in one object" for path in twice))
     return value
 
 

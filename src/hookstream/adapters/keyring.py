@@ -109,7 +109,7 @@ class KeyRing:
             return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
         except InvalidTag:
             raise CiphertextBroken(
-                f"a ciphertext does not belong to key {key_id!r} and to what it stands in"
+                f"a ciphertext does not belong to key {key_id!r} or to its row"
             ) from None
 
 

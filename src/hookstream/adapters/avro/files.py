@@ -83,8 +83,8 @@ def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
     schema = _declared(tree, where)
     if (schema.event_type, schema.version) != (file.parent.name, int(named[1])):
         raise InputRefused(
-            f"says that it is {schema.event_type} v{schema.version}, and stands where"
-            f" {file.parent.name} v{named[1]} must be"
+            f"declares {schema.event_type} v{schema.version}, but its path is that of"
+            f" {file.parent.name} v{named[1]}"
         )
     return schema
 
@@ -109,11 +109,11 @@ def _tree(file: Path) -> JsonObject:
 
 
 def _without_doubles(pairs: list[tuple[str, Json]]) -> None:
-    """Refuse a name that stands twice in one object: readers differ in which of them counts."""
+    """Refuse a name that appears twice in one object: readers differ in which of them counts."""
     names: set[str] = set()
     for name, _ in pairs:
         if name in names:
-            raise InputRefused(f"the name {name[:100]!r} stands twice in one object")
+            raise InputRefused(f"the name {name[:100]!r} appears twice in one object")
         names.add(name)
 
 

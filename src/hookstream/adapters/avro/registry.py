@@ -126,7 +126,7 @@ class SchemaBook:
         if isinstance(other, Identified) and other.revision != named:
             raise InputRefused(
                 f"its fingerprint is that of {other.revision.event_type}"
-                f" v{other.revision.event_version}: records of the two cannot be told apart"
+                f" v{other.revision.event_version}: records of the two cannot be distinguished"
             )
         self._rows[key] = schema
         self._named[fingerprint] = Identified(named, BODY_AT)

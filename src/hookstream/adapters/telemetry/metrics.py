@@ -62,7 +62,7 @@ GAUGES = {
     "hookstream_tier_overdue_seconds": "How long the most overdue tier record has been due.",
     "hookstream_tier_waiting_records": "Tier records held in memory until they are due.",
     "hookstream_oldest_unsettled_seconds": "Age of the oldest record of any kind not settled.",
-    "hookstream_in_hand_seconds": "How long the oldest record in hand has been the oldest.",
+    "hookstream_in_hand_seconds": "How long the oldest unfinished record has been the oldest.",
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
     "hookstream_table_age_seconds": "Seconds since a table was last known to be current.",
     "hookstream_egress_short_seconds": "How long attempts have waited for a want of the worker's own.",
@@ -75,7 +75,7 @@ GAUGES = {
     "hookstream_stopped_partitions": "Partitions that are not read until an operator acts.",
     "hookstream_unread_partitions": "Partitions that give nothing though they have records.",
     "hookstream_holds": "Holds that operators set and nobody cleared.",
-    "hookstream_connections": "HTTP connections that stand, idle ones included.",
+    "hookstream_connections": "Open HTTP connections, including idle ones.",
 }
 """What `observe_gauges` may report, and what it means."""
 

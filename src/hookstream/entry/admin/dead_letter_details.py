@@ -66,7 +66,7 @@ class DetailsReader:
     def _event(self, record: Record) -> JsonObject | str:
         """Return the event as it is delivered, or why it cannot be shown."""
         if record.value is None:
-            return "kept by reference: the value stands at its origin only"
+            return "kept by reference: the value is stored at its origin only"
         identified = self._decoder.identify(record)
         match identified:
             case Undecodable(detail=detail):
