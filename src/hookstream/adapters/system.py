@@ -108,7 +108,7 @@ def open_files(wanted: int) -> int:
 
 _FRESH_OBJECTS = 50_000
 _COLLECTIONS_AN_AGE = 20
-"""Collections of one generation that trigger one of the next."""
+"""New objects that trigger a collection, and collections of one generation that trigger the next."""
 
 
 def spare_collector() -> None:
