@@ -339,11 +339,11 @@ def _read(
     return fields
 
 
-def _sentence(problem: Exception, stood: int) -> str:
+def _sentence(problem: Exception, position: int) -> str:
     for kind, sentence in _TYPICAL_PROBLEMS.items():
         if isinstance(problem, kind):
-            return f"{sentence} (near byte {stood})"
-    return f"{type(problem).__name__}: {str(problem)[:200]} (near byte {stood})"
+            return f"{sentence} (near byte {position})"
+    return f"{type(problem).__name__}: {str(problem)[:200]} (near byte {position})"
 
 
 def _unresolvable(event: Event, version: int, why: str) -> Refused:

@@ -68,7 +68,7 @@ class SchemaBook:
             return f"schemas row {key!r}: {problem}"
         except (InvariantBroken, MemoryError):
             raise
-        except Exception as problem:  # noqa: BLE001  anybody may have written the row
+        except Exception as problem:  # noqa: BLE001  the row is untrusted
             return f"schemas row {key!r}: {type(problem).__name__}: {problem}"[:_LONGEST]
         return None
 

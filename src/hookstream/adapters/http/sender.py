@@ -74,7 +74,7 @@ class _Target:
 
 
 def _nobody(_: str, __: str) -> None:
-    """Notify nobody."""
+    """Ignore the shortage."""
 
 
 class HttpSender:

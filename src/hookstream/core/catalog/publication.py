@@ -84,7 +84,7 @@ def plan_publication(
     known: Sequence[KnownSchema],
     pinned: Callable[[str, int], bool],
 ) -> PublicationPlan:
-    """Return what publishing would change.
+    """Return the plan of a publication.
 
     Args:
         declared: The schemas to publish, each type and version once.

@@ -1,4 +1,4 @@
-"""What JSON a `standard` body of one event type and version can hold, made from its Avro schema."""
+"""The possible JSON of the `standard` bodies of one event type and version, from its Avro schema."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

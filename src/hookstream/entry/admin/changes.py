@@ -53,7 +53,7 @@ class ChangeWriter:
 
     @cached_property
     def state(self) -> State:
-        """What the tables held when the session began."""
+        """The state of the tables when the session began."""
         return self.session.state()
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:

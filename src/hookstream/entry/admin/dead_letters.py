@@ -65,7 +65,7 @@ class DeadLetterReader:
         return topic_of(self.source, self.settings.topics_names)
 
     def ledger(self) -> Ledger:
-        """Return what is resolved now.
+        """Return the records resolved so far.
 
         Raises:
             InputRefused: A mark cannot be read, so it is unknown which records are open.

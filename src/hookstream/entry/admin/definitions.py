@@ -93,7 +93,7 @@ class FolderPlanner:
         return self._definitions.problems
 
     def plan(self) -> Plan:
-        """Return what applying the files would change now; its problems are located in the files.
+        """Return the changes that applying the files would make now, with problems located in them.
 
         Raises:
             DependencyUnavailable: The brokers do not answer.

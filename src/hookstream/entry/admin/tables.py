@@ -37,7 +37,7 @@ SEALED: Keys = SealedSecrets()
 
 @dataclass(slots=True, frozen=True)
 class State:
-    """What the tables hold."""
+    """The contents of the tables."""
 
     current: Current
     book: SchemaBook

@@ -79,7 +79,7 @@ class TableConsumer:
                 raise
             except EnvelopeUnreadable as why:
                 self._unreadable(kind, record, str(why))
-            except Exception as problem:  # noqa: BLE001  anybody may have written the row
+            except Exception as problem:  # noqa: BLE001  the row is untrusted
                 self._unreadable(kind, record, f"{type(problem).__name__}: {problem}")
 
     def _row(self, kind: RowKind, record: TableRecord) -> None:
