@@ -143,7 +143,7 @@ class HttpSender:
 
     @property
     def short_seconds(self) -> float:
-        """Seconds since a local resource has been short; 0 if it was not for two seconds."""
+        """Seconds for which a local resource has been short; 0 if none was within two seconds."""
         now = self._loop.time()
         return now - self._short_since if now < self._short_until else 0.0
 

@@ -260,7 +260,7 @@ class Directory:
         document: DocumentAt,
         latest: int,
     ) -> Callable[[], Match | None]:
-        """Return a function that matches one subscription in its current state; thread-safe."""
+        """Return a function, callable in a thread, that matches one subscription as it is now."""
         fanout = self._fanout(event_type)
         return fanout.judge(subscription_id, environment, timestamp, document, latest)
 

@@ -223,7 +223,7 @@ class Fanout:
         document: DocumentAt,
         latest: int,
     ) -> "Callable[[], Match | None]":
-        """Return a function that matches one subscription in its current state; thread-safe."""
+        """Return a function, callable in a thread, that matches one subscription as it is now."""
         request = self._requests.get(subscription_id)
         if request is None:
             return _no_match

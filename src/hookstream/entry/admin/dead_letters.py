@@ -65,7 +65,7 @@ class DeadLetterReader:
         return topic_of(self.source, self.settings.topics_names)
 
     def ledger(self) -> Ledger:
-        """Return the records resolved so far.
+        """Return which records are resolved.
 
         Raises:
             InputRefused: A mark cannot be read, so it is unknown which records are open.

@@ -89,7 +89,7 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 
 @dataclass(slots=True)
 class Survey:
-    """The number of records that a redrive would affect."""
+    """Counts of the records that a redrive would take and leave out."""
 
     tally: Tally = field(default_factory=Tally)
     left_out: dict[str, int] = field(default_factory=dict)
