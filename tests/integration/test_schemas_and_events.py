@@ -276,7 +276,7 @@ def test_all_that_is_wrong_with_a_line_is_said_at_once(world: World) -> None:
                 "line 1: "
                 "entity_id: must be there, as text; environment: must be there, as text; version: must be a whole number; data.setup_cost: 48.5 is a binary fraction: write the decimal as text; data.setup: there is no such field (did you mean setup_cost?)"
             ),
-            "line 2: type: stands twice in one object",
+            "line 2: type: appears twice in one object",
             "line 3: not taken: nested more than 100 deep",
         ],
     )

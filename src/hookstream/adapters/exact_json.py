@@ -1,8 +1,8 @@
-"""JSON text is parsed with no number rounded and no key dropped, or it is refused.
+"""Parses JSON text without rounding a number or dropping a key, or refuses it.
 
 Whole numbers become `int`. Every other number stays text (`Numeral`) until its Avro type is known:
-a double in between would round it. What no JSON has (`NaN`) and what Python would not read in
-bearable time (a number of 5,000 digits) stay text too, so that the refusal can name their path.
+a double in between would round it. Invalid JSON numbers (`NaN`) and numbers that Python cannot parse
+in reasonable time (5,000 digits) stay text too, so that the refusal can name their path.
 """
 
 import json
@@ -14,9 +14,9 @@ from hookstream.core.model.parts import joined
 from hookstream.errors import InputRefused
 
 MAX_DEPTH: Final = 100
-"""Arrays and objects within one another; a schema has 32 levels at most."""
+"""Levels of nested arrays and objects; a schema has 32 levels at most."""
 _MAX_DIGITS: Final = 4300
-"""Python reads no longer whole number from text."""
+"""Digits of the longest whole number that Python parses."""
 _MAX_NAMED: Final = 20
 _SHOWN: Final = 80
 
@@ -29,7 +29,7 @@ class Numeral:
 
 
 class _Doubled(dict[str, object]):
-    """An object in which a key stands more than once."""
+    """An object with a duplicate key."""
 
     __slots__ = ("keys_twice",)
 
@@ -73,12 +73,12 @@ def parse_exact(text: bytes) -> object:
     _check_depth(value)
     if doubled:
         twice = list(_named_twice(value))[:_MAX_NAMED]
-        raise InputRefused("; ".join(f"{path}: stands twice in one object" for path in twice))
+        raise InputRefused("; ".join(f"{path}: appears twice in one object" for path in twice))
     return value
 
 
 def path_part(name: str) -> str:
-    """Return a key as a part of a path: as it is where it is a plain name, else quoted, bounded."""
+    """Return a key as a part of a path: unchanged if it is a plain name, else quoted and truncated."""
     if name.isascii() and name.isidentifier() and len(name) <= _SHOWN:
         return name
     return f"[{ascii(name[:_SHOWN])[:_SHOWN]}]"
@@ -93,7 +93,7 @@ def _too_deep() -> str:
 
 
 def _check_depth(value: object) -> None:
-    """Refuse what is too deep, without recursing into it."""
+    """Refuse a value that is nested too deep, without recursing into it."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [
@@ -109,7 +109,7 @@ def _check_depth(value: object) -> None:
 
 
 def _named_twice(value: object, path: str = "") -> Iterator[str]:
-    """Yield the paths of keys that stand twice; of such an object, the last value of each counts."""
+    """Yield the paths of duplicate keys; within such an object, the last value of each counts."""
     if isinstance(value, list):
         for at, item in enumerate(cast("list[object]", value)):
             yield from _named_twice(item, f"{path}[{at}]")

@@ -1,8 +1,8 @@
-"""Signing secrets stand in the log as AES-256-GCM ciphertext; this ring holds the keys to them.
+"""The key ring that encrypts signing secrets with AES-256-GCM for storage in the log.
 
 A ring is JSON: `{"active": "k2", "keys": {"k1": "<base64 of 32 bytes>", "k2": "..."}}`. The active
-key encrypts, every key decrypts, so a key is replaced by adding one, making it active, writing
-every subscription again, and only then taking the old one out.
+key encrypts, every key decrypts. To replace a key, add one, make it active, write every
+subscription again, and only then remove the old one.
 """
 
 import base64
@@ -18,13 +18,13 @@ from hookstream.errors import ConfigurationError
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-"""What GCM is specified for (NIST SP 800-38D 8.2.1): random ones stay unique for 2**32 secrets."""
+"""The nonce size for GCM (NIST SP 800-38D 8.2.1): random ones stay unique for 2**32 secrets."""
 TAG_BYTES = 16
 MAX_RING_BYTES = 64 * 1024
 
 
 class KeyMissing(ConfigurationError):
-    """Raised when a secret was encrypted with a key that the ring does not hold."""
+    """Raised when a secret was encrypted with a key that is not in the ring."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class KeyMissing(ConfigurationError):
 
 
 class CiphertextBroken(ConfigurationError):
-    """Raised when a ciphertext was made with another key of that name, for another owner, or cut."""
+    """Raised for a ciphertext of another key of that name or another owner, or a truncated one."""
 
 
 class KeyRing:
@@ -44,7 +44,7 @@ class KeyRing:
     Args:
         active: Id of the key that encrypts.
         keys: The raw keys by id, each of 32 bytes.
-        random_bytes: Makes the nonces: `os.urandom`, or something as unpredictable.
+        random_bytes: Generates the nonces: `os.urandom`, or something as unpredictable.
 
     Raises:
         ConfigurationError: A key has another length, or the active one is missing.
@@ -79,8 +79,8 @@ class KeyRing:
         """Encrypt with the active key.
 
         Args:
-            plaintext: What to hide.
-            associated: What it belongs to; it decrypts for this owner only.
+            plaintext: The secret.
+            associated: Identifies its owner; it decrypts for this owner only.
 
         Returns:
             The key's id, and the base64 text of nonce, ciphertext and tag.
@@ -90,11 +90,11 @@ class KeyRing:
         return self._active, base64.b64encode(nonce + sealed).decode()
 
     def decrypt(self, key_id: str, ciphertext: str, associated: bytes) -> bytes:
-        """Return the plaintext of what `encrypt` made.
+        """Return the plaintext of a ciphertext from `encrypt`.
 
         Raises:
-            KeyMissing: The ring does not hold the key.
-            CiphertextBroken: It was not made with this key for this owner, or it was damaged.
+            KeyMissing: The key is not in the ring.
+            CiphertextBroken: It was not made with this key for this owner, or it is damaged.
         """
         cipher = self._ciphers.get(key_id)
         if cipher is None:
@@ -109,27 +109,27 @@ class KeyRing:
             return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
         except InvalidTag:
             raise CiphertextBroken(
-                f"a ciphertext does not belong to key {key_id!r} and to what it stands in"
+                f"a ciphertext does not belong to key {key_id!r} or to its row"
             ) from None
 
 
 def read_ring(text: str | bytes, where: str, random_bytes: Callable[[int], bytes]) -> KeyRing:
-    """Return the ring that a JSON text describes.
+    """Parse a key ring.
 
     Args:
         text: The JSON text.
-        where: What to call the text in an error: a path or a variable's name.
+        where: The text's name in errors: a path or a variable's name.
         random_bytes: As for `KeyRing`.
 
     Raises:
-        ConfigurationError: The text is no key ring; no key shows in the message.
+        ConfigurationError: The text is not a key ring; the message contains no key.
     """
     if len(text) > MAX_RING_BYTES:
         raise ConfigurationError(f"{where}: a key ring has at most {MAX_RING_BYTES} bytes")
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
-        # The parser's message would quote the text around the fault: it may be a key.
+        # The parser's message would quote the text around the error, which may be a key.
         raise ConfigurationError(f"{where}: the key ring is not valid JSON") from None
     if not isinstance(document, dict) or set(document) != {"active", "keys"}:
         raise ConfigurationError(
@@ -151,10 +151,10 @@ def read_ring(text: str | bytes, where: str, random_bytes: Callable[[int], bytes
 
 
 def read_ring_file(path: Path, random_bytes: Callable[[int], bytes]) -> KeyRing:
-    """Return the ring that a file holds.
+    """Read a key ring from a file.
 
     Raises:
-        ConfigurationError: The file cannot be read, or holds no key ring.
+        ConfigurationError: The file cannot be read, or is not a key ring.
     """
     try:
         with path.open("rb") as file:

@@ -106,7 +106,7 @@ def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "partners/a.yaml", ACME)
     write(tmp_path, "partners/b.yaml", ACME)
     assert problems(tmp_path) == [
-        f"partners/b.yaml:2: partner acme: id: stands in {tmp_path}/partners/a.yaml, too".replace(
+        f"partners/b.yaml:2: partner acme: id: is also defined in {tmp_path}/partners/a.yaml".replace(
             f"{tmp_path}/", ""
         )
     ]
@@ -216,7 +216,7 @@ def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [
-        ("a: 1\na: 2", 2, "the field 'a' stands there twice"),
+        ("a: 1\na: 2", 2, "the field 'a' appears twice"),
         ("a: 1\n5: 2", 2, "a field's name must be text: quote it"),
         ("? [a]\n: 1", 1, "a field's name must be text: quote it"),
         ("a: &x 1", 1, "anchors and aliases are not taken: write it out"),

@@ -71,15 +71,15 @@ def test_a_definition_may_be_json(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"id": "a",\n "id": "b"}', ":2: the field 'id' stands there twice"),
+        ('{"id": "a",\n "id": "b"}', ":2: the field 'id' appears twice"),
         ('{"id": "\\ud800"}', ":1: holds half a surrogate pair, which is no character"),
-        ('{"id": NaN}', ":1: is no JSON: a value must stand here"),
-        ('{"id": 01}', ":1: is no JSON: a comma or } must stand here"),
-        ('{"id": 1,}', ":1: is no JSON: a field's name in double quotes must stand here"),
+        ('{"id": NaN}', ":1: is no JSON: a value is expected here"),
+        ('{"id": 01}', ":1: is no JSON: a comma or } is expected here"),
+        ('{"id": 1,}', ":1: is no JSON: a field's name in double quotes is expected here"),
         ('{"id": 1} {}', ":1: is no JSON: something follows the document"),
         ('{"id":\n"a', ":2: is no JSON: Unterminated string starting at"),
-        ("{'id': 1}", ":1: is no JSON: a field's name in double quotes must stand here"),
-        ("", ":1: is no JSON: a value must stand here"),
+        ("{'id': 1}", ":1: is no JSON: a field's name in double quotes is expected here"),
+        ("", ":1: is no JSON: a value is expected here"),
         ("[" * 100_000, ":1: is nested more than 50 deep"),
     ],
 )
@@ -292,7 +292,7 @@ def test_schema_files_are_found_likewise(tmp_path: Path) -> None:
         ("V1.AVSC", where),
         ("thing.done/v2.json", where),
         ("thing.done/v3.avsc~", where),
-        ("thing.done/v4.avsc", "the name 'type' stands twice in one object"),
+        ("thing.done/v4.avsc", "the name 'type' appears twice in one object"),
         ("x/thing.done/v1.avsc", where),
     ]
     assert [each.where for each in files.notes] == ["README.md", "thing.done/notes.txt"]

@@ -1,1 +1,1 @@
-"""Avro: reading and writing events, schemas, and what the command line shows of them."""
+"""Avro: reading and writing events and schemas, and showing them on the command line."""

@@ -1,4 +1,4 @@
-"""Audit records are read back from Avro into entries, whichever release wrote them."""
+"""Decodes audit records of any release from Avro into entries."""
 
 import io
 
@@ -16,8 +16,8 @@ class AuditReader:
     """Decodes values of the attempts topic.
 
     Args:
-        book: The schemas table. This release's own schemas are added where it lacks them, so that
-            an audit log can be read although nobody has published them.
+        book: The schemas table. This release's own schemas are added if missing, so that an audit
+            log can be read even if they are not published.
     """
 
     def __init__(self, book: SchemaBook) -> None:
@@ -27,7 +27,7 @@ class AuditReader:
         self._book = book
 
     def read(self, value: bytes | None) -> AuditEntry | EntryProblem:
-        """Read one value; logical types stay raw, so instants are milliseconds."""
+        """Decode one value; logical types stay raw, so instants are milliseconds."""
         if value is None or value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
             return EntryProblem("it is not framed as Avro's single-object encoding says")
         fingerprint = value[2:BODY_AT]

@@ -1,8 +1,7 @@
-"""Avro records become events, and events become documents of the version that a partner asked for.
+"""Decodes Avro records into events, and renders events as documents of a requested version.
 
-Records are decoded with logical types left out: the conversions cost more than the decoding, and
-rendering makes text of the raw values anyway. Nothing is kept from one event to the next but what
-belongs to schemas.
+Records are decoded without logical types: the conversions cost more than the decoding, and rendering
+turns the raw values into text anyway. Only what belongs to schemas is kept between events.
 """
 
 import contextlib
@@ -44,10 +43,10 @@ from hookstream.core.model.record import Origin, Record
 
 DEFAULT_MAX_RECORD_BYTES = 1 << 20
 DEFAULT_MAX_VALUES = 25_000
-"""The library decodes so many in 10 to 30 ms, during which no other thread runs."""
+"""The library decodes this number in 10 to 30 ms, during which no other thread runs."""
 
 _BYTES_A_VALUE = 32
-"""Bytes of a record that are as much work as a value: texts are checked, copied and escaped."""
+"""Bytes of a record that cost as much as one value: texts are checked, copied and escaped."""
 
 _TYPICAL_PROBLEMS: dict[type[Exception], str] = {
     EOFError: "the record ends before its last field does",
@@ -57,7 +56,7 @@ _TYPICAL_PROBLEMS: dict[type[Exception], str] = {
 
 
 class AvroCodec:
-    """Fits `Codec`, on the schemas of a book."""
+    """The `Codec` on the schemas of a book."""
 
     def __init__(
         self,
@@ -67,10 +66,10 @@ class AvroCodec:
         max_values: int = DEFAULT_MAX_VALUES,
         framings: Sequence[Framing] | None = None,
     ) -> None:
-        """Take the book, the largest value that is decoded in bytes, and framings in order.
+        """Take the book, the largest value that is decoded, in bytes, and framings in order.
 
-        Of a record that holds more than `max_values` values nothing is made; no more are made when
-        it is resolved to another version.
+        A record of more than `max_values` values is not decoded; resolving it to another version
+        does not exceed that number either.
         """
         self._book = book
         self._max_values = max_values
@@ -100,7 +99,7 @@ class AvroCodec:
             if found is not None:
                 return found
         if record.headers_problem is not None:
-            # What names the schema may stand in the header that cannot be read.
+            # The unreadable header may be the one that identifies the schema.
             return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
         return Undecodable(
             UndecodableReason.NOT_FRAMED,
@@ -109,7 +108,7 @@ class AvroCodec:
         )
 
     def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
-        """Decode the record and check its envelope. `Event.origin` is the record's own place."""
+        """Decode the record and check its envelope. `Event.origin` is the record's own position."""
         schema = self._book.schema(identified.revision)
         value = record.value
         if schema is None or value is None:
@@ -132,7 +131,7 @@ class AvroCodec:
         )
 
     def load(self, identified: Identified, record: Record) -> int:
-        """As Codec says: by the record's size, or where that could be much, by walking over it."""
+        """See `Codec.load`: by the record's size, or, if that allows many values, by counting them."""
         schema, value = self._book.schema(identified.revision), record.value
         if schema is None or value is None:
             return 0
@@ -144,7 +143,7 @@ class AvroCodec:
         return max(most, len(value) // _BYTES_A_VALUE)
 
     def load_at(self, event: Event, version: int) -> int:
-        """As Codec says: what defaults fill in counts where the version is another."""
+        """See `Codec.load_at`: for another version, values filled in by defaults count too."""
         reader = self._book.reader(event.revision.event_type, version)
         writer = self._book.schema(event.revision)
         if reader is None or writer is None or reader.revision == event.revision:
@@ -152,7 +151,7 @@ class AvroCodec:
         return event.load * (1 + self._resolution(writer, reader).fills)
 
     def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
-        """Decode any framed record, its envelope unchecked: for tools that show records."""
+        """Decode any framed record without checking its envelope: for tools that show records."""
         identified = self.identify(record)
         if not isinstance(identified, Identified):
             return identified
@@ -164,7 +163,7 @@ class AvroCodec:
     def _fields(
         self, value: bytes, body_at: int, schema: PublishedSchema
     ) -> dict[str, object] | Undecodable:
-        """Decode a record, unless it holds more values than are taken."""
+        """Decode a record, unless it has more than `most` values."""
         most = self._max_values
         try:
             if _could_hold(value, body_at, schema) > most and holds_more(
@@ -180,7 +179,7 @@ class AvroCodec:
         return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
 
     def latest(self, event_type: str) -> int:
-        """Return the newest published version of a type, 0 where there is none."""
+        """Return the newest published version of a type, 0 if there is none."""
         return self._book.latest(event_type)
 
     def document(self, event: Event, version: int) -> JsonObject | Refused:
@@ -204,10 +203,10 @@ class AvroCodec:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
     def shown(self, event: Event, version: int) -> JsonObject | Refused:
-        """Return the `standard` body as input takes it: for tools that show events.
+        """Return the `standard` body in the form that input accepts: for tools that show events.
 
-        It differs from `document` where several branches of a union keep a value: there it has the
-        name of its branch.
+        It differs from `document` if several branches of a union accept a value: then the value has
+        the name of its branch.
         """
         document = self.document(event, version)
         reader = self._book.reader(event.revision.event_type, version)
@@ -235,14 +234,14 @@ class AvroCodec:
 
     def _renderer(self, reader: PublishedSchema, data: AvroSchema) -> Callable[[object], Json]:
         kept = self._renderers.get(reader.revision)
-        # A row that was written again may differ in what a fingerprint leaves out.
+        # A rewritten row may differ in parts that a fingerprint leaves out.
         if kept is None or kept[0] is not reader:
             kept = (reader, compile_value(data))
             self._renderers[reader.revision] = kept
         return kept[1]
 
     def _show(self, writer: PublishedSchema, reader: PublishedSchema) -> Callable[[object], Json]:
-        """Return what shows the data of a record that `PublishedSchema.tagged` read."""
+        """Return the function that shows the data of a record read by `PublishedSchema.tagged`."""
         pair = (writer.revision, reader.revision)
         kept = self._shows.get(pair)
         if kept is None or kept[0] is not writer or kept[1] is not reader:
@@ -251,7 +250,7 @@ class AvroCodec:
         return kept[2]
 
     def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:
-        """Return the record as the reader's schema has it, or why that cannot be."""
+        """Return the record resolved to the reader's schema, or why it cannot be resolved."""
         identified = self.identify(event.record)
         writer = self._book.schema(event.revision)
         value = event.record.value
@@ -278,25 +277,25 @@ class AvroCodec:
 
 
 def _removed(revision: Revision) -> Undecodable:
-    """Return what a record is whose schema's row was removed since it was identified."""
+    """Return the result for a record whose schema's row was removed since it was identified."""
     why = f"{revision.event_type} v{revision.event_version} was removed from the schemas table"
     return Undecodable(UndecodableReason.UNKNOWN_SCHEMA, why)
 
 
 def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:
-    """Return how many values a record can hold at most, by its size alone."""
+    """Return the most values that a record can have, by its size alone."""
     return schema.growth.base + schema.growth.rate * (len(value) - body_at)
 
 
 def _shown_as(
     writer: PublishedSchema, reader: PublishedSchema, most: int
 ) -> Callable[[object], Json]:
-    """Return what shows the data of a record that `PublishedSchema.tagged` read.
+    """Return the function that shows the data of a record read by `PublishedSchema.tagged`.
 
     Args:
         writer: The schema that the record was written with.
         reader: The schema that it is shown as.
-        most: Values that a record may become.
+        most: The most values that a record may become.
     """
     show = compile_shown(reader)
     found = resolution(writer.nodes, reader.nodes, branch_names=False, every_branch=True)
@@ -311,7 +310,7 @@ def _shown_as(
 
 
 def _resolution(writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
-    """Return how a pair is read; an older version is not filled with what a newer one dropped."""
+    """Return the resolution of a pair; defaults do not replace fields that a newer version dropped."""
     found = resolution(writer.nodes, reader.nodes, branch_names=reader.branch_names)
     if not found.problems and reader.revision.event_version < writer.revision.event_version:
         return replace(found, problems=vanished(reader.tree, writer.tree))
@@ -328,7 +327,7 @@ def _read(
     except MemoryError:
         # Ours, not the record's: the process ends.
         raise
-    except Exception as problem:  # noqa: BLE001  # bytes from outside: fastavro raises whatever it stumbles over
+    except Exception as problem:  # noqa: BLE001  # untrusted bytes: fastavro raises any exception
         return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))
     if body.tell() != len(value):
         return Undecodable(
@@ -340,11 +339,11 @@ def _read(
     return fields
 
 
-def _sentence(problem: Exception, stood: int) -> str:
+def _sentence(problem: Exception, position: int) -> str:
     for kind, sentence in _TYPICAL_PROBLEMS.items():
         if isinstance(problem, kind):
-            return f"{sentence} (near byte {stood})"
-    return f"{type(problem).__name__}: {str(problem)[:200]} (near byte {stood})"
+            return f"{sentence} (near byte {position})"
+    return f"{type(problem).__name__}: {str(problem)[:200]} (near byte {position})"
 
 
 def _unresolvable(event: Event, version: int, why: str) -> Refused:

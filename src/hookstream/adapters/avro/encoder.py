@@ -1,4 +1,4 @@
-"""What happened becomes the Avro bytes of an event, or is refused with the path of what is wrong."""
+"""Encodes events as Avro, or refuses them with the path of each problem."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,7 +18,7 @@ class EventEncoder:
     """Encodes events with the schemas of a book, checked as strictly as a worker checks them."""
 
     def __init__(self, book: SchemaBook, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        """Take the book, and the largest event in bytes that a worker takes."""
+        """Take the book, and the largest event in bytes that a worker accepts."""
         self._book = book
         self._max_bytes = max_bytes
         self._inputs: dict[
@@ -33,7 +33,7 @@ class EventEncoder:
         Args:
             event_type: Its type.
             fields: Envelope and data, as plain JSON or Python's own types.
-            version: The version to write; the newest where it is None.
+            version: The version to write; None: the newest.
 
         Raises:
             EventRefused: Fields are missing, unknown or do not fit; every problem is named with its
@@ -86,7 +86,7 @@ class EventEncoder:
 
 
 def _envelope(fields: Mapping[str, object], refused: EventRefused) -> list[str]:
-    """Return what is wrong with the texts of an envelope beside what was refused already."""
+    """Return the problems of an envelope's texts that `refused` does not have yet."""
     refused_fields = {problem.partition(":")[0] for problem in refused.problems}
     texts = {
         name: fields[name]

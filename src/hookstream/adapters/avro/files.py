@@ -1,6 +1,6 @@
-"""Schema files are found where they must be, `<event type>/v<N>.avsc`, and read with every problem.
+"""Finds schema files at `<event type>/v<N>.avsc`, reads them, and collects all problems.
 
-A file that could be meant as a schema and is none is a problem, others are named in a note.
+A file that may be meant as a schema but is none is a problem; others are named in a note.
 """
 
 import codecs
@@ -28,12 +28,12 @@ _NAME = re.compile(r"v([1-9][0-9]{0,3})\.avsc")
 
 @dataclass(slots=True, frozen=True)
 class SchemaFiles:
-    """What a folder declares."""
+    """The schemas that a folder declares."""
 
     schemas: tuple[DeclaredSchema, ...]
     problems: tuple[Finding, ...]
     notes: tuple[Finding, ...] = ()
-    """Files that are left out, as nobody can have meant them as schemas."""
+    """Files that are ignored, since they cannot be meant as schemas."""
 
 
 def read_schema_files(folder: Path) -> SchemaFiles:
@@ -63,13 +63,13 @@ def read_schema_files(folder: Path) -> SchemaFiles:
 
 
 def _may_be_meant(file: Path) -> bool:
-    """Return whether somebody may have meant a file as a schema, however it is named."""
+    """Return whether a file may be meant as a schema, whatever its name."""
     name = file.name.lower()
     return ".avsc" in name or name.endswith(".json") or re.match(r"v[0-9]", name) is not None
 
 
 def own_declared() -> list[DeclaredSchema]:
-    """Return the schemas of hookstream's own records as something to publish."""
+    """Return the schemas of hookstream's own records, to be published."""
     return [
         _declared(tree, f"hookstream: {tree['eventType']}", own=True) for tree in own_schemas()
     ]
@@ -83,8 +83,8 @@ def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
     schema = _declared(tree, where)
     if (schema.event_type, schema.version) != (file.parent.name, int(named[1])):
         raise InputRefused(
-            f"says that it is {schema.event_type} v{schema.version}, and stands where"
-            f" {file.parent.name} v{named[1]} must be"
+            f"declares {schema.event_type} v{schema.version}, but its path is that of"
+            f" {file.parent.name} v{named[1]}"
         )
     return schema
 
@@ -109,16 +109,16 @@ def _tree(file: Path) -> JsonObject:
 
 
 def _without_doubles(pairs: list[tuple[str, Json]]) -> None:
-    """Refuse a name that stands twice in one object: readers differ in which of them counts."""
+    """Refuse a duplicate name in an object: readers differ in which of the values they use."""
     names: set[str] = set()
     for name, _ in pairs:
         if name in names:
-            raise InputRefused(f"the name {name[:100]!r} stands twice in one object")
+            raise InputRefused(f"the name {name[:100]!r} appears twice in one object")
         names.add(name)
 
 
 def _exact(text: str) -> None:
-    """Refuse a number that the row of the schema, read again, would hold as another one."""
+    """Refuse a number that would change when the schema's row is written and read."""
     try:
         rounded = isinstance(read_number(text), Decimal)
     except NotANumber as why:
@@ -129,6 +129,6 @@ def _exact(text: str) -> None:
 
 def _declared(tree: JsonObject, where: str, *, own: bool = False) -> DeclaredSchema:
     event_type, version = declared(tree)
-    # What is hostile may not be walked by a library, not even for its fingerprint.
+    # A library must not walk an unsafe schema, not even for its fingerprint.
     fingerprint = "" if hostile(tree) else fingerprint_of(tree)
     return DeclaredSchema(where, event_type, version, fingerprint, tree, own)

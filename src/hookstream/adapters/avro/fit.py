@@ -1,4 +1,4 @@
-"""How well a value fits a type of a schema, and why it does not: all problems, each with its path."""
+"""Rates how well a value fits a schema's type, and collects all problems with their paths."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeAlias
@@ -7,14 +7,14 @@ from hookstream.adapters.exact_json import Numeral
 from hookstream.core.model.parts import Misfit
 
 MAX_PROBLEMS: Final = 20
-"""Problems of one event that are named."""
+"""The most problems of one event that are reported."""
 
 KEPT: Final = 0
-"""What would be delivered equals what was given."""
+"""The delivered value equals the input."""
 ALIKE: Final = 1
-"""It means the same, in another form: another offset of a time, a decimal of fewer digits."""
+"""The delivered value is equivalent, in another form: another UTC offset, fewer decimal digits."""
 FILLED: Final = 2
-"""A field that was not given has its default."""
+"""A missing field has its default."""
 
 _SHOWN: Final = 60
 _BITS_A_DIGIT: Final = 3.3219
@@ -22,12 +22,12 @@ _BEARABLE_BITS: Final = 10_000
 
 
 class Fit:
-    """How well a value fits so far: its worst part counts."""
+    """How well a value fits so far: the level of its worst part."""
 
     __slots__ = ("level",)
 
     def __init__(self) -> None:
-        """Begin with a value that is kept."""
+        """Start at `KEPT`."""
         self.level = KEPT
 
     def note(self, level: int) -> None:
@@ -36,25 +36,25 @@ class Fit:
 
 
 Take: TypeAlias = Callable[[object, Fit], object]
-"""Takes a value over as Avro has it and notes how well it fits; raises `Unfit`."""
+"""Converts a value to its Avro form and notes how well it fits; raises `Unfit`."""
 
 
 class Unfit(Misfit):
-    """Raised for a value that does not fit its type, with whatever else is wrong with the event."""
+    """Raised for a value that does not fit its type; it can hold further problems of the event."""
 
     def __init__(self, why: str) -> None:
-        """Start with why; the path is added on the way out."""
+        """Take the reason; `within` adds the path on the way out."""
         super().__init__("", why)
         self._others: list[Unfit] = []
 
     def within(self, part: str) -> Self:
-        """Return itself, one step further out."""
+        """Prepend a part to the path of each problem, and return itself."""
         for other in self._others:
             super(Unfit, other).within(part)
         return super().within(part)
 
     def also(self, other: "Unfit") -> bool:
-        """Take the reasons of another over; return whether there is no room for more."""
+        """Add the problems of another; return whether the limit is reached."""
         self._others += (other, *other._others)  # noqa: SLF001  # its own kind
         return len(self._others) + 1 >= MAX_PROBLEMS
 
@@ -70,19 +70,19 @@ class Unfit(Misfit):
 
 
 class Gathered:
-    """The problems of a value's parts, of which all are named and not the first alone."""
+    """Collects the problems of a value's parts, so that all are reported, not only the first."""
 
     __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start without problems."""
         self._found: Unfit | None = None
 
     def add(self, problem: Unfit) -> None:
-        """Keep a problem.
+        """Add a problem.
 
         Raises:
-            Unfit: There are as many as are named.
+            Unfit: The limit is reached.
         """
         if self._found is None:
             self._found = problem
@@ -90,7 +90,7 @@ class Gathered:
             raise self._found
 
     def end(self) -> None:
-        """Raise what was found.
+        """Raise the collected problems, if any.
 
         Raises:
             Unfit: There was a problem.
@@ -100,7 +100,7 @@ class Gathered:
 
 
 def glimpse(value: object) -> str:
-    """Return a value's beginning for a message: plain ASCII, bounded, whatever it is."""
+    """Return the start of any value for a message, as plain ASCII of bounded length."""
     match value:
         case Numeral(text):
             return text if len(text) <= _SHOWN else f"a number of {len(text)} characters"
@@ -124,5 +124,5 @@ def glimpse(value: object) -> str:
 def _glimpse_of_other(value: object) -> str:
     try:
         return ascii(value)[:_SHOWN]
-    except Exception:  # noqa: BLE001  # a value from outside writes itself as it likes
+    except Exception:  # noqa: BLE001  # the repr of an untrusted value may raise anything
         return f"a {type(value).__name__[:_SHOWN]}"

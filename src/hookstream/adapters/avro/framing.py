@@ -1,7 +1,7 @@
-"""A record's framing names the schema that its body was written with.
+"""Identifies the schema of a record's body from the record's framing.
 
-A further framing (another registry's, a header) is one more class that fits `Framing`, in the list that
-`AvroCodec` asks in order.
+A further framing (another registry's, a header) is one more class that implements `Framing`, in the
+list that `AvroCodec` tries in order.
 """
 
 from typing import Protocol
@@ -13,12 +13,12 @@ from hookstream.core.model.record import Record
 
 
 class Framing(Protocol):
-    """One way in which records name their schema."""
+    """One way in which records identify their schema."""
 
     def identify(
         self, record: Record, value: bytes
     ) -> Identified | UnknownSchema | Undecodable | None:
-        """Name the record's schema; None where the record is not framed in this way."""
+        """Identify the record's schema; None if the record does not use this framing."""
 
 
 class SingleObject:
@@ -34,7 +34,7 @@ class SingleObject:
     def identify(
         self, record: Record, value: bytes
     ) -> Identified | UnknownSchema | Undecodable | None:
-        """Name the schema by the fingerprint in bytes 2 to 9."""
+        """Identify the schema by the fingerprint in bytes 2 to 9."""
         del record
         if value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
             return None

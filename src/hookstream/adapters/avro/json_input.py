@@ -1,9 +1,9 @@
-"""What people and programs hand in becomes Avro values, strictly: nothing is rounded or guessed.
+"""Converts JSON or Python values to Avro values, strictly: nothing is rounded or guessed.
 
-A schema is compiled once into a function that takes plain JSON, as events are delivered (decimals
-and times as text, bytes as base64), and Python's own types (`Decimal`, aware `datetime`, `date`,
-`time`, `UUID`, `bytes`) alike. It makes values with logical types left raw, as
-`PublishedSchema.encode` takes them, and names the path of whatever it refuses.
+A schema is compiled once into a function that accepts both plain JSON as events are delivered
+(decimals and times as text, bytes as base64), and Python's own types (`Decimal`, aware `datetime`,
+`date`, `time`, `UUID`, `bytes`). It returns values with logical types left raw, as
+`PublishedSchema.encode` takes them, and reports the path of each refused value.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ MAX_NAME = 100
 
 
 def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, object]]:
-    """Return the function that takes whole records of a schema over.
+    """Return the function that converts whole records of a schema.
 
     The function raises `EventRefused` with every problem and its path, `avro_fit.MAX_PROBLEMS` at most.
     """
@@ -51,7 +51,7 @@ def compile_input(schema: PublishedSchema) -> Callable[[object], dict[str, objec
 
 
 class InputCompiler(SchemaCompiler[Take]):
-    """Compiles the functions that take values of a schema's types."""
+    """Compiles the functions that convert values of a schema's types."""
 
     def __init__(self, schema: AvroSchema) -> None:
         """Take the schema."""
@@ -59,19 +59,19 @@ class InputCompiler(SchemaCompiler[Take]):
         self._defaults = Defaults(schema, self._tag)
 
     def leaf(self, node: Leaf) -> Take:
-        """Return what takes the values of a type without parts."""
+        """Return the converter of a type without parts."""
         return scalars.leaf(node)
 
     def array(self, node: Array) -> Take:
-        """Return what takes arrays."""
+        """Return the converter of arrays."""
         return _array(self.make(node.items))
 
     def map(self, node: Map) -> Take:
-        """Return what takes maps."""
+        """Return the converter of maps."""
         return _map(self.make(node.values))
 
     def union(self, node: Union) -> UnionTake:
-        """Return what takes the values of a union."""
+        """Return the converter of a union."""
         names = branch_names([self.schema.resolve(branch) for branch in node.branches])
         return UnionTake(
             [
@@ -83,7 +83,7 @@ class InputCompiler(SchemaCompiler[Take]):
         )
 
     def record(self, node: RecordNode) -> Take:
-        """Return what takes records."""
+        """Return the converter of records."""
         fields = {field.name: self.make(field.type) for field in node.fields}
         defaults: dict[str, object] = {}
         missing: dict[str, str] = {}
@@ -98,7 +98,7 @@ class InputCompiler(SchemaCompiler[Take]):
         return _record(fields, defaults, missing)
 
     def _tag(self, union: Union, number: int, value: object) -> object:
-        """Return a default of a union as fastavro's writer takes it."""
+        """Return a union's default in the form of fastavro's writer."""
         name = type_name(union.branches[number])
         return value if name == "null" else (name, value)
 
@@ -106,12 +106,12 @@ class InputCompiler(SchemaCompiler[Take]):
 def _record(
     fields: Mapping[str, Take], defaults: Mapping[str, object], missing: Mapping[str, str]
 ) -> Take:
-    """Return the function that takes records.
+    """Return the function that converts records.
 
     Args:
-        fields: What takes each field.
-        defaults: What fills a field that is not given.
-        missing: What is wrong where one of the other fields is not given.
+        fields: The converter of each field.
+        defaults: The defaults of missing fields.
+        missing: The problem to report for each other missing field.
     """
 
     def take(value: object, fit: Fit) -> object:
@@ -136,7 +136,7 @@ def _record(
 
 
 def _stranger(name: object, fields: Mapping[str, Take]) -> Take:
-    """Return the function that takes no value of a field that does not exist."""
+    """Return a function that refuses any value, for a field that does not exist."""
     meant = did_you_mean(name, fields) if isinstance(name, str) else ""
 
     def take(value: object, fit: Fit) -> object:

@@ -1,8 +1,8 @@
-"""Numbers are taken over where the stored value says the same number again, and refused elsewhere.
+"""Converts numbers, and refuses those that would not be read back as the same number.
 
-A JSON number goes into a `float` or `double` where the shortest text of what is stored equals it: 0.7
-in a float does, 16777217 does not. A Python `float` is a double: a `double` takes it as it is, a
-`float` rounds it to 32 bits, as every program does that assigns the one to the other.
+A `float` or `double` accepts a JSON number if the shortest text of the stored value equals it: a
+float accepts 0.7 but not 16777217. A Python `float` is a double: a `double` stores it unchanged, a
+`float` rounds it to 32 bits, as any assignment of one to the other does.
 """
 
 import math
@@ -17,13 +17,13 @@ from hookstream.core.model.single import nearest, shortest
 
 _DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,4199})(?:\.([0-9]{1,4200}))?")
 _BEARABLE_BITS: Final = 14_000
-"""Of a whole number that Python still writes as text: 4,300 digits."""
+"""Bits of the largest whole number that Python formats as text: 4,300 digits."""
 _MAX_NUMERAL: Final = 400
-"""Characters of a JSON number with a fraction or an exponent."""
+"""The most characters of a JSON number with a fraction or an exponent."""
 
 
 def whole(bits: int, kind: str) -> Take:
-    """Return the function that takes whole numbers of so many bits and a sign."""
+    """Return the function that converts whole numbers of so many bits plus a sign."""
     limit: int = 2**bits
 
     def take(value: object, fit: Fit) -> object:
@@ -40,7 +40,7 @@ def whole(bits: int, kind: str) -> Take:
 
 
 def double(value: object, fit: Fit) -> object:
-    """Take a number that a double of 64 bits says again."""
+    """Convert a number to a 64-bit double that reads back as the same number."""
     number = _number(value, "a double")
     if isinstance(value, float):
         return number
@@ -49,7 +49,7 @@ def double(value: object, fit: Fit) -> object:
 
 
 def single(value: object, fit: Fit) -> object:
-    """Take a number that a float of 32 bits says again; a Python `float` is rounded to it."""
+    """Convert a number to a 32-bit float that reads back the same; a Python `float` is rounded."""
     number = _number(value, "a float")
     try:
         stored, shown = nearest(number), shortest(number)
@@ -63,12 +63,12 @@ def single(value: object, fit: Fit) -> object:
 
 
 def decimal(precision: int, scale: int, size: int | None) -> Callable[[object], object]:
-    """Return the function that takes decimals as the bytes of their unscaled values.
+    """Return the function that converts decimals to the bytes of their unscaled values.
 
     Args:
         precision: Digits in all.
         scale: Digits after the point.
-        size: The bytes of a fixed type; as few as hold it where it is None.
+        size: The size of a fixed type in bytes; None: as few bytes as possible.
     """
 
     def take(value: object) -> object:
@@ -90,7 +90,7 @@ def decimal(precision: int, scale: int, size: int | None) -> Callable[[object], 
 
 
 def _digits(value: object) -> tuple[bool, str, int]:
-    """Return a decimal as its sign, its digits and the power of ten that they count."""
+    """Return a decimal as its sign, its digits and its exponent of ten."""
     if isinstance(value, float | Numeral):
         raise Unfit(f"{glimpse(value)} is a binary fraction: write the decimal as text")
     if isinstance(value, str):
@@ -142,7 +142,7 @@ def _of_whole(value: int) -> float:
 
 
 def _same(shown: float, value: object, kind: str, fit: Fit) -> None:
-    """Refuse a number that would be delivered as another one."""
+    """Refuse a number that would be delivered as another."""
     given = value.text if isinstance(value, Numeral) else value
     assert isinstance(given, str | int)  # noqa: S101  # `_number` took nothing else
     try:

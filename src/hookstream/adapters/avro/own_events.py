@@ -1,7 +1,8 @@
-"""hookstream's own records are Avro events too: its audit log and what it tells operators.
+"""Encodes hookstream's own records as Avro events: audit records, operations events, health rows.
 
 Their schemas are part of the package and are published with `hookstream schemas apply`. The ids of
-operations events follow from what they tell, so that a repeated write is recognised as one event.
+operations events are derived from their contents, so that a repeated write is recognised as one
+event.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,9 +34,9 @@ class AvroOwnRecords:
 
         Args:
             topics: The names of our topics.
-            worker: Who writes, for the audit log.
-            disabled_row: Makes key and value of the health table's row that disables.
-            failing_row: Makes those of the row that says since when an endpoint fails.
+            worker: The writer's name in the audit log.
+            disabled_row: Returns key and value of the health row that disables.
+            failing_row: Returns key and value of the health row with the time of first failure.
         """
         self._topics = topics
         self._worker = worker
@@ -70,7 +71,7 @@ class AvroOwnRecords:
     def endpoint_recovered(
         self, delivery: Delivery, failing_since: Millis, at: Millis
     ) -> OutgoingRecord:
-        """Return the operations event `endpoint.recovered`, by the delivery that arrived."""
+        """Return the operations event `endpoint.recovered`, for the delivery that succeeded."""
         return self._operation(
             "endpoint.recovered",
             f"{delivery.subscription_id}/{failing_since}",
@@ -86,7 +87,7 @@ class AvroOwnRecords:
     def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
         """Return the operations event `delivery.dead_lettered`.
 
-        It holds no detail, which may name what a partner need not know: an address of ours.
+        It has no detail, which may contain internals such as an address of ours.
         """
         hidden = reason is DeadReason.NOT_GRANTED
         return self._operation(
@@ -129,7 +130,7 @@ class AvroOwnRecords:
     def partition_skipped(
         self, partition: TopicPartition, offset: int, at: Millis, *, reason: str, changed_by: str
     ) -> OutgoingRecord:
-        """Return the operations event `partition.skipped`: an operator stepped over a record."""
+        """Return the operations event `partition.skipped`: an operator skipped a record."""
         place = f"{partition.topic}/{partition.partition}"
         return self._operation(
             "partition.skipped",
@@ -173,7 +174,7 @@ class AvroOwnRecords:
         return OutgoingRecord(self._topics.health, key.encode(), value)
 
     def failing(self, failing: Failing) -> OutgoingRecord:
-        """Return the health table's record that says since when an endpoint fails."""
+        """Return the health table's record with the time since which an endpoint has been failing."""
         key, value = self._failing_row(failing)
         return OutgoingRecord(self._topics.health, key.encode(), value)
 
@@ -198,9 +199,9 @@ class AvroOwnRecords:
             subscription: As it is after the change.
             change: `created`, `updated`, `paused`, `resumed`, `enabled` or `deleted`.
             at: When it was written.
-            effective_from: Records after this instant are judged by it.
-            changed_by: Who did it, as far as it is known.
-            details: What differs, one sentence a field; never a secret.
+            effective_from: It applies to records after this instant.
+            changed_by: Who changed it, if known.
+            details: The differences, one sentence per field; never a secret.
         """
         return self._operation(
             "subscription.changed",

@@ -1,7 +1,7 @@
-"""A schema is prepared once: named, fingerprinted, and parsed for reading, writing and rendering.
+"""Prepares a schema once: its name, its fingerprint, and its parsed forms to read, write and render.
 
-Everything here takes schemas that `core.catalog.hostility` has nothing against: trees of bounded
-depth and size.
+Everything here requires schemas that `core.catalog.safety` accepts: trees of bounded depth and
+size.
 """
 
 import io
@@ -42,23 +42,23 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
 
 SINGLE_OBJECT = b"\xc3\x01"
-"""How Avro's single-object encoding begins; the schema's fingerprint follows in 8 bytes."""
+"""Marker of Avro's single-object encoding; the schema's fingerprint of 8 bytes follows."""
 
 BODY_AT = len(SINGLE_OBJECT) + 8
 
 ROW_FORMAT = 1
 
 ParsedSchema: TypeAlias = dict[str, object]
-"""A schema as fastavro's reader and writer take it: parsed once, logical types left out."""
+"""A schema in the form of fastavro's reader and writer: parsed once, without logical types."""
 
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
 
 
 class _Branches(list[object]):
-    """The branches of a union, each found at its own place and at no other.
+    """The branches of a union, each accessible by its own index only.
 
-    fastavro takes a negative index for a place counted from the end, and reads a branch that nobody
-    wrote. Its compiled form adds the length before it asks, so this length adds nothing.
+    fastavro lets a negative index count from the end, and reads a branch that was never written. Its
+    compiled form adds the length before the look-up, so this length is 0.
     """
 
     __slots__ = ()
@@ -69,33 +69,33 @@ class _Branches(list[object]):
 
 @dataclass(slots=True, frozen=True)
 class PublishedSchema:
-    """One schema that may be used."""
+    """One schema, prepared for use."""
 
     revision: Revision
     number: int
-    """Revisions of one version count up; the highest is the version's reader."""
+    """Revision number within the version, ascending; the highest is the version's reader."""
     tree: JsonObject
     """As it was published, logical types and documentation included."""
     parsed: ParsedSchema
     """For writing."""
     guarded: ParsedSchema
-    """For reading what came from outside: a bad index of a union or an enum fails, and a `float`
-    whose union has a `double` too comes as the fixed type `core.avro.nodes.SINGLE`."""
+    """For reading untrusted records: an invalid index of a union or an enum fails, and a `float`
+    whose union has a `double` too is read as the fixed type `core.avro.nodes.SINGLE`."""
     tagged: ParsedSchema
-    """For reading what is resolved to another revision: each branch of a union but null comes as a
-    record of one field, its `branch_key`, so that nobody has to guess which one was written."""
+    """For reading records to be resolved to another revision: each branch of a union except null is
+    read as a record of one field, its `branch_key`, so that the written branch is known."""
     nodes: AvroSchema
-    """It as typed nodes."""
+    """The schema as typed nodes."""
     growth: Growth
-    """How many values a record of it can hold at most, by its size."""
+    """The bound on the values of a record, by its size."""
     walk: Walk
-    """Counts the values of a record without making them."""
+    """Counts the values of a record without decoding them."""
     prefix: bytes
-    """What stands before the body of a record in single-object encoding."""
+    """The bytes before the body of a record in single-object encoding."""
     branch_names: bool
-    """Decoded values must name the branches of their unions, or they could not be told apart."""
+    """Whether decoded values must name the branches of their unions to be distinguishable."""
     data: AvroSchema | None
-    """The type of the event's `data`; None where it has none."""
+    """The type of the event's `data`; None if it has none."""
 
     def encode(self, fields: Mapping[str, object]) -> bytes:
         """Return a record's single-object encoding.
@@ -104,7 +104,7 @@ class PublishedSchema:
             fields: The record, its logical types raw (a timestamp is an int, a decimal bytes).
 
         Raises:
-            ValueError: A value does not fit its type; the library's message says little of where.
+            ValueError: A value does not fit its type; the library's message barely names the place.
             TypeError: Likewise.
         """
         body = io.BytesIO()
@@ -114,10 +114,10 @@ class PublishedSchema:
 
 
 def declared(tree: Json) -> tuple[str, int]:
-    """Return the event type and version that a schema says it is of.
+    """Return the event type and version that a schema declares.
 
     Raises:
-        InputRefused: It is no record schema, or its attributes are missing or of a wrong kind.
+        InputRefused: It is not a record schema, or its attributes are missing or of a wrong kind.
     """
     if not isinstance(tree, dict) or tree.get("type") != "record":
         raise InputRefused("the schema is not a record")
@@ -142,10 +142,10 @@ def fingerprint_of(tree: JsonObject) -> str:
 
 
 def published(tree: JsonObject, number: int) -> PublishedSchema:
-    """Prepare a schema for use. Only for schemas that `hostile` has nothing against.
+    """Prepare a schema for use. Only for schemas that `core.catalog.safety` accepts.
 
     Raises:
-        InputRefused: It is not an Avro schema, or does not say what it is a schema of.
+        InputRefused: It is not an Avro schema, or does not declare its event type and version.
     """
     event_type, version = declared(tree)
     revision = Revision(event_type, version, fingerprint_of(tree))
@@ -180,8 +180,8 @@ def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:
         number: Its revision number within its version, from 1.
 
     Raises:
-        InputRefused: It is not an Avro schema, does not say what it is a schema of, or holds what
-            no JSON of ours does: a whole number beyond 64 bits, half a surrogate pair.
+        InputRefused: It is not an Avro schema, does not declare its event type and version, or has
+            a whole number beyond 64 bits or half a surrogate pair.
     """
     event_type, version = declared(tree)
     print_ = fingerprint_of(tree)
@@ -213,13 +213,13 @@ def _not_avro(problem: Exception) -> InputRefused:
 
 
 class _Written(SchemaCompiler[Json]):
-    """Writes a schema out as fastavro parses it: names in full, each type defined where it is first.
+    """Compiles a schema to fastavro's parsed form: full names, each type defined at its first use.
 
     Logical types are left out: decoding is twice as fast, and values stay raw.
     """
 
     guarded = False
-    """A bad index of a union or an enum fails."""
+    """Whether an invalid index of a union or an enum fails."""
 
     def parsed(self) -> ParsedSchema:
         written = cast("dict[str, object]", self.make(self.schema.root))
@@ -256,13 +256,13 @@ class _Written(SchemaCompiler[Json]):
 
 
 def _named(kind: str, name: str, parts: JsonObject) -> Json:
-    # One without a namespace says so, or it would be taken for one of the namespace around it.
+    # A name without a namespace says so, or it would get that of its surroundings.
     namespace: JsonObject = {} if "." in name else {"namespace": ""}
     return {"type": kind, "name": name, **namespace, **parts}
 
 
 class _Guarded(_Written):
-    """Has a `float` beside a `double` read as the fixed type `SINGLE`, which has the same bytes."""
+    """Replaces a `float` beside a `double` by the fixed type `SINGLE`, which has the same bytes."""
 
     guarded = True
     _defined = False
@@ -282,9 +282,9 @@ class _Guarded(_Written):
 
 
 class _Tagged(_Written):
-    """Makes a record of one field of each branch but null; it has the same bytes.
+    """Wraps each branch except null in a record of one field, which has the same bytes.
 
-    It has no namespace itself, for types without one.
+    The record has no namespace, for the sake of types without one.
     """
 
     guarded = True
@@ -305,7 +305,7 @@ class _Tagged(_Written):
 
 
 def _guard(schema: ParsedSchema) -> None:
-    """Have the unions and enums of a parsed schema found at their own places alone, in place."""
+    """Make invalid indices of unions and enums fail, changing the parsed schema in place."""
     for inner in ("type", "items", "values"):
         _guard_at(schema, inner)
     for field in cast("list[ParsedSchema]", schema.get("fields", ())):
@@ -327,9 +327,9 @@ def _guard_at(holder: ParsedSchema, name: str) -> None:
 
 
 def _branches(schema: list[object]) -> list[object]:
-    """Return the branches of a union as fastavro asks for them.
+    """Return the branches of a union in the form that fastavro looks up.
 
-    A class for each union: so its look-up is that of a dict, and no call of a Python function.
+    Each union has its own class, so that a look-up is that of a dict, not a Python call.
     """
     found = {"__slots__": (), "__getitem__": dict(enumerate(schema)).__getitem__}
     of_one_union: type[list[object]] = type("_Branches", (_Branches,), found)
@@ -347,5 +347,5 @@ def _branch_names(data: AvroSchema | None) -> bool:
     try:
         return data is not None and needs_branch_names(data)
     except NotRenderable:
-        # It can be decoded all the same; every document of it is refused, and says why.
+        # It can still be decoded; every document of it is refused with the reason.
         return False

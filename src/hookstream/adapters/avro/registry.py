@@ -1,9 +1,9 @@
-"""Every schema revision ever published, in memory: found by fingerprint, type or version.
+"""All published schema revisions in memory, by fingerprint, type or version.
 
-The book is fed from the schemas table. A schema that could harm the decoder is kept, so that its
-records can be named, and never used. What a row says of itself is checked against its schema: a
-row that lies or cannot be read is reported and left out, and its records wait as those of an
-unknown schema.
+The book is filled from the schemas table. A schema that could harm the decoder is kept, so that its
+records can be identified, but never used. A row's metadata is checked against its schema: an
+inconsistent or unreadable row is reported and left out, and its records wait as those of an unknown
+schema.
 """
 
 import re
@@ -24,7 +24,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.errors import InputRefused, InvariantBroken
 
 _LONGEST = 500
-"""Characters of what is wrong with a row."""
+"""The most characters of a row's problem."""
 
 _KEY = re.compile(r"([a-z0-9_.]{1,200})/([1-9][0-9]{0,3})/([0-9a-f]{16})", re.ASCII)
 
@@ -33,7 +33,7 @@ class SchemaBook:
     """The schemas table in memory. Owned by the event loop; `put` is its only writer."""
 
     def __init__(self, schemas: Iterable[JsonObject] = ()) -> None:
-        """Start with some schemas, each the first revision of its version (see `publish`)."""
+        """Start with schemas, each the first revision of its version (see `publish`)."""
         self._rows: dict[str, PublishedSchema] = {}
         self._named: dict[bytes, Identified | Undecodable] = {}
         self._schemas: dict[Revision, PublishedSchema] = {}
@@ -43,11 +43,11 @@ class SchemaBook:
             self.publish(tree)
 
     def put(self, key: str, value: bytes | None) -> str | None:
-        """Take a row of the schemas table over; return what is wrong with it, or None.
+        """Apply a row of the schemas table; return its problem, or None.
 
         Args:
             key: `type/version/fingerprint`.
-            value: The row; None removes it (nothing of ours does that).
+            value: The row; None removes it (hookstream itself never does).
         """
         try:
             revision = _read_key(key)
@@ -68,7 +68,7 @@ class SchemaBook:
             return f"schemas row {key!r}: {problem}"
         except (InvariantBroken, MemoryError):
             raise
-        except Exception as problem:  # noqa: BLE001  anybody may have written the row
+        except Exception as problem:  # noqa: BLE001  the row is untrusted
             return f"schemas row {key!r}: {type(problem).__name__}: {problem}"[:_LONGEST]
         return None
 
@@ -76,8 +76,8 @@ class SchemaBook:
         """Add a schema as the table would, or replace the equal one; return its revision.
 
         Raises:
-            InputRefused: It is not Avro, does not say what it is a schema of, is malformed or
-                hostile, or has the fingerprint of a schema of another type or version.
+            InputRefused: It is not Avro, does not declare its event type and version, is malformed
+                or unsafe, or has the fingerprint of a schema of another type or version.
         """
         key, value = schema_row(tree, number)
         problem = self.put(key, value)
@@ -86,7 +86,7 @@ class SchemaBook:
         return self._rows[key].revision
 
     def named(self, fingerprint: bytes) -> Identified | Undecodable | None:
-        """Return what a fingerprint of 8 bytes names: Undecodable where its schema is hostile."""
+        """Return the schema of a fingerprint of 8 bytes; Undecodable if the schema is unsafe."""
         return self._named.get(fingerprint)
 
     def schema(self, revision: Revision) -> PublishedSchema | None:
@@ -94,11 +94,11 @@ class SchemaBook:
         return self._schemas.get(revision)
 
     def reader(self, event_type: str, version: int) -> PublishedSchema | None:
-        """Return the highest revision of a version: what its payloads look like."""
+        """Return the highest revision of a version, which gives its payloads their shape."""
         return self._readers.get((event_type, version))
 
     def latest(self, event_type: str) -> int:
-        """Return the newest version of a type, 0 where there is none."""
+        """Return the newest version of a type, 0 if there is none."""
         return self._latest.get(event_type, 0)
 
     def versions(self, event_type: str) -> Sequence[int]:
@@ -110,7 +110,7 @@ class SchemaBook:
         return sorted(self._latest)
 
     def __iter__(self) -> Iterator[PublishedSchema]:
-        """Yield every schema that may be used, by type, version and revision number."""
+        """Yield every usable schema, by type, version and revision number."""
         return iter(
             sorted(
                 self._schemas.values(),
@@ -126,7 +126,7 @@ class SchemaBook:
         if isinstance(other, Identified) and other.revision != named:
             raise InputRefused(
                 f"its fingerprint is that of {other.revision.event_type}"
-                f" v{other.revision.event_version}: records of the two cannot be told apart"
+                f" v{other.revision.event_version}: records of the two cannot be distinguished"
             )
         self._rows[key] = schema
         self._named[fingerprint] = Identified(named, BODY_AT)
@@ -143,9 +143,9 @@ class SchemaBook:
             self._named.pop(fingerprint, None)
 
     def _order(self, event_type: str) -> None:
-        """Find the newest version of a type, and each version's highest revision, again.
+        """Recompute the newest version of a type, and each version's highest revision.
 
-        A version that stays is found at every moment: a thread may be rendering it.
+        A version that remains can be found at any time: a thread may be rendering it.
         """
         readers: dict[int, PublishedSchema] = {}
         for schema in self._rows.values():

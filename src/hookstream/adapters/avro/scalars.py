@@ -1,7 +1,7 @@
-"""One value of one simple Avro type, taken over from JSON or Python without loss, or refused.
+"""Converts single values of simple Avro types from JSON or Python without loss, or refuses them.
 
-A value is kept where what would be delivered for it equals what was given: `core.avro.values`
-says what would be delivered, here as on the way out.
+A value is `KEPT` if its delivered form equals the input; `core.avro.values` renders the delivered
+form, here as for deliveries.
 """
 
 import base64
@@ -25,7 +25,7 @@ _DIGITS = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 def leaf(node: Leaf) -> Take:
-    """Return the function that takes values of a type, by its logical type if it has one."""
+    """Return the function that converts values of a type, by its logical type if it has one."""
     if isinstance(node, Enum):
         return _enum(node.symbols)
     raw = _raw(node)
@@ -36,7 +36,7 @@ def leaf(node: Leaf) -> Take:
 
 
 def _raw(node: Primitive | Fixed) -> _Raw | None:
-    """Return what takes values that are delivered in another form than they are kept in."""
+    """Return the converter for types whose delivered form differs from the stored one, or None."""
     size = node.size if isinstance(node, Fixed) else None
     match node.logical:
         case Logical(name="decimal", precision=precision, scale=scale):
@@ -67,7 +67,7 @@ def _enum(symbols: Sequence[str]) -> Take:
 
 
 def text(value: object, fit: Fit) -> object:
-    """Take text that UTF-8 can hold."""
+    """Accept text that UTF-8 can encode."""
     del fit
     if not isinstance(value, str):
         raise Unfit(f"{glimpse(value)} is not text")
@@ -79,7 +79,7 @@ def text(value: object, fit: Fit) -> object:
 
 
 def _shown(take: _Raw, render: Render) -> Take:
-    """Return a function that takes a value, and notes whether it would be delivered as given."""
+    """Return a converter that also notes whether a value would be delivered as given."""
 
     def taken(value: object, fit: Fit) -> object:
         raw = take(value)

@@ -1,9 +1,9 @@
-"""Counts what decoding a record would make, by walking over its bytes, and stops at a bound.
+"""Counts the values that decoding a record would create, by walking over its bytes, up to a limit.
 
-The library that decodes cannot be told to stop. So a record that could hold more values than are
-taken is walked first: nothing is made of it, texts are stepped over, and the walk ends at the bound
-or where the bytes do. What is malformed is refused here: behind some of it (a number of eleven
-bytes, a block of -2^63 items) the library reads on, and would make what the walk did not count.
+The decoding library has no limit of its own. So a record that could exceed the limit is walked
+first: nothing is created, texts are skipped, and the walk ends at the limit or at the end of the
+bytes. Malformed bytes are refused here: after some of them (a number of eleven bytes, a block of
+-2^63 items) the library reads on, and would create values that the walk did not count.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from hookstream.core.avro.nodes import (
 )
 
 Walk: TypeAlias = Callable[[bytes, int, "ValueCount"], int]
-"""Steps over one value: its bytes, where it begins, the count; returns where it ends."""
+"""Walks over one value, given the bytes, its start and the count; returns its end."""
 
 _SIZES: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
-"""Bytes of the primitive types whose values take no other number of them."""
+"""Bytes of the primitive types of fixed size."""
 _MORE: Final = 0x80
-"""The bit of a number's byte that says that another byte follows; the other seven are the number's."""
+"""The bit of a number's byte that announces another byte; the other seven are the number's."""
 _LONGEST: Final = 10
 """Bytes of a number of 64 bits."""
 _ENDS_EARLY: Final = "the record ends before its last field does"
@@ -36,18 +36,18 @@ _TOO_LONG: Final = "a number has more than 64 bits"
 
 
 class TooMuch(Exception):
-    """Raised within a walk where the bound is passed."""
+    """Raised within a walk that exceeds the limit."""
 
 
 class Malformed(Exception):
-    """Raised where the bytes are none of the schema; says why, and near which byte."""
+    """Raised if the bytes do not match the schema; the message has the reason and the position."""
 
     def __init__(self, why: str, near: int) -> None:
         super().__init__(f"{why} (near byte {near})")
 
 
 class ValueCount:
-    """What a record holds so far."""
+    """The number of values so far."""
 
     __slots__ = ("most", "values")
 
@@ -60,7 +60,7 @@ class ValueCount:
         """Count values.
 
         Raises:
-            TooMuch: There are more than are taken.
+            TooMuch: The limit is exceeded.
         """
         self.values += values
         if self.values > self.most:
@@ -68,7 +68,7 @@ class ValueCount:
 
 
 def compile_walk(schema: AvroSchema) -> Walk:
-    """Return what walks over one record of a schema that is not recursive."""
+    """Return the walk over one record of a non-recursive schema."""
     return _Walks(schema).make(schema.root)
 
 
@@ -76,7 +76,7 @@ def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
     """Return whether a record holds more than `most` values.
 
     Raises:
-        Malformed: Its bytes are none of the schema.
+        Malformed: Its bytes do not match the schema.
     """
     try:
         walk(value, body_at, ValueCount(most))
@@ -88,7 +88,7 @@ def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
 
 
 class _Walks(SchemaCompiler[Walk]):
-    """Compiles what walks over the values of a schema's types."""
+    """Compiles the walks over the values of a schema's types."""
 
     def leaf(self, node: Leaf) -> Walk:
         match node:
@@ -142,7 +142,7 @@ def _number(data: bytes, at: int, _: ValueCount | None = None) -> int:
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+    """Return a number and its end."""
     end = _number(data, at)
     found = 0
     for byte in reversed(data[at:end]):

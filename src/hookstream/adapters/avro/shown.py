@@ -1,8 +1,8 @@
-"""What an event says is shown so that input takes it: the same JSON, and names where it needs them.
+"""Shows an event's data in a form that input accepts: the same JSON, with branch names if needed.
 
-A union's value is shown as it is delivered where input finds its branch again. Elsewhere several
-branches keep the value, and it is shown with the name of its branch: `{"<type name>": value}`.
-Which branch a value came from is read from its bytes (`PublishedSchema.tagged`).
+A union's value is shown as delivered if input resolves it to the same branch. Otherwise several
+branches accept the value, and it is shown with the name of its branch: `{"<type name>": value}`.
+The branch of a value is read from its bytes (`PublishedSchema.tagged`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ from hookstream.core.avro.values import NotRenderable, Rendering
 from hookstream.core.model.json import Json
 
 _MOST_NAMES = 33
-"""A name is said again where a map of the union would take the object; maps nest no deeper."""
+"""A name is repeated if a map of the union would take the object; maps nest no deeper."""
 
 
 def compile_shown(schema: PublishedSchema) -> Callable[[object], Json]:
     """Return the function that shows the data of events of a schema.
 
-    It takes data as `PublishedSchema.tagged` reads them. It raises `NotRenderable` where JSON cannot
-    hold a value, or input could not take it.
+    It takes data as read by `PublishedSchema.tagged`. It raises `NotRenderable` if JSON cannot hold
+    a value, or input would not accept it.
 
     Raises:
         NotRenderable: Data of the schema cannot be shown.
@@ -70,7 +70,7 @@ class _UnionShow:
         return self._named(shown, branch)
 
     def _named(self, shown: Json, branch: Branch) -> Json:
-        """Return a value as it is where input finds its branch again, else with the branch's name."""
+        """Return a value unchanged if input finds its branch, else with the branch's name."""
         try:
             raw = branch.take(shown, Fit())
             for _ in range(_MOST_NAMES):

@@ -1,4 +1,4 @@
-"""Dates, times and durations are taken over as whole units of their Avro types, never cut off."""
+"""Converts dates, times and durations to whole units of their Avro types, never truncating."""
 
 import datetime as dt
 import re
@@ -27,7 +27,7 @@ _UNIT_NAMES = {1: "a nanosecond", 1_000: "a microsecond", 1_000_000: "a millisec
 
 
 def date(value: object) -> object:
-    """Take a day as days since 1970."""
+    """Convert a date to days since 1970."""
     # A datetime is a date to Python; its time would be lost.
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return (value - _FIRST_DAY).days
@@ -39,7 +39,7 @@ def date(value: object) -> object:
 
 
 def instant(unit: int, *, local: bool) -> Callable[[object], object]:
-    """Take an instant as whole units of `unit` nanoseconds since 1970; finer digits are refused."""
+    """Convert instants to whole units of `unit` nanoseconds since 1970; refuse finer digits."""
     form = "2026-11-24T08:15:30.250" + ("" if local else "Z")
 
     def take(value: object) -> object:
@@ -56,7 +56,7 @@ def instant(unit: int, *, local: bool) -> Callable[[object], object]:
 
 
 def time_of_day(unit: int) -> Callable[[object], object]:
-    """Take a time of day as whole units of `unit` microseconds; finer digits are refused."""
+    """Convert times of day to whole units of `unit` microseconds; refuse finer digits."""
 
     def take(value: object) -> object:
         clock, nanos = value, 0
@@ -78,7 +78,7 @@ def time_of_day(unit: int) -> Callable[[object], object]:
 
 
 def duration(value: object) -> object:
-    """Take months, days and milliseconds, each for itself: a month has no length in days."""
+    """Convert months, days and milliseconds separately: a month has no fixed length in days."""
     if isinstance(value, bytes):
         if len(value) != _DURATION_BYTES:
             raise Unfit(f"has {len(value)} bytes and must have {_DURATION_BYTES}")

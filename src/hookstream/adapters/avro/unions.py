@@ -1,10 +1,10 @@
-"""A union takes a value by the one branch that keeps it, or by the branch that the input names.
+"""Converts a union's value by the single branch that keeps it, or by the branch that input names.
 
-A branch keeps a value where what would be delivered for it equals the value. Where no branch does,
-the one counts that takes it in another form, and after that the one that fills in defaults. Where
-several are equally good nothing is guessed: the refusal names them, and the input may say
-`{"<type name>": value}`, which is read so only where no record or map branch takes the object. Where
-a map would take it, the name is said once more: `{"string": {"string": value}}`.
+A branch keeps a value if its delivered form equals the value. If no branch does, the one that
+accepts it in another form is used, and then the one that fills in defaults. If several are equally
+good, nothing is guessed: the refusal names them, and the input may name one by
+`{"<type name>": value}`, which is read so only if no record or map branch accepts the object. If a
+map would accept it, the name is repeated: `{"string": {"string": value}}`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,24 +17,24 @@ _SHOWN = 200
 
 
 class BranchNames(NamedTuple):
-    """What a branch of a union is called."""
+    """The names of a union's branch."""
 
     avro: str
-    """Its kind, or the full name of a named type: fastavro tells branches apart by it."""
+    """Its kind, or the full name of a named type: fastavro distinguishes branches by it."""
     shown: str
-    """What people call it: the short name of a named type where no other branch has it."""
+    """Its name in output: the short name of a named type, if no other branch has it."""
     others: tuple[str, ...]
-    """What the input may call it besides."""
+    """Further names that input may use."""
     logical: str = ""
-    """Its logical type, where it has one."""
+    """Its logical type, if any."""
 
     def __str__(self) -> str:
-        """Return it for a person, who may know its logical type alone."""
+        """Return it for messages, with its logical type, which may be all that the reader knows."""
         return f"{self.shown} ({self.logical})" if self.logical else self.shown
 
 
 class Branch(NamedTuple):
-    """A branch that is not null."""
+    """A non-null branch."""
 
     avro: str
     names: BranchNames
@@ -42,14 +42,14 @@ class Branch(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The branch of a value, and the value as Avro has it."""
+    """The branch of a value, and the value in its Avro form."""
 
     branch: Branch
     raw: object
 
 
 def branch_names(branches: Sequence[Resolved]) -> Sequence[BranchNames]:
-    """Return the names of a union's branches; every name leads to one branch at most."""
+    """Return the names of a union's branches; every name identifies at most one branch."""
     avro = [type_name(branch) for branch in branches]
     logical = [_logical(branch) for branch in branches]
     short = [name.rpartition(".")[2] for name in avro]
@@ -71,19 +71,19 @@ def _but(names: Sequence[str], at: int) -> Sequence[str]:
 
 
 def _logical(branch: Resolved) -> str:
-    """Return the logical type that a branch says, valid or not; empty where it says none."""
+    """Return the logical type that a branch declares, valid or not; empty if none."""
     if not isinstance(branch, Primitive | Fixed):
         return ""
     return branch.logical.name if branch.logical else branch.ignored or ""
 
 
 class UnionTake:
-    """Takes the values of one union: a `Take`."""
+    """Converts the values of one union: a `Take`."""
 
     def __init__(self, branches: Sequence[Branch], *, nullable: bool) -> None:
-        """Take the branches that are not null, and whether null is one too."""
+        """Take the non-null branches, and whether null is a branch too."""
         self.branches = branches
-        """Those that are not null, in order."""
+        """The non-null branches, in order."""
         self._nullable = nullable
         self._by_name = {
             name: branch
@@ -93,7 +93,7 @@ class UnionTake:
         self._only = branches[0] if len(branches) == 1 else None
 
     def __call__(self, value: object, fit: Fit) -> object:
-        """Take a value as fastavro's writer does: a pair of its branch's name and the value itself."""
+        """Convert a value to the form of fastavro's writer: a pair of branch name and value."""
         if value is None and self._nullable:
             return None
         if self._only is not None:
@@ -106,10 +106,10 @@ class UnionTake:
         return (branch.avro, raw)
 
     def choose(self, value: object, fit: Fit) -> Chosen:
-        """Return the branch of a value that is not null.
+        """Return the branch of a non-null value.
 
         Raises:
-            Unfit: No branch takes it, or several do equally well.
+            Unfit: No branch accepts it, or several do equally well.
         """
         taken, refusals = self._tried(value)
         if taken:
@@ -125,19 +125,19 @@ class UnionTake:
         return self._by(named, fit)
 
     def _by(self, named: tuple[str, Branch, object], fit: Fit) -> Chosen:
-        """Return the value of the branch that the input names."""
+        """Return the value converted by the branch that the input names."""
         name, branch, inner = named
         try:
             return Chosen(branch, branch.take(inner, fit))
         except Unfit as refused:
-            # Where a map would take the object that names a branch, the name is said again.
+            # If a map would accept the object that names a branch, the name is repeated.
             again = self._named(inner)
             if again is not None and again[1] is branch:
                 return self._by(again, fit)
             raise refused.within(name) from None
 
     def _tried(self, value: object) -> tuple[list[tuple[Chosen, int]], list[str]]:
-        """Return what each branch makes of a value and how well it fits, and why others refuse."""
+        """Return the result and the level of each branch that accepts a value, and why others refuse."""
         taken, refusals = [], []
         for branch in self.branches:
             fit = Fit()
@@ -148,7 +148,7 @@ class UnionTake:
         return taken, refusals
 
     def _named(self, value: object) -> tuple[str, Branch, object] | None:
-        """Return the branch that an object of one key names, and the value that it is given."""
+        """Return the branch that an object of one key names, with its value."""
         if not isinstance(value, Mapping) or len(value) != 1:
             return None
         name, inner = next(iter(value.items()))

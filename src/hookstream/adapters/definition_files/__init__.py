@@ -1,4 +1,4 @@
-"""Definition files: partners and subscriptions as YAML that is reviewed and applied."""
+"""Definition files: partners and subscriptions as YAML files, to be reviewed and applied."""
 
 from hookstream.adapters.definition_files.folder import Checks, Definitions, read_definitions
 

@@ -1,4 +1,4 @@
-"""A definition file becomes documents: YAML by its ending, else JSON, each with its lines."""
+"""Parses a definition file into documents with line numbers: YAML or JSON, by its extension."""
 
 import codecs
 from pathlib import Path
@@ -19,7 +19,7 @@ _OTHER_MARKS = {
 
 
 class FileRefused(Exception):
-    """Raised when a file holds no documents that can be taken; `line` is 0 where none is known."""
+    """Raised when a file holds no valid documents; `line` is 0 if unknown."""
 
     def __init__(self, why: str, line: int = 0) -> None:
         super().__init__(why)
@@ -28,7 +28,7 @@ class FileRefused(Exception):
 
 
 def is_definition(path: Path) -> bool:
-    """Tell by its ending, in any case, whether a file is read as a definition."""
+    """Return whether a file is read as a definition, by its extension in any case."""
     return path.suffix.lower() in (*_YAML, _JSON)
 
 
@@ -36,7 +36,7 @@ def documents_of(path: Path) -> list[Document]:
     """Return the documents of a file; at least one.
 
     Raises:
-        FileRefused: It cannot be read, is no YAML or JSON that is taken, or declares nothing.
+        FileRefused: It cannot be read, is not supported YAML or JSON, or declares nothing.
     """
     text = _text(path)
     try:
@@ -45,7 +45,7 @@ def documents_of(path: Path) -> list[Document]:
     except YamlRefused as refused:
         raise FileRefused(refused.why, refused.line) from refused
     if not documents:
-        # A file that was cut off must not look like one that was deleted.
+        # A truncated file must not look like a deleted one.
         raise FileRefused("declares nothing: write a definition into it, or delete it")
     return documents
 

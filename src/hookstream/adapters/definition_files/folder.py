@@ -1,6 +1,6 @@
-"""What the files below a folder's `partners` and `subscriptions` declare, or their problems.
+"""Reads the definitions below a folder's `partners` and `subscriptions`, and collects problems.
 
-No file there is passed over without a word: it is read, named in a note, or a problem.
+No file there is ignored silently: it is read, named in a note, or reported as a problem.
 """
 
 import os
@@ -38,34 +38,34 @@ _TEXTS_FOR_PEOPLE = (".md",)
 
 @dataclass(slots=True, frozen=True)
 class Checks:
-    """What a definition is checked by that its reader does not decide."""
+    """Checks of a definition beyond its syntax."""
 
     url_problem: Callable[[str], str | None]
-    """Says why no delivery may go to a URL."""
+    """Returns why no delivery may be sent to a URL, or None."""
     pattern_problem: Callable[[JsonObject], str | None]
-    """Says why an event pattern is none, with its path."""
+    """Returns why an event pattern is invalid, with its path, or None."""
     secrets: bool = True
-    """Whether a signing secret that is not where its file says is a problem, or a note."""
+    """Whether a missing signing secret is a problem; if not, it is a note."""
 
 
 class Definitions:
-    """What a folder of definition files declares, and where each of it stands."""
+    """The definitions of a folder, with the place of each."""
 
     __slots__ = ("_documents", "_places", "declared", "notes", "owner", "problems")
 
     def __init__(self) -> None:
         self.declared = Declared()
         self.owner: str | None = None
-        """The name that the folder has by its file `hookstream.yaml`."""
+        """The folder's name from its file `hookstream.yaml`."""
         self.problems: list[Problem] = []
-        """In the order of the files; where there are any, `declared` is not to be used."""
+        """In the order of the files; if there are any, `declared` must not be used."""
         self.notes: list[str] = []
-        """Which files were not read, though they might have been meant."""
+        """Files that were not read, although they may have been meant as definitions."""
         self._documents: dict[str, Document] = {}
         self._places: dict[str, str] = {}
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with the file and line that it is about, where there is one."""
+        """Return the problem with its file and line, if known."""
         document = self._documents.get(problem.subject)
         if document is None:
             return problem
@@ -73,10 +73,10 @@ class Definitions:
         return replace(problem, where=f"{self._places[problem.subject]}:{line}")
 
     def enter(self, subject: str, place: str, document: Document) -> None:
-        """Remember where a subject stands; a problem where it stands somewhere else, too."""
+        """Record the place of a subject; add a problem if it is also defined elsewhere."""
         earlier = self._places.get(subject)
         if earlier is not None:
-            why = f"stands in {earlier}, too"
+            why = f"is also defined in {earlier}"
             where = f"{place}:{document.line('id')}"
             self.problems.append(Problem(subject, "id", why, where))
         self._documents[subject], self._places[subject] = document, place
@@ -86,12 +86,12 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
     """Read every definition file of a folder.
 
     Args:
-        folder: Holds `partners/` and `subscriptions/`, either of which may be missing.
-        environ: Where the secrets of `{env: NAME}` are.
-        checks: What definitions are checked by.
+        folder: Contains `partners/` and `subscriptions/`, either of which may be missing.
+        environ: Environment variables for the secrets of `{env: NAME}`.
+        checks: Further checks of definitions.
 
     Raises:
-        InputRefused: The folder cannot be read, or holds nothing that could be definitions.
+        InputRefused: The folder cannot be read, or has neither of the two.
     """
     found = Definitions()
     partners: list[DeclaredPartner] = []
@@ -125,7 +125,7 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
 
 
 class _Reading:
-    """The reading of one definition: whose problems are these, and where."""
+    """Reads one definition and adds its place to its problems."""
 
     def __init__(self, found: Definitions, place: Path, document: Document) -> None:
         self._found = found
@@ -137,7 +137,7 @@ class _Reading:
         self._problems.append((path, why))
 
     def entered(self, kind: str, name: str) -> bool:
-        """Enter the definition under its name; tell whether there was nothing wrong with it."""
+        """Record the definition under its name; return whether it has no problems."""
         subject = f"{kind} {name}" if name else ""
         for path, why in self._problems:
             where = f"{shown(self._place)}:{self._document.line(path)}"
@@ -148,23 +148,23 @@ class _Reading:
 
 
 class _Secrets:
-    """Reads the secrets that definitions name, and remembers which files beside them it was."""
+    """Reads the secrets that definitions name, and records the secret files among them."""
 
     def __init__(self, environ: Mapping[str, str], missing: list[str] | None) -> None:
         self._environ = environ
         self._missing = missing
-        """Where a secret that is not there is noted; None: that is a problem."""
+        """The notes to which missing secrets are added; None: a missing secret is a problem."""
         self._named: set[str] = set()
         self._others: list[Path] = []
         self.seen: set[str] = set()
-        """The real paths of all files that stand where definitions do."""
+        """The real paths of all files in the folders of definitions."""
 
     def beside(self, path: Path) -> None:
-        """Take a file that is no definition: some definition must name it."""
+        """Add a file that is not a definition: some definition must name it as a secret."""
         self._others.append(path)
 
     def unnamed(self) -> list[Problem]:
-        """Return a problem for each file that turned out to be nothing."""
+        """Return a problem for each file that no definition names."""
         why = (
             "is not read: definitions end in .yaml, .yml or .json. Move it out of here, or begin"
             " its name with a dot"
@@ -176,7 +176,7 @@ class _Secrets:
         ]
 
     def key(self, folder: Path, source: FromEnvironment | FromFile) -> bytes | str:
-        """Return the key that a source holds, or as text why there is none."""
+        """Return the key of a source, or, as text, why there is none."""
         text, missing = self._text(folder, source)
         if text is None:
             if self._missing is None:
@@ -189,7 +189,7 @@ class _Secrets:
             return str(refused)
 
     def _text(self, folder: Path, source: FromEnvironment | FromFile) -> tuple[str | None, str]:
-        """Return what a source holds, or None and why it holds nothing."""
+        """Return the text of a source, or None and why there is none."""
         match source:
             case FromEnvironment(name):
                 return self._environ.get(name), f"the environment variable {name} is not set"

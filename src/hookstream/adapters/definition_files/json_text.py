@@ -1,8 +1,7 @@
-"""JSON text becomes plain values, each with the line that it stands on, as YAML does.
+"""Parses JSON text into plain values with their line numbers, as `yaml_text` does for YAML.
 
-Read strictly: a field that stands there twice, a lone surrogate, `NaN` and what follows the
-document are refused with their line. Numbers are read as YAML's are, so that a definition means the
-same in both.
+Parsing is strict: duplicate fields, lone surrogates, `NaN` and trailing content are refused with
+their line. Numbers are read as in YAML, so that a definition means the same in both.
 """
 
 import json
@@ -28,13 +27,13 @@ def read_document(text: str) -> Document:
     """Return the one document of a JSON text.
 
     Raises:
-        YamlRefused: The text is no JSON, or says something twice.
+        YamlRefused: The text is not JSON, or has a duplicate field.
     """
     return _Reading(text).document()
 
 
 class _Reading:
-    """Walks a text from left to right; `_at` is where it stands."""
+    """Parses a text from left to right; `_at` is the current position."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -69,13 +68,13 @@ class _Reading:
         found: dict[str, Json] = {}
         while self._more(found, "}"):
             if self._peek() != '"':
-                raise self._refused("is no JSON: a field's name in double quotes must stand here")
+                raise self._refused("is no JSON: a field's name in double quotes is expected here")
             line = self._here()
             name = self._string()
             if name in found:
-                raise YamlRefused(line, f"the field {name[:100]!r} stands there twice")
+                raise YamlRefused(line, f"the field {name[:100]!r} appears twice")
             if self._peek() != ":":
-                raise self._refused("is no JSON: a colon must stand here")
+                raise self._refused("is no JSON: a colon is expected here")
             self._at += 1
             inner = f"{path}.{name}" if path else name
             self._lines[inner] = line
@@ -90,20 +89,20 @@ class _Reading:
         return found
 
     def _more(self, found: dict[str, Json] | list[Json], end: str) -> bool:
-        """Step over a comma to the next member; tell whether there is one."""
+        """Skip a comma to the next member; return whether there is one."""
         first = self._peek()
         if first == end:
             self._at += 1
             return False
         if found:
             if first != ",":
-                raise self._refused(f"is no JSON: a comma or {end} must stand here")
+                raise self._refused(f"is no JSON: a comma or {end} is expected here")
             self._at += 1
         return True
 
     def _string(self) -> str:
         try:
-            # Stands before a double quote, so it decodes a string and nothing else.
+            # The next character is a double quote, so this can decode a string only.
             text, self._at = _DECODER.raw_decode(self._text, self._at)
         except json.JSONDecodeError as error:
             self._at = error.pos
@@ -125,10 +124,10 @@ class _Reading:
             if self._text.startswith(word, self._at):
                 self._at += len(word)
                 return value
-        raise self._refused("is no JSON: a value must stand here")
+        raise self._refused("is no JSON: a value is expected here")
 
     def _peek(self) -> str:
-        """Step over white space and return the character there; empty at the end."""
+        """Skip white space and return the next character; empty at the end."""
         space = _SPACE.match(self._text, self._at)
         self._at = self._at if space is None else space.end()
         return self._text[self._at : self._at + 1]

@@ -1,4 +1,4 @@
-"""The file `hookstream.yaml` of a folder of definitions gives the folder the name that owns them."""
+"""Reads the owner's name of a folder of definitions from its file `hookstream.yaml`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _NAMES = ("hookstream.yaml", "hookstream.yml", "hookstream.json")
 
 
 def owner_files(folder: Path) -> list[Path]:
-    """Return the files that name the folder, whatever the case of their names; one at most is right.
+    """Return the files that name the folder, in any case of their names; more than one is an error.
 
     Raises:
         InputRefused: The folder cannot be read.
@@ -20,7 +20,7 @@ def owner_files(folder: Path) -> list[Path]:
 
 
 def read_owner(files: list[Path], problems: list[Problem]) -> str | None:
-    """Return the name that the folder has; None where it has none, or a problem was added."""
+    """Return the folder's name; None if it has none, or a problem was added."""
     if not files:
         return None
     if len(files) > 1:

@@ -1,4 +1,4 @@
-"""Definitions that stand beside the folders which are read are found, so that none is forgotten."""
+"""Finds definitions outside the folders that are read, so that none is forgotten."""
 
 import os
 from collections.abc import Iterator
@@ -20,23 +20,23 @@ from hookstream.errors import InputRefused
 FOLDERS = ("partners", "subscriptions")
 
 _MAX_FILES = 2_000
-"""Possible definitions beside them that are looked into: a repository may hold any number."""
+"""The most candidate files that are inspected: a repository may hold any number."""
 _MAX_ENTRIES = 20_000
 _NAMED_IN_A_NOTE = 10
 
 
 @dataclass(slots=True)
 class Strays:
-    """What stands beside `partners` and `subscriptions`."""
+    """Findings outside `partners` and `subscriptions`."""
 
     problems: list[Problem] = field(default_factory=list)
     """Definitions in the wrong place."""
     notes: list[str] = field(default_factory=list)
-    """Files that could have been definitions by their names, and are none."""
+    """Files with the extension of definitions that are none."""
 
 
 def strays(folder: Path, read: AbstractSet[str]) -> Strays:
-    """Look through what a folder holds beside what was read: the real paths of that are given."""
+    """Inspect the files of a folder, except those in `read`, the real paths already read."""
     found = Strays()
     others: list[Path] = []
     for path in _first(folder, found.notes):
@@ -61,7 +61,7 @@ def strays(folder: Path, read: AbstractSet[str]) -> Strays:
 
 
 def _first(folder: Path, notes: list[str]) -> Iterator[Path]:
-    """Yield what there is to look at, up to a bound, and say where that was reached."""
+    """Yield the candidates up to the limit, and add a note if it is reached."""
     most = f"not more than {_MAX_FILES} files beside partners and subscriptions are looked at"
     try:
         for number, path in enumerate(_beside(folder)):
@@ -74,7 +74,7 @@ def _first(folder: Path, notes: list[str]) -> Iterator[Path]:
 
 
 def _beside(folder: Path) -> Iterator[Path]:
-    """Yield what could be definitions by their names, outside the folders that are read."""
+    """Yield files with the extension of definitions outside the folders that are read."""
     for name in listed(folder):
         if name in FOLDERS:
             continue
@@ -84,7 +84,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 
 
 def _kind(document: Document) -> str | None:
-    """Return what a document declares; None where it declares nothing that is known here."""
+    """Return the kind that a document declares; None if it is not a known kind."""
     value = document.value
     if not isinstance(value, dict) or "id" not in value:
         return None

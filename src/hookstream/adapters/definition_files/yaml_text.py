@@ -1,9 +1,9 @@
-"""YAML text becomes plain JSON values, each with the line that it stands on.
+"""Parses YAML text into plain JSON values with their line numbers.
 
-Only what JSON can say is taken: YAML 1.2's core words for null, booleans and numbers, and
-everything else as text, so that `on`, `12:30` and `2026-01-01` stay what people wrote. Anchors,
-aliases and tags are refused: they can make much of little, or code. The text is walked event by
-event and never deeper than a bound, since the composer of the C library crashes on deep nesting.
+Only a JSON-compatible subset is supported: YAML 1.2's core words for null, booleans and numbers,
+and everything else as text, so that `on`, `12:30` and `2026-01-01` stay as written. Anchors,
+aliases and tags are refused: they can expand without bound, or run code. The text is parsed event by
+event with a bounded depth, since the composer of the C library crashes on deep nesting.
 """
 
 import re
@@ -26,7 +26,7 @@ _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class YamlRefused(Exception):
-    """Raised when a text is no YAML that is taken here; `line` counts from 1."""
+    """Raised when a text is not supported YAML; `line` counts from 1."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)
@@ -40,20 +40,20 @@ class Document:
 
     value: Json
     lines: dict[str, int] = field(default_factory=dict)
-    """By path (`endpoint.signing_secrets[0].env`, empty for the whole): its line, from 1."""
+    """Line numbers from 1 by path (`endpoint.signing_secrets[0].env`; empty for the document)."""
 
     def line(self, path: str) -> int:
-        """Return the line of a path; of what is around it where it is not there."""
+        """Return the line of a path, or of its nearest ancestor if it is missing."""
         while path not in self.lines and path:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.lines.get(path, 1)
 
 
 def read_documents(text: str) -> Iterator[Document]:
-    """Yield the documents of a text one by one; empty ones are left out.
+    """Yield the documents of a text one by one, except empty ones.
 
     Raises:
-        YamlRefused: The text is no YAML, or uses more of YAML than is taken.
+        YamlRefused: The text is not YAML, or not in the supported subset.
     """
     try:
         events = yaml.parse(text, Loader=yaml.CSafeLoader)
@@ -112,9 +112,9 @@ class _Reading:
             if not isinstance(name, str):
                 raise YamlRefused(line, "a field's name must be text: quote it")
             if name in found:
-                raise YamlRefused(line, f"the field {name[:100]!r} stands there twice")
+                raise YamlRefused(line, f"the field {name[:100]!r} appears twice")
             inner = f"{path}.{name}" if path else name
-            # The line of a field is that of its name, also where its value begins below.
+            # The line of a field is that of its name, even if its value begins below.
             self._lines[inner] = line
             found[name] = self.node(next(self._events), inner, depth + 1)
         return found
@@ -133,11 +133,11 @@ def _scalar(text: str, line: int) -> Json:
 
 
 def scalar(text: str) -> Json:
-    """Return what an unquoted YAML word stands for; JSON's words stand for the same.
+    """Return the value of an unquoted YAML word; JSON's words have the same values.
 
     Raises:
-        NotANumber: It looks like a number and is none that comes back as it was written: zeros
-            before it, an infinity, too many digits.
+        NotANumber: It looks like a number but cannot be written back unchanged: leading zeros, an
+            infinity, too many digits.
     """
     if _NULL.fullmatch(text):
         return None

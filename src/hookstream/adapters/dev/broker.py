@@ -1,9 +1,9 @@
-"""Runs a real Apache Kafka broker on this machine for development and tests, and never leaves it behind.
+"""Runs a real Apache Kafka broker on this machine for development and tests; it never outlives us.
 
-One node, KRaft, loopback only. The broker is a child of this process; beside it stands a watchdog
-that reads a pipe of ours. The pipe closes when this process ends, however it ends (SIGKILL too),
-and then the watchdog stops the broker. Both are in sessions of their own, so that Ctrl-C in a
-terminal reaches this process alone, which then stops the broker in good order.
+One node, KRaft, loopback only. The broker is a child of this process; a watchdog process reads a
+pipe from this process. The pipe closes when this process ends, however it ends (even by SIGKILL),
+and then the watchdog stops the broker. Both have their own sessions, so that Ctrl-C in a terminal
+reaches this process alone, which then stops the broker gracefully.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from typing import Self
 from hookstream.adapters.kafka.reach import Reach
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 
-# 16 bytes in base64, as Kafka wants a cluster's id: "hookstream-dev-1".
+# 16 bytes in base64, the form of a Kafka cluster id: "hookstream-dev-1".
 _CLUSTER_ID = "aG9va3N0cmVhbS1kZXYtMQ"
 
 _LOGGING = """\
@@ -34,9 +34,9 @@ appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d{ISO8601} %p %m (%c)%n
 """
 
-# One replica of everything; no wait before a group's first rebalance; members' sessions short enough
-# that a killed one's partitions are taken over in five seconds rather than forty-five; heartbeats so
-# frequent that a member hears within half a second what others joined for.
+# One replica of everything; no delay before a group's first rebalance; session timeouts short enough
+# that a killed member's partitions are reassigned in five seconds rather than forty-five; heartbeats
+# so frequent that members learn of a rebalance within half a second.
 _SERVER = """\
 process.roles=broker,controller
 node.id=1
@@ -77,12 +77,12 @@ kill -KILL "$0" 2>/dev/null
 """
 
 _STEP = 0.05
-"""Seconds between two looks at whether the broker is there."""
+"""Seconds between two checks whether the broker answers."""
 
 _ASK_SECONDS = 2.0
 
 _PATIENCE = 1200
-"""Looks before a start counts as failed: a minute."""
+"""Checks before a start counts as failed: a minute."""
 
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000
 """Below the range of ephemeral ports, so that no client's socket takes a killed broker's port."""
@@ -93,17 +93,17 @@ class BrokerProcess:
 
     Args:
         libs: Folder of Kafka's jars.
-        java: Path of the Java that runs it.
-        port: The client port; 0 chooses a free one, which then stays the same over restarts.
-        data: Folder of its log, kept; None takes a temporary one, removed when this ends.
+        java: Path of the Java executable.
+        port: The client port; 0 chooses a free one, which stays the same over restarts.
+        data: Folder of its log, kept; None uses a temporary one, removed at the end.
         session: Seconds until a killed broker's session expires; it comes back about 2.5 s later.
-            Kafka's default is 9. At 2 its expiry meets the new broker's first reading of its groups,
-            and Kafka 4.3.1 may then take half of what it read for all: with much in the log, groups
+            Kafka's default is 9. At 2 it expires while the new broker first loads its groups, and
+            Kafka 4.3.1 may then take a half-loaded state for complete: with much in the log, groups
             lost members and partitions (docs/reliability.md has the storms).
         settings: Settings of the broker that add to ours or replace them, such as an authorizer;
-            `{port}` and `{controller}` in a value stand for the ports.
-        quick: Compile with Java's first compiler alone: a start takes 3.9 s of CPU rather than 6.6.
-            False is for a load that lasts, and is measured.
+            `{port}` and `{controller}` in a value are replaced by the ports.
+        quick: Use Java's first compiler only: a start takes 3.9 s of CPU rather than 6.6. Use False
+            for sustained load and measurements.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class BrokerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The broker's process id, None while there is none."""
+        """The broker's process id, None while it does not run."""
         return self._broker.pid if self._broker is not None else None
 
     @property
@@ -151,13 +151,14 @@ class BrokerProcess:
         return self._broker is not None and self._broker.poll() is None
 
     def start(self) -> None:
-        """Start the broker on its log and wait until it answers for its metadata.
+        """Start the broker on its log and wait until it answers a metadata request.
 
-        About 2 s on a new log; after `kill` the killed one's session must expire as well.
+        Takes about 2 s on a new log; after `kill` the old session must expire as well.
 
         Raises:
             ConfigurationError: The port is taken.
-            DependencyUnavailable: It ended or did not answer within a minute; its last words follow.
+            DependencyUnavailable: It exited or did not answer within a minute; the message ends
+                with its last output.
         """
         if self.running:
             return
@@ -177,7 +178,7 @@ class BrokerProcess:
             raise
 
     def stop(self) -> None:
-        """Stop the broker in good order (0.5 s), by force after ten seconds; remove temporary data."""
+        """Stop the broker gracefully (0.5 s), by force after ten seconds; remove temporary data."""
         if self._broker is not None:
             self._broker.terminate()
             try:
@@ -190,24 +191,24 @@ class BrokerProcess:
             shutil.rmtree(self._data, ignore_errors=True)
 
     def kill(self) -> None:
-        """End the broker at once with SIGKILL, as a crash would; `start` then recovers its log."""
+        """Kill the broker with SIGKILL, like a crash; `start` then recovers its log."""
         if self._broker is not None:
             self._broker.kill()
             self._broker.wait()
         self._dismiss_watchdog()
 
     def freeze(self) -> None:
-        """Have the broker get no CPU until `thaw` (SIGSTOP): it answers nobody and keeps its connections."""
+        """Suspend the broker with SIGSTOP until `thaw`: it keeps its connections but does not answer."""
         if self._broker is not None:
             self._broker.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen broker go on."""
+        """Resume a frozen broker."""
         if self._broker is not None:
             self._broker.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
-        """Start it; what did not start leaves no data."""
+        """Start the broker; remove its temporary data if that fails."""
         try:
             self.start()
         except BaseException:
@@ -236,7 +237,7 @@ class BrokerProcess:
         options = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1"]
         if self._quick:
             options.append("-XX:TieredStopAtLevel=1")
-        # Java expands the star itself.
+        # Java itself expands the star.
         return [
             self._java,
             *options,
@@ -259,11 +260,11 @@ class BrokerProcess:
             raise DependencyUnavailable(f"Kafka could not format {self._data}: {said[-2000:]}")
 
     def _launch(self) -> None:
-        """Start the broker, but let it go only when its watchdog stands.
+        """Start the broker, but only after its watchdog runs.
 
-        1. A shell waits for a word from us. 2. The watchdog is told its pid. 3. The word is given
-        and the shell becomes the broker. Whenever we die, nothing stays: before 3 the shell reads
-        an end of file and ends, after 2 the watchdog knows whom to stop.
+        1. A shell waits for a line from us. 2. The watchdog starts with the shell's pid. 3. We send
+        the line, and the shell becomes the broker. Whenever we die, nothing remains: before 3 the
+        shell reads an end of file and exits, after 2 the watchdog knows which process to stop.
         """
         kafka = self._command("kafka.Kafka", str(self._data / "server.properties"))
         waits = ["/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "broker", *kafka]
@@ -287,7 +288,7 @@ class BrokerProcess:
     def _dismiss_watchdog(self) -> None:
         if self._watchdog is None:
             return
-        # By force, and it and its `cat` together: an end of file would set it to its work.
+        # Kill it together with its `cat`: on an end of file it would stop the broker.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._watchdog.pid, signal.SIGKILL)
         self._watchdog.wait()
@@ -310,7 +311,7 @@ class BrokerProcess:
 
     @staticmethod
     def _has_ended(broker: subprocess.Popen[bytes]) -> bool:
-        """Wait one step and tell whether the process ended meanwhile."""
+        """Wait one step and return whether the process exited meanwhile."""
         try:
             broker.wait(_STEP)
         except subprocess.TimeoutExpired:
@@ -322,7 +323,7 @@ class BrokerProcess:
 
 
 class DevBroker:
-    """The same broker for asynchronous code: start, stop and kill on a thread.
+    """The broker for asynchronous code: start, stop and kill run on a thread.
 
     Args:
         process: The broker; it may be shared with blocking code.
@@ -351,7 +352,7 @@ class DevBroker:
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As Java's own server sockets do: closed connections in TIME_WAIT do not count.
+        # As Java's server sockets do: ignore closed connections in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -361,7 +362,7 @@ def _is_free(port: int) -> bool:
 
 
 def _free_ports() -> Iterator[int]:
-    """Yield free ports, from a place that differs from process to process."""
+    """Yield free ports, starting at one that differs between processes."""
     span = _LAST_PORT - _FIRST_PORT
     start = os.getpid() * 7
     for step in range(span):

@@ -1,6 +1,6 @@
-"""Listens on the loopback address and answers each HTTP request with the status that a function returns.
+"""An HTTP server on the loopback address that answers with the status that a function returns.
 
-For development: one request after another is held whole in memory, and no load is meant for it.
+For development, not for load: each request is held in memory as a whole.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ class Received:
 
     method: str
     target: str
-    """Path and query, as they were sent."""
+    """Path and query, as sent."""
     headers: tuple[tuple[str, str], ...]
     """In order; bytes that are not UTF-8 are surrogates."""
     body: bytes | None
-    """None where it is larger than `MAX_BODY_BYTES`: it was not read, and the answer is 413."""
+    """None if it is larger than `MAX_BODY_BYTES`: it was not read, and the response is 413."""
 
 
 Answer: TypeAlias = Callable[[Received], int]
-"""Returns the status to answer with; what it returns for a body that was not read does not count."""
+"""Returns the status of the response; ignored for a body that was not read."""
 
 
 async def receive(
@@ -44,9 +44,9 @@ async def receive(
 
     Args:
         port: 0 takes a free one.
-        answer: Called for each request. What it raises ends the receiver, and is raised here.
-        listening: Called with the URL as soon as requests are taken.
-        limit: Return after so many answers.
+        answer: Called for each request. An exception ends the receiver, and is raised here.
+        listening: Called with the URL as soon as requests are accepted.
+        limit: Return after this number of responses.
 
     Raises:
         ConfigurationError: The port cannot be listened on.
@@ -71,7 +71,7 @@ async def receive(
 
 
 class _Receiver:
-    """Counts answers, and ends with the last one or with the first thing that went wrong."""
+    """Counts responses, and ends with the last one or the first error."""
 
     def __init__(self, answer: Answer, limit: int | None) -> None:
         self._answer = answer
@@ -81,7 +81,7 @@ class _Receiver:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await _read(request)
         if self._left == 0:
-            # A request that came while the last answer was written.
+            # A request that came while the last response was written.
             raise web.HTTPServiceUnavailable
         headers = tuple(request.headers.items())
         try:

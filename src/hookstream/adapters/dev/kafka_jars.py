@@ -1,8 +1,8 @@
-"""Gets Apache Kafka as jars from Maven Central into a folder, once.
+"""Downloads the jars of Apache Kafka from Maven Central into a folder, once.
 
-A development broker needs no container and no installed Kafka: a JDK and Maven are enough. Kafka's
-own artefact brings every jar but the logging that only its release archive carries, so log4j
-stands beside it in the POM.
+A development broker needs no container and no installed Kafka: a JDK and Maven suffice. Kafka's own
+artefact depends on every jar except the logging, which only its release archive has, so the POM
+lists log4j as well.
 """
 
 import re
@@ -46,15 +46,15 @@ _DOWNLOADED = re.compile(r"Downloaded from \S+: \S+\.jar \((.*?) at ")
 
 
 def fetch_kafka(cache: Path, progress: Callable[[str], None]) -> Path:
-    """Return the folder that holds Kafka's jars, downloading them where it is not there yet.
+    """Return the folder of Kafka's jars, downloading them if it does not exist.
 
     Args:
-        cache: Folder for everything that is kept between runs, made where it is missing.
-        progress: Told in short sentences what is being downloaded.
+        cache: Folder for everything kept between runs; created if missing.
+        progress: Called with short sentences about the download.
 
     Raises:
         ConfigurationError: Maven is not installed.
-        DependencyUnavailable: Maven could not download the jars; the message ends with its own.
+        DependencyUnavailable: Maven could not download the jars; the message ends with Maven's.
     """
     # Absolute: Maven takes a relative folder as relative to the POM.
     cache = cache.resolve()
@@ -80,14 +80,14 @@ def fetch_kafka(cache: Path, progress: Callable[[str], None]) -> Path:
         f"-DoutputDirectory={partial}",
     ]
     _run_maven([maven, "-B", "-f", str(pom), *goal], progress)
-    # Renamed when complete: a download that was interrupted is never taken for a whole one.
+    # Renamed when complete: an interrupted download is never taken for a complete one.
     partial.rename(libs)
     progress(f"Apache Kafka {KAFKA_VERSION} is in {libs}")
     return libs
 
 
 def _run_maven(command: Sequence[str], progress: Callable[[str], None]) -> None:
-    """Run Maven, counting the jars that it says it downloaded: its own too, where it is new."""
+    """Run Maven and report the jars that it downloads, including its own plugins."""
     said: list[str] = []
     jars = 0
     with subprocess.Popen(  # noqa: S603 - the command is made above, of our own words
@@ -111,10 +111,10 @@ def _run_maven(command: Sequence[str], progress: Callable[[str], None]) -> None:
 
 
 def find_java() -> str:
-    """Return the path of a Java that can run Kafka.
+    """Return the path of a Java executable that can run Kafka.
 
     Raises:
-        ConfigurationError: There is none, or it is older than Kafka needs.
+        ConfigurationError: There is none, or it is too old for Kafka.
     """
     java = shutil.which("java")
     remedy = (

@@ -1,1 +1,1 @@
-"""Webhooks over HTTP/1.1."""
+"""The HTTP/1.1 client that sends webhooks."""

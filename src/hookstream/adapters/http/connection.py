@@ -1,9 +1,9 @@
-"""One HTTP/1.1 connection: a request is written whole, and the response's status line decides.
+"""One HTTP/1.1 connection: writes a request in one piece; the response's status line is the result.
 
-The protocol takes over a connected transport, so it knows nothing of names, TLS or addresses. It
-costs one write and one parse a request. What follows the status line can only add to the
-answer (Retry-After, an excerpt of the body), never change it: a partner that said 200 and then
-broke off has accepted the delivery.
+The protocol takes over a connected transport, so it does not deal with names, TLS or addresses. A
+request costs one write and one parse. What follows the status line can only add to the answer
+(Retry-After, an excerpt of the body), never change it: a partner that sent 200 and then
+disconnected has accepted the delivery.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Permitted, always_permitted
 
 MAX_HEAD = 32 * 1024
-"""Bytes of status line and headers, interim responses included, before we stop reading."""
+"""The most bytes read of status line and headers, including interim responses."""
 EXCERPT_BYTES = 1024
-"""Of a body that the audit log keeps."""
+"""Bytes of a response body that the audit log keeps."""
 BODY_PATIENCE = 1.0
-"""Seconds that the rest of a response may take once its status line is here.
+"""Seconds that the rest of a response may take after its status line.
 
-A partner may take its whole timeout to decide, but not to trickle out a body that nobody needs:
-its slot is wanted.
+A partner may take the whole timeout to decide, but not to trickle out a body that is not needed:
+the permit is needed for other attempts.
 """
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-"""Answers that end with their head, whatever it announces."""
+"""Responses that end with their head, whatever body it announces."""
 _LEAST_STATUS = 100
 _BEGINS = b"HTTP/"
 _MAX_RETRY_AFTER = 128
@@ -45,14 +45,14 @@ _MAX_KEEP_ALIVE_HINT = 64
 
 
 def excerpt_of(body: bytes) -> str | None:
-    """Return the printable text of a body's beginning, at most `EXCERPT_BYTES` of UTF-8.
+    """Return the start of a body as printable text, at most `EXCERPT_BYTES` of UTF-8.
 
-    Whatever is neither printable nor a line break or tab becomes U+FFFD: the text is shown in
-    terminals and web pages. None where there is nothing.
+    Characters that are neither printable nor a line break or tab become U+FFFD, since the text is
+    shown in terminals and web pages. None if the body is empty.
     """
     if not body:
         return None
-    # An incremental decoder keeps a character that the cut went through out of the text.
+    # An incremental decoder leaves out a character that was cut in two.
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(body[:EXCERPT_BYTES])
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
@@ -67,15 +67,15 @@ class UnaskedResponse(HookstreamError):
 
 
 class NoStatus(HookstreamError):
-    """Raised within the parser only, to end the parse at a status line that gives no status of HTTP/1."""
+    """Raised within the parser only, to end the parse at a status line that is not HTTP/1."""
 
 
 class Connection(asyncio.Protocol):
     """One connection, one request at a time.
 
     Args:
-        deadlines: Tells when an attempt's time is over.
-        max_response_bytes: How much of a body is read to keep the connection; beyond, it closes.
+        deadlines: Notifies the connection when an attempt's time is over.
+        max_response_bytes: The most bytes of a body read to keep the connection; beyond, it closes.
     """
 
     __slots__ = (
@@ -119,13 +119,13 @@ class Connection(asyncio.Protocol):
         self._together: set[HasDeadline] = set()
         self._until = 0.0
         self.born = loop.time()
-        """Loop time of its making."""
+        """Loop time at which it was created."""
         self.lost: asyncio.Future[Exception | None] = loop.create_future()
         """Done when the connection is gone, with the error that ended it, if any."""
         self.idle_limit: float | None = None
-        """Seconds for which the server says it keeps an idle connection, or None."""
+        """Seconds for which the server keeps an idle connection, if it says so."""
         self.idle_until = 0.0
-        """Loop time up to which it may be taken again, while it is idle."""
+        """Loop time until which it may be reused, while it is idle."""
         self._readable = select.poll()
         self._reset()
 
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         self._excerpt = b""
         self._retry_after: bytes | None = None
 
-    # What the sender asks.
+    # Called by the sender.
 
     def take_over(self, transport: asyncio.Transport) -> None:
         """Become the protocol of a connected transport."""
@@ -153,33 +153,33 @@ class Connection(asyncio.Protocol):
 
     @property
     def silent(self) -> bool:
-        """Not one byte has come since the last request was written."""
+        """Whether no byte has been received since the last request was written."""
         return self._received == 0
 
     @property
     def answered_strangely(self) -> bool:
-        """What came since the last request does not begin as an answer does: it belongs to none."""
+        """Whether the bytes received since the last request do not begin an HTTP response."""
         return self._strange
 
     @property
     def alive(self) -> bool:
-        """The connection stands, as far as this side knows."""
+        """Whether the connection is open, as far as this side knows."""
         return self._transport is not None and not self._transport.is_closing()
 
     @property
     def clean(self) -> bool:
-        """Nothing stands unread on it: neither bytes that belong to no request, nor its end.
+        """Whether nothing is unread on it: neither bytes that belong to no request, nor its end.
 
-        Asks the kernel, since the loop may not have come to read. Bytes that stand there before a
-        request's first byte would be taken for its answer.
+        Asks the kernel, since the loop may not have read yet. Bytes that are there before a
+        request's first byte would be mistaken for its response.
         """
         return self.alive and not self._readable.poll(0)
 
     @property
     def reusable(self) -> bool:
-        """Another request may follow: the response was whole, and both sides keep the connection.
+        """Whether another request may follow: the response is complete, and both sides keep it open.
 
-        A response that came before the request was sent in full leaves bytes to write: not reusable.
+        Not reusable if the response came before the request was sent in full: bytes are unwritten.
         """
         transport = self._transport
         return (
@@ -194,10 +194,10 @@ class Connection(asyncio.Protocol):
     ) -> Answer | Withheld:
         """Write a request and wait for its answer until `deadline` (loop time).
 
-        `permitted` is asked in the call that writes; where it says no, nothing is written and the
-        connection may serve another request.
+        `permitted` is called in the call that writes; if it returns False, nothing is written and
+        the connection may serve another request.
 
-        Cancellation closes the connection, as a response to nobody may still come on it.
+        Cancellation closes the connection, since a response may still arrive on it.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _closed_before(self) -> TransportFailure:
-        """Return how the connection ended that was to carry a request."""
+        """Return why the connection ended before it could carry a request."""
         known = self.lost.done() and not self.lost.cancelled()
         refusal = refused_by_alert(self.lost.result()) if known else None
         if refusal is not None:
@@ -230,19 +230,19 @@ class Connection(asyncio.Protocol):
         return TransportFailure(FailureKind.DISCONNECTED, "the connection was closed")
 
     def abort(self) -> None:
-        """Close at once, whatever is still to be written or read."""
+        """Close at once and discard unwritten and unread data."""
         self._keep = False
         if self._transport is not None:
             self._transport.abort()
 
-    # What the transport tells.
+    # Called by the transport.
 
     def data_received(self, data: bytes) -> None:
-        """Read on in the response."""
+        """Parse more of the response."""
         waiter = self._waiter
         if waiter is None or waiter.done():
-            # Nobody asked: a second answer to one question, or a farewell (408) to an idle
-            # connection. It must never be taken for the answer to the next request.
+            # Unsolicited: a second response to one request, or a 408 that closes an idle
+            # connection. It must never be taken for the response to the next request.
             self.abort()
             return
         if self._received < len(_BEGINS) and not self._headed:
@@ -269,7 +269,7 @@ class Connection(asyncio.Protocol):
             self._lose_patience_at(self._loop.time() + BODY_PATIENCE)
 
     def _of_another_protocol(self, data: bytes) -> bool:
-        """Return whether what came begins as no HTTP does: the parser takes RTSP and ICE as well.
+        """Return whether the data does not begin like HTTP: the parser accepts RTSP and ICE as well.
 
         Empty lines before a status line are allowed.
         """
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         return not _BEGINS.startswith(self._beginning)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Answer who waits: with the status line if it came, else with how the connection ended."""
+        """Complete the exchange: with the status line if received, else with how the connection ended."""
         if not self.lost.done():
             self.lost.set_result(exc)
         self._transport = None
@@ -291,15 +291,15 @@ class Connection(asyncio.Protocol):
             when = "before any response" if self.silent else "within the response's head"
             self._finish(FailureKind.DISCONNECTED, f"connection {how} {when}")
 
-    # What the parser tells.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """Refuse a response after the response: it would overwrite the one that was asked for.
+        """Refuse a second response: it would overwrite the requested one.
 
-        What an interim response said (100, 103) is not said of the one that follows.
+        The state of an interim response (100, 103) is reset for the one that follows.
 
         Raises:
-            UnaskedResponse: Bytes follow that no request asked for; it ends the parse.
+            UnaskedResponse: A second response begins; it ends the parse.
         """
         if self._complete:
             raise UnaskedResponse("more follows than one response")
@@ -308,11 +308,11 @@ class Connection(asyncio.Protocol):
         self.idle_limit = None
 
     def on_status(self, _: bytes) -> None:
-        """Note the status: from here on the answer is decided, unless it is an interim one.
+        """Store the status: from here on the answer is decided, unless it is an interim one.
 
         Raises:
-            NoStatus: The line is of another version than HTTP/1.0 or 1.1, which were not asked for: in
-                HTTP/2 there are no status lines (RFC 9113), in HTTP/0.9 neither. It ends the parse.
+            NoStatus: The version is not HTTP/1.0 or 1.1. HTTP/2 (RFC 9113) and HTTP/0.9 have no
+                status lines. It ends the parse.
         """
         version = self._parser.get_http_version()
         if not version.startswith("1."):
@@ -334,10 +334,10 @@ class Connection(asyncio.Protocol):
             self._announced = True
 
     def on_headers_complete(self) -> None:
-        """Note the end of the head (and the status of a line that has no reason phrase).
+        """Handle the end of the head (and the status, if the line has no reason phrase).
 
         Raises:
-            NoStatus: Its number is below 100, or as `on_status` has it; it ends the parse.
+            NoStatus: The status is below 100, or as `on_status`; it ends the parse.
         """
         if self._parser.get_status_code() < _LEAST_STATUS:
             raise NoStatus(f"its status is below {_LEAST_STATUS}")
@@ -345,24 +345,24 @@ class Connection(asyncio.Protocol):
         self._headed = self._status > 0
 
     def on_body(self, data: bytes) -> None:
-        """Keep the body's beginning, count the rest."""
+        """Keep the start of the body, count the rest."""
         self._body_size += len(data)
         missing = EXCERPT_BYTES - len(self._excerpt)
         if missing > 0:
             self._excerpt += data[:missing]
 
     def on_message_complete(self) -> None:
-        """Note the end of the response; an interim one (100, 103) ends nothing."""
+        """Handle the end of the response; an interim one (100, 103) is not the end."""
         if self._status:
             self._complete = True
-            # A body that such an answer announces may follow, and would be taken for the next one.
+            # An announced body may follow, and would be taken for the next response.
             lies = self._announced and self._status in _BODILESS
             self._keep = self._parser.should_keep_alive() and not lies
 
-    # How an exchange ends.
+    # End of an exchange.
 
     def _garbled(self, error: Exception) -> None:
-        """What came is no response, or no longer one. A mistake of ours is not taken for it."""
+        """Handle data that is not a valid response. Our own defects are not treated as such."""
         ours = isinstance(error, httptools.HttpParserCallbackError)
         if ours and not isinstance(error.__context__, UnaskedResponse | NoStatus):
             raise error
@@ -371,7 +371,7 @@ class Connection(asyncio.Protocol):
         self._finish(FailureKind.PROTOCOL, f"not an HTTP response: {why}")
 
     def late(self) -> None:
-        """The attempt's time is over, or the patience for its body."""
+        """Handle the timeout of the attempt, or of the rest of its body."""
         self._finish(FailureKind.TIMEOUT, "no response in time")
 
     def _lose_patience_at(self, until: float) -> None:
@@ -380,7 +380,7 @@ class Connection(asyncio.Protocol):
             self._together = self._deadlines.watch(self, until)
 
     def _finish(self, kind: FailureKind, detail: str) -> None:
-        """Answer with the status if there is one, else with the failure; keep only a clean connection."""
+        """Complete with the status if there is one, else with the failure; keep a clean connection only."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             if self._status:
@@ -399,7 +399,7 @@ class Connection(asyncio.Protocol):
 
 
 def _idle_limit(value: bytes) -> float | None:
-    """Return the seconds of `Keep-Alive: timeout=5, max=100`, or None where it names none."""
+    """Return the seconds of `Keep-Alive: timeout=5, max=100`, or None if there is no timeout."""
     for part in value.split(b","):
         name, _, number = part.strip().partition(b"=")
         if name.lower() == b"timeout" and number.isdigit():

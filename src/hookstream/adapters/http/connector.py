@@ -1,9 +1,10 @@
-"""Dials endpoints: names, addresses, TLS. No address is ever dialled that the verdict refuses.
+"""Connects to endpoints (DNS, TCP, TLS), and never to an address that the address check refuses.
 
-aiohttp's connector does the dialling (asynchronous DNS with a cache, happy eyeballs, TLS with the
-name checked); the connected transport is then handed to a `Connection`. The connector asks a socket for
-every address that it really dials, literals and results of DNS alike: the verdict is given there,
-once, at the moment of use, so that a name that resolves differently a second later gains nothing.
+aiohttp's connector does the work (asynchronous DNS with a cache, happy eyeballs, TLS with host name
+verification); the connected transport is then passed to a `Connection`. The connector requests a
+socket for every address that it connects to, literals and DNS results alike. The address is checked
+there, at the moment of use, so a name that resolves differently a second later (DNS rebinding) gains
+nothing.
 """
 
 import asyncio
@@ -26,14 +27,14 @@ from hookstream.adapters.http.tls_words import HUNG_UP, words_of
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
 Verdict: TypeAlias = Callable[[str], str | None]
-"""Why an address (as text) may not be dialled, or None where it may."""
+"""Returns why an address (as text) may not be connected to, or None if it may."""
 
 _AddressInfo: TypeAlias = tuple[
     int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[str | int | bytes, ...]
 ]
 
 DNS_SECONDS = 2.0
-"""For one query to one name server; two are made before a name counts as not resolvable."""
+"""Timeout of one query to one name server; two are made before a name counts as unresolvable."""
 DNS_TRIES = 2
 DNS_CACHE_SECONDS = 10
 DNS_CACHE_NAMES = 1000
@@ -46,43 +47,43 @@ SHORTAGES = {
     errno.ENOBUFS: "give the machine's network more memory",
     errno.EADDRNOTAVAIL: "widen net.ipv4.ip_local_port_range: no local port is free",
 }
-"""What of ours can be short when a connection is made, and the remedy. No endpoint is to blame for it."""
+"""Local resources that can run out when a connection is made, with the remedy; no endpoint's fault."""
 
 
 _NO_RESOLVER = "Could not contact DNS servers"
-"""What c-ares says where every name server refuses. A name that none of them knows, or a time-out,
-may be the doing of whoever serves the name, and is a failure of the endpoint."""
+"""c-ares's message if every name server refuses. An unknown name or a timeout may be caused by the
+name's own servers, and is a failure of the endpoint."""
 
 
 @dataclass(slots=True, frozen=True)
 class Shortage:
-    """No connection could be made for a want of our own: nothing was sent, and nobody failed."""
+    """No connection could be made for lack of a local resource: nothing was sent, no endpoint failed."""
 
     what: str
     remedy: str
     idle_holds: bool = True
-    """Closing idle connections gives some of it back."""
+    """Whether closing idle connections frees some of it."""
 
 
 @dataclass(slots=True)
 class _Dial:
-    """What became of the addresses of one dial."""
+    """The addresses of one connection attempt."""
 
     tried: int = 0
     refused: list[str] = field(default_factory=list)
     dialled: list[tuple[int, tuple[str | int | bytes, ...]]] = field(default_factory=list)
-    """Family and address of each that the verdict permitted."""
+    """Family and address of each permitted one."""
 
 
-# The connector calls the socket factory in tasks of its own; they inherit the context of the dial.
+# The connector calls the socket factory in its own tasks; they inherit the context of the call.
 _DIAL: ContextVar[_Dial] = ContextVar("_DIAL")
 
 
 class Connector:
-    """Makes connections that lead only where they may.
+    """Makes connections to permitted addresses only.
 
     Args:
-        verdict: Judges every address.
+        verdict: Checks every address.
         connect_timeout: Seconds for DNS, TCP and TLS together.
         max_response_bytes: For the connections (see `Connection`).
         tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
@@ -110,15 +111,15 @@ class Connector:
             dns_cache_max_size=DNS_CACHE_NAMES,
             ssl=self._tls,
             socket_factory=self._socket,
-            # Lanes bound what is in flight; a limit here would only make one endpoint wait for
-            # another.
+            # Lanes bound the attempts in flight; a limit here would only make endpoints wait for
+            # each other.
             limit=0,
         )
         self._open: set[Connection] = set()
         self._deadlines = Deadlines(self._loop)
 
     def __len__(self) -> int:
-        """Return how many connections stand."""
+        """Return the number of open connections."""
         return len(self._open)
 
     async def dial(
@@ -127,8 +128,8 @@ class Connector:
         """Return a new connection to the URL's host, or why there is none.
 
         Args:
-            url: Its path and query are not looked at.
-            within: Seconds; the connect timeout counts where it is shorter.
+            url: Its path and query are ignored.
+            within: Timeout in seconds; the connect timeout applies if it is shorter.
         """
         seconds = min(within, self._connect_timeout)
         outcome = _Dial()
@@ -176,10 +177,10 @@ class Connector:
         return connection
 
     def _socket(self, info: _AddressInfo) -> socket.socket:
-        """Return a socket for an address that may be dialled.
+        """Return a socket for a permitted address.
 
         Raises:
-            PermissionError: It may not; the connector tries the next address.
+            PermissionError: It is not permitted; the connector tries the next address.
         """
         family, kind, protocol, _, address = info
         outcome = _DIAL.get()
@@ -206,7 +207,7 @@ def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
 
 
 def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
-    """Return what of ours was short, or None where that was not the cause."""
+    """Return which local resource was short, or None if that was not the cause."""
     if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
         remedy = "see that those of /etc/resolv.conf answer this machine"
         return Shortage("name servers", remedy, idle_holds=False)
@@ -221,9 +222,9 @@ def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
 def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
     """Return whether this machine has an address from which it could reach that one.
 
-    The system says EADDRNOTAVAIL where every local port is taken, and also where the machine has no
-    address of the family (IPv6 is off). The second is not a want that passes: an endpoint that has
-    an IPv6 address only is not reachable. A UDP socket tells them apart; it sends nothing.
+    The system returns EADDRNOTAVAIL if every local port is taken, and also if the machine has no
+    address of the family (IPv6 is off). The second does not pass: an endpoint with an IPv6 address
+    only is unreachable. A UDP socket distinguishes the two; it sends nothing.
     """
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -234,8 +235,8 @@ def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
 
 
 def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBlocked:
-    """Name in a few words why a dial failed; never with the URL, which may hold a secret."""
-    # Where one address of several may be dialled and does not answer, another time it may.
+    """Return why connecting failed, without the URL, which may hold a secret."""
+    # If one of several addresses is permitted but does not answer, a later attempt may succeed.
     if outcome.refused and len(outcome.refused) == outcome.tried:
         return AddressBlocked(outcome.refused[0])
     match error:
@@ -247,7 +248,7 @@ def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBloc
             reason = getattr(getattr(error, "os_error", error), "reason", None)
             return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {words_of(reason)}")
         case aiohttp.ClientConnectorError(os_error=ConnectionResetError(errno=None)):
-            # TCP stood: the system would have numbered an error of its own.
+            # TCP was connected: an error of the system would have a number.
             return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {HUNG_UP}")
         case aiohttp.ClientConnectorDNSError():
             why = error.os_error.strerror or "name not resolved"

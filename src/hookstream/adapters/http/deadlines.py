@@ -1,21 +1,21 @@
-"""Many deadlines on one timer: what still waits when its time is over is told so, a little late.
+"""Many deadlines on one timer: each is notified at its deadline or slightly after it.
 
-A timer of the event loop costs 3 µs to set and cancel, and nearly every attempt only ever cancels
-its own. Here setting and cancelling is an entry in a set, and one timer serves them all.
+A timer of the event loop costs 3 µs to set and cancel, and nearly every attempt cancels its own.
+Here, setting and cancelling is an entry in a set, and one timer serves all.
 """
 
 import asyncio
 from typing import Protocol
 
 TICKS = 20
-"""A second: nothing hears of its deadline more than 50 ms after it, nothing before it."""
+"""Per second: a deadline is notified at most 50 ms late, and never early."""
 
 
 class HasDeadline(Protocol):
-    """Who waits for something."""
+    """Something with a deadline."""
 
     def late(self) -> None:
-        """Learn that the time is over."""
+        """Handle the deadline."""
 
 
 class Deadlines:
@@ -38,19 +38,19 @@ class Deadlines:
             if self._timer is None:
                 self._next = int(self._loop.time() * TICKS)
                 self._timer = self._loop.call_later(1 / TICKS, self._turn)
-            # A deadline that is over already is told of in the next turn.
+            # A deadline that is already over is notified in the next turn.
             self._next = min(self._next, tick)
         together.add(waiting)
         return together
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Stop notifying."""
         if self._timer is not None:
             self._timer.cancel()
         self._due.clear()
 
     def _turn(self) -> None:
-        """Tell everyone whose tick has begun; runs while there is any deadline ahead."""
+        """Notify all whose tick has begun; runs while any deadline is pending."""
         now = int(self._loop.time() * TICKS)
         for tick in range(self._next, now + 1):
             for waiting in list(self._due.pop(tick, ())):

@@ -1,4 +1,4 @@
-"""Idle connections, kept for the next request to the same origin: bounded in number and in time."""
+"""Pool of idle connections for reuse by origin, bounded in number and in time."""
 
 import asyncio
 from typing import NamedTuple
@@ -6,19 +6,19 @@ from typing import NamedTuple
 from hookstream.adapters.http.connection import Connection
 
 IDLE_SECONDS = 15.0
-"""How long an idle connection is kept where the server names no time of its own.
+"""How long an idle connection is kept if the server names no timeout.
 
-Common servers close after 5 s (and say so) or after 60 s and more; every connection kept longer
-than the server does costs a request sent twice.
+Common servers close after 5 s (and announce it) or after 60 s and more; a connection kept longer
+than by the server costs a request sent twice.
 """
 IDLE_MARGIN = 1.0
-"""Seconds by which we let go before the server's own limit, so that its close meets no request."""
+"""Seconds before the server's limit at which we close, so that its close never meets a request."""
 MAX_AGE = 300.0
-"""Seconds after which a connection is dialled again: a changed DNS name must be followed."""
+"""Seconds after which a connection is replaced, so that DNS changes take effect."""
 
 
 class HttpOrigin(NamedTuple):
-    """Whom a connection leads to."""
+    """The origin that a connection leads to."""
 
     scheme: str
     host: str
@@ -26,10 +26,10 @@ class HttpOrigin(NamedTuple):
 
 
 class IdlePool:
-    """The idle connections of all origins. The one used last is used next; the oldest goes first.
+    """The idle connections of all origins: reuse takes the latest used, eviction the oldest.
 
     Args:
-        most: How many idle connections are kept, over all origins.
+        most: The most idle connections kept, over all origins.
     """
 
     __slots__ = ("_by_origin", "_loop", "_most", "_origins", "_sweep")
@@ -40,15 +40,15 @@ class IdlePool:
         self._by_origin: dict[HttpOrigin, list[Connection]] = {}
         """Idle connections, the one used last at the end."""
         self._origins: dict[Connection, HttpOrigin] = {}
-        """Whom each idle connection leads to, in the order in which they became idle."""
+        """Origin of each idle connection, in the order in which they became idle."""
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Return how many idle connections are kept."""
+        """Return the number of idle connections."""
         return len(self._origins)
 
     def take(self, origin: HttpOrigin) -> Connection | None:
-        """Return a connection that should still stand and on which nothing waits, or None."""
+        """Return a connection that is probably open and has nothing unread, or None."""
         connections = self._by_origin.get(origin)
         while connections:
             connection = connections.pop()
@@ -59,7 +59,7 @@ class IdlePool:
         return None
 
     def put(self, origin: HttpOrigin, connection: Connection) -> None:
-        """Keep a connection for the next request, or close it where it should not be kept."""
+        """Keep a connection for the next request, or close it if it should not be kept."""
         now = self._loop.time()
         connection.idle_until = min(now + _idle_seconds(connection), connection.born + MAX_AGE)
         if not connection.reusable or connection.idle_until <= now:
@@ -78,7 +78,7 @@ class IdlePool:
             self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_stale)
 
     def lose(self, connection: Connection) -> None:
-        """Forget a connection that ended while it was idle."""
+        """Remove a connection that ended while it was idle."""
         if connection in self._origins:
             self._forget(connection)
 
@@ -95,7 +95,7 @@ class IdlePool:
         self._by_origin[self._origins.pop(connection)].remove(connection)
 
     def _close_stale(self) -> None:
-        """Close what nobody took. Runs every `IDLE_SECONDS` while anything is idle."""
+        """Close unused connections. Runs every `IDLE_SECONDS` while any is idle."""
         self._sweep = None
         now = self._loop.time()
         for connection in [

@@ -1,8 +1,7 @@
-"""Sends one delivery attempt over HTTP and tells how it was answered. It never raises for it.
+"""Sends one delivery attempt over HTTP and returns its answer; it never raises for a failed one.
 
-Measured beside aiohttp's `ClientSession` on the same connections: see docs/benchmarks.md. What is
-left out is what a webhook must not do anyway: redirects, cookies, proxies from the environment,
-decompression.
+docs/benchmarks.md compares it with aiohttp's `ClientSession` on the same connections. It leaves out
+what a webhook must not do anyway: redirects, cookies, proxies from the environment, decompression.
 """
 
 import asyncio
@@ -30,15 +29,15 @@ from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
 _SAY_AGAIN_SECONDS = 60.0
 _SHORT_SECONDS = 0.25
-"""From a want of our own to the end of the call that met it: the next may find enough."""
+"""From a shortage to the end of the call that met it: the next call may succeed."""
 _STILL_SHORT_SECONDS = 2.0
-"""From the last want to the time from which there counts as enough again."""
+"""From the last shortage until it counts as over."""
 _MAX_TARGETS = 4096
-"""URLs whose parsed form is kept; all are dropped when there are more."""
+"""The most URLs whose parsed form is cached; the cache is cleared when there are more."""
 
 
 class _Target:
-    """A URL, taken apart once."""
+    """A parsed URL."""
 
     __slots__ = ("head", "origin", "url")
 
@@ -55,8 +54,8 @@ class _Target:
         self.head = (
             f"POST {_request_target(text, self.url)} HTTP/1.1\r\n"
             f"host: {self.url.host_port_subcomponent}\r\n"
-            # Without an encoding the partner's answer can be read back as it is, and no
-            # compressed bomb can be in it.
+            # Without an encoding the response is readable as it is, and cannot be a
+            # decompression bomb.
             "accept: */*\r\naccept-encoding: identity\r\n"
         )
 
@@ -75,22 +74,22 @@ class _Target:
 
 
 def _nobody(_: str, __: str) -> None:
-    """Notify nobody."""
+    """Ignore the shortage."""
 
 
 class HttpSender:
     """The `Sender` of the product. Use it as an async context manager, on one event loop.
 
     Args:
-        verdict: Judges every address that is to be dialled (`core.delivery.address`).
+        verdict: Checks every address before it is connected to (`core.delivery.address`).
         connect_timeout: Seconds for DNS, TCP and TLS together.
-        max_response_bytes: Of a response body; a longer one costs the connection, nothing else.
-        max_idle: Idle connections kept, over all endpoints.
-        max_connections: Connections that stand at once; None: as many as the process may open.
+        max_response_bytes: Bytes read of a response body; a longer one only closes the connection.
+        max_idle: The most idle connections kept, over all endpoints.
+        max_connections: The most open connections; None: as many as the process may open.
         tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
-        on_shortage: Notified when a connection cannot be made for a want of our own, at most once a
-            minute: what is short, and the remedy.
+        on_shortage: Called with what is short and the remedy when a connection cannot be made for
+            lack of a local resource, at most once a minute.
     """
 
     def __init__(
@@ -133,36 +132,36 @@ class HttpSender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close every connection; attempts still in flight are answered as disconnected."""
+        """Close every connection; attempts still in flight end as disconnected."""
         self._idle.close()
         await self._connector.close()
 
     @property
     def connections(self) -> int:
-        """How many connections stand, idle ones included."""
+        """The number of open connections, including idle ones."""
         return len(self._connector)
 
     @property
     def short_seconds(self) -> float:
-        """For how long attempts have met a want of our own; 0 where none did for two seconds."""
+        """Seconds for which a local resource has been short; 0 if none was within two seconds."""
         now = self._loop.time()
         return now - self._short_since if now < self._short_until else 0.0
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Send and wait for the status line within the timeout. Cancellation closes the connection.
 
-        1. An idle connection to the same host is used first, unless something stands unread on it.
-        2. Where it turns out that the server had closed it, without one byte of an answer, or where
-           what comes does not begin as an answer does (it belongs to an exchange before), the
-           request is sent a second time over a new connection, at once: servers close idle
-           connections at any moment, and without this each such close would cost a retry. The
-           server may have seen the first copy; the webhook-id says so, as in any retry.
-        3. Everything else is answered as it is: no second resend, no redirect.
-        4. Each time, `permitted` is asked in the call that writes the first byte.
-        5. A want of our own (descriptors, memory, ports, name servers) is nobody's answer: after a
-           quarter of a second the attempt is withheld. The lane tries again, with a new signature,
-           and with the subscription and the expiry judged again; the endpoint's answer time is
-           not measured by it.
+        1. An idle connection to the same host is used first, unless it has unread data.
+        2. If the server had closed it without one byte of a response, or if the data received does
+           not begin like a response (it belongs to an earlier exchange), the request is sent once
+           more over a new connection, at once: servers close idle connections at any moment, and
+           without this each such close would cost a retry. The server may have seen the first
+           copy; the webhook-id identifies it, as in any retry.
+        3. Any other result is returned as it is: no second resend, no redirect.
+        4. Each time, `permitted` is called in the call that writes the first byte.
+        5. A local shortage (descriptors, memory, ports, name servers) is not the endpoint's answer:
+           after a quarter of a second the attempt is withheld. The lane tries again, with a new
+           signature, and checks the subscription and the expiry again; the wait does not count as
+           the endpoint's response time.
         """
         deadline = self._loop.time() + post.timeout / 1000
         try:
@@ -190,7 +189,7 @@ class HttpSender:
     async def _dial(
         self, url: URL, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
-        """Dial, unless as many connections stand as descriptors may be used for."""
+        """Connect, unless as many connections are open as descriptors may be used for."""
         most = self._max_connections
         if most is not None and len(self._connector) + self._dialling >= most:
             return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
@@ -201,7 +200,7 @@ class HttpSender:
             self._dialling -= 1
 
     async def _note(self, shortage: Shortage) -> None:
-        """Say what is short, let a while pass, and give idle connections back where they hold it."""
+        """Report the shortage, wait, and close idle connections if that frees the resource."""
         now = self._loop.time()
         if now >= self._short_until:
             self._short_since = now
@@ -221,7 +220,7 @@ class HttpSender:
 
 
 def _request_target(text: str, url: URL) -> str:
-    """Return path and query as they were written, where they are fit to be sent as they are.
+    """Return path and query as they were written, if they can be sent unchanged.
 
     `URL` would decode some escapes: equal by the RFC, but a partner may compare bytes.
     """
@@ -232,7 +231,7 @@ def _request_target(text: str, url: URL) -> str:
 
 
 def _of_another_exchange(connection: Connection, answer: Answer | Withheld) -> bool:
-    """Return whether a used connection gave what is no answer to its last request."""
+    """Return whether a reused connection returned data that does not answer its last request."""
     if not isinstance(answer, TransportFailure):
         return False
     if answer.kind is FailureKind.DISCONNECTED:

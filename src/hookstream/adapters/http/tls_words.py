@@ -1,7 +1,7 @@
-"""What an endpoint's TLS alert says, in words for the audit log.
+"""Describes an endpoint's TLS alerts in words for the audit log.
 
-With TLS 1.3 an endpoint that asks for a client certificate refuses only when the handshake is over
-for us, so its alert may come when a connection is dialled or when a request is under way.
+With TLS 1.3 an endpoint that requires a client certificate refuses only after our side has finished
+the handshake, so its alert may come while connecting or while a request is under way.
 """
 
 import ssl
@@ -25,7 +25,7 @@ HUNG_UP = "the endpoint hung up within it; it may ask for a client certificate"
 
 
 def words_of(reason: str | None) -> str:
-    """Return a reason as the TLS library names it, with what it means where that is known."""
+    """Return a reason as the TLS library names it, with its meaning if known."""
     if reason is None:
         return "no reason was given"
     _, alert, name = reason.partition("_ALERT_")
@@ -34,7 +34,7 @@ def words_of(reason: str | None) -> str:
 
 
 def refused_by_alert(error: Exception | None) -> str | None:
-    """Return why an endpoint ended a connection by an alert of TLS; None where it did not."""
-    # An SSLError that Python itself makes has no reason.
+    """Return why an endpoint ended a connection by a TLS alert; None if it did not."""
+    # An SSLError that Python itself raises has no reason.
     reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
     return words_of(reason) if reason is not None and "_ALERT_" in reason else None

@@ -1,4 +1,4 @@
-"""Rows of every table are told apart and read here, for workers and for operators alike."""
+"""Identifies and reads the rows of every table, for workers and operators alike."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
@@ -25,7 +25,7 @@ _WRITER_KEY = "writer"
 """The key of the table writer's own row: no subscription may have it as its id."""
 
 MATCHING_NEEDS: frozenset[RowKind] = frozenset({"partner", "subscription", "hold", "disabled"})
-"""Nothing is matched while one of these cannot be read: nobody can tell whom it concerns."""
+"""Nothing is matched while a row of these kinds is unreadable: it may concern any event."""
 
 _BY_PREFIX: Mapping[str, RowKind] = {"hold": "hold", "skip": "skip", "start": "start"}
 _BY_SUFFIX: Mapping[str, RowKind] = {"disabled": "disabled", "failing": "failing"}
@@ -40,7 +40,7 @@ _READERS: Mapping[RowKind, Callable[[str, bytes], object]] = {
 
 
 def row_kind(key: str) -> RowKind:
-    """Return what a key of the subscriptions topic stands for; `other`: a newer release knows."""
+    """Return a row's kind by its key in the subscriptions topic; `other`: unknown to this release."""
     if key == _WRITER_KEY:
         return "writer"
     head, slash, _ = key.partition("/")
@@ -52,7 +52,7 @@ class RowReader:
 
     Args:
         topics: The names of the tables.
-        keys: Opens the signing secrets, or carries them sealed.
+        keys: Decrypts the signing secrets, or passes them on encrypted.
     """
 
     def __init__(self, topics: Topics, keys: Keys) -> None:
@@ -64,7 +64,7 @@ class RowReader:
         self._keys = keys
 
     def kind(self, table: str, key: str) -> RowKind:
-        """Return what a row is, by its table and key; `other`: nothing that is read here."""
+        """Return a row's kind by its table and key; `other`: a row that is not read here."""
         if table == self._subscriptions:
             return row_kind(key)
         if table == self._health:
@@ -73,10 +73,10 @@ class RowReader:
         return self._of_one_kind.get(table, "other")
 
     def read(self, kind: RowKind, key: str, value: bytes) -> object:
-        """Return what a row means: a Partner, a Subscription or UnreadableSubscription, a Hold ….
+        """Return a row's value: a Partner, a Subscription or UnreadableSubscription, a Hold ….
 
-        None where it means nothing: no row of its kind is read here, or an endpoint is noted to fail
-        in a way that cannot be read, which is as good as no note.
+        None if rows of its kind are not read here, and for an unreadable `failing` row, which is
+        equivalent to no row.
 
         Raises:
             EnvelopeUnreadable: It cannot be read.

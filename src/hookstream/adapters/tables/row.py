@@ -1,4 +1,4 @@
-"""One kind of row: what its key names, what its value says, and what both are read into."""
+"""Declares one kind of row: the form of its key, the fields of its value, and the resulting type."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class Row(Generic[T]):
-    """One kind of row, read into a `make`.
+    """One kind of row, whose contents are passed to `make`.
 
     Args:
-        called: What a refusal calls it.
-        make: Takes what the key names and what the fields say.
-        key: The form of its key; its groups are what that names.
+        called: Its name in error messages.
+        make: Takes the groups of the key and the fields of the value.
+        key: Pattern of its key, with named groups.
         strict: Whether a row in the format of a newer release is refused; else its fields decide.
-        fields: What the value says. An `id` among them is the key.
+        fields: The fields of the value. An `id` among them equals the key.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Row(Generic[T]):
         self._fields = RowFields(**fields)
 
     def document(self, found: object) -> Values:
-        """Return the row's value but for its format."""
+        """Return the row's value without its format."""
         return {"revision": 1, **self._fields.document(found)}
 
     def write(self, found: T) -> bytes:
@@ -51,7 +51,7 @@ class Row(Generic[T]):
         return encoded(self.document(found))
 
     def read(self, key: str, value: bytes) -> T:
-        """Return what a row says.
+        """Return the contents of a row.
 
         Raises:
             EnvelopeUnreadable: Its key or its value cannot be read.
@@ -59,7 +59,7 @@ class Row(Generic[T]):
         return self.read_object(key, row_of(key, value))
 
     def read_object(self, key: str, row: Mapping[str, object]) -> T:
-        """Return what a row says whose value was parsed already; it raises as `read` does."""
+        """Return the contents of a row whose value is already parsed; raises as `read` does."""
         try:
             if self._strict:
                 check_format(row)

@@ -1,4 +1,4 @@
-"""A row's value is a JSON object under a format, with no number in it rounded in either direction."""
+"""Encodes and decodes a row's value: a JSON object with a format; numbers are never rounded."""
 
 import json
 import re
@@ -14,19 +14,19 @@ from hookstream.core.model.row_fields import FieldUnreadable
 from hookstream.errors import ConfigurationError
 
 FORMAT = 1
-"""The format of a value that every release reads as this one does."""
+"""The format of a value that every release reads in the same way."""
 EXACT_FORMAT = 2
-"""The format of a value with a number that releases before would round: they read no such value, so
-that none of them matches by another number than was meant."""
+"""The format of a value with a number that earlier releases would round: they refuse this format, so
+none of them matches by a number other than the intended one."""
 _READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT})
 
 _DIGITS_OF_INT64 = 19
-"""A text of fewer characters is a whole number of 64 bits."""
+"""A whole number with fewer characters fits into 64 bits."""
 _MAY_BE_A_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class EnvelopeUnreadable(ConfigurationError):
-    """Raised when not even a row's envelope can be read: nobody can tell what the row wants."""
+    """Raised when even a row's envelope is unreadable, so that its meaning is unknown."""
 
 
 def row_of(key: str, value: bytes) -> Mapping[str, object]:
@@ -52,7 +52,7 @@ def row_of(key: str, value: bytes) -> Mapping[str, object]:
 
 def _parsed(value: bytes) -> object:
     with suppress(orjson.JSONDecodeError):
-        # The quick reader rounds, and refuses what is beyond all doubles.
+        # The fast parser rounds, and refuses numbers beyond the range of doubles.
         row: object = orjson.loads(value)
         if not _holds(row, _may_be_rounded):
             return row
@@ -74,7 +74,7 @@ _EXACT = json.JSONDecoder(parse_float=read_number, parse_int=_whole, parse_const
 
 
 def encoded(row: Mapping[str, object]) -> bytes:
-    """Return a row's JSON, each number as its text, under the format that says who may read it.
+    """Return a row's JSON, each number as its text, with the lowest format that can hold it.
 
     Args:
         row: The row without its `format`.
@@ -88,7 +88,7 @@ def _is_exact(value: object) -> bool:
 
 
 def _holds(document: object, sought: Callable[[object], bool]) -> bool:
-    """Return whether a document holds what is sought, which is no text, at any depth."""
+    """Return whether a document contains, at any depth, a non-text value that `sought` accepts."""
     found = [document]
     for each in found:
         match each:
@@ -105,6 +105,6 @@ def _holds(document: object, sought: Callable[[object], bool]) -> bool:
 
 
 def check_format(row: Mapping[str, object]) -> None:
-    """Refuse what a newer release wrote in a format of its own."""
+    """Refuse a row in the format of a newer release."""
     if row["format"] not in _READ_IN_FULL:
         raise FieldUnreadable(f"its format is {row['format']!r}: a newer release wrote it")

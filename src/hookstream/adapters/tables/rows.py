@@ -1,4 +1,4 @@
-"""What each kind of row says but a subscription's: partners, health, holds, and words of operators."""
+"""The rows of all kinds except subscriptions: partners, health, holds, and operators' requests."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,7 @@ _PLACE = r"(?P<topic>.+)/(?P<partition>[0-9]{1,19})"
 
 @dataclass(slots=True, frozen=True)
 class StartAsked:
-    """An operator's word on where reading of a stopped partition goes on."""
+    """An operator's request for the position at which a stopped partition resumes."""
 
     topic: str
     partition: int
@@ -37,7 +37,7 @@ class StartAsked:
 
 @dataclass(slots=True, frozen=True)
 class SkipAsked:
-    """An operator's word that a record which stops its partition is stepped over."""
+    """An operator's request to skip a record that stops its partition."""
 
     topic: str
     partition: int
@@ -47,7 +47,7 @@ class SkipAsked:
 
     @property
     def where(self) -> TopicPartition:
-        """The partition that the record stops."""
+        """The partition of the record."""
         return TopicPartition(self.topic, self.partition)
 
 
@@ -131,7 +131,7 @@ def start_key(topic: str, partition: int) -> str:
 
 
 def skip_key(topic: str, partition: int, offset: int) -> str:
-    """Return the subscriptions topic's key for a record that is stepped over."""
+    """Return the subscriptions topic's key for a skipped record."""
     return f"skip/{topic}/{partition}/{offset}"
 
 
@@ -141,12 +141,12 @@ def disabled_key(subscription_id: str) -> str:
 
 
 def failing_key(subscription_id: str) -> str:
-    """Return the health table's key that says since when an endpoint fails."""
+    """Return the health table's key for the time since which an endpoint has been failing."""
     return subscription_id + FAILING_SUFFIX
 
 
 def subscription_of(health_key: str) -> str:
-    """Return the id of the subscription that a key of the health table is about."""
+    """Return the subscription id in a key of the health table."""
     return health_key.rpartition("/")[0]
 
 
@@ -156,23 +156,23 @@ def disabled_row(disabled: Disabled) -> tuple[str, bytes]:
 
 
 def failing_row(failing: Failing) -> tuple[str, bytes]:
-    """Return key and value of the health row that says since when an endpoint fails."""
+    """Return key and value of the health row with the time since which an endpoint has been failing."""
     return failing_key(failing.subscription_id), _FAILING.write(failing)
 
 
 def read_disabled(key: str, value: bytes) -> Disabled | None:
-    """Return what a health row says; None where the key is of another kind (`…/failing`).
+    """Return the contents of a health row; None if the key is of another kind (`…/failing`).
 
     Raises:
-        EnvelopeUnreadable: Nobody can tell since when the subscription is disabled.
+        EnvelopeUnreadable: The time since which the subscription is disabled is unreadable.
     """
     return _DISABLED.read(key, value) if key.endswith(DISABLED_SUFFIX) else None
 
 
 def read_failing(key: str, value: bytes) -> Failing | None:
-    """Return what a health row says; None where the key is of another kind, or nothing can be read.
+    """Return the contents of a health row; None if the key is of another kind, or it is unreadable.
 
-    An unreadable one is as good as none: the next failure writes it again.
+    An unreadable one is ignored: the next failure writes it again.
     """
     try:
         return _FAILING.read(key, value) if key.endswith(FAILING_SUFFIX) else None
@@ -181,10 +181,10 @@ def read_failing(key: str, value: bytes) -> Failing | None:
 
 
 def held_by_key(key: str) -> tuple[HoldKind, str]:
-    """Return what a key holds: whoever cannot read the value holds it too.
+    """Return the subject of a hold from its key alone: an unreadable value does not lift the hold.
 
     Raises:
-        EnvelopeUnreadable: It is a hold of a kind that a newer release knows: it may be on anything.
+        EnvelopeUnreadable: The hold's kind is that of a newer release: it may be on anything.
     """
     kind, slash, name = key.removeprefix(HOLD_PREFIX).partition("/")
     try:
@@ -202,10 +202,10 @@ def write_hold(hold: Hold) -> bytes:
 
 
 def read_hold(key: str, value: bytes) -> Hold:
-    """Return the hold that a row sets; where its value cannot be read it holds all the same.
+    """Return the hold that a row sets; the hold is in force even if its value is unreadable.
 
     Raises:
-        EnvelopeUnreadable: Not even its key can be read.
+        EnvelopeUnreadable: Even its key is unreadable.
     """
     kind, name = held_by_key(key)
     try:

@@ -1,24 +1,24 @@
-"""What seals and opens the signing secrets in a row: a key ring, or nothing where none is opened."""
+"""Encryption of the signing secrets in a row: by a key ring, or passed through without one."""
 
 from typing import Protocol
 
 
 class Keys(Protocol):
-    """The key ring, as far as rows need it."""
+    """The part of the key ring that rows need."""
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
         """Return the id of the key used, and the ciphertext as text."""
 
     def decrypt(self, key_id: str, ciphertext: str, associated: bytes) -> bytes:
-        """Return the plaintext, or raise ConfigurationError where this ring cannot."""
+        """Return the plaintext; raise ConfigurationError if this ring cannot decrypt it."""
 
 
 class SealedSecrets:
-    """Carries signing secrets from row to row without opening them: no key is needed for that.
+    """Copies signing secrets from row to row without decrypting them, so it needs no key.
 
-    Pausing or deleting a subscription writes its row again and must work at night, on a machine that
-    has no key ring. It fits `Keys`: what is "decrypted" is the ciphertext itself, and is written
-    back as it was.
+    Pausing or deleting a subscription rewrites its row and must work in an emergency, on a machine
+    without a key ring. It implements `Keys`: `decrypt` returns the ciphertext itself, and `encrypt`
+    writes it back unchanged.
     """
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
@@ -28,6 +28,6 @@ class SealedSecrets:
         return key_id, ciphertext
 
     def decrypt(self, key_id: str, ciphertext: str, associated: bytes) -> bytes:
-        """Return key id and ciphertext as one: of no use but to be written back."""
+        """Return key id and ciphertext in one value, which only `encrypt` can read."""
         del associated
         return f"{key_id}\0{ciphertext}".encode()

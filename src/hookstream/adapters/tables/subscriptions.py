@@ -1,4 +1,4 @@
-"""A subscription's row: an envelope that everybody can read, and a body for who has the key."""
+"""A subscription's row: an envelope readable by every release, and a body that may need a key."""
 
 from collections.abc import Mapping
 
@@ -64,12 +64,12 @@ def _weight(found: object) -> int:
 _GAP = RowFields(
     start=fields.INSTANT,
     end=fields.optional(fields.INSTANT),
-    # A gap of a reason that this release does not know is a gap all the same.
+    # A gap with a reason unknown to this release is still a gap.
     reason=FieldKind(lambda found: "disabled" if found == "disabled" else "paused"),
 ).of(Gap)
 
 _SECRET = RowFields(id=fields.TEXT, key_id=fields.TEXT, ciphertext=fields.TEXT).of(dict)
-"""Read as it stands; who has the keys opens it."""
+"""Read still encrypted; the caller with the keys decrypts it."""
 
 _ENDPOINT = RowFields(
     url=fields.TEXT,
@@ -115,10 +115,10 @@ _ENVELOPE: Row[Values] = Row(
     active_from=fields.INSTANT,
     gaps=fields.listed(_GAP),
 )
-"""What is readable of a subscription without a key and in every format."""
+"""The fields of a subscription that are readable without a key and in every format."""
 
 _REST = RowFields(state=fields.parsed(SubscriptionState), owner=fields.TEXT)
-"""What stands beside the body, and is not asked of an envelope."""
+"""The fields beside the body that an envelope does not require."""
 
 
 def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
@@ -132,14 +132,14 @@ def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
 
 
 def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | UnreadableSubscription:
-    """Return the subscription that a row holds.
+    """Return the subscription in a row.
 
     Returns:
-        An UnreadableSubscription where the envelope can be read and the body cannot: it is of
-        another format, or a key is missing. A deleted one needs no body: nothing is sent for it.
+        An UnreadableSubscription if the envelope is readable but the body is not: it has another
+        format, or a key is missing. A deleted one needs no body: nothing is sent for it.
 
     Raises:
-        EnvelopeUnreadable: The envelope cannot be read either.
+        EnvelopeUnreadable: The envelope is unreadable too.
     """
     row = row_of(key, value)
     envelope = _ENVELOPE.read_object(key, row)
@@ -155,7 +155,7 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
 
 
 def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Values:
-    """Return what the body says, the signing secrets decrypted."""
+    """Return the contents of the body, with the signing secrets decrypted."""
     body: Values = _HAS_BODY.values(row)["body"]
     endpoint: Values = body["endpoint"]
     endpoint["secrets"] = tuple(
@@ -176,5 +176,5 @@ def _sealed(subscription_id: str, secret: SigningSecret, keys: Keys) -> dict[str
 
 
 def _belonging(subscription_id: str, secret_id: str) -> bytes:
-    """What a secret's ciphertext is bound to: it opens in no other row and under no other name."""
+    """Return the associated data of a secret: it decrypts in no other row and under no other name."""
     return f"{subscription_id}\0{secret_id}".encode()

@@ -1,1 +1,1 @@
-"""Logs, metrics, traces and the health port."""
+"""Logs, metrics, traces and the health server."""

@@ -1,4 +1,4 @@
-"""Serves /metrics, /healthz and /readyz to whoever runs the worker: Prometheus and Kubernetes."""
+"""Serves /metrics, /healthz and /readyz for Prometheus and Kubernetes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,23 +10,23 @@ from aiohttp import web
 from hookstream.errors import ConfigurationError
 
 Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
-"""Answers whether all is well, with the facts that say so."""
+"""Returns whether the check passes, with the facts that it is based on."""
 
 _EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HIGHEST_PORT = 65_535
 _CLOSING_SECONDS = 1.0
 _BACKLOG = 128
 _MAX_CONNECTIONS = 64
-"""Beyond it the one that stands longest is closed: a probe that comes now counts more."""
+"""Beyond this number the oldest connection is closed: a new probe matters more."""
 _LIFE_SECONDS = 5.0
-"""A connection is closed so long after it was made: a request has a few lines, and its answer too."""
+"""A connection's lifetime: requests and responses have a few lines."""
 
 
 class Exposition(Protocol):
-    """What /metrics shows."""
+    """The source of /metrics."""
 
     def exposition(self) -> bytes:
-        """Return Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
 
 
 class HealthServer:
@@ -34,13 +34,13 @@ class HealthServer:
 
     Args:
         listen: `host:port` (`[::1]:9464` for IPv6); port 0 takes a free one.
-        metrics: What /metrics shows.
-        live: Whether the process turns; False tells Kubernetes to end it. Never asks the broker.
-        ready: Whether it does its work; False tells a rollout to wait.
+        metrics: The source of /metrics.
+        live: Liveness; False makes Kubernetes restart the process. Never depends on the broker.
+        ready: Readiness; False makes a rollout wait.
         life: Seconds after which a connection is closed.
 
     Raises:
-        ConfigurationError: `listen` is no address, or (on entering) cannot be listened on.
+        ConfigurationError: `listen` is not an address, or (on entering) cannot be listened on.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class HealthServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
         self._server: asyncio.Server | None = None
         self.connections: dict[_Bounded, None] = {}
-        """Those that stand, in the order in which they were made."""
+        """Open connections, in the order in which they were made."""
 
     @property
     def address(self) -> str:
-        """`host:port` as it is, once it listens."""
+        """The actual `host:port`, once it listens."""
         if self._server is None:
             raise ConfigurationError("the health server does not listen yet")
         host, port, *_ = self._server.sockets[0].getsockname()
@@ -96,7 +96,7 @@ class HealthServer:
         await self._runner.cleanup()
 
     def _connection(self) -> asyncio.Protocol:
-        """Return the protocol of a new connection, in the place of the oldest where there are many."""
+        """Return the protocol of a new connection, closing the oldest one at the limit."""
         if len(self.connections) >= _MAX_CONNECTIONS:
             next(iter(self.connections)).end()
         serve = self._runner.server
@@ -112,9 +112,9 @@ class HealthServer:
 
 
 class _Bounded(asyncio.Protocol):
-    """One connection, which is closed a few seconds after it was made, whatever stands on it.
+    """One connection, closed a few seconds after it was made, whatever its state.
 
-    Half a request, an endless one and one after the other hold a descriptor for no longer.
+    Incomplete, endless and repeated requests thus cannot hold a descriptor for longer.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class _Bounded(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and set the end."""
+        """Start, and schedule the close."""
         self._transport = cast("asyncio.Transport", transport)
         self._timer = asyncio.get_running_loop().call_later(self._life, self.end)
         self._inner.connection_made(transport)
@@ -156,7 +156,7 @@ class _Bounded(asyncio.Protocol):
         self._inner.connection_lost(exc)
 
     def end(self) -> None:
-        """Close at once; nothing that was to be said is worth its descriptor any more."""
+        """Close at once and discard unwritten data."""
         self._connections.pop(self, None)
         if self._transport is not None:
             self._transport.abort()

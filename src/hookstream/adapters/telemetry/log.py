@@ -1,7 +1,7 @@
-"""Writes the structured log: one line an event, JSON for machines or text for a person.
+"""Writes the structured log: one line per event, as JSON or as text for a console.
 
-A suppressed level costs a comparison and nothing else, as the delivered attempts of a busy worker
-would cost 7 µs each; they are all in the audit topic anyway.
+A suppressed level costs a comparison only: the delivered attempts of a busy worker would cost 7 µs
+each, and they are all in the audit topic anyway.
 """
 
 import re
@@ -22,19 +22,19 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _Level = Literal["debug", "info", "warning", "error"]
 
 _SECRET = re.compile(r"\b(wh(?:sec|sk)_)[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+@")
-"""Signing secrets, and user and password within a URL."""
+"""Signing secrets, and user and password in a URL."""
 
 
 class StructuredLogger:
     """The `Logger` of the product. Safe to use from any thread.
 
     Args:
-        level: The least level that is written: debug, info, warning or error.
-        style: `json` for one object a line, `console` for a person's eyes.
-        out: Where lines go; None for standard error.
+        level: The lowest level that is written: debug, info, warning or error.
+        style: `json` for one object per line, `console` for readable text.
+        out: The output stream; None for standard error.
 
     Raises:
-        ConfigurationError: Level or style is none of these.
+        ConfigurationError: Level or style is unknown.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class StructuredLogger:
         )
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Write the one line of an attempt: debug when delivered, warning when given up."""
+        """Write the line of an attempt: debug if delivered, warning if given up."""
         if isinstance(record.outcome, Delivered):
             level: _Level = "debug"
         elif isinstance(record.disposition, DeadLetter):
@@ -76,17 +76,17 @@ class StructuredLogger:
             self._write(level, "attempt", canonical_line(record))
 
     def info(self, event: str, **fields: str | float | None) -> None:
-        """Write what an operator may want to know."""
+        """Write an event that an operator may want to know."""
         if self._threshold <= LEVELS["info"]:
             self._write("info", event, dict(fields))
 
     def warning(self, event: str, **fields: str | float | None) -> None:
-        """Write what an operator should look at."""
+        """Write an event that an operator should look at."""
         if self._threshold <= LEVELS["warning"]:
             self._write("warning", event, dict(fields))
 
     def error(self, event: str, **fields: str | float | None) -> None:
-        """Write what an operator must act on."""
+        """Write an event that an operator must act on."""
         self._write("error", event, dict(fields))
 
     def _write(self, level: _Level, event: str, fields: dict[str, object]) -> None:
@@ -102,7 +102,7 @@ class StructuredLogger:
 
 
 def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Make every text of a line fit for a terminal, before it is coloured."""
+    """Sanitise every text of a line for a terminal, before colours are added."""
     for name, value in line.items():
         if isinstance(value, str):
             line[name] = _blotted(value)
@@ -110,9 +110,9 @@ def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
 
 
 def _blotted(text: str) -> str:
-    """Blot out what looks like a secret, and what a terminal would act on.
+    """Mask secrets and terminal control characters.
 
-    Nobody should hand either to the logger; a partner's error text may hold anything.
+    Neither should reach the logger, but a partner's error text may contain anything.
     """
     if "wh" in text or "://" in text:
         text = _SECRET.sub(r"\1***", text)
@@ -122,5 +122,5 @@ def _blotted(text: str) -> str:
 
 
 def _to_json(line: EventDict, **_: object) -> str:
-    # The whole line at once: JSON keeps its texts apart, whatever is in them.
+    # The whole line at once: JSON escaping separates its texts, whatever they contain.
     return _blotted(orjson.dumps(line, default=str).decode())

@@ -1,7 +1,7 @@
-"""Whatever else a process would write to standard error becomes log lines.
+"""Turns everything else that a process would write to standard error into log lines.
 
-Libraries log, warn and complain of what they cannot export; a thread may end with an exception that
-nobody catches. A line that is no JSON among JSON lines is lost to whoever collects them.
+Libraries log, emit warnings and report failed exports; a thread may end with an uncaught exception.
+A line that is not JSON among JSON lines is lost to log collectors.
 """
 
 import logging
@@ -16,18 +16,18 @@ from types import TracebackType
 from hookstream.pipeline.ports import Logger
 
 _MOST = 4_000
-"""Characters of a text."""
+"""The most characters of a text."""
 _EXPORTER = "opentelemetry"
 _EXPORTER_SECONDS = 60.0
 
 
 @contextmanager
 def captured(logger: Logger, monotonic: Callable[[], float]) -> Iterator[None]:
-    """Take over the log of all libraries, warnings and uncaught exceptions, for a whole process.
+    """Capture the logs of all libraries, warnings and uncaught exceptions of the process.
 
     Args:
-        logger: Where they go.
-        monotonic: Seconds; what the exporter of traces complains of is said once a minute.
+        logger: Receives them.
+        monotonic: Seconds; errors of the trace exporter are logged once a minute.
     """
     handler = _ToLogger(logger, monotonic)
     root = logging.getLogger()
@@ -66,11 +66,11 @@ class _ToLogger(logging.Handler):
         self._unsaid = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, or count it where the exporter of traces said one within the minute."""
+        """Write one line, or count it if the trace exporter logged one within the minute."""
         try:
             detail = record.getMessage()
         except Exception as wrong:  # noqa: BLE001  whatever a library hands over must not end us
-            # An object that has no text must not raise here as well.
+            # An object without a text form must not raise here as well.
             said = record.msg if isinstance(record.msg, str) else object.__repr__(record.msg)
             detail = f"{said} (its arguments do not fit: {wrong!r})"
         if record.name.startswith(_EXPORTER):

@@ -1,9 +1,9 @@
-"""Counts what happens for Prometheus, at a fraction of a microsecond a call.
+"""Metrics for Prometheus, at a fraction of a microsecond per call.
 
-Counters are plain numbers in dicts, touched by the event loop alone; prometheus_client sees them
-when it is asked (its own counters take a lock at each call, OpenTelemetry's cost ten times as
-much). Labels are few and bounded: no ids, no URLs, and of event types and topics no more than
-`MAX_VALUES` different ones, the rest together under `_other`.
+Counters are plain numbers in dicts, changed by the event loop only; prometheus_client reads them at
+a scrape (its own counters take a lock at each call, OpenTelemetry's cost ten times as much). Labels
+are few and bounded: no ids, no URLs, and at most `MAX_VALUES` different event types and topics; the
+rest are counted under `_other`.
 """
 
 from bisect import bisect_left
@@ -36,7 +36,7 @@ from hookstream.core.model.outcome import (
 )
 
 MAX_VALUES = 200
-"""Different event types, and different topics, that get series of their own."""
+"""The most event types, and the most topics, with series of their own."""
 OTHER = "_other"
 
 DURATION_BUCKETS = (
@@ -62,7 +62,7 @@ GAUGES = {
     "hookstream_tier_overdue_seconds": "How long the most overdue tier record has been due.",
     "hookstream_tier_waiting_records": "Tier records held in memory until they are due.",
     "hookstream_oldest_unsettled_seconds": "Age of the oldest record of any kind not settled.",
-    "hookstream_in_hand_seconds": "How long the oldest record in hand has been the oldest.",
+    "hookstream_in_hand_seconds": "How long the oldest unfinished record has been the oldest.",
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
     "hookstream_table_age_seconds": "Seconds since a table was last known to be current.",
     "hookstream_egress_short_seconds": "How long attempts have waited for a want of the worker's own.",
@@ -75,12 +75,12 @@ GAUGES = {
     "hookstream_stopped_partitions": "Partitions that are not read until an operator acts.",
     "hookstream_unread_partitions": "Partitions that give nothing though they have records.",
     "hookstream_holds": "Holds that operators set and nobody cleared.",
-    "hookstream_connections": "HTTP connections that stand, idle ones included.",
+    "hookstream_connections": "Open HTTP connections, including idle ones.",
 }
-"""What `observe_gauges` may report, and what it means."""
+"""The gauges that `observe_gauges` may report, with their help texts."""
 
 COUNTS = {"hookstream_spans_lost_total": "Spans of traces whose export failed."}
-"""What `observe_counts` may report, and what it means."""
+"""The counters that `observe_counts` may report, with their help texts."""
 
 Labels: TypeAlias = tuple[str, ...]
 
@@ -93,10 +93,10 @@ class _Counter:
     values: defaultdict[Labels, int] = field(default_factory=lambda: defaultdict(int))
 
     def begin(self, *labels: str) -> None:
-        """Show a series that has counted nothing yet.
+        """Expose a series with the value 0.
 
-        Prometheus sees no increase in a series that begins with its first count, so what somebody is
-        to be woken for must have been 0 before.
+        Prometheus sees no increase in a series that begins with its first count, so a series with
+        an alert must have been 0 before.
         """
         self.values[labels] += 0
 
@@ -133,7 +133,7 @@ class _Histogram:
 
 
 class PrometheusMetrics(Collector):
-    """The `Metrics` of the product, and what /metrics answers. For one event loop."""
+    """The `Metrics` of the product, and the source of /metrics. For one event loop."""
 
     def __init__(self) -> None:
         self._event_types: dict[str, str] = {}
@@ -210,7 +210,7 @@ class PrometheusMetrics(Collector):
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    # What the pipeline tells.
+    # Called by the pipeline.
 
     def records(self, topic: str, count: int) -> None:
         """Count records taken from a topic."""
@@ -224,7 +224,7 @@ class PrometheusMetrics(Collector):
         self._undecodable.values[(reason,)] += 1
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Count an attempt, its duration and its disposition; without an outcome, that alone."""
+        """Count an attempt, its duration and its disposition; without an outcome, only the latter."""
         event_type = _bounded(self._event_types, record.delivery.event_type)
         outcome = record.outcome
         if outcome is not None:
@@ -240,7 +240,7 @@ class PrometheusMetrics(Collector):
 
     def delivered(self, event_type: str, latency: Millis) -> None:
         """Observe how long a first delivery took, from the record's append to the 2xx."""
-        # Two machines' clocks: a small negative number is possible and means "at once".
+        # Clocks of two machines: a small negative number is possible and means "at once".
         seconds = max(latency, 0) / 1000
         self._latencies.observe(_bounded(self._event_types, event_type), seconds)
 
@@ -249,13 +249,13 @@ class PrometheusMetrics(Collector):
         self._deferrals.values[(reason,)] += 1
 
     def gap(self, topic: str, records: int) -> None:
-        """Count a gap in the log, and the records that were in it."""
+        """Count a log gap and its records."""
         name = _bounded(self._topics, topic)
         self._gaps.values[(name,)] += 1
         self._gap_records.values[(name,)] += records
 
     def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
-        """Count a record that carries an event id which another record carries."""
+        """Count a record with the event id of another record."""
         counter = self._id_conflicts if conflict else self._id_duplicates
         counter.values[(_bounded(self._event_types, event_type),)] += 1
 
@@ -263,26 +263,26 @@ class PrometheusMetrics(Collector):
         """Count a copy of a delivery that was merged with another."""
         self._copies_merged.values[()] += 1
 
-    # What is asked at a scrape.
+    # Called at a scrape.
 
     def observe_gauges(self, gauges: Callable[[], Mapping[str, float]]) -> None:
-        """Ask this function for present values, by metric name (`GAUGES`), at every scrape."""
+        """Call this function for the current values, by metric name (`GAUGES`), at every scrape."""
         self._gauges.append(gauges)
 
     def observe_counts(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        """Ask this function for counts that somebody else keeps, by metric name (`COUNTS`)."""
+        """Call this function for counts kept elsewhere, by metric name (`COUNTS`), at every scrape."""
         self._counts.append(counts)
 
     def exposition(self) -> bytes:
-        """Return everything in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing ahead: the registry need not ask for values in order to register us."""
+        """Return nothing, so that the registry does not collect values at registration."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield every metric as it stands."""
+        """Yield every metric with its current value."""
         yield InfoMetricFamily(
             "hookstream", "The release that runs.", value={"version": __version__}
         )
@@ -311,7 +311,7 @@ class PrometheusMetrics(Collector):
 
 
 def _bounded(known: dict[str, str], value: str) -> str:
-    """Return the value as a label, or `_other` once too many different ones were seen."""
+    """Return the value as a label, or `_other` after `MAX_VALUES` different ones."""
     label = known.get(value)
     if label is None:
         if len(known) >= MAX_VALUES:

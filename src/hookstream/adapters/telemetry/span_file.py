@@ -1,4 +1,4 @@
-"""Appends finished spans to a file, one JSON object a line: traces without a collector."""
+"""Appends finished spans to a file, one JSON object per line: traces without a collector."""
 
 import datetime as dt
 import json
@@ -14,7 +14,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class SpanFile(SpanExporter):
-    """Appends spans to a file, one JSON object a line: for development and tests."""
+    """Appends spans to a file, one JSON object per line: for development and tests."""
 
     def __init__(self, path: Path) -> None:
         """Open the file for appending.

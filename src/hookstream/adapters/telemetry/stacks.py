@@ -1,4 +1,4 @@
-"""Tells where every thread and every task of this process stands: places in code, never values."""
+"""Dumps the stacks of all threads and tasks of this process: code locations only, no values."""
 
 import asyncio
 import sys
@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from types import FrameType
 
 _DEEPEST = 24
-"""Frames of one stack."""
+"""The most frames of one stack."""
 _MOST_TASKS = 100
-"""Different stacks of tasks: hundreds of attempts stand at the same few places."""
+"""The most different task stacks: hundreds of attempts share a few."""
 
 
 def stacks() -> Iterable[tuple[str, str]]:
-    """Yield the name of each thread and its stack, then how many tasks stand at each place."""
+    """Yield the name and stack of each thread, then the number of tasks at each stack."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():  # noqa: SLF001  it is there for this
         summary = traceback.StackSummary.extract(traceback.walk_stack(frame), limit=_DEEPEST)
@@ -26,7 +26,7 @@ def stacks() -> Iterable[tuple[str, str]]:
 
 
 def _awaited(task: "asyncio.Task[object]") -> list[traceback.FrameSummary]:
-    """Follow what a task awaits, coroutine by coroutine, down to what it waits for."""
+    """Return the frames of the chain of coroutines that a task awaits."""
     found: list[traceback.FrameSummary] = []
     awaited: object = task.get_coro()
     while awaited is not None and len(found) < _DEEPEST:

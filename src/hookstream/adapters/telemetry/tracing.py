@@ -1,8 +1,8 @@
-"""Tracing makes OpenTelemetry spans for sampled traces, and touches nothing for all others.
+"""Creates OpenTelemetry spans for sampled traces, at almost no cost for all others.
 
-Sampling is parent-based: a record that carries a context follows it, another begins a trace with the
+Sampling is parent-based: a record with a context follows it, any other starts a trace with the
 ratio's probability. The decision is made before the SDK is called, which costs 6 µs even for a span
-that it then throws away. Names and attributes follow the semantic conventions 1.44 for messaging
+that it then discards. Names and attributes follow the semantic conventions 1.44 for messaging
 (Kafka) and HTTP clients.
 """
 
@@ -52,7 +52,7 @@ Attributes: TypeAlias = dict[str, str | int | bool]
 
 
 class TracingOptions(Protocol):
-    """What tracing asks of the settings."""
+    """The settings that tracing needs."""
 
     @property
     def exporter(self) -> str:
@@ -60,15 +60,15 @@ class TracingOptions(Protocol):
 
     @property
     def ratio(self) -> float:
-        """Of the traces that begin here."""
+        """Sampling ratio, 0 to 1, of the traces that start here."""
 
     @property
     def file(self) -> Path | None:
-        """For the exporter `file`."""
+        """The file of the exporter `file`."""
 
     @property
     def endpoint(self) -> str | None:
-        """For the exporter `otlp`."""
+        """The collector of the exporter `otlp`."""
 
 
 class SampledSpan:
@@ -90,11 +90,11 @@ class SampledSpan:
 
     @property
     def traceparent(self) -> str:
-        """The W3C text that makes this span a parent."""
+        """The W3C `traceparent` of this span."""
         return self._traceparent
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
-        """End the span, failed where `error` names why."""
+        """End the span, as failed if `error` is given."""
         for name, value in attributes.items():
             self._span.set_attribute(name, value)
         if error is not None:
@@ -104,10 +104,10 @@ class SampledSpan:
 
 
 class NoTracer:
-    """Fits `Tracer` where nothing is exported: every answer is None."""
+    """The `Tracer` without an exporter: every method returns None."""
 
     lost = 0
-    """No span is lost where there is none."""
+    """Without spans none is lost."""
 
     def process(
         self,
@@ -135,10 +135,10 @@ class NoTracer:
 
 
 class CountingExporter(SpanExporter):
-    """Exports by another, and counts the spans that it could not hand over. On the SDK's thread."""
+    """Wraps an exporter and counts the spans whose export failed. Runs on the SDK's thread."""
 
     def __init__(self, inner: SpanExporter) -> None:
-        """Export by `inner`."""
+        """Wrap `inner`."""
         self._inner = inner
         self.lost = 0
 
@@ -158,12 +158,12 @@ class CountingExporter(SpanExporter):
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what is left."""
+        """Export the remaining spans."""
         return self._inner.force_flush(timeout_millis)
 
 
 class SdkTracer:
-    """Fits `Tracer`, on the OpenTelemetry SDK."""
+    """The `Tracer` on the OpenTelemetry SDK."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class SdkTracer:
         chance: Chance,
         exporter: CountingExporter | None = None,
     ) -> None:
-        """Begin traces for `ratio` of the records that carry no context."""
+        """Start traces for `ratio` of the records without a context."""
         self._exporter = exporter
         self._provider = provider
         self._tracer: OtelTracer = provider.get_tracer("hookstream")
@@ -181,15 +181,15 @@ class SdkTracer:
 
     @property
     def lost(self) -> int:
-        """How many spans were in exports that failed; what a full queue drops is only logged."""
+        """The number of spans in failed exports; spans dropped by a full queue are only logged."""
         return 0 if self._exporter is None else self._exporter.lost
 
     def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:
         """Start `process <topic>`, a child of the record's context or a root.
 
-        A malformed context counts as none, as W3C Trace Context asks. A record that hookstream
-        itself put into a tier without a context was not sampled when its trace began, and is not
-        drawn again: half a trace misleads.
+        A malformed context counts as none, as W3C Trace Context requires. A tier record without a
+        context was not sampled when its trace started, and is not sampled later: half a trace
+        misleads.
         """
         parent = None
         if traceparent is not None:
@@ -215,7 +215,7 @@ class SdkTracer:
         """Start `POST`, one attempt; `resend` counts the attempts before it."""
         attributes: Attributes = {
             "http.request.method": "POST",
-            # Path and query of a partner's URL may be a secret: only where it leads is told.
+            # Path and query of a partner's URL may be a secret: only the host is recorded.
             "url.full": scrub(url),
             "server.address": host_of(url),
             "server.port": _port(url),
@@ -225,7 +225,7 @@ class SdkTracer:
         return self._start("POST", SpanKind.CLIENT, _context(parent.traceparent), attributes)
 
     def send(self, parent: Span, topic: str) -> Span | None:
-        """Start `send <topic>`; its context travels on in the record."""
+        """Start `send <topic>`; the record carries its context."""
         return self._start(
             f"send {topic}",
             SpanKind.PRODUCER,
@@ -234,9 +234,9 @@ class SdkTracer:
         )
 
     def produce(self, topic: str, traceparent: str | None = None) -> Span | None:
-        """Start `send <topic>` for the kit of upstream services: a root, or the caller's child.
+        """Start `send <topic>` for the producer kit: a root, or a child of the caller's span.
 
-        Sampled as `process` is: by its parent, else by the ratio.
+        Sampled like `process`: by its parent, else by the ratio.
         """
         parent = None if traceparent is None else _context(traceparent)
         if parent is None:
@@ -247,10 +247,10 @@ class SdkTracer:
         return self._start(f"send {topic}", SpanKind.PRODUCER, parent, _messaging("send", topic))
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
-        """Export what is left and close; whatever is not through by then is lost.
+        """Export the remaining spans and close; spans not exported by the deadline are lost.
 
         Args:
-            deadline: Seconds. A collector that is down must not keep a worker from ending.
+            deadline: Seconds. A collector that is down must not delay a worker's exit.
         """
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
@@ -263,7 +263,7 @@ class SdkTracer:
         parent: SpanContext | None,
         attributes: Attributes,
     ) -> SampledSpan:
-        # An empty context, not the current one: what else runs in this process is no parent.
+        # An empty context, not the current one: nothing else in this process is the parent.
         context = Context()
         if parent is not None:
             context = set_span_in_context(NonRecordingSpan(parent), context)
@@ -273,19 +273,19 @@ class SdkTracer:
 
 
 def tracer_of(settings: TracingOptions, chance: Chance) -> NoTracer | SdkTracer:
-    """Return the tracer that the settings name.
+    """Return the tracer that the settings select.
 
     Raises:
-        ConfigurationError: The exporter `file` has no file, or none that can be written.
+        ConfigurationError: The exporter `file` has no file, or one that cannot be written.
     """
     if settings.exporter == "none":
         return NoTracer()
-    # The decision is made here, so the SDK records whatever it is asked for.
+    # The sampling decision is ours, so the SDK records every span that we start.
     provider = TracerProvider(sampler=ALWAYS_ON, resource=_resource(), shutdown_on_exit=False)
     if settings.exporter == "file":
         if settings.file is None:
             raise ConfigurationError("tracing.exporter is 'file': name it with tracing.file")
-        # Written from a thread, as a disk may stall; soon, as a worker may be killed.
+        # Written on a thread, since a disk may stall; soon, since a worker may be killed.
         exporter = CountingExporter(SpanFile(settings.file))
         processor = BatchSpanProcessor(exporter, schedule_delay_millis=_FILE_DELAY_MILLIS)
         provider.add_span_processor(processor)
@@ -294,7 +294,7 @@ def tracer_of(settings: TracingOptions, chance: Chance) -> NoTracer | SdkTracer:
             OTLPSpanExporter,
         )
 
-        # Imported only here: requests and protobuf cost 20 MB that a worker without it saves.
+        # Imported only here: requests and protobuf cost 20 MB, which other workers save.
         exporter = CountingExporter(OTLPSpanExporter(endpoint=_traces_url(settings.endpoint)))
         provider.add_span_processor(BatchSpanProcessor(exporter))
     return SdkTracer(provider, settings.ratio, chance, exporter)
@@ -308,7 +308,7 @@ def _resource() -> Resource:
 
 
 def _traces_url(endpoint: str | None) -> str | None:
-    """Return where spans are posted: a collector's bare address gets OTLP's own path."""
+    """Return the URL for spans: OTLP's path is appended to a collector's bare address."""
     if endpoint is None:
         return None
     bare = not urlsplit(endpoint).path.strip("/")
@@ -329,7 +329,7 @@ def _is_ours(record: Record) -> bool:
 
 
 def _key_text(key: bytes | None) -> str | None:
-    """Return a record's key where it is text of a bounded size."""
+    """Return a record's key if it is text of a bounded size, else None."""
     if key is None or len(key) > _MAX_KEY:
         return None
     try:
@@ -348,12 +348,12 @@ def _port(url: str) -> int:
 
 
 def _says_unsampled(traceparent: str) -> bool:
-    """Tell by its last digit alone: nearly all traces are unsampled, and cost no more than this."""
+    """Return whether the last digit says unsampled: nearly all traces cost no more than this check."""
     return len(traceparent) == _TRACEPARENT_LENGTH and traceparent[-1] in "02468aceACE"
 
 
 def _context(traceparent: str) -> SpanContext | None:
-    """Return the context that a W3C traceparent names; None where it is malformed."""
+    """Return the context of a W3C traceparent; None if it is malformed."""
     found = _TRACEPARENT.match(traceparent)
     if found is None or found["version"] == "ff":
         return None

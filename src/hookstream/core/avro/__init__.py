@@ -1,1 +1,1 @@
-"""Avro schemas as nodes, read, resolved and rendered."""
+"""Avro schemas: parsed into nodes, and compiled to render values as JSON."""

@@ -1,7 +1,7 @@
-"""An Avro schema as typed nodes, whose named types are found by their full names.
+"""An Avro schema as typed nodes; named types are looked up by their full names.
 
-`core.avro.reader` makes them from plain JSON. Whatever else is made of a schema, a renderer for
-one, is made of the nodes by a `SchemaCompiler`.
+`core.avro.reader` parses them from plain JSON. A `SchemaCompiler` builds anything else from the
+nodes, a renderer for example.
 """
 
 from abc import ABC, abstractmethod
@@ -15,11 +15,11 @@ from hookstream.errors import InvariantBroken
 T = TypeVar("T")
 
 SINGLE = "hookstream.Single"
-"""The fixed type of four bytes as which a `float` is read where its union has a `double` too."""
+"""Fixed type of four bytes as which a `float` is read if its union has a `double` too."""
 
 
 def branch_key(number: int) -> str:
-    """Return what names a branch of a union where each is read as a record of one field."""
+    """Return the field name of a union's branch when each branch is read as a record of one field."""
     return f"b{number}"
 
 
@@ -32,7 +32,7 @@ class Logical:
     scale: int = 0
 
     def __str__(self) -> str:
-        """Return it as a person writes it."""
+        """Return it in readable form, for messages."""
         if self.name == "decimal":
             return f"decimal({self.precision},{self.scale})"
         return self.name
@@ -45,9 +45,9 @@ class Primitive:
     kind: str
     logical: Logical | None = None
     ignored: str | None = None
-    """A logical type that is not valid here."""
+    """A logical type that is not valid for this type."""
     as_text: bool = False
-    """It says `"json": "string"`, or is a plain long in a field that says so."""
+    """It has `"json": "string"`, or is a plain long in a field that has it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -73,7 +73,7 @@ class Union:
 
 @dataclass(slots=True, frozen=True)
 class Fixed:
-    """So many bytes."""
+    """A fixed number of bytes."""
 
     name: str
     aliases: tuple[str, ...]
@@ -84,7 +84,7 @@ class Fixed:
 
 @dataclass(slots=True, frozen=True)
 class Enum:
-    """One of several words."""
+    """One of several symbols."""
 
     name: str
     aliases: tuple[str, ...]
@@ -103,7 +103,7 @@ class FieldNode:
     has_default: bool = False
     default: Json = None
     as_text: bool = False
-    """It says `"json": "string"`: the plain longs in its type say so too."""
+    """It has `"json": "string"`, which applies to the plain longs in its type too."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -114,7 +114,7 @@ class RecordNode:
     aliases: tuple[str, ...]
     fields: tuple[FieldNode, ...]
     attributes: Mapping[str, Json]
-    """Everything else that its JSON says, `eventType` for one."""
+    """All other keys of its JSON, such as `eventType`."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -132,28 +132,28 @@ Resolved: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNod
 
 @dataclass(slots=True, frozen=True)
 class AvroSchema:
-    """A whole schema. It may be recursive: then `resolve` leads round and round."""
+    """A whole schema. It may be recursive: then following `resolve` does not terminate."""
 
     root: AvroType
     named: Mapping[str, Named]
     """Every named type by its full name."""
 
     def resolve(self, node: AvroType) -> Resolved:
-        """Return the type itself, or the one that a reference names."""
+        """Return the type itself, or the referenced one."""
         return self.named[node.name] if isinstance(node, Reference) else node
 
 
 class SchemaCompiler(ABC, Generic[T]):
-    """Makes one thing of each type of a schema, and of each record once."""
+    """Compiles each type of a schema to a `T`, each record once."""
 
     def __init__(self, schema: AvroSchema) -> None:
-        """Take the schema, whose references are followed."""
+        """Take the schema; its references are followed."""
         self.schema = schema
         self._made: dict[str, T] = {}
         self._open: set[str] = set()
 
     def make(self, node: AvroType) -> T:
-        """Return what is made of a type."""
+        """Return the compiled type."""
         resolved = self.schema.resolve(node)
         match resolved:
             case RecordNode(name=name):
@@ -175,31 +175,31 @@ class SchemaCompiler(ABC, Generic[T]):
 
     @abstractmethod
     def leaf(self, node: Leaf) -> T:
-        """Make it of a type without parts."""
+        """Compile a type without parts."""
 
     @abstractmethod
     def array(self, node: Array) -> T:
-        """Make it of an array."""
+        """Compile an array."""
 
     @abstractmethod
     def map(self, node: Map) -> T:
-        """Make it of a map."""
+        """Compile a map."""
 
     @abstractmethod
     def union(self, node: Union) -> T:
-        """Make it of a union."""
+        """Compile a union."""
 
     @abstractmethod
     def record(self, node: RecordNode) -> T:
-        """Make it of a record."""
+        """Compile a record."""
 
     def recursive(self, node: RecordNode) -> T:
-        """Make it of a record within itself."""
+        """Compile a record nested in itself."""
         raise InvariantBroken(f"{node.name} holds itself: such a schema is refused before its use")
 
 
 def type_name(node: AvroType) -> str:
-    """Return the full name of a named type, the kind of another."""
+    """Return the full name of a named type, or the kind of any other."""
     match node:
         case Primitive(kind=kind):
             return kind
@@ -214,7 +214,7 @@ def type_name(node: AvroType) -> str:
 
 
 def say(node: Resolved) -> str:
-    """Return a type in few words."""
+    """Return a short description of a type, for messages."""
     match node:
         case Primitive(kind=kind, logical=logical):
             return kind if logical is None else f"{kind} {logical}"

@@ -1,8 +1,8 @@
-"""Reads an Avro schema from plain JSON, whatever JSON it is handed.
+"""Parses an Avro schema from untrusted plain JSON.
 
-Size and depth are bounded before anything recurses into the text. A logical type that is not
-valid where it stands is left out of the node, as Avro demands (Apache Avro 1.12, "Logical
-Types"), and kept in `ignored` for whoever wants to complain.
+Size and depth are checked before anything recurses into the document. A logical type that is not
+valid for its type is left out of the node, as Avro demands (Apache Avro 1.12, "Logical Types"), and
+kept in `ignored` so that a check can report it.
 """
 
 import re
@@ -33,10 +33,10 @@ MAX_NESTING: Final = 100
 MAX_NODES: Final = 50_000
 """JSON values in a schema."""
 MAX_CHARACTERS: Final = 512 * 1024
-"""Characters of all names and texts in a schema together: a record of the schemas table holds it."""
+"""Characters of all names and texts in a schema: it must fit into a record of the schemas table."""
 
 MAX_PRECISION: Final = 4000
-"""Digits of a decimal: Python writes no whole number of more than 4,300."""
+"""Digits of a decimal: Python formats no whole number of more than 4,300."""
 
 PRIMITIVES: Final = frozenset(
     {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
@@ -63,15 +63,15 @@ _RECORD_WORDS = frozenset({"type", "name", "namespace", "aliases", "fields", "do
 
 
 class SchemaRefused(InputRefused):
-    """Raised when JSON is no Avro schema, or is larger than one may be; it says where and why."""
+    """Raised if JSON is not an Avro schema, or exceeds a limit; the message names place and reason."""
 
 
 def read_schema(document: Json) -> AvroSchema:
-    """Read a schema.
+    """Parse a schema.
 
     Raises:
-        SchemaRefused: It is malformed, names a type that it does not define before, or is too
-            large; the message says where.
+        SchemaRefused: It is malformed, uses a type before its definition, or is too large; the
+            message names the place.
     """
     _check_size(document)
     reader = _Reader()
@@ -79,7 +79,7 @@ def read_schema(document: Json) -> AvroSchema:
 
 
 def _check_size(document: Json) -> None:
-    """Refuse what is too large or too deep, without recursing into it."""
+    """Refuse a schema that is too large or too deep, without recursing into it."""
     nodes = characters = 0
     pending: list[tuple[Json, int]] = [(document, 1)]
     while pending:
@@ -101,7 +101,7 @@ def _check_size(document: Json) -> None:
 
 
 class _Reader:
-    """Reads one schema; names are known from where they are first defined on."""
+    """Parses one schema; a name can be used after its definition only."""
 
     __slots__ = ("_open", "named")
 
@@ -112,7 +112,7 @@ class _Reader:
     def type(
         self, document: Json, namespace: str, where: str, *, as_text: bool = False
     ) -> AvroType:
-        """Read a type; `as_text`: its field says `"json": "string"`."""
+        """Parse a type; `as_text`: its field has `"json": "string"`."""
         match document:
             case str() if document in PRIMITIVES:
                 return _primitive(document, {}, as_text=as_text)
@@ -143,7 +143,7 @@ class _Reader:
             case str() if kind in PRIMITIVES:
                 return _primitive(kind, document, as_text=as_text)
             case str() | list() | dict():
-                # An object around another type, as tools write it for attributes of their own.
+                # An object that wraps another type, as tools write it for their own attributes.
                 return self.type(kind, namespace, where, as_text=as_text)
             case _:
                 raise SchemaRefused(f"{where}: {_shown(kind)} is no type")
@@ -161,8 +161,8 @@ class _Reader:
             self.type(branch, namespace, where, as_text=as_text) for branch in document
         )
         if any(isinstance(branch, Union) for branch in branches):
-            raise SchemaRefused(f"{where}: a union stands in a union")
-        # No named type is called as a primitive type is, nor `array` or `map`, in full.
+            raise SchemaRefused(f"{where}: a union is nested directly in a union")
+        # No named type has the full name of a primitive type, nor `array` or `map`.
         names = {(isinstance(branch, _NAMED_NODES), type_name(branch)) for branch in branches}
         if not names or len(names) < len(branches):
             raise SchemaRefused(f"{where}: a union has different branches, at least one")
@@ -171,7 +171,7 @@ class _Reader:
     def _define(
         self, document: JsonObject, namespace: str, where: str
     ) -> tuple[str, tuple[str, ...], str]:
-        """Return the full name of a named type that is being defined, its aliases, its namespace."""
+        """Return the full name of a type being defined, its aliases and its namespace."""
         name, own = document.get("name"), document.get("namespace", namespace)
         if not isinstance(name, str) or not isinstance(own, str):
             raise SchemaRefused(f"{where}: a {_shown(document.get('type'))} has no name")
@@ -264,7 +264,7 @@ def _fixed_logical(document: JsonObject, size: int) -> tuple[Logical | None, str
         return Logical(name), None
     if name == "decimal":
         decimal = _decimal(document)
-        # Avro's rule: 10^precision - 1 must fit into the signed bytes.
+        # Avro requires that 10^precision - 1 fits into the signed bytes.
         if decimal is not None and 10**decimal.precision - 1 < 2 ** (8 * min(size, 2000) - 1):
             return decimal, None
     return None, name

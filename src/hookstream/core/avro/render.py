@@ -1,12 +1,12 @@
-"""An event's Avro data become plain JSON, and a field's JSON type never depends on its value.
+"""Renders an event's Avro data as plain JSON; a field's JSON type never depends on its value.
 
 A schema is compiled once into a function over values as fastavro decodes them with logical types
-left raw. What is plain already is handed through untouched, so a record of text and small numbers
-costs little more than its range checks; the result must therefore be treated as immutable.
+left raw. Values that are already plain JSON are passed through, so a record of text and small
+numbers costs little more than its range checks. The result must therefore be treated as immutable.
 
-Each record type becomes one Python function without a loop over its fields: that takes 14 to 22 %
-less time than with one. The functions share nothing but what belongs to the schema, so several
-threads may call them at once.
+Each record type becomes one Python function without a loop over its fields, which takes 14 to 22 %
+less time than with one. The functions share only what belongs to the schema, so they are
+thread-safe.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.parts import each_item, each_value
 
 Fields: TypeAlias = Sequence[tuple[str, Rendering]]
-"""The names of a record's fields, and what renders them."""
+"""The names of a record's fields with their renderings."""
 
 __all__ = ["NotRenderable", "compile_value", "needs_branch_names"]
 
@@ -42,27 +42,27 @@ __all__ = ["NotRenderable", "compile_value", "needs_branch_names"]
 def compile_value(schema: AvroSchema) -> Callable[[object], Json]:
     """Return the function that renders values of an Avro schema as plain JSON.
 
-    Where `needs_branch_names(schema)` holds, values must be decoded with fastavro's
-    `return_named_type=True`; elsewhere without it.
+    If `needs_branch_names(schema)`, values must be decoded with fastavro's
+    `return_named_type=True`, otherwise without it.
 
     Raises:
-        NotRenderable: The schema is recursive, or values of one of its unions cannot be told
-            apart. The returned function raises it for a value that JSON cannot hold: a
-            long beyond ±(2^53-1) whose schema does not say `"json": "string"`, a number that is
+        NotRenderable: The schema is recursive, or values of one of its unions cannot be
+            distinguished. The returned function raises it for a value that JSON cannot hold: a
+            long beyond ±(2^53-1) whose schema does not have `"json": "string"`, a number that is
             not finite, a time outside the years 1 to 9999, a decimal of too many digits.
     """
     return Renderings(schema, branch_names=needs_branch_names(schema)).make(schema.root).render
 
 
 def needs_branch_names(schema: AvroSchema) -> bool:
-    """Return whether values must be decoded with the names of their types beside them, in unions.
+    """Return whether values of unions must be decoded with the names of their types.
 
-    So it is where a union holds a named type beside another whose values look alike: two records,
-    a record and a map, bytes and a fixed decimal. A `float` beside a `double` must be decoded as the
-    fixed type `core.avro.nodes.SINGLE`; where it comes as a bare float it is shown as a double.
+    This is so if a union holds a named type and another whose values look alike: two records, a
+    record and a map, bytes and a fixed decimal. A `float` beside a `double` must be decoded as the
+    fixed type `core.avro.nodes.SINGLE`; a bare float is rendered as a double.
 
     Raises:
-        NotRenderable: As `compile_value` does for the schema.
+        NotRenderable: As `compile_value` for the schema.
     """
     looks = _Looks(schema, branch_names=True)
     looks.make(schema.root)
@@ -77,13 +77,12 @@ class Renderings(SchemaCompiler[Rendering]):
 
         Args:
             schema: The schema.
-            branch_names: Values of named types come with their names, wherever they stand in a
-                union.
+            branch_names: Values of named types in unions come with their names.
         """
         super().__init__(schema)
         self._branch_names = branch_names
         self.ambiguous = False
-        """Some union needs the names of its branches."""
+        """Whether any union needs the names of its branches."""
 
     def leaf(self, node: Leaf) -> Rendering:
         """Compile a type without parts."""
@@ -117,27 +116,27 @@ class Renderings(SchemaCompiler[Rendering]):
         return Rendering(same if plain else self.compiled(fields), dict, node.name)
 
     def compiled(self, fields: Fields) -> Render:
-        """Compile the fields of a record, not all of which are plain JSON already."""
+        """Compile the fields of a record that are not all plain JSON already."""
         return _record_render(fields)
 
     def recursive(self, node: RecordNode) -> Rendering:
-        """Refuse a record that holds itself."""
+        """Refuse a record that contains itself."""
         raise NotRenderable("", f"is of {node.name}, which holds itself")
 
 
 class _Looks(Renderings):
-    """Finds out how values look, and compiles nothing."""
+    """Finds out how values look, without compiling."""
 
     def compiled(self, fields: Fields) -> Render:
         return lambda _: fields[0][0]
 
 
 def _record_render(fields: Fields) -> Render:
-    """Return the function that renders a record, made of Python source.
+    """Return the function that renders a record, compiled from generated Python source.
 
-    The source holds names of fields as literals and nothing else of the schema: what renders a field
-    is named by its place. Its length follows the number of fields, which `core.catalog.safety`
-    bounds.
+    The source contains the names of fields as literals and nothing else of the schema; a field's
+    renderer is named by its position. Its length is proportional to the number of fields, which
+    `core.catalog.safety` bounds.
     """
     known: dict[str, object] = {"NotRenderable": NotRenderable, "out_of_range": out_of_range}
     checks: list[str] = []

@@ -1,4 +1,4 @@
-"""The `standard` body format: what a partner receives of an event, as a JSON document."""
+"""The `standard` body format: an event as the JSON document that a partner receives."""
 
 from hookstream.core.avro.values import timestamp_micros
 from hookstream.core.model.event import Event

@@ -1,10 +1,10 @@
-"""The branch of a union is told from how a decoded value looks, or from the name that it came with.
+"""Renders unions: the branch is found by the Python type of a decoded value, or by its name.
 
-fastavro hands union values out bare; asked to (`return_named_type`), it hands those of named types
-out as a pair of full name and value. Names are needed only where a union holds two types whose
-values look alike, at least one of them named. A `float` beside a `double` is given a name for that:
-it is read as a record of one field, which has the same bytes. Two others that look alike without
-names, such as a date and a timestamp, cannot be told apart at all: such a schema is refused.
+fastavro returns union values bare; with `return_named_type`, it returns those of named types as a
+pair of full name and value. Names are needed only if a union holds two types whose values look
+alike, at least one of them named. A `float` beside a `double` is given a name for that: it is read
+as a record of one field, which has the same bytes. Two unnamed types that look alike, such as a
+date and a timestamp, cannot be distinguished: such a schema is refused.
 """
 
 import struct
@@ -17,7 +17,7 @@ from hookstream.core.model.json import Json
 
 
 def distinguished(branches: Sequence[Rendering]) -> Sequence[Rendering]:
-    """Return the branches of a union as they are decoded: a `float` beside a `double` as bytes."""
+    """Return a union's branches as they are decoded: a `float` beside a `double` becomes bytes."""
     floats = [branch for branch in branches if branch.shape is float]
     if len(floats) == 1 or all(branch.render is not single for branch in floats):
         return branches
@@ -35,7 +35,7 @@ _SINGLE = Rendering(_single, bytes, SINGLE)
 
 
 def names_needed(branches: Sequence[Rendering]) -> bool:
-    """Return whether values of the union can only be told apart by the names of their types."""
+    """Return whether values of the union can only be distinguished by the names of their types."""
     return any(
         any(branch.name is not None for branch in alike) and not _same_rule(alike)
         for alike in _by_shape(branches).values()
@@ -50,7 +50,7 @@ def union(branches: Sequence[Rendering], *, named: bool) -> Rendering:
         named: Values of named types come as a pair of name and value.
 
     Raises:
-        NotRenderable: Two unnamed branches cannot be told apart.
+        NotRenderable: Two unnamed branches cannot be distinguished.
     """
     tagged = {branch.name: branch.render for branch in branches if branch.name is not None}
     if not named:

@@ -1,10 +1,10 @@
-"""A single Avro value becomes plain JSON by the one rule of its type, logical types included.
+"""Renders single Avro values as plain JSON, one rule per type, including logical types.
 
 Values come as fastavro decodes them with logical types left raw: a timestamp is an int, a decimal
 is bytes. Source: Apache Avro 1.12, "Logical Types".
 
-An event may hold 50,000 of them. So what is made of one takes no object that is not needed: a day's
-text is kept, digits of times are looked up.
+An event may hold 50,000 values, so rendering one avoids needless allocations: the text of a day is
+cached, digits of times are looked up.
 """
 
 import binascii
@@ -24,7 +24,7 @@ Render: TypeAlias = Callable[[object], Json]
 Range: TypeAlias = tuple[int, int]
 
 LARGEST_EXACT = 2**53 - 1
-"""Beyond it, a reader that takes numbers for doubles reads another number (RFC 8259, section 6)."""
+"""Beyond it, a reader that parses numbers as doubles reads another number (RFC 8259, section 6)."""
 
 EXACT: Range = (-LARGEST_EXACT, LARGEST_EXACT)
 _INT: Range = (-(2**31), 2**31 - 1)
@@ -37,12 +37,12 @@ _MINUTES: Final = tuple(f"{hour:02d}:{minute:02d}" for hour in range(24) for min
 _SECONDS: Final = tuple(f":{second:02d}." for second in range(60))
 _FEW_PLACES: Final = 4
 _LONG: Final = 500
-"""Digits from which on a decimal's text is put together from those of its halves."""
+"""Number of digits from which a decimal's text is composed from those of its halves."""
 _from_bytes = int.from_bytes
 
 
 class NotRenderable(Misfit):
-    """Raised where plain JSON cannot hold a value, or a schema cannot be rendered."""
+    """Raised if plain JSON cannot hold a value, or a schema cannot be rendered."""
 
 
 class Rendering(NamedTuple):
@@ -50,17 +50,17 @@ class Rendering(NamedTuple):
 
     render: Render
     shape: type
-    """What a decoder makes of them; of a union, which stands in no other, it says nothing."""
+    """The Python type of decoded values; unused for a union, which never nests in another."""
     name: str | None = None
     """The full name of a named type."""
     bounds: Range | None = None
-    """Where the value is handed through if it lies within: the whole rule of `render`."""
+    """If given, `render` only passes values within this range through and refuses others."""
     nullable: "Rendering | None" = None
-    """Of a union: what renders its values where they are not null, if one rule does."""
+    """For a union: the rendering of its non-null values, if a single one suffices."""
 
 
 def same(value: object) -> Json:
-    """Hand a value through that is plain JSON already."""
+    """Return a value unchanged that is already plain JSON."""
     return cast("Json", value)
 
 
@@ -72,7 +72,7 @@ def out_of_range(bounds: Range) -> str:
 
 
 def leaf(node: Leaf) -> Rendering:
-    """Return the rendering of a type without parts, with the logical type that may stand on it."""
+    """Return the rendering of a type without parts, including its logical type."""
     if isinstance(node, Enum):
         return Rendering(same, str, node.name)
     if isinstance(node, Fixed):
@@ -163,7 +163,7 @@ def _digits(value: object) -> str:
 
 def _finite(value: object) -> float:
     if not isinstance(value, float):
-        # fastavro fills a double's default in as it stands in the schema: there it may be whole.
+        # fastavro fills in a double's default as the schema has it, which may be a whole number.
         return float(_int(value))
     if value - value != 0:
         raise NotRenderable("", f"is {value}, which JSON cannot hold")
@@ -171,12 +171,12 @@ def _finite(value: object) -> float:
 
 
 def single(value: object) -> float:
-    """Return a 32-bit float as the number that its shortest text says."""
+    """Return a 32-bit float as the number of its shortest text."""
     number = value if type(value) is float and value - value == 0 else _finite(value)
     try:
         return shortest(number)
     except OverflowError:
-        # A default as it stands in the schema: no float on the wire is larger.
+        # A default taken from the schema: no encoded float is larger.
         raise NotRenderable("", "does not fit into a float") from None
 
 
@@ -197,7 +197,7 @@ def _duration(value: object) -> str:
 def _decimal_render(precision: int, scale: int) -> Render:
     beyond: int = 10**precision
     one: int = 10**scale
-    # Most decimals have few digits behind the point: then those are looked up.
+    # Most decimals have few digits after the point: then those are looked up.
     ends = _ends(scale) if scale <= _FEW_PLACES and precision < _LONG else None
     text = str if precision < _LONG else _long_text(precision)
 
@@ -218,12 +218,12 @@ def _decimal_render(precision: int, scale: int) -> Render:
 
 @lru_cache
 def _ends(scale: int) -> tuple[str, ...]:
-    """Return the texts of all fractions of so many digits, each with its point."""
+    """Return the texts of all fractions of `scale` digits, each with its point."""
     return tuple(f".{rest:0{scale}d}" for rest in range(10**scale)) if scale else ("",)
 
 
 def _long_text(precision: int) -> Callable[[int], str]:
-    """Return what writes whole numbers of so many digits: Python's way takes the square of them."""
+    """Return a formatter of whole numbers with so many digits; Python's own takes quadratic time."""
     half = precision // 2
     beyond: int = 10**half
     below = str if half < _LONG else _long_text(half)

@@ -1,1 +1,1 @@
-"""What a schema must be before its first use, and what a revision may change."""
+"""The schema catalog: which schemas are accepted, and what a revision may change."""

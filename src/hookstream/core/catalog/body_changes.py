@@ -1,7 +1,7 @@
 """Finds what a revision would change in the JSON that partners of its version receive.
 
-Avro resolves more than a partner would: bytes read a string well enough, and yet the field's text
-becomes base64; `"json": "string"` is no matter of Avro's at all, and turns a number into text.
+Avro resolution is more lenient than a partner: a string can be read as bytes, yet the field's text
+becomes base64; `"json": "string"` is unknown to Avro, yet it turns a number into text.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ from hookstream.core.model.json import Json
 
 
 def body_changes(old: Json, new: Json) -> list[str]:
-    """Return the fields of both whose JSON would look different, one sentence each.
+    """Return the common fields whose JSON would look different, one sentence each.
 
-    Fields are compared by their names in `old`; what only one of the two has is not looked at, nor
-    is a number that is written as a whole number here and with a fraction there.
+    Fields are compared by their names in `old`. Ignored are fields that only one of the two has,
+    and numbers that are written as a whole number in one and with a fraction in the other.
 
     Raises:
-        SchemaRefused: One of the two is no Avro schema.
+        SchemaRefused: One of the two is not a valid Avro schema.
     """
     comparison = _Comparison(read_schema(old), read_schema(new))
     return list(dict.fromkeys(comparison.root()))
@@ -78,7 +78,7 @@ class _Comparison:
 
 
 def _forms(schema: AvroSchema, node: AvroType) -> dict[str, str]:
-    """Return how each kind of value at a place is written, arrays and maps seen through."""
+    """Return how each kind of value at a path is written, descending into arrays and maps."""
     resolved = schema.resolve(node)
     match resolved:
         case Primitive(kind="long", logical=None):
@@ -97,7 +97,7 @@ def _forms(schema: AvroSchema, node: AvroType) -> dict[str, str]:
 
 
 def _records_in(schema: AvroSchema, node: AvroType) -> list[RecordNode]:
-    """Return the records at a place, arrays, maps and unions seen through."""
+    """Return the records at a path, descending into arrays, maps and unions."""
     resolved = schema.resolve(node)
     if isinstance(resolved, RecordNode):
         return [resolved]

@@ -1,4 +1,4 @@
-"""Tells whether records of one schema can be read by another, and what a partner would lose."""
+"""Checks whether records of one schema can be read by another, and which fields would be lost."""
 
 from collections.abc import Iterator
 
@@ -19,11 +19,11 @@ from hookstream.core.model.json import Json
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
     """Return why records of `writer` cannot be read as `reader`, one sentence with its path each.
 
-    Empty: every record can. A field that only the reader has needs a default; whether a default
-    is acceptable is another question (`vanished`).
+    Empty: every record can. A field that only the reader has needs a default; `vanished` checks
+    whether a default is acceptable.
 
     Raises:
-        SchemaRefused: One of the two is no Avro schema.
+        SchemaRefused: One of the two is not a valid Avro schema.
     """
     found = resolution(read_schema(writer), read_schema(reader), branch_names=False)
     return list(found.problems)
@@ -32,12 +32,12 @@ def incompatibilities(writer: Json, reader: Json) -> list[str]:
 def vanished(old: Json, new: Json) -> list[str]:
     """Return the fields that a reader of `old` would lose if records were written as `new`.
 
-    A field is still carried where `new` has one of its name, or of one of the aliases that `old`
-    gives it: exactly what a decoder would find. All others would be filled with defaults that
-    nobody meant, or stop the record.
+    A field is still carried if `new` has a field of its name, or of one of the aliases that `old`
+    gives it: exactly what a decoder would find. All others would be filled with unintended
+    defaults, or make the record undecodable.
 
     Raises:
-        SchemaRefused: One of the two is no Avro schema.
+        SchemaRefused: One of the two is not a valid Avro schema.
     """
     comparison = _Comparison(read_schema(old), read_schema(new))
     return list(comparison.lost(comparison.old.root, comparison.new.root, ""))

@@ -1,8 +1,8 @@
-"""What a reader's default fills in is made once, with its bounds checked, and copied for each record.
+"""Expands each reader's default once, within bounds, and copies it for each record.
 
 A default may leave out fields that have defaults themselves: 1.4 KB of a schema, lists of empty
-objects within one another, became 11 million values. So what is made is counted, not what is
-written. Source: Apache Avro 1.12, "Complex Types" and "Unions".
+objects within one another, became 11 million values. So the bound counts expanded values, not
+written ones. Source: Apache Avro 1.12, "Complex Types" and "Unions".
 """
 
 import math
@@ -30,33 +30,33 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.single import shortest
 
 MAX_TRIED: Final = 2 * MAX_NODES
-"""Values that are tried for one default: each that is made, and each that a union's branch is not.
+"""Values tried for one default: each value made, and each that does not match a union's branch.
 
-A default that is written out has fewer: a schema holds `MAX_NODES` values in all.
+A default that is written out in full needs fewer: a schema holds `MAX_NODES` values in all.
 """
 
 Tag: TypeAlias = Callable[[Union, int, object], object]
-"""Has a value say which branch of a union it is, as a decoder does: the branch's number is given."""
+"""Tags a value with its branch of a union, given the branch's number, as a decoder does."""
 
 _BITS: Final = {"int": 31, "long": 63}
 
 
 class NoValue(Exception):
-    """Raised where a default is no value of its type; the message follows "its default"."""
+    """Raised if a default is not a value of its type; the message continues "its default"."""
 
 
 @dataclass(slots=True, frozen=True)
 class Filling:
-    """What one default fills in."""
+    """The expansion of one default."""
 
     values: int
-    """How many values it is, itself among them."""
+    """The number of values in it, including itself."""
     make: Callable[[], object]
-    """Returns it, as a decoder would have read it; no two records share a list or dict of it."""
+    """Returns the value as a decoder would have read it; records share no list or dict of it."""
 
 
 class _Room:
-    """How many values defaults may still fill into one record."""
+    """The number of values that defaults may still fill into one record."""
 
     __slots__ = ("left", "most")
 
@@ -65,19 +65,19 @@ class _Room:
 
 
 _room: ContextVar[_Room] = ContextVar("room for defaults")
-"""Of the record that is being read: threads that read at the same time have one each."""
+"""The budget of the record being read; concurrent threads have one each."""
 
 
 def fill_at_most(most: int) -> None:
-    """Begin a record into which defaults fill at most so many values: a writer pays for none."""
+    """Begin a record and limit the values that defaults fill in, as these take no bytes of it."""
     _room.set(_Room(most))
 
 
 def count_filled(values: int) -> None:
-    """Count values that are filled into the record that was begun.
+    """Count values filled into the current record.
 
     Raises:
-        ValueUnresolvable: They are too many.
+        ValueUnresolvable: They exceed the record's limit.
     """
     room = _room.get()
     room.left -= values
@@ -86,21 +86,21 @@ def count_filled(values: int) -> None:
 
 
 class Defaults:
-    """Makes the defaults of a schema's fields."""
+    """Expands the defaults of a schema's fields."""
 
     __slots__ = ("_schema", "_tag", "_tried")
 
     def __init__(self, schema: AvroSchema, tag: Tag) -> None:
-        """Take the schema, and what tags the values of its unions."""
+        """Take the schema, and the function that tags the values of its unions."""
         self._schema = schema
         self._tag = tag
         self._tried = 0
 
     def filling(self, field: FieldNode) -> Filling:
-        """Return what the default of a field fills in.
+        """Return the expansion of a field's default.
 
         Raises:
-            NoValue: It is no value of the field's type, or takes more than `MAX_TRIED` to make.
+            NoValue: It is not a value of the field's type, or takes more than `MAX_TRIED` values.
         """
         self._tried = 0
         try:
@@ -138,7 +138,7 @@ class Defaults:
         return self._value(field.default, field.type)
 
     def _of_union(self, default: Json, union: Union) -> object:
-        """Avro 1.12: a default is of the first branch that it is a value of."""
+        """Return the default as a value of the first branch that it matches, as Avro 1.12 says."""
         for number, branch in enumerate(union.branches):
             try:
                 value = self._value(default, branch)
@@ -151,7 +151,7 @@ class Defaults:
 
 
 def is_value(default: Json, kind: str) -> bool:
-    """Return whether a default is a value of a primitive type, and is delivered as it stands."""
+    """Return whether a default is a value of a primitive type, and is delivered unchanged."""
     match kind:
         case "null":
             return default is None
@@ -167,7 +167,7 @@ def is_value(default: Json, kind: str) -> bool:
 
 
 def _said_again(value: float, kind: str) -> bool:
-    """Return whether a number is delivered as it stands once a float or a double holds it."""
+    """Return whether a number is delivered unchanged after conversion to a float or a double."""
     if isinstance(value, bool):
         return False
     try:
@@ -192,11 +192,11 @@ def _leaf(default: Json, node: Primitive | Enum | Fixed) -> object:
 
 
 def _bytes_of(default: str) -> bytes:
-    """Avro 1.12: code points 0 to 255 of a default stand for bytes of these values."""
+    """Map code points 0 to 255 of a default to bytes of the same values, as Avro 1.12 says."""
     try:
         return default.encode("latin-1")
     except UnicodeEncodeError:
-        raise NoValue("holds a character above U+00FF, which stands for no byte") from None
+        raise NoValue("holds a character above U+00FF, which is not a byte") from None
 
 
 def _values_in(made: object) -> int:

@@ -1,8 +1,8 @@
-"""How many values one byte of a record can become, by its schema alone.
+"""Bounds the number of values that one byte of a record can become, from its schema alone.
 
 A record of 4,000 `null` fields takes no bytes: in an array, each byte of an item that has one more
-field becomes 4,001 values. So an event of 20 KB took 3 GB. Whatever repeats is measured: with a
-price of `rate` values for each byte, no item may make more values than it pays for.
+field becomes 4,001 values, so an event of 20 KB took 3 GB. Every repeated type is measured: at
+`rate` values per byte, no item may produce more values than its bytes allow.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from hookstream.core.avro.nodes import (
 from hookstream.core.model.json import Json
 
 MAX_RATE: Final = 64
-"""Values that one byte of a record of a published schema may become."""
+"""The most values that one byte of a record of a published schema may become."""
 _HIGHEST: Final = 1 << 20
 _LEAST_BYTES: Final = {"null": 0, "float": 4, "double": 8}
 
@@ -37,7 +37,7 @@ class Growth:
 
 
 def growth(schema: AvroSchema) -> Growth:
-    """Return the bound of a schema that is not recursive."""
+    """Return the bound of a non-recursive schema."""
     rate = 1
     while rate < _HIGHEST:
         measure = _Measure(schema, rate)
@@ -49,9 +49,9 @@ def growth(schema: AvroSchema) -> Growth:
 
 
 def too_much(schema: AvroSchema) -> list[str]:
-    """Return what of a schema becomes more than `MAX_RATE` values a byte, a sentence each.
+    """Return the parts of a schema that become more than `MAX_RATE` values a byte, a sentence each.
 
-    A default counts as what it fills in: an older record lacks the field, and pays nothing for it.
+    A default counts with all the values that it fills in: an older record has no bytes for it.
     """
     measure = _Measure(schema, MAX_RATE, defaults=True)
     measure.most(schema.root)
@@ -63,7 +63,7 @@ def too_much(schema: AvroSchema) -> list[str]:
 
 
 class _Measure:
-    """Finds the most values that a type can make beyond those that its bytes pay for."""
+    """Finds the most values that a type can produce beyond those that its bytes allow."""
 
     __slots__ = ("_defaults", "_known", "_rate", "_schema", "unpaid")
 
@@ -73,7 +73,7 @@ class _Measure:
         self._defaults = defaults
         self._known: dict[str, int] = {}
         self.unpaid: list[tuple[str, int]] = []
-        """Where an item makes more values than its bytes pay for, and how many for one byte."""
+        """Paths at which an item exceeds what its bytes allow, each with the values per byte."""
 
     def most(self, node: AvroType, where: str = "") -> int:
         resolved = self._schema.resolve(node)
@@ -119,7 +119,7 @@ class _Measure:
 
 
 def values_of(default: Json) -> int:
-    """Return how many values a default is that is written out in full, as the house rules have it."""
+    """Return the number of values in a default that is written out in full, as `lint` requires."""
     match default:
         case dict():
             return 1 + sum(map(values_of, default.values()))

@@ -1,8 +1,8 @@
-"""What the schema of an event type must have beyond being valid Avro, so that people can live by it.
+"""Rules for the schema of an event type beyond valid Avro.
 
-The rules keep bodies predictable (the envelope, logical types that are valid where they stand,
-`"json": "string"` where it means something), readable (a doc on every field), resolvable (one full
-name for all versions of a type) and decodable (defaults that a decoder can really fill in).
+The rules keep bodies predictable (the envelope, logical types that are valid for their type,
+`"json": "string"` only where it has an effect), readable (a doc on every field), resolvable (one
+full name for all versions of a type) and decodable (defaults that a decoder can fill in).
 """
 
 import re
@@ -43,10 +43,10 @@ _ENVELOPE: Final = {
 
 
 def breaches(schema: Json) -> list[str]:
-    """Return what the schema of an event type lacks, one sentence with its path each.
+    """Return the rules that the schema of an event type breaks, one sentence with its path each.
 
-    A schema that is hostile or malformed is not examined further than that it is malformed; a
-    recursive one must have been refused before (`core.catalog.hostility`).
+    For a malformed schema, only that is reported. A recursive one must have been refused before
+    (`core.catalog.safety`).
     """
     try:
         read = read_schema(schema)
@@ -63,9 +63,9 @@ def breaches(schema: Json) -> list[str]:
 
 
 class FullNames:
-    """The full names of all types and versions, one schema after the other.
+    """Checks the full names of all types and versions, one schema after the other.
 
-    Avro resolves records by name: all versions of a type share one full name, and no two types do.
+    Avro resolves records by name: all versions of a type share one full name, two types never do.
     """
 
     __slots__ = ("_name_of", "_said", "_type_of")
@@ -77,10 +77,10 @@ class FullNames:
         self._said: set[str] = set()
 
     def add(self, schema: Json) -> list[str]:
-        """Take a schema; return where it disagrees with those before, each sentence once.
+        """Add a schema; return its conflicts with earlier ones, each sentence once.
 
         Raises:
-            SchemaRefused: It is no Avro schema.
+            SchemaRefused: It is not a valid Avro schema.
         """
         root = read_schema(schema).root
         if not isinstance(root, RecordNode):
@@ -120,7 +120,7 @@ def _of_envelope(schema: AvroSchema, root: RecordNode) -> Iterator[str]:
             yield f"{name}: the envelope has {wanted} here"
     for name in by_name:
         if name not in _ENVELOPE:
-            yield f"{name}: only the envelope stands at the top; what is not in data reaches nobody"
+            yield f"{name}: only the envelope belongs at the top; what is not in data is not delivered"
 
 
 def _is_envelope(name: str, node: Resolved) -> bool:
@@ -136,7 +136,7 @@ def _is_envelope(name: str, node: Resolved) -> bool:
 
 
 class _Walk:
-    """Looks at every field of a schema, each record once."""
+    """Checks every field of a schema, each record once."""
 
     __slots__ = ("_schema", "_seen")
 
@@ -186,7 +186,7 @@ class _Walk:
                 return False
 
     def _default(self, field: FieldNode, at: str) -> Iterator[str]:
-        """A decoder hands a default through as it stands, so it must be what it would have read."""
+        """Check a default: a decoder passes it on unchanged, so it must equal a decoded value."""
         node = self._schema.resolve(field.type)
         branches = node.branches if isinstance(node, Union) else (node,)
         if not any(self._fits(field.default, branch) for branch in branches):

@@ -1,4 +1,4 @@
-"""A value of one primitive type becomes one of a wider type, or is refused where it would be rounded.
+"""Promotes values of primitive types to wider ones; a value that would be rounded is refused.
 
 Source: Apache Avro 1.12, "Schema Resolution".
 """
@@ -10,7 +10,7 @@ from hookstream.core.model.parts import Misfit
 from hookstream.core.model.single import shortest
 
 Step: TypeAlias = Callable[[object], object]
-"""Turns a value of the writer's type into one of the reader's."""
+"""Converts a value of the writer's type to the reader's."""
 
 PROMOTIONS: Final = frozenset(
     {
@@ -31,11 +31,11 @@ _INT: Final = 1 << 31
 
 
 class ValueUnresolvable(Misfit):
-    """Raised where a value of a writer is none of the reader's type, though its type is readable."""
+    """Raised if the reader's type cannot hold a value, although it can read the writer's type."""
 
 
 def _int(value: object) -> object:
-    """An int takes up to ten bytes as a long does, and a decoder looks at its value no further."""
+    """Check the range of an int: it is encoded as a long is, and a decoder checks no further."""
     if not -_INT <= cast("int", value) < _INT:
         raise ValueUnresolvable("", f"is {value}, which is no int")
     return value
@@ -58,7 +58,7 @@ def _to_double(value: object) -> object:
 
 def _to_float(value: object) -> object:
     whole = cast("int", value)
-    # What is shown counts: 2^30 is a float, and the shortest text of it says 1073741800.
+    # The shown text counts: 2^30 is a float, but its shortest text is 1073741800.
     if int(shortest(float(whole))) != whole:
         raise ValueUnresolvable("", f"is {whole}, which a float would round")
     return float(whole)
@@ -66,7 +66,7 @@ def _to_float(value: object) -> object:
 
 def _float_to_double(value: object) -> object:
     number = cast("float", value)
-    # 0.7 stays 0.7: a double stands for its shortest text. Infinities are the renderer's to refuse.
+    # 0.7 stays 0.7: a double means its shortest text. The renderer refuses infinities.
     return shortest(number) if number - number == 0 else number
 
 

@@ -1,7 +1,7 @@
-"""What publishing declared schemas would change, and what keeps it from being done.
+"""Plans the publication of declared schemas, and finds the problems that prevent it.
 
-A published revision stays for ever: old records must stay readable. Within one version, revisions
-are compatible, so all of its payloads look alike. A newer version carries on what partners who are
+A published revision is permanent: old records must stay readable. Within one version, revisions
+are compatible, so all of its payloads look alike. A newer version keeps the fields that partners
 pinned to an older one receive.
 """
 
@@ -18,14 +18,14 @@ from hookstream.core.model.json import Json, JsonObject
 
 @dataclass(slots=True, frozen=True)
 class DeclaredSchema:
-    """A schema that somebody wants published."""
+    """A schema to be published."""
 
     where: str
     """The file that declares it."""
     event_type: str
     version: int
     fingerprint: str
-    """Empty where the schema is so broken that it has none."""
+    """Empty if the schema is too malformed to have one."""
     tree: JsonObject
     own: bool = False
     """True for hookstream's own records, which need not be events."""
@@ -44,7 +44,7 @@ class KnownSchema:
 
 
 class Novelty(StrEnum):
-    """What a publication brings."""
+    """What is new in a publication."""
 
     EVENT_TYPE = "event type"
     VERSION = "version"
@@ -71,7 +71,7 @@ class Finding:
 
 @dataclass(slots=True, frozen=True)
 class PublicationPlan:
-    """What would be done; nothing may be done while there are problems."""
+    """The rows to write; none may be written while there are problems."""
 
     publications: tuple[Publication, ...]
     unchanged: int
@@ -84,16 +84,16 @@ def plan_publication(
     known: Sequence[KnownSchema],
     pinned: Callable[[str, int], bool],
 ) -> PublicationPlan:
-    """Return what publishing would change.
+    """Return the plan of a publication.
 
     Args:
-        declared: What is to be published, each type and version once.
-        known: What was published.
-        pinned: Tells whether a subscription receives a version of a type.
+        declared: The schemas to publish, each type and version once.
+        known: The published schemas.
+        pinned: Whether any subscription receives a version of a type.
     """
     harmful = [Finding(schema.where, why) for schema in declared for why in _harm(schema)]
     if harmful:
-        # Nothing else can be said of schemas that must not even be walked.
+        # Unsafe schemas must not be walked, so they are not checked further.
         return PublicationPlan((), 0, tuple(harmful), ())
     publications = [new for schema in declared if (new := _publication(schema, known))]
     problems = [
@@ -117,7 +117,7 @@ def _harm(schema: DeclaredSchema) -> list[str]:
 
 
 def _publication(schema: DeclaredSchema, known: Sequence[KnownSchema]) -> Publication | None:
-    """Return the row that a schema needs, None where the newest revision is just so."""
+    """Return the row that a schema needs, or None if it equals the newest revision."""
     of_type = [each for each in known if each.event_type == schema.event_type]
     of_version = [each for each in of_type if each.version == schema.version]
     if not of_version:
@@ -150,10 +150,10 @@ def _names(declared: Sequence[DeclaredSchema], known: Sequence[KnownSchema]) -> 
 def _shared_fingerprints(
     declared: Sequence[DeclaredSchema], known: Sequence[KnownSchema]
 ) -> Iterator[Finding]:
-    """Find schemas that a record could not tell apart.
+    """Find different schemas with the same fingerprint.
 
-    A fingerprint leaves out logical types, defaults and attributes: of two schemas with one
-    fingerprint, the same bytes would mean two things.
+    A fingerprint leaves out logical types, defaults and attributes. With the same fingerprint for
+    two schemas, a record does not identify the one it was written with.
     """
     seen = {each.fingerprint: (each.event_type, each.version, each.tree) for each in known}
     for schema in declared:
@@ -164,7 +164,7 @@ def _shared_fingerprints(
             yield Finding(
                 schema.where,
                 f"its fingerprint is that of {event_type} v{version}: records of the two could not"
-                " be told apart; give a new version a field of its own",
+                " be distinguished; give a new version a field of its own",
             )
         elif _undocumented(tree) != _undocumented(schema.tree):
             yield Finding(
@@ -179,7 +179,7 @@ def _shared_fingerprints(
 def _revisions(
     publications: Iterable[Publication], known: Sequence[KnownSchema]
 ) -> Iterator[Finding]:
-    """Find what would break within a version: its older records, or what its payloads carry."""
+    """Find incompatibilities within a version: with its older records, or in its payloads."""
     for publication in publications:
         schema = publication.schema
         if publication.novelty is not Novelty.REVISION:
@@ -208,7 +208,7 @@ def _versions(
         newest[schema.event_type, schema.version] = (schema.tree, schema.where)
     for (event_type, version), (tree, where) in newest.items():
         for (other_type, old), (old_tree, old_where) in newest.items():
-            # A pair that is published as it is cannot be helped by refusing something else.
+            # Refusing something else does not repair a pair that is already published.
             place = where or old_where
             if other_type != event_type or old >= version or place is None:
                 continue

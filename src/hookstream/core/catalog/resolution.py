@@ -1,12 +1,12 @@
-"""How a record of one schema is read as another: one walk over both says whether it can be, and does it.
+"""Resolves records of one schema to another: one walk over both finds problems and builds the reader.
 
-What is accepted when a schema is published is therefore what is read later. The rules are those of
-Apache Avro 1.12, "Schema Resolution", made stricter where Avro would read on and be wrong: logical
-types with precision and scale must be equal, since Avro compares bytes only and would take 12.50
-for 125.0; bytes are not read as a string, since they need not be text; names are compared in full;
+So the check when a schema is published and the reading later cannot disagree. The rules are those of
+Apache Avro 1.12, "Schema Resolution", but stricter where Avro would misread a value: logical types
+with precision and scale must be equal, since Avro compares bytes only and would take 12.50 for
+125.0; bytes are not read as a string, since they need not be text; names are compared in full;
 every branch that a writer may choose must be readable; and a number that a promotion would round is
-no value of the reader's type. Of a reader's union the first branch of the writer's own kind counts,
-then the first that the writer's kind is promoted to.
+not a value of the reader's type. In a reader's union, the first branch of the writer's own kind
+wins, then the first that the writer's kind is promoted to.
 """
 
 import struct
@@ -45,7 +45,7 @@ from hookstream.errors import InvariantBroken
 Key: TypeAlias = tuple[type, str]
 _pack = struct.Struct("<f").pack
 _MOST_SAID: Final = 10
-"""Branches of a union that a message lists."""
+"""The most branches of a union that a message lists."""
 _WIDER: Final = {
     written: [wider for kind, wider in PROMOTIONS if kind == written] for written, _ in PROMOTIONS
 }
@@ -53,25 +53,23 @@ _WIDER: Final = {
 
 @dataclass(slots=True, frozen=True)
 class Resolution:
-    """What reading records of one schema as another takes."""
+    """The result of resolving a writer's schema to a reader's."""
 
     problems: Sequence[str]
-    """Why it cannot be done, one sentence with its path each; empty: every record can be read."""
+    """Why records cannot be read, one sentence with its path each; empty: every record can."""
     step: Step
-    """Reads one value, where there are no problems; `read` is for whole records."""
+    """Reads one value, if there are no problems; `read` is for whole records."""
 
     fills: int
-    """How many values defaults fill into any one record within a record, at most."""
+    """The most values that defaults fill into any one nested record."""
 
     def read(self, fields: object, most: int) -> object:
-        """Return a record as the reader's own schema would have been decoded.
-
-        Several threads may call it at once.
+        """Return a record as if it had been decoded by the reader's own schema. Thread-safe.
 
         Args:
             fields: The record, whose unions name their branches: None, or a dict of one key, the
                 `branch_key` of the branch that was chosen.
-            most: How many values defaults may fill in.
+            most: The most values that defaults may fill in.
 
         Raises:
             ValueUnresolvable: The reader's type would round a number, or defaults would fill in
@@ -89,9 +87,9 @@ def resolution(
     Args:
         writer: The schema that records were written with.
         reader: The schema that they are read as.
-        branch_names: Values of named types in unions are handed out as (full name, value).
-        every_branch: Every value of a union but null is handed out as it is taken: a dict of one
-            key, the `branch_key` of the reader's branch.
+        branch_names: Values of named types in unions are returned as (full name, value).
+        every_branch: Every value of a union except null is returned in the form that `read` takes:
+            a dict of one key, the `branch_key` of the reader's branch.
     """
     walk = _Walk(writer, reader, branch_names=branch_names, every_branch=every_branch)
     step = walk.step(writer.root, reader.root, "")
@@ -128,9 +126,9 @@ class _Walk:
         self.problems: list[str] = []
         self.fills = 0
         self._branches: dict[int, _Branches] = {}
-        """Of each union of the reader, by its identity."""
+        """The branches of each union of the reader, by the union's identity."""
         self._records: dict[tuple[str, str], Step] = {}
-        """Pairs of records already walked: what holds of them holds wherever they stand."""
+        """Pairs of records already walked: their step does not depend on the path."""
 
     def _problem(self, at: str, why: str) -> Step:
         self.problems.append(f"{at}: {why}" if at else why)
@@ -181,7 +179,7 @@ class _Walk:
         return known
 
     def _tagged(self, branches: "_Branches", number: int, step: Step) -> Step:
-        """Return a step whose value says which branch it is, as the reader's decoder does."""
+        """Return a step that tags its value with the branch, as the reader's decoder does."""
         branch = branches.types[number]
         if self._every_branch:
             key = branch_key(number)
@@ -261,7 +259,7 @@ class _Walk:
         def itself(value: object) -> object:
             return self._records[pair](value)
 
-        # A record may hold itself.
+        # A record may contain itself.
         self._records[pair] = itself
         self._records[pair] = step = self._record_step(writer, reader, at)
         return step
@@ -327,7 +325,7 @@ def _is_null(node: Resolved) -> bool:
 
 
 class _Branches:
-    """The branches of a reader's union, found by what a writer's type is."""
+    """The branches of a reader's union, looked up by the writer's type."""
 
     __slots__ = ("_found", "have_double", "types")
 
@@ -353,7 +351,7 @@ class _Branches:
 
 
 def sources_of(reader: RecordNode, writer: RecordNode) -> list[list[FieldNode]]:
-    """Return the writer's fields that fill each field of the reader: one, where all is well.
+    """Return the writer's fields that fill each field of the reader; more than one is a conflict.
 
     An alias that is also the name of a field of the reader means that field.
     """
@@ -368,7 +366,7 @@ def sources_of(reader: RecordNode, writer: RecordNode) -> list[list[FieldNode]]:
 
 
 def key_of(node: Resolved) -> Key:
-    """Return what a decoder pairs a type of a writer by: its kind, and the name of a named type."""
+    """Return the key by which a decoder matches a writer's type: its kind, and the name if named."""
     match node:
         case Primitive(kind=kind):
             return Primitive, kind
@@ -379,14 +377,14 @@ def key_of(node: Resolved) -> Key:
 
 
 def keys_read(node: Resolved) -> Sequence[Key]:
-    """Return the keys of the writer's types that a reader's type reads as they are."""
+    """Return the keys of the writer's types that a reader's type reads without promotion."""
     if isinstance(node, Enum | Fixed | RecordNode):
         return [(type(node), name) for name in (node.name, *node.aliases)]
     return [key_of(node)]
 
 
 def alike(writer: Resolved, reader: Resolved) -> bool:
-    """Return whether a decoder would pair the two, by kind and name alone."""
+    """Return whether a decoder would match the two, by kind and name alone."""
     if key_of(writer) in keys_read(reader):
         return True
     return (

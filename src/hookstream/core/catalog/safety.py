@@ -1,9 +1,9 @@
-"""Tells whether a schema could harm the process that decodes by it, before its first use.
+"""Checks, before its first use, whether a schema could harm the process that decodes with it.
 
-A decoder follows a schema blindly. A type that holds itself lets a few kilobytes nest deep enough
-to end the process; an array whose items take no bytes lets five bytes become twenty million items;
-types that hold each other twice, level after level, make one empty record huge. Each is refused
-whoever wrote it.
+A decoder follows a schema blindly. A recursive type lets a few kilobytes nest deep enough to end
+the process; an array whose items take no bytes lets five bytes become twenty million items; types
+that contain each other twice, level after level, make one empty record huge. All of these are
+refused, regardless of who wrote the schema.
 """
 
 from typing import Final
@@ -24,15 +24,15 @@ from hookstream.core.avro.reader import SchemaRefused, read_schema
 from hookstream.core.model.json import Json
 
 MAX_DEPTH: Final = 32
-"""Levels of types within types, each named type counted wherever it is used."""
+"""Levels of nested types; each named type counts wherever it is used."""
 MAX_PARTS: Final = 10_000
-"""Types in a schema with each named type written out wherever it is used."""
+"""Types in a schema; each named type counts wherever it is used."""
 
 
 def hostile(schema: Json) -> list[str]:
-    """Return why a schema must not be used, one sentence each; empty where nothing is against it.
+    """Return why a schema must not be used, one sentence each; empty if it is safe.
 
-    Malformed schemas and those beyond the bounds of `core.avro.reader` are hostile too.
+    Malformed schemas and those beyond the bounds of `core.avro.reader` are unsafe too.
     """
     try:
         read = read_schema(schema)
@@ -45,7 +45,7 @@ def hostile(schema: Json) -> list[str]:
 
 
 def _loop(schema: AvroSchema) -> str | None:
-    """Return the name of a type that holds itself, or None."""
+    """Return the name of a type that contains itself, or None."""
     open_names: set[str] = set()
     closed: set[str] = set()
 
@@ -67,7 +67,7 @@ def _loop(schema: AvroSchema) -> str | None:
 
 
 def parts(node: AvroType) -> tuple[AvroType, ...]:
-    """Return the types that a type is made of, one level down; references are not followed."""
+    """Return the direct parts of a type; references are not followed."""
     match node:
         case RecordNode(fields=fields):
             return tuple(field.type for field in fields)
@@ -82,7 +82,7 @@ def parts(node: AvroType) -> tuple[AvroType, ...]:
 
 
 class _Measure:
-    """Sizes of the types of a schema that has no loops, each named type measured once."""
+    """Measures the types of a non-recursive schema, each named type once."""
 
     __slots__ = ("_depths", "_empty", "_schema", "_sizes", "_zero_byte")
 
@@ -105,7 +105,7 @@ class _Measure:
         return found + self._zero_byte
 
     def _measure(self, node: AvroType) -> tuple[int, int]:
-        """Return how many types it is made of, and how deep they nest."""
+        """Return the number of types in it, and their depth."""
         resolved = self._schema.resolve(node)
         name = resolved.name if isinstance(resolved, RecordNode) else None
         if name is not None and name in self._sizes:
@@ -128,7 +128,7 @@ class _Measure:
                 at = f"{where}.{field.name}" if where else field.name
                 self._find_empty_items(field.type, at, seen)
             return
-        # A map's item has its key's length before it, yet nothing is lost by refusing it too.
+        # A map's item is preceded by its key's length, yet nothing is lost by refusing it too.
         if isinstance(resolved, Array | Map):
             item = resolved.items if isinstance(resolved, Array) else resolved.values
             if self._takes_no_bytes(item):

@@ -1,1 +1,1 @@
-"""An event meets the subscriptions: who wants it, and what each of them is owed."""
+"""Matching: which subscriptions an event is delivered to, and at which version."""

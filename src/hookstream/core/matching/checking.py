@@ -1,8 +1,8 @@
-"""Tells, before a pattern is ever asked, which of its clauses no event could satisfy.
+"""Checks a new pattern against the event types' schemas for clauses that no event can satisfy.
 
-A pattern that cannot match looks exactly like one that happens not to: its owner would wait in
-silence. So a path that no event type has, a value of the wrong type and an operator that cannot
-hold are said when the pattern is written.
+At run time, a pattern that cannot match looks like one that has not matched yet. So a path that no
+event type has, a value of the wrong type and an operator that cannot hold are reported when the
+pattern is written.
 """
 
 import re
@@ -14,16 +14,15 @@ from hookstream.core.matching.shape import Node, Shape
 from hookstream.core.model.json import JsonObject
 
 _FEW = 6
-"""Names that a message lists at most."""
+"""The most names that a message lists."""
 
 
 def check(pattern_document: JsonObject, shapes: Sequence[Shape]) -> list[str]:
-    """Return what is wrong with a pattern for the bodies it will be asked of, a sentence each.
+    """Return the problems of a pattern for the bodies it will be evaluated on, one sentence each.
 
-    `shapes` are those of every event type that is asked for, at the version that is pinned. A path
-    that only some of them have is absent in the others; one that none has is a mistake, and so
-    is a clause that can hold in none of those that have it. Without shapes only the pattern itself
-    is judged.
+    `shapes` has the shape of every subscribed event type at its pinned version. A path that only
+    some of them have is absent in the others. A path that none has is a mistake, and so is a clause
+    that can hold in none of those that have it. Without shapes only the pattern itself is checked.
     """
     try:
         pattern = parse(pattern_document)
@@ -57,7 +56,7 @@ def _of_leaf(leaf: Leaf, shapes: Sequence[Shape]) -> Iterator[str]:
 
 
 def _unknown(path: Path, shapes: Sequence[Shape]) -> str:
-    """Say how far the path is known, and what could have been meant there."""
+    """Return a message with the known part of the path and the fields that it could continue with."""
     kinds = ", ".join(sorted({f"{shape.event_type} v{shape.version}" for shape in shapes})[:_FEW])
     for length in range(len(path) - 1, -1, -1):
         parents = [node for node in (shape.at(path[:length]) for shape in shapes) if node]
@@ -71,7 +70,7 @@ def _unknown(path: Path, shapes: Sequence[Shape]) -> str:
 
 
 def _of_clause(clause: Clause, node: Node) -> str | None:
-    """Say why a clause can never hold here, or None."""
+    """Return why a clause can never hold at this node, or None."""
     if not clause.kinds & node.kinds:
         return f"cannot hold: {_expected(node)}"
     if clause.absent:
@@ -88,7 +87,7 @@ def _of_clause(clause: Clause, node: Node) -> str | None:
 
 
 def _of_value(clause: Clause, wanted: Exactly, node: Node) -> str | None:
-    """Say why a value is none of those that may stand here, or None."""
+    """Return why a value is none of those possible at this node, or None."""
     key = wanted.key
     if isinstance(key, str):
         if "string" in node.kinds:
@@ -120,7 +119,7 @@ def _decimal_form(scale: int | None) -> str:
 
 
 def _expected(node: Node) -> str:
-    """Say what stands at a place, for somebody who asked for something else."""
+    """Return a description of the values at a node, for a clause that expects others."""
     if node.kinds - {"null"} == {"decimal"}:
         return "it is a decimal, which is text in the body; numeric compares it as a number"
     kinds = sorted("text" if kind == "string" else kind for kind in node.kinds)

@@ -1,11 +1,11 @@
-"""One alternative of a pattern's leaf: an operator and its operand, made into a test of one value.
+"""Compiles one alternative of a pattern's leaf, an operator and its operand, into a test of a value.
 
-The operators are those of Amazon EventBridge event patterns. Each is checked in full when it is
-read and refused with a reason where it could not do what its writer meant; a test, once made, is
-total: it answers for any JSON value.
+The operators are those of Amazon EventBridge event patterns. Each is fully validated when it is
+parsed, and refused with a reason if it could not do what its writer meant. A compiled test is
+total: it returns a result for any JSON value.
 
 One deviation: the body writes decimals as text, so `numeric` reads text in the form of a decimal
-number as that number. EventBridge never takes text for a number.
+number as that number. EventBridge never treats text as a number.
 """
 
 import ipaddress
@@ -37,7 +37,7 @@ Scalar: TypeAlias = str | int | float | Decimal | bool | None
 Test: TypeAlias = Callable[[Json], bool]
 T = TypeVar("T")
 AnyOf: TypeAlias = Callable[[Sequence[T]], Test]
-"""Makes the one test of several alternatives, by their operands."""
+"""Builds a single test for several alternatives of one operator from their operands."""
 Kind: TypeAlias = str
 """`string`, `decimal` (text in the form of a number), `number`, `boolean` or `null`."""
 
@@ -56,41 +56,41 @@ class ClauseRefused(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class Exactly:
-    """The value that a clause asks for, as it is filed: equal keys mean equal JSON values."""
+    """Index key of a clause that requires equality: equal keys mean equal JSON values."""
 
     key: str | tuple[str, Scalar | Key]
 
 
 @dataclass(slots=True, frozen=True)
 class StartsWith:
-    """The text that a clause asks a value to begin with, as it is filed."""
+    """Index key of a clause that requires a prefix."""
 
     text: str
 
 
 @dataclass(slots=True, frozen=True)
 class Clause:
-    """One alternative of a leaf. It holds of a field if its test holds of any of its values."""
+    """One alternative of a leaf. It matches a field if its test passes for any of the field's values."""
 
     any_of: AnyOf[object]
-    """That of its operator: alternatives with the same one are tested at once."""
+    """The operator's combiner: alternatives with the same one share a single test."""
     operand: object
     kinds: frozenset[Kind]
-    """The kinds of value that it speaks about."""
+    """The kinds of value that it can match."""
     text: str
-    """It as JSON, cut short, for a person."""
+    """The clause as JSON for messages, truncated."""
     filed: Exactly | StartsWith | None = None
-    """What an index may file it under, where the test is exactly that."""
+    """The key to index it under, if the test is exactly an equality or a prefix."""
     absent: bool = False
     """True for `{"exists": false}`: it holds where the field has no value at all."""
     tests: int = 1
-    """How many comparisons its test makes of one value, at most."""
+    """The most comparisons that its test makes for one value."""
 
 
 def test_of(clauses: Sequence[Clause]) -> Test:
-    """Return the test of whether one of some alternatives holds of a value.
+    """Return a test that passes if any of the alternatives holds for a value.
 
-    However many of one operator there are, most cost a value one look-up.
+    For most operators, any number of alternatives costs one look-up per value.
     """
     operands: dict[AnyOf[object], list[object]] = {}
     for clause in clauses:
@@ -99,9 +99,9 @@ def test_of(clauses: Sequence[Clause]) -> Test:
 
 
 def key_of(value: Scalar) -> str | tuple[str, Scalar | Key]:
-    """Return what stands for a value in a set: numbers by value, `true` and `1` apart."""
+    """Return a value's key in a set: numbers compare by value, `true` and `1` differ."""
     kind = type(value)
-    # Most numbers are their own key: no further call on the path of an event.
+    # Most numbers are their own key: this saves a call on the path of an event.
     if kind is int or (kind is float and -EXACT < value < EXACT):  # type: ignore[operator]
         return ("number", value)
     if isinstance(value, str):
@@ -133,7 +133,7 @@ def read_clause(document: Json) -> Clause:
 
 
 def shown(document: Json) -> str:
-    """Return JSON text of a document for a message, at most 80 characters."""
+    """Return a document as JSON text for a message, at most 80 characters."""
     try:
         text = json_text(document)
     except (TypeError, ValueError, RecursionError):
@@ -142,10 +142,10 @@ def shown(document: Json) -> str:
 
 
 def number(value: Json, what: str) -> Number:
-    """Return a number that is taken: finite, at most 100 digits, an exponent within ±400.
+    """Return a valid operand: a finite number, at most 100 digits, an exponent within ±400.
 
     Raises:
-        ClauseRefused: The value is none; the message begins with `what`.
+        ClauseRefused: The value is not such a number; the message begins with `what`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ClauseRefused(f"{what} is a number, not {shown(value)}")
@@ -183,11 +183,11 @@ def _clause(
     *,
     absent: bool = False,
 ) -> Clause:
-    """Return a clause whose operand is what its test is made of."""
+    """Return a clause whose test is compiled from its operand alone."""
     return Clause(cast("AnyOf[object]", any_of), operand, kinds, text, filed, absent)
 
 
-# What tests a value by all alternatives of one operator.
+# Tests of a value against all alternatives of one operator.
 
 
 def _any_test(tests: Sequence[Test]) -> Test:
@@ -229,7 +229,7 @@ def _suffixes(texts: Sequence[str]) -> Test:
 
 
 def _folded(by_text: Callable[[Sequence[str]], Test]) -> Callable[[Sequence[str]], Test]:
-    """Return what makes the test of texts whose case does not count."""
+    """Return the case-insensitive form of a test builder."""
 
     def any_of(texts: Sequence[str]) -> Test:
         test = by_text([text.casefold() for text in texts])
@@ -243,7 +243,7 @@ _folded_texts, _folded_prefixes, _folded_suffixes = map(
 )
 
 
-# What reads an operator's operand.
+# Parsers of the operators' operands.
 
 
 def _prefix(operand: Json, text: str) -> Clause:
@@ -274,7 +274,7 @@ def _wildcard(operand: Json, text: str) -> Clause:
 
 
 def _wildcard_test(glob: str) -> Test:
-    """Return the test of a glob: pieces of text in order, so its cost is linear in the value."""
+    """Return the test of a glob: it searches the pieces in order, at a cost linear in the value."""
     pieces = _pieces(glob)
     if len(pieces) - 1 > MAX_WILDCARDS:
         raise ClauseRefused(f"wildcard has more than {MAX_WILDCARDS} stars")
@@ -286,7 +286,7 @@ def _wildcard_test(glob: str) -> Test:
     def test(value: Json) -> bool:
         if type(value) is not str or not value.startswith(first) or not value.endswith(last):
             return False
-        # The leftmost place for each piece leaves the most room to those that follow.
+        # Placing each piece leftmost leaves the most room for those that follow.
         at, end = len(first), len(value) - len(last)
         for piece in middle:
             found = value.find(piece, at, end) if at <= end else -1
@@ -299,7 +299,7 @@ def _wildcard_test(glob: str) -> Test:
 
 
 def _pieces(glob: str) -> list[str]:
-    r"""Split a glob at its stars; `\*` and `\\` stand for the character itself."""
+    r"""Split a glob at its stars; `\*` and `\\` are a literal star and backslash."""
     pieces = [""]
     characters = iter(glob)
     star_before = False
@@ -331,7 +331,7 @@ def _numeric(operand: Json, text: str) -> Clause:
 
 
 def _bounds(parts: Sequence[Json]) -> tuple[Bound | None, Bound | None]:
-    """Return the lower and the upper bound; None where one is not given."""
+    """Return the lower and the upper bound; None for one that is not given."""
     shape = "numeric takes =, or > or >= and then perhaps < or <=, each with its number"
     if len(parts) not in (2, 4):
         raise ClauseRefused(shape)
@@ -361,8 +361,8 @@ def _cidr(operand: Json, text: str) -> Clause:
 
 
 def _blocks(networks: Sequence[_Network]) -> Test:
-    """Return the test of whether a text is an address of one of some blocks."""
-    # By version and by how many bits tell the addresses of a block apart: the other bits.
+    """Return a test that passes for text that is an address in one of the blocks."""
+    # Network prefixes by IP version and number of host bits.
     known: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
     for network in networks:
         shift = network.max_prefixlen - network.prefixlen
@@ -454,4 +454,4 @@ _READERS: Final[dict[str, Callable[[Json, str], Clause]]] = {
 }
 
 OPERATORS: Final[frozenset[str]] = frozenset(_READERS)
-"""Every operator that a pattern may use, `$or` aside."""
+"""Every operator that a pattern may use, except `$or`."""

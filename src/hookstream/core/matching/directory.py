@@ -1,7 +1,7 @@
-"""The tables as a worker holds them: who subscribes, what was granted, how each one stands.
+"""A worker's in-memory state of the tables: subscriptions, partners with their grants, and statuses.
 
-Pure and owned by the event loop: rows are put and dropped as they are read, and everything that
-the path of an event asks is prepared then, once a row, not once an event.
+Pure and owned by the event loop. Rows are put and dropped as they are read, and whatever the path
+of an event needs is prepared then: once per row, not once per event.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +48,7 @@ __all__ = ["Directory", "Match", "asks_for"]
 
 @dataclass(slots=True, frozen=True)
 class _ReadGrant:
-    """A grant with its pattern parsed, or with the reason why it could not be."""
+    """A grant with its parsed pattern, or with the reason why it cannot be parsed."""
 
     grant: Grant
     pattern: Pattern | None
@@ -56,7 +56,7 @@ class _ReadGrant:
     partner_id: str
 
     def opens(self, event_type: str, own: frozenset[str] | None) -> GrantedType | None:
-        """Return what it opens of a type to one who asks for `own` environments (None: all)."""
+        """Return what it grants of a type to a subscription to `own` environments (None: all)."""
         if not asks_for(self.grant.event_types, event_type):
             return None
         granted = frozenset(self.grant.environments)
@@ -78,12 +78,12 @@ class _ReadPartner:
 
     @property
     def tests(self) -> int:
-        """How many comparisons a pattern of its grants makes of one value."""
+        """How many comparisons the patterns of its grants make for one value."""
         grants = (self.now, self.before)
         return max((g.pattern.tests for g in grants if g and g.pattern), default=0)
 
     def at(self, timestamp: Millis) -> _ReadGrant | None:
-        """Return the grant that judges records of this time."""
+        """Return the grant that applies to records of this time."""
         return self.now if timestamp > self.partner.grant_from else self.before
 
 
@@ -100,28 +100,28 @@ class Directory:
         self._disabled: dict[str, Disabled] = {}
         self._blind: dict[str, str] = {}
         self._fanouts: dict[str, Fanout] = {}
-        """By event type, made when a type is first asked for."""
+        """By event type, built when a type is first requested."""
         self._grant_tests = 0
-        """Comparisons that any grant's pattern makes of one value; it does not fall."""
+        """The most comparisons that any grant's pattern made for one value; never decreases."""
 
     # Rows.
 
     def put_partner(self, partner: Partner) -> None:
-        """Take over a partner's row."""
+        """Apply a partner's row."""
         read = self._partners[partner.id] = _read_partner(partner)
         self._grant_tests = max(self._grant_tests, read.tests)
         self._refile_partner(partner.id)
 
     def drop_partner(self, partner_id: str) -> None:
-        """Forget a partner: its subscriptions are granted nothing."""
+        """Remove a partner: its subscriptions are granted nothing."""
         if self._partners.pop(partner_id, None) is not None:
             self._refile_partner(partner_id)
 
     def put_subscription(self, subscription: Subscription | UnreadableSubscription) -> None:
-        """Take over a subscription's row.
+        """Apply a subscription's row.
 
-        One whose pattern this release cannot read is held as unreadable: it is matched by type
-        and waits, since neither to match everything nor to drop would be right.
+        A subscription whose pattern this release cannot read is kept as unreadable: it is matched
+        by type and its deliveries wait, since matching everything and dropping would both be wrong.
         """
         self._forget(subscription.id)
         pattern: Pattern | None = None
@@ -137,51 +137,51 @@ class Directory:
         self._refile(subscription.id)
 
     def drop_subscription(self, subscription_id: str) -> None:
-        """Forget a subscription: from now on it is absent."""
+        """Remove a subscription: from now on it is absent."""
         self._forget(subscription_id)
         self._refile(subscription_id)
 
     def put_disabled(self, disabled: Disabled) -> None:
-        """Take over a health row: the subscription sees no record after `since`."""
+        """Apply a health row: the subscription receives no record after `since`."""
         self._disabled[disabled.subscription_id] = disabled
         self._refile(disabled.subscription_id)
 
     def drop_disabled(self, subscription_id: str) -> None:
-        """Take over that a health row was cleared."""
+        """Apply the removal of a health row."""
         if self._disabled.pop(subscription_id, None) is not None:
             self._refile(subscription_id)
 
     def put_blind(self, key: str, why: str) -> None:
-        """Note a row of which not even the envelope can be read: matching must stop."""
+        """Add a row whose envelope cannot be read: matching must stop."""
         self._blind[key] = why
 
     def drop_blind(self, key: str) -> None:
-        """Note that a row can be read again, or is gone."""
+        """Remove a row from the blind ones: it can be read again, or is gone."""
         self._blind.pop(key, None)
 
     # Questions.
 
     @property
     def blind(self) -> Mapping[str, str]:
-        """Why each row is unreadable that might concern anybody. While any is, nothing is matched."""
+        """Reasons by key of unreadable rows that may concern any event; nothing matches meanwhile."""
         return self._blind
 
     @property
     def subscriptions(self) -> Mapping[str, Subscription | UnreadableSubscription]:
-        """Every subscription, deleted ones that are still kept included."""
+        """Every subscription, including deleted ones that are still retained."""
         return self._subscriptions
 
     @property
     def partners(self) -> Mapping[str, Partner]:
-        """Every partner. A copy: not for the path of an event."""
+        """A copy of every partner; too slow for the path of an event."""
         return {partner_id: read.partner for partner_id, read in self._partners.items()}
 
     def status(self, subscription_id: str, now: Millis) -> SubscriptionStatus:
-        """Tell how a subscription stands.
+        """Return a subscription's status.
 
-        A pause begins at the start of its gap, some moments after it was written, so that all
-        workers stop at one time; it ends when its owner's word is read, so that nothing that
-        waited is put off once more. Disabled outranks paused: what is pending is given up.
+        A pause begins at the start of its gap, shortly after it was written, so that all workers
+        pause at the same time. It ends when the row that ends it is read, so that no waiting
+        delivery is deferred once more. Disabled outranks paused: pending deliveries are given up.
         """
         subscription = self._subscriptions.get(subscription_id)
         if subscription is None:
@@ -206,7 +206,7 @@ class Directory:
         return subscription_id in self._disabled
 
     def enabled_since(self, subscription_id: str, instant: Millis) -> bool:
-        """Return whether a subscription that was disabled was enabled at an instant or later."""
+        """Return whether a disabled subscription was enabled again at `instant` or later."""
         subscription = self._subscriptions.get(subscription_id)
         return subscription is not None and any(
             gap.reason == "disabled" and gap.end is not None and gap.end >= instant
@@ -225,19 +225,19 @@ class Directory:
         document: DocumentAt,
         latest: int,
     ) -> Iterator[Match | None]:
-        """Yield what an event is owed to, in the order of subscription ids, one step at a time.
+        """Yield an event's matches in the order of subscription ids, one step at a time.
 
-        None comes after a few that were asked, so that others can run in between.
+        Yields None after every few requests evaluated, so that other tasks can run in between.
 
-        `timestamp` is the record's in its first topic; `latest` the newest version of the type.
-        `document` is called once a version at most, and only where a pattern needs it; where it
-        refuses, the subscriptions that needed it come with FILTER_NOT_EVALUABLE. Rows that change
-        between two steps do not change who is asked.
+        `timestamp` is the record's in its first topic; `latest` is the newest version of the type.
+        `document` is called at most once per version, and only if a pattern needs it; if it
+        refuses, the subscriptions that needed it are yielded with FILTER_NOT_EVALUABLE. Rows that
+        change between two steps do not change which requests are evaluated.
         """
         return self._fanout(event_type).match(environment, timestamp, document, latest)
 
     def is_heavy(self, event_type: str, load: int) -> bool:
-        """Return whether matching an event of this load would take the event loop for long."""
+        """Return whether matching an event of this load would block the event loop for long."""
         return self._fanout(event_type).is_heavy(load)
 
     def matching(
@@ -248,7 +248,7 @@ class Directory:
         document: DocumentAt,
         latest: int,
     ) -> Matching:
-        """Return what yields the same as `match`, in steps that may run in a thread."""
+        """Return a `Matching` with the same results as `match`, whose steps may run in a thread."""
         return Matching(self._fanout(event_type), environment, timestamp, document, latest)
 
     def judge(
@@ -260,12 +260,12 @@ class Directory:
         document: DocumentAt,
         latest: int,
     ) -> Callable[[], Match | None]:
-        """Return what asks one subscription alone, as it stands now; it may be called in a thread."""
+        """Return a function, callable in a thread, that matches one subscription as it is now."""
         fanout = self._fanout(event_type)
         return fanout.judge(subscription_id, environment, timestamp, document, latest)
 
     def grant_is_heavy(self, load: int) -> bool:
-        """Return whether asking a grant of an event of this load would take the loop for long."""
+        """Return whether evaluating a grant on this load would block the event loop for long."""
         return load * self._grant_tests > MOST_TESTS
 
     def granted(
@@ -276,9 +276,9 @@ class Directory:
         timestamp: Millis,
         document: Callable[[], JsonObject | Refused],
     ) -> bool | Refused:
-        """Return whether the partner may see the event; asked again before every attempt.
+        """Return whether the partner may receive the event; checked again before every attempt.
 
-        `document` gives the body that would be sent and is called only where the grant has a
+        `document` returns the body that would be sent and is called only if the grant has a
         pattern. Refused: the grant's pattern could not be evaluated.
         """
         if partner is None:
@@ -294,7 +294,7 @@ class Directory:
             return False
         return open_to(access, document)
 
-    # Filing.
+    # Indexing.
 
     def _fanout(self, event_type: str) -> Fanout:
         fanout = self._fanouts.get(event_type)
@@ -320,7 +320,7 @@ class Directory:
             self._refile(subscription_id)
 
     def _refile(self, subscription_id: str) -> None:
-        """File a subscription again for each event type that was asked for."""
+        """Index a subscription again for each event type requested so far."""
         subscription = self._subscriptions.get(subscription_id)
         for event_type, fanout in self._fanouts.items():
             request = None if subscription is None else self._request(subscription, event_type)
@@ -332,7 +332,7 @@ class Directory:
     def _request(
         self, subscription: Subscription | UnreadableSubscription, event_type: str
     ) -> Request | None:
-        """Prepare a subscription's request for a type, or None where it can never match."""
+        """Return a subscription's prepared request for a type, or None if it can never match."""
         partner = self._partners.get(subscription.partner_id)
         if partner is None or not asks_for(subscription.event_types, event_type):
             return None
@@ -369,7 +369,7 @@ class Directory:
 
 
 def asks_for(globs: tuple[str, ...], event_type: str) -> bool:
-    """Return whether a list of names and globs takes in a type; our own types only by their names."""
+    """Return whether names and globs include a type; hookstream's own types match by name only."""
     if event_type.startswith(OWN_PREFIXES):
         return event_type in globs
     return covers(globs, event_type)

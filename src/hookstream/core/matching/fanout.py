@@ -1,4 +1,4 @@
-"""Everybody who asks for one event type, and which of them a single event is owed to."""
+"""The subscriptions to one event type, and which of them match a single event."""
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
@@ -16,67 +16,67 @@ from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription, VersionPin
 
 MOST_TESTS: Final = 10_000
-"""Comparisons that one pattern may make of one event on the event loop: 1 to 2 ms."""
+"""Comparisons that one pattern may make for one event on the event loop: 1 to 2 ms."""
 MOST_LOOKUPS: Final = 100_000
 """Values of one event that an index may look up on the event loop: 10 to 30 ms."""
 _ASKED_AT_ONCE: Final = 16
-"""Requests that are asked between two steps."""
+"""Requests evaluated per step."""
 
 DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
-"""Gives the `standard` body of the event at a version."""
+"""Returns the `standard` body of the event at a version."""
 
 _id_of: Callable[["Filed[Request]"], str] = attrgetter("id")
 
 
 @dataclass(slots=True)
 class Match:
-    """An event is owed to a subscription. Treated as immutable; one is made per delivery."""
+    """A subscription that an event is delivered to. Treated as immutable; one per delivery."""
 
     subscription: Subscription | UnreadableSubscription
     version: int
-    """The version of the data that it receives; 0 where the subscription cannot be read."""
+    """The version of the data that it receives; 0 if the subscription cannot be read."""
     refused: Refused | None = None
-    """Why it cannot be decided whether the event matches: the delivery is given up with it."""
+    """Why the filter could not be evaluated; the delivery is given up for this reason."""
 
 
 @dataclass(slots=True, frozen=True)
 class GrantedType:
-    """What a grant opens of one event type."""
+    """The part of one event type that a grant gives access to."""
 
     environments: frozenset[str] | None
-    """None: every one."""
+    """None: all."""
     pattern: Pattern | None = None
     problem: str | None = None
-    """Why the grant's pattern cannot be read: then nothing can be decided."""
+    """Why the grant's pattern cannot be read and so not evaluated."""
     about: str | None = None
-    """The partner that the event must be about (`data.partner_id`); None: whoever it is about."""
+    """The partner that the event must be about (`data.partner_id`); None: any."""
 
     @property
     def is_filtered(self) -> bool:
-        """Return whether the body must be asked."""
+        """Return whether the decision needs the body."""
         return self.pattern is not None or self.problem is not None or self.about is not None
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Request:
-    """One subscription's request for one event type, prepared so that asking it costs little."""
+    """One subscription's request for one event type, prepared for cheap evaluation."""
 
     subscription: Subscription | UnreadableSubscription
     pin: VersionPin
-    """0 where the subscription cannot be read."""
+    """0 if the subscription cannot be read."""
     pattern: Pattern | None
     active_from: Millis
     gaps: tuple[tuple[Millis, Millis | None], ...]
     """Start (excluded) and end (included; None: open)."""
     access: GrantedType | None
-    """What is open to it, its own environments taken into account. None: nothing."""
+    """What its grant gives access to, limited to its own environments. None: nothing."""
     grant_from: Millis
     previous: GrantedType | None
-    """What was open to it, for records up to `grant_from`."""
+    """The access that applies to records up to `grant_from`."""
 
     @property
     def environments(self) -> frozenset[str] | None:
-        """Every environment that it may ever see, by the grant as it is and as it was."""
+        """Every environment that the current or the previous grant gives access to."""
         seen: frozenset[str] = frozenset()
         for access in (self.access, self.previous):
             if access is not None:
@@ -91,7 +91,7 @@ class Request:
         return min((start for start, end in self.gaps if end is None), default=None)
 
     def access_at(self, environment: str, timestamp: Millis) -> GrantedType | None:
-        """Return what lets a record of this time and environment through, or None."""
+        """Return the access that admits a record of this time and environment, or None."""
         if timestamp <= self.active_from:
             return None
         for start, end in self.gaps:
@@ -106,7 +106,7 @@ class Request:
 
 
 class _Documents:
-    """The event's bodies by version, each made once and only when it is asked for."""
+    """The event's bodies by version, each rendered once, on demand."""
 
     __slots__ = ("_latest", "_made", "_make")
 
@@ -126,7 +126,7 @@ class _Documents:
 
 
 class Fanout:
-    """The requests for one event type. Changed and asked by one owner."""
+    """The requests for one event type. Changed and evaluated by one owner."""
 
     __slots__ = ("_by_pin", "_intervals", "_plain", "_requests", "_tests", "changes")
 
@@ -134,17 +134,17 @@ class Fanout:
         """Start with no request."""
         self._requests: dict[str, Request] = {}
         self._plain: dict[str | None, list[Filed[Request]]] = {}
-        """Those without a pattern, by environment; None: those that take any."""
+        """Requests without a pattern, by environment; None: those for any environment."""
         self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
         self._intervals: tuple[Millis | None, Millis | None, Millis] | None = None
         """A cache: see `wants`."""
         self._tests: int | None = None
         """A cache: see `is_heavy`."""
         self.changes = 0
-        """How often a request was put or dropped."""
+        """How many times a request was put or dropped."""
 
     def put(self, request: Request) -> None:
-        """Add a request, in place of the one that its subscription had."""
+        """Add a subscription's request, replacing an earlier one."""
         item_id = request.subscription.id
         self.drop(item_id)
         environments = request.environments
@@ -159,7 +159,7 @@ class Fanout:
         index.add(item_id, request, request.pattern, _by_environment(environments))
 
     def drop(self, subscription_id: str) -> None:
-        """Remove a subscription's request, or nothing where it has none."""
+        """Remove a subscription's request, if it has one."""
         request = self._requests.pop(subscription_id, None)
         if request is None:
             return
@@ -180,7 +180,7 @@ class Fanout:
         self.changes += 1
 
     def is_heavy(self, load: int) -> bool:
-        """Return whether matching an event of this load would take the event loop for long."""
+        """Return whether matching an event of this load would block the event loop for long."""
         tests = self._tests
         if tests is None:
             tests = self._tests = max(map(_tests_of, self._requests.values()), default=0)
@@ -189,7 +189,7 @@ class Fanout:
         return load * sum(index.paths for index in self._by_pin.values()) > MOST_LOOKUPS
 
     def wants(self, timestamp: Millis) -> bool:
-        """Return whether any request may be active at a time. Closed gaps are not looked at."""
+        """Return whether any request may be active at a time. Closed gaps are ignored."""
         if self._intervals is None:
             self._intervals = _intervals(self._requests)
         endless, ended, last = self._intervals
@@ -200,9 +200,9 @@ class Fanout:
     def match(
         self, environment: str, timestamp: Millis, document: DocumentAt, latest: int
     ) -> Iterator[Match | None]:
-        """Yield what the event is owed to, ordered by subscription id; None after a few were asked.
+        """Yield matches ordered by subscription id, and None after every few requests evaluated.
 
-        Who is asked is settled at the first step; each is asked only when its turn comes.
+        The candidates are fixed at the first step; each is evaluated when its turn comes.
         """
         documents = _Documents(document, latest)
         asked = 0
@@ -223,7 +223,7 @@ class Fanout:
         document: DocumentAt,
         latest: int,
     ) -> "Callable[[], Match | None]":
-        """Return what asks one subscription alone, as it stands now; it may be called in a thread."""
+        """Return a function, callable in a thread, that matches one subscription as it is now."""
         request = self._requests.get(subscription_id)
         if request is None:
             return _no_match
@@ -232,7 +232,7 @@ class Fanout:
         return partial(_judged, filed, environment, timestamp, _Documents(document, latest))
 
     def candidates(self, environment: str, documents: _Documents) -> list[Filed[Request]]:
-        """Return everybody whom an event may be owed to, ordered by subscription id."""
+        """Return every request that an event may match, ordered by subscription id."""
         found: list[Filed[Request]] = []
         found += self._plain.get(None, ())
         found += self._plain.get(environment, ())
@@ -246,7 +246,7 @@ class Fanout:
 class Matching:
     """Matches one event in steps that may run in a thread while the owner changes the requests.
 
-    `find` comes first, again where `has_changed`; then `step` until `is_done`. One call at a time.
+    Call `find` first, and again if `has_changed`; then `step` until `is_done`. One call at a time.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class Matching:
         document: DocumentAt,
         latest: int,
     ) -> None:
-        """Take what `Fanout.match` takes."""
+        """Take the arguments of `Fanout.match`."""
         self._fanout = fanout
         self._environment = environment
         self._timestamp = timestamp
@@ -266,7 +266,7 @@ class Matching:
         self._left: list[Filed[Request]] = []
 
     def find(self) -> None:
-        """Find who is asked. Where requests change meanwhile, it may raise or find too few."""
+        """Find the candidates. If requests change meanwhile, it may raise or find too few."""
         self._changes = self._fanout.changes
         found = self._fanout.candidates(self._environment, self._documents)
         self._left = found[::-1]
@@ -278,11 +278,11 @@ class Matching:
 
     @property
     def is_done(self) -> bool:
-        """Return whether everybody was asked."""
+        """Return whether every candidate was evaluated."""
         return not self._left
 
     def step(self) -> list[Match]:
-        """Ask the next few, and return to whom of them the event is owed."""
+        """Evaluate the next few candidates and return the matches among them."""
         found = []
         for _ in range(min(_ASKED_AT_ONCE, len(self._left))):
             match = _judged(self._left.pop(), self._environment, self._timestamp, self._documents)
@@ -292,11 +292,11 @@ class Matching:
 
 
 def _no_match() -> None:
-    """Answer for a subscription that asks for nothing."""
+    """Return the result for a subscription without a request: no match."""
 
 
 def _tests_of(request: Request) -> int:
-    """Return how many comparisons a request's own pattern and its grants' make of one value."""
+    """Return how many comparisons a request's own pattern and its grants' make for one value."""
     patterns = [request.pattern]
     patterns += [access.pattern for access in (request.access, request.previous) if access]
     return max((pattern.tests for pattern in patterns if pattern is not None), default=0)
@@ -305,7 +305,7 @@ def _tests_of(request: Request) -> int:
 def _judged(
     filed: Filed[Request], environment: str, timestamp: Millis, documents: _Documents
 ) -> Match | None:
-    """Return whether an event is owed to a request that may match it."""
+    """Return the match of a candidate, or None if it does not match the event."""
     request = filed.item
     access = request.access_at(environment, timestamp)
     if access is None:
@@ -322,7 +322,7 @@ def _judged(
 
 
 def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
-    """Ask the request's own pattern."""
+    """Evaluate the request's own pattern."""
     if isinstance(body, Refused):
         return not_evaluable("its filter", body)
     return filed.matches is None or filed.matches(body)
@@ -331,15 +331,15 @@ def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
 def _ask_grant(
     request: Request, access: GrantedType, documents: _Documents, version: int
 ) -> bool | Refused:
-    """Ask the grant's pattern."""
+    """Evaluate the grant's pattern."""
     if isinstance(request.subscription, UnreadableSubscription):
-        # Nothing is delivered before the subscription can be read, and then the grant is asked.
+        # Nothing is delivered until the subscription can be read; the grant is evaluated then.
         return True
     return open_to(access, lambda: documents.at(version))
 
 
 def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
-    """Return whether a grant lets the event through by its pattern, or why that cannot be told."""
+    """Return whether a grant's pattern admits the event, or why it cannot be evaluated."""
     if access.problem is not None:
         return Refused(RefusalReason.FILTER_NOT_EVALUABLE, f"the grant's {access.problem}")
     if access.pattern is None and access.about is None:
@@ -353,13 +353,13 @@ def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -
 
 
 def _is_about(body: JsonObject, partner_id: str) -> bool:
-    """Return whether an operations event is about a partner; one that names none is for operators."""
+    """Return whether an operations event is about a partner; one without a partner is internal."""
     data = body.get("data")
     return isinstance(data, dict) and data.get("partner_id") == partner_id
 
 
 def not_evaluable(what: str, body: Refused) -> Refused:
-    """Return the refusal of a filter whose body could not be made."""
+    """Return the refusal of a filter whose body could not be rendered."""
     return Refused(
         RefusalReason.FILTER_NOT_EVALUABLE,
         f"{what} needs a body, and {body.reason}: {body.detail}",
@@ -375,7 +375,7 @@ def _by_environment(environments: frozenset[str] | None) -> tuple[Filing, ...]:
 def _intervals(
     requests: Mapping[str, Request],
 ) -> tuple[Millis | None, Millis | None, Millis]:
-    """Return the earliest start of those without an open gap; and of the others, and their end."""
+    """Return the earliest start without an open gap; the earliest with one, and the latest end."""
     endless: Millis | None = None
     ended: Millis | None = None
     last = 0

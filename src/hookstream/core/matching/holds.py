@@ -1,11 +1,11 @@
-"""The holds in force, asked only while there are any."""
+"""The holds in force."""
 
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.subscription_status import Held, Live, SubscriptionStatus
 
 
 class Holds:
-    """What operators stopped. Changed and asked by one owner."""
+    """The holds that operators placed. Changed and read by one owner."""
 
     __slots__ = ("_holds", "any")
 
@@ -13,19 +13,19 @@ class Holds:
         """Start with nothing held."""
         self._holds: dict[tuple[HoldKind, str], Hold] = {}
         self.any = False
-        """Whether anything is held: the one thing that a delivery asks while nothing is."""
+        """Whether there is any hold: the only check per delivery while there is none."""
 
     def __len__(self) -> int:
         """Return how many holds there are."""
         return len(self._holds)
 
     def put(self, hold: Hold) -> None:
-        """Take over a hold, in place of the one that was on the same."""
+        """Add a hold, replacing an earlier one on the same subject."""
         self._holds[hold.kind, hold.name] = hold
         self.any = True
 
     def drop(self, kind: HoldKind, name: str) -> bool:
-        """Take over that a hold was cleared; tell whether there was one."""
+        """Remove a hold; return whether there was one."""
         there = self._holds.pop((kind, name), None) is not None
         self.any = bool(self._holds)
         return there
@@ -33,10 +33,10 @@ class Holds:
     def over(
         self, status: SubscriptionStatus, event_type: str | None = None
     ) -> SubscriptionStatus:
-        """Return how a subscription stands under the holds, for an event type or whatever the type.
+        """Return a subscription's status under the holds, for one event type or for any.
 
-        Only what would be attempted is held. A paused, disabled or deleted subscription stays
-        what it is: its deliveries are not attempted anyway.
+        Only a status that allows attempts becomes held. A paused, disabled or deleted subscription
+        keeps its status: its deliveries are not attempted anyway.
         """
         if not isinstance(status, Live):
             return status

@@ -1,9 +1,9 @@
-"""Finds, among many patterns, the few that a body may match, without asking each of them.
+"""Finds, among many patterns, the few that a body may match, without evaluating each of them.
 
-Every pattern is filed under one of its clauses that are mere equality or prefix; a body is looked
-up by the values that it has. What is found is a candidate and must still be verified, unless the
-clause was all there was to the pattern. So the cost follows the number of fields that anything is
-filed by and of candidates, not of patterns. A pattern without such a clause is always a candidate.
+Every pattern is indexed under one of its equality or prefix clauses; a body is looked up by its
+values. The result is a set of candidates that must still be verified, unless the clause is the
+whole pattern. So the cost depends on the number of indexed fields and of candidates, not on the
+number of patterns. A pattern without such a clause is always a candidate.
 """
 
 from bisect import bisect_left, insort
@@ -25,19 +25,19 @@ _Key: TypeAlias = str | tuple[str, Scalar | Key]
 
 @dataclass(slots=True, eq=False)
 class Filed(Generic[T]):
-    """One item of an index, with what must still be asked of a body that finds it."""
+    """One item of an index, with the check that remains for a body that finds it."""
 
     id: str
     item: T
     matches: Callable[[JsonObject], bool] | None
-    """None: being found is enough."""
+    """None: the look-up alone decides."""
 
 
 _NOTHING: list[Json] = []
 
 
 class _Field(Generic[T]):
-    """Everything that is filed by one path of the body."""
+    """All items indexed by one path of the body."""
 
     __slots__ = ("exact", "path", "prefixes")
 
@@ -45,7 +45,7 @@ class _Field(Generic[T]):
         self.path = path
         self.exact: dict[_Key, list[Filed[T]]] = {}
         self.prefixes: dict[int, dict[str, list[Filed[T]]]] = {}
-        """By length, so that a value costs one look-up for each length in use."""
+        """By length: a value costs one look-up per length in use."""
 
     def bucket(self, filed: Exactly | StartsWith) -> "list[Filed[T]] | None":
         match filed:
@@ -71,7 +71,7 @@ class _Field(Generic[T]):
                     del self.prefixes[len(text)]
 
     def find(self, body: JsonObject, into: "list[list[Filed[T]]]") -> None:
-        """Add the buckets that the body's values open."""
+        """Add the buckets that the body's values select."""
         value: Json = body
         for name in self.path:
             value = value.get(name, _NOTHING) if type(value) is dict else _NOTHING
@@ -94,7 +94,7 @@ class _Field(Generic[T]):
 
 
 class PatternIndex(Generic[T]):
-    """Items filed by their patterns, each under an id. Owned by whoever changes it."""
+    """Items indexed by their patterns, each with an id. Not thread-safe; one owner changes it."""
 
     __slots__ = ("_always", "_fields", "_placed")
 
@@ -117,13 +117,13 @@ class PatternIndex(Generic[T]):
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nothing is held any more, not even an empty place."""
+        """Return whether it has neither items nor empty buckets."""
         return not (self._placed or self._fields or self._always)
 
     def add(self, item_id: str, item: T, pattern: Pattern, also: Sequence[Filing] = ()) -> None:
-        """File an item under the one of its pattern's filings that is the rarest so far.
+        """Index an item under whichever of its pattern's filings has the fewest items so far.
 
-        `also` are further ways to file it, for what is asked of its events outside the pattern.
+        `also` has further filings, for conditions on its events outside the pattern.
         An item with the same id must have been discarded before.
         """
         filings = (*pattern.filings, *also)
@@ -140,7 +140,7 @@ class PatternIndex(Generic[T]):
             insort(self._always, filed, key=_id_of)
 
     def discard(self, item_id: str) -> None:
-        """Remove an item, or nothing where there is none of this id."""
+        """Remove the item with this id, if there is one."""
         placed = self._placed.pop(item_id, None)
         if placed is None:
             return
@@ -172,7 +172,7 @@ class PatternIndex(Generic[T]):
         return sorted((filed for _, filed in self._placed.values()), key=_id_of)
 
     def _crowd(self, filing: Filing) -> tuple[int, int]:
-        """Return how many share this filing's buckets; among equals, prefer a varied field."""
+        """Return how many items share this filing's buckets; ties prefer a more varied field."""
         return sum(map(self._size, filing)), -min(self._variety(path) for path, _ in filing)
 
     def _size(self, key: FiledKey) -> int:

@@ -1,12 +1,13 @@
-"""An event pattern, parsed once and then asked of every body: does this event match?
+"""An event pattern, parsed once and evaluated on every body.
 
 The language is that of Amazon EventBridge event patterns over the `standard` body: fields are
 ANDed, the alternatives of a leaf are ORed, `$or` ORs whole objects, fields of the body that the
 pattern does not name are ignored. A field that holds an array matches if any of its elements
-does, and the fields of one object of a pattern are satisfied by one and the same element. An
-object has no value of its own, and neither has an empty array: `exists` sees both as absent.
+does, and the fields of one object of a pattern must match the same element. Objects and empty
+arrays have no value of their own: `exists` treats both as absent.
 
-Patterns are refused, never ignored in part: what cannot be parsed names its path and the reason.
+An invalid pattern is refused as a whole, never ignored in part; the error names the path and the
+reason.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,13 +30,13 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
 
 MAX_DEPTH: Final = 16
-"""Levels of objects, `$or` included."""
+"""Levels of nested objects, including `$or`."""
 MAX_CLAUSES: Final = 500
 """Alternatives of all leaves together."""
 MAX_TESTS: Final = 1_000
-"""Comparisons of one value by all leaves together: lists in anything-but multiply alternatives."""
+"""Comparisons of one value over all leaves: lists in anything-but multiply alternatives."""
 MAX_FILED: Final = 64
-"""Keys that one pattern is filed under, at most: beyond that, filing gains nothing."""
+"""The most keys that one pattern is indexed under: with more, the index gains nothing."""
 
 Path: TypeAlias = tuple[str, ...]
 FiledKey: TypeAlias = tuple[Path, Exactly | StartsWith]
@@ -43,10 +44,10 @@ Filing: TypeAlias = tuple[FiledKey, ...]
 """Keys of which at least one is in every body that matches."""
 
 _Matcher: TypeAlias = Callable[[Json, "_Absences"], bool]
-"""Asks one value, with what the whole body lacks at hand."""
+"""Evaluates one value, given the paths that are absent from the whole body."""
 
 _NOTHING: list[Json] = []
-"""What an absent field is read as: an empty array has no value either."""
+"""An absent field is read as an empty array, which has no value either."""
 _NO_FIELDS: JsonObject = {}
 
 
@@ -54,7 +55,7 @@ class PatternRefused(InputRefused):
     """Raised when a document is not a pattern; the message names the path and the reason."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        """Say where and why."""
+        """Take the path and the reason."""
         super().__init__(f"pattern at {dotted(path)}: {reason}")
         self.path = path
         self.reason = reason
@@ -62,7 +63,7 @@ class PatternRefused(InputRefused):
 
 @dataclass(slots=True, frozen=True)
 class Leaf:
-    """A field and the alternatives that it is asked for."""
+    """A field with its alternatives."""
 
     path: Path
     clauses: tuple[Clause, ...]
@@ -82,22 +83,22 @@ class Pattern:
     __slots__ = ("_asks_absence", "_matches", "decided_by_filing", "filings", "leaves", "tests")
 
     def __init__(self, root: _Branch) -> None:
-        """Compile a tree that the parser checked."""
+        """Compile a tree that the parser has validated."""
         self._matches = _compile_branch(root)
         self.leaves: tuple[Leaf, ...] = tuple(_leaves(root))
-        """Every leaf, those under `$or` included."""
+        """Every leaf, including those under `$or`."""
         self.tests: int = sum(_tests(leaf.clauses) for leaf in self.leaves)
-        """How many comparisons it makes of one value of a body, at most."""
+        """The most comparisons that it makes for one value of a body."""
         self._asks_absence = any(clause.absent for leaf in self.leaves for clause in leaf.clauses)
         self.filings: tuple[Filing, ...] = tuple(
             tuple(dict.fromkeys(filing)) for filing in _filings(root)
         )
-        """Ways to file it, any one of which finds every body that matches."""
+        """Alternative sets of index keys; each set alone finds every body that matches."""
         self.decided_by_filing: bool = len(self.leaves) == 1 and len(self.filings) == 1
-        """True: a body that its one filing finds does match; nothing is left to verify."""
+        """True: every body that its only filing finds matches, without verification."""
 
     def matches(self, body: JsonObject) -> bool:
-        """Return whether the body matches. Total: never raises, whatever JSON the body holds."""
+        """Return whether the body matches. Total: never raises for any JSON body."""
         return self._matches(body, _Absences(body) if self._asks_absence else _NEVER_ASKED)
 
 
@@ -105,7 +106,7 @@ def parse(document: JsonObject) -> Pattern:
     """Parse a pattern and compile it.
 
     Raises:
-        PatternRefused: The document is no valid pattern, or larger than a pattern may be.
+        PatternRefused: The document is not a valid pattern, or exceeds a limit.
     """
     pattern = Pattern(_Parser().branch(document, ()))
     if pattern.tests > MAX_TESTS:
@@ -116,12 +117,12 @@ def parse(document: JsonObject) -> Pattern:
 
 
 def dotted(path: Sequence[str]) -> str:
-    """Return a path as a person writes it."""
+    """Return a path in dotted form, for messages."""
     return ".".join(path) or "its top"
 
 
 def leaves_at(value: Json, path: Path) -> Iterator[Scalar]:
-    """Yield every value that a body holds at a path, looking into arrays on the way."""
+    """Yield every value of a body at a path, descending into arrays."""
     pending: list[tuple[Json, int]] = [(value, 0)]
     while pending:
         node, depth = pending.pop()
@@ -135,7 +136,7 @@ def leaves_at(value: Json, path: Path) -> Iterator[Scalar]:
 
 
 class _Absences:
-    """Tells where a whole body has no value; each path is looked for once, however often asked."""
+    """Caches which paths have no value in the whole body; each path is searched once."""
 
     __slots__ = ("_body", "_known")
 
@@ -154,7 +155,7 @@ _NEVER_ASKED = _Absences({})
 
 
 class _Parser:
-    """Reads one document, counting clauses."""
+    """Parses one document and counts its clauses."""
 
     __slots__ = ("_clauses",)
 
@@ -183,7 +184,7 @@ class _Parser:
     def _add(
         self, branch: _Branch, names: Sequence[str], below: Json, path: Path, depth: int
     ) -> None:
-        """Put a field into a branch; a dotted name means the same as objects in objects."""
+        """Add a field to a branch; a dotted name is equivalent to nested objects."""
         *parents, last = names
         for name in parents:
             path, depth = (*path, name), depth + 1
@@ -199,7 +200,7 @@ class _Parser:
         elif isinstance(below, dict):
             self._put(branch, last, self.branch(below, path, depth), path)
         else:
-            raise PatternRefused(path, f"values stand in a list: [{shown(below)}]")
+            raise PatternRefused(path, f"values must be in a list: [{shown(below)}]")
 
     @staticmethod
     def _put(branch: _Branch, name: str, node: "_Branch | Leaf", path: Path) -> None:
@@ -252,7 +253,7 @@ def _leaves(branch: _Branch) -> Iterator[Leaf]:
 
 
 def _filings(branch: _Branch) -> Iterator[Filing]:
-    """Yield the ways to file a branch: by any field that must hold, or by a whole `$or`."""
+    """Yield the filings of a branch: one per required field, and one per whole `$or`."""
     for below in branch.fields.values():
         if isinstance(below, _Branch):
             yield from _filings(below)
@@ -337,6 +338,6 @@ def _compile_leaf(leaf: Leaf) -> _Matcher:
 
 
 def _tests(clauses: Sequence[Clause]) -> int:
-    """Return how many comparisons the alternatives of a leaf are: those by look-up are one."""
+    """Return the number of comparisons of a leaf's alternatives; all look-ups count as one."""
     looked_up = sum(isinstance(clause.filed, Exactly) for clause in clauses)
     return sum(clause.tests for clause in clauses) - max(0, looked_up - 1)

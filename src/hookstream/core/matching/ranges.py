@@ -1,8 +1,8 @@
-"""Tells whether a number lies in one of some ranges, be it written as a number or as a decimal in text.
+"""Tests whether a value, a number or a decimal in text, lies in any of several ranges.
 
-Every number is compared as the number of its text, a double by its shortest one
-(`core.model.number`): no digit is lost on either side. However many ranges there are, a value costs
-one search among their ends.
+Every number is compared by its text, a double by its shortest text (`core.model.number`): no digit
+is lost on either side. A value costs one binary search among the ranges' ends, however many there
+are.
 """
 
 import math
@@ -21,7 +21,7 @@ _BEYOND: Final = 10**500
 """Above every bound of a range."""
 
 _Cut: TypeAlias = tuple[Decimal, bool]
-"""Where a range begins or ends: just below a number, or just above it (True)."""
+"""Start or end of a range: just below a number, or just above it (True)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,15 +30,15 @@ class Bound:
 
     at: Number
     is_open: bool = False
-    """True: the bound itself is outside."""
+    """True: the bound itself is excluded."""
 
 
 Range: TypeAlias = tuple[Bound | None, Bound | None]
-"""The lower and the upper bound; None where there is none."""
+"""The lower and the upper bound; None: unbounded."""
 
 
 def range_test(ranges: Sequence[Range]) -> Callable[[Json], bool]:
-    """Return the test of some ranges; text in the form of a decimal is compared with all its digits."""
+    """Return the test of some ranges; decimals in text are compared with all their digits."""
     cuts = _cuts(ranges)
     # Rounding keeps order, so only a number that rounds to an end needs all its digits.
     about = [*(float(str(at)) for at, _ in cuts), math.inf]
@@ -70,7 +70,7 @@ def _inside(cuts: Sequence[_Cut], value: Decimal) -> bool:
 
 
 def _cuts(ranges: Sequence[Range]) -> list[_Cut]:
-    """Return where values come to lie inside and outside in turn, in ascending order."""
+    """Return the cuts at which values alternate between inside and outside, in ascending order."""
     cuts: list[_Cut] = []
     for begin, end in sorted(map(_ends, ranges)):
         if cuts and begin <= cuts[-1]:

@@ -1,4 +1,4 @@
-"""What JSON a `standard` body of one event type and version can hold, made from its Avro schema."""
+"""The possible JSON of the `standard` bodies of one event type and version, from its Avro schema."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,22 +24,22 @@ _NUMBERS: Final = frozenset({"int", "long", "float", "double"})
 
 @dataclass(slots=True, frozen=True)
 class Node:
-    """Everything that may stand at one path. Arrays are seen through, as patterns see them."""
+    """The possible values at one path. Arrays are transparent, as they are for patterns."""
 
     kinds: frozenset[Kind] = frozenset()
-    """Kinds of the values that may stand here; empty where only objects do."""
+    """Kinds of the possible values; empty if there are only objects."""
     words: frozenset[str] | None = None
-    """The only texts that may stand here; None: any text."""
+    """The only possible texts; None: any text."""
     numbers: frozenset[int] | None = None
-    """The only numbers that may stand here; None: any."""
+    """The only possible numbers; None: any."""
     scale: int | None = None
-    """Digits after the point of the decimals here; None: various, or none at all."""
+    """Digits after the point of the decimals; None: they vary, or there are no decimals."""
     fields: "Mapping[str, Node] | None" = None
-    """Fields of the objects that may stand here; None: no object does."""
+    """Fields of the possible objects; None: no objects."""
     values: "Node | None" = None
-    """What stands under any key, where a map may stand here."""
+    """The values under any key, if this can be a map."""
     certain: bool = True
-    """False: there may be nothing at all here, or no object."""
+    """False: the value, or the object, may be absent."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,7 +51,7 @@ class Shape:
     root: Node = field(repr=False)
 
     def at(self, path: Sequence[str]) -> Node | None:
-        """Return what may stand at a path, or None where nothing ever does."""
+        """Return the node at a path, or None if no body has a value there."""
         node = self.root
         for name in path:
             below = (node.fields or {}).get(name, node.values)
@@ -67,12 +67,12 @@ class Shape:
 
 
 def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
-    """Return the shape of the bodies that a published schema leads to.
+    """Return the shape of the bodies of a published schema.
 
-    The schema is one that nothing is held against (`core.catalog`): not recursive, for one.
+    The schema must have passed the checks of `core.catalog`: it is not recursive, for example.
 
     Raises:
-        SchemaRefused: It is no Avro schema.
+        SchemaRefused: It is not a valid Avro schema.
     """
     schema = read_schema(avro_schema)
     root = schema.root
@@ -94,7 +94,7 @@ def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
 
 
 class _Shaping(SchemaCompiler[Node]):
-    """Makes nodes of types."""
+    """Compiles types to nodes."""
 
     def leaf(self, node: Leaf) -> Node:
         match node:
@@ -118,7 +118,7 @@ class _Shaping(SchemaCompiler[Node]):
         return Node(fields={field.name: self.make(field.type) for field in node.fields})
 
     def recursive(self, node: RecordNode) -> Node:
-        """End here: such a schema was to be refused before."""
+        """Return an empty node: `core.catalog` refuses recursive schemas before this."""
         del node
         return Node()
 
@@ -144,7 +144,7 @@ def _bytes(scale: int | None) -> Node:
 
 
 def _merged(nodes: list[Node]) -> Node:
-    """Return a node for what may be any of several."""
+    """Return one node for the values of any of several."""
     kinds: frozenset[Kind] = frozenset().union(*(node.kinds for node in nodes))
     texts = [node for node in nodes if "string" in node.kinds]
     decimals = {node.scale for node in nodes if "decimal" in node.kinds}

@@ -21,7 +21,7 @@ from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
 _COUNT = re.compile("[0-9]{1,10}")
-"""A number of attempts: anybody may have written the dead letter."""
+"""A number of attempts: the dead letter is untrusted."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,9 +38,9 @@ class AuditSelection:
     dispositions: frozenset[str] | None = None
 
     def may_hold(self, record: Record) -> bool:
-        """Return whether a record can be selected, without decoding it.
+        """Return whether a record may be selected, without decoding it.
 
-        Avro holds a text as its UTF-8 bytes, so a text that does not occur cannot be a field's.
+        Avro encodes text as UTF-8, so a text that does not occur cannot be a field's value.
         """
         key = (record.key or b"").decode(errors="replace")
         if self.subscriptions is not None and key not in self.subscriptions:
@@ -70,9 +70,9 @@ class AuditLog:
     settings: Settings
     progress: Progress = field(default=no_progress)
     unreadable: int = 0
-    """Records met that could not be read as entries."""
+    """Number of records that could not be read as entries."""
     why_unreadable: str = ""
-    """What was wrong with the first of them."""
+    """The problem of the first of them."""
     _reader: AuditReader | None = None
 
     def entries(
@@ -119,7 +119,7 @@ def newest(entries: Iterator[AuditEntry], limit: int) -> tuple[list[AuditEntry],
     count = 0
     for entry in entries:
         count += 1
-        # The count orders entries of one millisecond: entries themselves are not compared.
+        # The count orders entries of the same millisecond, since entries are not comparable.
         heapq.heappush(kept, (entry.started_at, count, entry))
         if len(kept) > limit:
             heapq.heappop(kept)
@@ -133,7 +133,7 @@ def history_of(
     since: Millis | None = None,
     until: Millis | None = None,
 ) -> DeliveryHistory:
-    """Return what the audit log, dead letters and redrive jobs say of a delivery within a window.
+    """Return a delivery's history from the audit log, dead letters and redrive jobs of a window.
 
     Args:
         audit: Reads the attempts.

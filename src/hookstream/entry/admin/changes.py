@@ -41,7 +41,7 @@ class ChangeWriter:
     Args:
         session: The tables.
         names: The topics.
-        keys: Seals the signing secrets.
+        keys: Encrypts the signing secrets.
     """
 
     def __init__(self, session: TablesSession, names: Topics, keys: Keys) -> None:
@@ -53,7 +53,7 @@ class ChangeWriter:
 
     @cached_property
     def state(self) -> State:
-        """What the tables held when the session began."""
+        """The state of the tables when the session began."""
         return self.session.state()
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:
@@ -83,7 +83,7 @@ class ChangeWriter:
     def forget(self) -> int:
         """Remove rows of subscriptions that were deleted long ago; return how many.
 
-        From then on nobody remembers whose id it was.
+        From then on the owner of such an id is unknown.
         """
         gone = [
             TableChange(self._names.subscriptions, key, None)
@@ -108,7 +108,7 @@ class ChangeWriter:
             case Partner():
                 return [self._partner_row(after)], ()
             case Subscription():
-                # What is known of an earlier subscription of this id says nothing about the new one.
+                # The health of an earlier subscription of this id does not apply to the new one.
                 rows = [self._subscription_row(after), *self._healthy(after.id)]
                 return rows, [self._event(after, "created", after.active_from)]
 
@@ -119,7 +119,7 @@ class ChangeWriter:
             case Subscription():
                 rows = [self._subscription_row(after)]
                 if isinstance(before, Subscription) and before.endpoint.url != after.endpoint.url:
-                    # What the old endpoint failed at is not held against the new one.
+                    # Failures of the old endpoint do not count for the new one.
                     key = failing_key(after.id)
                     rows.append(TableChange(self._names.health, key, None))
                 return rows, [self._event(after, "updated", self.session.now, details)]
@@ -160,13 +160,13 @@ class ChangeWriter:
 
 @contextmanager
 def changing(settings: Settings, keys: Keys = SEALED) -> Iterator[ChangeWriter]:
-    """Become the only writer of the tables while the block runs: any other is fenced."""
+    """Become the only writer of the tables while the block runs: all others are fenced."""
     with writing(settings, keys) as session:
         yield ChangeWriter(session, settings.topics_names, keys)
 
 
 def operations_events(names: Topics) -> AvroOwnRecords:
-    """Return what encodes the operations events of changes that an operator makes."""
+    """Return the encoder of operations events for operators' changes."""
     return AvroOwnRecords(names, "cli", disabled_row, failing_row)
 
 
@@ -180,7 +180,7 @@ def _deleted(state: State, key: str) -> bool:
 
 
 def who() -> str:
-    """Return who runs this command, as far as the machine knows."""
+    """Return the user who runs this command, if known."""
     return f"{_user()}@{socket.gethostname()}"
 
 

@@ -16,12 +16,12 @@ from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.event_decoding import EventDecoder
 
 _MAX_RECORD_BYTES = 64 * 1024 * 1024
-"""Larger than any setting allows: whatever the log holds can be shown."""
+"""Larger than any setting allows, so that every record can be shown."""
 
 
 @dataclass(slots=True, frozen=True)
 class DeadLetterDetails:
-    """Everything that is known about one record of a dead-letter topic."""
+    """All known facts about one record of a dead-letter topic."""
 
     record: Record
     summary: DeadLetterSummary
@@ -31,7 +31,7 @@ class DeadLetterDetails:
     event_problem: str | None
     """Why there is no event."""
     history: DeliveryHistory | None
-    """None where the record names no delivery."""
+    """None if the record names no delivery."""
 
 
 class DetailsReader:
@@ -66,7 +66,7 @@ class DetailsReader:
     def _event(self, record: Record) -> JsonObject | str:
         """Return the event as it is delivered, or why it cannot be shown."""
         if record.value is None:
-            return "kept by reference: the value stands at its origin only"
+            return "kept by reference: the value is stored at its origin only"
         identified = self._decoder.identify(record)
         match identified:
             case Undecodable(detail=detail):
@@ -79,12 +79,12 @@ class DetailsReader:
                 return document.detail if isinstance(document, Undecodable | Refused) else document
 
     def _history(self, summary: DeadLetterSummary, record: Record) -> DeliveryHistory:
-        """Read the history from the match on: the audit log is long, the header says when."""
+        """Read the history since the match, whose time is in a header: the audit log is long."""
         first_at = header_text(record.headers, header_names.FIRST_AT)
         try:
             since = None if first_at is None else from_rfc3339(first_at) - MINUTE
         except ValueError:
             since = None
         history = history_of(self._audit, self._reader, summary.delivery_id, since)
-        # Another event may carry the same id: its attempts are not this record's.
+        # Another event may have the same id: its attempts do not belong to this record.
         return history.by_origin().get(summary.origin, history)

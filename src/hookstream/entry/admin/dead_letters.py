@@ -26,7 +26,7 @@ from hookstream.pipeline.redrive import refuse_unreadable
 from hookstream.settings import Settings
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the offsets that are read and the offsets that there are to read."""
+"""Called with the number of offsets read and the number to read."""
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -51,7 +51,7 @@ def count_group(source: RedriveSource, summary: DeadLetterSummary) -> Group:
 
 @dataclass(slots=True)
 class DeadLetterReader:
-    """Reads one dead-letter topic and the jobs table. Fits `DeadLetters`."""
+    """Reads one dead-letter topic and the jobs table. Implements `DeadLetters`."""
 
     settings: Settings
     source: RedriveSource
@@ -65,17 +65,17 @@ class DeadLetterReader:
         return topic_of(self.source, self.settings.topics_names)
 
     def ledger(self) -> Ledger:
-        """Return what is resolved now.
+        """Return which records are resolved.
 
         Raises:
-            InputRefused: A mark cannot be read: what is open is not known.
+            InputRefused: A mark cannot be read, so it is unknown which records are open.
         """
         ledger, problems = read_ledger(self.jobs())
         refuse_unreadable(problems)
         return ledger
 
     def ledger_so_far(self) -> tuple[Ledger, Sequence[MarkProblem]]:
-        """Return what is known to be resolved, and the marks that cannot be read: for views only."""
+        """Return the known resolutions, and the unreadable marks: for views only."""
         return read_ledger(self.jobs())
 
     def jobs(self) -> Mapping[str, bytes]:
@@ -85,7 +85,7 @@ class DeadLetterReader:
         return {key: row.value for key, row in rows.items() if row.value is not None}
 
     def ends(self) -> dict[int, int]:
-        """Return where each partition ends now."""
+        """Return the current end offset of each partition."""
         return {partition: bounds.end for partition, bounds in self._scan().bounds().items()}
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
@@ -106,7 +106,7 @@ class DeadLetterReader:
         return self._scan().read(Stretch(since, until), progress=self.progress)
 
     def at(self, position: Position) -> Record | None:
-        """Return the record at a position, or None where the log does not hold it (any more)."""
+        """Return the record at a position, or None if the log does not have it (any more)."""
         return self._scan().at(position.partition, position.offset)
 
     def of_delivery(self, delivery_id: str) -> list[Record]:
@@ -116,7 +116,7 @@ class DeadLetterReader:
         return sorted(mine, key=lambda record: record.timestamp)
 
     def origin(self, origin: Origin) -> Record | None:
-        """Return the record that an event came from, or None where it is gone."""
+        """Return the original record of an event, or None if it is gone."""
         try:
             scan = LogScan(reached(self.settings), origin.topic)
             return scan.at(origin.partition, origin.offset)
@@ -130,7 +130,7 @@ class DeadLetterReader:
 
 @dataclass(slots=True)
 class Listing:
-    """What one reading found: counts of all records, and the newest few of them."""
+    """The result of one reading: counts of all records, and the newest few of them."""
 
     source: RedriveSource
     limit: int
@@ -144,7 +144,7 @@ class Listing:
     )
 
     def add(self, summary: DeadLetterSummary, resolved_by: str | None) -> None:
-        """Count a record, and keep it where it is one of the newest."""
+        """Count a record, and keep it if it is one of the newest."""
         if resolved_by is not None:
             self.resolved += 1
             if not self.with_redriven:

@@ -1,4 +1,4 @@
-"""Definition files for operators: what a folder of them changes, and applying that."""
+"""Plans and applies the changes that a folder of definition files declares."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ SECRET_BYTES = 32
 
 @dataclass(slots=True, frozen=True)
 class PlanRequest:
-    """How a plan was asked for."""
+    """The options of a plan."""
 
     prune: bool
     cascade: bool
@@ -43,13 +43,13 @@ class PlanRequest:
 
 
 class FolderPlanner:
-    """Plans what the definition files of a folder change, and applies that.
+    """Plans the changes that a folder's definition files declare, and applies them.
 
     Args:
         settings: The cluster, and which endpoints are allowed.
-        environ: Where signing secrets may be.
+        environ: Environment variables that may have signing secrets.
         folder: The folder.
-        request: How the plan is asked for.
+        request: The options of the plan.
         needs_keys: Whether a key ring is needed, to apply the plan. Without one, signing secrets are
             compared by their names only: files can be checked where no secret is.
 
@@ -89,11 +89,11 @@ class FolderPlanner:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What is wrong with the files themselves; there is no plan while there are any."""
+        """Problems of the files themselves; while there are any, there is no plan."""
         return self._definitions.problems
 
     def plan(self) -> Plan:
-        """Return what applying the files would change now; its problems are located in the files.
+        """Return the changes that applying the files would make now, with problems located in them.
 
         Raises:
             DependencyUnavailable: The brokers do not answer.
@@ -152,7 +152,7 @@ class FolderPlanner:
 
 
 def last_instant(made: Plan) -> Millis:
-    """Return the instant after which everything that a plan wrote holds."""
+    """Return the instant after which everything written by a plan is in effect."""
     instants = [0]
     for change in made.writes:
         match change:

@@ -15,24 +15,24 @@ from hookstream.errors import InputRefused
 from hookstream.receiver import Reason, VerificationFailed, verify
 
 UNVERIFIED: Final = 401
-"""The status that a request gets whose signature does not hold."""
+"""The response status for an invalid signature."""
 _MAX_SECRET_BYTES: Final = 4_096
 
 
 @dataclass(slots=True, frozen=True)
 class Judged:
-    """A request with what the receiver made of it."""
+    """A request with the receiver's result."""
 
     at: Millis
     request: Received
     verified: bool | None
-    """None where no secret was given, or the body was not read."""
+    """None if no secret was given, or the body was not read."""
     reason: Reason | None
     """Why it is not verified."""
     detail: str
-    """The same as a sentence; empty where it is verified."""
+    """The reason as a sentence; empty if it is verified."""
     status: int
-    """What was answered."""
+    """The status of the response."""
 
 
 class DevReceiver:
@@ -99,7 +99,7 @@ class DevReceiver:
 def secrets_of(
     names: Sequence[str], files: Sequence[Path], environ: Mapping[str, str]
 ) -> list[str]:
-    """Return signing secrets from where a subscription's file may have them.
+    """Read signing secrets from the sources that a subscription's file may name.
 
     Args:
         names: Variables of the environment, as `{env: NAME}` names one.
@@ -107,7 +107,7 @@ def secrets_of(
         environ: The environment.
 
     Raises:
-        InputRefused: A variable is not set, or what is there is no signing secret.
+        InputRefused: A variable is not set, or its value is not a signing secret.
         OSError: A file cannot be read.
     """
     found = []

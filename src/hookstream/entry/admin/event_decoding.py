@@ -1,4 +1,4 @@
-"""Decodes records on the schemas that are published, and reads those again for one that is unknown."""
+"""Decodes records with the published schemas, and reads the schemas again for an unknown one."""
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook
@@ -12,7 +12,7 @@ from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
 _REFRESH_SECONDS = 1.0
-"""How often the schemas are read again at most: a topic may hold nothing but unknown ones."""
+"""The shortest interval between readings: a topic may have records of unknown schemas only."""
 
 
 def fill_book(settings: Settings, book: SchemaBook) -> SchemaBook:

@@ -11,7 +11,7 @@ from hookstream.errors import EventRefused, InputRefused
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 MAX_PROBLEMS = 20
-"""Problems of one line that are named."""
+"""The most problems of one line that are reported."""
 
 _TEXTS = ("type", "entity_id", "environment")
 _FIELDS = frozenset({*_TEXTS, "version", "id", "timestamp", "data"})

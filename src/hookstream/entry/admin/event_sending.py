@@ -22,7 +22,7 @@ AT_ONCE = 500
 """Events in flight; the next lines are read when there is room."""
 READ_BYTES = 256 * 1024
 STAND_IN = "-"
-"""Stands for a missing text, which was reported already."""
+"""Replaces a missing text, which is already reported."""
 
 
 class EventSender:
@@ -134,7 +134,7 @@ def _some_lines(file: BinaryIO) -> list[bytes]:
         lines.append(line)
         size += len(line)
         while not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
-            # The rest of a line that is refused anyway.
+            # Skip the rest of a line that is refused anyway.
             line = file.readline(MAX_LINE_BYTES + 1)
         if file.isatty():
             # A person types: send each line at once.

@@ -17,7 +17,7 @@ from hookstream.errors import ConfigurationError, HookstreamError, InvariantBrok
 from hookstream.settings import Settings
 
 _AHEAD = 1_000
-"""Records that are read before the caller takes them."""
+"""The most records that are read ahead of the caller."""
 
 _Item = Record | BaseException | None
 
@@ -26,7 +26,7 @@ def side_by_side(readings: Sequence[Iterable[Record]]) -> Iterator[Record]:
     """Yield the records of several readings as they come, each read by a thread, until all end.
 
     Raises:
-        HookstreamError: What a reading raised; InvariantBroken where it is none of ours.
+        HookstreamError: Raised by a reading; InvariantBroken for any other exception.
     """
     items: queue.Queue[_Item] = queue.Queue(_AHEAD)
     for reading in readings:
@@ -48,7 +48,7 @@ def _read(reading: Iterable[Record], items: "queue.Queue[_Item]") -> None:
     try:
         for record in reading:
             items.put(record)
-    except BaseException as problem:  # noqa: BLE001  whoever waits for this thread must know
+    except BaseException as problem:  # noqa: BLE001  the waiting caller raises it
         items.put(problem)
     else:
         items.put(None)

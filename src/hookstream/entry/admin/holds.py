@@ -61,7 +61,7 @@ def clear_hold(settings: Settings, kind: HoldKind, name: str, reason: str) -> li
 
 
 def subject(kind: HoldKind, name: str) -> str:
-    """Return what a hold stops, as the command line takes it: `endpoint crm`, or `everything`."""
+    """Return a hold's subject in the command line's form: `endpoint crm`, or `everything`."""
     return kind.value if kind is HoldKind.EVERYTHING else f"{kind.value} {name}"
 
 
@@ -81,7 +81,7 @@ def subject_in(kind: HoldKind, name: str | None) -> tuple[HoldKind, str]:
 
 
 def listed(holds: list[Hold] | tuple[Hold, ...]) -> str:
-    """Return what some holds stop, in one line of bounded length."""
+    """Return the subjects of holds in one line of bounded length."""
     return the_first([subject(hold.kind, hold.name) for hold in holds], _LONGEST_SHOWN)
 
 

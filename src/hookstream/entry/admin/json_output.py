@@ -1,4 +1,4 @@
-"""Encodes documents as JSON for whoever asked for them, each number as its text."""
+"""Encodes documents as JSON for output, each number as its text."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ def encoded(document: Json, *, indent: bool = False) -> bytes:
 
 
 def indented(body: bytes) -> str | None:
-    """Return JSON text indented, its numbers as they are written; None where it is no JSON."""
+    """Return JSON text indented, its numbers unchanged; None if it is not JSON."""
     try:
         return orjson.dumps(parse_exact(body), default=_number, option=_INDENTED).decode()
     except (InputRefused, TypeError):

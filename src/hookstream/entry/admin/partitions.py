@@ -28,10 +28,10 @@ from hookstream.errors import DependencyUnavailable, InputRefused
 from hookstream.settings import Settings
 
 _POLL_SECONDS = 0.5
-"""Between two questions for a group's position."""
+"""Between two requests for a group's position."""
 
 _COORDINATOR_SECONDS = 10.0
-"""For which a group that has no coordinator is asked again."""
+"""Time for which requests to a group without a coordinator are repeated."""
 
 StartAt: TypeAlias = Literal["earliest", "latest"] | Millis
 """Where reading begins: an end of the log, or the first record appended at a time or later."""
@@ -48,7 +48,7 @@ class ReadPartitions:
         self._tiers = tier_topics(self._names, self._counts)
 
     def positions(self) -> list[GroupPosition]:
-        """Return where the workers' groups stand in every partition.
+        """Return the positions of the workers' groups in every partition.
 
         Raises:
             DependencyUnavailable: The cluster does not answer.
@@ -136,7 +136,7 @@ class ReadPartition:
             session.write([TableChange(names.subscriptions, key, row(session))], [event])
 
     def position(self) -> GroupPosition:
-        """Return where the group stands now.
+        """Return the group's current position.
 
         Raises:
             DependencyUnavailable: For 10 s no broker could answer; the group may be moving.

@@ -23,7 +23,7 @@ class PatternChecks:
         self._shapes: dict[tuple[str, int], Shape] = {}
 
     def problems(self, subject: Subject) -> Sequence[str]:
-        """Return what is wrong with a subject's pattern."""
+        """Return the problems of a subject's pattern."""
         match subject:
             case Partner():
                 # Its subscriptions may be pinned to any version that there is.

@@ -1,4 +1,4 @@
-"""Redrives: what one would bring back, and starting, resuming and cancelling its job."""
+"""Surveys, starts, resumes and cancels redrives."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ from hookstream.pipeline.redrive import (
 
 @dataclass(slots=True, frozen=True)
 class RedriveRules:
-    """Which records are selected, which of those are left out, and how the rest is brought back."""
+    """Which records are selected, which of those are left out, and how the rest is redriven."""
 
     selector: Selector
     obstacle: Callable[[DeadLetterSummary], str | None]
@@ -89,7 +89,7 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 
 @dataclass(slots=True)
 class Survey:
-    """What a redrive would do."""
+    """Counts of the records that a redrive would take and leave out."""
 
     tally: Tally = field(default_factory=Tally)
     left_out: dict[str, int] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class JobRun:
         self._writer = writer
 
     def found(self, job_id: str) -> RedriveJob:
-        """Return the job as its row says, which no other process changes any more.
+        """Return the job of a row, which no other process can change any more.
 
         Raises:
             InputRefused: There is no such job, it ended, or cannot be read.
@@ -145,7 +145,7 @@ class JobRun:
         return find_job(self._reader.jobs(), job_id, self._reader.source)
 
     def cancel(self, job: RedriveJob) -> None:
-        """End the job: what it redrove stays redriven, the rest stays open."""
+        """Cancel the job: redriven records stay redriven, the rest stays open."""
         cancel(self._writer, self._reader.settings.topics_names, job)
 
     def run(

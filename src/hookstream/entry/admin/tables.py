@@ -29,30 +29,30 @@ from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
 ROWS_A_TRANSACTION = 500
-"""So that one transaction ends well within the writer's own time limit, however large a plan is."""
+"""Keeps each transaction well within the writer's timeout, however large a plan is."""
 
 SEALED: Keys = SealedSecrets()
-"""Carries signing secrets as they are stored: enough for whatever does not read or make one."""
+"""Passes signing secrets on encrypted: sufficient for whatever neither reads nor generates one."""
 
 
 @dataclass(slots=True, frozen=True)
 class State:
-    """What the tables hold."""
+    """The contents of the tables."""
 
     current: Current
     book: SchemaBook
     unreadable: tuple[str, ...]
-    """What is wrong with rows that nobody can read: workers match nothing while there are any."""
+    """Problems of unreadable rows: workers match nothing while there are any."""
     schema_faults: tuple[str, ...]
-    """What is wrong with schemas that are not used."""
+    """Problems of schemas that are not used."""
     rows: Mapping[str, Mapping[str, TableRecord]]
     holds: tuple[Hold, ...] = ()
     failing: Mapping[str, Failing] = field(default_factory=dict)
-    """Endpoints that answer nothing but failures, by subscription."""
+    """Endpoints with failures only, by subscription."""
 
 
 def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
-    """Return what rows say; what cannot be read is named, not left out."""
+    """Return the state in rows; unreadable rows are reported, not left out."""
     book = SchemaBook()
     faults = [
         why
@@ -80,18 +80,18 @@ def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys:
 
 
 def read_state(settings: Settings, keys: Keys = SEALED) -> State:
-    """Read the tables once, without disturbing who writes them."""
+    """Read the tables once, without fencing their writer."""
     names = settings.topics_names
     rows = read_tables(reached(settings), _tables(names))
     return state_of(rows, names, keys)
 
 
 class TablesSession:
-    """The one place of writing, while it is held: every other writer is fenced.
+    """The only writer of the tables while it is open: all others are fenced.
 
     Args:
-        settings: Where the tables are.
-        keys: Opens the signing secrets, or carries them sealed.
+        settings: The cluster and the names of the tables.
+        keys: Decrypts the signing secrets, or passes them on encrypted.
     """
 
     def __init__(self, settings: Settings, keys: Keys, writer: TableWriter) -> None:
@@ -100,15 +100,15 @@ class TablesSession:
         self._keys = keys
         self._writer = writer
         self.now: Millis = writer.broker_now()
-        """The broker's clock when the writing began."""
+        """The broker's time when the session began."""
 
     @property
     def takes_effect(self) -> Millis:
-        """From when on a change holds: by then every worker knows of it."""
+        """The instant from which a change is in effect: by then every worker has read it."""
         return self.now + self._lead
 
     def state(self) -> State:
-        """Return what the tables hold, as nobody else can change it now."""
+        """Return the state of the tables, which no other writer can change now."""
         return state_of(self._writer.snapshot, self._names, self._keys)
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:

@@ -22,7 +22,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class TopicsPlan:
-    """What the cluster's topics lack."""
+    """The differences between the cluster's topics and the required ones."""
 
     changes: list[TopicChange]
     replication: int

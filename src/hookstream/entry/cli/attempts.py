@@ -30,7 +30,7 @@ from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR
-"""What `list` reads where no time is given: a week of attempts may be hundreds of millions."""
+"""The default window of `list`: a week of attempts may be hundreds of millions."""
 
 _OUTCOMES = frozenset({"none", *(each.name for each in get_args(Outcome))})
 _DISPOSITIONS = frozenset(each.name for each in get_args(Disposition))

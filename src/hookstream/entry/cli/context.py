@@ -1,4 +1,4 @@
-"""What every command is handed: settings, a console to print on, and the options that are global."""
+"""The context of every command: settings, consoles and global options."""
 
 import sys
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from hookstream.entry.cli.terminal import Terminal
 from hookstream.settings import Settings, load
 
 _UNBOUNDED = 1_000_000
-"""Columns of what is no terminal."""
+"""Columns of output that is not a terminal."""
 
 
 class Context:
@@ -43,10 +43,10 @@ class Context:
 
     @property
     def settings(self) -> Settings:
-        """The settings, read when they are first asked for.
+        """The settings, read on first use.
 
         Raises:
-            ConfigurationError: Something given is unknown or out of bounds.
+            ConfigurationError: A setting is unknown or out of bounds.
         """
         if self._settings is None:
             self._settings = load(self._config, self._environ, self._overrides)
@@ -59,21 +59,21 @@ class Context:
 
     @property
     def out(self) -> Console:
-        """Where results are printed: standard output. No word wrapping where it is no terminal."""
+        """Console for results: standard output. No word wrapping if it is not a terminal."""
         if self._out is None:
             self._out = _console(sys.stdout)
         return self._out
 
     @property
     def err(self) -> Console:
-        """Where progress and questions are printed: standard error."""
+        """Console for progress and questions: standard error."""
         if self._err is None:
             self._err = _console(sys.stderr)
         return self._err
 
 
 def _console(file: TextIO) -> Console:
-    """Return a console that cuts and wraps nothing where there is no terminal, tables included."""
+    """Return a console that neither cuts nor wraps, tables included, if there is no terminal."""
     if file.isatty():
         return Terminal(file=file, markup=False, emoji=False)
     return Terminal(file=file, markup=False, emoji=False, soft_wrap=True, width=_UNBOUNDED)

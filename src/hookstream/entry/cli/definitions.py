@@ -100,7 +100,7 @@ def apply(
     if not yes:
         click.confirm("Apply this?", abort=True, err=True)
     with planner.applied(shown) as (made, session):
-        # Secrets first: whoever interrupts the waiting must not lose them.
+        # Secrets first: interrupting the wait must not lose them.
         _report(context, made, as_json=as_json)
         until = last_instant(made)
         if until > session.now and not no_wait:

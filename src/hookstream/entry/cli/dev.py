@@ -62,7 +62,7 @@ def broker(context: Context, port: int, data: Path | None, cache: Path) -> None:
         click.echo(process.bootstrap_servers)
         while not stop.wait(0.2):
             if not process.running:
-                raise DependencyUnavailable("the development broker ended by itself")
+                raise DependencyUnavailable("the development broker exited unexpectedly")
 
 
 @command.command()

@@ -21,7 +21,7 @@ from hookstream.entry.cli.options import as_json_option
 from hookstream.entry.cli.terminal import json_line
 
 _MOST_SHOWN: Final = 64 * 1024
-"""Bytes of a body that are printed; --json prints all of it. It bounds what indenting can make."""
+"""The most bytes of a body that are printed; --json prints all. It bounds the size of indented JSON."""
 _HEX_BYTES: Final = 64
 
 
@@ -117,12 +117,12 @@ def _print(context: Context, judged: Judged) -> None:
     headers = "".join(f"\n{name.lower()}: {value}" for name, value in request.headers)
     text = f"{request.method} {request.target}{headers}\n\n{_readable(request.body)}\n"
     context.out.print(Text(f"{verdict}; answered {judged.status}", colour), soft_wrap=True)
-    # Indented, so that no line of a stranger's body is taken for one of ours.
+    # Indented, so that a line of an untrusted body cannot look like ours.
     context.out.print(Text(textwrap.indent(text, "  ")), soft_wrap=True)
 
 
 def _readable(body: bytes | None) -> str:
-    """Return a body for a person: JSON indented, anything else as it is, no more than is bearable."""
+    """Return a readable body of bounded length: JSON indented, other text unchanged."""
     text = _text(body)
     if body is None:
         return "(not read)"

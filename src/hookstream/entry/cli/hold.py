@@ -36,7 +36,7 @@ def command() -> None:
 @command.command("set")
 @_kind
 @_name
-@click.option("--reason", required=True, help="Why, for whoever finds the hold: one line.")
+@click.option("--reason", required=True, help="The reason, shown with the hold: one line.")
 @pass_context
 def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
     """Hold KIND NAME: every worker stops within two seconds.

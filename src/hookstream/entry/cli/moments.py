@@ -1,4 +1,4 @@
-"""Times as operators write and read them: RFC 3339, or how long ago."""
+"""Parses and formats times for operators: RFC 3339, or an age."""
 
 import click
 
@@ -59,7 +59,7 @@ def clock_time(instant: Millis) -> str:
 
 
 def took(microseconds: int) -> str:
-    """Return a short duration as people say it: `850us`, `12ms`, `1.5s`."""
+    """Return a short duration in readable form: `850us`, `12ms`, `1.5s`."""
     if microseconds < 1_000:  # noqa: PLR2004 (units)
         return f"{microseconds}us"
     if microseconds < 1_000_000:  # noqa: PLR2004

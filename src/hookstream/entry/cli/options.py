@@ -60,8 +60,8 @@ def as_one(
 
     Args:
         name: That argument.
-        made: Makes it of what was given; it takes each option under its name, and has
-            a default for what is no option.
+        made: Builds the argument; it takes each option by its name, and has a default for every
+            other parameter.
         options: In the order in which the command's help shows them.
     """
     parts = tuple(signature(made).parameters)

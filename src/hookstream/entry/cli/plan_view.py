@@ -15,7 +15,7 @@ from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, fields_of, named
 
 REFUSED = 2
-"""The exit code where the input has problems."""
+"""The exit code if the input has problems."""
 
 _SIGNED_BY = "endpoint.signing_secrets."
 
@@ -34,7 +34,7 @@ def show_plan(out: Console, plan: Plan) -> None:
 
 
 def refuse_problems(err: Console, problems: Sequence[Problem]) -> None:
-    """Print what is wrong with the files, one problem a line.
+    """Print the problems of the files, one per line.
 
     Raises:
         click.exceptions.Exit: There are problems (code 2).

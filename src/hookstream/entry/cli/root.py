@@ -1,4 +1,4 @@
-"""The root of the command line: global options, commands loaded when used, errors to exit codes.
+"""The root of the command line: global options, lazily loaded commands, exit codes of errors.
 
 0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that has changes
 (a command says so with `click.Context.exit`); 130 interrupted.
@@ -67,11 +67,11 @@ class Root(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands, in the order of the alphabet."""
+        """Return the names of all commands in alphabetical order."""
         return sorted({*super().list_commands(ctx), *COMMANDS})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, loading it; None where there is none of that name."""
+        """Load and return a command; None if there is none of that name."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return super().get_command(ctx, cmd_name)
@@ -97,7 +97,7 @@ class Root(click.Group):
         try:
             code = super().main(arguments, prog_name, standalone_mode=False)
         except click.exceptions.Abort as abort:
-            # Ctrl-C arrives as the cause; otherwise a question was answered with no.
+            # Ctrl-C is the cause; otherwise a confirmation was declined.
             interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
             _exit("interrupted" if interrupted else "aborted", INTERRUPTED if interrupted else 1)
         except click.ClickException as error:
@@ -115,7 +115,7 @@ class Root(click.Group):
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code of an error: 2 where the configuration or the input must change, else 1."""
+    """Return the exit code of an error: 2 if the configuration or the input must change, else 1."""
     refused = isinstance(error, ConfigurationError) or _of_a_file(error) is not None
     return 2 if refused else 1
 

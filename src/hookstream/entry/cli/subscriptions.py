@@ -105,7 +105,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
 def _add_transition(
     name: str, transition: Callable[[Subscription, Millis], Subscription], done: str, text: str
 ) -> None:
-    """Add a command that changes what the owner wants of a subscription."""
+    """Add a command that changes the owner's state of a subscription."""
 
     @command.command(name, help=text)
     @_subscription

@@ -77,14 +77,14 @@ def _shown_text(text: Text) -> Text:
     if shown(plain) == plain:
         return text
     found = text.blank_copy()
-    stood = 0
+    start = 0
     for match in _PERHAPS.finditer(plain):
         escaped = _escaped(match)
         if escaped != match[0]:
-            found.append_text(text[stood : match.start()])
+            found.append_text(text[start : match.start()])
             found.append(escaped)
-            stood = match.end()
-    return found.append_text(text[stood:])
+            start = match.end()
+    return found.append_text(text[start:])
 
 
 def _escaped(match: re.Match[str]) -> str:

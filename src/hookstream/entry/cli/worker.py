@@ -38,7 +38,7 @@ def command(context: Context) -> None:
 
 
 def _settings(context: Context) -> Settings:
-    """Return the settings; where they are wrong, the reason is logged for a collector of logs."""
+    """Return the settings; if they are invalid, log the reason, for log collectors."""
     try:
         return context.settings
     except ConfigurationError as wrong:

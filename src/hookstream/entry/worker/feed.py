@@ -1,4 +1,4 @@
-"""The feed brings every row of the tables to whoever holds its meaning in memory."""
+"""Applies the rows of the tables to the worker's in-memory state."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,14 +21,14 @@ from hookstream.pipeline.ports import Logger
 from hookstream.pipeline.skips import Skips
 
 _LONGEST = 300
-"""Characters of what went wrong."""
+"""The most characters of an error."""
 
 StartPartition = Callable[[TopicPartition, str | Millis], None]
 SkipRecord = Callable[[TopicPartition, int], None]
 
 
 class TableConsumer:
-    """Takes rows on the event loop, in the order of their tables; a bad row stops only itself."""
+    """Applies rows on the event loop, in the order of their tables; a bad row affects only itself."""
 
     def __init__(
         self,
@@ -43,10 +43,9 @@ class TableConsumer:
         self.start_partition: StartPartition | None = None
         self.skip_record: SkipRecord | None = None
         self.skips = Skips()
-        """The records that operators stepped over."""
+        """The records that operators skipped."""
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
-        """How many rows each table had so far, removals not counted: an empty table is a wrong prefix,
-        usually."""
+        """Rows of each table so far, without removals: an empty table usually means a wrong prefix."""
         self._starts: dict[TopicPartition, StartAsked] = {}
         self._reader = RowReader(topics, keys)
         self._prefix = f"{topics.prefix}."
@@ -66,10 +65,10 @@ class TableConsumer:
             ),
             "failing": (health.put, lambda key: health.drop(subscription_of(key))),
         }
-        """Who takes over what a row of a kind means, and that a key is gone."""
+        """By kind of row: the handlers for a row's value and for its removal."""
 
     def take(self, records: Sequence[TableRecord]) -> None:
-        """Take the next rows over. A row on which reading fails in any way counts as unreadable."""
+        """Apply the next rows. A row whose reading fails in any way counts as unreadable."""
         for record in records:
             if record.value is not None:
                 self.rows[record.table] = self.rows.get(record.table, 0) + 1
@@ -80,7 +79,7 @@ class TableConsumer:
                 raise
             except EnvelopeUnreadable as why:
                 self._unreadable(kind, record, str(why))
-            except Exception as problem:  # noqa: BLE001  anybody may have written the row
+            except Exception as problem:  # noqa: BLE001  the row is untrusted
                 self._unreadable(kind, record, f"{type(problem).__name__}: {problem}")
 
     def _row(self, kind: RowKind, record: TableRecord) -> None:
@@ -103,7 +102,7 @@ class TableConsumer:
         self._logger.warning("hold.set", kind=hold.kind, name=hold.name, reason=hold.reason)
 
     def _clear_hold(self, key: str) -> None:
-        # One that names nothing known here held nothing but the matching.
+        # A hold of an unknown kind only stopped the matching.
         with suppress(EnvelopeUnreadable):
             kind, name = held_by_key(key)
             if self._directory.holds.drop(kind, name):
@@ -120,10 +119,10 @@ class TableConsumer:
             self.skip_record(asked.where, asked.offset)
 
     def _unreadable(self, kind: RowKind, record: TableRecord, why: str) -> None:
-        """Stop what an unreadable row may stop, and start nothing that it may start."""
+        """Stop everything that an unreadable row may stop, and start nothing."""
         key, why = record.key, why[:_LONGEST]
         if kind in MATCHING_NEEDS:
-            # Nobody can tell whom this row's events belong to.
+            # It is unknown which events this row concerns.
             key = self._blind_key(record)
             self._directory.put_blind(key, why)
             self._logger.error("table.unreadable", key=key, detail=why)
@@ -138,9 +137,9 @@ class TableConsumer:
         return f"{record.table.removeprefix(self._prefix)}/{record.key}"
 
     def repeat_skips(self, now: Millis) -> None:
-        """Tell the sources, which are there now, what was stepped over within the last hour.
+        """Pass the skips of the last hour to the sources, which exist only now.
 
-        An older word was about a record that is settled, or about a topic that was created again since.
+        An older skip concerns a record that is settled, or a topic that was recreated since.
         """
         if self.skip_record is None:
             return
@@ -148,9 +147,9 @@ class TableConsumer:
             self.skip_record(where, offset)
 
     def start_stopped(self, where: TopicPartition, now: Millis) -> None:
-        """Start a partition that stopped just now, where an operator lately said how.
+        """Start a partition that has just stopped, if an operator recently requested a position.
 
-        An older word was about an earlier loss of offsets: it must not answer a new one.
+        An older request concerns an earlier loss of offsets: it must not apply to a new one.
         """
         asked = self._starts.get(where)
         if asked is None or self.start_partition is None or now - asked.asked_at > HOUR:

@@ -1,4 +1,4 @@
-"""Whether a worker makes progress and is ready; an absent broker never makes it unhealthy."""
+"""Liveness and readiness of a worker; an unavailable broker never makes it unhealthy."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from hookstream.pipeline.watchdog import Watchdog
 
 _BEAT = 1.0
 _DEAD_AFTER = 30.0
-"""Seconds without a turn of the event loop after which the process is unhealthy."""
+"""Seconds without an event loop iteration after which the process is unhealthy."""
 
 _UNPOLLED_AFTER = 120.0
-"""Seconds without a turn of a poll loop. A turn that waits for an absent broker takes a few, and one
-that gives partitions up up to one."""
+"""Seconds without a poll loop iteration after which the process is unhealthy. Waiting for an
+unavailable broker takes a few seconds, revoking partitions up to one."""
 
 
 _LONGEST = 300
-"""Characters of a fact."""
+"""The most characters of a fact."""
 
 
 def alive(
@@ -31,9 +31,9 @@ def alive(
 
     Args:
         now: Monotonic seconds.
-        beat: When the event loop last turned.
-        polls: When each poll loop that runs last turned.
-        watch: Whether nothing becomes of what was taken.
+        beat: Time of the last event loop iteration.
+        polls: Time of the last iteration of each running poll loop.
+        watch: Whether the records taken are stuck.
     """
     silence, unpolled = now - beat, now - min(polls, default=now)
     facts = {
@@ -51,10 +51,10 @@ def matching(
     """Return whether a process matches events, with the facts.
 
     Args:
-        unreadable: Table rows that cannot be read, with the reason: one of them stops matching.
-        held: How many partitions it holds.
-        current: Whether the tables were read to their ends a moment ago.
-        clock: Why its clock may not be gone by; empty where it may.
+        unreadable: Unreadable table rows, with the reason: any of them stops matching.
+        held: The number of assigned partitions.
+        current: Whether the tables were recently read to their ends.
+        clock: Why the machine's clock is not usable; empty if it is.
     """
     facts: dict[str, object] = {
         "tables_current": current,
@@ -70,15 +70,15 @@ def matching(
 
 
 class StuckCheck(Protocol):
-    """What a watch has seen."""
+    """The state of the watchdog."""
 
     @property
     def seconds(self) -> float:
-        """For how long the oldest record in hand has been the oldest."""
+        """Seconds for which the current oldest unfinished record has been the oldest."""
 
     @property
     def stuck(self) -> bool:
-        """Whether that is too long."""
+        """Whether that exceeds the limit."""
 
 
 class Health:
@@ -100,7 +100,7 @@ class Health:
         self._beat = parts.clock.monotonic()
 
     async def beat(self) -> None:
-        """Note that the event loop turns, and look whether work does, for ever."""
+        """Record event loop iterations and check the progress of work, forever."""
         while True:
             self._beat = self._parts.clock.monotonic()
             try:
@@ -110,14 +110,14 @@ class Health:
             await asyncio.sleep(_BEAT)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:
-        """Return whether all loops turn and what was taken moves; the broker may be away."""
+        """Return whether all loops run and records make progress; the broker may be unavailable."""
         parts = self._parts
         turned = (parts.events.turned_at(), parts.tiers.turned_at())
         polls = [at for at in turned if at is not None]
         return alive(parts.clock.monotonic(), self._beat, polls, self._watch)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
-        """Return whether events are matched: tables current and wholly read, partitions held."""
+        """Return whether events are matched: tables current and readable, partitions assigned."""
         parts = self._parts
         held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
         clock = "" if parts.clock.agrees() else parts.clock.why()
@@ -125,7 +125,7 @@ class Health:
         return matching(parts.directory.blind, held, current=current, clock=clock)
 
     def gauges(self) -> Mapping[str, float]:
-        """Return the present value of every gauge, by its metric's name."""
+        """Return the current value of every gauge, by its metric's name."""
         parts = self._parts
         now = parts.clock.now()
         oldest = [

@@ -1,4 +1,4 @@
-"""Runs a worker as a whole process, and logs how it ends."""
+"""Runs a worker as a process, and logs how it ends."""
 
 import asyncio
 import traceback
@@ -29,7 +29,7 @@ def run_process(settings: Settings, ready: Callable[[str], None]) -> int:
 
 
 def run_logged(settings: Settings, *, debug: bool) -> int | KeyboardInterrupt | Exception:
-    """Run a worker that writes nothing but lines of its log; return its exit code, or what ended it.
+    """Run a worker whose only output is its log; return its exit code, or the exception that ended it.
 
     Args:
         settings: The worker's.
@@ -52,5 +52,5 @@ def run_logged(settings: Settings, *, debug: bool) -> int | KeyboardInterrupt | 
 
 
 def log_failure(failed: HookstreamError) -> None:
-    """Log why a worker does not start, where its settings do not say how to log."""
+    """Log why a worker does not start, if its settings cannot be used for logging."""
     StructuredLogger().error("worker.failed", detail=str(failed))

@@ -1,7 +1,7 @@
-"""One deadline bounds a whole shutdown: draining, committing and closing, whatever hangs.
+"""Bounds a whole shutdown (draining, committing, closing) by one deadline, whatever hangs.
 
-The last part of it is kept for closing. Should even that not end, a thread ends the process: then
-nothing more is settled, as if it had been killed.
+The last part of it is reserved for closing. If even that hangs, a thread ends the process: then
+nothing more is settled, as after a kill.
 """
 
 import os
@@ -12,20 +12,20 @@ from hookstream.core.model.instant import Millis
 from hookstream.pipeline.ports import Clock
 
 _CLOSING = 2.0
-"""Seconds of the deadline that are kept for closing: with a broker that answers it takes 0.3."""
+"""Seconds of the deadline reserved for closing: with an available broker it takes 0.3."""
 _CLOSING_SHARE = 0.25
-"""Of a short deadline."""
+"""The share reserved for closing of a short deadline."""
 _CLOSE_AT_MOST = 5.0
-"""Seconds that one close may take, however much of the deadline is left."""
+"""Seconds that one close may take, even if more of the deadline is left."""
 _CLOSE_AT_LEAST = 0.25
 _LAST_WORDS = 1.0
-"""Seconds after the deadline at which the process is ended by force."""
+"""Seconds after the deadline after which the process is ended by force."""
 
 FORCED_EXIT = 1
 
 
 class Shutdown:
-    """The time that is left, from the signal on."""
+    """The remaining time since the signal."""
 
     def __init__(
         self, clock: Clock, deadline: Millis, force: Callable[[float], None] | None = None
@@ -33,9 +33,9 @@ class Shutdown:
         """Allow `deadline` milliseconds from `begin` on.
 
         Args:
-            clock: For what has passed.
-            deadline: What a clean end may take.
-            force: Ends the process after so many seconds, unless it has ended by then.
+            clock: Measures elapsed time.
+            deadline: The most time for a clean shutdown.
+            force: Ends the process after the given seconds, unless it has ended by then.
         """
         self._clock = clock
         self._force = force or end_process_after
@@ -44,18 +44,18 @@ class Shutdown:
 
     @property
     def drain(self) -> Millis:
-        """How long draining may take: the deadline without what closing needs."""
+        """Time for draining: the deadline minus the part reserved for closing."""
         kept = min(_CLOSING, self._seconds * _CLOSING_SHARE)
         return round((self._seconds - kept) * 1000)
 
     def begin(self) -> None:
-        """Count from now, and end the process by force soon after the deadline."""
+        """Start the deadline; the process is ended by force shortly after it."""
         self._began = self._clock.monotonic()
         self._force(self._seconds + _LAST_WORDS)
 
     @property
     def took(self) -> float:
-        """Seconds since it began, 0 where it did not."""
+        """Seconds since it began, 0 before that."""
         return 0.0 if self._began is None else self._clock.monotonic() - self._began
 
     @property
@@ -65,7 +65,7 @@ class Shutdown:
 
 
 def end_process_after(seconds: float) -> None:
-    """End the process by force when the time is over; nothing keeps a process that ends earlier."""
+    """End the process by force after a time, without keeping it alive if it ends earlier."""
     timer = threading.Timer(seconds, os._exit, (FORCED_EXIT,))
     timer.daemon = True
     timer.start()

@@ -1,6 +1,6 @@
 """The composition root: builds the adapters from the settings, and one engine from the adapters.
 
-Opened as one asynchronous context, so that whatever was opened is closed in reverse, however the
+Opened as one asynchronous context, so that every open part is closed in reverse order, however the
 opening or the run ends.
 """
 
@@ -55,7 +55,7 @@ _TABLES_DEADLINE = 60.0
 _TIME_SECONDS = 5.0
 """Seconds to wait for the brokers' time at the start."""
 _OTHER_FILES = 256
-"""Files that are open beside the connections to endpoints: brokers, logs, health."""
+"""Open files besides the connections to endpoints: brokers, logs, health."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,7 +75,7 @@ class Wired:
 
 
 def engine_rules(settings: Settings) -> EngineRules:
-    """Return the engine's bounds as the settings have them."""
+    """Return the engine's bounds from the settings."""
     return EngineRules(
         tiers=settings.retry.tiers,
         max_in_flight=settings.egress.max_in_flight,
@@ -98,7 +98,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Open every part of a worker: tables first, groups last.
 
     Raises:
-        ConfigurationError: Settings, key ring, topics or tables are not as a worker needs them.
+        ConfigurationError: Settings, key ring, topics or tables are invalid or missing.
         DependencyUnavailable: The broker cannot be reached.
     """
     async with AsyncExitStack() as stack:
@@ -160,7 +160,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         feed.start_partition, feed.skip_record = start_partition, skip_record
         feed.repeat_skips(clock.now())
         for event_type in book.event_types():
-            # Builds the index of each type now, not within the first event's latency.
+            # Builds the index of each type now, so that the first event need not wait for it.
             directory.wants(event_type, clock.now())
         spare_collector()
         yield Wired(engine, events, tiers, tables, sink, sender, directory, metrics, logger, clock)
@@ -177,9 +177,9 @@ def _clock(settings: Settings, logger: StructuredLogger) -> BrokerClock:
 
 
 async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
-    """Ask for the brokers' time and wait for it, for some seconds: what starts now goes by it.
+    """Request the brokers' time and wait some seconds for it, since the following steps use it.
 
-    Where it does not come, nothing is sent either (see `BrokerClock.agrees`).
+    Without it, nothing is sent either (see `BrokerClock.agrees`).
     """
     answered = asyncio.Event()
     sink.write(time_request(topics), lambda _: answered.set())
@@ -191,7 +191,7 @@ async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
 
 
 def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> None:
-    """Refuse to run on an empty table, which means a wrong prefix unless `tables.allow_empty` is set.
+    """Refuse to run on an empty table, a sign of a wrong prefix, unless `tables.allow_empty` is set.
 
     Raises:
         ConfigurationError: A table that every delivery needs is empty.
@@ -234,12 +234,12 @@ def _sources(
     logger: StructuredLogger,
     clock: BrokerClock,
 ) -> tuple[KafkaSource, KafkaSource]:
-    """Return the consumer of the events' group, and that of the tiers'."""
+    """Return the consumers of the events' group and of the tiers' group."""
     topics = settings.topics_names
     client = client_of(settings)
 
     def wanted_from(topic: str) -> Millis | None:
-        # A topic that no subscription wanted so far must not look like one whose offsets were lost.
+        # A topic without subscriptions so far must not look like one whose offsets were lost.
         ours = topic == topics.operations
         return min(
             (

@@ -1,8 +1,8 @@
 """Runs a worker until it is stopped, drains it within one deadline, and returns how it ended.
 
-1. Open every part: tables read to their ends, then the groups are joined.
+1. Open every part: read the tables to their ends, then join the groups.
 2. Run until SIGTERM or SIGINT; a fatal error of any part ends the run with nothing settled.
-3. Drain: intake stops, attempts in flight finish, what they came to is made durable, committed.
+3. Drain: stop intake, finish attempts in flight, make their results durable, commit.
 4. Leave the groups and close, within the same deadline. A second signal ends the process at once.
 """
 
@@ -25,11 +25,11 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
     """Run a worker and return its exit code: 0 after a clean end, 1 at the deadline.
 
     Args:
-        settings: Everything that can be set.
+        settings: All settings.
         ready: Called once with the address of metrics and health, when it listens.
 
     Raises:
-        HookstreamError: Something must be changed, a dependency is missing, or going on could
+        HookstreamError: Configuration must change, a dependency is unavailable, or continuing could
             lose a delivery.
     """
     stop = asyncio.Event()
@@ -50,7 +50,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
 
 
 async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Settings) -> bool:
-    """Run, drain and close; return whether all of it was done in time."""
+    """Run, drain and close; return whether everything finished in time."""
     shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
     closed = False
     try:
@@ -78,9 +78,9 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
 
 
 async def _close(parts: Wired, seconds: float) -> bool:
-    """Leave the groups and close every client; False: one of them was given up.
+    """Leave the groups and close every client; return False if one did not close in time.
 
-    Side by side: where the broker is away, each takes all the time that it may.
+    They close concurrently: without a broker, each takes all of its time.
     """
     async with asyncio.TaskGroup() as closing:
         left = [
@@ -93,9 +93,9 @@ async def _close(parts: Wired, seconds: float) -> bool:
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what ended a worker: the first failure, which cancelled all other tasks.
+    """Return the first failure, which ended the worker and cancelled all other tasks.
 
-    Tasks are nested, and so are their groups; an operator is to read the one sentence within.
+    Task groups are nested, and so are their exceptions; an operator needs only the innermost one.
     """
     cause: BaseException = group
     while isinstance(cause, BaseExceptionGroup):
@@ -110,7 +110,7 @@ async def _begin(shutdown: Shutdown, stop: asyncio.Event) -> None:
 
 
 async def _end_with(failed: Awaitable[None]) -> None:
-    """Raise what a part failed with, which ends the whole worker."""
+    """Raise the exception of a failed part, which ends the whole worker."""
     # Shielded: cancelling this task must not cancel the future that the part reports its state with.
     await asyncio.shield(failed)
 

@@ -48,7 +48,7 @@ def test_every_problem_is_named_with_its_file(tmp_path: Path) -> None:
     assert [(each.where, each.what.split(":")[0]) for each in files.problems] == [
         (
             "thing.done/v2.avsc",
-            "says that it is thing.done v1, and stands where thing.done v2 must be",
+            "declares thing.done v1, but its path is that of thing.done v2",
         ),
         ("thing.done/v3.avsc", "is not JSON"),
         ("thing.done/v4.avsc", "is larger than 262144 bytes"),

@@ -152,7 +152,7 @@ def test_every_problem_is_named_not_only_the_first() -> None:
         ("double", float("inf"), "is no value of double"),
         ("float", 1e39, "is no value of float"),
         ("float", 16_777_217, "is no value of float"),
-        ("bytes", "\u0100", "holds a character above U+00FF, which stands for no byte"),
+        ("bytes", "\u0100", "holds a character above U+00FF, which is not a byte"),
         (fixed(2), "abc", "is no value of printprice.Code"),
         (["null", "int"], "x", "is no value of its union"),
         (record(field("inner", "int"), name="printprice.Inner"), {}, "lacks the field inner"),

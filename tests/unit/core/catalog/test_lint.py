@@ -75,7 +75,7 @@ def test_the_envelope_is_complete_and_alone_at_the_top() -> None:
         "entity_id: the envelope has text (a string) here",
         "environment: the envelope lacks it",
         "data: the envelope has a record here",
-        "trace: only the envelope stands at the top; what is not in data reaches nobody",
+        "trace: only the envelope belongs at the top; what is not in data is not delivered",
     ]
 
 

@@ -124,7 +124,7 @@ def test_two_versions_with_one_fingerprint_are_refused() -> None:
     found = problems([event_schema(A), event_schema(A, version=2)], [])
     assert found == [
         (
-            "its fingerprint is that of thing.done v1: records of the two could not be told apart;"
+            "its fingerprint is that of thing.done v1: records of the two could not be distinguished;"
             " give a new version a field of its own"
         )
     ]

@@ -95,7 +95,7 @@ def test_text_that_is_nested_without_end_is_refused_without_following_it() -> No
         ("Missing", "the schema: 'Missing' is defined nowhere before it"),
         ([], "the schema: a union has different branches, at least one"),
         (["int", {"type": "int"}], "the schema: a union has different branches, at least one"),
-        (["int", ["null", "string"]], "the schema: a union stands in a union"),
+        (["int", ["null", "string"]], "the schema: a union is nested directly in a union"),
         ({"type": "record", "name": "A"}, "the schema: the record A has no list of fields"),
         ({"type": "record", "fields": []}, "the schema: a 'record' has no name"),
         ({"type": "enum", "name": "9", "symbols": ["A"]}, "the schema: '9' is no name"),

@@ -203,7 +203,7 @@ def test_what_the_body_has_besides_is_ignored() -> None:
         ({}, "pattern at its top: an empty object asks for nothing"),
         ({"a": {}}, "pattern at a: an empty object asks for nothing"),
         ({"a": []}, "pattern at a: an empty list holds of nothing"),
-        ({"a": "x"}, 'pattern at a: values stand in a list: ["x"]'),
+        ({"a": "x"}, 'pattern at a: values must be in a list: ["x"]'),
         ({"a": [["x"]]}, "pattern at a: a list inside a list is no alternative"),
         (
             {"a": {"b": [{"regex": "x"}]}},

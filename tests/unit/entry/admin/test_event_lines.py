@@ -98,16 +98,16 @@ def test_what_is_wrong_with_the_data_is_told_with_it_twenty_problems_at_most() -
     [
         (
             b'{"type":"thing.happened","entity_id":"a","entity_id":"b","data":{}}',
-            "entity_id: stands twice in one object",
+            "entity_id: appears twice in one object",
         ),
         (
             SOUND[:-1] + b',"x":1,"y":[{"a":0},{"b":1,"c":{"q r":1,"q r":1},"b":1,"b":1}]}}',
             "; ".join(
-                f"{path}: stands twice in one object"
+                f"{path}: appears twice in one object"
                 for path in ("data.x", "data.y[1].b", "data.y[1].c['q r']")
             ),
         ),
-        (b'[{"a":1,"\\u0061":2}]', "[0].a: stands twice in one object"),
+        (b'[{"a":1,"\\u0061":2}]', "[0].a: appears twice in one object"),
     ],
 )
 def test_a_key_that_stands_twice_is_refused_wherever_it_stands(line: bytes, why: str) -> None:

@@ -191,7 +191,7 @@ def _refuse_unknown(context: Context, reader: DeadLetterReader, selector: Select
 
 
 def _ledger_to_show(context: Context, reader: DeadLetterReader) -> Ledger:
-    """Return what is resolved as far as it can be read, and print the marks that cannot."""
+    """Return the known resolutions, and print the unreadable marks."""
     ledger, problems = reader.ledger_so_far()
     for problem in problems:
         context.err.print(Text(f"unreadable: {problem.key}: {problem.why}", "red"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What sets dead letters and undecodable records apart on the command line: words and options."""
+"""The differences between dead letters and undecodable records on the command line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""A redrive from the command line: what it would do, the question, the run, and the result.
+"""Runs a redrive from the command line: survey, confirmation, run and result.
 
-1. The records that are selected are counted, those that are left out apart, and shown.
-2. After a yes the job is written and run, with a progress bar on a terminal.
-3. Records that could not be redriven are named, and the exit code reports them.
+1. Count and show the selected records and, separately, those left out.
+2. After confirmation, write and run the job, with a progress bar on a terminal.
+3. List the records that could not be redriven, and report them by the exit code.
 """
 
 import signal
@@ -39,7 +39,7 @@ from hookstream.entry.cli.terminal import json_line, table_of
 from hookstream.pipeline.redrive import Result, find_job
 
 FINDINGS = 1
-"""The exit code where records that were selected stay open."""
+"""The exit code if selected records stay open."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,7 +81,7 @@ class RedriveCommand:
     as_json: bool
 
     def redrive(self, row: JsonObject) -> None:
-        """Redrive what the row of a selector selects, resume a job, or cancel one.
+        """Redrive the records that a selector's row selects, resume a job, or cancel one.
 
         Raises:
             click.UsageError: Conditions were given for a job that has its own.
@@ -183,7 +183,7 @@ def show_jobs(context: Context, reader: DeadLetterReader, *, as_json: bool) -> N
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
-    """End a redrive between two steps on SIGTERM as on Ctrl-C."""
+    """Treat SIGTERM like Ctrl-C: end a redrive between two steps."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -121,7 +121,7 @@ def _show_headers(out: Console, details: DeadLetterDetails, now: Millis) -> None
 
 
 def header_value(value: bytes | None) -> str:
-    """Return a header's text, or its bytes in hex where it is none."""
+    """Return a header as text, or its bytes in hex if it is not text."""
     if value is None:
         return "(null)"
     try:
