@@ -91,10 +91,10 @@ async def test_a_resting_member_gives_up_partitions_when_another_joins(
 async def test_partitions_that_stay_go_on_while_others_move(world: KafkaWorld) -> None:
     """The group waits for whoever gives something up, and what is kept must not wait with it for long."""
     longest: list[float] = []
-    while not longest or (min(longest) >= 2.0 and len(longest) < 3):
+    while not longest or (min(longest) >= 2.0 and len(longest) < 6):
         longest.append(await longest_wait_of_what_stays(world, f"w{len(longest)}"))
 
-    # The quickest of three at most: what else the machine does must not count.
+    # The quickest of six at most: what else the machine does must not count.
     assert min(longest) < 2.0
 
 
