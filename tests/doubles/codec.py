@@ -122,6 +122,9 @@ class JsonCodec:
         del identified
         return _load(_parsed(record.value or b""))
 
+    def counted(self, event: Event) -> int:
+        return event.load
+
     def load_at(self, event: Event, version: int) -> int:
         del version
         return event.load

@@ -140,6 +140,10 @@ def test_no_record_is_more_work_than_its_load_says(
         load = codec.load(named, framed)
     found = codec.fields(framed)
     assert isinstance(found, Undecodable) or values_in(found) <= load
+    event = codec.decode(named, framed)
+    if isinstance(event, Event):
+        event.load = load
+        assert values_in(event.fields) <= codec.counted(event) <= load
 
 
 BEGINNINGS: dict[str, tuple[Any, bytes]] = {

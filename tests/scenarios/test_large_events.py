@@ -111,7 +111,7 @@ async def test_a_filter_of_many_comparisons_is_asked_beside_the_event_loop() -> 
         world.publish("e1", data={"name": "a-299", "load": 10})
         await world.until(world.settled)
         light = offload.runs
-        world.publish("e2", data={"name": "b-299", "load": 100})
+        world.publish("e2", data={"name": "b-299", "load": 500})
         await world.until(lambda: world.accepted("crm") == {"e1": 1, "e2": 1})
 
         assert (light, offload.runs > 0) == (0, True)
@@ -124,8 +124,8 @@ async def test_a_grant_of_many_comparisons_is_asked_beside_the_event_loop() -> N
         world.directory.put_partner(Partner("acme", "Acme", grant))
         world.subscribe("crm")
         await world.worker()
-        world.publish("e1", data={"name": "a-299", "load": 100})
-        world.publish("e2", data={"name": "nobody's", "load": 100})
+        world.publish("e1", data={"name": "a-299", "load": 500})
+        world.publish("e2", data={"name": "nobody's", "load": 500})
         await world.until(world.settled)
 
         assert world.accepted("crm") == {"e1": 1}

@@ -275,10 +275,11 @@ class ByTheWall(Directory):
         timestamp: Millis,
         document: DocumentAt,
         latest: int,
+        load: int = 0,
     ) -> Iterator[Match | None]:
         del timestamp
         now = self._host.clock.now()
-        return super().match(event_type, environment, now, document, latest)
+        return super().match(event_type, environment, now, document, latest, load)
 
     def matching(
         self,

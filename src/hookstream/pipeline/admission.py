@@ -27,7 +27,7 @@ from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.defects import BLAMED, Step, described
+from hookstream.pipeline.defects import BLAMED, ENDS, Step, described
 from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
@@ -183,9 +183,9 @@ class Admission:
                     # The receipt is not released: what was not offered yet must not count as settled.
                     return
                 if match.subscription.id not in offered:
+                    work = Work(self._delivery(ids, event, state, match), bodies, receipt)
                     offered.add(match.subscription.id)
                     receipt.retain()
-                    work = Work(self._delivery(ids, event, state, match), bodies, receipt)
                     await self._offer(work, match)
         receipt.release()
 
@@ -207,7 +207,7 @@ class Admission:
     ) -> AsyncIterator[Iterable[Match | None]]:
         """Yield the matches, in one go or in steps that a thread computes."""
         if not self._is_heavy(event):
-            yield self._directory.match(*question)
+            yield self._directory.match(*question, event.load)
             return
         matching = await self._found(self._directory.matching(*question))
         while not matching.is_done:
@@ -215,16 +215,27 @@ class Admission:
 
     def _is_heavy(self, event: Event) -> bool:
         """Return whether matching the event would block the event loop for long."""
-        return event.load > LARGE or self._directory.is_heavy(event.event_type, event.load)
+        if event.load > LARGE:
+            return True
+        if not self._directory.is_heavy(event.event_type, event.load):
+            return False
+        # So far the load is a bound by the record's size.
+        event.load = self._codec.counted(event)
+        return self._directory.is_heavy(event.event_type, event.load)
 
     async def _found(self, matching: Matching) -> Matching:
         """Find the candidates in a thread, on the event loop where subscriptions change all the time."""
         for _ in range(_FIND_ASIDE):
             try:
                 await self._offload.run(matching.find)
-            except Exception:
+            except ENDS:
+                raise
+            except Exception as error:
                 if not matching.has_changed:
                     raise
+                if not isinstance(error, RuntimeError):
+                    # A dictionary that changed meanwhile raises that; anything else is logged.
+                    self.fence.note(error, Step.MATCH)
             else:
                 if not matching.has_changed:
                     return matching
@@ -344,6 +355,10 @@ class Admission:
 
     async def _readmit(self, work: Work) -> None:
         """Offer work again, unless its subscription allows no attempt now."""
+        if not work.receipt.wanted:
+            # Its partition was revoked meanwhile; the next owner reads the record again.
+            self.settler.abandon(work)
+            return
         self._credit(work)
         if self._attempts.keep_if_eligible(work) and (
             work.delivery.filter_asked or await self._asked(work)

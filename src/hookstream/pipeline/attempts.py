@@ -178,7 +178,8 @@ class Attempts:
         async def again() -> None:
             # First all that can fail without the lane, so that a defect that lasts costs it nothing.
             await self._rehearse(work)
-            await self.readmit(work)
+            if work.receipt.wanted:
+                await self.readmit(work)
 
         self._settler.stop(work, error, step, again)
 

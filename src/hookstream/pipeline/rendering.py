@@ -36,7 +36,7 @@ class BodyRenderer:
         made = work.made
         if made is not None and made.partner is partner and made.version == version:
             return made.body
-        if self._takes_long(work, version):
+        if self._takes_long(work, partner, version):
             return None
         return self._made(work, partner, version)
 
@@ -48,10 +48,13 @@ class BodyRenderer:
             work.made = MadeBody(partner, version, body)
         return body
 
-    def _takes_long(self, work: Work, version: int) -> bool:
+    def _takes_long(self, work: Work, partner: Partner | None, version: int) -> bool:
         event = work.event
-        if self._directory.grant_is_heavy(event.load):
-            return True
+        if self._directory.grant_is_heavy(partner, event.load):
+            # So far the load may be a bound by the record's size.
+            event.load = self._codec.counted(event)
+            if self._directory.grant_is_heavy(partner, event.load):
+                return True
         if work.bodies.has(version):
             return False
         if event.load > LARGE:

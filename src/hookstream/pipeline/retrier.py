@@ -158,6 +158,9 @@ class Retrier:
 
     def _wait(self, waiting: WaitingRecord) -> None:
         """Put a record into the room until its instant."""
+        if not waiting.receipt.wanted:
+            # Its partition was revoked meanwhile; the room has dropped it.
+            return
         receipt, state = waiting.receipt, waiting.state
         key = owner = None
         rank = 0
@@ -248,7 +251,7 @@ class Retrier:
             found[subscription_id] = len(early)
             for waiting in early:
                 await self._room_in_budget()
-                if waiting.receipt.live and isinstance(waiting.state, Delivery):
+                if waiting.receipt.wanted and isinstance(waiting.state, Delivery):
                     await self._fenced(waiting, waiting.state)
                     taken += 1
         self._early.answered(found, passed_over)

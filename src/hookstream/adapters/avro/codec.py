@@ -19,7 +19,7 @@ from hookstream.adapters.avro.published import (
     PublishedSchema,
 )
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.avro.scan import Malformed, holds_more
+from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
 from hookstream.adapters.avro.shown import compile_shown
 from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.render import NotRenderable, compile_value
@@ -141,6 +141,17 @@ class AvroCodec:
                 if not holds_more(schema.walk, value, identified.body_at, LARGE):
                     most = LARGE
         return max(most, len(value) // _BYTES_A_VALUE)
+
+    def counted(self, event: Event) -> int:
+        """As Codec says."""
+        identified, value = self.identify(event.record), event.record.value
+        schema = self._book.schema(event.revision)
+        if not isinstance(identified, Identified) or schema is None or value is None:
+            return event.load
+        count = ValueCount(event.load)
+        with contextlib.suppress(Malformed, TooMuch, IndexError):
+            schema.walk(value, identified.body_at, count)
+        return max(count.values, len(value) // _BYTES_A_VALUE)
 
     def load_at(self, event: Event, version: int) -> int:
         """See `Codec.load_at`: for another version, values filled in by defaults count too."""

@@ -75,12 +75,8 @@ class _ReadPartner:
     partner: Partner
     now: _ReadGrant
     before: _ReadGrant | None
-
-    @property
-    def tests(self) -> int:
-        """How many comparisons the patterns of its grants make for one value."""
-        grants = (self.now, self.before)
-        return max((g.pattern.tests for g in grants if g and g.pattern), default=0)
+    tests: int
+    """How many comparisons the patterns of its grants make for one value."""
 
     def at(self, timestamp: Millis) -> _ReadGrant | None:
         """Return the grant that applies to records of this time."""
@@ -101,15 +97,12 @@ class Directory:
         self._blind: dict[str, str] = {}
         self._fanouts: dict[str, Fanout] = {}
         """By event type, built when a type is first requested."""
-        self._grant_tests = 0
-        """The most comparisons that any grant's pattern made for one value; never decreases."""
 
     # Rows.
 
     def put_partner(self, partner: Partner) -> None:
         """Apply a partner's row."""
-        read = self._partners[partner.id] = _read_partner(partner)
-        self._grant_tests = max(self._grant_tests, read.tests)
+        self._partners[partner.id] = _read_partner(partner)
         self._refile_partner(partner.id)
 
     def drop_partner(self, partner_id: str) -> None:
@@ -224,17 +217,19 @@ class Directory:
         timestamp: Millis,
         document: DocumentAt,
         latest: int,
+        load: int = 0,
     ) -> Iterator[Match | None]:
         """Yield an event's matches in the order of subscription ids, one step at a time.
 
         Yields None after every few requests evaluated, so that other tasks can run in between.
 
-        `timestamp` is the record's in its first topic; `latest` is the newest version of the type.
+        The larger `load`, the event's, the fewer. `timestamp` is the record's in its first topic; `latest` is the newest version of the type.
         `document` is called at most once per version, and only if a pattern needs it; if it
         refuses, the subscriptions that needed it are yielded with FILTER_NOT_EVALUABLE. Rows that
         change between two steps do not change which requests are evaluated.
         """
-        return self._fanout(event_type).match(environment, timestamp, document, latest)
+        fanout = self._fanout(event_type)
+        return fanout.match(environment, timestamp, document, latest, fanout.at_once(load))
 
     def is_heavy(self, event_type: str, load: int) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
@@ -264,9 +259,10 @@ class Directory:
         fanout = self._fanout(event_type)
         return fanout.judge(subscription_id, environment, timestamp, document, latest)
 
-    def grant_is_heavy(self, load: int) -> bool:
-        """Return whether evaluating a grant on this load would block the event loop for long."""
-        return load * self._grant_tests > MOST_TESTS
+    def grant_is_heavy(self, partner: Partner | None, load: int) -> bool:
+        """Return whether evaluating a partner's grant on this load would block the loop for long."""
+        read = None if partner is None else self._partners.get(partner.id)
+        return read is not None and load * read.tests > MOST_TESTS
 
     def granted(
         self,
@@ -387,7 +383,9 @@ def _paused_since(subscription: Subscription) -> Millis:
 def _read_partner(partner: Partner) -> _ReadPartner:
     previous = partner.previous_grant
     before = None if previous is None else _read_grant(previous, partner.id)
-    return _ReadPartner(partner, _read_grant(partner.grant, partner.id), before)
+    now = _read_grant(partner.grant, partner.id)
+    tests = max((each.pattern.tests for each in (now, before) if each and each.pattern), default=0)
+    return _ReadPartner(partner, now, before, tests)
 
 
 def _read_grant(grant: Grant, partner_id: str) -> _ReadGrant:

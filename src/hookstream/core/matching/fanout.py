@@ -15,8 +15,8 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription, VersionPin
 
-MOST_TESTS: Final = 10_000
-"""Comparisons that one pattern may make for one event on the event loop: 1 to 2 ms."""
+MOST_TESTS: Final = 100_000
+"""Comparisons that one pattern may make of one event on the event loop: 10 to 20 ms."""
 MOST_LOOKUPS: Final = 100_000
 """Values of one event that an index may look up on the event loop: 10 to 30 ms."""
 _ASKED_AT_ONCE: Final = 16
@@ -145,11 +145,22 @@ class Fanout:
 
     def put(self, request: Request) -> None:
         """Add a subscription's request, replacing an earlier one."""
-        item_id = request.subscription.id
-        self.drop(item_id)
-        environments = request.environments
+        try:
+            self._remove(request.subscription.id)
+            self._add(request)
+        finally:
+            self._changed()
+
+    def drop(self, subscription_id: str) -> None:
+        """Remove a subscription's request, if it has one."""
+        try:
+            self._remove(subscription_id)
+        finally:
+            self._changed()
+
+    def _add(self, request: Request) -> None:
+        item_id, environments = request.subscription.id, request.environments
         self._requests[item_id] = request
-        self._changed()
         if request.pattern is None:
             filed = Filed(item_id, request, None)
             for environment in (None,) if environments is None else environments:
@@ -158,12 +169,10 @@ class Fanout:
         index = self._by_pin.setdefault(request.pin, PatternIndex())
         index.add(item_id, request, request.pattern, _by_environment(environments))
 
-    def drop(self, subscription_id: str) -> None:
-        """Remove a subscription's request, if it has one."""
+    def _remove(self, subscription_id: str) -> None:
         request = self._requests.pop(subscription_id, None)
         if request is None:
             return
-        self._changed()
         if request.pattern is not None:
             index = self._by_pin[request.pin]
             index.discard(subscription_id)
@@ -176,17 +185,24 @@ class Fanout:
             del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
 
     def _changed(self) -> None:
+        # Counted when the index is whole again: a thread that read half a change must notice it.
         self._intervals = self._tests = None
         self.changes += 1
 
+    def at_once(self, load: int) -> int:
+        """Return how many requests may be asked of an event of this load between two steps."""
+        return max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * self._most_tests() or 1)))
+
     def is_heavy(self, load: int) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
-        tests = self._tests
-        if tests is None:
-            tests = self._tests = max(map(_tests_of, self._requests.values()), default=0)
-        if load * tests > MOST_TESTS:
+        if load * self._most_tests() > MOST_TESTS:
             return True
         return load * sum(index.paths for index in self._by_pin.values()) > MOST_LOOKUPS
+
+    def _most_tests(self) -> int:
+        if self._tests is None:
+            self._tests = max(map(_tests_of, self._requests.values()), default=0)
+        return self._tests
 
     def wants(self, timestamp: Millis) -> bool:
         """Return whether any request may be active at a time. Closed gaps are ignored."""
@@ -198,7 +214,12 @@ class Fanout:
         )
 
     def match(
-        self, environment: str, timestamp: Millis, document: DocumentAt, latest: int
+        self,
+        environment: str,
+        timestamp: Millis,
+        document: DocumentAt,
+        latest: int,
+        at_once: int = _ASKED_AT_ONCE,
     ) -> Iterator[Match | None]:
         """Yield matches ordered by subscription id, and None after every few requests evaluated.
 
@@ -211,7 +232,7 @@ class Fanout:
             if match is not None:
                 yield match
             asked += 1
-            if asked == _ASKED_AT_ONCE:
+            if asked == at_once:
                 asked = 0
                 yield None
 

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from hookstream.core.matching.directory import Directory, Match
+from hookstream.core.matching.fanout import Fanout, Request
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import (
@@ -420,6 +421,27 @@ def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_noti
     assert changed == [False, True, False]
     assert ids(matching.step()) == ["s1"]
     assert matching.is_done
+
+
+@pytest.mark.parametrize("pattern", [None, {"data": {"customer": ["c1"]}}])
+def test_a_thread_that_reads_half_a_change_notices_it(
+    pattern: JsonObject | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found nobody between the removal of a request and its addition: an event would be lost."""
+    hers = replace(HERS, pattern=pattern)
+    found = directory(hers)
+    matching = found.matching(PRICED, "live", 1000, Bodies(customer="c1"), 1)
+    add = Fanout._add  # noqa: SLF001  the moment in the middle of a change
+
+    def interrupted(fanout: Fanout, request: Request) -> None:
+        matching.find()
+        add(fanout, request)
+
+    monkeypatch.setattr(Fanout, "_add", interrupted)
+    found.put_subscription(replace(hers, revision=2))
+    assert (matching.is_done, matching.has_changed) == (True, True)
+    matching.find()
+    assert (ids(matching.step()), matching.has_changed) == (["s1"], False)
 
 
 def test_a_subscription_that_is_in_no_table_is_owed_nothing() -> None:
