@@ -303,8 +303,8 @@ class Attempts:
             trace_id=None if span is None else span.trace_id,
             excerpt=answer.excerpt if isinstance(answer, Response) else None,
         )
-        self._note_latency(work.delivery, outcome, now)
         self._settler.attempted(work, record, also)
+        self._note_latency(work.delivery, outcome, now)
         return outcome
 
     def _span(self, work: Work, ready: _Ready) -> Span | None:

@@ -51,8 +51,9 @@ class BodyRenderer:
     def _takes_long(self, work: Work, partner: Partner | None, version: int) -> bool:
         event = work.event
         if self._directory.grant_is_heavy(partner, event.load):
-            # So far the load may be a bound by the record's size.
-            event.load = self._codec.counted(event)
+            if event.load <= LARGE:
+                # So far the load may be a bound by the record's size.
+                event.load = self._codec.counted(event)
             if self._directory.grant_is_heavy(partner, event.load):
                 return True
         if work.bodies.has(version):

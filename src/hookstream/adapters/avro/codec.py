@@ -149,6 +149,7 @@ class AvroCodec:
         if not isinstance(identified, Identified) or schema is None or value is None:
             return event.load
         count = ValueCount(event.load)
+        # The record was decoded, so its bytes are sound; the count ends at the bound in any case.
         with contextlib.suppress(Malformed, TooMuch, IndexError):
             schema.walk(value, identified.body_at, count)
         return max(count.values, len(value) // _BYTES_A_VALUE)

@@ -413,7 +413,7 @@ def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
 def close_within(seconds: float, close: Callable[[], object]) -> bool:
     """Close a client on a thread of its own and return whether that was done in time.
 
-    A close can hang for ever while brokers misbehave; the process must be able to end.
+    A close can hang while brokers misbehave; the process must be able to end.
     """
 
     def closing() -> None:

@@ -154,7 +154,7 @@ class ConsumerThread(threading.Thread):
             broken = InvariantBroken(f"the group member failed: {error!r}")
             broken.__cause__ = error
             self._end_by(broken)
-        # A close can hang for ever while brokers misbehave: then whoever joins this thread gives up.
+        # A close can hang while brokers misbehave: the thread that joins this one then gives up.
         # A client that lost its broker raises once more; that was reported already.
         try:
             self._consumer.close()
@@ -312,7 +312,7 @@ class ConsumerThread(threading.Thread):
     def _rewind_returned(self) -> None:
         """Rewind the partitions that were given up and came back within one batch.
 
-        The batch may hold records of both assignments, which cannot be told apart: none is used.
+        The batch may hold records of both assignments, which cannot be distinguished: none is used.
         """
         assignment = self.assignment
         back = {at: assignment.read[at] for at in assignment.given_up if at in assignment.read}

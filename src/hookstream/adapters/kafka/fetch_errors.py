@@ -1,8 +1,8 @@
 """Partitions whose next records cannot be fetched or read: retried, and reported when it lasts.
 
 By itself the client does one of two things. At a batch that it cannot decompress, and when the broker
-refuses a fetch, it retries for ever. At a batch of an unknown format it continues behind it and skips
-its records. Here every such partition is paused for a second and then fetched again from its next
+refuses a fetch, it retries without end. A batch of an unknown format it skips, and goes on with the
+records after it. Here every such partition is paused for a second and then fetched again from its next
 record.
 """
 

@@ -423,6 +423,16 @@ def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_noti
     assert matching.is_done
 
 
+def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
+    """Its row is filed for each type: an event that is being matched must not be matched again for it."""
+    found = directory(HERS)
+    matching = found.matching(PRICED, "live", 1000, Bodies(), 1)
+    matching.find()
+    found.put_subscription(replace(HERS, id="s2", event_types=("order.generated",)))
+    found.drop_subscription("s2")
+    assert not matching.has_changed
+
+
 @pytest.mark.parametrize("pattern", [None, {"data": {"customer": ["c1"]}}])
 def test_a_thread_that_reads_half_a_change_notices_it(
     pattern: JsonObject | None, monkeypatch: pytest.MonkeyPatch
