@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka demo quick test test-memory test-kafka test-workers test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka demo quick test test-memory test-kafka test-workers test-processes test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -36,10 +36,11 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# All at once. Those on a real broker wait most of the time, and each of the three has a broker of its
-# own; what is in memory computes without a pause, and stands back for them.
+# All at once. Tests on a real broker mostly wait, and each of their four groups has its own broker. Tests
+# in memory compute all the time, so they run at a lower priority.
+GROUPS = test-kafka test-outages test-workers test-processes test-memory
 test: kafka ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target test-outages test-workers test-kafka test-memory
+	@$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(GROUPS)
 
 test-memory:
 	@nice $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
@@ -48,7 +49,11 @@ test-kafka:
 	@$(BIN)/python -m pytest -q -m kafka --ignore=tests/e2e --ignore=tests/integration/brokers
 
 test-workers:
-	@$(BIN)/python -m pytest -q tests/e2e tests/integration/brokers --ignore=tests/e2e/outages
+	@$(BIN)/python -m pytest -q tests/e2e tests/integration/brokers \
+		--ignore=tests/e2e/outages --ignore=tests/e2e/processes
+
+test-processes:
+	@$(BIN)/python -m pytest -q tests/e2e/processes
 
 test-outages:
 	@$(BIN)/python -m pytest -q tests/e2e/outages
