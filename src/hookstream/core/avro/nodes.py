@@ -5,11 +5,12 @@ nodes, a renderer for example.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from hookstream.core.model.json import Json
+from hookstream.core.model.parts import joined
 from hookstream.errors import InvariantBroken
 
 T = TypeVar("T")
@@ -137,10 +138,21 @@ class AvroSchema:
     root: AvroType
     named: Mapping[str, Named]
     """Every named type by its full name."""
+    loop: str | None = None
+    """The full name of a record that contains itself; None if there is none."""
 
     def resolve(self, node: AvroType) -> Resolved:
         """Return the type itself, or the referenced one."""
         return self.named[node.name] if isinstance(node, Reference) else node
+
+    def singles(self, node: AvroType) -> Iterator[Primitive | Named]:
+        """Yield the types of single values at a path, from within arrays, maps and unions."""
+        resolved = self.resolve(node)
+        if isinstance(resolved, Array | Map | Union):
+            for _, part in parts(resolved):
+                yield from self.singles(part)
+        else:
+            yield resolved
 
 
 class SchemaCompiler(ABC, Generic[T]):
@@ -196,6 +208,28 @@ class SchemaCompiler(ABC, Generic[T]):
     def recursive(self, node: RecordNode) -> T:
         """Compile a record nested in itself."""
         raise InvariantBroken(f"{node.name} holds itself: such a schema is refused before its use")
+
+
+def parts(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:
+    """Yield the direct parts of a type at a path with theirs; references are not followed."""
+    match node:
+        case RecordNode(fields=fields):
+            yield from ((joined(at, field.name), field.type) for field in fields)
+        case Array(items=items):
+            yield f"{at}[]", items
+        case Map(values=values):
+            yield f"{at}{{}}", values
+        case Union(branches=branches):
+            yield from ((at, branch) for branch in branches)
+        case Primitive() | Enum() | Fixed() | Reference():
+            return
+
+
+def walk(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:
+    """Yield a type and all types within it with their paths, each named type at its definition."""
+    yield at, node
+    for path, part in parts(node, at):
+        yield from walk(part, path)
 
 
 def type_name(node: AvroType) -> str:

@@ -75,7 +75,7 @@ def read_schema(document: Json) -> AvroSchema:
     """
     _check_size(document)
     reader = _Reader()
-    return AvroSchema(reader.type(document, "", "the schema"), reader.named)
+    return AvroSchema(reader.type(document, "", "the schema"), reader.named, reader.loop)
 
 
 def _check_size(document: Json) -> None:
@@ -103,10 +103,11 @@ def _check_size(document: Json) -> None:
 class _Reader:
     """Parses one schema; a name can be used after its definition only."""
 
-    __slots__ = ("_open", "named")
+    __slots__ = ("_open", "loop", "named")
 
     def __init__(self) -> None:
         self.named: dict[str, Named] = {}
+        self.loop: str | None = None
         self._open: set[str] = set()
 
     def type(
@@ -152,6 +153,8 @@ class _Reader:
         full = _full(name, namespace)
         if full not in self.named and full not in self._open:
             raise SchemaRefused(f"{where}: {_shown(full)} is defined nowhere before it")
+        if full in self._open:
+            self.loop = self.loop or full
         return Reference(full)
 
     def _union(

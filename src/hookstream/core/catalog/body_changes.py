@@ -6,21 +6,10 @@ becomes base64; `"json": "string"` is unknown to Avro, yet it turns a number int
 
 from collections.abc import Iterator
 
-from hookstream.core.avro.nodes import (
-    Array,
-    AvroSchema,
-    AvroType,
-    Enum,
-    FieldNode,
-    Fixed,
-    Map,
-    Primitive,
-    RecordNode,
-    Union,
-)
+from hookstream.core.avro.nodes import AvroSchema, AvroType, FieldNode, Primitive, RecordNode
 from hookstream.core.avro.reader import read_schema
-from hookstream.core.catalog.safety import parts
 from hookstream.core.model.json import Json
+from hookstream.core.model.parts import joined
 
 
 def body_changes(old: Json, new: Json) -> list[str]:
@@ -59,7 +48,7 @@ class _Comparison:
         for field in old.fields:
             other = by_name.get(field.name)
             if other is not None:
-                yield from self._fields(field, other, f"{at}.{field.name}" if at else field.name)
+                yield from self._fields(field, other, joined(at, field.name))
 
     def _fields(self, old: FieldNode, new: FieldNode, at: str) -> Iterator[str]:
         forms = _forms(self._old, old.type)
@@ -79,28 +68,20 @@ class _Comparison:
 
 def _forms(schema: AvroSchema, node: AvroType) -> dict[str, str]:
     """Return how each kind of value at a path is written, descending into arrays and maps."""
-    resolved = schema.resolve(node)
-    match resolved:
-        case Primitive(kind="long", logical=None):
-            return {"a long": "a number as text" if resolved.as_text else "a number"}
-        case Primitive(kind="string"):
-            return {"a string": "text"}
-        case Primitive(kind="bytes", logical=None):
-            return {"bytes": "base64"}
-        case Array() | Map() | Union():
-            found: dict[str, str] = {}
-            for part in parts(resolved):
-                found |= _forms(schema, part)
-            return found
-        case Primitive() | Enum() | Fixed() | RecordNode():
-            return {}
+    found: dict[str, str] = {}
+    for single in schema.singles(node):
+        match single:
+            case Primitive(kind="long", logical=None, as_text=as_text):
+                found["a long"] = "a number as text" if as_text else "a number"
+            case Primitive(kind="string"):
+                found["a string"] = "text"
+            case Primitive(kind="bytes", logical=None):
+                found["bytes"] = "base64"
+            case _:
+                continue
+    return found
 
 
 def _records_in(schema: AvroSchema, node: AvroType) -> list[RecordNode]:
     """Return the records at a path, descending into arrays, maps and unions."""
-    resolved = schema.resolve(node)
-    if isinstance(resolved, RecordNode):
-        return [resolved]
-    if isinstance(resolved, Array | Map | Union):
-        return [record for part in parts(resolved) for record in _records_in(schema, part)]
-    return []
+    return [single for single in schema.singles(node) if isinstance(single, RecordNode)]
