@@ -131,9 +131,12 @@ AvroType: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNod
 Resolved: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNode
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class AvroSchema:
-    """A whole schema. It may be recursive: then following `resolve` does not terminate."""
+    """A whole schema, equal only to itself.
+
+    It may be recursive: then following `resolve` does not terminate.
+    """
 
     root: AvroType
     named: Mapping[str, Named]
