@@ -6,12 +6,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hookstream.adapters.definition_files.documents import (
-    FileRefused,
-    documents_of,
-    is_definition,
-)
-from hookstream.adapters.definition_files.yaml_text import Document
+from hookstream.adapters.definition_files.documents import documents_of, is_definition
+from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.model.listing import the_first
 from hookstream.core.planning.declared import Problem
