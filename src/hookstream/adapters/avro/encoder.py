@@ -8,6 +8,7 @@ from hookstream.adapters.avro.fit import glimpse
 from hookstream.adapters.avro.json_input import compile_input
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.envelope import envelope_problems
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import EventRefused, InputRefused
 
@@ -68,12 +69,9 @@ class EventEncoder:
             there = ", ".join(map(str, versions))
             return f"type: {event_type} has no version {glimpse(version)}; there is {there}"
         types = self._book.event_types()
-        known = ", ".join(types[:_SHOWN_TYPES]) or "none at all"
-        more = ", ..." if len(types) > _SHOWN_TYPES else ""
+        known = the_first(types, _SHOWN_TYPES) or "none at all"
         meant = did_you_mean(event_type, types)
-        return (
-            f"type: no schema of {event_type[:80]!a} was published{meant}; known are {known}{more}"
-        )
+        return f"type: no schema of {event_type[:80]!a} was published{meant}; known are {known}"
 
 
 def _envelope(fields: Mapping[str, object], refused: EventRefused) -> list[str]:

@@ -14,6 +14,7 @@ from hookstream.core.avro.nodes import (
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.resolution import key_of, keys_read, resolution, sources_of
 from hookstream.core.model.json import Json
+from hookstream.core.model.parts import joined
 
 
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
@@ -83,7 +84,7 @@ class _Comparison:
             return
         self._seen.add(pair)
         for field, sources in zip(old.fields, sources_of(old, new), strict=True):
-            path = f"{at}.{field.name}" if at else field.name
+            path = joined(at, field.name)
             if not sources:
                 yield f"{path}: nothing carries this field any more"
             for source in sources[:1]:
