@@ -7,7 +7,7 @@ nodes, a renderer for example.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from hookstream.core.model.json import Json
 from hookstream.core.model.parts import joined
@@ -55,6 +55,7 @@ class Primitive:
 class Array:
     """A list of items."""
 
+    name: ClassVar[str] = "array"
     items: "AvroType"
 
 
@@ -62,6 +63,7 @@ class Array:
 class Map:
     """Values by text keys."""
 
+    name: ClassVar[str] = "map"
     values: "AvroType"
 
 
@@ -69,6 +71,7 @@ class Map:
 class Union:
     """One of several types."""
 
+    name: ClassVar[str] = "union"
     branches: "tuple[AvroType, ...]"
 
 
@@ -237,17 +240,7 @@ def walk(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:
 
 def type_name(node: AvroType) -> str:
     """Return the full name of a named type, or the kind of any other."""
-    match node:
-        case Primitive(kind=kind):
-            return kind
-        case Array():
-            return "array"
-        case Map():
-            return "map"
-        case Union():
-            return "union"
-        case Fixed(name=name) | Enum(name=name) | RecordNode(name=name) | Reference(name=name):
-            return name
+    return node.kind if isinstance(node, Primitive) else node.name
 
 
 def say(node: Resolved) -> str:
