@@ -68,9 +68,8 @@ class AvroCodec:
         *,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         max_values: int = DEFAULT_MAX_VALUES,
-        framings: Sequence[Framing] | None = None,
     ) -> None:
-        """Take the book, the largest value that is decoded, in bytes, and framings in order.
+        """Take the book, and the largest value that is decoded, in bytes.
 
         A record of more than `max_values` values is not decoded; resolving it to another version
         does not exceed that number either.
@@ -78,7 +77,7 @@ class AvroCodec:
         self._book = book
         self._max_values = max_values
         self._max_record_bytes = max_record_bytes
-        self._framings = (SingleObject(book),) if framings is None else tuple(framings)
+        self._framings: Sequence[Framing] = (SingleObject(book),)
         self._renderer = lru_cache(_MOST_COMPILED)(compile_value)
         self._resolution = lru_cache(_MOST_COMPILED)(_resolution)
         self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))

@@ -104,9 +104,9 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
     partners = tuple(_read(folder, "partner", read_partner, checks, secrets, found))
     subscriptions = tuple(_read(folder, "subscription", read_subscription, checks, secrets, found))
     found.problems += secrets.unnamed()
-    beside = strays(folder, secrets.seen)
-    found.problems += beside.problems
-    found.notes += beside.notes
+    problems, notes = strays(folder, secrets.seen)
+    found.problems += problems
+    found.notes += notes
     found.declared = Declared(partners, subscriptions)
     return found
 
