@@ -28,7 +28,7 @@ from tests.simulation.invariants import (
 from tests.simulation.world import Host, Parts
 
 from hookstream.core.matching.directory import Directory
-from hookstream.core.matching.fanout import DocumentAt, Match, Matching
+from hookstream.core.matching.fanout import Match, Matching, Question
 from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import (
@@ -268,30 +268,14 @@ class ByTheWall(Directory):
         del timestamp
         return super().wants(event_type, self._host.clock.now())
 
-    def match(
-        self,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-        load: int = 0,
-    ) -> Iterator[Match | None]:
-        del timestamp
-        now = self._host.clock.now()
-        return super().match(event_type, environment, now, document, latest, load)
+    def match(self, question: Question, load: int = 0) -> Iterator[Match | None]:
+        return super().match(self._now(question), load)
 
-    def matching(
-        self,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> Matching:
-        del timestamp
-        now = self._host.clock.now()
-        return super().matching(event_type, environment, now, document, latest)
+    def matching(self, question: Question) -> Matching:
+        return super().matching(self._now(question))
+
+    def _now(self, question: Question) -> Question:
+        return replace(question, timestamp=self._host.clock.now())
 
 
 class Believing:

@@ -7,10 +7,9 @@ from a tier as an event that is still to be matched. All three decode the same b
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
-from typing import TypeAlias
 
 from hookstream.core.delivery.identity import DeliveryIds
-from hookstream.core.matching.fanout import DocumentAt, Match, Matching
+from hookstream.core.matching.fanout import Match, Matching, Question
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import (
     LARGE,
@@ -21,7 +20,6 @@ from hookstream.core.model.event import (
     UndecodableReason,
     UnknownSchema,
 )
-from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, Refused
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
@@ -43,9 +41,6 @@ _FIND_ASIDE = 3
 
 _TURN = 8
 """Deliveries offered in one turn of the event loop."""
-
-_Question: TypeAlias = tuple[str, str, Millis, DocumentAt, int]
-"""What `Directory.match` takes."""
 
 
 class Admission:
@@ -163,7 +158,7 @@ class Admission:
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        question = (
+        question = Question(
             event.event_type,
             event.environment,
             state.origin.timestamp,
@@ -203,13 +198,13 @@ class Admission:
             await asyncio.sleep(0)
 
     async def _matched(
-        self, event: Event, question: _Question
+        self, event: Event, question: Question
     ) -> AsyncIterator[Iterable[Match | None]]:
         """Yield the matches, in one go or in steps that a thread computes."""
         if not self._is_heavy(event):
-            yield self._directory.match(*question, event.load)
+            yield self._directory.match(question, event.load)
             return
-        matching = await self._found(self._directory.matching(*question))
+        matching = await self._found(self._directory.matching(question))
         while not matching.is_done:
             yield await self._offload.run(matching.step)
 
@@ -377,14 +372,14 @@ class Admission:
 
     async def _ask(self, work: Work) -> bool:
         delivery, event = work.delivery, work.event
-        judge = self._directory.judge(
-            delivery.subscription_id,
+        question = Question(
             event.event_type,
             event.environment,
             delivery.origin.timestamp,
             work.bodies.document,
             self._codec.latest(event.event_type),
         )
+        judge = self._directory.judge(delivery.subscription_id, question)
         if self._is_heavy(event):
             match = await self._offload.run(judge)
             if not work.receipt.wanted:

@@ -8,7 +8,7 @@ import pytest
 
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
 from hookstream.adapters.definition_files.json_text import read_document
-from hookstream.adapters.definition_files.yaml_text import YamlRefused, read_documents
+from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
 from hookstream.core.delivery.signing import write_secret
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Grant
@@ -208,7 +208,7 @@ def test_words_mean_what_people_wrote(text: str, meaning: Json) -> None:
 def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
     word: str, why: str
 ) -> None:
-    with pytest.raises(YamlRefused, match=why) as refused:
+    with pytest.raises(FileRefused, match=why) as refused:
         list(read_documents(f"a: 1\nb: {word}"))
     assert (refused.value.line, "quote it" in refused.value.why) == (2, True)
 
@@ -228,17 +228,17 @@ def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
     ],
 )
 def test_what_is_not_taken_of_yaml_is_refused(text: str, line: int, why: str) -> None:
-    with pytest.raises(YamlRefused) as refused:
+    with pytest.raises(FileRefused) as refused:
         list(read_documents(text))
     assert (refused.value.line, refused.value.why) == (line, why)
 
 
 @pytest.mark.parametrize("number", ["1e99999999999999999999", "0e-99999999999999999999"])
 def test_an_exponent_longer_than_a_machine_word_is_refused_with_its_line(number: str) -> None:
-    with pytest.raises(YamlRefused, match="exponent beyond") as refused:
+    with pytest.raises(FileRefused, match="exponent beyond") as refused:
         list(read_documents(f"a: 1\nb: [{number}]\n"))
     assert refused.value.line == 2
-    with pytest.raises(YamlRefused, match="exponent beyond"):
+    with pytest.raises(FileRefused, match="exponent beyond"):
         read_document(f'{{"b": [{number}]}}')
 
 

@@ -67,9 +67,9 @@ class _Branches(list[object]):
         return 0
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class PublishedSchema:
-    """One schema, prepared for use."""
+    """One schema, prepared for use. Each is equal only to itself."""
 
     revision: Revision
     number: int

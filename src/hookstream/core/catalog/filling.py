@@ -108,7 +108,7 @@ class Defaults:
         except RecursionError:
             raise NoValue("holds itself without end") from None
         if isinstance(made, dict | list | tuple):
-            return Filling(_values_in(made), lambda: _copied(made))
+            return Filling(values_in(made), lambda: _copied(made))
         return Filling(1, lambda: made)
 
     def _value(self, default: Json, kind: AvroType) -> object:
@@ -199,14 +199,15 @@ def _bytes_of(default: str) -> bytes:
         raise NoValue("holds a character above U+00FF, which is not a byte") from None
 
 
-def _values_in(made: object) -> int:
+def values_in(made: object) -> int:
+    """Return the number of values in an expanded default, or in one that is written out in full."""
     match made:
         case dict():
-            return 1 + sum(map(_values_in, made.values()))
+            return 1 + sum(map(values_in, made.values()))
         case list():
-            return 1 + sum(map(_values_in, made))
+            return 1 + sum(map(values_in, made))
         case (_, inner):
-            return _values_in(inner)
+            return values_in(inner)
         case _:
             return 1
 

@@ -102,9 +102,9 @@ def plan_publication(
         *_shared_fingerprints(declared, known),
         *_revisions(publications, known),
     ]
-    versions = list(_versions(publications, known))
-    problems += [finding for finding, event_type, old in versions if pinned(event_type, old)]
-    notes = [finding for finding, event_type, old in versions if not pinned(event_type, old)]
+    notes: list[Finding] = []
+    for finding, event_type, old in _versions(publications, known):
+        (problems if pinned(event_type, old) else notes).append(finding)
     unchanged = len(declared) - len(publications)
     return PublicationPlan(tuple(publications), unchanged, tuple(problems), tuple(notes))
 

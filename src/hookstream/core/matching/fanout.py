@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -105,23 +105,29 @@ class Request:
         return access
 
 
-class _Documents:
-    """The event's bodies by version, each rendered once, on demand."""
+@dataclass(slots=True)
+class Question:
+    """Asks which subscriptions one event matches. It renders each body once, on demand."""
 
-    __slots__ = ("_latest", "_made", "_make")
-
-    def __init__(self, make: DocumentAt, latest: int) -> None:
-        self._make = make
-        self._latest = latest
-        self._made: dict[int, JsonObject | Refused] = {}
+    event_type: str
+    environment: str
+    timestamp: Millis
+    """The record's in its first topic."""
+    document: DocumentAt
+    """If it refuses, the subscriptions that needed the body match with FILTER_NOT_EVALUABLE."""
+    latest: int
+    """The newest version of the type."""
+    _bodies: dict[int, JsonObject | Refused] = field(default_factory=dict, init=False)
 
     def version(self, pin: VersionPin) -> int:
-        return self._latest if pin == "latest" else pin
+        """Return the version that a subscription receives."""
+        return self.latest if pin == "latest" else pin
 
-    def at(self, version: int) -> JsonObject | Refused:
-        made = self._made.get(version)
+    def body(self, version: int) -> JsonObject | Refused:
+        """Return the body at a version."""
+        made = self._bodies.get(version)
         if made is None:
-            made = self._made[version] = self._make(version)
+            made = self._bodies[version] = self.document(version)
         return made
 
 
@@ -192,10 +198,6 @@ class Fanout:
         self._intervals = self._tests = None
         self.changes += 1
 
-    def at_once(self, load: int) -> int:
-        """Return how many requests may be asked of an event of this load between two steps."""
-        return max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * self._most_tests() or 1)))
-
     def is_heavy(self, load: int) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
         if load * self._most_tests() > MOST_TESTS:
@@ -216,52 +218,34 @@ class Fanout:
             ended is not None and ended < timestamp <= last
         )
 
-    def match(
-        self,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-        at_once: int = _ASKED_AT_ONCE,
-    ) -> Iterator[Match | None]:
+    def match(self, question: Question, load: int) -> Iterator[Match | None]:
         """Yield matches ordered by subscription id, and None after every few requests evaluated.
 
         The candidates are fixed at the first step; each is evaluated when its turn comes.
         """
-        documents = _Documents(document, latest)
-        asked = 0
-        for filed in self.candidates(environment, documents):
-            match = _judged(filed, environment, timestamp, documents)
+        at_once = max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * self._most_tests() or 1)))
+        for number, filed in enumerate(self.candidates(question), start=1):
+            match = _judged(filed, question)
             if match is not None:
                 yield match
-            asked += 1
-            if asked == at_once:
-                asked = 0
+            if number % at_once == 0:
                 yield None
 
-    def judge(
-        self,
-        subscription_id: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> "Callable[[], Match | None]":
+    def judge(self, subscription_id: str, question: Question) -> "Callable[[], Match | None]":
         """Return a function, callable in a thread, that matches one subscription as it is now."""
         request = self._requests.get(subscription_id)
         if request is None:
-            return _no_match
+            return lambda: None
         matches = None if request.pattern is None else request.pattern.matches
-        filed = Filed(subscription_id, request, matches)
-        return partial(_judged, filed, environment, timestamp, _Documents(document, latest))
+        return partial(_judged, Filed(subscription_id, request, matches), question)
 
-    def candidates(self, environment: str, documents: _Documents) -> list[Filed[Request]]:
+    def candidates(self, question: Question) -> list[Filed[Request]]:
         """Return every request that an event may match, ordered by subscription id."""
         found: list[Filed[Request]] = []
         found += self._plain.get(None, ())
-        found += self._plain.get(environment, ())
+        found += self._plain.get(question.environment, ())
         for pin, index in self._by_pin.items():
-            body = documents.at(documents.version(pin))
+            body = question.body(question.version(pin))
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
         found.sort(key=_id_of)
         return found
@@ -273,27 +257,17 @@ class Matching:
     Call `find` first, and again if `has_changed`; then `step` until `is_done`. One call at a time.
     """
 
-    def __init__(
-        self,
-        fanout: Fanout,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> None:
-        """Take the arguments of `Fanout.match`."""
+    def __init__(self, fanout: Fanout, question: Question) -> None:
+        """Take the requests for the event's type, and the question."""
         self._fanout = fanout
-        self._environment = environment
-        self._timestamp = timestamp
-        self._documents = _Documents(document, latest)
+        self._question = question
         self._changes = fanout.changes
         self._left: list[Filed[Request]] = []
 
     def find(self) -> None:
         """Find the candidates. If requests change meanwhile, it may raise or find too few."""
         self._changes = self._fanout.changes
-        found = self._fanout.candidates(self._environment, self._documents)
-        self._left = found[::-1]
+        self._left = self._fanout.candidates(self._question)[::-1]
 
     @property
     def has_changed(self) -> bool:
@@ -307,16 +281,9 @@ class Matching:
 
     def step(self) -> list[Match]:
         """Evaluate the next few candidates and return the matches among them."""
-        found = []
-        for _ in range(min(_ASKED_AT_ONCE, len(self._left))):
-            match = _judged(self._left.pop(), self._environment, self._timestamp, self._documents)
-            if match is not None:
-                found.append(match)
-        return found
-
-
-def _no_match() -> None:
-    """Return the result for a subscription without a request: no match."""
+        turn = min(_ASKED_AT_ONCE, len(self._left))
+        judged = [_judged(self._left.pop(), self._question) for _ in range(turn)]
+        return [match for match in judged if match is not None]
 
 
 def _tests_of(request: Request) -> int:
@@ -326,20 +293,23 @@ def _tests_of(request: Request) -> int:
     return max((pattern.tests for pattern in patterns if pattern is not None), default=0)
 
 
-def _judged(
-    filed: Filed[Request], environment: str, timestamp: Millis, documents: _Documents
-) -> Match | None:
+def _judged(filed: Filed[Request], question: Question) -> Match | None:
     """Return the match of a candidate, or None if it does not match the event."""
     request = filed.item
-    access = request.access_at(environment, timestamp)
+    access = request.access_at(question.environment, question.timestamp)
     if access is None:
         return None
-    version = documents.version(request.pin)
+    version = question.version(request.pin)
     verdict: bool | Refused = True
     if request.pattern is not None:
-        verdict = _ask(filed, documents.at(version))
-    if verdict is True and access.is_filtered:
-        verdict = _ask_grant(request, access, documents, version)
+        verdict = _ask(filed, question.body(version))
+    # To one that cannot be read nothing is delivered until it can: the grant is evaluated then.
+    if (
+        verdict is True
+        and access.is_filtered
+        and not isinstance(request.subscription, UnreadableSubscription)
+    ):
+        verdict = open_to(access, partial(question.body, version))
     if verdict is False:
         return None
     return Match(request.subscription, version, None if verdict is True else verdict)
@@ -350,16 +320,6 @@ def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
     if isinstance(body, Refused):
         return not_evaluable("its filter", body)
     return filed.matches is None or filed.matches(body)
-
-
-def _ask_grant(
-    request: Request, access: GrantedType, documents: _Documents, version: int
-) -> bool | Refused:
-    """Evaluate the grant's pattern."""
-    if isinstance(request.subscription, UnreadableSubscription):
-        # Nothing is delivered until the subscription can be read; the grant is evaluated then.
-        return True
-    return open_to(access, lambda: documents.at(version))
 
 
 def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -> bool | Refused:

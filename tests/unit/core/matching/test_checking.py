@@ -70,7 +70,7 @@ def test_a_pattern_that_can_match_has_no_problem(data: JsonObject) -> None:
             {"data": {"stag": ["press"]}},
             (
                 "pattern at data.stag: no event type asked for has it (job.done v2); data has code, "
-                "due, first, labels, lines, next, ..."
+                "due, first, labels, lines, next and 6 more"
             ),
         ),
         (
@@ -84,7 +84,7 @@ def test_a_pattern_that_can_match_has_no_problem(data: JsonObject) -> None:
             {"entity": ["x"]},
             (
                 "pattern at entity: no event type asked for has it (job.done v2); its top has data, "
-                "entity_id, environment, id, timestamp, type, ..."
+                "entity_id, environment, id, timestamp, type and 1 more"
             ),
         ),
         ({"data": {"lines": ["a"]}}, "pattern at data.lines: it is an object: name a field in it"),
