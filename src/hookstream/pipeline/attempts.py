@@ -48,10 +48,7 @@ from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.lane_queue import Slot
-from hookstream.pipeline.ports import (
-    Post,
-    Span,
-)
+from hookstream.pipeline.ports import Post, Span
 from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.settler import Settler

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 
 from hookstream.core.lanes.fair_queue import FairQueue
+from hookstream.core.lanes.lane import Lane
 from hookstream.core.lanes.neighbours import Neighbours
 from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
@@ -186,8 +187,8 @@ class Lanes:
         return now < self._catching_up or self._neighbours.alone(subscription_id, now)
 
     def _queue(self, subscription_id: str) -> LaneQueue:
-        queue = LaneQueue(subscription_id, self._policy(subscription_id))
-        queue.busy_at = self._clock.monotonic()
+        lane = Lane(self._policy(subscription_id))
+        queue = LaneQueue(subscription_id, lane, self._clock.monotonic())
         self._queues[subscription_id] = queue
         return queue
 

@@ -10,6 +10,7 @@ so another worker takes the record again, and what was written already is a seco
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -39,9 +40,7 @@ from hookstream.pipeline.defects import Step, described
 from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import (
-    WriteRefused,
-)
+from hookstream.pipeline.ports import WriteRefused
 from hookstream.pipeline.work import Work
 from hookstream.pipeline.write_retry import WriteRetry
 
@@ -49,20 +48,16 @@ _State: TypeAlias = Delivery | UnmatchedEvent
 """What travels in the headers of a tier record."""
 
 
+@dataclass(slots=True, eq=False)
 class _Settlement:
     """Writes that must be acknowledged before a reference to a receipt is released."""
 
-    __slots__ = ("left", "receipt", "state", "work")
-
-    def __init__(
-        self, receipt: Receipt, state: _State | None, work: Work | None, writes: int
-    ) -> None:
-        self.receipt = receipt
-        self.state = state
-        self.work = work
-        """The work that took credit of the budget, None where nothing did."""
-        self.left = writes
-        """How many are not acknowledged yet."""
+    receipt: Receipt
+    state: _State | None
+    work: Work | None
+    """The work that took credit of the budget, None where nothing did."""
+    left: int
+    """How many are not acknowledged yet."""
 
 
 class Settler:

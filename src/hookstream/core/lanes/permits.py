@@ -5,17 +5,17 @@ else (unknown lanes, lanes with unanswered attempts, retries) shares the common 
 endpoints that hang and the retries of an outage never use up the whole cap.
 """
 
+from dataclasses import dataclass
 
+
+@dataclass(slots=True, eq=False)
 class Holder:
-    """The permits that one lane holds."""
+    """The permits of one lane."""
 
-    __slots__ = ("kept", "prompt")
-
-    def __init__(self) -> None:
-        """Start without permits, as a lane that is not prompt yet."""
-        self.prompt = False
-        self.kept = 0
-        """Attempts in flight that used a reserved permit: first attempts of a prompt lane."""
+    prompt: bool = False
+    """Whether the lane answers within a second."""
+    kept: int = 0
+    """Attempts in flight that used a reserved permit: first attempts of a prompt lane."""
 
 
 class Permits:

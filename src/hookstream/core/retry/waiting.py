@@ -67,18 +67,6 @@ class WaitingRoom(Generic[T]):
         ConfigurationError: A bound is not positive.
     """
 
-    __slots__ = (
-        "_budget",
-        "_by_key",
-        "_by_owner",
-        "_floor",
-        "_heap",
-        "_held",
-        "_order",
-        "_shares",
-        "_stale",
-    )
-
     def __init__(self, budget_bytes: int, floor_bytes: int) -> None:
         if budget_bytes <= 0 or floor_bytes <= 0:
             raise ConfigurationError("the waiting room's budget and floor must be positive")
