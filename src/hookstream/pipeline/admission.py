@@ -28,13 +28,13 @@ from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.defects import BLAMED, ENDS, Step, described
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 

@@ -10,7 +10,7 @@
 A process that dies during any of these has written nothing, and its offset is not committed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,29 +26,24 @@ from hookstream.core.model.outcome import (
     Delivered,
     Disposition,
     Failed,
-    FailedForGood,
     FailureKind,
-    Gone,
     Outcome,
     RefusalReason,
     Refused,
     Response,
-    Throttled,
     Withheld,
 )
-from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner
 from hookstream.core.model.subscription_status import Live
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.defects import Step, line_of
 from hookstream.pipeline.eligibility import Eligibility
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
-from hookstream.pipeline.health import EndpointHealth
+from hookstream.pipeline.health import Checkup, EndpointHealth
 from hookstream.pipeline.lane_queue import Slot
-from hookstream.pipeline.ports import Post, Span
+from hookstream.pipeline.ports import Ports, Post, Span
 from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.settler import Settler
@@ -333,9 +328,7 @@ class Attempts:
             longest_tier=self._longest_tier,
         )
 
-    def _decided(
-        self, work: Work, ready: _Ready, outcome: Outcome, now: Millis
-    ) -> tuple[Disposition, Sequence[OutgoingRecord]]:
+    def _decided(self, work: Work, ready: _Ready, outcome: Outcome, now: Millis) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""
         disposition = policy.decide(
             outcome,
@@ -346,8 +339,7 @@ class Attempts:
         )
         if isinstance(outcome, Delivered) and not self._health.failing:
             return disposition, ()
-        checkup = self._health.after(work.delivery, outcome, disposition, now)
-        return checkup.disposition, checkup.records
+        return self._health.after(work.delivery, outcome, disposition, now)
 
     def _note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
         """Measure how long a first attempt that arrived took from the event on."""
@@ -370,11 +362,9 @@ async def _nobody(_: Work) -> None:
 def _error(outcome: Outcome) -> str:
     """Return OpenTelemetry's `error.type`: the status as text, or the kind of failure."""
     match outcome:
-        case Failed(kind=kind, status=status):
-            return kind.value if status is None else str(status)
-        case Delivered(status=status) | Gone(status=status) | FailedForGood(status=status):
-            return str(status)
-        case Throttled(status=status):
-            return str(status)
+        case Failed(kind=kind, status=None):
+            return kind.value
         case Refused(reason=reason):
             return reason.value
+        case _:
+            return str(outcome.status)

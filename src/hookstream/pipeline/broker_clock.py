@@ -7,7 +7,6 @@ must set it.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from hookstream.core.model.broker_time import BrokerTime
 from hookstream.core.model.freshness import Moment
@@ -43,54 +42,6 @@ def time_request(topics: Topics) -> OutgoingRecord:
     It goes into a table that workers write anyway, where compaction soon removes it.
     """
     return OutgoingRecord(topics.health, TIME_KEY, None)
-
-
-class Agreement(Protocol):
-    """Whether the worker's clock can be trusted."""
-
-    @property
-    def known(self) -> bool:
-        """Whether the clock shows the brokers' time, or is known never to."""
-
-    @property
-    def asks(self) -> bool:
-        """Whether a broker's timestamp should be requested now."""
-
-    def agrees(self) -> bool:
-        """Return whether attempts may begin and deliveries expire by this clock now."""
-
-    def why(self) -> str:
-        """Return why not, with the remedy."""
-
-    def unstamped(self, refusal: str | None = None) -> None:
-        """Note an acknowledgement without a broker's time; `refusal`: why the request was refused."""
-
-    def look(self) -> None:
-        """Log what an operator must know; called once a second."""
-
-
-class Unquestioned:
-    """An Agreement for a clock that needs no check."""
-
-    known = True
-    asks = False
-
-    def agrees(self) -> bool:
-        """Return True."""
-        return True
-
-    def why(self) -> str:
-        """Return nothing."""
-        return ""
-
-    def unstamped(self, refusal: str | None = None) -> None:
-        """Do nothing."""
-
-    def look(self) -> None:
-        """Log nothing."""
-
-
-UNQUESTIONED = Unquestioned()
 
 
 class BrokerClock:

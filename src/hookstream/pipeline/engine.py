@@ -26,7 +26,6 @@ from hookstream.core.model.subscription_status import (
     SubscriptionStatus,
     Unreadable,
 )
-from hookstream.core.outcome.health import HealthRules
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.errors import InvariantBroken
@@ -37,7 +36,6 @@ from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, Unexpected, described, line_of
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.endless import endless
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
@@ -47,7 +45,7 @@ from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
-from hookstream.pipeline.ports import WriteRefused
+from hookstream.pipeline.ports import Ports, WriteRefused
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.retrier import Retrier, WaitingRecord
 from hookstream.pipeline.settler import Settler
@@ -78,13 +76,7 @@ class Engine:
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
-        self.gate = Gate(
-            ports.tables,
-            ports.directory,
-            ports.clock,
-            ports.logger,
-            ports.agreement,
-        )
+        self.gate = Gate(ports)
         self._fence = Fence(ports.skips, ports.clock, ports.logger, self.gate.wait)
         self._settler = Settler(ports, self.ladder, self.budget, self._fence)
         attempts = self._make_attempts()
@@ -105,7 +97,7 @@ class Engine:
             self.lanes,
             self._settler,
             self.gate,
-            EventIds(ports.sink, ports.own_records, ports.clock, ports.metrics, ports.logger),
+            EventIds(ports),
             self._fence,
         )
         self._time_requested = False
@@ -120,13 +112,7 @@ class Engine:
         rendering = BodyRenderer(
             ports.directory, ports.codec, ports.offload, max_body_bytes=rules.max_body_bytes
         )
-        health = EndpointHealth(
-            ports.health,
-            HealthRules(rules.disable_after, rules.disable_attempts),
-            ports.directory,
-            ports.own_records,
-            ports.logger,
-        )
+        health = EndpointHealth(ports, rules)
         return Attempts(ports, rules, eligibility, rendering, self._settler, health, self._fence)
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:

@@ -8,11 +8,10 @@ from hookstream.core.model import header_names
 from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.admission import Admission
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import RecordSource
+from hookstream.pipeline.ports import Ports, RecordSource
 
 _MOST = 500
 """Records a batch: enough to amortise the hand-over between threads."""

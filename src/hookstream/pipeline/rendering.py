@@ -9,8 +9,7 @@ from hookstream.core.matching.directory import Directory
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Partner, Subscription
-from hookstream.pipeline.offload import Offload
-from hookstream.pipeline.ports import Codec
+from hookstream.pipeline.ports import Codec, Offload
 from hookstream.pipeline.work import MadeBody, Work
 
 

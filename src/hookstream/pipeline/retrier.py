@@ -22,11 +22,10 @@ from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.defects import Step
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import RecordSource
+from hookstream.pipeline.ports import Ports, RecordSource
 
 _MOST = 100
 """Records a batch: their headers are read in one turn of the event loop."""

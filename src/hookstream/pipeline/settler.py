@@ -37,10 +37,9 @@ from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, described
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import WriteRefused
+from hookstream.pipeline.ports import Ports, WriteRefused
 from hookstream.pipeline.work import Work
 from hookstream.pipeline.write_retry import WriteRetry
 
