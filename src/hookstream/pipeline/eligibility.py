@@ -27,9 +27,7 @@ class Eligibility:
         """Ask `directory`; `may_act` says whether it is fresh enough to send anything."""
         self._directory = directory
         self._clock = clock
-        self._rules = rules
-        self._hops = rules.waits
-        self._pause_hop = rules.pause_hop
+        self._rules = rules.wait_rules
         self._fence = fence
         self._may_act = may_act
 
@@ -46,17 +44,8 @@ class Eligibility:
 
     def judge(self, delivery: Delivery, now: Millis) -> Live | Disposition:
         """Return the live subscription, or what becomes of the delivery without an attempt."""
-        rules = self._rules
         status = self.status(delivery, now)
-        disposition = policy.before_attempt(
-            status,
-            delivery,
-            now=now,
-            pause_hop=self._pause_hop,
-            hold_hops=self._hops,
-            absent_grace=rules.absent_grace,
-            paused_for=rules.paused_for,
-        )
+        disposition = policy.before_attempt(status, delivery, self._rules, now=now)
         if disposition is not None:
             return disposition
         if not isinstance(status, Live):
