@@ -63,6 +63,7 @@ class Admission:
         fence: Fence,
     ) -> None:
         """End through `attempts` the deliveries that need no attempt."""
+        self._operations = ports.topics.operations
         self._codec = ports.codec
         self._directory = ports.directory
         self._clock = ports.clock
@@ -70,11 +71,11 @@ class Admission:
         self._waits = rules.waits
         self._grace = rules.unknown_schema_grace
         self._attempts = attempts
-        self.lanes = lanes
-        self.settler = settler
-        self.budget = settler.budget
-        self.event_ids = event_ids
-        self.fence = fence
+        self._lanes = lanes
+        self._settler = settler
+        self._budget = settler.budget
+        self._event_ids = event_ids
+        self._fence = fence
         self._gate = gate
         self._offered = 0
         attempts.readmit = self._readmit
@@ -92,25 +93,21 @@ class Admission:
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
         """Identify a record, match it, and fan it out as fast as the budget allows."""
-        offered: set[str] = set()
-        again = partial(self._unmatched, receipt, state, offered)
-        try:
-            await again()
-        except Exception as error:  # noqa: BLE001  the fence
-            self.fence.stop(receipt, error, Step.MATCH, again=again, give_up=receipt.release)
+        act = partial(self._unmatched, receipt, state, set())
+        await self._fence.run(receipt, Step.MATCH, act)
 
     async def _unmatched(self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]) -> None:
         """Do so; `offered` has the subscriptions that a failed try offered already."""
         record = receipt.record
-        if record.headers_problem is not None and record.topic == self.settler.topics.operations:
+        if record.headers_problem is not None and record.topic == self._operations:
             # A record in our own topic whose headers cannot be read was not written by us.
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
-            self.settler.undecodable(receipt, why, state)
+            self._settler.undecodable(receipt, why, state)
             return
         identified = self._identified(record)
         match identified:
             case Undecodable():
-                self.settler.undecodable(receipt, identified, state)
+                self._settler.undecodable(receipt, identified, state)
             case UnknownSchema():
                 self._wait_for_schema(receipt, state, identified)
             case Identified():
@@ -120,10 +117,12 @@ class Admission:
                     return
                 event = await self._read(receipt, identified)
                 if isinstance(event, Undecodable):
-                    self.settler.undecodable(receipt, event, state)
+                    self._settler.undecodable(receipt, event, state)
                 elif event is not None:
                     event.origin = state.origin
-                    self._note_id(event, receipt.record)
+                    self._event_ids.note(
+                        event.event_type, event.event_id, event.origin, record.value
+                    )
                     await self._fan_out(receipt, event, state, offered)
 
     async def _read(self, receipt: Receipt, identified: Identified) -> Event | Undecodable | None:
@@ -152,12 +151,6 @@ class Admission:
         except BLAMED[Step.DECODE] as error:
             return Undecodable(UndecodableReason.MALFORMED, described(error))
 
-    def _note_id(self, event: Event, record: Record) -> None:
-        try:
-            self.event_ids.note(event.event_type, event.event_id, event.origin, record.value)
-        except Exception as error:  # noqa: BLE001  nothing depends on it
-            self.fence.note(error, Step.NOTIFY)
-
     async def _fan_out(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]
     ) -> None:
@@ -175,8 +168,8 @@ class Admission:
                 if match is None:
                     await asyncio.sleep(0)
                     continue
-                if self.budget.room <= 0:
-                    await self.budget.wait()
+                if self._budget.room <= 0:
+                    await self._budget.wait()
                 if not self._gate.was_open():
                     await self._gate.wait()
                 if not receipt.wanted:
@@ -235,7 +228,7 @@ class Admission:
                     raise
                 if not isinstance(error, RuntimeError):
                     # A dictionary that changed meanwhile raises that; anything else is logged.
-                    self.fence.note(error, Step.MATCH)
+                    self._fence.note(error, Step.MATCH)
             else:
                 if not matching.has_changed:
                     return matching
@@ -251,7 +244,7 @@ class Admission:
             return False
         # Its subscription was live a moment ago.
         self._credit(work)
-        self.lanes.offer(work)
+        self._lanes.offer(work)
         return True
 
     def _refuse(self, work: Work, refused: Refused) -> None:
@@ -268,7 +261,7 @@ class Admission:
         async def again() -> None:
             self._refuse(work, refused)
 
-        self.settler.stop(work, error, Step.MATCH, again)
+        self._settler.stop(work, error, Step.MATCH, again)
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
@@ -293,24 +286,10 @@ class Admission:
             filter_asked=isinstance(subscription, Subscription),
         )
 
-    def may_attempt(self, delivery: Delivery) -> bool:
-        """Return whether only its lane can delay a delivery."""
-        return self._attempts.may_attempt(delivery)
-
     async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit a delivery that came due in a tier."""
-        again = partial(self._due, receipt, delivery)
-        try:
-            await again()
-        except Exception as error:  # noqa: BLE001  the fence
-            self.fence.stop(
-                receipt,
-                error,
-                Step.DECODE,
-                again=again,
-                give_up=receipt.release,
-                delivery_id=delivery.delivery_id,
-            )
+        act = partial(self._due, receipt, delivery)
+        await self._fence.run(receipt, Step.DECODE, act, delivery.delivery_id)
 
     async def _due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Decode it and offer it; the work takes over the receipt."""
@@ -344,26 +323,26 @@ class Admission:
         try:
             self._attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
         except Exception:
-            self.settler.give_back(work)
+            self._settler.give_back(work)
             raise
 
     def _credit(self, work: Work) -> None:
         """Take the credit of work, once."""
         if not work.credited:
             work.credited = True
-            self.budget.take(work.receipt.size)
+            self._budget.take(work.receipt.size)
 
     async def _readmit(self, work: Work) -> None:
         """Offer work again, unless its subscription allows no attempt now."""
         if not work.receipt.wanted:
             # Its partition was revoked meanwhile; the next owner reads the record again.
-            self.settler.abandon(work)
+            self._settler.give_back(work)
             return
         self._credit(work)
         if self._attempts.keep_if_eligible(work) and (
             work.delivery.filter_asked or await self._asked(work)
         ):
-            self.lanes.offer(work)
+            self._lanes.offer(work)
 
     async def _asked(self, work: Work) -> bool:
         """Evaluate a filter that was unreadable when the event was matched; settle what it refuses."""
@@ -389,7 +368,7 @@ class Admission:
             match = await self._offload.run(judge)
             if not work.receipt.wanted:
                 delivery.filter_asked = False
-                self.settler.abandon(work)
+                self._settler.give_back(work)
                 return False
         else:
             match = judge()
@@ -412,10 +391,10 @@ class Admission:
         if until is None:
             detail = f"schema {unknown.schema} was not published within the grace"
             problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
-            self.settler.undecodable(receipt, problem, state)
+            self._settler.undecodable(receipt, problem, state)
             return
         policy.event_deferred(state, until, self._clock.now())
-        self.settler.defer(receipt, state)
+        self._settler.defer(receipt, state)
 
 
 def _nothing(record: Record, delivery: Delivery) -> Event:

@@ -42,7 +42,6 @@ from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.health import Checkup, EndpointHealth
-from hookstream.pipeline.lane_queue import Slot
 from hookstream.pipeline.ports import Ports, Post, Span
 from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.rendering import BodyRenderer
@@ -78,9 +77,7 @@ class Attempts:
         ports: Ports,
         rules: EngineRules,
         eligibility: Eligibility,
-        rendering: BodyRenderer,
         settler: Settler,
-        health: EndpointHealth,
         fence: Fence,
     ) -> None:
         """Ask `eligibility` before every attempt, and once more before its first byte."""
@@ -91,9 +88,9 @@ class Attempts:
         self._metrics = ports.metrics
         self._longest_tier = max(rules.tiers)
         self._eligibility = eligibility
-        self._rendering = rendering
+        self._rendering = BodyRenderer(ports, rules.max_body_bytes)
         self._settler = settler
-        self._health = health
+        self._health = EndpointHealth(ports, rules)
         self._fence = fence
         self._prepared = PreparedRequests()
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
@@ -102,10 +99,6 @@ class Attempts:
     def keep_if_eligible(self, work: Work) -> bool:
         """Return whether an attempt may be made; where not, settle the work without one."""
         return self._live(work, self._clock.now()) is not None
-
-    def may_attempt(self, delivery: Delivery) -> bool:
-        """Return whether the subscription is live, not held, and can be read."""
-        return self._eligibility.allows(delivery)
 
     def _live(self, work: Work, now: Millis) -> Live | None:
         judged = self._eligibility.judge(work.delivery, now)
@@ -116,7 +109,7 @@ class Attempts:
         self.end(work, judged)
         return None
 
-    def overflow(self, work: Work, slot: Slot) -> None:
+    def overflow(self, work: Work, slot: DeferUntil) -> None:
         """Defer work that its lane has no room for until the slot that the lane gave it."""
         try:
             if not self.keep_if_eligible(work):
@@ -276,13 +269,20 @@ class Attempts:
 
     async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome | Withheld:
         """Send the request, decide what follows from the answer, and settle it."""
-        span = self._span(work, ready)
+        span = parent = work.receipt.span
+        if parent is not None:
+            span = self._tracer.post(parent, ready.post.url, work.delivery.attempt - 1)
         answer = await self._answer(work, ready, span)
         if isinstance(answer, Withheld):
             work.delivery.attempt -= 1
             return answer
         took, now = self._clock.monotonic() - began, self._clock.now()
-        outcome = self._classified(answer, ready, now)
+        outcome = classify(
+            answer,
+            now=now,
+            final_statuses=ready.prepared.subscription.retry.final_statuses,
+            longest_tier=self._longest_tier,
+        )
         if span is not None:
             _end(span, answer, outcome)
         disposition, also = self._decided(work, ready, outcome, now)
@@ -299,12 +299,6 @@ class Attempts:
         self._note_latency(work.delivery, outcome, now)
         return outcome
 
-    def _span(self, work: Work, ready: _Ready) -> Span | None:
-        parent = work.receipt.span
-        if parent is None:
-            return None
-        return self._tracer.post(parent, ready.post.url, work.delivery.attempt - 1)
-
     async def _answer(self, work: Work, ready: _Ready, span: Span | None) -> Answer | Withheld:
         """Send the request and return what came of it."""
         still = partial(self._eligibility.still, work.delivery, ready.live)
@@ -319,14 +313,6 @@ class Attempts:
         if isinstance(answer, Withheld) and span is not None:
             span.end(error="withheld")
         return answer
-
-    def _classified(self, answer: Answer, ready: _Ready, now: Millis) -> Outcome:
-        return classify(
-            answer,
-            now=now,
-            final_statuses=ready.prepared.subscription.retry.final_statuses,
-            longest_tier=self._longest_tier,
-        )
 
     def _decided(self, work: Work, ready: _Ready, outcome: Outcome, now: Millis) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""

@@ -3,6 +3,8 @@
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import Origin
 from hookstream.core.offsets.event_ids import RecentEventIds
+from hookstream.pipeline.defects import Step
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.ports import Ports, WriteRefused
 
 _CAPACITY = 10_000
@@ -18,16 +20,26 @@ _RAISE_EVERY = 3600.0
 class EventIds:
     """Notes the id of each event that a worker takes."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, fence: Fence) -> None:
         """Remember no id yet."""
         self._ports = ports
+        self._fence = fence
         self._recent = RecentEventIds(_CAPACITY)
         # By event type; types are those of published schemas, so both stay small.
         self._logged: dict[str, float] = {}
         self._raised: dict[str, float] = {}
 
     def note(self, event_type: str, event_id: str, origin: Origin, value: bytes | None) -> None:
-        """Note that the record at `origin` carries an event id; report another record that does."""
+        """Note that the record at `origin` carries an event id; report another record that does.
+
+        Nothing depends on it: what fails is logged.
+        """
+        try:
+            self._note(event_type, event_id, origin, value)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._fence.note(error, Step.NOTIFY)
+
+    def _note(self, event_type: str, event_id: str, origin: Origin, value: bytes | None) -> None:
         reuse = self._recent.note(event_type, event_id, origin, value)
         if reuse is None or event_type in OPERATIONS_EVENTS:
             # hookstream's own events are written again after a crash, with a later time.

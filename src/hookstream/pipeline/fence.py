@@ -88,6 +88,24 @@ class Fence:
         """
         self._unexpected.note(error, step)
 
+    async def run(
+        self,
+        receipt: "Receipt",
+        step: Step,
+        act: Callable[[], Awaitable[None]],
+        delivery_id: str | None = None,
+    ) -> None:
+        """Run a step of a record; where it fails, `stop` the partition, which retries it.
+
+        Raises:
+            Exception: What `stop` raises.
+        """
+        try:
+            await act()
+        except Exception as error:  # noqa: BLE001  the fence
+            give_up = receipt.release
+            self.stop(receipt, error, step, again=act, give_up=give_up, delivery_id=delivery_id)
+
     def stop(
         self,
         receipt: "Receipt",
@@ -127,29 +145,28 @@ class Fence:
         Raises:
             Exception: What it raised, where that is one of `ENDS`.
         """
+        if self._done(act):
+            return
+        again = partial(self._again, act, wanted)
+        if self._tasks is None:
+            self._later.append(again)
+        else:
+            self._tasks.create_task(again())
+
+    def _done(self, act: Callable[[], None]) -> bool:
         try:
             act()
         except Exception as error:  # noqa: BLE001  the fence
             self.note(error, Step.NOTIFY)
-            again = partial(self._again, act, wanted)
-            if self._tasks is None:
-                self._later.append(again)
-            else:
-                self._tasks.create_task(again())
+            return False
+        return True
 
     async def _again(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
         pause = FIRST_PAUSE
-        while True:
-            await asyncio.sleep(pause)
+        await asyncio.sleep(pause)
+        while wanted() and not self._done(act):
             pause = min(2 * pause, LONGEST_PAUSE)
-            if not wanted():
-                return
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001  the fence
-                self.note(error, Step.NOTIFY)
-            else:
-                return
+            await asyncio.sleep(pause)
 
     async def _retry(self, piece: Piece) -> None:
         """Keep a partition stopped until the step succeeds, the record is skipped, or it is revoked."""
@@ -211,8 +228,7 @@ class Fence:
         where = piece.receipt.where
         log(
             event,
-            topic=where.topic,
-            partition=where.partition,
+            **where._asdict(),
             offset=piece.receipt.record.offset,
             delivery_id=piece.delivery_id,
             **fields,

@@ -8,10 +8,11 @@ from hookstream.core.model import header_names
 from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.admission import Admission
+from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import Ports, RecordSource
+from hookstream.pipeline.ports import Ports
 
 _MOST = 500
 """Records a batch: enough to amortise the hand-over between threads."""
@@ -22,19 +23,19 @@ class Intake:
 
     def __init__(
         self,
-        source: RecordSource,
-        partitions: Partitions,
-        admission: Admission,
-        gate: Gate,
         ports: Ports,
         rules: EngineRules,
+        partitions: Partitions,
+        gate: Gate,
+        admission: Admission,
+        budget: Budget,
     ) -> None:
-        """Take from `source`, whose listener is `partitions`."""
-        self._source = source
+        """Take from `ports.events`, whose listener is `partitions`."""
+        self._source = ports.events
         self._partitions = partitions
-        self._admission = admission
-        self._budget = admission.budget
         self._gate = gate
+        self._admission = admission
+        self._budget = budget
         self._tracer = ports.tracer
         self._logger = ports.logger
         self._group = ports.topics.group
@@ -117,8 +118,7 @@ class Intake:
         record = receipt.record
         self._logger.warning(
             "partition.skipped",
-            topic=record.topic,
-            partition=record.partition,
+            **record.where._asdict(),
             offset=record.offset,
             detail="it carries its producer's time",
         )
@@ -134,8 +134,7 @@ class Intake:
         self._partitions.pause(where, PauseReason.BLOCKED)
         self._logger.error(
             "topic.stopped",
-            topic=record.topic,
-            partition=record.partition,
+            **record.where._asdict(),
             offset=record.offset,
             detail="its records carry CreateTime, so it is not known when they were appended",
             remedy="run 'hookstream topics apply', or set events.accept_create_time = true."

@@ -1,4 +1,4 @@
-"""A lane's queue, and the due time that a lane gives to deliveries it does not take."""
+"""A lane with the deliveries that wait in it."""
 
 import asyncio
 from collections import deque
@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from hookstream.core.lanes.fair_queue import Claim
 from hookstream.core.lanes.lane import Lane
 from hookstream.core.lanes.permits import Holder
-from hookstream.core.model.delivery import DeferReason
-from hookstream.core.model.instant import Millis
 from hookstream.pipeline.work import Work
 
 
@@ -38,11 +36,3 @@ class LaneQueue:
             if work.delivery.attempt == 0:
                 return place
         return None
-
-
-@dataclass(slots=True, frozen=True)
-class Slot:
-    """The due time that a lane reserved for a delivery it did not take, and why it did not."""
-
-    due_at: Millis
-    reason: DeferReason

@@ -12,11 +12,11 @@ from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Delivered, Outcome, Withheld
+from hookstream.core.model.outcome import DeferUntil, Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
-from hookstream.pipeline.lane_queue import LaneQueue, Slot
-from hookstream.pipeline.ports import Clock, Logger, Permitted, always_permitted
+from hookstream.pipeline.lane_queue import LaneQueue
+from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
 
 _FORGOTTEN_AFTER = 600.0
@@ -48,10 +48,6 @@ _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
 
 
-def _keep(_: Work) -> None:
-    """Ignore abandoned work, where nobody counts it."""
-
-
 class Lanes:
     """All lanes of a worker, under one limit of attempts in flight."""
 
@@ -63,11 +59,11 @@ class Lanes:
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
         attempt: Callable[[Work], Awaitable[Outcome | Withheld | None]],
-        overflow: Callable[[Work, Slot], None],
-        abandon: Callable[[Work], None] = _keep,
-        may_act: Permitted = always_permitted,
+        overflow: Callable[[Work, DeferUntil], None],
+        abandon: Callable[[Work], None],
+        may_act: Permitted,
     ) -> None:
-        """Run attempts, and hand what does not fit to `overflow`.
+        """Run attempts, and hand what does not fit to `overflow`, with its slot.
 
         `attempt` returns the outcome; None: it ended the work without an attempt; Withheld: it made no
         request, and the work returns to the head of its lane, or goes to `abandon` where its partition
@@ -140,7 +136,7 @@ class Lanes:
             # The work is queued, so the caller must not offer it again.
             raise InvariantBroken(f"a lane cannot be accounted for: {error!r}") from error
 
-    def deferral(self, delivery: Delivery) -> Slot | None:
+    def deferral(self, delivery: Delivery) -> DeferUntil | None:
         """Return the slot of a delivery from a tier, or None where its lane takes it now."""
         queue = self._queues.get(delivery.subscription_id)
         if queue is None:
@@ -160,8 +156,7 @@ class Lanes:
     def seen(self, subscription_id: str, slot: Millis) -> None:
         """Note a slot that a tier record carries, so that it is not assigned twice."""
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        clock = self._clock
-        queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
+        queue.lane.seen(self._clock.monotonic() + (slot - self._clock.now()) / 1000)
 
     def _present(self) -> float:
         """Return the monotonic time; a freeze since the last call is not charged to endpoints."""
@@ -198,13 +193,13 @@ class Lanes:
             queue.lane.policy = self._policy(queue.subscription_id)
         queue.busy_at = now
 
-    def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> Slot:
+    def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
         wall, since = self._clock.now(), delivery.deferred_since
         waited = 0.0
         if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
             waited = max(0, wall - since) / 1000
         deferral = queue.lane.defer(now, kept=delivery.has_slot, waited=waited)
-        return Slot(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
+        return DeferUntil(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
 
     # Attempts.
 

@@ -31,7 +31,6 @@ from hookstream.core.model.outcome import (
     RetryAt,
 )
 from hookstream.core.model.record import Header, OutgoingRecord, Record
-from hookstream.core.model.topics import Topics
 from hookstream.core.outcome import policy
 from hookstream.core.retry.tiers import Ladder
 from hookstream.errors import InvariantBroken
@@ -65,7 +64,7 @@ class Settler:
     def __init__(self, ports: Ports, ladder: Ladder, budget: Budget, fence: Fence) -> None:
         """Return the credit of settled work to `budget`. Nothing is written before `open`."""
         self._ports = ports
-        self._ladder = ladder
+        self.ladder = ladder
         self.budget = budget
         self._fence = fence
         self._write_retry = WriteRetry(ports.sink, ports.skips, fence, ports.logger)
@@ -73,11 +72,6 @@ class Settler:
         self._pending = 0
         self._idle = asyncio.Event()
         self._idle.set()
-
-    @property
-    def topics(self) -> Topics:
-        """The names of hookstream's topics."""
-        return self._ports.topics
 
     async def idle(self) -> None:
         """Wait until everything handed over so far is durable."""
@@ -178,14 +172,12 @@ class Settler:
 
     def unreadable(self, receipt: Receipt, problem: HeaderProblem) -> None:
         """Write a tier record with unreadable headers to the undecodable topic, and release it."""
-        now = self._ports.clock.now()
-        if receipt.record.headers_problem is None:
-            headers = letter.unreadable_headers(receipt.record, problem, written_at=now)
-            self._set_aside(receipt, UNREADABLE_STATE, str(problem), headers)
-            return
-        reason = UndecodableReason.HEADERS_UNREADABLE
-        headers = letter.unreadable_headers(receipt.record, problem, written_at=now, reason=reason)
-        self._set_aside(receipt, reason, str(problem), headers)
+        record, now = receipt.record, self._ports.clock.now()
+        counted, written = UNREADABLE_STATE, DeadReason.NOT_DECODABLE.value
+        if record.headers_problem is not None:
+            counted = written = UndecodableReason.HEADERS_UNREADABLE.value
+        headers = letter.unreadable_headers(record, problem, written_at=now, reason=written)
+        self._set_aside(receipt, counted, str(problem), headers)
 
     def _set_aside(
         self, receipt: Receipt, reason: str, detail: str, headers: Sequence[Header]
@@ -199,8 +191,7 @@ class Settler:
         self._ports.metrics.undecodable(reason)
         self._ports.logger.warning(
             "record.undecodable",
-            topic=record.topic,
-            partition=record.partition,
+            **record.where._asdict(),
             offset=record.offset,
             reason=reason,
             detail=detail,
@@ -222,15 +213,12 @@ class Settler:
         record = self._tier_record(state, receipt.record, self._tier(state, now), now)
         self._write([record], receipt, state)
 
-    def abandon(self, work: Work) -> None:
-        """Drop work of a revoked partition, or queued work while the worker stops.
-
-        Its receipt is never released, so its offset is not committed: the next owner reads it again.
-        """
-        self.give_back(work)
-
     def give_back(self, work: Work) -> None:
-        """Return the credit of work that is stopped or dropped."""
+        """Return the credit of work that is settled, stopped or dropped.
+
+        Work is dropped when its partition is revoked, and queued work when the worker drains. Its receipt
+        is never released, so its offset is not committed: the next owner reads the record again.
+        """
         if work.credited:
             work.credited = False
             self.budget.give(work.receipt.size)
@@ -281,18 +269,25 @@ class Settler:
                 self._trace(work, tier)
                 return [self._tier_record(work.delivery, work.receipt.record, tier, now)]
             case DeadLetter():
-                return self._dead(work, disposition, now)
+                self._trace(work, self._ports.topics.dead_letters)
+                record = work.receipt.record
+                return self._dead(work.delivery, record, disposition, record.value, now)
 
-    def _dead(self, work: Work, dead: DeadLetter, now: Millis) -> list[OutgoingRecord]:
-        ports = self._ports
-        record = work.receipt.record
-        self._trace(work, ports.topics.dead_letters)
+    def _dead(
+        self,
+        delivery: Delivery,
+        record: Record,
+        dead: DeadLetter,
+        value: bytes | None,
+        now: Millis,
+    ) -> list[OutgoingRecord]:
+        """Return a dead letter with the headers of `record`, and its notification."""
         headers = letter.dead_letter_headers(
-            work.delivery, record.headers, dead.reason, dead.detail, written_at=now
+            delivery, record.headers, dead.reason, dead.detail, written_at=now
         )
-        key = work.delivery.subscription_id.encode()
-        dead_letter = OutgoingRecord(ports.topics.dead_letters, key, record.value, headers)
-        return [dead_letter, *self._given_up(work.delivery, dead.reason)]
+        key = delivery.subscription_id.encode()
+        dead_letter = OutgoingRecord(self._ports.topics.dead_letters, key, value, headers)
+        return [dead_letter, *self._given_up(delivery, dead.reason)]
 
     def _given_up(self, delivery: Delivery, reason: DeadReason) -> list[OutgoingRecord]:
         """Return the operations event for a dead letter, nothing where the event is itself one of those."""
@@ -310,8 +305,8 @@ class Settler:
         ports = self._ports
         due_at = now if state.due_at is None else state.due_at
         if isinstance(state, Delivery) and state.has_slot:
-            return ports.topics.tier(self._ladder.place_slot(now, due_at))
-        return ports.topics.tier(self._ladder.place(now, due_at))
+            return ports.topics.tier(self.ladder.place_slot(now, due_at))
+        return ports.topics.tier(self.ladder.place(now, due_at))
 
     def _tier_record(
         self, state: _State, record: Record, tier: str, now: Millis
@@ -414,16 +409,9 @@ class Settler:
             )
             return [OutgoingRecord(ports.topics.undecodable, receipt.record.key, None, headers)]
         dead = DeadLetter(DeadReason.RECORD_TOO_LARGE, why)
-        headers = letter.dead_letter_headers(
-            state, receipt.record.headers, dead.reason, why, written_at=now
-        )
-        key = state.subscription_id.encode()
-        return [
-            OutgoingRecord(ports.topics.dead_letters, key, None, headers),
-            # The audit record written before named a retry, which is not how it ended.
-            self._audited(ended(state, None if work is None else work.event, dead, now)),
-            *self._given_up(state, dead.reason),
-        ]
+        # The audit record written before named a retry, which is not how it ended.
+        audit = self._audited(ended(state, None if work is None else work.event, dead, now))
+        return [*self._dead(state, receipt.record, dead, None, now), audit]
 
     async def _insist(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement

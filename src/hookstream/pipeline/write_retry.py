@@ -44,8 +44,7 @@ class WriteRetry:
         while verdict is not None:
             self._logger.error(
                 "partition.stopped",
-                topic=receipt.where.topic,
-                partition=receipt.where.partition,
+                **receipt.where._asdict(),
                 offset=receipt.record.offset,
                 writing_to=record.topic,
                 detail=verdict.detail,
@@ -78,8 +77,7 @@ class WriteRetry:
     ) -> None:
         self._logger.warning(
             "partition.skipped",
-            topic=receipt.where.topic,
-            partition=receipt.where.partition,
+            **receipt.where._asdict(),
             offset=receipt.record.offset,
             writing_to=record.topic,
             delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
