@@ -89,23 +89,10 @@ class WaitingRoom(Generic[T]):
         """The bytes of all waiting records."""
         return self._held
 
-    def held_by(self, partition: TopicPartition) -> int:
-        """Return the bytes that one partition holds."""
-        share = self._shares.get(partition)
-        return 0 if share is None else share.held
-
     def holds(self, partition: TopicPartition, offset: int) -> bool:
         """Return whether a record waits here."""
         share = self._shares.get(partition)
         return share is not None and offset in share.entries
-
-    def waiting(self) -> dict[TopicPartition, int]:
-        """Return how many records wait, by partition."""
-        return {
-            partition: len(share.entries)
-            for partition, share in self._shares.items()
-            if share.entries
-        }
 
     def admit(
         self,

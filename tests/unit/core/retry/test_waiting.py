@@ -124,7 +124,7 @@ def test_of_two_copies_the_one_that_expires_later_stays_whichever_came_first() -
     ]
 
     assert found == [None, "expires at 7", "expires at 8"]
-    assert (len(room), room.held_bytes, room.waiting()) == (1, 5, {SLOW: 1})
+    assert (len(room), room.held_bytes, room.holds(SLOW, 7)) == (1, 5, True)
     assert room.due(12) == ["expires at 9"]
 
 
@@ -146,8 +146,7 @@ def test_a_dropped_partition_leaves_nothing_behind() -> None:
     room.drop(FAST)
 
     assert (len(room), room.held_bytes, room.next_due()) == (1, 60, 20)
-    assert room.waiting() == {SLOW: 1}
-    assert (room.held_by(FAST), room.held_by(SLOW)) == (0, 60)
+    assert (room.holds(FAST, 0), room.holds(SLOW, 0)) == (False, True)
     assert room.admit(FAST, 0, 30, 60, "mine again", "key") is None
     assert room.due(30) == ["kept", "mine again"]
 
