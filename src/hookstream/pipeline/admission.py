@@ -45,7 +45,7 @@ _TURN = 8
 """Deliveries offered in one turn of the event loop."""
 
 _Question: TypeAlias = tuple[str, str, Millis, DocumentAt, int]
-"""What `Directory.match` takes."""
+"""What `Directory.match`, `matching` and `judge` take."""
 
 
 class Admission:
@@ -156,14 +156,7 @@ class Admission:
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        question = (
-            event.event_type,
-            event.environment,
-            state.origin.timestamp,
-            bodies.document,
-            self._codec.latest(event.event_type),
-        )
-        async for matches in self._matched(event, question):
+        async for matches in self._matched(bodies):
             for match in matches:
                 if match is None:
                     await asyncio.sleep(0)
@@ -183,28 +176,52 @@ class Admission:
         receipt.release()
 
     async def _offer(self, work: Work, match: Match) -> None:
-        """Hand a delivery out, and yield to other tasks after a few."""
+        """Hand a delivery out, or end a refused one; yield to other tasks after a few."""
+        refused = match.refused
         try:
-            if not self._handed_out(work, match):
-                # What is held waits in a tier at once, without queueing in its lane.
+            if refused is not None:
+                await self._refuse(work, refused)
+            elif not work.delivery.filter_asked or self._directory.holds.any:
+                # What an operator holds waits in a tier at once, without queueing in its lane.
                 await self._readmit(work)
+            else:
+                # Its subscription was live a moment ago.
+                self._credit(work)
+                self._lanes.offer(work)
         except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
-            self._stop(work, match, error)
+            if refused is None:
+                self._attempts.stop(work, error, Step.MATCH)
+            else:
+                again = partial(self._refuse, work, refused)
+                self._settler.stop(work, error, Step.MATCH, again)
         self._offered += 1
         if self._offered % _TURN == 0:
             # Attempts begin: otherwise a lane whose attempts could not begin yet would look full.
             await asyncio.sleep(0)
 
-    async def _matched(
-        self, event: Event, question: _Question
-    ) -> AsyncIterator[Iterable[Match | None]]:
+    async def _refuse(self, work: Work, refused: Refused) -> None:
+        self._credit(work)
+        self._attempts.refuse(work, refused)
+
+    async def _matched(self, bodies: Bodies) -> AsyncIterator[Iterable[Match | None]]:
         """Yield the matches, in one go or in steps that a thread computes."""
+        event, question = bodies.event, self._question(bodies)
         if not self._is_heavy(event):
             yield self._directory.match(*question, event.load)
             return
         matching = await self._found(self._directory.matching(*question))
         while not matching.is_done:
             yield await self._offload.run(matching.step)
+
+    def _question(self, bodies: Bodies) -> _Question:
+        event = bodies.event
+        return (
+            event.event_type,
+            event.environment,
+            event.origin.timestamp,
+            bodies.document,
+            self._codec.latest(event.event_type),
+        )
 
     def _is_heavy(self, event: Event) -> bool:
         """Return whether matching the event would block the event loop for long."""
@@ -234,34 +251,6 @@ class Admission:
                     return matching
         matching.find()
         return matching
-
-    def _handed_out(self, work: Work, match: Match) -> bool:
-        """Offer a matched delivery to its lane, or end a refused one; False: it must be readmitted."""
-        if match.refused is not None:
-            self._refuse(work, match.refused)
-            return True
-        if not work.delivery.filter_asked or self._directory.holds.any:
-            return False
-        # Its subscription was live a moment ago.
-        self._credit(work)
-        self._lanes.offer(work)
-        return True
-
-    def _refuse(self, work: Work, refused: Refused) -> None:
-        self._credit(work)
-        self._attempts.refuse(work, refused)
-
-    def _stop(self, work: Work, match: Match, error: Exception) -> None:
-        """Stop the partition of a delivery that could not be handed out."""
-        refused = match.refused
-        if refused is None:
-            self._attempts.stop(work, error, Step.MATCH)
-            return
-
-        async def again() -> None:
-            self._refuse(work, refused)
-
-        self._settler.stop(work, error, Step.MATCH, again)
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
@@ -356,14 +345,7 @@ class Admission:
 
     async def _ask(self, work: Work) -> bool:
         delivery, event = work.delivery, work.event
-        judge = self._directory.judge(
-            delivery.subscription_id,
-            event.event_type,
-            event.environment,
-            delivery.origin.timestamp,
-            work.bodies.document,
-            self._codec.latest(event.event_type),
-        )
+        judge = self._directory.judge(delivery.subscription_id, *self._question(work.bodies))
         if self._is_heavy(event):
             match = await self._offload.run(judge)
             if not work.receipt.wanted:

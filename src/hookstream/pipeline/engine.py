@@ -142,7 +142,6 @@ class Engine:
         """Parent every task of the engine; cancelling this one ends them all."""
         async with asyncio.TaskGroup() as tasks:
             self.lanes.open(tasks)
-            self._settler.open(tasks)
             self._fence.open(tasks)
             tick = partial(self._every, _TICK_EVERY, self.lanes.tick)
             commits = partial(self._every, COMMIT_EVERY, self.commit)

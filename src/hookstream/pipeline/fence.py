@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.errors import InvariantBroken
 from hookstream.pipeline.defects import Step, StoppedLines, Unexpected, described, line_of
 from hookstream.pipeline.ports import Clock, Logger
 from hookstream.pipeline.skips import Skips
@@ -80,6 +79,13 @@ class Fence:
         while self._later:
             tasks.create_task(self._later.pop()())
 
+    def start(self, retry: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run a retry beside everything else, from `open` on."""
+        if self._tasks is None:
+            self._later.append(retry)
+        else:
+            self._tasks.create_task(retry())
+
     def note(self, error: Exception, step: Step) -> None:
         """Log an exception that is ours.
 
@@ -132,12 +138,10 @@ class Fence:
         """
         self.note(error, step)
         self._lines.note(error, receipt.where, self._clock.monotonic())
-        if self._tasks is None:
-            raise InvariantBroken("a step failed before the fence was opened") from error
         piece = Piece(receipt, step, error, again, give_up, delivery_id)
         receipt.block()
         self._stopped.setdefault(receipt.where, []).append(piece)
-        self._tasks.create_task(self._retry(piece))
+        self.start(partial(self._retry, piece))
 
     def insist(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
         """Do what belongs to no record; where it fails, retry with back-off while `wanted`.
@@ -145,13 +149,8 @@ class Fence:
         Raises:
             Exception: What it raised, where that is one of `ENDS`.
         """
-        if self._done(act):
-            return
-        again = partial(self._again, act, wanted)
-        if self._tasks is None:
-            self._later.append(again)
-        else:
-            self._tasks.create_task(again())
+        if not self._done(act):
+            self.start(partial(self._again, act, wanted))
 
     def _done(self, act: Callable[[], None]) -> bool:
         try:

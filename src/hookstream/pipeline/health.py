@@ -32,6 +32,7 @@ from hookstream.core.outcome.health import (
     GiveUp,
     HealthRules,
     NoteFailing,
+    forget_older,
 )
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.ports import Ports
@@ -124,11 +125,7 @@ class EndpointHealth:
 
     def _echoes(self, subscription_id: str, now: Millis) -> bool:
         """Return whether this worker disabled it, the table may not show it yet, and nobody enabled it since."""
-        while self._said:
-            oldest = next(iter(self._said))
-            if 0 <= now - self._said[oldest] < _ECHO:
-                break
-            del self._said[oldest]
+        forget_older(self._said, now, _ECHO)
         said = self._said.get(subscription_id)
         if said is None:
             return False

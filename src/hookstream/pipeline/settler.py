@@ -33,7 +33,6 @@ from hookstream.core.model.outcome import (
 from hookstream.core.model.record import Header, OutgoingRecord, Record
 from hookstream.core.outcome import policy
 from hookstream.core.retry.tiers import Ladder
-from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, described
 from hookstream.pipeline.fence import Fence
@@ -62,13 +61,12 @@ class Settler:
     """Writes what dispositions demand, and releases receipts when it is durable."""
 
     def __init__(self, ports: Ports, ladder: Ladder, budget: Budget, fence: Fence) -> None:
-        """Return the credit of settled work to `budget`. Nothing is written before `open`."""
+        """Return the credit of settled work to `budget`."""
         self._ports = ports
         self.ladder = ladder
         self.budget = budget
         self._fence = fence
         self._write_retry = WriteRetry(ports.sink, ports.skips, fence, ports.logger)
-        self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,10 +74,6 @@ class Settler:
     async def idle(self) -> None:
         """Wait until everything handed over so far is durable."""
         await self._idle.wait()
-
-    def open(self, tasks: asyncio.TaskGroup) -> None:
-        """Retry refused writes as children of `tasks` from now on."""
-        self._tasks = tasks
 
     def attempted(
         self, work: Work, record: AttemptRecord, also: Sequence[OutgoingRecord] = ()
@@ -387,9 +381,7 @@ class Settler:
                 self._put(write, settlement)
             if instead:
                 return
-        if self._tasks is None:
-            raise InvariantBroken("a write was refused before the settler was opened")
-        self._tasks.create_task(self._insist(record, refused, settlement))
+        self._fence.start(partial(self._insist, record, refused, settlement))
 
     def _by_reference(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
