@@ -380,7 +380,7 @@ class Admission:
 
 
 def _nothing(record: Record, delivery: Delivery) -> Event:
-    """Return an event that holds nothing, for a record that does not decode any more."""
+    """Return an event without content, for a record that does not decode any more."""
     return Event(
         revision=Revision(delivery.event_type, 0, ""),
         event_id=delivery.event_id,

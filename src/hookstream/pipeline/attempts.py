@@ -138,7 +138,7 @@ class Attempts:
         self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
 
     async def attempt(self, work: Work) -> Outcome | Withheld | None:
-        """Make one attempt, settle it, tell what it came to. None: ended without an attempt.
+        """Make one attempt, settle it, and return its outcome. None: ended without an attempt.
 
         Withheld: no request was made and nothing is settled; the work is the caller's again.
         """

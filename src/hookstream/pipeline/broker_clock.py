@@ -2,7 +2,7 @@
 
 Every acknowledgement carries the time at which a broker appended the record. From these the
 difference of the clocks is known, and `now` is the brokers' time. A wall clock that differs by more
-than a bound stops sending all the same: certificates, logs and other programs use it, so somebody
+than a bound prevents sending all the same: certificates, logs and other programs use it, so somebody
 must set it.
 """
 
@@ -153,7 +153,7 @@ class BrokerClock:
         )
 
     def look(self) -> None:
-        """As Agreement says: at once where sending stops, and again while that lasts."""
+        """As Agreement says: at once where sending is prevented, and again while that lasts."""
         now, skew = self.machine.moment().boot, self.skew
         if skew is None:
             self._log_unknown(now)
@@ -191,7 +191,7 @@ class BrokerClock:
         )
 
     def _log_skew(self, now: float, skew: float) -> None:
-        """Warn of a difference that does not stop sending yet."""
+        """Warn of a difference that does not prevent sending yet."""
         apart = self._time.apart
         if max(abs(skew), apart) <= WORTH_SAYING or now - self._logged_at < _SAY_SKEW_AGAIN:
             return

@@ -34,7 +34,7 @@ BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
     Step.DECODE: (UnicodeDecodeError, OverflowError),
     Step.MATCH: (),
     Step.WAIT: (),
-    # A value that JSON cannot hold: a time beyond year 9999, a lone surrogate.
+    # A value that JSON cannot contain: a time beyond year 9999, a lone surrogate.
     Step.RENDER: (UnicodeEncodeError, OverflowError),
     Step.ENCODE: (UnicodeEncodeError, OverflowError),
     Step.PREPARE: (),

@@ -121,7 +121,7 @@ class Engine:
         The parts of all workers make one, so that together they never exceed the limit.
         """
         exist = self.events.exist + self.tiers.exist
-        return 1.0 if exist == 0 else min(1.0, max(1, self.events.held + self.tiers.held) / exist)
+        return 1.0 if exist == 0 else min(1.0, max(1, self.events.ours + self.tiers.ours) / exist)
 
     async def run(self, stop: asyncio.Event, drained: Millis) -> bool:
         """Run until `stop` is set, then drain for at most `drained` milliseconds. True: in time."""
@@ -156,7 +156,7 @@ class Engine:
             tasks.create_task(endless("the look at the clock", looks))
 
     async def _drain(self) -> None:
-        """Stop intake, hand back what waits, let attempts finish, wait until all is durable."""
+        """End intake, hand back what waits, let attempts finish, wait until all is durable."""
         for loop in self._loops:
             loop.cancel()
         for work in self.lanes.empty():
@@ -241,7 +241,7 @@ class Engine:
 
 
 def _guarded(ports: Ports) -> Ports:
-    """Return the ports with those that only tell made harmless."""
+    """Return the ports with those that only report made harmless."""
     unexpected = Unexpected(ports.logger)
     return replace(
         ports,

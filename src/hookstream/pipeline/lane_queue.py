@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hookstream.core.lanes.fair_queue import Claim
 from hookstream.core.lanes.lane import Lane
-from hookstream.core.lanes.permits import Holder
+from hookstream.core.lanes.permits import LanePermits
 from hookstream.pipeline.work import Work
 
 
@@ -18,7 +18,7 @@ class LaneQueue:
     lane: Lane
     busy_at: float
     """When it last had work, monotonic seconds."""
-    holder: Holder = field(default_factory=Holder)
+    permits: LanePermits = field(default_factory=LanePermits)
     claim: Claim = field(default_factory=Claim)
     waiting: deque[Work] = field(default_factory=deque)
     broken: bool = False
@@ -30,7 +30,7 @@ class LaneQueue:
 
     def first_attempt(self) -> int | None:
         """Return the place of the first work that may use a reserved permit: a prompt lane's first attempt."""
-        if not self.holder.prompt:
+        if not self.permits.prompt:
             return None
         for place, work in enumerate(self.waiting):
             if work.delivery.attempt == 0:

@@ -42,7 +42,7 @@ _LONGEST_CATCHING_UP = 120.0
 
 _FROZEN_AFTER = 1.0
 """Seconds without a tick, of which there are four a second, after which the process counts as frozen: it was
-stopped, or got no CPU."""
+suspended, or got no CPU."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
@@ -111,7 +111,7 @@ class Lanes:
     def offer(self, work: Work) -> None:
         """Queue work in its lane, or hand it to `overflow` where the lane is full.
 
-        While the worker stops, the work is abandoned: a step that stopped its partition may succeed late.
+        While the worker drains, the work is dropped: a step that stopped its partition may succeed late.
         """
         if self._closed:
             self._abandon(work)
@@ -239,10 +239,10 @@ class Lanes:
         Where a retry is next and may not use a reserved permit, a first attempt behind it that may
         overtakes it.
         """
-        permits, holder, waiting = self._permits, queue.holder, queue.waiting
-        first_is_next = holder.prompt and waiting[0].delivery.attempt == 0
+        permits, own, waiting = self._permits, queue.permits, queue.waiting
+        first_is_next = own.prompt and waiting[0].delivery.attempt == 0
         if not first_is_next:
-            if permits.take(holder, kept=False):
+            if permits.take(own, kept=False):
                 return False
             first = queue.first_attempt() if permits.free > 0 else None
             if first is None:
@@ -250,7 +250,7 @@ class Lanes:
             work = waiting[first]
             del waiting[first]
             waiting.appendleft(work)
-        return True if permits.take(holder, kept=True) else None
+        return True if permits.take(own, kept=True) else None
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
@@ -318,22 +318,22 @@ class Lanes:
         kept: bool,  # noqa: FBT001
     ) -> None:
         """Report an outcome to the lane, and return its permit."""
-        lane, holder = queue.lane, queue.holder
+        lane, own = queue.lane, queue.permits
         if outcome is None:
             lane.pass_over(ticket)
         else:
             lane.finish(ticket, now, outcome)
             if queue.broken or not isinstance(outcome, Delivered):
                 self._log_breaker(queue)
-        if not holder.prompt and lane.prompt(now):
-            self._permits.proved(holder)
+        if not own.prompt and lane.prompt(now):
+            self._permits.proved(own)
         self._neighbours.note(queue.subscription_id, now)
-        self._permits.give(holder, kept=kept)
+        self._permits.give(own, kept=kept)
 
     def _withheld(self, queue: LaneQueue, ticket: int, work: Work, *, kept: bool) -> None:
         """Return work to the head of its lane, as no request was made."""
         queue.lane.pass_over(ticket)
-        self._permits.give(queue.holder, kept=kept)
+        self._permits.give(queue.permits, kept=kept)
         if self._closed or not work.receipt.wanted:
             self._abandon(work)
             return
@@ -430,8 +430,8 @@ class Lanes:
     def _adjust(self, queue: LaneQueue, now: float) -> None:
         """Defer what a busy lane cannot serve within a second."""
         lane = queue.lane
-        if queue.holder.prompt and not lane.prompt(now):
-            self._permits.slowed(queue.holder)
+        if queue.permits.prompt and not lane.prompt(now):
+            self._permits.slowed(queue.permits)
         if not queue.waiting:
             return
         alone = self._alone(queue.subscription_id, now)
@@ -456,7 +456,7 @@ class Lanes:
                 kept: deque[Work] = deque()
                 for work in queue.waiting:
                     (dropped if work.receipt.where in gone else kept).append(work)
-                # The runners hold the queue itself.
+                # The runners refer to the deque itself.
                 queue.waiting.clear()
                 queue.waiting.extend(kept)
         self.waiting -= len(dropped)
@@ -464,7 +464,7 @@ class Lanes:
         return dropped
 
     def empty(self) -> list[Work]:
-        """Remove and return all queued work, as the worker stops."""
+        """Remove and return all queued work, as the worker drains."""
         self._closed = True
         dropped = [work for queue in self._queues.values() for work in queue.waiting]
         for queue in self._queues.values():

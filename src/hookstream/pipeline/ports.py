@@ -93,7 +93,7 @@ class AssignmentListener(Protocol):
         """The records in [first, next_offset) were gone before they were read.
 
         Comes before `on_assigned` with `next_offset` for the same partition; of one that was stopped
-        while it was held, as an operator left them out, before the record at `next_offset`.
+        while it was assigned, as an operator left them out, before the record at `next_offset`.
         """
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
@@ -125,7 +125,7 @@ class RecordSource(Protocol):
         """
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit offsets of next records, without waiting; of partitions not held, nothing.
+        """Commit offsets of next records, without waiting; of partitions not assigned, nothing.
 
         A failure is logged, and the listener is notified by `on_commit_failed`.
         """
@@ -268,7 +268,7 @@ Permitted: TypeAlias = Callable[[], bool]
 
 
 def always_permitted() -> bool:
-    """Permit every request: for callers that hold no knowledge that could age."""
+    """Permit every request: for callers without knowledge that could age."""
     return True
 
 
@@ -361,7 +361,7 @@ class Logger(Protocol):
 
 
 class Tables(Protocol):
-    """The compacted topics held in memory."""
+    """The compacted topics, kept in memory."""
 
     def current(self) -> bool:
         """Return whether every table was known complete at most `FRESH_FOR` seconds ago.

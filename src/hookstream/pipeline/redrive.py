@@ -31,7 +31,7 @@ from hookstream.pipeline.ports import Clock
 
 STEP_RECORDS = 500
 STEP_BYTES = 8 * 1024 * 1024
-"""What a step holds in memory at most, unless one record alone is larger."""
+"""What a step keeps in memory at most, unless one record alone is larger."""
 EXAMPLES = 100
 """How many records that could not be redriven are named; all of them stay open."""
 _REMOVED_AT_ONCE = 1_000
@@ -44,7 +44,7 @@ class DeadLetters(Protocol):
         """Yield the topic's records up to, not including, these offsets, in order of offset."""
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
-        """Return the first offset that each partition of both topics still holds."""
+        """Return the first offset that each partition of both topics still has."""
 
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table as it stands now, open transactions included."""

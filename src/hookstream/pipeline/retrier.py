@@ -2,7 +2,7 @@
 
 A delivery that waits for a slot of its lane has no due time of its own: it is admitted at its slot,
 or before, as soon as its lane has room. One whose slot has come while the lane has none is not
-written again as long as its tier may still hold it.
+written again as long as its tier may still keep it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from hookstream.pipeline.settler import Settler
 
 _MOST = 100
 """Records a batch: their headers are read in one turn of the event loop."""
-HELD_BYTES = 2_000
+WAITING_BYTES = 2_000
 """Memory that a waiting delivery takes beside the bytes of its record: objects, state, its places in
 the room. Measured: 2,030 bytes."""
 
@@ -160,7 +160,7 @@ class Retrier:
             key = (state.delivery_id, state.attempt, state.origin, state.trigger)
             owner = state.subscription_id if state.has_slot else None
             rank = state.expires_at
-        offset, size = receipt.record.offset, receipt.record.size + HELD_BYTES
+        offset, size = receipt.record.offset, receipt.record.size + WAITING_BYTES
         merged = self._room.admit(
             receipt.where, offset, waiting.until, size, waiting, key, owner, rank=rank
         )
@@ -315,7 +315,7 @@ class Retrier:
             return
 
     def _flow(self) -> None:
-        """Stop fetching partitions whose share of the room is full; fetch them again at half."""
+        """Pause partitions whose share of the room is full; fetch them again at half."""
         for where in self._room.to_pause():
             self._partitions.pause(where, PauseReason.FULL)
         for where in self._room.to_resume():

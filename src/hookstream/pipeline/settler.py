@@ -2,7 +2,7 @@
 
 1. What the disposition demands is written: a tier record, a dead letter, the row that disables.
 2. The audit record is written beside it.
-3. When the broker has acknowledged all of them, the receipt's hold is released.
+3. When the broker has acknowledged all of them, the receipt is released.
 
 A process that dies between any two of these has settled nothing: the source offset is uncommitted,
 so another worker takes the record again, and what was written already is a second copy.
@@ -192,7 +192,7 @@ class Settler:
         )
 
     def defer(self, receipt: Receipt, state: _State) -> None:
-        """Write a record whose state holds a deferral to a tier, and release it."""
+        """Write a record whose state has a deferral to a tier, and release it."""
         if state.deferred_reason is not None:
             self._ports.metrics.deferral(state.deferred_reason)
         self._pass_on(receipt, state)

@@ -68,7 +68,7 @@ class Watchdog:
             where: place
             for owned in self._owned
             for where, place in owned.oldest_in_hand().items()
-            if not self._room.holds(where, place[1])
+            if not self._room.has(where, place[1])
         }
 
     def _log_stuck(self, stalled: Stalled) -> None:

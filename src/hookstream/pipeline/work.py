@@ -65,7 +65,7 @@ class MadeBody:
 
 @dataclass(slots=True)
 class Work:
-    """One unsettled delivery, which holds one reference to its receipt."""
+    """One unsettled delivery, which has one reference to its receipt."""
 
     delivery: Delivery
     bodies: Bodies

@@ -1,4 +1,4 @@
-"""A circuit breaker stops the lane of an endpoint that fails, and probes it with one attempt at a time.
+"""A circuit breaker pauses the lane of an endpoint that fails, and probes it with one attempt at a time.
 
 Closed, it counts failures. It opens on consecutive failures or on a failure ratio. The open time
 doubles with each failed probe. When the open time is over, the breaker is half open: one attempt

@@ -46,7 +46,7 @@ class ConcurrencyLimit:
         self._less(_AFTER_RISE, now, round_)
 
     def restart(self) -> None:
-        """Start at two again: after an outage the endpoint's former capacity is not known to hold."""
+        """Start at two again: after an outage the endpoint's former capacity may have changed."""
         self._value = float(START)
         self.ramping = True
 

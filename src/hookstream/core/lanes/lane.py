@@ -1,8 +1,8 @@
 """A lane decides when a delivery of one subscription may be attempted, and where it waits until then.
 
 It composes the concurrency limit, rate limiter, circuit breaker and reservations of one
-subscription: a state machine over a monotonic `now` in seconds. The shell holds the deliveries.
-Guarantees: only attempts and about a second of queue hold source offsets; an endpoint that does
+subscription: a state machine over a monotonic `now` in seconds. The pipeline keeps the deliveries.
+Guarantees: only attempts and about a second of queue keep source offsets unsettled; an endpoint that does
 not answer gets no further attempts; the backlog of a healthy endpoint that has the worker to
 itself is never copied to a tier; each deferred delivery has a slot of its own.
 """
@@ -250,7 +250,7 @@ class Lane:
         }
 
     def _answered(self, took: float, now: float) -> None:
-        """Record that the endpoint is up. Its capacity from before an outage is not known to hold."""
+        """Record that the endpoint is up. Its capacity from before an outage may have changed."""
         if self._rests_until <= now:
             self._rests_until = float("-inf")
         if self._circuit_breaker.succeeded(now):

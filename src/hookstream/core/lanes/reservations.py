@@ -1,6 +1,6 @@
 """Reservations assign due times to deferred deliveries, so that no two are due at once.
 
-Memory holds only one instant, the end of all reservations. The slots themselves are in the tier
+In memory is only one instant, the end of all reservations. The slots themselves are in the tier
 records. A worker that has just started or got partitions assigned learns the end from the records
 that it reads; until then it reserves from now on.
 """
