@@ -76,7 +76,7 @@ class Engine:
         gate = self.gate = Gate(ports)
         fence = self._fence = Fence(ports.skips, ports.clock, ports.logger, gate.wait)
         settler = self._settler = Settler(ports, Ladder(rules.tiers), budget, fence)
-        eligibility = Eligibility(ports.directory, ports.clock, rules, fence, gate.is_open)
+        eligibility = Eligibility(ports, rules, fence, gate.is_open)
         attempts = Attempts(ports, rules, eligibility, settler, fence)
         lanes = self.lanes = Lanes(
             ports.clock,

@@ -104,7 +104,14 @@ class Intake:
     async def _admit(self, receipt: Receipt) -> None:
         record = receipt.record
         if not (record.append_time or self._accept_create_time):
-            self._step_over(receipt)
+            # An operator skipped this record with CreateTime.
+            self._logger.warning(
+                "partition.skipped",
+                **record.where._asdict(),
+                offset=record.offset,
+                detail="it carries its producer's time",
+            )
+            receipt.release()
             return
         traceparent = header_text(record.headers, header_names.TRACEPARENT)
         tracestate = None
@@ -112,17 +119,6 @@ class Intake:
             tracestate = header_text(record.headers, header_names.TRACESTATE)
         receipt.span = self._tracer.process(record, traceparent, self._group)
         await self._admission.fresh(receipt, traceparent, tracestate)
-
-    def _step_over(self, receipt: Receipt) -> None:
-        """Settle a record with CreateTime that an operator skipped."""
-        record = receipt.record
-        self._logger.warning(
-            "partition.skipped",
-            **record.where._asdict(),
-            offset=record.offset,
-            detail="it carries its producer's time",
-        )
-        receipt.release()
 
     def _refuse(self, record: Record) -> None:
         """Stop a partition at a record with CreateTime; its offset is not committed."""

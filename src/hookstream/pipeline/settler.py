@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord, ended
-from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
 from hookstream.core.model.event import UNREADABLE_STATE, Undecodable, UndecodableReason
 from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import Millis
@@ -199,7 +199,7 @@ class Settler:
 
     def hop(self, receipt: Receipt, state: _State) -> None:
         """Move a record on to a smaller tier; its state and due time do not change."""
-        self._ports.metrics.deferral("not_due")
+        self._ports.metrics.deferral(DeferReason.NOT_DUE)
         self._pass_on(receipt, state)
 
     def _pass_on(self, receipt: Receipt, state: _State) -> None:

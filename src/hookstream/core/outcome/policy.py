@@ -280,9 +280,6 @@ def retried(delivery: Delivery, disposition: RetryAt) -> None:
 def deferred(delivery: Delivery, disposition: DeferUntil, now: Millis) -> None:
     """Write a deferral into the state. It ends a wait for another reason."""
     delivery.due_at = disposition.due_at
-    if disposition.reason is DeferReason.NOT_DUE:
-        # A hop continues the wait that it is part of.
-        return
     if delivery.deferred_reason is not disposition.reason:
         wait_ended(delivery, now)
         delivery.deferred_reason = disposition.reason
