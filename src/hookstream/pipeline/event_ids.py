@@ -35,18 +35,15 @@ class EventIds:
         Nothing depends on it: what fails is logged.
         """
         try:
-            self._note(event_type, event_id, origin, value)
+            reuse = self._recent.note(event_type, event_id, origin, value)
+            if reuse is None or event_type in OPERATIONS_EVENTS:
+                # hookstream's own events are written again after a crash, with a later time.
+                return
+            self._ports.metrics.event_id_reused(event_type, conflict=reuse.conflict)
+            if reuse.conflict:
+                self._conflict(event_type, event_id, reuse.first, origin)
         except Exception as error:  # noqa: BLE001  the fence
             self._fence.note(error, Step.NOTIFY)
-
-    def _note(self, event_type: str, event_id: str, origin: Origin, value: bytes | None) -> None:
-        reuse = self._recent.note(event_type, event_id, origin, value)
-        if reuse is None or event_type in OPERATIONS_EVENTS:
-            # hookstream's own events are written again after a crash, with a later time.
-            return
-        self._ports.metrics.event_id_reused(event_type, conflict=reuse.conflict)
-        if reuse.conflict:
-            self._conflict(event_type, event_id, reuse.first, origin)
 
     def _conflict(self, event_type: str, event_id: str, first: Origin, second: Origin) -> None:
         ports, now = self._ports, self._ports.clock.monotonic()

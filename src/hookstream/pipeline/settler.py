@@ -126,12 +126,13 @@ class Settler:
 
     def _audited(self, record: AttemptRecord) -> OutgoingRecord:
         """Count and log an attempt, and return its audit record."""
-        value = self._ports.own_records.attempt(record)
+        ports = self._ports
+        value = ports.own_records.attempt(record)
         # After encoding: what cannot be encoded is retried, and must count once.
-        self._ports.metrics.attempt(record)
-        self._ports.logger.attempt(record)
+        ports.metrics.attempt(record)
+        ports.logger.attempt(record)
         key = record.delivery.subscription_id.encode()
-        return OutgoingRecord(self._ports.topics.attempts, key, value)
+        return OutgoingRecord(ports.topics.attempts, key, value)
 
     def _settle(
         self,
