@@ -159,17 +159,13 @@ class Attempts:
         Raises:
             Exception: What `Fence.stop` raises.
         """
+        self._settler.stop(work, error, step, partial(self._retry, work))
 
-        async def again() -> None:
-            # First all that can fail without the lane, so that a defect that lasts costs it nothing.
-            await self._rehearse(work)
-            if work.receipt.wanted:
-                await self.readmit(work)
+    async def _retry(self, work: Work) -> None:
+        """Do what an attempt does before its request, without a trace of it, and then offer the work again.
 
-        self._settler.stop(work, error, step, again)
-
-    async def _rehearse(self, work: Work) -> None:
-        """Do what an attempt does before its request, without a trace of it."""
+        What can fail without the lane comes first, so that a defect that lasts costs the lane nothing.
+        """
         now = self._clock.now()
         status = self._eligibility.status(work.delivery, now)
         if isinstance(status, Live):
@@ -177,6 +173,8 @@ class Attempts:
             body = await self._rendering.make(work, status.partner, version)
             if not isinstance(body, Refused):
                 self._request(work, self._prepared.of(status.subscription), body, now)
+        if work.receipt.wanted:
+            await self.readmit(work)
 
     def _ready(self, work: Work) -> _Ready | _Unrendered | None:
         """Return what an attempt is made of, None where the work ended without one."""
