@@ -78,7 +78,7 @@ class EventProducer:
             None where it is not sampled.
     """
 
-    def __init__(  # noqa: PLR0913  # settings, each with a default that fits
+    def __init__(
         self,
         bootstrap_servers: str,
         *,
@@ -136,7 +136,7 @@ class EventProducer:
             await self._sink.flush(_CLOSE_SECONDS)
         await self._stack.aclose()
 
-    async def send(  # noqa: PLR0913  # an event has these parts
+    async def send(
         self,
         event_type: str,
         data: Mapping[str, object],

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from tests.doubles.broker import BrokerSource
+from tests.doubles.clock import Unquestioned
 from tests.simulation.invariants import (
     EARLY,
     ENDS,
@@ -50,7 +51,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
+from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.partitions import Gap, Partitions, Receipt
@@ -292,7 +293,7 @@ def _believing(outside: Ports, rules: EngineRules) -> Engine:
 def _by_the_machine(outside: Ports, rules: EngineRules) -> Engine:
     clock = outside.clock
     assert isinstance(clock, BrokerClock)
-    return Engine(replace(outside, clock=clock.machine, agreement=UNQUESTIONED), rules)
+    return Engine(replace(outside, clock=clock.machine, agreement=Unquestioned()), rules)
 
 
 def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Ports, EngineRules], Engine]:
