@@ -186,7 +186,7 @@ class AvroCodec:
                 )
         except Malformed as problem:
             return Undecodable(UndecodableReason.MALFORMED, str(problem))
-        return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
+        return read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 if there is none."""
@@ -298,12 +298,13 @@ def _tagged(event: Event, writer: PublishedSchema) -> dict[str, object] | Undeco
     value = event.record.value
     if value is None:
         return _removed(event.revision)
-    return _read(value, event.body_at, writer.tagged, branch_names=False)
+    return read_body(value, event.body_at, writer.tagged)
 
 
-def _read(
-    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool
+def read_body(
+    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool = False
 ) -> dict[str, object] | Undecodable:
+    """Decode a record whose body starts at `body_at`, logical types raw."""
     body = io.BytesIO(value)
     body.seek(body_at)
     try:

@@ -23,6 +23,7 @@ from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,
+    Enum,
     Fixed,
     Leaf,
     Map,
@@ -232,12 +233,13 @@ class _Written(SchemaCompiler[Json]):
         return node.name if isinstance(node, Reference) else super().make(node)
 
     def leaf(self, node: Leaf) -> Json:
-        if isinstance(node, Primitive):
-            return node.kind
-        parts: JsonObject = (
-            {"size": node.size} if isinstance(node, Fixed) else {"symbols": [*node.symbols]}
-        )
-        return _named("fixed" if isinstance(node, Fixed) else "enum", node.name, parts)
+        match node:
+            case Primitive(kind=kind):
+                return kind
+            case Fixed(name=name, size=size):
+                return _named("fixed", name, {"size": size})
+            case Enum(name=name, symbols=symbols):
+                return _named("enum", name, {"symbols": [*symbols]})
 
     def array(self, node: Array) -> Json:
         return {"type": "array", "items": self.make(node.items)}
