@@ -88,13 +88,18 @@ def count_filled(values: int) -> None:
 class Defaults:
     """Expands the defaults of a schema's fields."""
 
-    __slots__ = ("_schema", "_tag", "_tried")
+    __slots__ = ("_schema", "_tag", "_tried", "_unchanged")
 
-    def __init__(self, schema: AvroSchema, tag: Tag) -> None:
-        """Take the schema, and the function that tags the values of its unions."""
+    def __init__(self, schema: AvroSchema, tag: Tag, *, unchanged: bool = False) -> None:
+        """Take the schema, and the function that tags the values of its unions.
+
+        Where `unchanged`, a default is no value unless a decoder may pass it on as it is written:
+        with all fields of its records, and without bytes.
+        """
         self._schema = schema
         self._tag = tag
         self._tried = 0
+        self._unchanged = unchanged
 
     def filling(self, field: FieldNode) -> Filling:
         """Return the expansion of a field's default.
@@ -125,7 +130,7 @@ class Defaults:
                 return [self._value(each, node.items) for each in default]
             case Map() if isinstance(default, dict):
                 return {key: self._value(each, node.values) for key, each in default.items()}
-            case Primitive() | Enum() | Fixed():
+            case Primitive() | Enum() | Fixed() if not (self._unchanged and _is_bytes(node)):
                 return _leaf(default, node)
             case _:
                 raise NoValue(f"is no value of {say(node)}")
@@ -133,7 +138,7 @@ class Defaults:
     def _of_field(self, record: dict[str, Json], field: FieldNode) -> object:
         if field.name in record:
             return self._value(record[field.name], field.type)
-        if not field.has_default:
+        if self._unchanged or not field.has_default:
             raise NoValue(f"lacks the field {field.name}")
         return self._value(field.default, field.type)
 
@@ -150,7 +155,7 @@ class Defaults:
         raise NoValue("is no value of its union")
 
 
-def is_value(default: Json, kind: str) -> bool:
+def _is_value(default: Json, kind: str) -> bool:
     """Return whether a default is a value of a primitive type, and is delivered unchanged."""
     match kind:
         case "null":
@@ -183,12 +188,16 @@ def _leaf(default: Json, node: Primitive | Enum | Fixed) -> object:
             return default
         case Fixed() if isinstance(default, str) and len(default) == node.size:
             return _bytes_of(default)
-        case Primitive(kind=kind) if is_value(default, kind):
+        case Primitive(kind=kind) if _is_value(default, kind):
             if kind == "bytes":
                 return _bytes_of(cast("str", default))
             return float(cast("float", default)) if kind in ("float", "double") else default
         case _:
             raise NoValue(f"is no value of {say(node)}")
+
+
+def _is_bytes(node: Primitive | Enum | Fixed) -> bool:
+    return isinstance(node, Fixed) or (isinstance(node, Primitive) and node.kind == "bytes")
 
 
 def _bytes_of(default: str) -> bytes:

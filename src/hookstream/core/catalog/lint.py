@@ -10,22 +10,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from hookstream.core.avro.nodes import (
-    Array,
     AvroSchema,
     AvroType,
-    Enum,
     FieldNode,
     Fixed,
     Logical,
-    Map,
     Primitive,
     RecordNode,
     Resolved,
-    Union,
     walk,
 )
 from hookstream.core.avro.reader import SchemaRefused, read_schema
-from hookstream.core.catalog.filling import is_value
+from hookstream.core.catalog.filling import Defaults, NoValue
 from hookstream.core.catalog.growth import too_much
 from hookstream.core.model.json import Json
 from hookstream.core.model.parts import joined
@@ -154,37 +150,15 @@ def _of_field(schema: AvroSchema, field: FieldNode, at: str) -> Iterator[str]:
         yield f"{at}: it has no doc"
     if field.as_text and not any(map(_is_plain_long, schema.singles(field.type))):
         yield f'{at}: "json": "string" is for longs without a logical type'
-    # A decoder passes a default on unchanged, so it must equal a decoded value.
-    if field.has_default and not _fits(schema, field.default, field.type):
-        yield (
-            f"{at}: its default is no value of its type that a decoder can fill in (of bytes and"
-            " fixed none is)"
-        )
+    if field.has_default:
+        try:
+            Defaults(schema, lambda _, __, value: value, unchanged=True).filling(field)
+        except NoValue:
+            yield (
+                f"{at}: its default is no value of its type that a decoder can fill in (of bytes"
+                " and fixed none is)"
+            )
 
 
 def _is_plain_long(node: Resolved) -> bool:
     return isinstance(node, Primitive) and node.kind == "long" and node.logical is None
-
-
-def _fits(schema: AvroSchema, value: Json, node: AvroType) -> bool:
-    match schema.resolve(node):
-        case Primitive(kind=kind):
-            return kind != "bytes" and is_value(value, kind)
-        case Enum(symbols=symbols):
-            return value in symbols
-        case Array(items=inner):
-            return isinstance(value, list) and all(_fits(schema, each, inner) for each in value)
-        case Map(values=inner):
-            return isinstance(value, dict) and all(
-                _fits(schema, each, inner) for each in value.values()
-            )
-        case RecordNode(fields=fields):
-            # A decoder does not fill in the defaults of a default's own fields.
-            return isinstance(value, dict) and all(
-                field.name in value and _fits(schema, value[field.name], field.type)
-                for field in fields
-            )
-        case Union(branches=branches):
-            return any(_fits(schema, value, branch) for branch in branches)
-        case Fixed():
-            return False
