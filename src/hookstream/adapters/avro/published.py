@@ -156,7 +156,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
     except Exception as problem:  # likewise
         raise _not_avro(problem) from problem
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
-    data = _data_of(nodes)
+    data = None if nodes.data is None else AvroSchema(nodes.data, nodes.named)
     return PublishedSchema(
         revision=revision,
         number=number,
@@ -336,13 +336,6 @@ def _branches(schema: list[object]) -> list[object]:
     found = {"__slots__": (), "__getitem__": dict(enumerate(schema)).__getitem__}
     of_one_union: type[list[object]] = type("_Branches", (_Branches,), found)
     return of_one_union(schema)
-
-
-def _data_of(nodes: AvroSchema) -> AvroSchema | None:
-    """Return the type of the field `data`, or None where there is none."""
-    fields = nodes.root.fields if isinstance(nodes.root, RecordNode) else ()
-    data = next((field.type for field in fields if field.name == "data"), None)
-    return None if data is None else AvroSchema(data, nodes.named)
 
 
 def _branch_names(data: AvroSchema | None) -> bool:

@@ -147,6 +147,12 @@ class AvroSchema:
     loop: str | None = None
     """The full name of a record that contains itself; None if there is none."""
 
+    @property
+    def data(self) -> AvroType | None:
+        """The type of the field `data`; None if there is none."""
+        fields = self.root.fields if isinstance(self.root, RecordNode) else ()
+        return next((field.type for field in fields if field.name == "data"), None)
+
     def resolve(self, node: AvroType) -> Resolved:
         """Return the type itself, or the referenced one."""
         return self.named[node.name] if isinstance(node, Reference) else node

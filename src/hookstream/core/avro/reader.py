@@ -106,8 +106,6 @@ def _check_size(document: Json) -> None:
 class _Reader:
     """Parses one schema; a name can be used after its definition only."""
 
-    __slots__ = ("_open", "loop", "named")
-
     def __init__(self) -> None:
         self.named: dict[str, Named] = {}
         self.loop: str | None = None

@@ -88,8 +88,6 @@ def count_filled(values: int) -> None:
 class Defaults:
     """Expands the defaults of a schema's fields."""
 
-    __slots__ = ("_schema", "_tag", "_tried", "_unchanged")
-
     def __init__(self, schema: AvroSchema, tag: Tag, *, unchanged: bool = False) -> None:
         """Take the schema, and the function that tags the values of its unions.
 

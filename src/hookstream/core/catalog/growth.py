@@ -64,8 +64,6 @@ def too_much(schema: AvroSchema) -> list[str]:
 class _Measure:
     """Finds the most values that a type can produce beyond those that its bytes allow."""
 
-    __slots__ = ("_defaults", "_known", "_rate", "_schema")
-
     def __init__(self, schema: AvroSchema, rate: int, *, defaults: bool = False) -> None:
         self._schema = schema
         self._rate = rate

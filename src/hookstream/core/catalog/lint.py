@@ -67,8 +67,6 @@ class FullNames:
     Avro resolves records by name: all versions of a type share one full name, two types never do.
     """
 
-    __slots__ = ("_name_of", "_said", "_type_of")
-
     def __init__(self) -> None:
         """Know none."""
         self._name_of: dict[str, str] = {}

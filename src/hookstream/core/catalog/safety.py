@@ -75,8 +75,6 @@ class _Size(NamedTuple):
 class _Sizes:
     """The sizes of the types of a non-recursive schema, each record measured once."""
 
-    __slots__ = ("_known", "_schema")
-
     def __init__(self, schema: AvroSchema) -> None:
         self._schema = schema
         self._known: dict[str, _Size] = {}

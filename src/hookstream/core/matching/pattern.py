@@ -157,8 +157,6 @@ _NEVER_ASKED = _Absences({})
 class _Parser:
     """Parses one document and counts its clauses."""
 
-    __slots__ = ("_clauses",)
-
     def __init__(self) -> None:
         self._clauses = 0
 

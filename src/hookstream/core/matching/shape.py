@@ -75,21 +75,17 @@ def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
         SchemaRefused: It is not a valid Avro schema.
     """
     schema = read_schema(avro_schema)
-    root = schema.root
-    data = (
-        [f.type for f in root.fields if f.name == "data"] if isinstance(root, RecordNode) else []
-    )
     text = Node(frozenset({"string"}))
     fields = {
-        "type": Node(frozenset({"string"}), words=frozenset({event_type})),
+        "type": replace(text, words=frozenset({event_type})),
         "version": Node(frozenset({"number"}), numbers=frozenset({version})),
         "timestamp": text,
         "id": text,
         "environment": text,
         "entity_id": text,
     }
-    for node in data:
-        fields["data"] = _Shaping(schema).make(node)
+    if schema.data is not None:
+        fields["data"] = _Shaping(schema).make(schema.data)
     return Shape(event_type, version, Node(fields=fields))
 
 
