@@ -107,11 +107,7 @@ class AvroCodec:
 
     def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
         """Decode the record and check its envelope. `Event.origin` is the record's own position."""
-        schema = self._book.schema(identified.revision)
-        value = record.value
-        if schema is None or value is None:
-            return _removed(identified.revision)
-        fields = self._fields(value, identified.body_at, schema)
+        fields = self._fields(identified, record)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -163,18 +159,16 @@ class AvroCodec:
     def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
         """Decode any framed record without checking its envelope: for tools that show records."""
         identified = self.identify(record)
-        if not isinstance(identified, Identified):
-            return identified
-        schema = self._book.schema(identified.revision)
-        if schema is None or record.value is None:
-            return _removed(identified.revision)
-        return self._fields(record.value, identified.body_at, schema)
+        return (
+            self._fields(identified, record) if isinstance(identified, Identified) else identified
+        )
 
-    def _fields(
-        self, value: bytes, body_at: int, schema: PublishedSchema
-    ) -> dict[str, object] | Undecodable:
-        """Decode a record, unless it has more than `most` values."""
-        most = self._max_values
+    def _fields(self, identified: Identified, record: Record) -> dict[str, object] | Undecodable:
+        """Decode a record, unless it has too many values."""
+        schema, value = self._book.schema(identified.revision), record.value
+        if schema is None or value is None:
+            return _removed(identified.revision)
+        body_at, most = identified.body_at, self._max_values
         try:
             if _could_hold(value, body_at, schema) > most and holds_more(
                 schema.walk, value, body_at, most

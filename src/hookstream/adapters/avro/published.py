@@ -6,7 +6,6 @@ size.
 
 import io
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -38,6 +37,7 @@ from hookstream.core.avro.nodes import (
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.avro.render import NotRenderable, needs_branch_names
 from hookstream.core.catalog.growth import Growth, growth
+from hookstream.core.catalog.lint import EVENT_TYPE, MAX_VERSION
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -51,8 +51,6 @@ ROW_FORMAT = 1
 
 ParsedSchema: TypeAlias = dict[str, object]
 """A schema in the form of fastavro's reader and writer: parsed once, without logical types."""
-
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
 
 
 class _Branches(list[object]):
@@ -123,9 +121,9 @@ def declared(tree: Json) -> tuple[str, int]:
     if not isinstance(tree, dict) or tree.get("type") != "record":
         raise InputRefused("the schema is not a record")
     event_type, version = tree.get("eventType"), tree.get("eventVersion")
-    if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
+    if not isinstance(event_type, str) or not EVENT_TYPE.fullmatch(event_type):
         raise InputRefused("eventType is not a dotted name such as pricing.completed")
-    if type(version) is not int or not 0 < version < 10_000:  # noqa: PLR2004  # a bound for ids
+    if type(version) is not int or not 0 < version <= MAX_VERSION:
         raise InputRefused("eventVersion is not a whole number from 1")
     return event_type, version
 

@@ -27,7 +27,7 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.parts import joined
 
 MAX_VERSION: Final = 9999
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+\Z")
+EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")
 _MAX_EVENT_TYPE = 200
 _TEXT: Final = "text (a string)"
 _INSTANT: Final = "a long with the logical type timestamp-micros"
@@ -97,7 +97,7 @@ class FullNames:
 
 def _of_root(root: RecordNode) -> Iterator[str]:
     event_type, version = root.attributes.get("eventType"), root.attributes.get("eventVersion")
-    if not isinstance(event_type, str) or not _EVENT_TYPE.match(event_type):
+    if not isinstance(event_type, str) or not EVENT_TYPE.fullmatch(event_type):
         yield "eventType is a dotted lower-case name such as pricing.completed"
     elif len(event_type) > _MAX_EVENT_TYPE:
         yield f"eventType has at most {_MAX_EVENT_TYPE} characters"
