@@ -175,7 +175,7 @@ class AvroCodec:
             ):
                 return Undecodable(
                     UndecodableReason.TOO_LARGE,
-                    f"the record holds more than {most:,} values in {len(value):,} bytes"
+                    f"the record has more than {most:,} values in {len(value):,} bytes"
                     " (events.max_values)",
                 )
         except Malformed as problem:

@@ -144,7 +144,7 @@ def _same(shown: float, value: object, kind: str, fit: Fit) -> None:
     try:
         same = Decimal(repr(shown)) == Decimal(given)
     except InvalidOperation:
-        # An exponent that no Decimal holds.
+        # An exponent that no Decimal has.
         same = False
     if not same:
         raise Unfit(f"{glimpse(value)} would be rounded to {shown!r} in {kind}")

@@ -15,7 +15,7 @@ from hookstream.errors import InputRefused
 FOLDERS = ("partners", "subscriptions")
 
 _MAX_FILES = 2_000
-"""The most candidate files that are inspected: a repository may hold any number."""
+"""The most candidate files that are inspected: a repository may contain any number."""
 _MAX_ENTRIES = 20_000
 _NAMED_IN_A_NOTE = 10
 
@@ -28,7 +28,7 @@ def strays(folder: Path, read: AbstractSet[str]) -> tuple[list[Problem], list[st
         read: The real paths of files that were read already.
 
     Returns:
-        A problem for each file that holds definitions, notes about those with the extension only.
+        A problem for each file with definitions, notes about those with the extension only.
     """
     problems: list[Problem] = []
     notes: list[str] = []

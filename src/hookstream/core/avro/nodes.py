@@ -219,7 +219,9 @@ class SchemaCompiler(ABC, Generic[T]):
 
     def recursive(self, node: RecordNode) -> T:
         """Compile a record nested in itself."""
-        raise InvariantBroken(f"{node.name} holds itself: such a schema is refused before its use")
+        raise InvariantBroken(
+            f"{node.name} contains itself: such a schema is refused before its use"
+        )
 
 
 def parts(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:

@@ -32,7 +32,7 @@ from hookstream.core.model.single import shortest
 MAX_TRIED: Final = 2 * MAX_NODES
 """Values tried for one default: each value made, and each that does not match a union's branch.
 
-A default that is written out in full needs fewer: a schema holds `MAX_NODES` values in all.
+A default that is written out in full needs fewer: a schema has `MAX_NODES` values in all.
 """
 
 Tag: TypeAlias = Callable[[Union, int, object], object]
@@ -109,7 +109,7 @@ class Defaults:
         try:
             made = self._value(field.default, field.type)
         except RecursionError:
-            raise NoValue("holds itself without end") from None
+            raise NoValue("contains itself without end") from None
         if isinstance(made, dict | list | tuple):
             return Filling(values_in(made), lambda: _copied(made))
         return Filling(1, lambda: made)
@@ -203,7 +203,7 @@ def _bytes_of(default: str) -> bytes:
     try:
         return default.encode("latin-1")
     except UnicodeEncodeError:
-        raise NoValue("holds a character above U+00FF, which is not a byte") from None
+        raise NoValue("contains a character above U+00FF, which is not a byte") from None
 
 
 def values_in(made: object) -> int:

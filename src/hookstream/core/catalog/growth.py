@@ -33,7 +33,7 @@ _LEAST_BYTES: Final = {"null": 0, "float": 4, "double": 8}
 
 @dataclass(slots=True, frozen=True)
 class Growth:
-    """No record of a schema holds more values than `base + rate * bytes`."""
+    """No record of a schema has more values than `base + rate * bytes`."""
 
     base: int
     rate: int

@@ -39,7 +39,7 @@ def hostile(schema: Json) -> list[str]:
     except SchemaRefused as refused:
         return [str(refused)]
     if read.loop is not None:
-        return [f"the type {read.loop} holds itself, so a record could nest without end"]
+        return [f"the type {read.loop} contains itself, so a record could nest without end"]
     return list(_problems(read))
 
 

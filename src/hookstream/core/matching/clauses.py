@@ -82,13 +82,13 @@ class Clause:
     filed: Exactly | StartsWith | None = None
     """The key to index it under, if the test is exactly an equality or a prefix."""
     absent: bool = False
-    """True for `{"exists": false}`: it holds where the field has no value at all."""
+    """True for `{"exists": false}`: it matches where the field has no value at all."""
     tests: int = 1
     """The most comparisons that its test makes for one value."""
 
 
 def test_of(clauses: Sequence[Clause]) -> Test:
-    """Return a test that passes if any of the alternatives holds for a value.
+    """Return a test that passes if any of the alternatives matches a value.
 
     For most operators, any number of alternatives costs one look-up per value.
     """
@@ -326,7 +326,7 @@ def _numeric(operand: Json, text: str) -> Clause:
     if low is not None and high is not None:
         least, most = exact(low.at), exact(high.at)
         if least > most or (least == most and (low.is_open or high.is_open)):
-            raise ClauseRefused("numeric has a range that holds no number")
+            raise ClauseRefused("numeric has a range that contains no number")
     return _clause(range_test, (low, high), frozenset({"number", "decimal"}), text)
 
 
