@@ -159,9 +159,9 @@ class AvroCodec:
     def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
         """Decode any framed record without checking its envelope: for tools that show records."""
         identified = self.identify(record)
-        return (
-            self._fields(identified, record) if isinstance(identified, Identified) else identified
-        )
+        if isinstance(identified, Identified):
+            return self._fields(identified, record)
+        return identified
 
     def _fields(self, identified: Identified, record: Record) -> dict[str, object] | Undecodable:
         """Decode a record, unless it has too many values."""

@@ -109,32 +109,23 @@ def _exact(value: object) -> Decimal:
 
 def _number(value: object, kind: str) -> float:
     """Return the nearest double of a number."""
-    if isinstance(value, float):
-        number, why = value, "is not finite, which JSON cannot say"
-    elif isinstance(value, Numeral):
-        number, why = _of_text(value, kind), f"does not fit into {kind}"
-    elif type(value) is int:
-        number, why = _of_whole(value), f"does not fit into {kind}"
-    else:
-        raise Unfit(f"{glimpse(value)} is not a number")
+    match value:
+        case float() if math.isfinite(value):
+            return value
+        case Numeral(text) if text[-1].isdigit():
+            number = float(text) if len(text) <= _MAX_NUMERAL else math.inf
+        case float() | Numeral():
+            raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot say")
+        case int() if type(value) is int:
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+        case _:
+            raise Unfit(f"{glimpse(value)} is not a number")
     if not math.isfinite(number):
-        raise Unfit(f"{glimpse(value)} {why}")
+        raise Unfit(f"{glimpse(value)} does not fit into {kind}")
     return number
-
-
-def _of_text(value: Numeral, kind: str) -> float:
-    if not value.text[-1].isdigit():
-        raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot say")
-    if len(value.text) > _MAX_NUMERAL:
-        raise Unfit(f"a number of {len(value.text)} characters does not fit into {kind}")
-    return float(value.text)
-
-
-def _of_whole(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _same(shown: float, value: object, kind: str, fit: Fit) -> None:

@@ -10,7 +10,7 @@ number as that number. EventBridge never treats text as a number.
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar, cast
 
@@ -182,9 +182,10 @@ def _clause(
     filed: Exactly | StartsWith | None = None,
     *,
     absent: bool = False,
+    tests: int = 1,
 ) -> Clause:
     """Return a clause whose test is compiled from its operand alone."""
-    return Clause(cast("AnyOf[object]", any_of), operand, kinds, text, filed, absent)
+    return Clause(cast("AnyOf[object]", any_of), operand, kinds, text, filed, absent, tests)
 
 
 # Tests of a value against all alternatives of one operator.
@@ -407,8 +408,7 @@ def _anything_but(operand: Json, text: str) -> Clause:
     if isinstance(operand, dict):
         excluded = _excluded_texts(operand)
         test = test_of(excluded)
-        none_of = _clause(_any_test, lambda v: not test(v), TEXT, text)
-        return replace(none_of, tests=len(excluded))
+        return _clause(_any_test, lambda v: not test(v), TEXT, text, tests=len(excluded))
     values = operand if isinstance(operand, list) else [operand]
     _check_count(values)
     if all(isinstance(value, str) for value in values):

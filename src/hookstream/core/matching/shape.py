@@ -158,12 +158,8 @@ def _merged(nodes: list[Node]) -> Node:
 
 
 def _words(texts: list[Node]) -> frozenset[str] | None:
-    words: frozenset[str] = frozenset()
-    for node in texts:
-        if node.words is None:
-            return None
-        words |= node.words
-    return words if texts else None
+    words = [node.words for node in texts if node.words is not None]
+    return frozenset().union(*words) if words and len(words) == len(texts) else None
 
 
 def _merged_fields(objects: list[Mapping[str, Node]]) -> Mapping[str, Node]:
