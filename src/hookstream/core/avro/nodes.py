@@ -253,14 +253,8 @@ def type_name(node: AvroType) -> str:
 
 def say(node: Resolved) -> str:
     """Return a short description of a type, for messages."""
-    match node:
-        case Primitive(kind=kind, logical=logical):
-            return kind if logical is None else f"{kind} {logical}"
-        case Array():
-            return "an array"
-        case Map():
-            return "a map"
-        case Union():
-            return "a union"
-        case Enum(name=name) | Fixed(name=name) | RecordNode(name=name):
-            return name
+    if isinstance(node, Primitive):
+        return node.kind if node.logical is None else f"{node.kind} {node.logical}"
+    if isinstance(node, Array | Map | Union):
+        return f"an {node.name}" if isinstance(node, Array) else f"a {node.name}"
+    return node.name

@@ -405,22 +405,22 @@ def _exists(operand: Json, text: str) -> Clause:
 
 
 def _anything_but(operand: Json, text: str) -> Clause:
+    kinds, tests = TEXT, 1
     if isinstance(operand, dict):
         excluded = _excluded_texts(operand)
-        test = test_of(excluded)
-        return _clause(_any_test, lambda v: not test(v), TEXT, text, tests=len(excluded))
-    values = operand if isinstance(operand, list) else [operand]
-    _check_count(values)
-    if all(isinstance(value, str) for value in values):
-        texts = [_string(value, "a value of anything-but") for value in values]
-        test = _equal_texts(texts)
-        return _clause(_any_test, lambda v: not test(v), TEXT, text)
-    if any(isinstance(value, str) for value in values):
-        raise ClauseRefused("anything-but takes all text or all numbers, not both")
-    test = _equal_numbers(
-        [key_of_number(number(value, "a value of anything-but")) for value in values]
-    )
-    return _clause(_any_test, lambda v: not test(v), NUMBER, text)
+        test, tests = test_of(excluded), len(excluded)
+    else:
+        values = operand if isinstance(operand, list) else [operand]
+        what = "a value of anything-but"
+        _check_count(values)
+        if all(isinstance(value, str) for value in values):
+            test = _equal_texts([_string(value, what) for value in values])
+        elif any(isinstance(value, str) for value in values):
+            raise ClauseRefused("anything-but takes all text or all numbers, not both")
+        else:
+            test = _equal_numbers([key_of_number(number(value, what)) for value in values])
+            kinds = NUMBER
+    return _clause(_any_test, lambda v: not test(v), kinds, text, tests=tests)
 
 
 def _excluded_texts(operand: dict[str, Json]) -> list[Clause]:

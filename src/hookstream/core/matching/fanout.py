@@ -4,11 +4,10 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
 from typing import Final, TypeAlias
 
 from hookstream.core.matching.clauses import Exactly
-from hookstream.core.matching.index import Filed, PatternIndex
+from hookstream.core.matching.index import Filed, PatternIndex, id_of
 from hookstream.core.matching.pattern import Filing, Pattern
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -26,8 +25,6 @@ _ASKED_AT_ONCE: Final = 16
 
 DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
 """Returns the `standard` body of the event at a version."""
-
-_id_of: Callable[["Filed[Request]"], str] = attrgetter("id")
 
 
 @dataclass(slots=True)
@@ -175,7 +172,7 @@ class Fanout:
         if request.pattern is None:
             filed = Filed(item_id, request, None)
             for environment in (None,) if environments is None else environments:
-                insort(self._plain.setdefault(environment, []), filed, key=_id_of)
+                insort(self._plain.setdefault(environment, []), filed, key=id_of)
             return
         index = self._by_pin.setdefault(request.pin, PatternIndex())
         index.add(item_id, request, request.pattern, _by_environment(environments))
@@ -193,7 +190,7 @@ class Fanout:
         environments = request.environments
         for environment in (None,) if environments is None else environments:
             bucket = self._plain[environment]
-            del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
+            del bucket[bisect_left(bucket, subscription_id, key=id_of)]
 
     def _changed(self) -> None:
         # Counted when the index is whole again: a thread that read half a change must notice it.
@@ -247,7 +244,7 @@ class Fanout:
         for pin, index in self._by_pin.items():
             body = question.body(question.version(pin))
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
-        found.sort(key=_id_of)
+        found.sort(key=id_of)
         return found
 
 

@@ -19,7 +19,8 @@ from hookstream.core.model.number import Key
 
 T = TypeVar("T")
 
-_id_of: Callable[["Filed[T]"], str] = attrgetter("id")
+id_of: Callable[["Filed[T]"], str] = attrgetter("id")
+"""Returns an item's id: buckets are sorted by it."""
 _Key: TypeAlias = str | tuple[str, Scalar | Key]
 
 
@@ -84,9 +85,9 @@ class PatternIndex(Generic[T]):
         for path, by in best:
             length, key = _place(by)
             by_key = self._fields.setdefault(path, {}).setdefault(length, {})
-            insort(by_key.setdefault(key, []), filed, key=_id_of)
+            insort(by_key.setdefault(key, []), filed, key=id_of)
         if not best:
-            insort(self._always, filed, key=_id_of)
+            insort(self._always, filed, key=id_of)
 
     def discard(self, item_id: str) -> None:
         """Remove the item with this id, if there is one."""
@@ -122,11 +123,11 @@ class PatternIndex(Generic[T]):
         if len(buckets) == 1:
             return buckets[0].copy()
         by_id = {filed.id: filed for bucket in buckets for filed in bucket}
-        return sorted(by_id.values(), key=_id_of)
+        return sorted(by_id.values(), key=id_of)
 
     def all(self) -> list[Filed[T]]:
         """Return every item, ordered by id."""
-        return sorted((filed for _, filed in self._placed.values()), key=_id_of)
+        return sorted((filed for _, filed in self._placed.values()), key=id_of)
 
     def _crowd(self, filing: Filing) -> tuple[int, int]:
         """Return how many items share this filing's buckets; ties prefer a more varied field."""
@@ -163,6 +164,6 @@ def _keys_at(body: JsonObject, path: Path) -> Collection[_Key]:
 
 
 def _remove(bucket: "list[Filed[T]]", filed: "Filed[T]") -> None:
-    at = bisect_left(bucket, filed.id, key=_id_of)
+    at = bisect_left(bucket, filed.id, key=id_of)
     if at < len(bucket) and bucket[at] is filed:
         del bucket[at]
