@@ -72,7 +72,7 @@ def test_a_definition_may_be_json(tmp_path: Path, name: str) -> None:
     ("text", "why"),
     [
         ('{"id": "a",\n "id": "b"}', ":2: the field 'id' appears twice"),
-        ('{"id": "\\ud800"}', ":1: holds half a surrogate pair, which is no character"),
+        ('{"id": "\\ud800"}', ":1: contains half a surrogate pair, which is no character"),
         ('{"id": NaN}', ":1: is no JSON: a value is expected here"),
         ('{"id": 01}', ":1: is no JSON: a comma or } is expected here"),
         ('{"id": 1,}', ":1: is no JSON: a field's name in double quotes is expected here"),

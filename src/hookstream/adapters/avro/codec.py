@@ -107,11 +107,7 @@ class AvroCodec:
 
     def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
         """Decode the record and check its envelope. `Event.origin` is the record's own position."""
-        schema = self._book.schema(identified.revision)
-        value = record.value
-        if schema is None or value is None:
-            return _removed(identified.revision)
-        fields = self._fields(value, identified.body_at, schema)
+        fields = self._fields(identified, record)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -163,30 +159,28 @@ class AvroCodec:
     def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
         """Decode any framed record without checking its envelope: for tools that show records."""
         identified = self.identify(record)
-        if not isinstance(identified, Identified):
-            return identified
-        schema = self._book.schema(identified.revision)
-        if schema is None or record.value is None:
-            return _removed(identified.revision)
-        return self._fields(record.value, identified.body_at, schema)
+        if isinstance(identified, Identified):
+            return self._fields(identified, record)
+        return identified
 
-    def _fields(
-        self, value: bytes, body_at: int, schema: PublishedSchema
-    ) -> dict[str, object] | Undecodable:
-        """Decode a record, unless it has more than `most` values."""
-        most = self._max_values
+    def _fields(self, identified: Identified, record: Record) -> dict[str, object] | Undecodable:
+        """Decode a record, unless it has too many values."""
+        schema, value = self._book.schema(identified.revision), record.value
+        if schema is None or value is None:
+            return _removed(identified.revision)
+        body_at, most = identified.body_at, self._max_values
         try:
             if _could_hold(value, body_at, schema) > most and holds_more(
                 schema.walk, value, body_at, most
             ):
                 return Undecodable(
                     UndecodableReason.TOO_LARGE,
-                    f"the record holds more than {most:,} values in {len(value):,} bytes"
+                    f"the record has more than {most:,} values in {len(value):,} bytes"
                     " (events.max_values)",
                 )
         except Malformed as problem:
             return Undecodable(UndecodableReason.MALFORMED, str(problem))
-        return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
+        return read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 if there is none."""
@@ -298,12 +292,13 @@ def _tagged(event: Event, writer: PublishedSchema) -> dict[str, object] | Undeco
     value = event.record.value
     if value is None:
         return _removed(event.revision)
-    return _read(value, event.body_at, writer.tagged, branch_names=False)
+    return read_body(value, event.body_at, writer.tagged)
 
 
-def _read(
-    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool
+def read_body(
+    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool = False
 ) -> dict[str, object] | Undecodable:
+    """Decode a record whose body starts at `body_at`, logical types raw."""
     body = io.BytesIO(value)
     body.seek(body_at)
     try:

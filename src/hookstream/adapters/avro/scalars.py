@@ -82,7 +82,7 @@ def text(value: object, fit: Fit) -> object:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unfit(f"{glimpse(value)} holds half a surrogate pair") from None
+        raise Unfit(f"{glimpse(value)} contains half a surrogate pair") from None
     return value
 
 

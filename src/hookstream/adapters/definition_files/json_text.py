@@ -108,7 +108,7 @@ class _Reading:
             self._at = error.pos
             raise self._refused(f"is no JSON: {error.msg}") from error
         if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
-            raise self._refused("holds half a surrogate pair, which is no character")
+            raise self._refused("contains half a surrogate pair, which is no character")
         return str(text)
 
     def _scalar(self) -> Json:

@@ -35,7 +35,7 @@ def read_owner(files: list[Path], problems: list[Problem]) -> str | None:
         problems.append(problem_of(file, refused))
         return None
     if more:
-        problems.append(Problem("", "", "must hold one document", shown(file)))
+        problems.append(Problem("", "", "must contain one document", shown(file)))
 
     def report(path: str, why: str) -> None:
         problems.append(Problem("", path, why, f"{shown(file)}:{document.line(path)}"))

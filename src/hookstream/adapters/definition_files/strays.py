@@ -15,7 +15,7 @@ from hookstream.errors import InputRefused
 FOLDERS = ("partners", "subscriptions")
 
 _MAX_FILES = 2_000
-"""The most candidate files that are inspected: a repository may hold any number."""
+"""The most candidate files that are inspected: a repository may contain any number."""
 _MAX_ENTRIES = 20_000
 _NAMED_IN_A_NOTE = 10
 
@@ -28,7 +28,7 @@ def strays(folder: Path, read: AbstractSet[str]) -> tuple[list[Problem], list[st
         read: The real paths of files that were read already.
 
     Returns:
-        A problem for each file that holds definitions, notes about those with the extension only.
+        A problem for each file with definitions, notes about those with the extension only.
     """
     problems: list[Problem] = []
     notes: list[str] = []
@@ -58,23 +58,20 @@ def _first(folder: Path, notes: list[str]) -> Iterator[Path]:
     """Yield the candidates up to the limit, and add a note if it is reached."""
     most = f"not more than {_MAX_FILES} files beside partners and subscriptions are looked at"
     try:
-        for number, path in enumerate(_beside(folder)):
+        beside = (
+            found.path
+            for name in listed(folder)
+            if name not in FOLDERS
+            for found in files_below(folder / name, most=_MAX_ENTRIES)
+            if not found.problem and is_definition(found.path)
+        )
+        for number, path in enumerate(beside):
             if number == _MAX_FILES:
                 notes.append(most)
                 return
             yield path
     except InputRefused as refused:
         notes.append(f"{most}: {refused}")
-
-
-def _beside(folder: Path) -> Iterator[Path]:
-    """Yield files with the extension of definitions outside the folders that are read."""
-    for name in listed(folder):
-        if name in FOLDERS:
-            continue
-        for found in files_below(folder / name, most=_MAX_ENTRIES):
-            if not found.problem and is_definition(found.path):
-                yield found.path
 
 
 def _kind(document: Document) -> str | None:

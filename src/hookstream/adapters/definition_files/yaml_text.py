@@ -26,7 +26,7 @@ _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class FileRefused(Exception):
-    """Raised when a file holds no valid documents; `line` counts from 1 and is 0 if unknown."""
+    """Raised when a file has no valid documents; `line` counts from 1 and is 0 if unknown."""
 
     def __init__(self, why: str, line: int = 0) -> None:
         super().__init__(why)
@@ -68,7 +68,7 @@ def read_documents(text: str) -> Iterator[Document]:
         line = 1 if mark is None else mark.line + 1
         raise FileRefused(f"is no YAML: {error.problem or error.context}", line) from error
     except yaml.YAMLError as error:
-        why = "is no YAML: it holds a character that YAML does not allow"
+        why = "is no YAML: it contains a character that YAML does not allow"
         raise FileRefused(why, 1) from error
 
 
@@ -145,7 +145,7 @@ def scalar(text: str) -> Json:
     if _PADDED.fullmatch(text):
         raise NotANumber("begins with a zero or a plus: quote it if text is meant")
     if _NO_NUMBER.fullmatch(text):
-        raise NotANumber("is no number that JSON can hold: quote it if text is meant")
+        raise NotANumber("is no number that JSON can represent: quote it if text is meant")
     if not _NUMBER.fullmatch(text):
         return text
     try:

@@ -147,6 +147,12 @@ class AvroSchema:
     loop: str | None = None
     """The full name of a record that contains itself; None if there is none."""
 
+    @property
+    def data(self) -> AvroType | None:
+        """The type of the field `data`; None if there is none."""
+        fields = self.root.fields if isinstance(self.root, RecordNode) else ()
+        return next((field.type for field in fields if field.name == "data"), None)
+
     def resolve(self, node: AvroType) -> Resolved:
         """Return the type itself, or the referenced one."""
         return self.named[node.name] if isinstance(node, Reference) else node
@@ -213,7 +219,9 @@ class SchemaCompiler(ABC, Generic[T]):
 
     def recursive(self, node: RecordNode) -> T:
         """Compile a record nested in itself."""
-        raise InvariantBroken(f"{node.name} holds itself: such a schema is refused before its use")
+        raise InvariantBroken(
+            f"{node.name} contains itself: such a schema is refused before its use"
+        )
 
 
 def parts(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:
@@ -245,14 +253,8 @@ def type_name(node: AvroType) -> str:
 
 def say(node: Resolved) -> str:
     """Return a short description of a type, for messages."""
-    match node:
-        case Primitive(kind=kind, logical=logical):
-            return kind if logical is None else f"{kind} {logical}"
-        case Array():
-            return "an array"
-        case Map():
-            return "a map"
-        case Union():
-            return "a union"
-        case Enum(name=name) | Fixed(name=name) | RecordNode(name=name):
-            return name
+    if isinstance(node, Primitive):
+        return node.kind if node.logical is None else f"{node.kind} {node.logical}"
+    if isinstance(node, Array | Map | Union):
+        return f"an {node.name}" if isinstance(node, Array) else f"a {node.name}"
+    return node.name

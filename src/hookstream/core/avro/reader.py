@@ -59,7 +59,7 @@ _LOGICAL_ON: Final[Mapping[str, frozenset[str]]] = {
 _SIZES: Final = {"uuid": 16, "duration": 12}
 """Bytes of the fixed types that have these logical types."""
 _WIDEST: Final = 2_000
-"""Bytes that hold every decimal: more than enough for `MAX_PRECISION` digits."""
+"""Bytes into which every decimal fits: more than enough for `MAX_PRECISION` digits."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}\Z")
 _SHOWN = 60
 _RECORD_WORDS = frozenset({"type", "name", "namespace", "aliases", "fields", "doc"})
@@ -105,8 +105,6 @@ def _check_size(document: Json) -> None:
 
 class _Reader:
     """Parses one schema; a name can be used after its definition only."""
-
-    __slots__ = ("_open", "loop", "named")
 
     def __init__(self) -> None:
         self.named: dict[str, Named] = {}
@@ -291,7 +289,7 @@ def _names(document: JsonObject, word: str, where: str) -> list[str]:
     if len(names) < len(found) or not all(
         _NAME.match(part) for name in names for part in name.split(".")
     ):
-        raise SchemaRefused(f"{where}: {word} holds something that is no name")
+        raise SchemaRefused(f"{where}: {word} contains something that is no name")
     return names
 
 

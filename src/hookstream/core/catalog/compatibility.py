@@ -55,8 +55,6 @@ def carried_fields(
 class _Comparison:
     """Walks two schemas side by side, each pair of records once."""
 
-    __slots__ = ("_new", "_old", "_seen")
-
     def __init__(self, old: AvroSchema, new: AvroSchema) -> None:
         self._old = old
         self._new = new

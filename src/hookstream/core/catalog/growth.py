@@ -33,7 +33,7 @@ _LEAST_BYTES: Final = {"null": 0, "float": 4, "double": 8}
 
 @dataclass(slots=True, frozen=True)
 class Growth:
-    """No record of a schema holds more values than `base + rate * bytes`."""
+    """No record of a schema has more values than `base + rate * bytes`."""
 
     base: int
     rate: int
@@ -63,8 +63,6 @@ def too_much(schema: AvroSchema) -> list[str]:
 
 class _Measure:
     """Finds the most values that a type can produce beyond those that its bytes allow."""
-
-    __slots__ = ("_defaults", "_known", "_rate", "_schema")
 
     def __init__(self, schema: AvroSchema, rate: int, *, defaults: bool = False) -> None:
         self._schema = schema

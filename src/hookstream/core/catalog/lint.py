@@ -10,28 +10,24 @@ from collections.abc import Iterator
 from typing import Final
 
 from hookstream.core.avro.nodes import (
-    Array,
     AvroSchema,
     AvroType,
-    Enum,
     FieldNode,
     Fixed,
     Logical,
-    Map,
     Primitive,
     RecordNode,
     Resolved,
-    Union,
     walk,
 )
 from hookstream.core.avro.reader import SchemaRefused, read_schema
-from hookstream.core.catalog.filling import is_value
+from hookstream.core.catalog.filling import Defaults, NoValue
 from hookstream.core.catalog.growth import too_much
 from hookstream.core.model.json import Json
 from hookstream.core.model.parts import joined
 
 MAX_VERSION: Final = 9999
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+\Z")
+EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")
 _MAX_EVENT_TYPE = 200
 _TEXT: Final = "text (a string)"
 _INSTANT: Final = "a long with the logical type timestamp-micros"
@@ -71,8 +67,6 @@ class FullNames:
     Avro resolves records by name: all versions of a type share one full name, two types never do.
     """
 
-    __slots__ = ("_name_of", "_said", "_type_of")
-
     def __init__(self) -> None:
         """Know none."""
         self._name_of: dict[str, str] = {}
@@ -103,7 +97,7 @@ class FullNames:
 
 def _of_root(root: RecordNode) -> Iterator[str]:
     event_type, version = root.attributes.get("eventType"), root.attributes.get("eventVersion")
-    if not isinstance(event_type, str) or not _EVENT_TYPE.match(event_type):
+    if not isinstance(event_type, str) or not EVENT_TYPE.fullmatch(event_type):
         yield "eventType is a dotted lower-case name such as pricing.completed"
     elif len(event_type) > _MAX_EVENT_TYPE:
         yield f"eventType has at most {_MAX_EVENT_TYPE} characters"
@@ -154,37 +148,15 @@ def _of_field(schema: AvroSchema, field: FieldNode, at: str) -> Iterator[str]:
         yield f"{at}: it has no doc"
     if field.as_text and not any(map(_is_plain_long, schema.singles(field.type))):
         yield f'{at}: "json": "string" is for longs without a logical type'
-    # A decoder passes a default on unchanged, so it must equal a decoded value.
-    if field.has_default and not _fits(schema, field.default, field.type):
-        yield (
-            f"{at}: its default is no value of its type that a decoder can fill in (of bytes and"
-            " fixed none is)"
-        )
+    if field.has_default:
+        try:
+            Defaults(schema, lambda _, __, value: value, unchanged=True).filling(field)
+        except NoValue:
+            yield (
+                f"{at}: its default is no value of its type that a decoder can fill in (of bytes"
+                " and fixed none is)"
+            )
 
 
 def _is_plain_long(node: Resolved) -> bool:
     return isinstance(node, Primitive) and node.kind == "long" and node.logical is None
-
-
-def _fits(schema: AvroSchema, value: Json, node: AvroType) -> bool:
-    match schema.resolve(node):
-        case Primitive(kind=kind):
-            return kind != "bytes" and is_value(value, kind)
-        case Enum(symbols=symbols):
-            return value in symbols
-        case Array(items=inner):
-            return isinstance(value, list) and all(_fits(schema, each, inner) for each in value)
-        case Map(values=inner):
-            return isinstance(value, dict) and all(
-                _fits(schema, each, inner) for each in value.values()
-            )
-        case RecordNode(fields=fields):
-            # A decoder does not fill in the defaults of a default's own fields.
-            return isinstance(value, dict) and all(
-                field.name in value and _fits(schema, value[field.name], field.type)
-                for field in fields
-            )
-        case Union(branches=branches):
-            return any(_fits(schema, value, branch) for branch in branches)
-        case Fixed():
-            return False

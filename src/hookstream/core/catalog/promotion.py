@@ -16,7 +16,7 @@ _INT: Final = 1 << 31
 
 
 class ValueUnresolvable(Misfit):
-    """Raised if the reader's type cannot hold a value, although it can read the writer's type."""
+    """Raised if the reader's type cannot represent a value, although it can read the writer's type."""
 
 
 def _int(value: object) -> object:

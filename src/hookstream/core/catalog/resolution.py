@@ -105,18 +105,6 @@ def _same(value: object) -> object:
 class _Walk:
     """Walks two schemas side by side."""
 
-    __slots__ = (
-        "_branch_names",
-        "_branches",
-        "_defaults",
-        "_every_branch",
-        "_reader",
-        "_records",
-        "_writer",
-        "fills",
-        "problems",
-    )
-
     def __init__(
         self, writer: AvroSchema, reader: AvroSchema, *, branch_names: bool, every_branch: bool
     ) -> None:
@@ -318,8 +306,6 @@ def _is_null(node: Resolved) -> bool:
 
 class _Branches:
     """The branches of a reader's union, looked up by the writer's type."""
-
-    __slots__ = ("_found", "have_double", "types")
 
     def __init__(self, types: Sequence[Resolved]) -> None:
         self.types = types

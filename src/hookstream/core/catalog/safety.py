@@ -39,7 +39,7 @@ def hostile(schema: Json) -> list[str]:
     except SchemaRefused as refused:
         return [str(refused)]
     if read.loop is not None:
-        return [f"the type {read.loop} holds itself, so a record could nest without end"]
+        return [f"the type {read.loop} contains itself, so a record could nest without end"]
     return list(_problems(read))
 
 
@@ -74,8 +74,6 @@ class _Size(NamedTuple):
 
 class _Sizes:
     """The sizes of the types of a non-recursive schema, each record measured once."""
-
-    __slots__ = ("_known", "_schema")
 
     def __init__(self, schema: AvroSchema) -> None:
         self._schema = schema

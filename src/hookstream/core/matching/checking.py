@@ -1,7 +1,7 @@
 """Checks a new pattern against the event types' schemas for clauses that no event can satisfy.
 
 At run time, a pattern that cannot match looks like one that has not matched yet. So a path that no
-event type has, a value of the wrong type and an operator that cannot hold are reported when the
+event type has, a value of the wrong type and an operator that cannot match are reported when the
 pattern is written.
 """
 
@@ -23,7 +23,7 @@ def check(pattern_document: JsonObject, shapes: Sequence[Shape]) -> list[str]:
 
     `shapes` has the shape of every subscribed event type at its pinned version. A path that only
     some of them have is absent in the others. A path that none has is a mistake, and so is a clause
-    that can hold in none of those that have it. Without shapes only the pattern itself is checked.
+    that can match in none of those that have it. Without shapes only the pattern itself is checked.
     """
     try:
         pattern = parse(pattern_document)
@@ -51,7 +51,7 @@ def _of_leaf(leaf: Leaf, shapes: Sequence[Shape]) -> Iterator[str]:
     for clause in leaf.clauses:
         problems = [_of_clause(clause, node) for node in with_values]
         if clause.absent and always_there:
-            yield f"{clause.text} cannot hold: every event has it"
+            yield f"{clause.text} cannot match: every event has it"
         elif all(problems):
             yield f"{clause.text} {problems[0]}"
 
@@ -69,9 +69,9 @@ def _unknown(path: Path, shapes: Sequence[Shape]) -> str:
 
 
 def _of_clause(clause: Clause, node: Node) -> str | None:
-    """Return why a clause can never hold at this node, or None."""
+    """Return why a clause can never match at this node, or None."""
     if not clause.kinds & node.kinds:
-        return f"cannot hold: {_expected(node)}"
+        return f"cannot match: {_expected(node)}"
     if clause.absent:
         return None
     if isinstance(clause.filed, Exactly):
@@ -81,7 +81,7 @@ def _of_clause(clause: Clause, node: Node) -> str | None:
         and node.kinds == {"string"}
         and not any(map(test_of([clause]), node.words))
     ):
-        return f"can hold of none of {the_first(sorted(node.words), _FEW)}"
+        return f"can match none of {the_first(sorted(node.words), _FEW)}"
     return None
 
 
@@ -91,7 +91,7 @@ def _of_value(clause: Clause, wanted: Exactly, node: Node) -> str | None:
     if not isinstance(key, str):
         if node.numbers is None or any(map(test_of([clause]), node.numbers)):
             return None
-        return f"cannot hold: it is always {the_first(sorted(map(str, node.numbers)), _FEW)}"
+        return f"cannot match: it is always {the_first(sorted(map(str, node.numbers)), _FEW)}"
     if "string" in node.kinds:
         if node.words is None or key in node.words or "decimal" in node.kinds:
             return None
@@ -99,7 +99,7 @@ def _of_value(clause: Clause, wanted: Exactly, node: Node) -> str | None:
     if re.fullmatch(_decimal_form(node.scale), key):
         return None
     digits = "a number as text" if node.scale is None else f"{node.scale} digits after the point"
-    return f"cannot hold: a decimal is written with {digits}; use numeric"
+    return f"cannot match: a decimal is written with {digits}; use numeric"
 
 
 def _decimal_form(scale: int | None) -> str:

@@ -145,7 +145,7 @@ class Directory:
             self._refile(subscription_id)
 
     def put_blind(self, key: str, why: str) -> None:
-        """Add a row whose envelope cannot be read: matching must stop."""
+        """Add a row whose envelope cannot be read: nothing may be matched meanwhile."""
         self._blind[key] = why
 
     def drop_blind(self, key: str) -> None:

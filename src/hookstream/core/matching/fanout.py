@@ -1,14 +1,13 @@
 """The subscriptions to one event type, and which of them match a single event."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
 from typing import Final, TypeAlias
 
 from hookstream.core.matching.clauses import Exactly
-from hookstream.core.matching.index import Filed, PatternIndex
+from hookstream.core.matching.index import Filed, PatternIndex, id_of
 from hookstream.core.matching.pattern import Filing, Pattern
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -19,13 +18,13 @@ MOST_TESTS: Final = 50_000
 """Comparisons that one pattern may make of one event on the event loop: up to 18 ms (wildcards)."""
 MOST_LOOKUPS: Final = 100_000
 """Values of one event that an index may look up on the event loop: 13 ms."""
+_NEVER: Final[Millis] = 1 << 63
+"""Later than every record."""
 _ASKED_AT_ONCE: Final = 16
 """Requests evaluated per step."""
 
 DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
 """Returns the `standard` body of the event at a version."""
-
-_id_of: Callable[["Filed[Request]"], str] = attrgetter("id")
 
 
 @dataclass(slots=True)
@@ -142,7 +141,7 @@ class Fanout:
         self._plain: dict[str | None, list[Filed[Request]]] = {}
         """Requests without a pattern, by environment; None: those for any environment."""
         self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
-        self._intervals: tuple[Millis | None, Millis | None, Millis] | None = None
+        self._intervals: tuple[Millis, Millis, Millis] | None = None
         """A cache: see `wants`."""
         self._tests: int | None = None
         """A cache: see `is_heavy`."""
@@ -173,7 +172,7 @@ class Fanout:
         if request.pattern is None:
             filed = Filed(item_id, request, None)
             for environment in (None,) if environments is None else environments:
-                insort(self._plain.setdefault(environment, []), filed, key=_id_of)
+                insort(self._plain.setdefault(environment, []), filed, key=id_of)
             return
         index = self._by_pin.setdefault(request.pin, PatternIndex())
         index.add(item_id, request, request.pattern, _by_environment(environments))
@@ -191,7 +190,7 @@ class Fanout:
         environments = request.environments
         for environment in (None,) if environments is None else environments:
             bucket = self._plain[environment]
-            del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
+            del bucket[bisect_left(bucket, subscription_id, key=id_of)]
 
     def _changed(self) -> None:
         # Counted when the index is whole again: a thread that read half a change must notice it.
@@ -212,11 +211,9 @@ class Fanout:
     def wants(self, timestamp: Millis) -> bool:
         """Return whether any request may be active at a time. Closed gaps are ignored."""
         if self._intervals is None:
-            self._intervals = _intervals(self._requests)
+            self._intervals = _intervals(self._requests.values())
         endless, ended, last = self._intervals
-        return (endless is not None and timestamp > endless) or (
-            ended is not None and ended < timestamp <= last
-        )
+        return timestamp > endless or ended < timestamp <= last
 
     def match(self, question: Question, load: int) -> Iterator[Match | None]:
         """Yield matches ordered by subscription id, and None after every few requests evaluated.
@@ -247,7 +244,7 @@ class Fanout:
         for pin, index in self._by_pin.items():
             body = question.body(question.version(pin))
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
-        found.sort(key=_id_of)
+        found.sort(key=id_of)
         return found
 
 
@@ -356,18 +353,11 @@ def _by_environment(environments: frozenset[str] | None) -> tuple[Filing, ...]:
     return (tuple((("environment",), Exactly(name)) for name in sorted(environments)),)
 
 
-def _intervals(
-    requests: Mapping[str, Request],
-) -> tuple[Millis | None, Millis | None, Millis]:
+def _intervals(requests: Iterable[Request]) -> tuple[Millis, Millis, Millis]:
     """Return the earliest start without an open gap; the earliest with one, and the latest end."""
-    endless: Millis | None = None
-    ended: Millis | None = None
-    last = 0
-    for request in requests.values():
-        start, gap = request.active_from, request.open_gap
-        if gap is None:
-            endless = start if endless is None else min(endless, start)
-        else:
-            ended = start if ended is None else min(ended, start)
-            last = max(last, gap)
-    return endless, ended, last
+    spans = [(request.active_from, request.open_gap) for request in requests]
+    return (
+        min((start for start, gap in spans if gap is None), default=_NEVER),
+        min((start for start, gap in spans if gap is not None), default=_NEVER),
+        max((gap for _, gap in spans if gap is not None), default=0),
+    )

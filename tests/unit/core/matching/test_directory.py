@@ -469,7 +469,7 @@ def test_rows_that_are_not_there_can_be_dropped() -> None:
 
 
 def test_it_is_blind_while_a_row_cannot_be_read_at_all() -> None:
-    """It might ask for any event: matching must stop."""
+    """It might ask for any event: nothing may be matched."""
     found = directory(HERS)
     found.put_blind("subscriptions/x", "format 7")
     blind = dict(found.blind)
