@@ -107,7 +107,7 @@ class AvroCodec:
 
     def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
         """Decode the record and check its envelope. `Event.origin` is the record's own position."""
-        fields = self._fields(identified, record)
+        fields = self.fields(identified, record)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -156,15 +156,8 @@ class AvroCodec:
             return event.load
         return event.load * (1 + self._resolution(writer, reader).fills)
 
-    def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
-        """Decode any framed record without checking its envelope: for tools that show records."""
-        identified = self.identify(record)
-        if isinstance(identified, Identified):
-            return self._fields(identified, record)
-        return identified
-
-    def _fields(self, identified: Identified, record: Record) -> dict[str, object] | Undecodable:
-        """Decode a record, unless it has too many values."""
+    def fields(self, identified: Identified, record: Record) -> dict[str, object] | Undecodable:
+        """Decode a record without checking its envelope, unless it has too many values."""
         schema, value = self._book.schema(identified.revision), record.value
         if schema is None or value is None:
             return _removed(identified.revision)

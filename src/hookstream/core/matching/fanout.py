@@ -76,13 +76,9 @@ class Request:
     @property
     def environments(self) -> frozenset[str] | None:
         """Every environment that the current or the previous grant gives access to."""
-        seen: frozenset[str] = frozenset()
-        for access in (self.access, self.previous):
-            if access is not None:
-                if access.environments is None:
-                    return None
-                seen |= access.environments
-        return seen
+        given = [access.environments for access in (self.access, self.previous) if access]
+        seen = [environments for environments in given if environments is not None]
+        return frozenset().union(*seen) if len(seen) == len(given) else None
 
     @property
     def open_gap(self) -> Millis | None:
@@ -238,9 +234,7 @@ class Fanout:
 
     def candidates(self, question: Question) -> list[Filed[Request]]:
         """Return every request that an event may match, ordered by subscription id."""
-        found: list[Filed[Request]] = []
-        found += self._plain.get(None, ())
-        found += self._plain.get(question.environment, ())
+        found = [*self._plain.get(None, ()), *self._plain.get(question.environment, ())]
         for pin, index in self._by_pin.items():
             body = question.body(question.version(pin))
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
