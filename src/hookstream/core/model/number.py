@@ -135,16 +135,6 @@ def key_of_number(value: Number) -> Key:
     return sign, tuple(kept), int(exponent) + len(digits) - len(kept)
 
 
-def floor_of(value: Number) -> int:
-    """Return the largest whole number that is not greater than a number."""
-    return math.floor(exact(value)) if isinstance(value, float | Decimal) else value
-
-
-def ceiling_of(value: Number) -> int:
-    """Return the smallest whole number that is not less than a number."""
-    return math.ceil(exact(value)) if isinstance(value, float | Decimal) else value
-
-
 def number_text(value: Number) -> str:
     """Return a number in JSON notation. Parsing it yields the same number."""
     if isinstance(value, float):
