@@ -78,34 +78,6 @@ class Connection(asyncio.Protocol):
         max_response_bytes: The most bytes of a body read to keep the connection; beyond, it closes.
     """
 
-    __slots__ = (
-        "_announced",
-        "_beginning",
-        "_body_size",
-        "_complete",
-        "_deadlines",
-        "_excerpt",
-        "_headed",
-        "_keep",
-        "_loop",
-        "_max_response_bytes",
-        "_parser",
-        "_patience",
-        "_readable",
-        "_received",
-        "_retry_after",
-        "_status",
-        "_strange",
-        "_together",
-        "_transport",
-        "_until",
-        "_waiter",
-        "born",
-        "idle_limit",
-        "idle_until",
-        "lost",
-    )
-
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, max_response_bytes: int
     ) -> None:

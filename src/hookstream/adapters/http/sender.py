@@ -78,7 +78,7 @@ def _nobody(_: str, __: str) -> None:
 
 
 class HttpSender:
-    """The `Sender` of the product. Use it as an async context manager, on one event loop.
+    """The `Sender` of the product, for the running event loop. Use it as an async context manager.
 
     Args:
         verdict: Checks every address before it is connected to (`core.delivery.address`).
@@ -104,31 +104,25 @@ class HttpSender:
         resolver: AbstractResolver | None = None,
         on_shortage: Callable[[str, str], None] = _nobody,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connector = Connector(
+            verdict,
+            connect_timeout=connect_timeout,
+            max_response_bytes=max_response_bytes,
+            tls=tls,
+            resolver=resolver,
+        )
+        self._idle = IdlePool(self._loop, max_idle)
         self._on_shortage = on_shortage
         self._max_connections = max_connections
         self._dialling = 0
         self._short_since = 0.0
         self._short_until = float("-inf")
         self._said_at = float("-inf")
-        self._verdict = verdict
-        self._connect_timeout = connect_timeout
-        self._max_response_bytes = max_response_bytes
-        self._max_idle = max_idle
-        self._tls = tls
-        self._resolver = resolver
         self._targets: dict[str, _Target] = {}
 
     async def __aenter__(self) -> Self:
-        """Bind to the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._connector = Connector(
-            self._verdict,
-            connect_timeout=self._connect_timeout,
-            max_response_bytes=self._max_response_bytes,
-            tls=self._tls,
-            resolver=self._resolver,
-        )
-        self._idle = IdlePool(self._loop, self._max_idle)
+        """Return itself."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
