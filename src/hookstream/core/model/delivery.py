@@ -44,18 +44,11 @@ OUR_OWN_REASONS = frozenset(
 """Waits that the endpoint did not cause: they do not count towards expiry."""
 
 
-SLOT_REASONS = frozenset(
-    {
-        DeferReason.LANE_FULL,
-        DeferReason.RATE_LIMITED,
-        DeferReason.THROTTLED,
-        DeferReason.BREAKER_OPEN,
-    }
-)
-"""Waits for lane capacity. The due time is a reservation; the delivery may run earlier."""
-
 BOOKED_REASONS = frozenset({DeferReason.LANE_FULL, DeferReason.RATE_LIMITED})
 """The reasons whose slots are reserved one after another, each behind the last."""
+
+SLOT_REASONS = BOOKED_REASONS | {DeferReason.THROTTLED, DeferReason.BREAKER_OPEN}
+"""Waits for lane capacity. The due time is a reservation; the delivery may run earlier."""
 
 
 @dataclass(slots=True)
