@@ -46,7 +46,7 @@ class _Target:
             self.url = URL(text)
             host, port = self.url.raw_host, self.url.port
         except ValueError:
-            # Its message would quote the URL, which may hold a secret.
+            # Its message would quote the URL, which may contain a secret.
             raise ValueError("the URL cannot be read") from None
         if self.url.scheme not in {"http", "https"} or not host or port is None:
             raise ValueError("the URL is not http or https, or has no host")
@@ -63,13 +63,13 @@ class _Target:
         """Return the bytes of a request.
 
         Raises:
-            ValueError: A header holds a line break: it would add headers or a second request.
+            ValueError: A header contains a line break: it would add headers or a second request.
         """
         lines = [*map(": ".join, post.headers), f"content-length: {len(post.body)}", "", ""]
         head = "\r\n".join(lines)
         breaks = len(lines) - 1
         if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
-            raise ValueError("a request header holds a control character")
+            raise ValueError("a request header contains a control character")
         return f"{self.head}{head}".encode() + post.body
 
 
@@ -202,7 +202,7 @@ class HttpSender:
         if now - self._said_at >= _SAY_AGAIN_SECONDS:
             self._said_at = now
             self._on_shortage(shortage.what, shortage.remedy)
-        if shortage.idle_holds:
+        if shortage.used_by_idle:
             self._idle.close()
         await asyncio.sleep(_SHORT_SECONDS)
 

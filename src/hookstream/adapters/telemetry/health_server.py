@@ -88,7 +88,7 @@ class HealthServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop listening."""
+        """Listen no more, and close every connection."""
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):

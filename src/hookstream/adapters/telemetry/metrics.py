@@ -60,7 +60,7 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 GAUGES = {
     "hookstream_lag_seconds": "Age of the oldest event record that is not settled.",
     "hookstream_tier_overdue_seconds": "How long the most overdue tier record has been due.",
-    "hookstream_tier_waiting_records": "Tier records held in memory until they are due.",
+    "hookstream_tier_waiting_records": "Tier records kept in memory until they are due.",
     "hookstream_oldest_unsettled_seconds": "Age of the oldest record of any kind not settled.",
     "hookstream_in_hand_seconds": "How long the oldest unfinished record has been the oldest.",
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
@@ -184,7 +184,7 @@ class PrometheusMetrics(Collector):
         )
         self._id_duplicates = self._counter(
             "hookstream_event_id_duplicates_total",
-            "Records that hold the same bytes as another record, under one event id.",
+            "Records that contain the same bytes as another record, under one event id.",
             ("event_type",),
         )
         self._copies_merged = self._counter(

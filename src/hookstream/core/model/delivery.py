@@ -53,7 +53,7 @@ SLOT_REASONS = BOOKED_REASONS | {DeferReason.THROTTLED, DeferReason.BREAKER_OPEN
 
 @dataclass(slots=True)
 class Delivery:
-    """The state of one delivery. Mutable: only the stage that holds it changes it."""
+    """The state of one delivery. Mutable: only the stage that has it changes it."""
 
     delivery_id: str
     subscription_id: str

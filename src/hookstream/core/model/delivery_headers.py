@@ -146,7 +146,7 @@ def read_delivery(headers: Headers) -> Delivery | HeaderProblem:
 
 
 def read_unmatched(headers: Headers) -> UnmatchedEvent | HeaderProblem:
-    """Read what a tier record tells that is no delivery yet, or an undecodable record."""
+    """Read the event of a tier record that is no delivery yet, or an undecodable record."""
     try:
         fields = Fields(headers)
         return UnmatchedEvent(

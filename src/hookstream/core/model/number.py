@@ -1,6 +1,6 @@
 """Numbers keep the value of their text: they are parsed, compared and written exactly.
 
-A double holds 17 digits. A long id or a precise price would change in one, and a filter or grant
+A double has 17 digits. A long id or a precise price would change in one, and a filter or grant
 would match what its author excluded. So a number is an int if it is whole and fits 64 bits, a
 float if it is the shortest text of a double, and otherwise a Decimal. A double represents its
 shortest text (0.1 is one tenth), never its binary value.
