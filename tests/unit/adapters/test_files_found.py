@@ -269,7 +269,7 @@ def test_every_file_that_is_not_hidden_is_read_or_named(
 def test_more_files_than_are_taken_are_refused(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path, f"{number}/x")
-    with pytest.raises(InputRefused, match="holds more than 2 files"):
+    with pytest.raises(InputRefused, match="contains more than 2 files"):
         list(files_below(tmp_path, most=2))
 
 
