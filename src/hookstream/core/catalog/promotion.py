@@ -19,19 +19,12 @@ class ValueUnresolvable(Misfit):
     """Raised if the reader's type cannot represent a value, although it can read the writer's type."""
 
 
-def _int(value: object) -> object:
+def _int(value: object) -> int:
     """Check the range of an int: it is encoded as a long is, and a decoder checks no further."""
-    if not -_INT <= cast("int", value) < _INT:
-        raise ValueUnresolvable("", f"is {value}, which is no int")
-    return value
-
-
-def _int_to_float(value: object) -> object:
-    return _to_float(_int(value))
-
-
-def _int_to_double(value: object) -> object:
-    return float(cast("int", _int(value)))
+    whole = cast("int", value)
+    if not -_INT <= whole < _INT:
+        raise ValueUnresolvable("", f"is {whole}, which is no int")
+    return whole
 
 
 def _to_double(value: object) -> object:
@@ -55,18 +48,14 @@ def _float_to_double(value: object) -> object:
     return shortest(number) if number - number == 0 else number
 
 
-def _to_bytes(value: object) -> object:
-    return cast("str", value).encode()
-
-
 PROMOTED: Final[dict[tuple[str, str], Step]] = {
     ("int", "long"): _int,
-    ("int", "float"): _int_to_float,
-    ("int", "double"): _int_to_double,
+    ("int", "float"): lambda value: _to_float(_int(value)),
+    ("int", "double"): lambda value: float(_int(value)),
     ("long", "float"): _to_float,
     ("long", "double"): _to_double,
     ("float", "double"): _float_to_double,
-    ("string", "bytes"): _to_bytes,
+    ("string", "bytes"): lambda value: cast("str", value).encode(),
 }
 """By writer's type and reader's type."""
 
