@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import orjson
 
+from hookstream.adapters.exact_json import Numeral
 from hookstream.core.model.number import number_text
 
 
@@ -11,16 +12,20 @@ def json_bytes(document: object, option: int = 0) -> bytes:
     """Return a document as UTF-8 JSON.
 
     Args:
-        document: Plain values, and Decimals.
+        document: Plain values, Decimals, and numbers that are still text (`Numeral`).
         option: Options of orjson.
 
     Raises:
         TypeError: It contains something else, or a whole number beyond 64 bits that is no Decimal.
     """
+    # Without the option orjson would write a Numeral as an object of its fields.
+    option |= orjson.OPT_PASSTHROUGH_DATACLASS
     return orjson.dumps(document, default=_number, option=option)
 
 
 def _number(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
         return orjson.Fragment(number_text(value))
+    if isinstance(value, Numeral):
+        return orjson.Fragment(value.text)
     raise TypeError(f"JSON has no {type(value).__name__}")

@@ -1,15 +1,11 @@
 """Encodes documents as JSON for output, each number as its text."""
 
-from typing import Final
-
 import orjson
 
-from hookstream.adapters.exact_json import Numeral, parse_exact
+from hookstream.adapters.exact_json import parse_exact
 from hookstream.adapters.json_bytes import json_bytes
 from hookstream.core.model.json import Json, json_text
 from hookstream.errors import InputRefused
-
-_INDENTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encoded(document: Json, *, indent: bool = False) -> bytes:
@@ -27,13 +23,7 @@ def encoded(document: Json, *, indent: bool = False) -> bytes:
 def indented(body: bytes) -> str | None:
     """Return JSON text indented, its numbers unchanged; None if it is not JSON."""
     try:
-        return orjson.dumps(parse_exact(body), default=_number, option=_INDENTED).decode()
+        return json_bytes(parse_exact(body), orjson.OPT_INDENT_2).decode()
     except (InputRefused, TypeError):
         # A number that only its text keeps raises a TypeError, too.
         return None
-
-
-def _number(value: object) -> orjson.Fragment:
-    if isinstance(value, Numeral):
-        return orjson.Fragment(value.text)
-    raise TypeError(f"JSON holds no {type(value).__name__}")
