@@ -48,6 +48,6 @@ def test_each_alert_says_how_urgent_it_is_and_names_commands_that_there_are(
         assert found is not None
 
 
-def test_the_page_and_the_rules_wake_for_the_same() -> None:
+def test_the_page_and_the_rules_list_the_same_alerts() -> None:
     asked = {series for rule in rules() for series in SERIES.findall(rule["expr"])}
     assert asked == set(SERIES.findall(woken_for()))

@@ -26,13 +26,13 @@ METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
 BY_FILE = {".", "pipeline", "adapters", "entry"}
 
 
-def test_the_settings_page_says_what_the_code_does() -> None:
+def test_the_settings_page_matches_the_code() -> None:
     """`make docs` writes it again."""
     page = SETTINGS_PAGE.read_text(encoding="utf-8")
     assert page == settings_page()
 
 
-def test_the_commands_page_says_what_the_code_does() -> None:
+def test_the_commands_page_matches_the_code() -> None:
     """`make docs` writes it again."""
     page = COMMANDS_PAGE.read_text(encoding="utf-8")
     assert page == commands_page()
@@ -45,7 +45,7 @@ def test_every_metric_is_documented() -> None:
     assert (bool(names), missing) == (True, [])
 
 
-def test_the_codemap_names_every_folder_and_every_file_that_stands_alone() -> None:
+def test_the_codemap_names_every_folder_and_every_single_file() -> None:
     page = ARCHITECTURE.read_text(encoding="utf-8")
     modules = [
         module.relative_to(SOURCE)

@@ -22,7 +22,7 @@ def named(found: list[Path]) -> list[str]:
     return [str(file.relative_to(ROOT)) for file in found]
 
 
-def test_every_module_begins_with_its_promise() -> None:
+def test_every_module_starts_with_its_promise() -> None:
     """A test's file may do without: there the name says it."""
     shipped = files("src", "examples", "benchmarks", "chaos", "tools")
     without = [
@@ -31,7 +31,7 @@ def test_every_module_begins_with_its_promise() -> None:
     assert named(without) == []
 
 
-def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+def test_no_file_is_longer_than_its_bound() -> None:
     code = tuple(folder for folder in CODE if folder != "tests")
     long = [file for file in files(*code) if lines(file) > LONGEST]
     long += [file for file in files("tests") if lines(file) > LONGEST_OF_TESTS]
@@ -42,7 +42,7 @@ def lines(file: Path) -> int:
     return len(file.read_text("utf-8").splitlines())
 
 
-def test_no_file_or_folder_is_a_drawer() -> None:
+def test_no_file_or_folder_has_a_catch_all_name() -> None:
     """What has no other name than these has no one promise."""
     drawers = [
         file for file in files(*CODE) if DRAWERS & {file.stem, *file.relative_to(ROOT).parts}
@@ -56,7 +56,7 @@ def test_the_root_of_the_package_imports_nothing() -> None:
     assert [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] == []
 
 
-def test_no_class_name_stands_twice() -> None:
+def test_no_class_name_is_used_twice() -> None:
     """Whoever reads a name need not ask which of them is meant; what is private is read in its file."""
     found: dict[str, list[Path]] = {}
     for file in files("src"):

@@ -108,7 +108,7 @@ async def test_a_record_comes_whole(world: World, stack: AsyncExitStack) -> None
     assert whole.append_time
 
 
-async def test_a_take_gives_no_more_than_it_was_asked_for(
+async def test_a_take_returns_no_more_than_was_requested(
     world: World, stack: AsyncExitStack
 ) -> None:
     """Asking is the credit: what was not asked for must stay outside."""
@@ -158,7 +158,7 @@ async def test_a_first_start_is_committed_before_a_record_is_taken(
     assert await world.committed("g", TopicPartition(topic, 1)) == 0
 
 
-async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
+async def test_the_next_member_continues_at_the_commit(world: World) -> None:
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -211,7 +211,7 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
     assert [record.offset for record in taken] == [2, 3, 4]
 
 
-async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settled(
+async def test_a_partition_that_moves_is_released_then_continues_where_it_was_settled(
     world: World, stack: AsyncExitStack
 ) -> None:
     topic = f"{world.prefix}.events"
@@ -256,7 +256,7 @@ async def test_a_paused_partition_keeps_still_and_loses_nothing(
     assert [(r.where, r.offset) for r in after] == [(paused, n) for n in range(5)]
 
 
-async def test_records_gone_before_they_were_read_are_told(
+async def test_records_gone_before_they_were_read_are_reported(
     world: World, stack: AsyncExitStack
 ) -> None:
     """A client left to itself resumes at the log's start without a word."""
@@ -276,7 +276,7 @@ async def test_records_gone_before_they_were_read_are_told(
     assert [r.offset for r in taken] == list(range(50, 60))
 
 
-async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
+async def test_offsets_that_vanish_while_running_are_reported_as_a_gap(
     world: World, stack: AsyncExitStack
 ) -> None:
     """Retention overtakes a reader that is held up: what it skips then must be known."""
@@ -349,7 +349,7 @@ async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
     assert await world.committed("g", at) == 7
 
 
-async def test_old_records_that_nobody_wants_do_not_stop_a_first_start(
+async def test_old_records_without_a_subscription_do_not_stop_a_first_start(
     world: World, stack: AsyncExitStack
 ) -> None:
     topic = f"{world.prefix}.events"

@@ -243,7 +243,7 @@ async def test_cancelling_ends_the_request(stage: Stage) -> None:
     await stage.until_cancelled()
 
 
-async def test_without_permission_not_a_byte_is_sent(stage: Stage) -> None:
+async def test_without_eligibility_not_a_byte_is_sent(stage: Stage) -> None:
     """It is nobody's failure, and the next request that is permitted goes out as ever."""
     assert await stage.sender.send(stage.post(), lambda: False) == NOT_PERMITTED
     assert await stage.requests(0) == []
@@ -251,7 +251,7 @@ async def test_without_permission_not_a_byte_is_sent(stage: Stage) -> None:
     assert await stage.requests(1) == [b"{}"]
 
 
-async def test_permission_is_asked_once_the_connection_stands(stage: Stage) -> None:
+async def test_eligibility_is_checked_once_the_connection_is_open(stage: Stage) -> None:
     """A dial and a handshake take seconds, in which a subscription may be deleted."""
     asked: list[bool] = []
 
@@ -264,7 +264,7 @@ async def test_permission_is_asked_once_the_connection_stands(stage: Stage) -> N
     assert asked == [True, True]
 
 
-async def test_without_descriptors_an_attempt_is_withheld_before_permission_is_asked(
+async def test_without_descriptors_an_attempt_is_withheld_before_eligibility_is_checked(
     stage: Stage,
 ) -> None:
     """It is nobody's answer; what takes the place of the attempt asks for permission again."""

@@ -35,7 +35,9 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
     assert {span["trace_id"] for span in spans.values() if span["name"] != ours} == {trace_id}
 
 
-async def test_a_record_that_is_no_event_is_listed_and_the_stream_goes_on(world: World) -> None:
+async def test_a_record_that_is_not_an_event_is_listed_and_the_stream_continues(
+    world: World,
+) -> None:
     """One program that writes rubbish into a topic must not stop what others write into it."""
     crm = await world.subscribe("crm")
     await world.stage.start_worker()

@@ -13,7 +13,7 @@ async def positions(world: World, *options: str) -> dict[tuple[str, int], dict[s
     return {(each["topic"], each["partition"]): each for each in listed}
 
 
-async def test_partitions_are_listed_with_their_holder_and_what_is_unsettled(world: World) -> None:
+async def test_partitions_are_listed_with_their_owner_and_what_is_unsettled(world: World) -> None:
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     await until_accepted(crm, await world.publish(6), 20)

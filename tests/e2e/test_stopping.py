@@ -50,7 +50,7 @@ async def until_waiting(world: World, event_ids: set[str]) -> list[Entry]:
         await asyncio.sleep(0.2)
 
 
-async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_told(
+async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_notified(
     world: World,
 ) -> None:
     world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_AFTER"] = "3s"

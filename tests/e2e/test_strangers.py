@@ -16,7 +16,7 @@ BAD = (b"Gr\xf6\xdfe", b"1")
 
 
 @pytest.mark.case("header-name")
-async def test_a_header_name_that_is_no_text_keeps_an_event_from_nobody(world: World) -> None:
+async def test_a_header_name_that_is_not_text_does_not_prevent_delivery(world: World) -> None:
     """And the same name on a tier record, which may hide whose it is, keeps it from everybody."""
     partner = await world.subscribe("crm")
     await world.publish(1)

@@ -92,7 +92,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
     assert enabled["state"] == "active"
 
 
-async def test_an_operator_steps_over_a_record_that_stops_its_partition(world: World) -> None:
+async def test_an_operator_skips_a_record_that_stops_its_partition(world: World) -> None:
     """Nothing else ever gives a record up, and the operations topic tells who did."""
     crm = await world.subscribe("crm", schedule="[]")
 

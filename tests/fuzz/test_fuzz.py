@@ -14,7 +14,7 @@ MEMORY_MB = 400
 
 @pytest.mark.kafka
 @pytest.mark.timeout(900)
-def test_twenty_thousand_records_of_strangers_all_have_their_end(
+def test_twenty_thousand_untrusted_records_all_come_to_an_end(
     broker: Broker, tmp_path: Path
 ) -> None:
     ask = Ask(records=20_000, seed=SEED, round=10_000, memory_mb=MEMORY_MB)

@@ -54,5 +54,5 @@ def test_the_same_seed_draws_the_same_records_of_every_kind() -> None:
     assert any(name == b"\xff" for each in drawn for name, _ in each.record.headers)
 
 
-def test_what_a_terminal_obeys_is_noticed() -> None:
+def test_what_a_terminal_interprets_is_detected() -> None:
     assert [char for char in "a\n\t\x1b\x7f\u202eé" if obeys(char)] == ["\x1b", "\x7f", "\u202e"]

@@ -41,7 +41,7 @@ def at(number: int, attempt: int, trigger: Trigger = Trigger.RETRY) -> Delivery:
     return replace(delivery(number), attempt=attempt, trigger=trigger)
 
 
-def test_attempts_are_listed_by_what_is_asked(world: World) -> None:
+def test_attempts_are_listed_by_the_given_filters(world: World) -> None:
     now = int(time.time() * 1000)
     world.attempt(at(1, 1, Trigger.INITIAL), FAILED, RetryAt(now + 5_000), now - 9)
     world.attempt(at(1, 2), Delivered(200), Complete(), now)
@@ -82,7 +82,7 @@ def test_attempts_are_listed_by_what_is_asked(world: World) -> None:
         (("--event-type", "thing.don"), "(did you mean thing.done?)"),
     ],
 )
-def test_a_filter_by_what_nothing_has_is_refused(
+def test_a_filter_by_an_unknown_field_is_refused(
     world: World, filters: tuple[str, ...], why: str
 ) -> None:
     """`0 of 0` would look like an answer."""
@@ -124,7 +124,7 @@ def test_so_are_topics_and_types(world: World, command: tuple[str, ...]) -> None
     assert (ended.code, f"{command[-2]} '{command[-1]}': no" in ended.err) == (2, True), ended.err
 
 
-def test_where_the_tables_cannot_be_read_no_name_is_said_to_be_in_none_of_them(
+def test_if_the_tables_cannot_be_read_no_name_is_reported_as_unknown(
     world: World,
 ) -> None:
     events = f"{world.names.prefix}.ev"
@@ -140,13 +140,13 @@ def test_where_the_tables_cannot_be_read_no_name_is_said_to_be_in_none_of_them(
     assert (refused.code, refused.err) == (2, f"hookstream: {why}\n")
 
 
-def test_a_record_that_cannot_be_read_is_told_and_passed_over(world: World) -> None:
+def test_an_unreadable_record_is_reported_and_skipped(world: World) -> None:
     world.append(world.names.attempts, b"junk")
     ended = world.run("attempts", "list")
     assert "1 records could not be read; the first is" in " ".join(ended.err.split())
 
 
-def test_a_delivery_is_shown_with_its_whole_life(world: World) -> None:
+def test_a_delivery_is_shown_with_its_whole_history(world: World) -> None:
     """Attempts, death and redrive in one order: what an SRE is asked at three in the morning."""
     dead = at(1, 2)
     now = int(time.time() * 1000)
@@ -182,7 +182,7 @@ def kinds(document: dict[str, Json]) -> list[Json]:
     return [moment["kind"] for moment in moments if isinstance(moment, dict)]
 
 
-def test_a_delivery_that_nobody_knows_is_refused(world: World) -> None:
+def test_an_unknown_delivery_is_refused(world: World) -> None:
     ended = world.run("attempts", "show", "msg_x")
     assert (ended.code, "has a record of msg_x" in ended.err) == (2, True)
 

@@ -92,7 +92,7 @@ def test_applying_again_changes_nothing(world: World, folder: Path) -> None:
     assert world.state().rows == before
 
 
-def test_a_generated_secret_is_shown_once_and_kept(world: World, folder: Path) -> None:
+def test_a_generated_secret_is_shown_once_and_stored(world: World, folder: Path) -> None:
     declare(folder, kind="generate")
     first = orjson.loads(world.run("apply", str(folder), "--yes", "--no-wait", "--json").out)
     (made,) = first["signing_secrets"]
@@ -103,7 +103,7 @@ def test_a_generated_secret_is_shown_once_and_kept(world: World, folder: Path) -
     assert kept.key == parse_secret(made["secret"])
 
 
-def test_json_holds_nothing_that_a_terminal_obeys(world: World, folder: Path) -> None:
+def test_json_contains_nothing_that_a_terminal_interprets(world: World, folder: Path) -> None:
     name = "Acme \u202e\u2066 Ltd"
     grant = {"event_types": ["*"], "environments": ["*"]}
     partner = {"id": "acme", "name": name, "grant": grant}
@@ -174,9 +174,7 @@ def disable(world: World, since: Millis) -> None:
         writer.write([TableChange(world.names.health, *row) for row in (verdict, note)])
 
 
-def test_another_endpoint_answers_for_nothing_that_the_old_one_failed_at(
-    world: World, folder: Path
-) -> None:
+def test_a_new_url_clears_the_failing_mark_of_the_old_one(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
     with world.writer() as writer:
         note = failing_row(Failing("orders", 1_764_000_000_000))
@@ -283,7 +281,7 @@ def test_a_plan_needs_neither_key_ring_nor_secrets(
     assert world.run("apply", str(folder), "--yes").code == 2
 
 
-def test_a_deleted_one_that_is_applied_again_begins_anew(world: World, folder: Path) -> None:
+def test_a_deleted_one_that_is_applied_again_starts_afresh(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes")
     first = world.subscription("orders")
     disable(world, first.active_from)
@@ -295,7 +293,9 @@ def test_a_deleted_one_that_is_applied_again_begins_anew(world: World, folder: P
     assert world.state().current.disabled == {}
 
 
-def test_a_partner_goes_with_its_subscriptions_only_when_asked(world: World, folder: Path) -> None:
+def test_a_partner_is_deleted_with_its_subscriptions_only_on_request(
+    world: World, folder: Path
+) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
     refused = world.run("partners", "delete", "acme", "--yes")
     assert refused.code == 2
@@ -397,7 +397,7 @@ def test_files_with_problems_change_nothing(world: World, folder: Path) -> None:
     )
 
 
-def test_a_list_shows_how_subscriptions_stand(world: World, folder: Path) -> None:
+def test_a_list_shows_the_status_of_subscriptions(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes")
     assert "orders" in world.run("subscriptions", "list").out
     shown = world.run("subscriptions", "show", "orders").out

@@ -45,7 +45,7 @@ def test_a_step_is_written_as_a_whole(client: Client, prefix: str) -> None:
     assert (list(refused), keys(client, prefix)) == ([], ["j", "j/0/1"])
 
 
-def test_a_record_that_its_topic_refuses_takes_the_step_with_it_and_the_writer_goes_on(
+def test_a_record_that_its_topic_refuses_aborts_its_step_and_the_writer_continues(
     client: Client, prefix: str
 ) -> None:
     """The broker's bound is the topic's, so only the broker can tell."""

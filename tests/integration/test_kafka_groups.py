@@ -31,7 +31,7 @@ async def ask(groups: KafkaGroups, group: str, *partitions: TopicPartition) -> l
     return await asyncio.to_thread(groups.positions, group, partitions)
 
 
-async def test_a_member_its_commit_and_what_it_settled_above_are_told(
+async def test_a_member_its_commit_and_its_settled_offsets_above_are_reported(
     world: KafkaWorld, groups: KafkaGroups
 ) -> None:
     group, topic = f"{world.prefix}.g", f"{world.prefix}.events"
@@ -64,7 +64,7 @@ async def test_a_member_its_commit_and_what_it_settled_above_are_told(
     assert (left.holder, left.committed, left.unsettled) == (None, told.committed, 2)
 
 
-async def test_a_group_that_never_was_holds_nothing_and_has_committed_nothing(
+async def test_an_unknown_group_has_no_members_and_no_commits(
     world: KafkaWorld, groups: KafkaGroups
 ) -> None:
     topic = f"{world.prefix}.events"
@@ -97,7 +97,7 @@ async def test_a_marker_behind_the_last_settled_record_is_nothing_to_settle(
     assert (none.end, none.unsettled, none.oldest) == (3, 0, None)
 
 
-def test_a_broker_that_is_not_there_is_told_as_such() -> None:
+def test_an_unreachable_broker_is_reported_as_unreachable() -> None:
     nowhere = KafkaGroups({"bootstrap.servers": "127.0.0.1:1"}, timeout=0.5)
     with pytest.raises(DependencyUnavailable, match="asking for the positions of the group g"):
         nowhere.positions("g", [TopicPartition("events", 0)])

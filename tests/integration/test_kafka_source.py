@@ -52,7 +52,7 @@ async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None
             await asyncio.sleep(0.02)
 
 
-async def test_a_member_that_nobody_asks_still_joins_and_loses_nothing(
+async def test_a_member_without_requests_still_joins_and_loses_nothing(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
     """Credit may be spent for minutes: the group must not throw the member out meanwhile."""
@@ -69,7 +69,7 @@ async def test_a_member_that_nobody_asks_still_joins_and_loses_nothing(
     assert [name for name, _ in listener.book] == ["assigned"]
 
 
-async def test_a_resting_member_gives_up_partitions_when_another_joins(
+async def test_a_member_that_takes_nothing_gives_up_partitions_when_another_joins(
     world: KafkaWorld, listener: BookkeepingListener
 ) -> None:
     topic = f"{world.prefix}.wide"
@@ -88,7 +88,7 @@ async def test_a_resting_member_gives_up_partitions_when_another_joins(
     await one.close()
 
 
-async def test_partitions_that_stay_go_on_while_others_move(world: KafkaWorld) -> None:
+async def test_partitions_that_stay_continue_while_others_move(world: KafkaWorld) -> None:
     """The group waits for whoever gives something up, and what is kept must not wait with it for long."""
     longest: list[float] = []
     while not longest or (min(longest) >= 2.0 and len(longest) < 6):
@@ -183,7 +183,7 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
             await source.take(10)
 
 
-async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_as_it_closes(
+async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_when_it_closes(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
     """What is settled is not known for sure once an invariant is broken: it is all delivered again."""

@@ -84,7 +84,7 @@ def groups(document: dict[str, Json]) -> list[tuple[Json, Json, Json]]:
     return [(row[first], row["reason"], row["letters"]) for row in rows]
 
 
-def test_open_letters_are_counted_and_listed(world: World) -> None:
+def test_open_dead_letters_are_counted_and_listed(world: World) -> None:
     world.die(delivery(1), partition=1)
     world.die(delivery(2))
     world.die(delivery(3, "shop"), DeadReason.GONE)
@@ -96,7 +96,7 @@ def test_open_letters_are_counted_and_listed(world: World) -> None:
     assert none["open"] == 0
 
 
-def test_a_letter_shows_its_headers_its_event_and_why(world: World) -> None:
+def test_a_dead_letter_shows_its_headers_its_event_and_its_reason(world: World) -> None:
     world.die(delivery(1), partition=1)
     by_place = world.run("dlq", "show", "1@0", "--json").json
     by_delivery = world.run("dlq", "show", delivery(1).delivery_id, "--json").json
@@ -116,7 +116,7 @@ def test_a_letter_shows_its_headers_its_event_and_why(world: World) -> None:
         assert told in text
 
 
-def test_a_letter_that_is_not_there_is_refused(world: World) -> None:
+def test_a_missing_dead_letter_is_refused(world: World) -> None:
     ended = [world.run("dlq", "show", letter) for letter in ("0@7", "msg_x", "elsewhere-0@7")]
     assert [end.code for end in ended] == [2, 2, 2]
     assert "holds no record at 0@7" in ended[0].err
@@ -124,7 +124,7 @@ def test_a_letter_that_is_not_there_is_refused(world: World) -> None:
     assert "another topic" in ended[2].err
 
 
-def test_a_redrive_takes_what_was_asked_and_counts_it_no_more(world: World) -> None:
+def test_a_redrive_takes_what_was_selected_and_no_longer_counts_it_as_open(world: World) -> None:
     world.write(world.names.subscriptions, subscription("crm-orders"))
     world.die(delivery(1), partition=1)
     world.die(delivery(2))
@@ -157,7 +157,7 @@ def test_nothing_is_redriven_without_a_yes(world: World, monkeypatch: pytest.Mon
     assert (ended.code, back(world)) == (1, [])
 
 
-def test_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World) -> None:
+def test_dead_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World) -> None:
     """The first would die again at once, the second would be cancelled."""
     world.write(
         world.names.subscriptions,
@@ -174,7 +174,7 @@ def test_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World
     assert "left out: 1, old is deleted" in ended.out
 
 
-def test_a_letter_by_reference_is_read_from_its_origin(world: World) -> None:
+def test_a_dead_letter_by_reference_is_read_from_its_origin(world: World) -> None:
     events = f"{world.names.prefix}.ev"
     world.append(events, world.event(pages=999))
     origin = LogScan(world.client, events).at(0, 0)
@@ -214,7 +214,7 @@ def job_rows(world: World) -> dict[str, dict[str, int]]:
     return {key: orjson.loads(row.value or b"{}") for key, row in table.items() if "/" not in key}
 
 
-def test_a_killed_redrive_goes_on_and_brings_no_letter_back_twice(
+def test_a_killed_redrive_continues_and_redrives_no_dead_letter_twice(
     world: World, cut_off: str
 ) -> None:
     before = len(back(world))

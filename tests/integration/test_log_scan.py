@@ -81,9 +81,7 @@ def test_a_stretch_may_be_bounded_by_offsets_and_by_times(client: Client, topic:
     ] == [[(0, 2, b"new")], [(0, 1, b"older than the cut")], []]
 
 
-def test_a_trailing_transaction_marker_does_not_hold_up_the_end(
-    client: Client, topic: str
-) -> None:
+def test_a_trailing_transaction_marker_does_not_delay_the_end(client: Client, topic: str) -> None:
     """A marker takes an offset and is never handed out."""
     producer = Producer(client | {"transactional.id": topic})
     producer.init_transactions(10)
@@ -110,6 +108,8 @@ def test_following_goes_on_after_the_end(client: Client, topic: str) -> None:
     assert values(first + list(islice(reading, 1))) == [(0, 0, b"a"), (1, 0, b"b")]
 
 
-def test_a_topic_that_is_not_there_says_how_to_make_it(client: Client, prefix: str) -> None:
+def test_a_missing_topic_is_reported_with_the_command_that_creates_it(
+    client: Client, prefix: str
+) -> None:
     with pytest.raises(ConfigurationError, match="hookstream topics apply"):
         LogScan(client, f"{prefix}.nowhere").bounds()

@@ -56,7 +56,7 @@ def test_a_stopped_partition_is_given_a_start(world: World) -> None:
     )
 
 
-def test_a_record_that_stops_nothing_is_not_said_to_be_stepped_over(world: World) -> None:
+def test_a_record_that_stops_nothing_is_not_reported_as_skipped(world: World) -> None:
     events_in(world, 2, 2)
     ends = world.run("partition", "skip", f"{EVENTS}/2", "1000000")
     assert (ends.code, "there is no record at 1000000" in ends.err) == (2, True)
@@ -91,7 +91,7 @@ def test_a_topic_that_hookstream_does_not_read_is_refused_at_once(
     assert world.state().rows[world.names.subscriptions] == {}
 
 
-def test_a_skip_says_what_was_asked_and_when_the_partition_resumes(world: World) -> None:
+def test_a_skip_reports_the_request_and_when_the_partition_resumes(world: World) -> None:
     events_in(world, 1, 1)
     ended = world.run("partition", "skip", f"{EVENTS}/1", "0", "--wait", "0")
     assert (ended.code, ended.err) == (

@@ -188,7 +188,7 @@ async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, tab
     await reader.close()
 
 
-def test_a_writer_sees_what_stands_and_what_it_wrote(client: Client, table: str) -> None:
+def test_a_writer_sees_the_table_and_its_own_writes(client: Client, table: str) -> None:
     _write(client, table, [("a", b"1"), ("b", b"2"), ("c", b"3")])
 
     with writer(client, table) as second:
@@ -237,7 +237,7 @@ def test_what_a_dead_writer_left_open_is_undone_before_the_next_one_reads(
         assert next_one.snapshot == {table: {}}
 
 
-def test_a_row_that_is_too_large_is_refused_and_the_writer_goes_on(
+def test_a_row_that_is_too_large_is_refused_and_the_writer_continues(
     client: Client, table: str
 ) -> None:
     with writer(client, table) as one:
@@ -248,7 +248,7 @@ def test_a_row_that_is_too_large_is_refused_and_the_writer_goes_on(
         assert list(one.snapshot[table]) == ["c"]
 
 
-def test_the_broker_tells_its_time_without_leaving_a_row(client: Client, table: str) -> None:
+def test_the_brokers_time_is_read_without_leaving_a_row(client: Client, table: str) -> None:
     with writer(client, table) as one:
         before = SystemClock().now()
         told = one.broker_now()

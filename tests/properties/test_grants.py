@@ -60,7 +60,7 @@ def test_a_wider_grant_looks_only_forward() -> None:
     )
 
 
-def test_a_narrower_grant_holds_at_once_for_the_past_too() -> None:
+def test_a_narrower_grant_applies_at_once_to_the_past_too() -> None:
     wide = Grant(("*",), ("*",))
     narrow = Grant(("order.*",), ("live",))
     partner = Partner("acme", "Acme", wide, 5_000, Grant(("pricing.*", "order.a"), ("live",)))

@@ -117,7 +117,7 @@ TestLaneUnderAnything = LaneUnderAnything.TestCase
     st.floats(0.1, 500),
     st.lists(st.tuples(st.floats(0, 2), st.none() | st.integers(0, 3)), min_size=1, max_size=200),
 )
-def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
+def test_no_interval_has_more_attempts_than_its_rate_allows(
     rate: float, attempts: list[tuple[float, int | None]]
 ) -> None:
     """Some are not made after all, and given back at once or when up to three others were begun."""
@@ -182,7 +182,7 @@ TestCapacityAgainstCounting = CapacityAgainstCounting.TestCase
 
 
 @given(st.lists(st.booleans(), max_size=300))
-def test_whatever_an_endpoint_throttled_its_pace_is_won_back_within_a_minute(
+def test_whatever_an_endpoint_throttled_its_rate_recovers_within_a_minute(
     course: list[bool],
 ) -> None:
     rate_limiter = RateLimiter()

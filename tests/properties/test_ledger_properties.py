@@ -12,7 +12,7 @@ from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource, rea
     most=st.integers(1, 5),
     runs=st.integers(1, 3),
 )
-def test_the_ledger_resolves_exactly_what_any_run_of_a_job_marked(
+def test_marks_resolve_exactly_what_any_run_of_a_job_marked(
     source: RedriveSource, batches: list[list[int]], most: int, runs: int
 ) -> None:
     """Rows replace each other by key, as compaction does; a resumed run has a new book."""

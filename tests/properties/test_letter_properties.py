@@ -104,7 +104,7 @@ def test_an_event_without_a_subscription_survives_a_tier(
 
 
 @given(deliveries, upstream, st.sampled_from(DeadReason), anything, instants)
-def test_a_dead_letter_goes_back_as_the_delivery_that_it_was(
+def test_a_dead_letter_is_redriven_as_the_same_delivery(
     delivery: Delivery, headers: list[Header], reason: DeadReason, detail: str, now: int
 ) -> None:
     dead = dead_letter_headers(delivery, headers, reason, detail, written_at=now)

@@ -87,7 +87,7 @@ def headers(random: Random) -> list[Header]:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=2_000)
-def test_a_state_is_refused_or_one_that_can_be_written_again(seed: int) -> None:
+def test_a_state_is_refused_or_can_be_written_again(seed: int) -> None:
     drawn = headers(Random(seed))
     record = Record("t.retry.5s", 0, 1, NOW, b"k", b"v", drawn)
 
@@ -104,7 +104,7 @@ def test_a_state_is_refused_or_one_that_can_be_written_again(seed: int) -> None:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=1_000)
-def test_a_letter_is_shown_and_brought_back_or_it_is_said_why_not(seed: int) -> None:
+def test_a_dead_letter_is_shown_and_redriven_or_refused_with_a_reason(seed: int) -> None:
     random = Random(seed)
     value = random.choice((None, b"v"))
     record = Record("dead", 0, 1, NOW, b"k", value, headers(random))
@@ -117,7 +117,7 @@ def test_a_letter_is_shown_and_brought_back_or_it_is_said_why_not(seed: int) -> 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=1_000)
-def test_an_audit_record_is_read_or_it_is_said_why_not(seed: int) -> None:
+def test_an_audit_record_is_read_or_refused_with_a_reason(seed: int) -> None:
     random = Random(seed)
     value = strangers.changed_bytes(random, ENTRY)
     assert isinstance(READER.read(value), AuditEntry | EntryProblem)

@@ -71,7 +71,7 @@ def test_a_number_that_is_taken_is_delivered_as_the_same_number(name: str, text:
 
 @pytest.mark.parametrize("name", ["double", "float"])
 @given(number=st.floats(width=32, allow_nan=False, allow_infinity=False))
-def test_every_number_that_is_delivered_is_taken_as_it_stands(name: str, number: float) -> None:
+def test_every_number_that_is_delivered_is_accepted_as_it_is(name: str, number: float) -> None:
     tools = TOOLS[name]
     shown = tools.delivered(tools.written({"v": number}))
     assert isinstance(shown, dict)

@@ -93,7 +93,7 @@ def test_a_bound_of_a_range_is_compared_with_all_its_digits(text: str, value: Js
 
 
 @given(low=texts, high=texts, value=values)
-def test_a_range_holds_what_lies_between_its_bounds(low: str, high: str, value: Json) -> None:
+def test_a_range_contains_what_lies_between_its_bounds(low: str, high: str, value: Json) -> None:
     assume(Fraction(low) < Fraction(high))
     pattern = asking({"numeric": [">", read_number(low), "<=", read_number(high)]})
     assert holds(pattern, value) == (Fraction(low) < fraction(value) <= Fraction(high))
@@ -117,7 +117,7 @@ numeric: st.SearchStrategy[Json] = st.one_of(
 
 
 @given(clauses=st.lists(numeric, min_size=2, max_size=12), value=values)
-def test_alternatives_that_are_tested_at_once_hold_where_one_of_them_does(
+def test_alternatives_that_are_tested_together_match_if_one_of_them_does(
     clauses: list[Json], value: Json
 ) -> None:
     assert holds(asking(*clauses), value) == any(holds(asking(each), value) for each in clauses)

@@ -68,7 +68,7 @@ TestTrackerAgainstNaiveModel = TrackerAgainstNaiveModel.TestCase
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
-def test_a_commit_is_asked_for_once_and_again_only_when_it_grew(gaps: list[int]) -> None:
+def test_a_commit_is_requested_once_and_again_only_when_it_advanced(gaps: list[int]) -> None:
     tracker = OffsetTracker(0, 1)
     offset = 0
     commits = []

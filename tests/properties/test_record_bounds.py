@@ -163,7 +163,7 @@ BEGINNINGS: dict[str, tuple[Any, bytes]] = {
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
-def test_no_beginning_hides_what_follows_it(name: str) -> None:
+def test_no_empty_first_field_hides_the_size_of_what_follows(name: str) -> None:
     """The walk stopped there, and the decoder read on: 5 KB became 5,000 values where 1,000 are taken."""
     kind, beginning = BEGINNINGS[name]
     xs = {"type": "array", "items": "boolean"}

@@ -380,7 +380,7 @@ def test_what_the_check_accepts_is_read_as_avro_has_it(seed: int) -> None:
     check_pair(tree, evolve(tree, maker.chance), seed)
 
 
-def test_the_drawn_pairs_are_accepted_often_enough_to_say_something() -> None:
+def test_the_drawn_pairs_are_accepted_often_enough() -> None:
     read = 0
     for seed in range(150):
         maker = Maker(seed)
@@ -436,7 +436,7 @@ def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
     assert "data.n is 9007199254740993, which a double would round" in told.detail
 
 
-def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_asks_for_it() -> None:
+def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_requests_it() -> None:
     """The check of a schema takes no such one; a row that a stranger wrote may hold it."""
     trees = [event_schema(record(("n", "long")), 1), event_schema("null", 2)]
     trees[1]["fields"].pop()

@@ -94,7 +94,7 @@ def test_a_lane_that_was_idle_gets_no_credit_for_it(
 
 
 @given(weights, st.integers(0, 500))
-def test_lanes_whose_kind_of_slot_was_used_up_share_by_weight_as_soon_as_it_is_free(
+def test_lanes_whose_kind_of_permit_was_used_up_share_by_weight_as_soon_as_one_is_free(
     weights: list[int], used_up_for: int
 ) -> None:
     """And they get no more than that for the time of waiting: what they wait for was not theirs."""
@@ -110,7 +110,7 @@ def test_lanes_whose_kind_of_slot_was_used_up_share_by_weight_as_soon_as_it_is_f
 
 
 @given(weights, st.integers(0, 300), st.booleans())
-def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> None:  # noqa: FBT001
+def test_no_lane_starves(weights: list[int], served_before: int, kept: bool) -> None:  # noqa: FBT001
     waiting = Waiting(weights, [kept] + [True] * (len(weights) - 1))
     waiting.join(*range(1, len(weights)))
     for _ in range(served_before):
@@ -129,7 +129,7 @@ def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> N
 
 
 @given(weights)
-def test_a_lane_that_stands_in_both_lines_gets_one_part_of_the_slots(weights: list[int]) -> None:
+def test_a_lane_in_both_queues_gets_one_share_of_the_permits(weights: list[int]) -> None:
     waiting = Waiting(weights, [True] * len(weights))
     total = 20 * sum(weights)
     for _ in range(total):
@@ -141,7 +141,7 @@ def test_a_lane_that_stands_in_both_lines_gets_one_part_of_the_slots(weights: li
 
 
 @given(weights, st.integers(1, 500), st.booleans(), st.data())
-def test_nobody_waits_for_long_after_one_line_went_on_alone(
+def test_no_lane_waits_for_long_after_one_queue_was_served_alone(
     weights: list[int],
     alone_for: int,
     stood_empty: bool,  # noqa: FBT001
@@ -171,7 +171,7 @@ def test_nobody_waits_for_long_after_one_line_went_on_alone(
     weights,
     st.lists(st.tuples(st.sampled_from(["join", "change", "kept", "any"]), st.integers(0, 5))),
 )
-def test_nobody_waits_for_long_whatever_went_before(
+def test_no_lane_waits_for_long_whatever_went_before(
     weights: list[int], before: list[tuple[str, int]]
 ) -> None:
     waiting = Waiting(weights, [True] * len(weights))
@@ -193,7 +193,7 @@ def test_nobody_waits_for_long_whatever_went_before(
         assert waited[lane] <= 2 * (sum(weights) / weight + len(weights))
 
 
-def test_who_waits_twice_stands_once() -> None:
+def test_who_joins_twice_is_queued_once() -> None:
     waiting = Waiting([1, 1], [True, True])
     waiting.join(0, 0, 0)
     assert waiting.turns.waiting == 1
@@ -202,7 +202,7 @@ def test_who_waits_twice_stands_once() -> None:
     assert waiting.turns.waiting == 0
 
 
-def test_a_lane_that_did_not_take_its_slot_is_not_charged_for_it() -> None:
+def test_a_lane_that_did_not_take_its_permit_is_not_charged_for_it() -> None:
     waiting = Waiting([1, 1], [True, True])
     waiting.join(0, 1)
     assert waiting.turns.next(common=True) == 0

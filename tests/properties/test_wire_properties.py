@@ -158,7 +158,7 @@ async def test_each_request_gets_its_own_answer_or_another_connection(
 
 @settings(max_examples=150)
 @given(data=st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8))
-async def test_whatever_comes_is_an_answer_or_a_failure_and_strange_bytes_are_told_apart(
+async def test_whatever_arrives_is_an_answer_or_a_failure_and_foreign_bytes_are_distinguished(
     data: list[bytes],
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -190,7 +190,7 @@ async def test_a_number_below_a_hundred_is_no_status(status: int, cuts: list[int
     assert not wire.reusable
 
 
-async def test_bytes_that_stand_unread_make_a_connection_unclean() -> None:
+async def test_unread_bytes_make_a_connection_unusable() -> None:
     here, there = socket.socketpair()
     with here, there:
         loop = asyncio.get_running_loop()

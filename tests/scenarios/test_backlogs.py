@@ -62,7 +62,7 @@ def test_a_hundred_thousand_of_an_endpoint_that_is_dead_for_an_hour() -> None:
 @pytest.mark.parametrize(
     ("before", "at", "after"), [(1, 400, 1), (1, 3, 1), (2, 400, 3), (4, 60, 1)]
 )
-def test_workers_that_start_anew_or_share_otherwise_keep_the_limit_and_the_line(
+def test_workers_that_restart_or_share_otherwise_keep_the_limit_and_the_queue(
     before: int, at: float, after: int
 ) -> None:
     """A worker that has just started knows of no slot: it must not hand out the same one twice."""
@@ -79,7 +79,7 @@ def test_workers_that_start_anew_or_share_otherwise_keep_the_limit_and_the_line(
     assert busiest(backlog.attempts, 10.0) <= 110
 
 
-def test_a_worker_that_starts_anew_in_an_outage_does_not_begin_to_write_all_over_again() -> None:
+def test_a_worker_that_restarts_in_an_outage_does_not_write_its_backlog_again() -> None:
     backlog = Backlog(down_until(3_600, 0.05))
     published = 0
     while backlog.now < 3_600:
@@ -95,7 +95,7 @@ def test_a_worker_that_starts_anew_in_an_outage_does_not_begin_to_write_all_over
     assert backlog.writes <= 4.8 * published
 
 
-def test_a_room_that_holds_a_fraction_of_the_backlog_is_enough() -> None:
+def test_a_waiting_room_for_a_fraction_of_the_backlog_is_enough() -> None:
     backlog = Backlog(answers(0.05), rate_limit=10, room_bytes=256 << 10, partitions=3)
     published_at_once(backlog, 20_000)
 

@@ -83,7 +83,7 @@ async def test_a_renderer_that_always_raises_sends_nothing_to_undecodable_and_st
         assert set(world.broker.commits["hookstream"].values()) == {0}
 
 
-async def test_a_codec_that_raises_what_nobody_listed_is_our_fault_and_goes_on_once_it_is_mended() -> (
+async def test_an_unlisted_exception_of_the_codec_is_our_defect_and_the_stream_resumes_once_fixed() -> (
     None
 ):
     async with World() as world:
@@ -187,7 +187,7 @@ async def test_partitions_that_stop_more_than_a_minute_apart_do_not_end_the_proc
 # What stands and what goes on.
 
 
-async def test_other_partitions_go_on_while_one_is_stopped() -> None:
+async def test_other_partitions_continue_while_one_is_stopped() -> None:
     async with World(partitions=2) as world:
         world.subscribe("crm")
         break_(world, "codec", "decode", when=lambda call: call == 1 or call > 30)
@@ -201,7 +201,7 @@ async def test_other_partitions_go_on_while_one_is_stopped() -> None:
         assert worker.engine.events.blocked <= 1
 
 
-async def test_a_word_steps_over_a_record_that_nobody_could_decode() -> None:
+async def test_a_skip_skips_a_record_that_could_not_be_decoded() -> None:
     async with World() as world:
         world.subscribe("crm")
         world.codec.publish("pricing.completed", 2)
@@ -220,7 +220,7 @@ async def test_a_word_steps_over_a_record_that_nobody_could_decode() -> None:
         assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
 
 
-async def test_a_start_gives_up_the_record_that_a_defect_stops() -> None:
+async def test_a_start_skips_the_record_that_a_defect_stops() -> None:
     async with World() as world:
         world.subscribe("crm")
         break_(world, "codec", "decode", when=lambda call: call < 50)
@@ -237,7 +237,7 @@ async def test_a_start_gives_up_the_record_that_a_defect_stops() -> None:
         assert world.broker.records(world.topics.undecodable) == []
 
 
-async def test_a_stopped_record_is_not_handed_out_twice_to_those_that_have_it() -> None:
+async def test_a_stopped_record_is_not_delivered_twice_to_those_that_have_it() -> None:
     """The match broke behind the first subscription: it must not get the event again."""
     async with World() as world:
         for name in ("a", "b", "c"):
@@ -252,7 +252,7 @@ async def test_a_stopped_record_is_not_handed_out_twice_to_those_that_have_it() 
         assert [world.accepted(name) for name in ("a", "b", "c")] == [{"e1": 1}] * 3
 
 
-async def test_stopped_deliveries_keep_no_credit_from_others() -> None:
+async def test_stopped_deliveries_take_no_credit_from_others() -> None:
     async with World(partitions=2) as world:
         world.subscribe("crm")
         world.rules = replace(world.rules, max_deliveries=5)
@@ -267,7 +267,7 @@ async def test_stopped_deliveries_keep_no_credit_from_others() -> None:
         assert len(world.accepted("crm")) == 10
 
 
-async def test_refusals_that_cannot_be_written_down_keep_no_credit_from_others() -> None:
+async def test_refusals_that_cannot_be_written_take_no_credit_from_others() -> None:
     """As many of one record as there is credit for: each is tried again and again."""
     async with World(partitions=2) as world:
         for number in range(9):
@@ -286,9 +286,7 @@ async def test_refusals_that_cannot_be_written_down_keep_no_credit_from_others()
         assert "e2" in {json.loads(each.post.body)["id"] for each in world.endpoints.to("crm")}
 
 
-async def test_stopped_deliveries_that_cannot_even_be_cancelled_keep_no_credit_from_others() -> (
-    None
-):
+async def test_stopped_deliveries_that_cannot_be_cancelled_take_no_credit_from_others() -> None:
     async with World(partitions=2) as world:
         for number in range(8):
             world.subscribe(f"s{number}")
@@ -328,7 +326,7 @@ async def test_a_gap_that_cannot_be_raised_is_raised_later_and_nothing_is_commit
         assert world.accepted("crm") == {"e2": 1}
 
 
-async def test_a_step_that_succeeds_while_the_worker_stops_begins_no_attempt() -> None:
+async def test_a_step_that_succeeds_while_the_worker_shuts_down_starts_no_attempt() -> None:
     async with World(partitions=2) as world:
         world.subscribe("crm")
         world.endpoints.script("crm", status(204, after=10))
@@ -389,7 +387,7 @@ async def test_an_attempt_that_cannot_be_accounted_for_counts_as_failed_and_no_s
         assert world.dead() == [("crm", "e1", "attempts_exhausted")]
 
 
-async def test_a_defect_behind_the_request_is_not_held_against_the_endpoint() -> None:
+async def test_a_defect_after_the_request_is_not_counted_against_the_endpoint() -> None:
     async with World() as world:
         world.subscribe("crm", schedule=(5 * SECOND,) * 3)
         break_(world, "sender", "send", when=lambda call: call == 1)

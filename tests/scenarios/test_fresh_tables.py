@@ -41,7 +41,7 @@ async def flow(world: World, *, name: str, every: float, seconds: float) -> None
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 10.0, 60.0])
-async def test_tables_that_are_away_for_a_while_put_nothing_off(seconds: float) -> None:
+async def test_tables_that_are_not_current_for_a_while_defer_nothing(seconds: float) -> None:
     """Two healthy endpoints with a queue each: neither is taken for slow, and both go on at once."""
     async with World(partitions=2) as world:
         for name in ("crm", "erp"):
@@ -91,7 +91,7 @@ async def test_what_waits_in_a_lane_is_not_sent_by_a_worker_that_is_cut_off(
 
 
 @CHANGES
-async def test_a_change_during_the_dial_holds_for_the_request(
+async def test_a_change_while_connecting_applies_to_the_request(
     change: Callable[[World, str], None],
 ) -> None:
     """A handshake takes seconds; what was true when it began is not what the first byte goes by."""

@@ -76,7 +76,7 @@ async def test_one_success_in_the_period_disables_nobody() -> None:
         assert world.dead() == []
 
 
-async def test_a_recovery_after_minutes_is_told_once_and_one_after_seconds_is_not() -> None:
+async def test_a_recovery_after_minutes_is_published_once_and_one_after_seconds_is_not() -> None:
     async with World(rules=RULES) as world:
         switch = Switch(status(500))
         world.endpoints.script("crm", switch)
@@ -116,7 +116,7 @@ async def test_health_rows_are_written_on_transitions_only() -> None:
         assert [(row.key or b"").decode() for row in rows] == ["crm/failing"]
 
 
-async def test_a_stretch_of_failures_outlives_the_worker_that_noted_it() -> None:
+async def test_a_failing_period_outlives_the_worker_that_marked_it() -> None:
     async with World(rules=RULES) as world:
         world.subscribe("crm", schedule=OFTEN)
         world.endpoints.script("crm", status(500))
@@ -168,7 +168,7 @@ async def test_attempts_in_flight_at_a_disabling_write_no_second_verdict() -> No
         assert len(world.told("endpoint.disabled")) == 1
 
 
-async def test_an_endpoint_that_is_disabled_again_right_after_it_was_enabled_is_told_again() -> (
+async def test_an_endpoint_that_is_disabled_again_right_after_enabling_is_published_again() -> (
     None
 ):
     async with World(rules=RULES) as world:
@@ -248,7 +248,7 @@ async def test_no_failure_of_delivering_an_operations_event_raises_another() -> 
         assert world.health()["hers/disabled"] is not None
 
 
-async def test_a_delivery_that_is_too_large_for_a_tier_is_told_as_dead_lettered() -> None:
+async def test_a_delivery_that_is_too_large_for_a_tier_is_reported_as_dead_lettered() -> None:
     async with World(rules=RULES) as world:
         world.subscribe("crm")
         world.endpoints.script("crm", status(500))

@@ -86,7 +86,7 @@ async def test_a_hold_of_seconds_costs_seconds() -> None:
         assert world.accepted("crm") == Counter({"e1": 1})
 
 
-async def test_a_held_endpoint_leaves_its_neighbour_alone() -> None:
+async def test_a_held_endpoint_does_not_affect_its_neighbour() -> None:
     async with World() as world:
         world.subscribe("crm")
         world.subscribe("orders")
@@ -142,7 +142,7 @@ async def test_what_waits_for_its_slot_waits_for_the_hold_from_then_on_and_does_
         assert (world.accepted("crm"), world.dead()) == (Counter({"hangs": 1, "waits": 1}), [])
 
 
-async def test_what_a_lane_puts_off_after_a_hold_was_set_waits_for_the_hold() -> None:
+async def test_what_a_lane_defers_after_a_hold_was_set_waits_for_the_hold() -> None:
     async with World() as world:
         world.endpoints.script("crm", status(204, after=0.05), status(204, after=50), status(204))
         world.subscribe("crm", max_in_flight=1, expires_after=30 * SECOND, timeout=MINUTE)

@@ -94,7 +94,7 @@ async def test_workers_share_a_rate_limit_by_the_partitions_that_they_own() -> N
         assert asyncio.get_running_loop().time() - began <= 1.2 * 40 + 10
 
 
-async def test_a_worker_that_starts_anew_keeps_to_the_slots_of_the_one_before() -> None:
+async def test_a_restarted_worker_keeps_the_slots_of_its_predecessor() -> None:
     async with World() as world:
         world.subscribe("limited", rate_limit=10)
         first = await world.worker()
@@ -128,7 +128,7 @@ async def test_what_waits_for_a_breaker_probes_within_a_quarter_of_a_second_of_i
         assert max(gaps) <= 30 + 0.27
 
 
-async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is_back() -> None:
+async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_recovers() -> None:
     async with World() as world:
         down = Switch(refuse_connections())
         world.subscribe("down", schedule=LONG, max_in_flight=8)
@@ -157,7 +157,7 @@ async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is
         assert world.dead() == []
 
 
-async def test_an_endpoint_that_throttles_is_slowed_to_what_it_takes() -> None:
+async def test_an_endpoint_that_throttles_is_slowed_to_what_it_accepts() -> None:
     async with World() as world:
         throttle = Throttle(20, after=0.005)
         world.subscribe("busy", schedule=LONG * 3)
@@ -234,7 +234,7 @@ async def healthy_delays(
         ]
 
 
-async def test_two_of_twenty_endpoints_hang_and_the_others_do_not_notice() -> None:
+async def test_two_of_twenty_endpoints_hang_and_the_others_are_not_affected() -> None:
     """Hang rate times timeout is 300: six times the cap of attempts."""
     shape = {"endpoints": 20, "rate": 200, "seconds": 16, "cap": 48}
     without = await healthy_delays({}, **shape)
@@ -246,7 +246,7 @@ async def test_two_of_twenty_endpoints_hang_and_the_others_do_not_notice() -> No
     assert max(delays) < 0.1
 
 
-async def test_endpoints_in_all_kinds_of_trouble_leave_their_neighbours_alone() -> None:
+async def test_endpoints_with_all_kinds_of_failures_do_not_affect_their_neighbours() -> None:
     """A fifth of them hang, are down, break, throttle or are slow."""
     shape = {"endpoints": 50, "rate": 250, "seconds": 10, "cap": 40}
     trouble: dict[int, Behaviour] = {number: hang() for number in (2, 17, 31, 45)}
@@ -342,7 +342,7 @@ async def test_a_lane_that_was_filled_before_its_row_could_be_read_keeps_the_row
         assert world.endpoints.peak_in_flight["crm"] == 1
 
 
-async def test_what_waits_takes_no_more_memory_than_it_may_however_small_each_is() -> None:
+async def test_waiting_deliveries_stay_within_their_memory_bound_however_small_each_is() -> None:
     """The objects of a waiting delivery take five times its record's bytes: they count, too."""
     rules = EngineRules(tiers=TIERS, waiting_room_bytes=1 << 20)
     async with World(rules=rules) as world:

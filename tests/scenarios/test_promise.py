@@ -102,7 +102,7 @@ async def test_a_delivery_that_fails_to_the_end_of_its_schedule_is_dead_lettered
         assert header_text(letter.headers, "hs-origin-topic") == EVENTS
 
 
-async def test_a_poison_record_is_set_aside_and_the_stream_goes_on() -> None:
+async def test_an_undecodable_record_goes_to_its_topic_and_the_stream_continues() -> None:
     async with World() as world:
         world.subscribe("crm")
         await world.worker()
@@ -286,7 +286,7 @@ async def test_a_disabled_subscription_is_sent_nothing() -> None:
         assert world.dead() == [("crm", "e1", "disabled")]
 
 
-async def test_a_lane_that_hangs_defers_and_the_source_partition_goes_on() -> None:
+async def test_a_lane_that_hangs_defers_and_the_source_partition_continues() -> None:
     async with World() as world:
         stuck = Switch(hang())
         world.subscribe("stuck", max_in_flight=2, schedule=(5 * SECOND,) * 20)
@@ -428,7 +428,7 @@ async def test_records_that_are_gone_from_the_log_are_counted_and_raised() -> No
         assert any(b"log.gap" in value for value in operations)
 
 
-async def test_a_gap_with_nothing_behind_it_is_told_once_however_often_its_partition_moves() -> (
+async def test_a_gap_at_the_end_of_the_log_is_reported_once_however_often_its_partition_moves() -> (
     None
 ):
     at = TopicPartition(EVENTS, 0)
@@ -446,7 +446,7 @@ async def test_a_gap_with_nothing_behind_it_is_told_once_however_often_its_parti
         assert world.metrics.gaps == Counter({EVENTS: 3})
 
 
-async def test_a_gap_is_told_again_where_the_worker_died_before_that_was_durable() -> None:
+async def test_a_gap_is_reported_again_if_the_worker_died_before_the_report_was_durable() -> None:
     """Its partition is not committed before, though what follows is settled without a write."""
     at = TopicPartition(EVENTS, 0)
     async with World() as world:

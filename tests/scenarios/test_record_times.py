@@ -42,7 +42,7 @@ def world_of_producers_clocks() -> World:
 
 @pytest.mark.case("record-time")
 @pytest.mark.parametrize("timestamp", ODD)
-async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_set_aside_as_any_other(
+async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_undecodable_as_any_other(
     timestamp: Millis,
 ) -> None:
     async with world_of_producers_clocks() as world:
@@ -87,7 +87,7 @@ async def test_a_record_that_waits_for_its_schema_keeps_its_time() -> None:
 
 
 @pytest.mark.parametrize("timestamp", [-1, 0, -(2**63), 1_795_854_458])
-async def test_a_time_that_is_none_tells_no_age(timestamp: Millis) -> None:
+async def test_an_invalid_time_has_no_age(timestamp: Millis) -> None:
     """Else one such record reads as a lag of fifty years, and as a latency that no average forgets."""
     async with world_of_producers_clocks() as world:
         world.subscribe("crm", active_from=BEFORE_ALL)
@@ -102,7 +102,7 @@ async def test_a_time_that_is_none_tells_no_age(timestamp: Millis) -> None:
         assert world.metrics.latencies == []
 
 
-async def test_a_word_steps_over_a_record_from_the_future() -> None:
+async def test_a_skip_skips_a_record_from_the_future() -> None:
     async with world_of_producers_clocks() as world:
         world.subscribe("crm")
         worker = await world.worker()

@@ -12,7 +12,7 @@ from hookstream.pipeline.ports import WriteRefused
 TOO_LARGE = WriteRefused("message too large", too_large=True)
 
 
-async def test_a_commit_that_failed_is_made_again_though_nothing_new_comes() -> None:
+async def test_a_failed_commit_is_repeated_though_nothing_new_comes() -> None:
     """Else a crash in the next quiet hour would repeat what was settled long ago."""
     async with World() as world:
         world.subscribe("crm")
@@ -28,7 +28,7 @@ async def test_a_commit_that_failed_is_made_again_though_nothing_new_comes() -> 
         assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 1
 
 
-async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_set_aside_by_reference() -> (
+async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_undecodable_by_reference() -> (
     None
 ):
     """Its value stands at its origin only, and the reason must say so."""
@@ -85,7 +85,7 @@ async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None
         assert header_text(aside.headers, "hs-origin-offset") == "0"
 
 
-async def test_a_write_that_is_insisted_on_does_not_keep_a_worker_from_ending() -> None:
+async def test_a_retried_write_does_not_prevent_shutdown() -> None:
     """The broker may accept it after the drain gave up: nobody waits for that answer any more."""
     async with World() as world:
         world.subscribe("crm", schedule=())
@@ -117,7 +117,7 @@ async def test_upstreams_trace_state_travels_with_its_trace() -> None:
         assert header_text(tier.headers, "tracestate") == "vendor=1"
 
 
-async def test_a_crash_behind_a_hole_repeats_only_what_was_unsettled() -> None:
+async def test_a_crash_above_an_unsettled_offset_repeats_only_what_was_unsettled() -> None:
     """One slow answer holds the commit back, not the knowledge of what is settled above it."""
     async with World() as world:
         world.subscribe("crm")
@@ -138,7 +138,7 @@ async def test_a_crash_behind_a_hole_repeats_only_what_was_unsettled() -> None:
         assert world.accepted("crm") == dict.fromkeys(events, 1) | {"e0": 2}
 
 
-async def test_a_record_with_a_producers_time_is_not_passed_over_for_the_one_behind_it() -> None:
+async def test_a_record_with_a_producers_time_is_not_skipped_for_the_one_after_it() -> None:
     """The topic was mended while the batch was read: its partition stops at the first of them."""
     async with World() as world:
         world.subscribe("crm")

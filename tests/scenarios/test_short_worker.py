@@ -52,7 +52,7 @@ async def test_what_expires_while_a_worker_is_short_is_dead_lettered_without_an_
         assert header_text(letter.headers, "hs-attempt") == "0"
 
 
-async def test_a_worker_that_is_short_drains_at_once() -> None:
+async def test_a_worker_short_of_descriptors_drains_at_once() -> None:
     async with World() as world:
         world.subscribe("crm", max_in_flight=2)
         worker = await world.worker()

@@ -50,9 +50,7 @@ async def look_for(watch: Watchdog, seconds: float, every: float = 1.0) -> bool:
     return ever
 
 
-async def test_a_record_that_nothing_becomes_of_is_noticed_and_every_stack_is_logged_once() -> (
-    None
-):
+async def test_a_record_that_is_never_settled_is_detected_and_every_stack_is_logged_once() -> None:
     """Nobody would look for it: all other partitions go on, and this one is merely late."""
     async with World() as world:
         world.subscribe("crm")

@@ -32,7 +32,7 @@ async def test_an_event_with_such_a_header_is_delivered_and_the_header_travels_a
         assert BAD in waited.headers
 
 
-async def test_an_event_whose_schema_only_such_a_header_can_name_is_set_aside() -> None:
+async def test_an_event_whose_schema_only_such_a_header_names_is_undecodable() -> None:
     async with World() as world:
         world.subscribe("crm")
         await world.worker()

@@ -86,7 +86,7 @@ async def test_within_the_bound_times_are_the_brokers(ahead: Millis) -> None:
 
 
 @pytest.mark.parametrize("step", [-40 * DAY, -HOUR, -10 * SECOND, 10 * SECOND, HOUR, 40 * DAY])
-async def test_a_step_of_the_clock_while_it_runs_makes_no_retry_early_and_expires_nothing(
+async def test_a_clock_step_while_it_runs_makes_no_retry_early_and_expires_nothing(
     step: Millis,
 ) -> None:
     async with World() as world:
@@ -124,7 +124,7 @@ async def test_two_workers_whose_machines_disagree_make_no_retry_early() -> None
         assert set(world.accepted("crm").values()) == {1}
 
 
-async def test_where_no_broker_tells_its_time_the_worker_waits_then_goes_by_its_own() -> None:
+async def test_without_a_brokers_time_the_worker_waits_and_then_uses_its_own_clock() -> None:
     async with World() as world:
         world.subscribe("crm")
         await started(world, WrongMachine(world.clock, 0), told=False)
@@ -138,7 +138,7 @@ async def test_where_no_broker_tells_its_time_the_worker_waits_then_goes_by_its_
         assert "clock.unknown" in world.logger.events("error")
 
 
-async def test_a_request_for_the_brokers_time_that_fails_is_made_again() -> None:
+async def test_a_failed_request_for_the_brokers_time_is_repeated() -> None:
     """It was taken for one that waits for its answer: nothing was ever matched or sent."""
     async with World() as world:
         world.subscribe("crm")

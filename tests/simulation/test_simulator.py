@@ -57,7 +57,7 @@ def test_a_failing_story_shrinks_to_a_short_one_that_breaks_the_same() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_failing_seed_is_told_with_the_command_that_replays_it(
+def test_a_failing_seed_is_reported_with_the_command_that_replays_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     defect = next(defect for defect in DEFECTS if defect.name == "retries early")
@@ -72,7 +72,9 @@ def test_a_failing_seed_is_told_with_the_command_that_replays_it(
     assert "A short story that breaks the same:" in shown
 
 
-def test_seeds_that_hold_end_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_without_a_violation_end_with_exit_code_0(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["--seeds", "5", "--jobs", "1"]) == 0
     assert "5 seeds:" in capsys.readouterr().out
 
@@ -89,7 +91,7 @@ for seed in range(25):
 
 
 @pytest.mark.timeout(120)
-def test_a_seed_tells_the_same_story_in_every_process() -> None:
+def test_a_seed_gives_the_same_story_in_every_process() -> None:
     """Whatever order Python gives to its sets there."""
     told = set()
     for hash_seed in ("1", "2"):
@@ -107,7 +109,7 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
     assert len(told.pop().splitlines()) == 25
 
 
-def test_seeds_draw_every_act_that_can_be_told() -> None:
+def test_seeds_draw_every_kind_of_act() -> None:
     drawn = {act.does for seed in range(CAREFUL) for act in draw(seed).acts}
     tellable = {name.removeprefix("do_") for name in dir(Telling) if name.startswith("do_")}
     assert drawn == tellable
@@ -120,7 +122,7 @@ def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:
     return Event("e1", kind, colour, "orders", 0, 0, timestamp)
 
 
-def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() -> None:
+def test_an_event_is_expected_by_subscriptions_older_than_it_and_not_during_a_pause() -> None:
     standing = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
     standing.pause(5_000)
     standing.resume(10_000)
@@ -139,7 +141,7 @@ def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() ->
     assert standing.owed(event(1_001, kind=LATE)) is Owed.NEVER
 
 
-def test_what_two_workers_say_of_a_dead_endpoint_leaves_only_the_moments_between_open() -> None:
+def test_between_two_workers_times_of_a_disabling_both_outcomes_are_allowed() -> None:
     standing = SubscriptionStatus(Wish("s1"), active_from=0)
     standing.disabled(5_000, now=5_100)
     standing.disabled(5_900, now=6_000)
@@ -151,7 +153,7 @@ def test_what_two_workers_say_of_a_dead_endpoint_leaves_only_the_moments_between
     assert standing.owed(event(20_001)) is Owed.MUST
 
 
-def test_a_schedule_begins_anew_with_each_letter_that_is_brought_back() -> None:
+def test_each_redriven_dead_letter_starts_a_fresh_schedule() -> None:
     letters, pair, shelf = Letters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
     letters.write((shelf, 0), pair)
     assert letters.redrive((shelf, 0), attempts=3)
@@ -161,7 +163,7 @@ def test_a_schedule_begins_anew_with_each_letter_that_is_brought_back() -> None:
     assert {n for n in range(10) if letters.exhausts(pair, n, most=3)} == {3, 6}
 
 
-def test_a_gap_excuses_what_was_not_settled_of_it_and_only_once_it_is_told() -> None:
+def test_a_gap_excuses_its_unsettled_offsets_only_once_it_is_reported() -> None:
     given_up, where = GivenUp(starts={TopicPartition("orders", 0): 4}), TopicPartition("orders", 0)
     assert (where, 3) not in given_up
     gap = JsonOwnRecords(Topics("t")).log_gap(where, 1, 4, at=0)
@@ -172,7 +174,7 @@ def test_a_gap_excuses_what_was_not_settled_of_it_and_only_once_it_is_told() -> 
     assert {n for n in range(6) if (where, n) in given_up} == {1, 3}
 
 
-def test_only_an_operators_word_excuses_what_is_passed_over_where_offsets_were_lost() -> None:
+def test_only_an_operators_request_excuses_skipped_offsets_where_offsets_were_lost() -> None:
     where = TopicPartition("orders", 0)
     guessed, said = GivenUp(), GivenUp(said={where})
     for given_up in (guessed, said):

@@ -79,7 +79,7 @@ def test_each_header_is_needed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_byte_that_is_no_text_is_a_bad_header(name: str) -> None:
+def test_a_byte_that_is_not_text_is_a_bad_header(name: str) -> None:
     """Some frameworks hand such a byte on as half a surrogate, which cannot be encoded again."""
     assert reason_of({**HEADERS, name: f"{HEADERS[name]}\udcff"}) is Reason.BAD_HEADER
 
@@ -108,7 +108,7 @@ def test_a_changed_body_id_time_or_secret_is_not_believed() -> None:
     assert wrong == [Reason.WRONG_SIGNATURE] * 5
 
 
-def test_a_secret_that_is_none_is_the_receivers_own_mistake() -> None:
+def test_an_invalid_secret_is_the_receivers_own_mistake() -> None:
     with pytest.raises(InputRefused) as caught:
         verify(HEADERS, BODY, ["whsec_%%%%"], NOW)
     assert "%%%%" not in str(caught.value)
@@ -140,7 +140,7 @@ def test_a_handler_that_fails_gets_the_webhook_again() -> None:
         assert first
 
 
-def test_a_copy_that_comes_meanwhile_is_turned_away() -> None:
+def test_a_copy_that_arrives_meanwhile_is_rejected() -> None:
     """It may not be answered 2xx: the handler at work may still fail."""
     guard = SeenIds()
     with guard.handling("msg_1", NOW), pytest.raises(BeingHandled), guard.handling("msg_1", NOW):

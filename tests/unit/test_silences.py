@@ -14,7 +14,7 @@ from chaos.reckoning import Wait, longest_silence
         ([(10.0, 12.0), (11.0, 31.0), (30.0, 30.5)], (18.5, 30.5)),
     ],
 )
-def test_a_silence_lasts_from_work_or_a_request_to_the_next_request(
+def test_an_idle_time_lasts_from_work_or_a_request_to_the_next_request(
     waits: list[Wait], silence: tuple[float, float]
 ) -> None:
     assert longest_silence(waits) == silence

@@ -56,7 +56,7 @@ async def place(tmp_path: Path, prefix: str) -> AsyncIterator[Place]:
             await asyncio.to_thread(broker.stop)
 
 
-async def test_what_was_stopped_while_a_worker_was_cut_off_is_not_sent(place: Place) -> None:
+async def test_what_was_held_while_a_worker_was_cut_off_is_not_sent(place: Place) -> None:
     """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth goes on."""
     world, link = place.world, place.link
     slow = await subscribed(world, "limits:\n  max_in_flight: 4\n")

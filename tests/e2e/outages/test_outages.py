@@ -53,7 +53,7 @@ async def go_on(world: World, crm: Partner) -> None:
     assert await world.stage.stop_worker() == 0
 
 
-async def test_a_worker_goes_on_when_its_broker_was_frozen(
+async def test_a_worker_continues_after_its_broker_was_frozen(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
     """A machine that swaps or a hypervisor that stalls: connections stand, and nothing answers."""
@@ -73,7 +73,7 @@ async def test_a_worker_goes_on_when_its_broker_was_frozen(
         assert grown < GROWTH
 
 
-async def test_an_outage_is_said_once_and_its_end_once(
+async def test_an_outage_is_logged_once_and_its_end_once(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
     """A line a second for an hour would bury the one that matters."""

@@ -21,7 +21,7 @@ WITHIN_ONE_CALL = 2
 """Requests that may have been between the check and the socket when the process was frozen."""
 
 
-async def test_what_was_stopped_while_a_worker_was_frozen_is_not_sent(world: World) -> None:
+async def test_what_was_held_while_a_worker_was_frozen_is_not_sent(world: World) -> None:
     """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth is let go on."""
     slow = await subscribed(world)
     await world.stage.start_worker()
@@ -94,7 +94,7 @@ class HeldHandshakes:
             transport.close()
 
 
-async def test_a_freeze_within_the_handshake_sends_nothing_that_was_stopped_meanwhile(
+async def test_a_freeze_within_the_handshake_sends_nothing_that_was_held_meanwhile(
     world: World, tmp_path: Path
 ) -> None:
     """The subscription is judged after the handshake: what was decided before it is no permission."""

@@ -15,7 +15,7 @@ BOUND = 5.0
 """It takes a fifth of a second on a quiet machine; far less than a session in any case."""
 
 
-async def test_a_worker_that_was_killed_has_its_partitions_back_at_once(world: World) -> None:
+async def test_a_killed_worker_has_its_partitions_back_at_once(world: World) -> None:
     """Without a name that stays, its partitions would wait for the dead one's session to expire."""
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_PROTOCOL"] = "classic"
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_INSTANCE_ID"] = "worker-0"

@@ -14,7 +14,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 pytestmark = pytest.mark.timeout(120)
 
 
-async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
+async def test_a_commit_to_a_dead_broker_is_reported_as_failed(
     own_broker: BrokerProcess, prefix: str
 ) -> None:
     # The client waits for its coordinator for as long as a session is: 45 s, and with the other
@@ -39,7 +39,7 @@ async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
         await source.close()
 
 
-async def test_where_the_broker_takes_no_notes_offsets_are_committed_without_them(
+async def test_if_the_broker_refuses_metadata_offsets_are_committed_without_it(
     broker: Broker, prefix: str
 ) -> None:
     """`offset.metadata.max.bytes` may be set lower; 4,095 bytes pass by default."""

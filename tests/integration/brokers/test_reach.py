@@ -57,7 +57,7 @@ def started(servers: str, client: dict[str, str]) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_wrong_password_is_told_at_once_and_ends_a_worker(guarded: str) -> None:
+def test_a_wrong_password_is_reported_at_once_and_ends_a_worker(guarded: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         require_brokers({"bootstrap.servers": guarded, **SASL})
     with started(guarded, SASL) as worker:

@@ -64,7 +64,7 @@ def damage(data: Path, topic: str, offset: int, where: int) -> None:
         pytest.param("none", _FORMAT, id="format"),
     ],
 )
-async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_out(
+async def test_a_damaged_batch_stops_its_partition_until_an_operator_skips_it(
     own_broker: BrokerProcess, prefix: str, compression: str, where: int, word: str
 ) -> None:
     """The client stands before some of them for ever, and reads on behind an unknown format."""

@@ -103,7 +103,7 @@ LEFT_BEHIND = {
 
 @pytest.mark.parametrize("surplus", LEFT_BEHIND.values(), ids=LEFT_BEHIND.keys())
 @pytest.mark.parametrize("later", [0.0, 0.002, 0.02])
-async def test_what_comes_behind_an_answer_is_not_the_next_one(
+async def test_what_follows_an_answer_is_not_the_next_answer(
     sender: HttpSender, surplus: bytes, later: float
 ) -> None:
     """Whether it is there before the next request is written or comes while that is on its way."""
@@ -122,7 +122,7 @@ async def test_what_comes_behind_an_answer_is_not_the_next_one(
     assert len(running.seen) <= 3
 
 
-async def test_an_answer_that_begins_strangely_on_a_new_connection_is_a_failure(
+async def test_an_answer_with_a_malformed_start_on_a_new_connection_is_a_failure(
     sender: HttpSender,
 ) -> None:
     async with server(say(b"OK\r\n\r\n")) as running:
@@ -283,7 +283,7 @@ async def test_a_forbidden_address_beside_one_that_is_down_may_pass_another_time
     assert answer.kind is FailureKind.CONNECT
 
 
-async def test_a_name_that_nobody_knows_is_a_dns_failure() -> None:
+async def test_an_unknown_name_is_a_dns_failure() -> None:
     async with HttpSender(anywhere, resolver=Names()) as sender:
         answer = await sender.send(post("https://unknown.example/secret-path"))
     assert answer == TransportFailure(FailureKind.DNS, "Domain name not found")
@@ -347,7 +347,7 @@ async def test_tls_is_spoken_and_its_connection_used_again(tmp_path: Path) -> No
         ),
     ],
 )
-async def test_a_certificate_that_does_not_hold_is_a_failure_that_says_why(
+async def test_an_invalid_certificate_is_a_failure_with_its_reason(
     tmp_path: Path,
     host: str,
     days: int,

@@ -68,7 +68,7 @@ async def test_a_body_above_the_bound_is_not_read_and_answered_413() -> None:
     assert (status, found) == (413, [None])
 
 
-async def test_it_ends_behind_the_last_answer_that_was_asked_for() -> None:
+async def test_it_ends_after_the_requested_number_of_answers() -> None:
     async with a_receiver(lambda _: 204, limit=2) as (url, task):
         assert [await post(url, b""), await post(url, b"")] == [204, 204]
         await task

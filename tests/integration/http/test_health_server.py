@@ -63,7 +63,7 @@ async def test_checks_answer_by_status_with_the_facts_beside() -> None:
     )
 
 
-async def test_port_zero_takes_a_free_one_and_says_which() -> None:
+async def test_port_zero_takes_a_free_port_and_prints_it() -> None:
     async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server:
         host, _, port = server.address.partition(":")
     assert host == "127.0.0.1"

@@ -31,7 +31,7 @@ async def is_over(sender: HttpSender) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_no_more_connections_stand_than_there_are_descriptors_for() -> None:
+async def test_no_more_connections_are_open_than_there_are_descriptors_for() -> None:
     said: list[str] = []
     async with (
         HttpSender(
@@ -49,7 +49,7 @@ async def test_no_more_connections_stand_than_there_are_descriptors_for() -> Non
         await is_over(sender)
 
 
-async def test_a_want_that_ends_in_a_refused_connection_is_over() -> None:
+async def test_a_shortage_that_ends_in_a_refused_connection_is_over() -> None:
     async with HttpSender(anywhere, resolver=Deaf()) as sender, asyncio.timeout(20):
         answer = await answered(sender, post("http://down.example:9/"))
         assert isinstance(answer, TransportFailure)
@@ -64,7 +64,7 @@ async def test_an_attempt_without_descriptors_is_given_back_before_its_timeout()
     assert answer == Withheld("no connection can be made: too many open files")
 
 
-async def test_a_want_of_name_servers_closes_no_idle_connection() -> None:
+async def test_a_shortage_of_name_servers_closes_no_idle_connection() -> None:
     async with (
         HttpSender(anywhere, resolver=Deaf()) as sender,
         server(response(204)) as running,
@@ -140,7 +140,7 @@ async def test_an_attempt_waits_while_no_name_server_answers_this_machine() -> N
     assert (said, resolver.asked) == (["name servers"], 3)
 
 
-async def test_a_process_without_descriptors_waits_for_them_and_blames_nobody() -> None:
+async def test_a_process_without_descriptors_waits_for_them_and_charges_no_endpoint() -> None:
     """In a process of its own, whose limit on open files is a few above what it has."""
     # uvloop hands on what the clients of Kafka that other tests left have open: it would count.
     code = (

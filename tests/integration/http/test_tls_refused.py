@@ -63,7 +63,7 @@ def asking(context: ssl.SSLContext) -> Iterator[str]:
         ),
     ],
 )
-def test_an_endpoint_that_asks_for_a_client_certificate_is_told_apart(
+def test_an_endpoint_that_requires_a_client_certificate_is_distinguished(
     tmp_path: Path, version: ssl.TLSVersion, said: str
 ) -> None:
     """On the loop that workers run on: which errors TLS tells is the loop's affair."""
@@ -82,7 +82,7 @@ def test_an_endpoint_that_asks_for_a_client_certificate_is_told_apart(
     assert answer == TransportFailure(FailureKind.TLS, said)
 
 
-def test_an_alert_that_nobody_has_words_for_is_named_as_it_is() -> None:
+def test_a_tls_alert_without_a_description_is_named_as_it_is() -> None:
     assert words_of("TLSV1_ALERT_INTERNAL_ERROR") == "TLSV1_ALERT_INTERNAL_ERROR"
     assert words_of("WRONG_VERSION_NUMBER") == "WRONG_VERSION_NUMBER"
     assert words_of(None) == "no reason was given"

@@ -93,7 +93,7 @@ def test_a_ring_is_read_from_a_file(tmp_path: Path) -> None:
         ('{"active": "k1", "keys": {}}' + " " * 70_000, "at most 65536 bytes"),
     ],
 )
-def test_a_text_that_is_no_key_ring_is_refused_by_name(text: str, problem: str) -> None:
+def test_an_invalid_key_ring_is_refused_by_name(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem) as refused:
         read_ring(text, "keys.json", os.urandom)
     assert str(refused.value).startswith("keys.json: ")

@@ -40,7 +40,7 @@ def test_ids_differ_and_are_plain_hex() -> None:
     assert len(bytes.fromhex(first)) == 16
 
 
-def test_random_bytes_come_in_the_number_asked_for() -> None:
+def test_random_bytes_come_in_the_requested_number() -> None:
     assert len(random_bytes(12)) == 12
     assert random_bytes(12) != random_bytes(12)
 

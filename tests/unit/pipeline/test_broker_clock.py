@@ -74,7 +74,7 @@ def test_it_acts_only_where_the_machine_is_within_the_bound(ahead: Millis) -> No
     assert told(Machine(ahead)).agrees() is (abs(ahead) <= 30 * SECOND)
 
 
-def test_a_step_while_it_runs_is_noticed_before_the_next_act_and_changes_no_time() -> None:
+def test_a_clock_step_while_it_runs_is_detected_before_the_next_act_and_changes_no_time() -> None:
     machine = Machine()
     clock = told(machine)
     before = clock.now()
@@ -85,7 +85,7 @@ def test_a_step_while_it_runs_is_noticed_before_the_next_act_and_changes_no_time
     assert clock.agrees()
 
 
-def test_it_waits_for_the_brokers_time_but_not_for_one_that_is_never_told() -> None:
+def test_it_waits_for_the_brokers_time_but_not_for_ever() -> None:
     machine, logger = Machine(), RememberingLogger()
     clock = BrokerClock(machine, logger)
     machine.boot += 10 * UNKNOWN_FOR
@@ -110,7 +110,7 @@ def test_a_refused_write_for_the_brokers_time_is_named_with_its_own_remedy() -> 
     assert "write to our health topic" in str(fields["remedy"])
 
 
-def test_a_stamp_is_asked_for_once_where_none_has_come_for_a_while() -> None:
+def test_a_broker_timestamp_is_requested_once_if_none_has_come_for_a_while() -> None:
     machine = Machine()
     clock = told(machine)
     assert not clock.asks
@@ -120,7 +120,7 @@ def test_a_stamp_is_asked_for_once_where_none_has_come_for_a_while() -> None:
     assert not clock.asks
 
 
-def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over() -> None:
+def test_a_wrong_clock_is_logged_at_once_with_its_distance_its_remedy_and_its_end() -> None:
     machine, logger = Machine(-40 * DAY), RememberingLogger()
     clock = told(machine, logger)
     for _ in range(40):

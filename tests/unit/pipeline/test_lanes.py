@@ -133,7 +133,7 @@ async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_ret
 
 
 @pytest.mark.parametrize("weights", [{}, {"big": 100}])
-async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_backlog(
+async def test_one_delivery_of_a_quiet_lane_waits_for_one_permit_and_not_for_a_backlog(
     weights: dict[str, int],
 ) -> None:
     site = Site(4, weights=weights)
@@ -150,7 +150,7 @@ async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_bac
         site.lanes.empty()
 
 
-async def test_lanes_that_hang_hold_half_of_the_cap_at_most() -> None:
+async def test_lanes_that_hang_take_half_of_the_cap_at_most() -> None:
     site = Site(8, takes={f"hang{n}": 15.0 for n in range(20)})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -167,7 +167,7 @@ async def test_lanes_that_hang_hold_half_of_the_cap_at_most() -> None:
         site.lanes.empty()
 
 
-async def test_a_lane_that_begins_to_hang_gets_no_more_slots_and_its_queue_is_deferred() -> None:
+async def test_a_lane_that_starts_to_hang_gets_no_more_permits_and_its_queue_is_deferred() -> None:
     site = Site(100)
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -203,7 +203,7 @@ async def test_retries_leave_half_of_the_cap_to_first_attempts() -> None:
 
 
 @pytest.mark.parametrize("busy", [False, True])
-async def test_a_retry_that_waits_for_a_slot_keeps_no_first_attempt_of_its_lane_from_one(
+async def test_a_retry_that_waits_for_a_permit_does_not_delay_first_attempts_of_its_lane(
     busy: bool,  # noqa: FBT001
 ) -> None:
     site = Site(8, takes={f"hang{n}": 15.0 for n in range(20)})
@@ -226,7 +226,7 @@ async def test_a_retry_that_waits_for_a_slot_keeps_no_first_attempt_of_its_lane_
         site.lanes.empty()
 
 
-async def test_a_retry_is_passed_by_first_attempts_only_until_its_turn_for_a_slot_comes() -> None:
+async def test_first_attempts_overtake_a_retry_only_until_its_turn_for_a_permit() -> None:
     site = Site(8, takes={f"hang{n}": 3.0 for n in range(12)})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -247,7 +247,7 @@ async def test_a_retry_is_passed_by_first_attempts_only_until_its_turn_for_a_slo
         site.lanes.empty()
 
 
-async def test_a_limited_lane_attempts_at_its_pace_without_being_asked() -> None:
+async def test_a_rate_limited_lane_starts_attempts_at_its_rate_by_itself() -> None:
     site = Site(8, rates={"slow": 10})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -265,7 +265,7 @@ def a_second_of_ticks(site: Site) -> None:
         site.lanes.tick()
 
 
-async def test_a_lane_that_sleeps_is_woken_sooner_when_its_rate_limit_is_raised() -> None:
+async def test_a_waiting_lane_wakes_sooner_when_its_rate_limit_is_raised() -> None:
     site = Site(20, rates={"slow": 100})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -302,7 +302,7 @@ async def test_no_two_deferred_deliveries_are_given_the_same_slot() -> None:
         site.lanes.empty()
 
 
-async def test_a_breaker_is_said_to_open_and_to_close_once() -> None:
+async def test_a_breaker_logs_its_opening_and_its_closing_once() -> None:
     site = Site(8)
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)

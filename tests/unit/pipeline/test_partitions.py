@@ -131,7 +131,7 @@ def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_do
     assert source.paused == set()
 
 
-def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request() -> None:
+def test_the_metadata_of_one_commit_stays_within_what_a_broker_accepts_in_one_request() -> None:
     source = FetchedSource()
     partitions = partitions_of(source)
     places = [TopicPartition("wide", number) for number in range(400)]
@@ -147,7 +147,7 @@ def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request(
     assert 400_000 < sum(len(progress.note) for progress in commit.values()) <= 512 << 10
 
 
-def test_a_commit_that_failed_is_made_again_without_its_note_and_then_with_it() -> None:
+def test_a_failed_commit_is_repeated_without_metadata_and_then_with_it() -> None:
     """Perhaps the note was what the broker refused; no commit may fail for a note twice."""
     source = FetchedSource()
     partitions = partitions_of(source)
@@ -183,7 +183,7 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
     assert source.commits[1] == {HERE: CommitPosition(13, write_note(13, [(20, 30)], 100).text)}
 
 
-def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -> None:
+def test_a_gap_is_committed_when_it_is_reported_though_no_record_follows() -> None:
     """Else a restart would stop the partition again before the batch that was left out."""
     source = FetchedSource()
     listener = OwnedListener()
@@ -200,7 +200,7 @@ def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -
     assert source.commits == [{HERE: CommitPosition(60)}]
 
 
-async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() -> None:
+async def test_nothing_new_is_started_for_a_partition_that_is_being_revoked() -> None:
     """What is begun while its last attempts end would be cut off by that end, and made twice."""
     source = FetchedSource()
     listener = OwnedListener()
@@ -229,7 +229,7 @@ class BusyLoop(VirtualTimeLoop):
         return super().select(None if timeout is None else max(timeout, 0.03))
 
 
-def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
+def test_a_revocation_takes_no_longer_when_the_loop_is_busy() -> None:
     """The group does not wait: what is settled would not be committed, and all be made twice."""
     partitions = partitions_of(FetchedSource())
     partitions.receive(records(0))
@@ -246,7 +246,7 @@ def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
     assert 0.4 < took < 0.6
 
 
-async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
+async def test_a_partition_whose_revocation_was_cut_off_is_revoked() -> None:
     """Its source waits no longer and another member has it: nothing of it may be settled here."""
     source = FetchedSource()
     partitions = partitions_of(source)
@@ -259,7 +259,7 @@ async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
     assert (partitions.owned, taken.live) == (frozenset(), False)
 
 
-def test_no_earlier_word_is_taken_for_a_partition_that_is_held_and_cannot_be_fetched() -> None:
+def test_no_earlier_request_is_applied_to_a_stopped_partition_that_cannot_be_fetched() -> None:
     """It was about an earlier stop: `latest` would now leave out what nobody decided to leave out."""
     listener = OwnedListener()
     partitions = partitions_of(FetchedSource(), listener)

@@ -71,7 +71,7 @@ def keys(at: Shop) -> list[str]:
     return [(record.key or b"").decode() for record in at.door]
 
 
-def test_open_letters_go_through_the_door_and_are_resolved_with_it() -> None:
+def test_open_dead_letters_are_redriven_and_resolved_in_the_same_step() -> None:
     at = shop(letter(0, 1), letter(0, 4), letter(2, 0))
     result = run(at, job(p0=5, p2=1))
     assert keys(at) == ["0@1", "0@4", "2@0"]
@@ -81,21 +81,21 @@ def test_open_letters_go_through_the_door_and_are_resolved_with_it() -> None:
     assert at.table["night/0/1"] == Mark("night", RedriveSource.DEAD_LETTERS, 0, (1, 4)).encode()
 
 
-def test_a_letter_that_died_after_the_job_was_asked_is_not_its_business() -> None:
+def test_a_redrive_ignores_dead_letters_newer_than_its_request() -> None:
     """A redriven letter that dies again would feed the same job for ever."""
     at = shop(letter(0, 1), letter(0, 5))
     run(at, job(p0=5))
     assert keys(at) == ["0@1"]
 
 
-def test_a_letter_that_was_resolved_is_passed_over() -> None:
+def test_a_resolved_dead_letter_is_skipped() -> None:
     at = shop(letter(0, 1), letter(0, 2))
     run(at, job("first", p0=2))
     run(at, job("second", p0=3))
     assert keys(at) == ["0@1", "0@2"]
 
 
-def test_letters_that_were_not_asked_for_stay_open() -> None:
+def test_dead_letters_that_were_not_selected_stay_open() -> None:
     other = letter(0, 2)
     other.key = b"shop"
     at = shop(letter(0, 1), other)
@@ -103,7 +103,7 @@ def test_letters_that_were_not_asked_for_stay_open() -> None:
     assert read_ledger(at.table)[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
 
 
-def test_a_letter_that_cannot_be_brought_back_stays_open_and_says_why() -> None:
+def test_a_dead_letter_that_cannot_be_redriven_stays_open_with_a_reason() -> None:
     at = shop(letter(0, 1, None), letter(0, 2))
     result = run(at, job(p0=3))
     assert (result.unredrivable, result.examples, keys(at)) == (
@@ -114,7 +114,7 @@ def test_a_letter_that_cannot_be_brought_back_stays_open_and_says_why() -> None:
     assert read_ledger(at.table)[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 1))
 
 
-def test_one_letter_that_is_too_large_does_not_hold_up_its_step() -> None:
+def test_one_dead_letter_that_is_too_large_does_not_fail_its_step() -> None:
     at = shop(letter(0, 1), letter(0, 2, b"huge"), letter(0, 3))
     at.too_large = {b"huge"}
     result = run(at, job(p0=4))
@@ -122,7 +122,7 @@ def test_one_letter_that_is_too_large_does_not_hold_up_its_step() -> None:
     assert (keys(at), result.examples) == (["0@1", "0@3"], [Unredrivable(Position(0, 2), why)])
 
 
-def test_a_step_has_a_bounded_number_of_letters() -> None:
+def test_a_step_has_a_bounded_number_of_dead_letters() -> None:
     at = shop(*(letter(0, offset) for offset in range(STEP_RECORDS + 1)))
     steps = StepsOf(at)
     watch = Stopwatch()
@@ -132,7 +132,7 @@ def test_a_step_has_a_bounded_number_of_letters() -> None:
     assert done == [STEP_RECORDS, 1]
 
 
-def test_large_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_dead_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redriving, "STEP_BYTES", 10)
     at = shop(*(letter(0, offset, b"123456") for offset in range(5)))
     done: list[int] = []
@@ -215,7 +215,7 @@ def test_only_a_running_job_over_the_same_topic_can_be_taken_up_again() -> None:
     deaths=st.lists(st.integers(1, 5), max_size=6),
     rate=st.sampled_from([1.0, 2.0, 7.0]),
 )
-def test_every_open_letter_comes_back_exactly_once_wherever_the_process_dies(
+def test_every_open_dead_letter_is_redriven_exactly_once_wherever_the_process_dies(
     positions: set[tuple[int, int]], deaths: list[int], rate: float
 ) -> None:
     """The law of a redrive: steps are whole, so a run goes on where the last one ended."""

@@ -32,7 +32,7 @@ class RefusingSink:
         acknowledged(NO)
 
 
-async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on() -> None:
+async def test_a_write_is_not_retried_once_its_partition_went_to_another_worker() -> None:
     """The new owner writes it; twice, once the topic takes it, would be a copy for each move."""
     source = Broker(LoopClock()).source("g", list)
     partitions = Partitions(source, OwnedListener(), RememberingLogger(), CountingMetrics())

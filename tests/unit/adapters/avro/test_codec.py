@@ -232,7 +232,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_path() -> None:
     assert found.detail.startswith("data.x")
 
 
-def test_records_of_one_union_are_told_apart() -> None:
+def test_records_of_one_union_are_distinguished() -> None:
     shape: Json = [
         {"type": "record", "name": "Circle", "fields": [field("size", "int")]},
         {
@@ -248,7 +248,7 @@ def test_records_of_one_union_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("namespace", [{}, {"namespace": ""}], ids=["inherited", "none"])
-def test_types_with_and_without_a_namespace_are_told_apart(namespace: JsonObject) -> None:
+def test_types_with_and_without_a_namespace_are_distinguished(namespace: JsonObject) -> None:
     """Without one, a type was taken for one of the namespace around it, and its events refused."""
     circle: Json = {
         "type": "record",

@@ -213,7 +213,7 @@ def test_a_changed_subscription_is_an_event() -> None:
     )
 
 
-def test_a_hold_is_an_event_that_says_who_and_why() -> None:
+def test_a_hold_is_an_event_with_its_author_and_reason() -> None:
     hold = Hold(HoldKind.PARTNER, "acme", NOW - 5, "their proxy loops", "kim@desk")
     record = own_records().hold_changed(
         hold, "cleared", at=NOW, changed_by="lee@desk", reason="mended"
@@ -233,7 +233,7 @@ def test_a_hold_is_an_event_that_says_who_and_why() -> None:
     )
 
 
-def test_a_record_that_was_stepped_over_is_an_event() -> None:
+def test_a_skipped_record_is_an_event() -> None:
     where = TopicPartition("printprice.a", 2)
     told = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
     event = event_of(told)

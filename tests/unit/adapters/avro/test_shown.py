@@ -100,7 +100,7 @@ TEXTUAL = [
 
 @pytest.mark.parametrize("typed", TEXTUAL, ids=range(len(TEXTUAL)))
 @given(choose=st.data())
-def test_a_text_that_two_branches_keep_is_shown_with_the_name_of_its_own(
+def test_a_text_that_two_branches_accept_is_shown_with_the_name_of_its_branch(
     typed: Typed, choose: st.DataObject
 ) -> None:
     schema, name, values = typed

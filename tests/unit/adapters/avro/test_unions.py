@@ -135,20 +135,20 @@ def test_where_several_branches_keep_a_value_the_refusal_names_them(
     assert f"fits several branches of its union ({names}): say which, as {{" in said
 
 
-def test_where_every_record_needs_a_default_none_is_invented() -> None:
+def test_if_every_record_needs_a_default_none_is_invented() -> None:
     assert refusal(["null", A, B2], {"n": "x"}) == (
         "data.v: an object with defaults filled in, fits several branches of its union (A, B2):"
         ' say which, as {"A": ...}'
     )
 
 
-def test_a_branch_that_was_named_says_what_is_wrong_with_its_value() -> None:
+def test_a_named_branch_reports_what_is_wrong_with_its_value() -> None:
     assert refusal(["null", A, B], {"B": {"m": 5}}) == (
         "data.v.B.m: there is no such field; data.v.B.n: is missing"
     )
 
 
-def test_a_short_name_that_two_branches_have_is_said_in_full() -> None:
+def test_a_short_name_of_two_branches_is_given_in_full() -> None:
     kind: Json = ["null", B, {**cast("dict[str, Json]", B), "namespace": "other"}]
     assert "(tests.B, other.B): say which" in refusal(kind, {"n": "x"})
     assert taken(kind, {"other.B": {"n": "x"}}) == ("other.B", {"n": "x"})

@@ -54,7 +54,7 @@ def test_a_missing_maven_is_one_sentence_with_the_remedy(tmp_path: Path) -> None
         fetch_kafka(tmp_path / "cache", print)
 
 
-def test_a_download_shows_its_progress_and_is_kept(path: Path, tmp_path: Path) -> None:
+def test_a_download_shows_its_progress_and_is_cached(path: Path, tmp_path: Path) -> None:
     command(
         path,
         "mvn",
@@ -73,7 +73,7 @@ def test_a_download_shows_its_progress_and_is_kept(path: Path, tmp_path: Path) -
     ]
 
 
-def test_a_failed_download_says_what_maven_said_and_is_not_kept(
+def test_a_failed_download_shows_the_output_of_maven_and_is_not_cached(
     path: Path, tmp_path: Path
 ) -> None:
     """An interrupted download must never be taken for a whole one."""

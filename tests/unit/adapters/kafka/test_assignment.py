@@ -9,7 +9,7 @@ from tests.doubles.assigned_member import (
 )
 
 
-def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() -> None:
+def test_a_stopped_partition_is_assigned_at_an_offset_that_the_client_never_looks_up() -> None:
     """A look-up of the log's end may be answered when reading has begun, and moves it there."""
     member = Member()
     member.loop.busy = True
@@ -21,7 +21,7 @@ def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() 
     assert member.consumer.paused == {("u", 0), ("u", 1)}
 
 
-def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment() -> None:
+def test_a_partition_is_assigned_again_without_leaving_the_assignment() -> None:
     """Whatever leaves it while a revocation waits to be told ends that revocation before its commit."""
     member = Member()
 
@@ -31,7 +31,7 @@ def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment
     assert member.consumer.unassigned == []
 
 
-def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() -> None:
+def test_a_partition_whose_fetch_failed_for_its_offset_is_assigned_again() -> None:
     member = Member()
     member.consumer.stands = {HERE}
 
@@ -41,7 +41,7 @@ def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() ->
     assert member.consumer.unassigned == [HERE]
 
 
-def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_start() -> None:
+def test_a_pause_from_before_a_partition_was_lost_ends_when_it_is_assigned_again() -> None:
     """Nobody would ever take it back, and the partition would stay unread in silence."""
     member = Member()
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
@@ -53,7 +53,7 @@ def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_sta
     assert member.consumer.paused == set()
 
 
-def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
+def test_what_started_behind_its_start_offset_is_read_again_from_that_offset() -> None:
     member = Member()
     assert not member.assignment.admits(HERE, 90)
     member.consumer.offsets[HERE] = 91
@@ -72,7 +72,7 @@ def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
     assert [member.assignment.admits(HERE, offset) for offset in (90, 91)] == [True, True]
 
 
-def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None:
+def test_a_revoked_partition_is_not_read_again_from_its_start_offset() -> None:
     member = Member()
     assert not member.assignment.admits(HERE, 90)
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
@@ -97,7 +97,7 @@ def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record(
     assert member.loop.told == []
 
 
-def test_what_cannot_be_fetched_five_times_is_stopped_and_says_what_ends_that() -> None:
+def test_what_cannot_be_fetched_five_times_is_stopped_with_its_remedy() -> None:
     member = Member()
 
     member.fail(4)
@@ -172,7 +172,7 @@ def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> No
     assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
 
 
-def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
+def test_an_operator_skips_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
     """What was taken before it is still ours to settle: it is neither lost nor committed."""
     member = Member()
     member.fail(5)
@@ -186,7 +186,7 @@ def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_ga
     assert member.consumer.unassigned == []
 
 
-def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> None:
+def test_a_start_that_skips_nothing_is_answered_and_changes_nothing() -> None:
     member = Member()
     member.fail(5)
     member.loop.told.clear()
@@ -198,7 +198,7 @@ def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> Non
     assert member.logger.lines[-1][1] == "partition.start_too_early"
 
 
-def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_nothing() -> None:
+def test_a_start_for_a_partition_that_is_read_normally_is_answered_and_changes_nothing() -> None:
     member = Member()
 
     member.assignment.start_at(HERE, 15)
@@ -209,7 +209,7 @@ def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_not
     ]
 
 
-def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothing_out() -> None:
+def test_a_start_for_a_partition_that_recovered_meanwhile_skips_nothing() -> None:
     member = Member()
     member.fail(2)
     member.assignment.start_at(HERE, 15)
@@ -225,7 +225,7 @@ def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothin
     )
 
 
-def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None:
+def test_a_broker_that_hangs_is_queried_for_one_named_position_per_pass() -> None:
     """The member does not poll meanwhile, and with many positions the group would throw it out."""
     member = Member()
     member.hinder_both()
@@ -252,7 +252,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
     assert member.logger.lines[-1][1] == "positions.unknown_over"
 
 
-def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others() -> None:
+def test_a_named_position_that_cannot_be_queried_does_not_delay_the_others() -> None:
     member = Member()
     member.hinder_both()
 
@@ -267,7 +267,7 @@ def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others()
     assert member.consumer.offsets == {HERE: 10, THERE: 25}
 
 
-def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass() -> None:
+def test_a_slow_broker_is_queried_for_named_positions_for_five_seconds_per_pass() -> None:
     member = Member()
     member.hinder_both()
     member.consumer.ask_for = lambda _: member.clock.forward(5_000)
@@ -279,7 +279,7 @@ def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass()
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
 
 
-def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
+def test_nothing_is_retried_for_a_revoked_partition() -> None:
     member = Member()
     member.fail(5)
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
@@ -305,7 +305,7 @@ def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
     assert member.assignment.unread({HERE: 99, THERE: 99}) == {}
 
 
-def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alone() -> None:
+def test_a_skip_of_a_record_that_cannot_be_fetched_skips_that_one_alone() -> None:
     member = Member()
     member.fail(5)
     member.loop.told.clear()
@@ -318,7 +318,7 @@ def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alon
     assert member.consumer.offsets[HERE] == 11
 
 
-def test_a_start_in_a_partition_that_stands_still_tells_what_is_given_up() -> None:
+def test_a_start_in_a_stopped_partition_reports_what_is_skipped() -> None:
     """Its records are in hand: what was read below the position stands still, or is on its way."""
     member = Member()
 

@@ -25,7 +25,7 @@ from hookstream.adapters.kafka.client import (
 from hookstream.errors import DependencyUnavailable
 
 
-async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
+async def test_a_lasting_problem_is_logged_once_and_its_end_once() -> None:
     logger = RememberingLogger()
     trouble = Trouble("tables.stale", logger, LoopClock())
     for _ in range(100):
@@ -41,7 +41,7 @@ async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
     ]
 
 
-async def test_a_trouble_that_passes_soon_is_not_said() -> None:
+async def test_a_short_problem_is_not_logged() -> None:
     logger = RememberingLogger()
     trouble = Trouble("tables.stale", logger, LoopClock())
     for _ in range(5):
@@ -82,7 +82,7 @@ class Recovering(AdminClient):
     "error",
     [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
 )
-def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> None:
+def test_a_restarted_broker_is_queried_until_it_leads(error: int) -> None:
     """Frozen or killed, it has to register again; the client must look for it, or never finds it."""
     admin = Recovering(error, error)
 
@@ -108,7 +108,7 @@ def test_a_time_after_the_last_record_has_no_offset() -> None:
     assert found == {("t", 0): -1}
 
 
-def test_what_will_not_pass_is_not_asked_again() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     with pytest.raises(KafkaException):
@@ -135,7 +135,7 @@ def test_a_shorter_timeout_stays_as_it_is() -> None:
     assert transactional_properties(client, "writer", 5_000)["socket.timeout.ms"] == "3000"
 
 
-def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_otherwise() -> None:
+def test_a_client_that_lost_its_broker_reconnects_twice_a_second_by_default() -> None:
     """Nothing is sent before the tables are asked again: ten seconds of patience would be ten without work."""
     name = "reconnect.backoff.max.ms"
     assert consumer_properties({}, "g", None)[name] == 500
@@ -144,7 +144,7 @@ def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_ot
     assert producer_properties({name: 9_000}, None)[name] == 9_000
 
 
-def test_a_client_connects_to_the_broker_soon_after_it_was_told_its_address() -> None:
+def test_a_client_connects_to_a_broker_soon_after_learning_its_address() -> None:
     """Half of its first pause lies between the two: 50 ms for each client of each command by default."""
     name = "reconnect.backoff.ms"
     assert consumer_properties({}, "g", None)[name] == 20
@@ -153,9 +153,7 @@ def test_a_client_connects_to_the_broker_soon_after_it_was_told_its_address() ->
     assert producer_properties({name: 9_000}, None)[name] == 9_000
 
 
-def test_a_reader_that_knows_its_end_waits_no_tenth_of_a_second_to_hear_that_nothing_follows() -> (
-    None
-):
+def test_a_reader_that_knows_its_end_waits_for_a_fetch_only_shortly() -> None:
     name = "fetch.wait.max.ms"
     assert consumer_properties(bounded({}), "g", None)[name] == 10
     assert consumer_properties(bounded({name: 700}), "g", None)[name] == 700

@@ -197,7 +197,7 @@ def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicParti
     return consumer, [(record.where, record.offset) for record in asker.records]
 
 
-def test_nothing_behind_a_batch_of_an_unknown_format_is_handed_out() -> None:
+def test_nothing_after_a_batch_of_an_unknown_format_is_returned() -> None:
     """The client reads on behind it: what it holds would count as settled, and be lost."""
     bad = failed(HERE, 11, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001
 
@@ -210,7 +210,7 @@ def test_nothing_behind_a_batch_of_an_unknown_format_is_handed_out() -> None:
     assert consumer.paused == {HERE}
 
 
-def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
+def test_a_topic_that_is_missing_for_a_moment_loses_no_record() -> None:
     gone = failed(HERE, -1, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     consumer, records = taken([came(HERE, 10), gone, came(HERE, 11)])
@@ -219,14 +219,14 @@ def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
     assert consumer.sought == {}
 
 
-def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_once() -> None:
+def test_a_partition_with_records_that_returns_none_is_assigned_again_once() -> None:
     consumer, asker = run([came(HERE, 10)], end=11, times=8)
 
     assert consumer.sought == {THERE: 10}
     assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
-def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> None:
+def test_a_partition_without_a_leader_does_not_hide_the_stall_of_another() -> None:
     consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
     consumer.headless = {HERE.partition}
 
@@ -236,7 +236,7 @@ def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> 
     assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
-def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
+def test_the_time_of_an_unreachable_broker_is_not_a_stall() -> None:
     consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
     consumer.away = lambda look: look % 4 == 0
 
@@ -245,7 +245,7 @@ def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
     assert (consumer.sought, asker.logger.lines) == ({}, [])
 
 
-def test_a_silence_lasts_while_its_partition_is_paused() -> None:
+def test_a_stall_continues_while_its_partition_is_paused() -> None:
     _, asker, member = ready([came(HERE, 10)], end=11, times=10)
     asker.between[3] = lambda: member.assignment.pause(THERE)
 
@@ -255,7 +255,7 @@ def test_a_silence_lasts_while_its_partition_is_paused() -> None:
     assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
-def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> None:
+def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> None:
     """Its records may well stand behind the others."""
     consumer, asker = run([came(HERE, 10 + n) for n in range(9)], end=19, times=8, most=1)
 
@@ -285,7 +285,7 @@ def test_a_member_that_fails_commits_what_is_settled_as_no_revocation_will() -> 
     assert (consumer.closed, consumer.commits) == (True, [{HERE: 11}])
 
 
-def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
+def test_what_a_callback_raises_while_the_client_closes_is_logged() -> None:
     consumer, asker, member = ready([], end=10)
     consumer.mistake = ValueError("no such partition")
 
@@ -318,7 +318,7 @@ def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
         (KafkaError(KafkaError._FATAL, "fenced", fatal=True), InvariantBroken),  # noqa: SLF001
     ],
 )
-def test_a_client_that_can_go_on_no_more_says_what_is_to_be_done(
+def test_a_fatal_client_error_states_the_remedy(
     error: KafkaError, raised: type[Exception]
 ) -> None:
     """A broker that lost a group needs the worker again; one that has no KIP-848 another setting."""
@@ -377,7 +377,7 @@ def test_a_partition_stopped_by_the_reader_is_fetched_again_by_itself() -> None:
     assert HERE not in paused[-1]
 
 
-def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told_as_a_gap() -> (
+def test_a_record_that_makes_the_reader_raise_is_skipped_on_request_and_reported_as_a_gap() -> (
     None
 ):
     gaps: list[tuple[object, ...]] = []
@@ -402,7 +402,7 @@ def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> 
     assert "stopped 3 partitions within a minute" in str(error)
 
 
-def test_a_want_of_memory_is_no_fault_of_a_record() -> None:
+def test_a_shortage_of_memory_is_not_the_records_fault() -> None:
     _, asker, member = ready([poison(HERE, 10, MemoryError)], end=20)
     member.run()
 

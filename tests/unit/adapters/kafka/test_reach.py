@@ -140,13 +140,13 @@ def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[Ob
     return obstacle.kind, obstacle.said
 
 
-def test_a_port_on_which_nobody_listens() -> None:
+def test_a_port_on_which_nothing_listens_refuses() -> None:
     kind, said = met("127.0.0.1:1", {})
     assert kind is ObstacleKind.REFUSED
     assert "Connection refused" in said
 
 
-def test_a_host_that_nobody_knows() -> None:
+def test_an_unknown_host_is_an_obstacle_of_its_own() -> None:
     kind, said = met("nosuch.invalid:9092", {})
     assert kind is ObstacleKind.UNKNOWN_HOST
     assert "Failed to resolve 'nosuch.invalid:9092'" in said
@@ -164,7 +164,9 @@ def test_no_tls_on_a_port_with_it(tls: Callable[[socket.socket], None]) -> None:
         assert met(servers, {})[0] is ObstacleKind.PROTOCOL
 
 
-def test_a_certificate_that_nobody_trusts(tls: Callable[[socket.socket], None]) -> None:
+def test_an_untrusted_certificate_fails_the_handshake(
+    tls: Callable[[socket.socket], None],
+) -> None:
     with port_of(tls) as servers:
         kind, said = met(servers, TLS)
     assert kind is ObstacleKind.HANDSHAKE
@@ -176,12 +178,12 @@ def test_a_port_of_something_else() -> None:
         assert met(servers, {})[0] is ObstacleKind.PROTOCOL
 
 
-def test_a_port_that_says_nothing() -> None:
+def test_a_port_that_never_answers_is_silent() -> None:
     with port_of(silent) as servers:
         assert met(servers, {}, words=False) == (ObstacleKind.SILENT, "")
 
 
-def test_sasl_on_a_port_that_says_nothing_shows_no_password() -> None:
+def test_sasl_on_a_port_that_never_answers_shows_no_password() -> None:
     with port_of(plaintext) as servers:
         assert "hush-hush" not in "".join(met(servers, SASL))
 
@@ -195,7 +197,7 @@ def test_a_command_gives_up_within_ten_seconds() -> None:
 
 
 @pytest.mark.real_time
-async def test_a_worker_says_what_is_in_the_way_and_goes_on_waiting() -> None:
+async def test_a_worker_logs_what_it_waits_for_and_keeps_waiting() -> None:
     logger = BookkeepingLogger()
     said = asyncio.Event()
 

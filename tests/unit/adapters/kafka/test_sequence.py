@@ -13,7 +13,7 @@ def seated_at(offset: int) -> SequenceCheck:
     return beginnings
 
 
-def test_what_begins_at_its_seat_is_handed_out_gaps_in_the_middle_included() -> None:
+def test_what_starts_at_its_start_offset_is_returned_with_gaps_in_the_middle() -> None:
     beginnings = seated_at(10)
     assert [beginnings.admits(HERE, offset) for offset in (10, 11, 15)] == [True, True, True]
     assert beginnings.take_doubted() == {}
@@ -31,7 +31,7 @@ def test_a_record_that_comes_a_second_time_is_not_handed_out_again() -> None:
     ]
 
 
-def test_a_partition_that_begins_behind_its_seat_is_read_again_from_there() -> None:
+def test_a_partition_read_from_behind_its_start_offset_is_read_again_from_that_offset() -> None:
     """As after a late answer about the log's end: all between would be passed over."""
     beginnings = seated_at(10)
     assert not beginnings.admits(HERE, 2_785)
@@ -57,7 +57,7 @@ def test_the_same_first_record_twice_is_the_first_one() -> None:
     assert [beginnings.admits(HERE, offset) for offset in (12, 13)] == [True, True]
 
 
-def test_nothing_is_expected_of_a_partition_that_was_given_up() -> None:
+def test_nothing_is_expected_of_a_revoked_partition() -> None:
     beginnings = seated_at(10)
     beginnings.admits(HERE, 12)
     beginnings.forget([HERE])

@@ -30,7 +30,7 @@ def cluster(looks: int) -> KafkaTopics:
     return made
 
 
-def test_leaders_are_waited_for_and_that_is_said_once() -> None:
+def test_leaders_are_waited_for_and_that_is_logged_once() -> None:
     said: list[str] = []
     cluster(2)._await_leaders(["t"], said.append)  # noqa: SLF001
     assert said == ["Waiting for leaders of the new partitions: t"]

@@ -190,7 +190,7 @@ def test_a_retry_of_an_unsampled_delivery_is_not_drawn_again() -> None:
     assert Seen(ratio=1.0, chance=0.0).tracer.process(record, None, "hookstream.retry") is None
 
 
-def test_keys_that_are_no_text_and_tombstones_are_told_so() -> None:
+def test_keys_that_are_not_text_and_tombstones_are_shown_as_such() -> None:
     seen = Seen()
     span = seen.tracer.process(a_record(key=b"\xff", value=None), SAMPLED, "hookstream")
     assert span is not None

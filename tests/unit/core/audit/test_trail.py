@@ -53,7 +53,7 @@ def audited(record: AttemptRecord) -> dict[str, object]:
     return fields_read(attempt_body(record, worker="worker-1"))
 
 
-def test_an_attempt_is_told_in_full() -> None:
+def test_an_attempt_is_audited_in_full() -> None:
     found = audited(BROKEN)
 
     assert found == {
@@ -149,7 +149,7 @@ def test_every_outcome_and_disposition_has_its_words(
     assert tuple(fields[name] for name in names) == told
 
 
-def test_what_an_endpoint_says_is_bounded() -> None:
+def test_what_an_endpoint_answers_is_bounded() -> None:
     record = a_record(Failed(FailureKind.PROTOCOL, "e" * 9999), RetryAt(NOW))
     record.response_excerpt = "r" * 9999
 

@@ -164,7 +164,7 @@ def test_a_logical_type_that_is_not_valid_is_ignored(
         (a_record({"name": "n", "type": "int"}), [1]),
     ],
 )
-def test_a_value_that_json_cannot_hold_is_refused(schema: Json, value: object) -> None:
+def test_a_value_that_json_cannot_represent_is_refused(schema: Json, value: object) -> None:
     """A reader that takes numbers for doubles would silently read another one."""
     render = rendering(schema)
 

@@ -184,7 +184,7 @@ def test_a_default_that_would_fill_in_millions_is_named_and_not_made() -> None:
     ]
 
 
-def test_a_default_that_holds_itself_is_named() -> None:
+def test_a_default_that_contains_itself_is_named() -> None:
     node = record(field("next", "n.Node", default={}), name="n.Node")
     assert incompatibilities(record(), record(field("a", node, default={}))) == [
         "a: its default holds itself without end"

@@ -79,7 +79,7 @@ def test_the_envelope_is_complete_and_alone_at_the_top() -> None:
     ]
 
 
-def test_every_field_has_a_doc_however_deep_it_stands() -> None:
+def test_every_field_has_a_doc_however_deep_it_is() -> None:
     line: JsonObject = {"type": "record", "name": "Line", "fields": [field("n", "int", doc=" ")]}
     lines = field("lines", ["null", {"type": "array", "items": line}])
     assert breaches(schema(lines, field("map", {"type": "map", "values": "Line"}))) == [

@@ -140,7 +140,7 @@ def test_a_new_version_must_carry_what_a_pinned_one_needs() -> None:
     ]
 
 
-def test_where_nobody_is_pinned_it_is_a_note() -> None:
+def test_without_pinned_subscriptions_it_is_a_note() -> None:
     tree = event_schema(B, version=2)
     plan = planned([tree], [standing(event_schema(A, B))], pinned=False)
     assert (plan.problems, plan.notes) == (
@@ -154,7 +154,7 @@ def test_where_nobody_is_pinned_it_is_a_note() -> None:
     )
 
 
-def test_what_stands_already_keeps_nothing_else_from_being_published() -> None:
+def test_a_published_schema_does_not_prevent_publishing_others() -> None:
     there = [standing(event_schema(A)), standing(event_schema(field("z", "int"), version=2))]
     other = event_schema(A, B, event_type="other.thing", name="OtherThing")
     assert problems([other], there) == []
@@ -168,7 +168,7 @@ def test_a_hostile_schema_is_examined_no_further() -> None:
     assert plan.publications == ()
 
 
-def test_house_rules_hold_for_events_and_not_for_our_own_records() -> None:
+def test_lint_applies_to_events_and_not_to_our_own_records() -> None:
     bare = event_schema({"name": "a", "type": "int"})
     strict = plan_publication([declared(bare)], [], lambda _t, _v: True)
     own = plan_publication([declared(bare, own=True)], [], lambda _t, _v: True)

@@ -24,21 +24,21 @@ def test_no_published_schema_is_hostile(path: Path) -> None:
     assert hostile(json.loads(path.read_text())) == []
 
 
-def test_a_type_that_holds_itself_is_hostile() -> None:
+def test_a_type_that_contains_itself_is_unsafe() -> None:
     """Five kilobytes of such a record end a process that decodes with fastavro in C."""
     assert hostile(record("Node", next=["null", "Node"])) == [
         "the type Node holds itself, so a record could nest without end"
     ]
 
 
-def test_types_that_hold_each_other_are_hostile() -> None:
+def test_types_that_contain_each_other_are_unsafe() -> None:
     egg = record("Egg", hen=["null", {"type": "array", "items": "Hen"}])
     assert hostile(record("Hen", egg=egg)) == [
         "the type Hen holds itself, so a record could nest without end"
     ]
 
 
-def test_a_named_type_that_is_used_twice_holds_nothing_of_itself() -> None:
+def test_a_named_type_that_is_used_twice_does_not_contain_itself() -> None:
     address = record("Address", city="string")
     assert hostile(record("Order", to=address, billed_to=["null", "Address"])) == []
 

@@ -45,7 +45,7 @@ def test_deliveries_of_one_event_share_what_is_hashed_of_it() -> None:
     assert found[0] != found[1]
 
 
-def test_a_delivery_id_is_lower_case_and_holds_no_dot() -> None:
+def test_a_delivery_id_is_lower_case_without_a_dot() -> None:
     """The signed content is joined with dots (Standard Webhooks)."""
     found = delivery_id("type", "event", "subscription")
 

@@ -35,7 +35,7 @@ def lane_that_answers_in(
     return lane
 
 
-def test_a_lane_begins_with_two_attempts_at_once() -> None:
+def test_a_lane_starts_with_two_concurrent_attempts() -> None:
     lane = Lane(LanePolicy(32))
     lane.start(1, 0.0)
     assert lane.may_start(0.0)
@@ -56,7 +56,7 @@ def test_a_lane_takes_no_more_attempts_than_its_cap() -> None:
     assert lane.in_flight == 2
 
 
-def test_an_attempt_that_is_out_for_more_than_a_second_is_given_no_company() -> None:
+def test_while_an_attempt_is_outstanding_for_more_than_a_second_no_other_is_started() -> None:
     """So an endpoint of which nothing is known can hold two slots of the worker, not more."""
     lane = Lane(LanePolicy(32))
     lane.start(1, 0.0)
@@ -152,7 +152,9 @@ def test_failures_open_the_breaker_and_one_probe_closes_it() -> None:
 
 
 @pytest.mark.parametrize("outcome", [UNKNOWN, FailedForGood(422)])
-def test_an_endpoint_that_answers_keeps_its_lane_open_whatever_it_says(outcome: Outcome) -> None:
+def test_an_endpoint_that_answers_keeps_its_lane_open_whatever_the_status(
+    outcome: Outcome,
+) -> None:
     """A delivery that it does not want is that delivery's trouble."""
     lane = lane_that_answers_in(0.1)
     for _ in range(50):
@@ -183,7 +185,7 @@ def test_three_timeouts_are_enough() -> None:
     assert opened == [False, False, True]
 
 
-def test_a_lane_rests_as_its_endpoint_asks_and_then_goes_on_slower() -> None:
+def test_a_lane_pauses_for_retry_after_and_then_continues_slower() -> None:
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.0, Throttled(429, 60_000))
 
@@ -196,7 +198,7 @@ def test_a_lane_rests_as_its_endpoint_asks_and_then_goes_on_slower() -> None:
     assert not lane.broken
 
 
-def test_no_endpoint_makes_its_lane_rest_for_longer_than_five_minutes() -> None:
+def test_no_endpoint_pauses_its_lane_for_longer_than_five_minutes() -> None:
     """The delivery itself waits as long as it was told; the others are asked for sooner."""
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.0, Throttled(503, 24 * 3_600_000))
@@ -213,7 +215,7 @@ def test_deferred_deliveries_come_one_after_another_at_the_lane_s_rate() -> None
     assert lane.defer(100.0).reason is DeferReason.RATE_LIMITED
 
 
-def test_a_slot_that_stands_in_a_tier_record_is_not_given_out_again() -> None:
+def test_a_slot_found_in_a_tier_record_is_not_reserved_again() -> None:
     """What a worker learns of the bookings of the one before it."""
     lane = lane_that_answers_in(0.1, rate_limit=10)
     lane.seen(500.0)
@@ -290,7 +292,7 @@ def test_an_endpoint_that_answers_at_once_gets_few_attempts_at_once_while_turns_
     assert (before, crowded, at_once(lane)) == (64, 8, 64)
 
 
-def test_a_lane_that_is_kept_to_few_attempts_queues_no_more_than_they_bear() -> None:
+def test_a_lane_limited_to_few_attempts_queues_no_more_than_they_can_serve() -> None:
     """Also before its first trouble, while it is not known what the endpoint would bear."""
     lane = Lane(LanePolicy(64, max_queue=100_000))
     for _ in range(60):
@@ -301,7 +303,7 @@ def test_a_lane_that_is_kept_to_few_attempts_queues_no_more_than_they_bear() -> 
     assert lane.room(1.0) <= 8 / 0.005 + 1
 
 
-def test_an_endpoint_that_takes_its_time_is_asked_as_much_however_long_turns_are() -> None:
+def test_a_slow_endpoint_gets_as_many_attempts_however_long_turns_are() -> None:
     lane = kept_busy(Lane(LanePolicy(64)), 0.4)
     for _ in range(8):
         lane.crowd(0.05)

@@ -85,7 +85,7 @@ def holds(path: str, *alternatives: Json) -> bool:
         ("customer", {"cidr": "10.0.0.0/8"}, False),
     ],
 )
-def test_an_operator_holds(path: str, alternative: Json, expected: bool) -> None:  # noqa: FBT001
+def test_an_operator_is_true_as_documented(path: str, alternative: Json, expected: bool) -> None:  # noqa: FBT001
     assert holds(path, alternative) is expected
 
 
@@ -144,7 +144,7 @@ def test_alternatives_are_ored_and_fields_are_anded() -> None:
     assert not parse({"data": {"customer": ["ACME"], "pages": [1]}}).matches(BODY)
 
 
-def test_a_value_that_is_missing_or_excluded_can_be_asked_for_at_once() -> None:
+def test_missing_and_excluded_values_can_be_matched_together() -> None:
     alternatives: list[Json] = [{"anything-but": "x"}, {"exists": False}]
     pattern = parse({"a": [*alternatives]})
     bodies: list[JsonObject] = [{"a": "y"}, {"a": "x"}, {}]
@@ -175,7 +175,7 @@ def test_a_field_that_only_one_of_many_elements_has_is_looked_for_once() -> None
     assert time.process_time() - began < 1
 
 
-def test_or_takes_any_of_its_objects_and_all_that_stands_beside_it() -> None:
+def test_or_matches_any_of_its_objects_and_everything_beside_it() -> None:
     either: list[Json] = [{"pages": [1]}, {"customer": ["ACME"]}]
     assert parse({"data": {"$or": either, "rush": [True]}}).matches(BODY)
     assert not parse({"data": {"$or": either, "rush": [False]}}).matches(BODY)
@@ -298,7 +298,7 @@ def test_a_pattern_is_only_so_deep(step: str) -> None:
         parse(document)
 
 
-def test_a_body_is_asked_however_deep_it_is() -> None:
+def test_a_body_is_matched_however_deep_it_is() -> None:
     """A filter must never end the process that asks it."""
     deep: Json = 7
     for _ in range(100_000):

@@ -53,7 +53,7 @@ def test_a_row_from_before_a_field_means_what_its_absence_means() -> None:
     assert House(**HOUSE.values(ROW)) == READ
 
 
-def test_fields_that_nobody_described_are_passed_over() -> None:
+def test_undescribed_fields_are_ignored() -> None:
     assert HOUSE.values({**ROW, "roof": {"made": "later"}}) == HOUSE.values(ROW)
 
 
@@ -75,7 +75,9 @@ def test_fields_that_nobody_described_are_passed_over() -> None:
         (DOORS, [{"name": "front"}], "`width` is not a whole number"),
     ],
 )
-def test_a_refusal_names_the_field_and_says_why(kind: FieldKind, found: object, why: str) -> None:
+def test_a_refusal_names_the_field_and_the_reason(
+    kind: FieldKind, found: object, why: str
+) -> None:
     with pytest.raises(FieldUnreadable) as refused:
         RowFields(f=kind).values({"f": found})
     assert str(refused.value) == why

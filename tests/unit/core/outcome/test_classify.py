@@ -115,13 +115,13 @@ def test_retry_after_is_read_in_all_its_forms_and_capped(text: str, wait: Millis
         "9" * 200,
     ],
 )
-def test_a_retry_after_that_cannot_be_read_is_as_good_as_none(text: str) -> None:
+def test_an_unreadable_retry_after_counts_as_none(text: str) -> None:
     found = [came_to(Response(status, retry_after=text)) for status in (429, 503)]
 
     assert found == [Throttled(429, None), Failed(FailureKind.STATUS, "answered 503", 503)]
 
 
-def test_retry_after_on_another_status_is_not_asked_for() -> None:
+def test_retry_after_on_another_status_is_ignored() -> None:
     answer = Response(500, retry_after="60")
 
     assert came_to(answer) == Failed(FailureKind.STATUS, "answered 500", 500)

@@ -27,7 +27,7 @@ from hookstream.core.outcome.policy import (
 BROKEN = Failed(FailureKind.STATUS, "answered 500", 500)
 
 
-def test_a_delivery_waits_until_the_slot_that_its_lane_gave_it() -> None:
+def test_a_delivery_waits_until_the_slot_that_its_lane_reserved() -> None:
     delivery = a_delivery()
 
     found = slot_until(delivery, NOW + HOUR, DeferReason.RATE_LIMITED, NOW)
@@ -46,7 +46,7 @@ def test_a_slot_never_keeps_a_delivery_beyond_its_expiry() -> None:
     assert slot_until(delivery, NOW + HOUR, DeferReason.LANE_FULL, NOW + DAY).due_at == NOW + DAY
 
 
-def test_a_retry_is_no_slot_and_is_never_made_early() -> None:
+def test_the_due_time_of_a_retry_is_no_slot_and_is_never_early() -> None:
     delivery = a_delivery()
     deferred(delivery, slot_until(delivery, NOW + 9, DeferReason.BREAKER_OPEN, NOW), NOW)
 
@@ -117,7 +117,7 @@ def test_a_deferral_starts_a_wait_and_the_next_one_continues_it() -> None:
     )
 
 
-def test_a_wait_for_another_reason_begins_where_the_one_before_ends() -> None:
+def test_a_wait_for_another_reason_starts_where_the_previous_one_ends() -> None:
     delivery = a_delivery()
     deferred(delivery, DeferUntil(NOW + DAY, DeferReason.PAUSED), NOW)
 
@@ -171,7 +171,7 @@ def test_a_clock_that_went_back_shortens_no_life() -> None:
     assert delivery.expires_at == NOW + 7 * DAY
 
 
-def test_a_wait_that_never_began_ends_without_a_trace() -> None:
+def test_a_wait_that_never_started_ends_without_a_trace() -> None:
     delivery = a_delivery()
 
     wait_ended(delivery, NOW + DAY)

@@ -180,7 +180,7 @@ def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
 HELD = Held(SUBSCRIPTION, None, Hold(HoldKind.EVERYTHING, ALL, NOW, "a deploy"))
 
 
-def test_a_held_delivery_looks_again_soon_at_first_and_every_five_minutes_in_the_end() -> None:
+def test_a_held_delivery_is_rechecked_soon_at_first_and_finally_every_five_minutes() -> None:
     """Whoever clears a hold waits for as long as it lasted, and never for hours."""
     waits = []
     delivery, now = a_delivery(), NOW

@@ -124,7 +124,7 @@ def test_every_field_of_a_partner_is_read() -> None:
     )
 
 
-def test_an_operators_grant_says_so_in_as_many_words() -> None:
+def test_an_operators_grant_is_marked_as_such() -> None:
     grant: JsonObject = {"event_types": ["log.gap"], "environments": ["*"], "operator": True}
     document: JsonObject = {"id": "ops", "name": "Operations", "grant": grant}
     assert read_partner(document, RULES, refuse).grant.operator
@@ -134,7 +134,7 @@ def test_an_operators_grant_says_so_in_as_many_words() -> None:
     ]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     """Whoever fixes a file must not learn of its faults one by one."""
     document: JsonObject = {
         "id": "Orders",
@@ -268,7 +268,7 @@ def test_headers_are_bounded_together() -> None:
     ]
 
 
-def test_a_grant_of_all_environments_stands_alone() -> None:
+def test_a_grant_of_all_environments_is_listed_alone() -> None:
     document: JsonObject = {
         "id": "acme",
         "name": "Acme",

@@ -77,7 +77,7 @@ def test_applying_again_makes_nothing() -> None:
     assert (life.apply(GENERATE, GENERATE), life.held) == ([], before)
 
 
-def test_a_rotation_that_is_given_up_names_the_secret_that_stays() -> None:
+def test_an_abandoned_rotation_names_the_secret_that_stays() -> None:
     life = Life()
     life.apply(GENERATE)
     life.apply(GENERATE, GENERATE)
@@ -92,7 +92,7 @@ def test_a_secret_that_a_file_names_is_made_once_under_that_name() -> None:
     assert (life.apply(named("autumn")), life.names) == ([], ["autumn"])
 
 
-def test_one_that_a_file_named_once_is_kept_where_it_does_not_any_more() -> None:
+def test_a_secret_that_a_file_once_named_is_kept_when_it_no_longer_does() -> None:
     life = Life()
     life.apply(named("spring"))
     assert (life.apply(GENERATE), life.names) == ([], ["spring"])

@@ -43,7 +43,7 @@ def test_a_jobs_row_is_the_documented_json() -> None:
     }
 
 
-def test_progress_counts_letters_and_revisions() -> None:
+def test_progress_counts_dead_letters_and_revisions() -> None:
     assert (job().progressed(3).done, job().progressed(3).revision) == (3, 2)
 
 
@@ -53,7 +53,7 @@ def test_rows_of_marks_and_of_other_kinds_are_left_alone() -> None:
     assert jobs_of(rows) == ([job()], [])
 
 
-def test_a_row_that_cannot_be_read_says_why() -> None:
+def test_an_unreadable_row_is_reported_with_its_reason() -> None:
     whole = json.loads(job().encode())
     broken = (b"{", b"[]", b'{"kind":"redrive","format":2}')
     changes: list[dict[str, object]] = [

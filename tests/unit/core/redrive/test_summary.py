@@ -22,7 +22,7 @@ DELIVERY = Delivery(
 )
 
 
-def test_a_dead_letter_tells_what_failed_and_why() -> None:
+def test_a_dead_letter_states_what_failed_and_why() -> None:
     headers = dead_letter_headers(
         DELIVERY, [], DeadReason.ATTEMPTS_EXHAUSTED, "9 attempts", written_at=NOW
     )
@@ -50,7 +50,7 @@ def test_a_dead_letter_tells_what_failed_and_why() -> None:
     }
 
 
-def test_a_letter_without_headers_has_a_place_and_a_time() -> None:
+def test_a_dead_letter_without_headers_has_a_position_and_a_time() -> None:
     """Somebody may have produced it by hand; it is listed all the same."""
     facts = summary_of(Record("dead", 1, 7, NOW, None, None, [("hs-reason", b"\xff")]))
     told = {key: value for key, value in facts.as_json("job").items() if value is not None}

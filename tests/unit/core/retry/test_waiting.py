@@ -31,7 +31,7 @@ def test_nothing_is_due_early() -> None:
     assert (room.due(9), room.due(10)) == ([], ["a"])
 
 
-def test_no_more_is_taken_out_than_was_asked_for() -> None:
+def test_no_more_is_taken_out_than_was_requested() -> None:
     room = a_room()
     for offset in range(3):
         room.admit(FAST, offset, offset, 1, str(offset))
@@ -77,7 +77,7 @@ def test_a_backlog_of_a_day_leaves_every_other_tier_its_floor() -> None:
     assert room.to_resume() == [FAST]
 
 
-def test_partitions_that_hold_something_share_the_budget_evenly() -> None:
+def test_partitions_with_records_share_the_budget_evenly() -> None:
     room = a_room(budget=100, floor=10)
     room.admit(FAST, 0, 1, 10, "x")
     room.admit(SLOW, 0, 1, 50, "x")
@@ -152,7 +152,7 @@ def test_a_dropped_partition_leaves_nothing_behind() -> None:
     assert room.due(30) == ["kept", "mine again"]
 
 
-def test_a_partition_that_holds_nothing_may_be_dropped() -> None:
+def test_a_partition_with_nothing_waiting_may_be_dropped() -> None:
     room = a_room()
 
     room.drop(IDLE)

@@ -90,7 +90,7 @@ def test_tiers_dead_letters_and_undecodable_take_larger_records_than_events_are(
     assert {"hookstream.dead-letters", "hookstream.undecodable"} <= large
 
 
-def test_nothing_is_changed_where_all_is_as_it_should_be() -> None:
+def test_nothing_is_changed_if_all_topics_are_right() -> None:
     assert plan(WANTED, (), complete()) == []
 
 
@@ -126,11 +126,11 @@ def test_what_could_lose_a_delivery_is_corrected(name: str, setting: str, found:
         ("hookstream.dead-letters", {"max.message.bytes": "9000000"}),
     ],
 )
-def test_what_an_operator_raised_is_left_so(name: str, config: dict[str, str]) -> None:
+def test_what_an_operator_raised_is_left_unchanged(name: str, config: dict[str, str]) -> None:
     assert plan(WANTED, (), changed(name, config)) == []
 
 
-def test_partitions_are_never_changed_only_told() -> None:
+def test_wrong_partition_counts_are_reported_and_never_changed() -> None:
     existing = complete()
     existing["hookstream.attempts"] = Existing(3, existing["hookstream.attempts"].config)
 
@@ -142,7 +142,7 @@ def test_partitions_are_never_changed_only_told() -> None:
     )
 
 
-def test_a_cleanup_policy_is_never_changed_only_told() -> None:
+def test_a_wrong_cleanup_policy_is_reported_and_never_changed() -> None:
     """Either way it could delete what somebody counts on."""
     changes = plan(WANTED, (), changed("hookstream.partners", {"cleanup.policy": "delete"}))
 
@@ -159,7 +159,7 @@ def test_there_are_three_replicas_where_there_are_three_brokers(
     assert replication_of(2, brokers) == 2
 
 
-def test_a_glob_over_everything_names_no_topic_of_ours() -> None:
+def test_a_glob_over_everything_matches_no_topic_of_ours() -> None:
     """Else a worker would read its own tiers as events, and each apply would raise their limit."""
     names = ["crm.events", *(topic.name for topic in WANTED), "hookstream.retry.3s"]
 

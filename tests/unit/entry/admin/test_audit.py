@@ -26,7 +26,7 @@ def record(key: bytes | None, value: bytes | None) -> Record:
         (AuditSelection(outcomes=frozenset({"none"})), False),
     ],
 )
-def test_an_entry_is_meant_where_every_condition_holds(
+def test_an_entry_is_selected_if_it_meets_every_condition(
     wanted: AuditSelection, holds: object
 ) -> None:
     assert wanted.holds(FIRST) is holds

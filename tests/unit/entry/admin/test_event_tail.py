@@ -33,6 +33,6 @@ def test_a_reader_that_ends_unexpectedly_ends_the_command(end: BaseException) ->
         list(side_by_side([reading(1, end=end), reading(2)]))
 
 
-def test_what_a_reader_says_of_the_cluster_is_passed_on_as_it_is() -> None:
+def test_what_a_reader_reports_of_the_cluster_is_forwarded_unchanged() -> None:
     with pytest.raises(DependencyUnavailable, match="away"):
         list(side_by_side([reading(end=DependencyUnavailable("away"))]))

@@ -101,7 +101,7 @@ def test_a_line_of_a_body_is_never_taken_for_one_of_the_receivers(
     assert [line for line in lines[1:] if line and not line.startswith("  ")] == []
 
 
-def test_no_more_of_a_long_body_is_printed_than_a_terminal_bears(
+def test_no_more_of_a_long_body_is_printed_than_its_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nested = b"[" * 90 + b"1," * 100_000 + b"1" + b"]" * 90

@@ -21,7 +21,7 @@ def test_a_time_needs_an_offset() -> None:
         MOMENT.convert("2026-11-18T12:06:40", None, None)
 
 
-def test_ages_are_told_in_their_largest_unit() -> None:
+def test_ages_are_shown_in_their_largest_unit() -> None:
     ages = [ago(NOW, NOW - age) for age in (-5, 59_999, 60_000, 2 * HOUR + 1, 3 * DAY)]
     assert ages == ["0s", "59s", "1m", "2h", "3d"]
 

@@ -53,7 +53,7 @@ def test_a_text_keeps_its_styles_around_what_is_escaped() -> None:
 
 
 @given(st.text())
-def test_whatever_a_text_holds_a_terminal_obeys_none_of_it(text: str) -> None:
+def test_whatever_a_text_contains_a_terminal_interprets_none_of_it(text: str) -> None:
     assert obeyed(printed(Text(text))) == []
     assert obeyed(printed(text, markup=False)) == []
 
@@ -61,7 +61,9 @@ def test_whatever_a_text_holds_a_terminal_obeys_none_of_it(text: str) -> None:
 @pytest.mark.parametrize(
     "document", [{"größe": "\x1b\x7f\x9b\u202e\U000e0001 ok"}, [2**70, "\ud800"], {"a": None}]
 )
-def test_json_says_the_same_and_holds_nothing_that_is_obeyed(document: Json) -> None:
+def test_json_shows_the_same_and_contains_nothing_that_a_terminal_interprets(
+    document: Json,
+) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
     assert obeyed(line) == []
