@@ -104,12 +104,12 @@ class Load:
         wanted = sum(ends[p] - offset for p, offset in since.items())
         try:
             while len(found) < wanted:
-                for message in consumer.consume(1000, 1.0):
-                    error = message.error()
+                for record in consumer.consume(1000, 1.0):
+                    error = record.error()
                     if error is not None:
                         raise KafkaException(error)
-                    value = message.value() or b""
-                    found[value[_ID].decode()] = message.timestamp()[1] / 1000
+                    value = record.value() or b""
+                    found[value[_ID].decode()] = record.timestamp()[1] / 1000
         finally:
             consumer.close()
         return found

@@ -123,5 +123,5 @@ def webhook_id(event_type: str, event_id: str, subscription: str) -> str:
 
 def write_cast(found: list[Endpoint], folder: Path, port: int, *, cycle: float) -> None:
     """Write down what the receiver must know."""
-    told = {"port": port, "cycle": cycle, "endpoints": [asdict(each) for each in found]}
-    (folder / "cast.json").write_text(json.dumps(told))
+    cast = {"port": port, "cycle": cycle, "endpoints": [asdict(each) for each in found]}
+    (folder / "cast.json").write_text(json.dumps(cast))

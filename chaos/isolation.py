@@ -76,7 +76,7 @@ class Isolation:
         load.paced([(self._templates, ask.rate)], ask.seconds)
         time.sleep(1)
         trouble_from = topics.ends(topics.events)
-        self._rig.receiver.tell(self._kinds())
+        self._rig.receiver.set_behaviour(self._kinds())
         flooded = int(self._flooded >= 0)
         say(f"{ask.seconds:.0f} s with {ask.hung} hanging, {ask.dead} down, {flooded} flooded")
         streams = [(self._templates, ask.rate)]

@@ -119,14 +119,14 @@ class Load:
         # The id as the key: it spreads over the partitions, as many jobs would.
         while True:
             try:
-                self._producer.produce(topic, value, identity, on_delivery=self._told)
+                self._producer.produce(topic, value, identity, on_delivery=self._acknowledged)
                 break
             except BufferError:
                 self._producer.poll(0.1)
         self.sent += 1
         return identity
 
-    def _told(self, error: object, _: object) -> None:
+    def _acknowledged(self, error: object, _: object) -> None:
         self.refused += error is not None
 
     def flush(self, seconds: float = 60.0) -> int:

@@ -66,10 +66,10 @@ class Outage:
         self._rig.load.paced(streams, _BEFORE)
         seconds = _OUTAGE / self._ask.compress
         say(f"one of {1 + _OTHERS} endpoints is down for {seconds:.0f} s")
-        self._rig.receiver.tell({name: "dead"})
+        self._rig.receiver.set_behaviour({name: "dead"})
         down_at = time.time()
         self._rig.load.paced(streams, seconds)
-        self._rig.receiver.tell({name: "healthy"})
+        self._rig.receiver.set_behaviour({name: "healthy"})
         up_at = time.time()
         say("it is up again")
         self._rig.load.paced(streams, _BEFORE)
@@ -127,23 +127,23 @@ class Outage:
             "during": {name: at for name, at in others.items() if down_at <= at < up_at},
             "after": {name: at for name, at in others.items() if at >= up_at},
         }
-        told = {title: asdict(span_of(due, accepted)) for title, due in spans.items()}
+        latencies = {title: asdict(span_of(due, accepted)) for title, due in spans.items()}
         late = [
             accepted[name] - due[name]
             for name, at in appended_at.items()
             if name in accepted and at >= down_at
         ]
         lost = len(due.keys() - accepted.keys())
-        worst = max(told[span]["p99_ms"] for span in ("during", "after"))
+        worst = max(latencies[span]["p99_ms"] for span in ("during", "after"))
         beyond = sum(each > _SLACK for each in late)
         return {
-            "reached": not lost and not beyond and worst <= 2 * told["before"]["p99_ms"],
+            "reached": not lost and not beyond and worst <= 2 * latencies["before"]["p99_ms"],
             "outage_s": round(up_at - down_at, 1),
             "deliveries_of_the_endpoint": len(due),
             "not_arrived": lost,
             "beyond_the_schedule": beyond,
             "latest_against_the_schedule_s": round(max(late, default=0.0), 1),
-            "others": told,
+            "others": latencies,
             "machine": machine(),
             "asked": {k: v for k, v in asdict(self._ask).items() if k != "folder"},
         }

@@ -70,7 +70,7 @@ class Receiver:
         """Stop it."""
         self.stop()
 
-    def tell(self, kinds: Mapping[str, str]) -> None:
+    def set_behaviour(self, kinds: Mapping[str, str]) -> None:
         """Let endpoints be of other kinds from now on."""
         process = self._process
         if process is None or process.stdin is None:

@@ -155,13 +155,13 @@ class Book:
         """Write what is left, and the summary."""
         self.flush()
         self._file.close()
-        told = {
+        checked = {
             "requests": self.requests,
             "sampled": self.sampled,
             "forged": self.forged,
             "strange_ids": self.strange_ids,
         }
-        self._checked.write_text(json.dumps(told))
+        self._checked.write_text(json.dumps(checked))
 
 
 class Connection(asyncio.Protocol):
@@ -242,18 +242,18 @@ class Connection(asyncio.Protocol):
 
 async def serve(folder: Path) -> None:
     """Listen at every endpoint's address until standard input ends."""
-    told = json.loads((folder / "cast.json").read_text())
+    cast = json.loads((folder / "cast.json").read_text())
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_give_up)
     book = Book(folder)
     behaviours: dict[str, Behaviour] = {}
     servers = []
-    for number, row in enumerate(told["endpoints"]):
-        behaviour = Behaviour(Endpoint(**row), number, told["cycle"])
+    for number, row in enumerate(cast["endpoints"]):
+        behaviour = Behaviour(Endpoint(**row), number, cast["cycle"])
         behaviours[behaviour.endpoint.name] = behaviour
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((behaviour.endpoint.address, told["port"]))
+        listener.bind((behaviour.endpoint.address, cast["port"]))
         servers.append(
             await loop.create_server(
                 partial(Connection, behaviour, book),

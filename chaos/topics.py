@@ -113,8 +113,8 @@ class Topics:
         found: dict[Place, int] = {}
         for group, topics in zip(self.groups, read, strict=True):
             asked = self._partitions(topics, OFFSET_INVALID)
-            for told in self._of(group).committed(asked, timeout=_TIMEOUT):
-                found[told.topic, told.partition] = max(_checked(told).offset, 0)
+            for answer in self._of(group).committed(asked, timeout=_TIMEOUT):
+                found[answer.topic, answer.partition] = max(_checked(answer).offset, 0)
         return found
 
     def ends(self, topics: Iterable[str] | None = None) -> dict[Place, int]:
@@ -126,8 +126,8 @@ class Topics:
         """Return the same, or raise where the broker does not answer now."""
         asked = self._partitions(wanted, OFFSET_END)
         return {
-            (told.topic, told.partition): _checked(told).offset
-            for told in self._of("ends").offsets_for_times(asked, timeout=_TIMEOUT)
+            (answer.topic, answer.partition): _checked(answer).offset
+            for answer in self._of("ends").offsets_for_times(asked, timeout=_TIMEOUT)
         }
 
     def _partitions(self, topics: Sequence[str], offset: int) -> list[TopicPartition]:
@@ -234,7 +234,7 @@ class Topics:
             consumer.close()
 
 
-def _checked(told: TopicPartition) -> TopicPartition:
-    if told.error is not None:
-        raise KafkaException(told.error)
-    return told
+def _checked(answer: TopicPartition) -> TopicPartition:
+    if answer.error is not None:
+        raise KafkaException(answer.error)
+    return answer

@@ -146,24 +146,24 @@ def read(name: str, specimen: Document) -> Document:
         return {"raises": type(problem).__name__, "why": str(problem)}
 
 
-def covered(told: Document, found: Document) -> list[str]:
+def covered(expected: Document, found: Document) -> list[str]:
     """Return where `found` lacks or contradicts what is told; what it has beyond that is fine."""
-    return list(_differences(told, found, "$"))
+    return list(_differences(expected, found, "$"))
 
 
-def _differences(told: Document, found: Document, path: str) -> list[str]:
-    if isinstance(told, dict) and isinstance(found, dict):
+def _differences(expected: Document, found: Document, path: str) -> list[str]:
+    if isinstance(expected, dict) and isinstance(found, dict):
         return [
             line
-            for name, value in told.items()
+            for name, value in expected.items()
             for line in (
                 _differences(value, found[name], f"{path}.{name}")
                 if name in found
                 else [f"{path}.{name} is missing"]
             )
         ]
-    if isinstance(told, list) and isinstance(found, list) and len(told) == len(found):
-        pairs = enumerate(zip(told, found, strict=True))
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = enumerate(zip(expected, found, strict=True))
         return [line for n, (a, b) in pairs for line in _differences(a, b, f"{path}[{n}]")]
-    same = json.dumps(told) == json.dumps(found)
-    return [] if same else [f"{path} is {json.dumps(found)}, not {json.dumps(told)}"]
+    same = json.dumps(expected) == json.dumps(found)
+    return [] if same else [f"{path} is {json.dumps(found)}, not {json.dumps(expected)}"]

@@ -21,8 +21,8 @@ BEFORE: dict[str, Any] = json.loads((FOLDER / "before.json").read_text(encoding=
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_what_the_release_before_wrote_is_read_as_it_meant_it(name: str) -> None:
-    told = BEFORE[name]
-    assert covered(told["read"], read(name, told["is"])) == []
+    expected = BEFORE[name]
+    assert covered(expected["read"], read(name, expected["is"])) == []
 
 
 def test_what_is_written_is_what_the_release_before_was_tried_with() -> None:
@@ -50,9 +50,9 @@ def test_a_time_out_of_range_is_the_nearest_that_can_be_named_to_the_release_bef
 
 
 def test_a_difference_is_found_wherever_it_is() -> None:
-    told = {"a": [1, {"b": None}], "c": "x"}
-    assert covered(told, {"a": [1, {"b": None, "new": 2}], "c": "x", "d": 1}) == []
-    assert covered(told, {"a": [1, {"b": 0}], "c": "x"}) == ["$.a[1].b is 0, not null"]
-    assert covered(told, {"a": [1.0, {"b": None}], "c": "x"}) == ["$.a[0] is 1.0, not 1"]
-    assert covered(told, {"a": [1], "c": "x"}) == ['$.a is [1], not [1, {"b": null}]']
-    assert covered(told, {"a": [1, {"b": None}]}) == ["$.c is missing"]
+    expected = {"a": [1, {"b": None}], "c": "x"}
+    assert covered(expected, {"a": [1, {"b": None, "new": 2}], "c": "x", "d": 1}) == []
+    assert covered(expected, {"a": [1, {"b": 0}], "c": "x"}) == ["$.a[1].b is 0, not null"]
+    assert covered(expected, {"a": [1.0, {"b": None}], "c": "x"}) == ["$.a[0] is 1.0, not 1"]
+    assert covered(expected, {"a": [1], "c": "x"}) == ['$.a is [1], not [1, {"b": null}]']
+    assert covered(expected, {"a": [1, {"b": None}]}) == ["$.c is missing"]

@@ -175,7 +175,7 @@ class KafkaWorld:
                 topic,
                 value,
                 partition=0,
-                on_delivery=lambda _, told: offsets.append(told.offset() or 0),
+                on_delivery=lambda _, answered: offsets.append(answered.offset() or 0),
             )
         writer.commit_transaction(10)
         return max(offsets)
@@ -187,8 +187,8 @@ class KafkaWorld:
     async def committed(self, group: str, partition: TopicPartition) -> int | None:
         asked = ConsumerGroupTopicPartitions(self._group(group), [KafkaPartition(*partition)])
         answer = self._admin.list_consumer_group_offsets([asked])[self._group(group)]
-        (told,) = (await asyncio.wrap_future(answer)).topic_partitions
-        return None if told.offset < 0 else int(told.offset)
+        (answered,) = (await asyncio.wrap_future(answer)).topic_partitions
+        return None if answered.offset < 0 else int(answered.offset)
 
     async def commit(self, group: str, partition: TopicPartition, offset: int) -> None:
         at = KafkaPartition(*partition, offset)

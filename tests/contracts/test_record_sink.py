@@ -68,12 +68,12 @@ class KafkaWorld:
         stored: list[Stored] = []
         try:
             while True:
-                message = consumer.poll(10)
-                assert message is not None
-                if error := message.error():
+                record = consumer.poll(10)
+                assert record is not None
+                if error := record.error():
                     assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
                     return stored
-                stored.append((message.key(), message.value(), headers_of(message.headers())))
+                stored.append((record.key(), record.value(), headers_of(record.headers())))
         finally:
             consumer.close()
 

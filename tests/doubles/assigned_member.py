@@ -90,7 +90,7 @@ class BookkeepingLoop:
     """A loop that keeps a book of what is posted to it, and may be too busy to answer."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[object, ...]] = []
+        self.posted: list[tuple[object, ...]] = []
         self.settled: Mapping[TopicPartition, CommitPosition] = {}
         """What a revocation finds settled."""
         self.busy = False
@@ -108,10 +108,10 @@ class BookkeepingLoop:
         return asked()
 
     def post(self, *posted: object) -> None:
-        self.told.append(posted)
+        self.posted.append(posted)
 
 
-class Told:
+class SilentListener:
     """Hears of partitions; the loop of these tests never calls it."""
 
     def on_assigned(self) -> None: ...
@@ -144,13 +144,13 @@ class Member:
     def __init__(self) -> None:
         self.consumer = AssignedConsumer()
         self.loop = BookkeepingLoop()
-        self.told = Told()
+        self.posted = SilentListener()
         self.clock = HandClock()
         self.logger = BookkeepingLogger()
         self.client = cast("Consumer", self.consumer)
         self.assignment = Assignment(
             self.client,
-            cast("ConsumerListener", self.told),
+            cast("ConsumerListener", self.posted),
             cast("LoopBridge", self.loop),
             self.logger,
             self.clock,

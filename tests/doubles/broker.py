@@ -325,7 +325,7 @@ class BrokerSource:
         self.stopped.clear()
         await self.group.rebalance(self.broker)
 
-    async def lose(self, *, told_after: float = 0.0) -> None:
+    async def lose(self, *, notified_after: float = 0.0) -> None:
         """Be thrown out of the group (a session that expired), then join it again.
 
         Others have its partitions at once; the member itself hears of it so many seconds later,
@@ -338,11 +338,11 @@ class BrokerSource:
             self._positions.clear()
             self._paused.clear()
             self.stopped.clear()
-            if told_after:
+            if notified_after:
                 self.group.members.remove(self)
-        if told_after:
+        if notified_after:
             await self.group.rebalance(self.broker)
-            await asyncio.sleep(told_after)
+            await asyncio.sleep(notified_after)
             if self not in self.broker.sources:
                 return
             self.group.members.append(self)

@@ -183,7 +183,7 @@ class Endpoints:
         self.in_flight[who] += 1
         self.peak_in_flight[who] = max(self.peak_in_flight[who], self.in_flight[who])
         try:
-            await self._tell()
+            await self._notify()
             async with asyncio.timeout(post.timeout / 1000):
                 request.answer = await self._next(who)(post)
         except TimeoutError:
@@ -193,7 +193,7 @@ class Endpoints:
             raise
         finally:
             self.in_flight[who] -= 1
-        await self._tell()
+        await self._notify()
         return request.answer
 
     def _next(self, subscription_id: str) -> Behaviour:
@@ -202,6 +202,6 @@ class Endpoints:
             return self.default
         return script.pop(0) if len(script) > 1 else script[0]
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()

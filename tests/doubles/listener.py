@@ -8,14 +8,14 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.partitions import Gap, Partitions
 
-Told: TypeAlias = tuple[str, object]
+Entry: TypeAlias = tuple[str, object]
 
 
 class BookkeepingListener:
     """An AssignmentListener. `settled` is what a revocation may commit, by partition."""
 
     def __init__(self) -> None:
-        self.book: list[Told] = []
+        self.book: list[Entry] = []
         self.held: dict[TopicPartition, int] = {}
         """What it holds, and where each began."""
         self.notes: dict[TopicPartition, str] = {}

@@ -202,7 +202,7 @@ class JsonOwnRecords:
         return OutgoingRecord(self._topics.health, f"{subscription_id}/failing".encode(), None)
 
 
-class StandingTables:
+class CurrentTables:
     """Tables that a test declares current, or stale."""
 
     def __init__(self) -> None:

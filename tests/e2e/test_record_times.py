@@ -88,7 +88,7 @@ async def test_an_operator_skips_records_that_carry_their_producers_time(
 
     await world.until_settled(20)
     assert await world.read("undecodable") == []
-    told = [entry for entry in await world.read("operations") if entry.key == place.encode()]
-    assert [b"A1" in (entry.value or b"") for entry in told[:1]] == [True]
-    assert any(b"start at latest. A2" in (entry.value or b"") for entry in told)
+    published = [entry for entry in await world.read("operations") if entry.key == place.encode()]
+    assert [b"A1" in (entry.value or b"") for entry in published[:1]] == [True]
+    assert any(b"start at latest. A2" in (entry.value or b"") for entry in published)
     assert crm.statuses == []

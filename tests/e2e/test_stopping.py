@@ -56,9 +56,9 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_notifie
     world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_AFTER"] = "3s"
     world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_ATTEMPTS"] = "3"
     crm = await world.subscribe("crm", schedule=f"[{', '.join(['1s'] * 20)}]")
-    told_types = "[endpoint.disabled, delivery.dead_lettered]"
-    ops = await world.subscribe("ops", types=told_types, operator=True)
-    other = await world.subscribe("other", types=told_types)
+    notified_types = "[endpoint.disabled, delivery.dead_lettered]"
+    ops = await world.subscribe("ops", types=notified_types, operator=True)
+    other = await world.subscribe("other", types=notified_types)
 
     async def down(_: object, __: int) -> int:
         return 500
@@ -83,6 +83,6 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_notifie
         sent.event_id,
         "disabled",
     )
-    standing = {each["id"]: each["state"] for each in await world.ask("subscriptions", "list")}
-    assert standing == {"crm": "disabled", "ops": "active", "other": "active"}
+    states = {each["id"]: each["state"] for each in await world.ask("subscriptions", "list")}
+    assert states == {"crm": "disabled", "ops": "active", "other": "active"}
     assert other.statuses == []

@@ -36,13 +36,13 @@ async def test_a_header_name_that_is_not_text_does_not_prevent_delivery(world: W
 
     await until(lambda: sum(partner.accepted.values()) >= 2, 30, lambda: partner.statuses)
     await world.until_settled(30)
-    told = await world.stage.hookstream(
+    listed = await world.stage.hookstream(
         "events", "tail", "--topic", world.topic, "--from-beginning", "--no-follow"
     )
     aside = await world.ask("undecodable", "list")
 
     assert sum(partner.accepted.values()) == 2
-    assert len([json.loads(line) for line in told.splitlines()]) == 2
+    assert len([json.loads(line) for line in listed.splitlines()]) == 2
     assert [(group["reason"], group["letters"]) for group in aside["groups"]] == [
         ("headers_unreadable", 1)
     ]

@@ -73,8 +73,8 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
     [died] = await world.publish(1)
     await until_status(crm, 410, 10)
     await world.until_settled(10)
-    [told] = await world.ask("subscriptions", "list")
-    assert (told["state"], told["reason"]) == ("disabled", "gone")
+    [found] = await world.ask("subscriptions", "list")
+    assert (found["state"], found["reason"]) == ("disabled", "gone")
     [letter] = await world.read("dead-letters")
     assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (died.event_id, "gone")
 
@@ -123,9 +123,9 @@ async def test_an_operator_skips_a_record_that_stops_its_partition(world: World)
     crm.answer(None)
     await until_accepted(crm, await world.publish(6), 20)
     assert lost.event_id not in crm.accepted
-    [told] = [entry for entry in await world.read("operations") if entry.key == place.encode()]
-    assert told.value is not None
-    assert b"A1" in told.value
+    [found] = [entry for entry in await world.read("operations") if entry.key == place.encode()]
+    assert found.value is not None
+    assert b"A1" in found.value
 
 
 def take_nothing(servers: str, topic: str) -> None:

@@ -41,11 +41,11 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="hookstream-fuzz-") as folder:
             if servers:
-                asyncio.run(fuzz(ask, servers, Path(folder), _tell))
+                asyncio.run(fuzz(ask, servers, Path(folder), _show))
             else:
-                libs = fetch_kafka(ROOT / ".cache" / "kafka", _tell)
+                libs = fetch_kafka(ROOT / ".cache" / "kafka", _show)
                 with BrokerProcess(libs, find_java()) as broker:
-                    asyncio.run(fuzz(ask, broker.bootstrap_servers, Path(folder), _tell))
+                    asyncio.run(fuzz(ask, broker.bootstrap_servers, Path(folder), _show))
     except Failed as failed:
         print(f"seed {seed}: {failed}", flush=True)
         return 1
@@ -53,7 +53,7 @@ def main() -> int:
     return 0
 
 
-def _tell(line: str) -> None:
+def _show(line: str) -> None:
     print(line, flush=True)
 
 

@@ -92,7 +92,7 @@ class Expected(Enum):
 
     DELIVERED = "delivered"
     """The endpoint accepts it."""
-    TOLD = "told"
+    REPORTED = "reported"
     """It is set aside, or something tells of its delivery."""
     SET_ASIDE = "set aside"
     SETTLED = "settled"
@@ -185,7 +185,7 @@ class Drawing:
         if chance < 0.5:
             sound = random.choice(self._pool)
             value = sound[:10] + strangers.changed_bytes(random, sound[10:])
-            return Drawn(topic, self._raw(value), Expected.TOLD)
+            return Drawn(topic, self._raw(value), Expected.REPORTED)
         junk = self._junk()
         framed = junk is not None and junk[:2] == b"\xc3\x01"
         return Drawn(topic, self._raw(junk), Expected.SETTLED if framed else Expected.SET_ASIDE)

@@ -29,7 +29,7 @@ class Written:
 
 
 @dataclass
-class Told:
+class Results:
     """The places of which something tells, read as far as the topics went so far."""
 
     servers: str
@@ -75,12 +75,12 @@ class Told:
 
 
 def failures(
-    written: Iterable[Written], told: Told, accepted: Counter[str], attempted: Counter[str]
+    written: Iterable[Written], results: Results, accepted: Counter[str], attempted: Counter[str]
 ) -> list[str]:
     """Return a sentence for each record that became something else than is promised."""
     found: list[str] = []
     for each in written:
-        why = _failure(each, told, accepted, attempted)
+        why = _failure(each, results, accepted, attempted)
         if why is not None:
             topic, partition, offset = each.place
             found.append(f"{topic}/{partition}@{offset} ({each.drawn.expected.value}): {why}")
@@ -88,15 +88,17 @@ def failures(
 
 
 def _failure(
-    each: Written, told: Told, accepted: Counter[str], attempted: Counter[str]
+    each: Written, results: Results, accepted: Counter[str], attempted: Counter[str]
 ) -> str | None:
     event_id = each.drawn.event_id
     match each.drawn.expected:
         case Expected.DELIVERED if not accepted[event_id]:
             return f"its event {event_id} was not delivered"
-        case Expected.TOLD if each.place not in told.aside and each.place not in told.ended:
+        case Expected.REPORTED if (
+            each.place not in results.aside and each.place not in results.ended
+        ):
             return "nothing tells of it"
-        case Expected.SET_ASIDE if each.place not in told.aside:
+        case Expected.SET_ASIDE if each.place not in results.aside:
             return "it was not set aside"
         case Expected.UNMATCHED if attempted[event_id]:
             return f"its event {event_id} was sent {attempted[event_id]} times"

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.e2e.world import World, a_world
 from tests.fuzz import reckoning, tools
 from tests.fuzz.drawing import SUBSCRIPTION, WANTED, Drawing, Drawn, Row
-from tests.fuzz.reckoning import Told, Written
+from tests.fuzz.reckoning import Results, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.adapters.kafka.tables import read_tables
@@ -65,10 +65,10 @@ class Run:
 
     world: World
     ask: Ask
-    tell: Callable[[str], None]
+    show: Callable[[str], None]
     drawing: Drawing
     producer: RawProducer
-    told: Told
+    results: Results
     attempted: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -89,12 +89,12 @@ class Run:
         await self.disturb()
         written = await asyncio.to_thread(self._write, count)
         await self.settle()
-        await asyncio.to_thread(self.told.read)
-        broken = reckoning.failures(written, self.told, self.accepted, self.attempted)
+        await asyncio.to_thread(self.results.read)
+        broken = reckoning.failures(written, self.results, self.accepted, self.attempted)
         if broken:
             shown = "\n  ".join(broken[: reckoning.SHOWN])
             raise Failed(f"{len(broken)} of {count} records:\n  {shown}")
-        self.told.forget()
+        self.results.forget()
         self.attempted.clear()
         self.accepted.clear()
         self.world.partners[SUBSCRIPTION].receiver.book.entries.clear()
@@ -202,7 +202,7 @@ class Run:
         return "\n".join(line[:2_000] for line in grave[-12:])
 
 
-async def fuzz(ask: Ask, servers: str, folder: Path, tell: Callable[[str], None]) -> None:
+async def fuzz(ask: Ask, servers: str, folder: Path, show: Callable[[str], None]) -> None:
     """Run what is asked.
 
     Raises:
@@ -215,8 +215,8 @@ async def fuzz(ask: Ask, servers: str, folder: Path, tell: Callable[[str], None]
         await world.subscribe(SUBSCRIPTION, "[1s, 1s, 2s]")
         with RawProducer(servers) as producer:
             drawing = await asyncio.to_thread(Drawing, ask.seed, int(time.time() * 1000))
-            told = await asyncio.to_thread(Told, servers, prefix)
-            run = Run(world, ask, tell, drawing, producer, told)
+            results = await asyncio.to_thread(Results, servers, prefix)
+            run = Run(world, ask, show, drawing, producer, results)
             world.partners[SUBSCRIPTION].answer(run.answer)
             run.sound = await asyncio.to_thread(_rows, servers, prefix)
             await world.stage.start_worker()
@@ -230,7 +230,7 @@ async def _rounds(run: Run) -> None:
         await run.round(count)
         done += count
         seconds = time.monotonic() - began
-        run.tell(f"{done:,} records, {done / seconds:,.0f} a second, {run.peak_mb()} MB")
+        run.show(f"{done:,} records, {done / seconds:,.0f} a second, {run.peak_mb()} MB")
     rows = run.drawing.rows(run.sound, _ROWS)
     await asyncio.to_thread(run._write_rows, rows)  # noqa: SLF001
     await _publish(run)
@@ -238,7 +238,7 @@ async def _rounds(run: Run) -> None:
     broken = await tools.failures(run.world.stage, config, run.ask.records)
     if broken:
         raise Failed("\n  ".join([f"{len(broken)} commands:", *broken]))
-    run.tell(f"{len(tools.COMMANDS)} commands read all of it")
+    run.show(f"{len(tools.COMMANDS)} commands read all of it")
     run.alive()
     await asyncio.to_thread(run._write_rows, rows, gone=True)  # noqa: SLF001
     code = await run.world.stage.stop_worker()

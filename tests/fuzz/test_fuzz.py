@@ -18,6 +18,6 @@ def test_twenty_thousand_untrusted_records_all_come_to_an_end(
     broker: Broker, tmp_path: Path
 ) -> None:
     ask = Ask(records=20_000, seed=SEED, round=10_000, memory_mb=MEMORY_MB)
-    told: list[str] = []
-    asyncio.run(fuzz(ask, broker.bootstrap_servers, tmp_path, told.append))
-    assert told[-1].endswith("commands read all of it")
+    results: list[str] = []
+    asyncio.run(fuzz(ask, broker.bootstrap_servers, tmp_path, results.append))
+    assert results[-1].endswith("commands read all of it")

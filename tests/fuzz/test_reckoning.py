@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from tests.fuzz.drawing import Drawing, Drawn, Expected
-from tests.fuzz.reckoning import Told, Written, failures
+from tests.fuzz.reckoning import Results, Written, failures
 from tests.fuzz.tools import obeys
 from tests.raw_kafka import RawRecord
 
@@ -16,8 +16,8 @@ def written(expected: Expected) -> list[Written]:
     return [Written(HERE, Drawn("events", RawRecord(b"v"), expected, "e1"))]
 
 
-def told(*, aside: bool = False, ended: bool = False) -> Told:
-    found = Told("", "p")
+def results(*, aside: bool = False, ended: bool = False) -> Results:
+    found = Results("", "p")
     found.aside.add(HERE if aside else ELSEWHERE)
     found.ended.add(HERE if ended else ELSEWHERE)
     return found
@@ -26,20 +26,20 @@ def told(*, aside: bool = False, ended: bool = False) -> Told:
 @pytest.mark.parametrize(
     ("expected", "seen", "accepted", "why"),
     [
-        (Expected.DELIVERED, told(), 1, None),
-        (Expected.DELIVERED, told(aside=True), 0, "its event e1 was not delivered"),
-        (Expected.TOLD, told(aside=True), 0, None),
-        (Expected.TOLD, told(ended=True), 0, None),
-        (Expected.TOLD, told(), 0, "nothing tells of it"),
-        (Expected.SET_ASIDE, told(aside=True), 0, None),
-        (Expected.SET_ASIDE, told(ended=True), 0, "it was not set aside"),
-        (Expected.UNMATCHED, told(), 0, None),
-        (Expected.UNMATCHED, told(), 2, "its event e1 was sent 2 times"),
-        (Expected.SETTLED, told(), 0, None),
+        (Expected.DELIVERED, results(), 1, None),
+        (Expected.DELIVERED, results(aside=True), 0, "its event e1 was not delivered"),
+        (Expected.REPORTED, results(aside=True), 0, None),
+        (Expected.REPORTED, results(ended=True), 0, None),
+        (Expected.REPORTED, results(), 0, "nothing tells of it"),
+        (Expected.SET_ASIDE, results(aside=True), 0, None),
+        (Expected.SET_ASIDE, results(ended=True), 0, "it was not set aside"),
+        (Expected.UNMATCHED, results(), 0, None),
+        (Expected.UNMATCHED, results(), 2, "its event e1 was sent 2 times"),
+        (Expected.SETTLED, results(), 0, None),
     ],
 )
 def test_a_record_that_became_something_else_is_named(
-    expected: Expected, seen: Told, accepted: int, why: str | None
+    expected: Expected, seen: Results, accepted: int, why: str | None
 ) -> None:
     counted = Counter({"e1": accepted})
     found = failures(written(expected), seen, counted, counted)

@@ -47,9 +47,9 @@ def test_attempts_are_listed_by_the_given_filters(world: World) -> None:
     world.attempt(at(1, 2), Delivered(200), Complete(), now)
     world.attempt(replace(at(2, 1), subscription_id="shop"), Delivered(204), Complete(), now - 5)
     everything = world.run("attempts", "list", "--json")
-    told = [(each["delivery_id"], each["attempt"]) for each in lines(everything.out)]
+    shown = [(each["delivery_id"], each["attempt"]) for each in lines(everything.out)]
     one, two = delivery(1).delivery_id, delivery(2).delivery_id
-    assert told == [(one, 1), (two, 1), (one, 2)]
+    assert shown == [(one, 1), (two, 1), (one, 2)]
     asked = (
         ("--outcome", "failed"),
         ("--subscription", "shop"),
@@ -166,14 +166,14 @@ def test_a_delivery_is_shown_with_its_whole_history(world: World) -> None:
     later = int(time.time() * 1000)
     world.attempt(at(1, 3, Trigger.REDRIVE), Delivered(200), Complete(), later)
     text = world.run("attempts", "show", dead.delivery_id).out
-    told = [
+    shown = [
         "completed",
         "#1 initial: failed 503 in 12ms, retry at",
         "dead letter 1@0 (attempts_exhausted: attempts_exhausted!)",
         "redriven from 1@0 by redrive-",
         "#3 redrive: delivered 200 in 12ms",
     ]
-    assert [each for each in told if each not in text] == []
+    assert [each for each in shown if each not in text] == []
 
 
 def kinds(document: dict[str, Json]) -> list[Json]:
@@ -192,13 +192,13 @@ def test_following_prints_attempts_as_they_are_made_and_ends_with_130(world: Wor
     arguments = ["attempts", "list", "--follow", "--json", "--since", "1m"]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE) as process:  # noqa: S603
         try:
-            told = process.stdout
-            assert told is not None
+            printed = process.stdout
+            assert printed is not None
             now = int(time.time() * 1000)
             world.attempt(at(1, 1), Delivered(200), Complete(), now)
-            first = next_line(told)
+            first = next_line(printed)
             world.attempt(at(1, 2), Delivered(200), Complete(), now)
-            second = next_line(told)
+            second = next_line(printed)
             process.send_signal(signal.SIGINT)
             code = process.wait(40)
         finally:
@@ -206,7 +206,7 @@ def test_following_prints_attempts_as_they_are_made_and_ends_with_130(world: Wor
     assert (first["attempt"], second["attempt"], code) == (1, 2, 130)
 
 
-def next_line(told: IO[bytes]) -> dict[str, Json]:
-    os.set_blocking(told.fileno(), True)
-    document: dict[str, Json] = orjson.loads(told.readline())
+def next_line(printed: IO[bytes]) -> dict[str, Json]:
+    os.set_blocking(printed.fileno(), True)
+    document: dict[str, Json] = orjson.loads(printed.readline())
     return document

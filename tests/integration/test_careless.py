@@ -173,11 +173,11 @@ def test_a_careless_command_line_ends_with_a_sentence(
         chance = random.Random(f"{path} {seed}")
         given = drawn(chance, path, [*places, str(tmp_path / "new")])
         ended = run(world, [*path, *given])
-        told = (
+        context = (
             f"{path} {[each[:200] for each in given]}: {ended.exit_code}\n{ended.output[-2000:]}"
         )
-        assert ended.exit_code in CODES, told
-        assert ended.exception is None or isinstance(ended.exception, SystemExit), told
-        assert "Traceback" not in ended.output, told
-        assert "defect of hookstream" not in ended.output, told
-        assert ended.exit_code != 2 or ended.stderr.strip(), told
+        assert ended.exit_code in CODES, context
+        assert ended.exception is None or isinstance(ended.exception, SystemExit), context
+        assert "Traceback" not in ended.output, context
+        assert "defect of hookstream" not in ended.output, context
+        assert ended.exit_code != 2 or ended.stderr.strip(), context

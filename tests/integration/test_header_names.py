@@ -47,7 +47,7 @@ def read(
     return list(LogScan(client, topic).read())
 
 
-def messages(client: Client, topic: str, most: int) -> list[Message]:
+def consumed(client: Client, topic: str, most: int) -> list[Message]:
     consumer = Consumer(client | {"group.id": "none"})
     consumer.assign([KafkaPartition(topic, 0, 0)])
     found: list[Message] = []
@@ -91,7 +91,7 @@ def test_what_the_record_module_states_about_the_client_is_true(
 ) -> None:
     """Where a new release of the client behaves in another way, this says so first."""
     read(client, topic, *[[(b"a", b"1"), (BAD, b"2")]] * 2, [(b"cut\0off", b"3")])
-    first, second, cut = messages(client, topic, 3)
+    first, second, cut = consumed(client, topic, 3)
     with pytest.raises(SystemError) as raised:
         methodcaller("headers")(first)
     assert isinstance(raised.value.__cause__, UnicodeDecodeError)
@@ -106,7 +106,7 @@ def test_what_the_record_module_states_about_the_client_is_true(
 def test_a_call_site_that_ran_hot_reads_a_bad_name_as_well(client: Client, topic: str) -> None:
     """The interpreter's quick path for a method does not see an error beside a result."""
     read(client, topic, *[[(b"a", b"1")]] * 200, [(BAD, b"2")], *[[(b"b", b"3")]] * 5)
-    records = [record_of(message) for message in messages(client, topic, 206)]
+    records = [record_of(record) for record in consumed(client, topic, 206)]
     assert records[200].headers == [(r"Gr\xf6\xdfe", b"2")]
     assert all(record.headers == [("b", b"3")] for record in records[201:])
 

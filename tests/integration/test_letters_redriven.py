@@ -77,9 +77,9 @@ def back(world: World) -> list[tuple[str, Trigger, int, int]]:
 
 
 def groups(document: dict[str, Json]) -> list[tuple[Json, Json, Json]]:
-    told = document["groups"]
-    assert isinstance(told, list)
-    rows = [row for row in told if isinstance(row, dict)]
+    groups = document["groups"]
+    assert isinstance(groups, list)
+    rows = [row for row in groups if isinstance(row, dict)]
     first = "subscription_id" if rows and "subscription_id" in rows[0] else "origin_topic"
     return [(row[first], row["reason"], row["letters"]) for row in rows]
 
@@ -112,8 +112,8 @@ def test_a_dead_letter_shows_its_headers_its_event_and_its_reason(world: World) 
     }
     assert (by_place["reason"], by_place["open"]) == ("attempts_exhausted", True)
     text = world.run("dlq", "show", f"{world.names.dead_letters}-1@0").out
-    for told in ("hs-last-status", "503", "x-tenant", '"pages": 48', "dead-lettered"):
-        assert told in text
+    for part in ("hs-last-status", "503", "x-tenant", '"pages": 48', "dead-lettered"):
+        assert part in text
 
 
 def test_a_missing_dead_letter_is_refused(world: World) -> None:

@@ -46,11 +46,11 @@ def values(records: list[Record]) -> list[tuple[int, int, bytes | None]]:
 def test_every_record_is_read_once_with_its_headers(client: Client, topic: str) -> None:
     append(client, topic, 0, b"a", None)
     append(client, topic, 1, b"c")
-    told: list[tuple[int, int]] = []
-    records = list(LogScan(client, topic).read(progress=lambda *at: told.append(at)))
+    reported: list[tuple[int, int]] = []
+    records = list(LogScan(client, topic).read(progress=lambda *at: reported.append(at)))
     assert values(records) == [(0, 0, b"a"), (0, 1, None), (1, 0, b"c")]
     assert all(r.headers == [("hs-reason", b"gone")] and r.append_time for r in records)
-    assert told[-1] == (3, 3)
+    assert reported[-1] == (3, 3)
 
 
 def test_an_empty_topic_has_nothing_to_read(client: Client, topic: str) -> None:

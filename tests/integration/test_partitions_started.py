@@ -64,13 +64,13 @@ def test_a_record_that_stops_nothing_is_not_reported_as_skipped(world: World) ->
     assert (gone.code, f"did you mean {EVENTS}?" in gone.err) == (2, True)
     nobody = world.run("partition", "skip", f"{EVENTS}/2", "0", "--wait", "0.1")
     assert (nobody.code, "Nothing changed within" in nobody.err) == (1, True)
-    told = world.appended(world.names.operations)
+    published = world.appended(world.names.operations)
     commit(world, f"{EVENTS}", 2, 1)
 
     settled = world.run("partition", "skip", f"{EVENTS}/2", "0")
 
     assert (settled.code, "it is settled" in settled.err) == (1, True)
-    assert world.appended(world.names.operations) == told
+    assert world.appended(world.names.operations) == published
 
 
 @pytest.mark.parametrize("arguments", [("start", "--at", "earliest"), ("skip", "0")])

@@ -251,9 +251,9 @@ def test_a_row_that_is_too_large_is_refused_and_the_writer_continues(
 def test_the_brokers_time_is_read_without_leaving_a_row(client: Client, table: str) -> None:
     with writer(client, table) as one:
         before = SystemClock().now()
-        told = one.broker_now()
+        reported = one.broker_now()
 
-        assert before - 1000 <= told <= SystemClock().now() + 1000
+        assert before - 1000 <= reported <= SystemClock().now() + 1000
         assert read_tables(client, [table], timeout=10) == {table: {}}
 
 

@@ -21,10 +21,10 @@ answers = st.lists(
 
 @given(answers, st.floats(-YEAR, YEAR), st.floats(-DRIFT / 2, DRIFT / 2))
 def test_the_true_difference_lies_within_the_doubt(
-    told: list[tuple[float, float, float]], ahead: float, drift: float
+    answers: list[tuple[float, float, float]], ahead: float, drift: float
 ) -> None:
     time, now = BrokerTime(), 5_000.0
-    for wait, out, back in told:
+    for wait, out, back in answers:
         asked = now + wait
         stamped = asked + out
         now = stamped + back

@@ -79,11 +79,11 @@ def asking(*clauses: Json) -> JsonObject:
 @given(text=texts, value=values)
 def test_a_bound_of_a_range_is_compared_with_all_its_digits(text: str, value: Json) -> None:
     bound, wanted, given_ = read_number(text), Fraction(text), fraction(value)
-    told = {
+    shown_types = {
         operator: holds(asking({"numeric": [operator, bound]}), value)
         for operator in ("=", "<", "<=", ">", ">=")
     }
-    assert told == {
+    assert shown_types == {
         "=": given_ == wanted,
         "<": given_ < wanted,
         "<=": given_ <= wanted,

@@ -46,10 +46,10 @@ def test_metadata_that_does_not_fit_claims_only_what_was_settled(
 
     note = write_note(base, spans, room)
 
-    told = read_note(note.text, base)
+    listed = read_note(note.text, base)
     assert len(note.text) <= room
-    assert note.whole == (told == tuple(spans))
-    for start, end in told:
+    assert note.whole == (listed == tuple(spans))
+    for start, end in listed:
         assert any(first <= start and end <= last for first, last in spans)
 
 

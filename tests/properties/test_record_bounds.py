@@ -146,7 +146,7 @@ def test_no_record_is_more_work_than_its_load_says(
         assert values_in(event.fields) <= codec.counted(event) <= load
 
 
-BEGINNINGS: dict[str, tuple[Any, bytes]] = {
+FIRST_FIELDS: dict[str, tuple[Any, bytes]] = {
     "a text of a length in eleven bytes": ("string", b"\x80" * 10 + b"\x00"),
     "a text of a length beyond 64 bits": ("string", b"\x80" * 9 + b"\x02"),
     "a map of a key's length in eleven bytes": (
@@ -162,10 +162,10 @@ BEGINNINGS: dict[str, tuple[Any, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", BEGINNINGS)
+@pytest.mark.parametrize("name", FIRST_FIELDS)
 def test_no_empty_first_field_hides_the_size_of_what_follows(name: str) -> None:
     """The walk stopped there, and the decoder read on: 5 KB became 5,000 values where 1,000 are taken."""
-    kind, beginning = BEGINNINGS[name]
+    kind, beginning = FIRST_FIELDS[name]
     xs = {"type": "array", "items": "boolean"}
     fields = [{"name": "first", "type": kind}, {"name": "xs", "type": xs}]
     tree = event_schema({"type": "record", "name": "n.Data", "fields": fields}, 1)

@@ -216,8 +216,8 @@ async def test_a_skip_skips_a_record_that_could_not_be_decoded() -> None:
 
         await world.until(world.settled, within=3)
         assert worker.engine.events.blocked == 0
-        [told] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
-        assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
+        [logged] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
+        assert (logged["topic"], logged["partition"], logged["offset"]) == (EVENTS, 0, 0)
 
 
 async def test_a_start_skips_the_record_that_a_defect_stops() -> None:
@@ -322,7 +322,7 @@ async def test_a_gap_that_cannot_be_raised_is_raised_later_and_nothing_is_commit
         await world.until(world.settled, within=60)
 
         assert broken[0].calls == failures + 1
-        assert len(world.told("log.gap")) == 1
+        assert len(world.published("log.gap")) == 1
         assert world.accepted("crm") == {"e2": 1}
 
 

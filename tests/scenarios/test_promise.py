@@ -350,8 +350,10 @@ async def test_the_audit_log_ends_with_the_dead_letter_of_a_record_too_large_for
 
         await world.until(world.settled)
 
-        told = [json.loads(r.value or b"") for r in world.broker.records(world.topics.attempts)]
-        assert [(one["disposition"], one["reason"]) for one in told] == [
+        published = [
+            json.loads(r.value or b"") for r in world.broker.records(world.topics.attempts)
+        ]
+        assert [(one["disposition"], one["reason"]) for one in published] == [
             ("retry", None),
             ("dead_letter", "record_too_large"),
         ]
@@ -462,6 +464,8 @@ async def test_a_gap_is_reported_again_if_the_worker_died_before_the_report_was_
         await world.worker()
 
         await world.until(world.settled)
-        told = [json.loads(r.value or b"") for r in world.broker.records("hookstream.operations")]
-        assert [each["type"] for each in told] == ["log.gap"]
+        published = [
+            json.loads(r.value or b"") for r in world.broker.records("hookstream.operations")
+        ]
+        assert [each["type"] for each in published] == ["log.gap"]
         assert world.broker.commits["hookstream"][at] == 3

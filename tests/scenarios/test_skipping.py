@@ -38,10 +38,10 @@ async def test_a_skip_skips_the_record_that_stops_its_partition_within_a_second(
         assert worker.engine.events.blocked == 0
         await world.until(world.settled, within=3)
         assert world.dead() == []
-        [told] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
-        assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
-        assert told["writing_to"] == world.topics.dead_letters
-        assert str(told["delivery_id"]).startswith("msg_")
+        [logged] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
+        assert (logged["topic"], logged["partition"], logged["offset"]) == (EVENTS, 0, 0)
+        assert logged["writing_to"] == world.topics.dead_letters
+        assert str(logged["delivery_id"]).startswith("msg_")
 
 
 async def test_a_skip_of_another_record_skips_nothing() -> None:
@@ -100,8 +100,8 @@ async def test_a_start_skips_what_is_below_it_and_nothing_else() -> None:
         assert world.dead() == []
         assert worker.engine.events.blocked == 0
         assert "e3" in world.accepted("crm")
-        [told] = [f for _, event, f in world.logger.lines if event == "partition.started"]
-        assert told["offset"] == 2
+        [logged] = [f for _, event, f in world.logger.lines if event == "partition.started"]
+        assert logged["offset"] == 2
 
 
 # Records that carry their producers' time.

@@ -63,13 +63,13 @@ async def test_a_record_that_is_never_settled_is_detected_and_every_stack_is_log
         assert await look_for(watch, 60)
 
         assert world.logger.events("error") == ["worker.stuck"]
-        told = [
+        stacks = [
             str(fields["detail"])
             for level, event, fields in world.logger.lines
             if (level, event) == ("warning", "worker.stack")
         ]
-        assert any("test_standstill.py" in stack and " send" in stack for stack in told)
-        assert not any("Post(" in stack for stack in told)
+        assert any("test_standstill.py" in stack and " send" in stack for stack in stacks)
+        assert not any("Post(" in stack for stack in stacks)
 
         deaf.mended.set()
         await asyncio.sleep(5)

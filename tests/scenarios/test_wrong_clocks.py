@@ -15,13 +15,13 @@ from hookstream.pipeline.engine import Ports
 from hookstream.pipeline.ports import Acknowledged, RecordSink
 
 
-async def started(world: World, machine: WrongMachine, *, told: bool = True) -> Worker:
+async def started(world: World, machine: WrongMachine, *, stamped: bool = True) -> Worker:
     """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""
 
     def altered(outside: Ports) -> Ports:
         outside = kept(outside)
         clock = BrokerClock(machine, outside.logger)
-        sink = StampedSink(outside.sink, world.clock, clock, told=told)
+        sink = StampedSink(outside.sink, world.clock, clock, stamped=stamped)
         return replace(outside, clock=clock, agreement=clock, sink=sink)
 
     kept, world.altered = world.altered, altered
@@ -127,7 +127,7 @@ async def test_two_workers_whose_machines_disagree_make_no_retry_early() -> None
 async def test_without_a_brokers_time_the_worker_waits_and_then_uses_its_own_clock() -> None:
     async with World() as world:
         world.subscribe("crm")
-        await started(world, WrongMachine(world.clock, 0), told=False)
+        await started(world, WrongMachine(world.clock, 0), stamped=False)
         world.publish("e1")
         await asyncio.sleep(20)
         assert world.endpoints.requests == []

@@ -14,11 +14,11 @@ from tests.doubles.codec import JsonCodec, json_record
 from tests.doubles.endpoint import Endpoints
 from tests.doubles.seeing import (
     CountingMetrics,
+    CurrentTables,
     FixedChance,
     JsonOwnRecords,
     RememberingLogger,
     SilentTracer,
-    StandingTables,
 )
 from tests.doubles.virtual_time import VirtualTimeLoop
 
@@ -137,7 +137,7 @@ class World:
         self.directory = Directory()
         self.codec = JsonCodec({EVENT_TYPE: 1, **dict.fromkeys(OPERATIONS_EVENTS, 1)})
         self.endpoints = Endpoints()
-        self.tables = StandingTables()
+        self.tables = CurrentTables()
         self.logger = RememberingLogger()
         self.metrics = CountingMetrics()
         self.altered: Callable[[Ports], Ports] = lambda outside: outside
@@ -312,7 +312,7 @@ class World:
             for row in rows
         }
 
-    def told(self, event_type: str) -> list[tuple[str, JsonObject]]:
+    def published(self, event_type: str) -> list[tuple[str, JsonObject]]:
         """Every operations event of a type, as (what it is about, data)."""
         found = []
         for record in self.broker.records(self.topics.operations):

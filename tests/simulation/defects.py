@@ -105,10 +105,10 @@ class Careless:
         self._sink = sink
 
     def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
-        def heard(verdict: WriteRefused | None) -> None:
+        def acknowledge(verdict: WriteRefused | None) -> None:
             acknowledged(None if record.topic.endswith(".dead-letters") else verdict)
 
-        self._sink.write(record, heard)
+        self._sink.write(record, acknowledge)
 
 
 class Expiring:

@@ -28,21 +28,21 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
 
 
 def _ended(ledger: Ledger, pair: Pair) -> None:
-    told = f"{pair[0]} for {pair[1]}"
+    delivery = f"{pair[0]} for {pair[1]}"
     if ledger.is_given_up(pair):
         return
     deleted = ledger.expected.is_deleted(pair)
     if not (pair in ledger.delivered or ledger.letters.hold(pair) or deleted):
-        ledger.blame(PROMISE, f"{told} came to no end")
+        ledger.blame(PROMISE, f"{delivery} came to no end")
     if deleted and pair not in ledger.letters.redriven:
         return
     if not ledger.audited[pair] & FINAL:
-        ledger.blame(SILENT, f"{told} ended, and the audit log does not say how")
+        ledger.blame(SILENT, f"{delivery} ended, and the audit log does not say how")
 
 
 def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
-    standing = ledger.expected.standings[pair[1]]
-    wish = standing.wish
+    status = ledger.expected.statuses[pair[1]]
+    wish = status.wish
     match reason:
         case "attempts_exhausted":
             return ledger.requests[pair] >= len(wish.schedule) + 1
@@ -52,11 +52,11 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
             return wish.for_ever is not None and wish.for_ever.amount == GONE
         case "disabled":
             failed = story.bounds.disable_after < DAY and ledger.requests[pair] > 0
-            return failed or bool(standing.disablings)
+            return failed or bool(status.disablings)
         case "final_status":
             return _final(wish) and ledger.requests[pair] >= 1
         case "paused_too_long":
-            return bool(standing.pauses)
+            return bool(status.pauses)
         case "record_too_large":
             return ledger.too_large
         case _:

@@ -149,26 +149,26 @@ class Expectation:
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
         self.by_origin: dict[tuple[str, int, int], Event] = {}
-        self.standings: dict[str, SubscriptionStatus] = {}
+        self.statuses: dict[str, SubscriptionStatus] = {}
 
     def published(self, event: Event) -> None:
         self.events[event.id] = event
         self.by_origin[event.origin] = event
 
     def owed(self, pair: Pair) -> Owed:
-        event, standing = self.events.get(pair[0]), self.standings.get(pair[1])
-        if event is None or standing is None:
+        event, status = self.events.get(pair[0]), self.statuses.get(pair[1])
+        if event is None or status is None:
             return Owed.NEVER
-        return standing.owed(event)
+        return status.owed(event)
 
     def owed_to(self, event: Event) -> list[Pair]:
         """Every delivery of an event that must be made."""
         return [
             (event.id, name)
-            for name, standing in self.standings.items()
-            if standing.owed(event) is Owed.MUST
+            for name, status in self.statuses.items()
+            if status.owed(event) is Owed.MUST
         ]
 
     def is_deleted(self, pair: Pair) -> bool:
-        standing = self.standings.get(pair[1])
-        return standing is not None and standing.deleted_at is not None
+        status = self.statuses.get(pair[1])
+        return status is not None and status.deleted_at is not None

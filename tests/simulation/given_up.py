@@ -68,15 +68,15 @@ class GivenUp:
             )
         return None
 
-    def told(self, record: Record, settled: Collection[Place]) -> str | None:
+    def report(self, record: Record, settled: Collection[Place]) -> str | None:
         """Take an operations event over; return what is wrong with it where it tells of a gap.
 
         What was `settled` behind a hole is not missing, although it lies in the gap.
         """
-        told = json.loads(record.value or b"{}")
-        if told["type"] != "log.gap":
+        event = json.loads(record.value or b"{}")
+        if event["type"] != "log.gap":
             return None
-        gap = told["data"]
+        gap = event["data"]
         where = TopicPartition(gap["topic"], gap["partition"])
         first, end = gap["first"], gap["next"]
         if not first < end <= self.starts.get(where, 0):

@@ -3,7 +3,7 @@
 from hookstream.core.model.instant import Millis, from_rfc3339
 from hookstream.core.model.record import OutgoingRecord, Record, header_text
 
-_TELLING = (
+_SHOWN = (
     "hs-event-id",
     "hs-subscription-id",
     "hs-attempt",
@@ -41,5 +41,5 @@ def due_of(record: Record | OutgoingRecord) -> Millis:
 def described(record: Record) -> str:
     if not record.headers:
         return (record.value or b"").decode(errors="replace")
-    told = {name: value for name, value in record.headers if name in _TELLING}
-    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in told.items())
+    shown = {name: value for name, value in record.headers if name in _SHOWN}
+    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in shown.items())

@@ -109,15 +109,15 @@ class Ledger:
         if self.chronicle is not None:
             self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
         if record.topic == topics.attempts:
-            told = json.loads(record.value or b"{}")
-            pair = (self.expected.by_origin[tuple(told["origin"])].id, told["subscription_id"])
-            self.audited[pair].add(told["disposition"])
+            entry = json.loads(record.value or b"{}")
+            pair = (self.expected.by_origin[tuple(entry["origin"])].id, entry["subscription_id"])
+            self.audited[pair].add(entry["disposition"])
         elif record.topic == topics.dead_letters:
             self._given_up(record)
         elif record.topic == topics.undecodable:
             self._set_aside(record)
         elif record.topic == topics.operations:
-            wrong = self.given_up.told(record, self._settled_above())
+            wrong = self.given_up.report(record, self._settled_above())
             if wrong is not None:
                 self.blame(GAPS, wrong)
         elif topics.delay_of(record.topic) is not None:
@@ -129,17 +129,17 @@ class Ledger:
         self.dead[pair].append(reason)
         self.letters.write((letter.where, letter.offset), pair)
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
-        most = len(self.expected.standings[pair[1]].wish.schedule) + 1
+        most = len(self.expected.statuses[pair[1]].wish.schedule) + 1
         if reason == "attempts_exhausted" and not self.letters.exhausts(pair, attempts, most):
-            self.blame(EXACT, f"{_told(pair)} is given up after {attempts} attempts")
+            self.blame(EXACT, f"{_named(pair)} is given up after {attempts} attempts")
 
     def redriven(self, letter: Record, record: OutgoingRecord) -> None:
         """Take note that a letter was brought back as this record: its delivery is owed again."""
         pair, attempts = self._pair(letter), attempts_of(letter)
         if not self.letters.redrive((letter.where, letter.offset), attempts):
-            self.blame(ONCE, f"{_told(pair)} is brought back twice from letter {letter.offset}")
+            self.blame(ONCE, f"{_named(pair)} is brought back twice from letter {letter.offset}")
         if attempts_of(record) != attempts:
-            self.blame(EXACT, f"{_told(pair)} is brought back after {attempts} attempts")
+            self.blame(EXACT, f"{_named(pair)} is brought back after {attempts} attempts")
         self.delivered.discard(pair)
         self.audited.pop(pair, None)
 
@@ -184,8 +184,8 @@ class Ledger:
         after = progress.offset
         spans = read_note(progress.note, after)
         above = frozenset(offset for span in spans for offset in range(*span))
-        told = f", and {sorted(above)}" if above else ""
-        self.note(f"{group} commits {where.topic}/{where.partition} to {after}{told}")
+        also = f", and {sorted(above)}" if above else ""
+        self.note(f"{group} commits {where.topic}/{where.partition} to {after}{also}")
         if after < before:
             self.blame(FORWARD, f"{group} went back from {before} to {after} in {where}")
         if where in self.given_up.lost:
@@ -239,15 +239,15 @@ class Ledger:
         if self.expected.owed(pair) is not Owed.MUST:
             return
         if pair in self.delivered:
-            told = self.audited[pair] or self.expected.is_deleted(pair)
-            if not told and not self.pending(pair):
-                self.blame(SILENT, f"{_told(pair)} was delivered, {place} committed, no audit")
+            explained = self.audited[pair] or self.expected.is_deleted(pair)
+            if not explained and not self.pending(pair):
+                self.blame(SILENT, f"{_named(pair)} was delivered, {place} committed, no audit")
             return
         if self.letters.hold(pair) or self.expected.is_deleted(pair) or self.pending(pair):
             return
         if self.is_given_up(pair):
             return
-        self.blame(PROMISE, f"{_told(pair)} stands nowhere once {place} is committed")
+        self.blame(PROMISE, f"{_named(pair)} stands nowhere once {place} is committed")
 
     def pending(self, pair: Pair) -> bool:
         """Return whether a record that carries a delivery is not committed."""
@@ -316,18 +316,18 @@ class Ledger:
         headers = dict(post.headers)
         known = self._ids.setdefault(pair, headers["webhook-id"])
         if known != headers["webhook-id"]:
-            self.blame(IDENTITY, f"{_told(pair)} is {known}, then {headers['webhook-id']}")
+            self.blame(IDENTITY, f"{_named(pair)} is {known}, then {headers['webhook-id']}")
         self._may_be_owed(pair, "was attempted")
         attempt = int(headers["hookstream-attempt"])
-        self.note(f"attempt {attempt} of {_told(pair)}")
+        self.note(f"attempt {attempt} of {_named(pair)}")
         made = hand.made_before(pair)
         if attempt - 1 not in made:
-            self.blame(EXACT, f"{_told(pair)}: attempt {attempt}, after {sorted(made)} were made")
+            self.blame(EXACT, f"{_named(pair)}: attempt {attempt}, after {sorted(made)} were made")
             return pair
         due = hand.due(pair, attempt)
         hand.latest = max(hand.latest, now)
         if hand.latest < due:
-            self.blame(EARLY, f"{_told(pair)}: attempt {attempt} is {due - now} ms early")
+            self.blame(EARLY, f"{_named(pair)}: attempt {attempt} is {due - now} ms early")
         return pair
 
     def answered(self, hand: Hand, pair: Pair, post: Post) -> None:
@@ -342,7 +342,7 @@ class Ledger:
             return
         again = sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))
         if self.accepted[pair] > 1 + again + self.defects():
-            detail = f"{_told(pair)} arrived {self.accepted[pair]} times, its records were taken"
+            detail = f"{_named(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
 
     def writing(self, hand: Hand, record: OutgoingRecord, now: Millis) -> None:
@@ -367,15 +367,17 @@ class Ledger:
         if header_text(record.headers, "hs-deferred-reason") in OF_LANES and attempt in made:
             due = hand.due(pair, attempt + 1)
             if max(hand.latest, now) < due:
-                self.blame(EARLY, f"{_told(pair)} is given a slot {due - now} ms before it is due")
+                self.blame(
+                    EARLY, f"{_named(pair)} is given a slot {due - now} ms before it is due"
+                )
         if attempt not in right:
-            wrote = f"{_told(pair)}: {record.topic} is told of {attempt} attempts"
+            wrote = f"{_named(pair)}: {record.topic} is told of {attempt} attempts"
             self.blame(EXACT, f"{wrote}, {sorted(right)} would be right")
 
     def _may_be_owed(self, pair: Pair, what: str) -> None:
         if self.expected.owed(pair) is Owed.NEVER:
-            self.blame(INTERVALS, f"{_told(pair)} {what}, and is not owed")
+            self.blame(INTERVALS, f"{_named(pair)} {what}, and is not owed")
 
 
-def _told(pair: Pair) -> str:
+def _named(pair: Pair) -> str:
     return f"{pair[0]} for {pair[1]}"

@@ -84,8 +84,8 @@ class Lives:
         """Throw a member out of its groups; it hears of it a while later."""
         process = self.process_of(act)
         if process is not None:
-            self.spawn(process.events.member.lose(told_after=act.amount))
-            self.spawn(process.tiers.member.lose(told_after=act.amount))
+            self.spawn(process.events.member.lose(notified_after=act.amount))
+            self.spawn(process.tiers.member.lose(notified_after=act.amount))
 
     async def desert(self, away: float, meanwhile: Callable[[], None]) -> None:
         """Let every process die and nobody be there for a while, at the end of which something happens."""

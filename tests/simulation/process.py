@@ -346,15 +346,15 @@ class SeenSink:
         refusal = process.world.refusal(record)
         if refusal is not None:
             process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")
-            asyncio.get_running_loop().call_later(0.002, self._heard, acknowledged, refusal)
+            asyncio.get_running_loop().call_later(0.002, self._acknowledge, acknowledged, refusal)
         else:
             before, after = process.world.delays(process.host)
             process.producer.latency = before
 
-            def heard(verdict: WriteRefused | None) -> None:
+            def appended(verdict: WriteRefused | None) -> None:
                 stamp = process.world.clock.now()
 
-                def told(verdict: WriteRefused | None) -> None:
+                def acknowledge(verdict: WriteRefused | None) -> None:
                     if verdict is None:
                         answered = process.clock.moment()
                         process.clock.learn(record.topic, stamp, asked, answered)
@@ -362,14 +362,14 @@ class SeenSink:
 
                 if after:
                     loop = asyncio.get_running_loop()
-                    loop.call_later(after, self._heard, told, verdict)
+                    loop.call_later(after, self._acknowledge, acknowledge, verdict)
                 else:
-                    self._heard(told, verdict)
+                    self._acknowledge(acknowledge, verdict)
 
-            process.producer.write(record, heard)
+            process.producer.write(record, appended)
         process.does("write")
 
-    def _heard(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
+    def _acknowledge(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
         if self._process.alive:
             acknowledged(verdict)
             self._process.does("acknowledgement")
@@ -440,7 +440,7 @@ class SeenSender:
         apart = now - self._last.get(who, float("-inf"))
         self._last[who] = now
         # A lane whose row was gone learns of the limit with its next tick.
-        known = not process.ledger.expected.standings[who].absences
+        known = not process.ledger.expected.statuses[who].absences
         if known and wish.rate is not None and apart < 1 / wish.rate - RUN_AHEAD:
             process.ledger.blame(RATE, f"{apart:.3f}s between two attempts at {who}")
         if self._in_flight[who] > wish.max_in_flight:

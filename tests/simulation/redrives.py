@@ -21,9 +21,9 @@ class Redrives(Logs):
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         super().__init__(story, parts, tasks)
-        self._shelf = TopicPartition(self.world.topics.dead_letters, 0)
+        self._dead_letters = TopicPartition(self.world.topics.dead_letters, 0)
         self._shop = Shop(
-            self.world.topics.jobs, stored=self.world.broker.logs[self._shelf].records
+            self.world.topics.jobs, stored=self.world.broker.logs[self._dead_letters].records
         )
         self._revived: list[tuple[Record, OutgoingRecord]] = []
         """Letters and what they became."""
@@ -68,7 +68,7 @@ class Redrives(Logs):
             source=RedriveSource.DEAD_LETTERS,
             selector=asked.row(),
             asked_at=self.world.clock.now(),
-            ends={0: self.world.broker.high(self._shelf)},
+            ends={0: self.world.broker.high(self._dead_letters)},
         )
 
     def _revive(self, letter: Record) -> OutgoingRecord | Unredrivable:

@@ -9,7 +9,7 @@ MOST = 600
 """Stories told in search of a shorter one."""
 
 
-def shrink(story: Story, broken: Broken, tell: Callable[[Story], Broken | None]) -> Story:
+def shrink(story: Story, broken: Broken, play: Callable[[Story], Broken | None]) -> Story:
     """Return the shortest story found in which the same invariant breaks.
 
     Each round cuts away whatever can go: acts in ever smaller runs, subscriptions, moods, then
@@ -21,7 +21,7 @@ def shrink(story: Story, broken: Broken, tell: Callable[[Story], Broken | None])
         shorter = False
         for cut in _cuts(story):
             left -= 1
-            found = tell(cut)
+            found = play(cut)
             if found is not None and found.invariant == broken.invariant:
                 story, shorter = cut, True
                 break

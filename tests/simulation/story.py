@@ -89,7 +89,7 @@ class Act:
 
     at: float
     does: str
-    """The name of a method of `telling.Telling`, without its `do_`."""
+    """The name of a method of `playing.Player`, without its `do_`."""
     who: str = ""
     amount: float = 0.0
     more: tuple[str | int | float, ...] = ()
@@ -117,10 +117,10 @@ class Story:
 
     def lines(self) -> Sequence[str]:
         """Tell it to a person."""
-        told = [f"{self.partitions} partition(s); {self.bounds}"]
-        told += [f"  {wish}" for wish in self.wishes]
-        told += [f"  {act}" for act in self.acts]
-        return told
+        lines = [f"{self.partitions} partition(s); {self.bounds}"]
+        lines += [f"  {wish}" for wish in self.wishes]
+        lines += [f"  {act}" for act in self.acts]
+        return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from tests.simulation.drawing import draw
 from tests.simulation.expectation import Event, Owed, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
 from tests.simulation.letters import Letters
+from tests.simulation.playing import Player, play
 from tests.simulation.shrinking import shrink
 from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
-from tests.simulation.telling import Telling, tell
 
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
@@ -27,9 +27,9 @@ CAREFUL = 1_000
 def found_by(defect: Defect) -> tuple[int, Story, Broken]:
     """Return the first seed that shows a defect, within those that it is given."""
     for seed in range(defect.within):
-        told = tell(draw(seed), defect.parts)
-        if told.broken is not None and told.broken.invariant in defect.breaks:
-            return seed, draw(seed), told.broken
+        result = play(draw(seed), defect.parts)
+        if result.broken is not None and result.broken.invariant in defect.breaks:
+            return seed, draw(seed), result.broken
     raise AssertionError(f"{defect.within} seeds do not show that a worker {defect.name}")
 
 
@@ -38,8 +38,8 @@ def found_by(defect: Defect) -> tuple[int, Story, Broken]:
 def test_a_planted_defect_is_found(defect: Defect) -> None:
     seed, story, broken = found_by(defect)
 
-    assert tell(story, defect.parts).broken == broken
-    assert tell(story).broken is None, f"seed {seed} fails without the defect too"
+    assert play(story, defect.parts).broken == broken
+    assert play(story).broken is None, f"seed {seed} fails without the defect too"
 
 
 @pytest.mark.timeout(300)
@@ -47,9 +47,9 @@ def test_a_failing_story_shrinks_to_a_short_one_that_breaks_the_same() -> None:
     defect = DEFECTS[0]
     _, story, broken = found_by(defect)
 
-    short = shrink(story, broken, lambda cut: tell(cut, defect.parts).broken)
+    short = shrink(story, broken, lambda cut: play(cut, defect.parts).broken)
 
-    again = tell(short, defect.parts).broken
+    again = play(short, defect.parts).broken
     assert again is not None
     assert again.invariant == broken.invariant
     assert len(short.acts) <= len(story.acts) // 2
@@ -79,7 +79,7 @@ def test_seeds_without_a_violation_end_with_exit_code_0(
     assert "5 seeds:" in capsys.readouterr().out
 
 
-TELL = """
+PLAY = """
 import hashlib
 from tests.simulation.drawing import draw
 from tests.simulation.telling import tell
@@ -93,26 +93,26 @@ for seed in range(25):
 @pytest.mark.timeout(120)
 def test_a_seed_gives_the_same_story_in_every_process() -> None:
     """Whatever order Python gives to its sets there."""
-    told = set()
+    result = set()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         run = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", TELL],
+            [sys.executable, "-c", PLAY],
             cwd=ROOT,
             env=environment,
             capture_output=True,
             check=True,
             text=True,
         )
-        told.add(run.stdout)
-    assert len(told) == 1
-    assert len(told.pop().splitlines()) == 25
+        result.add(run.stdout)
+    assert len(result) == 1
+    assert len(result.pop().splitlines()) == 25
 
 
 def test_seeds_draw_every_kind_of_act() -> None:
     drawn = {act.does for seed in range(CAREFUL) for act in draw(seed).acts}
-    tellable = {name.removeprefix("do_") for name in dir(Telling) if name.startswith("do_")}
-    assert drawn == tellable
+    playable = {name.removeprefix("do_") for name in dir(Player) if name.startswith("do_")}
+    assert drawn == playable
 
 
 # What is expected is a model of its own, so it has tests of its own.
@@ -123,11 +123,11 @@ def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:
 
 
 def test_an_event_is_expected_by_subscriptions_older_than_it_and_not_during_a_pause() -> None:
-    standing = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
-    standing.pause(5_000)
-    standing.resume(10_000)
+    status = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
+    status.pause(5_000)
+    status.resume(10_000)
 
-    owed = {at: standing.owed(event(at)) for at in (1_000, 1_001, 7_000, 7_001, 12_000, 12_001)}
+    owed = {at: status.owed(event(at)) for at in (1_000, 1_001, 7_000, 7_001, 12_000, 12_001)}
 
     assert owed == {
         1_000: Owed.NEVER,
@@ -137,28 +137,28 @@ def test_an_event_is_expected_by_subscriptions_older_than_it_and_not_during_a_pa
         12_000: Owed.NEVER,
         12_001: Owed.MUST,
     }
-    assert standing.owed(event(1_001, colour="blue")) is Owed.NEVER
-    assert standing.owed(event(1_001, kind=LATE)) is Owed.NEVER
+    assert status.owed(event(1_001, colour="blue")) is Owed.NEVER
+    assert status.owed(event(1_001, kind=LATE)) is Owed.NEVER
 
 
 def test_between_two_workers_times_of_a_disabling_both_outcomes_are_allowed() -> None:
-    standing = SubscriptionStatus(Wish("s1"), active_from=0)
-    standing.disabled(5_000, now=5_100)
-    standing.disabled(5_900, now=6_000)
-    standing.enabled(20_000)
+    status = SubscriptionStatus(Wish("s1"), active_from=0)
+    status.disabled(5_000, now=5_100)
+    status.disabled(5_900, now=6_000)
+    status.enabled(20_000)
 
-    assert standing.owed(event(5_000)) is Owed.MUST
-    assert standing.owed(event(5_500)) is Owed.MAY
-    assert standing.owed(event(9_000)) is Owed.NEVER
-    assert standing.owed(event(20_001)) is Owed.MUST
+    assert status.owed(event(5_000)) is Owed.MUST
+    assert status.owed(event(5_500)) is Owed.MAY
+    assert status.owed(event(9_000)) is Owed.NEVER
+    assert status.owed(event(20_001)) is Owed.MUST
 
 
 def test_each_redriven_dead_letter_starts_a_fresh_schedule() -> None:
-    letters, pair, shelf = Letters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
-    letters.write((shelf, 0), pair)
-    assert letters.redrive((shelf, 0), attempts=3)
+    letters, pair, partition = Letters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
+    letters.write((partition, 0), pair)
+    assert letters.redrive((partition, 0), attempts=3)
 
-    assert not letters.redrive((shelf, 0), attempts=3)
+    assert not letters.redrive((partition, 0), attempts=3)
     assert not letters.hold(pair)
     assert {n for n in range(10) if letters.exhausts(pair, n, most=3)} == {3, 6}
 
@@ -168,7 +168,7 @@ def test_a_gap_excuses_its_unsettled_offsets_only_once_it_is_reported() -> None:
     assert (where, 3) not in given_up
     gap = JsonOwnRecords(Topics("t")).log_gap(where, 1, 4, at=0)
 
-    wrong = given_up.told(Record("t.operations", 0, 0, 0, None, gap.value, ()), {(where, 2)})
+    wrong = given_up.report(Record("t.operations", 0, 0, 0, None, gap.value, ()), {(where, 2)})
 
     assert wrong is None
     assert {n for n in range(6) if (where, n) in given_up} == {1, 3}
@@ -199,4 +199,4 @@ def test_a_part_of_a_story_is_a_story() -> None:
         Act(4.0, "redrive", "nobody", more=(0, 0)),
         Act(4.5, "cut", "tier", 1.0, (0, 0.0)),
     )
-    assert tell(replace(story, acts=acts, wishes=())).broken is None
+    assert play(replace(story, acts=acts, wishes=())).broken is None

@@ -137,7 +137,7 @@ class View:
             asked = min(asked, self._unread[0][0])
         return asyncio.get_running_loop().time() - asked <= FRESH_FOR
 
-    def hear(self, row: Row) -> None:
+    def read(self, row: Row) -> None:
         """Read a row once the host's lag has passed, after every earlier one."""
         loop = asyncio.get_running_loop()
         self._unread.append((loop.time(), row))
@@ -320,10 +320,10 @@ class World:
         if what == "failing":
             self._failing(name, record.value)
             return
-        told = json.loads(record.value or b"{}")
-        disabled = Disabled(name, told["since"], told["reason"])
+        row_value = json.loads(record.value or b"{}")
+        disabled = Disabled(name, row_value["since"], row_value["reason"])
         self.disabled[name] = disabled
-        self.expectation.standings[name].disabled(disabled.since, self.clock.now())
+        self.expectation.statuses[name].disabled(disabled.since, self.clock.now())
         self.write_row(Row(lambda directory: directory.put_disabled(disabled)))
 
     def _failing(self, name: str, value: bytes | None) -> None:
@@ -358,7 +358,7 @@ class World:
     def stopped(self, who: str, event_type: str) -> str | None:
         """Tell why nothing may be sent to somebody, where everybody must know it."""
         now = self.clock.now()
-        deleted_at = self.expectation.standings[who].deleted_at
+        deleted_at = self.expectation.statuses[who].deleted_at
         if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
             return f"was deleted {now - deleted_at} ms ago"
         for stopped in holds_over(who, event_type):
@@ -416,7 +416,7 @@ class World:
         """Append a row to a table: every reader has it after its lag, who starts has it at once."""
         self.rows.append(row)
         for view in self.views:
-            view.hear(row)
+            view.read(row)
 
     def put(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.id] = subscription
@@ -441,7 +441,7 @@ class World:
         """Write a subscription's first row; it holds two seconds later, or from the beginning."""
         active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
         self.wishes[wish.id] = wish
-        self.expectation.standings[wish.id] = SubscriptionStatus(wish, active_from)
+        self.expectation.statuses[wish.id] = SubscriptionStatus(wish, active_from)
         pattern: JsonObject | None = None
         if wish.colour is not None:
             pattern = {"data": {"colour": [wish.colour]}}
@@ -501,10 +501,10 @@ class World:
                 if where.topic != EVENTS:
                     return record.offset
                 continue
-            standings = [
-                self.expectation.standings[name] for _, name in self.expectation.owed_to(event)
+            statuses = [
+                self.expectation.statuses[name] for _, name in self.expectation.owed_to(event)
             ]
-            if any(not each.absences and each.deleted_at is None for each in standings):
+            if any(not each.absences and each.deleted_at is None for each in statuses):
                 return record.offset
         return None
 

@@ -105,7 +105,7 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_skips_it(
 
         assert [record.value for record in after] == expected
         assert at not in source.stopped
-        assert [told for told in listener.book if told[0] != "stopped"] == [
+        assert [entry for entry in listener.book if entry[0] != "stopped"] == [
             ("assigned", {at: 0}),
             ("gap", (at, 1, end)),
         ]

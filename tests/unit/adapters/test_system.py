@@ -59,10 +59,10 @@ def test_a_process_may_open_as_many_files_as_it_wants_up_to_the_hard_limit(
         f"resource.setrlimit(limit, ({soft}, {hard}))\n"
         f"print(system.open_files({wanted}), resource.getrlimit(limit)[0])"
     )
-    told = subprocess.run(  # noqa: S603  our own interpreter and code
+    finished = subprocess.run(  # noqa: S603  our own interpreter and code
         [sys.executable, "-c", text], capture_output=True, text=True, check=True
     )
-    assert told.stdout.split() == [str(allowed), str(max(soft, allowed))]
+    assert finished.stdout.split() == [str(allowed), str(max(soft, allowed))]
 
 
 def test_a_worker_is_called_as_configured_or_else_by_host_and_process() -> None:

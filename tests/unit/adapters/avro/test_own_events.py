@@ -235,8 +235,8 @@ def test_a_hold_is_an_event_with_its_author_and_reason() -> None:
 
 def test_a_skipped_record_is_an_event() -> None:
     where = TopicPartition("printprice.a", 2)
-    told = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
-    event = event_of(told)
+    record = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
+    event = event_of(record)
     assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
         "partition.skipped",
         f"printprice.a/2/10/{NOW}",

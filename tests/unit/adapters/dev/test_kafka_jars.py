@@ -62,11 +62,11 @@ def test_a_download_shows_its_progress_and_is_cached(path: Path, tmp_path: Path)
         "echo 'Downloaded from central: http://repository/kafka-clients.jar (11 MB at 9 MB/s)'",
     )
     cache = tmp_path / "cache"
-    told: list[str] = []
-    libs = fetch_kafka(cache, told.append)
-    again = fetch_kafka(cache, told.append)
+    printed: list[str] = []
+    libs = fetch_kafka(cache, printed.append)
+    again = fetch_kafka(cache, printed.append)
     assert (libs, again) == (cache / KAFKA_VERSION / "libs",) * 2
-    assert told == [
+    assert printed == [
         f"Downloading Apache Kafka {KAFKA_VERSION} from Maven Central (44 MB, once)",
         "Downloaded jar 1 (11 MB)",
         f"Apache Kafka {KAFKA_VERSION} is in {libs}",

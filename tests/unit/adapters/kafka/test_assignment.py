@@ -94,18 +94,18 @@ def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record(
     member.assignment.try_again()
 
     assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, set())
-    assert member.loop.told == []
+    assert member.loop.posted == []
 
 
 def test_what_cannot_be_fetched_five_times_is_stopped_with_its_remedy() -> None:
     member = Member()
 
     member.fail(4)
-    assert member.loop.told == []
+    assert member.loop.posted == []
     member.fail(2)
 
-    [(told, at, remedy)] = member.loop.told
-    assert (told, at) == (member.told.on_stopped, HERE)
+    [(posted, at, remedy)] = member.loop.posted
+    assert (posted, at) == (member.posted.on_stopped, HERE)
     assert "t/0 from offset 10 on cannot be fetched: no such codec" in str(remedy)
     assert "hookstream partition start t/0 --at latest|TIME" in str(remedy)
     # Whoever is notified logs that it stopped: one incident is one line.
@@ -115,26 +115,26 @@ def test_what_cannot_be_fetched_five_times_is_stopped_with_its_remedy() -> None:
 def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.fetch_errors.over([HERE, THERE])
 
-    assert member.loop.told == [(member.told.on_resumed, HERE)]
+    assert member.loop.posted == [(member.posted.on_resumed, HERE)]
     assert not member.assignment.fetch_errors
 
 
 def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read_on() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.clock.forward(29_999)
     member.assignment.try_again()
-    assert member.loop.told == []
+    assert member.loop.posted == []
     member.clock.forward(1)
     member.assignment.try_again()
 
-    assert member.loop.told == [(member.told.on_resumed, HERE)]
+    assert member.loop.posted == [(member.posted.on_resumed, HERE)]
 
 
 def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> None:
@@ -142,19 +142,19 @@ def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> Non
     member = Member()
     member.fail(4)
     member.assignment.fetch_failed(HERE, 7, "no such codec")
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.clock.forward(31_000)
     member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
+    assert (member.loop.posted, HERE in member.assignment.fetch_errors) == ([], True)
     assert member.consumer.paused == set()
 
 
 def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.pause(HERE)
     member.clock.forward(31_000)
@@ -169,19 +169,22 @@ def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> No
     member.clock.forward(29_000)
     member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
+    assert (member.loop.posted, HERE in member.assignment.fetch_errors) == ([], True)
 
 
 def test_an_operator_skips_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
     """What was taken before it is still ours to settle: it is neither lost nor committed."""
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.start_at(HERE, 15)
     member.assignment.start_waiting()
 
-    assert member.loop.told == [(member.told.on_gap, HERE, 10, 15), (member.told.on_resumed, HERE)]
+    assert member.loop.posted == [
+        (member.posted.on_gap, HERE, 10, 15),
+        (member.posted.on_resumed, HERE),
+    ]
     assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
     assert member.consumer.unassigned == []
 
@@ -189,12 +192,12 @@ def test_an_operator_skips_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -
 def test_a_start_that_skips_nothing_is_answered_and_changes_nothing() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.start_at(HERE, "earliest")
     member.assignment.start_waiting()
 
-    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert (member.loop.posted, member.consumer.offsets[HERE]) == ([], 10)
     assert member.logger.lines[-1][1] == "partition.start_too_early"
 
 
@@ -203,7 +206,7 @@ def test_a_start_for_a_partition_that_is_read_normally_is_answered_and_changes_n
 
     member.assignment.start_at(HERE, 15)
 
-    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert (member.loop.posted, member.consumer.offsets[HERE]) == ([], 10)
     assert member.logger.lines == [
         ("warning", "partition.start_ignored", {"topic": "t", "partition": 0})
     ]
@@ -217,7 +220,7 @@ def test_a_start_for_a_partition_that_recovered_meanwhile_skips_nothing() -> Non
     member.assignment.fetch_errors.over([HERE])
     member.assignment.start_waiting()
 
-    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert (member.loop.posted, member.consumer.offsets[HERE]) == ([], 10)
     assert member.logger.lines[-1] == (
         "warning",
         "partition.start_ignored",
@@ -283,12 +286,12 @@ def test_nothing_is_retried_for_a_revoked_partition() -> None:
     member = Member()
     member.fail(5)
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.try_again()
     member.assignment.log_stopped()
 
-    assert member.loop.told == []
+    assert member.loop.posted == []
     assert [event for _, event, _ in member.logger.lines] == ["consumer.error"]
 
 
@@ -308,13 +311,16 @@ def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
 def test_a_skip_of_a_record_that_cannot_be_fetched_skips_that_one_alone() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.skip(HERE, 11)
-    assert member.loop.told == []
+    assert member.loop.posted == []
     member.assignment.skip(HERE, 10)
 
-    assert member.loop.told == [(member.told.on_gap, HERE, 10, 11), (member.told.on_resumed, HERE)]
+    assert member.loop.posted == [
+        (member.posted.on_gap, HERE, 10, 11),
+        (member.posted.on_resumed, HERE),
+    ]
     assert member.consumer.offsets[HERE] == 11
 
 
@@ -326,9 +332,9 @@ def test_a_start_in_a_stopped_partition_reports_what_is_skipped() -> None:
     member.assignment.start_at(THERE, 12, blocked=True)
     member.assignment.start_waiting()
 
-    assert member.loop.told == [
-        (member.told.on_gap, HERE, 10, 15),
-        (member.told.on_started, HERE, 15),
-        (member.told.on_started, THERE, 12),
+    assert member.loop.posted == [
+        (member.posted.on_gap, HERE, 10, 15),
+        (member.posted.on_started, HERE, 15),
+        (member.posted.on_started, THERE, 12),
     ]
     assert (member.consumer.offsets[HERE], member.consumer.offsets[THERE]) == (15, 20)

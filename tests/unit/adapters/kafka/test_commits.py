@@ -114,4 +114,4 @@ def test_a_commit_that_the_client_rejects_is_reported() -> None:
     member.consumer.broken = True
     member.assignment.commits.settled({HERE: CommitPosition(12)})
     member.assignment.commit_settled()
-    assert member.loop.told == [(member.told.on_commit_failed, [HERE])]
+    assert member.loop.posted == [(member.posted.on_commit_failed, [HERE])]

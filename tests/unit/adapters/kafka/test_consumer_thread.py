@@ -326,7 +326,7 @@ def test_a_fatal_client_error_states_the_remedy(
         raise_fatal(error)
 
 
-class Poison:
+class RaisingRecord:
     """A message that makes whoever reads it raise."""
 
     def __init__(self, at: TopicPartition, offset: int, error: type[Exception]) -> None:
@@ -348,13 +348,13 @@ class Poison:
         raise self._error("a poisonous record")
 
 
-def poison(at: TopicPartition, offset: int, error: type[Exception] = TypeError) -> Message:
-    return cast("Message", Poison(at, offset, error))
+def raising(at: TopicPartition, offset: int, error: type[Exception] = TypeError) -> Message:
+    return cast("Message", RaisingRecord(at, offset, error))
 
 
 def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other() -> None:
     consumer, asker, member = ready(
-        [came(HERE, 10), poison(HERE, 11), came(HERE, 12), came(THERE, 10)], end=20
+        [came(HERE, 10), raising(HERE, 11), came(HERE, 12), came(THERE, 10)], end=20
     )
     member.run()
 
@@ -367,7 +367,7 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
 
 
 def test_a_partition_stopped_by_the_reader_is_fetched_again_by_itself() -> None:
-    consumer, asker, member = ready([came(HERE, 10), poison(HERE, 11)], end=20, times=4)
+    consumer, asker, member = ready([came(HERE, 10), raising(HERE, 11)], end=20, times=4)
     paused: list[set[TopicPartition]] = []
     for turn in (3, 2, 1):
         asker.between[turn] = lambda: paused.append(set(consumer.paused))
@@ -381,8 +381,8 @@ def test_a_record_that_makes_the_reader_raise_is_skipped_on_request_and_reported
     None
 ):
     gaps: list[tuple[object, ...]] = []
-    consumer, asker, member = ready([poison(HERE, 10)], end=20, times=3)
-    asker.on_gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
+    consumer, asker, member = ready([raising(HERE, 10)], end=20, times=3)
+    asker.on_gap = lambda *gap: gaps.append(gap)  # type: ignore[attr-defined]
     asker.between[1] = lambda: member.order(lambda: member.assignment.skip(HERE, 10))
     member.run()
 
@@ -393,7 +393,7 @@ def test_a_record_that_makes_the_reader_raise_is_skipped_on_request_and_reported
 
 def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
     places = [TopicPartition("t", number) for number in range(3)]
-    _, asker, member = ready([poison(at, 10) for at in places], end=20)
+    _, asker, member = ready([raising(at, 10) for at in places], end=20)
     member.assignment.seek(dict.fromkeys(places, 10))
     member.run()
 
@@ -403,7 +403,7 @@ def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> 
 
 
 def test_a_shortage_of_memory_is_not_the_records_fault() -> None:
-    _, asker, member = ready([poison(HERE, 10, MemoryError)], end=20)
+    _, asker, member = ready([raising(HERE, 10, MemoryError)], end=20)
     member.run()
 
     assert len(asker.errors) == 1

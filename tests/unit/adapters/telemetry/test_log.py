@@ -77,7 +77,7 @@ def test_a_delivered_attempt_is_logged_at_debug_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "told"),
+    ("level", "levels"),
     [
         ("debug", ["info", "warning", "error"]),
         ("info", ["info", "warning", "error"]),
@@ -85,12 +85,12 @@ def test_a_delivered_attempt_is_logged_at_debug_only() -> None:
         ("error", ["error"]),
     ],
 )
-def test_levels_below_the_threshold_are_not_written(level: str, told: list[str]) -> None:
+def test_levels_below_the_threshold_are_not_written(level: str, levels: list[str]) -> None:
     logger, out = written(level)
     logger.info("worker.starting", listen="127.0.0.1:9464")
     logger.warning("tables.late", seconds=31.0)
     logger.error("partition.stopped", remedy="hookstream partition start")
-    assert [line["level"] for line in lines(out)] == told
+    assert [line["level"] for line in lines(out)] == levels
 
 
 def test_a_secret_in_a_log_line_is_redacted() -> None:

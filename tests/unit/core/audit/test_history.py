@@ -14,8 +14,8 @@ def life(*entries: AuditEntry, deaths: tuple[DeadLettered, ...] = ()) -> Deliver
 
 def test_history_entries_come_in_the_order_of_time() -> None:
     again = replace(FIRST, attempt=3, started_at=9_500, disposition="complete")
-    told = life(again, LAST, FIRST, deaths=(REDRIVEN,)).moments()
-    assert told == [FIRST, LAST, REDRIVEN, Redrive(9_000, "job", "3@7"), again]
+    entries = life(again, LAST, FIRST, deaths=(REDRIVEN,)).moments()
+    assert entries == [FIRST, LAST, REDRIVEN, Redrive(9_000, "job", "3@7"), again]
 
 
 def test_a_redrive_whose_job_is_forgotten_directly_follows_the_dead_letter() -> None:

@@ -231,11 +231,11 @@ def test_what_the_previous_grant_opened_stays_open_for_its_records(
     assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
 
 
-@pytest.mark.parametrize(("customer", "expected"), [("c1", ["s1"]), ("c2", [])])
-def test_the_pattern_of_a_grant_is_evaluated_too(customer: str, expected: list[str]) -> None:
+@pytest.mark.parametrize(("account", "expected"), [("c1", ["s1"]), ("c2", [])])
+def test_the_pattern_of_a_grant_is_evaluated_too(account: str, expected: list[str]) -> None:
     grant = replace(EVERYTHING, pattern={"data": {"customer": ["c1"]}})
     found = directory(HERS, partner=replace(ACME, grant=grant))
-    assert ids(matched(found, document=Bodies(customer=customer))) == expected
+    assert ids(matched(found, document=Bodies(customer=account))) == expected
 
 
 def test_a_grant_with_an_unreadable_pattern_grants_nothing_and_is_reported() -> None:

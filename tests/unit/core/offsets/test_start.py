@@ -88,8 +88,8 @@ def test_reading_never_starts_outside_the_log_nor_skips_silently(
     length: int,
     telltale: bool,  # noqa: FBT001
 ) -> None:
-    told = None if committed is None else CommitPosition(committed)
-    match start(AT, told, low, low + length, telltale=telltale):
+    position = None if committed is None else CommitPosition(committed)
+    match start(AT, position, low, low + length, telltale=telltale):
         case StartAt(offset, commit):
             assert low <= offset <= low + length
             assert commit == (committed is None)

@@ -85,7 +85,7 @@ def test_a_replay_stays_a_replay_over_its_retries(before: Trigger, after: Trigge
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("outcome", "expected"),
     [
         (Delivered(202), ("delivered", 202, None)),
         (Gone(410), ("gone", 410, "answered 410")),
@@ -97,13 +97,13 @@ def test_a_replay_stays_a_replay_over_its_retries(before: Trigger, after: Trigge
     ],
 )
 def test_the_last_outcome_replaces_the_one_before(
-    outcome: Outcome, told: tuple[str, int | None, str | None]
+    outcome: Outcome, expected: tuple[str, int | None, str | None]
 ) -> None:
     delivery = a_delivery(last_outcome="failed", last_status=503, last_error="answered 503")
 
     attempted(delivery, outcome)
 
-    assert (delivery.last_outcome, delivery.last_status, delivery.last_error) == told
+    assert (delivery.last_outcome, delivery.last_status, delivery.last_error) == expected
 
 
 def test_a_deferral_starts_a_wait_and_the_next_one_continues_it() -> None:

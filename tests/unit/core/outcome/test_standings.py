@@ -35,10 +35,10 @@ SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", (
 
 
 def instead(
-    standing: SubscriptionStatus, delivery: Delivery, now: Millis = NOW
+    status: SubscriptionStatus, delivery: Delivery, now: Millis = NOW
 ) -> Disposition | None:
     return before_attempt(
-        standing,
+        status,
         delivery,
         now=now,
         absent_grace=7 * DAY,
@@ -147,12 +147,12 @@ def test_a_subscription_that_stays_absent_is_given_up_after_the_grace() -> None:
 
 
 def test_an_unreadable_subscription_is_waited_for_like_an_absent_one() -> None:
-    standing = Unreadable(UnreadableSubscription("orders", "acme", ("*",), 0, (), "newer release"))
+    status = Unreadable(UnreadableSubscription("orders", "acme", ("*",), 0, (), "newer release"))
     waiting = a_delivery(
         deferred_reason=DeferReason.SUBSCRIPTION_UNREADABLE, deferred_since=NOW - 7 * DAY
     )
 
-    found = [instead(standing, a_delivery()), instead(standing, waiting)]
+    found = [instead(status, a_delivery()), instead(status, waiting)]
 
     assert found == [
         DeferUntil(NOW + 5 * SECOND, DeferReason.SUBSCRIPTION_UNREADABLE),
@@ -170,9 +170,9 @@ def test_a_deleted_subscription_cancels_its_deliveries() -> None:
 
 
 def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
-    standing = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
+    status = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
 
-    assert instead(standing, a_delivery()) == DeadLetter(
+    assert instead(status, a_delivery()) == DeadLetter(
         DeadReason.DISABLED, "disabled since 2023-11-14T22:13:20.000Z: gone"
     )
 

@@ -53,8 +53,8 @@ def test_a_dead_letter_states_what_failed_and_why() -> None:
 def test_a_dead_letter_without_headers_has_a_position_and_a_time() -> None:
     """Somebody may have produced it by hand; it is listed all the same."""
     facts = summary_of(Record("dead", 1, 7, NOW, None, None, [("hs-reason", b"\xff")]))
-    told = {key: value for key, value in facts.as_json("job").items() if value is not None}
-    assert told == {
+    shown = {key: value for key, value in facts.as_json("job").items() if value is not None}
+    assert shown == {
         "place": "1@7",
         "at": "2026-11-18T11:06:40.000Z",
         "reason": "\ufffd",

@@ -27,7 +27,7 @@ LOOK_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Result:
     """How a story went."""
 
     broken: Broken | None
@@ -42,37 +42,37 @@ class Told:
 ALL_PARTS = Parts()
 
 
-def tell(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Told:
+def play(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Result:
     """Tell a story on virtual time; what happens is written into `chronicle`, line by line."""
-    return virtual_time.run(_tell(story, parts, chronicle))
+    return virtual_time.run(_play(story, parts, chronicle))
 
 
-async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told:
+async def _play(story: Story, parts: Parts, chronicle: list[str] | None) -> Result:
     async with asyncio.TaskGroup() as tasks:
-        telling = Telling(story, parts, tasks)
-        telling.world.ledger.chronicle = chronicle
-        await telling.run()
-        telling.end()
-        for task in telling.running:
+        playing = Player(story, parts, tasks)
+        playing.world.ledger.chronicle = chronicle
+        await playing.run()
+        playing.end()
+        for task in playing.running:
             task.cancel()
-    world = telling.world
+    world = playing.world
     ledger = world.ledger
     loop = asyncio.get_running_loop()
     if isinstance(loop, virtual_time.VirtualTimeLoop) and loop.troubles:
         ledger.blame("no exception is forgotten", loop.troubles[0])
     if ledger.broken is None:
         judge(ledger, world.topics, story)
-    return Told(
+    return Result(
         broken=ledger.broken,
         events=len(world.expectation.events),
         attempts=ledger.attempts,
         tier_writes=ledger.tier_writes,
-        crashes=telling.crashes,
+        crashes=playing.crashes,
         seconds=asyncio.get_running_loop().time(),
     )
 
 
-class Telling(Redrives):
+class Player(Redrives):
     """The acts of a story, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
@@ -202,8 +202,8 @@ class Telling(Redrives):
         await asyncio.sleep(min(seconds, SESSION_SECONDS))
         left = seconds - SESSION_SECONDS
         if left > 0 and process is not None and process.alive:
-            self.spawn(process.events.member.lose(told_after=left + 0.2))
-            self.spawn(process.tiers.member.lose(told_after=left + 0.2))
+            self.spawn(process.events.member.lose(notified_after=left + 0.2))
+            self.spawn(process.tiers.member.lose(notified_after=left + 0.2))
         await asyncio.sleep(max(0.0, left))
         host.link.mend()
         host.wake()
@@ -264,7 +264,7 @@ class Telling(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is not SubscriptionState.ACTIVE:
             return
-        at = self.world.expectation.standings[act.who].pause(self.world.clock.now())
+        at = self.world.expectation.statuses[act.who].pause(self.world.clock.now())
         gaps = (*found.gaps, Gap(at, None, "paused"))
         self.world.put(replace(found, state=SubscriptionState.PAUSED, gaps=gaps))
 
@@ -272,7 +272,7 @@ class Telling(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is not SubscriptionState.PAUSED:
             return
-        at = self.world.expectation.standings[act.who].resume(self.world.clock.now())
+        at = self.world.expectation.statuses[act.who].resume(self.world.clock.now())
         gaps = tuple(gap if gap.end is not None else replace(gap, end=at) for gap in found.gaps)
         self.world.put(replace(found, state=SubscriptionState.ACTIVE, gaps=gaps))
 
@@ -280,7 +280,7 @@ class Telling(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is SubscriptionState.DELETED:
             return
-        self.world.expectation.standings[act.who].deleted_at = self.world.clock.now()
+        self.world.expectation.statuses[act.who].deleted_at = self.world.clock.now()
         self.world.put(replace(found, state=SubscriptionState.DELETED))
 
     def do_enable(self, act: Act) -> None:
@@ -290,7 +290,7 @@ class Telling(Redrives):
         if found is None or disabled is None or found.state is SubscriptionState.DELETED:
             return
         at = max(self.world.clock.now() + AHEAD, disabled.since)
-        self.world.expectation.standings[act.who].enabled(at)
+        self.world.expectation.statuses[act.who].enabled(at)
         enabled = replace(found, gaps=(*found.gaps, Gap(disabled.since, at, "disabled")))
         self.world.subscriptions[act.who] = enabled
 
@@ -312,12 +312,12 @@ class Telling(Redrives):
         if act.who not in world.subscriptions:
             return
         safe = world.ledger.in_tiers_or_over(act.who)
-        world.expectation.standings[act.who].absences.append(Absence(None, safe))
+        world.expectation.statuses[act.who].absences.append(Absence(None, safe))
         world.write_row(Row(lambda directory: directory.drop_subscription(act.who)))
         asyncio.get_running_loop().call_later(act.amount, self._return_row, act.who)
 
     def _return_row(self, name: str) -> None:
-        absences = self.world.expectation.standings[name].absences
+        absences = self.world.expectation.statuses[name].absences
         if absences and absences[-1].until is None:
             absences[-1].until = self.world.clock.now()
             self.world.put(self.world.subscriptions[name])
