@@ -35,8 +35,8 @@ def show_storm(figures: dict[str, Any]) -> None:
         print(f"{name:42} {value}")
     for name, peaks in figures["worker_peak_mib"].items():
         print(f"{f'peak memory of {name}, MiB':42} {max(peaks)} ({len(peaks)} processes)")
-    for place, silence in figures["longest_silence"].items():
-        print(f"{place}: nothing came of its events for {silence['seconds']} s at most")
+    for place, idle in figures["longest_silence"].items():
+        print(f"{place}: nothing came of its events for {idle['seconds']} s at most")
     print(f"\n{'fault':20} {'of':24} {'ready after':>12} {'delivering after':>17}")
     for fault in figures["faults"]:
         again = fault["delivering_after"]

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaos.accounting import Account, Reckoner, longest_idles, recoveries
 from chaos.cast import Endpoint, ask_of, endpoints, kinds_of
 from chaos.faults import Faults
 from chaos.load import templates
-from chaos.reckoning import Account, Reckoner, longest_silences, recoveries
 from chaos.rig import Plan, Rig, machine, rig, say
 from chaos.stage import Filed, Terms
 from chaos.watch import Move, Watch
@@ -239,7 +239,7 @@ class Storm:
     ) -> dict[str, Any]:
         faults = self._faults.made
         healthy = {n for n, each in enumerate(self._rig.cast) if each.kind == "healthy"}
-        silences = longest_silences(self._reckoner.owed, self._rig.receiver.all(), healthy)
+        idles = longest_idles(self._reckoner.owed, self._rig.receiver.all(), healthy)
         again = recoveries(self._reckoner.owed, self._rig.receiver.all(), healthy, faults)
         return {
             "clean": account.clean
@@ -262,7 +262,7 @@ class Storm:
             "moves": sum(len(move.before.ends) for move in moves),
             "longest_silence": {
                 place: {"seconds": seconds, "ended_at": round(ended, 1)}
-                for place, (seconds, ended) in silences.items()
+                for place, (seconds, ended) in idles.items()
             },
             "ended_by_themselves": self._faults.ended_by_themselves,
             "faults": [

@@ -25,9 +25,9 @@ from examples.consumers.dashboard import Dashboard
 from examples.consumers.order_system import OrderSystem
 from examples.consumers.print_shop import PrintShop
 from examples.consumers.receiver import Receiver
+from examples.demo.accounting import Account, AtTheKill, Reckoner, Sent
 from examples.demo.log import Log
-from examples.demo.reckoning import Account, AtTheKill, Reckoner, Sent
-from examples.demo.screen import Screen, show_account, show_letter, show_trace
+from examples.demo.screen import Screen, show_account, show_dead_letter, show_trace
 from examples.demo.stage import ROOT, CommandFailed, Stage
 from examples.printprice.generator import events
 from rich.console import Console
@@ -217,9 +217,9 @@ class Demo:
         if traced is not None:
             console.print("\nOne trace, from the producer to the redrive:")
             show_trace(console, traced.trace_id, self.stage.read_spans())
-        if account.letters:
+        if account.dead_letters:
             console.print("\nOne dead letter, as any Kafka tool shows it:")
-            show_letter(console, account.letters[0])
+            show_dead_letter(console, account.dead_letters[0])
         for title, keys in (
             ("missing", account.missing),
             ("unexpected", account.unexpected),

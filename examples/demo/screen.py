@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from examples.consumers.receiver import Receiver
+from examples.demo.accounting import Account
 from examples.demo.log import Entry
-from examples.demo.reckoning import Account
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -126,12 +126,14 @@ def show_trace(console: Console, trace_id: str, spans: list[dict[str, object]]) 
     console.print(root)
 
 
-def show_letter(console: Console, letter: Entry) -> None:
+def show_dead_letter(console: Console, dead_letter: Entry) -> None:
     """Print a dead letter as a plain Kafka tool shows it."""
     console.print(
-        Text(f"{letter.topic} [{letter.partition}] @{letter.offset} key={letter.key.decode()}")
+        Text(
+            f"{dead_letter.topic} [{dead_letter.partition}] @{dead_letter.offset} key={dead_letter.key.decode()}"
+        )
     )
-    for name, value in letter.headers.items():
+    for name, value in dead_letter.headers.items():
         console.print(Text(f"    {name}={value}"))
-    size = len(letter.value or b"")
+    size = len(dead_letter.value or b"")
     console.print(Text(f"    value: {size} bytes, exactly as upstream wrote them"))

@@ -22,7 +22,7 @@ from hookstream.adapters.tables.rows import (
 )
 from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.audit.binary import attempt_body
-from hookstream.core.model import delivery_headers as letter
+from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.record import Header
 from hookstream.core.offsets.commit_metadata import read_note
@@ -120,10 +120,10 @@ def _note(specimen: Document) -> object:
 
 
 READERS: dict[str, Callable[[Document], object]] = {
-    "tier record": _headers(letter.read_delivery),
-    "tier record of an event": _headers(letter.read_unmatched),
-    "dead letter": _headers(letter.read_delivery),
-    "undecodable record": _headers(letter.read_unmatched),
+    "tier record": _headers(delivery_headers.read_delivery),
+    "tier record of an event": _headers(delivery_headers.read_unmatched),
+    "dead letter": _headers(delivery_headers.read_delivery),
+    "undecodable record": _headers(delivery_headers.read_unmatched),
     "audit record": lambda specimen: AuditReader(SchemaBook()).read(bytes.fromhex(str(specimen))),
     "commit note": _note,
     "partner": _row(read_partner),

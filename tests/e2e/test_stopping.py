@@ -78,8 +78,8 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_notifie
     )
     assert disabled["evidence"].startswith("nothing but failures since ")
     assert (dead["event_id"], dead["reason"]) == (sent.event_id, "disabled")
-    [letter] = await world.read("dead-letters")
-    assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (
+    [dead_letter] = await world.read("dead-letters")
+    assert (dead_letter.headers["hs-event-id"], dead_letter.headers["hs-reason"]) == (
         sent.event_id,
         "disabled",
     )

@@ -12,7 +12,7 @@ from enum import Enum
 from random import Random
 
 from examples.printprice.generator import events
-from tests import strangers
+from tests import untrusted
 from tests.conftest import ROOT
 from tests.doubles.lives import FIELDS
 from tests.raw_kafka import RawRecord
@@ -160,9 +160,9 @@ class Drawing:
         used = {row.key for row in sound}
         while len(drawn) < count:
             row = self._random.choice(sound)
-            key = strangers.key(self._random, row.key, f"{row.key}-of-a-stranger")
+            key = untrusted.key(self._random, row.key, f"{row.key}-of-a-stranger")
             if key and key not in used and len(key) < 5_000:
-                value = strangers.changed_row(self._random, row.value)
+                value = untrusted.changed_row(self._random, row.value)
                 drawn.append(Row(row.table, key, value[:100_000]))
         return drawn
 
@@ -184,7 +184,7 @@ class Drawing:
             return Drawn(topic, self._raw(value), Expected.SET_ASIDE)
         if chance < 0.5:
             sound = random.choice(self._pool)
-            value = sound[:10] + strangers.changed_bytes(random, sound[10:])
+            value = sound[:10] + untrusted.changed_bytes(random, sound[10:])
             return Drawn(topic, self._raw(value), Expected.REPORTED)
         junk = self._junk()
         framed = junk is not None and junk[:2] == b"\xc3\x01"
@@ -234,7 +234,7 @@ class Drawing:
             case 2:
                 return b"\xc3\x01"[: random.randrange(3)] + random.randbytes(random.randrange(9))
             case 3:
-                return json.dumps(strangers.value(random)).encode("utf-8", "surrogatepass")[:9_999]
+                return json.dumps(untrusted.value(random)).encode("utf-8", "surrogatepass")[:9_999]
             case 4 if random.random() < 0.001:
                 return random.randbytes(1) * _LARGE
             case _:
@@ -247,9 +247,9 @@ class Drawing:
             case 1:
                 return self._sound()[1]
             case 2:
-                return strangers.changed_bytes(self._random, self._audit)
+                return untrusted.changed_bytes(self._random, self._audit)
             case _:
-                return strangers.changed_bytes(self._random, self._random.choice(self._pool))
+                return untrusted.changed_bytes(self._random, self._random.choice(self._pool))
 
     # Records of our own topics.
 
@@ -289,7 +289,7 @@ class Drawing:
                 )
                 return self._shown("undecodable", self._junk(), headers)
             case _:
-                value = strangers.changed_bytes(random, self._audit)
+                value = untrusted.changed_bytes(random, self._audit)
                 raw = RawRecord(value, self._key(), self._headers(odd=0.1))
                 return Drawn("attempts", raw, Expected.ANYTHING)
 
@@ -327,7 +327,7 @@ class Drawing:
         found = list(headers)
         for _ in range(random.randrange(1, 4)):
             at = random.randrange(len(found))
-            drawn = strangers.text(random).encode("utf-8", "surrogatepass")[:9_999]
+            drawn = untrusted.text(random).encode("utf-8", "surrogatepass")[:9_999]
             match random.randrange(8):
                 case 0 if len(found) > 1:
                     del found[at]
@@ -336,7 +336,7 @@ class Drawing:
                 case 2:
                     found[at] = (found[at][0], None)
                 case 3:
-                    value = strangers.changed_bytes(random, found[at][1] or b"")
+                    value = untrusted.changed_bytes(random, found[at][1] or b"")
                     found[at] = (found[at][0], value)
                 case 4 if random.random() < 0.5:
                     found[at] = (random.choice(_NOT_TEXT), found[at][1])

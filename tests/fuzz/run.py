@@ -12,9 +12,9 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.e2e.world import World, a_world
-from tests.fuzz import reckoning, tools
+from tests.fuzz import results, tools
 from tests.fuzz.drawing import SUBSCRIPTION, WANTED, Drawing, Drawn, Row
-from tests.fuzz.reckoning import Results, Written
+from tests.fuzz.results import Results, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.adapters.kafka.tables import read_tables
@@ -90,9 +90,9 @@ class Run:
         written = await asyncio.to_thread(self._write, count)
         await self.settle()
         await asyncio.to_thread(self.results.read)
-        broken = reckoning.failures(written, self.results, self.accepted, self.attempted)
+        broken = results.failures(written, self.results, self.accepted, self.attempted)
         if broken:
-            shown = "\n  ".join(broken[: reckoning.SHOWN])
+            shown = "\n  ".join(broken[: results.SHOWN])
             raise Failed(f"{len(broken)} of {count} records:\n  {shown}")
         self.results.forget()
         self.attempted.clear()

@@ -11,7 +11,7 @@ from typing import IO
 import orjson
 import pytest
 from tests.conftest import Broker
-from tests.integration.letters_world import NOW, World, delivery, make_world
+from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.json import Json

@@ -163,7 +163,7 @@ async def test_attempts_in_flight_at_a_disabling_write_no_second_verdict() -> No
 
         rows = [row.key for row in world.broker.records(world.topics.health)]
 
-        assert len([letter for letter in world.dead() if letter[2] == "gone"]) > 1
+        assert len([dead_letter for dead_letter in world.dead() if dead_letter[2] == "gone"]) > 1
         assert rows == [b"crm/disabled"]
         assert len(world.published("endpoint.disabled")) == 1
 

@@ -181,8 +181,8 @@ async def test_a_worker_that_dies_during_a_hold_loses_nothing() -> None:
 
 def redrive(world: World) -> None:
     """Produce the one dead letter into `retry.0s`, as a redrive does."""
-    [letter] = world.broker.records(world.topics.dead_letters)
+    [dead_letter] = world.broker.records(world.topics.dead_letters)
     revival = Revival(world.topics.tier(0), lambda _: None, world.clock.now)
-    back = revival.delivery(letter)
+    back = revival.delivery(dead_letter)
     assert isinstance(back, OutgoingRecord)
     world.broker.append(back.topic, back.value, key=back.key, headers=back.headers)

@@ -93,13 +93,13 @@ async def test_a_delivery_that_fails_to_the_end_of_its_schedule_is_dead_lettered
 
         await world.until(world.settled)
 
-        [letter] = world.broker.records(world.topics.dead_letters)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
         [source] = world.broker.records(EVENTS)
         assert world.dead() == [("crm", "e1", "attempts_exhausted")]
-        assert letter.value == source.value
-        assert header_text(letter.headers, "hs-attempt") == "3"
-        assert header_text(letter.headers, "hs-last-status") == "500"
-        assert header_text(letter.headers, "hs-origin-topic") == EVENTS
+        assert dead_letter.value == source.value
+        assert header_text(dead_letter.headers, "hs-attempt") == "3"
+        assert header_text(dead_letter.headers, "hs-last-status") == "500"
+        assert header_text(dead_letter.headers, "hs-origin-topic") == EVENTS
 
 
 async def test_an_undecodable_record_goes_to_its_topic_and_the_stream_continues() -> None:
@@ -262,7 +262,7 @@ async def test_a_gone_endpoint_is_disabled_and_what_was_matched_is_dead_lettered
         await world.until(world.settled)
 
         assert world.dead()[0] == ("crm", "e1", "gone")
-        assert {letter[1] for letter in world.dead()} == {"e1", "e2", "e3"}
+        assert {dead_letter[1] for dead_letter in world.dead()} == {"e1", "e2", "e3"}
         [row] = world.broker.records(world.topics.health)[:1]
         assert row.key == b"crm/disabled"
         operations = [r.value or b"" for r in world.broker.records(world.topics.operations)]
@@ -329,10 +329,10 @@ async def test_a_record_too_large_for_a_tier_is_dead_lettered_by_reference() -> 
 
         await world.until(world.settled)
 
-        [letter] = world.broker.records(world.topics.dead_letters)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
         assert world.dead() == [("crm", "e1", "record_too_large")]
-        assert letter.value is None
-        assert header_text(letter.headers, "hs-origin-offset") == "0"
+        assert dead_letter.value is None
+        assert header_text(dead_letter.headers, "hs-origin-offset") == "0"
 
 
 async def test_the_audit_log_ends_with_the_dead_letter_of_a_record_too_large_for_its_tier() -> (

@@ -60,8 +60,8 @@ async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_undeco
         assert worker.engine.events.blocked == 0
         assert world.accepted("well") == world.accepted("flaky") == {"e1": 1}
         assert world.dead() == [("dead", "e1", "attempts_exhausted")]
-        [letter] = world.broker.records(world.topics.dead_letters)
-        delivery = read_delivery(letter.headers)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
+        delivery = read_delivery(dead_letter.headers)
         assert isinstance(delivery, Delivery)
         assert delivery.origin.timestamp == timestamp
         [aside] = world.broker.records(world.topics.undecodable)

@@ -61,10 +61,10 @@ async def test_a_delivery_that_becomes_too_large_for_its_next_tier_is_dead_lette
 
         await world.until(world.settled)
 
-        [letter] = world.broker.records(world.topics.dead_letters)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
         assert world.dead() == [("crm", "e1", "record_too_large")]
-        assert letter.value is None
-        assert header_text(letter.headers, "hs-attempt") == "1"
+        assert dead_letter.value is None
+        assert header_text(dead_letter.headers, "hs-attempt") == "1"
 
 
 async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None:

@@ -47,9 +47,9 @@ async def test_what_expires_while_a_worker_is_short_is_dead_lettered_without_an_
         await world.until(world.settled, within=120)
 
         assert world.endpoints.requests == []
-        [letter] = world.broker.records(world.topics.dead_letters)
-        assert header_text(letter.headers, "hs-reason") == "expired"
-        assert header_text(letter.headers, "hs-attempt") == "0"
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
+        assert header_text(dead_letter.headers, "hs-reason") == "expired"
+        assert header_text(dead_letter.headers, "hs-attempt") == "0"
 
 
 async def test_a_worker_short_of_descriptors_drains_at_once() -> None:

@@ -1,9 +1,9 @@
 """The last judgement: every delivery has come to one end, the right one, and the audit log tells it."""
 
+from tests.simulation.behaviours import GONE
 from tests.simulation.expectation import Pair
 from tests.simulation.invariants import JUSTIFIED, PROMISE, SILENT, Ledger
 from tests.simulation.story import NEVER, Story, Wish
-from tests.simulation.trouble import GONE
 
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.topics import Topics
@@ -32,9 +32,9 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
     if ledger.is_given_up(pair):
         return
     deleted = ledger.expected.is_deleted(pair)
-    if not (pair in ledger.delivered or ledger.letters.hold(pair) or deleted):
+    if not (pair in ledger.delivered or ledger.dead_letters.contain(pair) or deleted):
         ledger.blame(PROMISE, f"{delivery} came to no end")
-    if deleted and pair not in ledger.letters.redriven:
+    if deleted and pair not in ledger.dead_letters.redriven:
         return
     if not ledger.audited[pair] & FINAL:
         ledger.blame(SILENT, f"{delivery} ended, and the audit log does not say how")

@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.expectation import Event, Expectation, Owed, Pair
 from tests.simulation.given_up import GivenUp, Lost, Place
 from tests.simulation.hand import Hand
@@ -17,7 +18,6 @@ from tests.simulation.headers import (
     due_of,
     origin_of,
 )
-from tests.simulation.letters import Letters
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.model.instant import Millis
@@ -69,7 +69,7 @@ class Ledger:
         self.audited: defaultdict[Pair, set[str]] = defaultdict(set)
         self.delivered: set[Pair] = set()
         """What arrived, since it was last redriven."""
-        self.letters = Letters()
+        self.dead_letters = DeadLetters()
         self.given_up = GivenUp()
         self.defects: Callable[[], int] = lambda: 0
         """How many attempts may have counted as failed though they arrived."""
@@ -123,21 +123,23 @@ class Ledger:
         elif topics.delay_of(record.topic) is not None:
             self._into_tier(record)
 
-    def _given_up(self, letter: Record) -> None:
-        pair, attempts = self._pair(letter), attempts_of(letter)
-        reason = header_text(letter.headers, "hs-reason") or ""
+    def _given_up(self, dead_letter: Record) -> None:
+        pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
+        reason = header_text(dead_letter.headers, "hs-reason") or ""
         self.dead[pair].append(reason)
-        self.letters.write((letter.where, letter.offset), pair)
+        self.dead_letters.write((dead_letter.where, dead_letter.offset), pair)
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
         most = len(self.expected.statuses[pair[1]].wish.schedule) + 1
-        if reason == "attempts_exhausted" and not self.letters.exhausts(pair, attempts, most):
+        if reason == "attempts_exhausted" and not self.dead_letters.exhausts(pair, attempts, most):
             self.blame(EXACT, f"{_named(pair)} is given up after {attempts} attempts")
 
-    def redriven(self, letter: Record, record: OutgoingRecord) -> None:
+    def redriven(self, dead_letter: Record, record: OutgoingRecord) -> None:
         """Take note that a letter was brought back as this record: its delivery is owed again."""
-        pair, attempts = self._pair(letter), attempts_of(letter)
-        if not self.letters.redrive((letter.where, letter.offset), attempts):
-            self.blame(ONCE, f"{_named(pair)} is brought back twice from letter {letter.offset}")
+        pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
+        if not self.dead_letters.redrive((dead_letter.where, dead_letter.offset), attempts):
+            self.blame(
+                ONCE, f"{_named(pair)} is brought back twice from letter {dead_letter.offset}"
+            )
         if attempts_of(record) != attempts:
             self.blame(EXACT, f"{_named(pair)} is brought back after {attempts} attempts")
         self.delivered.discard(pair)
@@ -243,7 +245,7 @@ class Ledger:
             if not explained and not self.pending(pair):
                 self.blame(SILENT, f"{_named(pair)} was delivered, {place} committed, no audit")
             return
-        if self.letters.hold(pair) or self.expected.is_deleted(pair) or self.pending(pair):
+        if self.dead_letters.contain(pair) or self.expected.is_deleted(pair) or self.pending(pair):
             return
         if self.is_given_up(pair):
             return

@@ -45,7 +45,9 @@ class Redrives(Logs):
         job = self._job(act.who)
         selector = read_selector(job.selector, job.source)
         wanted = Selection(
-            selects=lambda letter: selector.selects(letter.headers, letter.timestamp),
+            selects=lambda dead_letter: selector.selects(
+                dead_letter.headers, dead_letter.timestamp
+            ),
             revive=self._revive,
             rate=float(rate) or None,
         )
@@ -71,12 +73,12 @@ class Redrives(Logs):
             ends={0: self.world.broker.high(self._dead_letters)},
         )
 
-    def _revive(self, letter: Record) -> OutgoingRecord | Unredrivable:
+    def _revive(self, dead_letter: Record) -> OutgoingRecord | Unredrivable:
         world = self.world
         revival = world.parts.revival(world.topics.tier(0), self._read_origin, world.clock.now)
-        revived = revival.delivery(letter)
+        revived = revival.delivery(dead_letter)
         if isinstance(revived, OutgoingRecord):
-            self._revived.append((letter, revived))
+            self._revived.append((dead_letter, revived))
         return revived
 
     def _read_origin(self, origin: Origin) -> Record | None:
@@ -87,11 +89,13 @@ class Redrives(Logs):
         """Append what whole steps wrote."""
         world = self.world
         for written in self._shop.door:
-            letter = next(letter for letter, revived in self._revived if revived is written)
+            dead_letter = next(
+                dead_letter for dead_letter, revived in self._revived if revived is written
+            )
             world.broker.append(
                 written.topic, written.value, key=written.key, headers=written.headers
             )
-            world.ledger.redriven(letter, written)
+            world.ledger.redriven(dead_letter, written)
         if self._shop.door:
             world.broker.mark(TopicPartition(world.topics.tier(0), 0))
         self._shop.door.clear()
@@ -102,13 +106,15 @@ class Redrives(Logs):
         ledger = self.world.ledger
         book, _ = read_ledger(self._shop.jobs())
         left = 0
-        for letter in self._shop.stored:
-            is_open = ledger.letters.is_open((letter.where, letter.offset))
-            if is_open is not book.is_open(RedriveSource.DEAD_LETTERS, position_of(letter)):
+        for dead_letter in self._shop.stored:
+            is_open = ledger.dead_letters.is_open((dead_letter.where, dead_letter.offset))
+            if is_open is not book.is_open(RedriveSource.DEAD_LETTERS, position_of(dead_letter)):
                 ledger.blame(
-                    ONCE, f"letter {letter.offset} is open in one book and not in the other"
+                    ONCE, f"letter {dead_letter.offset} is open in one book and not in the other"
                 )
-            asked = letter.offset < job.ends[0]
-            left += asked and is_open and selector.selects(letter.headers, letter.timestamp)
+            asked = dead_letter.offset < job.ends[0]
+            left += (
+                asked and is_open and selector.selects(dead_letter.headers, dead_letter.timestamp)
+            )
         if unredrivable is not None and left != unredrivable:
             ledger.blame(ONCE, f"{job.id} is done, and {left} of its letters are open")

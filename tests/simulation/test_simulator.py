@@ -9,11 +9,11 @@ import pytest
 from tests.conftest import ROOT
 from tests.doubles.seeing import JsonOwnRecords
 from tests.simulation.__main__ import main
+from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
 from tests.simulation.expectation import Event, Owed, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
-from tests.simulation.letters import Letters
 from tests.simulation.playing import Player, play
 from tests.simulation.shrinking import shrink
 from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
@@ -82,10 +82,10 @@ def test_seeds_without_a_violation_end_with_exit_code_0(
 PLAY = """
 import hashlib
 from tests.simulation.drawing import draw
-from tests.simulation.telling import tell
+from tests.simulation.playing import play
 for seed in range(25):
     lines = []
-    tell(draw(seed), chronicle=lines)
+    play(draw(seed), chronicle=lines)
     print(hashlib.sha256("\\n".join(lines).encode()).hexdigest())
 """
 
@@ -93,7 +93,7 @@ for seed in range(25):
 @pytest.mark.timeout(120)
 def test_a_seed_gives_the_same_story_in_every_process() -> None:
     """Whatever order Python gives to its sets there."""
-    result = set()
+    printed = set()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         run = subprocess.run(  # noqa: S603
@@ -104,9 +104,9 @@ def test_a_seed_gives_the_same_story_in_every_process() -> None:
             check=True,
             text=True,
         )
-        result.add(run.stdout)
-    assert len(result) == 1
-    assert len(result.pop().splitlines()) == 25
+        printed.add(run.stdout)
+    assert len(printed) == 1
+    assert len(printed.pop().splitlines()) == 25
 
 
 def test_seeds_draw_every_kind_of_act() -> None:
@@ -154,13 +154,13 @@ def test_between_two_workers_times_of_a_disabling_both_outcomes_are_allowed() ->
 
 
 def test_each_redriven_dead_letter_starts_a_fresh_schedule() -> None:
-    letters, pair, partition = Letters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
-    letters.write((partition, 0), pair)
-    assert letters.redrive((partition, 0), attempts=3)
+    dead_letters, pair, partition = DeadLetters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
+    dead_letters.write((partition, 0), pair)
+    assert dead_letters.redrive((partition, 0), attempts=3)
 
-    assert not letters.redrive((partition, 0), attempts=3)
-    assert not letters.hold(pair)
-    assert {n for n in range(10) if letters.exhausts(pair, n, most=3)} == {3, 6}
+    assert not dead_letters.redrive((partition, 0), attempts=3)
+    assert not dead_letters.contain(pair)
+    assert {n for n in range(10) if dead_letters.exhausts(pair, n, most=3)} == {3, 6}
 
 
 def test_a_gap_excuses_its_unsettled_offsets_only_once_it_is_reported() -> None:

@@ -11,7 +11,7 @@ from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.clock import NOON, LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
-from tests.simulation import trouble
+from tests.simulation import behaviours
 from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, SubscriptionStatus
 from tests.simulation.flaws import Flaws
 from tests.simulation.invariants import ISOLATION, Ledger
@@ -287,7 +287,7 @@ class World:
 
     def endpoint(self, who: str) -> Behaviour:
         at = asyncio.get_running_loop().time()
-        return trouble.behaviour(self.wishes[who], at, self.clock.now, calm=self.calm)
+        return behaviours.behaviour(self.wishes[who], at, self.clock.now, calm=self.calm)
 
     def refusal(self, record: OutgoingRecord) -> WriteRefused | None:
         if not self.refusals:

@@ -7,21 +7,21 @@ HERE = TopicPartition("printprice.orders", 0)
 THERE = TopicPartition("printprice.orders", 1)
 
 
-def seated_at(offset: int) -> SequenceCheck:
+def starting_at(offset: int) -> SequenceCheck:
     sequence = SequenceCheck()
     sequence.expect({HERE: offset, THERE: 0})
     return sequence
 
 
 def test_what_starts_at_its_start_offset_is_returned_with_gaps_in_the_middle() -> None:
-    sequence = seated_at(10)
+    sequence = starting_at(10)
     assert [sequence.admits(HERE, offset) for offset in (10, 11, 15)] == [True, True, True]
     assert sequence.take_doubted() == {}
 
 
 def test_a_record_that_comes_a_second_time_is_not_handed_out_again() -> None:
     """A pause that meets a fetch makes the client read what it had given already."""
-    sequence = seated_at(10)
+    sequence = starting_at(10)
     assert [sequence.admits(HERE, offset) for offset in (10, 11, 10, 11, 12)] == [
         True,
         True,
@@ -33,7 +33,7 @@ def test_a_record_that_comes_a_second_time_is_not_handed_out_again() -> None:
 
 def test_a_partition_read_from_behind_its_start_offset_is_read_again_from_that_offset() -> None:
     """As after a late answer about the log's end: all between would be passed over."""
-    sequence = seated_at(10)
+    sequence = starting_at(10)
     assert not sequence.admits(HERE, 2_785)
     assert not sequence.admits(HERE, 2_786)
     assert sequence.admits(THERE, 0)
@@ -48,7 +48,7 @@ def test_a_partition_read_from_behind_its_start_offset_is_read_again_from_that_o
 
 def test_the_same_first_record_twice_is_the_first_one() -> None:
     """A transaction's marker stands at the seat, or a compacted log begins later."""
-    sequence = seated_at(10)
+    sequence = starting_at(10)
     sequence.admits(HERE, 12)
     sequence.take_doubted()
     sequence.expect({HERE: 10})
@@ -58,7 +58,7 @@ def test_the_same_first_record_twice_is_the_first_one() -> None:
 
 
 def test_nothing_is_expected_of_a_revoked_partition() -> None:
-    sequence = seated_at(10)
+    sequence = starting_at(10)
     sequence.admits(HERE, 12)
     sequence.forget([HERE])
     assert sequence.take_doubted() == {}

@@ -37,9 +37,9 @@ async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world
         (hop.headers["hs-attempt"], ms >= delay)
         for hop, ms, delay in zip(hops, waited, (1_000, 2_000), strict=True)
     ] == [("1", True), ("2", True)]
-    [letter] = await world.read("dead-letters")
+    [dead_letter] = await world.read("dead-letters")
     assert {
-        name: letter.headers[name]
+        name: dead_letter.headers[name]
         for name in ("hs-event-id", "hs-subscription-id", "hs-attempt", "hs-last-status")
     } == {
         "hs-event-id": sent.event_id,
@@ -48,7 +48,7 @@ async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world
         "hs-last-status": "500",
     }
     trace_id = sent.traceparent.split("-")[1]
-    assert {hop.headers["traceparent"].split("-")[1] for hop in [*hops, letter]} == {trace_id}
+    assert {hop.headers["traceparent"].split("-")[1] for hop in [*hops, dead_letter]} == {trace_id}
 
     before = await world.ask("dlq", "list")
     assert (before["open"], before["redriven"]) == (1, 0)
@@ -75,8 +75,11 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
     await world.until_settled(10)
     [found] = await world.ask("subscriptions", "list")
     assert (found["state"], found["reason"]) == ("disabled", "gone")
-    [letter] = await world.read("dead-letters")
-    assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (died.event_id, "gone")
+    [dead_letter] = await world.read("dead-letters")
+    assert (dead_letter.headers["hs-event-id"], dead_letter.headers["hs-reason"]) == (
+        died.event_id,
+        "gone",
+    )
 
     crm.answer(None)
     [in_gap] = await world.publish(1)

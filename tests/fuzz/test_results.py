@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from tests.fuzz.drawing import Drawing, Drawn, Expected
-from tests.fuzz.reckoning import Results, Written, failures
+from tests.fuzz.results import Results, Written, failures
 from tests.fuzz.tools import obeys
 from tests.raw_kafka import RawRecord
 

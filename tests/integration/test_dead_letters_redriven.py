@@ -10,7 +10,7 @@ from dataclasses import replace
 import orjson
 import pytest
 from tests.conftest import Broker
-from tests.integration.letters_world import NOW, World, delivery, make_world
+from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables import read_tables
@@ -117,7 +117,7 @@ def test_a_dead_letter_shows_its_headers_its_event_and_its_reason(world: World) 
 
 
 def test_a_missing_dead_letter_is_refused(world: World) -> None:
-    ended = [world.run("dlq", "show", letter) for letter in ("0@7", "msg_x", "elsewhere-0@7")]
+    ended = [world.run("dlq", "show", named) for named in ("0@7", "msg_x", "elsewhere-0@7")]
     assert [end.code for end in ended] == [2, 2, 2]
     assert "holds no record at 0@7" in ended[0].err
     assert "hookstream attempts show msg_x" in ended[1].err

@@ -4,7 +4,7 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import strangers
+from tests import untrusted
 from tests.doubles.clock import NOON
 from tests.doubles.schemas import event_schema, field
 from tests.doubles.seeing import RememberingLogger
@@ -81,11 +81,11 @@ def rows(random: Random) -> list[TableRecord]:
     for offset in range(12):
         table = random.choice(sorted(ROWS))
         sound_key, sound = random.choice(ROWS[table])
-        row_key = strangers.key(random, sound_key)
+        row_key = untrusted.key(random, sound_key)
         chance = random.random()
         value = None if chance < 0.1 else sound
         if chance > 0.3:
-            value = strangers.changed_row(random, sound)
+            value = untrusted.changed_row(random, sound)
         found.append(TableRecord(table, row_key, value, offset, NOON))
     return found
 
@@ -118,7 +118,7 @@ def test_a_row_that_could_not_be_read_harms_nothing_once_it_is_written_again(see
     table = random.choice(sorted(set(ROWS) - {TOPICS.jobs}))
     sound_key, sound = random.choice(ROWS[table])
 
-    feed.take([TableRecord(table, sound_key, strangers.changed_row(random, sound), 0, NOON)])
+    feed.take([TableRecord(table, sound_key, untrusted.changed_row(random, sound), 0, NOON)])
     feed.take([TableRecord(table, sound_key, sound, 1, NOON)])
 
     assert not directory.blind

@@ -68,7 +68,7 @@ async def test_a_record_that_is_never_settled_is_detected_and_every_stack_is_log
             for level, event, fields in world.logger.lines
             if (level, event) == ("warning", "worker.stack")
         ]
-        assert any("test_standstill.py" in stack and " send" in stack for stack in stacks)
+        assert any("test_stuck_workers.py" in stack and " send" in stack for stack in stacks)
         assert not any("Post(" in stack for stack in stacks)
 
         deaf.mended.set()

@@ -22,9 +22,9 @@ from hookstream.core.redrive.revive import redriven
 
 instants = st.integers(0, 4_000_000_000_000)
 numbers = st.integers(0, MAX_COUNT)
-letters = st.characters(categories=["L", "N", "P", "S"], include_characters=" ")
-printable = st.text(letters, max_size=6)
-words = st.text(letters, min_size=1, max_size=6)
+characters = st.characters(categories=["L", "N", "P", "S"], include_characters=" ")
+printable = st.text(characters, max_size=6)
+words = st.text(characters, min_size=1, max_size=6)
 anything = st.builds(str.__mul__, st.text(max_size=6), st.sampled_from([1, 300]))
 
 origins = st.builds(Origin, words, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), instants)

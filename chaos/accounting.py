@@ -203,9 +203,9 @@ class Reckoner:
     def _dead_letters(self, account: Account) -> set[str]:
         found = set()
         reasons: Counter[str] = Counter()
-        for letter in self._topics.read(self._topics.own("dead-letters")):
-            found.add(letter.headers["hs-delivery-id"])
-            reasons[letter.headers["hs-reason"]] += 1
+        for dead_letter in self._topics.read(self._topics.own("dead-letters")):
+            found.add(dead_letter.headers["hs-delivery-id"])
+            reasons[dead_letter.headers["hs-reason"]] += 1
         account.dead_letters = dict(reasons)
         return found
 
@@ -292,7 +292,7 @@ Wait = tuple[float, float]
 """When an event was appended, and when the first request for it came."""
 
 
-def longest_silences(
+def longest_idles(
     owed: Iterable[Owed], receipts: Iterable[Receipt], healthy: set[int]
 ) -> dict[str, tuple[float, float]]:
     """Return for each event partition the longest stretch in which it had work and nothing came of it.
@@ -313,10 +313,10 @@ def longest_silences(
         came = [first[name] for name in each.deliveries if name in first]
         if came:
             waits.setdefault(each.place, []).append((each.appended, min(came)))
-    return {f"{topic}/{n}": longest_silence(found) for (topic, n), found in waits.items()}
+    return {f"{topic}/{n}": longest_idle(found) for (topic, n), found in waits.items()}
 
 
-def longest_silence(waits: Sequence[Wait]) -> tuple[float, float]:
+def longest_idle(waits: Sequence[Wait]) -> tuple[float, float]:
     """Return the longest stretch in which something waited and no first request came, and its end."""
     by_age = sorted(waits)
     longest, ended, before, oldest = 0.0, 0.0, 0.0, 0

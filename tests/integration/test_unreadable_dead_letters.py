@@ -2,7 +2,7 @@
 
 import pytest
 from tests.conftest import Broker
-from tests.integration.letters_world import World, delivery, make_world
+from tests.integration.dead_letters_world import World, delivery, make_world
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.core.redrive.marks import Mark, RedriveSource

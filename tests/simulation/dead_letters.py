@@ -8,7 +8,7 @@ from tests.simulation.given_up import Place
 
 
 @dataclass(slots=True)
-class Letters:
+class DeadLetters:
     """The letters of a story, and what was brought back of them."""
 
     redriven: set[Pair] = field(default_factory=set)
@@ -35,7 +35,7 @@ class Letters:
     def is_open(self, place: Place) -> bool:
         return place in self._open
 
-    def hold(self, pair: Pair) -> bool:
+    def contain(self, pair: Pair) -> bool:
         """Return whether a letter of a delivery is open."""
         return self._of[pair] > 0
 

@@ -67,7 +67,7 @@ class Account:
     dead_lettered: int = 0
     redriven: int = 0
     undecodable: int = 0
-    letters: list[Entry] = field(default_factory=list)
+    dead_letters: list[Entry] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -109,7 +109,7 @@ class Reckoner:
         happened = self._appended()
         self._expect(account, sent)
         self._receive(account)
-        self._read_letters(account)
+        self._read_dead_letters(account)
         self._read_gaps(account, happened)
         for key in account.expected:
             done = account.received[key] or key in account.dead or key in account.in_gap
@@ -136,7 +136,7 @@ class Reckoner:
                     account.duplicates.add(key)
             account.retried += sum(entry.trigger == "retry" for entry in receiver.book.entries)
 
-    def _read_letters(self, account: Account) -> None:
+    def _read_dead_letters(self, account: Account) -> None:
         resolved: set[tuple[int, int]] = set()
         for row in self._log.read(f"{self._prefix}.jobs"):
             mark = json.loads(row.value or b"{}")
@@ -144,13 +144,13 @@ class Reckoner:
                 "topic" not in mark
             ):
                 resolved |= {(mark["partition"], offset) for offset in mark["offsets"]}
-        for letter in self._log.read(f"{self._prefix}.dead-letters"):
+        for dead_letter in self._log.read(f"{self._prefix}.dead-letters"):
             account.dead_lettered += 1
-            account.letters.append(letter)
-            if (letter.partition, letter.offset) in resolved:
+            account.dead_letters.append(dead_letter)
+            if (dead_letter.partition, dead_letter.offset) in resolved:
                 account.redriven += 1
                 continue
-            headers = letter.headers
+            headers = dead_letter.headers
             account.dead.add(
                 (headers["hs-subscription-id"], headers["hs-event-type"], headers["hs-event-id"])
             )

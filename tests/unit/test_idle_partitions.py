@@ -1,11 +1,11 @@
 """The longest silence of a partition is a stretch in which it had work and nothing came of it."""
 
 import pytest
-from chaos.reckoning import Wait, longest_silence
+from chaos.accounting import Wait, longest_idle
 
 
 @pytest.mark.parametrize(
-    ("waits", "silence"),
+    ("waits", "idle"),
     [
         ([(10.0, 10.5)], (0.5, 10.5)),
         ([(10.0, 10.5), (100.0, 100.2)], (0.5, 10.5)),  # nothing waited in between
@@ -15,6 +15,6 @@ from chaos.reckoning import Wait, longest_silence
     ],
 )
 def test_an_idle_time_lasts_from_work_or_a_request_to_the_next_request(
-    waits: list[Wait], silence: tuple[float, float]
+    waits: list[Wait], idle: tuple[float, float]
 ) -> None:
-    assert longest_silence(waits) == silence
+    assert longest_idle(waits) == idle
