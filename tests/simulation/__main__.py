@@ -1,4 +1,4 @@
-"""Tells the stories of many seeds, or of one: `python -m tests.simulation --help`."""
+"""Plays the stories of many seeds, or of one: `python -m tests.simulation --help`."""
 
 import argparse
 import os
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str], parts: Parts = ALL_PARTS) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2_000, help="how many (default: 2000)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")
-    parser.add_argument("--seed", type=int, help="tell only this one, line by line")
+    parser.add_argument("--seed", type=int, help="play only this one, line by line")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     asked = parser.parse_args(arguments)
     if asked.seed is not None:

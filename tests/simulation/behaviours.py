@@ -56,7 +56,7 @@ def throttling_by_date(amount: float, now: Callable[[], Millis]) -> Behaviour:
 
 
 def confused(_: float, __: Callable[[], Millis]) -> Behaviour:
-    """Throttle with a Retry-After that says nothing."""
+    """Throttle with an invalid Retry-After."""
     return status(429, after=QUICK, retry_after="soon, we hope")
 
 
@@ -101,6 +101,6 @@ def behaviour(wish: Wish, at: float, now: Callable[[], Millis], *, calm: bool) -
     if not calm:
         mood = next((found for found in wish.moods if at < found.until), mood)
     elif mood.amount != GONE:
-        # A breaker asks a dead endpoint so rarely that its last delivery would be given up in hours.
+        # A breaker probes a dead endpoint so rarely that its last delivery would take hours to end.
         mood = Mood(0.0, "fine")
     return MANNERS[mood.manner](mood.amount, now)

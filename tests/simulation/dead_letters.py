@@ -1,4 +1,4 @@
-"""Which dead letters are open, by a book of its own that knows nothing of the jobs table."""
+"""Which dead letters are open, by a model that does not use the jobs table."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from tests.simulation.given_up import Place
 
 @dataclass(slots=True)
 class DeadLetters:
-    """The letters of a story, and what was brought back of them."""
+    """The dead letters of a story, and which of them were redriven."""
 
     redriven: set[Pair] = field(default_factory=set)
     _open: dict[Place, Pair] = field(default_factory=dict)
@@ -18,12 +18,12 @@ class DeadLetters:
     """How many attempts were made of a delivery when a schedule began: none, or as a redrive found."""
 
     def write(self, place: Place, pair: Pair) -> None:
-        """Take note of a new letter."""
+        """Record a new dead letter."""
         self._open[place] = pair
         self._of[pair] += 1
 
     def redrive(self, place: Place, attempts: int) -> bool:
-        """Take note that a letter was brought back; False: it was before, or is none."""
+        """Record that a dead letter was redriven; False: it was before, or does not exist."""
         pair = self._open.pop(place, None)
         if pair is None:
             return False
@@ -36,7 +36,7 @@ class DeadLetters:
         return place in self._open
 
     def contain(self, pair: Pair) -> bool:
-        """Return whether a letter of a delivery is open."""
+        """Return whether a dead letter of a delivery is open."""
         return self._of[pair] > 0
 
     def exhausts(self, pair: Pair, attempts: int, most: int) -> bool:

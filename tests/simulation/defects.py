@@ -88,7 +88,7 @@ def built_with(**parts: type) -> Callable[[Ports, EngineRules], Engine]:
 
 
 class Hasty:
-    """A RecordSink that says "durable" before anything is."""
+    """A RecordSink that acknowledges before anything is durable."""
 
     def __init__(self, sink: RecordSink) -> None:
         self._sink = sink
@@ -99,7 +99,7 @@ class Hasty:
 
 
 class Careless:
-    """A RecordSink that takes a refused dead letter for a written one."""
+    """A RecordSink that acknowledges a refused dead letter."""
 
     def __init__(self, sink: RecordSink) -> None:
         self._sink = sink
@@ -114,7 +114,7 @@ class Careless:
 class Expiring:
     """A RecordSink that takes a write for done which the broker has not taken for half a minute.
 
-    As a client's message timeout does, where nobody looks at what it says.
+    As a client's message timeout does if its error is ignored.
     """
 
     PATIENCE = 30.0
@@ -190,7 +190,7 @@ class Forsaking(Partitions):
 
 
 class Mute(Engine):
-    """Counts a gap in the log, and tells nobody."""
+    """Counts a gap in the log without reporting it."""
 
     def on_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         partitions.gap_published(where, gap)
@@ -206,7 +206,7 @@ class AtTheEnd(BrokerSource):
 
 
 class Deduplicating(Admission):
-    """Takes a delivery that comes back for a copy of the one that it ended."""
+    """Takes a redriven delivery for a copy of the one that it ended."""
 
     async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         if delivery.trigger is Trigger.REDRIVE and delivery.attempt:
@@ -235,7 +235,7 @@ class Confusing(WaitingRoom[WaitingRecord]):
 
 
 class Rejuvenating(Revival):
-    """Brings a letter back as if no attempt had been made of it."""
+    """Redrives a dead letter as if no attempt had been made for it."""
 
     def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
         forgotten = [(n, b"0" if n == names.ATTEMPT else v) for n, v in dead.headers]
@@ -258,7 +258,7 @@ class Presuming(Directory):
 
 
 class ByTheWall(Directory):
-    """Judges who is active by the clock on the wall, not by when the record entered the log."""
+    """Decides by the wall clock who is active, not by the record's timestamp."""
 
     def __init__(self, host: Host) -> None:
         super().__init__()
@@ -332,7 +332,7 @@ class Accusing(Admission):
 
 
 class Unfenced(Attempts):
-    """It lets what is raised behind a request end the process."""
+    """An exception after a request ends the process."""
 
     async def _send(self, work: Work, ready: Any) -> Outcome | Withheld:  # noqa: ANN401  its own
         work.delivery.attempt += 1
@@ -417,7 +417,7 @@ DEFECTS: Sequence[Defect] = (
         within=400,
     ),
     Defect(
-        "counts a gap and tells nobody",
+        "counts a gap without reporting it",
         Parts(engine=Mute),
         frozenset({GAPS, PROMISE}),
         within=200,

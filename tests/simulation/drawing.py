@@ -66,7 +66,7 @@ def draw(seed: int) -> Story:
 
 
 def _operations(seed: int, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw what is seldom, by a chance of its own: the rest of a story stays as it was without it."""
+    """Draw what is rare from a separate generator: the rest of a story stays the same without it."""
     chance = random.Random(f"the operations of {seed}")
     drawn = [seldom(chance, wishes, times) for share, seldom in SELDOM if chance.random() < share]
     return [act for acts in drawn for act in acts]
@@ -220,7 +220,7 @@ def _lose_offsets(chance: random.Random, _: tuple[Wish, ...], times: list[float]
 
 
 def _redrive(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw redrives where letters are likely, some after their subscription changed."""
+    """Draw redrives where dead letters are likely, some after their subscription changed."""
     dying = [wish.id for wish in wishes if wish.for_ever or (wish.moods and not wish.schedule[1:])]
     if not dying:
         return []
@@ -258,7 +258,7 @@ def _flaw(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> lis
 
 
 def _stamp(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw records whose producers stamped them with anything; events that claim to be old are owed to nobody."""
+    """Draw records with arbitrary producer timestamps; events with an old one are expected by no subscription."""
     acts: list[Act] = []
     for number in range(chance.choice((1, 2, 4))):
         at = round(chance.choice(times) + chance.uniform(0, 3), 3)

@@ -1,4 +1,4 @@
-"""The last judgement: every delivery has come to one end, the right one, and the audit log tells it."""
+"""The final check: every delivery ended once, in the right way, and the audit log shows it."""
 
 from tests.simulation.behaviours import GONE
 from tests.simulation.expectation import Pair
@@ -12,13 +12,15 @@ FINAL = frozenset({"complete", "dead_letter", "cancel"})
 
 
 def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
-    """Hold the end of a story, in which everything has drained, against what was owed."""
+    """Compare the end of a story, in which everything has drained, with what was expected."""
     expected = ledger.expected
     for event in expected.events.values():
         if event.origin in ledger.aside or ledger.is_event_given_up(event):
             continue
         if event.garbage or event.type == NEVER:
-            ledger.blame(PROMISE, f"{event.id} is no event, and is not in {topics.undecodable}")
+            ledger.blame(
+                PROMISE, f"{event.id} is not an event, and is not in {topics.undecodable}"
+            )
         for pair in expected.owed_to(event):
             _ended(ledger, pair)
     for pair, reasons in ledger.dead.items():
@@ -33,11 +35,11 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
         return
     deleted = ledger.expected.is_deleted(pair)
     if not (pair in ledger.delivered or ledger.dead_letters.contain(pair) or deleted):
-        ledger.blame(PROMISE, f"{delivery} came to no end")
+        ledger.blame(PROMISE, f"{delivery} did not end")
     if deleted and pair not in ledger.dead_letters.redriven:
         return
     if not ledger.audited[pair] & FINAL:
-        ledger.blame(SILENT, f"{delivery} ended, and the audit log does not say how")
+        ledger.blame(SILENT, f"{delivery} ended, and is not in the audit log")
 
 
 def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
@@ -46,7 +48,7 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
     match reason:
         case "attempts_exhausted":
             return ledger.requests[pair] >= len(wish.schedule) + 1
-        # A process may die with the letter written and the row that disables not: another attempt
+        # A process may die after writing the dead letter and before the row that disables: another attempt
         # is made of the delivery then, and finds the same or not.
         case "gone":
             return wish.for_ever is not None and wish.for_ever.amount == GONE

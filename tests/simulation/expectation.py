@@ -1,4 +1,4 @@
-"""What should happen, by a model of its own: who is owed which event, from the log and the owners' words alone.
+"""What should happen, by an independent model: who is owed which event, from the log and the owners' commands alone.
 
 It knows nothing of hookstream's matching. An event is owed to a subscription, is not, or may be
 either way, where a promise leaves it open (the moments around a disabling, a row that vanished).
@@ -13,7 +13,7 @@ from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.instant import Millis
 
 AHEAD: Millis = 2_000
-"""How long before it holds a change of state is written: longer than a table may lag."""
+"""How long before it takes effect a change of state is written: longer than a table may lag."""
 
 LAG: Millis = int(FRESH_FOR * 1000)
 """After this, a row is known wherever anything is matched."""
@@ -75,7 +75,7 @@ class Disabling:
 
 @dataclass(slots=True)
 class Absence:
-    """The row was gone until an instant; what was in tiers or over by then is owed all the same."""
+    """The row was missing until an instant; what was in tiers or over by then is still owed."""
 
     until: Millis | None
     safe: frozenset[str]

@@ -25,7 +25,7 @@ BEFORE = (
     "logger.warning",
     "tracer.process",
 )
-"""Calls behind which nothing was sent, or that only tell."""
+"""Calls after which nothing was sent, or that only report."""
 
 BEHIND = (
     "own_records.attempt",
@@ -45,7 +45,7 @@ FLAWS = (*BEFORE, *BEHIND)
 
 
 class FlawedError(Exception):
-    """Raised where nobody expects anything."""
+    """Raised where no exception is expected."""
 
 
 class Flaws:

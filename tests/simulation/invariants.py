@@ -27,28 +27,28 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
 from hookstream.pipeline.ports import Post
 
 PROMISE = "nothing is lost"
-SILENT = "nothing is silent"
+SILENT = "every delivery is audited"
 EARLY = "no attempt is early"
 EXACT = "attempts are counted exactly"
 INTERVALS = "active intervals are exact"
 DUPLICATES = "duplicates are bounded by what was unsettled"
 IDENTITY = "a delivery has one id"
 MEMORY = "memory is bounded"
-ISOLATION = "trouble is its partner's own"
+ISOLATION = "a failing endpoint does not affect others"
 HELD = "what is held is not attempted"
-STALE = "nothing is sent to whom it was stopped for two seconds ago"
+STALE = "nothing is sent two seconds after a deletion or a hold"
 TIME = "requests carry the brokers' time"
-RATE = "a rate limit holds"
+RATE = "a rate limit is kept"
 JUSTIFIED = "every end has its cause"
-FORWARD = "commits go forward"
-GAPS = "a gap is counted and told"
-ENDS = "a worker ends only when it is told to"
-ONCE = "a letter comes back once"
-GUESSED = "nobody guesses where lost offsets were"
+FORWARD = "commits never go back"
+GAPS = "a gap is counted and reported"
+ENDS = "a worker ends only when it is asked to"
+ONCE = "a dead letter is redriven once"
+GUESSED = "lost offsets are never guessed"
 
 
 class Ledger:
-    """What happened so far, and the first invariant that did not hold."""
+    """What happened so far, and the first invariant that was violated."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Ledger:
     ) -> None:
         self.broken: Broken | None = None
         self.chronicle: list[str] | None = None
-        """What happened, line by line, where somebody wants to read it."""
+        """What happened, line by line, if it is to be printed."""
         self.on_broken: Callable[[], None] = lambda: None
         self.expected = expectation
         self.accepted: Counter[Pair] = Counter()
@@ -88,10 +88,10 @@ class Ledger:
         self._carried: dict[Place, Pair | str] = {}
         self._takes: Counter[Place] = Counter()
         self._above: dict[TopicPartition, frozenset[int]] = {}
-        """Offsets that the last commit says are settled above it."""
+        """Offsets above the last commit that its metadata lists as settled."""
 
     def blame(self, invariant: str, detail: str) -> None:
-        """Note that an invariant does not hold; the first one counts."""
+        """Record that an invariant is violated; the first one counts."""
         if self.broken is None:
             self.broken = Broken(invariant, self._now(), detail)
             self.on_broken()
@@ -131,22 +131,22 @@ class Ledger:
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
         most = len(self.expected.statuses[pair[1]].wish.schedule) + 1
         if reason == "attempts_exhausted" and not self.dead_letters.exhausts(pair, attempts, most):
-            self.blame(EXACT, f"{_named(pair)} is given up after {attempts} attempts")
+            self.blame(EXACT, f"{_named(pair)} is dead-lettered after {attempts} attempts")
 
     def redriven(self, dead_letter: Record, record: OutgoingRecord) -> None:
-        """Take note that a letter was brought back as this record: its delivery is owed again."""
+        """Record that a dead letter was redriven as this record: its delivery is expected again."""
         pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
         if not self.dead_letters.redrive((dead_letter.where, dead_letter.offset), attempts):
             self.blame(
-                ONCE, f"{_named(pair)} is brought back twice from letter {dead_letter.offset}"
+                ONCE, f"{_named(pair)} is redriven twice from dead letter {dead_letter.offset}"
             )
         if attempts_of(record) != attempts:
-            self.blame(EXACT, f"{_named(pair)} is brought back after {attempts} attempts")
+            self.blame(EXACT, f"{_named(pair)} is redriven after {attempts} attempts")
         self.delivered.discard(pair)
         self.audited.pop(pair, None)
 
     def _pair(self, record: Record | OutgoingRecord) -> Pair:
-        """Return which delivery a record of ours is of: the origin says which event, not the id."""
+        """Return the delivery of a record of ours: its origin identifies the event, not its id."""
         event = self.expected.by_origin.get(origin_of(record))
         named = header_text(record.headers, "hs-event-id") if event is None else event.id
         return named or "", header_text(record.headers, "hs-subscription-id") or ""
@@ -173,16 +173,16 @@ class Ledger:
         self.aside[origin] = reason
         event = self.expected.by_origin.get(origin)
         if event is None:
-            self.blame(JUSTIFIED, f"{origin} was set aside and is no record of the story")
+            self.blame(JUSTIFIED, f"{origin} is undecodable and is not a record of the story")
             return
         fair = event.garbage or event.type == NEVER
         if not fair and not (reason == "too_large" and self.too_large and event.type == LATE):
-            self.blame(JUSTIFIED, f"{event.id} was set aside as {reason}, and is an event")
+            self.blame(JUSTIFIED, f"{event.id} is undecodable as {reason}, and is an event")
 
     def committed(
         self, group: str, where: TopicPartition, before: int, progress: CommitPosition
     ) -> None:
-        """Hold what a commit passes over against the promise: it must stand somewhere else."""
+        """Check what a commit covers: it must be in some other record."""
         after = progress.offset
         spans = read_note(progress.note, after)
         above = frozenset(offset for span in spans for offset in range(*span))
@@ -214,7 +214,7 @@ class Ledger:
             (where, offset) in self._carried or (*where, offset) in self.expected.by_origin
         ):
             place = f"{where.topic}/{where.partition}@{offset}"
-            self.blame(GAPS, f"{place} was gone before it was read, and is passed over in silence")
+            self.blame(GAPS, f"{place} was gone before it was read, and is skipped silently")
 
     def _passed(self, where: TopicPartition, offset: int) -> None:
         carried = self._carried.get((where, offset))
@@ -232,7 +232,10 @@ class Ledger:
         if event.origin in self.aside or self.is_event_given_up(event):
             return
         if event.garbage or (event.type == NEVER and not self._pending_unmatched(event)):
-            self.blame(PROMISE, f"{event.id} was not set aside, and {place} is committed")
+            self.blame(
+                PROMISE,
+                f"{event.id} is not among the undecodable records, and {place} is committed",
+            )
             return
         for pair in self.expected.owed_to(event):
             self._must_stand(pair, place)
@@ -249,18 +252,18 @@ class Ledger:
             return
         if self.is_given_up(pair):
             return
-        self.blame(PROMISE, f"{_named(pair)} stands nowhere once {place} is committed")
+        self.blame(PROMISE, f"{_named(pair)} is in no record once {place} is committed")
 
     def pending(self, pair: Pair) -> bool:
         """Return whether a record that carries a delivery is not committed."""
         return any(self._uncommitted(place) for place in self._places_of(pair))
 
     def is_given_up(self, pair: Pair) -> bool:
-        """Return whether a record that carries a delivery was gone, and that was told."""
+        """Return whether a record of a delivery was deleted from the log, and that was reported."""
         return any(place in self.given_up for place in self._places_of(pair))
 
     def is_event_given_up(self, event: Event) -> bool:
-        """Tell the same of an event that is to be matched."""
+        """Return the same for an event that is to be matched."""
         return any(place in self.given_up for place in self._places_of_event(event))
 
     def _places_of(self, pair: Pair) -> list[Place]:
@@ -294,11 +297,11 @@ class Ledger:
     # At a worker.
 
     def taken(self, hand: Hand, records: Sequence[Record]) -> None:
-        """Take note of what a process holds now."""
+        """Record what a process has in memory now."""
         for record in records:
             place = (record.where, record.offset)
             if record.offset in self._above.get(record.where, ()):
-                continue  # it is settled, as the commit says, so whoever took it lets it go
+                continue  # it is settled according to the commit, so its owner drops it
             self._takes[place] += 1
             carried = self._carried.get(place)
             if isinstance(carried, tuple):
@@ -311,7 +314,7 @@ class Ledger:
                     hand.events.add(event.id)
 
     def sending(self, hand: Hand, post: Post, now: Millis) -> Pair:
-        """Judge an attempt as it is made; return which delivery it is of."""
+        """Check an attempt when it is made; return its delivery."""
         self.attempts += 1
         pair = (json.loads(post.body)["data"]["name"], post.subscription_id)
         self.requests[pair] += 1
@@ -348,7 +351,7 @@ class Ledger:
             self.blame(DUPLICATES, f"{detail} {again} times again")
 
     def writing(self, hand: Hand, record: OutgoingRecord, now: Millis) -> None:
-        """Hold the attempts that a process writes down against those that it made."""
+        """Compare the attempts that a process audits with those that it made."""
         topics = self._topics
         into_tier = topics.delay_of(record.topic) is not None
         if not into_tier and record.topic != topics.dead_letters:
@@ -373,12 +376,12 @@ class Ledger:
                     EARLY, f"{_named(pair)} is given a slot {due - now} ms before it is due"
                 )
         if attempt not in right:
-            wrote = f"{_named(pair)}: {record.topic} is told of {attempt} attempts"
+            wrote = f"{_named(pair)}: {record.topic} has {attempt} attempts"
             self.blame(EXACT, f"{wrote}, {sorted(right)} would be right")
 
     def _may_be_owed(self, pair: Pair, what: str) -> None:
         if self.expected.owed(pair) is Owed.NEVER:
-            self.blame(INTERVALS, f"{_named(pair)} {what}, and is not owed")
+            self.blame(INTERVALS, f"{_named(pair)} {what}, and is not expected")
 
 
 def _named(pair: Pair) -> str:

@@ -8,7 +8,7 @@ from hookstream.pipeline.ports import WriteRefused
 
 
 class Link:
-    """Fits `Written`: up while the broker is, and while nobody has cut it."""
+    """Fits `Written`: up while the broker is, unless it was cut."""
 
     def __init__(self, write: Callable[[OutgoingRecord], WriteRefused | None]) -> None:
         self.up = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Tells one story to its end: the acts at their times, then calm, then everything must have drained."""
+"""Plays one story to its end: the acts at their times, then no more faults, then everything must drain."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -18,10 +18,10 @@ from hookstream.core.model.subscription import Gap, SubscriptionState
 from hookstream.pipeline.ports import WriteRefused
 
 SESSION_SECONDS = 3.0
-"""Seconds without a word of a member after which its group gives its partitions to others."""
+"""Seconds without a heartbeat after which a group reassigns a member's partitions."""
 
 DRAINS_WITHIN = 600.0
-"""Virtual seconds after the last fault within which everything must have come to its end."""
+"""Virtual seconds after the last fault within which everything must have completed."""
 
 LOOK_EVERY = 0.5
 
@@ -43,7 +43,7 @@ ALL_PARTS = Parts()
 
 
 def play(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Result:
-    """Tell a story on virtual time; what happens is written into `chronicle`, line by line."""
+    """Play a story on virtual time; what happens is written into `chronicle`, line by line."""
     return virtual_time.run(_play(story, parts, chronicle))
 
 
@@ -59,7 +59,7 @@ async def _play(story: Story, parts: Parts, chronicle: list[str] | None) -> Resu
     ledger = world.ledger
     loop = asyncio.get_running_loop()
     if isinstance(loop, virtual_time.VirtualTimeLoop) and loop.troubles:
-        ledger.blame("no exception is forgotten", loop.troubles[0])
+        ledger.blame("no exception is unhandled", loop.troubles[0])
     if ledger.broken is None:
         judge(ledger, world.topics, story)
     return Result(
@@ -149,7 +149,7 @@ class Player(Redrives):
             if self._over.is_set():
                 return
             if loop.time() > deadline:
-                world.ledger.blame("everything comes to its end", self._what_is_left())
+                world.ledger.blame("everything completes", self._what_is_left())
                 return
             if not any(host.process and host.process.alive for host in world.hosts.values()):
                 await self.start(world.hosts[HOSTS[0]])
@@ -192,7 +192,7 @@ class Player(Redrives):
             self.world.broker_is(up=True)
 
     def do_cut_link(self, act: Act) -> None:
-        """Cut a host off from the broker for so many seconds; its groups notice it after a while."""
+        """Disconnect a host from the broker for so many seconds; its groups detect it after a while."""
         host = self.world.hosts[act.who]
         host.link.cut()
         self.spawn(self._cut_off(host, act.amount))
@@ -219,7 +219,7 @@ class Player(Redrives):
         asyncio.get_running_loop().call_later(act.amount, enough)
 
     def do_late(self, act: Act) -> None:
-        """Let a host's writes be appended, and their acknowledgements be heard, later."""
+        """Delay a host's writes and their acknowledgements."""
         host = self.world.hosts[act.who]
         host.append_delay, host.answer_delay = act.amount, float(act.more[0])
 
@@ -284,7 +284,7 @@ class Player(Redrives):
         self.world.put(replace(found, state=SubscriptionState.DELETED))
 
     def do_enable(self, act: Act) -> None:
-        """Clear what a worker said of an endpoint, and write the gap, in one transaction."""
+        """Clear an endpoint's health row, and write the gap, in one transaction."""
         found = self.world.subscriptions.get(act.who)
         disabled = self.world.disabled.pop(act.who, None)
         if found is None or disabled is None or found.state is SubscriptionState.DELETED:
@@ -307,7 +307,7 @@ class Player(Redrives):
         asyncio.get_running_loop().call_later(act.amount, self.world.clear, kind, name)
 
     def do_forget(self, act: Act) -> None:
-        """Let a row be gone from the table for a while: nobody deleted the subscription."""
+        """Remove a row from the table for a while: the subscription was not deleted."""
         world = self.world
         if act.who not in world.subscriptions:
             return

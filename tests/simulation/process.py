@@ -70,7 +70,7 @@ OVERDRAWN = 2
 """Deliveries above the budget: one for each of the two loops that spend it."""
 
 STAYS = 25 * SECOND
-"""How long a worker that is told to stop may drain."""
+"""How long a worker may drain."""
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class DrawnChance:
 
 
 class DrawnOffload:
-    """An Offload whose computations take a while, during which everything else goes on."""
+    """An Offload whose computations take a while, during which everything else continues."""
 
     def __init__(self, story: Story) -> None:
         self._random = random.Random(story.seed)
@@ -261,7 +261,7 @@ class Process:
             self.stop_dead(appended=doom.appended)
 
     def look(self) -> None:
-        """Hold what the process has in memory against its bounds."""
+        """Compare what the process has in memory with its bounds."""
         bounds = self.world.story.bounds
         engine = self.engine
         if engine.budget.room < -OVERDRAWN:
@@ -280,7 +280,7 @@ def _causes(error: BaseException) -> str:
 
 
 class SeenSource:
-    """A RecordSource that tells the ledger what it gives, and gives nothing to the dead."""
+    """A RecordSource that reports to the ledger what it returns, and returns nothing to a dead process."""
 
     def __init__(
         self,
@@ -376,7 +376,7 @@ class SeenSink:
 
 
 class SeenSender:
-    """A Sender to the endpoints of the story, which tells the ledger what they see and answer."""
+    """A Sender to the endpoints of the story, which reports to the ledger what they see and answer."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -426,7 +426,7 @@ class SeenSender:
         return answer
 
     def _keeps_time(self, post: Post) -> None:
-        """Hold the time that a request carries against the brokers'."""
+        """Compare a request's timestamp with the brokers' time."""
         process = self._process
         off = int(dict(post.headers)["webhook-timestamp"]) - process.world.clock.now() / 1000
         if not -MOST_OFF - 1 <= off <= MOST_OFF:

@@ -1,4 +1,4 @@
-"""Operators bring dead letters back, in jobs whose processes may die, while workers are at it."""
+"""Operators redrive dead letters, in jobs whose processes may die, while workers run."""
 
 import asyncio
 
@@ -26,10 +26,10 @@ class Redrives(Logs):
             self.world.topics.jobs, stored=self.world.broker.logs[self._dead_letters].records
         )
         self._revived: list[tuple[Record, OutgoingRecord]] = []
-        """Letters and what they became."""
+        """Dead letters and their redriven records."""
 
     def do_redrive(self, act: Act) -> None:
-        """Bring back every open letter, of one subscription or all; go on with what a dead job left.
+        """Redrive every open dead letter, of one subscription or all; continue what a dead job left.
 
         It takes no time, since a job does not wait for workers; its process may die at a write.
         """
@@ -102,7 +102,7 @@ class Redrives(Logs):
         self._revived.clear()
 
     def _compare(self, job: RedriveJob, selector: Selector, unredrivable: int | None) -> None:
-        """Hold the jobs table against what came back; None: the job died, so more may be open."""
+        """Compare the jobs table with what was redriven; None: the job died, so more may be open."""
         ledger = self.world.ledger
         book, _ = read_ledger(self._shop.jobs())
         left = 0
@@ -110,11 +110,12 @@ class Redrives(Logs):
             is_open = ledger.dead_letters.is_open((dead_letter.where, dead_letter.offset))
             if is_open is not book.is_open(RedriveSource.DEAD_LETTERS, position_of(dead_letter)):
                 ledger.blame(
-                    ONCE, f"letter {dead_letter.offset} is open in one book and not in the other"
+                    ONCE,
+                    f"dead letter {dead_letter.offset} is open in one model and not in the other",
                 )
             asked = dead_letter.offset < job.ends[0]
             left += (
                 asked and is_open and selector.selects(dead_letter.headers, dead_letter.timestamp)
             )
         if unredrivable is not None and left != unredrivable:
-            ledger.blame(ONCE, f"{job.id} is done, and {left} of its letters are open")
+            ledger.blame(ONCE, f"{job.id} is done, and {left} of its dead letters are open")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.simulation.story import PLAIN, Bounds, Broken, Story, Wish
 
 MOST = 600
-"""Stories told in search of a shorter one."""
+"""Stories played in search of a shorter one."""
 
 
 def shrink(story: Story, broken: Broken, play: Callable[[Story], Broken | None]) -> Story:

@@ -1,4 +1,4 @@
-"""A story is everything that happens to the workers, as plain values: it can be told, cut and told again."""
+"""A story is everything that happens to the workers, as plain values: it can be played, cut and played again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Mood:
 
     until: float
     manner: str
-    """A key of `trouble.MANNERS`."""
+    """A key of `behaviours.MANNERS`."""
     amount: float = 0.0
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Mood:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A subscription and the endpoint behind it."""
+    """A subscription and its endpoint."""
 
     id: str
     types: tuple[str, ...] = (PLAIN,)
@@ -71,7 +71,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a worker may hold and do at once."""
+    """What a worker may keep and do at once."""
 
     max_in_flight: int = 16
     max_deliveries: int = 200
@@ -113,10 +113,10 @@ class Story:
     acts: tuple[Act, ...] = field(default=())
     """In order of time."""
     quiet: bool = False
-    """True: nothing fails but endpoints, so healthy ones must not notice."""
+    """True: only endpoints fail, so healthy ones must not be affected."""
 
     def lines(self) -> Sequence[str]:
-        """Tell it to a person."""
+        """Return the story as text."""
         lines = [f"{self.partitions} partition(s); {self.bounds}"]
         lines += [f"  {wish}" for wish in self.wishes]
         lines += [f"  {act}" for act in self.acts]
@@ -125,7 +125,7 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An invariant that did not hold."""
+    """An invariant that was violated."""
 
     invariant: str
     at: float

@@ -1,4 +1,4 @@
-"""The simulator finds what it is there to find, tells it shortly, and tells the same every time."""
+"""The simulator finds planted defects, reports them briefly, and reports the same every time."""
 
 import os
 import subprocess
@@ -115,7 +115,7 @@ def test_seeds_draw_every_kind_of_act() -> None:
     assert drawn == playable
 
 
-# What is expected is a model of its own, so it has tests of its own.
+# The expectation is an independent model, so it has its own tests.
 
 
 def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:

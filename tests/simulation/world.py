@@ -55,7 +55,7 @@ ASK_EVERY = 0.5
 RECONNECTS_WITHIN = 0.1
 """Seconds after which a client that lost its link tries again."""
 HOLDS_WITHIN = 2_000
-"""Milliseconds after which a deletion and a hold are known wherever anything is sent."""
+"""Milliseconds after which every sending worker knows of a deletion and a hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class View:
 
 
 class SeenBroker(Broker):
-    """The broker in memory, which tells the world what is appended and committed."""
+    """The broker in memory, which reports to the world what is appended and committed."""
 
     def __init__(self, world: "World") -> None:
         super().__init__(world.clock)
@@ -230,12 +230,12 @@ class World:
         self.calm = False
         self.flaws = Flaws()
         self.flawed = any(act.does == "flaw" for act in story.acts)
-        """Whether calls of ports raise in this story; else nothing stands in front of them."""
+        """Whether calls of ports raise in this story; else ports are not wrapped."""
         self.hosts: dict[str, Host] = {}
         self.grace: Millis = DAY
         """How long after it is due a record does not show yet that offsets were lost."""
         self._ends: dict[TopicPartition, int] = {}
-        """Behind the last record that ever stood in each partition which workers read."""
+        """The offset after the last record of each partition that workers read."""
         self.held_since: dict[tuple[HoldKind, str], Millis] = {}
         """What is held, and since when."""
         self.rules = self._rules()
@@ -274,7 +274,7 @@ class World:
         for tier in TIERS:
             self.broker.create(topics.tier(tier))
 
-    # What a process asks.
+    # What a process queries.
 
     def view(self, host: Host) -> View:
         return View(self, host)
@@ -300,7 +300,7 @@ class World:
         return refusal
 
     def delays(self, host: Host) -> tuple[float, float]:
-        """Seconds until a write is appended, and from there until its writer hears of it."""
+        """Seconds until a write is appended, and from there until it is acknowledged."""
         before = 0.001 + self.random.random() * (0.002 + host.append_delay)
         return before, self.random.random() * host.answer_delay if host.answer_delay else 0.0
 
@@ -334,7 +334,7 @@ class World:
         self.write_row(Row(health=lambda book: book.put(failing)))
 
     def arrived(self, pair: Pair) -> None:
-        """Hold how long an event took to an endpoint that is well against what is prompt."""
+        """Check that an event reached a healthy endpoint promptly."""
         wish = self.wishes[pair[1]]
         event = self.expectation.events[pair[0]]
         if not self.story.quiet or wish.moods or wish.for_ever or wish.rate is not None:
@@ -343,10 +343,12 @@ class World:
             return  # it waited for its schema
         took = self.clock.now() - event.timestamp
         if took > PROMPT:
-            self.ledger.blame(ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is well")
+            self.ledger.blame(
+                ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is healthy"
+            )
 
     def broker_is(self, *, up: bool) -> None:
-        """Let the broker go away, or come back."""
+        """Stop the broker, or start it again."""
         if up:
             self.broker.resume()
         else:
@@ -356,7 +358,7 @@ class World:
             host.wake()
 
     def stopped(self, who: str, event_type: str) -> str | None:
-        """Tell why nothing may be sent to somebody, where everybody must know it."""
+        """Return why nothing may be sent for a subscription, once every worker must know it."""
         now = self.clock.now()
         deleted_at = self.expectation.statuses[who].deleted_at
         if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
@@ -388,7 +390,7 @@ class World:
         log.append_time = stamped is None
         value = b"\x00\x01garbage"
         if kind:
-            # Some are so large that they are decoded, matched and rendered beside the loop.
+            # Some are so large that they are decoded, matched and rendered in a thread.
             load = random.Random(f"{self.story.seed} {name}").choice((1, 1, 1, 50_000))
             data: JsonObject = {"colour": colour, "name": name, "load": load}
             value = json_value(kind, event_id or name, data=data)
@@ -423,13 +425,13 @@ class World:
         self.write_row(Row(lambda directory: directory.put_subscription(subscription)))
 
     def hold(self, kind: HoldKind, name: str) -> None:
-        """Stop what a hold stops."""
+        """Set a hold."""
         self.held_since.setdefault((kind, name), self.clock.now())
         hold = Hold(kind, name, self.clock.now(), "by the story")
         self.write_row(Row(lambda directory: directory.holds.put(hold), holds=(kind, name)))
 
     def clear(self, kind: HoldKind, name: str) -> None:
-        """Let it go on."""
+        """Clear a hold."""
 
         def drop(directory: Directory) -> None:
             directory.holds.drop(kind, name)
@@ -438,7 +440,7 @@ class World:
         self.write_row(Row(drop, holds=(kind, name), clears=True))
 
     def subscribe(self, wish: Wish) -> None:
-        """Write a subscription's first row; it holds two seconds later, or from the beginning."""
+        """Write a subscription's first row; it is active two seconds later, or from the beginning."""
         active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
         self.wishes[wish.id] = wish
         self.expectation.statuses[wish.id] = SubscriptionStatus(wish, active_from)
@@ -491,7 +493,7 @@ class World:
         self.broker.forget(self.group_of(where), where)
 
     def _evidence(self, where: TopicPartition) -> int | None:
-        """Return a record that somebody is owed for so long that everybody must see what happened."""
+        """Return a record that has been due for so long that its loss is certain."""
         before = self.clock.now() - self.grace - (self.topics.delay_of(where.topic) or 0)
         for record in self.broker.logs[where].records:
             if record.timestamp >= before:
