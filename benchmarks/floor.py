@@ -44,7 +44,7 @@ SCHEMA = ROOT / "schemas" / "order.generated" / "v1.avsc"
 _IN_FLIGHT = 64
 _BATCH = 500
 _LEFT_OUT = 1_000
-"""Events before the count begins, so that connections stand and topics are known."""
+"""Events before the count starts, so that connections are open and topics are known."""
 _MARKER = 10
 """Bytes before the record's own: the single-object marker and the schema's fingerprint."""
 _NO_CONTENT = 204

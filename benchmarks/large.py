@@ -41,11 +41,11 @@ class Kind:
 
     name: str
     items: Json
-    """The Avro type of what its array holds."""
+    """The Avro type of its array's items."""
     item: object
     pattern: JsonObject | None = None
     share: float = 1.0
-    """Of the values that are asked for, how many it holds."""
+    """How many of the requested values it contains."""
 
 
 def kinds() -> list[Kind]:

@@ -48,7 +48,7 @@ class Receipt(NamedTuple):
 
 
 class Sink:
-    """One nginx of our own; a context manager. It runs on the core of whoever starts it."""
+    """One nginx of our own; a context manager. It runs on the core of the process that starts it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

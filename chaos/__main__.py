@@ -15,7 +15,7 @@ _NEIGHBOURS_MS = 20.0
 
 
 def main() -> int:
-    """Read the command line, run what it asks for, and return the exit code."""
+    """Read the command line, run what it requests, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description="Show the promise.")
     parser.set_defaults(run=_storm)
     _add_shared(parser)

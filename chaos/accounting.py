@@ -1,8 +1,8 @@
-"""The reckoning: what was owed, by the log and by hand, against what the endpoints took.
+"""The account: what was owed, by the log and by a table, compared with what the endpoints accepted.
 
-1. Every event that stands in the log is owed to each subscription that wants it by the table that is
-   written by hand in `cast.py`, unless its subscription had been given up (410) when it was appended.
-2. What was accepted under its id, computed here, counts; what was not stands in the dead letters, or
+1. Every event in the log is owed to each subscription that wants it by the table that is
+   written by hand in `cast.py`, unless its endpoint was disabled (410) when it was appended.
+2. What was accepted under its id, computed here, counts; what was not is in the dead letters, or
    is lost.
 3. What was accepted more often is explained by crashes at which it was unsettled, one copy each, or
    by moves of its partition at which it was.
@@ -51,9 +51,9 @@ class Account:
     dead_letters: dict[str, int] = field(default_factory=dict)
     """Open ones, by reason."""
     dead_expected: int = 0
-    """Expected deliveries that were not received and stand in the dead letters."""
+    """Expected deliveries that were not received and are in the dead letters."""
     after_disabling: int = 0
-    """Deliveries that are not owed, since their endpoint had been given up."""
+    """Deliveries that are not owed, since their endpoint was disabled."""
     unexpected: list[str] = field(default_factory=list)
     duplicates: int = 0
     """Copies beyond the first."""
@@ -143,7 +143,7 @@ class Reckoner:
         faults: Sequence[Fault],
         moves: Sequence[Move],
     ) -> Account:
-        """Hold what was accepted against what is owed.
+        """Compare what was accepted with what is owed.
 
         Args:
             accepted: How often each delivery was accepted.

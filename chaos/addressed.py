@@ -21,7 +21,7 @@ def cast_of(kinds: list[str], seed: int) -> list[Endpoint]:
 
 
 def filed_for(number: int, more: str = "") -> Filed:
-    """Return what the subscription of an endpoint asks for: the orders of one customer."""
+    """Return what the subscription of an endpoint requests: the orders of one customer."""
     pattern = f"pattern:\n  data:\n    customer_id: [{_whose(number)}]\n"
     return Filed("open", f"[{EVENT_TYPE}]", pattern + more)
 

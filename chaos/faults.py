@@ -16,19 +16,19 @@ from chaos.topics import Positions, Topics
 from hookstream.adapters.dev.broker import BrokerProcess
 
 KINDS = ("kill", "broker", "restart", "kill-all", "broker-and-worker")
-"""A worker is killed; the broker is killed and comes back; a worker is told to stop and comes back;
+"""A worker is killed; the broker is killed and restarted; a worker shuts down and is restarted;
 all workers are killed at once; a worker is killed while the broker is away."""
 
 FREEZES = ("freeze", "freeze-broker", "broker-while-frozen", "freeze-in-turn")
-"""A worker gets no CPU (SIGSTOP) for longer than its session lasts, and goes on; so does the broker;
-the broker is killed while a worker is frozen; each worker is frozen as soon as the one before goes
-on, so that partitions move to who is frozen next. They take minutes, so they come only when named."""
+"""A worker gets no CPU (SIGSTOP) for longer than its session lasts, and continues; so does the broker;
+the broker is killed while a worker is frozen; each worker is frozen as soon as the previous
+one continues, so that partitions move to the one that is frozen next. They take minutes, so they come only when named."""
 
 _STARTS = 5
 _LONGEST_PAUSE = 3.0
 """Seconds that something stays dead at most, before it is started again."""
 _FROZEN = (12.0, 45.0)
-"""Seconds that a worker stands still: the development broker's sessions last 6."""
+"""Seconds that a worker is frozen: the development broker's sessions last 6."""
 _BROKER_FROZEN = (3.0, 15.0)
 
 
@@ -41,7 +41,7 @@ class Fault:
     at: float
     """Seconds since 1970."""
     crash: bool
-    """Whether something died without being asked; only then may anything be repeated."""
+    """Whether something was killed; only then may anything be repeated."""
     back_at: float = 0.0
     """When everything was ready again."""
     exit_code: int | None = None
@@ -61,7 +61,7 @@ class Faults:
     kinds: Sequence[str]
     made: list[Fault] = field(default_factory=list)
     ended_by_themselves: list[str] = field(default_factory=list)
-    """Workers that ended though nobody asked them to, with their last words."""
+    """Workers that ended unexpectedly, with their last output."""
 
     def __post_init__(self) -> None:
         """Begin with each kind once."""
@@ -172,7 +172,7 @@ class Faults:
         return fault
 
     def _broker_while_frozen(self) -> Fault:
-        """Kill the broker while a worker is frozen, and let the worker go on when it is back."""
+        """Kill the broker while a worker is frozen, and let the worker continue once it is back."""
         worker = self.dice.choice(self.stage.workers)
         whom = f"the broker, {worker.name}"
         fault = Fault("broker-while-frozen", whom, time.time(), crash=True)
@@ -219,7 +219,7 @@ class Faults:
         return fault
 
     def supervise(self) -> None:
-        """Start again what ended though nobody asked it to; all that it had not settled may be repeated."""
+        """Start again what ended unexpectedly; all that it had not settled may be repeated."""
         for worker in self.stage.workers:
             if worker.expected_to_run and not worker.running:
                 fault = Fault("ended", worker.name, time.time(), crash=True)

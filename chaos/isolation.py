@@ -28,7 +28,7 @@ _FLOODED_BY = 100
 
 @dataclass(slots=True, frozen=True)
 class Ask:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     endpoints: int
     hung: int
@@ -45,7 +45,7 @@ class Ask:
     seed: int
     folder: Path | None
     p99_at_most: float | None
-    """Milliseconds for the healthy ones in trouble; None: twice the quiet span's."""
+    """Milliseconds for the healthy ones beside failing ones; None: twice the quiet span's."""
 
     @property
     def pressure(self) -> float:

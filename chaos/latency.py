@@ -17,7 +17,7 @@ class Span:
 
     due: int
     arrived: int
-    """How many came at all, by the time of the reckoning."""
+    """How many arrived at all, by the time of the account."""
     p50_ms: float
     p99_ms: float
     longest_ms: float
@@ -35,7 +35,7 @@ def first_accepted(receipts: Iterable[Receipt]) -> dict[str, float]:
 def appended(
     topics: Topics, owners: Mapping[bytes, Template], since: Mapping[Place, int]
 ) -> Iterable[tuple[Template, str, float]]:
-    """Yield the events that stand in the log from offsets on: template, id, seconds since 1970."""
+    """Yield the events of the log from offsets on: template, id, seconds since 1970."""
     for record in topics.read(topics.events, since):
         yield owners[shape_of(record.value)], event_id_in(record.value), record.timestamp / 1000
 

@@ -1,4 +1,4 @@
-"""The load: events of all six types, encoded beforehand, each with an id of its own, bounded in number."""
+"""The load: events of all six types, encoded beforehand, each with its own id, bounded in number."""
 
 import random
 import time
@@ -20,7 +20,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 _ID = slice(11, 47)
-"""Where the event id stands: behind the marker, the fingerprint and its own length."""
+"""Where the event id starts: after the marker, the fingerprint and its own length."""
 _TICK = 0.005
 _HELD = 0.05
 """Seconds between two looks at whether more may be sent."""
@@ -29,7 +29,7 @@ _PRODUCER: dict[str, str | int | float | bool] = {
     "acks": "all",
     "enable.idempotence": True,
     "linger.ms": 1,
-    # A broker that is killed comes back: a write waits for it.
+    # A killed broker is restarted: a write waits for it.
     "message.timeout.ms": 0,
     "queue.buffering.max.messages": 100_000,
     "log_level": 0,
@@ -45,7 +45,7 @@ class Template(NamedTuple):
 
     @property
     def shape(self) -> bytes:
-        """The value without its id, which tells templates apart."""
+        """The value without its id, which identifies its template."""
         return shape_of(self.value)
 
 

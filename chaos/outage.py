@@ -1,9 +1,9 @@
-"""The outage experiment: one endpoint is down for minutes, and nobody else own_records.
+"""The outage experiment: one endpoint is down for minutes, and no other is affected.
 
 All times of the design, the ten minutes, the schedule, the tiers and the breaker's longest wait, are
 divided by one number, so that it takes less time; the rates are not. A delivery arrives within its
 schedule where it came with the first attempt that the schedule has after the end of the outage, or
-with the backlog: once the breaker must have noticed that end, 500 a second.
+with the backlog: once the breaker must have detected that end, 500 a second.
 """
 
 import time
@@ -25,7 +25,7 @@ _SCHEDULE = (5.0, 300.0, 1800.0, 7200.0)
 _PROBE_EVERY = 30.0
 """Seconds between the attempts of an endpoint that is down, at the least often."""
 _DRAIN = 500.0
-"""Deliveries a second with which a backlog is worked off, at least, beside everybody else's."""
+"""Deliveries a second with which a backlog drains, at least, beside all others."""
 _TIERS = (0.0, 5.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
 _JITTER = 1.1
 _SLACK = 5.0
@@ -36,7 +36,7 @@ _BEFORE = 20.0
 
 @dataclass(slots=True, frozen=True)
 class Ask:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     compress: float
     rate: float

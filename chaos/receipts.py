@@ -1,4 +1,4 @@
-"""The receiver as its run sees it: a process of its own, told what to do, and the file of receipts."""
+"""The receiver as its run sees it: a separate process that takes commands, and the file of receipts."""
 
 import json
 import subprocess

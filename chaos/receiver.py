@@ -2,8 +2,8 @@
 
     python -m chaos.receiver FOLDER
 
-FOLDER holds `cast.json`; into it go `receipts` (one fixed record a request) and, at the end,
-`checked.json`. Each endpoint listens on a loopback address of its own, as partners do. Commands come
+FOLDER contains `cast.json`; into it go `receipts` (one fixed record a request) and, at the end,
+`checked.json`. Each endpoint listens on its own loopback address, as partners do. Commands come
 on standard input, a JSON object of endpoint names and kinds a line; its end ends the process.
 """
 
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
             self._finish(at, answer, attempt, name)
 
     def _finish(self, at: float, answer: Answer, attempt: int, name: bytes) -> None:
-        """Answer, and write down what was: nothing is accepted where nobody listens any more."""
+        """Answer, and record it: nothing counts as accepted once the client has disconnected."""
         transport, status = self._transport, answer.status
         if transport is None or transport.is_closing():
             status = NEVER

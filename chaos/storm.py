@@ -41,7 +41,7 @@ _LOOK = 0.2
 
 @dataclass(slots=True, frozen=True)
 class Ask:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     deliveries: int
     seconds: float
@@ -54,7 +54,7 @@ class Ask:
     faults: Sequence[str]
     """The kinds of faults: each once, then at random, worker's more often than the broker's."""
     member_session: float
-    """Seconds until a worker that is not heard of loses its partitions."""
+    """Seconds without heartbeats until a worker loses its partitions."""
     folder: Path | None
 
 
@@ -64,7 +64,7 @@ class _Progress:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     owed: int = 0
-    """Deliveries owed to endpoints that are never given up."""
+    """Deliveries owed to endpoints that are never disabled."""
     accepted: int = 0
     """How many of them came, copies aside."""
     ends: bool = False
@@ -104,7 +104,7 @@ class Storm:
         codes = self._rig.stage.stop_all()
         checked = self._rig.receiver.stop()
         self._rig.receiver.follow()
-        say("reckoning")
+        say("accounting")
         self._reckoner.read_log()
         account = self._reckoner.reckon(
             self._rig.receiver.accepted, self._rig.receiver.all, self._faults.made, watch.moves
@@ -176,7 +176,7 @@ class Storm:
         return self._progress.ends
 
     def _calm(self, seconds: float) -> None:
-        """Let it run undisturbed, look at what runs, and tell how far it is."""
+        """Let it run undisturbed, look at what runs, and print the progress."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._done():
             self._look()
@@ -187,14 +187,14 @@ class Storm:
         )
 
     def _look(self) -> None:
-        """Note memory, and start again, as a supervisor would, what ended though nobody asked it to."""
+        """Note memory, and start again, as a supervisor would, what ended unexpectedly."""
         self._rig.receiver.check()
         for worker in self._rig.stage.workers:
             worker.look()
         self._faults.supervise()
 
     def _wait_for_the_rest(self) -> None:
-        """Wait for what is owed, as long as something still comes."""
+        """Wait for what is owed, as long as something still arrives."""
         say(f"waiting for {self._outstanding()} deliveries")
         least = self._outstanding()
         began = since = time.monotonic()
@@ -209,7 +209,7 @@ class Storm:
         self._note_what_hangs()
 
     def _note_what_hangs(self) -> None:
-        """Tell which partitions are not settled and who holds them; keep what workers say."""
+        """Print which partitions are not settled and who owns them; keep the workers' output."""
         now, owners = self._rig.topics.positions(), self._rig.topics.look_owners()
         for place, end in sorted(now.ends.items()):
             if end > (at := now.committed.get(place, 0)):

@@ -1,8 +1,8 @@
-"""Watches who holds each partition, so that a move is known with what was unsettled when it came.
+"""Watches who owns each partition, so that each move is known with what was unsettled then.
 
-A worker that comes or goes moves partitions of others, too. What waits in a queue then is let go of,
+A worker that joins or leaves moves partitions of others, too. What waits in a queue then is dropped,
 and an attempt that takes longer than a revocation may wait ends without settling: those events come
-again, as after a crash. The broker is asked about twice a second; a move lies between two looks, so
+again, as after a crash. The broker is queried about twice a second; a move lies between two queries, so
 what was unsettled is taken from the commits of the look before it. A partition that went twice
 between two looks, or went and came back, is known from the logs of the workers that gave it up.
 """
@@ -42,7 +42,7 @@ class WorkersLog:
         self._rest = b""
 
     def given_up(self) -> Iterator[Place]:
-        """Yield each partition that the worker was given notice of losing, since the last call."""
+        """Yield each partition that the worker was notified of losing, since the last call."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -70,7 +70,7 @@ def moves_between(
 
     Args:
         held: Who held each partition at the look before.
-        now_held: Who holds it now.
+        now_held: Who owns it now.
         given_up: How often workers logged that they gave it up since.
         before: The commits of the look before, and the ends of this one.
         at: Seconds since 1970, of this look.
@@ -89,7 +89,7 @@ def moves_between(
 
 
 class Watch:
-    """Looks from a thread of its own while a `with` block runs."""
+    """Watches from its own thread while a `with` block runs."""
 
     def __init__(self, topics: Topics, logs: Sequence[Path]) -> None:
         """Watch the partitions of `topics`, and the workers that write `logs`."""

@@ -71,7 +71,7 @@ class Demo:
         self.mended = False
 
     async def run(self) -> bool:
-        """Play it all and tell whether every delivery is accounted for."""
+        """Run the whole demo; return whether every delivery is accounted for."""
         for receiver in self.receivers.values():
             receiver.secrets = ["whsec_" + b64encode(secrets.token_bytes(32)).decode()]
             await receiver.start()

@@ -1,6 +1,6 @@
-"""The reckoning: what should have arrived, against what the partners' books and the topics say.
+"""The account: what should have arrived, compared with what the partners and the topics recorded.
 
-The table of who wants what is written by hand here. Nothing of hookstream's matching is asked, nor
+The table of who wants what is written by hand here. Nothing of hookstream's matching is used, nor
 any counter of a worker.
 """
 
@@ -20,7 +20,7 @@ Wants = Callable[[str, Mapping[str, object]], bool]
 WANTED: dict[str, Wants] = {
     "order-system": lambda kind, _: kind in ("order.generated", "processing.failed"),
     "crm": lambda kind, _: kind in ("pricing.completed", "order.generated"),
-    # It asks for processing.failed too, and was never granted it.
+    # It requests processing.failed too, and was never granted it.
     "automation": lambda kind, _: kind == "document.analyzed",
     "dashboard": lambda _, __: True,
     "print-shop": lambda kind, data: (
@@ -52,7 +52,7 @@ class AtTheKill:
 
 @dataclass
 class Account:
-    """One reckoning."""
+    """One account."""
 
     expected: set[Key] = field(default_factory=set)
     received: Counter[Key] = field(default_factory=Counter)
@@ -104,7 +104,7 @@ class Reckoner:
         return AtTheKill(committed, self._log.ends(events + tiers))
 
     def reckon(self, sent: list[Sent], killed: AtTheKill | None) -> Account:
-        """Hold what arrived against what was wanted."""
+        """Compare what arrived with what was expected."""
         account = Account()
         happened = self._appended()
         self._expect(account, sent)
@@ -165,7 +165,7 @@ class Reckoner:
         )
 
     def _read_gaps(self, account: Account, happened: Mapping[tuple[str, str], Entry]) -> None:
-        """Excuse what was appended after an endpoint had been given up (410)."""
+        """Excuse what was appended after an endpoint was disabled (410)."""
         for row in self._log.read(f"{self._prefix}.health"):
             who, _, kind = row.key.decode().partition("/")
             if kind != "disabled" or row.value is None:

@@ -1,4 +1,4 @@
-"""What stands in the topics, read with a plain Kafka client: no line of hookstream's own code."""
+"""What the topics contain, read with a plain Kafka client and none of hookstream's code."""
 
 import io
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Log:
     """The topics of one run."""
 
     def __init__(self, servers: str) -> None:
-        """Connect when something is asked for."""
+        """Connect on first use."""
         self._servers: dict[str, str | int | float | bool] = {
             "bootstrap.servers": servers,
             "log_level": 0,

@@ -1,4 +1,4 @@
-"""The screen: a live table while things happen, and the reckoning when they have."""
+"""The screen: a live table during the run, and the account at its end."""
 
 import datetime as dt
 import time
@@ -71,7 +71,7 @@ class Screen:
 
 
 def show_account(console: Console, events: int, account: Account, forged: int) -> None:
-    """Print the reckoning."""
+    """Print the account."""
     table = Table(
         title="The reckoning, from the partners' books and the topics", title_justify="left"
     )
@@ -88,7 +88,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
             account.in_gap - account.dead - received
         ),
         "missing": len(account.missing),
-        "arrived though nobody may have it": len(account.unexpected),
+        "received but not expected": len(account.unexpected),
         "duplicates (a webhook-id answered 2xx twice)": len(account.duplicates),
         "  events unsettled when the worker was killed": len(account.unsettled),
         "  duplicates that no crash explains": len(account.unexcused),
@@ -96,7 +96,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
         "dead-lettered": account.dead_lettered,
         "redriven": account.redriven,
         "undecodable": account.undecodable,
-        "requests whose signature did not hold": forged,
+        "requests with an invalid signature": forged,
     }
     for name, count in rows.items():
         table.add_row(name, str(count))

@@ -36,7 +36,7 @@ class World(Protocol):
         """The bytes of an event of version 1 whose id is empty."""
 
     def not_renderable(self) -> bytes:
-        """The bytes of an event of version 1 with a value that JSON cannot hold."""
+        """The bytes of an event of version 1 with a value that JSON cannot represent."""
 
 
 @dataclass

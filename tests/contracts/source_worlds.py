@@ -127,7 +127,7 @@ class KafkaWorld:
     ) -> None:
         self.prefix = prefix
         self._client: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
-        # How soon a member hears that another joined: its broker says so where the protocol is `consumer`.
+        # How soon a member learns that another joined: the broker sets it for the `consumer` protocol.
         beats = {"heartbeat.interval.ms": 500} if protocol == "classic" else {}
         self._settings = self._client | beats | dict(more)
         self._protocol = protocol
@@ -233,7 +233,7 @@ async def take_some(source: Source, count: int, seconds: float = 15.0) -> list[R
 
 
 async def take_until(source: Source, condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    """Keep taking, and let what comes go, until something holds."""
+    """Keep taking and discarding records until a condition is true."""
     async with asyncio.timeout(seconds):
         while not condition():
             assert not await source.take(100)

@@ -41,7 +41,7 @@ def test_a_record_names_its_type_and_version(world: World) -> None:
 
 
 def test_an_unpublished_schema_is_unknown_not_undecodable(world: World) -> None:
-    """The record waits: a producer may be quicker than the table that tells of its schema."""
+    """The record waits: a producer may be quicker than the table of schemas."""
     assert isinstance(
         world.codec.identify(record(world.value(1, {"a": 1}, event_id="e1"))), UnknownSchema
     )

@@ -156,7 +156,7 @@ async def test_an_acknowledged_record_can_be_read(world: World) -> None:
 
 
 async def test_many_records_are_all_written(world: World) -> None:
-    """Together they are larger than one of them may be: a broker judges a batch as a whole."""
+    """Together they are larger than one of them may be: a broker accepts or rejects a batch as a whole."""
     verdicts: list[WriteRefused | None] = []
 
     for number in range(3000):
@@ -171,7 +171,7 @@ async def test_many_records_are_all_written(world: World) -> None:
 
 @pytest.mark.parametrize("size", [5 * LIMIT, 20 * LIMIT])
 async def test_a_record_that_is_too_large_is_refused_alone(world: World, size: int) -> None:
-    """Refused by the broker or by the client: what stands around it is written."""
+    """Refused by the broker or by the client: the records around it are written."""
     verdicts: dict[str, WriteRefused | None] = {}
 
     for name, value in (("before", b"1"), ("large", bytes(size)), ("after", b"2")):
@@ -187,7 +187,7 @@ async def test_a_record_that_is_too_large_is_refused_alone(world: World, size: i
 
 
 async def test_a_writer_may_write_again_from_its_acknowledgement(world: World) -> None:
-    """A settler does: a letter that is too large is written again by reference."""
+    """A settler does: a dead letter that is too large is written again by reference."""
     sink, done = world.sink, asyncio.Event()
 
     def again(_: WriteRefused | None) -> None:

@@ -76,7 +76,7 @@ async def test_records_come_in_the_order_of_their_partition(
 async def test_a_transaction_leaves_a_gap_in_the_offsets_and_nothing_else(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Its marker takes an offset: whoever counts records to know offsets would be wrong."""
+    """Its marker takes an offset: offsets cannot be counted by records."""
     topic = f"{world.prefix}.events"
     await world.create(topic)
     await world.transaction(topic, b"0", b"1")
@@ -111,7 +111,7 @@ async def test_a_record_comes_whole(world: World, stack: AsyncExitStack) -> None
 async def test_a_take_returns_no_more_than_was_requested(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Asking is the credit: what was not asked for must stay outside."""
+    """The request is the credit: what was not requested must stay outside."""
     topic = f"{world.prefix}.events"
     await world.create(topic)
     for number in range(20):
@@ -181,7 +181,7 @@ async def test_the_next_member_continues_at_the_commit(world: World) -> None:
 
 
 async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: World) -> None:
-    """Else one slow record would have everything behind it delivered again after every move."""
+    """Otherwise everything after one slow record would be delivered again after every reassignment."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -259,7 +259,7 @@ async def test_a_paused_partition_keeps_still_and_loses_nothing(
 async def test_records_gone_before_they_were_read_are_reported(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """A client left to itself resumes at the log's start without a word."""
+    """A client by itself resumes at the log's start silently."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -335,7 +335,7 @@ async def test_lost_offsets_stop_a_partition_until_a_position_is_named(
 async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """The topic was created again: other events stand at those offsets now."""
+    """The topic was created again: other events have those offsets now."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)

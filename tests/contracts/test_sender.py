@@ -57,7 +57,7 @@ Behaviour = Answers | Hangs | Closes | IsDown | IsForbidden
 
 
 class Stage(Protocol):
-    """An endpoint that behaves as told, and a sender that reaches it."""
+    """An endpoint with a configured behaviour, and a sender that reaches it."""
 
     sender: Sender
 
@@ -233,7 +233,7 @@ async def test_a_forbidden_address_is_refused_by_us(stage: Stage) -> None:
 
 
 async def test_cancelling_ends_the_request(stage: Stage) -> None:
-    """A worker that drains must be able to leave without leaving sockets behind."""
+    """A worker that drains must be able to end without open sockets."""
     await stage.behave(Hangs())
     async with asyncio.TaskGroup() as tasks:
         sending = tasks.create_task(stage.sender.send(stage.post()))
@@ -244,7 +244,7 @@ async def test_cancelling_ends_the_request(stage: Stage) -> None:
 
 
 async def test_without_eligibility_not_a_byte_is_sent(stage: Stage) -> None:
-    """It is nobody's failure, and the next request that is permitted goes out as ever."""
+    """It is not a failure, and the next request that is permitted is sent as usual."""
     assert await stage.sender.send(stage.post(), lambda: False) == NOT_PERMITTED
     assert await stage.requests(0) == []
     assert await stage.sender.send(stage.post(), lambda: True) == Response(204)
@@ -267,7 +267,7 @@ async def test_eligibility_is_checked_once_the_connection_is_open(stage: Stage) 
 async def test_without_descriptors_an_attempt_is_withheld_before_eligibility_is_checked(
     stage: Stage,
 ) -> None:
-    """It is nobody's answer; what takes the place of the attempt asks for permission again."""
+    """It is not an answer; the attempt that replaces it is checked again."""
     with stage.without_descriptors():
         answer = await stage.sender.send(stage.post(), pytest.fail)
     assert answer == WITHOUT_DESCRIPTORS

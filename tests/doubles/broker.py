@@ -1,7 +1,7 @@
 """A broker in memory, on the loop's virtual time: partitions, groups, commits, acknowledgements.
 
 It keeps the contract of tests/contracts that the real adapters keep, and adds what a real broker
-cannot be asked for: a write refused, an acknowledgement held back, a member that dies.
+cannot be made to do: refuse a write, delay an acknowledgement, lose a member.
 """
 
 import asyncio
@@ -149,7 +149,7 @@ class Broker:
         timestamp: Millis | None = None,
         headers_problem: str | None = None,
     ) -> Record:
-        """Append a record at once. A timestamp stands only where the topic keeps CreateTime."""
+        """Append a record at once. A timestamp is kept only if the topic has CreateTime."""
         if partition is None:
             partition = self._partition_of(topic, key)
         log = self.logs[TopicPartition(topic, partition)]
@@ -174,7 +174,7 @@ class Broker:
         return record
 
     def write(self, record: OutgoingRecord) -> WriteRefused | None:
-        """Append a producer's record, or tell why it is refused for good."""
+        """Append a producer's record, or return why it is refused for good."""
         if record.topic not in self.partitions:
             return WriteRefused(f"{record.topic} does not exist", too_large=False)
         if (refusal := self.refusals.get(record.topic)) is not None:
@@ -195,7 +195,7 @@ class Broker:
         self.logs[partition].high += 1
 
     def commit(self, group: str, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Take a group's offsets over, and what their metadata says."""
+        """Take a group's offsets and their metadata over."""
         commits = self.commits.setdefault(group, {})
         commits.update({at: progress.offset for at, progress in offsets.items()})
         notes = self.notes.setdefault(group, {})
@@ -282,7 +282,7 @@ class BrokerSource:
         """Where an operator starts partitions while the broker is out of reach."""
         self.subscribed: list[str] = []
         self.dead = False
-        """Whether its process died, which the group has not noticed: it is given partitions, and no more."""
+        """Whether its process died, which the group has not detected: it is still assigned partitions."""
         self.broker = broker
         self.up = broker.up
         """Whether it reaches the broker."""
@@ -298,7 +298,7 @@ class BrokerSource:
 
     @property
     def exist(self) -> int:
-        """As RecordSource says."""
+        """As in RecordSource."""
         return sum(self.broker.partitions[topic] for topic in self.subscribed)
 
     async def start(self, listener: AssignmentListener) -> None:
@@ -315,7 +315,7 @@ class BrokerSource:
         await self.crash()
 
     async def crash(self) -> None:
-        """Die: no commit, no word to the listener; others take over at once."""
+        """Die: no commit, no call of the listener; others take over at once."""
         if self in self.group.members:
             self.group.members.remove(self)
         if self in self.broker.sources:
@@ -326,9 +326,9 @@ class BrokerSource:
         await self.group.rebalance(self.broker)
 
     async def lose(self, *, notified_after: float = 0.0) -> None:
-        """Be thrown out of the group (a session that expired), then join it again.
+        """Be expelled from the group (its session expired), then join it again.
 
-        Others have its partitions at once; the member itself hears of it so many seconds later,
+        Others have its partitions at once; the member itself is notified so many seconds later,
         and what it commits until then is refused.
         """
         async with self.group.lock:
@@ -357,11 +357,11 @@ class BrokerSource:
     def start_partition(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
     ) -> None:
-        """Resume a partition that was stopped, or stands still, as KafkaSource does."""
+        """Resume a partition that is stopped or paused, as KafkaSource does."""
         if partition not in self.stopped and not (blocked and partition in self._positions):
             return
         if not self.up.is_set():
-            # Where it begins is asked of the broker, and committed before anything of it is read.
+            # Its start is queried from the broker, and committed before any of its records is read.
             self._wanted[partition] = (at, blocked)
             return
         stopped = self.stopped.pop(partition, None) is not None
@@ -386,7 +386,7 @@ class BrokerSource:
         self.wake()
 
     async def take(self, most: int) -> Sequence[Record]:
-        """As RecordSource says."""
+        """As in RecordSource."""
         if self.broker.clock.monotonic() >= self._next_lookup:
             await self._look_up()
         taken = self._ready(most)
@@ -406,7 +406,7 @@ class BrokerSource:
             self._ready_again.set()
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """As RecordSource says; while the broker is away, the commit fails."""
+        """As in RecordSource; while the broker is away, the commit fails."""
         held = {at: progress for at, progress in offsets.items() if at in self._positions}
         if self.up.is_set():
             self._commit(held)
@@ -414,12 +414,12 @@ class BrokerSource:
             self._listener.on_commit_failed(sorted(held))
 
     def pause(self, partition: TopicPartition) -> None:
-        """As RecordSource says."""
+        """As in RecordSource."""
         if partition in self._positions:
             self._paused.add(partition)
 
     def resume(self, partition: TopicPartition) -> None:
-        """As RecordSource says."""
+        """As in RecordSource."""
         self._paused.discard(partition)
         self.wake()
 

@@ -1,4 +1,4 @@
-"""A listener that keeps a book of what it was told, and lets go of what it was told to."""
+"""A listener that records its notifications, and releases revoked partitions."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ class BookkeepingListener:
     def __init__(self) -> None:
         self.book: list[Entry] = []
         self.held: dict[TopicPartition, int] = {}
-        """What it holds, and where each began."""
+        """What it was assigned, and where each started."""
         self.notes: dict[TopicPartition, str] = {}
-        """What it was told of each about settled records above that."""
+        """The commit metadata that came with each."""
         self.settled: dict[TopicPartition, CommitPosition] = {}
         self.dawdle = 0.0
         """Seconds that a revocation takes."""
@@ -58,13 +58,13 @@ class BookkeepingListener:
 
 
 class OwnedListener:
-    """A PartitionsListener that keeps a book of what it was notified of."""
+    """A PartitionsListener that records its notifications."""
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.stopped: list[TopicPartition] = []
         self.gone: Callable[[], None] = lambda: None
-        """What becomes of what is queued of partitions that are given up."""
+        """What happens to queued work of revoked partitions."""
 
     def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
         del partitions

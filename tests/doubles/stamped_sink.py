@@ -1,4 +1,4 @@
-"""A sink that tells a worker when the broker appended, as acknowledgements do, and a machine whose clock is wrong."""
+"""A sink whose acknowledgements have the broker's time, and a machine whose clock is wrong."""
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
@@ -25,7 +25,7 @@ class WrongMachine:
 
 
 class StampedSink:
-    """A RecordSink whose acknowledgements carry the broker's time, or none where `told` is False."""
+    """A RecordSink whose acknowledgements carry the broker's time, or none if `stamped` is False."""
 
     def __init__(
         self, sink: RecordSink, true: Clock, clock: BrokerClock, *, stamped: bool = True

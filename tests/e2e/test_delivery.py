@@ -30,7 +30,7 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
         f"process {world.topic}",
         producer_span,
     )
-    # What `apply` told on the operations topic is processed too, in traces of its own.
+    # What `apply` published on the operations topic is processed too, in separate traces.
     ours = f"process {world.prefix}.operations"
     assert {span["trace_id"] for span in spans.values() if span["name"] != ours} == {trace_id}
 

@@ -1,4 +1,4 @@
-"""A partner in trouble: retries are never early, what dies can be brought back, 410 is believed."""
+"""A failing endpoint: retries are never early, dead letters can be redriven, 410 disables."""
 
 import asyncio
 import json
@@ -96,7 +96,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
 
 
 async def test_an_operator_skips_a_record_that_stops_its_partition(world: World) -> None:
-    """Nothing else ever gives a record up, and the operations topic tells who did."""
+    """Nothing else ever skips a record, and the operations topic shows who did."""
     crm = await world.subscribe("crm", schedule="[]")
 
     async def refuse(_: object, __: int) -> int:

@@ -1,4 +1,4 @@
-"""`hookstream partition list` shows who holds each partition, and what stands where nobody does."""
+"""`hookstream partition list` shows who owns each partition, and what is unsettled in one without an owner."""
 
 from typing import Any
 

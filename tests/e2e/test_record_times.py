@@ -1,4 +1,4 @@
-"""Records whose producers stamped them: harmless where that is accepted, left out by a word where not."""
+"""Records with their producers' timestamps: harmless if that is accepted, skipped by an operator if not."""
 
 import asyncio
 import json

@@ -35,12 +35,12 @@ async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(
 async def until_the_worker_knows_of_a_hold(world: World) -> None:
     """Wait until the worker counts a hold; the test's timeout ends it."""
     known = "\nhookstream_holds 1.0\n"
-    while known not in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing tells
+    while known not in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing notifies
         await asyncio.sleep(0.1)
 
 
 async def until_waiting(world: World, event_ids: set[str]) -> list[Entry]:
-    """Wait until just these events' deliveries stand in the smallest tier, and return its records."""
+    """Wait until just these events' deliveries are in the smallest tier, and return its records."""
     while True:
         waiting = await world.read("retry.5s")
         found = {tier.headers["hs-event-id"] for tier in waiting}

@@ -1,4 +1,4 @@
-"""What strangers write into a real log harms neither a worker nor a partner."""
+"""Untrusted records in a real log harm neither a worker nor a partner."""
 
 import json
 

@@ -1,7 +1,7 @@
 """A hundred thousand deliveries of one endpoint through lanes, rooms and tiers, in seconds.
 
 A discrete-event simulation over the pure core: lane, waiting room and ladder are the product's own.
-What the pipeline does with them is told here once more, without decoding, signing and waiting for a
+What the pipeline does with them is modelled here, without decoding, signing and waiting for a
 loop; `test_lanes.py` has smaller backlogs through the pipeline itself.
 """
 
@@ -87,7 +87,7 @@ class Log:
 
 
 class SimWorker:
-    """What one worker holds in memory."""
+    """What one worker keeps in memory."""
 
     def __init__(self, policy: LanePolicy, room_bytes: int) -> None:
         self.lane = Lane(policy)
@@ -129,7 +129,7 @@ class Backlog:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._tickets = count()
         self._fresh: set[int] = set()
-        """Events whose offsets are not settled: a worker holds them, and nothing else does."""
+        """Events whose offsets are not settled: only a worker has them."""
         self.workers: list[SimWorker] = []
         self.start(workers)
 
@@ -271,7 +271,7 @@ class Backlog:
         heapq.heappush(self._agenda, (at, next(self._tickets), happen))
 
     def _begin(self, worker: SimWorker, item: Item, entry: Entry | None) -> None:
-        # A retry is never made early; what waits for a slot may be.
+        # A retry is never early; a delivery that waits for its slot may be.
         assert entry is None or entry.reason is not None or entry.due_at <= self._millis()
         ticket = next(self._tickets)
         worker.lane.start(ticket, self.now)

@@ -65,7 +65,7 @@ def test_a_hundred_thousand_of_an_endpoint_that_is_dead_for_an_hour() -> None:
 def test_workers_that_restart_or_share_otherwise_keep_the_limit_and_the_queue(
     before: int, at: float, after: int
 ) -> None:
-    """A worker that has just started knows of no slot: it must not hand out the same one twice."""
+    """A worker that has just started knows of no slot: it must not reserve the same one twice."""
     backlog = Backlog(answers(0.05), rate_limit=10, workers=before)
     published_at_once(backlog, 10_000)
     backlog.run(at)
@@ -107,7 +107,7 @@ def test_a_waiting_room_for_a_fraction_of_the_backlog_is_enough() -> None:
 
 @pytest.mark.parametrize(("seconds", "at_once", "many"), [(0.9, 32, 20_000), (3.0, 8, 2_000)])
 def test_a_backlog_of_an_endpoint_that_is_slow(seconds: float, at_once: int, many: int) -> None:
-    """Its slots follow the rate at which it answers, which the lane has to find out."""
+    """Its slots follow the rate at which it answers, which the lane has to measure."""
     backlog = Backlog(answers(seconds), max_in_flight=at_once)
     published_at_once(backlog, many)
 

@@ -1,4 +1,4 @@
-"""A worker that has more to do than it can holds nobody up for it but whose backlog it is."""
+"""An overloaded worker delays only the endpoints whose backlog overloads it."""
 
 import asyncio
 from functools import partial
@@ -72,7 +72,7 @@ def test_a_backlog_of_an_endpoint_that_is_back_does_not_delay_the_others(
         longest, drained = runner.run(story())
 
     assert longest < 0.06
-    # Half of its time is the backlog's, once the endpoint is noticed to be back.
+    # Half of its time is the backlog's, once the endpoint's recovery is detected.
     assert drained < 2 * 3_000 * COST + 8
 
 

@@ -1,4 +1,4 @@
-"""Whatever raises on a record's way, at most its own partition stops, and every delivery comes to its end."""
+"""Whatever raises while a record is processed, at most its partition stops, and every delivery completes."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ HERE = TopicPartition(EVENTS, 0)
 
 
 class UnexpectedError(Exception):
-    """Raised where nobody expects anything."""
+    """Raised where no exception is expected."""
 
 
 def not_text() -> Exception:
@@ -184,7 +184,7 @@ async def test_partitions_that_stop_more_than_a_minute_apart_do_not_end_the_proc
         assert worker.engine.events.blocked == 3
 
 
-# What stands and what goes on.
+# What stops and what continues.
 
 
 async def test_other_partitions_continue_while_one_is_stopped() -> None:
@@ -238,7 +238,7 @@ async def test_a_start_skips_the_record_that_a_defect_stops() -> None:
 
 
 async def test_a_stopped_record_is_not_delivered_twice_to_those_that_have_it() -> None:
-    """The match broke behind the first subscription: it must not get the event again."""
+    """The match broke after the first subscription: it must not receive the event again."""
     async with World() as world:
         for name in ("a", "b", "c"):
             world.subscribe(name)
@@ -359,7 +359,7 @@ async def test_a_log_that_cannot_be_written_changes_nothing() -> None:
         assert world.accepted("crm") == {"e1": 1}
 
 
-# Behind the request.
+# After the request.
 
 
 async def test_an_attempt_that_cannot_be_accounted_for_counts_as_failed_and_no_start_repeats_it() -> (
@@ -465,10 +465,10 @@ async def test_wherever_a_port_raises_once_every_delivery_comes_to_its_end(
                 ("dead", "e1"),
                 ("dead", "e2"),
             ]
-            # The second one may be matched once its endpoint is disabled: then it is not owed.
+            # The second one may be matched once its endpoint is disabled: then it is not expected.
             assert set(dead) - {("gone", "e2")} >= {("gone", "e1")} or ("gone", "e2") in dead
             assert len(world.broker.records(world.topics.undecodable)) == 1
-            # One request more than the schedule asks for, where the first one could not be counted.
+            # One request more than the schedule has, if the first one could not be counted.
             assert len(world.endpoints.to("crm")) <= 3
             assert len(world.endpoints.to("shop")) <= 4
     assert raised, "the call is never made: the test would show nothing"

@@ -1,4 +1,4 @@
-"""A filter that cannot be asked when an event is matched is never taken for one that matched."""
+"""A filter that cannot be evaluated when an event is matched never counts as matching."""
 
 import asyncio
 from dataclasses import replace
@@ -38,7 +38,7 @@ async def test_the_filter_of_an_unreadable_subscription_is_evaluated_once_it_is_
 
 
 async def test_an_operations_event_that_is_too_large_for_its_topic_ends_no_delivery() -> None:
-    """Nor does the letter that it tells of lead to another, and so on."""
+    """Nor does the dead letter that it reports cause another one, and so on."""
     async with World() as world:
         world.subscribe("crm", schedule=())
         world.broker.refuse(

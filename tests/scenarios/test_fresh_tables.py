@@ -42,7 +42,7 @@ async def flow(world: World, *, name: str, every: float, seconds: float) -> None
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 10.0, 60.0])
 async def test_tables_that_are_not_current_for_a_while_defer_nothing(seconds: float) -> None:
-    """Two healthy endpoints with a queue each: neither is taken for slow, and both go on at once."""
+    """Two healthy endpoints with a queue each: neither counts as slow, and both continue at once."""
     async with World(partitions=2) as world:
         for name in ("crm", "erp"):
             world.subscribe(name, max_in_flight=4)
@@ -72,7 +72,7 @@ async def test_tables_that_are_not_current_for_a_while_defer_nothing(seconds: fl
 async def test_what_waits_in_a_lane_is_not_sent_by_a_worker_that_is_cut_off(
     change: Callable[[World, str], None],
 ) -> None:
-    """Its tables say what they said before the link broke; the row that matters is not among them."""
+    """Its tables are those from before the link broke; the row that matters is not among them."""
     async with World() as world:
         world.subscribe("crm", max_in_flight=1)
         world.endpoints.script("crm", status(204, after=0.2))

@@ -1,4 +1,4 @@
-"""A process that did not run for a while holds nothing of it against its endpoints."""
+"""The time for which a process did not run is not charged to its endpoints."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What workers make of an endpoint that only fails, of its recovery, and whom they tell of it."""
+"""How workers treat an endpoint that only fails, and its recovery, and whom they notify."""
 
 import asyncio
 from collections import Counter
@@ -153,7 +153,7 @@ async def test_a_delivery_waits_for_the_row_that_disables_its_subscription() -> 
 
 
 async def test_attempts_in_flight_at_a_disabling_write_no_second_verdict() -> None:
-    """It would move the start of the gap behind records that were not matched any more."""
+    """It would move the start of the gap past records that were no longer matched."""
     async with World(rules=RULES) as world:
         world.subscribe("crm", max_in_flight=8)
         world.endpoints.script("crm", status(410, after=1.0))

@@ -120,7 +120,7 @@ async def test_a_hold_set_while_deliveries_wait_in_a_lane_stops_them_there() -> 
 
 
 async def test_what_waits_for_its_slot_waits_for_the_hold_from_then_on_and_does_not_age() -> None:
-    """Its lane has no room either: it must not be what the delivery is said to wait for."""
+    """Its lane has no room either: that must not be the reported reason of the wait."""
     async with World() as world:
         world.endpoints.script("crm", status(204, after=50), status(204))
         world.subscribe("crm", max_in_flight=1, expires_after=30 * SECOND, timeout=MINUTE)

@@ -1,4 +1,4 @@
-"""A partner's trouble is its own: what limits, breakers and slots do to a backlog and to neighbours."""
+"""Isolation: what limits, breakers and slots do to a backlog and to neighbours."""
 
 import asyncio
 import json
@@ -314,7 +314,7 @@ async def delays_beside_a_flood(*, flood_at: int, every: int, partition: int) ->
 async def test_a_flood_does_not_delay_a_neighbour_that_gets_an_event_now_and_then(
     partition: int,
 ) -> None:
-    """Where the neighbour's events stand in the same partition, they stand behind the flood."""
+    """If the neighbour's events are in the same partition, they are behind the flood."""
     assert max(await delays_beside_a_flood(flood_at=60, every=30, partition=partition)) <= 2
 
 
@@ -356,5 +356,5 @@ async def test_waiting_deliveries_stay_within_their_memory_bound_however_small_e
         waiting = len(worker.engine.room)
 
         assert writes_of(world, "down") >= 4_000
-        # What was fetched at once when its partition was told to stop comes on top.
+        # What was already fetched when its partition was paused comes on top.
         assert 100 < waiting < (1 << 20) / 2_000 + 200

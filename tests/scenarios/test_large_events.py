@@ -1,4 +1,4 @@
-"""What is large is decoded, matched and rendered beside the event loop; what is small never is."""
+"""Large events are decoded, matched and rendered beside the event loop; small ones never are."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -195,7 +195,7 @@ async def test_sigterm_lets_attempts_finish_and_loses_nothing() -> None:
         await world.until(world.settled)
         received = world.accepted("slow")
         assert set(received) == set(events)
-        # What was attempted while an older one was open is committed only with it: one slot's worth.
+        # What was attempted while an older one was open is committed only with it: one permit's worth.
         assert sum(received.values()) - len(events) <= 2
 
 
@@ -338,7 +338,7 @@ async def test_a_record_too_large_for_a_tier_is_dead_lettered_by_reference() -> 
 async def test_the_audit_log_ends_with_the_dead_letter_of_a_record_too_large_for_its_tier() -> (
     None
 ):
-    """Its attempt said that there would be another one."""
+    """Its attempt announced another one."""
     async with World() as world:
         world.subscribe("crm")
         world.endpoints.script("crm", status(500))

@@ -46,7 +46,7 @@ async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_undeco
     timestamp: Millis,
 ) -> None:
     async with world_of_producers_clocks() as world:
-        # Records that claim to be older than every subscription are owed to nobody.
+        # Records with timestamps older than every subscription match none.
         for name in ("well", "flaky", "dead"):
             world.subscribe(name, schedule=(5 * SECOND, 5 * SECOND), active_from=BEFORE_ALL)
         world.endpoints.script("flaky", status(500), status(204))

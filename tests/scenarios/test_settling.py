@@ -1,4 +1,4 @@
-"""What settling keeps true when the broker goes away, refuses, or is slow to be told."""
+"""What settling guarantees when the broker is down, refuses, or acknowledges slowly."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ async def test_a_failed_commit_is_repeated_though_nothing_new_comes() -> None:
 async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_undecodable_by_reference() -> (
     None
 ):
-    """Its value stands at its origin only, and the reason must say so."""
+    """Its value is at its origin only, and the reason must state that."""
     async with World() as world:
         world.subscribe("crm")
         world.codec.published.clear()
@@ -68,7 +68,7 @@ async def test_a_delivery_that_becomes_too_large_for_its_next_tier_is_dead_lette
 
 
 async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None:
-    """It was redriven through retry.0s: the tier's own coordinates would tell an SRE nothing."""
+    """It was redriven through retry.0s: the tier's own coordinates would not help an SRE."""
     async with World() as world:
         world.subscribe("crm")
         world.codec.published.clear()
@@ -86,7 +86,7 @@ async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None
 
 
 async def test_a_retried_write_does_not_prevent_shutdown() -> None:
-    """The broker may accept it after the drain gave up: nobody waits for that answer any more."""
+    """The broker may accept it after the drain gave up: that answer is not awaited any more."""
     async with World() as world:
         world.subscribe("crm", schedule=())
         world.endpoints.script("crm", status(500))
@@ -118,7 +118,7 @@ async def test_upstreams_trace_state_travels_with_its_trace() -> None:
 
 
 async def test_a_crash_above_an_unsettled_offset_repeats_only_what_was_unsettled() -> None:
-    """One slow answer holds the commit back, not the knowledge of what is settled above it."""
+    """One slow answer delays the commit, not the metadata about what is settled above it."""
     async with World() as world:
         world.subscribe("crm")
         world.subscribe("slow", timeout=60 * SECOND, pattern={"id": ["e0"]})

@@ -1,4 +1,4 @@
-"""What a worker itself lacks costs no attempt, is nobody's slowness, and ages no signature."""
+"""A shortage in the worker costs no attempt, makes no endpoint slow, and ages no signature."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from hookstream.core.model.record import header_text
 
 @pytest.mark.parametrize("seconds", [1, 30, 400])
 async def test_a_worker_without_descriptors_charges_no_endpoint(seconds: int) -> None:
-    """A prompt endpoint with a queue goes on as before: nothing is put off, no attempt is counted."""
+    """A prompt endpoint with a queue continues as before: nothing is deferred, no attempt is counted."""
     async with World() as world:
         world.subscribe("crm", max_in_flight=4)
         world.endpoints.script("crm", status(204, after=0.05))

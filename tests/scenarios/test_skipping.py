@@ -1,4 +1,4 @@
-"""What cannot be written stops its partition, and only an operator's word steps over it."""
+"""What cannot be written stops its partition, and only an operator can skip it."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ NO_RIGHTS = WriteRefused("no rights", too_large=False)
 
 
 async def stopped(world: World) -> Worker:
-    """Have the dead letter of e1 refused for minutes; e2 stands behind it."""
+    """Have the dead letter of e1 refused for minutes; e2 is behind it."""
     world.subscribe("crm", schedule=())
     world.endpoints.script("crm", status(500), status(204))
     world.broker.refuse(world.topics.dead_letters, NO_RIGHTS)
@@ -72,7 +72,7 @@ async def test_a_skip_requested_before_the_record_arrived_is_of_another_record()
 
 
 async def test_the_next_worker_skips_the_record_too() -> None:
-    """The word stands in a table: the first may have died before it committed."""
+    """The request is in a table: the first worker may have died before it committed."""
     async with World() as world:
         worker = await stopped(world)
         await worker.kill()

@@ -1,4 +1,4 @@
-"""A worker that is stuck is noticed, and one that waits on purpose is not taken for it."""
+"""A worker that is stuck is detected, and one that waits on purpose does not count as stuck."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ def watching(world: World, worker: Worker) -> Watchdog:
 
 
 async def look_for(watch: Watchdog, seconds: float, every: float = 1.0) -> bool:
-    """Look again and again; tell whether it was ever found stuck."""
+    """Check repeatedly; return whether it was ever found stuck."""
     ever = False
     for _ in range(int(seconds / every)):
         await asyncio.sleep(every)
@@ -51,7 +51,7 @@ async def look_for(watch: Watchdog, seconds: float, every: float = 1.0) -> bool:
 
 
 async def test_a_record_that_is_never_settled_is_detected_and_every_stack_is_logged_once() -> None:
-    """Nobody would look for it: all other partitions go on, and this one is merely late."""
+    """It would go unnoticed: all other partitions continue, and this one only falls behind."""
     async with World() as world:
         world.subscribe("crm")
         world.endpoints = deaf = DeafEndpoints()

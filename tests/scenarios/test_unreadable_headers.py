@@ -1,4 +1,4 @@
-"""A record with a header name that is not UTF-8 harms nobody: neither the stream nor a partner."""
+"""A record with a header name that is not UTF-8 harms neither the stream nor a partner."""
 
 from collections import Counter
 
@@ -49,7 +49,7 @@ async def test_an_event_whose_schema_only_such_a_header_names_is_undecodable() -
 
 
 async def test_an_operations_event_with_such_a_header_reaches_nobody() -> None:
-    """It says who may see it: nobody reads that from a record that cannot be read whole."""
+    """Its headers say who may see it, and those of an unreadable record are not trusted."""
     async with World() as world:
         world.subscribe("crm", event_types=(EVENT_TYPE,))
         await world.worker()

@@ -16,7 +16,7 @@ from hookstream.pipeline.ports import Acknowledged, RecordSink
 
 
 async def started(world: World, machine: WrongMachine, *, stamped: bool = True) -> Worker:
-    """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""
+    """Start a worker on a machine; acknowledgements have the brokers' time unless the topics keep CreateTime."""
 
     def altered(outside: Ports) -> Ports:
         outside = kept(outside)

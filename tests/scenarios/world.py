@@ -56,7 +56,7 @@ _TABLE_LAG = 0.05
 
 
 class Worker:
-    """One worker process of the world, which can be asked to stop and can be killed."""
+    """One worker process of the world, which can be shut down and can be killed."""
 
     def __init__(self, world: "World", rules: EngineRules) -> None:
         self._world = world
@@ -260,7 +260,7 @@ class World:
         headers: tuple[Header, ...] = (),
         partition: int | None = None,
     ) -> None:
-        """Append events, to the partition of each one's key unless told to which."""
+        """Append events, to the partition of each one's key unless one is given."""
         for event_id in event_ids:
             outgoing = json_record(EVENT_TYPE, event_id, data=data, headers=headers)
             self.broker.append(
@@ -274,7 +274,7 @@ class World:
     async def until(
         self, true: Callable[[], bool], within: float = 7200.0, step: float = 0.05
     ) -> None:
-        """Wait until something holds, looking `step` (virtual) seconds apart while anything happens.
+        """Wait until a condition is true, checked `step` (virtual) seconds apart while anything happens.
 
         Raises:
             TimeoutError: It did not within so many (virtual) seconds.

@@ -56,7 +56,7 @@ async def go_on(world: World, crm: Partner) -> None:
 async def test_a_worker_continues_after_its_broker_was_frozen(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
-    """A machine that swaps or a hypervisor that stalls: connections stand, and nothing answers."""
+    """A machine that swaps or a hypervisor that stalls: connections stay open, and nothing answers."""
     async with a_world(tmp_path / "world", own_broker.bootstrap_servers, prefix) as world:
         crm = await begin(world)
         before = resident(world)

@@ -50,7 +50,7 @@ async def test_a_worker_killed_in_mid_delivery_loses_nothing(world: World) -> No
 async def test_a_worker_that_is_asked_to_shut_down_drains_and_the_next_repeats_nothing(
     world: World,
 ) -> None:
-    """A deployment restarts every worker: partners must not notice."""
+    """A deployment restarts every worker: partners must not be affected."""
     crm = await world.subscribe("crm")
     crm.answer(answering(0.3))
     await world.stage.start_worker()

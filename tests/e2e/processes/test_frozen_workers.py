@@ -22,7 +22,7 @@ WITHIN_ONE_CALL = 2
 
 
 async def test_what_was_held_while_a_worker_was_frozen_is_not_sent(world: World) -> None:
-    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth is let go on."""
+    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth continues."""
     slow = await subscribed(world)
     await world.stage.start_worker()
     await world.publish(60)

@@ -10,7 +10,7 @@ from tests.e2e.world import World, until_accepted
 pytestmark = pytest.mark.timeout(120)
 
 SESSION = 45.0
-"""Seconds until a broker gives up a classic member that is silent, by the client's default."""
+"""Seconds without heartbeats until a broker removes a classic member, by the client's default."""
 BOUND = 5.0
 """It takes a fifth of a second on a quiet machine; far less than a session in any case."""
 

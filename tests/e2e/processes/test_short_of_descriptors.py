@@ -42,7 +42,7 @@ def nothing_was_charged(world: World, partners: list[Partner]) -> None:
 
 
 async def subscribed(world: World) -> list[Partner]:
-    """Give four partners endpoints that hold many connections."""
+    """Give four partners endpoints that keep many connections open."""
     partners = [await world.subscribe(f"crm-{number}", more=MANY) for number in range(4)]
     for partner in partners:
         partner.answer(slowly)
