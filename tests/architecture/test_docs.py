@@ -130,7 +130,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_every_log_event_is_dotted_and_documented() -> None:
-    """`subject.what_happened`; a trouble that lasts is over under the same name with `_over`."""
+    """`subject.what_happened`; the end of a lasting problem has the same name with `_over`."""
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     named = {
         name

@@ -56,7 +56,7 @@ SAY_INSTEAD = {
     "tenants": "partners",
 }
 
-# Words of vendors: adapters hold what a library calls a message, until they have made a record of it.
+# Words of vendors: adapters handle what a library calls a message, until it is converted to a record.
 IN_ADAPTERS = {"message", "messages"}
 
 # Names of somebody else: a header of Kafka Connect, callbacks of llhttp.
@@ -70,7 +70,7 @@ EXAMPLE = ROOT / "examples" / "printprice"
 
 
 def given_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield every name that a module gives to something of its own, with its line."""
+    """Yield every name that a module defines, with its line."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):

@@ -23,7 +23,7 @@ def named(found: list[Path]) -> list[str]:
 
 
 def test_every_module_starts_with_its_promise() -> None:
-    """A test's file may do without: there the name says it."""
+    """A test's file may omit it: there the name is enough."""
     shipped = files("src", "examples", "benchmarks", "chaos", "tools")
     without = [
         file for file in shipped if not ast.get_docstring(ast.parse(file.read_text("utf-8")))
@@ -57,7 +57,7 @@ def test_the_root_of_the_package_imports_nothing() -> None:
 
 
 def test_no_class_name_is_used_twice() -> None:
-    """Whoever reads a name need not ask which of them is meant; what is private is read in its file."""
+    """A name identifies one class; private ones are read in their file."""
     found: dict[str, list[Path]] = {}
     for file in files("src"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):

@@ -30,7 +30,7 @@ from hookstream.core.redrive.job import read_job
 from hookstream.errors import ConfigurationError
 
 Headers = list[tuple[str, str | None]]
-"""Names with values as text; a byte that is no UTF-8 stands as a lone surrogate."""
+"""Names with values as text; a byte that is not UTF-8 becomes a lone surrogate."""
 
 Document = object
 """Plain JSON."""
@@ -40,7 +40,7 @@ RENAMED = {"shelf": "source"}
 
 
 class PlainKeys:
-    """A key ring whose ciphertexts can stand in a file: it shows what is sealed and to what."""
+    """A key ring whose ciphertexts can be kept in a file: they show what is sealed and to what."""
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
         return "k1", f"{associated.hex()}:{plaintext.hex()}"
@@ -142,12 +142,12 @@ def read(name: str, specimen: Document) -> Document:
     """Return what a release makes of a specimen, as plain JSON."""
     try:
         return plain(READERS[name.partition(":")[0]](specimen))
-    except Exception as problem:  # noqa: BLE001  that it raises is what somebody wants to know
+    except Exception as problem:  # noqa: BLE001  the exception is the result
         return {"raises": type(problem).__name__, "why": str(problem)}
 
 
 def covered(expected: Document, found: Document) -> list[str]:
-    """Return where `found` lacks or contradicts what is told; what it has beyond that is fine."""
+    """Return where `found` lacks or contradicts what is expected; it may have more."""
     return list(_differences(expected, found, "$"))
 
 

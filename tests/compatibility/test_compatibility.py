@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "tests" / "compatibility"
 NOW: dict[str, Any] = json.loads((FOLDER / "now.json").read_text(encoding="utf-8"))
 ROUNDED = "a number that doubles round"
-"""A format of its own: the release before must not read such a row at all."""
+"""A separate format: the previous release must not read such a row at all."""
 BEFORE: dict[str, Any] = json.loads((FOLDER / "before.json").read_text(encoding="utf-8"))
 
 

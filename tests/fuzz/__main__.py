@@ -1,4 +1,4 @@
-"""Writes records of strangers to a real broker and holds a real worker and every tool to the promise.
+"""Writes untrusted records to a real broker and checks a real worker and every command.
 
 `python -m tests.fuzz --records 1000000 --seed 7`; exit code 1 where a record ends a worker, has no end
 state, or makes a command crash or hang.
@@ -32,7 +32,7 @@ def main() -> int:
     )
     parser.add_argument("--memory-mb", type=int, default=600, help="what the worker may take")
     given = parser.parse_args()
-    # What the kit of a producer says of rows of strangers is not the question here.
+    # What the producer kit logs about untrusted rows is not tested here.
     logging.getLogger("hookstream.producer").setLevel(logging.CRITICAL)
     seed = int(time.time()) if given.seed is None else given.seed
     ask = Ask(given.records, seed, given.round, given.memory_mb)

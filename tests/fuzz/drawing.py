@@ -1,7 +1,7 @@
-"""Draws records as strangers, broken programs and hostile people write them, from one seed.
+"""Draws records as unknown, broken and hostile programs write them, from one seed.
 
-Each has an expectation, which is what the promise says of it: what is sound must arrive, what can be
-no event must be set aside, and everything must be settled.
+Each has an expectation, which is what is guaranteed for it: what is valid must arrive, what can be
+no event must be undecodable, and everything must be settled.
 """
 
 import json
@@ -93,12 +93,12 @@ class Expected(Enum):
     DELIVERED = "delivered"
     """The endpoint accepts it."""
     REPORTED = "reported"
-    """It is set aside, or something tells of its delivery."""
-    SET_ASIDE = "set aside"
+    """It is undecodable, or a record reports its delivery."""
+    UNDECODABLE = "undecodable"
     SETTLED = "settled"
-    """Its offset is committed; whether anything tells of it depends on what it says."""
+    """Its offset is committed; whether a record reports it depends on its content."""
     UNMATCHED = "unmatched"
-    """It is set aside, and its event reaches nobody."""
+    """It is undecodable, and its event is not sent."""
     ANYTHING = "anything"
     """No worker reads its topic."""
 
@@ -179,16 +179,16 @@ class Drawing:
         if chance < 0.13:
             return Drawn(topic, self._raw(self._other()), Expected.SETTLED)
         if chance < 0.16:
-            # A schema that nobody published: it waits, and is set aside.
+            # An unpublished schema: it waits, and is then undecodable.
             value = b"\xc3\x01" + random.randbytes(8 + random.randrange(40))
-            return Drawn(topic, self._raw(value), Expected.SET_ASIDE)
+            return Drawn(topic, self._raw(value), Expected.UNDECODABLE)
         if chance < 0.5:
             sound = random.choice(self._pool)
             value = sound[:10] + untrusted.changed_bytes(random, sound[10:])
             return Drawn(topic, self._raw(value), Expected.REPORTED)
         junk = self._junk()
         framed = junk is not None and junk[:2] == b"\xc3\x01"
-        return Drawn(topic, self._raw(junk), Expected.SETTLED if framed else Expected.SET_ASIDE)
+        return Drawn(topic, self._raw(junk), Expected.SETTLED if framed else Expected.UNDECODABLE)
 
     def _timed(self) -> Drawn:
         """A record of a topic that keeps its producers' times."""
@@ -322,7 +322,7 @@ class Drawing:
     def _changed(
         self, headers: list[tuple[bytes, bytes | None]]
     ) -> list[tuple[bytes, bytes | None]]:
-        """Headers of which a few are a stranger's."""
+        """Headers of which a few are untrusted."""
         random = self._random
         found = list(headers)
         for _ in range(random.randrange(1, 4)):

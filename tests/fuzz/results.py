@@ -1,4 +1,4 @@
-"""Reckons what became of each record that was written, from what the topics and the endpoint tell."""
+"""Determines the result of each written record from the topics and the endpoint."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A record and where it stands."""
+    """A record and its position."""
 
     place: Place
     drawn: Drawn
@@ -30,7 +30,7 @@ class Written:
 
 @dataclass
 class Results:
-    """The places of which something tells, read as far as the topics went so far."""
+    """The positions that a record reports, read as far as the topics went so far."""
 
     servers: str
     prefix: str
@@ -51,7 +51,7 @@ class Results:
                 self._keep(self.ended, entry.origin.topic, *entry.origin[1:3])
 
     def forget(self) -> None:
-        """Forget what was reckoned: memory is bounded by one round."""
+        """Forget what was read: memory is bounded by one round."""
         self.aside.clear()
         self.ended.clear()
 
@@ -65,7 +65,7 @@ class Results:
         partition = header_text(record.headers, names.ORIGIN_PARTITION) or ""
         offset = header_text(record.headers, names.ORIGIN_OFFSET) or ""
         topic = header_text(record.headers, names.ORIGIN_TOPIC) or ""
-        # What strangers wrote there themselves may say anything.
+        # Untrusted records there may contain anything.
         if partition.isdecimal() and offset.isdecimal() and len(partition + offset) < 40:
             self._keep(places, topic, int(partition), int(offset))
 
@@ -97,9 +97,9 @@ def _failure(
         case Expected.REPORTED if (
             each.place not in results.aside and each.place not in results.ended
         ):
-            return "nothing tells of it"
-        case Expected.SET_ASIDE if each.place not in results.aside:
-            return "it was not set aside"
+            return "no record reports it"
+        case Expected.UNDECODABLE if each.place not in results.aside:
+            return "it is not undecodable"
         case Expected.UNMATCHED if attempted[event_id]:
             return f"its event {event_id} was sent {attempted[event_id]} times"
         case _:

@@ -1,4 +1,4 @@
-"""One run of the fuzzer: a worker, an endpoint, and rounds of records that are written and reckoned."""
+"""One run of the fuzzer: a worker, an endpoint, and rounds of records that are written and checked."""
 
 import asyncio
 import re
@@ -85,7 +85,7 @@ class Run:
         return 204
 
     async def round(self, count: int) -> None:
-        """Write so many records, wait until all is settled, and reckon."""
+        """Write so many records, wait until all is settled, and check the results."""
         await self.disturb()
         written = await asyncio.to_thread(self._write, count)
         await self.settle()
@@ -180,7 +180,7 @@ class Run:
             self.producer.write(row.table, [RawRecord(value, key, [(b"\xff", b"1")])])
 
     def _behind(self) -> dict[tuple[str, int], int]:
-        """Return where each group stands in partitions in which it has not come to its end."""
+        """Return each group's position in partitions that it has not finished."""
         log, prefix = self.world.log, self.world.prefix
         behind: dict[tuple[str, int], int] = {}
         for group, topics in ((prefix, _EVENTS), (f"{prefix}.retry", _TIERS)):
@@ -203,7 +203,7 @@ class Run:
 
 
 async def fuzz(ask: Ask, servers: str, folder: Path, show: Callable[[str], None]) -> None:
-    """Run what is asked.
+    """Run what is requested.
 
     Raises:
         Failed: The promise was not kept.
@@ -243,11 +243,11 @@ async def _rounds(run: Run) -> None:
     await asyncio.to_thread(run._write_rows, rows, gone=True)  # noqa: SLF001
     code = await run.world.stage.stop_worker()
     if code:
-        raise Failed(f"the worker ended with {code} when it was told to stop")
+        raise Failed(f"the worker ended with {code} when it was shut down")
 
 
 async def _publish(run: Run) -> None:
-    """Publish an event with the producer's kit while rows of strangers stand in the schemas table."""
+    """Publish an event with the producer kit while untrusted rows are in the schemas table."""
     happening = run.world.next_event()
     async with EventProducer(
         run.world.stage.servers,
@@ -264,7 +264,7 @@ def _make(servers: str, topic: str) -> None:
 
 
 def _rows(servers: str, prefix: str) -> list[Row]:
-    """Return the rows that stand in the tables, and a few of kinds that do not."""
+    """Return the rows of the tables, and a few of unknown kinds."""
     topics = Topics(prefix)
     tables = read_tables({"bootstrap.servers": servers}, topics.tables)
     found = [

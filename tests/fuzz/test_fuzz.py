@@ -1,4 +1,4 @@
-"""20,000 records of strangers, through a real broker, end no worker and no command."""
+"""20,000 untrusted records, through a real broker, end no worker and no command."""
 
 import asyncio
 from pathlib import Path

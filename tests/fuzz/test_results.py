@@ -1,4 +1,4 @@
-"""The reckoning names each record that became something else than is promised."""
+"""The results name each record with another result than guaranteed."""
 
 from collections import Counter
 
@@ -30,9 +30,9 @@ def results(*, aside: bool = False, ended: bool = False) -> Results:
         (Expected.DELIVERED, results(aside=True), 0, "its event e1 was not delivered"),
         (Expected.REPORTED, results(aside=True), 0, None),
         (Expected.REPORTED, results(ended=True), 0, None),
-        (Expected.REPORTED, results(), 0, "nothing tells of it"),
-        (Expected.SET_ASIDE, results(aside=True), 0, None),
-        (Expected.SET_ASIDE, results(ended=True), 0, "it was not set aside"),
+        (Expected.REPORTED, results(), 0, "no record reports it"),
+        (Expected.UNDECODABLE, results(aside=True), 0, None),
+        (Expected.UNDECODABLE, results(ended=True), 0, "it is not undecodable"),
         (Expected.UNMATCHED, results(), 0, None),
         (Expected.UNMATCHED, results(), 2, "its event e1 was sent 2 times"),
         (Expected.SETTLED, results(), 0, None),

@@ -1,4 +1,4 @@
-"""Runs every command that reads topics over what strangers wrote, and says what goes wrong."""
+"""Runs every command that reads topics on untrusted records, and reports what goes wrong."""
 
 import asyncio
 import sys
@@ -41,7 +41,7 @@ _EXIT_CODES = (0, 1, 2, 3)
 
 
 async def failures(stage: Stage, config: str, records: int) -> list[str]:
-    """Return a sentence for each command that crashed, hung, or printed what a terminal obeys."""
+    """Return a sentence for each command that crashed, hung, or printed what a terminal interprets."""
     two_at_once = asyncio.Semaphore(2)
     seconds = SECONDS + records / RECORDS_A_SECOND
 
@@ -82,5 +82,5 @@ async def _failure(
 
 
 def obeys(char: str) -> bool:
-    """Return whether a terminal may obey a character instead of showing it."""
+    """Return whether a terminal may interpret a character instead of showing it."""
     return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")

@@ -147,7 +147,7 @@ def test_an_unreadable_record_is_reported_and_skipped(world: World) -> None:
 
 
 def test_a_delivery_is_shown_with_its_whole_history(world: World) -> None:
-    """Attempts, death and redrive in one order: what an SRE is asked at three in the morning."""
+    """Attempts, dead letter and redrive in one order: what an SRE needs at three in the morning."""
     dead = at(1, 2)
     now = int(time.time() * 1000)
     world.attempt(at(1, 1, Trigger.INITIAL), FAILED, RetryAt(now + 5_000), now - 9_000)

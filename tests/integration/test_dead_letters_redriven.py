@@ -191,7 +191,7 @@ def test_a_dead_letter_by_reference_is_read_from_its_origin(world: World) -> Non
 
 @pytest.fixture
 def cut_off(world: World) -> str:
-    """A redrive of 12 letters whose process was killed after some steps: its job."""
+    """A redrive of 12 dead letters whose process was killed after some steps: its job."""
     for number in range(12):
         world.die(delivery(number), partition=number % 2)
     command = [sys.executable, "-m", "hookstream", *world.options]

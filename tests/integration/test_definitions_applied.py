@@ -357,12 +357,12 @@ def test_an_older_writer_is_fenced_by_a_command(world: World, folder: Path) -> N
 
 
 def test_every_change_of_a_subscription_is_an_operations_event(world: World, folder: Path) -> None:
-    """All four stand under one key of a table here: the offset of the last one tells how many."""
+    """All four have one key of a table here: the offset of the last one shows how many."""
     world.run("apply", str(folder), "--yes", "--no-wait")
     world.run("subscriptions", "pause", "orders", "--no-wait")
     world.run("subscriptions", "resume", "orders", "--no-wait")
     world.run("subscriptions", "delete", "orders", "--yes")
-    # Four transactions of one record and one marker each: the last record stands at offset 6.
+    # Four transactions of one record and one marker each: the last record has offset 6.
     assert world.appended(world.names.operations) == 7
 
 

@@ -1,4 +1,4 @@
-"""Header names that are not UTF-8 are read from a real log without harm, whoever reads it."""
+"""Header names that are not UTF-8 are read from a real log without harm, by every reader."""
 
 import gc
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ def test_every_readable_header_is_kept(client: Client, topic: str) -> None:
     assert (plain.headers, plain.headers_problem) == (kept, None)
     assert bad.headers == [("a", b"1"), (r"Gr\xf6\xdfe", b"2"), ("b", None)]
     assert bad.headers_problem == r"the header name Gr\xf6\xdfe is not UTF-8"
-    # The client tells the bytes of the first such name alone.
+    # The client reports the bytes of the first such name only.
     assert several.headers == [(r"\xff", None), ("a", b"1"), (LOST_NAME, b"2"), (LOST_NAME, b"3")]
     assert several.headers_problem == r"the header name \xff is not UTF-8, nor are 2 more"
     assert slashed.headers == [(r"\x5c\xff", b"1"), (r"\xff", b"2")]
@@ -81,7 +81,7 @@ def test_as_many_bad_names_as_the_client_lets_pass_are_read(client: Client, topi
     many: list[tuple[bytes, bytes | None]] = [(b"\xff", None)] * 100_000
     [record] = read(client, topic, many)
     assert len(record.headers) == 100_000
-    # One more, and the client leaves out all of them without a word.
+    # One more, and the client omits all of them silently.
     [_, bare] = read(client, topic, [*many, (b"a", b"1")])
     assert (bare.headers, bare.headers_problem) == ((), None)
 
@@ -89,7 +89,7 @@ def test_as_many_bad_names_as_the_client_lets_pass_are_read(client: Client, topi
 def test_what_the_record_module_states_about_the_client_is_true(
     client: Client, topic: str
 ) -> None:
-    """Where a new release of the client behaves in another way, this says so first."""
+    """If a new release of the client behaves differently, this test fails first."""
     read(client, topic, *[[(b"a", b"1"), (BAD, b"2")]] * 2, [(b"cut\0off", b"3")])
     first, second, cut = consumed(client, topic, 3)
     with pytest.raises(SystemError) as raised:
@@ -123,6 +123,6 @@ def test_a_lone_surrogate_in_a_headers_name_never_reaches_the_client(
 
 
 def test_a_client_library_reads_what_the_raw_producer_writes(client: Client, topic: str) -> None:
-    """The other tests here are worth what this says."""
+    """The other tests here depend on this one."""
     [record] = read(client, topic, [(b"a", b"1")])
     assert (record.key, record.value, record.offset) == (b"k", b"v", 0)

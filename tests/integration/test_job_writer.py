@@ -48,7 +48,7 @@ def test_a_step_is_written_as_a_whole(client: Client, prefix: str) -> None:
 def test_a_record_that_its_topic_refuses_aborts_its_step_and_the_writer_continues(
     client: Client, prefix: str
 ) -> None:
-    """The broker's bound is the topic's, so only the broker can tell."""
+    """The broker's bound is the topic's, so only the broker can check it."""
     huge = bytes(range(256)) * 100
     with JobWriter(client, f"{prefix}.job.j") as writer:
         refused = writer.write([row(prefix, "lost"), door(prefix, huge)])

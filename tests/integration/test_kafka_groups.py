@@ -1,4 +1,4 @@
-"""Where a group stands is asked of a real broker, with members of both protocols."""
+"""A group's position is queried from a real broker, with members of both protocols."""
 
 import asyncio
 

@@ -89,7 +89,7 @@ async def test_a_member_that_takes_nothing_gives_up_partitions_when_another_join
 
 
 async def test_partitions_that_stay_continue_while_others_move(world: KafkaWorld) -> None:
-    """The group waits for whoever gives something up, and what is kept must not wait with it for long."""
+    """The group waits for a member that revokes, and the partitions that stay must not wait with it for long."""
     longest: list[float] = []
     while not longest or (min(longest) >= 2.0 and len(longest) < 6):
         longest.append(await longest_wait_of_what_stays(world, f"w{len(longest)}"))
@@ -152,7 +152,7 @@ async def test_a_cancelled_take_loses_no_record(
 async def test_a_transaction_that_upstream_left_open_is_measured(
     broker: Broker, world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    """Whatever is behind it is not to be read, and no lag that we could count shows it."""
+    """What follows it must not be read, and no countable lag shows it."""
     assert isinstance(source, KafkaSource)
     await take_until(source, lambda: bool(listener.held))
     assert source.hidden_seconds() == 0.0
@@ -207,7 +207,7 @@ async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_when_i
 
 
 async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: str) -> None:
-    """Else its partitions would be read for nobody."""
+    """Otherwise its partitions would be read without being processed."""
 
     class Failing(BookkeepingListener):
         def on_assigned(self, positions: object) -> None:  # noqa: ARG002

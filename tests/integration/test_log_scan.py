@@ -1,4 +1,4 @@
-"""A stretch of a real topic is read once, to the end that it had, and no group hears of it."""
+"""A range of a real topic is read once, to the end that it had, without a group."""
 
 import time
 from itertools import islice

@@ -1,4 +1,4 @@
-"""A word about a partition says what came of it, and changes nothing where nothing stops it."""
+"""A command about a partition reports its result, and changes nothing if the partition is not stopped."""
 
 import contextlib
 
@@ -77,7 +77,7 @@ def test_a_record_that_stops_nothing_is_not_reported_as_skipped(world: World) ->
 def test_a_topic_that_hookstream_does_not_read_is_refused_at_once(
     world: World, arguments: tuple[str, ...]
 ) -> None:
-    """No worker would ever take the request up, and nobody could be told so afterwards."""
+    """No worker would ever take the request up, and that could not be reported afterwards."""
     events_in(world, 0, 1)
     command, *rest = arguments
 

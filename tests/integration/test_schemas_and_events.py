@@ -336,7 +336,7 @@ async def test_a_service_picks_up_schemas_that_are_published_while_it_runs(world
 
 
 async def accepted(producer: EventProducer) -> Published:
-    """Send until the type is known: within a second, a producer has heard of it."""
+    """Send until the type is known: within a second, a producer has read it."""
     for _ in range(100):
         try:
             return await producer.send("order.generated", {"a": 1}, entity_id="job-1")

@@ -73,7 +73,7 @@ async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableR
 
 @pytest.fixture
 def open_transaction(client: Client, prefix: str) -> Iterator[Producer]:
-    """A writer of somebody else's, whose transactions stay open until it says otherwise."""
+    """A foreign writer, whose transactions stay open until it ends them."""
     producer = Producer(client | {"transactional.id": f"{prefix}.other"})
     producer.init_transactions(10)
     yield producer
@@ -265,7 +265,7 @@ def test_a_table_of_several_partitions_is_refused(client: Client, prefix: str) -
 
 
 class Blind(AdminClient):
-    """A client that goes on believing that nobody leads anything, as one did after a freeze."""
+    """A client that keeps believing that partitions have no leader, as one did after a freeze."""
 
     def list_offsets(  # type: ignore[override]
         self, asked: Iterable[TopicPartition], **_: object

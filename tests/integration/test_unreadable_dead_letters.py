@@ -1,4 +1,4 @@
-"""A letter that cannot be read is shown with its place and the reason, and ends no command."""
+"""An unreadable dead letter is shown with its position and the reason, and ends no command."""
 
 import pytest
 from tests.conftest import Broker

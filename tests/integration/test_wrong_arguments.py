@@ -125,7 +125,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def drawn(chance: random.Random, path: tuple[str, ...], places: list[str]) -> list[str]:
-    """Return arguments as somebody careless gives them: wrong values, too many, too few."""
+    """Return wrong arguments: wrong values, too many, too few."""
     given: list[str] = []
     for parameter in command_at(path).params:
         words = places if isinstance(parameter.type, click.Path | click.File) else WORDS

@@ -1,4 +1,4 @@
-"""Blocks of addresses hold the addresses that Python's own reading of both finds in them."""
+"""Blocks of addresses contain the same addresses as Python's own parsing of both."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""The brokers' time is known within the doubt that is told, however slow and odd the answers are."""
+"""The brokers' time is known within the reported error bound, however slow and odd the answers are."""
 
 from math import floor
 

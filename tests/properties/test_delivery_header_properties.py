@@ -96,7 +96,7 @@ def test_a_delivery_survives_a_tier(
 def test_an_event_without_a_subscription_survives_a_tier(
     event: UnmatchedEvent, headers: list[Header], written_at: int
 ) -> None:
-    """Whatever upstream named its headers: it must not turn into somebody's delivery."""
+    """Whatever upstream named its headers: it must not become part of a delivery's state."""
     written = tier_headers(event, headers, written_at=written_at)
 
     assert not is_for_subscription(written)

@@ -1,4 +1,4 @@
-"""Lanes that wait for slots get them in proportion to their weights, whoever comes and goes."""
+"""Lanes that wait for permits get them in proportion to their weights, whichever join and leave."""
 
 from itertools import combinations
 
@@ -11,7 +11,7 @@ weights = st.lists(st.integers(1, 100), min_size=2, max_size=6)
 
 
 class Waiting:
-    """Lanes that always want another slot, each in the line of its kind, and what they were given."""
+    """Lanes that always want another permit, each in the queue of its kind, and what they were given."""
 
     def __init__(self, weights: list[int], kept: list[bool]) -> None:
         self.turns: FairQueue[int] = FairQueue()
@@ -45,7 +45,7 @@ class Waiting:
         return longest
 
     def unfairness(self, many: int, lanes: list[int]) -> float:
-        """Return by how many turns, at most, two lanes were apart in any stretch of so many slots."""
+        """Return by how many turns, at most, two lanes were apart in any range of so many permits."""
         worst = 0.0
         apart: dict[tuple[int, int], list[float]] = {pair: [] for pair in combinations(lanes, 2)}
         for _ in range(many):
@@ -121,7 +121,7 @@ def test_no_lane_starves(weights: list[int], served_before: int, kept: bool) -> 
     while waiting.serve() != 0:
         waited += 1
 
-    # One that comes is next after those that stand where the line stands.
+    # One that joins is next after those at the queue's present position.
     assert waited <= len(weights)
     for _ in range(sum(weights) // weights[0] + len(weights) + 1):
         waiting.serve()
@@ -147,7 +147,7 @@ def test_no_lane_waits_for_long_after_one_queue_was_served_alone(
     stood_empty: bool,  # noqa: FBT001
     data: st.DataObject,
 ) -> None:
-    """Whoever then joins the other line: lanes that are new, and one that changes lines."""
+    """Those that then join the other queue: new lanes, and one that changes queues."""
     everybody = list(range(len(weights)))
     waiting = Waiting(weights, [True] + [False] * (len(weights) - 1))
     if not stood_empty:

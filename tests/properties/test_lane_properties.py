@@ -48,8 +48,8 @@ class LaneUnderAnything(RuleBasedStateMachine):
         self.ticket += 1
         self.lane.start(self.ticket, self.now)
         self.out[self.ticket] = self.now
-        # One probe at a time; and until anything was answered, nobody hangs for more than a second
-        # and is given company.
+        # One probe at a time; and until anything was answered, no attempt is outstanding for more than
+        # a second while another one starts.
         assert not broken or len(self.out) == 1
         assert self.answered or self.now - oldest <= 1.0
 
@@ -83,7 +83,7 @@ class LaneUnderAnything(RuleBasedStateMachine):
         if deferral.reason is DeferReason.BREAKER_OPEN:
             assert deferral.slot - self.now <= LONGEST_DEFERRAL
         elif deferral.reason is not DeferReason.RATE_LIMITED:
-            # At most half an hour after the rest that the endpoint asked for.
+            # At most half an hour after the endpoint's Retry-After.
             assert deferral.slot - self.now <= 1_800 + 300
 
     @rule(queued=st.integers(0, 60), alone=st.booleans())
@@ -102,7 +102,7 @@ class LaneUnderAnything(RuleBasedStateMachine):
 
     @invariant()
     def never_stuck(self) -> None:
-        """An idle lane may start sooner or later, and says when."""
+        """An idle lane may start sooner or later, and reports when."""
         if not self.out and not self.lane.may_start(self.now):
             at = self.lane.start_at(self.now)
             assert at is not None

@@ -60,7 +60,7 @@ def test_a_number_that_is_taken_is_delivered_as_the_same_number(name: str, text:
         assert str(refused).startswith("data.v")  # noqa: PT017  # the path is what counts
         return
     delivered = tools.delivered(sent)
-    # A long beyond ±(2^53-1) is taken as it is, and no body holds it.
+    # A long beyond ±(2^53-1) is accepted as it is, and no body can contain it.
     assume(isinstance(delivered, dict))
     assert isinstance(delivered, dict)
     body = parse_exact(orjson.dumps(delivered["data"]))

@@ -40,7 +40,7 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        """Another member goes on at the commit, and is given again what comes after it."""
+        """Another member continues at the commit, and receives again what comes after it."""
         offset, note = self.tracker.progress(ROOM)
         self.tracker = OffsetTracker(offset, 2, read_note(note, offset))
         again = [at for at in self.log if at >= offset]

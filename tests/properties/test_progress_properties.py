@@ -1,4 +1,4 @@
-"""A note says what was settled, never more, whatever its room and whoever damaged it."""
+"""Commit metadata lists what was settled, never more, whatever its size and however damaged."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +41,7 @@ def test_metadata_that_fits_lists_every_settled_offset(
 def test_metadata_that_does_not_fit_claims_only_what_was_settled(
     base: int, lengths: list[tuple[int, int]], room: int
 ) -> None:
-    """What it leaves out is delivered again; what it said wrongly would be lost."""
+    """What it omits is delivered again; what it lists wrongly would be lost."""
     spans = spans_of(base, lengths)
 
     note = write_note(base, spans, room)

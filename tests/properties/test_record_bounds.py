@@ -35,7 +35,7 @@ MOST = 50_000
 
 
 def values_in(datum: Any) -> int:  # noqa: ANN401
-    """Count the values of a decoded record: fields, items, and what maps hold."""
+    """Count the values of a decoded record: fields, items, and values of maps."""
     if isinstance(datum, tuple):
         return values_in(datum[1])
     if isinstance(datum, dict):
@@ -164,7 +164,7 @@ FIRST_FIELDS: dict[str, tuple[Any, bytes]] = {
 
 @pytest.mark.parametrize("name", FIRST_FIELDS)
 def test_no_empty_first_field_hides_the_size_of_what_follows(name: str) -> None:
-    """The walk stopped there, and the decoder read on: 5 KB became 5,000 values where 1,000 are taken."""
+    """The walk ended there, and the decoder continued: 5 KB became 5,000 values where 1,000 are taken."""
     kind, beginning = FIRST_FIELDS[name]
     xs = {"type": "array", "items": "boolean"}
     fields = [{"name": "first", "type": kind}, {"name": "xs", "type": xs}]
@@ -226,7 +226,7 @@ def test_a_record_of_a_megabyte_that_would_become_gigabytes_is_refused_with_the_
 
 
 def run(call: str) -> None:
-    """Call a function of this file in a process of its own."""
+    """Call a function of this file in its own process."""
     code = f"from tests.properties.test_record_bounds import *; {call}"
     done = subprocess.run(  # noqa: S603  our own code
         [sys.executable, "-c", code],

@@ -146,7 +146,7 @@ def test_whatever_one_field_contains_the_row_is_read_or_refused(
 
     found = read(kind, key, json.dumps(document).encode())
 
-    # The word of a hold stands in its key: it holds whatever its value says.
+    # A hold is identified by its key: it is in force whatever its value contains.
     assert kind != "hold" or isinstance(found, Hold)
     assert isinstance(found, type(meaning) | EnvelopeUnreadable | UnreadableSubscription | None)
 

@@ -49,7 +49,7 @@ PLAIN = ["boolean", "int", "long", "float", "double", "bytes", "string"]
 
 
 class Maker:
-    """Draws a schema and data of it from a chance of its own."""
+    """Draws a schema and data of it from its own generator."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -121,7 +121,7 @@ class Maker:
         return {"type": "record", **name, "fields": fields}
 
     def new_name(self) -> dict[str, str]:
-        """Return a name in full; one without a namespace says so."""
+        """Return a name in full; one without a namespace shows that."""
         self.counter = getattr(self, "counter", 0) + 1
         if self.chance.random() < 0.2:
             return {"name": f"T{self.counter}", "namespace": ""}
@@ -338,7 +338,7 @@ def check_pair(first: Any, second: Any, seed: int) -> int:  # noqa: ANN401
     try:
         book = SchemaBook([trees[1], trees[2]])
     except InputRefused:
-        return 0  # two branches that nobody can tell apart, or equal fingerprints
+        return 0  # two branches that cannot be distinguished, or equal fingerprints
     codec = AvroCodec(book)
     maker = Maker(seed)
     read = 0
@@ -437,7 +437,7 @@ def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
 
 
 def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_requests_it() -> None:
-    """The check of a schema takes no such one; a row that a stranger wrote may hold it."""
+    """The check of a schema refuses it; an untrusted row may contain it."""
     trees = [event_schema(record(("n", "long")), 1), event_schema("null", 2)]
     trees[1]["fields"].pop()
     book = SchemaBook(trees)

@@ -1,4 +1,4 @@
-"""What strangers write into tiers, dead letters and the audit log is read strictly, or shown as it is."""
+"""Untrusted records in tiers, dead letters and the audit log are read strictly, or shown as they are."""
 
 from random import Random
 
@@ -65,7 +65,7 @@ REVIVAL = Revival("t.retry.0s", lambda _: None, lambda: NOW, lambda _: 2 * DAY)
 
 
 def headers(random: Random) -> list[Header]:
-    """The headers of a letter or a tier record, some of them a stranger's."""
+    """The headers of a dead letter or a tier record, some of them untrusted."""
     found: list[Header] = list(random.choice(SOUND_HEADERS))
     for _ in range(random.randrange(1, 4)):
         at = random.randrange(len(found))

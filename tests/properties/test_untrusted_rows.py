@@ -1,4 +1,4 @@
-"""Whatever stands in a table, the feed reads on: an unreadable row stops at most the matching."""
+"""Whatever a table contains, its consumer continues: an unreadable row stops at most the matching."""
 
 from random import Random
 
@@ -76,7 +76,7 @@ ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
 
 
 def rows(random: Random) -> list[TableRecord]:
-    """A few rows of every table, some sound, some of strangers."""
+    """A few rows of every table, some valid, some untrusted."""
     found: list[TableRecord] = []
     for offset in range(12):
         table = random.choice(sorted(ROWS))

@@ -54,7 +54,7 @@ class Sent:
     status: int
     retry_after: str | None
     keeps: bool
-    """True: the answer is whole, says nothing that is not so, and both sides go on."""
+    """True: the answer is complete and consistent, and both sides continue."""
 
 
 INTERIM = st.sampled_from(
@@ -99,7 +99,7 @@ def answers(draw: st.DrawFn) -> Sent:
         case "zero":
             lines.append(b"Content-Length: 0")
         case _ if not bodiless:
-            # Its body ends with the connection: it is never whole while that stands.
+            # Its body ends with the connection: it is never complete while that is open.
             rest, keeps = body + surplus, False
         case _:
             pass
@@ -129,7 +129,7 @@ async def exchange(
         if not transport.closed:
             wire.data_received(data[start:end])
     if not sent.keeps and not asking.done():
-        # An answer whose body the connection ends, or that says more than it has.
+        # An answer whose body the connection ends, or that declares more than it has.
         transport.closed = True
         wire.connection_lost(None)
     return cast("Response | TransportFailure", await asking)
@@ -152,7 +152,7 @@ async def test_each_request_gets_its_own_answer_or_another_connection(
             if not wire.reusable:
                 assert not sent.keeps
                 return
-            # Whoever keeps it may trust it: nothing of this answer is left to come.
+            # A kept connection can be reused: no more of this answer follows.
             assert sent.keeps
 
 

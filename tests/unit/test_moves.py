@@ -1,4 +1,4 @@
-"""The storm knows of each move of a partition: by who holds it, and by the workers that gave it up."""
+"""The storm detects each move of a partition: by its owner, and by the workers that gave it up."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A commit that failed is told, so that it is made again, and no commit fails for its note for long."""
+"""A failed commit is reported, so that it is repeated, and no commit keeps failing for its metadata."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def test_a_commit_to_a_dead_broker_is_reported_as_failed(
     own_broker: BrokerProcess, prefix: str
 ) -> None:
     # The client waits for its coordinator for as long as a session is: 45 s, and with the other
-    # protocol nobody can say otherwise.
+    # protocol this cannot be configured.
     session = {"session.timeout.ms": 6_000}
     world = KafkaWorld(own_broker.bootstrap_servers, prefix, "classic", session)
     topic = f"{prefix}.events"

@@ -1,4 +1,4 @@
-"""The development broker starts, comes back after a crash, and is gone however its owner ends."""
+"""The development broker starts, restarts after a crash, and ends however its owner ends."""
 
 import contextlib
 import signal
@@ -74,7 +74,7 @@ def test_sigterm_ends_the_command_and_its_broker_in_good_order(tmp_path: Path) -
 
 
 def test_a_killed_command_leaves_no_broker_behind(tmp_path: Path) -> None:
-    """Nobody can catch SIGKILL: the watchdog sees the pipe close."""
+    """SIGKILL cannot be handled: the watchdog sees the pipe close."""
     with a_broker_command(tmp_path) as (process, broker):
         process.kill()
         process.wait()

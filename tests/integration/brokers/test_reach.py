@@ -1,4 +1,4 @@
-"""A broker with SASL and one without: who may not in is told why, with address and remedy."""
+"""A broker with SASL and one without: a rejected client reports why, with address and remedy."""
 
 import subprocess
 import sys

@@ -38,7 +38,7 @@ def append(servers: str, topic: str, value: bytes, compression: str) -> None:
 
 
 _FORMAT, _PAYLOAD = 16, 61
-"""Where a batch says its format, and where its records begin."""
+"""The positions of a batch's format, and of its first record."""
 
 
 def damage(data: Path, topic: str, offset: int, where: int) -> None:
@@ -67,7 +67,7 @@ def damage(data: Path, topic: str, offset: int, where: int) -> None:
 async def test_a_damaged_batch_stops_its_partition_until_an_operator_skips_it(
     own_broker: BrokerProcess, prefix: str, compression: str, where: int, word: str
 ) -> None:
-    """The client stands before some of them for ever, and reads on behind an unknown format."""
+    """The client stays before some of them for ever, and continues after an unknown format."""
     world = KafkaWorld(own_broker.bootstrap_servers, prefix, "consumer")
     topic = f"{prefix}.events"
     at = TopicPartition(topic, 0)

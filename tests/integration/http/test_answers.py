@@ -116,7 +116,7 @@ async def test_a_reset_after_the_status_line_does_not_change_it(sender: HttpSend
 
 
 async def test_a_body_that_trickles_is_not_waited_for(sender: HttpSender) -> None:
-    """A slot that waits for a body of a thousand drops is a slot that other events lack."""
+    """A permit that waits for a body of a thousand drops is a permit that other events lack."""
     started = asyncio.get_running_loop().time()
     trickle = say(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", *[b"x"] * 999, every=0.1)
     answer = await answer_to(sender, trickle, within=60_000)

@@ -117,7 +117,7 @@ async def test_what_follows_an_answer_is_not_the_next_answer(
         assert await sender.send(post(running.url)) == Response(204)
         answer = await sender.send(post(running.url))
         if surplus.startswith(b"HTTP/") and later:
-            return  # it came behind the request's first byte: nobody can tell it from an answer
+            return  # it came after the request's first byte: it looks like an answer
         assert answer == Response(500)
     assert len(running.seen) <= 3
 

@@ -1,4 +1,4 @@
-"""The development receiver, asked over a real socket."""
+"""The development receiver, over a real socket."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""The worker's own pages, asked over a real socket."""
+"""The worker's own pages, over a real socket."""
 
 import asyncio
 import contextlib
@@ -116,7 +116,7 @@ FILES = 256
 
 
 async def test_a_process_of_256_descriptors_answers_a_probe_under_300_half_sent_requests() -> None:
-    """While its attempts hold every connection that they may have."""
+    """While its attempts use every connection that they may have."""
     code = (
         "import sys; from tests.integration.http.test_health_server import serve_few;"
         " serve_few(sys.argv[1])"
@@ -173,7 +173,7 @@ async def _serve_few(url: str) -> None:
     ):
         # An attempt that is withheld ends here; a lane would begin it again.
         attempts = [tasks.create_task(sender.send(post(url, timeout=60_000))) for _ in range(300)]
-        while sender.connections < FILES // 2:  # noqa: ASYNC110  a count notifies nobody
+        while sender.connections < FILES // 2:  # noqa: ASYNC110  a count does not notify
             await asyncio.sleep(0.01)
         sys.stdout.write(f"{health.address}\n")
         sys.stdout.flush()

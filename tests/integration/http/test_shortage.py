@@ -1,4 +1,4 @@
-"""A want of the worker's own is no answer of an endpoint: the attempt is withheld until there is enough."""
+"""A shortage in the worker is no answer of an endpoint: the attempt is withheld until it is over."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ async def answered(sender: HttpSender, what: Post) -> Answer:
 async def is_over(sender: HttpSender) -> None:
     """Look at the gauge until it is at zero, as Prometheus does."""
     async with asyncio.timeout(5):
-        while sender.short_seconds:  # noqa: ASYNC110  a gauge notifies nobody
+        while sender.short_seconds:  # noqa: ASYNC110  a gauge does not notify
             await asyncio.sleep(0.05)
 
 
@@ -77,12 +77,12 @@ async def test_a_shortage_of_name_servers_closes_no_idle_connection() -> None:
 
 
 async def test_an_address_of_a_family_that_the_machine_lacks_is_a_failure() -> None:
-    """As with IPv6 off: the system says the same as where no local port is free."""
+    """As with IPv6 off: the system reports the same error as without a free local port."""
     code = (
         "import asyncio; from tests.integration.http.test_shortage import call_an_ipv6_address;"
         " asyncio.run(call_an_ipv6_address())"
     )
-    # A network of its own, in which IPv6 is off; anybody may have one.
+    # A network namespace in which IPv6 is off; any user may create one.
     off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
     process = await asyncio.create_subprocess_exec(
         *("unshare", "--map-root-user", "--net", "sh", "-c", f'{off} && exec "$@"'),
@@ -141,7 +141,7 @@ async def test_an_attempt_waits_while_no_name_server_answers_this_machine() -> N
 
 
 async def test_a_process_without_descriptors_waits_for_them_and_charges_no_endpoint() -> None:
-    """In a process of its own, whose limit on open files is a few above what it has."""
+    """In its own process, whose limit on open files is a few above what it has."""
     # uvloop hands on what the clients of Kafka that other tests left have open: it would count.
     code = (
         "import asyncio, os, sys; os.closerange(3, 4096);"

@@ -1,4 +1,4 @@
-"""An endpoint that refuses our side of TLS says so in the outcome: what is missing, not "closed"."""
+"""An endpoint that refuses our side of TLS gives an outcome with what is missing, not "closed"."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure,
 
 @contextlib.contextmanager
 def asking(context: ssl.SSLContext) -> Iterator[str]:
-    """Serve TLS that asks for a client certificate, and hang up as OpenSSL does: alert first."""
+    """Serve TLS that requires a client certificate, and hang up as OpenSSL does: alert first."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -66,7 +66,7 @@ def asking(context: ssl.SSLContext) -> Iterator[str]:
 def test_an_endpoint_that_requires_a_client_certificate_is_distinguished(
     tmp_path: Path, version: ssl.TLSVersion, said: str
 ) -> None:
-    """On the loop that workers run on: which errors TLS tells is the loop's affair."""
+    """On the loop that workers run on: which errors TLS reports depends on the loop."""
     context, pem = certificate(tmp_path, "127.0.0.1", days=36_500)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(pem)

@@ -1,4 +1,4 @@
-"""No file of a folder is passed over without a word: it is read, noted, or refused with its path."""
+"""No file of a folder is skipped silently: it is read, noted, or refused with its path."""
 
 import os
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_json_is_read_strictly(tmp_path: Path, text: str, why: str) -> None:
 
 @pytest.mark.parametrize("name", ["x.yaml.bak", "x", "x.txt", "x.yaml~", "X.YAM", "eu/x.toml"])
 def test_a_file_that_is_no_definition_by_its_name_is_refused(tmp_path: Path, name: str) -> None:
-    """Somebody who renames a file must not find its subscription deleted."""
+    """Renaming a file must not delete its subscription."""
     write(tmp_path, "subscriptions/other.yaml")
     write(tmp_path, f"subscriptions/{name}", "")
     assert problems(tmp_path) == [
@@ -255,7 +255,7 @@ def test_every_file_that_is_not_hidden_is_read_or_named(
         try:
             path = write(folder / "subscriptions", "/".join(parts), named(f"n{number}"))
         except OSError:
-            # A file stands where this one needs a folder.
+            # There is a file where this one needs a folder.
             continue
         if not any(part.startswith(".") for part in parts):
             made.add(str(path))

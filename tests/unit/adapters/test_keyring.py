@@ -36,7 +36,7 @@ def test_what_was_encrypted_is_given_back_to_its_owner(
 
 
 def test_a_ciphertext_moved_to_another_owner_is_refused() -> None:
-    """Whoever may write the table must not be able to sign with a neighbour's secret."""
+    """Write access to the table must not allow signing with a neighbour's secret."""
     keys = ring()
     key_id, ciphertext = keys.encrypt(b"secret", b"orders/main")
     with pytest.raises(CiphertextBroken):

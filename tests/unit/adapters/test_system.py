@@ -52,7 +52,7 @@ def test_random_bytes_come_in_the_requested_number() -> None:
 def test_a_process_may_open_as_many_files_as_it_wants_up_to_the_hard_limit(
     soft: int, hard: int, wanted: int, allowed: int
 ) -> None:
-    """In a process of its own: a limit that was lowered cannot be raised again."""
+    """In its own process: a limit that was lowered cannot be raised again."""
     text = (
         "import resource, hookstream.adapters.system as system\n"
         "limit = resource.RLIMIT_NOFILE\n"

@@ -1,4 +1,4 @@
-"""What a table's row says survives writing and reading, and what cannot be read says why."""
+"""A table's row survives writing and reading, and an unreadable one is refused with a reason."""
 
 import os
 from collections.abc import Mapping
@@ -132,7 +132,7 @@ def test_a_signing_secret_is_in_the_row_only_encrypted() -> None:
 
 
 def test_a_row_with_fields_of_a_newer_release_is_read() -> None:
-    """Workers of the older release go on while the fleet is being upgraded."""
+    """Workers of the older release keep running while the fleet is being upgraded."""
     row = changed(write_subscription(ORDERS, KEYS), novelty={"a": 1})
     assert read_subscription("orders", row, KEYS) == ORDERS
 

@@ -260,7 +260,7 @@ async def test_a_rate_limited_lane_starts_attempts_at_its_rate_by_itself() -> No
 
 
 def a_second_of_ticks(site: Site) -> None:
-    """As the engine ticks: limits are asked for once a second."""
+    """As the engine ticks: limits are read once a second."""
     for _ in range(4):
         site.lanes.tick()
 

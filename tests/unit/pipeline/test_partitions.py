@@ -1,4 +1,4 @@
-"""A partition is fetched only while nobody has a reason against it."""
+"""A partition is fetched only while it has no reason to be paused."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def partitions_of(source: FetchedSource, listener: OwnedListener | None = None) 
 
 
 def test_room_in_the_waiting_room_does_not_resume_a_partition_that_is_stopped() -> None:
-    """It stands still since something of it cannot be written; more records would only pile up."""
+    """It is stopped because something of it cannot be written; more records would only accumulate."""
     source = FetchedSource()
     partitions = partitions_of(source)
     partitions.pause(HERE, PauseReason.FULL)
@@ -95,7 +95,7 @@ def records(*offsets: int) -> list[Record]:
 
 
 def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on() -> None:
-    """It comes again, since the commit stands below it; its partner has it already."""
+    """It is read again, since the commit is below it; its partner has it already."""
     source = FetchedSource()
     partitions = partitions_of(source)
     partitions.on_assigned({HERE: CommitPosition(10, write_note(10, [(11, 13)], 100).text)})
@@ -110,7 +110,7 @@ def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on(
 
 
 def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_does() -> None:
-    """What is settled and cannot be said would all be delivered again after a crash."""
+    """What is settled and does not fit into the metadata would be delivered again after a crash."""
     source = FetchedSource()
     partitions = partitions_of(source)
     receipts = partitions.receive(records(*range(0, 400_000, 100)))
@@ -260,7 +260,7 @@ async def test_a_partition_whose_revocation_was_cut_off_is_revoked() -> None:
 
 
 def test_no_earlier_request_is_applied_to_a_stopped_partition_that_cannot_be_fetched() -> None:
-    """It was about an earlier stop: `latest` would now leave out what nobody decided to leave out."""
+    """It was about an earlier stop: `latest` would now skip what nobody decided to skip."""
     listener = OwnedListener()
     partitions = partitions_of(FetchedSource(), listener)
 

@@ -1,4 +1,4 @@
-"""A redrive brings each letter back once, however often its process dies."""
+"""A redrive redrives each dead letter once, however often its process dies."""
 
 import pytest
 from hypothesis import given
@@ -82,7 +82,7 @@ def test_open_dead_letters_are_redriven_and_resolved_in_the_same_step() -> None:
 
 
 def test_a_redrive_ignores_dead_letters_newer_than_its_request() -> None:
-    """A redriven letter that dies again would feed the same job for ever."""
+    """A redriven dead letter that fails again would feed the same job for ever."""
     at = shop(dead_letter(0, 1), dead_letter(0, 5))
     run(at, job(p0=5))
     assert keys(at) == ["0@1"]
@@ -218,7 +218,7 @@ def test_only_a_running_job_over_the_same_topic_can_be_taken_up_again() -> None:
 def test_every_open_dead_letter_is_redriven_exactly_once_wherever_the_process_dies(
     positions: set[tuple[int, int]], deaths: list[int], rate: float
 ) -> None:
-    """The law of a redrive: steps are whole, so a run goes on where the last one ended."""
+    """The law of a redrive: steps are whole, so a run continues where the last one ended."""
     at = shop(*(dead_letter(*position) for position in sorted(positions)))
     asked = job(p0=21, p1=21, p2=21)
     at.table["night"] = asked.encode()

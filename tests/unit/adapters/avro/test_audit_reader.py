@@ -1,4 +1,4 @@
-"""An audit record of any release reads back, and what is none says why."""
+"""An audit record of any release reads back, and an invalid one is refused with a reason."""
 
 import pytest
 from tests.doubles.lives import FIELDS

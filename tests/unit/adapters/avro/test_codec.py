@@ -1,4 +1,4 @@
-"""Whatever bytes a record holds, the Avro codec says what they are, or what is wrong with them."""
+"""Whatever bytes a record contains, the Avro codec decodes them, or names what is wrong with them."""
 
 import io
 from typing import cast
@@ -132,7 +132,7 @@ def event_data(**data: object) -> JsonObject:
 def test_bytes_that_are_no_record_have_a_reason(
     cut: int, more: bytes, reason: str, detail: str
 ) -> None:
-    """A negative union index among them: fastavro alone reads some branch that nobody wrote."""
+    """A negative union index among them: fastavro alone reads some branch that was not written."""
     sound = written(UNION, {"u": ""})
     found = decoded(UNION, sound[: len(sound) - cut] + more)
     assert isinstance(found, Undecodable)

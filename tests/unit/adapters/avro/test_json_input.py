@@ -143,7 +143,7 @@ def test_a_value_that_fits_is_taken(kind: Json, value: object, raw: object) -> N
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(kind: Json, value: object, why: str) -> None:
-    """Nothing is rounded, cut or guessed: whoever sends it learns of it, not the partner."""
+    """Nothing is rounded, truncated or guessed: the sender gets an error, not the partner."""
     with pytest.raises(InputRefused) as refused:
         taken(kind, value)
     assert str(refused.value).startswith("data.v")

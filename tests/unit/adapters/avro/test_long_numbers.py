@@ -11,7 +11,7 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Grant, Partner
 
 LONG = "1234567890123456789"
-"""A long whose schema says `"json": "string"`: text in the body."""
+"""A long whose schema has `"json": "string"`: text in the body."""
 
 
 def pattern_of(text: str, *, json: bool) -> JsonObject:

@@ -1,4 +1,4 @@
-"""The schema book holds every published revision, and never uses one that could do harm."""
+"""The schema book has every published revision, and never uses one that could do harm."""
 
 import orjson
 import pytest
@@ -106,7 +106,7 @@ def test_a_hostile_row_cannot_take_a_sound_schemas_place() -> None:
 
 
 def test_two_types_cannot_share_a_fingerprint() -> None:
-    """The fingerprint leaves attributes out: nobody could tell whose record it is."""
+    """The fingerprint omits attributes: a record's schema would be ambiguous."""
     book = SchemaBook([ONE])
     with pytest.raises(InputRefused, match=r"its fingerprint is that of thing\.done v1"):
         book.publish(event_schema(field("a", "int"), event_type="other.thing"))

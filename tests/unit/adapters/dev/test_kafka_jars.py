@@ -1,4 +1,4 @@
-"""Getting Kafka: what Maven and Java say is told in one sentence with the remedy."""
+"""Fetching Kafka: errors of Maven and Java are reported in one sentence with the remedy."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where partitions stand that a member was given, and what becomes of one that cannot be read."""
+"""The positions of assigned partitions, and what happens to one that cannot be read."""
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -22,7 +22,7 @@ def test_a_stopped_partition_is_assigned_at_an_offset_that_the_client_never_look
 
 
 def test_a_partition_is_assigned_again_without_leaving_the_assignment() -> None:
-    """Whatever leaves it while a revocation waits to be told ends that revocation before its commit."""
+    """A partition that leaves it while a revocation is pending ends that revocation before its commit."""
     member = Member()
 
     member.assignment.seek({HERE: 12})
@@ -42,7 +42,7 @@ def test_a_partition_whose_fetch_failed_for_its_offset_is_assigned_again() -> No
 
 
 def test_a_pause_from_before_a_partition_was_lost_ends_when_it_is_assigned_again() -> None:
-    """Nobody would ever take it back, and the partition would stay unread in silence."""
+    """It would never be undone, and the partition would silently stay unread."""
     member = Member()
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
     member.assignment.pause(HERE)
@@ -84,7 +84,7 @@ def test_a_revoked_partition_is_not_read_again_from_its_start_offset() -> None:
 
 
 def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record() -> None:
-    """Behind a batch of an unknown format the client reads on, and would pass its records over."""
+    """After a batch of an unknown format the client continues, and would skip its records."""
     member = Member()
     member.consumer.offsets[HERE] = 15
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_fetched_five_times_is_stopped_with_its_remedy() -> None:
     assert (posted, at) == (member.posted.on_stopped, HERE)
     assert "t/0 from offset 10 on cannot be fetched: no such codec" in str(remedy)
     assert "hookstream partition start t/0 --at latest|TIME" in str(remedy)
-    # Whoever is notified logs that it stopped: one incident is one line.
+    # The listener logs that it stopped: one incident is one line.
     assert [event for _, event, _ in member.logger.lines] == ["consumer.error"]
 
 
@@ -325,7 +325,7 @@ def test_a_skip_of_a_record_that_cannot_be_fetched_skips_that_one_alone() -> Non
 
 
 def test_a_start_in_a_stopped_partition_reports_what_is_skipped() -> None:
-    """Its records are in hand: what was read below the position stands still, or is on its way."""
+    """Its records are in progress: what was read below the position is stopped, or being processed."""
     member = Member()
 
     member.assignment.start_at(HERE, 15, blocked=True)

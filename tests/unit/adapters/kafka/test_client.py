@@ -1,4 +1,4 @@
-"""What lasts is said once, and so is its end; a partition without a leader is asked for again."""
+"""A lasting problem is logged once, and so is its end; a partition without a leader is queried again."""
 
 import asyncio
 from collections.abc import Mapping
@@ -136,7 +136,7 @@ def test_a_shorter_timeout_stays_as_it_is() -> None:
 
 
 def test_a_client_that_lost_its_broker_reconnects_twice_a_second_by_default() -> None:
-    """Nothing is sent before the tables are asked again: ten seconds of patience would be ten without work."""
+    """Nothing is sent before the tables are queried again: a timeout of ten seconds would be ten without work."""
     name = "reconnect.backoff.max.ms"
     assert consumer_properties({}, "g", None)[name] == 500
     assert producer_properties({}, None)[name] == 500
@@ -160,7 +160,7 @@ def test_a_reader_that_knows_its_end_waits_for_a_fetch_only_shortly() -> None:
 
 
 def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:
-    """The library refuses a longest pause, which nobody set, below a first one that somebody did."""
+    """The library refuses a default longest pause below a configured first one."""
     client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
     client |= {"log_level": 0, "reconnect.backoff.ms": 1_000}
 

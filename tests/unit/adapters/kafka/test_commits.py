@@ -69,7 +69,7 @@ def test_a_revocation_commits_what_is_settled_whatever_is_in_flight() -> None:
 
 
 def test_a_revocation_commits_what_was_handed_over_and_not_sent_yet() -> None:
-    """A source that is closed right after a commit was asked for makes it all the same."""
+    """A source that is closed right after a commit was requested still makes it."""
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(22)})
     member.loop.settled = {THERE: CommitPosition(23)}

@@ -66,7 +66,7 @@ class ScriptedConsumer:
         return [cast("KafkaPartition", self.end_of(at)) for at in asked]
 
     def end_of(self, at: KafkaPartition) -> object:
-        """Tell a partition's end as the client does, whose own answers nobody can give an error."""
+        """Report a partition's end as the client does, whose own class cannot be given an error."""
         error = (
             KafkaError(KafkaError.LEADER_NOT_AVAILABLE) if at.partition in self.headless else None
         )
@@ -104,7 +104,7 @@ class ScriptedConsumer:
 
 
 class Asker:
-    """The loop of a member: asks a number of times, ten seconds apart, and then ends it."""
+    """The loop of a member: requests records a number of times, ten seconds apart, and then ends it."""
 
     def __init__(self, times: int, most: int) -> None:
         self.records: list[Record] = []
@@ -175,7 +175,7 @@ def run(
 def ready(
     batch: list[Message], *, end: int, times: int = 1, most: int = 100
 ) -> tuple[ScriptedConsumer, Asker, ConsumerThread]:
-    """Return a member that is ready to run, with its client and who asks it."""
+    """Return a member that is ready to run, with its client and its loop."""
     consumer, asker = ScriptedConsumer(batch, end), Asker(times, most)
     member = asker.member = ConsumerThread(
         cast("Consumer", consumer),
@@ -198,7 +198,7 @@ def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicParti
 
 
 def test_nothing_after_a_batch_of_an_unknown_format_is_returned() -> None:
-    """The client reads on behind it: what it holds would count as settled, and be lost."""
+    """The client continues after it: what it contains would count as settled, and be lost."""
     bad = failed(HERE, 11, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001
 
     consumer, records = taken(
@@ -256,7 +256,7 @@ def test_a_stall_continues_while_its_partition_is_paused() -> None:
 
 
 def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> None:
-    """Its records may well stand behind the others."""
+    """Its records may well come after the others."""
     consumer, asker = run([came(HERE, 10 + n) for n in range(9)], end=19, times=8, most=1)
 
     assert len(asker.records) == 8
@@ -327,7 +327,7 @@ def test_a_fatal_client_error_states_the_remedy(
 
 
 class RaisingRecord:
-    """A message that makes whoever reads it raise."""
+    """A message that raises when it is read."""
 
     def __init__(self, at: TopicPartition, offset: int, error: type[Exception]) -> None:
         self._at, self._offset, self._error = at, offset, error

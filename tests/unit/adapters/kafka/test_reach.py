@@ -1,4 +1,4 @@
-"""What keeps a client from the brokers is said in words that somebody can act on, within seconds."""
+"""What keeps a client from the brokers is logged with a remedy, within seconds."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ SASL = {
 
 @contextmanager
 def port_of(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Listen, and let each connection be served on a thread of its own."""
+    """Listen, and let each connection be served on its own thread."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
@@ -81,7 +81,7 @@ def http(connection: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Callable[[socket.socket], None]:
-    """Serve TLS with a certificate that nobody trusts."""
+    """Serve TLS with an untrusted certificate."""
     folder = tmp_path_factory.mktemp("tls")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate(folder))
@@ -201,14 +201,14 @@ async def test_a_worker_logs_what_it_waits_for_and_keeps_waiting() -> None:
     logger = BookkeepingLogger()
     said = asyncio.Event()
 
-    class Telling(BookkeepingLogger):
+    class NotifyingLogger(BookkeepingLogger):
         def warning(self, event: str, **fields: str | float | None) -> None:
             logger.warning(event, **fields)
             said.set()
 
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(
-            wait_for_brokers({"bootstrap.servers": NOWHERE}, Telling(), 0.5)
+            wait_for_brokers({"bootstrap.servers": NOWHERE}, NotifyingLogger(), 0.5)
         )
         async with asyncio.timeout(10):
             await said.wait()

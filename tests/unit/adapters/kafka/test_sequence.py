@@ -1,4 +1,4 @@
-"""Records are handed out from a partition's seat on, each once, whatever the client's position does."""
+"""Records are returned from a partition's start offset on, each once, whatever the client's position does."""
 
 from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.record import TopicPartition
@@ -47,7 +47,7 @@ def test_a_partition_read_from_behind_its_start_offset_is_read_again_from_that_o
 
 
 def test_the_same_first_record_twice_is_the_first_one() -> None:
-    """A transaction's marker stands at the seat, or a compacted log begins later."""
+    """A transaction marker has the start offset, or a compacted log starts later."""
     sequence = starting_at(10)
     sequence.admits(HERE, 12)
     sequence.take_doubted()

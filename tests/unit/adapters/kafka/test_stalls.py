@@ -1,4 +1,4 @@
-"""A partition that has records and gives none is told once, and is not mistaken for one that may rest."""
+"""A partition that has records and returns none is reported once, and one that may be idle is not."""
 
 from tests.doubles.clock import HandClock
 from tests.doubles.logger import BookkeepingLogger
@@ -54,7 +54,7 @@ def test_a_partition_that_returns_records_however_slowly_is_not_stalled() -> Non
 
 
 def test_a_partition_that_could_return_nothing_for_a_while_is_timed_from_zero() -> None:
-    """It was paused, nobody asked, or more was ready than was taken."""
+    """It was paused, nothing was requested, or more was ready than was taken."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 4, {}, *[{HERE: (4, 9)}] * 4)
     assert watched.said == []
@@ -69,7 +69,7 @@ def test_the_end_of_a_stall_is_reported_and_the_next_stall_is_reported_again() -
 
 
 def test_a_stall_continues_while_its_partition_is_delayed_for_another_reason() -> None:
-    """It was paused, nobody asked, or another one had a backlog: it has given nothing all the same."""
+    """It was paused, nothing was requested, or another one had a backlog: it still returned nothing."""
     watched = Watched()
 
     watched.look(*[{HERE: (4, 9)}] * 5)
@@ -82,7 +82,7 @@ def test_a_stall_continues_while_its_partition_is_delayed_for_another_reason() -
 
 
 def test_a_stall_continues_when_its_partition_restarts_before_markers() -> None:
-    """It was asked for again, and the client forgot the markers that it had passed over."""
+    """It was assigned again, and the client forgot the markers that it had skipped."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 5, *[{HERE: (3, 9)}] * 5)
     assert watched.said == ["partition.unread"]

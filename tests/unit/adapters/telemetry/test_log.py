@@ -1,4 +1,4 @@
-"""The log tells an operator what happened, and never a secret."""
+"""The log shows an operator what happened, and never a secret."""
 
 import io
 import json

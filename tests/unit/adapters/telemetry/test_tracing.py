@@ -29,7 +29,7 @@ UNSAMPLED = f"00-{TRACE}-{SPAN}-00"
 
 
 class Fixed:
-    """A Chance that always says the same."""
+    """A Random that always returns the same."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -171,7 +171,7 @@ def test_nothing_is_sampled_at_ratio_zero() -> None:
     ],
 )
 def test_a_malformed_context_counts_as_none(text: str) -> None:
-    """As W3C Trace Context asks: a new trace begins, by the ratio."""
+    """As W3C Trace Context requires: a new trace starts, by the ratio."""
     drawn = Seen(ratio=1.0, chance=0.0).tracer.process(a_record(), text, "hookstream")
     assert drawn is not None
     assert drawn.trace_id != TRACE
@@ -275,7 +275,7 @@ def test_spans_that_cannot_be_exported_are_counted(*, raises: bool) -> None:
 
 
 def test_a_collector_that_is_down_does_not_keep_a_process_from_ending() -> None:
-    """In a process of its own: the exporter's thread goes on trying, and draws from `random`.
+    """In its own process: the exporter's thread keeps trying, and draws from `random`.
 
     Left behind in this one, it would do so while Hypothesis watches.
     """

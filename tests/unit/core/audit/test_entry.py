@@ -1,4 +1,4 @@
-"""An audit record reads back as one typed entry, or says why it cannot."""
+"""An audit record reads back as one typed entry, or is refused with a reason."""
 
 from tests.doubles.lives import FIELDS, FIRST
 

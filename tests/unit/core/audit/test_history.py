@@ -1,4 +1,4 @@
-"""A delivery's life is told in the order of time, and what became of it follows from the last word."""
+"""A delivery's history is in the order of time, and its state follows from the last entry."""
 
 from dataclasses import replace
 

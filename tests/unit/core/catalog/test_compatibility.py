@@ -124,7 +124,7 @@ def test_what_they_do_not_is_named_with_its_path(writer: Json, reader: Json, why
 def test_values_that_would_be_misread_are_incompatible(
     writer: Json, reader: Json, between: str
 ) -> None:
-    """Avro's own rules compare bytes: 12.50 would arrive as 125.0, and nobody would hear of it."""
+    """Avro's own rules compare bytes: 12.50 would arrive as 125.0, without an error."""
     assert incompatibilities(record(field("price", writer)), record(field("price", reader))) == [
         f"price: {between}: the values would be misread without a word"
     ]
@@ -240,7 +240,7 @@ def test_recursive_schemas_are_compared_to_an_end() -> None:
 
 
 def test_a_field_that_only_a_default_would_fill_has_vanished() -> None:
-    """A partner on the older version would receive a value that nobody meant."""
+    """A partner on the older version would receive a value that was not intended."""
     old = record(field("pages", "int", default=0), field("title", "string"))
     assert vanished(old, record(field("title", "string"))) == [
         "pages: nothing carries this field any more"

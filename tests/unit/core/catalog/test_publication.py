@@ -88,7 +88,7 @@ def test_a_field_that_goes_breaks_a_version() -> None:
 
 
 def test_a_field_that_would_look_different_in_the_body_breaks_a_version() -> None:
-    """Avro reads it without a word; a partner's code would not."""
+    """Avro reads it without an error; a partner's code would not."""
     old, new = event_schema(field("n", "long")), event_schema(field("n", "long", json="string"), B)
     assert problems([new], [published(old)]) == [
         (
@@ -131,7 +131,7 @@ def test_two_versions_with_one_fingerprint_are_refused() -> None:
 
 
 def test_a_new_version_must_carry_what_a_pinned_one_needs() -> None:
-    """A partner on version 1 must not receive a default that nobody meant."""
+    """A partner on version 1 must not receive a default that was not intended."""
     tree = event_schema(field("c", "int"), version=2)
     plan = planned([tree], [published(event_schema(A, B))])
     assert [finding.what for finding in plan.problems] == [

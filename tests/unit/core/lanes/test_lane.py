@@ -1,4 +1,4 @@
-"""A lane holds about a second of work, copies no healthy backlog, and feeds no endpoint that hangs."""
+"""A lane queues about a second of work, copies no healthy backlog, and feeds no endpoint that hangs."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_a_lane_takes_no_more_attempts_than_its_cap() -> None:
 
 
 def test_while_an_attempt_is_outstanding_for_more_than_a_second_no_other_is_started() -> None:
-    """So an endpoint of which nothing is known can hold two slots of the worker, not more."""
+    """So an unproven endpoint can take two permits of the worker, not more."""
     lane = Lane(LanePolicy(32))
     lane.start(1, 0.0)
 
@@ -83,7 +83,7 @@ def test_a_lane_is_full_when_its_queue_would_wait_more_than_a_second() -> None:
 
 
 def test_nothing_is_queued_that_its_rate_limit_makes_wait_for_longer_than_a_second() -> None:
-    """It would hold its source offset for as long, and look stuck; it has a slot in a tier."""
+    """It would keep its source offset unsettled for as long, and look stuck; it has a slot in a tier."""
     lane = Lane(LanePolicy(8, rate_limit=0.01))
     attempt(lane, 0.0)
 
@@ -115,7 +115,7 @@ def test_a_lane_that_is_alone_but_limited_defers() -> None:
 
 
 def test_a_failing_lane_defers_even_when_it_is_alone() -> None:
-    """Else one dead endpoint would hold the source partition for everybody who comes next."""
+    """Otherwise one dead endpoint would block the source partition for all others."""
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.1, BROKEN)
 
@@ -123,7 +123,7 @@ def test_a_failing_lane_defers_even_when_it_is_alone() -> None:
 
 
 def test_work_that_needed_no_attempt_teaches_a_lane_nothing_of_its_endpoint() -> None:
-    """A thousand expired deliveries end in no time; the endpoint behind them is as slow as ever."""
+    """A thousand expired deliveries end in no time; their endpoint is as slow as before."""
     lane = lane_that_answers_in(0.5)
     lane.start(99, 10.0)
 
@@ -155,7 +155,7 @@ def test_failures_open_the_breaker_and_one_probe_closes_it() -> None:
 def test_an_endpoint_that_answers_keeps_its_lane_open_whatever_the_status(
     outcome: Outcome,
 ) -> None:
-    """A delivery that it does not want is that delivery's trouble."""
+    """A delivery that it refuses concerns that delivery only."""
     lane = lane_that_answers_in(0.1)
     for _ in range(50):
         attempt(lane, 10.0, 0.1, outcome)
@@ -175,7 +175,7 @@ def test_an_endpoint_that_does_not_answer_or_breaks_opens_its_breaker(outcome: O
 
 
 def test_three_timeouts_are_enough() -> None:
-    """Each has held a slot of the worker until its end."""
+    """Each has kept a permit of the worker until its end."""
     lane = lane_that_answers_in(0.1)
     opened = []
     for second in range(3):
@@ -199,7 +199,7 @@ def test_a_lane_pauses_for_retry_after_and_then_continues_slower() -> None:
 
 
 def test_no_endpoint_pauses_its_lane_for_longer_than_five_minutes() -> None:
-    """The delivery itself waits as long as it was told; the others are asked for sooner."""
+    """The delivery itself waits for its Retry-After; the others are attempted sooner."""
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.0, Throttled(503, 24 * 3_600_000))
 
@@ -293,7 +293,7 @@ def test_an_endpoint_that_answers_at_once_gets_few_attempts_at_once_while_turns_
 
 
 def test_a_lane_limited_to_few_attempts_queues_no_more_than_they_can_serve() -> None:
-    """Also before its first trouble, while it is not known what the endpoint would bear."""
+    """Also before its first failure, while the endpoint's capacity is unknown."""
     lane = Lane(LanePolicy(64, max_queue=100_000))
     for _ in range(60):
         attempt(lane, 0.0, 0.005)

@@ -1,4 +1,4 @@
-"""What each part of a lane promises: its limit, pace, breaker and slots, and the cap that all share."""
+"""What each part of a lane promises: its limit, rate, breaker and reservations, and the cap that all share."""
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_a_throttled_endpoint_gets_half_the_rate_and_recovers_it() -> None:
 
 
 def test_an_endpoint_that_throttled_everything_soon_gets_as_many_attempts_as_before() -> None:
-    """It was away rather than asked too often: the pace that it bore then is found in seconds."""
+    """It was down rather than overloaded: the rate that it accepted before is found in seconds."""
     rate_limiter = RateLimiter()
     now, seconds = 0.0, 30.0
     while rate_limiter.spacing < 10.0:

@@ -27,7 +27,7 @@ class Course:
 
 
 def driven(takes: Callable[[float], bool], seconds: float, *, rate: float = 1e6) -> Course:
-    """Offer a lane `rate` deliveries a second; `takes` says which attempt is not answered 429."""
+    """Offer a lane `rate` deliveries a second; `takes` decides which attempt is not answered 429."""
     lane, course = Lane(LanePolicy(32)), Course()
     now, begun = 0.0, 0
     answers: list[tuple[float, int, bool]] = []

@@ -1,4 +1,4 @@
-"""A pattern that no event could match is said to be so when it is written."""
+"""A pattern that no event could match is reported when it is written."""
 
 import pytest
 
@@ -146,7 +146,7 @@ def test_every_problem_is_named() -> None:
 
 
 def test_a_path_that_one_of_the_types_has_is_known() -> None:
-    """A subscription may ask for two types and filter by what only one of them says."""
+    """A subscription may request two types and filter by a field of only one of them."""
     pattern: JsonObject = {"data": {"reason": ["x"], "pages": [48, "48", {"exists": False}]}}
     assert check(pattern, [JOB, FAILED]) == [
         'pattern at data.pages: {"exists": false} cannot hold: every event has it'

@@ -1,4 +1,4 @@
-"""Who is owed an event, and how a subscription stands."""
+"""Which subscriptions match an event, and a subscription's status."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +39,7 @@ NO_VERSION = Refused(RefusalReason.VERSION_NOT_RESOLVABLE, "v1 has no default fo
 
 
 class Bodies:
-    """Gives bodies of an event and remembers which were asked for."""
+    """Gives bodies of an event and remembers which were requested."""
 
     def __init__(self, refused: Refused | None = None, **data: str | int) -> None:
         self.asked: list[int] = []
@@ -165,7 +165,7 @@ def test_a_type_without_a_subscription_is_not_wanted() -> None:
 def test_a_glob_takes_in_types_but_never_our_own(
     globs: tuple[str, ...], event_type: str, expected: list[str]
 ) -> None:
-    """A partner that asked for everything must not be sent the news of our own operation."""
+    """A partner that requested everything must not receive our own operations events."""
     partner = replace(ACME, grant=Grant((*globs, "endpoint.disabled"), ("*",)))
     found = directory(replace(HERS, event_types=globs), partner=partner)
     about_acme = Bodies(partner_id="acme")
@@ -336,7 +336,7 @@ def test_a_body_is_made_once_a_version_and_only_where_a_filter_needs_it() -> Non
 
 
 def test_a_filter_that_cannot_be_evaluated_is_an_error_and_not_a_match() -> None:
-    """Neither everything nor nothing would be right: somebody must see it."""
+    """Neither everything nor nothing would be right: it must be reported."""
     plain = replace(HERS, id="s2")
     other = replace(HERS, id="s3", environments=("test",), pattern={"data": {"pages": [1]}})
     found = directory(replace(HERS, pattern={"data": {"pages": [1]}}), plain, other)
@@ -400,7 +400,7 @@ def test_a_partner_row_indexes_its_subscriptions_again() -> None:
 
 
 def test_which_subscriptions_are_matched_is_fixed_at_the_first_step() -> None:
-    """Deliveries may be taken one at a time over seconds, while the tables go on changing."""
+    """Deliveries may be taken one at a time over seconds, while the tables keep changing."""
     found = directory(HERS, replace(HERS, id="s2"))
     matches = found.match(PRICED, "live", 1000, Bodies(), 1)
     first = next(matches)
@@ -437,7 +437,7 @@ def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
 def test_a_thread_that_reads_half_a_change_detects_it(
     pattern: JsonObject | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It found nobody between the removal of a request and its addition: an event would be lost."""
+    """It found no subscription between the removal of a request and its addition: an event would be lost."""
     hers = replace(HERS, pattern=pattern)
     found = directory(hers)
     matching = found.matching(PRICED, "live", 1000, Bodies(customer="c1"), 1)
@@ -476,7 +476,7 @@ def test_it_is_blind_while_a_row_cannot_be_read_at_all() -> None:
     assert (blind, found.blind) == ({"subscriptions/x": "format 7"}, {})
 
 
-# How it stands.
+# Its status.
 
 PAUSED = replace(HERS, state=SubscriptionState.PAUSED, gaps=(Gap(500, None, "paused"),))
 GONE = Disabled("s1", 200, "gone")

@@ -1,4 +1,4 @@
-"""What an operator stopped, and what a hold leaves as it is."""
+"""What a hold stops, and what it does not change."""
 
 import pytest
 

@@ -55,7 +55,7 @@ OPERATIONS = Grant(("endpoint.disabled", "log.gap"), ("*",))
 def test_operations_events_reach_the_partner_that_they_are_about_and_operators(
     *, about: dict[str, str], operator: bool, expected: bool
 ) -> None:
-    """At the match, and asked again before each attempt."""
+    """At the match, and again before each attempt."""
     partner = replace(ACME, grant=replace(OPERATIONS, operator=operator))
     found = directory("endpoint.disabled", partner)
     body = Body(about)

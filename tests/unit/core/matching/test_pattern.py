@@ -30,7 +30,7 @@ BODY: JsonObject = {
 
 
 def holds(path: str, *alternatives: Json) -> bool:
-    """Return whether the body matches when one field of its data is asked for."""
+    """Return whether the body matches when one field of its data is tested."""
     return parse({"data": {path: [*alternatives]}}).matches(BODY)
 
 
@@ -283,7 +283,7 @@ def test_what_the_body_has_besides_is_ignored() -> None:
 def test_what_is_no_pattern_is_refused_with_path_and_reason(
     document: JsonObject, why: str
 ) -> None:
-    """What was ignored would be a match that nobody asked for."""
+    """What was ignored would be an unrequested match."""
     with pytest.raises(PatternRefused) as refused:
         parse(document)
     assert str(refused.value) == why
@@ -299,7 +299,7 @@ def test_a_pattern_is_only_so_deep(step: str) -> None:
 
 
 def test_a_body_is_matched_however_deep_it_is() -> None:
-    """A filter must never end the process that asks it."""
+    """A filter must never end the process that evaluates it."""
     deep: Json = 7
     for _ in range(100_000):
         deep = [deep]

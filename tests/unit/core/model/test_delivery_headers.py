@@ -173,7 +173,7 @@ def test_a_fresh_delivery_leaves_out_what_is_not_known() -> None:
 
 
 def test_upstreams_headers_travel_along_except_what_is_named_like_ours() -> None:
-    """Nobody upstream may write a delivery's state, nor lead its trace astray."""
+    """Upstream must not be able to write a delivery's state, nor replace its trace."""
     upstream = [
         ("source", b"pricing"),
         ("hs-attempt", b"0"),
@@ -227,7 +227,7 @@ def test_headers_written_over_and_over_never_grow() -> None:
 
 
 def test_text_from_outside_can_forge_no_header_and_no_line() -> None:
-    """An endpoint chooses what it answers; a terminal obeys control characters."""
+    """An endpoint chooses what it answers; a terminal interprets control characters."""
     delivery = a_delivery(last_error="bad\r\nhs-reason: gone\x1b[2J\x00\u202e" + "x" * 9999)
 
     found = shown(tier_headers(delivery, (), written_at=NOW))

@@ -1,4 +1,4 @@
-"""The age of knowledge is counted by whichever clock says that it is older."""
+"""The age of the tables is the larger one by two clocks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A field that is described once is written and read, and a refusal names it and says why."""
+"""A field that is described once is written and read, and a refusal names it and the reason."""
 
 from dataclasses import dataclass
 

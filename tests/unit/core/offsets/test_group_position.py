@@ -1,4 +1,4 @@
-"""What a position counts as unsettled: from the commit to the end, less what the commit's note tells."""
+"""What a position counts as unsettled: from the commit to the end, less what the commit's metadata lists."""
 
 import pytest
 

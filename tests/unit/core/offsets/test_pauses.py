@@ -1,4 +1,4 @@
-"""A partition is paused as long as one reason holds."""
+"""A partition is paused as long as it has a reason."""
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.pauses import PauseReason, Pauses

@@ -1,4 +1,4 @@
-"""What stands longest is told, and what moves or is not shown begins again."""
+"""What is stalled longest is reported, and what moves or is not seen starts again."""
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.stalls import Stalled, Stalls

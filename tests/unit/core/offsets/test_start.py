@@ -32,7 +32,7 @@ def test_a_commit_at_either_end_is_within_the_log() -> None:
 
 
 def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
-    """`earliest` would resume at the log's start without a word, `latest` would skip it all."""
+    """`earliest` would resume at the log's start silently, `latest` would skip it all."""
     gap = GapThenStart(10, 50, CommitPosition(50))
     assert start(AT, CommitPosition(10), 50, 80, telltale=False) == gap
 
@@ -68,7 +68,7 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
 
 
 def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
-    """The topic was created again: other records will stand at those offsets."""
+    """The topic was created again: other records will have those offsets."""
     lost = start(AT, CommitPosition(51), 0, 50, telltale=False)
 
     assert isinstance(lost, OffsetsLost)
@@ -130,7 +130,7 @@ def test_what_was_settled_above_the_commit_is_known_at_the_start() -> None:
 
 
 def test_metadata_about_records_beyond_the_log_s_end_is_ignored() -> None:
-    """The log lost its end, and other records will stand at those offsets."""
+    """The log lost its end, and other records will have those offsets."""
     note = write_note(20, [(21, 51)], 100).text
 
     assert start(AT, CommitPosition(20, note), 7, 50, telltale=False) == StartAt(20, commit=False)

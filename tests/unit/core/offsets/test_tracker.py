@@ -8,7 +8,7 @@ from hookstream.errors import InvariantBroken
 
 
 def test_a_tracker_refuses_an_offset_that_goes_back() -> None:
-    """A source that rewound without a new assignment would settle somebody else's record."""
+    """A source that rewound without a new assignment would settle another record."""
     tracker = OffsetTracker(5, 1)
     tracker.receive(7, 0)
 

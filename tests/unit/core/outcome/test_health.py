@@ -1,4 +1,4 @@
-"""Endpoint health: noted once, cleared once, given up once, and only for nothing but failures."""
+"""Endpoint health: marked once, cleared once, disabled once, and only after nothing but failures."""
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND
 from hookstream.core.model.subscription import Failing
@@ -89,7 +89,7 @@ def test_a_failing_period_that_another_worker_started_continues_here() -> None:
 
 
 def test_a_failing_period_that_was_only_read_is_observed_for_an_hour_before_it_disables() -> None:
-    """It may hold days in which nothing was attempted: a hold, or an endpoint that nobody wanted."""
+    """It may contain days in which nothing was attempted: a hold, or an endpoint without events."""
     book = HealthBook()
     book.put(Failing("crm", NOON - 6 * DAY))
     assert failures(book, *(second * SECOND for second in range(30))) == 30 * [None]

@@ -181,7 +181,7 @@ HELD = Held(SUBSCRIPTION, None, Hold(HoldKind.EVERYTHING, ALL, NOW, "a deploy"))
 
 
 def test_a_held_delivery_is_rechecked_soon_at_first_and_finally_every_five_minutes() -> None:
-    """Whoever clears a hold waits for as long as it lasted, and never for hours."""
+    """After a hold is cleared, deliveries wait for as long as it lasted, and never for hours."""
     waits = []
     delivery, now = a_delivery(), NOW
     for _ in range(7):
@@ -206,7 +206,7 @@ def test_a_hold_of_a_month_expires_nothing() -> None:
 
 
 def test_what_had_expired_before_it_was_held_is_dead_lettered() -> None:
-    """A hold stops attempts; it gives nothing a second life."""
+    """A hold stops attempts; it extends no expired delivery."""
     found = instead(HELD, a_delivery(expires_at=NOW))
 
     assert isinstance(found, DeadLetter)

@@ -135,7 +135,7 @@ def test_an_operators_grant_is_marked_as_such() -> None:
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    """Whoever fixes a file must not learn of its faults one by one."""
+    """A file's problems must not be reported one by one."""
     document: JsonObject = {
         "id": "Orders",
         "endpiont": {},
@@ -280,5 +280,5 @@ def test_a_grant_of_all_environments_is_listed_alone() -> None:
 
 
 def test_a_partner_without_a_grant_is_refused() -> None:
-    """No grant, no events: whoever means that says it with a file that is not there."""
+    """No grant, no events: that is expressed by having no file."""
     assert problems({"id": "acme", "name": "Acme"}, partner=True) == [("grant", "is missing")]

@@ -1,4 +1,4 @@
-"""A folder deletes what it owns and nothing else, and takes nothing from another without saying so."""
+"""A folder deletes what it owns and nothing else, and takes nothing from another folder silently."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -255,7 +255,7 @@ def test_a_pattern_is_checked_with_the_versions_that_it_will_see() -> None:
 
 
 def test_an_older_partner_keeps_its_version_when_a_newer_one_is_published() -> None:
-    """Version 3 of pricing.completed came after this subscription: it must not notice."""
+    """Version 3 of pricing.completed came after this subscription: it must not be affected."""
     before = replace(OLD, versions={"order.generated": 1, "pricing.completed": 2})
     made = planned(ORDERS_FILE, subscriptions=[before])
     assert made.changes == (Unchanged(before),)

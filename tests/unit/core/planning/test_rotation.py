@@ -1,4 +1,4 @@
-"""A generated secret is rotated as the documentation says: one line more, and later one line less."""
+"""A generated secret is rotated as documented: one line more, and later one line less."""
 
 from collections.abc import Iterator, Sequence
 
@@ -99,7 +99,7 @@ def test_a_secret_that_a_file_once_named_is_kept_when_it_no_longer_does() -> Non
 
 
 def test_secrets_that_were_named_by_position_are_rotated_by_their_age() -> None:
-    """The release before wrote a rotation as the old one first, and the new one behind it."""
+    """The release before wrote a rotation as the old one first, and the new one after it."""
     life = Life()
     life.held = (SigningSecret("generated", b"old"), SigningSecret("generated-2", b"new"))
     life.revision = 6

@@ -46,7 +46,7 @@ def test_a_resume_closes_the_gap() -> None:
 
 
 def test_pausing_twice_changes_nothing() -> None:
-    """The gap must go on from the first pause: on-calls press twice."""
+    """The gap must start at the first pause: on-calls press twice."""
     assert pause(PAUSED, 8_000) is PAUSED
 
 

@@ -1,4 +1,4 @@
-"""A flood of letters reads as a few lines."""
+"""A flood of dead letters is shown in a few lines."""
 
 from hookstream.core.redrive.counts import Group, GroupCount, Tally
 

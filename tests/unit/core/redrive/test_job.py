@@ -1,4 +1,4 @@
-"""A job's row is all that a second process needs to go on."""
+"""A job's row is all that a second process needs to continue."""
 
 import json
 
@@ -68,7 +68,7 @@ def test_an_unreadable_row_is_reported_with_its_reason() -> None:
 
 
 def test_a_running_job_over_the_same_topic_is_a_rival() -> None:
-    """Two jobs that read the ledger at the same time would both find a letter open."""
+    """Two jobs that read the marks at the same time would both find a dead letter open."""
     rows = {"other": job("other").encode(), "mine": job("mine").encode()}
     assert rival(rows, job("mine")) == job("other")
 
@@ -79,7 +79,7 @@ def test_ended_jobs_and_jobs_over_the_other_topic_are_no_rivals() -> None:
 
 
 def test_only_ended_jobs_are_forgotten() -> None:
-    """A running one holds what `--resume` needs, however old it is."""
+    """A running one has what `--resume` needs, however old it is."""
     old = NOW - KEPT - 1
     rows = {
         "ended": job("ended", asked_at=old).ended(JobState.DONE).encode(),

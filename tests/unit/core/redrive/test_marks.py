@@ -1,4 +1,4 @@
-"""Marks say which letters are resolved; everything else is open."""
+"""Marks list which dead letters are resolved; all others are open."""
 
 import json
 
@@ -50,7 +50,7 @@ def test_a_marks_value_is_the_documented_json() -> None:
 
 
 def test_a_mark_grows_under_its_first_key() -> None:
-    """Compaction then leaves one row for ten thousand letters, not one a transaction."""
+    """Compaction then leaves one row for ten thousand dead letters, not one a transaction."""
     book = MarkBook("j", DEAD)
     book.resolve([Position(0, 5), Position(1, 7)])
     marks = book.resolve([Position(0, 9)])
@@ -74,7 +74,7 @@ def test_a_full_mark_is_not_written_again() -> None:
 
 
 def test_an_unreadable_mark_is_a_problem_and_not_an_empty_mark() -> None:
-    """Taken as empty, it would let a letter be redriven twice."""
+    """Taken as empty, it would let a dead letter be redriven twice."""
     ledger, problems = read_ledger(
         {
             "j/0/1": b"{",

@@ -1,4 +1,4 @@
-"""A letter goes back in with its own bytes and its state as redriven, or it is said why not."""
+"""A dead letter is redriven with its own bytes and its state as redriven, or refused with a reason."""
 
 from dataclasses import replace
 
@@ -87,7 +87,7 @@ def test_a_dead_letter_by_reference_takes_its_value_from_its_origin() -> None:
 
 
 def test_a_dead_letter_whose_origin_is_gone_stays_open() -> None:
-    """The topic may have been created again: then another record stands at the same offset."""
+    """The topic may have been created again: then another record has the same offset."""
     other = replace(AT_ORIGIN, timestamp=NOW)
     for at_origin in (None, other):
         refused = revival(at_origin).delivery(by_reference(DEAD))

@@ -27,7 +27,7 @@ HEADERS = dead_letter_headers(
 
 
 def test_a_redriven_delivery_restarts_its_schedule_and_continues_its_attempt_count() -> None:
-    """Its identity and its past stay: the partner deduplicates, the trace goes on."""
+    """Its identity and its history stay: the partner deduplicates, the trace continues."""
     found = redriven(HEADERS, now=NOW + 20 * DAY, expires_after=2 * DAY)
 
     assert found == a_delivery(

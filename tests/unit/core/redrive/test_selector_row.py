@@ -1,4 +1,4 @@
-"""What a redrive was asked for survives in its row, and nothing more is redriven than was asked."""
+"""A redrive's selector survives in its row, and nothing more is redriven than was selected."""
 
 import pytest
 from hypothesis import given
@@ -51,7 +51,7 @@ def test_a_selector_of_undecodable_records_reads_back(selector: Selector) -> Non
     ],
 )
 def test_an_unknown_condition_is_refused(row: JsonObject, why: str) -> None:
-    """Passing over it would redrive more than was asked."""
+    """Ignoring it would redrive more than was selected."""
     for source in RedriveSource:
         with pytest.raises(InputRefused, match=why):
             read_selector(row, source)

@@ -1,4 +1,4 @@
-"""The facts of a letter are what its headers tell, however broken they are."""
+"""The summary of a dead letter follows from its headers, however broken they are."""
 
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import dead_letter_headers
@@ -51,7 +51,7 @@ def test_a_dead_letter_states_what_failed_and_why() -> None:
 
 
 def test_a_dead_letter_without_headers_has_a_position_and_a_time() -> None:
-    """Somebody may have produced it by hand; it is listed all the same."""
+    """It may have been produced by hand; it is still listed."""
     facts = summary_of(Record("dead", 1, 7, NOW, None, None, [("hs-reason", b"\xff")]))
     shown = {key: value for key, value in facts.as_json("job").items() if value is not None}
     assert shown == {

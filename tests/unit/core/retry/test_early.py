@@ -1,4 +1,4 @@
-"""Whoever waits is asked now and then, and who has room is asked often and in turns."""
+"""Waiting lanes are asked now and then, and lanes with capacity often and in turns."""
 
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 

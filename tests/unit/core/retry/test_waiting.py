@@ -61,7 +61,7 @@ def test_a_full_partition_is_paused_once_and_resumed_at_half() -> None:
 
 
 def test_a_backlog_of_a_day_leaves_every_other_tier_its_floor() -> None:
-    """The 5s tier must go on while a 24h tier could fill any room."""
+    """The 5s tier must continue while a 24h tier could fill any room."""
     room = a_room(budget=100, floor=30)
     for offset in range(12):
         room.admit(SLOW, offset, 10**9, 10, "slow")

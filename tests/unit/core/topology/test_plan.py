@@ -143,7 +143,7 @@ def test_wrong_partition_counts_are_reported_and_never_changed() -> None:
 
 
 def test_a_wrong_cleanup_policy_is_reported_and_never_changed() -> None:
-    """Either way it could delete what somebody counts on."""
+    """Either way it could delete what is still needed."""
     changes = plan(WANTED, (), changed("hookstream.partners", {"cleanup.policy": "delete"}))
 
     assert changes == [

@@ -1,4 +1,4 @@
-"""The development receiver verifies as a partner would, and answers as it was asked to."""
+"""The development receiver verifies as a partner would, and answers as configured."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ def test_records_of_all_topics_come_out_until_all_have_ended() -> None:
 @pytest.mark.parametrize("end", [SystemError("a bad name"), SystemExit(3), RecursionError()])
 @pytest.mark.timeout(20)
 def test_a_reader_that_ends_unexpectedly_ends_the_command(end: BaseException) -> None:
-    """Whoever waited for its next record waited for ever."""
+    """Waiting for its next record never ended."""
     with pytest.raises(InvariantBroken, match=type(end).__name__):
         list(side_by_side([reading(1, end=end), reading(2)]))
 

@@ -1,4 +1,4 @@
-"""What `hookstream dev receiver` prints of a request, whatever strangers put into it."""
+"""What `hookstream dev receiver` prints of a request, whatever it contains."""
 
 import asyncio
 import json

@@ -19,7 +19,7 @@ SHOWN = r"a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"  # the
 
 
 def obeyed(text: str) -> list[str]:
-    """The characters that a terminal may obey, or that end a program which prints them."""
+    """The characters that a terminal may interpret, or that end a program which prints them."""
     return [
         char
         for char in text

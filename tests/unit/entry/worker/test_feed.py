@@ -1,4 +1,4 @@
-"""An operator's word reaches whom it concerns: where a partition starts, what is held."""
+"""An operator's request reaches the part that it concerns: where a partition starts, what is held."""
 
 from tests.doubles.clock import NOON
 from tests.doubles.seeing import RememberingLogger
@@ -102,7 +102,7 @@ def test_an_unreadable_skip_skips_nothing() -> None:
 
 
 def test_rows_that_were_removed_make_no_table_look_filled() -> None:
-    """A writer's probe leaves a record without a value behind, in a table that is still empty."""
+    """A writer's probe leaves a record without a value, in a table that is still empty."""
     feed, _ = fed(TableRecord(TOPICS.subscriptions, "writer", None, 0, NOON))
 
     assert feed.rows[TOPICS.subscriptions] == 0
@@ -131,7 +131,7 @@ def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() ->
 
 
 def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone() -> None:
-    """It may be on anything: to go on would deliver what an operator stopped."""
+    """It may be on anything: continuing would deliver what an operator stopped."""
     directory = Directory()
     feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingLogger())
     key = "hold/planet/mars"

@@ -1,4 +1,4 @@
-"""Letters are counted in full and listed in part."""
+"""Dead letters are counted in full and listed in part."""
 
 from decimal import Decimal
 from io import StringIO
