@@ -132,7 +132,7 @@ async def test_an_empty_topic_gives_nothing_and_does_not_block(
     await world.create(topic)
     listener = BookkeepingListener()
     source = await started(stack, world.source("g", only(topic)), listener)
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
 
     assert not await source.take(10)
 
@@ -204,7 +204,7 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
         source = await started(life, world.source("g", only(topic)), third)
         taken = await take_some(source, 3)
 
-    assert (second.held, second.notes) == ({}, {at: note})
+    assert (second.assigned, second.notes) == ({}, {at: note})
     assert 2_900 < len(longest) <= 3_000
     assert third.book[0] == ("assigned", {at: 2})
     assert third.notes == {at: ""}, "it speaks of offsets beyond the log's end"
@@ -226,10 +226,10 @@ async def test_a_partition_that_moves_is_released_then_continues_where_it_was_se
     )
 
     two = await started(stack, world.source("g", only(topic)), theirs)
-    await take_until(one, lambda: len(ours.held) == 1)
+    await take_until(one, lambda: len(ours.assigned) == 1)
     taken = await take_some(two, 1)
 
-    (moved,) = theirs.held
+    (moved,) = theirs.assigned
     assert ours.book[1] == ("revoked", [moved])
     assert theirs.book == [("assigned", {moved: 1})]
     assert [(r.where, r.offset) for r in taken] == [(moved, 1)]
@@ -243,7 +243,7 @@ async def test_a_paused_partition_keeps_still_and_loses_nothing(
     await world.create(topic, partitions=2)
     listener = BookkeepingListener()
     source = await started(stack, world.source("g", only(topic)), listener)
-    await take_until(source, lambda: len(listener.held) == 2)
+    await take_until(source, lambda: len(listener.assigned) == 2)
 
     source.pause(paused)
     for number in range(10):
@@ -285,7 +285,7 @@ async def test_offsets_that_vanish_while_running_are_reported_as_a_gap(
     await world.create(topic)
     listener = BookkeepingListener()
     source = await started(stack, world.source("g", only(topic)), listener)
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
     source.pause(at)
     for number in range(30):
         await world.append(topic, b"%d" % number)
@@ -376,7 +376,7 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
         world.source("g", lambda topics: [t for t in topics if t.startswith(prefix)]),
         listener,
     )
-    await take_until(source, lambda: len(listener.held) == 1)
+    await take_until(source, lambda: len(listener.assigned) == 1)
     assert source.exist == 1
 
     await world.create(f"{prefix}two")

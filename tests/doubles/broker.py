@@ -255,9 +255,9 @@ class _Group:
                 fans = [m for m in self.members if partition.topic in m.subscribed]
                 wanted[fans[(number + self.turn) % len(fans)]].add(partition)
             for member, partitions in wanted.items():
-                await member.give_up(member.held - partitions)
+                await member.give_up(member.assigned - partitions)
             for member, partitions in wanted.items():
-                member.take_over(partitions - member.held)
+                member.take_over(partitions - member.assigned)
 
     def _partitions(self, broker: Broker) -> set[TopicPartition]:
         topics = {topic for member in self.members for topic in member.subscribed}
@@ -274,7 +274,7 @@ class BrokerSource:
         topics: Callable[[Iterable[str]], list[str]],
         starts: StartPolicy,
     ) -> None:
-        self.held: set[TopicPartition] = set()
+        self.assigned: set[TopicPartition] = set()
         """Every partition assigned, the stopped ones too."""
         self.stopped: dict[TopicPartition, str] = {}
         """The partitions that are not read, and the remedy for each."""
@@ -320,7 +320,7 @@ class BrokerSource:
             self.group.members.remove(self)
         if self in self.broker.sources:
             self.broker.sources.remove(self)
-        self.held.clear()
+        self.assigned.clear()
         self._positions.clear()
         self.stopped.clear()
         await self.group.rebalance(self.broker)
@@ -334,7 +334,7 @@ class BrokerSource:
         async with self.group.lock:
             if self not in self.group.members:
                 return  # it has left, or is out already
-            held, self.held = sorted(self.held - self.stopped.keys()), set()
+            assigned, self.assigned = sorted(self.assigned - self.stopped.keys()), set()
             self._positions.clear()
             self._paused.clear()
             self.stopped.clear()
@@ -346,7 +346,7 @@ class BrokerSource:
             if self not in self.broker.sources:
                 return
             self.group.members.append(self)
-        self._listener.on_lost(held)
+        self._listener.on_lost(assigned)
         await self.group.rebalance(self.broker)
 
     def refresh_now(self) -> None:
@@ -407,11 +407,11 @@ class BrokerSource:
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As in RecordSource; while the broker is away, the commit fails."""
-        held = {at: progress for at, progress in offsets.items() if at in self._positions}
+        assigned = {at: progress for at, progress in offsets.items() if at in self._positions}
         if self.up.is_set():
-            self._commit(held)
+            self._commit(assigned)
         else:
-            self._listener.on_commit_failed(sorted(held))
+            self._listener.on_commit_failed(sorted(assigned))
 
     def pause(self, partition: TopicPartition) -> None:
         """As in RecordSource."""
@@ -427,7 +427,7 @@ class BrokerSource:
 
     async def give_up(self, partitions: set[TopicPartition]) -> None:
         read = sorted(partitions - self.stopped.keys())
-        self.held -= partitions
+        self.assigned -= partitions
         for at in partitions:
             self._positions.pop(at, None)
             self._paused.discard(at)
@@ -442,7 +442,7 @@ class BrokerSource:
             return
 
     def take_over(self, partitions: set[TopicPartition]) -> None:
-        self.held |= partitions
+        self.assigned |= partitions
         if self.dead:
             return
         positions = {}

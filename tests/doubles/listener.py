@@ -16,7 +16,7 @@ class BookkeepingListener:
 
     def __init__(self) -> None:
         self.book: list[Entry] = []
-        self.held: dict[TopicPartition, int] = {}
+        self.assigned: dict[TopicPartition, int] = {}
         """What it was assigned, and where each started."""
         self.notes: dict[TopicPartition, str] = {}
         """The commit metadata that came with each."""
@@ -27,7 +27,7 @@ class BookkeepingListener:
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         offsets = {at: progress.offset for at, progress in positions.items()}
         self.book.append(("assigned", offsets))
-        self.held.update(offsets)
+        self.assigned.update(offsets)
         self.notes.update({at: progress.note for at, progress in positions.items()})
 
     async def on_revoked(
@@ -35,14 +35,14 @@ class BookkeepingListener:
     ) -> Mapping[TopicPartition, CommitPosition]:
         self.book.append(("revoked", sorted(partitions)))
         for partition in partitions:
-            del self.held[partition]
+            del self.assigned[partition]
         await asyncio.sleep(self.dawdle)
         return {at: offset for at, offset in self.settled.items() if at in partitions}
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.book.append(("lost", sorted(partitions)))
         for partition in partitions:
-            del self.held[partition]
+            del self.assigned[partition]
 
     def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         self.book.append(("commit_failed", sorted(partitions)))

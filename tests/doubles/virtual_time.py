@@ -50,11 +50,11 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
             raise NothingWillHappen
         return ()
 
-    async def until(self, holds: Callable[[], bool], step: float) -> None:
+    async def until(self, is_true: Callable[[], bool], step: float) -> None:
         """Wait until a condition is true: checked before time moves, `step` virtual seconds apart."""
-        if holds():
+        if is_true():
             return
-        watched = _Watched(holds, step, self._seconds, self.create_future())
+        watched = _Watched(is_true, step, self._seconds, self.create_future())
         self._watched.append(watched)
         try:
             await watched.true
@@ -70,7 +70,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
                 continue
             watched.seen_at = self._seconds
             try:
-                if not watched.holds():
+                if not watched.is_true():
                     continue
                 watched.true.set_result(None)
             except Exception as error:  # noqa: BLE001  it is the waiting test's to know
@@ -92,7 +92,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 class _Watched:
     """A condition that is awaited by checking, since nothing notifies of it."""
 
-    holds: Callable[[], bool]
+    is_true: Callable[[], bool]
     step: float
     seen_at: float
     true: asyncio.Future[None]

@@ -160,7 +160,7 @@ class Drawing:
         used = {row.key for row in sound}
         while len(drawn) < count:
             row = self._random.choice(sound)
-            key = untrusted.key(self._random, row.key, f"{row.key}-of-a-stranger")
+            key = untrusted.key(self._random, row.key, f"{row.key}-untrusted")
             if key and key not in used and len(key) < 5_000:
                 value = untrusted.changed_row(self._random, row.value)
                 drawn.append(Row(row.table, key, value[:100_000]))
@@ -309,7 +309,7 @@ class Drawing:
     def _delivery(self, event_id: str, origin: Origin) -> Delivery:
         return Delivery(
             f"msg_{self._random.getrandbits(60)}",
-            self._random.choice((SUBSCRIPTION, "of-a-stranger")),
+            self._random.choice((SUBSCRIPTION, "untrusted")),
             SUBSCRIPTION,
             WANTED,
             event_id,

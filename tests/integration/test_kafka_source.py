@@ -56,7 +56,7 @@ async def test_a_member_without_requests_still_joins_and_loses_nothing(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
     """Credit may be spent for minutes: the group must not throw the member out meanwhile."""
-    await eventually(lambda: bool(listener.held))
+    await eventually(lambda: bool(listener.assigned))
     for number in range(10):
         await world.append(topic, b"%d" % number)
     assert [r.offset for r in await take_some(source, 5)][:5] == [0, 1, 2, 3, 4]
@@ -77,12 +77,12 @@ async def test_a_member_that_takes_nothing_gives_up_partitions_when_another_join
 
     one = world.source("w", lambda _: [topic])
     await one.start(listener)
-    await eventually(lambda: len(listener.held) == 2)
+    await eventually(lambda: len(listener.assigned) == 2)
     theirs = BookkeepingListener()
     two = world.source("w", lambda _: [topic])
     await two.start(theirs)
 
-    await eventually(lambda: len(listener.held) == 1 and len(theirs.held) == 1)
+    await eventually(lambda: len(listener.assigned) == 1 and len(theirs.assigned) == 1)
 
     await two.close()
     await one.close()
@@ -114,7 +114,7 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
                 late.setdefault(record.where, []).append(time.time() - float(record.value or b""))
 
     await one.start(listener)
-    await take_until(one, lambda: len(listener.held) == 4)
+    await take_until(one, lambda: len(listener.assigned) == 4)
     async with asyncio.TaskGroup() as tasks:
         taking = tasks.create_task(take())
         for turn in range(60):
@@ -123,12 +123,12 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
             for number in range(4):
                 await world.append(topic, b"%f" % time.time(), partition=number)
             await asyncio.sleep(0.05)
-        await eventually(lambda: len(listener.held) == 2)
+        await eventually(lambda: len(listener.assigned) == 2)
         await asyncio.sleep(1)
         taking.cancel()
 
-    kept = {at: len(delays) for at, delays in late.items() if at in listener.held}
-    assert kept == dict.fromkeys(listener.held, 60)
+    kept = {at: len(delays) for at, delays in late.items() if at in listener.assigned}
+    assert kept == dict.fromkeys(listener.assigned, 60)
     await two.close()
     await one.close()
     return max(max(late[at]) for at in kept)
@@ -137,7 +137,7 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
 async def test_a_cancelled_take_loses_no_record(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await source.take(10)
@@ -154,7 +154,7 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
 ) -> None:
     """What follows it must not be read, and no countable lag shows it."""
     assert isinstance(source, KafkaSource)
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
     assert source.hidden_seconds() == 0.0
     producer = Producer(
         {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": world.prefix}

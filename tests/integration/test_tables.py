@@ -44,7 +44,7 @@ def make_table(client: Client, name: str, partitions: int = 1) -> str:
     return name
 
 
-class Held:
+class CollectedRows:
     """What a reader handed over."""
 
     def __init__(self) -> None:
@@ -59,13 +59,15 @@ class Held:
 
 
 @pytest.fixture
-def held() -> Held:
-    return Held()
+def collected() -> CollectedRows:
+    return CollectedRows()
 
 
 @pytest.fixture
-async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableReader]:
-    reader = TableReader(client, [table], held, BookkeepingLogger(), SystemClock())
+async def reader(
+    client: Client, table: str, collected: CollectedRows
+) -> AsyncIterator[TableReader]:
+    reader = TableReader(client, [table], collected, BookkeepingLogger(), SystemClock())
     await reader.start()
     yield reader
     await reader.close()
@@ -91,18 +93,18 @@ def writer(client: Client, table: str) -> TableWriter:
 
 
 async def test_a_table_is_read_to_its_end_and_followed(
-    client: Client, table: str, reader: TableReader, held: Held
+    client: Client, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     await asyncio.to_thread(_write, client, table, [("a", b"1"), ("b", b"2")])
     await reader.read_to_end(10)
-    assert held.rows == [("a", b"1"), ("b", b"2")]
+    assert collected.rows == [("a", b"1"), ("b", b"2")]
 
     await asyncio.to_thread(_write, client, table, [("a", None)])
-    await eventually(lambda: len(held.rows) == 3, seconds=1)
+    await eventually(lambda: len(collected.rows) == 3, seconds=1)
 
-    assert held.rows[-1] == ("a", None)
-    assert reader.reached(table, held.records[-1].offset)
-    assert not reader.reached(table, held.records[-1].offset + 10)
+    assert collected.rows[-1] == ("a", None)
+    assert reader.reached(table, collected.records[-1].offset)
+    assert not reader.reached(table, collected.records[-1].offset + 10)
 
 
 def _write(client: Client, table: str, rows: list[tuple[str, bytes | None]]) -> None:
@@ -110,11 +112,13 @@ def _write(client: Client, table: str, rows: list[tuple[str, bytes | None]]) -> 
         one.write([TableChange(table, key, value) for key, value in rows])
 
 
-async def test_an_empty_table_is_read_to_its_end(reader: TableReader, held: Held) -> None:
+async def test_an_empty_table_is_read_to_its_end(
+    reader: TableReader, collected: CollectedRows
+) -> None:
     await reader.read_to_end(10)
 
     assert reader.current()
-    assert held.rows == []
+    assert collected.rows == []
 
 
 async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being_current(
@@ -129,7 +133,7 @@ async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being
 
 
 async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
-    open_transaction: Producer, table: str, reader: TableReader, held: Held
+    open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     await reader.read_to_end(5)
     open_transaction.begin_transaction()
@@ -139,12 +143,12 @@ async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
 
     await reader.read_to_end(5)
 
-    assert held.rows == []
+    assert collected.rows == []
     assert reader.current()
 
 
 async def test_an_open_transaction_makes_a_table_not_current(
-    open_transaction: Producer, table: str, reader: TableReader, held: Held
+    open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     """It hides what it is about to say: matching against the table would be matching too early."""
     await reader.read_to_end(5)
@@ -158,11 +162,13 @@ async def test_an_open_transaction_makes_a_table_not_current(
     open_transaction.commit_transaction(5)
     await eventually(reader.current, seconds=2)
 
-    assert held.rows == [("a", b"1")]
+    assert collected.rows == [("a", b"1")]
 
 
 async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix: str) -> None:
-    reader = TableReader(client, [f"{prefix}.none"], Held(), BookkeepingLogger(), SystemClock())
+    reader = TableReader(
+        client, [f"{prefix}.none"], CollectedRows(), BookkeepingLogger(), SystemClock()
+    )
     await reader.start()
 
     with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
@@ -285,7 +291,7 @@ class Hasty(SystemClock):
 
 
 async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
-    client: Client, table: str, held: Held
+    client: Client, table: str, collected: CollectedRows
 ) -> None:
     """It would say so for a quarter of an hour, with a broker that has been back for long."""
     made: list[AdminClient] = []
@@ -294,7 +300,7 @@ async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
         made.append(admin_client(settings) if made else Blind(dict(settings)))
         return made[-1]
 
-    reader = TableReader(client, [table], held, BookkeepingLogger(), Hasty(), admin=admin)
+    reader = TableReader(client, [table], collected, BookkeepingLogger(), Hasty(), admin=admin)
     await reader.start()
     try:
         await reader.read_to_end(30)

@@ -17,11 +17,11 @@ class SeenListener:
     """Forwards what a source notifies, while the process lives."""
 
     def __init__(
-        self, process: "Process", inner: AssignmentListener, held: set[TopicPartition]
+        self, process: "Process", inner: AssignmentListener, assigned: set[TopicPartition]
     ) -> None:
         self._process = process
         self._inner = inner
-        self._held = held
+        self._held = assigned
 
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         if self._process.alive:

@@ -266,8 +266,8 @@ class Process:
         engine = self.engine
         if engine.budget.room < -OVERDRAWN:
             self.ledger.blame(MEMORY, f"{-engine.budget.room} deliveries above the budget")
-        shares = len(self.tiers.held)
-        # Each partition stops at its share, over which it goes by what was fetched already.
+        shares = len(self.tiers.assigned)
+        # Each partition is paused at its share, which what was already fetched may exceed.
         most = bounds.room_bytes + shares * (bounds.room_floor + self.tiers.largest)
         if engine.room.held_bytes > most:
             self.ledger.blame(MEMORY, f"{engine.room.held_bytes} bytes in a room of {most}")
@@ -288,7 +288,7 @@ class SeenSource:
         group: str,
         pick: Callable[..., list[str]],
     ) -> None:
-        self.held: set[TopicPartition] = set()
+        self.assigned: set[TopicPartition] = set()
         self.largest = 0
         """Memory that the largest batch that it gave takes in the room."""
         world = process.world
@@ -299,7 +299,7 @@ class SeenSource:
         self._process = process
 
     async def start(self, listener: AssignmentListener) -> None:
-        await self.member.start(SeenListener(self._process, listener, self.held))
+        await self.member.start(SeenListener(self._process, listener, self.assigned))
 
     @property
     def exist(self) -> int:

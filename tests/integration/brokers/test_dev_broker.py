@@ -112,5 +112,5 @@ def test_a_taken_port_is_refused_with_its_number(tmp_path: Path) -> None:
 def test_a_stopped_broker_takes_its_temporary_data_with_it() -> None:
     libs = fetch_kafka(CACHE, print)
     with BrokerProcess(libs, find_java()) as process:
-        held = process.data
-    assert not held.exists()
+        folder = process.data
+    assert not folder.exists()

@@ -110,9 +110,9 @@ async def test_a_lane_with_much_to_do_takes_no_more_than_its_share_while_others_
         assert sum(site.now.values()) == 0
 
 
-@pytest.mark.parametrize(("attempt", "slots"), [(0, 12), (3, 6)])
+@pytest.mark.parametrize(("attempt", "started"), [(0, 12), (3, 6)])
 async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_retries(
-    attempt: int, slots: int
+    attempt: int, started: int
 ) -> None:
     site = Site(12, weights={"heavy": 3, "middle": 2})
     async with asyncio.TaskGroup() as tasks:
@@ -126,7 +126,7 @@ async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_ret
         await asyncio.sleep(3)
 
         begun = Counter(site.order)
-        assert begun.total() == 30 * slots
+        assert begun.total() == 30 * started
         assert begun["heavy"] == pytest.approx(3 * begun["light"], abs=3)
         assert begun["middle"] == pytest.approx(2 * begun["light"], abs=2)
         site.lanes.empty()
@@ -296,9 +296,9 @@ async def test_no_two_deferred_deliveries_are_given_the_same_slot() -> None:
         site.lanes.open(tasks)
         site.offer("slow", 60)
 
-        slots = [slot.due_at for _, slot in site.overflowed]
-        assert len(slots) == 48
-        assert min(later - earlier for earlier, later in pairwise(slots)) >= 100
+        started = [slot.due_at for _, slot in site.overflowed]
+        assert len(started) == 48
+        assert min(later - earlier for earlier, later in pairwise(started)) >= 100
         site.lanes.empty()
 
 

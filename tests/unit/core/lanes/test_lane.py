@@ -27,9 +27,9 @@ def attempt(lane: Lane, now: float, took: float = 0.0, outcome: Outcome = OK) ->
 
 
 def lane_that_answers_in(
-    seconds: float, *, slots: int = 10, rate_limit: float | None = None
+    seconds: float, *, permits: int = 10, rate_limit: float | None = None
 ) -> Lane:
-    lane = Lane(LanePolicy(slots, max_queue=1_000, rate_limit=rate_limit))
+    lane = Lane(LanePolicy(permits, max_queue=1_000, rate_limit=rate_limit))
     for _ in range(50):
         attempt(lane, 0.0, seconds)
     return lane
@@ -243,7 +243,7 @@ def test_a_lane_is_prompt_while_it_answers_within_a_second() -> None:
 
 def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
     """One burst over the endpoint's limit is one answer: too many, not twenty times too many."""
-    lane = lane_that_answers_in(0.001, slots=32)
+    lane = lane_that_answers_in(0.001, permits=32)
     for ticket in range(20):
         lane.start(ticket, 1.0)
 

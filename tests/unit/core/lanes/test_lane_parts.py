@@ -265,8 +265,8 @@ def test_no_slot_is_farther_than_it_may_be() -> None:
 
 def test_lanes_without_a_history_share_one_half_of_the_cap() -> None:
     capacity = Permits(10)
-    untrusted = [Holder() for _ in range(8)]
-    for holder in untrusted[:5]:
+    unproven = [Holder() for _ in range(8)]
+    for holder in unproven[:5]:
         assert capacity.may_take(kept=False)
         capacity.take(holder, kept=False)
 

@@ -29,7 +29,7 @@ BODY: JsonObject = {
 }
 
 
-def holds(path: str, *alternatives: Json) -> bool:
+def matches(path: str, *alternatives: Json) -> bool:
     """Return whether the body matches when one field of its data is tested."""
     return parse({"data": {path: [*alternatives]}}).matches(BODY)
 
@@ -86,7 +86,7 @@ def holds(path: str, *alternatives: Json) -> bool:
     ],
 )
 def test_an_operator_is_true_as_documented(path: str, alternative: Json, expected: bool) -> None:  # noqa: FBT001
-    assert holds(path, alternative) is expected
+    assert matches(path, alternative) is expected
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_decimal_is_compared_as_the_number_it_is(
     expected: bool,  # noqa: FBT001
 ) -> None:
     """In the body it is text, so that no reader rounds it; a filter on money must work all the same."""
-    assert holds("price", {"numeric": bounds}) is expected
+    assert matches("price", {"numeric": bounds}) is expected
 
 
 @pytest.mark.parametrize(

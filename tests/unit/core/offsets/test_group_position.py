@@ -27,14 +27,14 @@ def test_what_follows_the_commit_and_is_still_there_is_unsettled(
 
 def test_what_the_metadata_lists_is_settled() -> None:
     note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    held = position(CommitPosition(10, note))
-    assert (held.settled_above, held.unsettled) == (73, 17)
+    found = position(CommitPosition(10, note))
+    assert (found.settled_above, found.unsettled) == (73, 17)
 
 
 def test_of_the_metadata_only_what_the_log_still_has_counts() -> None:
     note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    held = position(CommitPosition(10, note), start=40, end=50)
-    assert (held.settled_above, held.unsettled) == (10, 0)
+    found = position(CommitPosition(10, note), start=40, end=50)
+    assert (found.settled_above, found.unsettled) == (10, 0)
 
 
 def test_metadata_of_another_program_is_ignored() -> None:

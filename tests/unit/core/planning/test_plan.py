@@ -351,7 +351,7 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "meant", "named"),
+    ("stored", "meant", "named"),
     [
         (1.2345678901234568e18, 1234567890123456789, True),
         (0.1, Decimal("0.1000000000000000001"), True),
@@ -362,13 +362,13 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
     ],
 )
 def test_a_rounded_number_is_noted_until_the_row_has_the_declared_one(
-    held: float, meant: float | Decimal, *, named: bool
+    stored: float, meant: float | Decimal, *, named: bool
 ) -> None:
     def grant(number: float | Decimal) -> Grant:
         return replace(GRANT, pattern={"data": {"n": [number]}})
 
     made = planned(
-        replace(ACME_FILE, grant=grant(meant)), partners=[replace(ACME, grant=grant(held))]
+        replace(ACME_FILE, grant=grant(meant)), partners=[replace(ACME, grant=grant(stored))]
     )
     assert any("longer number" in note for note in made.notes) == named
     again = planned(
