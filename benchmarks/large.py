@@ -4,7 +4,7 @@
 
 For each kind of event: the CPU time that decoding, matching and rendering it take, and the longest
 time for which the loop stood still while a thread did the same. The latter is wall time: on a crowded
-machine it tells of its neighbours.
+machine it reflects its neighbours' load.
 """
 
 import argparse

@@ -321,7 +321,7 @@ def longest_idle(waits: Sequence[Wait]) -> tuple[float, float]:
     by_age = sorted(waits)
     longest, ended, before, oldest = 0.0, 0.0, 0.0, 0
     for at in sorted(came for _, came in waits):
-        # The oldest event that still waited just before; what came earlier is passed over.
+        # The oldest event that still waited just before; what arrived earlier is ignored.
         while by_age[oldest][1] < at:
             oldest += 1
         silent = at - max(before, by_age[oldest][0])

@@ -100,7 +100,7 @@ def _long(value: int) -> bytes:
 
 
 class Unreadable(Exception):
-    """The writer's datum is none of the reader's."""
+    """The writer's datum does not match the reader's schema."""
 
 
 def resolve(writer: Schema, reader: Schema, w: Any, r: Any, datum: Any) -> Any:  # noqa: ANN401, C901

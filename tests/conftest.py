@@ -26,7 +26,7 @@ NO_KAFKA = ROOT / "tests" / "integration" / "http"
 """What of these has real sockets, and no broker."""
 IN_MEMORY = (ROOT / "tests" / "scenarios", ROOT / "tests" / "unit", ROOT / "tests" / "properties")
 
-# The suite must say the same on every run; a deeper search is `--hypothesis-profile=search`.
+# The suite must give the same results on every run; a deeper search is `--hypothesis-profile=search`.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("search", max_examples=2_000, deadline=None, print_blob=True)
 settings.load_profile("ci")

@@ -95,7 +95,7 @@ def request_on(page: str) -> tuple[dict[str, str], bytes]:
     return dict(line.split(": ", 1) for line in head.splitlines()[1:]), body.encode()
 
 
-def test_the_record_on_the_page_for_producers_is_what_the_page_says_it_is(tmp_path: Path) -> None:
+def test_the_record_on_the_page_for_producers_is_as_described(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "for-producers.md").read_text(encoding="utf-8")
     schema, delivered = (
         json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)

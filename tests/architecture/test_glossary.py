@@ -99,7 +99,7 @@ def allowed(file: Path, name: str, word: str) -> bool:
     )
 
 
-def test_the_source_uses_the_words_of_the_glossary() -> None:
+def test_names_use_the_words_of_the_glossary() -> None:
     strays = [
         f"{file.relative_to(ROOT)}:{line}: {name}: say {SAY_INSTEAD[word]}"
         for folder in FOLDERS

@@ -20,12 +20,12 @@ BEFORE: dict[str, Any] = json.loads((FOLDER / "before.json").read_text(encoding=
 
 
 @pytest.mark.parametrize("name", BEFORE)
-def test_what_the_release_before_wrote_is_read_as_it_meant_it(name: str) -> None:
+def test_what_the_previous_release_wrote_is_read_with_its_meaning(name: str) -> None:
     expected = BEFORE[name]
     assert covered(expected["read"], read(name, expected["is"])) == []
 
 
-def test_what_is_written_is_what_the_release_before_was_tried_with() -> None:
+def test_what_is_written_is_what_the_previous_release_was_tested_with() -> None:
     """Where this fails, let the release before read the new specimens, and look at what it made of them."""
     assert {name: json.loads(json.dumps(each)) for name, each in specimens().items()} == {
         name: each["is"] for name, each in NOW.items()
@@ -33,7 +33,7 @@ def test_what_is_written_is_what_the_release_before_was_tried_with() -> None:
 
 
 @pytest.mark.parametrize("name", NOW)
-def test_the_release_before_read_what_is_written_as_it_is_meant(name: str) -> None:
+def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) -> None:
     found, meant = NOW[name]["read"], read(name, NOW[name]["is"])
     if name.endswith(ROUNDED):
         # A subscription waits and a partner stops matching there: neither is read as another number.
@@ -44,7 +44,7 @@ def test_the_release_before_read_what_is_written_as_it_is_meant(name: str) -> No
     assert [line for line in covered(found, meant) if not line.startswith("$.origin[3]")] == []
 
 
-def test_a_time_out_of_range_is_the_nearest_that_can_be_named_to_the_release_before() -> None:
+def test_a_time_out_of_range_is_the_nearest_valid_one_for_the_previous_release() -> None:
     name = "tier record: a time that RFC 3339 cannot name"
     assert NOW[name]["read"]["origin"][3] == 253_402_300_799_999
 

@@ -63,7 +63,7 @@ def test_a_schema_published_meanwhile_is_known(world: World) -> None:
         (b"x" * (MAX_RECORD_BYTES + 1), "too_large"),
     ],
 )
-def test_what_cannot_be_a_record_of_ours_has_a_reason(
+def test_an_undecodable_record_has_a_reason(
     world: World, value: bytes | None, reason: str
 ) -> None:
     found = world.codec.identify(record(value))

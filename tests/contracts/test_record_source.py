@@ -235,7 +235,7 @@ async def test_a_partition_that_moves_is_released_then_continues_where_it_was_se
     assert [(r.where, r.offset) for r in taken] == [(moved, 1)]
 
 
-async def test_a_paused_partition_keeps_still_and_loses_nothing(
+async def test_a_paused_partition_returns_nothing_and_loses_nothing(
     world: World, stack: AsyncExitStack
 ) -> None:
     topic = f"{world.prefix}.events"

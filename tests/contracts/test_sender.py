@@ -189,7 +189,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 404, 410, 429, 500, 503])
 async def test_a_status_is_the_answer_whatever_it_is(stage: Stage, status: int) -> None:
-    """What a status means is for core to say; a redirect is not followed."""
+    """Core interprets the status; a redirect is not followed."""
     await stage.behave(Answers(status))
     assert await stage.sender.send(stage.post()) == Response(status)
     assert await stage.requests(1) == [b"{}"]
@@ -201,7 +201,7 @@ async def test_retry_after_and_the_body_come_with_the_status(stage: Stage) -> No
     assert answer == Response(503, retry_after="120", excerpt="try later")
 
 
-async def test_an_endpoint_that_hangs_is_given_up_at_the_timeout(stage: Stage) -> None:
+async def test_an_attempt_at_an_endpoint_that_hangs_ends_at_the_timeout(stage: Stage) -> None:
     await stage.behave(Hangs())
     started = asyncio.get_running_loop().time()
     answer = await stage.sender.send(stage.post(timeout=50))

@@ -152,7 +152,7 @@ def refusal(servers: str, role: str, topic: str) -> int | None:
     return None if error is None else error.code()
 
 
-async def test_each_role_does_its_work_with_the_documented_rights_and_nobody_else_writes(
+async def test_each_role_works_with_the_documented_rights_and_no_other_client_can_write(
     guarded: tuple[str, str], tmp_path: Path
 ) -> None:
     administrators, servers = guarded
@@ -204,7 +204,7 @@ async def test_each_role_does_its_work_with_the_documented_rights_and_nobody_els
             await partner.receiver.stop()
 
 
-async def test_a_plan_of_topics_warns_where_anybody_may_write(
+async def test_a_plan_of_topics_warns_of_topics_that_any_client_may_write(
     guarded: tuple[str, str], tmp_path: Path
 ) -> None:
     administrators, _ = guarded

@@ -62,7 +62,7 @@ async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world
     assert (after["open"], after["redriven"]) == (0, 1)
 
 
-async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world: World) -> None:
+async def test_a_gone_endpoint_is_not_attempted_until_it_is_enabled(world: World) -> None:
     crm = await world.subscribe("crm")
 
     async def gone(_: object, __: int) -> int:

@@ -21,7 +21,7 @@ MICROSECONDS = 1_795_854_458_871_000
 
 
 def keep_producers_time(servers: str, topic: str) -> None:
-    """Have a topic stamp records with what their producers say, whatever that is."""
+    """Let a topic keep its producers' timestamps, whatever they are."""
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in (

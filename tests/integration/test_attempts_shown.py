@@ -101,7 +101,7 @@ def test_a_filter_by_an_unknown_field_is_refused(
         (("--event-type", "thing.don"), "(did you mean thing.done?)"),
     ],
 )
-def test_so_are_filters_of_dead_letters(
+def test_a_filter_of_dead_letters_by_an_unknown_value_is_refused(
     world: World, command: str, filters: tuple[str, ...], why: str
 ) -> None:
     world.die(at(1, 1))
@@ -119,7 +119,7 @@ def test_so_are_filters_of_dead_letters(
     ],
     ids=" ".join,
 )
-def test_so_are_topics_and_types(world: World, command: tuple[str, ...]) -> None:
+def test_unknown_topics_and_types_are_refused(world: World, command: tuple[str, ...]) -> None:
     ended = world.run(*command)
     assert (ended.code, f"{command[-2]} '{command[-1]}': no" in ended.err) == (2, True), ended.err
 

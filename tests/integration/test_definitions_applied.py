@@ -281,7 +281,9 @@ def test_a_plan_needs_neither_key_ring_nor_secrets(
     assert world.run("apply", str(folder), "--yes").code == 2
 
 
-def test_a_deleted_one_that_is_applied_again_starts_afresh(world: World, folder: Path) -> None:
+def test_a_deleted_subscription_that_is_applied_again_starts_afresh(
+    world: World, folder: Path
+) -> None:
     world.run("apply", str(folder), "--yes")
     first = world.subscription("orders")
     disable(world, first.active_from)
@@ -308,7 +310,7 @@ def test_a_partner_is_deleted_with_its_subscriptions_only_on_request(
     assert world.subscription("orders").state == SubscriptionState.DELETED
 
 
-def test_a_revision_that_was_overtaken_is_a_conflict(world: World, folder: Path) -> None:
+def test_an_outdated_revision_is_a_conflict(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
     world.run("subscriptions", "pause", "orders", "--no-wait")
     ended = world.run("subscriptions", "resume", "orders", "--if-revision", "1")
@@ -318,7 +320,7 @@ def test_a_revision_that_was_overtaken_is_a_conflict(world: World, folder: Path)
     )
 
 
-def test_a_plan_overtaken_while_it_was_looked_at_is_not_written(
+def test_a_plan_that_became_outdated_while_it_was_shown_is_not_written(
     world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
@@ -376,7 +378,7 @@ def test_every_change_of_a_subscription_is_an_operations_event(world: World, fol
         (("partners", "show", "none"), "there is no partner 'none'"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_what_cannot_be_done_is_reported_in_one_sentence(
     world: World, arguments: tuple[str, ...], sentence: str
 ) -> None:
     ended = world.run(*arguments)

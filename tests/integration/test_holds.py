@@ -130,7 +130,7 @@ def test_every_change_of_a_hold_is_an_operations_event(world: World) -> None:
         (("clear", "endpoint", "orders"), "endpoint orders is not held; nothing is"),
     ],
 )
-def test_what_cannot_be_held_or_cleared_is_one_sentence(
+def test_what_cannot_be_held_or_cleared_is_reported_in_one_sentence(
     world: World, arguments: tuple[str, ...], sentence: str
 ) -> None:
     ended = world.run("hold", *arguments)

@@ -69,7 +69,7 @@ async def test_a_member_without_requests_still_joins_and_loses_nothing(
     assert [name for name, _ in listener.book] == ["assigned"]
 
 
-async def test_a_member_that_takes_nothing_gives_up_partitions_when_another_joins(
+async def test_a_member_that_takes_nothing_releases_partitions_when_another_joins(
     world: KafkaWorld, listener: BookkeepingListener
 ) -> None:
     topic = f"{world.prefix}.wide"

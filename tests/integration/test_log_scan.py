@@ -67,7 +67,7 @@ def test_what_is_appended_after_the_end_is_left_out(client: Client, topic: str) 
     assert values(list(scan.read(Stretch(ends=ends)))) == [(0, 0, b"a"), (1, 0, b"b")]
 
 
-def test_a_stretch_may_be_bounded_by_offsets_and_by_times(client: Client, topic: str) -> None:
+def test_a_range_may_be_bounded_by_offsets_and_by_times(client: Client, topic: str) -> None:
     append(client, topic, 0, b"old", b"older than the cut")
     time.sleep(0.05)  # the broker's own clock has to move on
     append(client, topic, 0, b"new")
@@ -82,7 +82,7 @@ def test_a_stretch_may_be_bounded_by_offsets_and_by_times(client: Client, topic:
 
 
 def test_a_trailing_transaction_marker_does_not_delay_the_end(client: Client, topic: str) -> None:
-    """A marker takes an offset and is never handed out."""
+    """A marker takes an offset and is never returned."""
     producer = Producer(client | {"transactional.id": topic})
     producer.init_transactions(10)
     producer.begin_transaction()
@@ -100,7 +100,7 @@ def test_one_record_is_read_by_its_place(client: Client, topic: str) -> None:
     assert [record and record.value for record in found] == [b"b", None]
 
 
-def test_following_goes_on_after_the_end(client: Client, topic: str) -> None:
+def test_following_continues_after_the_end(client: Client, topic: str) -> None:
     append(client, topic, 0, b"a")
     reading = LogScan(client, topic).read(follow=True)
     first = list(islice(reading, 1))

@@ -124,7 +124,7 @@ async def test_an_empty_table_is_read_to_its_end(
 async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being_current(
     client: Client, table: str, reader: TableReader
 ) -> None:
-    """The marker has an offset and is never handed out: counting records would wait for ever."""
+    """The marker has an offset and is never returned: counting records would wait for ever."""
     await asyncio.to_thread(_write, client, table, [("a", b"1")])
 
     await reader.read_to_end(5)
@@ -132,7 +132,7 @@ async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being
     assert reader.current()
 
 
-async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
+async def test_an_aborted_transaction_at_a_table_s_end_does_not_keep_it_from_being_current(
     open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     await reader.read_to_end(5)
@@ -150,7 +150,7 @@ async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
 async def test_an_open_transaction_makes_a_table_not_current(
     open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
-    """It hides what it is about to say: matching against the table would be matching too early."""
+    """Its rows are not visible yet: matching against the table would be too early."""
     await reader.read_to_end(5)
     assert reader.current()
     open_transaction.begin_transaction()
@@ -293,7 +293,7 @@ class Hasty(SystemClock):
 async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
     client: Client, table: str, collected: CollectedRows
 ) -> None:
-    """It would say so for a quarter of an hour, with a broker that has been back for long."""
+    """It would report that for a quarter of an hour, long after the broker's restart."""
     made: list[AdminClient] = []
 
     def admin(settings: ClientSettings) -> AdminClient:

@@ -45,7 +45,7 @@ def test_a_dead_letter_with_a_header_name_that_is_not_text_is_listed_and_shown_b
 
 
 def test_an_unknown_row_among_the_jobs_is_reported_and_ends_no_view(world: World) -> None:
-    """What is open is then not known for sure: views say so, and a redrive refuses to begin."""
+    """What is open is then not known for certain: views show that, and a redrive refuses to start."""
     world.die(delivery(1))
     key = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, (0,)).key
     write(world, world.names.jobs, RawRecord(b"[" * 50_000, key.encode()))

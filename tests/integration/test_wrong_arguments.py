@@ -79,7 +79,7 @@ def command_at(path: Sequence[str]) -> click.Command:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Files and folders that are none of what a command takes, and some that nearly are."""
+    """Files and folders that no command accepts, and some that are nearly right."""
     folder = tmp_path_factory.mktemp("careless")
     made = [folder / "missing", folder, folder / ("x" * 300)]
     contents = {

@@ -52,7 +52,7 @@ def line(text: str, name: str) -> bytes:
 
 @pytest.mark.parametrize("name", KINDS)
 @given(text=numbers)
-def test_a_number_that_is_taken_is_delivered_as_the_same_number(name: str, text: str) -> None:
+def test_an_accepted_number_is_delivered_as_the_same_number(name: str, text: str) -> None:
     tools = TOOLS[name]
     try:
         sent = tools.sent(line(text, name))

@@ -123,7 +123,7 @@ def test_no_bytes_become_more_values_than_are_taken(
 
 @settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), cut=st.integers(0, 200), noise=NOISE, large=st.integers(5, 60))
-def test_no_record_is_more_work_than_its_load_says(
+def test_no_record_is_more_work_than_its_computed_load(
     seed: int, cut: int, noise: bytes, large: int
 ) -> None:
     tree, _, body = drawn(seed)
@@ -295,7 +295,7 @@ WITHIN = {"type": "record", "name": "n.Within", "fields": [SIXTY]}
     ids=["written out", "by a default of a default"],
 )
 def test_defaults_fill_in_no_more_than_is_taken(filled: Any) -> None:  # noqa: ANN401
-    """The check refuses such a pair; a row that was published before it is bounded all the same."""
+    """The check refuses such a pair; a row that was published before the check is still bounded."""
     item = {"type": "record", "name": "n.I", "fields": [{"name": "b", "type": "boolean"}]}
     older = many(item)
     newer = many({**item, "fields": [*item["fields"], filled]})
@@ -348,7 +348,7 @@ def test_records_that_are_read_at_once_do_not_share_the_count_of_what_is_filled_
         found.read({**HEAD, "data": {"xs": [{"b": True}] * 10}}, 609)
 
 
-def test_a_shortage_of_memory_is_not_taken_for_the_records_fault() -> None:
+def test_a_shortage_of_memory_does_not_count_as_the_records_fault() -> None:
     run("starve()")
 
 

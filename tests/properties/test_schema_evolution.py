@@ -448,7 +448,7 @@ def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_requests_it() 
 
 @pytest.mark.parametrize("wider", ["long", "float", "double"])
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40])
-def test_an_int_that_is_none_is_refused_at_every_version(wider: str, value: int) -> None:
+def test_an_invalid_int_is_refused_at_every_version(wider: str, value: int) -> None:
     """Its bytes are those of a long: at its own version it was refused, and at another delivered."""
     trees = [event_schema(record(("n", "int")), 1), event_schema(record(("n", wider)), 2)]
     book = SchemaBook(trees)

@@ -111,7 +111,7 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
 
 
 @given(st.integers(0, 2**32))
-def test_a_row_that_could_not_be_read_harms_nothing_once_it_is_written_again(seed: int) -> None:
+def test_an_unreadable_row_has_no_effect_once_it_is_written_again(seed: int) -> None:
     random = Random(seed)
     directory = Directory()
     feed = TableConsumer(TOPICS, SchemaBook(), directory, KEYS, RememberingLogger())

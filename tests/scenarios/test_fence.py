@@ -144,7 +144,7 @@ async def test_a_listed_exception_from_the_match_on_is_a_dead_letter_of_that_del
 @pytest.mark.parametrize(
     "error", [InvariantBroken, ProducerFenced, DependencyUnavailable, MemoryError]
 )
-async def test_what_could_lose_a_delivery_passes_the_fence(error: type[Exception]) -> None:
+async def test_errors_that_could_lose_a_delivery_pass_the_fence(error: type[Exception]) -> None:
     async with World() as world:
         world.subscribe("crm")
         break_(world, "codec", "decode", error)

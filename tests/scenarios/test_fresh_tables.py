@@ -213,7 +213,7 @@ async def test_an_attempt_that_is_withheld_after_its_partition_went_is_not_made(
         assert await second.terminate()
 
 
-async def test_an_endpoint_that_hangs_is_still_given_up_while_the_tables_are_away() -> None:
+async def test_an_attempt_that_hangs_still_times_out_while_the_tables_are_not_current() -> None:
     """A request that is out already belongs to its endpoint, whatever the tables do."""
     async with World() as world:
         world.subscribe("crm", timeout=2 * SECOND)

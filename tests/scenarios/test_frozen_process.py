@@ -28,7 +28,7 @@ class Freezable(LoopClock):
 
 
 @pytest.mark.parametrize("seconds", [3.0, 12.0, 45.0])
-async def test_the_time_in_which_a_worker_was_frozen_is_not_taken_for_slow_answers(
+async def test_the_time_in_which_a_worker_was_frozen_does_not_count_as_latency(
     seconds: float,
 ) -> None:
     """Else each lane would be full with one delivery, and new events would wait in tiers for minutes."""

@@ -23,7 +23,7 @@ OPERATIONS_EVENTS = ("endpoint.disabled", "endpoint.recovered", "delivery.dead_l
 
 
 def granted_operations(world: World, *, partner: str = "acme", operator: bool = False) -> None:
-    """Let a partner see operations events, by their names: `*` takes in none of them."""
+    """Let a partner see operations events, by their names: `*` includes none of them."""
     grant = Grant(("*", *OPERATIONS_EVENTS), ("*",), operator=operator)
     world.directory.put_partner(Partner(partner, partner, grant))
 
@@ -58,7 +58,7 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_what_is_pending_is_de
         ]
 
 
-async def test_one_success_in_the_period_disables_nobody() -> None:
+async def test_after_one_success_in_the_period_no_endpoint_is_disabled() -> None:
     async with World(rules=RULES) as world:
         switch = Switch(status(500))
         world.endpoints.script("crm", switch)

@@ -64,7 +64,9 @@ async def test_partitions_that_move_ten_times_lose_nothing_and_count_no_attempt_
         assert seen == wanted
 
 
-async def test_an_event_whose_partition_moves_while_it_is_matched_reaches_everybody() -> None:
+async def test_an_event_whose_partition_moves_while_it_is_matched_reaches_every_subscription() -> (
+    None
+):
     """Its deliveries are taken one by one, as there is room; those not taken yet must not be lost."""
     async with World(partitions=2, rules=EngineRules(TIERS, max_deliveries=2)) as world:
         everybody = [f"s{n}" for n in range(8)]

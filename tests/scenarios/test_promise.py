@@ -159,7 +159,7 @@ async def test_a_subscription_sees_no_record_that_is_older_than_itself() -> None
         assert world.accepted("crm") == Counter({"after": 1})
 
 
-async def test_a_subscription_whose_row_arrives_late_is_waited_for_and_never_taken_for_deleted() -> (
+async def test_a_subscription_whose_row_arrives_late_is_waited_for_and_never_treated_as_deleted() -> (
     None
 ):
     async with World() as world:

@@ -48,8 +48,8 @@ async def test_an_event_whose_schema_only_such_a_header_names_is_undecodable() -
         assert world.accepted("crm") == Counter({"e1": 1})
 
 
-async def test_an_operations_event_with_such_a_header_reaches_nobody() -> None:
-    """Its headers say who may see it, and those of an unreadable record are not trusted."""
+async def test_an_operations_event_with_such_a_header_is_not_sent() -> None:
+    """Its headers decide who may see it, and those of an unreadable record are not trusted."""
     async with World() as world:
         world.subscribe("crm", event_types=(EVENT_TYPE,))
         await world.worker()
@@ -69,7 +69,7 @@ async def test_an_operations_event_with_such_a_header_reaches_nobody() -> None:
         assert header_text(aside.headers, "hs-reason") == "headers_unreadable"
 
 
-async def test_a_tier_record_that_may_hide_its_subscription_reaches_nobody() -> None:
+async def test_a_tier_record_that_may_hide_its_subscription_is_never_sent() -> None:
     """Without its subscription it looks like an event, which would be matched again for everybody."""
     async with World() as world:
         for number in range(20):

@@ -61,7 +61,7 @@ from hookstream.pipeline.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A worker with one part that is wrong, and what the simulator must say of it."""
+    """A worker with one wrong part, and what the simulator must report of it."""
 
     name: str
     parts: Parts

@@ -59,7 +59,7 @@ class Stretch:
 
 @dataclass(slots=True)
 class Disabling:
-    """A worker gave an endpoint up; several may say so, each by its own clock."""
+    """A worker disabled an endpoint; several may do so, each by its own clock."""
 
     first: Millis
     last: Millis

@@ -49,7 +49,7 @@ class GivenUp:
         return offset < self.starts.get(where, 0)
 
     def resumed(self, where: TopicPartition, offset: int) -> str | None:
-        """Take over that a partition is committed for the first time since its offsets were lost.
+        """Record that a partition is committed for the first time since its offsets were lost.
 
         What was not settled then and is skipped is given up, if an operator requested it or the
         log does not have it. Return what is wrong if an operator had to decide and did not.

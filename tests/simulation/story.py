@@ -80,7 +80,7 @@ class Bounds:
     room_floor: int = 1 << 10
     paused_for: Millis = 600_000
     disable_after: Millis = 5 * DAY
-    """How long an endpoint must have failed to be given up."""
+    """How long an endpoint must have failed to be disabled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""On virtual time nothing is waited for, nothing is passed over, and nothing is forgotten."""
+"""On virtual time nothing really waits, nothing is skipped, and no exception is lost."""
 
 import asyncio
 

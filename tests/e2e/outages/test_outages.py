@@ -15,7 +15,7 @@ from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 pytestmark = pytest.mark.timeout(300)
 
 CLIENT = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}
-"""A request gives up after ten seconds, not sixty: a freeze of twenty is what a minute is otherwise."""
+"""A request times out after ten seconds, not sixty: so a freeze of twenty seconds is as good as one of minutes."""
 FROZEN = 20.0
 AWAY = 40.0
 GROWTH = 30 << 20
@@ -39,7 +39,7 @@ def resident(world: World) -> int:
 
 
 def said(world: World) -> Counter[str]:
-    """Count the lines of the worker's log by what they say."""
+    """Count the lines of the worker's log by event."""
     lines = (line for line in world.stage.log.read_text().splitlines() if line.startswith("{"))
     return Counter(json.loads(line)["event"] for line in lines)
 

@@ -81,7 +81,7 @@ def test_a_killed_command_leaves_no_broker_behind(tmp_path: Path) -> None:
         assert ends_within(broker, 10)
 
 
-def test_a_killed_broker_comes_back_with_its_records(tmp_path: Path) -> None:
+def test_a_killed_broker_restarts_with_its_records(tmp_path: Path) -> None:
     libs = fetch_kafka(CACHE, print)
     with BrokerProcess(libs, find_java(), data=tmp_path) as process:
         client: dict[str, str | int | float | bool]

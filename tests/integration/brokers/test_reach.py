@@ -85,7 +85,7 @@ def test_sasl_on_a_port_without_it(broker: Broker) -> None:
         require_brokers({"bootstrap.servers": broker.bootstrap_servers, **SASL})
 
 
-def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_it_says_so(broker: Broker) -> None:
+def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_is_logged(broker: Broker) -> None:
     servers = broker.bootstrap_servers
     with started(servers, {"security.protocol": "SSL"}) as worker:
         try:

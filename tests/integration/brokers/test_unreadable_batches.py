@@ -1,4 +1,4 @@
-"""A batch that the client cannot read stops its partition, and is never passed over in silence."""
+"""A batch that the client cannot read stops its partition, and is never skipped silently."""
 
 import asyncio
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ from hookstream.core.model.outcome import (
 # The request.
 
 
-async def test_the_request_is_exactly_what_was_asked_for(sender: HttpSender) -> None:
+async def test_the_request_is_exactly_as_specified(sender: HttpSender) -> None:
     """The signature covers the body: not a byte may differ. Nothing of ours hides in the headers."""
     async with server(response(204)) as running:
         url = running.url + "/a%20b?token=x&y=%2F"

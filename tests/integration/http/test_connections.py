@@ -241,7 +241,7 @@ def only_loopback_one(address: str) -> str | None:
     return None if address == "127.0.0.1" else f"{address} is private"
 
 
-async def test_a_name_is_judged_by_every_address_that_it_has() -> None:
+async def test_a_host_name_is_allowed_if_any_of_its_addresses_is() -> None:
     """DNS rebinding: what counts is the address that is dialled, at the moment of dialling."""
     names = Names(good=["127.0.0.1"], bad=["10.0.0.1", "fd00::1"], mixed=["10.0.0.1", "127.0.0.1"])
     async with (
@@ -274,7 +274,7 @@ async def test_no_spelling_of_an_address_gets_past(host: str) -> None:
     assert "refused" not in answer.detail
 
 
-async def test_a_forbidden_address_beside_one_that_is_down_may_pass_another_time() -> None:
+async def test_a_forbidden_address_beside_one_that_is_down_is_retried() -> None:
     """Blocked means dead-lettered at once: only where no address could ever be dialled."""
     names = Names(mixed=["10.0.0.1", "127.0.0.1"])
     async with HttpSender(only_loopback_one, resolver=names) as sender:
@@ -366,6 +366,6 @@ async def test_https_to_a_server_that_speaks_http_is_a_failure(sender: HttpSende
     assert answer.kind in {FailureKind.TLS, FailureKind.CONNECT, FailureKind.TIMEOUT}
 
 
-def test_aiohttp_is_one_whose_connector_asks_for_sockets() -> None:
+def test_aiohttp_is_a_release_with_a_socket_factory() -> None:
     """The address check hangs on it (`socket_factory`, 3.12); an older one must not pass unseen."""
     assert tuple(int(part) for part in aiohttp.__version__.split(".")[:2]) >= (3, 14)

@@ -41,7 +41,7 @@ async def post(url: str, body: bytes, **headers: str) -> int:
         return answered.status
 
 
-async def test_a_request_is_handed_over_as_it_came_and_answered_with_the_status() -> None:
+async def test_a_request_is_handed_over_unchanged_and_answered_with_the_status() -> None:
     found: list[Received] = []
 
     def answer(request: Received) -> int:

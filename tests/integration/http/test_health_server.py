@@ -88,7 +88,7 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
 @pytest.mark.parametrize(
     "listen", ["9464", ":9464", "localhost", "localhost:x", "localhost:70000"]
 )
-def test_an_address_that_is_none_is_refused(listen: str) -> None:
+def test_an_invalid_address_is_refused(listen: str) -> None:
     with pytest.raises(ConfigurationError, match=r"worker\.listen"):
         HealthServer(listen, SomeMetrics(), well, well)
 
@@ -186,7 +186,7 @@ async def _serve_few(url: str) -> None:
             each.cancel()
 
 
-async def test_a_connection_is_closed_a_few_seconds_after_it_was_made() -> None:
+async def test_a_connection_is_closed_a_few_seconds_after_it_was_opened() -> None:
     async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well, life=0.2) as server:
         host, _, port = server.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -205,9 +205,7 @@ def test_plain_words_of_yaml_stay_text(text: str, meaning: Json) -> None:
         ("9" * 5_000, "is not a number"),
     ],
 )
-def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
-    word: str, why: str
-) -> None:
+def test_a_number_that_does_not_read_back_as_written_is_refused(word: str, why: str) -> None:
     with pytest.raises(YamlRefused, match=why) as refused:
         list(read_documents(f"a: 1\nb: {word}"))
     assert (refused.value.line, "quote it" in refused.value.why) == (2, True)
@@ -227,7 +225,7 @@ def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
         ("a: b: c", 1, "is no YAML: mapping values are not allowed in this context"),
     ],
 )
-def test_what_is_not_taken_of_yaml_is_refused(text: str, line: int, why: str) -> None:
+def test_unsupported_yaml_is_refused(text: str, line: int, why: str) -> None:
     with pytest.raises(YamlRefused) as refused:
         list(read_documents(text))
     assert (refused.value.line, refused.value.why) == (line, why)

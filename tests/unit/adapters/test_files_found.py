@@ -225,7 +225,7 @@ def test_a_text_in_another_encoding_is_refused_and_a_mark_is_not(
     assert "is not UTF-8" in problem
 
 
-def test_a_name_that_is_no_text_can_be_shown(tmp_path: Path) -> None:
+def test_a_name_that_is_not_text_can_be_shown(tmp_path: Path) -> None:
     (tmp_path / "subscriptions").mkdir()
     with open(os.fsencode(tmp_path / "subscriptions") + b"/\xff\x1b[2J\n.txt", "w") as file:  # noqa: PTH123
         file.write("")

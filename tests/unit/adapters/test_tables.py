@@ -249,7 +249,7 @@ def test_a_partner_that_cannot_be_read_is_an_error(fields: dict[str, object]) ->
         read_partner("acme", changed(write_partner(ACME), **fields))
 
 
-def test_a_health_row_of_another_kind_is_none_of_ours() -> None:
+def test_a_health_row_of_another_kind_is_ignored() -> None:
     assert read_disabled("orders/failing", b"whatever") is None
 
 
@@ -351,7 +351,7 @@ def test_a_hold_that_names_nothing_known_is_an_error(key: str) -> None:
         (Decimal("1" + "0" * 310), 2),
     ],
 )
-def test_a_number_in_a_grant_comes_back_and_releases_that_would_round_it_read_no_such_row(
+def test_a_number_in_a_grant_reads_back_exactly_and_releases_that_would_round_it_refuse_the_row(
     number: float | Decimal, written: int
 ) -> None:
     pattern: JsonObject = {"data": {"n": [{"numeric": ["<", number]}]}}

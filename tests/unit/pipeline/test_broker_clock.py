@@ -70,7 +70,7 @@ def test_its_time_is_never_ahead_of_the_brokers_however_slow_the_first_answer_is
 
 
 @pytest.mark.parametrize("ahead", SKEWS)
-def test_it_acts_only_where_the_machine_is_within_the_bound(ahead: Millis) -> None:
+def test_it_acts_only_if_the_machines_clock_is_within_the_bound(ahead: Millis) -> None:
     assert clock_of(Machine(ahead)).agrees() is (abs(ahead) <= 30 * SECOND)
 
 
@@ -137,7 +137,7 @@ def test_a_wrong_clock_is_logged_at_once_with_its_distance_its_remedy_and_its_en
     assert over[:2] == ("info", "clock.right")
 
 
-def test_what_is_not_yet_wrong_enough_is_warned_of() -> None:
+def test_a_clock_that_is_slightly_wrong_gives_a_warning() -> None:
     machine, logger = Machine(6 * SECOND), RememberingLogger()
     clock = clock_of(machine, logger)
     clock.look()

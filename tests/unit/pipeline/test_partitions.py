@@ -94,7 +94,7 @@ def records(*offsets: int) -> list[Record]:
     return [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in offsets]
 
 
-def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on() -> None:
+def test_a_record_that_an_earlier_assignment_settled_is_consumed_and_not_processed() -> None:
     """It is read again, since the commit is below it; its partner has it already."""
     source = FetchedSource()
     partitions = partitions_of(source)

@@ -175,7 +175,7 @@ def test_nothing_is_redriven_while_a_mark_cannot_be_read() -> None:
     assert at.door == []
 
 
-def test_rows_that_nobody_needs_are_removed_at_the_end() -> None:
+def test_rows_that_are_not_needed_are_removed_at_the_end() -> None:
     at = shop(dead_letter(0, 7))
     old = RedriveJob("old", RedriveSource.DEAD_LETTERS, {}, NOW - KEPT - 1, state=JobState.DONE)
     at.table |= {

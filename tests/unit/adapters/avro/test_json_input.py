@@ -89,7 +89,7 @@ def take_data(take: Callable[[object], dict[str, object]], data: object) -> dict
         ({"type": "array", "items": DAY}, ["1970-01-02"], [1]),
     ],
 )
-def test_a_value_that_fits_is_taken(kind: Json, value: object, raw: object) -> None:
+def test_a_value_that_fits_is_accepted(kind: Json, value: object, raw: object) -> None:
     assert taken(kind, value) == raw
 
 
@@ -228,6 +228,6 @@ def both_ways(name: str) -> Callable[[Json], Json]:
 
 @pytest.mark.parametrize("name", _values)
 @given(choose=st.data())
-def test_what_is_taken_is_rendered_as_it_was_given(name: str, choose: st.DataObject) -> None:
+def test_accepted_input_is_rendered_as_given(name: str, choose: st.DataObject) -> None:
     value = choose.draw(_values[name][1])
     assert both_ways(name)(value) == value

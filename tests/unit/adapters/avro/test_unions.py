@@ -93,7 +93,7 @@ def refusal(kind: Json, value: object) -> str:
         (["null", A, B], "null", None),
     ],
 )  # fmt: skip
-def test_the_one_branch_that_keeps_a_value_takes_it(kind: Json, text: str, raw: object) -> None:
+def test_a_value_goes_to_the_only_branch_that_fits(kind: Json, text: str, raw: object) -> None:
     assert taken(kind, parse_exact(text.encode())) == raw
 
 
@@ -211,7 +211,7 @@ def test_what_would_be_delivered_as_something_else_is_refused(
         ("double", "-0.0", -0.0),
     ],
 )
-def test_a_number_that_is_delivered_as_it_was_given_is_taken(
+def test_a_number_that_is_delivered_as_given_is_accepted(
     kind: Json, text: str, raw: float
 ) -> None:
     assert repr(taken(kind, parse_exact(text.encode()))) == repr(raw)
@@ -239,7 +239,7 @@ def test_a_value_of_python_that_does_not_fit_is_refused_quickly(
     assert time.process_time() - begun < 1
 
 
-def test_as_many_problems_are_named_as_anybody_reads() -> None:
+def test_a_bounded_number_of_problems_is_named() -> None:
     items: Json = {"type": "array", "items": B}
     with pytest.raises(EventRefused) as refused:
         taken(items, json.loads("[" + ",".join(['{"m":1}'] * 100_000) + "]"))

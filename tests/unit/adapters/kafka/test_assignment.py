@@ -137,7 +137,7 @@ def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read
     assert member.loop.posted == [(member.posted.on_resumed, HERE)]
 
 
-def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> None:
+def test_a_failure_whose_retry_is_late_is_retried_before_it_counts_as_over() -> None:
     """A thread that got no CPU for so long has fetched nothing, and the partition is still paused."""
     member = Member()
     member.fail(4)

@@ -146,7 +146,7 @@ def test_a_port_on_which_nothing_listens_refuses() -> None:
     assert "Connection refused" in said
 
 
-def test_an_unknown_host_is_an_obstacle_of_its_own() -> None:
+def test_an_unknown_host_is_its_own_kind_of_obstacle() -> None:
     kind, said = met("nosuch.invalid:9092", {})
     assert kind is ObstacleKind.UNKNOWN_HOST
     assert "Failed to resolve 'nosuch.invalid:9092'" in said

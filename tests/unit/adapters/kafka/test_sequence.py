@@ -19,7 +19,7 @@ def test_what_starts_at_its_start_offset_is_returned_with_gaps_in_the_middle() -
     assert sequence.take_doubted() == {}
 
 
-def test_a_record_that_comes_a_second_time_is_not_handed_out_again() -> None:
+def test_a_record_that_is_read_a_second_time_is_not_returned_again() -> None:
     """A pause that meets a fetch makes the client read what it had given already."""
     sequence = starting_at(10)
     assert [sequence.admits(HERE, offset) for offset in (10, 11, 10, 11, 12)] == [
@@ -32,7 +32,7 @@ def test_a_record_that_comes_a_second_time_is_not_handed_out_again() -> None:
 
 
 def test_a_partition_read_from_behind_its_start_offset_is_read_again_from_that_offset() -> None:
-    """As after a late answer about the log's end: all between would be passed over."""
+    """As after a late answer about the log's end: all between would be skipped."""
     sequence = starting_at(10)
     assert not sequence.admits(HERE, 2_785)
     assert not sequence.admits(HERE, 2_786)

@@ -36,7 +36,7 @@ def test_leaders_are_waited_for_and_that_is_logged_once() -> None:
     assert said == ["Waiting for leaders of the new partitions: t"]
 
 
-def test_they_are_not_waited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaders_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_topics, "_SECONDS", 0.2)
     said: list[str] = []
     with pytest.raises(DependencyUnavailable, match="t have no leader for a partition after"):

@@ -104,7 +104,7 @@ def test_the_exporter_of_traces_complains_once_a_minute() -> None:
     ]
 
 
-def test_all_is_as_before_when_it_ends() -> None:
+def test_everything_is_restored_when_it_ends() -> None:
     excepthooks: Callable[[], tuple[object, ...]] = lambda: (  # noqa: E731
         sys.excepthook,
         sys.unraisablehook,

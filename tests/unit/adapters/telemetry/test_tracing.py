@@ -146,7 +146,7 @@ def test_an_unsampled_parent_is_followed(flags: str) -> None:
 
 
 @pytest.mark.parametrize(("chance", "sampled"), [(0.49, True), (0.5, False)])
-def test_a_record_without_context_begins_a_trace_by_the_ratio(
+def test_a_record_without_context_starts_a_trace_by_the_ratio(
     chance: float,
     sampled: bool,  # noqa: FBT001
 ) -> None:
@@ -200,7 +200,7 @@ def test_keys_that_are_not_text_and_tombstones_are_shown_as_such() -> None:
     assert attributes["messaging.kafka.message.tombstone"] is True
 
 
-def test_a_producer_begins_a_trace_or_joins_its_callers() -> None:
+def test_a_producer_starts_a_trace_or_joins_its_callers() -> None:
     seen = Seen(ratio=1.0, chance=0.0)
     root = seen.tracer.produce("printprice.pricing.completed")
     child = seen.tracer.produce("printprice.pricing.completed", SAMPLED)

@@ -44,7 +44,7 @@ def test_the_state_follows_the_last_entry() -> None:
 
 
 def test_completed_wins_over_the_result_of_a_second_copy() -> None:
-    """A crash may leave two copies of a delivery; the partner has it all the same."""
+    """A crash may leave two copies of a delivery; the partner has it in any case."""
     delivered = replace(FIRST, disposition="complete", outcome="delivered")
     assert life(delivered, LAST, deaths=(DEATH,)).state is DeliveryState.COMPLETED
 

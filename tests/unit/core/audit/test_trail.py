@@ -140,7 +140,7 @@ def test_an_audit_record_is_read_back_by_those_who_ask() -> None:
         ),
     ],
 )
-def test_every_outcome_and_disposition_has_its_words(
+def test_every_outcome_and_disposition_has_a_text(
     outcome: Outcome | None, disposition: Disposition, expected: tuple[object, ...]
 ) -> None:
     fields = audited(a_record(outcome, disposition))

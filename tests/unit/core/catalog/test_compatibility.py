@@ -102,7 +102,7 @@ def test_what_the_rules_resolve_is_compatible(writer: Json, reader: Json) -> Non
         ),
     ],
 )
-def test_what_they_do_not_is_named_with_its_path(writer: Json, reader: Json, why: str) -> None:
+def test_an_incompatibility_is_named_with_its_path(writer: Json, reader: Json, why: str) -> None:
     assert incompatibilities(writer, reader)[0] == why
 
 
@@ -234,7 +234,7 @@ def test_wide_schemas_are_compared_in_little_time(
 
 
 def test_recursive_schemas_are_compared_to_an_end() -> None:
-    """They are refused elsewhere; comparing them must not hang all the same."""
+    """They are refused elsewhere; comparing them must still not hang."""
     node = record(field("next", ["null", "printprice.Job"]))
     assert (incompatibilities(node, node), vanished(node, node)) == ([], [])
 

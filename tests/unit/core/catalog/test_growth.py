@@ -38,7 +38,7 @@ def test_the_rate_follows_what_the_smallest_item_becomes(kind: Any, rate: int) -
     assert growth(read_schema(root(kind))).rate == rate
 
 
-def test_what_does_not_repeat_is_paid_once() -> None:
+def test_what_does_not_repeat_counts_once() -> None:
     assert growth(read_schema(nulls(4_000))) == Growth(base=4_001, rate=1)
 
 

@@ -175,7 +175,7 @@ def test_a_default_is_what_a_decoder_would_have_read(
         (7, "the schema: 7 is no type"),
     ],
 )
-def test_what_is_no_record_is_refused_at_once(document: Json, why: str) -> None:
+def test_a_document_that_is_not_a_record_is_refused_at_once(document: Json, why: str) -> None:
     assert breaches(document) == [why]
 
 

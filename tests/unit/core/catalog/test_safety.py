@@ -61,7 +61,7 @@ def test_items_of_no_bytes_are_hostile(item: Json, around: str) -> None:
     "item",
     [["null", "string"], "boolean", {"type": "array", "items": "int"}, record("A", b="int")],
 )
-def test_items_of_at_least_one_byte_are_not(item: Json) -> None:
+def test_items_of_at_least_one_byte_are_safe(item: Json) -> None:
     assert hostile({"type": "array", "items": item}) == []
 
 
@@ -116,5 +116,5 @@ def test_text_that_is_nested_without_end_is_refused_without_following_it() -> No
         (record("A", x={"type": "array"}), "x[]: None is no type"),
     ],
 )
-def test_what_is_no_schema_is_refused_with_its_place(schema: Json, why: str) -> None:
+def test_an_invalid_schema_is_refused_with_its_place(schema: Json, why: str) -> None:
     assert hostile(schema) == [why]

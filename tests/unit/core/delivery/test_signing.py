@@ -141,7 +141,7 @@ def test_headers_that_frame_or_sign_a_request_are_reserved(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "cookie", "accept"])
-def test_what_an_endpoint_asks_for_is_not_reserved(name: str) -> None:
+def test_headers_that_endpoints_need_are_not_reserved(name: str) -> None:
     assert not reserved(name)
 
 

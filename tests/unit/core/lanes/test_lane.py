@@ -310,7 +310,7 @@ def test_a_slow_endpoint_gets_as_many_attempts_however_long_turns_are() -> None:
     assert at_once(lane) == 64
 
 
-def test_a_lane_that_may_do_little_at_once_is_given_no_more_by_long_turns() -> None:
+def test_a_lane_with_a_low_concurrency_limit_gets_no_more_by_long_turns() -> None:
     lane = kept_busy(Lane(LanePolicy(3)), 0.005)
     for _ in range(8):
         lane.crowd(0.05)

@@ -256,7 +256,7 @@ def test_a_slot_missed_by_half_a_minute_is_reserved_again_at_the_end() -> None:
     assert slots.again(0.0, 1.0, 3_600.0) > 100.0
 
 
-def test_no_slot_is_farther_than_it_may_be() -> None:
+def test_no_slot_is_later_than_its_bound() -> None:
     slots = Reservations()
     found = [slots.book(10.0, 60.0, 300.0) for _ in range(50)]
 

@@ -210,6 +210,6 @@ def test_a_type_has_the_shape_of_its_json(kind: Json, expected: Node) -> None:
 
 
 def test_the_shape_of_a_recursive_schema_has_an_end() -> None:
-    """Such a schema is refused elsewhere; looking at it must not hang all the same."""
+    """Such a schema is refused elsewhere; checking it must still not hang."""
     node = shape("a.b", field("next", ["null", "Data"])).at(("data", "next", "next"))
     assert node is None

@@ -215,7 +215,7 @@ def test_a_type_that_was_not_granted_is_not_expected() -> None:
 
 
 @pytest.mark.parametrize(("timestamp", "expected"), [(500, []), (501, ["s1"])])
-def test_a_wider_grant_looks_only_forward(timestamp: int, expected: list[str]) -> None:
+def test_a_wider_grant_applies_only_to_later_records(timestamp: int, expected: list[str]) -> None:
     narrow = Grant(("order.*",), ("*",))
     partner = replace(ACME, grant_from=500, previous_grant=narrow)
     assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
@@ -272,7 +272,7 @@ def test_a_grant_is_checked_again_before_an_attempt(
     assert (granted, bool(bodies.asked)) == (expected, grant.pattern is not None)
 
 
-def test_a_grant_that_is_not_in_the_table_is_judged_as_it_is_given() -> None:
+def test_a_grant_that_is_not_in_the_table_is_checked_as_given() -> None:
     narrow = replace(ACME, grant=Grant(("order.*",), ("*",)))
     found = directory(HERS)
     assert found.granted(None, PRICED, "live", 1, lambda: NO_VERSION) is False
@@ -467,7 +467,7 @@ def test_rows_that_are_not_there_can_be_dropped() -> None:
     assert ids(matched(found)) == ["s1"]
 
 
-def test_it_is_blind_while_a_row_cannot_be_read_at_all() -> None:
+def test_matching_stops_while_a_row_cannot_be_read_at_all() -> None:
     """It might ask for any event: matching must stop."""
     found = directory(HERS)
     found.put_blind("subscriptions/x", "format 7")

@@ -72,7 +72,9 @@ def test_a_subscription_as_a_whole_is_not_held_by_a_hold_on_one_type() -> None:
         Absent(),
     ],
 )
-def test_what_would_not_be_attempted_anyway_stays_what_it_is(status: SubscriptionStatus) -> None:
+def test_a_hold_does_not_change_the_status_of_what_is_not_attempted_anyway(
+    status: SubscriptionStatus,
+) -> None:
     assert holding(hold(HoldKind.EVERYTHING)).over(status, PRICED) is status
 
 

@@ -100,11 +100,11 @@ def test_an_operator_is_true_as_documented(path: str, alternative: Json, expecte
         ([">", 12.499999999, "<", 12.500000001], True),
     ],
 )
-def test_a_decimal_is_compared_as_the_number_it_is(
+def test_a_decimal_is_compared_by_its_value(
     bounds: list[Json],
     expected: bool,  # noqa: FBT001
 ) -> None:
-    """In the body it is text, so that no reader rounds it; a filter on money must work all the same."""
+    """In the body it is text, so that no reader rounds it; a filter on money must still work."""
     assert matches("price", {"numeric": bounds}) is expected
 
 
@@ -134,7 +134,7 @@ def test_text_that_no_decimal_has_is_no_number(text: str) -> None:
     ("address", "expected"),
     [("10.1.2.3", True), ("11.0.0.1", False), ("::1", False), ("no address", False), (10, False)],
 )
-def test_an_address_lies_in_a_block(address: Json, expected: bool) -> None:  # noqa: FBT001
+def test_an_address_is_in_a_block(address: Json, expected: bool) -> None:  # noqa: FBT001
     assert parse({"ip": [{"cidr": "10.0.0.0/8"}]}).matches({"ip": address}) is expected
 
 
@@ -181,7 +181,7 @@ def test_or_matches_any_of_its_objects_and_everything_beside_it() -> None:
     assert not parse({"data": {"$or": either, "rush": [False]}}).matches(BODY)
 
 
-def test_or_may_stand_in_or() -> None:
+def test_or_may_be_nested_in_or() -> None:
     inner: list[Json] = [{"pages": [48]}, {"pages": [1]}]
     either: list[Json] = [{"customer": ["X"]}, {"$or": inner}]
     assert parse({"data": {"$or": either}}).matches(BODY)
@@ -280,7 +280,7 @@ def test_what_the_body_has_besides_is_ignored() -> None:
         ),
     ],
 )
-def test_what_is_no_pattern_is_refused_with_path_and_reason(
+def test_an_invalid_pattern_is_refused_with_path_and_reason(
     document: JsonObject, why: str
 ) -> None:
     """What was ignored would be an unrequested match."""

@@ -83,5 +83,5 @@ def test_a_refusal_names_the_field_and_the_reason(
     assert str(refused.value) == why
 
 
-def test_a_remark_that_is_none_is_empty() -> None:
+def test_a_missing_remark_is_empty() -> None:
     assert [REMARK.read(found) for found in ("why", None, 5)] == ["why", "", ""]

@@ -39,7 +39,7 @@ def test_the_shortest_text_is_the_one_that_trying_all_of_them_finds(single: floa
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_so_it_is_for_every_power_of_two_and_its_neighbours(sign: int) -> None:
+def test_shortest_texts_are_right_at_every_power_of_two_and_its_neighbours(sign: int) -> None:
     for exponent in range(-149, 128):
         single = sign * 2.0**exponent
         (pattern,) = struct.unpack("<I", struct.pack("<f", single))

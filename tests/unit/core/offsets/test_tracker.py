@@ -46,7 +46,7 @@ def test_transaction_markers_do_not_hold_commits_back() -> None:
 
 
 def test_what_is_skipped_is_committed_once_all_before_it_was_received_and_settled() -> None:
-    """A record before it may still be on its way from the source: it must not be passed over."""
+    """A record before it may still arrive from the source: it must not be skipped."""
     tracker = OffsetTracker(48, 1)
     tracker.pass_over(50, 60)
     assert tracker.committable == 48

@@ -38,7 +38,7 @@ def test_410_is_gone() -> None:
 @pytest.mark.parametrize(
     "status", [100, 101, 301, 302, 307, 400, 401, 403, 404, 408, 425, 500, 502, 503, 504, 599]
 )
-def test_every_other_status_may_pass_another_time(status: int) -> None:
+def test_every_other_status_is_retried(status: int) -> None:
     """Partners deploy broken code: the field retries 4xx, and never follows 3xx."""
     assert came_to(Response(status)) == Failed(FailureKind.STATUS, f"answered {status}", status)
 
@@ -59,7 +59,7 @@ def test_a_listed_410_still_disables_and_a_listed_2xx_still_delivers() -> None:
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
-def test_no_answer_may_pass_another_time(kind: FailureKind) -> None:
+def test_no_answer_is_retried(kind: FailureKind) -> None:
     assert came_to(TransportFailure(kind, "after 5 s")) == Failed(kind, "after 5 s")
 
 

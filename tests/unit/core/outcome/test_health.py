@@ -116,13 +116,13 @@ def test_enabling_resets_the_health_of_an_endpoint() -> None:
     ]
 
 
-def test_a_period_of_nothing_disables_nobody() -> None:
+def test_a_period_without_attempts_disables_no_endpoint() -> None:
     never = HealthRules(disable_after=0, enough=1)
     found = failures(HealthBook(), *(day * DAY for day in range(90)), rules=never)
     assert not any(isinstance(each, GiveUp) for each in found)
 
 
-def test_a_clock_that_went_back_disables_nobody_and_marks_again() -> None:
+def test_a_clock_that_went_back_disables_no_endpoint_and_marks_again() -> None:
     book = HealthBook()
     failures(book, DAY)
     book.succeeded("crm")

@@ -129,7 +129,7 @@ def test_a_final_status_ends_the_delivery() -> None:
 
 
 @pytest.mark.parametrize("reason", list(RefusalReason))
-def test_what_we_refuse_is_a_dead_letter_with_that_reason(reason: RefusalReason) -> None:
+def test_a_refused_request_is_a_dead_letter_with_that_reason(reason: RefusalReason) -> None:
     assert decided(Refused(reason, "why"), a_delivery()) == DeadLetter(
         DeadReason(reason.value), "why"
     )

@@ -99,7 +99,7 @@ def test_a_paused_subscription_makes_its_deliveries_wait_in_hops() -> None:
     ]
 
 
-def test_a_delivery_that_was_paused_for_too_long_is_given_up() -> None:
+def test_a_delivery_that_was_paused_for_too_long_is_dead_lettered() -> None:
     waiting = a_delivery(deferred_reason=DeferReason.PAUSED, deferred_since=NOW - 14 * DAY)
 
     assert instead(Paused(SUBSCRIPTION, None, 0), waiting) == DeadLetter(
@@ -135,7 +135,7 @@ def test_an_absent_subscription_is_waited_for_in_growing_hops(waited: Millis, ho
     assert instead(Absent(), waiting) == DeferUntil(NOW + hop, DeferReason.SUBSCRIPTION_ABSENT)
 
 
-def test_a_subscription_that_stays_absent_is_given_up_after_the_grace() -> None:
+def test_deliveries_of_an_absent_subscription_are_dead_lettered_after_the_grace() -> None:
     waiting = a_delivery(
         deferred_reason=DeferReason.SUBSCRIPTION_ABSENT, deferred_since=NOW - 7 * DAY
     )

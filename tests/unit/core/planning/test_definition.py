@@ -156,12 +156,12 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 5])
-def test_what_is_no_mapping_is_refused(document: Json) -> None:
+def test_a_document_that_is_not_a_mapping_is_refused(document: Json) -> None:
     assert problems(document)[0][1].startswith("must be a mapping, not ")
 
 
 def test_a_state_in_a_file_is_refused() -> None:
-    """Applying files must never undo an on-call's pause, so they cannot even say one."""
+    """Applying files must never undo an on-call's pause, so they cannot even contain one."""
     assert problems({**LEAST, "state": "active"}) == [("state", "there is no such field")]
 
 

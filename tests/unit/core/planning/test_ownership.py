@@ -134,7 +134,7 @@ def test_nothing_is_taken_over_from_a_folder_that_owns_nothing() -> None:
     ]
 
 
-def test_a_deleted_one_may_be_declared_by_another_folder() -> None:
+def test_a_deleted_subscription_may_be_declared_by_another_folder() -> None:
     gone = replace(row("s1", "files:desk"), state=SubscriptionState.DELETED)
     assert planned([gone], ["s1"], SHOP).problems == ()
 

@@ -1,4 +1,4 @@
-"""A plan makes the tables say what was declared, and nothing that was not."""
+"""A plan writes what was declared to the tables, and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -167,7 +167,7 @@ def test_a_generated_secret_is_generated_once() -> None:
     assert planned(declared, subscriptions=[created], means=means).changes == (Unchanged(created),)
 
 
-def test_a_deleted_one_that_is_declared_again_starts_afresh() -> None:
+def test_a_deleted_subscription_that_is_declared_again_starts_afresh() -> None:
     """What was appended while it was deleted was not meant for it."""
     gone = replace(
         OLD,
@@ -329,7 +329,7 @@ def test_an_environment_that_no_other_grant_names_is_noted(
     assert list(made.notes) == noted
 
 
-def test_so_is_one_that_a_grant_alone_names() -> None:
+def test_an_environment_that_only_a_grant_names_is_noted() -> None:
     grant = replace(GRANT, environments=("Production",))
     made = planned(replace(ACME_FILE, grant=grant), partners=OTHERS)
     assert made.notes == (
@@ -396,7 +396,7 @@ def test_values_that_python_takes_for_equal_are_a_change(before: Json, after: Js
 
 
 @pytest.mark.parametrize("number", [1.2345678901234568e18, 0.1234567890123457])
-def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float) -> None:
+def test_a_number_that_a_previous_release_may_have_rounded_is_noted(number: float) -> None:
     grant = replace(GRANT, pattern={"data": {"n": [{"numeric": ["<", number]}], "m": [0.5]}})
     plan = planned(ACME_FILE, partners=[replace(ACME, grant=grant)])
     assert [note for note in plan.notes if "longer number" in note] == [
@@ -452,7 +452,7 @@ def test_pruning_deletes_what_the_folder_owns_and_does_not_declare() -> None:
     assert made == Plan((Unchanged(mine), Delete(OURS, gone)), (), ())
 
 
-def test_a_deleted_one_is_not_deleted_again() -> None:
+def test_a_deleted_subscription_is_not_deleted_again() -> None:
     gone = replace(OURS, state=SubscriptionState.DELETED)
     made = planned(ACME_FILE, subscriptions=[gone], prune=True, owner="shop")
     assert not any(isinstance(change, Delete) for change in made.changes)
@@ -490,7 +490,7 @@ def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
     )
 
 
-def test_a_plan_that_was_overtaken_is_a_conflict() -> None:
+def test_an_outdated_plan_is_a_conflict() -> None:
     declared = replace(ORDERS_FILE, timeout=20_000)
     shown = planned(declared, subscriptions=[OLD])
     overtaken = planned(declared, subscriptions=[replace(OLD, revision=5)])
@@ -518,7 +518,7 @@ def test_a_plan_that_has_problems_by_now_is_a_conflict() -> None:
         confirm(shown, replace(shown, problems=(problem,)))
 
 
-def test_deletions_that_were_overtaken_are_a_conflict_too() -> None:
+def test_outdated_deletions_are_a_conflict_too() -> None:
     mine = [replace(ACME, owner="files:shop")]
     both = [OURS, replace(OURS, id="theirs")]
     shown = planned(

@@ -148,7 +148,7 @@ def test_over_any_files_names_are_unique_a_key_keeps_its_name_and_the_oldest_goe
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_on_creation_names_are_those_that_the_release_before_looks_for(count: int) -> None:
+def test_on_creation_names_are_those_that_the_previous_release_looks_for(count: int) -> None:
     """It finds the keys again that it wants, should it apply the file meanwhile."""
     life = Life()
     life.apply(*[GENERATE] * count)

@@ -1,4 +1,4 @@
-"""Pausing, resuming, enabling and deleting say exactly which stretch of the log is not seen."""
+"""Pausing, resuming, enabling and deleting define exactly which range of the log is not delivered."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -81,7 +81,7 @@ def test_resuming_closes_no_gap_of_a_disabling() -> None:
     )
 
 
-def test_a_deleted_one_keeps_its_name_and_no_secret() -> None:
+def test_a_deleted_subscription_keeps_its_name_and_no_secret() -> None:
     assert delete(ACTIVE) == DELETED
 
 

@@ -32,7 +32,7 @@ def test_the_same_offset_of_the_other_topic_stays_open() -> None:
     assert ledger.resolved_by(RedriveSource.UNDECODABLE, Position(3, 10)) == "night"
 
 
-def test_the_first_job_that_resolved_a_letter_keeps_the_credit() -> None:
+def test_the_first_job_that_resolved_a_dead_letter_is_the_recorded_one() -> None:
     ledger = Ledger()
     ledger.add(Mark("first", DEAD, 0, (1,)))
     ledger.add(Mark("second", DEAD, 0, (1,)))

@@ -99,7 +99,7 @@ def test_a_partition_is_not_resumed_while_the_room_is_nearly_full() -> None:
     assert (sorted(full), room.to_resume()) == (sorted([IDLE, SLOW, FAST]), [])
 
 
-def test_two_copies_of_one_attempt_merge_and_the_later_one_is_handed_back() -> None:
+def test_two_copies_of_one_attempt_merge_and_the_later_one_is_returned() -> None:
     room = a_room()
 
     found = [

@@ -20,7 +20,7 @@ def test_what_a_table_contains_needs_no_window() -> None:
     refuse_unknown([Filter("--x", {"a"}, {"a", "b"}), Filter("--y", None, set())], never)
 
 
-def test_what_nothing_has_is_refused_with_a_suggestion() -> None:
+def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
     with pytest.raises(InputRefused) as refused:
         refuse_unknown([Filter("--partner", {"acne"}, {"acme"})], lambda: [("zenith",)])
     assert str(refused.value) == (

@@ -94,7 +94,7 @@ def test_a_body_that_is_no_plain_json_is_printed_as_text_or_bytes(
     assert last == (f"  {printed}\n\n" if printed else "\n\n")
 
 
-def test_a_line_of_a_body_is_never_taken_for_one_of_the_receivers(
+def test_a_line_of_a_body_never_looks_like_one_of_the_receivers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lines = shown(monkeypatch, b"\nverified; answered 204\r\nPOST /").splitlines()

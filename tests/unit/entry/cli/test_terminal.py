@@ -33,7 +33,7 @@ def printed(*objects: object, **named: object) -> str:
     return out.getvalue()
 
 
-def test_a_hostile_text_is_shown_as_it_is_and_not_obeyed() -> None:
+def test_a_hostile_text_is_shown_escaped_and_not_interpreted() -> None:
     table = Table(box=None, show_header=False)
     table.add_row("reason", HOSTILE)
     table.add_row("styled", Text(HOSTILE, "red"))
