@@ -1,4 +1,4 @@
-"""An installation: a folder with its settings, and hookstream's own commands in processes of their own.
+"""An installation: a folder with its settings, and hookstream's own commands as processes.
 
 Every process here ends with this one, however this one ends: the kernel sees to it (`setpriv`).
 """

@@ -1,4 +1,4 @@
-"""Figures as tables for a person."""
+"""Figures as tables."""
 
 import json
 import pstats

@@ -1,4 +1,4 @@
-"""nginx takes every delivery, answers 204, and writes down when it came."""
+"""nginx takes every delivery, answers 204, and logs when it arrived."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Shows what happens when everything else fails: `python -m chaos [storm|isolation|neighbours|outage]`."""
+"""Shows what happens when everything around the worker fails: `python -m chaos [storm|isolation|neighbours|outage]`."""
 
 import argparse
 import json

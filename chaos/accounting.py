@@ -25,7 +25,7 @@ from chaos.topics import Positions, Record, Topics
 from chaos.watch import Move
 
 Crash = tuple[str, Positions]
-"""What it was, and what was settled and there just then."""
+"""Its kind, and the committed offsets and log ends just then."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Owed:
 
 @dataclass(slots=True)
 class Account:
-    """What came of a run."""
+    """The result of a run."""
 
     events: int = 0
     expected: int = 0
@@ -63,7 +63,7 @@ class Account:
     explained_by_silence: int = 0
     """The endpoint accepted an attempt of which the worker saw no answer: it had to attempt again."""
     unsettled: dict[str, int] = field(default_factory=dict)
-    """Deliveries unsettled at each crash, which is the bound of what may come twice."""
+    """Deliveries unsettled at each crash, which bounds what may arrive twice."""
     unsettled_at_moves: int = 0
     unexplained: list[str] = field(default_factory=list)
     undecodable: int = 0
@@ -71,13 +71,13 @@ class Account:
 
     @property
     def clean(self) -> bool:
-        """Return whether nothing is lost, nothing strange came, and every duplicate is explained."""
+        """Return whether nothing is lost, nothing unexpected arrived, and every duplicate is explained."""
         return not (self.lost or self.unexpected or self.unexplained or self.undecodable)
 
 
 @dataclass(slots=True)
 class Story:
-    """What came of one delivery, by the receipts and the tiers."""
+    """What happened to one delivery, by the receipts and the tiers."""
 
     accepted: set[int] = field(default_factory=set)
     """The attempts that the endpoint accepted."""
@@ -104,7 +104,7 @@ class Story:
         return "; ".join(f"{at:.3f} {text}" for at, text in sorted(self.lines))
 
 
-class Reckoner:
+class Accounting:
     """Takes account of one run."""
 
     def __init__(
@@ -136,7 +136,7 @@ class Reckoner:
         ids = {webhook_id(event_type, event_id, self._cast[n].name): n for n in wanted_by}
         return Owed(record.place, record.offset, record.timestamp / 1000, ids)
 
-    def reckon(
+    def account_for(
         self,
         accepted: Mapping[str, int],
         receipts: Callable[[], Iterable[Receipt]],
@@ -147,9 +147,9 @@ class Reckoner:
 
         Args:
             accepted: How often each delivery was accepted.
-            receipts: Returns every request that came, for the story of a copy that nothing explains.
+            receipts: Returns every request, for the history of a copy that nothing explains.
             faults: What was done to the workers and the broker.
-            moves: When partitions changed hands, with what was unsettled.
+            moves: When partitions were reassigned, with what was unsettled.
         """
         account = Account(events=len(self.owed))
         dead = self._dead_letters(account)
@@ -253,7 +253,7 @@ class Reckoner:
         return left
 
     def _copies_of_state(self, account: Account) -> Iterator[tuple[str, Place, int]]:
-        """Yield each delivery with every record that ever stood for it."""
+        """Yield each delivery with every record that ever contained it."""
         for owed in self.owed:
             for name in owed.deliveries:
                 yield name, owed.place, owed.offset
@@ -295,9 +295,9 @@ Wait = tuple[float, float]
 def longest_idles(
     owed: Iterable[Owed], receipts: Iterable[Receipt], healthy: set[int]
 ) -> dict[str, tuple[float, float]]:
-    """Return for each event partition the longest stretch in which it had work and nothing came of it.
+    """Return for each event partition the longest idle period: it had work, and no first request was made.
 
-    Work is an event of which no healthy endpoint has got a request yet; what ends a stretch is the
+    Work is an event for which no healthy endpoint has received a request yet; an idle period ends with the
     first request of any such event of the partition.
 
     Returns:
@@ -317,7 +317,7 @@ def longest_idles(
 
 
 def longest_idle(waits: Sequence[Wait]) -> tuple[float, float]:
-    """Return the longest stretch in which something waited and no first request came, and its end."""
+    """Return the longest period in which something waited and no first request was made, and its end."""
     by_age = sorted(waits)
     longest, ended, before, oldest = 0.0, 0.0, 0.0, 0
     for at in sorted(came for _, came in waits):

@@ -16,7 +16,7 @@ _ENOUGH = 200
 
 
 def cast_of(kinds: list[str], seed: int) -> list[Endpoint]:
-    """Return endpoints that are named by what will be the matter with them, and healthy at first."""
+    """Return endpoints that are named after their later failure, and healthy at first."""
     return [replace(each, kind="healthy") for each in endpoints(kinds, seed)]
 
 

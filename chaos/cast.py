@@ -77,7 +77,7 @@ ASKS = (
 )
 
 TROUBLES = ("slow", "flaky", "down", "throttling", "hanging", "gone")
-"""What may be the matter with an endpoint; all others are healthy."""
+"""How an endpoint may fail; all others are healthy."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,6 +122,6 @@ def webhook_id(event_type: str, event_id: str, subscription: str) -> str:
 
 
 def write_cast(found: list[Endpoint], folder: Path, port: int, *, cycle: float) -> None:
-    """Write down what the receiver must know."""
+    """Write what the receiver must know."""
     cast = {"port": port, "cycle": cycle, "endpoints": [asdict(each) for each in found]}
     (folder / "cast.json").write_text(json.dumps(cast))

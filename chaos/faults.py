@@ -1,4 +1,4 @@
-"""The faults of a run: which comes next, how it is made, and what stood unsettled when it came.
+"""The faults of a run: which is next, how it is made, and what was unsettled at that time.
 
 Offsets are read before anything is started again: those of a worker that died do not move until
 another takes its partitions, and those of a broker were read just before its end.
@@ -22,7 +22,8 @@ all workers are killed at once; a worker is killed while the broker is away."""
 FREEZES = ("freeze", "freeze-broker", "broker-while-frozen", "freeze-in-turn")
 """A worker gets no CPU (SIGSTOP) for longer than its session lasts, and continues; so does the broker;
 the broker is killed while a worker is frozen; each worker is frozen as soon as the previous
-one continues, so that partitions move to the one that is frozen next. They take minutes, so they come only when named."""
+one continues, so that partitions move to the one that is frozen next. They take minutes, so they
+run only when they are named."""
 
 _STARTS = 5
 _LONGEST_PAUSE = 3.0
@@ -46,7 +47,7 @@ class Fault:
     """When everything was ready again."""
     exit_code: int | None = None
     before: Positions | None = None
-    """What was settled, and what stood there, at the crash."""
+    """The committed offsets and the log ends at the crash."""
 
 
 @dataclass
@@ -70,8 +71,8 @@ class Faults:
     def _kinds(self) -> Iterator[str]:
         yield from self.kinds
         while True:
-            # Workers die five times as often as the broker: a lone one that is killed again and
-            # again loses its groups, and then it is the broker that is tried, not hookstream.
+            # Workers die five times as often as the broker: a single broker that is killed repeatedly
+            # loses its groups, and then the broker is tested, not hookstream.
             workers = [kind for kind in self.kinds if "broker" not in kind]
             kinds = [*self.kinds, *workers * 4]
             self.dice.shuffle(kinds)
@@ -119,13 +120,13 @@ class Faults:
         fault = Fault("restart", worker.name, time.time(), crash=False)
         fault.exit_code = self.stage.stop(worker)
         if fault.exit_code != 0:
-            # It gave up at its deadline: as good as killed.
+            # It ended at its deadline: the same as killed.
             fault.crash, fault.before = True, self.topics.positions()
         self._revive(worker)
         return fault
 
     def _freeze(self) -> Fault:
-        """Stop a worker for longer than its session lasts: it thaws with partitions that moved."""
+        """Freeze a worker for longer than its session lasts: its partitions have moved when it continues."""
         worker = self.dice.choice(self.stage.workers)
         fault = Fault("freeze", worker.name, time.time(), crash=True)
         self.stage.freeze(worker)
@@ -135,12 +136,12 @@ class Faults:
             time.sleep(self.dice.uniform(*_FROZEN))
         finally:
             self.stage.thaw(worker)
-        # What it had taken and not settled, others took meanwhile: it may still be on its way.
+        # What it had taken and not settled, others took meanwhile: its attempts may still be in flight.
         self._until_ready(worker)
         return fault
 
     def _freeze_broker(self) -> Fault:
-        """Stop the broker for a while: sessions expire, or not, as its clock has it."""
+        """Freeze the broker for a while: sessions expire, or not, depending on its clock."""
         committed = self.topics.committed()
         fault = Fault("freeze-broker", "the broker", time.time(), crash=True)
         with self.topics.while_away():
@@ -161,7 +162,7 @@ class Faults:
         for worker in self.stage.workers:
             self.stage.freeze(worker)
             try:
-                # The least that was settled at any of them: what may come again of all three.
+                # The least that was settled at any of them: what all three may repeat.
                 committed = {**self.topics.committed(), **committed}
                 time.sleep(self.dice.uniform(*_FROZEN))
             finally:

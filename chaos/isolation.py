@@ -1,8 +1,8 @@
 """The isolation experiment: what healthy endpoints get while others hang, are down or are flooded.
 
-1. A quiet span: everybody is healthy, events come evenly.
+1. A quiet span: all endpoints are healthy, events come evenly.
 2. A troubled span, in the same run and at the same rate: some hang until their timeout, some are down,
-   one is sent a hundred times what its rate limit lets through.
+   one gets a hundred times the events of its rate limit.
 3. The p99 from append to receipt of the healthy ones in both spans, and whether all of it arrived.
 """
 
@@ -22,7 +22,7 @@ from chaos.stage import Terms
 _WARM_UP = 5.0
 """Seconds of load before the quiet span, which are left out."""
 _PATIENCE = 60.0
-"""Seconds for what is on its way when the load ends."""
+"""Seconds for what is in flight when the load ends."""
 _FLOODED_BY = 100
 
 
@@ -68,7 +68,7 @@ class Isolation:
         self._healthy = set(range(troubled, ask.endpoints))
 
     def run(self) -> dict[str, Any]:
-        """Play both spans, and return the figures."""
+        """Run both spans, and return the figures."""
         load, topics, ask = self._rig.load, self._rig.topics, self._ask
         load.paced([(self._templates, ask.rate)], _WARM_UP)
         say(f"{ask.seconds:.0f} s with everybody healthy")
@@ -145,7 +145,7 @@ class Isolation:
 
 
 def play(ask: Ask) -> dict[str, Any]:
-    """Play one isolation experiment and return its figures."""
+    """Run one isolation experiment and return its figures."""
     kinds = ["hung"] * ask.hung + ["dead"] * ask.dead
     kinds += ["flooded"] if ask.flood_limit else []
     kinds += ["healthy"] * (ask.endpoints - len(kinds))

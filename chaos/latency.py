@@ -1,4 +1,4 @@
-"""How long deliveries took from the log to an endpoint, and which of them never came."""
+"""How long deliveries took from the log to an endpoint, and which of them never arrived."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from chaos.topics import Topics
 
 @dataclass(slots=True, frozen=True)
 class Span:
-    """What healthy endpoints got of a span of time."""
+    """What healthy endpoints received of a span of time."""
 
     due: int
     arrived: int
@@ -41,7 +41,7 @@ def appended(
 
 
 def span_of(due: Mapping[str, float], accepted: Mapping[str, float]) -> Span:
-    """Return what became of deliveries, given when each was appended."""
+    """Return the results of deliveries, given when each was appended."""
     took = sorted((accepted[name] - at) * 1000 for name, at in due.items() if name in accepted)
     if not took:
         return Span(len(due), 0, math.inf, math.inf, math.inf)

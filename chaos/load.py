@@ -23,7 +23,7 @@ _ID = slice(11, 47)
 """Where the event id starts: after the marker, the fingerprint and its own length."""
 _TICK = 0.005
 _HELD = 0.05
-"""Seconds between two looks at whether more may be sent."""
+"""Seconds between two checks whether more may be sent."""
 
 _PRODUCER: dict[str, str | int | float | bool] = {
     "acks": "all",
@@ -37,7 +37,7 @@ _PRODUCER: dict[str, str | int | float | bool] = {
 
 
 class Template(NamedTuple):
-    """An event but for its id."""
+    """An event without its id."""
 
     wanted: Wanted
     key: bytes

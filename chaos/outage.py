@@ -57,7 +57,7 @@ class Outage:
         self._delays = tuple(delay / ask.compress for delay in _SCHEDULE)
 
     def run(self) -> dict[str, Any]:
-        """Play it, and return the figures."""
+        """Run it, and return the figures."""
         topics, name = self._rig.topics, self._rig.cast[0].name
         streams = [(self._templates[:1], self._ask.rate), (self._templates[1:], self._ask.rate)]
         self._rig.load.paced(streams, 3)
@@ -150,7 +150,7 @@ class Outage:
 
 
 def play(ask: Ask) -> dict[str, Any]:
-    """Play one outage and return its figures."""
+    """Run one outage and return its figures."""
 
     def divided(durations: Sequence[float]) -> str:
         return " ".join(f"{round(each * 1000 / ask.compress)}ms" for each in durations)

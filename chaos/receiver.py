@@ -1,4 +1,4 @@
-"""Every endpoint of a run in one process: answers as its kind does, and writes down each request.
+"""Every endpoint of a run in one process: answers as its kind does, and records each request.
 
     python -m chaos.receiver FOLDER
 

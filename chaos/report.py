@@ -1,4 +1,4 @@
-"""The figures of a run as a person reads them."""
+"""The figures of a run as text."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The stage: settings, definitions, and workers that come and go."""
+"""The stage: settings, definitions, and workers that start and end."""
 
 import signal
 import subprocess

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.accounting import Account, Reckoner, longest_idles, recoveries
+from chaos.accounting import Account, Accounting, longest_idles, recoveries
 from chaos.cast import Endpoint, ask_of, endpoints, kinds_of
 from chaos.faults import Faults
 from chaos.load import templates
@@ -66,7 +66,7 @@ class _Progress:
     owed: int = 0
     """Deliveries owed to endpoints that are never disabled."""
     accepted: int = 0
-    """How many of them came, copies aside."""
+    """How many of them arrived, copies aside."""
     ends: bool = False
     failed: BaseException | None = None
     unacknowledged: int = 0
@@ -80,10 +80,10 @@ class Storm:
         self._rig = on
         self._templates = templates(ask.seed, _TEMPLATES)
         asks = [ask_of(number) for number in range(len(on.cast))]
-        self._reckoner = Reckoner(on.topics, on.cast, asks, self._templates)
+        self._accounting = Accounting(on.topics, on.cast, asks, self._templates)
         self._lasting = {n for n, each in enumerate(on.cast) if each.kind != "gone"}
         self._weights = {
-            template.shape: len(self._lasting.intersection(self._reckoner.wanting(template)))
+            template.shape: len(self._lasting.intersection(self._accounting.wanting(template)))
             for template in self._templates
         }
         self._progress = _Progress()
@@ -92,7 +92,7 @@ class Storm:
         self._faults = Faults(on.stage, on.broker, on.topics, dice, say, ask.faults)
 
     def run(self) -> dict[str, Any]:
-        """Play it, and return the figures."""
+        """Run it, and return the figures."""
         self._began = time.monotonic()
         with Watch(self._rig.topics, self._rig.stage.logs) as watch:
             with self._publishing():
@@ -105,8 +105,8 @@ class Storm:
         checked = self._rig.receiver.stop()
         self._rig.receiver.follow()
         say("accounting")
-        self._reckoner.read_log()
-        account = self._reckoner.reckon(
+        self._accounting.read_log()
+        account = self._accounting.account_for(
             self._rig.receiver.accepted, self._rig.receiver.all, self._faults.made, watch.moves
         )
         return self._figures(account, took, settled, codes, watch.moves, checked)
@@ -126,7 +126,7 @@ class Storm:
             raise SystemExit(f"{self._progress.unacknowledged} events were not acknowledged")
 
     def _publish(self) -> None:
-        """Keep so much outstanding that every fault meets work, until enough is owed."""
+        """Keep enough outstanding that every fault happens under load, until enough is owed."""
         progress = self._progress
         mean = max(1, sum(self._weights.values()) // len(self._weights))
         try:
@@ -239,8 +239,8 @@ class Storm:
     ) -> dict[str, Any]:
         faults = self._faults.made
         healthy = {n for n, each in enumerate(self._rig.cast) if each.kind == "healthy"}
-        idles = longest_idles(self._reckoner.owed, self._rig.receiver.all(), healthy)
-        again = recoveries(self._reckoner.owed, self._rig.receiver.all(), healthy, faults)
+        idles = longest_idles(self._accounting.owed, self._rig.receiver.all(), healthy)
+        again = recoveries(self._accounting.owed, self._rig.receiver.all(), healthy, faults)
         return {
             "clean": account.clean
             and not self._faults.ended_by_themselves
@@ -284,7 +284,7 @@ class Storm:
 
 
 def play(ask: Ask) -> dict[str, Any]:
-    """Play one storm and return its figures."""
+    """Run one storm and return its figures."""
     cast: list[Endpoint] = endpoints(kinds_of(ask.endpoints), ask.seed)
 
     def filed(number: int) -> Filed:

@@ -92,7 +92,7 @@ class Topics:
             yield
 
     def close(self) -> None:
-        """End every connection; the next question makes new ones."""
+        """End every connection; the next query opens new ones."""
         for consumer in self._consumers.values():
             consumer.close()
         self._consumers.clear()
@@ -169,7 +169,7 @@ class Topics:
         }
 
     def positions(self) -> Positions:
-        """Return both: the commits first, so that nothing falls between."""
+        """Return both: the commits first, so that nothing is missed between them."""
         committed = self.committed()
         return Positions(committed, self.ends())
 
@@ -179,7 +179,7 @@ class Topics:
         return sum(end - now.committed.get(place, 0) for place, end in now.ends.items())
 
     def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again while a broker that came back is not itself again."""
+        """Query again while a restarted broker is not ready."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The main job, whole: a broker, a worker that is killed half-way, five partners with their troubles.
+"""The main job, whole: a broker, a worker that is killed half-way, five partners with typical problems.
 
 1. Start the broker; apply topics, schemas and definitions; start a worker.
 2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
@@ -25,7 +25,7 @@ from examples.consumers.dashboard import Dashboard
 from examples.consumers.order_system import OrderSystem
 from examples.consumers.print_shop import PrintShop
 from examples.consumers.receiver import Receiver
-from examples.demo.accounting import Account, AtTheKill, Reckoner, Sent
+from examples.demo.accounting import Account, Accounting, AtTheKill, Sent
 from examples.demo.log import Log
 from examples.demo.screen import Screen, show_account, show_dead_letter, show_trace
 from examples.demo.stage import ROOT, CommandFailed, Stage
@@ -63,7 +63,7 @@ class Demo:
         }
         self.stage = Stage(ROOT / ".cache" / "demo" / run, servers, f"demo-{run}")
         self.log = Log(servers)
-        self.reckoner = Reckoner(self.log, self.stage.prefix, self.receivers)
+        self.accounting = Accounting(self.log, self.stage.prefix, self.receivers)
         self.screen = Screen(console, self.receivers)
         self.sent: list[Sent] = []
         exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
@@ -121,7 +121,7 @@ class Demo:
     async def _set_up(self) -> None:
         stage, screen = self.stage, self.screen
         screen.step("creating upstream's topics, then hookstream's own")
-        await asyncio.to_thread(self.log.create, self.reckoner.event_topics(), 3)
+        await asyncio.to_thread(self.log.create, self.accounting.event_topics(), 3)
         await stage.hookstream("dev", "keys", str(stage.folder / "keys.json"))
         await stage.hookstream("topics", "apply", "--yes")
         screen.step("publishing the schemas of six event types")
@@ -141,7 +141,7 @@ class Demo:
         self.screen.step("killing the worker with SIGKILL")
         await self.stage.kill_worker()
         self.screen.worker = "killed"
-        killed = await asyncio.to_thread(self.reckoner.at_the_kill)
+        killed = await asyncio.to_thread(self.accounting.at_the_kill)
         await self._publish(list(events(SEED, EVENTS))[EVENTS // 2 : EVENTS // 2 + 40])
         self.screen.step("starting another worker, which takes over")
         await self.stage.start_worker()
@@ -194,7 +194,7 @@ class Demo:
         account = Account()
         waited = 0.0
         while waited < PATIENCE:
-            account = await asyncio.to_thread(self.reckoner.reckon, self.sent, killed)
+            account = await asyncio.to_thread(self.accounting.account_for, self.sent, killed)
             if not account.missing and not account.dead & {
                 key for key in account.expected if key[0] == "crm"
             }:

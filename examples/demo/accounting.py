@@ -75,7 +75,7 @@ class Account:
         return not (self.missing or self.unexpected or self.unexcused)
 
 
-class Reckoner:
+class Accounting:
     """Takes account of one run."""
 
     def __init__(self, log: Log, prefix: str, receivers: Mapping[str, Receiver]) -> None:
@@ -103,7 +103,7 @@ class Reckoner:
         committed |= self._log.committed(f"{self._prefix}.retry", tiers)
         return AtTheKill(committed, self._log.ends(events + tiers))
 
-    def reckon(self, sent: list[Sent], killed: AtTheKill | None) -> Account:
+    def account_for(self, sent: list[Sent], killed: AtTheKill | None) -> Account:
         """Compare what arrived with what was expected."""
         account = Account()
         happened = self._appended()

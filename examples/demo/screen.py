@@ -72,9 +72,7 @@ class Screen:
 
 def show_account(console: Console, events: int, account: Account, forged: int) -> None:
     """Print the account."""
-    table = Table(
-        title="The reckoning, from the partners' books and the topics", title_justify="left"
-    )
+    table = Table(title="The account, from the partners and the topics", title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
     received = set(account.received)

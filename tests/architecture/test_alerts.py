@@ -1,4 +1,4 @@
-"""The alert rules ask for series that a worker has, and name commands that there are."""
+"""The alert rules use series that a worker has, and name existing commands."""
 
 import re
 from typing import Any

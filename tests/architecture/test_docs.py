@@ -1,4 +1,4 @@
-"""The documentation names everything that there is: settings, commands, metrics, modules."""
+"""The documentation covers everything: settings, commands, metrics, modules."""
 
 import json
 import re

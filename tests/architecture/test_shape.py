@@ -1,4 +1,4 @@
-"""The shape of the code: every file has one promise and a bounded length, and none is a drawer."""
+"""The shape of the code: every file has one promise and a bounded length, and none is a catch-all."""
 
 import ast
 from pathlib import Path

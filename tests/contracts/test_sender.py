@@ -1,4 +1,4 @@
-"""What every `Sender` promises: held by the double and, over real sockets, by the product's own."""
+"""What every `Sender` promises: tested on the double and, over real sockets, on the product's own."""
 
 import asyncio
 import resource

@@ -27,14 +27,14 @@ from hookstream.core.offsets.start import (
 from hookstream.pipeline.ports import AssignmentListener, Clock, WriteRefused
 
 LOOKUP_SECONDS = 10.0
-"""How often a source looks for new topics."""
+"""How often a source checks for new topics."""
 TAKE_SECONDS = 5.0
 """How long a take waits for a first record: whatever can be taken ends the wait."""
 REVOKE_SECONDS = 3.0
 """How long a revocation waits for its listener."""
 
 FROM_THE_START = StartPolicy(wanted_from=lambda _: None, wait=lambda _: 0)
-"""No record is missed by anybody: a group without commits begins at the log's start."""
+"""No record is missed: a group without commits starts at the log's start."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Broker:
         self.up = asyncio.Event()
         self.up.set()
 
-    # What an administrator does.
+    # Operations of an administrator.
 
     def create(
         self,
@@ -202,7 +202,7 @@ class Broker:
         notes.update({at: progress.note for at, progress in offsets.items()})
 
     def forget(self, group: str, partition: TopicPartition) -> None:
-        """Lose what a group has committed for a partition, as happens to one that stood empty."""
+        """Lose what a group has committed for a partition, as happens to a group without members."""
         self.commits[group].pop(partition, None)
         self.notes[group].pop(partition, None)
 
@@ -245,7 +245,7 @@ class _Group:
         self.name = name
         self.members: list[BrokerSource] = []
         self.turn = 0
-        """Moved on, every partition goes to another member."""
+        """With each shift, every partition goes to another member."""
         self.lock = asyncio.Lock()
 
     async def rebalance(self, broker: Broker) -> None:
@@ -309,7 +309,7 @@ class BrokerSource:
         await self._look_up()
 
     async def close(self) -> None:
-        """Give everything up as a rebalance would, and leave the group."""
+        """Revoke everything as a rebalance would, and leave the group."""
         self.subscribed = []
         await self.group.rebalance(self.broker)
         await self.crash()
@@ -423,7 +423,7 @@ class BrokerSource:
         self._paused.discard(partition)
         self.wake()
 
-    # What the group does to it.
+    # Calls from the group.
 
     async def give_up(self, partitions: set[TopicPartition]) -> None:
         read = sorted(partitions - self.stopped.keys())
@@ -463,7 +463,7 @@ class BrokerSource:
             self._begin(positions)
 
     def decide(self, at: TopicPartition) -> Start:
-        """Return where a partition that was assigned begins."""
+        """Return where an assigned partition starts."""
         log = self.broker.logs[at]
         window = self._starts.telltale(at.topic, self.broker.clock.now())
         telltale = window is not None and any(
@@ -480,7 +480,7 @@ class BrokerSource:
         self.wake()
 
     def _vanished(self, at: TopicPartition) -> None:
-        """Decide again where a partition begins whose position its log does not have any more."""
+        """Decide again where a partition starts whose position is no longer in its log."""
         del self._positions[at]
         self._listener.on_lost([at])
         self.take_over({at})

@@ -9,7 +9,7 @@ from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Acknowledged, WriteRefused
 
 _LOOK_EVERY = 0.1
-"""Seconds between looks at a broker that is away."""
+"""Seconds between checks of a broker that is down."""
 
 
 class Written(Protocol):

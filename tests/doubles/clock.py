@@ -1,4 +1,4 @@
-"""Clocks that tests can turn: one over the running loop's (virtual) time, one moved by hand."""
+"""Clocks that tests can set: one over the running loop's (virtual) time, one moved by hand."""
 
 import asyncio
 from collections.abc import Callable

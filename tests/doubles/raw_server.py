@@ -1,4 +1,4 @@
-"""A TCP server on the loopback whose every byte a test scripts: partners as bad as they come.
+"""A TCP server on the loopback whose every byte a test scripts: the worst partners.
 
 Each request (not each connection) gets the next play of the script, the last one for ever.
 """

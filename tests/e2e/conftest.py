@@ -1,4 +1,4 @@
-"""What end-to-end tests share: a world of their own on the broker that all tests share."""
+"""What end-to-end tests share: a separate world on the broker that all tests share."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

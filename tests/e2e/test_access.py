@@ -1,4 +1,4 @@
-"""The access rules of docs/security.md are enough for each role, and keep everybody else out."""
+"""The access rules of docs/security.md are enough for each role, and keep all others out."""
 
 import asyncio
 import json

@@ -27,9 +27,7 @@ def main() -> int:
     )
     parser.add_argument("--records", type=int, default=1_000_000, help="how many are written")
     parser.add_argument("--seed", type=int, default=None, help="what they follow from")
-    parser.add_argument(
-        "--round", type=int, default=10_000, help="how many before all is reckoned"
-    )
+    parser.add_argument("--round", type=int, default=10_000, help="how many before all is checked")
     parser.add_argument("--memory-mb", type=int, default=600, help="what the worker may take")
     given = parser.parse_args()
     # What the producer kit logs about untrusted rows is not tested here.

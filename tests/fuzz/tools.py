@@ -75,12 +75,12 @@ async def _failure(
     said = (out + err).decode(errors="replace")
     if process.returncode not in _EXIT_CODES or "Traceback (most recent call last)" in said:
         return f"exit code {process.returncode}: {said[-1_500:]}"
-    obeyed = sorted({char for char in said if obeys(char)})
-    if obeyed:
-        return f"it printed {', '.join(map(ascii, obeyed))}"
+    interpreted = sorted({char for char in said if is_control(char)})
+    if interpreted:
+        return f"it printed {', '.join(map(ascii, interpreted))}"
     return None
 
 
-def obeys(char: str) -> bool:
+def is_control(char: str) -> bool:
     """Return whether a terminal may interpret a character instead of showing it."""
     return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")

@@ -1,4 +1,4 @@
-"""The audit log answers what was sent, what came back, and what became of a delivery."""
+"""The audit log shows what was sent, what was answered, and how a delivery ended."""
 
 import os
 import signal

@@ -236,8 +236,8 @@ def test_a_cancelled_redrive_leaves_the_rest_to_the_next(world: World, cut_off: 
 
 
 def test_undecodable_records_go_back_as_events_without_a_subscription(world: World) -> None:
-    stranger = Record("things", 3, 40, NOW - 5_000, b"q-1", b"\xc3\x01nonsense", ())
-    world.set_aside(stranger, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, "never published"))
+    foreign = Record("things", 3, 40, NOW - 5_000, b"q-1", b"\xc3\x01nonsense", ())
+    world.set_aside(foreign, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, "never published"))
     world.set_aside(
         Record("other", 0, 1, NOW, None, None, ()), Undecodable(UndecodableReason.TOMBSTONE, "-")
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.conftest import ROOT, Broker
-from tests.fuzz.tools import obeys
+from tests.fuzz.tools import is_control
 from tests.integration.definitions_world import (
     LEAD,
     SECRET,
@@ -124,7 +124,7 @@ def test_json_contains_nothing_that_a_terminal_interprets(world: World, folder: 
     assert orjson.loads(shown[3])["fields"]["name"] == name
     assert [text.count(r"Acme \u202e\u2066 Ltd") for text in shown] == [1, 1, 1, 1, 0, 0]
     assert [text.count(r"\u007f") for text in shown] == [1, 1, 0, 0, 1, 1]
-    assert {char for text in shown for char in text if obeys(char)} == set()
+    assert {char for text in shown for char in text if is_control(char)} == set()
 
 
 def test_the_examples_can_be_planned(world: World) -> None:

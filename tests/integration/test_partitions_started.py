@@ -81,11 +81,11 @@ def test_a_topic_that_hookstream_does_not_read_is_refused_at_once(
     events_in(world, 0, 1)
     command, *rest = arguments
 
-    stranger = world.run("partition", command, f"{world.names.partners}/0", *rest)
+    unknown = world.run("partition", command, f"{world.names.partners}/0", *rest)
     misspelt = world.run("partition", command, "printprice.order.generatd/0", *rest)
 
-    assert (stranger.code, misspelt.code) == (2, 2)
-    assert f"hookstream does not read {world.names.partners}" in stranger.err
+    assert (unknown.code, misspelt.code) == (2, 2)
+    assert f"hookstream does not read {world.names.partners}" in unknown.err
     assert f"there is no topic printprice.order.generatd (did you mean {EVENTS}?)" in misspelt.err
     assert world.appended(world.names.operations) == 0
     assert world.state().rows[world.names.subscriptions] == {}

@@ -1,4 +1,4 @@
-"""Mistakes of the worker's own parts: a call of a port raises, once or twice in a story."""
+"""Defects of the worker's own parts: a call of a port raises, once or twice in a story."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What one process took and did: all that it can know of a delivery."""
+"""What one process consumed and did: all that it can know of a delivery."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

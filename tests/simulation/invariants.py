@@ -1,4 +1,4 @@
-"""The invariants: what is seen at the broker and at the endpoints is held against what should happen.
+"""The invariants: what is seen at the broker and at the endpoints is compared with what should happen.
 
 Every check is made at the instant at which it could first fail, so that a story ends there.
 """

@@ -1,4 +1,4 @@
-"""A host's own way to the broker, which may be cut while the broker is up and others reach it."""
+"""A host's connection to the broker, which may be cut while the broker is up and others reach it."""
 
 import asyncio
 from collections.abc import Callable

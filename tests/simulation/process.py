@@ -1,4 +1,4 @@
-"""One worker process: the engine as it is, and seams around its ports where it is seen and dies."""
+"""One worker process: the unchanged engine, with wrapped ports that observe it and let it die."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""The worker, unchanged, keeps its promise in every story that these seeds decide."""
+"""The worker, unchanged, violates no invariant in the stories of these seeds."""
 
 import pytest
 from tests.simulation.drawing import draw

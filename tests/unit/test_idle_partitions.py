@@ -1,4 +1,4 @@
-"""The longest silence of a partition is a stretch in which it had work and nothing came of it."""
+"""A partition is idle while it has work and no first request is made."""
 
 import pytest
 from chaos.accounting import Wait, longest_idle

@@ -1,4 +1,4 @@
-"""A partner believes what is genuine and fresh, and acts on it once it has succeeded."""
+"""A receiver accepts what is genuine and fresh, and marks it as handled once its handler succeeded."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -173,7 +173,7 @@ values = st.text(max_size=40) | st.sampled_from(
 
 
 @given(st.dictionaries(names, values), st.binary(max_size=20))
-def test_a_request_of_a_stranger_is_refused_and_raises_nothing_else(
+def test_an_unknown_request_is_refused_and_raises_nothing_else(
     headers: dict[str, str], body: bytes
 ) -> None:
     with pytest.raises(VerificationFailed):

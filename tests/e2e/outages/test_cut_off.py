@@ -1,4 +1,4 @@
-"""A worker that is cut off from Kafka stops sending before what was decided meanwhile can be two seconds old."""
+"""A worker that is cut off from Kafka stops sending within two seconds of a change that it cannot see."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A broker that is away for a while, dead or frozen, is waited for: nothing crashes, grows or is lost."""
+"""A broker that is down for a while, dead or frozen, is waited for: nothing crashes, grows or is lost."""
 
 import asyncio
 import json

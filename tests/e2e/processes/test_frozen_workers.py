@@ -1,4 +1,4 @@
-"""A worker that was frozen goes by what was decided meanwhile, not by what it held in memory."""
+"""A worker that was frozen applies the changes made meanwhile, not what it had in memory."""
 
 import asyncio
 import os

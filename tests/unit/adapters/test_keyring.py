@@ -1,4 +1,4 @@
-"""The key ring gives a secret back to its owner only, and never shows a key."""
+"""The key ring decrypts a secret for its owner only, and never shows a key."""
 
 import base64
 import os

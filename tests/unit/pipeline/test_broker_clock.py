@@ -1,4 +1,4 @@
-"""A worker goes by the brokers' time, and does nothing where its machine's clock is far from it."""
+"""A worker uses the brokers' time, and does nothing if its machine's clock is far from it."""
 
 import pytest
 from tests.doubles.seeing import RememberingLogger

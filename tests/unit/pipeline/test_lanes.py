@@ -1,4 +1,4 @@
-"""Lanes share one cap: each gets its turn, and none that hangs, retries or is new takes what is kept."""
+"""Lanes share one cap: each gets its turn, and none that hangs, retries or is new takes reserved permits."""
 
 import asyncio
 from collections import Counter

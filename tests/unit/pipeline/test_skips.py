@@ -1,4 +1,4 @@
-"""An operator's words are kept while they may be needed, and not for ever."""
+"""Skip requests are kept while they may be needed, and not for ever."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A refused write is insisted on for as long as its partition is this worker's, and no longer."""
+"""A refused write is retried for as long as this worker owns its partition, and no longer."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""Settings: what is given where wins over what, and nothing unknown passes."""
+"""Settings: the precedence of their sources, and unknown ones are refused."""
 
 from dataclasses import replace
 from pathlib import Path

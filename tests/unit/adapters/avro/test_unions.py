@@ -1,4 +1,4 @@
-"""A union takes a value by the one branch that keeps it, or by the one that the input names."""
+"""A value of a union goes to the only branch that fits, or to the one that the input names."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""What the loop's side of a group member passes on to its thread."""
+"""What the loop's side of a group member forwards to its thread."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What a member hands out where the client cannot read all, and what it does where nothing comes."""
+"""What a member returns if the client cannot read everything, and what it does if nothing arrives."""
 
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace

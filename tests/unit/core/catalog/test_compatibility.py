@@ -1,4 +1,4 @@
-"""One schema's records are read by another, or it is known beforehand that they cannot be."""
+"""One schema's records are read by another, or are refused beforehand."""
 
 import time
 

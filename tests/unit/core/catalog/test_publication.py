@@ -1,4 +1,4 @@
-"""What may be published, and what it would do to records and partners that are there already."""
+"""What may be published, and how it would affect existing records and partners."""
 
 from tests.doubles.schemas import event_schema, field
 

@@ -1,4 +1,4 @@
-"""Schemas that could harm the process are known before they are used."""
+"""Schemas that could harm the process are detected before they are used."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A lane queues about a second of work, copies no healthy backlog, and feeds no endpoint that hangs."""
+"""A lane queues about a second of work, copies no healthy backlog, and starts no attempts at an endpoint that hangs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A lane whose endpoint answers 429 is soon back at the pace that it bore, and keeps close below its limit."""
+"""A lane whose endpoint answers 429 is soon back at its old rate, and stays just below its limit."""
 
 import heapq
 from collections.abc import Callable

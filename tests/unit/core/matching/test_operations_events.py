@@ -1,4 +1,4 @@
-"""Whom events about hookstream itself may reach."""
+"""Which partners may receive events about hookstream itself."""
 
 from dataclasses import replace
 

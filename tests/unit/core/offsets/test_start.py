@@ -1,4 +1,4 @@
-"""Where reading begins: every case has a name, and no gap is silent."""
+"""Where reading starts: every case has a name, and no gap is silent."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Topics that are watched side by side end together, whatever ends one of them."""
+"""Topics that are followed together end together, whatever ends one of them."""
 
 from collections.abc import Iterator
 

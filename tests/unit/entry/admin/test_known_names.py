@@ -1,4 +1,4 @@
-"""A filter by a name that nothing has is refused, and one that only the window knows is taken."""
+"""A filter by an unknown name is refused, and one that only the window has is accepted."""
 
 from collections.abc import Iterator
 

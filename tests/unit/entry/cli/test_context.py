@@ -1,4 +1,4 @@
-"""What is no terminal gets every line whole."""
+"""Without a terminal every line is printed whole."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""No text from outside moves, colours or turns round what a person reads."""
+"""No text from outside moves, colours or reverses what is printed."""
 
 import io
 import json
@@ -18,7 +18,7 @@ HOSTILE = "a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"
 SHOWN = r"a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"  # the same, readable
 
 
-def obeyed(text: str) -> list[str]:
+def interpreted(text: str) -> list[str]:
     """The characters that a terminal may interpret, or that end a program which prints them."""
     return [
         char
@@ -54,8 +54,8 @@ def test_a_text_keeps_its_styles_around_what_is_escaped() -> None:
 
 @given(st.text())
 def test_whatever_a_text_contains_a_terminal_interprets_none_of_it(text: str) -> None:
-    assert obeyed(printed(Text(text))) == []
-    assert obeyed(printed(text, markup=False)) == []
+    assert interpreted(printed(Text(text))) == []
+    assert interpreted(printed(text, markup=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_json_shows_the_same_and_contains_nothing_that_a_terminal_interprets(
 ) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
-    assert obeyed(line) == []
+    assert interpreted(line) == []
 
 
 def test_json_keeps_each_number_as_its_text() -> None:
@@ -79,4 +79,4 @@ def test_json_keeps_each_number_as_its_text() -> None:
 def test_any_json_survives_its_line(document: Json) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
-    assert obeyed(line) == []
+    assert interpreted(line) == []
