@@ -213,7 +213,7 @@ async def test_nothing_is_acknowledged_after_closing(world: World) -> None:
 
 
 async def test_an_acknowledgement_that_raises_ends_the_sink(world: World) -> None:
-    """What is settled is no longer known: going on could free an offset too early."""
+    """What is settled is no longer known: continuing could release an offset too early."""
 
     def refuse(_: WriteRefused | None) -> None:
         raise ValueError("no")

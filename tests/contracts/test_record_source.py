@@ -140,7 +140,7 @@ async def test_an_empty_topic_gives_nothing_and_does_not_block(
 async def test_a_first_start_is_committed_before_a_record_is_taken(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Else a crash before the first commit would make the next start look like a first one."""
+    """Otherwise a crash before the first commit would make the next start look like a first one."""
     topic = f"{world.prefix}.events"
     await world.create(topic, partitions=2)
     await world.append(topic, b"1", partition=0)
@@ -279,7 +279,7 @@ async def test_records_gone_before_they_were_read_are_reported(
 async def test_offsets_that_vanish_while_running_are_reported_as_a_gap(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Retention overtakes a reader that is held up: what it skips then must be known."""
+    """Retention overtakes a reader that is delayed: what it skips then must be known."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)

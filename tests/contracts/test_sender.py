@@ -138,7 +138,7 @@ class SocketStage:
     @contextmanager
     def without_descriptors(self) -> Iterator[None]:
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # The lowest number that is free: nothing with that number or a higher one can be opened then.
+        # The lowest free number: no descriptor with that number or a higher one can be opened then.
         with socket.socket() as lowest:
             free = lowest.fileno()
         resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))

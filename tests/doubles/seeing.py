@@ -1,4 +1,4 @@
-"""Logger, metrics, tracer and own_records that remember their calls, for scenarios."""
+"""Logger, metrics, tracer and own records that remember their calls, for scenarios."""
 
 import json
 from collections import Counter

@@ -124,7 +124,7 @@ async def guarded(authorizing: tuple[str, str]) -> AsyncIterator[tuple[str, str]
 
 
 async def grant(administrators: str, rules: list[AclBinding]) -> None:
-    """Add rules, and return when the broker goes by them: it learns of them a moment later."""
+    """Add rules, and return when the broker applies them: it reads them a moment later."""
     admin = AdminClient({"bootstrap.servers": administrators})
     for added in admin.create_acls(rules).values():
         await asyncio.to_thread(added.result, 10)

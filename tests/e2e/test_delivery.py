@@ -9,7 +9,7 @@ GARBAGE = b"not an event at all"
 
 
 async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World) -> None:
-    """What a support engineer searches for is the trace id that the publishing service logged."""
+    """A support engineer searches for the trace id that the publishing service logged."""
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     [sent] = await world.publish(1)
@@ -38,7 +38,7 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
 async def test_a_record_that_is_not_an_event_is_listed_and_the_stream_continues(
     world: World,
 ) -> None:
-    """One program that writes rubbish into a topic must not stop what others write into it."""
+    """One program that writes invalid records must not block the records of others."""
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     await world.publish_bytes(GARBAGE)

@@ -17,7 +17,7 @@ from tests.e2e.world import World, until, until_accepted
 pytestmark = pytest.mark.timeout(120)
 
 MICROSECONDS = 1_795_854_458_871_000
-"""Microseconds that a producer took for milliseconds."""
+"""Microseconds that a producer used as milliseconds."""
 
 
 def keep_producers_time(servers: str, topic: str) -> None:

@@ -17,7 +17,7 @@ BAD = (b"Gr\xf6\xdfe", b"1")
 
 @pytest.mark.case("header-name")
 async def test_a_header_name_that_is_not_text_does_not_prevent_delivery(world: World) -> None:
-    """And the same name on a tier record, which may hide whose it is, keeps it from everybody."""
+    """A tier record with the same name, which may hide its subscription, is not sent at all."""
     partner = await world.subscribe("crm")
     await world.publish(1)
     [sound] = [entry.value for entry in await world.read(f"events.{EVENT_TYPE}")]

@@ -1,8 +1,8 @@
 """A world for one end-to-end test: topics on the real broker, partners on loopback, a worker process.
 
-What a test believes comes from the partners' books and from the topics as a plain client reads
+A test checks what partners received, and the topics as a plain client reads
 them. Of hookstream's own code only the producer's kit runs in the test's process; all else is the
-command line, as an operator has it.
+command line, as an operator uses it.
 """
 
 import asyncio
@@ -143,7 +143,7 @@ class World:
         return stage
 
     def next_event(self) -> Happening:
-        """Return an event that was not sent yet, for a producer of the test's own."""
+        """Return an event that was not sent yet, for the test's own producer."""
         return next(self._unsent)
 
     async def publish(self, count: int, every: float = 0.0) -> list[Published]:

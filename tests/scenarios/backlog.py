@@ -22,7 +22,7 @@ from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 
 TURN = 0.25
-"""Seconds between looks at rooms and lanes."""
+"""Seconds between checks of rooms and lanes."""
 READ_IN_A_TURN = 1_500
 """Records that a worker takes from all its tiers in a turn: 6,000 a second."""
 SIZE = 1_000
@@ -38,7 +38,7 @@ SCHEDULE: tuple[Millis, ...] = (
 BOOKED = (DeferReason.LANE_FULL, DeferReason.RATE_LIMITED)
 
 Endpoint = Callable[[float], tuple[float, Outcome]]
-"""What an attempt that begins now is answered, and how many seconds later."""
+"""The answer to an attempt that starts now, and after how many seconds."""
 
 DOWN = Failed(FailureKind.CONNECT, "connection refused")
 
@@ -133,10 +133,10 @@ class Backlog:
         self.workers: list[SimWorker] = []
         self.start(workers)
 
-    # What happens to it.
+    # Events.
 
     def start(self, workers: int) -> None:
-        """Begin with so many new workers, which know nothing; whatever others held is read again."""
+        """Start so many new workers without state; whatever others had is read again."""
         for worker in self.workers:
             worker.alive = False
         rate = None if self._rate_limit is None else self._rate_limit / workers
@@ -284,7 +284,7 @@ class Backlog:
     ) -> None:
         worker.lane.finish(ticket, self.now, outcome)
         if not worker.alive:
-            # It was killed, or its partitions moved: nothing is settled, all of it comes again.
+            # It was killed, or its partitions moved: nothing is settled, all of it is read again.
             return
         self._settle(item, entry)
         if isinstance(outcome, Delivered):

@@ -4,7 +4,7 @@ import pytest
 from tests.scenarios.backlog import Backlog, answers, down_until
 
 pytestmark = pytest.mark.timeout(300)
-"""Ten seconds of computing, which a crowded machine may take minutes for."""
+"""Ten seconds of computing, which may take minutes on a busy machine."""
 
 MANY = 100_000
 
@@ -51,7 +51,7 @@ def test_a_hundred_thousand_of_an_endpoint_that_is_dead_for_an_hour() -> None:
 
     delivered = sorted(backlog.delivered)
     assert published > MANY
-    # What was tried while it was dead waits for its own retry, and for nothing else.
+    # What was attempted while it was dead waits for its retry, and for nothing else.
     assert len(delivered) >= published - tried
     assert tried <= 3_600 / 27 + 5
     assert delivered[0] - 3_600 <= 30

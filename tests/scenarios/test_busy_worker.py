@@ -17,7 +17,7 @@ COST = 0.002
 
 
 class BusyLoop(VirtualTimeLoop):
-    """A loop on which work takes time: what has a turn makes the turn longer for everybody."""
+    """A loop on which work takes time: each callback makes the turn longer for all others."""
 
     def spend(self, seconds: float) -> None:
         self._seconds += seconds
@@ -90,7 +90,7 @@ def test_retries_that_are_due_keep_up_with_new_events_while_these_keep_the_worke
             await world.until(lambda: len(world.endpoints.to("s99")) == 20)
             for name in names:
                 world.endpoints.script(name, at_a_cost())
-            # All are due within the next ten seconds; new events are more than it can take.
+            # All are due within the next ten seconds; there are more new events than it can process.
             world.publish(*(f"new-{n}" for n in range(200)))
             await asyncio.sleep(10)
             before = accepted(world, names)

@@ -61,7 +61,7 @@ async def ended(worker: Worker) -> BaseException:
     return error
 
 
-# Whose fault it is.
+# Which part is to blame.
 
 
 async def test_a_renderer_that_always_raises_sends_nothing_to_undecodable_and_stops_partitions() -> (
@@ -268,7 +268,7 @@ async def test_stopped_deliveries_take_no_credit_from_others() -> None:
 
 
 async def test_refusals_that_cannot_be_written_take_no_credit_from_others() -> None:
-    """As many of one record as there is credit for: each is tried again and again."""
+    """As many of one record as there is credit for: each is retried repeatedly."""
     async with World(partitions=2) as world:
         for number in range(9):
             world.subscribe(f"s{number}", pattern={"data": {"a": ["b"]}})

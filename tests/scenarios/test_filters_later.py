@@ -12,7 +12,7 @@ from hookstream.pipeline.ports import WriteRefused
 
 
 async def test_the_filter_of_an_unreadable_subscription_is_evaluated_once_it_is_readable() -> None:
-    """It was matched by its type alone: what it did not ask for is cancelled, and audited."""
+    """It was matched by its type alone: what its filter excludes is cancelled, and audited."""
     async with World() as world:
         readable = world.subscribe("crm", pattern={"data": {"colour": ["red"]}})
         world.directory.put_subscription(

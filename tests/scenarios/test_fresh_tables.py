@@ -94,7 +94,7 @@ async def test_what_waits_in_a_lane_is_not_sent_by_a_worker_that_is_cut_off(
 async def test_a_change_while_connecting_applies_to_the_request(
     change: Callable[[World, str], None],
 ) -> None:
-    """A handshake takes seconds; what was true when it began is not what the first byte goes by."""
+    """A handshake takes seconds; the first byte depends on the state after it, not before."""
     async with World() as world:
         world.subscribe("crm")
         world.endpoints.connects_after["crm"] = 3.0

@@ -171,7 +171,7 @@ async def test_an_endpoint_that_throttles_is_slowed_to_what_it_accepts() -> None
         await world.until(world.settled, within=7200, step=5)
 
         assert len(world.accepted("busy")) == 600
-        # Unslowed, each burst of ten would have nine turned away.
+        # Without slowing down, nine of each burst of ten would be answered 429.
         assert throttle.turned_away <= 120
 
 
@@ -205,7 +205,7 @@ async def healthy_delays(
 ) -> list[float]:
     """Send `rate` events a second, each to the next endpoint; return the delays of the healthy.
 
-    What did not arrive within five seconds after the last was sent counts as an hour late.
+    What did not arrive within five seconds after the last one was sent counts as an hour late.
     """
     rules = EngineRules(tiers=TIERS, max_in_flight=cap)
     async with World(rules=rules, partitions=3) as world:

@@ -37,7 +37,7 @@ def failing_at_first() -> tuple[Behaviour, Counter[tuple[str, str]]]:
 
 
 async def test_partitions_that_move_ten_times_lose_nothing_and_count_no_attempt_again() -> None:
-    """What a worker kept in its memory would start again with every move, and never end."""
+    """State in a worker's memory would restart with every reassignment, and never end."""
     async with World(partitions=4) as world:
         world.subscribe("crm", schedule=(5 * SECOND,) * 8, max_in_flight=4)
         behave, seen = failing_at_first()

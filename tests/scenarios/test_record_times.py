@@ -16,7 +16,7 @@ from hookstream.core.model.subscription import Grant, Partner
 from hookstream.core.redrive.summary import summary_of
 
 MICROSECONDS = 1_795_854_458_871_000
-"""Microseconds that a producer took for milliseconds."""
+"""Microseconds that a producer used as milliseconds."""
 
 BEFORE_ALL = -(2**63) - 1
 
@@ -88,7 +88,7 @@ async def test_a_record_that_waits_for_its_schema_keeps_its_time() -> None:
 
 @pytest.mark.parametrize("timestamp", [-1, 0, -(2**63), 1_795_854_458])
 async def test_an_invalid_time_has_no_age(timestamp: Millis) -> None:
-    """Else one such record reads as a lag of fifty years, and as a latency that no average forgets."""
+    """Otherwise one such record would show as a lag of fifty years, and spoil every average latency."""
     async with world_of_producers_clocks() as world:
         world.subscribe("crm", active_from=BEFORE_ALL)
         world.endpoints.script("crm", status(204, after=3))

@@ -13,7 +13,7 @@ TOO_LARGE = WriteRefused("message too large", too_large=True)
 
 
 async def test_a_failed_commit_is_repeated_though_nothing_new_comes() -> None:
-    """Else a crash in the next quiet hour would repeat what was settled long ago."""
+    """Otherwise a crash in the next quiet hour would repeat what was settled long ago."""
     async with World() as world:
         world.subscribe("crm")
         await world.worker()
@@ -139,7 +139,7 @@ async def test_a_crash_above_an_unsettled_offset_repeats_only_what_was_unsettled
 
 
 async def test_a_record_with_a_producers_time_is_not_skipped_for_the_one_after_it() -> None:
-    """The topic was mended while the batch was read: its partition stops at the first of them."""
+    """The topic was repaired while the batch was read: its partition stops at the first of them."""
     async with World() as world:
         world.subscribe("crm")
         log = world.broker.logs[TopicPartition(EVENTS, 0)]

@@ -28,7 +28,7 @@ async def stopped(world: World) -> Worker:
 
 
 async def test_a_skip_skips_the_record_that_stops_its_partition_within_a_second() -> None:
-    """Between two tries there may be a minute: an operator at night must not wait for it."""
+    """Between two retries there may be a minute: an operator must not wait for it."""
     async with World() as world:
         worker = await stopped(world)
 

@@ -15,7 +15,7 @@ BOUND = 5 * MINUTE
 
 
 class DeafEndpoints(Endpoints):
-    """A sender with a defect: its answer never comes, not even the timeout, until it is mended."""
+    """A sender with a defect: it never returns, not even at the timeout, until it is repaired."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ async def test_deliveries_that_wait_for_their_retry_are_not_stuck() -> None:
 
 
 async def test_a_partition_that_waits_for_an_operator_is_not_stuck() -> None:
-    """A restart would change nothing; the alarm of stopped partitions is its own."""
+    """A restart would change nothing; stopped partitions have their own alert."""
     async with World() as world:
         world.subscribe("crm", schedule=())
         world.endpoints.script("crm", status(500))

@@ -70,7 +70,7 @@ async def test_an_operations_event_with_such_a_header_is_not_sent() -> None:
 
 
 async def test_a_tier_record_that_may_hide_its_subscription_is_never_sent() -> None:
-    """Without its subscription it looks like an event, which would be matched again for everybody."""
+    """Without its subscription it looks like an event, which would be matched again for all subscriptions."""
     async with World() as world:
         for number in range(20):
             world.subscribe(f"s{number}")

@@ -37,7 +37,7 @@ FAR_OFF = [-100 * DAY, -40 * DAY, -HOUR, -MINUTE, MINUTE, HOUR, 40 * DAY, 100 * 
 async def test_a_clock_that_is_wrong_from_the_start_sends_and_expires_nothing(
     ahead: Millis,
 ) -> None:
-    """Fifty retries wait in a tier; what the wrong worker does must not be seen by anybody."""
+    """Fifty retries wait in a tier; the wrong worker must have no visible effect."""
     async with World() as world:
         world.subscribe("crm", schedule=(5 * MINUTE, 5 * MINUTE))
         endpoint = Switch(status(500))
@@ -139,7 +139,7 @@ async def test_without_a_brokers_time_the_worker_waits_and_then_uses_its_own_clo
 
 
 async def test_a_failed_request_for_the_brokers_time_is_repeated() -> None:
-    """It was taken for one that waits for its answer: nothing was ever matched or sent."""
+    """It counted as waiting for its answer: nothing was ever matched or sent."""
     async with World() as world:
         world.subscribe("crm")
         fails = FailingOnce(world)

@@ -141,7 +141,7 @@ class World:
         self.logger = RememberingLogger()
         self.metrics = CountingMetrics()
         self.altered: Callable[[Ports], Ports] = lambda outside: outside
-        """Puts what a test wants broken in place of a worker's ports."""
+        """Replaces a worker's ports by broken ones."""
         self._tasks = asyncio.TaskGroup()
         self._workers: list[Worker] = []
         self.broker.create(EVENTS, partitions)
@@ -218,7 +218,7 @@ class World:
             else:
                 worker.health.put(Failing(subscription_id, value["since"]))
 
-    # What the platform and its operators do.
+    # Acts of the platform and its operators.
 
     def subscribe(
         self,
@@ -284,7 +284,7 @@ class World:
         async with asyncio.timeout(within):
             await loop.until(true, step)
 
-    # What there is to see.
+    # Observations.
 
     def accepted(self, subscription_id: str) -> Counter[str]:
         """How often each event was answered 2xx by a subscription's endpoint."""

@@ -21,7 +21,7 @@ SHOWN = 3
 
 @dataclass
 class Sum:
-    """What all stories were together."""
+    """The sum of all stories."""
 
     seeds: int = 0
     events: int = 0
@@ -49,7 +49,7 @@ class Sum:
 
 
 def main(arguments: Sequence[str], parts: Parts = ALL_PARTS) -> int:
-    """Return 0 where every invariant held, 1 where one did not."""
+    """Return 0 if no invariant was violated, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2_000, help="how many (default: 2000)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")

@@ -19,7 +19,7 @@ Manner: TypeAlias = Callable[[float, Callable[[], Millis]], Behaviour]
 GONE = 410.0
 
 QUICK = 0.02
-"""Seconds that an endpoint takes that is well."""
+"""Seconds that a healthy endpoint takes."""
 
 
 def fine(_: float, __: Callable[[], Millis]) -> Behaviour:
@@ -70,7 +70,7 @@ def cutting(amount: float, _: Callable[[], Millis]) -> Behaviour:
 
 
 def flapping(amount: float, _: Callable[[], Millis]) -> Behaviour:
-    """Answer well and badly in turns of so many seconds."""
+    """Succeed and fail in turns of so many seconds."""
 
     async def behave(_: Post) -> Answer:
         well = int(asyncio.get_running_loop().time() / amount) % 2 == 0

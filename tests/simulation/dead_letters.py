@@ -15,7 +15,7 @@ class DeadLetters:
     _open: dict[Place, Pair] = field(default_factory=dict)
     _of: Counter[Pair] = field(default_factory=Counter)
     _began: defaultdict[Pair, set[int]] = field(default_factory=lambda: defaultdict(lambda: {0}))
-    """How many attempts were made of a delivery when a schedule began: none, or as a redrive found."""
+    """How many attempts of a delivery were made when a schedule started: none, or as many as at its redrive."""
 
     def write(self, place: Place, pair: Pair) -> None:
         """Record a new dead letter."""
@@ -40,5 +40,5 @@ class DeadLetters:
         return self._of[pair] > 0
 
     def exhausts(self, pair: Pair, attempts: int, most: int) -> bool:
-        """Return whether a delivery is at its schedule's end, which has so many attempts at most."""
+        """Return whether a delivery is at the end of its schedule, which has so many attempts at most."""
         return attempts - most in self._began[pair]

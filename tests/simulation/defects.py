@@ -1,6 +1,6 @@
 """Defects that a worker might have, each planted by a part put in place of the real one.
 
-Each has lost events somewhere. The simulator is only worth something if it finds them.
+Each has lost events in some product. The simulator must find them.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ class Careless:
 
 
 class Expiring:
-    """A RecordSink that takes a write for done which the broker has not taken for half a minute.
+    """A RecordSink that acknowledges a write that the broker has not accepted for half a minute.
 
     As a client's message timeout does if its error is ignored.
     """
@@ -159,7 +159,7 @@ class Forgetful(Attempts):
 
 
 class Impatient(Ladder):
-    """Lets a record go when its tier does, whatever remains of its wait."""
+    """Releases a record when its tier does, whatever remains of its wait."""
 
     def release(
         self, appended_at: Millis, delay: Millis, due_at: Millis | None, *, now: Millis = 0
@@ -169,7 +169,7 @@ class Impatient(Ladder):
 
 
 class Forsaking(Partitions):
-    """Gives a partition up as if all that it took of it were settled."""
+    """Revokes a partition as if everything that it took of it were settled."""
 
     taken: dict[TopicPartition, int]
 
@@ -197,7 +197,7 @@ class Mute(Engine):
 
 
 class AtTheEnd(BrokerSource):
-    """Begins at the log's end where its offset is gone, as clients do that are left to themselves."""
+    """Starts at the log's end if its offset is gone, as clients do by default."""
 
     def decide(self, at: TopicPartition) -> Start:
         if at in self.broker.commits.get(self.group.name, {}):
@@ -243,7 +243,7 @@ class Rejuvenating(Revival):
 
 
 class Heedless(Eligibility):
-    """Lets attempts be made of what is held."""
+    """Makes attempts at what is held."""
 
     def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
         return self._directory.status(delivery.subscription_id, now)
@@ -316,7 +316,7 @@ def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Ports, Engine
 
 
 class Accusing(Admission):
-    """It sets aside whatever raises while it is identified or decoded."""
+    """It makes undecodable whatever raises while it is identified or decoded."""
 
     def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         try:

@@ -49,7 +49,7 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
         case "attempts_exhausted":
             return ledger.requests[pair] >= len(wish.schedule) + 1
         # A process may die after writing the dead letter and before the row that disables: another attempt
-        # is made of the delivery then, and finds the same or not.
+        # is then made, with the same result or another.
         case "gone":
             return wish.for_ever is not None and wish.for_ever.amount == GONE
         case "disabled":

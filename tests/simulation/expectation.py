@@ -1,7 +1,7 @@
 """What should happen, by an independent model: who is owed which event, from the log and the owners' commands alone.
 
 It knows nothing of hookstream's matching. An event is owed to a subscription, is not, or may be
-either way, where a promise leaves it open (the moments around a disabling, a row that vanished).
+either way, where the guarantee leaves it open (the moments around a disabling, a row that vanished).
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ AHEAD: Millis = 2_000
 """How long before it takes effect a change of state is written: longer than a table may lag."""
 
 LAG: Millis = int(FRESH_FOR * 1000)
-"""After this, a row is known wherever anything is matched."""
+"""After this, every worker that matches knows a row."""
 
 
 class Owed(Enum):
@@ -39,7 +39,7 @@ class Event:
     offset: int
     timestamp: Millis
     garbage: bool = False
-    """True: it is no event at all."""
+    """True: it is not an event."""
 
     @property
     def origin(self) -> tuple[str, int, int]:
@@ -48,7 +48,7 @@ class Event:
 
 @dataclass(slots=True)
 class Stretch:
-    """A stretch of the log that is not seen: after `start`, up to and with `end` (None: open)."""
+    """A range of the log that is not delivered: after `start`, up to and with `end` (None: open)."""
 
     start: Millis
     end: Millis | None = None
@@ -113,7 +113,7 @@ class SubscriptionStatus:
         seen = absence.until is not None and event.timestamp > absence.until + LAG
         return not seen and event.id not in absence.safe
 
-    # What owners and workers do to it.
+    # Changes by owners and workers.
 
     def pause(self, now: Millis) -> Millis:
         at = now + AHEAD

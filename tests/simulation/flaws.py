@@ -36,7 +36,7 @@ BEHIND = (
     "metrics.attempt",
     "logger.attempt",
 )
-"""Calls that may come when a request was sent: its attempt counts as failed, and is made again."""
+"""Calls that may happen after a request was sent: its attempt counts as failed, and is made again."""
 
 BY_THE_SENDER = "sender.send"
 """Raises in the story's own sender, once the endpoint has answered."""
@@ -54,10 +54,10 @@ class Flaws:
     def __init__(self) -> None:
         self.left: Counter[str] = Counter()
         self.behind = 0
-        """Calls that raised, of those that may come when a request was sent."""
+        """Calls that raised, of those that may happen after a request was sent."""
 
     def plant(self, call: str, times: int) -> None:
-        """Have so many calls raise from now on."""
+        """Let so many calls raise from now on."""
         self.left[call] += times
 
     def heal(self) -> None:
@@ -73,7 +73,7 @@ class Flaws:
         return True
 
     def meet(self, call: str) -> None:
-        """Raise where this call is to."""
+        """Raise if this call is to."""
         if self.raises(call):
             raise FlawedError
 

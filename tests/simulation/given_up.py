@@ -33,7 +33,7 @@ class GivenUp:
     """The places of records that may be missing, and the starts of logs."""
 
     starts: dict[TopicPartition, int] = field(default_factory=dict)
-    """Where logs begin that retention has cut."""
+    """The starts of logs that retention has cut."""
     lost: dict[TopicPartition, Lost] = field(default_factory=dict)
     """Where offsets were lost and nothing was committed since."""
     said: set[TopicPartition] = field(default_factory=set)

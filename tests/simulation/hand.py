@@ -10,7 +10,7 @@ from hookstream.core.model.instant import Millis
 
 @dataclass(slots=True)
 class Hand:
-    """What one process took and did, for as long as it lives."""
+    """What one process consumed and did, for as long as it lives."""
 
     events: set[str] = field(default_factory=set)
     copies: defaultdict[Pair, list[tuple[int, Millis]]] = field(

@@ -1,6 +1,6 @@
 """The invariants: what is seen at the broker and at the endpoints is compared with what should happen.
 
-Every check is made at the instant at which it could first fail, so that a story ends there.
+Every check is made at the first instant at which it could fail, so that a story ends there.
 """
 
 import json
@@ -104,7 +104,7 @@ class Ledger:
     # At the broker.
 
     def appended(self, record: Record) -> None:
-        """Take note of a record that is durable now."""
+        """Record a record that is durable now."""
         topics = self._topics
         if self.chronicle is not None:
             self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
@@ -205,7 +205,7 @@ class Ledger:
             self._passed(where, offset)
 
     def offsets_lost(self, where: TopicPartition, committed: int, evidence: int | None) -> None:
-        """Take note that a group's offset of a partition is gone."""
+        """Record that a group's offset of a partition is gone."""
         above = self._above.pop(where, frozenset())
         self.given_up.lost[where] = Lost(committed, above, evidence)
 
@@ -336,11 +336,11 @@ class Ledger:
         return pair
 
     def answered(self, hand: Hand, pair: Pair, post: Post) -> None:
-        """Take note that a process knows what an attempt came to."""
+        """Record that a process knows the result of an attempt."""
         hand.answered[pair].add(int(dict(post.headers)["hookstream-attempt"]))
 
     def accepts(self, pair: Pair) -> None:
-        """Take note that an endpoint answered 2xx, and count how often it may."""
+        """Record that an endpoint answered 2xx, and count how often it may."""
         self.accepted[pair] += 1
         self.delivered.add(pair)
         if self.accepted[pair] == 1:

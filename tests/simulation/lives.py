@@ -8,11 +8,11 @@ from tests.simulation.story import HOSTS, Act, Story
 from tests.simulation.world import Host, Parts, World
 
 DOOMED_FOR = 3.0
-"""Virtual seconds within which a process that is to die has died, whatever it does."""
+"""Virtual seconds within which a process that is to die has died."""
 
 
 class Lives:
-    """The acts that are about processes, each a method `do_…`."""
+    """The acts on processes, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         self.story = story
@@ -33,7 +33,7 @@ class Lives:
         self.running.append(self._tasks.create_task(work))
 
     async def _watch(self, process: Process) -> None:
-        """Wait for a process to meet its doom; start another in its place."""
+        """Wait for a process to die; start another in its place."""
         await process.died.wait()
         doom = process.doom
         if doom is None:
@@ -54,7 +54,7 @@ class Lives:
         self.spawn(self.start(self.world.hosts[act.who]))
 
     def do_crash(self, act: Act) -> None:
-        """Let a process die at the nth thing of a kind from now on."""
+        """Let a process die at its nth call of a kind from now on."""
         process = self.process_of(act)
         if process is None or process.doom is not None:
             return

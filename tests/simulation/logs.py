@@ -12,7 +12,7 @@ from hookstream.core.model.record import TopicPartition
 
 
 class Logs(Lives):
-    """The acts that are about logs, each a method `do_…`."""
+    """The acts on logs, each a method `do_…`."""
 
     def do_cut(self, act: Act) -> None:
         """Let retention delete a share of what is not settled; of a tier if `who` names one.

@@ -138,7 +138,7 @@ class Player(Redrives):
             host.wake()
             host.lag, host.append_delay, host.answer_delay = 0.05, 0.0, 0.0
             if host.process is not None and not host.process.died.is_set():
-                # One that has just met its doom is to be buried as any other.
+                # One that has just died is removed like any other.
                 host.process.doom = None
         for name in list(world.subscriptions):
             self._return_row(name)
@@ -163,7 +163,7 @@ class Player(Redrives):
         return f"not committed after {DRAINS_WITHIN:g}s of calm: {', '.join(left)}"
 
     def end(self) -> None:
-        """Switch everything off."""
+        """Stop everything."""
         for host in self.world.hosts.values():
             if host.process is not None:
                 host.process.stop_dead(appended=False)
@@ -179,7 +179,7 @@ class Player(Redrives):
     # The broker.
 
     def do_outage(self, act: Act) -> None:
-        """Let the broker be away for so many seconds, and longer where it is away already."""
+        """Let the broker be down for so many seconds, and longer if it is down already."""
         loop = asyncio.get_running_loop()
         self._outages += 1
         self.world.broker_is(up=False)
@@ -246,7 +246,7 @@ class Player(Redrives):
         self.world.publish(act.who, str(kind), str(colour), int(partition), stamped=int(stamp))
 
     def do_flaw(self, act: Act) -> None:
-        """Have the next calls of a port raise, in whichever worker makes them."""
+        """Let the next calls of a port raise, in any worker."""
         self.world.flaws.plant(act.who, int(act.amount))
 
     def do_publish_schema(self, _: Act) -> None:

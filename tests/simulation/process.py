@@ -75,7 +75,7 @@ STAYS = 25 * SECOND
 
 @dataclass(slots=True)
 class Doom:
-    """Where a process dies: a moment after the `nth` thing of a kind that it does."""
+    """Where a process dies: a moment after its `nth` call of a kind."""
 
     at: str
     nth: int
@@ -84,7 +84,7 @@ class Doom:
     appended: bool
     """Whether the broker has what the process was writing."""
     away: float
-    """Seconds until the group own_records."""
+    """Seconds until the group detects it."""
     back: float
     """Seconds until a new process starts on the host."""
 
@@ -107,7 +107,7 @@ class HostClock:
 
 
 class DrawnChance:
-    """Chance that the seed decides."""
+    """A Random that the seed decides."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -134,7 +134,7 @@ class DrawnOffload:
 
 
 class Process:
-    """One worker from its start to its end, however that comes."""
+    """One worker from its start to its end, of whatever kind."""
 
     def __init__(self, world: "World", host: "Host") -> None:
         self.world = world
@@ -189,7 +189,7 @@ class Process:
     async def _run(self) -> None:
         try:
             await self.engine.run(self._stop, STAYS)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
+        except Exception as error:  # noqa: BLE001  any exception is a finding
             if self.alive:
                 self.ledger.blame(ENDS, _causes(error))
 
@@ -238,7 +238,7 @@ class Process:
             source.member.start_partition(where, at)
 
     def wake(self) -> None:
-        """Look again what can be read."""
+        """Check again what can be read."""
         for source in self._sources:
             source.member.wake()
 
@@ -247,11 +247,11 @@ class Process:
         return self.events, self.tiers
 
     def lives(self) -> bool:
-        """Return whether it does, also where it was asked a moment ago."""
+        """Return whether it does, also directly after a query."""
         return self.alive
 
     def does(self, what: str) -> None:
-        """Note that the process did something at a seam, and die of it where that is its doom."""
+        """Record a call at a wrapped port, and die there if that is the planned death."""
         self.did[what] += 1
         doom = self.doom
         if doom is None or doom.at != what or self.did[what] < doom.nth or self.died.is_set():

@@ -17,7 +17,7 @@ from hookstream.pipeline.redrive import RedriveMeans, Redriving, Selection
 
 
 class Redrives(Logs):
-    """The act `redrive`, and what it is held against."""
+    """The act `redrive`, and its checks."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         super().__init__(story, parts, tasks)

@@ -12,7 +12,7 @@ MOST = 600
 def shrink(story: Story, broken: Broken, play: Callable[[Story], Broken | None]) -> Story:
     """Return the shortest story found in which the same invariant breaks.
 
-    Each round cuts away whatever can go: acts in ever smaller runs, subscriptions, moods, then
+    Each round removes what is not needed: acts in ever smaller runs, subscriptions, behaviours, then
     whatever is not as simple as it could be. It ends with a round that found nothing.
     """
     left = MOST
@@ -31,7 +31,7 @@ def shrink(story: Story, broken: Broken, play: Callable[[Story], Broken | None])
 
 
 def _cuts(story: Story) -> Iterator[Story]:
-    """Yield simpler stories, the most daring first."""
+    """Yield simpler stories, the simplest first."""
     acts = story.acts
     size = (len(acts) + 1) // 2
     while size:

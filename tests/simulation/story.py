@@ -46,7 +46,7 @@ class Wish:
     born: float = -10.0
     """When its row is written; it is active two seconds later."""
     moods: tuple[Mood, ...] = ()
-    """In order; after the last one it answers well at once."""
+    """In order; after the last one it succeeds at once."""
     for_ever: Mood | None = None
     """How it behaves after all others, until the faults are over; 410 even then."""
 

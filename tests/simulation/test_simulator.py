@@ -187,7 +187,7 @@ def test_only_an_operators_request_excuses_skipped_offsets_where_offsets_were_lo
 
 
 def test_a_part_of_a_story_is_a_story() -> None:
-    """The shrinker cuts anywhere: acts without what they speak of do nothing."""
+    """The shrinker cuts anywhere: acts without their subject do nothing."""
     story = draw(1)
     acts = (
         Act(1.0, "crash", "west", more=("take", 1, 0, 0, 0.0, 0.0)),

@@ -47,11 +47,11 @@ from hookstream.pipeline.ports import WriteRefused
 
 EVENTS = "printprice.orders"
 PROMPT = 2_000
-"""Milliseconds within which an endpoint that is well has an event, whatever its neighbours do."""
+"""Milliseconds within which a healthy endpoint has an event, whatever its neighbours do."""
 
 SCHEMA_GRACE: Millis = 60_000
 ASK_EVERY = 0.5
-"""Seconds between two questions for the ends of the tables."""
+"""Seconds between two queries for the ends of the tables."""
 RECONNECTS_WITHIN = 0.1
 """Seconds after which a client that lost its link tries again."""
 HOLDS_WITHIN = 2_000
@@ -93,7 +93,7 @@ class Host:
         """How many of the story's acts leave it without descriptors for connections now."""
 
     def wake(self) -> None:
-        """Let its process look again what it can read."""
+        """Let its process check again what it can read."""
         if self.process is not None:
             self.process.wake()
 
@@ -304,7 +304,7 @@ class World:
         before = 0.001 + self.random.random() * (0.002 + host.append_delay)
         return before, self.random.random() * host.answer_delay if host.answer_delay else 0.0
 
-    # What becomes known.
+    # What readers learn.
 
     def appended(self, record: Record) -> None:
         if record.topic == EVENTS or self.topics.delay_of(record.topic) is not None:
@@ -381,7 +381,7 @@ class World:
         *,
         stamped: Millis | None = None,
     ) -> None:
-        """Append an event; an empty kind: bytes that are none.
+        """Append an event; an empty kind: bytes that are not an event.
 
         Its name is its own in the story; its `event_id` may be one that another event has, and its
         producer may have `stamped` it.
@@ -415,7 +415,7 @@ class World:
         )
 
     def write_row(self, row: Row) -> None:
-        """Append a row to a table: every reader has it after its lag, who starts has it at once."""
+        """Append a row to a table: every reader has it after its lag, a new one at once."""
         self.rows.append(row)
         for view in self.views:
             view.read(row)
@@ -474,7 +474,7 @@ class World:
         return self.broker.commits.get(self.group_of(where), {}).get(where, 0)
 
     def starts(self, group: str, directory: Directory) -> StartPolicy:
-        """Return what a process takes for a sign of lost offsets."""
+        """Return what a process treats as evidence of lost offsets."""
         if group == self.topics.retry_group:
             wait = self.topics.delay_of
             return StartPolicy(lambda _: 0, lambda topic: wait(topic) or 0, self.grace)

@@ -45,7 +45,7 @@ def said(world: World) -> Counter[str]:
 
 
 async def go_on(world: World, crm: Partner) -> None:
-    """Show that the worker delivers as before, and that nothing was lost."""
+    """Check that the worker delivers as before, and that nothing was lost."""
     await until_accepted(crm, await world.publish(20), 60)
     await world.until_settled(60)
     assert world.stage.worker is not None

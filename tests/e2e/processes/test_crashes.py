@@ -13,7 +13,7 @@ from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 pytestmark = pytest.mark.timeout(120)
 
 PATIENT = "[1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]"
-"""No delivery dies of an endpoint that fails now and then."""
+"""No delivery is dead-lettered by an endpoint that fails occasionally."""
 
 
 def answering(seconds: float, *, failing: float = 0.0) -> Answer:

@@ -84,7 +84,7 @@ class HeldHandshakes:
                 lambda: protocol, connection, ssl=self._context
             )
         except OSError:
-            # The worker gave the connection up.
+            # The worker closed the connection.
             return
         try:
             if await reader.read(1):
@@ -97,7 +97,7 @@ class HeldHandshakes:
 async def test_a_freeze_within_the_handshake_sends_nothing_that_was_held_meanwhile(
     world: World, tmp_path: Path
 ) -> None:
-    """The subscription is judged after the handshake: what was decided before it is no permission."""
+    """Eligibility is checked after the handshake: an earlier check does not count."""
     context, pem = certificate(tmp_path, "127.0.0.1", days=36_500)
     world.stage.environ["SSL_CERT_FILE"] = str(pem)
     world.stage.environ["HOOKSTREAM_EGRESS__CONNECT_TIMEOUT"] = "60s"

@@ -16,7 +16,7 @@ BOUND = 5.0
 
 
 async def test_a_killed_worker_has_its_partitions_back_at_once(world: World) -> None:
-    """Without a name that stays, its partitions would wait for the dead one's session to expire."""
+    """Without a static name, its partitions would wait for the dead one's session to expire."""
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_PROTOCOL"] = "classic"
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_INSTANCE_ID"] = "worker-0"
     crm = await world.subscribe("crm")

@@ -73,7 +73,7 @@ async def test_a_worker_whose_broker_is_dead_ends_within_the_deadline(
 
 
 async def test_a_second_signal_ends_a_worker_at_once(world: World) -> None:
-    """An operator who does not want to wait has decided so."""
+    """A second signal means that the operator does not want to wait."""
     crm = await world.subscribe("crm")
     reached = asyncio.Event()
 
