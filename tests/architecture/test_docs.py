@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
 
-# Their files are named one by one: they are many subjects.
+# Their files are named one by one, since they have many subjects.
 BY_FILE = {".", "pipeline", "adapters", "entry"}
 
 

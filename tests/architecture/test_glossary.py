@@ -1,4 +1,4 @@
-"""One word per thing: what the glossary calls otherwise is no part of a name in the code or its tests.
+"""One word per thing: no name in the code or its tests has a word that the glossary replaces.
 
 Only names that the code itself gives count (modules, classes, functions, parameters, variables). Words of the
 glossary's right column with another, plain meaning (key, stop, status, send) are allowed.
@@ -96,7 +96,7 @@ def words(name: str) -> list[str]:
 
 
 def allowed(file: Path, name: str, word: str) -> bool:
-    """Return whether a name may have a word that the glossary calls otherwise."""
+    """Return whether a name may have a word that the glossary replaces."""
     return (
         name in NOT_OURS
         or ("adapters" in file.parts and word in IN_ADAPTERS)

@@ -43,7 +43,7 @@ def lines(file: Path) -> int:
 
 
 def test_no_file_or_folder_has_a_catch_all_name() -> None:
-    """What has no other name than these has no one promise."""
+    """A module with such a name has no single promise."""
     drawers = [
         file for file in files(*CODE) if DRAWERS & {file.stem, *file.relative_to(ROOT).parts}
     ]

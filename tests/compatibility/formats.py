@@ -36,7 +36,7 @@ Document = object
 """Plain JSON."""
 
 RENAMED = {"shelf": "source"}
-"""Attributes of the release before, by the names that they have now."""
+"""Attributes of the previous release, by their present names."""
 
 
 class PlainKeys:
@@ -139,7 +139,7 @@ READERS: dict[str, Callable[[Document], object]] = {
 
 
 def read(name: str, specimen: Document) -> Document:
-    """Return what a release makes of a specimen, as plain JSON."""
+    """Return how a release reads a specimen, as plain JSON."""
     try:
         return plain(READERS[name.partition(":")[0]](specimen))
     except Exception as problem:  # noqa: BLE001  the exception is the result

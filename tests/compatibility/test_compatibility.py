@@ -1,7 +1,7 @@
 """Two releases run side by side while an upgrade rolls: each reads what the other writes.
 
-`before.json` was written by the release before this one, with what that release reads from it;
-`now.json` was written by this one, with what the release *before* read from it when this was changed.
+`before.json` was written by the previous release, with what that release reads from it;
+`now.json` was written by this one, with what the *previous* release read from it when this was changed.
 """
 
 import json
@@ -26,7 +26,7 @@ def test_what_the_previous_release_wrote_is_read_with_its_meaning(name: str) -> 
 
 
 def test_what_is_written_is_what_the_previous_release_was_tested_with() -> None:
-    """Where this fails, let the release before read the new specimens, and look at what it made of them."""
+    """If this fails, let the previous release read the new specimens, and check its results."""
     assert {name: json.loads(json.dumps(each)) for name, each in specimens().items()} == {
         name: each["is"] for name, each in NOW.items()
     }
@@ -36,11 +36,11 @@ def test_what_is_written_is_what_the_previous_release_was_tested_with() -> None:
 def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) -> None:
     found, meant = NOW[name]["read"], read(name, NOW[name]["is"])
     if name.endswith(ROUNDED):
-        # A subscription waits and a partner stops matching there: neither is read as another number.
+        # There a subscription waits and a partner's matching stops: neither is read as another number.
         assert isinstance(found, dict)
         assert found.get("is") == "UnreadableSubscription" or "EnvelopeUnreadable" in str(found)
         return
-    # What this release added, the one before leaves out.
+    # What this release added, the previous one omits.
     assert [line for line in covered(found, meant) if not line.startswith("$.origin[3]")] == []
 
 

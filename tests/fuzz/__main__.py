@@ -1,6 +1,6 @@
 """Writes untrusted records to a real broker and checks a real worker and every command.
 
-`python -m tests.fuzz --records 1000000 --seed 7`; exit code 1 where a record ends a worker, has no end
+`python -m tests.fuzz --records 1000000 --seed 7`; exit code 1 if a record ends a worker, has no final
 state, or makes a command crash or hang.
 """
 

@@ -36,7 +36,7 @@ from hookstream.core.model.record import Header, Origin, Record
 WANTED = "pricing.completed"
 SUBSCRIPTION = "crm"
 STRANGE_ORIGIN = "strange.topic"
-"""The topic that forged states name: no record of an event topic is taken for settled by one."""
+"""The topic that forged states name: none makes a record of an event topic count as settled."""
 
 RawHeaders = tuple[tuple[bytes, bytes | None], ...]
 

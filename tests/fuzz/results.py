@@ -40,7 +40,7 @@ class Results:
     _reader: AuditReader = field(default_factory=lambda: AuditReader(SchemaBook()))
 
     def read(self) -> None:
-        """Read on to the present ends."""
+        """Read up to the present ends."""
         for record in self._new("undecodable"):
             self._note(self.aside, record)
         for record in self._new("dead-letters"):
@@ -77,7 +77,7 @@ class Results:
 def failures(
     written: Iterable[Written], results: Results, accepted: Counter[str], attempted: Counter[str]
 ) -> list[str]:
-    """Return a sentence for each record that became something else than is promised."""
+    """Return a sentence for each record with another result than guaranteed."""
     found: list[str] = []
     for each in written:
         why = _failure(each, results, accepted, attempted)

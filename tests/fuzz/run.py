@@ -46,7 +46,7 @@ _EVENTS = (f"events.{WANTED}", "events.times", "operations")
 
 
 class Failed(Exception):
-    """Raised where the promise was not kept, with what was seen."""
+    """Raised if a guarantee was violated, with what was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Run:
     sound: list[Row] = field(default_factory=list)
 
     async def answer(self, body: dict[str, Any], _: int) -> int:
-        """Take every event, one in twenty only at its second attempt."""
+        """Accept every event, one in twenty only at its second attempt."""
         event_id = str(body["id"])
         self.attempted[event_id] += 1
         if event_id.endswith("0") and self.attempted[event_id] == 1:
@@ -100,7 +100,7 @@ class Run:
         self.world.partners[SUBSCRIPTION].receiver.book.entries.clear()
 
     async def disturb(self) -> None:
-        """Write rows into every table and take them out again; the worker must live on."""
+        """Write rows into every table and delete them again; the worker must keep running."""
         rows = self.drawing.rows(self.sound, _ROWS)
         await asyncio.to_thread(self._write_rows, rows)
         await asyncio.sleep(1.0)
@@ -108,7 +108,7 @@ class Run:
         await asyncio.to_thread(self._write_rows, rows, gone=True)
 
     async def settle(self) -> None:
-        """Wait until both groups have committed what was written and what came of it.
+        """Wait until both groups have committed what was written and what followed from it.
 
         Raises:
             Failed: The worker ended, or something was not settled for too long.
@@ -206,7 +206,7 @@ async def fuzz(ask: Ask, servers: str, folder: Path, show: Callable[[str], None]
     """Run what is requested.
 
     Raises:
-        Failed: The promise was not kept.
+        Failed: A guarantee was violated.
     """
     prefix = f"fuzz{secrets.token_hex(4)}"
     async with a_world(folder, servers, prefix) as world:

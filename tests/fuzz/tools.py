@@ -34,7 +34,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("topics", "plan"),
 )
 SECONDS = 240.0
-"""How long a command may take that reads a few records, on a machine that does other things."""
+"""How long a command may take that reads a few records, on a busy machine."""
 RECORDS_A_SECOND = 2_000
 """How many it reads at the least."""
 _EXIT_CODES = (0, 1, 2, 3)

@@ -189,7 +189,7 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
         future.result(10)
     every = [(name, 0) for name in names.tables]
     every += [(name, partition) for name in logs for partition in range(PARTITIONS)]
-    # The broker answers before it leads what it has made.
+    # The broker answers before it leads the new partitions.
     ask_offsets(admin, dict.fromkeys(every, LATEST), 10, "the ends of new topics")
     world = World(broker.bootstrap_servers, names, capsys)
     world.write(names.schemas, schema_row(SCHEMA, 1))

@@ -158,7 +158,7 @@ def test_nothing_is_redriven_without_a_yes(world: World, monkeypatch: pytest.Mon
 
 
 def test_dead_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World) -> None:
-    """The first would die again at once, the second would be cancelled."""
+    """The first would be dead-lettered again at once, the second cancelled."""
     world.write(
         world.names.subscriptions,
         subscription("crm-orders"),

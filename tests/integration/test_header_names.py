@@ -28,7 +28,7 @@ def client(broker: Broker) -> Client:
 @pytest.fixture
 def topic(client: Client, prefix: str) -> str:
     name = f"{prefix}.events"
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     config = {"max.message.bytes": "4000000"}
     for made in admin.create_topics([NewTopic(name, 1, 1, config=config)]).values():
         made.result(10)
@@ -77,7 +77,7 @@ def test_every_readable_header_is_kept(client: Client, topic: str) -> None:
 
 
 def test_as_many_bad_names_as_the_client_lets_pass_are_read(client: Client, topic: str) -> None:
-    """Each of them wraps the error once more: a chain of 100,000 errors ends in good order."""
+    """Each of them wraps the error once more: a chain of 100,000 errors ends cleanly."""
     many: list[tuple[bytes, bytes | None]] = [(b"\xff", None)] * 100_000
     [record] = read(client, topic, many)
     assert len(record.headers) == 100_000

@@ -12,7 +12,7 @@ from hookstream.errors import ProducerFenced
 
 Client = dict[str, str | int | float | bool]
 SMALL = 20_000
-"""The bound of the door's topic in these tests."""
+"""The size limit of `retry.0s` in these tests."""
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def client(broker: Broker, prefix: str) -> Client:
     client: Client = {"bootstrap.servers": broker.bootstrap_servers}
     jobs = NewTopic(f"{prefix}.jobs", 1, 1, config={"cleanup.policy": "compact"})
     door = NewTopic(f"{prefix}.retry.0s", 1, 1, config={"max.message.bytes": str(SMALL)})
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([jobs, door]).values():
         made.result(10)
     return client

@@ -55,12 +55,12 @@ async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None
 async def test_a_member_without_requests_still_joins_and_loses_nothing(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    """Credit may be spent for minutes: the group must not throw the member out meanwhile."""
+    """Credit may be used up for minutes: the group must not expel the member meanwhile."""
     await eventually(lambda: bool(listener.assigned))
     for number in range(10):
         await world.append(topic, b"%d" % number)
     assert [r.offset for r in await take_some(source, 5)][:5] == [0, 1, 2, 3, 4]
-    await asyncio.sleep(2)  # it rests after one second
+    await asyncio.sleep(2)  # it is idle after one second
 
     await world.append(topic, b"10")
     taken = await take_some(source, 1)
@@ -186,7 +186,7 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
 async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_when_it_closes(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    """What is settled is not known for sure once an invariant is broken: it is all delivered again."""
+    """What is settled is not known for certain once an invariant is violated: it is all delivered again."""
     assert isinstance(source, KafkaSource)
     at = TopicPartition(topic, 0)
     for number in range(4):

@@ -24,7 +24,7 @@ def client(broker: Broker) -> Client:
 def topic(client: Client, prefix: str) -> str:
     name = f"{prefix}.letters"
     config = {"message.timestamp.type": "LogAppendTime"}
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([NewTopic(name, 2, 1, config=config)]).values():
         made.result(10)
     while admin.list_topics(name, timeout=10).topics[name].error is not None:

@@ -118,7 +118,7 @@ def world(
 
 
 def settle(admin: AdminClient, partitions: list[tuple[str, int]]) -> None:
-    """Wait until new partitions have their leader: until then a broker refuses questions."""
+    """Wait until new partitions have their leader: until then a broker refuses queries."""
     newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     asked = {KafkaPartition(*place): newest for place in partitions}
     for _ in range(100):
@@ -322,7 +322,7 @@ def test_tail_passes_a_thousand_records_of_unknown_schemas_in_seconds(world: Wor
 
 
 async def test_a_service_picks_up_schemas_that_are_published_while_it_runs(world: World) -> None:
-    """A deployment need not restart its producers when a type is born."""
+    """A deployment need not restart its producers for a new type."""
     tree = event_schema(field("a", "int"), event_type="order.generated")
     async with world.producer() as producer:
         with pytest.raises(InputRefused, match="no schema"):

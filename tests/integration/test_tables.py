@@ -38,14 +38,14 @@ def table(client: Client, prefix: str) -> str:
 def make_table(client: Client, name: str, partitions: int = 1) -> str:
     config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
     topic = NewTopic(name, partitions, 1, config=config)
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([topic]).values():
         made.result(10)
     return name
 
 
 class CollectedRows:
-    """What a reader handed over."""
+    """What a reader returned."""
 
     def __init__(self) -> None:
         self.records: list[TableRecord] = []
@@ -177,7 +177,7 @@ async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix
 
 
 async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, table: str) -> None:
-    """A row skipped in silence would be a subscription that never matches."""
+    """A silently skipped row would be a subscription that never matches."""
 
     def refuse(_: Sequence[TableRecord]) -> None:
         raise ValueError("no")
@@ -284,7 +284,7 @@ class Blind(AdminClient):
 
 
 class Hasty(SystemClock):
-    """A clock by which a reader is out of patience ten times as soon."""
+    """A clock by which a reader's timeouts end ten times as soon."""
 
     def monotonic(self) -> float:
         return 10 * super().monotonic()

@@ -15,7 +15,7 @@ from hookstream.entry.cli.root import root
 SEEDS = range(4)
 CODES = {0, 1, 2, 3}
 
-# They run until they are stopped, or fetch Kafka; what they refuse is tried elsewhere.
+# They run until they are interrupted, or fetch Kafka; their refusals are tested elsewhere.
 ENDLESS = {("worker",), ("dev", "broker"), ("dev", "fetch")}
 ENDLESS_OPTIONS = {"--follow", "--help"}
 

@@ -97,7 +97,7 @@ def test_a_lane_that_was_idle_gets_no_credit_for_it(
 def test_lanes_whose_kind_of_permit_was_used_up_share_by_weight_as_soon_as_one_is_free(
     weights: list[int], used_up_for: int
 ) -> None:
-    """And they get no more than that for the time of waiting: what they wait for was not theirs."""
+    """Waiting earns no extra permits."""
     everybody = list(range(len(weights)))
     waiting = Waiting(weights, [lane % 2 == 0 for lane in everybody])
     waiting.join(*everybody)

@@ -52,7 +52,7 @@ def test_a_grant_has_all_of_itself_in_common_with_itself(grant: Grant) -> None:
 
 
 def test_a_wider_grant_applies_only_to_later_records() -> None:
-    """A partner must not receive what was appended before it was granted, however far we lag."""
+    """A partner must not receive what was appended before it was granted, however far the worker lags."""
     partner = Partner("acme", "Acme", Grant(("order.*",), ("live",)))
     wider = Grant(("order.*", "pricing.*"), ("live",))
     assert regranted(partner, wider, 9_000) == Partner(

@@ -36,7 +36,7 @@ class HealthOfManyWorkers(RuleBasedStateMachine):
         """Failures that each worker saw since it read of a success, or since it started."""
         self.written: dict[int, Millis] = {}
         self.given_up: set[tuple[int, Millis]] = set()
-        """Which worker gave up which stretch."""
+        """Which worker disabled after which failing period."""
 
     def write(self, row: Failing | None) -> None:
         self.row = row
@@ -51,7 +51,7 @@ class HealthOfManyWorkers(RuleBasedStateMachine):
 
     @rule()
     def fail_for_minutes(self) -> None:
-        """So that stretches become long enough often."""
+        """So that failing periods are often long enough."""
         for _ in range(3):
             for worker in range(WORKERS):
                 self.fail(worker)

@@ -76,7 +76,7 @@ def test_data_become_an_event_or_are_refused(
         assert found.isascii()
         assert 0 < len(found) < _LONGEST
     else:
-        # What was taken comes out as nothing else: given again, it is the same event.
+        # What was accepted is shown unchanged: given again, it is the same event.
         shown = tools.shown(found)
         assert not isinstance(shown, dict) or tools.sent(orjson.dumps(shown)) == found
 

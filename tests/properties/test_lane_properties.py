@@ -89,7 +89,7 @@ class LaneUnderAnything(RuleBasedStateMachine):
     @rule(queued=st.integers(0, 60), alone=st.booleans())
     def ask(self, queued: int, alone: bool) -> None:  # noqa: FBT001
         full = self.lane.full(queued, self.now, alone=alone)
-        # What old deliveries are refused is free for new events; never the other way round.
+        # What is refused to old deliveries is free for new events; never the other way round.
         assert not full or self.lane.full(queued, self.now, alone=alone, again=True)
         assert full or queued < QUEUE
         assert self.lane.excess(queued, self.now, alone=alone) <= queued
@@ -120,7 +120,7 @@ TestLaneUnderAnything = LaneUnderAnything.TestCase
 def test_no_interval_has_more_attempts_than_its_rate_allows(
     rate: float, attempts: list[tuple[float, int | None]]
 ) -> None:
-    """Some are not made after all, and given back at once or when up to three others were begun."""
+    """Some are not made after all, and returned at once or after up to three others were started."""
     rate_limiter = RateLimiter()
     rate_limiter.limit(rate)
     now, made, back = 0.0, [], {}
@@ -137,7 +137,7 @@ def test_no_interval_has_more_attempts_than_its_rate_allows(
 
     for index, begin in enumerate(made):
         for later in range(index, len(made)):
-            # The first aside; a tenth of a second's worth may come ahead.
+            # Except for the first; a tenth of a second's worth may be early.
             assert later - index <= rate * (made[later] - begin + 0.1) + 1e-6
 
 

@@ -62,7 +62,7 @@ def fraction(value: Json) -> Fraction:
 
 
 def holds(pattern: JsonObject, value: Json) -> bool:
-    """Ask a pattern and an index of it, which must agree."""
+    """Evaluate a pattern and an index of it, which must agree."""
     parsed = parse(pattern)
     body: JsonObject = {"data": {"n": value}}
     index: PatternIndex[None] = PatternIndex()
@@ -113,7 +113,7 @@ numeric: st.SearchStrategy[Json] = st.one_of(
         st.lists(near_edges, min_size=2, max_size=2, unique=True),
     ),
 )
-"""Alternatives about numbers: equal ones, bounds and ranges that meet, overlap and lie apart."""
+"""Alternatives about numbers: equal ones, bounds and ranges that touch, overlap and are disjoint."""
 
 
 @given(clauses=st.lists(numeric, min_size=2, max_size=12), value=values)

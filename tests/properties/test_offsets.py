@@ -49,7 +49,7 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
 
     @rule()
     def crash_and_lose_the_note(self) -> None:
-        """A note is an economy: without it, more comes again, and nothing else changes."""
+        """The metadata is an optimisation: without it, more is delivered again, and nothing else changes."""
         offset = self.tracker.committable
         self.tracker = OffsetTracker(offset, 3)
         self.unsettled = {at: stamp for at, stamp in self.log.items() if at >= offset}

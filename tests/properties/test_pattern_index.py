@@ -1,4 +1,4 @@
-"""An index finds what asking every pattern would find."""
+"""An index finds what evaluating every pattern would find."""
 
 import fnmatch
 import json
@@ -98,7 +98,7 @@ def test_what_was_discarded_is_not_found_and_leaves_nothing_behind(
 def test_a_body_that_matches_has_a_key_of_every_filing(
     document: JsonObject, body: JsonObject
 ) -> None:
-    """Else the index would lose it, whichever filing it chose."""
+    """Otherwise the index would lose it, whichever key it chose."""
     pattern = parse(document)
     if not pattern.matches(body):
         return
@@ -109,7 +109,7 @@ def test_a_body_that_matches_has_a_key_of_every_filing(
 
 
 class _FiledOnce:
-    """A pattern that can be filed in one way only."""
+    """A pattern that can be indexed in one way only."""
 
     def __init__(self, pattern: Pattern, filing: object) -> None:
         self.filings = (filing,)

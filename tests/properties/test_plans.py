@@ -99,7 +99,7 @@ def written(current: Current, done: Plan) -> Current:
 @settings(max_examples=40)
 @given(declared=st.lists(declarations, min_size=1, max_size=3))
 def test_a_plan_that_was_written_leaves_nothing_to_change(declared: list[Declared]) -> None:
-    """Else every run of a pipeline would write, and no plan could be trusted."""
+    """Otherwise every run of a pipeline would write, and no plan could be trusted."""
     current = Current(latest=LATEST)
     for number, each in enumerate(declared):
         current = written(current, made(each, current, number * 1_000))

@@ -66,7 +66,7 @@ def test_metadata_of_another_offset_claims_nothing(
 def test_garbage_reads_as_nothing_or_as_something_well_formed(
     garbage: str, kind: str, payload: bytes
 ) -> None:
-    """Anybody may commit for the group with a tool that has its own use for metadata."""
+    """Another tool may commit for the group, with metadata of its own."""
     text = f"hs1:7:{kind}:{payload.hex()}"
 
     assert read_note(garbage, 7) == ()

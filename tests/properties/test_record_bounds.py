@@ -1,4 +1,4 @@
-"""No record makes more values than are taken, whatever its schema and its bytes."""
+"""No record makes more values than are allowed, whatever its schema and its bytes."""
 
 import os
 import random
@@ -108,7 +108,7 @@ NOISE = st.binary(max_size=6) | st.sampled_from(
 def test_no_bytes_become_more_values_than_are_taken(
     seed: int, cut: int, noise: bytes, most: int
 ) -> None:
-    """The walk and the decoder agree where a record's bytes lead, or nothing is made of it."""
+    """The walk and the decoder agree on a record's end, or it is undecodable."""
     tree, _, body = drawn(seed)
     at = cut % (len(body) + 1)
     for mangled in (body[:at] + noise + body[at + len(noise) :], body[:at] + noise + body[at:]):
@@ -221,7 +221,7 @@ HOSTILE: dict[str, tuple[Any, bytes]] = {
 def test_a_record_of_a_megabyte_that_would_become_gigabytes_is_refused_with_the_figure(
     name: str,
 ) -> None:
-    """In a process with little memory, so that what is made of it first would end it."""
+    """In a process with little memory, which an intermediate copy would end."""
     run(f"refuse({name!r})")
 
 
@@ -240,7 +240,7 @@ def run(call: str) -> None:
 
 
 def limit_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has, and no others."""
+    """Limit this process to so many bytes more than it has."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     limit = pages * resource.getpagesize() + more
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -353,7 +353,7 @@ def test_a_shortage_of_memory_does_not_count_as_the_records_fault() -> None:
 
 
 def starve() -> None:
-    """Decode a record that is taken within less memory than it needs."""
+    """Decode an accepted record with less memory than it needs."""
     tree = many({"type": "array", "items": "int"})
     codec, prefix = codec_of(tree, max_values=10_000_000)
     record = Record("t", 0, 0, 0, None, prefix + bytes_of(tree, 1_000_000, b"\x00"), ())

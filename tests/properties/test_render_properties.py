@@ -181,7 +181,7 @@ trees = st.recursive(
 
 @given(trees)
 def test_no_schema_breaks_the_compiler(schema: Json) -> None:
-    """Schemas come from outside: one that is not understood is refused, and nothing else happens."""
+    """Schemas come from outside: an unknown one is refused, and nothing else happens."""
     with contextlib.suppress(NotRenderable, SchemaRefused):
         compile_value(read_schema(schema))
 

@@ -39,7 +39,7 @@ def test_no_wait_ends_early_and_every_wait_ends(
     taken, released_at = hops(ladder, wait, late, most)
 
     assert released_at >= NOW + wait
-    # It is late by no more than one lateness for each write, and the tier it began in.
+    # It is late by no more than one lateness for each write, and for the tier it started in.
     assert released_at <= max(NOW + wait, NOW) + (taken + 1) * 2 * late
 
 

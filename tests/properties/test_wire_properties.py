@@ -50,7 +50,7 @@ class Sent:
 
     head: bytes
     rest: bytes
-    """What follows the head: a body, a lie, or bytes that belong to nothing."""
+    """What follows the head: a body, a wrong one, or bytes that belong to no answer."""
     status: int
     retry_after: str | None
     keeps: bool

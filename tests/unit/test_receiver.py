@@ -80,7 +80,7 @@ def test_each_header_is_needed(name: str) -> None:
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_byte_that_is_not_text_is_a_bad_header(name: str) -> None:
-    """Some frameworks hand such a byte on as half a surrogate, which cannot be encoded again."""
+    """Some frameworks pass such a byte as half a surrogate, which cannot be encoded again."""
     assert reason_of({**HEADERS, name: f"{HEADERS[name]}\udcff"}) is Reason.BAD_HEADER
 
 
@@ -90,7 +90,7 @@ def test_a_timestamp_is_a_plain_whole_number(stamp: str) -> None:
 
 
 def test_a_request_is_fresh_for_five_minutes_either_way() -> None:
-    """A copied request must not be played back tomorrow."""
+    """A copied request must not be accepted tomorrow."""
     assert verify(HEADERS, BODY, [SECRET], NOW + 300) == GENUINE
     assert verify(HEADERS, BODY, [SECRET], NOW - 300) == GENUINE
     assert reason_of(HEADERS, now=NOW + 301) is Reason.TOO_OLD
@@ -141,7 +141,7 @@ def test_a_handler_that_fails_gets_the_webhook_again() -> None:
 
 
 def test_a_copy_that_arrives_meanwhile_is_rejected() -> None:
-    """It may not be answered 2xx: the handler at work may still fail."""
+    """It must not be answered 2xx: the running handler may still fail."""
     guard = SeenIds()
     with guard.handling("msg_1", NOW), pytest.raises(BeingHandled), guard.handling("msg_1", NOW):
         pass

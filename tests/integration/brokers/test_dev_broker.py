@@ -52,7 +52,7 @@ def broker_of(data: Path) -> int:
 
 
 def ends_within(pid: int, seconds: float) -> bool:
-    """Wait for a process that is no child of ours."""
+    """Wait for a process that is not our child."""
     for _ in range(int(seconds / 0.05)):
         try:
             state = (

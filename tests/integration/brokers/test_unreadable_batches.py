@@ -95,7 +95,7 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_skips_it(
 
         if word == "start":
             source.start_partition(at, "latest")
-            # `latest` is what it is when the position is taken up.
+            # `latest` is resolved when the position is applied.
             await take_until(source, lambda: at not in source.stopped, seconds=30)
         else:
             source.skip(at, 1)

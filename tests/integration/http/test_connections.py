@@ -68,7 +68,7 @@ async def test_a_connection_that_will_not_last_is_not_kept(sender: HttpSender, p
 async def test_bytes_on_an_idle_connection_are_no_answer_to_the_next_request(
     sender: HttpSender,
 ) -> None:
-    """Else one endpoint's late answer would complete a delivery that it never saw."""
+    """Otherwise one endpoint's late answer would complete a delivery that it never saw."""
 
     async def answer_twice(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -106,7 +106,7 @@ LEFT_BEHIND = {
 async def test_what_follows_an_answer_is_not_the_next_answer(
     sender: HttpSender, surplus: bytes, later: float
 ) -> None:
-    """Whether it is there before the next request is written or comes while that is on its way."""
+    """Whether it is there before the next request is written or arrives while that is in flight."""
 
     async def answer_and_go_on(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -186,7 +186,7 @@ async def test_it_is_sent_once_more_and_not_twice(sender: HttpSender) -> None:
 
 
 async def test_it_is_not_sent_again_once_a_byte_of_an_answer_came(sender: HttpSender) -> None:
-    """The endpoint was at work on it: that is a failed attempt, and the schedule decides."""
+    """The endpoint was processing it: that is a failed attempt, and the schedule decides."""
     async with server(response(204), say(b"HTTP/1.1 5", close=True)) as running:
         await sender.send(post(running.url))
         answer = await sender.send(post(running.url))
@@ -242,7 +242,7 @@ def only_loopback_one(address: str) -> str | None:
 
 
 async def test_a_host_name_is_allowed_if_any_of_its_addresses_is() -> None:
-    """DNS rebinding: what counts is the address that is dialled, at the moment of dialling."""
+    """DNS rebinding: what counts is the address that is connected to, at that moment."""
     names = Names(good=["127.0.0.1"], bad=["10.0.0.1", "fd00::1"], mixed=["10.0.0.1", "127.0.0.1"])
     async with (
         HttpSender(only_loopback_one, resolver=names) as sender,
@@ -275,7 +275,7 @@ async def test_no_spelling_of_an_address_gets_past(host: str) -> None:
 
 
 async def test_a_forbidden_address_beside_one_that_is_down_is_retried() -> None:
-    """Blocked means dead-lettered at once: only where no address could ever be dialled."""
+    """Blocked means dead-lettered at once: only if no address could ever be connected to."""
     names = Names(mixed=["10.0.0.1", "127.0.0.1"])
     async with HttpSender(only_loopback_one, resolver=names) as sender:
         answer = await sender.send(post("http://mixed.example:1/hook"))
@@ -367,5 +367,5 @@ async def test_https_to_a_server_that_speaks_http_is_a_failure(sender: HttpSende
 
 
 def test_aiohttp_is_a_release_with_a_socket_factory() -> None:
-    """The address check hangs on it (`socket_factory`, 3.12); an older one must not pass unseen."""
+    """The address check depends on it (`socket_factory`, 3.12); an older release must fail this test."""
     assert tuple(int(part) for part in aiohttp.__version__.split(".")[:2]) >= (3, 14)

@@ -165,13 +165,13 @@ def serve_few(url: str) -> None:
 
 
 async def _serve_few(url: str) -> None:
-    """Serve while more attempts are under way than fit, until standard input ends."""
+    """Serve while more attempts are in flight than fit, until standard input ends."""
     async with (
         HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as health,
         HttpSender(anywhere, max_connections=FILES // 2) as sender,
         asyncio.TaskGroup() as tasks,
     ):
-        # An attempt that is withheld ends here; a lane would begin it again.
+        # An attempt that is withheld ends here; a lane would start it again.
         attempts = [tasks.create_task(sender.send(post(url, timeout=60_000))) for _ in range(300)]
         while sender.connections < FILES // 2:  # noqa: ASYNC110  a count does not notify
             await asyncio.sleep(0.01)

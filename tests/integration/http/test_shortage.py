@@ -25,7 +25,7 @@ async def answered(sender: HttpSender, what: Post) -> Answer:
 
 
 async def is_over(sender: HttpSender) -> None:
-    """Look at the gauge until it is at zero, as Prometheus does."""
+    """Read the gauge until it is zero, as Prometheus does."""
     async with asyncio.timeout(5):
         while sender.short_seconds:  # noqa: ASYNC110  a gauge does not notify
             await asyncio.sleep(0.05)
@@ -58,7 +58,7 @@ async def test_a_shortage_that_ends_in_a_refused_connection_is_over() -> None:
 
 
 async def test_an_attempt_without_descriptors_is_given_back_before_its_timeout() -> None:
-    """So that it is signed again, and its wait is not taken for the endpoint's."""
+    """So that it is signed again, and its wait does not count as the endpoint's latency."""
     async with HttpSender(anywhere, max_connections=0) as sender, asyncio.timeout(2):
         answer = await sender.send(post("http://127.0.0.1:9/", timeout=60_000))
     assert answer == Withheld("no connection can be made: too many open files")
@@ -142,7 +142,7 @@ async def test_an_attempt_waits_while_no_name_server_answers_this_machine() -> N
 
 async def test_a_process_without_descriptors_waits_for_them_and_charges_no_endpoint() -> None:
     """In its own process, whose limit on open files is a few above what it has."""
-    # uvloop hands on what the clients of Kafka that other tests left have open: it would count.
+    # With uvloop a child inherits descriptors of Kafka clients of other tests: they would count.
     code = (
         "import asyncio, os, sys; os.closerange(3, 4096);"
         " from tests.integration.http.test_shortage import starve;"

@@ -241,7 +241,7 @@ async def test_first_attempts_overtake_a_retry_only_until_its_turn_for_a_permit(
             if 3 in site.attempts:
                 break
 
-        # After those of the hanging that stood in line before it, not after the first attempts.
+        # After the hanging lanes that were queued before it, not after the first attempts.
         assert site.lanes.waiting > 0
         assert 3 in site.attempts
         site.lanes.empty()

@@ -148,7 +148,7 @@ def test_the_metadata_of_one_commit_stays_within_what_a_broker_accepts_in_one_re
 
 
 def test_a_failed_commit_is_repeated_without_metadata_and_then_with_it() -> None:
-    """Perhaps the note was what the broker refused; no commit may fail for a note twice."""
+    """Perhaps the broker refused the metadata; no commit may fail for its metadata twice."""
     source = FetchedSource()
     partitions = partitions_of(source)
     receipts = partitions.receive(records(0, 1, 2))
@@ -184,7 +184,7 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
 
 
 def test_a_gap_is_committed_when_it_is_reported_though_no_record_follows() -> None:
-    """Else a restart would stop the partition again before the batch that was left out."""
+    """Otherwise a restart would stop the partition again before the skipped batch."""
     source = FetchedSource()
     listener = OwnedListener()
     partitions = partitions_of(source, listener)
@@ -201,7 +201,7 @@ def test_a_gap_is_committed_when_it_is_reported_though_no_record_follows() -> No
 
 
 async def test_nothing_new_is_started_for_a_partition_that_is_being_revoked() -> None:
-    """What is begun while its last attempts end would be cut off by that end, and made twice."""
+    """What is started while its last attempts end would be interrupted, and made twice."""
     source = FetchedSource()
     listener = OwnedListener()
     partitions = partitions_of(source, listener)
@@ -223,7 +223,7 @@ async def test_nothing_new_is_started_for_a_partition_that_is_being_revoked() ->
 
 
 class BusyLoop(VirtualTimeLoop):
-    """A loop that has 30 ms of other work to do each time it goes round."""
+    """A loop that has 30 ms of other work in each turn."""
 
     def select(self, timeout: float | None) -> Sequence[object]:
         return super().select(None if timeout is None else max(timeout, 0.03))

@@ -33,7 +33,7 @@ class RefusingSink:
 
 
 async def test_a_write_is_not_retried_once_its_partition_went_to_another_worker() -> None:
-    """The new owner writes it; twice, once the topic takes it, would be a copy for each move."""
+    """The new owner writes it; writing it here too would make a copy for each reassignment."""
     source = Broker(LoopClock()).source("g", list)
     partitions = Partitions(source, OwnedListener(), RememberingLogger(), CountingMetrics())
     partitions.on_assigned({HERE: CommitPosition(0)})

@@ -149,7 +149,7 @@ def test_bytes_that_are_no_record_have_a_reason(
     ids=["union", "enum"],
 )
 def test_fastavro_still_reads_a_negative_index(schema: Json, body: bytes, read: str) -> None:
-    """The trap that the codec's guard is for: once this fails, the guard can go."""
+    """The defect that the codec's guard is for: once this fails, the guard can be removed."""
     parsed = fastavro.parse_schema(cast("dict[str, object]", schema))
     assert fastavro.schemaless_reader(io.BytesIO(body), parsed, None) == read
 
@@ -249,7 +249,7 @@ def test_records_of_one_union_are_distinguished() -> None:
 
 @pytest.mark.parametrize("namespace", [{}, {"namespace": ""}], ids=["inherited", "none"])
 def test_types_with_and_without_a_namespace_are_distinguished(namespace: JsonObject) -> None:
-    """Without one, a type was taken for one of the namespace around it, and its events refused."""
+    """Without one, a type got the enclosing namespace, and its events were refused."""
     circle: Json = {
         "type": "record",
         "name": "Circle",

@@ -28,7 +28,7 @@ def fields(happening: Happening) -> dict[str, object]:
 
 
 def delivered(book: SchemaBook, happening: Happening) -> JsonObject:
-    """Return the body of what happened, encoded and decoded again."""
+    """Return the body of an event, encoded and decoded again."""
     value = EventEncoder(book).encode(happening.event_type, fields(happening))
     record = Record("t", 0, 0, 0, None, value, ())
     codec = AvroCodec(book)

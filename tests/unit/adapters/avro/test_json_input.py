@@ -185,7 +185,7 @@ def test_what_is_left_out_has_the_default_of_its_schema() -> None:
     }
 
 
-# Both ways: what is taken is delivered as it was given.
+# Both ways: accepted input is delivered as given.
 
 _values: dict[str, tuple[Json, st.SearchStrategy[Json]]] = {
     "decimal": (MONEY, st.integers(-999_999, 999_999).map(lambda n: str(Decimal(n).scaleb(-2)))),

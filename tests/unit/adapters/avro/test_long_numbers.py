@@ -25,7 +25,7 @@ def pattern_of(text: str, *, json: bool) -> JsonObject:
 
 
 def granted(pattern: JsonObject, value: Json) -> bool:
-    """Ask a grant that went through its row, as a worker does."""
+    """Evaluate a grant that was read from its row, as a worker does."""
     partner = Partner("acme", "Acme", Grant(("a.b",), ("*",), pattern))
     directory = Directory()
     directory.put_partner(read_partner("acme", write_partner(partner)))

@@ -264,7 +264,7 @@ def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
 
 
 def test_our_operations_events_keep_the_house_rules() -> None:
-    """They are delivered to partners like any event: the audit record alone is none."""
+    """They are delivered to partners like any event, except the audit record."""
     found = {
         str(tree["eventType"]): breaches(tree)
         for tree in own_schemas()

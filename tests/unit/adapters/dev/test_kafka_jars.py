@@ -76,7 +76,7 @@ def test_a_download_shows_its_progress_and_is_cached(path: Path, tmp_path: Path)
 def test_a_failed_download_shows_the_output_of_maven_and_is_not_cached(
     path: Path, tmp_path: Path
 ) -> None:
-    """An interrupted download must never be taken for a whole one."""
+    """An interrupted download must never count as complete."""
     command(path, "mvn", "echo '[ERROR] no route to host'; exit 1")
     cache = tmp_path / "cache"
     with pytest.raises(DependencyUnavailable, match="no route to host"):

@@ -10,7 +10,7 @@ from tests.doubles.assigned_member import (
 
 
 def test_a_stopped_partition_is_assigned_at_an_offset_that_the_client_never_looks_up() -> None:
-    """A look-up of the log's end may be answered when reading has begun, and moves it there."""
+    """A query for the log's end may be answered after reading started, and moves the position there."""
     member = Member()
     member.loop.busy = True
 
@@ -229,7 +229,7 @@ def test_a_start_for_a_partition_that_recovered_meanwhile_skips_nothing() -> Non
 
 
 def test_a_broker_that_hangs_is_queried_for_one_named_position_per_pass() -> None:
-    """The member does not poll meanwhile, and with many positions the group would throw it out."""
+    """The member does not poll meanwhile, and with many positions the group would expel it."""
     member = Member()
     member.hinder_both()
 
@@ -296,7 +296,7 @@ def test_nothing_is_retried_for_a_revoked_partition() -> None:
 
 
 def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
-    """A transaction's marker at the end is nothing to wait for, and neither is what is paused."""
+    """A transaction marker at the end is not waited for, and neither is what is paused."""
     member = Member()
 
     assert member.assignment.unread({HERE: 15, THERE: 21}) == {THERE: (20, 21)}

@@ -53,7 +53,7 @@ async def test_a_short_problem_is_not_logged() -> None:
 
 
 class Recovering(AdminClient):
-    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`."""
+    """A client whose broker is not a leader yet, for so many queries; then it answers `offset`."""
 
     def __init__(self, *errors: int, offset: int = 7) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
@@ -83,7 +83,7 @@ class Recovering(AdminClient):
     [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
 )
 def test_a_restarted_broker_is_queried_until_it_leads(error: int) -> None:
-    """Frozen or killed, it has to register again; the client must look for it, or never finds it."""
+    """Frozen or killed, it has to register again; the client must query for it, or never finds it."""
     admin = Recovering(error, error)
 
     found = ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
@@ -98,7 +98,7 @@ TIMESTAMP = OffsetSpec.for_timestamp(1_795_521_600_000)
     ("spec", "offset"), [(LATEST, -1001), (LATEST, -1), (EARLIEST, -1001), (TIMESTAMP, -1001)]
 )
 def test_an_offset_that_no_broker_gave_is_no_answer(spec: OffsetSpec, offset: int) -> None:
-    """The client gave -1001 for an end while its link was cut: old tables passed for complete."""
+    """The client returned -1001 for an end while its link was cut: old tables counted as current."""
     with pytest.raises(DependencyUnavailable, match="did not return the ends within 1 s"):
         ask_offsets(Recovering(offset=offset), {("t", 0): spec}, 1.0, "the ends")
 
@@ -145,7 +145,7 @@ def test_a_client_that_lost_its_broker_reconnects_twice_a_second_by_default() ->
 
 
 def test_a_client_connects_to_a_broker_soon_after_learning_its_address() -> None:
-    """Half of its first pause lies between the two: 50 ms for each client of each command by default."""
+    """Half of its first pause is between the two: 50 ms for each client of each command by default."""
     name = "reconnect.backoff.ms"
     assert consumer_properties({}, "g", None)[name] == 20
     assert producer_properties({}, None)[name] == 20

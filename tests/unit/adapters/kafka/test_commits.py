@@ -21,7 +21,7 @@ def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -
 
 
 def test_a_commit_waits_for_the_answer_to_the_one_before() -> None:
-    """One that the client tries again could land upon a younger one, and take offsets back."""
+    """A commit that the client retries could overwrite a newer one, and set offsets back."""
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(21)})
     member.assignment.commit_settled()

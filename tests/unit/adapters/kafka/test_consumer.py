@@ -18,7 +18,7 @@ HERE, THERE, ELSEWHERE = (TopicPartition("t", n) for n in range(3))
 
 
 class OrderedMember:
-    """A member that does at once what it is ordered, and keeps what operators named."""
+    """A member that executes orders at once, and remembers what operators named."""
 
     def __init__(self) -> None:
         self.started: list[tuple[TopicPartition, str | int]] = []
@@ -33,7 +33,7 @@ class OrderedMember:
 
 
 def test_an_operators_request_reaches_a_partition_before_its_fault_is_reported() -> None:
-    """The member alone knows of the fault by then; one that is not held here is another's."""
+    """The member alone knows of the fault by then; one that is not assigned here is another member's."""
     member = OrderedMember()
     source = KafkaSource(
         {"bootstrap.servers": "127.0.0.1:1"},

@@ -28,7 +28,7 @@ HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 class ScriptedConsumer:
-    """A client that gives one batch and remembers where it was sent back to. Its logs end at `end`."""
+    """A client that returns one batch and remembers its seeks. Its logs end at `end`."""
 
     def __init__(self, batch: list[Message], end: int) -> None:
         self.batch = batch
@@ -43,7 +43,7 @@ class ScriptedConsumer:
         """Partitions without a leader."""
         self.looks = 0
         self.away: Callable[[int], bool] = lambda _: False
-        """Whether the broker gives no answer to the look of this number."""
+        """Whether the broker gives no answer to the query of this number."""
 
     def list_topics(self, timeout: float) -> object:
         assert timeout > 0
@@ -110,7 +110,7 @@ class Asker:
         self.records: list[Record] = []
         self.errors: list[Exception] = []
         self.between: dict[int, Callable[[], None]] = {}
-        """What it does when it is going to ask so many times more."""
+        """What it does when so many requests are left."""
         self.member: ConsumerThread | None = None
         self.clock = HandClock()
         self.logger = BookkeepingLogger()
@@ -165,7 +165,7 @@ def failed(at: TopicPartition, offset: int, code: int) -> Message:
 def run(
     batch: list[Message], *, end: int, times: int = 1, most: int = 100
 ) -> tuple[ScriptedConsumer, Asker]:
-    """Have a member whose two partitions are read from offset 10 take so many times."""
+    """Let a member whose two partitions are read from offset 10 take so many times."""
     consumer, asker, member = ready(batch, end=end, times=times, most=most)
     member.run()
     assert asker.errors == []
@@ -192,7 +192,7 @@ def ready(
 
 
 def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
-    """Have it take one batch."""
+    """Let it take one batch."""
     consumer, asker = run(batch, end=20)
     return consumer, [(record.where, record.offset) for record in asker.records]
 
@@ -264,7 +264,7 @@ def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> N
 
 
 def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
-    """Of two commits under way the older could land upon the younger, and take offsets back."""
+    """Of two commits in flight the older could overwrite the newer, and set offsets back."""
     consumer, _, member = ready([], end=10)
     member.stop()
     member.assignment.commits.settled({HERE: CommitPosition(11)})
@@ -321,7 +321,7 @@ def test_what_a_callback_raises_while_the_client_closes_is_logged() -> None:
 def test_a_fatal_client_error_states_the_remedy(
     error: KafkaError, raised: type[Exception]
 ) -> None:
-    """A broker that lost a group needs the worker again; one that has no KIP-848 another setting."""
+    """If a broker lost a group, the worker must restart; without KIP-848 it needs another setting."""
     with pytest.raises(raised):
         raise_fatal(error)
 

@@ -62,7 +62,7 @@ def port_of(serve: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def plaintext(connection: socket.socket) -> None:
-    """Hang up at what is no Kafka request, as a broker's listener without TLS does."""
+    """Close the connection at what is not a Kafka request, as a broker's listener without TLS does."""
     with connection:
         connection.recv(4_096)
 
@@ -127,7 +127,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[ObstacleKind, str]:
-    """Return what is met; where the library has words for it, they are waited for."""
+    """Return the obstacle; if the library describes it, wait for that text."""
     reach = Reach({"bootstrap.servers": servers, **client})
     obstacle = reach.ask(0.5)
     for _ in range(60):

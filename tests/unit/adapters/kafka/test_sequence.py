@@ -20,7 +20,7 @@ def test_what_starts_at_its_start_offset_is_returned_with_gaps_in_the_middle() -
 
 
 def test_a_record_that_is_read_a_second_time_is_not_returned_again() -> None:
-    """A pause that meets a fetch makes the client read what it had given already."""
+    """A pause during a fetch makes the client return records again."""
     sequence = starting_at(10)
     assert [sequence.admits(HERE, offset) for offset in (10, 11, 10, 11, 12)] == [
         True,

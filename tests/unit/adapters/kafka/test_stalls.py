@@ -11,7 +11,7 @@ THERE = TopicPartition("t", 1)
 
 
 class Watched:
-    """A silence that is looked at every ten seconds."""
+    """A stall detector that checks every ten seconds."""
 
     def __init__(self) -> None:
         self.clock = HandClock()
@@ -23,7 +23,7 @@ class Watched:
         *places: dict[TopicPartition, tuple[int, int]],
         held_up: dict[TopicPartition, int] | None = None,
     ) -> list[list[TopicPartition]]:
-        """Look at each in turn, while others that are not read to their ends can give nothing."""
+        """Check each in turn, while others that are not read to their ends can return nothing."""
         found = []
         for each in places:
             behind = {at: next_offset for at, (next_offset, _) in each.items()} | (held_up or {})
@@ -89,7 +89,7 @@ def test_a_stall_continues_when_its_partition_restarts_before_markers() -> None:
 
 
 def test_the_time_without_a_check_does_not_count() -> None:
-    """The broker was away: nothing could come of any partition."""
+    """The broker was down: no partition could return anything."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 4)
 

@@ -11,7 +11,7 @@ from hookstream.errors import DependencyUnavailable
 
 
 class Electing(AdminClient):
-    """A client whose cluster elects leaders after so many looks."""
+    """A client whose cluster elects leaders after so many queries."""
 
     def __init__(self, looks: int) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})

@@ -277,7 +277,7 @@ def test_spans_that_cannot_be_exported_are_counted(*, raises: bool) -> None:
 def test_a_collector_that_is_down_does_not_keep_a_process_from_ending() -> None:
     """In its own process: the exporter's thread keeps trying, and draws from `random`.
 
-    Left behind in this one, it would do so while Hypothesis watches.
+    In this process it would do so while Hypothesis observes it.
     """
     done = subprocess.run(  # noqa: S603  our own interpreter
         [sys.executable, "-c", COLLECTOR_IS_DOWN], timeout=15, check=False, capture_output=True

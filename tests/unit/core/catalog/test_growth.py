@@ -55,7 +55,7 @@ def test_a_default_counts_as_what_it_fills_in() -> None:
 
 
 def test_usual_schemas_are_not_refused() -> None:
-    """Optional records within optional records pay for themselves, level by level."""
+    """Optional records within optional records are bounded level by level."""
     deep: Any = OPTIONAL
     for level in range(3):
         fields = [

@@ -108,7 +108,7 @@ def test_a_healthy_lane_that_is_alone_is_full_only_at_its_hard_bound() -> None:
 
 
 def test_a_lane_that_is_alone_but_limited_defers() -> None:
-    """Hours of its backlog would keep everybody else's events out of the partition."""
+    """Hours of its backlog would block all other events of the partition."""
     lane = lane_that_answers_in(0.01, rate_limit=5)
 
     assert lane.full(5, 60.0, alone=True)
@@ -216,7 +216,7 @@ def test_deferred_deliveries_come_one_after_another_at_the_lane_s_rate() -> None
 
 
 def test_a_slot_found_in_a_tier_record_is_not_reserved_again() -> None:
-    """What a worker learns of the bookings of the one before it."""
+    """What a worker learns of its predecessor's reservations."""
     lane = lane_that_answers_in(0.1, rate_limit=10)
     lane.seen(500.0)
 
@@ -254,7 +254,7 @@ def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
 
 
 def kept_busy(lane: Lane, took: float) -> Lane:
-    """Have it make as many attempts at once as it may, for as long as that lets it have more."""
+    """Let it make as many concurrent attempts as allowed, until the limit stops growing."""
     now, ticket = 0.0, 0
     for _ in range(80):
         begun = []
@@ -269,7 +269,7 @@ def kept_busy(lane: Lane, took: float) -> Lane:
 
 
 def at_once(lane: Lane, now: float = 1_000.0) -> int:
-    """How many attempts it would begin now."""
+    """How many attempts it would start now."""
     ticket = 1_000_000
     while lane.may_start(now):
         lane.start(ticket, now)

@@ -94,7 +94,7 @@ def test_an_endpoint_that_throttled_everything_soon_gets_as_many_attempts_as_bef
 
 
 def test_an_endpoint_with_a_fixed_rate_is_used_at_nearly_that_rate() -> None:
-    """Nine answers of ten, once its pace is found, are no throttling."""
+    """Nine answers of ten, once its rate is found, are not 429."""
     rate_limiter = RateLimiter()
     now, bears, last = 0.0, 0.5, -1.0
     answers: list[bool] = []

@@ -132,7 +132,7 @@ def test_a_pattern_that_can_match_has_no_problem(data: JsonObject) -> None:
     ],
 )
 def test_what_no_event_can_match_is_named(pattern: JsonObject, problem: str) -> None:
-    """Its owner would wait for events in silence."""
+    """Its owner would wait for events in vain."""
     assert check(pattern, [JOB]) == [problem]
 
 

@@ -128,7 +128,7 @@ def test_a_health_row_opens_a_gap_and_its_clearing_closes_it() -> None:
 
 
 def test_a_health_row_may_come_before_its_subscription() -> None:
-    """The tables are read side by side."""
+    """The tables are read concurrently."""
     found = Directory()
     found.put_disabled(Disabled("s1", 200, "gone"))
     found.put_partner(ACME)
@@ -424,7 +424,7 @@ def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_dete
 
 
 def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
-    """Its row is filed for each type: an event that is being matched must not be matched again for it."""
+    """Its row is indexed for each type: an event that is being matched must not be matched again for it."""
     found = directory(HERS)
     matching = found.matching(PRICED, "live", 1000, Bodies(), 1)
     matching.find()
@@ -468,7 +468,7 @@ def test_rows_that_are_not_there_can_be_dropped() -> None:
 
 
 def test_matching_stops_while_a_row_cannot_be_read_at_all() -> None:
-    """It might ask for any event: matching must stop."""
+    """It might request any event: matching must stop."""
     found = directory(HERS)
     found.put_blind("subscriptions/x", "format 7")
     blind = dict(found.blind)

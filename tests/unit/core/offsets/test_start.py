@@ -40,7 +40,7 @@ def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
 def test_what_was_settled_above_an_unsettled_offset_stays_settled_when_a_gap_covers_that_offset() -> (
     None
 ):
-    """Else everything that a slow record had held up would be delivered a second time."""
+    """Otherwise everything that a slow record had delayed would be delivered a second time."""
     spans = [(12, 20), (45, 60), (70, 75)]
     committed = CommitPosition(10, write_note(10, spans, 100).text)
 

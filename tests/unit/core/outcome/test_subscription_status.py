@@ -59,7 +59,7 @@ def test_an_expired_delivery_is_not_attempted() -> None:
 
 
 def test_a_wait_of_our_own_doing_expires_nothing() -> None:
-    """A pause of ten days must not cost what was to live for seven."""
+    """A pause of ten days must not expire what had seven days left."""
     waited = a_delivery(
         deferred_reason=DeferReason.PAUSED, deferred_since=NOW, expires_at=NOW + DAY
     )

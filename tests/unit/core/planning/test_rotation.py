@@ -99,7 +99,7 @@ def test_a_secret_that_a_file_once_named_is_kept_when_it_no_longer_does() -> Non
 
 
 def test_secrets_that_were_named_by_position_are_rotated_by_their_age() -> None:
-    """The release before wrote a rotation as the old one first, and the new one after it."""
+    """The previous release wrote a rotation as the old one first, and the new one after it."""
     life = Life()
     life.secrets = (SigningSecret("generated", b"old"), SigningSecret("generated-2", b"new"))
     life.revision = 6
@@ -149,7 +149,7 @@ def test_over_any_files_names_are_unique_a_key_keeps_its_name_and_the_oldest_goe
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_on_creation_names_are_those_that_the_previous_release_looks_for(count: int) -> None:
-    """It finds the keys again that it wants, should it apply the file meanwhile."""
+    """It finds the keys that it needs, should it apply the file meanwhile."""
     life = Life()
     life.apply(*[GENERATE] * count)
     assert set(life.names) == {"generated", *(f"generated-{n}" for n in range(2, count + 1))}

@@ -59,7 +59,7 @@ def test_a_resume_by_a_clock_behind_leaves_an_empty_gap() -> None:
 
 
 def test_enabling_leaves_a_gap_from_a_minute_before_the_disabling() -> None:
-    """Two workers disable by clocks of their own: a replay of the gap repeats rather than misses."""
+    """Two workers disable by their own clocks: a replay of the gap repeats rather than misses."""
     assert enable(ACTIVE, VERDICT, 9_000) == replace(
         ACTIVE, gaps=(Gap(3_000 - SLACK, 9_000, "disabled"),), revision=2
     )

@@ -117,7 +117,7 @@ UNDECODABLE = Record(
 
 
 def test_an_undecodable_record_goes_back_in_as_an_event_without_a_subscription() -> None:
-    """Its active interval is judged by its origin, and its wait for a schema begins again."""
+    """Its active interval follows from its origin, and its wait for a schema starts again."""
     back = revival().unmatched(UNDECODABLE)
     assert isinstance(back, OutgoingRecord)
     assert (back.key, back.value) == (b"printprice.pricing/3/40", b"bytes")

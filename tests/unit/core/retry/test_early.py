@@ -17,7 +17,7 @@ def test_between_two_rounds_only_lanes_that_had_capacity_are_asked() -> None:
 
 
 def test_lanes_that_got_nothing_for_lack_of_credit_are_asked_first() -> None:
-    """Two at a time, of five that have room: else the first two would take all there is."""
+    """Two at a time, of five that have capacity: otherwise the first two would take everything."""
     early = Early()
     given = dict.fromkeys(MANY[:5], 0)
     for hundredth in range(100):

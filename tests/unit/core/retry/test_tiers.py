@@ -73,7 +73,7 @@ def test_a_record_read_late_hops_only_for_what_really_remains() -> None:
 
 
 def test_a_ladder_with_nothing_between_lets_the_room_keep_the_rest() -> None:
-    """Through 0s alone a record would come straight back, as fast as the broker writes."""
+    """Through 0s alone a record would return at once, as fast as the broker writes."""
     found = Ladder((0, DAY)).release(NOW, 0, NOW + HOUR)
 
     assert found == WaitUntil(NOW + HOUR)

@@ -27,7 +27,7 @@ EVENT = "printprice.pricing.completed"
 
 
 def complete() -> dict[str, Existing]:
-    """A cluster in which all is as it should be."""
+    """A cluster in which all topics are right."""
     return {topic.name: Existing(topic.partitions, dict(topic.config)) for topic in WANTED}
 
 
@@ -79,7 +79,7 @@ def test_a_tier_keeps_its_records_far_longer_than_its_delay() -> None:
 
 
 def test_tiers_dead_letters_and_undecodable_take_larger_records_than_events_are() -> None:
-    """Else an event that was read could not be put back."""
+    """Otherwise an event that was read could not be written to a tier."""
     large = {
         topic.name
         for topic in WANTED
@@ -160,7 +160,7 @@ def test_there_are_three_replicas_where_there_are_three_brokers(
 
 
 def test_a_glob_over_everything_matches_no_topic_of_ours() -> None:
-    """Else a worker would read its own tiers as events, and each apply would raise their limit."""
+    """Otherwise a worker would read its own tiers as events, and each apply would raise their limit."""
     names = ["crm.events", *(topic.name for topic in WANTED), "hookstream.retry.3s"]
 
     assert event_topics(("*",), Topics(), names) == ["crm.events"]

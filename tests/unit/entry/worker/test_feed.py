@@ -52,7 +52,7 @@ def test_a_start_request_that_arrives_while_the_worker_runs_is_forwarded_at_once
 
 
 def test_a_partition_that_stops_after_the_start_request_resumes_by_it() -> None:
-    """The worker was started again after the operator had spoken."""
+    """The worker was restarted after the operator's request."""
     feed, started = fed(asked(NOON))
 
     feed.start_stopped(HERE, NOON + HOUR)
