@@ -61,7 +61,7 @@ class Waiting:
 
 
 @given(weights, st.data())
-def test_in_any_stretch_slots_are_given_by_weight_within_one_turn(
+def test_in_any_range_permits_are_given_by_weight_within_one_turn(
     weights: list[int], data: st.DataObject
 ) -> None:
     kept = data.draw(st.lists(st.booleans(), min_size=len(weights), max_size=len(weights)))

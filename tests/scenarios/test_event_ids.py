@@ -11,7 +11,7 @@ from hookstream.core.model.record import header_text
 
 
 @pytest.mark.case("one-id-twice")
-async def test_three_events_under_one_id_each_come_to_their_end() -> None:
+async def test_three_events_under_one_id_are_each_completed() -> None:
     async with World() as world:
         world.subscribe("crm", schedule=(5 * SECOND,) * 4)
         world.endpoints.script("crm", *[status(500)] * 6, status(204))

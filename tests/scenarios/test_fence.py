@@ -201,7 +201,7 @@ async def test_other_partitions_continue_while_one_is_stopped() -> None:
         assert worker.engine.events.blocked <= 1
 
 
-async def test_a_skip_skips_a_record_that_could_not_be_decoded() -> None:
+async def test_a_record_that_could_not_be_decoded_can_be_skipped() -> None:
     async with World() as world:
         world.subscribe("crm")
         world.codec.publish("pricing.completed", 2)
@@ -440,7 +440,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("port", "method"), CALLS, ids=[".".join(call) for call in CALLS])
-async def test_wherever_a_port_raises_once_every_delivery_comes_to_its_end(
+async def test_wherever_a_port_raises_once_every_delivery_completes(
     port: str, method: str
 ) -> None:
     raised = 0

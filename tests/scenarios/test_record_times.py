@@ -102,7 +102,7 @@ async def test_an_invalid_time_has_no_age(timestamp: Millis) -> None:
         assert world.metrics.latencies == []
 
 
-async def test_a_skip_skips_a_record_from_the_future() -> None:
+async def test_a_record_from_the_future_can_be_skipped() -> None:
     async with world_of_producers_clocks() as world:
         world.subscribe("crm")
         worker = await world.worker()

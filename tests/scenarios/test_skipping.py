@@ -27,7 +27,7 @@ async def stopped(world: World) -> Worker:
     return worker
 
 
-async def test_a_skip_skips_the_record_that_stops_its_partition_within_a_second() -> None:
+async def test_a_skip_takes_effect_within_a_second() -> None:
     """Between two retries there may be a minute: an operator must not wait for it."""
     async with World() as world:
         worker = await stopped(world)
@@ -122,7 +122,7 @@ def mixed(world: World) -> None:
     stamped(world, "e4", append_time=True)
 
 
-async def test_a_skip_skips_a_record_with_its_producers_time_and_the_next_one_stops_again() -> (
+async def test_a_record_with_its_producers_time_can_be_skipped_and_the_next_one_stops_again() -> (
     None
 ):
     async with World() as world:
