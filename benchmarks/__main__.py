@@ -255,7 +255,7 @@ def measure(given: argparse.Namespace) -> None:
         paced = bench.paced(rate, given.seconds)
         code = bench.stage.stop_worker()
         writes = bench.writes()
-        say("the libraries' calls alone")
+        say("the bare library calls")
         floor = bench.stage.floor(bench.sink.url, given.events, own)
     result = {
         "events": given.events,
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--seconds", type=float, default=15, help="length of the paced run")
     parser.add_argument("--rate", type=float, help="of the paced run; else half of the catch-up's")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
         "--how", choices=("samples", "calls"), default="samples", help="profile by"
     )

@@ -1,4 +1,4 @@
-"""How long one large event keeps a worker's event loop from everything else.
+"""How long one large event blocks a worker's event loop.
 
     python -m benchmarks.large [--values N]
 
@@ -200,7 +200,7 @@ def _schema(items: Json) -> JsonObject:
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(description="How long one large event holds the event loop.")
+    parser = argparse.ArgumentParser(description="How long one large event blocks the event loop.")
     parser.add_argument(
         "--values", type=int, default=DEFAULT_MAX_VALUES, help="(default: %(default)s)"
     )

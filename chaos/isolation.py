@@ -71,7 +71,7 @@ class Isolation:
         """Run both spans, and return the figures."""
         load, topics, ask = self._rig.load, self._rig.topics, self._ask
         load.paced([(self._templates, ask.rate)], _WARM_UP)
-        say(f"{ask.seconds:.0f} s with everybody healthy")
+        say(f"{ask.seconds:.0f} s with all endpoints healthy")
         quiet_from = topics.ends(topics.events)
         load.paced([(self._templates, ask.rate)], ask.seconds)
         time.sleep(1)
@@ -113,7 +113,7 @@ class Isolation:
         return self._numbers[template.shape]
 
     def _wait_for(self, due: dict[str, float]) -> None:
-        say(f"waiting for what is on its way of {len(due)} deliveries to healthy endpoints")
+        say(f"waiting for the rest of {len(due)} deliveries to healthy endpoints")
         deadline = time.monotonic() + _PATIENCE
         receiver = self._rig.receiver
         while time.monotonic() < deadline:

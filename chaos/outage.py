@@ -62,7 +62,7 @@ class Outage:
         streams = [(self._templates[:1], self._ask.rate), (self._templates[1:], self._ask.rate)]
         self._rig.load.paced(streams, 3)
         starts = topics.ends(topics.events)
-        say(f"{_BEFORE:.0f} s with everybody healthy")
+        say(f"{_BEFORE:.0f} s with all endpoints healthy")
         self._rig.load.paced(streams, _BEFORE)
         seconds = _OUTAGE / self._ask.compress
         say(f"one of {1 + _OTHERS} endpoints is down for {seconds:.0f} s")

@@ -213,7 +213,7 @@ class Storm:
         now, owners = self._rig.topics.positions(), self._rig.topics.look_owners()
         for place, end in sorted(now.ends.items()):
             if end > (at := now.committed.get(place, 0)):
-                say(f"{place[0]}/{place[1]}: {at} of {end}, held by {owners.get(place)}")
+                say(f"{place[0]}/{place[1]}: {at} of {end}, owned by {owners.get(place)}")
         for worker in self._rig.stage.workers:
             (self._rig.stage.folder / f"{worker.name}.metrics").write_text(
                 self._rig.stage.metrics_of(worker)

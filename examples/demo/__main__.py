@@ -228,7 +228,7 @@ class Demo:
             for key in sorted(keys):
                 console.print(f"{title}: {' '.join(key)}")
         good = "Every delivery is accounted for." if account.clean else "NOT accounted for."
-        console.print(f"\n{good}  What the run wrote is in {self.stage.folder}")
+        console.print(f"\n{good}  The files of the run are in {self.stage.folder}")
 
 
 @contextlib.contextmanager

@@ -23,12 +23,14 @@ from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 def main() -> int:
     """Read the command line, run, and return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.fuzz", description="Write what others may."
+        prog="python -m tests.fuzz", description="Write untrusted records."
     )
     parser.add_argument("--records", type=int, default=1_000_000, help="how many are written")
-    parser.add_argument("--seed", type=int, default=None, help="what they follow from")
-    parser.add_argument("--round", type=int, default=10_000, help="how many before all is checked")
-    parser.add_argument("--memory-mb", type=int, default=600, help="what the worker may take")
+    parser.add_argument("--seed", type=int, default=None, help="of the generated records")
+    parser.add_argument(
+        "--round", type=int, default=10_000, help="records of a round, after which all is checked"
+    )
+    parser.add_argument("--memory-mb", type=int, default=600, help="memory limit of the worker")
     given = parser.parse_args()
     # What the producer kit logs about untrusted rows is not tested here.
     logging.getLogger("hookstream.producer").setLevel(logging.CRITICAL)
@@ -47,7 +49,7 @@ def main() -> int:
     except Failed as failed:
         print(f"seed {seed}: {failed}", flush=True)
         return 1
-    print("Nothing ended a worker, every record has its end.", flush=True)
+    print("Nothing ended a worker, every record was settled.", flush=True)
     return 0
 
 
