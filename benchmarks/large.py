@@ -26,7 +26,7 @@ from hookstream.core.matching.pattern import parse
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
-from hookstream.pipeline.offload import Offload
+from hookstream.pipeline.ports import Offload
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from benchmarks.load import EVENT_TYPE, templates
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.system import SystemChance, SystemClock, spare_collector
+from hookstream.adapters.system import SystemChance, SystemClock, ThreadOffload, spare_collector
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
@@ -127,7 +127,10 @@ class Ends:
 
 
 class Current:
-    """Tables that are always current, by the check that a worker uses."""
+    """Tables that are always current, by the check that a worker uses, and a clock that agrees."""
+
+    known = True
+    asks = False
 
     def __init__(self) -> None:
         self._clock = SystemClock()
@@ -136,6 +139,20 @@ class Current:
     def current(self) -> bool:
         """Report that they are, for a day."""
         return age(self._asked, self._clock.moment()) <= 86_400
+
+    def agrees(self) -> bool:
+        """Return True."""
+        return True
+
+    def why(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def unstamped(self, refusal: str | None = None) -> None:
+        """Do nothing."""
+
+    def look(self) -> None:
+        """Log nothing."""
 
 
 def directory_of(subscriptions: int) -> Directory:
@@ -182,17 +199,20 @@ async def run(events: int, subscriptions: int) -> list[float]:
         orjson.loads(file.read_bytes()) for file in (ROOT / "schemas").rglob("*.avsc")
     )
     topics = Topics("path")
+    current = Current()
     outside = Ports(
         events=ends,
         tiers=Ends([]),
         topics=topics,
         directory=directory_of(subscriptions),
-        tables=Current(),
+        tables=current,
         codec=AvroCodec(book),
+        offload=ThreadOffload(),
         sink=ends,
         sender=ends,
         own_records=AvroOwnRecords(topics, "path", disabled_row, failing_row),
         clock=SystemClock(),
+        agreement=current,
         chance=SystemChance(),
         tracer=NoTracer(),
         metrics=PrometheusMetrics(),

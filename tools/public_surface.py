@@ -116,10 +116,9 @@ def _metrics() -> Iterator[str]:
 
 
 def _topics() -> Iterator[str]:
-    topics = Topics("PREFIX")
-    for name, member in inspect.getmembers(Topics):
-        if isinstance(member, property):
-            yield f"topic or group: {name} {getattr(topics, name)}"
+    for name, value in vars(Topics("PREFIX")).items():
+        if name != "prefix":
+            yield f"topic or group: {name} {value}"
 
 
 def _headers() -> Iterator[str]:

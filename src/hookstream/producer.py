@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Required, Self, TypedDict, TypeVar, Unpack
+from uuid import UUID
 
 from opentelemetry import trace
 
@@ -78,7 +79,7 @@ class EventProducer:
             None where it is not sampled.
     """
 
-    def __init__(  # noqa: PLR0913  # settings, each with a default that fits
+    def __init__(
         self,
         bootstrap_servers: str,
         *,
@@ -136,7 +137,7 @@ class EventProducer:
             await self._sink.flush(_CLOSE_SECONDS)
         await self._stack.aclose()
 
-    async def send(  # noqa: PLR0913  # an event has these parts
+    async def send(
         self,
         event_type: str,
         data: Mapping[str, object],
@@ -176,7 +177,7 @@ class EventProducer:
                 it again with the same `event_id`.
             HookstreamError: The schemas topic can no longer be followed: open a new producer.
         """
-        identity = event_id if event_id is not None else _uuid(new_id())
+        identity = event_id if event_id is not None else str(UUID(new_id()))
         fields = self._fields(data, entity_id, identity, occurred_at, environment)
         value = self._encoder.encode(event_type, fields, version)
         topic = f"{self._topic_prefix}{event_type}"
@@ -206,7 +207,7 @@ class EventProducer:
 
         At most 20 problems are named. Nothing is written.
         """
-        identity = event_id if event_id is not None else _uuid(new_id())
+        identity = event_id if event_id is not None else str(UUID(new_id()))
         fields = self._fields(data, entity_id, identity, occurred_at, environment)
         try:
             self._encoder.encode(event_type, fields, version)
@@ -368,10 +369,6 @@ def _current_trace() -> str | None:
     if not context.is_valid:
         return None
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
-
-
-def _uuid(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class _Logger:

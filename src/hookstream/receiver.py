@@ -57,7 +57,7 @@ class VerificationFailed(HookstreamError):
 
     Args:
         reason: The stable word for it, for a metric or a log.
-        detail: A sentence for a person; it holds no part of a secret or a valid signature.
+        detail: A sentence for a person; it contains no part of a secret or a valid signature.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:

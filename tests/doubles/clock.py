@@ -54,3 +54,20 @@ class HandClock:
     def forward(self, duration: Millis) -> None:
         """Move by so many milliseconds."""
         self.at += duration
+
+
+class Unquestioned:
+    """An Agreement for a clock that needs no check."""
+
+    known = True
+    asks = False
+
+    def agrees(self) -> bool:
+        return True
+
+    def why(self) -> str:
+        return ""
+
+    def unstamped(self, refusal: str | None = None) -> None: ...
+
+    def look(self) -> None: ...

@@ -17,6 +17,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableReader, read_tables
 from hookstream.adapters.system import SystemClock
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.event import Identified
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import Record
 from hookstream.core.model.subscription_status import Held, Live
@@ -48,7 +49,9 @@ def published(world: World) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, row in rows.items():
         record = Record(row.table, 0, row.offset, row.timestamp, None, row.value, ())
-        fields = codec.fields(record)
+        identified = codec.identify(record)
+        assert isinstance(identified, Identified)
+        fields = codec.fields(identified, record)
         assert isinstance(fields, dict)
         found[key] = fields["data"]
     return found

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hookstream.core.lanes.circuit_breaker import LONGEST_DEFERRAL
 from hookstream.core.lanes.lane import Lane
-from hookstream.core.lanes.permits import Holder, Permits
+from hookstream.core.lanes.permits import LanePermits, Permits
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.lanes.rate_limiter import RateLimiter
 from hookstream.core.model.delivery import DeferReason
@@ -145,8 +145,8 @@ class CapacityAgainstCounting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.capacity = Permits(9)
-        self.holders = [Holder() for _ in range(3)]
-        self.out: list[tuple[Holder, bool]] = []
+        self.holders = [LanePermits() for _ in range(3)]
+        self.out: list[tuple[LanePermits, bool]] = []
 
     @rule(which=st.integers(0, 2), first=st.booleans())
     def take(self, which: int, first: bool) -> None:  # noqa: FBT001

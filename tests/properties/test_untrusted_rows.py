@@ -24,7 +24,7 @@ from hookstream.adapters.tables.rows import (
 )
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import write_subscription
-from hookstream.core.matching.directory import Directory
+from hookstream.core.matching.directory import Directory, Question
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
@@ -106,7 +106,8 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
     outlived(jobs, {(RedriveSource.DEAD_LETTERS, 0): 2})
     if not directory.blind:
         document: JsonObject = {"data": {"total": 7, "a": 1}}
-        list(directory.match("pricing.completed", "production", NOON, lambda _: document, 1))
+        question = Question("pricing.completed", "production", NOON, lambda _: document, 1)
+        list(directory.match(question))
     feed.skips.covers(Record("events", 3, 17, NOON, None, b"", ()))
 
 

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.broker_sink import BrokerSink
-from tests.doubles.clock import LoopClock
+from tests.doubles.clock import LoopClock, Unquestioned
 from tests.doubles.codec import JsonCodec, json_record
 from tests.doubles.endpoint import Endpoints
+from tests.doubles.offload import OnTheLoop
 from tests.doubles.seeing import (
     CountingMetrics,
     CurrentTables,
@@ -74,10 +75,12 @@ class Worker:
             directory=world.directory,
             tables=world.tables,
             codec=world.codec,
+            offload=OnTheLoop(),
             sink=self.sink,
             sender=world.endpoints,
             own_records=JsonOwnRecords(world.topics),
             clock=world.clock,
+            agreement=Unquestioned(),
             chance=FixedChance(),
             tracer=SilentTracer(),
             metrics=world.metrics,

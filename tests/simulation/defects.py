@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from tests.doubles.broker import BrokerSource
+from tests.doubles.clock import Unquestioned
 from tests.simulation.invariants import (
     EARLY,
     ENDS,
@@ -28,7 +29,7 @@ from tests.simulation.invariants import (
 from tests.simulation.world import Host, Parts
 
 from hookstream.core.matching.directory import Directory
-from hookstream.core.matching.fanout import DocumentAt, Match, Matching
+from hookstream.core.matching.fanout import Match, Matching, Question
 from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import (
@@ -50,7 +51,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.broker_clock import UNQUESTIONED, BrokerClock
+from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.partitions import Gap, Partitions, Receipt
@@ -268,30 +269,14 @@ class ByTheWall(Directory):
         del timestamp
         return super().wants(event_type, self._host.clock.now())
 
-    def match(
-        self,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-        load: int = 0,
-    ) -> Iterator[Match | None]:
-        del timestamp
-        now = self._host.clock.now()
-        return super().match(event_type, environment, now, document, latest, load)
+    def match(self, question: Question, load: int = 0) -> Iterator[Match | None]:
+        return super().match(self._now(question), load)
 
-    def matching(
-        self,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> Matching:
-        del timestamp
-        now = self._host.clock.now()
-        return super().matching(event_type, environment, now, document, latest)
+    def matching(self, question: Question) -> Matching:
+        return super().matching(self._now(question))
+
+    def _now(self, question: Question) -> Question:
+        return replace(question, timestamp=self._host.clock.now())
 
 
 class Believing:
@@ -308,7 +293,7 @@ def _believing(outside: Ports, rules: EngineRules) -> Engine:
 def _by_the_machine(outside: Ports, rules: EngineRules) -> Engine:
     clock = outside.clock
     assert isinstance(clock, BrokerClock)
-    return Engine(replace(outside, clock=clock.machine, agreement=UNQUESTIONED), rules)
+    return Engine(replace(outside, clock=clock.machine, agreement=Unquestioned()), rules)
 
 
 def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Ports, EngineRules], Engine]:

@@ -53,7 +53,7 @@ from hookstream.pipeline.ports import (
     WriteRefused,
     always_permitted,
 )
-from hookstream.pipeline.retrier import HELD_BYTES
+from hookstream.pipeline.retrier import WAITING_BYTES
 
 if TYPE_CHECKING:
     from tests.simulation.world import Host, World
@@ -269,8 +269,8 @@ class Process:
         shares = len(self.tiers.assigned)
         # Each partition is paused at its share, which what was already fetched may exceed.
         most = bounds.room_bytes + shares * (bounds.room_floor + self.tiers.largest)
-        if engine.room.held_bytes > most:
-            self.ledger.blame(MEMORY, f"{engine.room.held_bytes} bytes in a room of {most}")
+        if engine.room.waiting_bytes > most:
+            self.ledger.blame(MEMORY, f"{engine.room.waiting_bytes} bytes in a room of {most}")
 
 
 def _causes(error: BaseException) -> str:
@@ -311,7 +311,9 @@ class SeenSource:
         if not process.alive:
             return ()
         if records:
-            self.largest = max(self.largest, sum(record.size + HELD_BYTES for record in records))
+            self.largest = max(
+                self.largest, sum(record.size + WAITING_BYTES for record in records)
+            )
             process.ledger.taken(process.hand, records)
             process.look()
             process.does("take")

@@ -13,7 +13,7 @@ from hookstream.core.redrive.job import JobState, RedriveJob, jobs_of
 from hookstream.core.redrive.marks import RedriveSource, read_ledger
 from hookstream.core.redrive.revive import Unredrivable, position_of
 from hookstream.core.redrive.selector import Selector, read_selector
-from hookstream.pipeline.redrive import RedriveMeans, Redriving, Selection
+from hookstream.pipeline.redrive import Redriving
 
 
 class Redrives(Logs):
@@ -41,19 +41,23 @@ class Redrives(Logs):
         stored = self._shop.stored
         self._shop.too_large = {r.value for r in stored if r.value} if refusal else set()
         steps = StepsOf(self._shop, dies_at=int(dies_at) or None)
-        means = RedriveMeans(world.topics, self._shop, steps, world.clock, lambda _: None)
         job = self._job(act.who)
         selector = read_selector(job.selector, job.source)
-        wanted = Selection(
-            selects=lambda dead_letter: selector.selects(
-                dead_letter.headers, dead_letter.timestamp
-            ),
-            revive=self._revive,
-            rate=float(rate) or None,
+        redriving = Redriving(
+            world.topics,
+            self._shop,
+            steps,
+            world.clock,
+            lambda _: None,
+            job,
+            lambda dead_letter: selector.selects(dead_letter.headers, dead_letter.timestamp),
+            self._revive,
+            lambda _: None,
+            float(rate) or None,
         )
         left = None
         try:
-            left = Redriving(means, job, wanted, lambda _: None).run().unredrivable
+            left = redriving.run().unredrivable
         except ProcessDied:
             world.ledger.note(f"{job.id} dies")
         self._through_the_door()

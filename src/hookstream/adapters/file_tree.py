@@ -1,6 +1,6 @@
 """The files below a folder, each once: links are followed, hidden names are left out.
 
-Names that begin with a dot are left out, as mounts of a Kubernetes ConfigMap hold every file once
+Names that begin with a dot are left out, as mounts of a Kubernetes ConfigMap contain every file once
 more below `..data`. A folder or file that two links lead to is found once, under the first of its
 paths, so that no link can make a loop.
 """
@@ -36,7 +36,9 @@ def files_below(folder: Path, *, most: int) -> Iterator[Found]:
     seen = {os.path.realpath(folder)}
     for count, found in enumerate(_walk(folder, seen), 1):
         if count > most:
-            raise InputRefused(f"{shown(folder)} holds more than {most} files; {most} are taken")
+            raise InputRefused(
+                f"{shown(folder)} contains more than {most} files; {most} are taken"
+            )
         yield found
 
 

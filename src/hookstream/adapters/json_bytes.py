@@ -1,4 +1,4 @@
-"""Documents become JSON bytes with each number as its text, also where no double holds it."""
+"""Documents become JSON bytes with each number as its text, also where it is that of no double."""
 
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ def json_bytes(document: object, option: int = 0) -> bytes:
         option: Options of orjson.
 
     Raises:
-        TypeError: It holds something else, or a whole number beyond 64 bits that is no Decimal.
+        TypeError: It contains something else, or a whole number beyond 64 bits that is no Decimal.
     """
     return orjson.dumps(document, default=_number, option=option)
 
@@ -23,4 +23,4 @@ def json_bytes(document: object, option: int = 0) -> bytes:
 def _number(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
         return orjson.Fragment(number_text(value))
-    raise TypeError(f"JSON holds no {type(value).__name__}")
+    raise TypeError(f"JSON has no {type(value).__name__}")

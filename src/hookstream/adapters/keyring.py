@@ -26,13 +26,6 @@ MAX_RING_BYTES = 64 * 1024
 class KeyMissing(ConfigurationError):
     """Raised when a secret was encrypted with a key that is not in the ring."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__(
-            f"the key ring has no key {key_id!r}: add it to the file of `keys.file` "
-            "(or to HOOKSTREAM_KEYS__RING)"
-        )
-        self.key_id = key_id
-
 
 class CiphertextBroken(ConfigurationError):
     """Raised for a ciphertext of another key of that name or another owner, or a truncated one."""
@@ -98,7 +91,10 @@ class KeyRing:
         """
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise KeyMissing(key_id)
+            raise KeyMissing(
+                f"the key ring has no key {key_id!r}: add it to the file of `keys.file` "
+                "(or to HOOKSTREAM_KEYS__RING)"
+            )
         try:
             sealed = base64.b64decode(ciphertext, validate=True)
         except (binascii.Error, ValueError):

@@ -7,10 +7,9 @@ from a tier as an event that is still to be matched. All three decode the same b
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
-from typing import TypeAlias
 
 from hookstream.core.delivery.identity import DeliveryIds
-from hookstream.core.matching.fanout import DocumentAt, Match, Matching
+from hookstream.core.matching.fanout import Match, Matching, Question
 from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.event import (
     LARGE,
@@ -21,20 +20,19 @@ from hookstream.core.model.event import (
     UndecodableReason,
     UnknownSchema,
 )
-from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, Refused
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.defects import BLAMED, ENDS, Step, described
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 
@@ -43,9 +41,6 @@ _FIND_ASIDE = 3
 
 _TURN = 8
 """Deliveries offered in one turn of the event loop."""
-
-_Question: TypeAlias = tuple[str, str, Millis, DocumentAt, int]
-"""What `Directory.match` takes."""
 
 
 class Admission:
@@ -63,6 +58,7 @@ class Admission:
         fence: Fence,
     ) -> None:
         """End through `attempts` the deliveries that need no attempt."""
+        self._operations = ports.topics.operations
         self._codec = ports.codec
         self._directory = ports.directory
         self._clock = ports.clock
@@ -70,11 +66,11 @@ class Admission:
         self._waits = rules.waits
         self._grace = rules.unknown_schema_grace
         self._attempts = attempts
-        self.lanes = lanes
-        self.settler = settler
-        self.budget = settler.budget
-        self.event_ids = event_ids
-        self.fence = fence
+        self._lanes = lanes
+        self._settler = settler
+        self._budget = settler.budget
+        self._event_ids = event_ids
+        self._fence = fence
         self._gate = gate
         self._offered = 0
         attempts.readmit = self._readmit
@@ -92,25 +88,21 @@ class Admission:
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
         """Identify a record, match it, and fan it out as fast as the budget allows."""
-        offered: set[str] = set()
-        again = partial(self._unmatched, receipt, state, offered)
-        try:
-            await again()
-        except Exception as error:  # noqa: BLE001  the fence
-            self.fence.stop(receipt, error, Step.MATCH, again=again, give_up=receipt.release)
+        act = partial(self._unmatched, receipt, state, set())
+        await self._fence.run(receipt, Step.MATCH, act)
 
     async def _unmatched(self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]) -> None:
         """Do so; `offered` has the subscriptions that a failed try offered already."""
         record = receipt.record
-        if record.headers_problem is not None and record.topic == self.settler.topics.operations:
+        if record.headers_problem is not None and record.topic == self._operations:
             # A record in our own topic whose headers cannot be read was not written by us.
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
-            self.settler.undecodable(receipt, why, state)
+            self._settler.undecodable(receipt, why, state)
             return
         identified = self._identified(record)
         match identified:
             case Undecodable():
-                self.settler.undecodable(receipt, identified, state)
+                self._settler.undecodable(receipt, identified, state)
             case UnknownSchema():
                 self._wait_for_schema(receipt, state, identified)
             case Identified():
@@ -120,10 +112,12 @@ class Admission:
                     return
                 event = await self._read(receipt, identified)
                 if isinstance(event, Undecodable):
-                    self.settler.undecodable(receipt, event, state)
+                    self._settler.undecodable(receipt, event, state)
                 elif event is not None:
                     event.origin = state.origin
-                    self._note_id(event, receipt.record)
+                    self._event_ids.note(
+                        event.event_type, event.event_id, event.origin, record.value
+                    )
                     await self._fan_out(receipt, event, state, offered)
 
     async def _read(self, receipt: Receipt, identified: Identified) -> Event | Undecodable | None:
@@ -152,31 +146,18 @@ class Admission:
         except BLAMED[Step.DECODE] as error:
             return Undecodable(UndecodableReason.MALFORMED, described(error))
 
-    def _note_id(self, event: Event, record: Record) -> None:
-        try:
-            self.event_ids.note(event.event_type, event.event_id, event.origin, record.value)
-        except Exception as error:  # noqa: BLE001  nothing depends on it
-            self.fence.note(error, Step.NOTIFY)
-
     async def _fan_out(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        question = (
-            event.event_type,
-            event.environment,
-            state.origin.timestamp,
-            bodies.document,
-            self._codec.latest(event.event_type),
-        )
-        async for matches in self._matched(event, question):
+        async for matches in self._matched(bodies):
             for match in matches:
                 if match is None:
                     await asyncio.sleep(0)
                     continue
-                if self.budget.room <= 0:
-                    await self.budget.wait()
+                if self._budget.room <= 0:
+                    await self._budget.wait()
                 if not self._gate.was_open():
                     await self._gate.wait()
                 if not receipt.wanted:
@@ -190,28 +171,52 @@ class Admission:
         receipt.release()
 
     async def _offer(self, work: Work, match: Match) -> None:
-        """Hand a delivery out, and yield to other tasks after a few."""
+        """Hand a delivery out, or end a refused one; yield to other tasks after a few."""
+        refused = match.refused
         try:
-            if not self._handed_out(work, match):
-                # What is held waits in a tier at once, without queueing in its lane.
+            if refused is not None:
+                await self._refuse(work, refused)
+            elif not work.delivery.filter_asked or self._directory.holds.any:
+                # What an operator holds waits in a tier at once, without queueing in its lane.
                 await self._readmit(work)
+            else:
+                # Its subscription was live a moment ago.
+                self._credit(work)
+                self._lanes.offer(work)
         except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
-            self._stop(work, match, error)
+            if refused is None:
+                self._attempts.stop(work, error, Step.MATCH)
+            else:
+                again = partial(self._refuse, work, refused)
+                self._settler.stop(work, error, Step.MATCH, again)
         self._offered += 1
         if self._offered % _TURN == 0:
             # Attempts begin: otherwise a lane whose attempts could not begin yet would look full.
             await asyncio.sleep(0)
 
-    async def _matched(
-        self, event: Event, question: _Question
-    ) -> AsyncIterator[Iterable[Match | None]]:
+    async def _refuse(self, work: Work, refused: Refused) -> None:
+        self._credit(work)
+        self._attempts.refuse(work, refused)
+
+    async def _matched(self, bodies: Bodies) -> AsyncIterator[Iterable[Match | None]]:
         """Yield the matches, in one go or in steps that a thread computes."""
+        event, question = bodies.event, self._question(bodies)
         if not self._is_heavy(event):
-            yield self._directory.match(*question, event.load)
+            yield self._directory.match(question, event.load)
             return
-        matching = await self._found(self._directory.matching(*question))
+        matching = await self._found(self._directory.matching(question))
         while not matching.is_done:
             yield await self._offload.run(matching.step)
+
+    def _question(self, bodies: Bodies) -> Question:
+        event = bodies.event
+        return Question(
+            event.event_type,
+            event.environment,
+            event.origin.timestamp,
+            bodies.document,
+            self._codec.latest(event.event_type),
+        )
 
     def _is_heavy(self, event: Event) -> bool:
         """Return whether matching the event would block the event loop for long."""
@@ -235,40 +240,12 @@ class Admission:
                     raise
                 if not isinstance(error, RuntimeError):
                     # A dictionary that changed meanwhile raises that; anything else is logged.
-                    self.fence.note(error, Step.MATCH)
+                    self._fence.note(error, Step.MATCH)
             else:
                 if not matching.has_changed:
                     return matching
         matching.find()
         return matching
-
-    def _handed_out(self, work: Work, match: Match) -> bool:
-        """Offer a matched delivery to its lane, or end a refused one; False: it must be readmitted."""
-        if match.refused is not None:
-            self._refuse(work, match.refused)
-            return True
-        if not work.delivery.filter_asked or self._directory.holds.any:
-            return False
-        # Its subscription was live a moment ago.
-        self._credit(work)
-        self.lanes.offer(work)
-        return True
-
-    def _refuse(self, work: Work, refused: Refused) -> None:
-        self._credit(work)
-        self._attempts.refuse(work, refused)
-
-    def _stop(self, work: Work, match: Match, error: Exception) -> None:
-        """Stop the partition of a delivery that could not be handed out."""
-        refused = match.refused
-        if refused is None:
-            self._attempts.stop(work, error, Step.MATCH)
-            return
-
-        async def again() -> None:
-            self._refuse(work, refused)
-
-        self.settler.stop(work, error, Step.MATCH, again)
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
@@ -293,24 +270,10 @@ class Admission:
             filter_asked=isinstance(subscription, Subscription),
         )
 
-    def may_attempt(self, delivery: Delivery) -> bool:
-        """Return whether only its lane can delay a delivery."""
-        return self._attempts.may_attempt(delivery)
-
     async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit a delivery that came due in a tier."""
-        again = partial(self._due, receipt, delivery)
-        try:
-            await again()
-        except Exception as error:  # noqa: BLE001  the fence
-            self.fence.stop(
-                receipt,
-                error,
-                Step.DECODE,
-                again=again,
-                give_up=receipt.release,
-                delivery_id=delivery.delivery_id,
-            )
+        act = partial(self._due, receipt, delivery)
+        await self._fence.run(receipt, Step.DECODE, act, delivery.delivery_id)
 
     async def _due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Decode it and offer it; the work takes over the receipt."""
@@ -344,26 +307,26 @@ class Admission:
         try:
             self._attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
         except Exception:
-            self.settler.give_back(work)
+            self._settler.give_back(work)
             raise
 
     def _credit(self, work: Work) -> None:
         """Take the credit of work, once."""
         if not work.credited:
             work.credited = True
-            self.budget.take(work.receipt.size)
+            self._budget.take(work.receipt.size)
 
     async def _readmit(self, work: Work) -> None:
         """Offer work again, unless its subscription allows no attempt now."""
         if not work.receipt.wanted:
             # Its partition was revoked meanwhile; the next owner reads the record again.
-            self.settler.abandon(work)
+            self._settler.give_back(work)
             return
         self._credit(work)
         if self._attempts.keep_if_eligible(work) and (
             work.delivery.filter_asked or await self._asked(work)
         ):
-            self.lanes.offer(work)
+            self._lanes.offer(work)
 
     async def _asked(self, work: Work) -> bool:
         """Evaluate a filter that was unreadable when the event was matched; settle what it refuses."""
@@ -377,19 +340,12 @@ class Admission:
 
     async def _ask(self, work: Work) -> bool:
         delivery, event = work.delivery, work.event
-        judge = self._directory.judge(
-            delivery.subscription_id,
-            event.event_type,
-            event.environment,
-            delivery.origin.timestamp,
-            work.bodies.document,
-            self._codec.latest(event.event_type),
-        )
+        judge = self._directory.judge(delivery.subscription_id, self._question(work.bodies))
         if self._is_heavy(event):
             match = await self._offload.run(judge)
             if not work.receipt.wanted:
                 delivery.filter_asked = False
-                self.settler.abandon(work)
+                self._settler.give_back(work)
                 return False
         else:
             match = judge()
@@ -412,14 +368,14 @@ class Admission:
         if until is None:
             detail = f"schema {unknown.schema} was not published within the grace"
             problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
-            self.settler.undecodable(receipt, problem, state)
+            self._settler.undecodable(receipt, problem, state)
             return
         policy.event_deferred(state, until, self._clock.now())
-        self.settler.defer(receipt, state)
+        self._settler.defer(receipt, state)
 
 
 def _nothing(record: Record, delivery: Delivery) -> Event:
-    """Return an event that holds nothing, for a record that does not decode any more."""
+    """Return an event without content, for a record that does not decode any more."""
     return Event(
         revision=Revision(delivery.event_type, 0, ""),
         event_id=delivery.event_id,

@@ -10,7 +10,7 @@
 A process that dies during any of these has written nothing, and its offset is not committed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,32 +26,23 @@ from hookstream.core.model.outcome import (
     Delivered,
     Disposition,
     Failed,
-    FailedForGood,
     FailureKind,
-    Gone,
     Outcome,
     RefusalReason,
     Refused,
     Response,
-    Throttled,
     Withheld,
 )
-from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner
 from hookstream.core.model.subscription_status import Live
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.defects import Step, line_of
 from hookstream.pipeline.eligibility import Eligibility
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
-from hookstream.pipeline.health import EndpointHealth
-from hookstream.pipeline.lane_queue import Slot
-from hookstream.pipeline.ports import (
-    Post,
-    Span,
-)
+from hookstream.pipeline.health import Checkup, EndpointHealth
+from hookstream.pipeline.ports import Ports, Post, Span
 from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.settler import Settler
@@ -86,9 +77,7 @@ class Attempts:
         ports: Ports,
         rules: EngineRules,
         eligibility: Eligibility,
-        rendering: BodyRenderer,
         settler: Settler,
-        health: EndpointHealth,
         fence: Fence,
     ) -> None:
         """Ask `eligibility` before every attempt, and once more before its first byte."""
@@ -99,9 +88,9 @@ class Attempts:
         self._metrics = ports.metrics
         self._longest_tier = max(rules.tiers)
         self._eligibility = eligibility
-        self._rendering = rendering
+        self._rendering = BodyRenderer(ports, rules.max_body_bytes)
         self._settler = settler
-        self._health = health
+        self._health = EndpointHealth(ports, rules)
         self._fence = fence
         self._prepared = PreparedRequests()
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
@@ -110,10 +99,6 @@ class Attempts:
     def keep_if_eligible(self, work: Work) -> bool:
         """Return whether an attempt may be made; where not, settle the work without one."""
         return self._live(work, self._clock.now()) is not None
-
-    def may_attempt(self, delivery: Delivery) -> bool:
-        """Return whether the subscription is live, not held, and can be read."""
-        return self._eligibility.allows(delivery)
 
     def _live(self, work: Work, now: Millis) -> Live | None:
         judged = self._eligibility.judge(work.delivery, now)
@@ -124,7 +109,7 @@ class Attempts:
         self.end(work, judged)
         return None
 
-    def overflow(self, work: Work, slot: Slot) -> None:
+    def overflow(self, work: Work, slot: DeferUntil) -> None:
         """Defer work that its lane has no room for until the slot that the lane gave it."""
         try:
             if not self.keep_if_eligible(work):
@@ -153,7 +138,7 @@ class Attempts:
         self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
 
     async def attempt(self, work: Work) -> Outcome | Withheld | None:
-        """Make one attempt, settle it, tell what it came to. None: ended without an attempt.
+        """Make one attempt, settle it, and return its outcome. None: ended without an attempt.
 
         Withheld: no request was made and nothing is settled; the work is the caller's again.
         """
@@ -174,17 +159,13 @@ class Attempts:
         Raises:
             Exception: What `Fence.stop` raises.
         """
+        self._settler.stop(work, error, step, partial(self._retry, work))
 
-        async def again() -> None:
-            # First all that can fail without the lane, so that a defect that lasts costs it nothing.
-            await self._rehearse(work)
-            if work.receipt.wanted:
-                await self.readmit(work)
+    async def _retry(self, work: Work) -> None:
+        """Do what an attempt does before its request, without a trace of it, and then offer the work again.
 
-        self._settler.stop(work, error, step, again)
-
-    async def _rehearse(self, work: Work) -> None:
-        """Do what an attempt does before its request, without a trace of it."""
+        What can fail without the lane comes first, so that a defect that lasts costs the lane nothing.
+        """
         now = self._clock.now()
         status = self._eligibility.status(work.delivery, now)
         if isinstance(status, Live):
@@ -192,6 +173,8 @@ class Attempts:
             body = await self._rendering.make(work, status.partner, version)
             if not isinstance(body, Refused):
                 self._request(work, self._prepared.of(status.subscription), body, now)
+        if work.receipt.wanted:
+            await self.readmit(work)
 
     def _ready(self, work: Work) -> _Ready | _Unrendered | None:
         """Return what an attempt is made of, None where the work ended without one."""
@@ -284,13 +267,20 @@ class Attempts:
 
     async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome | Withheld:
         """Send the request, decide what follows from the answer, and settle it."""
-        span = self._span(work, ready)
+        span = parent = work.receipt.span
+        if parent is not None:
+            span = self._tracer.post(parent, ready.post.url, work.delivery.attempt - 1)
         answer = await self._answer(work, ready, span)
         if isinstance(answer, Withheld):
             work.delivery.attempt -= 1
             return answer
         took, now = self._clock.monotonic() - began, self._clock.now()
-        outcome = self._classified(answer, ready, now)
+        outcome = classify(
+            answer,
+            now=now,
+            final_statuses=ready.prepared.subscription.retry.final_statuses,
+            longest_tier=self._longest_tier,
+        )
         if span is not None:
             _end(span, answer, outcome)
         disposition, also = self._decided(work, ready, outcome, now)
@@ -307,12 +297,6 @@ class Attempts:
         self._note_latency(work.delivery, outcome, now)
         return outcome
 
-    def _span(self, work: Work, ready: _Ready) -> Span | None:
-        parent = work.receipt.span
-        if parent is None:
-            return None
-        return self._tracer.post(parent, ready.post.url, work.delivery.attempt - 1)
-
     async def _answer(self, work: Work, ready: _Ready, span: Span | None) -> Answer | Withheld:
         """Send the request and return what came of it."""
         still = partial(self._eligibility.still, work.delivery, ready.live)
@@ -328,17 +312,7 @@ class Attempts:
             span.end(error="withheld")
         return answer
 
-    def _classified(self, answer: Answer, ready: _Ready, now: Millis) -> Outcome:
-        return classify(
-            answer,
-            now=now,
-            final_statuses=ready.prepared.subscription.retry.final_statuses,
-            longest_tier=self._longest_tier,
-        )
-
-    def _decided(
-        self, work: Work, ready: _Ready, outcome: Outcome, now: Millis
-    ) -> tuple[Disposition, Sequence[OutgoingRecord]]:
+    def _decided(self, work: Work, ready: _Ready, outcome: Outcome, now: Millis) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""
         disposition = policy.decide(
             outcome,
@@ -349,8 +323,7 @@ class Attempts:
         )
         if isinstance(outcome, Delivered) and not self._health.failing:
             return disposition, ()
-        checkup = self._health.after(work.delivery, outcome, disposition, now)
-        return checkup.disposition, checkup.records
+        return self._health.after(work.delivery, outcome, disposition, now)
 
     def _note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
         """Measure how long a first attempt that arrived took from the event on."""
@@ -373,11 +346,9 @@ async def _nobody(_: Work) -> None:
 def _error(outcome: Outcome) -> str:
     """Return OpenTelemetry's `error.type`: the status as text, or the kind of failure."""
     match outcome:
-        case Failed(kind=kind, status=status):
-            return kind.value if status is None else str(status)
-        case Delivered(status=status) | Gone(status=status) | FailedForGood(status=status):
-            return str(status)
-        case Throttled(status=status):
-            return str(status)
+        case Failed(kind=kind, status=None):
+            return kind.value
         case Refused(reason=reason):
             return reason.value
+        case _:
+            return str(outcome.status)

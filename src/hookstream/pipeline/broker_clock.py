@@ -2,12 +2,11 @@
 
 Every acknowledgement carries the time at which a broker appended the record. From these the
 difference of the clocks is known, and `now` is the brokers' time. A wall clock that differs by more
-than a bound stops sending all the same: certificates, logs and other programs use it, so somebody
+than a bound prevents sending all the same: certificates, logs and other programs use it, so somebody
 must set it.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from hookstream.core.model.broker_time import BrokerTime
 from hookstream.core.model.freshness import Moment
@@ -43,54 +42,6 @@ def time_request(topics: Topics) -> OutgoingRecord:
     It goes into a table that workers write anyway, where compaction soon removes it.
     """
     return OutgoingRecord(topics.health, TIME_KEY, None)
-
-
-class Agreement(Protocol):
-    """Whether the worker's clock can be trusted."""
-
-    @property
-    def known(self) -> bool:
-        """Whether the clock shows the brokers' time, or is known never to."""
-
-    @property
-    def asks(self) -> bool:
-        """Whether a broker's timestamp should be requested now."""
-
-    def agrees(self) -> bool:
-        """Return whether attempts may begin and deliveries expire by this clock now."""
-
-    def why(self) -> str:
-        """Return why not, with the remedy."""
-
-    def unstamped(self, refusal: str | None = None) -> None:
-        """Note an acknowledgement without a broker's time; `refusal`: why the request was refused."""
-
-    def look(self) -> None:
-        """Log what an operator must know; called once a second."""
-
-
-class Unquestioned:
-    """An Agreement for a clock that needs no check."""
-
-    known = True
-    asks = False
-
-    def agrees(self) -> bool:
-        """Return True."""
-        return True
-
-    def why(self) -> str:
-        """Return nothing."""
-        return ""
-
-    def unstamped(self, refusal: str | None = None) -> None:
-        """Do nothing."""
-
-    def look(self) -> None:
-        """Log nothing."""
-
-
-UNQUESTIONED = Unquestioned()
 
 
 class BrokerClock:
@@ -202,7 +153,7 @@ class BrokerClock:
         )
 
     def look(self) -> None:
-        """As Agreement says: at once where sending stops, and again while that lasts."""
+        """As Agreement says: at once where sending is prevented, and again while that lasts."""
         now, skew = self.machine.moment().boot, self.skew
         if skew is None:
             self._log_unknown(now)
@@ -240,7 +191,7 @@ class BrokerClock:
         )
 
     def _log_skew(self, now: float, skew: float) -> None:
-        """Warn of a difference that does not stop sending yet."""
+        """Warn of a difference that does not prevent sending yet."""
         apart = self._time.apart
         if max(abs(skew), apart) <= WORTH_SAYING or now - self._logged_at < _SAY_SKEW_AGAIN:
             return

@@ -1,4 +1,4 @@
-"""The budget bounds what a worker holds in memory, in deliveries and in bytes; intake waits for it."""
+"""The budget bounds what a worker has in memory, in deliveries and in bytes; intake waits for it."""
 
 import asyncio
 

@@ -26,23 +26,17 @@ class Step(StrEnum):
 
 
 BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
-    Step.READ: (),
-    Step.READ_STATE: (),
     # A schema name that is not UTF-8.
     Step.IDENTIFY: (UnicodeDecodeError,),
     # A string that is not UTF-8; a number or a time out of range.
     Step.DECODE: (UnicodeDecodeError, OverflowError),
-    Step.MATCH: (),
-    Step.WAIT: (),
-    # A value that JSON cannot hold: a time beyond year 9999, a lone surrogate.
+    # A value that JSON cannot contain: a time beyond year 9999, a lone surrogate.
     Step.RENDER: (UnicodeEncodeError, OverflowError),
     Step.ENCODE: (UnicodeEncodeError, OverflowError),
-    Step.PREPARE: (),
-    Step.SETTLE: (),
-    Step.NOTIFY: (),
 }
-"""The exceptions that a record is to blame for, by step. What a step expects of its input it returns
-as a value; these remain. A new entry needs a test with a record that raises it."""
+"""The exceptions that a record is to blame for, by step; in any other step there is none. What a step
+expects of its input it returns as a value; these remain. A new entry needs a test with a record that
+raises it."""
 
 ENDS = (InvariantBroken, DependencyUnavailable, MemoryError)
 """Exceptions that end the process: a broken invariant, a fenced or fatal producer, a lost group, no memory."""

@@ -1,6 +1,5 @@
 """Whether an attempt of a delivery may be made at all, by the tables as they are now."""
 
-from hookstream.core.matching.directory import Directory
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Disposition
@@ -10,26 +9,17 @@ from hookstream.errors import InvariantBroken
 from hookstream.pipeline.defects import Step
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
-from hookstream.pipeline.ports import Clock, Permitted
+from hookstream.pipeline.ports import Permitted, Ports
 
 
 class Eligibility:
     """Judges deliveries: before a permit is taken, and again directly before the first byte."""
 
-    def __init__(
-        self,
-        directory: Directory,
-        clock: Clock,
-        rules: EngineRules,
-        fence: Fence,
-        may_act: Permitted,
-    ) -> None:
-        """Ask `directory`; `may_act` says whether it is fresh enough to send anything."""
-        self._directory = directory
-        self._clock = clock
-        self._rules = rules
-        self._hops = rules.waits
-        self._pause_hop = rules.pause_hop
+    def __init__(self, ports: Ports, rules: EngineRules, fence: Fence, may_act: Permitted) -> None:
+        """Ask `ports.directory`; `may_act` says whether it is fresh enough to send anything."""
+        self._directory = ports.directory
+        self._clock = ports.clock
+        self._rules = rules.wait_rules
         self._fence = fence
         self._may_act = may_act
 
@@ -46,17 +36,8 @@ class Eligibility:
 
     def judge(self, delivery: Delivery, now: Millis) -> Live | Disposition:
         """Return the live subscription, or what becomes of the delivery without an attempt."""
-        rules = self._rules
         status = self.status(delivery, now)
-        disposition = policy.before_attempt(
-            status,
-            delivery,
-            now=now,
-            pause_hop=self._pause_hop,
-            hold_hops=self._hops,
-            absent_grace=rules.absent_grace,
-            paused_for=rules.paused_for,
-        )
+        disposition = policy.before_attempt(status, delivery, self._rules, now=now)
         if disposition is not None:
             return disposition
         if not isinstance(status, Live):

@@ -26,7 +26,6 @@ from hookstream.core.model.subscription_status import (
     SubscriptionStatus,
     Unreadable,
 )
-from hookstream.core.outcome.health import HealthRules
 from hookstream.core.retry.tiers import Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.errors import InvariantBroken
@@ -34,27 +33,24 @@ from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.broker_clock import time_request
 from hookstream.pipeline.budget import Budget
+from hookstream.pipeline.commits import COMMIT_EVERY, commit
 from hookstream.pipeline.defects import Step, Unexpected, described, line_of
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.endless import endless
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.guarded import GuardedLogger, GuardedMetrics, GuardedTracer
-from hookstream.pipeline.health import EndpointHealth
 from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
-from hookstream.pipeline.ports import WriteRefused
-from hookstream.pipeline.rendering import BodyRenderer
+from hookstream.pipeline.ports import Ports, WriteRefused
 from hookstream.pipeline.retrier import Retrier, WaitingRecord
 from hookstream.pipeline.settler import Settler
 
 __all__ = ["Engine", "EngineRules", "Ports"]
 
-_COMMIT_EVERY = 1.0
 _TICK_EVERY = 0.25
 _CLOCK_EVERY = 1.0
 _FAILURES = 3
@@ -71,87 +67,51 @@ class Engine:
         """Wire the stages; nothing moves before `run`."""
         ports = self._ports = _guarded(ports)
         self._rules = rules
-        self.ladder = Ladder(rules.tiers)
-        self.budget = Budget(rules.max_deliveries, rules.max_bytes)
+        budget = self.budget = Budget(rules.max_deliveries, rules.max_bytes)
         self.events = Partitions(ports.events, self, ports.logger, ports.metrics)
         self.tiers = Partitions(ports.tiers, self, ports.logger, ports.metrics)
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
             rules.waiting_room_bytes, rules.waiting_room_floor
         )
-        self.gate = Gate(
-            ports.tables,
-            ports.directory,
-            ports.clock,
-            ports.logger,
-            ports.agreement,
-        )
-        self._fence = Fence(ports.skips, ports.clock, ports.logger, self.gate.wait)
-        self._settler = Settler(ports, self.ladder, self.budget, self._fence)
-        attempts = self._make_attempts()
-        self.lanes = Lanes(
+        gate = self.gate = Gate(ports)
+        fence = self._fence = Fence(ports.skips, ports.clock, ports.logger, gate.wait)
+        settler = self._settler = Settler(ports, Ladder(rules.tiers), budget, fence)
+        eligibility = Eligibility(ports, rules, fence, gate.is_open)
+        attempts = Attempts(ports, rules, eligibility, settler, fence)
+        lanes = self.lanes = Lanes(
             ports.clock,
             ports.logger,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
             attempt=attempts.attempt,
             overflow=attempts.overflow,
-            abandon=self._settler.abandon,
-            may_act=self.gate.was_open,
+            abandon=settler.give_back,
+            may_act=gate.was_open,
         )
-        self._admission = Admission(
-            ports,
-            rules,
-            attempts,
-            self.lanes,
-            self._settler,
-            self.gate,
-            EventIds(ports.sink, ports.own_records, ports.clock, ports.metrics, ports.logger),
-            self._fence,
+        ids = EventIds(ports, fence)
+        admission = Admission(ports, rules, attempts, lanes, settler, gate, ids, fence)
+        self._intake = Intake(ports, rules, self.events, gate, admission, budget)
+        self._retrier = Retrier(
+            ports, self.tiers, self.room, gate, admission, lanes, settler, eligibility, ids, fence
         )
         self._time_requested = False
         """Whether a record waits that asks for the brokers' time."""
         self._loops: list[asyncio.Task[None]] = []
 
-    def _make_attempts(self) -> Attempts:
-        ports, rules = self._ports, self._rules
-        eligibility = Eligibility(
-            ports.directory, ports.clock, rules, self._fence, self.gate.is_open
-        )
-        rendering = BodyRenderer(
-            ports.directory, ports.codec, ports.offload, max_body_bytes=rules.max_body_bytes
-        )
-        health = EndpointHealth(
-            ports.health,
-            HealthRules(rules.disable_after, rules.disable_attempts),
-            ports.directory,
-            ports.own_records,
-            ports.logger,
-        )
-        return Attempts(ports, rules, eligibility, rendering, self._settler, health, self._fence)
-
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
         """Return what a lane may do; the least, where a defect of ours keeps that from being known."""
+        ports, rules = self._ports, self._rules
         try:
-            return self._policy_of(subscription_id)
+            limits = _limits(ports.directory.status(subscription_id, ports.clock.now()))
+            rate = None if limits.rate_limit is None else limits.rate_limit * self._share()
         except Exception as error:  # noqa: BLE001  the fence: a timer asks it, and no record
             self._fence.note(error, Step.PREPARE)
-            return LanePolicy(
-                1,
-                max_queue=self._rules.max_deliveries,
-                rate_limit=_CAREFUL_RATE,
-                probe_every=self._rules.probe_every / 1000,
-            )
-
-    def _policy_of(self, subscription_id: str) -> LanePolicy:
-        ports = self._ports
-        status = ports.directory.status(subscription_id, ports.clock.now())
-        limits = _limits(status)
-        rate = limits.rate_limit
+            limits, rate = Limits(max_in_flight=1), _CAREFUL_RATE
         return LanePolicy(
             limits.max_in_flight,
-            max_queue=self._rules.max_deliveries,
-            rate_limit=None if rate is None else rate * self._share(),
-            probe_every=self._rules.probe_every / 1000,
+            max_queue=rules.max_deliveries,
+            rate_limit=rate,
+            probe_every=rules.probe_every / 1000,
             weight=limits.weight,
         )
 
@@ -161,7 +121,7 @@ class Engine:
         The parts of all workers make one, so that together they never exceed the limit.
         """
         exist = self.events.exist + self.tiers.exist
-        return 1.0 if exist == 0 else min(1.0, max(1, self.events.held + self.tiers.held) / exist)
+        return 1.0 if exist == 0 else min(1.0, max(1, self.events.ours + self.tiers.ours) / exist)
 
     async def run(self, stop: asyncio.Event, drained: Millis) -> bool:
         """Run until `stop` is set, then drain for at most `drained` milliseconds. True: in time."""
@@ -180,55 +140,36 @@ class Engine:
 
     async def _operate(self) -> None:
         """Parent every task of the engine; cancelling this one ends them all."""
-        intake = self._intake()
-        retrier = self._retrier()
         async with asyncio.TaskGroup() as tasks:
             self.lanes.open(tasks)
-            self._settler.open(tasks)
             self._fence.open(tasks)
+            tick = partial(self._every, _TICK_EVERY, self.lanes.tick)
+            commits = partial(self._every, COMMIT_EVERY, self.commit)
+            looks = partial(self._every, _CLOCK_EVERY, self._look_at_clock)
             self._loops = [
-                tasks.create_task(endless("the intake", intake.run)),
-                tasks.create_task(endless("the taking from tiers", retrier.take)),
-                tasks.create_task(endless("the release from tiers", retrier.release)),
-                tasks.create_task(
-                    endless("the lanes' clock", partial(self._every, _TICK_EVERY, self.lanes.tick))
-                ),
+                tasks.create_task(endless("the intake", self._intake.run)),
+                tasks.create_task(endless("the taking from tiers", self._retrier.take)),
+                tasks.create_task(endless("the release from tiers", self._retrier.release)),
+                tasks.create_task(endless("the lanes' clock", tick)),
             ]
-            tasks.create_task(
-                endless("the committing", partial(self._every, _COMMIT_EVERY, self.commit))
-            )
-            tasks.create_task(
-                endless(
-                    "the look at the clock",
-                    partial(self._every, _CLOCK_EVERY, self._look_at_clock),
-                )
-            )
+            tasks.create_task(endless("the committing", commits))
+            tasks.create_task(endless("the look at the clock", looks))
 
     async def _drain(self) -> None:
-        """Stop intake, hand back what waits, let attempts finish, wait until all is durable."""
+        """End intake, hand back what waits, let attempts finish, wait until all is durable."""
         for loop in self._loops:
             loop.cancel()
         for work in self.lanes.empty():
-            self._settler.abandon(work)
+            self._settler.give_back(work)
         await self.lanes.idle()
         await self._settler.idle()
-
-    def _intake(self) -> Intake:
-        ports, rules = self._ports, self._rules
-        return Intake(ports.events, self.events, self._admission, self.gate, ports, rules)
-
-    def _retrier(self) -> Retrier:
-        ports = self._ports
-        return Retrier(
-            ports.tiers, self.tiers, self.room, self._admission, self.gate, ports, self.ladder
-        )
 
     # As PartitionsListener says.
 
     def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
         """Drop what waits of partitions that are not ours any more."""
         for work in self.lanes.drop(partitions):
-            self._settler.abandon(work)
+            self._settler.give_back(work)
         for where in partitions:
             self.room.drop(where)
 
@@ -279,8 +220,7 @@ class Engine:
 
     def commit(self) -> None:
         """Commit what was settled, in both groups."""
-        self.events.commit()
-        self.tiers.commit()
+        commit((self.events, self.tiers))
 
     async def _every(self, seconds: float, act: Callable[[], None]) -> None:
         """Act again and again. One failure is logged; `_FAILURES` in a row end the process."""
@@ -301,7 +241,7 @@ class Engine:
 
 
 def _guarded(ports: Ports) -> Ports:
-    """Return the ports with those that only tell made harmless."""
+    """Return the ports with those that only report made harmless."""
     unexpected = Unexpected(ports.logger)
     return replace(
         ports,

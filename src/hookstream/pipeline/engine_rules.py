@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hookstream.core.model.instant import MINUTE, Millis
+from hookstream.core.outcome.policy import WaitRules
 
 _LONGEST_PAUSE_HOP = 30 * MINUTE
 
@@ -32,6 +33,7 @@ class EngineRules:
         return tuple(sorted(delay for delay in self.tiers if delay > 0))
 
     @property
-    def pause_hop(self) -> Millis:
-        """Return the delay after which a paused subscription is looked at again."""
-        return max(delay for delay in self.tiers if delay <= _LONGEST_PAUSE_HOP)
+    def wait_rules(self) -> WaitRules:
+        """Return how long deliveries wait for their subscription."""
+        pause_hop = max(delay for delay in self.tiers if delay <= _LONGEST_PAUSE_HOP)
+        return WaitRules(self.absent_grace, self.paused_for, pause_hop, self.waits)

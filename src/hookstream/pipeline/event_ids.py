@@ -3,14 +3,9 @@
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import Origin
 from hookstream.core.offsets.event_ids import RecentEventIds
-from hookstream.pipeline.ports import (
-    Clock,
-    Logger,
-    Metrics,
-    OwnRecords,
-    RecordSink,
-    WriteRefused,
-)
+from hookstream.pipeline.defects import Step
+from hookstream.pipeline.fence import Fence
+from hookstream.pipeline.ports import Ports, WriteRefused
 
 _CAPACITY = 10_000
 """Events whose ids a worker remembers: about 3.5 MB."""
@@ -25,39 +20,35 @@ _RAISE_EVERY = 3600.0
 class EventIds:
     """Notes the id of each event that a worker takes."""
 
-    def __init__(
-        self,
-        sink: RecordSink,
-        own_records: OwnRecords,
-        clock: Clock,
-        metrics: Metrics,
-        logger: Logger,
-    ) -> None:
-        """Raise conflicts through `sink`."""
-        self._sink = sink
-        self._own_records = own_records
-        self._clock = clock
-        self._metrics = metrics
-        self._logger = logger
+    def __init__(self, ports: Ports, fence: Fence) -> None:
+        """Remember no id yet."""
+        self._ports = ports
+        self._fence = fence
         self._recent = RecentEventIds(_CAPACITY)
         # By event type; types are those of published schemas, so both stay small.
         self._logged: dict[str, float] = {}
         self._raised: dict[str, float] = {}
 
     def note(self, event_type: str, event_id: str, origin: Origin, value: bytes | None) -> None:
-        """Note that the record at `origin` carries an event id; report another record that does."""
-        reuse = self._recent.note(event_type, event_id, origin, value)
-        if reuse is None or event_type in OPERATIONS_EVENTS:
-            # hookstream's own events are written again after a crash, with a later time.
-            return
-        self._metrics.event_id_reused(event_type, conflict=reuse.conflict)
-        if reuse.conflict:
-            self._conflict(event_type, event_id, reuse.first, origin)
+        """Note that the record at `origin` carries an event id; report another record that does.
+
+        Nothing depends on it: what fails is logged.
+        """
+        try:
+            reuse = self._recent.note(event_type, event_id, origin, value)
+            if reuse is None or event_type in OPERATIONS_EVENTS:
+                # hookstream's own events are written again after a crash, with a later time.
+                return
+            self._ports.metrics.event_id_reused(event_type, conflict=reuse.conflict)
+            if reuse.conflict:
+                self._conflict(event_type, event_id, reuse.first, origin)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._fence.note(error, Step.NOTIFY)
 
     def _conflict(self, event_type: str, event_id: str, first: Origin, second: Origin) -> None:
-        now = self._clock.monotonic()
+        ports, now = self._ports, self._ports.clock.monotonic()
         if _passed(self._logged, event_type, now, _LOG_EVERY):
-            self._logger.warning(
+            ports.logger.warning(
                 "event_id.conflict",
                 event_type=event_type,
                 event_id=event_id,
@@ -66,14 +57,14 @@ class EventIds:
                 remedy="two events carry one id; receivers that deduplicate drop the second",
             )
         if _passed(self._raised, event_type, now, _RAISE_EVERY):
-            event = self._own_records.event_id_conflict(
-                event_type, event_id, first, second, self._clock.now()
+            event = ports.own_records.event_id_conflict(
+                event_type, event_id, first, second, ports.clock.now()
             )
-            self._sink.write(event, self._written)
+            ports.sink.write(event, self._written)
 
     def _written(self, refused: WriteRefused | None) -> None:
         if refused is not None:
-            self._logger.error("event_id.conflict_not_published", detail=refused.detail)
+            self._ports.logger.error("event_id.conflict_not_published", detail=refused.detail)
 
 
 def _passed(last: dict[str, float], event_type: str, now: float, seconds: float) -> bool:

@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.errors import InvariantBroken
 from hookstream.pipeline.defects import Step, StoppedLines, Unexpected, described, line_of
 from hookstream.pipeline.ports import Clock, Logger
 from hookstream.pipeline.skips import Skips
@@ -80,6 +79,13 @@ class Fence:
         while self._later:
             tasks.create_task(self._later.pop()())
 
+    def start(self, retry: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run a retry beside everything else, from `open` on."""
+        if self._tasks is None:
+            self._later.append(retry)
+        else:
+            self._tasks.create_task(retry())
+
     def note(self, error: Exception, step: Step) -> None:
         """Log an exception that is ours.
 
@@ -87,6 +93,24 @@ class Fence:
             Exception: `error` itself, where it is one of `ENDS`.
         """
         self._unexpected.note(error, step)
+
+    async def run(
+        self,
+        receipt: "Receipt",
+        step: Step,
+        act: Callable[[], Awaitable[None]],
+        delivery_id: str | None = None,
+    ) -> None:
+        """Run a step of a record; where it fails, `stop` the partition, which retries it.
+
+        Raises:
+            Exception: What `stop` raises.
+        """
+        try:
+            await act()
+        except Exception as error:  # noqa: BLE001  the fence
+            give_up = receipt.release
+            self.stop(receipt, error, step, again=act, give_up=give_up, delivery_id=delivery_id)
 
     def stop(
         self,
@@ -114,12 +138,10 @@ class Fence:
         """
         self.note(error, step)
         self._lines.note(error, receipt.where, self._clock.monotonic())
-        if self._tasks is None:
-            raise InvariantBroken("a step failed before the fence was opened") from error
         piece = Piece(receipt, step, error, again, give_up, delivery_id)
         receipt.block()
         self._stopped.setdefault(receipt.where, []).append(piece)
-        self._tasks.create_task(self._retry(piece))
+        self.start(partial(self._retry, piece))
 
     def insist(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
         """Do what belongs to no record; where it fails, retry with back-off while `wanted`.
@@ -127,29 +149,23 @@ class Fence:
         Raises:
             Exception: What it raised, where that is one of `ENDS`.
         """
+        if not self._done(act):
+            self.start(partial(self._again, act, wanted))
+
+    def _done(self, act: Callable[[], None]) -> bool:
         try:
             act()
         except Exception as error:  # noqa: BLE001  the fence
             self.note(error, Step.NOTIFY)
-            again = partial(self._again, act, wanted)
-            if self._tasks is None:
-                self._later.append(again)
-            else:
-                self._tasks.create_task(again())
+            return False
+        return True
 
     async def _again(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
         pause = FIRST_PAUSE
-        while True:
-            await asyncio.sleep(pause)
+        await asyncio.sleep(pause)
+        while wanted() and not self._done(act):
             pause = min(2 * pause, LONGEST_PAUSE)
-            if not wanted():
-                return
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001  the fence
-                self.note(error, Step.NOTIFY)
-            else:
-                return
+            await asyncio.sleep(pause)
 
     async def _retry(self, piece: Piece) -> None:
         """Keep a partition stopped until the step succeeds, the record is skipped, or it is revoked."""
@@ -211,8 +227,7 @@ class Fence:
         where = piece.receipt.where
         log(
             event,
-            topic=where.topic,
-            partition=where.partition,
+            **where._asdict(),
             offset=piece.receipt.record.offset,
             delivery_id=piece.delivery_id,
             **fields,

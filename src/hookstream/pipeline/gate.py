@@ -2,10 +2,8 @@
 
 import asyncio
 
-from hookstream.core.matching.directory import Directory
-from hookstream.pipeline.broker_clock import UNQUESTIONED, Agreement
 from hookstream.pipeline.defects import Step, Unexpected
-from hookstream.pipeline.ports import Clock, Logger, Tables
+from hookstream.pipeline.ports import Ports
 
 _ALARM_AFTER = 30.0
 """Seconds."""
@@ -20,23 +18,16 @@ class Gate:
     Matching waits for it; while it is shut, lanes begin no attempt and the sender writes no request.
     """
 
-    def __init__(
-        self,
-        tables: Tables,
-        directory: Directory,
-        clock: Clock,
-        logger: Logger,
-        agreement: Agreement = UNQUESTIONED,
-    ) -> None:
+    def __init__(self, ports: Ports) -> None:
         """Raise the first alarm after the tables were stale for half a minute."""
-        self._agreement = agreement
+        self._agreement = ports.agreement
         self._looked_at = float("-inf")
         self._open = False
-        self._tables = tables
-        self._directory = directory
-        self._clock = clock
-        self._logger = logger
-        self._unexpected = Unexpected(logger)
+        self._tables = ports.tables
+        self._directory = ports.directory
+        self._clock = ports.clock
+        self._logger = ports.logger
+        self._unexpected = Unexpected(ports.logger)
 
     def is_open(self) -> bool:
         """Return whether anything may be matched or sent now."""

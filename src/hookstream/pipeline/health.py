@@ -6,9 +6,8 @@ them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TypeAlias
 
-from hookstream.core.matching.directory import Directory
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import MINUTE, SECOND, Millis
 from hookstream.core.model.operations import OPERATIONS_EVENTS
@@ -31,11 +30,12 @@ from hookstream.core.outcome.health import (
     ClearFailing,
     Finding,
     GiveUp,
-    HealthBook,
     HealthRules,
     NoteFailing,
+    forget_older,
 )
-from hookstream.pipeline.ports import Logger, OwnRecords
+from hookstream.pipeline.engine_rules import EngineRules
+from hookstream.pipeline.ports import Ports
 
 SHORTEST_REPORTED_OUTAGE: Millis = 5 * MINUTE
 """Only outages longer than this emit `endpoint.recovered`, so that a flapping endpoint is not noisy."""
@@ -47,34 +47,23 @@ FAILING = "failing"
 """The reason of a disabling after nothing but failures; the other one is `gone`."""
 
 
-@dataclass(slots=True, frozen=True)
-class Checkup:
-    """An attempt's disposition once health is considered, and the records that must be durable with it."""
-
-    disposition: Disposition
-    records: Sequence[OutgoingRecord] = ()
+Checkup: TypeAlias = tuple[Disposition, Sequence[OutgoingRecord]]
+"""An attempt's disposition once health is considered, and the records that must be durable with it."""
 
 
 class EndpointHealth:
     """Judges attempts and makes the records for changes of health."""
 
-    def __init__(
-        self,
-        book: HealthBook,
-        rules: HealthRules,
-        directory: Directory,
-        own_records: OwnRecords,
-        logger: Logger,
-    ) -> None:
-        """Keep `book` up to date; `directory` knows who is disabled already."""
-        self._book = book
-        self._rules = rules
-        self._directory = directory
-        self._own_records = own_records
-        self._logger = logger
+    def __init__(self, ports: Ports, rules: EngineRules) -> None:
+        """Keep `ports.health` up to date; `ports.directory` knows who is disabled already."""
+        self._book = ports.health
+        self._rules = HealthRules(rules.disable_after, rules.disable_attempts)
+        self._directory = ports.directory
+        self._own_records = ports.own_records
+        self._logger = ports.logger
         self._said: dict[str, Millis] = {}
         """When this worker disabled a subscription, oldest first, for as long as the table may lag."""
-        self.failing = book.failing
+        self.failing = ports.health.failing
         """By subscription id; while it is empty, delivered attempts need no check."""
 
     def after(
@@ -87,11 +76,11 @@ class EndpointHealth:
             )
         match self._finding(delivery.subscription_id, outcome, now):
             case None:
-                return Checkup(disposition)
+                return disposition, ()
             case NoteFailing(failing=failing):
-                return Checkup(disposition, [self._own_records.failing(failing)])
+                return disposition, [self._own_records.failing(failing)]
             case ClearFailing(since=since):
-                return Checkup(disposition, self._recovered(delivery, since, now))
+                return disposition, self._recovered(delivery, since, now)
             case GiveUp(evidence=evidence):
                 dead = disposition
                 if not isinstance(dead, DeadLetter):
@@ -119,7 +108,7 @@ class EndpointHealth:
         """
         subscription_id = delivery.subscription_id
         if self._directory.is_disabled(subscription_id) or self._echoes(subscription_id, now):
-            return Checkup(dead)
+            return dead, ()
         self._said[subscription_id] = now
         disabled = Disabled(subscription_id, now, reason, evidence)
         self._logger.warning(
@@ -132,15 +121,11 @@ class EndpointHealth:
         records = [self._own_records.disabled(disabled)]
         if delivery.event_type not in OPERATIONS_EVENTS:
             records.append(self._own_records.endpoint_disabled(disabled, delivery.partner_id, now))
-        return Checkup(dead, records)
+        return dead, records
 
     def _echoes(self, subscription_id: str, now: Millis) -> bool:
         """Return whether this worker disabled it, the table may not show it yet, and nobody enabled it since."""
-        while self._said:
-            oldest = next(iter(self._said))
-            if 0 <= now - self._said[oldest] < _ECHO:
-                break
-            del self._said[oldest]
+        forget_older(self._said, now, _ECHO)
         said = self._said.get(subscription_id)
         if said is None:
             return False

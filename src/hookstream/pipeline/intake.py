@@ -8,11 +8,11 @@ from hookstream.core.model import header_names
 from hookstream.core.model.record import Record, TopicPartition, header_text
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.admission import Admission
-from hookstream.pipeline.engine_ports import Ports
+from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import RecordSource
+from hookstream.pipeline.ports import Ports
 
 _MOST = 500
 """Records a batch: enough to amortise the hand-over between threads."""
@@ -23,19 +23,19 @@ class Intake:
 
     def __init__(
         self,
-        source: RecordSource,
-        partitions: Partitions,
-        admission: Admission,
-        gate: Gate,
         ports: Ports,
         rules: EngineRules,
+        partitions: Partitions,
+        gate: Gate,
+        admission: Admission,
+        budget: Budget,
     ) -> None:
-        """Take from `source`, whose listener is `partitions`."""
-        self._source = source
+        """Take from `ports.events`, whose listener is `partitions`."""
+        self._source = ports.events
         self._partitions = partitions
-        self._admission = admission
-        self._budget = admission.budget
         self._gate = gate
+        self._admission = admission
+        self._budget = budget
         self._tracer = ports.tracer
         self._logger = ports.logger
         self._group = ports.topics.group
@@ -104,7 +104,14 @@ class Intake:
     async def _admit(self, receipt: Receipt) -> None:
         record = receipt.record
         if not (record.append_time or self._accept_create_time):
-            self._step_over(receipt)
+            # An operator skipped this record with CreateTime.
+            self._logger.warning(
+                "partition.skipped",
+                **record.where._asdict(),
+                offset=record.offset,
+                detail="it carries its producer's time",
+            )
+            receipt.release()
             return
         traceparent = header_text(record.headers, header_names.TRACEPARENT)
         tracestate = None
@@ -112,18 +119,6 @@ class Intake:
             tracestate = header_text(record.headers, header_names.TRACESTATE)
         receipt.span = self._tracer.process(record, traceparent, self._group)
         await self._admission.fresh(receipt, traceparent, tracestate)
-
-    def _step_over(self, receipt: Receipt) -> None:
-        """Settle a record with CreateTime that an operator skipped."""
-        record = receipt.record
-        self._logger.warning(
-            "partition.skipped",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            detail="it carries its producer's time",
-        )
-        receipt.release()
 
     def _refuse(self, record: Record) -> None:
         """Stop a partition at a record with CreateTime; its offset is not committed."""
@@ -135,8 +130,7 @@ class Intake:
         self._partitions.pause(where, PauseReason.BLOCKED)
         self._logger.error(
             "topic.stopped",
-            topic=record.topic,
-            partition=record.partition,
+            **record.where._asdict(),
             offset=record.offset,
             detail="its records carry CreateTime, so it is not known when they were appended",
             remedy="run 'hookstream topics apply', or set events.accept_create_time = true."

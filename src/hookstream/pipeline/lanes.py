@@ -6,16 +6,17 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 
 from hookstream.core.lanes.fair_queue import FairQueue
+from hookstream.core.lanes.lane import Lane
 from hookstream.core.lanes.neighbours import Neighbours
 from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Delivered, Outcome, Withheld
+from hookstream.core.model.outcome import DeferUntil, Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
-from hookstream.pipeline.lane_queue import LaneQueue, Slot
-from hookstream.pipeline.ports import Clock, Logger, Permitted, always_permitted
+from hookstream.pipeline.lane_queue import LaneQueue
+from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
 
 _FORGOTTEN_AFTER = 600.0
@@ -41,14 +42,10 @@ _LONGEST_CATCHING_UP = 120.0
 
 _FROZEN_AFTER = 1.0
 """Seconds without a tick, of which there are four a second, after which the process counts as frozen: it was
-stopped, or got no CPU."""
+suspended, or got no CPU."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
-
-
-def _keep(_: Work) -> None:
-    """Ignore abandoned work, where nobody counts it."""
 
 
 class Lanes:
@@ -62,11 +59,11 @@ class Lanes:
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
         attempt: Callable[[Work], Awaitable[Outcome | Withheld | None]],
-        overflow: Callable[[Work, Slot], None],
-        abandon: Callable[[Work], None] = _keep,
-        may_act: Permitted = always_permitted,
+        overflow: Callable[[Work, DeferUntil], None],
+        abandon: Callable[[Work], None],
+        may_act: Permitted,
     ) -> None:
-        """Run attempts, and hand what does not fit to `overflow`.
+        """Run attempts, and hand what does not fit to `overflow`, with its slot.
 
         `attempt` returns the outcome; None: it ended the work without an attempt; Withheld: it made no
         request, and the work returns to the head of its lane, or goes to `abandon` where its partition
@@ -114,7 +111,7 @@ class Lanes:
     def offer(self, work: Work) -> None:
         """Queue work in its lane, or hand it to `overflow` where the lane is full.
 
-        While the worker stops, the work is abandoned: a step that stopped its partition may succeed late.
+        While the worker drains, the work is dropped: a step that stopped its partition may succeed late.
         """
         if self._closed:
             self._abandon(work)
@@ -139,7 +136,7 @@ class Lanes:
             # The work is queued, so the caller must not offer it again.
             raise InvariantBroken(f"a lane cannot be accounted for: {error!r}") from error
 
-    def deferral(self, delivery: Delivery) -> Slot | None:
+    def deferral(self, delivery: Delivery) -> DeferUntil | None:
         """Return the slot of a delivery from a tier, or None where its lane takes it now."""
         queue = self._queues.get(delivery.subscription_id)
         if queue is None:
@@ -159,8 +156,7 @@ class Lanes:
     def seen(self, subscription_id: str, slot: Millis) -> None:
         """Note a slot that a tier record carries, so that it is not assigned twice."""
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        clock = self._clock
-        queue.lane.seen(clock.monotonic() + (slot - clock.now()) / 1000)
+        queue.lane.seen(self._clock.monotonic() + (slot - self._clock.now()) / 1000)
 
     def _present(self) -> float:
         """Return the monotonic time; a freeze since the last call is not charged to endpoints."""
@@ -186,8 +182,8 @@ class Lanes:
         return now < self._catching_up or self._neighbours.alone(subscription_id, now)
 
     def _queue(self, subscription_id: str) -> LaneQueue:
-        queue = LaneQueue(subscription_id, self._policy(subscription_id))
-        queue.busy_at = self._clock.monotonic()
+        lane = Lane(self._policy(subscription_id))
+        queue = LaneQueue(subscription_id, lane, self._clock.monotonic())
         self._queues[subscription_id] = queue
         return queue
 
@@ -197,13 +193,13 @@ class Lanes:
             queue.lane.policy = self._policy(queue.subscription_id)
         queue.busy_at = now
 
-    def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> Slot:
+    def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
         wall, since = self._clock.now(), delivery.deferred_since
         waited = 0.0
         if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
             waited = max(0, wall - since) / 1000
         deferral = queue.lane.defer(now, kept=delivery.has_slot, waited=waited)
-        return Slot(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
+        return DeferUntil(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
 
     # Attempts.
 
@@ -243,10 +239,10 @@ class Lanes:
         Where a retry is next and may not use a reserved permit, a first attempt behind it that may
         overtakes it.
         """
-        permits, holder, waiting = self._permits, queue.holder, queue.waiting
-        first_is_next = holder.prompt and waiting[0].delivery.attempt == 0
+        permits, own, waiting = self._permits, queue.permits, queue.waiting
+        first_is_next = own.prompt and waiting[0].delivery.attempt == 0
         if not first_is_next:
-            if permits.take(holder, kept=False):
+            if permits.take(own, kept=False):
                 return False
             first = queue.first_attempt() if permits.free > 0 else None
             if first is None:
@@ -254,7 +250,7 @@ class Lanes:
             work = waiting[first]
             del waiting[first]
             waiting.appendleft(work)
-        return True if permits.take(holder, kept=True) else None
+        return True if permits.take(own, kept=True) else None
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
@@ -322,22 +318,22 @@ class Lanes:
         kept: bool,  # noqa: FBT001
     ) -> None:
         """Report an outcome to the lane, and return its permit."""
-        lane, holder = queue.lane, queue.holder
+        lane, own = queue.lane, queue.permits
         if outcome is None:
             lane.pass_over(ticket)
         else:
             lane.finish(ticket, now, outcome)
             if queue.broken or not isinstance(outcome, Delivered):
                 self._log_breaker(queue)
-        if not holder.prompt and lane.prompt(now):
-            self._permits.proved(holder)
+        if not own.prompt and lane.prompt(now):
+            self._permits.proved(own)
         self._neighbours.note(queue.subscription_id, now)
-        self._permits.give(holder, kept=kept)
+        self._permits.give(own, kept=kept)
 
     def _withheld(self, queue: LaneQueue, ticket: int, work: Work, *, kept: bool) -> None:
         """Return work to the head of its lane, as no request was made."""
         queue.lane.pass_over(ticket)
-        self._permits.give(queue.holder, kept=kept)
+        self._permits.give(queue.permits, kept=kept)
         if self._closed or not work.receipt.wanted:
             self._abandon(work)
             return
@@ -434,8 +430,8 @@ class Lanes:
     def _adjust(self, queue: LaneQueue, now: float) -> None:
         """Defer what a busy lane cannot serve within a second."""
         lane = queue.lane
-        if queue.holder.prompt and not lane.prompt(now):
-            self._permits.slowed(queue.holder)
+        if queue.permits.prompt and not lane.prompt(now):
+            self._permits.slowed(queue.permits)
         if not queue.waiting:
             return
         alone = self._alone(queue.subscription_id, now)
@@ -460,7 +456,7 @@ class Lanes:
                 kept: deque[Work] = deque()
                 for work in queue.waiting:
                     (dropped if work.receipt.where in gone else kept).append(work)
-                # The runners hold the queue itself.
+                # The runners refer to the deque itself.
                 queue.waiting.clear()
                 queue.waiting.extend(kept)
         self.waiting -= len(dropped)
@@ -468,7 +464,7 @@ class Lanes:
         return dropped
 
     def empty(self) -> list[Work]:
-        """Remove and return all queued work, as the worker stops."""
+        """Remove and return all queued work, as the worker drains."""
         self._closed = True
         dropped = [work for queue in self._queues.values() for work in queue.waiting]
         for queue in self._queues.values():

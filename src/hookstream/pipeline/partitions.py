@@ -255,7 +255,7 @@ class Partitions:
         """Free the offset of a live receipt: the only call of `OffsetTracker.settle`."""
         self._trackers[receipt.where].settle(receipt.record.offset)
 
-    # A partition is fetched while no reason to pause it holds.
+    # A partition is fetched while there is no reason to pause it.
 
     def pause(self, where: TopicPartition, reason: PauseReason) -> None:
         """Fetch no more of a partition until each of its reasons was taken back."""
@@ -298,7 +298,7 @@ class Partitions:
         return frozenset(self._trackers)
 
     @property
-    def held(self) -> int:
+    def ours(self) -> int:
         """How many partitions are ours now."""
         return len(self._trackers)
 

@@ -1,9 +1,10 @@
 """What the shell needs of the outside, as narrow Protocols: adapters and test doubles both fit them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias, TypeVar
 
+from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
@@ -13,7 +14,12 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
+from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.outcome.health import HealthBook
+from hookstream.pipeline.skips import Skips
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -34,6 +40,30 @@ class Chance(Protocol):
 
     def fraction(self) -> float:
         """Return a number from 0 up to, not including, 1."""
+
+
+class Agreement(Protocol):
+    """Whether the worker's clock can be trusted."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the clock shows the brokers' time, or is known never to."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether a broker's timestamp should be requested now."""
+
+    def agrees(self) -> bool:
+        """Return whether attempts may begin and deliveries expire by this clock now."""
+
+    def why(self) -> str:
+        """Return why not, with the remedy."""
+
+    def unstamped(self, refusal: str | None = None) -> None:
+        """Note an acknowledgement without a broker's time; `refusal`: why the request was refused."""
+
+    def look(self) -> None:
+        """Log what an operator must know; called once a second."""
 
 
 # Records in.
@@ -63,7 +93,7 @@ class AssignmentListener(Protocol):
         """The records in [first, next_offset) were gone before they were read.
 
         Comes before `on_assigned` with `next_offset` for the same partition; of one that was stopped
-        while it was held, as an operator left them out, before the record at `next_offset`.
+        while it was assigned, as an operator left them out, before the record at `next_offset`.
         """
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
@@ -95,7 +125,7 @@ class RecordSource(Protocol):
         """
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit offsets of next records, without waiting; of partitions not held, nothing.
+        """Commit offsets of next records, without waiting; of partitions not assigned, nothing.
 
         A failure is logged, and the listener is notified by `on_commit_failed`.
         """
@@ -172,6 +202,16 @@ class Codec(Protocol):
         """Return the JSON text of a document as UTF-8 bytes."""
 
 
+class Offload(Protocol):
+    """Runs one computation after another, each while the event loop does other things."""
+
+    async def run(self, compute: Callable[[], T]) -> T:
+        """Return what `compute` returns, or raise what it raises.
+
+        It changes nothing but its own objects and caches, since others run at the same time.
+        """
+
+
 class OwnRecords(Protocol):
     """hookstream's own records: what it writes into the audit, operations and health topics."""
 
@@ -228,7 +268,7 @@ Permitted: TypeAlias = Callable[[], bool]
 
 
 def always_permitted() -> bool:
-    """Permit every request: for callers that hold no knowledge that could age."""
+    """Permit every request: for callers without knowledge that could age."""
     return True
 
 
@@ -321,10 +361,39 @@ class Logger(Protocol):
 
 
 class Tables(Protocol):
-    """The compacted topics held in memory."""
+    """The compacted topics, kept in memory."""
 
     def current(self) -> bool:
         """Return whether every table was known complete at most `FRESH_FOR` seconds ago.
 
         Counted from when the question was asked that the brokers answered.
         """
+
+
+@dataclass(slots=True, frozen=True)
+class Ports:
+    """Every port of the engine."""
+
+    events: RecordSource
+    """Started with `Engine.events` as its listener."""
+    tiers: RecordSource
+    """Started with `Engine.tiers` as its listener."""
+    topics: Topics
+    directory: Directory
+    tables: Tables
+    codec: Codec
+    offload: Offload
+    sink: RecordSink
+    sender: Sender
+    own_records: OwnRecords
+    clock: Clock
+    agreement: Agreement
+    """Whether `clock` can be trusted."""
+    chance: Chance
+    tracer: Tracer
+    metrics: Metrics
+    logger: Logger
+    health: HealthBook = field(default_factory=HealthBook)
+    skips: Skips = field(default_factory=Skips)
+    on_stopped: Callable[[TopicPartition], None] = lambda _: None
+    """Resumes a partition that stopped before it was read, where an operator has named its start."""

@@ -11,7 +11,7 @@ This loop blocks: it belongs to a command or to a thread of its own, never to a 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Protocol
 
 from hookstream.core.model.record import OutgoingRecord, Record
@@ -31,7 +31,7 @@ from hookstream.pipeline.ports import Clock
 
 STEP_RECORDS = 500
 STEP_BYTES = 8 * 1024 * 1024
-"""What a step holds in memory at most, unless one record alone is larger."""
+"""What a step keeps in memory at most, unless one record alone is larger."""
 EXAMPLES = 100
 """How many records that could not be redriven are named; all of them stay open."""
 _REMOVED_AT_ONCE = 1_000
@@ -44,7 +44,7 @@ class DeadLetters(Protocol):
         """Yield the topic's records up to, not including, these offsets, in order of offset."""
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
-        """Return the first offset that each partition of both topics still holds."""
+        """Return the first offset that each partition of both topics still has."""
 
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table as it stands now, open transactions included."""
@@ -55,28 +55,6 @@ class Steps(Protocol):
 
     def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
         """Write records; return the positions of those too large, in which case none was written."""
-
-
-@dataclass(slots=True, frozen=True)
-class RedriveMeans:
-    """What a redrive needs, made once."""
-
-    topics: Topics
-    dead_letters: DeadLetters
-    steps: Steps
-    clock: Clock
-    sleep: Callable[[float], None]
-    """Waits so many seconds."""
-
-
-@dataclass(slots=True, frozen=True)
-class Selection:
-    """Which records a redrive brings back, and how."""
-
-    selects: Callable[[Record], bool]
-    revive: Callable[[Record], OutgoingRecord | Unredrivable]
-    rate: float | None = None
-    """Records a second at most; None: as fast as the broker takes them."""
 
 
 @dataclass(slots=True)
@@ -96,24 +74,34 @@ class Result:
             self.examples.append(refused)
 
 
+@dataclass(slots=True, eq=False)
 class Redriving:
     """One run of a job, from its beginning or from where an earlier run ended."""
 
-    def __init__(
-        self,
-        means: RedriveMeans,
-        job: RedriveJob,
-        wanted: Selection,
-        progress: Callable[[int], None],
-    ) -> None:
-        """Write nothing before `run`; `progress` is called with the number of records that each step redrove."""
-        self._means = means
-        self._wanted = wanted
-        self._progress = progress
+    topics: Topics
+    dead_letters: DeadLetters
+    steps: Steps
+    clock: Clock
+    sleep: Callable[[float], None]
+    """Waits so many seconds."""
+    job: InitVar[RedriveJob]
+    selects: Callable[[Record], bool]
+    """Whether a record is brought back."""
+    revive: Callable[[Record], OutgoingRecord | Unredrivable]
+    """Returns the tier record that brings it back."""
+    progress: Callable[[int], None]
+    """Called with the number of records that each step redrove."""
+    rate: float | None = None
+    """Records a second at most; None: as fast as the broker takes them."""
+    _result: Result = field(init=False)
+    _book: MarkBook = field(init=False)
+    _since: float = 0.0
+    _sent: int = 0
+
+    def __post_init__(self, job: RedriveJob) -> None:
+        """Write nothing before `run`."""
         self._result = Result(job)
         self._book = MarkBook(job.id, job.source)
-        self._since = 0.0
-        self._sent = 0
 
     def run(self) -> Result:
         """Redrive what was asked and say what could not be.
@@ -125,7 +113,7 @@ class Redriving:
             DependencyUnavailable: The broker is away; the job can be taken up again.
         """
         self._begin()
-        self._since = self._means.clock.monotonic()
+        self._since = self.clock.monotonic()
         for step in self._steps():
             self._take(step)
         self._end()
@@ -135,13 +123,13 @@ class Redriving:
 
     def _begin(self) -> None:
         job = self._result.job
-        self._means.steps.write([self._row(job)])
-        other = rival(self._means.dead_letters.jobs(), job)
+        self.steps.write([self._row(job)])
+        other = rival(self.dead_letters.jobs(), job)
         if other is None:
             return
         if not job.done:
             # Nothing of it exists beyond its row; a job taken up again keeps its claim instead.
-            self._means.steps.write([self._row(job.ended(JobState.CANCELLED))])
+            self.steps.write([self._row(job.ended(JobState.CANCELLED))])
         raise Conflict(
             f"{other.id} is already redriving {other.source} ({other.done} of {other.total} done)."
             f" Wait for it; where its process is gone, go on with --resume {other.id} or end it"
@@ -151,17 +139,17 @@ class Redriving:
     # 2.
 
     def _steps(self) -> Iterable[list[tuple[Position, OutgoingRecord]]]:
-        ledger, problems = read_ledger(self._means.dead_letters.jobs())
+        ledger, problems = read_ledger(self.dead_letters.jobs())
         refuse_unreadable(problems)
         job = self._result.job
         step: list[tuple[Position, OutgoingRecord]] = []
         size = 0
         most = self._step_records()
-        for dead in self._means.dead_letters.records(job.ends):
+        for dead in self.dead_letters.records(job.ends):
             position = Position(dead.partition, dead.offset)
-            if not ledger.is_open(job.source, position) or not self._wanted.selects(dead):
+            if not ledger.is_open(job.source, position) or not self.selects(dead):
                 continue
-            revived = self._wanted.revive(dead)
+            revived = self.revive(dead)
             if isinstance(revived, Unredrivable):
                 self._result.refuse(revived)
                 continue
@@ -174,9 +162,9 @@ class Redriving:
             yield step
 
     def _step_records(self) -> int:
-        if self._wanted.rate is None:
+        if self.rate is None:
             return STEP_RECORDS
-        return max(1, min(STEP_RECORDS, int(self._wanted.rate)))
+        return max(1, min(STEP_RECORDS, int(self.rate)))
 
     # 3.
 
@@ -195,8 +183,8 @@ class Redriving:
         book = self._book.trial()
         marks = book.resolve(position for position, _ in step)
         job = self._result.job.progressed(len(step))
-        jobs = self._means.topics.jobs
-        refused = self._means.steps.write(
+        jobs = self.topics.jobs
+        refused = self.steps.write(
             [
                 *(record for _, record in step),
                 *(OutgoingRecord(jobs, mark.key.encode(), mark.encode()) for mark in marks),
@@ -207,33 +195,33 @@ class Redriving:
             return False
         self._book, self._result.job = book, job
         self._sent += len(step)
-        self._progress(len(step))
+        self.progress(len(step))
         return True
 
     def _pace(self) -> None:
         """Wait until the rate has made up for what was sent; the first step goes at once."""
-        if self._wanted.rate is None:
+        if self.rate is None:
             return
-        due = self._since + self._sent / self._wanted.rate
-        wait = due - self._means.clock.monotonic()
+        due = self._since + self._sent / self.rate
+        wait = due - self.clock.monotonic()
         if wait > 0:
-            self._means.sleep(wait)
+            self.sleep(wait)
 
     # 4.
 
     def _end(self) -> None:
         job = self._result.job = self._result.job.ended(JobState.DONE)
-        self._means.steps.write([self._row(job)])
-        rows = self._means.dead_letters.jobs()
-        stale = outlived(rows, self._means.dead_letters.starts())
-        stale += forgotten(rows, now=self._means.clock.now())
-        topic = self._means.topics.jobs
+        self.steps.write([self._row(job)])
+        rows = self.dead_letters.jobs()
+        stale = outlived(rows, self.dead_letters.starts())
+        stale += forgotten(rows, now=self.clock.now())
+        topic = self.topics.jobs
         for first in range(0, len(stale), _REMOVED_AT_ONCE):
             keys = stale[first : first + _REMOVED_AT_ONCE]
-            self._means.steps.write([OutgoingRecord(topic, key.encode(), None) for key in keys])
+            self.steps.write([OutgoingRecord(topic, key.encode(), None) for key in keys])
 
     def _row(self, job: RedriveJob) -> OutgoingRecord:
-        return OutgoingRecord(self._means.topics.jobs, job.id.encode(), job.encode())
+        return OutgoingRecord(self.topics.jobs, job.id.encode(), job.encode())
 
 
 def cancel(steps: Steps, topics: Topics, job: RedriveJob) -> RedriveJob:

@@ -5,25 +5,21 @@ What takes long is made beside the event loop.
 
 from functools import partial
 
-from hookstream.core.matching.directory import Directory
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Partner, Subscription
-from hookstream.pipeline.offload import Offload
-from hookstream.pipeline.ports import Codec
+from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.work import MadeBody, Work
 
 
 class BodyRenderer:
     """Makes bodies, each with the grant of its partner asked once more."""
 
-    def __init__(
-        self, directory: Directory, codec: Codec, offload: Offload, *, max_body_bytes: int
-    ) -> None:
+    def __init__(self, ports: Ports, max_body_bytes: int) -> None:
         """Refuse bodies of more than `max_body_bytes`."""
-        self._directory = directory
-        self._codec = codec
-        self._offload = offload
+        self._directory = ports.directory
+        self._codec = ports.codec
+        self._offload = ports.offload
         self._max_body_bytes = max_body_bytes
 
     def version(self, work: Work, subscription: Subscription) -> int:

@@ -2,7 +2,7 @@
 
 A delivery that waits for a slot of its lane has no due time of its own: it is admitted at its slot,
 or before, as soon as its lane has room. One whose slot has come while the lane has none is not
-written again as long as its tier may still hold it.
+written again as long as its tier may still keep it.
 """
 
 import asyncio
@@ -14,23 +14,27 @@ from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
 from hookstream.core.model.header_reading import HeaderProblem, carried
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import DeferUntil
 from hookstream.core.model.record import Record
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.core.outcome import policy
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
-from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
+from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt
 from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.defects import Step
-from hookstream.pipeline.engine_ports import Ports
+from hookstream.pipeline.eligibility import Eligibility
+from hookstream.pipeline.event_ids import EventIds
+from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
-from hookstream.pipeline.lane_queue import Slot
+from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Partitions, Receipt
-from hookstream.pipeline.ports import RecordSource
+from hookstream.pipeline.ports import Ports
+from hookstream.pipeline.settler import Settler
 
 _MOST = 100
 """Records a batch: their headers are read in one turn of the event loop."""
-HELD_BYTES = 2_000
+WAITING_BYTES = 2_000
 """Memory that a waiting delivery takes beside the bytes of its record: objects, state, its places in
 the room. Measured: 2,030 bytes."""
 
@@ -71,30 +75,34 @@ class Retrier:
 
     def __init__(
         self,
-        source: RecordSource,
+        ports: Ports,
         partitions: Partitions,
         room: WaitingRoom[WaitingRecord],
-        admission: Admission,
         gate: Gate,
-        ports: Ports,
-        ladder: Ladder,
+        admission: Admission,
+        lanes: Lanes,
+        settler: Settler,
+        eligibility: Eligibility,
+        event_ids: EventIds,
+        fence: Fence,
     ) -> None:
-        """Take from `source`, whose listener is `partitions`."""
-        self._source = source
-        self._partitions = partitions
-        self._room = room
-        self._admission = admission
-        self._lanes = admission.lanes
-        self._settler = admission.settler
-        self._budget = admission.budget
-        self._gate = gate
+        """Take from `ports.tiers`, whose listener is `partitions`."""
+        self._source = ports.tiers
         self._topics = ports.topics
-        self._ladder = ladder
         self._clock = ports.clock
         self._tracer = ports.tracer
         self._metrics = ports.metrics
-        self._event_ids = admission.event_ids
-        self._fence = admission.fence
+        self._partitions = partitions
+        self._room = room
+        self._gate = gate
+        self._admission = admission
+        self._lanes = lanes
+        self._settler = settler
+        self._ladder = settler.ladder
+        self._budget = settler.budget
+        self._eligibility = eligibility
+        self._event_ids = event_ids
+        self._fence = fence
         self._arrived = asyncio.Event()
         self._new = 0
         """New deliveries up to the last release."""
@@ -111,30 +119,18 @@ class Retrier:
                 await asyncio.sleep(0)
                 continue
             for receipt in self._partitions.receive(batch):
-                self._take_in(receipt)
-            self._arrived.set()
+                act = partial(self._enter, receipt, receipt.record)
+                await self._fence.run(receipt, Step.READ_STATE, act)
             self._flow()
 
-    def _take_in(self, receipt: Receipt) -> None:
-        record = receipt.record
-        try:
-            self._enter(receipt, record)
-        except Exception as error:  # noqa: BLE001  the fence
-
-            async def again() -> None:
-                self._enter(receipt, record)
-                self._arrived.set()
-
-            self._fence.stop(receipt, error, Step.READ_STATE, again=again, give_up=receipt.release)
-
-    def _enter(self, receipt: Receipt, record: Record) -> None:
+    async def _enter(self, receipt: Receipt, record: Record) -> None:
         """Read a record's state from its headers, and put it into the room."""
         state = _read(record)
         if isinstance(state, HeaderProblem):
             self._settler.unreadable(receipt, state)
             return
         if isinstance(state, Delivery):
-            self._note_id(state, record)
+            self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
         delay = self._topics.delay_of(record.topic) or 0
         now = self._clock.now()
         # A producer's clock (CreateTime on this topic) may be ahead by any amount.
@@ -149,12 +145,7 @@ class Retrier:
         # `state` has hookstream's own headers, which take more memory than everything else together.
         receipt.record = replace(record, headers=carried(record.headers))
         self._wait(WaitingRecord(receipt, state, hop, appended_at + delay, release.instant))
-
-    def _note_id(self, state: Delivery, record: Record) -> None:
-        try:
-            self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
-        except Exception as error:  # noqa: BLE001  nothing depends on it
-            self._fence.note(error, Step.NOTIFY)
+        self._arrived.set()
 
     def _wait(self, waiting: WaitingRecord) -> None:
         """Put a record into the room until its instant."""
@@ -169,7 +160,7 @@ class Retrier:
             key = (state.delivery_id, state.attempt, state.origin, state.trigger)
             owner = state.subscription_id if state.has_slot else None
             rank = state.expires_at
-        offset, size = receipt.record.offset, receipt.record.size + HELD_BYTES
+        offset, size = receipt.record.offset, receipt.record.size + WAITING_BYTES
         merged = self._room.admit(
             receipt.where, offset, waiting.until, size, waiting, key, owner, rank=rank
         )
@@ -192,7 +183,8 @@ class Retrier:
             due = self._room.due(self._clock.now(), most=min(credit, self._share()))
             for waiting in due:
                 await self._gate.wait()
-                await self._room_in_budget()
+                # Intake may have spent the credit meanwhile.
+                await self._budget.wait()
                 if waiting.receipt.wanted:
                     await self._admit(waiting)
             early = await self._take_early(credit - len(due))
@@ -201,11 +193,6 @@ class Retrier:
                 await self._stand_back()
             else:
                 await self._sleep()
-
-    async def _room_in_budget(self) -> None:
-        """Wait until a delivery may be admitted: intake may have spent the credit meanwhile."""
-        if self._budget.room <= 0:
-            await self._budget.wait()
 
     def _share(self) -> int:
         """Return how many due records may be released in this turn.
@@ -250,69 +237,51 @@ class Retrier:
             early = self._room.early(subscription_id, min(wanted, credit - taken))
             found[subscription_id] = len(early)
             for waiting in early:
-                await self._room_in_budget()
-                if waiting.receipt.wanted and isinstance(waiting.state, Delivery):
-                    await self._fenced(waiting, waiting.state)
+                await self._budget.wait()
+                if waiting.receipt.wanted:
+                    await self._admit(waiting, early=True)
                     taken += 1
         self._early.answered(found, passed_over)
         self._early_at = now + (_EARLY_AGAIN if 0 < credit <= taken else EVERYBODY_EVERY)
         return taken
 
-    async def _fenced(self, waiting: WaitingRecord, state: Delivery) -> None:
-        """Admit a delivery before its slot; where that fails, it is retried as one that is due."""
-        try:
-            await self._admit_delivery(waiting, state, early=True)
-        except Exception as error:  # noqa: BLE001  the fence
-            self._stop(waiting, error)
-
-    async def _admit(self, waiting: WaitingRecord) -> None:
-        try:
-            await self._admit_due(waiting)
-        except Exception as error:  # noqa: BLE001  the fence
-            self._stop(waiting, error)
-
-    def _stop(self, waiting: WaitingRecord, error: Exception) -> None:
+    async def _admit(self, waiting: WaitingRecord, *, early: bool = False) -> None:
         state = waiting.state
-        self._fence.stop(
-            waiting.receipt,
-            error,
-            Step.WAIT,
-            again=partial(self._admit_due, waiting),
-            give_up=waiting.receipt.release,
-            delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
-        )
+        act = partial(self._admit_fenced, waiting, early=early)
+        delivery_id = state.delivery_id if isinstance(state, Delivery) else None
+        await self._fence.run(waiting.receipt, Step.WAIT, act, delivery_id)
 
-    async def _admit_due(self, waiting: WaitingRecord) -> None:
+    async def _admit_fenced(self, waiting: WaitingRecord, *, early: bool) -> None:
         receipt, state = waiting.receipt, waiting.state
         if waiting.hop and not (isinstance(state, Delivery) and state.has_slot):
             self._settler.hop(receipt, state)
         elif isinstance(state, Delivery):
-            await self._admit_delivery(waiting, state)
+            await self._admit_delivery(waiting, state, early=early)
         else:
             self._trace(receipt, state)
             await self._admission.unmatched(receipt, state)
 
     async def _admit_delivery(
-        self, waiting: WaitingRecord, state: Delivery, *, early: bool = False
+        self, waiting: WaitingRecord, state: Delivery, *, early: bool
     ) -> None:
         """Hand a delivery to its lane, or make it wait longer where the lane has no room."""
         now = self._clock.now()
         # An expired delivery ends now, whether or not its lane has room. One that is stopped waits for
         # that, not for its lane, so that it does not age.
-        if now < state.expires_at and self._admission.may_attempt(state):
+        if now < state.expires_at and self._eligibility.allows(state):
             slot = self._lanes.deferral(state)
+            if slot is not None and early:
+                self._wait(waiting)
+                return
             if slot is not None:
-                self._wait_on(waiting, state, slot, now, early=early)
+                self._wait_on(waiting, state, slot, now)
                 return
         self._trace(waiting.receipt, state)
         await self._admission.due(waiting.receipt, state)
 
     def _wait_on(
-        self, waiting: WaitingRecord, state: Delivery, slot: Slot, now: Millis, *, early: bool
+        self, waiting: WaitingRecord, state: Delivery, slot: DeferUntil, now: Millis
     ) -> None:
-        if early:
-            self._wait(waiting)
-            return
         if waiting.hop and state.due_at is not None and state.due_at > now:
             # Its slot is still to come: it moves on to the next tier.
             self._settler.hop(waiting.receipt, state)
@@ -346,7 +315,7 @@ class Retrier:
             return
 
     def _flow(self) -> None:
-        """Stop fetching partitions whose share of the room is full; fetch them again at half."""
+        """Pause partitions whose share of the room is full; fetch them again at half."""
         for where in self._room.to_pause():
             self._partitions.pause(where, PauseReason.FULL)
         for where in self._room.to_resume():

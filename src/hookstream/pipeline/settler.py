@@ -2,7 +2,7 @@
 
 1. What the disposition demands is written: a tier record, a dead letter, the row that disables.
 2. The audit record is written beside it.
-3. When the broker has acknowledged all of them, the receipt's hold is released.
+3. When the broker has acknowledged all of them, the receipt is released.
 
 A process that dies between any two of these has settled nothing: the source offset is uncommitted,
 so another worker takes the record again, and what was written already is a second copy.
@@ -10,12 +10,13 @@ so another worker takes the record again, and what was written already is a seco
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.attempt import AttemptRecord, ended
-from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
 from hookstream.core.model.event import UNREADABLE_STATE, Undecodable, UndecodableReason
 from hookstream.core.model.header_reading import HeaderProblem
 from hookstream.core.model.instant import Millis
@@ -30,18 +31,13 @@ from hookstream.core.model.outcome import (
     RetryAt,
 )
 from hookstream.core.model.record import Header, OutgoingRecord, Record
-from hookstream.core.model.topics import Topics
 from hookstream.core.outcome import policy
 from hookstream.core.retry.tiers import Ladder
-from hookstream.errors import InvariantBroken
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.defects import Step, described
-from hookstream.pipeline.engine_ports import Ports
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import (
-    WriteRefused,
-)
+from hookstream.pipeline.ports import Ports, WriteRefused
 from hookstream.pipeline.work import Work
 from hookstream.pipeline.write_retry import WriteRetry
 
@@ -49,49 +45,35 @@ _State: TypeAlias = Delivery | UnmatchedEvent
 """What travels in the headers of a tier record."""
 
 
+@dataclass(slots=True, eq=False)
 class _Settlement:
     """Writes that must be acknowledged before a reference to a receipt is released."""
 
-    __slots__ = ("left", "receipt", "state", "work")
-
-    def __init__(
-        self, receipt: Receipt, state: _State | None, work: Work | None, writes: int
-    ) -> None:
-        self.receipt = receipt
-        self.state = state
-        self.work = work
-        """The work that took credit of the budget, None where nothing did."""
-        self.left = writes
-        """How many are not acknowledged yet."""
+    receipt: Receipt
+    state: _State | None
+    work: Work | None
+    """The work that took credit of the budget, None where nothing did."""
+    left: int
+    """How many are not acknowledged yet."""
 
 
 class Settler:
     """Writes what dispositions demand, and releases receipts when it is durable."""
 
     def __init__(self, ports: Ports, ladder: Ladder, budget: Budget, fence: Fence) -> None:
-        """Return the credit of settled work to `budget`. Nothing is written before `open`."""
+        """Return the credit of settled work to `budget`."""
         self._ports = ports
-        self._ladder = ladder
+        self.ladder = ladder
         self.budget = budget
         self._fence = fence
         self._write_retry = WriteRetry(ports.sink, ports.skips, fence, ports.logger)
-        self._tasks: asyncio.TaskGroup | None = None
         self._pending = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @property
-    def topics(self) -> Topics:
-        """The names of hookstream's topics."""
-        return self._ports.topics
-
     async def idle(self) -> None:
         """Wait until everything handed over so far is durable."""
         await self._idle.wait()
-
-    def open(self, tasks: asyncio.TaskGroup) -> None:
-        """Retry refused writes as children of `tasks` from now on."""
-        self._tasks = tasks
 
     def attempted(
         self, work: Work, record: AttemptRecord, also: Sequence[OutgoingRecord] = ()
@@ -144,12 +126,13 @@ class Settler:
 
     def _audited(self, record: AttemptRecord) -> OutgoingRecord:
         """Count and log an attempt, and return its audit record."""
-        value = self._ports.own_records.attempt(record)
+        ports = self._ports
+        value = ports.own_records.attempt(record)
         # After encoding: what cannot be encoded is retried, and must count once.
-        self._ports.metrics.attempt(record)
-        self._ports.logger.attempt(record)
+        ports.metrics.attempt(record)
+        ports.logger.attempt(record)
         key = record.delivery.subscription_id.encode()
-        return OutgoingRecord(self._ports.topics.attempts, key, value)
+        return OutgoingRecord(ports.topics.attempts, key, value)
 
     def _settle(
         self,
@@ -184,14 +167,12 @@ class Settler:
 
     def unreadable(self, receipt: Receipt, problem: HeaderProblem) -> None:
         """Write a tier record with unreadable headers to the undecodable topic, and release it."""
-        now = self._ports.clock.now()
-        if receipt.record.headers_problem is None:
-            headers = letter.unreadable_headers(receipt.record, problem, written_at=now)
-            self._set_aside(receipt, UNREADABLE_STATE, str(problem), headers)
-            return
-        reason = UndecodableReason.HEADERS_UNREADABLE
-        headers = letter.unreadable_headers(receipt.record, problem, written_at=now, reason=reason)
-        self._set_aside(receipt, reason, str(problem), headers)
+        record, now = receipt.record, self._ports.clock.now()
+        counted, written = UNREADABLE_STATE, DeadReason.NOT_DECODABLE.value
+        if record.headers_problem is not None:
+            counted = written = UndecodableReason.HEADERS_UNREADABLE.value
+        headers = letter.unreadable_headers(record, problem, written_at=now, reason=written)
+        self._set_aside(receipt, counted, str(problem), headers)
 
     def _set_aside(
         self, receipt: Receipt, reason: str, detail: str, headers: Sequence[Header]
@@ -205,22 +186,21 @@ class Settler:
         self._ports.metrics.undecodable(reason)
         self._ports.logger.warning(
             "record.undecodable",
-            topic=record.topic,
-            partition=record.partition,
+            **record.where._asdict(),
             offset=record.offset,
             reason=reason,
             detail=detail,
         )
 
     def defer(self, receipt: Receipt, state: _State) -> None:
-        """Write a record whose state holds a deferral to a tier, and release it."""
+        """Write a record whose state has a deferral to a tier, and release it."""
         if state.deferred_reason is not None:
             self._ports.metrics.deferral(state.deferred_reason)
         self._pass_on(receipt, state)
 
     def hop(self, receipt: Receipt, state: _State) -> None:
         """Move a record on to a smaller tier; its state and due time do not change."""
-        self._ports.metrics.deferral("not_due")
+        self._ports.metrics.deferral(DeferReason.NOT_DUE)
         self._pass_on(receipt, state)
 
     def _pass_on(self, receipt: Receipt, state: _State) -> None:
@@ -228,15 +208,12 @@ class Settler:
         record = self._tier_record(state, receipt.record, self._tier(state, now), now)
         self._write([record], receipt, state)
 
-    def abandon(self, work: Work) -> None:
-        """Drop work of a revoked partition, or queued work while the worker stops.
-
-        Its receipt is never released, so its offset is not committed: the next owner reads it again.
-        """
-        self.give_back(work)
-
     def give_back(self, work: Work) -> None:
-        """Return the credit of work that is stopped or dropped."""
+        """Return the credit of work that is settled, stopped or dropped.
+
+        Work is dropped when its partition is revoked, and queued work when the worker drains. Its receipt
+        is never released, so its offset is not committed: the next owner reads the record again.
+        """
         if work.credited:
             work.credited = False
             self.budget.give(work.receipt.size)
@@ -287,18 +264,25 @@ class Settler:
                 self._trace(work, tier)
                 return [self._tier_record(work.delivery, work.receipt.record, tier, now)]
             case DeadLetter():
-                return self._dead(work, disposition, now)
+                self._trace(work, self._ports.topics.dead_letters)
+                record = work.receipt.record
+                return self._dead(work.delivery, record, disposition, record.value, now)
 
-    def _dead(self, work: Work, dead: DeadLetter, now: Millis) -> list[OutgoingRecord]:
-        ports = self._ports
-        record = work.receipt.record
-        self._trace(work, ports.topics.dead_letters)
+    def _dead(
+        self,
+        delivery: Delivery,
+        record: Record,
+        dead: DeadLetter,
+        value: bytes | None,
+        now: Millis,
+    ) -> list[OutgoingRecord]:
+        """Return a dead letter with the headers of `record`, and its notification."""
         headers = letter.dead_letter_headers(
-            work.delivery, record.headers, dead.reason, dead.detail, written_at=now
+            delivery, record.headers, dead.reason, dead.detail, written_at=now
         )
-        key = work.delivery.subscription_id.encode()
-        dead_letter = OutgoingRecord(ports.topics.dead_letters, key, record.value, headers)
-        return [dead_letter, *self._given_up(work.delivery, dead.reason)]
+        key = delivery.subscription_id.encode()
+        dead_letter = OutgoingRecord(self._ports.topics.dead_letters, key, value, headers)
+        return [dead_letter, *self._given_up(delivery, dead.reason)]
 
     def _given_up(self, delivery: Delivery, reason: DeadReason) -> list[OutgoingRecord]:
         """Return the operations event for a dead letter, nothing where the event is itself one of those."""
@@ -316,8 +300,8 @@ class Settler:
         ports = self._ports
         due_at = now if state.due_at is None else state.due_at
         if isinstance(state, Delivery) and state.has_slot:
-            return ports.topics.tier(self._ladder.place_slot(now, due_at))
-        return ports.topics.tier(self._ladder.place(now, due_at))
+            return ports.topics.tier(self.ladder.place_slot(now, due_at))
+        return ports.topics.tier(self.ladder.place(now, due_at))
 
     def _tier_record(
         self, state: _State, record: Record, tier: str, now: Millis
@@ -398,9 +382,7 @@ class Settler:
                 self._put(write, settlement)
             if instead:
                 return
-        if self._tasks is None:
-            raise InvariantBroken("a write was refused before the settler was opened")
-        self._tasks.create_task(self._insist(record, refused, settlement))
+        self._fence.start(partial(self._insist, record, refused, settlement))
 
     def _by_reference(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
@@ -420,16 +402,9 @@ class Settler:
             )
             return [OutgoingRecord(ports.topics.undecodable, receipt.record.key, None, headers)]
         dead = DeadLetter(DeadReason.RECORD_TOO_LARGE, why)
-        headers = letter.dead_letter_headers(
-            state, receipt.record.headers, dead.reason, why, written_at=now
-        )
-        key = state.subscription_id.encode()
-        return [
-            OutgoingRecord(ports.topics.dead_letters, key, None, headers),
-            # The audit record written before named a retry, which is not how it ended.
-            self._audited(ended(state, None if work is None else work.event, dead, now)),
-            *self._given_up(state, dead.reason),
-        ]
+        # The audit record written before named a retry, which is not how it ended.
+        audit = self._audited(ended(state, None if work is None else work.event, dead, now))
+        return [*self._dead(state, receipt.record, dead, None, now), audit]
 
     async def _insist(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement

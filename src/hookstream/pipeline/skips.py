@@ -20,7 +20,7 @@ class Skips:
     """What operators skipped, by partition and offset."""
 
     def __init__(self) -> None:
-        """Hold no skip."""
+        """Know of no skip."""
         self._asked_at: dict[tuple[TopicPartition, int], Millis] = {}
         self._below: dict[TopicPartition, int] = {}
         """Of partitions that operators started at an offset: failed steps below it are given up."""

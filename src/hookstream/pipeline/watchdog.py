@@ -1,4 +1,4 @@
-"""The watchdog own_records a worker that is stuck: a record that makes no progress.
+"""The watchdog reports a worker that is stuck: a record that makes no progress.
 
 It judges by the oldest unsettled record of each partition. While there is work, that one changes:
 attempts end, at worst by their timeout, and what cannot be attempted soon goes to a tier. What waits
@@ -68,15 +68,14 @@ class Watchdog:
             where: place
             for owned in self._owned
             for where, place in owned.oldest_in_hand().items()
-            if not self._room.holds(where, place[1])
+            if not self._room.has(where, place[1])
         }
 
     def _log_stuck(self, stalled: Stalled) -> None:
         where = stalled.where
         self._logger.error(
             "worker.stuck",
-            topic=where.topic,
-            partition=where.partition,
+            **where._asdict(),
             place=str(stalled.at),
             seconds=round(stalled.seconds),
         )

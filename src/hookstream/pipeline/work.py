@@ -1,6 +1,6 @@
 """A unit of work is one unsettled delivery in a worker: its state, its event and its receipt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
@@ -12,20 +12,17 @@ from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Codec
 
 
+@dataclass(slots=True, eq=False)
 class Bodies:
     """The bodies of one event, each rendered once and shared by every delivery of it.
 
     A thread may make one while the event loop looks for another.
     """
 
-    __slots__ = ("_codec", "_documents", "_encoded", "event")
-
-    def __init__(self, codec: Codec, event: Event) -> None:
-        """Render nothing yet."""
-        self.event = event
-        self._codec = codec
-        self._documents: dict[int, JsonObject | Refused] = {}
-        self._encoded: dict[int, bytes] = {}
+    _codec: Codec
+    event: Event
+    _documents: dict[int, JsonObject | Refused] = field(default_factory=dict)
+    _encoded: dict[int, bytes] = field(default_factory=dict)
 
     def has(self, version: int) -> bool:
         """Return whether the body of a version was encoded before."""
@@ -68,7 +65,7 @@ class MadeBody:
 
 @dataclass(slots=True)
 class Work:
-    """One unsettled delivery, which holds one reference to its receipt."""
+    """One unsettled delivery, which has one reference to its receipt."""
 
     delivery: Delivery
     bodies: Bodies

@@ -44,8 +44,7 @@ class WriteRetry:
         while verdict is not None:
             self._logger.error(
                 "partition.stopped",
-                topic=receipt.where.topic,
-                partition=receipt.where.partition,
+                **receipt.where._asdict(),
                 offset=receipt.record.offset,
                 writing_to=record.topic,
                 detail=verdict.detail,
@@ -54,7 +53,14 @@ class WriteRetry:
                 f"/{receipt.where.partition} {receipt.record.offset}",
             )
             if await self._skips.requested_within(pause, receipt.record):
-                self._stepped_over(record, verdict, receipt, state)
+                self._logger.warning(
+                    "partition.skipped",
+                    **receipt.where._asdict(),
+                    offset=receipt.record.offset,
+                    writing_to=record.topic,
+                    delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
+                    detail=verdict.detail,
+                )
                 break
             if not receipt.live:
                 break
@@ -68,23 +74,6 @@ class WriteRetry:
                 continue
             verdict = await answer
         receipt.unblock()
-
-    def _stepped_over(
-        self,
-        record: OutgoingRecord,
-        refused: WriteRefused,
-        receipt: Receipt,
-        state: Delivery | UnmatchedEvent | None,
-    ) -> None:
-        self._logger.warning(
-            "partition.skipped",
-            topic=receipt.where.topic,
-            partition=receipt.where.partition,
-            offset=receipt.record.offset,
-            writing_to=record.topic,
-            delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
-            detail=refused.detail,
-        )
 
 
 def _set_verdict(

@@ -85,10 +85,6 @@ def one_of(*words: str) -> SettingKind[str]:
     return SettingKind(" or ".join(f"`{word}`" for word in words), read)
 
 
-def _flag_from_text(given: str) -> object:
-    return {"true": True, "false": False}.get(given.lower(), given)
-
-
 def flag() -> SettingKind[bool]:
     """True or false."""
 
@@ -97,7 +93,8 @@ def flag() -> SettingKind[bool]:
             raise ValueError(f"must be true or false, not {value!r}")
         return value
 
-    return SettingKind("`true` or `false`", read, _flag_from_text)
+    words = {"true": True, "false": False}
+    return SettingKind("`true` or `false`", read, lambda given: words.get(given.lower(), given))
 
 
 def whole(least: int, most: int) -> SettingKind[int]:
@@ -233,8 +230,8 @@ def client_settings() -> SettingKind[Mapping[str, Scalar]]:
     def read(value: object) -> Mapping[str, Scalar]:
         if not isinstance(value, dict):
             raise ValueError("must be a table of names and values")
-        for name, held in value.items():
-            if not isinstance(held, str | int | float | bool):
+        for name, entry in value.items():
+            if not isinstance(entry, str | int | float | bool):
                 raise ValueError(
                     f"has a value that is neither text, number nor boolean at {name!r}"
                 )

@@ -7,7 +7,7 @@ because Kubernetes injects such names (`HOOKSTREAM_PORT`).
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,8 +52,12 @@ def load(
     given: dict[str, _Given] = {}
     if config is not None:
         given |= _from_file(config)
-    given |= _from_environment(environ)
-    given |= _from_flags(overrides)
+    given |= _parsed(
+        (variable.removeprefix(_PREFIX).lower().replace("__", ".", 1), variable, value)
+        for variable, value in environ.items()
+        if variable.startswith(_PREFIX) and "__" in variable
+    )
+    given |= _parsed((name, "on the command line", value) for name, value in overrides.items())
     settings = Settings(
         **{
             group.name: _made(group.name, getattr(_DEFAULTS, group.name), given)
@@ -65,18 +69,12 @@ def load(
 
 
 _DEFAULTS = Settings()
-
-
-def kinds_by_name() -> dict[str, dataclasses.Field[object]]:
-    """Return every setting's field by its full name `group.name`."""
-    return {
-        f"{group.name}.{setting.name}": setting
-        for group in dataclasses.fields(Settings)
-        for setting in dataclasses.fields(getattr(_DEFAULTS, group.name))
-    }
-
-
-_FIELDS = kinds_by_name()
+_FIELDS: Mapping[str, dataclasses.Field[object]] = {
+    f"{group.name}.{setting.name}": setting
+    for group in dataclasses.fields(Settings)
+    for setting in dataclasses.fields(getattr(_DEFAULTS, group.name))
+}
+"""Every setting's field by its full name `group.name`."""
 
 
 def environment_name(name: str) -> str:
@@ -140,33 +138,17 @@ def _in_file(name: str, value: object, file: Path) -> object:
     return value
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
+def _parsed(values: Iterable[tuple[str, str, object]]) -> dict[str, _Given]:
+    """Return values with name and source as those of the file would be: text is parsed by its kind."""
     given: dict[str, _Given] = {}
-    for variable, value in environ.items():
-        if not variable.startswith(_PREFIX) or "__" not in variable:
-            continue
-        name = variable.removeprefix(_PREFIX).lower().replace("__", ".", 1)
-        _known(name, variable)
-        given[name] = _Given(_from_text(name, value, variable), variable)
-    return given
-
-
-def _from_flags(overrides: Mapping[str, object]) -> dict[str, _Given]:
-    given: dict[str, _Given] = {}
-    for name, value in overrides.items():
-        where = "on the command line"
-        _known(name, where)
-        read = _from_text(name, value, where) if isinstance(value, str) else value
+    for name, where, value in values:
+        kind: SettingKind[object] = _FIELDS[_known(name, where)].metadata[KIND]
+        try:
+            read = kind.from_text(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ConfigurationError(f"{where}: {name} {error}") from None
         given[name] = _Given(read, where)
     return given
-
-
-def _from_text(name: str, value: str, where: str) -> object:
-    kind: SettingKind[object] = _FIELDS[name].metadata[KIND]
-    try:
-        return kind.from_text(value)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: {name} {error}") from None
 
 
 def _known(name: str, where: str) -> str:

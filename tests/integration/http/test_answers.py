@@ -51,7 +51,7 @@ async def test_a_header_that_would_smuggle_another_is_never_sent(
     async with server(response(204)) as running:
         answer = await sender.send(post(running.url, ("x-own", value)))
     assert answer == TransportFailure(
-        FailureKind.PROTOCOL, "a request header holds a control character"
+        FailureKind.PROTOCOL, "a request header contains a control character"
     )
     assert running.seen == []
 

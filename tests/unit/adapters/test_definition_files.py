@@ -8,7 +8,7 @@ import pytest
 
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
 from hookstream.adapters.definition_files.json_text import read_document
-from hookstream.adapters.definition_files.yaml_text import YamlRefused, read_documents
+from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
 from hookstream.core.delivery.signing import write_secret
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Grant
@@ -196,9 +196,9 @@ def test_plain_words_of_yaml_stay_text(text: str, meaning: Json) -> None:
         ("007", "begins with a zero or a plus"),
         ("-01.5", "begins with a zero or a plus"),
         ("+5", "begins with a zero or a plus"),
-        (".inf", "is no number that JSON can hold"),
-        ("-.Inf", "is no number that JSON can hold"),
-        (".nan", "is no number that JSON can hold"),
+        (".inf", "is no number that JSON can represent"),
+        ("-.Inf", "is no number that JSON can represent"),
+        (".nan", "is no number that JSON can represent"),
         ("1e401", "has an exponent beyond"),
         ("1e1000000000", "has an exponent beyond"),
         ("9" * 101, "has more than 100 digits"),
@@ -206,7 +206,7 @@ def test_plain_words_of_yaml_stay_text(text: str, meaning: Json) -> None:
     ],
 )
 def test_a_number_that_does_not_read_back_as_written_is_refused(word: str, why: str) -> None:
-    with pytest.raises(YamlRefused, match=why) as refused:
+    with pytest.raises(FileRefused, match=why) as refused:
         list(read_documents(f"a: 1\nb: {word}"))
     assert (refused.value.line, "quote it" in refused.value.why) == (2, True)
 
@@ -221,22 +221,22 @@ def test_a_number_that_does_not_read_back_as_written_is_refused(word: str, why: 
         ("a: *x", 1, "anchors and aliases are not taken: write it out"),
         ("a: !!python/name:os.system", 1, "tags (words that begin with !) are not taken"),
         ("a: " + "[" * 100_000, 1, "is nested more than 50 deep"),
-        ("a: \x07", 1, "is no YAML: it holds a character that YAML does not allow"),
+        ("a: \x07", 1, "is no YAML: it contains a character that YAML does not allow"),
         ("a: b: c", 1, "is no YAML: mapping values are not allowed in this context"),
     ],
 )
 def test_unsupported_yaml_is_refused(text: str, line: int, why: str) -> None:
-    with pytest.raises(YamlRefused) as refused:
+    with pytest.raises(FileRefused) as refused:
         list(read_documents(text))
     assert (refused.value.line, refused.value.why) == (line, why)
 
 
 @pytest.mark.parametrize("number", ["1e99999999999999999999", "0e-99999999999999999999"])
 def test_an_exponent_longer_than_a_machine_word_is_refused_with_its_line(number: str) -> None:
-    with pytest.raises(YamlRefused, match="exponent beyond") as refused:
+    with pytest.raises(FileRefused, match="exponent beyond") as refused:
         list(read_documents(f"a: 1\nb: [{number}]\n"))
     assert refused.value.line == 2
-    with pytest.raises(YamlRefused, match="exponent beyond"):
+    with pytest.raises(FileRefused, match="exponent beyond"):
         read_document(f'{{"b": [{number}]}}')
 
 

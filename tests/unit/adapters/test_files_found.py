@@ -70,7 +70,7 @@ def test_a_definition_may_be_json(tmp_path: Path, name: str) -> None:
     ("text", "why"),
     [
         ('{"id": "a",\n "id": "b"}', ":2: the field 'id' appears twice"),
-        ('{"id": "\\ud800"}', ":1: holds half a surrogate pair, which is no character"),
+        ('{"id": "\\ud800"}', ":1: contains half a surrogate pair, which is no character"),
         ('{"id": NaN}', ":1: is no JSON: a value is expected here"),
         ('{"id": 01}', ":1: is no JSON: a comma or } is expected here"),
         ('{"id": 1,}', ":1: is no JSON: a field's name in double quotes is expected here"),
@@ -269,7 +269,7 @@ def test_every_file_that_is_not_hidden_is_read_or_named(
 def test_more_files_than_are_taken_are_refused(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path, f"{number}/x")
-    with pytest.raises(InputRefused, match="holds more than 2 files"):
+    with pytest.raises(InputRefused, match="contains more than 2 files"):
         list(files_below(tmp_path, most=2))
 
 

@@ -215,10 +215,10 @@ def test_a_value_that_is_no_object_is_an_error(value: bytes) -> None:
     ("path", "value", "why"),
     [
         (("endpoint", "timeout"), "soon", "`timeout`: 'soon' is not a duration"),
-        (("endpoint", "headers"), [["a"]], "`headers` holds"),
+        (("endpoint", "headers"), [["a"]], "`headers` contains"),
         (("endpoint", "signing_secrets"), None, "`signing_secrets` is not a list"),
         (("retry", "schedule"), ["x"], "`schedule`: 'x' is not a duration"),
-        (("retry", "final_statuses"), ["400"], "`final_statuses` holds"),
+        (("retry", "final_statuses"), ["400"], "`final_statuses` contains"),
         (("limits", "rate_limit"), "10", "`rate_limit` is not a number"),
         (("limits", "weight"), "3", "`weight` is not a whole number"),
         (("limits", "weight"), 0, "`weight` is less than 1"),

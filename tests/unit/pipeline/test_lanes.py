@@ -12,10 +12,10 @@ from tests.doubles.seeing import RememberingLogger
 
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
-from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome
-from hookstream.pipeline.lane_queue import Slot
+from hookstream.core.model.outcome import DeferUntil, Delivered, Failed, FailureKind, Outcome
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
+from hookstream.pipeline.ports import always_permitted
 from hookstream.pipeline.work import Bodies, Work
 
 OK = Delivered(204)
@@ -42,7 +42,7 @@ class Site:
         self.done: Counter[str] = Counter()
         self.order: list[str] = []
         self.attempts: set[int] = set()
-        self.overflowed: list[tuple[str, Slot]] = []
+        self.overflowed: list[tuple[str, DeferUntil]] = []
         self.logger = RememberingLogger()
         self.clock = LoopClock()
         self.lanes = Lanes(
@@ -59,6 +59,8 @@ class Site:
             overflow=lambda work, slot: self.overflowed.append(
                 (work.delivery.subscription_id, slot)
             ),
+            abandon=lambda _: None,
+            may_act=always_permitted,
         )
 
     async def attempt(self, work: Work) -> Outcome | None:

@@ -14,10 +14,8 @@ from hookstream.errors import Conflict, InputRefused
 from hookstream.pipeline import redrive as redriving
 from hookstream.pipeline.redrive import (
     STEP_RECORDS,
-    RedriveMeans,
     Redriving,
     Result,
-    Selection,
     cancel,
     find_job,
 )
@@ -62,9 +60,18 @@ def run(
     watch: Stopwatch | None = None,
 ) -> Result:
     clock = watch or Stopwatch()
-    means = RedriveMeans(TOPICS, at, StepsOf(at, dies_at), clock, clock.sleep)
-    wanted = Selection(lambda record: record.key == b"crm", revive, rate)
-    return Redriving(means, asked, wanted, lambda _: None).run()
+    return Redriving(
+        TOPICS,
+        at,
+        StepsOf(at, dies_at),
+        clock,
+        clock.sleep,
+        asked,
+        lambda record: record.key == b"crm",
+        revive,
+        lambda _: None,
+        rate,
+    ).run()
 
 
 def keys(at: Shop) -> list[str]:
@@ -126,9 +133,10 @@ def test_a_step_has_a_bounded_number_of_dead_letters() -> None:
     at = shop(*(dead_letter(0, offset) for offset in range(STEP_RECORDS + 1)))
     steps = StepsOf(at)
     watch = Stopwatch()
-    means = RedriveMeans(TOPICS, at, steps, watch, watch.sleep)
     done: list[int] = []
-    Redriving(means, job(p0=9_999), Selection(lambda _: True, revive), done.append).run()
+    Redriving(
+        TOPICS, at, steps, watch, watch.sleep, job(p0=9_999), lambda _: True, revive, done.append
+    ).run()
     assert done == [STEP_RECORDS, 1]
 
 
@@ -137,8 +145,10 @@ def test_large_dead_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) 
     at = shop(*(dead_letter(0, offset, b"123456") for offset in range(5)))
     done: list[int] = []
     watch = Stopwatch()
-    means = RedriveMeans(TOPICS, at, StepsOf(at), watch, watch.sleep)
-    Redriving(means, job(p0=5), Selection(lambda _: True, revive), done.append).run()
+    steps = StepsOf(at)
+    Redriving(
+        TOPICS, at, steps, watch, watch.sleep, job(p0=5), lambda _: True, revive, done.append
+    ).run()
     assert done == [2, 2, 1]
 
 

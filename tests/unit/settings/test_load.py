@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from hookstream.core.model.topics import Topics
 from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings, load
 from hookstream.settings.groups import (
@@ -52,7 +51,7 @@ def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(
 def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
     file = file_of(tmp_path, '[topics]\nprefix = "named"\n')
     settings = load(None, {"HOOKSTREAM_CONFIG": str(file)}, {})
-    assert settings.topics_names == Topics("named")
+    assert settings.topics_names.prefix == "named"
 
 
 def test_names_with_a_single_underscore_are_left_alone() -> None:

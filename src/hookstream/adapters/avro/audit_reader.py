@@ -1,13 +1,10 @@
 """Decodes audit records of any release from Avro into entries."""
 
-import io
-
-from fastavro import schemaless_reader
-
+from hookstream.adapters.avro.codec import read_body
 from hookstream.adapters.avro.published import BODY_AT, SINGLE_OBJECT, own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import AuditEntry, EntryProblem, read_entry
-from hookstream.core.model.event import Identified
+from hookstream.core.model.event import Identified, Undecodable
 
 EVENT_TYPE = "hookstream.attempt"
 
@@ -39,10 +36,7 @@ class AuditReader:
         schema = self._book.schema(found.revision)
         if schema is None:
             return EntryProblem(f"its schema {fingerprint.hex()} was removed")
-        try:
-            fields = schemaless_reader(io.BytesIO(value[BODY_AT:]), schema.guarded, None)
-        except Exception as problem:  # noqa: BLE001  # fastavro raises whatever it stumbles over
-            return EntryProblem(f"it does not decode: {type(problem).__name__}: {problem}"[:200])
-        if not isinstance(fields, dict):
-            return EntryProblem("it is not a record")
+        fields = read_body(value, BODY_AT, schema.guarded)
+        if isinstance(fields, Undecodable):
+            return EntryProblem(f"it does not decode: {fields.detail}")
         return read_entry(fields)

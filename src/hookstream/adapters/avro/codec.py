@@ -8,20 +8,17 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from functools import lru_cache, partial
+from typing import Final, cast
 
 import orjson
 from fastavro import schemaless_reader
 
 from hookstream.adapters.avro.framing import Framing, SingleObject
-from hookstream.adapters.avro.published import (
-    ParsedSchema,
-    PublishedSchema,
-)
+from hookstream.adapters.avro.published import ParsedSchema, PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
 from hookstream.adapters.avro.shown import compile_shown
-from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.render import NotRenderable, compile_value
 from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.catalog.compatibility import vanished
@@ -45,6 +42,13 @@ DEFAULT_MAX_RECORD_BYTES = 1 << 20
 DEFAULT_MAX_VALUES = 25_000
 """The library decodes this number in 10 to 30 ms, during which no other thread runs."""
 
+_MOST_COMPILED: Final = 4_096
+"""The schemas, or pairs of schemas, for which a compiled function is kept.
+
+They are distinguished as objects, not by their revisions: a rewritten row may differ in parts that a
+fingerprint leaves out.
+"""
+
 _BYTES_A_VALUE = 32
 """Bytes of a record that cost as much as one value: texts are checked, copied and escaped."""
 
@@ -64,9 +68,8 @@ class AvroCodec:
         *,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         max_values: int = DEFAULT_MAX_VALUES,
-        framings: Sequence[Framing] | None = None,
     ) -> None:
-        """Take the book, the largest value that is decoded, in bytes, and framings in order.
+        """Take the book, and the largest value that is decoded, in bytes.
 
         A record of more than `max_values` values is not decoded; resolving it to another version
         does not exceed that number either.
@@ -74,15 +77,10 @@ class AvroCodec:
         self._book = book
         self._max_values = max_values
         self._max_record_bytes = max_record_bytes
-        self._framings = (SingleObject(book),) if framings is None else tuple(framings)
-        self._renderers: dict[Revision, tuple[PublishedSchema, Callable[[object], Json]]] = {}
-        self._shows: dict[
-            tuple[Revision, Revision],
-            tuple[PublishedSchema, PublishedSchema, Callable[[object], Json]],
-        ] = {}
-        self._resolutions: dict[
-            tuple[Revision, Revision], tuple[PublishedSchema, PublishedSchema, Resolution]
-        ] = {}
+        self._framings: Sequence[Framing] = (SingleObject(book),)
+        self._renderer = lru_cache(_MOST_COMPILED)(compile_value)
+        self._resolution = lru_cache(_MOST_COMPILED)(_resolution)
+        self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         """Name the record's schema from its framing alone, without decoding it."""
@@ -109,11 +107,7 @@ class AvroCodec:
 
     def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
         """Decode the record and check its envelope. `Event.origin` is the record's own position."""
-        schema = self._book.schema(identified.revision)
-        value = record.value
-        if schema is None or value is None:
-            return _removed(identified.revision)
-        fields = self._fields(value, identified.body_at, schema)
+        fields = self.fields(identified, record)
         if isinstance(fields, Undecodable):
             return fields
         envelope = open_envelope(fields)
@@ -128,6 +122,7 @@ class AvroCodec:
             fields,
             record,
             Origin(record.topic, record.partition, record.offset, record.timestamp),
+            body_at=identified.body_at,
         )
 
     def load(self, identified: Identified, record: Record) -> int:
@@ -144,14 +139,13 @@ class AvroCodec:
 
     def counted(self, event: Event) -> int:
         """As Codec says."""
-        identified, value = self.identify(event.record), event.record.value
-        schema = self._book.schema(event.revision)
-        if not isinstance(identified, Identified) or schema is None or value is None:
+        schema, value = self._book.schema(event.revision), event.record.value
+        if schema is None or value is None:
             return event.load
         count = ValueCount(event.load)
         # The record was decoded, so its bytes are sound; the count ends at the bound in any case.
         with contextlib.suppress(Malformed, TooMuch, IndexError):
-            schema.walk(value, identified.body_at, count)
+            schema.walk(value, event.body_at, count)
         return max(count.values, len(value) // _BYTES_A_VALUE)
 
     def load_at(self, event: Event, version: int) -> int:
@@ -162,33 +156,24 @@ class AvroCodec:
             return event.load
         return event.load * (1 + self._resolution(writer, reader).fills)
 
-    def fields(self, record: Record) -> dict[str, object] | UnknownSchema | Undecodable:
-        """Decode any framed record without checking its envelope: for tools that show records."""
-        identified = self.identify(record)
-        if not isinstance(identified, Identified):
-            return identified
-        schema = self._book.schema(identified.revision)
-        if schema is None or record.value is None:
+    def fields(self, identified: Identified, record: Record) -> dict[str, object] | Undecodable:
+        """Decode a record without checking its envelope, unless it has too many values."""
+        schema, value = self._book.schema(identified.revision), record.value
+        if schema is None or value is None:
             return _removed(identified.revision)
-        return self._fields(record.value, identified.body_at, schema)
-
-    def _fields(
-        self, value: bytes, body_at: int, schema: PublishedSchema
-    ) -> dict[str, object] | Undecodable:
-        """Decode a record, unless it has more than `most` values."""
-        most = self._max_values
+        body_at, most = identified.body_at, self._max_values
         try:
             if _could_hold(value, body_at, schema) > most and holds_more(
                 schema.walk, value, body_at, most
             ):
                 return Undecodable(
                     UndecodableReason.TOO_LARGE,
-                    f"the record holds more than {most:,} values in {len(value):,} bytes"
+                    f"the record has more than {most:,} values in {len(value):,} bytes"
                     " (events.max_values)",
                 )
         except Malformed as problem:
             return Undecodable(UndecodableReason.MALFORMED, str(problem))
-        return _read(value, body_at, schema.guarded, branch_names=schema.branch_names)
+        return read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
 
     def latest(self, event_type: str) -> int:
         """Return the newest published version of a type, 0 if there is none."""
@@ -210,7 +195,7 @@ class AvroCodec:
                 return _unresolvable(event, version, resolved)
             data = resolved["data"]
         try:
-            return standard_document(event, version, self._renderer(reader, reader.data)(data))
+            return standard_document(event, version, self._renderer(reader.data)(data))
         except NotRenderable as problem:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
@@ -222,17 +207,10 @@ class AvroCodec:
         """
         document = self.document(event, version)
         reader = self._book.reader(event.revision.event_type, version)
-        writer, value = self._book.schema(event.revision), event.record.value
-        identified = self.identify(event.record)
-        if (
-            isinstance(document, Refused)
-            or reader is None
-            or writer is None
-            or value is None
-            or not isinstance(identified, Identified)
-        ):
+        writer = self._book.schema(event.revision)
+        if isinstance(document, Refused) or reader is None or writer is None:
             return document
-        fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
+        fields = _tagged(event, writer)
         if isinstance(fields, Undecodable):
             return _unresolvable(event, version, fields.detail)
         try:
@@ -244,48 +222,21 @@ class AvroCodec:
         """Return the JSON text of a document as UTF-8 bytes."""
         return orjson.dumps(document)
 
-    def _renderer(self, reader: PublishedSchema, data: AvroSchema) -> Callable[[object], Json]:
-        kept = self._renderers.get(reader.revision)
-        # A rewritten row may differ in parts that a fingerprint leaves out.
-        if kept is None or kept[0] is not reader:
-            kept = (reader, compile_value(data))
-            self._renderers[reader.revision] = kept
-        return kept[1]
-
-    def _show(self, writer: PublishedSchema, reader: PublishedSchema) -> Callable[[object], Json]:
-        """Return the function that shows the data of a record read by `PublishedSchema.tagged`."""
-        pair = (writer.revision, reader.revision)
-        kept = self._shows.get(pair)
-        if kept is None or kept[0] is not writer or kept[1] is not reader:
-            kept = (writer, reader, _shown_as(writer, reader, self._max_values))
-            self._shows[pair] = kept
-        return kept[2]
-
     def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:
         """Return the record resolved to the reader's schema, or why it cannot be resolved."""
-        identified = self.identify(event.record)
         writer = self._book.schema(event.revision)
-        value = event.record.value
-        if not isinstance(identified, Identified) or writer is None or value is None:
+        if writer is None:
             return _removed(event.revision).detail
         found = self._resolution(writer, reader)
         if found.problems:
             return found.problems[0]
-        fields = _read(value, identified.body_at, writer.tagged, branch_names=False)
+        fields = _tagged(event, writer)
         if isinstance(fields, Undecodable):
             return fields.detail
         try:
             return cast("Mapping[str, object]", found.read(fields, self._max_values))
         except ValueUnresolvable as problem:
             return str(problem)
-
-    def _resolution(self, writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
-        pair = (writer.revision, reader.revision)
-        kept = self._resolutions.get(pair)
-        if kept is None or kept[0] is not writer or kept[1] is not reader:
-            kept = (writer, reader, _resolution(writer, reader))
-            self._resolutions[pair] = kept
-        return kept[2]
 
 
 def _removed(revision: Revision) -> Undecodable:
@@ -299,8 +250,8 @@ def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:
     return schema.growth.base + schema.growth.rate * (len(value) - body_at)
 
 
-def _shown_as(
-    writer: PublishedSchema, reader: PublishedSchema, most: int
+def _show(
+    writer: PublishedSchema, reader: PublishedSchema, *, most: int
 ) -> Callable[[object], Json]:
     """Return the function that shows the data of a record read by `PublishedSchema.tagged`.
 
@@ -329,9 +280,18 @@ def _resolution(writer: PublishedSchema, reader: PublishedSchema) -> Resolution:
     return found
 
 
-def _read(
-    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool
+def _tagged(event: Event, writer: PublishedSchema) -> dict[str, object] | Undecodable:
+    """Read an event's record so that each value of a union names its branch."""
+    value = event.record.value
+    if value is None:
+        return _removed(event.revision)
+    return read_body(value, event.body_at, writer.tagged)
+
+
+def read_body(
+    value: bytes, body_at: int, schema: ParsedSchema, *, branch_names: bool = False
 ) -> dict[str, object] | Undecodable:
+    """Decode a record whose body starts at `body_at`, logical types raw."""
     body = io.BytesIO(value)
     body.seek(body_at)
     try:

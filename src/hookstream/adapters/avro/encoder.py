@@ -1,17 +1,21 @@
 """Encodes events as Avro, or refuses them with the path of each problem."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 from hookstream.adapters.avro.fit import glimpse
 from hookstream.adapters.avro.json_input import compile_input
-from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.envelope import envelope_problems
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import EventRefused, InputRefused
 
 DEFAULT_MAX_BYTES = 1 << 20
 _SHOWN_TYPES = 20
+_MOST_COMPILED: Final = 4_096
+"""The schemas for which the compiled input is kept."""
 
 
 class EventEncoder:
@@ -21,9 +25,7 @@ class EventEncoder:
         """Take the book, and the largest event in bytes that a worker accepts."""
         self._book = book
         self._max_bytes = max_bytes
-        self._inputs: dict[
-            tuple[str, int], tuple[PublishedSchema, Callable[[object], dict[str, object]]]
-        ] = {}
+        self._input = lru_cache(_MOST_COMPILED)(compile_input)
 
     def encode(
         self, event_type: str, fields: Mapping[str, object], version: int | None = None
@@ -40,9 +42,12 @@ class EventEncoder:
                 path, the first 20 of them.
             InputRefused: The type or version is unknown, or the event is too large.
         """
-        schema, take = self._input(event_type, version)
+        chosen = self._book.latest(event_type) if version is None else version
+        schema = self._book.reader(event_type, chosen)
+        if schema is None:
+            raise InputRefused(self._unknown(event_type, version))
         try:
-            taken = take(fields)
+            taken = self._input(schema)(fields)
         except EventRefused as refused:
             raise EventRefused([*refused.problems, *_envelope(fields, refused)]) from None
         problems = envelope_problems(taken)
@@ -58,31 +63,15 @@ class EventEncoder:
             )
         return value
 
-    def _input(
-        self, event_type: str, version: int | None
-    ) -> tuple[PublishedSchema, Callable[[object], dict[str, object]]]:
-        chosen = self._book.latest(event_type) if version is None else version
-        schema = self._book.reader(event_type, chosen)
-        if schema is None:
-            raise InputRefused(self._unknown(event_type, version))
-        kept = self._inputs.get((event_type, chosen))
-        if kept is None or kept[0] is not schema:
-            kept = (schema, compile_input(schema))
-            self._inputs[event_type, chosen] = kept
-        return kept
-
     def _unknown(self, event_type: str, version: int | None) -> str:
         versions = self._book.versions(event_type)
         if versions:
             there = ", ".join(map(str, versions))
             return f"type: {event_type} has no version {glimpse(version)}; there is {there}"
         types = self._book.event_types()
-        known = ", ".join(types[:_SHOWN_TYPES]) or "none at all"
-        more = ", ..." if len(types) > _SHOWN_TYPES else ""
+        known = the_first(types, _SHOWN_TYPES) or "none at all"
         meant = did_you_mean(event_type, types)
-        return (
-            f"type: no schema of {event_type[:80]!a} was published{meant}; known are {known}{more}"
-        )
+        return f"type: no schema of {event_type[:80]!a} was published{meant}; known are {known}"
 
 
 def _envelope(fields: Mapping[str, object], refused: EventRefused) -> list[str]:

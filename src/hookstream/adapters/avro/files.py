@@ -40,7 +40,7 @@ def read_schema_files(folder: Path) -> SchemaFiles:
     """Read every schema below a folder, in the order of their paths.
 
     Raises:
-        ConfigurationError: The folder cannot be read, or holds no schema or too many files.
+        ConfigurationError: The folder cannot be read, or contains no schema or too many files.
     """
     schemas: list[DeclaredSchema] = []
     problems: list[Finding] = []
@@ -58,7 +58,7 @@ def read_schema_files(folder: Path) -> SchemaFiles:
             except InputRefused as problem:
                 problems.append(Finding(where, str(problem)))
     if not schemas and not problems:
-        raise ConfigurationError(f"{shown(folder)} holds no schemas (<event type>/v<N>.avsc)")
+        raise ConfigurationError(f"{shown(folder)} contains no schemas (<event type>/v<N>.avsc)")
     return SchemaFiles(tuple(schemas), tuple(problems), tuple(notes))
 
 
@@ -124,7 +124,7 @@ def _exact(text: str) -> None:
     except NotANumber as why:
         raise InputRefused(f"the number {text[:40]} {why}") from None
     if rounded:
-        raise InputRefused(f"the number {text[:40]} is none that 64 bits hold")
+        raise InputRefused(f"the number {text[:40]} is none that fits into 64 bits")
 
 
 def _declared(tree: JsonObject, where: str, *, own: bool = False) -> DeclaredSchema:

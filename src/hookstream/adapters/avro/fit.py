@@ -40,7 +40,7 @@ Take: TypeAlias = Callable[[object, Fit], object]
 
 
 class Unfit(Misfit):
-    """Raised for a value that does not fit its type; it can hold further problems of the event."""
+    """Raised for a value that does not fit its type; it can carry further problems of the event."""
 
     def __init__(self, why: str) -> None:
         """Take the reason; `within` adds the path on the way out."""

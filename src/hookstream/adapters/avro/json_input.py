@@ -75,7 +75,7 @@ class InputCompiler(SchemaCompiler[Take]):
         names = branch_names([self.schema.resolve(branch) for branch in node.branches])
         return UnionTake(
             [
-                Branch(name.avro, name, self.make(branch))
+                Branch(name, self.make(branch))
                 for branch, name in zip(node.branches, names, strict=True)
                 if name.avro != "null"
             ],

@@ -15,7 +15,7 @@ from hookstream.adapters.avro.fit import ALIKE, Fit, Take, Unfit, glimpse
 from hookstream.adapters.exact_json import Numeral
 from hookstream.core.model.single import nearest, shortest
 
-_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,4199})(?:\.([0-9]{1,4200}))?")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,4199})(?:\.[0-9]{1,4200})?")
 _BEARABLE_BITS: Final = 14_000
 """Bits of the largest whole number that Python formats as text: 4,300 digits."""
 _MAX_NUMERAL: Final = 400
@@ -72,10 +72,10 @@ def decimal(precision: int, scale: int, size: int | None) -> Callable[[object], 
     """
 
     def take(value: object) -> object:
-        negative, digits, exponent = _digits(value)
-        digits = digits.lstrip("0")
+        negative, found, exponent = _exact(value).as_tuple()
+        digits = "".join(map(str, found)).lstrip("0")
         bare = digits.rstrip("0")
-        exponent += len(digits) - len(bare)
+        exponent = int(exponent) + len(digits) - len(bare)
         if bare and exponent < -scale:
             raise Unfit(f"{glimpse(value)} has more than {scale} digits after the point")
         if bare and len(bare) + exponent + scale > precision:
@@ -89,56 +89,43 @@ def decimal(precision: int, scale: int, size: int | None) -> Callable[[object], 
     return take
 
 
-def _digits(value: object) -> tuple[bool, str, int]:
-    """Return a decimal as its sign, its digits and its exponent of ten."""
-    if isinstance(value, float | Numeral):
-        raise Unfit(f"{glimpse(value)} is a binary fraction: write the decimal as text")
-    if isinstance(value, str):
-        found = _DECIMAL.fullmatch(value)
-        if found is None:
+def _exact(value: object) -> Decimal:
+    """Return a finite decimal with all its digits."""
+    match value:
+        case float() | Numeral():
+            raise Unfit(f"{glimpse(value)} is a binary fraction: write the decimal as text")
+        case str() if not _DECIMAL.fullmatch(value):
             raise Unfit(f"{glimpse(value)} is not a decimal such as 12.50")
-        fraction = found[3] or ""
-        return bool(found[1]), found[2] + fraction, -len(fraction)
-    if isinstance(value, Decimal):
-        sign, digits, exponent = value.as_tuple()
-        if not isinstance(exponent, int):
+        case Decimal() if not value.is_finite():
             raise Unfit(f"{glimpse(value)} is not a finite decimal")
-        return bool(sign), "".join(map(str, digits)), exponent
-    if type(value) is not int:
-        raise Unfit(f"{glimpse(value)} is not a decimal")
-    if value.bit_length() > _BEARABLE_BITS:
-        raise Unfit(f"{glimpse(value)} is not a decimal of bearable size")
-    return value < 0, str(abs(value)), 0
+        case str() | Decimal():
+            return Decimal(value)
+        case int() if type(value) is int and value.bit_length() <= _BEARABLE_BITS:
+            return Decimal(value)
+        case _:
+            size = " of bearable size" if type(value) is int else ""
+            raise Unfit(f"{glimpse(value)} is not a decimal{size}")
 
 
 def _number(value: object, kind: str) -> float:
     """Return the nearest double of a number."""
-    if isinstance(value, float):
-        number, why = value, "is not finite, which JSON cannot say"
-    elif isinstance(value, Numeral):
-        number, why = _of_text(value, kind), f"does not fit into {kind}"
-    elif type(value) is int:
-        number, why = _of_whole(value), f"does not fit into {kind}"
-    else:
-        raise Unfit(f"{glimpse(value)} is not a number")
+    match value:
+        case float() if math.isfinite(value):
+            return value
+        case Numeral(text) if text[-1].isdigit():
+            number = float(text) if len(text) <= _MAX_NUMERAL else math.inf
+        case float() | Numeral():
+            raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot say")
+        case int() if type(value) is int:
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+        case _:
+            raise Unfit(f"{glimpse(value)} is not a number")
     if not math.isfinite(number):
-        raise Unfit(f"{glimpse(value)} {why}")
+        raise Unfit(f"{glimpse(value)} does not fit into {kind}")
     return number
-
-
-def _of_text(value: Numeral, kind: str) -> float:
-    if not value.text[-1].isdigit():
-        raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot say")
-    if len(value.text) > _MAX_NUMERAL:
-        raise Unfit(f"a number of {len(value.text)} characters does not fit into {kind}")
-    return float(value.text)
-
-
-def _of_whole(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _same(shown: float, value: object, kind: str, fit: Fit) -> None:
@@ -148,7 +135,7 @@ def _same(shown: float, value: object, kind: str, fit: Fit) -> None:
     try:
         same = Decimal(repr(shown)) == Decimal(given)
     except InvalidOperation:
-        # An exponent that no Decimal holds.
+        # An exponent that no Decimal has.
         same = False
     if not same:
         raise Unfit(f"{glimpse(value)} would be rounded to {shown!r} in {kind}")

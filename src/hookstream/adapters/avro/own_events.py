@@ -5,7 +5,7 @@ operations events are derived from their contents, so that a repeated write is r
 event.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from hookstream.adapters.avro.published import own_schemas, published
 from hookstream.core.audit.binary import attempt_body
@@ -59,13 +59,11 @@ class AvroOwnRecords:
             f"{disabled.subscription_id}/{disabled.since}",
             disabled.subscription_id,
             at,
-            {
-                "subscription_id": disabled.subscription_id,
-                "partner_id": partner_id,
-                "reason": disabled.reason,
-                "evidence": disabled.evidence,
-                "since": disabled.since,
-            },
+            subscription_id=disabled.subscription_id,
+            partner_id=partner_id,
+            reason=disabled.reason,
+            evidence=disabled.evidence,
+            since=disabled.since,
         )
 
     def endpoint_recovered(
@@ -77,11 +75,9 @@ class AvroOwnRecords:
             f"{delivery.subscription_id}/{failing_since}",
             delivery.subscription_id,
             at,
-            {
-                "subscription_id": delivery.subscription_id,
-                "partner_id": delivery.partner_id,
-                "failing_since": failing_since,
-            },
+            subscription_id=delivery.subscription_id,
+            partner_id=delivery.partner_id,
+            failing_since=failing_since,
         )
 
     def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
@@ -95,17 +91,15 @@ class AvroOwnRecords:
             f"{delivery.delivery_id}/{delivery.attempt}/{reason}",
             delivery.subscription_id,
             at,
-            {
-                "delivery_id": delivery.delivery_id,
-                "subscription_id": delivery.subscription_id,
-                "partner_id": delivery.partner_id,
-                "event_type": delivery.event_type,
-                "event_id": None if hidden else delivery.event_id,
-                "reason": reason.value,
-                "attempts": delivery.attempt,
-                "last_status": delivery.last_status,
-                "first_at": delivery.first_at,
-            },
+            delivery_id=delivery.delivery_id,
+            subscription_id=delivery.subscription_id,
+            partner_id=delivery.partner_id,
+            event_type=delivery.event_type,
+            event_id=None if hidden else delivery.event_id,
+            reason=reason.value,
+            attempts=delivery.attempt,
+            last_status=delivery.last_status,
+            first_at=delivery.first_at,
         )
 
     def log_gap(
@@ -118,13 +112,11 @@ class AvroOwnRecords:
             f"{place}/{first}-{next_offset}",
             place,
             at,
-            {
-                "topic": partition.topic,
-                "partition": partition.partition,
-                "first_offset": first,
-                "next_offset": next_offset,
-                "records": next_offset - first,
-            },
+            topic=partition.topic,
+            partition=partition.partition,
+            first_offset=first,
+            next_offset=next_offset,
+            records=next_offset - first,
         )
 
     def partition_skipped(
@@ -137,13 +129,11 @@ class AvroOwnRecords:
             f"{place}/{offset}/{at}",
             place,
             at,
-            {
-                "topic": partition.topic,
-                "partition": partition.partition,
-                "offset": offset,
-                "reason": reason,
-                "changed_by": changed_by,
-            },
+            topic=partition.topic,
+            partition=partition.partition,
+            offset=offset,
+            reason=reason,
+            changed_by=changed_by,
         )
 
     def event_id_conflict(
@@ -156,16 +146,14 @@ class AvroOwnRecords:
             "|".join(places),
             places[1],
             at,
-            {
-                "event_type": event_type,
-                "event_id": event_id,
-                "first_topic": first.topic,
-                "first_partition": first.partition,
-                "first_offset": first.offset,
-                "second_topic": second.topic,
-                "second_partition": second.partition,
-                "second_offset": second.offset,
-            },
+            event_type=event_type,
+            event_id=event_id,
+            first_topic=first.topic,
+            first_partition=first.partition,
+            first_offset=first.offset,
+            second_topic=second.topic,
+            second_partition=second.partition,
+            second_offset=second.offset,
         )
 
     def disabled(self, disabled: Disabled) -> OutgoingRecord:
@@ -208,15 +196,13 @@ class AvroOwnRecords:
             f"{subscription.id}/{subscription.revision}/{change}",
             subscription.id,
             at,
-            {
-                "subscription_id": subscription.id,
-                "partner_id": subscription.partner_id,
-                "change": change,
-                "revision": subscription.revision,
-                "changed_by": changed_by,
-                "effective_from": effective_from,
-                "details": list(details),
-            },
+            subscription_id=subscription.id,
+            partner_id=subscription.partner_id,
+            change=change,
+            revision=subscription.revision,
+            changed_by=changed_by,
+            effective_from=effective_from,
+            details=list(details),
         )
 
     def hold_changed(
@@ -229,23 +215,16 @@ class AvroOwnRecords:
             f"{name}/{at}/{change}",
             name,
             at,
-            {
-                "kind": hold.kind.value,
-                "name": hold.name,
-                "change": change,
-                "reason": reason,
-                "changed_by": changed_by,
-                "since": hold.since,
-            },
+            kind=hold.kind.value,
+            name=hold.name,
+            change=change,
+            reason=reason,
+            changed_by=changed_by,
+            since=hold.since,
         )
 
     def _operation(
-        self,
-        event_type: str,
-        event_id: str,
-        entity_id: str,
-        at: Millis,
-        data: Mapping[str, object],
+        self, event_type: str, event_id: str, entity_id: str, at: Millis, /, **data: object
     ) -> OutgoingRecord:
         value = self._schemas[event_type].encode(
             {

@@ -6,7 +6,6 @@ size.
 
 import io
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +22,7 @@ from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,
+    Enum,
     Fixed,
     Leaf,
     Map,
@@ -37,6 +37,7 @@ from hookstream.core.avro.nodes import (
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.avro.render import NotRenderable, needs_branch_names
 from hookstream.core.catalog.growth import Growth, growth
+from hookstream.core.catalog.lint import EVENT_TYPE, MAX_VERSION
 from hookstream.core.model.event import Revision
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
@@ -50,8 +51,6 @@ ROW_FORMAT = 1
 
 ParsedSchema: TypeAlias = dict[str, object]
 """A schema in the form of fastavro's reader and writer: parsed once, without logical types."""
-
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
 
 
 class _Branches(list[object]):
@@ -67,9 +66,9 @@ class _Branches(list[object]):
         return 0
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class PublishedSchema:
-    """One schema, prepared for use."""
+    """One schema, prepared for use. Each is equal only to itself."""
 
     revision: Revision
     number: int
@@ -122,9 +121,9 @@ def declared(tree: Json) -> tuple[str, int]:
     if not isinstance(tree, dict) or tree.get("type") != "record":
         raise InputRefused("the schema is not a record")
     event_type, version = tree.get("eventType"), tree.get("eventVersion")
-    if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
+    if not isinstance(event_type, str) or not EVENT_TYPE.fullmatch(event_type):
         raise InputRefused("eventType is not a dotted name such as pricing.completed")
-    if type(version) is not int or not 0 < version < 10_000:  # noqa: PLR2004  # a bound for ids
+    if type(version) is not int or not 0 < version <= MAX_VERSION:
         raise InputRefused("eventVersion is not a whole number from 1")
     return event_type, version
 
@@ -155,7 +154,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
     except Exception as problem:  # likewise
         raise _not_avro(problem) from problem
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
-    data = _data_of(nodes)
+    data = None if nodes.data is None else AvroSchema(nodes.data, nodes.named)
     return PublishedSchema(
         revision=revision,
         number=number,
@@ -232,12 +231,13 @@ class _Written(SchemaCompiler[Json]):
         return node.name if isinstance(node, Reference) else super().make(node)
 
     def leaf(self, node: Leaf) -> Json:
-        if isinstance(node, Primitive):
-            return node.kind
-        parts: JsonObject = (
-            {"size": node.size} if isinstance(node, Fixed) else {"symbols": [*node.symbols]}
-        )
-        return _named("fixed" if isinstance(node, Fixed) else "enum", node.name, parts)
+        match node:
+            case Primitive(kind=kind):
+                return kind
+            case Fixed(name=name, size=size):
+                return _named("fixed", name, {"size": size})
+            case Enum(name=name, symbols=symbols):
+                return _named("enum", name, {"symbols": [*symbols]})
 
     def array(self, node: Array) -> Json:
         return {"type": "array", "items": self.make(node.items)}
@@ -334,13 +334,6 @@ def _branches(schema: list[object]) -> list[object]:
     found = {"__slots__": (), "__getitem__": dict(enumerate(schema)).__getitem__}
     of_one_union: type[list[object]] = type("_Branches", (_Branches,), found)
     return of_one_union(schema)
-
-
-def _data_of(nodes: AvroSchema) -> AvroSchema | None:
-    """Return the type of the field `data`, or None where there is none."""
-    fields = nodes.root.fields if isinstance(nodes.root, RecordNode) else ()
-    data = next((field.type for field in fields if field.name == "data"), None)
-    return None if data is None else AvroSchema(data, nodes.named)
 
 
 def _branch_names(data: AvroSchema | None) -> bool:

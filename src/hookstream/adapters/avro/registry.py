@@ -34,11 +34,10 @@ class SchemaBook:
 
     def __init__(self, schemas: Iterable[JsonObject] = ()) -> None:
         """Start with schemas, each the first revision of its version (see `publish`)."""
-        self._rows: dict[str, PublishedSchema] = {}
         self._named: dict[bytes, Identified | Undecodable] = {}
         self._schemas: dict[Revision, PublishedSchema] = {}
-        self._readers: dict[tuple[str, int], PublishedSchema] = {}
-        self._latest: dict[str, int] = {}
+        self._readers: dict[str, dict[int, PublishedSchema]] = {}
+        """The readers of each type by version, ascending; replaced whole, for a thread may read it."""
         for tree in schemas:
             self.publish(tree)
 
@@ -52,9 +51,14 @@ class SchemaBook:
         try:
             revision = _read_key(key)
             if value is None:
-                self._remove(key, revision)
+                self._remove(revision)
                 return None
             tree, number = _read_row(value)
+            known = self._schemas.get(revision)
+            # As text: to Python, a default of true equals one of 1.
+            if known is not None and repr((known.tree, known.number)) == repr((tree, number)):
+                # The row was read again: what was compiled from its schema stays.
+                return None
             harm = hostile(tree)
             if harm:
                 why = f"schema {key} must not be used: {harm[0]}"
@@ -63,7 +67,7 @@ class SchemaBook:
                     Undecodable(UndecodableReason.HOSTILE_SCHEMA, why),
                 )
                 return why
-            self._add(key, published(tree, number), revision)
+            self._add(published(tree, number), revision)
         except InputRefused as problem:
             return f"schemas row {key!r}: {problem}"
         except (InvariantBroken, MemoryError):
@@ -83,7 +87,7 @@ class SchemaBook:
         problem = self.put(key, value)
         if problem is not None:
             raise InputRefused(problem)
-        return self._rows[key].revision
+        return _read_key(key)
 
     def named(self, fingerprint: bytes) -> Identified | Undecodable | None:
         """Return the schema of a fingerprint of 8 bytes; Undecodable if the schema is unsafe."""
@@ -95,30 +99,25 @@ class SchemaBook:
 
     def reader(self, event_type: str, version: int) -> PublishedSchema | None:
         """Return the highest revision of a version, which gives its payloads their shape."""
-        return self._readers.get((event_type, version))
+        return self._readers.get(event_type, {}).get(version)
 
     def latest(self, event_type: str) -> int:
         """Return the newest version of a type, 0 if there is none."""
-        return self._latest.get(event_type, 0)
+        return max(self._readers.get(event_type, ()), default=0)
 
     def versions(self, event_type: str) -> Sequence[int]:
         """Return the versions of a type, ascending."""
-        return sorted(v for t, v in self._readers if t == event_type)
+        return [*self._readers.get(event_type, ())]
 
     def event_types(self) -> Sequence[str]:
         """Return the types in alphabetical order."""
-        return sorted(self._latest)
+        return sorted(self._readers)
 
     def __iter__(self) -> Iterator[PublishedSchema]:
         """Yield every usable schema, by type, version and revision number."""
-        return iter(
-            sorted(
-                self._schemas.values(),
-                key=lambda s: (s.revision.event_type, s.revision.event_version, s.number),
-            )
-        )
+        return iter(sorted(self._schemas.values(), key=_order))
 
-    def _add(self, key: str, schema: PublishedSchema, named: Revision) -> None:
+    def _add(self, schema: PublishedSchema, named: Revision) -> None:
         if schema.revision != named:
             raise InputRefused(f"its schema is {'/'.join(map(str, schema.revision))}")
         fingerprint = bytes.fromhex(named.fingerprint)
@@ -128,40 +127,32 @@ class SchemaBook:
                 f"its fingerprint is that of {other.revision.event_type}"
                 f" v{other.revision.event_version}: records of the two cannot be distinguished"
             )
-        self._rows[key] = schema
         self._named[fingerprint] = Identified(named, BODY_AT)
         self._schemas[named] = schema
-        self._order(named.event_type)
+        self._refile(named.event_type)
 
-    def _remove(self, key: str, named: Revision) -> None:
-        if self._rows.pop(key, None) is not None:
-            del self._schemas[named]
-            self._order(named.event_type)
+    def _remove(self, named: Revision) -> None:
+        if self._schemas.pop(named, None) is not None:
+            self._refile(named.event_type)
         fingerprint = bytes.fromhex(named.fingerprint)
         other = self._named.get(fingerprint)
         if not isinstance(other, Identified) or other.revision == named:
             self._named.pop(fingerprint, None)
 
-    def _order(self, event_type: str) -> None:
-        """Recompute the newest version of a type, and each version's highest revision.
-
-        A version that remains can be found at any time: a thread may be rendering it.
-        """
-        readers: dict[int, PublishedSchema] = {}
-        for schema in self._rows.values():
-            if schema.revision.event_type != event_type:
-                continue
-            reader = readers.get(schema.revision.event_version)
-            if reader is None or schema.number >= reader.number:
-                readers[schema.revision.event_version] = schema
-        for version in self.versions(event_type):
-            if version not in readers:
-                del self._readers[event_type, version]
-        self._readers.update({(event_type, version): readers[version] for version in readers})
+    def _refile(self, event_type: str) -> None:
+        """Find again the highest revision of each version of a type."""
+        theirs = [
+            each for each in self._schemas.values() if each.revision.event_type == event_type
+        ]
+        readers = {each.revision.event_version: each for each in sorted(theirs, key=_order)}
         if readers:
-            self._latest[event_type] = max(readers)
+            self._readers[event_type] = readers
         else:
-            self._latest.pop(event_type, None)
+            self._readers.pop(event_type, None)
+
+
+def _order(schema: PublishedSchema) -> tuple[str, int, int]:
+    return schema.revision.event_type, schema.revision.event_version, schema.number
 
 
 def _read_key(key: str) -> Revision:

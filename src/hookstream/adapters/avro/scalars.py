@@ -54,16 +54,24 @@ def _raw(node: Primitive | Fixed) -> _Raw | None:
             return _long_text if node.kind == "long" and node.as_text else None
 
 
-def _enum(symbols: Sequence[str]) -> Take:
-    known = frozenset(symbols)
+def _only(accepts: Callable[[object], bool], why: str) -> Take:
+    """Return a converter that takes the values that it accepts as they are."""
 
     def take(value: object, fit: Fit) -> object:
         del fit
-        if not isinstance(value, str) or value not in known:
-            raise Unfit(f"{glimpse(value)} is none of {', '.join(symbols)[:200]}")
+        if not accepts(value):
+            raise Unfit(f"{glimpse(value)} {why}")
         return value
 
     return take
+
+
+def _enum(symbols: Sequence[str]) -> Take:
+    known = frozenset(symbols)
+    return _only(
+        lambda value: isinstance(value, str) and value in known,
+        f"is none of {', '.join(symbols)[:200]}",
+    )
 
 
 def text(value: object, fit: Fit) -> object:
@@ -74,7 +82,7 @@ def text(value: object, fit: Fit) -> object:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unfit(f"{glimpse(value)} holds half a surrogate pair") from None
+        raise Unfit(f"{glimpse(value)} contains half a surrogate pair") from None
     return value
 
 
@@ -92,20 +100,6 @@ def _shown(take: _Raw, render: Render) -> Take:
         return raw
 
     return taken
-
-
-def _null(value: object, fit: Fit) -> object:
-    del fit
-    if value is not None:
-        raise Unfit(f"{glimpse(value)} is not null")
-    return None
-
-
-def _boolean(value: object, fit: Fit) -> object:
-    del fit
-    if not isinstance(value, bool):
-        raise Unfit(f"{glimpse(value)} is not true or false")
-    return value
 
 
 _long = whole(63, "a long")
@@ -160,8 +154,8 @@ def _uuid_bytes(value: object) -> object:
 
 
 _PLAIN: dict[str, Take] = {
-    "null": _null,
-    "boolean": _boolean,
+    "null": _only(lambda value: value is None, "is not null"),
+    "boolean": _only(lambda value: isinstance(value, bool), "is not true or false"),
     "int": whole(31, "an int"),
     "long": _long,
     "float": single,

@@ -73,7 +73,7 @@ def compile_walk(schema: AvroSchema) -> Walk:
 
 
 def holds_more(walk: Walk, value: bytes, body_at: int, most: int) -> bool:
-    """Return whether a record holds more than `most` values.
+    """Return whether a record has more than `most` values.
 
     Raises:
         Malformed: Its bytes do not match the schema.

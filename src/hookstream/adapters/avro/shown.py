@@ -25,7 +25,7 @@ _MOST_NAMES = 33
 def compile_shown(schema: PublishedSchema) -> Callable[[object], Json]:
     """Return the function that shows the data of events of a schema.
 
-    It takes data as read by `PublishedSchema.tagged`. It raises `NotRenderable` if JSON cannot hold
+    It takes data as read by `PublishedSchema.tagged`. It raises `NotRenderable` if JSON cannot represent
     a value, or input would not accept it.
 
     Raises:

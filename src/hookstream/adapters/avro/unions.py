@@ -36,7 +36,6 @@ class BranchNames(NamedTuple):
 class Branch(NamedTuple):
     """A non-null branch."""
 
-    avro: str
     names: BranchNames
     take: Take
 
@@ -56,18 +55,13 @@ def branch_names(branches: Sequence[Resolved]) -> Sequence[BranchNames]:
     taken = [*avro, *(word for word in short if word not in avro)]
     found = []
     for at, full in enumerate(avro):
-        shown = (
-            short[at] if short.count(short[at]) == 1 and short[at] not in _but(avro, at) else full
-        )
+        is_clear = short.count(short[at]) == 1 and short[at] not in {*avro} - {full}
+        shown = short[at] if is_clear else full
         others = {full}
         if logical.count(logical[at]) == 1 and logical[at] not in taken:
             others |= {logical[at]} - {""}
         found.append(BranchNames(full, shown, tuple(sorted(others - {shown})), logical[at]))
     return found
-
-
-def _but(names: Sequence[str], at: int) -> Sequence[str]:
-    return [*names[:at], *names[at + 1 :]]
 
 
 def _logical(branch: Resolved) -> str:
@@ -98,12 +92,12 @@ class UnionTake:
             return None
         if self._only is not None:
             try:
-                return (self._only.avro, self._only.take(value, fit))
+                return (self._only.names.avro, self._only.take(value, fit))
             except Unfit:
                 if self._named(value) is None:
                     raise
         branch, raw = self.choose(value, fit)
-        return (branch.avro, raw)
+        return (branch.names.avro, raw)
 
     def choose(self, value: object, fit: Fit) -> Chosen:
         """Return the branch of a non-null value.

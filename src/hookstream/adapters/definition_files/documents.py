@@ -4,7 +4,9 @@ import codecs
 from pathlib import Path
 
 from hookstream.adapters.definition_files.json_text import read_document
-from hookstream.adapters.definition_files.yaml_text import Document, YamlRefused, read_documents
+from hookstream.adapters.definition_files.yaml_text import Document, FileRefused, read_documents
+from hookstream.adapters.file_tree import shown
+from hookstream.core.planning.declared import Problem
 
 MAX_FILE_BYTES = 256 * 1024
 
@@ -16,15 +18,6 @@ _OTHER_MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-
-
-class FileRefused(Exception):
-    """Raised when a file holds no valid documents; `line` is 0 if unknown."""
-
-    def __init__(self, why: str, line: int = 0) -> None:
-        super().__init__(why)
-        self.why = why
-        self.line = line
 
 
 def is_definition(path: Path) -> bool:
@@ -39,15 +32,18 @@ def documents_of(path: Path) -> list[Document]:
         FileRefused: It cannot be read, is not supported YAML or JSON, or declares nothing.
     """
     text = _text(path)
-    try:
-        is_json = path.suffix.lower() == _JSON
-        documents = [read_document(text)] if is_json else list(read_documents(text))
-    except YamlRefused as refused:
-        raise FileRefused(refused.why, refused.line) from refused
+    is_json = path.suffix.lower() == _JSON
+    documents = [read_document(text)] if is_json else list(read_documents(text))
     if not documents:
         # A truncated file must not look like a deleted one.
         raise FileRefused("declares nothing: write a definition into it, or delete it")
     return documents
+
+
+def problem_of(path: Path, refused: FileRefused) -> Problem:
+    """Return the problem of a file that was refused."""
+    where = f"{shown(path)}:{refused.line}" if refused.line else shown(path)
+    return Problem("", "", refused.why, where)
 
 
 def _text(path: Path) -> str:

@@ -5,21 +5,22 @@ No file there is ignored silently: it is read, named in a note, or reported as a
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from hookstream.adapters.definition_files.documents import (
-    FileRefused,
     documents_of,
     is_definition,
+    problem_of,
 )
 from hookstream.adapters.definition_files.owner import owner_files, read_owner
 from hookstream.adapters.definition_files.strays import FOLDERS, strays
-from hookstream.adapters.definition_files.yaml_text import Document
+from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.delivery.signing import header_problem, parse_secret
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.planning.declared import (
     Declared,
     DeclaredPartner,
@@ -29,7 +30,10 @@ from hookstream.core.planning.declared import (
     Problem,
 )
 from hookstream.core.planning.definition import DefinitionRules, read_partner, read_subscription
+from hookstream.core.planning.reading import Report
 from hookstream.errors import InputRefused
+
+_Definition = TypeVar("_Definition", DeclaredPartner, DeclaredSubscription)
 
 MAX_FILES = 20_000
 MAX_SECRET_BYTES = 4_096
@@ -48,38 +52,33 @@ class Checks:
     """Whether a missing signing secret is a problem; if not, it is a note."""
 
 
+@dataclass(slots=True)
 class Definitions:
     """The definitions of a folder, with the place of each."""
 
-    __slots__ = ("_documents", "_places", "declared", "notes", "owner", "problems")
-
-    def __init__(self) -> None:
-        self.declared = Declared()
-        self.owner: str | None = None
-        """The folder's name from its file `hookstream.yaml`."""
-        self.problems: list[Problem] = []
-        """In the order of the files; if there are any, `declared` must not be used."""
-        self.notes: list[str] = []
-        """Files that were not read, although they may have been meant as definitions."""
-        self._documents: dict[str, Document] = {}
-        self._places: dict[str, str] = {}
+    declared: Declared = field(default_factory=Declared)
+    owner: str | None = None
+    """The folder's name from its file `hookstream.yaml`."""
+    problems: list[Problem] = field(default_factory=list)
+    """In the order of the files; if there are any, `declared` must not be used."""
+    notes: list[str] = field(default_factory=list)
+    """Files that were not read, although they may have been meant as definitions."""
+    _places: dict[str, tuple[str, Document]] = field(default_factory=dict)
+    """The file and the document of each subject."""
 
     def located(self, problem: Problem) -> Problem:
         """Return the problem with its file and line, if known."""
-        document = self._documents.get(problem.subject)
-        if document is None:
+        if problem.subject not in self._places:
             return problem
-        line = document.line(problem.path)
-        return replace(problem, where=f"{self._places[problem.subject]}:{line}")
+        place, document = self._places[problem.subject]
+        return replace(problem, where=f"{place}:{document.line(problem.path)}")
 
     def enter(self, subject: str, place: str, document: Document) -> None:
         """Record the place of a subject; add a problem if it is also defined elsewhere."""
-        earlier = self._places.get(subject)
-        if earlier is not None:
-            why = f"is also defined in {earlier}"
-            where = f"{place}:{document.line('id')}"
-            self.problems.append(Problem(subject, "id", why, where))
-        self._documents[subject], self._places[subject] = document, place
+        if subject in self._places:
+            why = f"is also defined in {self._places[subject][0]}"
+            self.problems.append(Problem(subject, "id", why, f"{place}:{document.line('id')}"))
+        self._places[subject] = place, document
 
 
 def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -> Definitions:
@@ -94,8 +93,6 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
         InputRefused: The folder cannot be read, or has neither of the two.
     """
     found = Definitions()
-    partners: list[DeclaredPartner] = []
-    subscriptions: list[DeclaredSubscription] = []
     if not {*listed(folder)} & {*FOLDERS}:
         raise InputRefused(
             f"{shown(folder)} has neither a folder partners nor a folder subscriptions"
@@ -104,47 +101,14 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
     naming = owner_files(folder)
     found.owner = read_owner(naming, found.problems)
     secrets.seen.update(map(os.path.realpath, naming))
-    for place, document in _documents(folder, "partners", secrets, found):
-        reading = _Reading(found, place, document)
-        rules = _rules(checks, secrets, place)
-        partner = read_partner(document.value, rules, reading.report)
-        if reading.entered("partner", partner.id):
-            partners.append(partner)
-    for place, document in _documents(folder, "subscriptions", secrets, found):
-        reading = _Reading(found, place, document)
-        rules = _rules(checks, secrets, place)
-        subscription = read_subscription(document.value, rules, reading.report)
-        if reading.entered("subscription", subscription.id):
-            subscriptions.append(subscription)
+    partners = tuple(_read(folder, "partner", read_partner, checks, secrets, found))
+    subscriptions = tuple(_read(folder, "subscription", read_subscription, checks, secrets, found))
     found.problems += secrets.unnamed()
-    beside = strays(folder, secrets.seen)
-    found.problems += beside.problems
-    found.notes += beside.notes
-    found.declared = Declared(tuple(partners), tuple(subscriptions))
+    problems, notes = strays(folder, secrets.seen)
+    found.problems += problems
+    found.notes += notes
+    found.declared = Declared(partners, subscriptions)
     return found
-
-
-class _Reading:
-    """Reads one definition and adds its place to its problems."""
-
-    def __init__(self, found: Definitions, place: Path, document: Document) -> None:
-        self._found = found
-        self._place = place
-        self._document = document
-        self._problems: list[tuple[str, str]] = []
-
-    def report(self, path: str, why: str) -> None:
-        self._problems.append((path, why))
-
-    def entered(self, kind: str, name: str) -> bool:
-        """Record the definition under its name; return whether it has no problems."""
-        subject = f"{kind} {name}" if name else ""
-        for path, why in self._problems:
-            where = f"{shown(self._place)}:{self._document.line(path)}"
-            self._found.problems.append(Problem(subject, path, why, where))
-        if name:
-            self._found.enter(subject, shown(self._place), self._document)
-        return not self._problems
 
 
 class _Secrets:
@@ -198,6 +162,39 @@ class _Secrets:
                 return _first_text(folder / path)
 
 
+def _read(
+    folder: Path,
+    kind: str,
+    read: Callable[[Json, DefinitionRules, Report], _Definition],
+    checks: Checks,
+    secrets: _Secrets,
+    into: Definitions,
+) -> Iterator[_Definition]:
+    """Yield the definitions of a kind that have no problems; record the places of all."""
+    for path, document in _documents(folder, f"{kind}s", secrets, into):
+        place = shown(path)
+        problems: list[tuple[str, str]] = []
+        rules = DefinitionRules(
+            url_problem=checks.url_problem,
+            header_problem=header_problem,
+            pattern_problem=checks.pattern_problem,
+            secret_key=partial(secrets.key, path.parent),
+        )
+        definition = read(document.value, rules, _added_to(problems))
+        subject = f"{kind} {definition.id}" if definition.id else ""
+        into.problems += [
+            Problem(subject, at, why, f"{place}:{document.line(at)}") for at, why in problems
+        ]
+        if subject:
+            into.enter(subject, place, document)
+        if not problems:
+            yield definition
+
+
+def _added_to(problems: list[tuple[str, str]]) -> Report:
+    return lambda field, why: problems.append((field, why))
+
+
 def _documents(
     folder: Path, kind: str, secrets: _Secrets, into: Definitions
 ) -> Iterator[tuple[Path, Document]]:
@@ -214,23 +211,13 @@ def _documents(
             try:
                 documents = documents_of(path)
             except FileRefused as refused:
-                where = f"{shown(path)}:{refused.line}" if refused.line else shown(path)
-                into.problems.append(Problem("", "", refused.why, where))
+                into.problems.append(problem_of(path, refused))
                 continue
             yield from ((path, document) for document in documents)
         elif path.suffix.lower() in _TEXTS_FOR_PEOPLE:
             into.notes.append(f"{shown(path)} is not read: it is no definition")
         else:
             secrets.beside(path)
-
-
-def _rules(checks: Checks, secrets: _Secrets, place: Path) -> DefinitionRules:
-    return DefinitionRules(
-        url_problem=checks.url_problem,
-        header_problem=header_problem,
-        pattern_problem=checks.pattern_problem,
-        secret_key=partial(secrets.key, place.parent),
-    )
 
 
 def _first_text(path: Path) -> tuple[str | None, str]:

@@ -10,7 +10,7 @@ import re
 from hookstream.adapters.definition_files.yaml_text import (
     MAX_DEPTH,
     Document,
-    YamlRefused,
+    FileRefused,
     scalar,
 )
 from hookstream.core.model.json import Json
@@ -27,7 +27,7 @@ def read_document(text: str) -> Document:
     """Return the one document of a JSON text.
 
     Raises:
-        YamlRefused: The text is not JSON, or has a duplicate field.
+        FileRefused: The text is not JSON, or has a duplicate field.
     """
     return _Reading(text).document()
 
@@ -72,7 +72,7 @@ class _Reading:
             line = self._here()
             name = self._string()
             if name in found:
-                raise YamlRefused(line, f"the field {name[:100]!r} appears twice")
+                raise FileRefused(f"the field {name[:100]!r} appears twice", line)
             if self._peek() != ":":
                 raise self._refused("is no JSON: a colon is expected here")
             self._at += 1
@@ -108,7 +108,7 @@ class _Reading:
             self._at = error.pos
             raise self._refused(f"is no JSON: {error.msg}") from error
         if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
-            raise self._refused("holds half a surrogate pair, which is no character")
+            raise self._refused("contains half a surrogate pair, which is no character")
         return str(text)
 
     def _scalar(self) -> Json:
@@ -137,5 +137,5 @@ class _Reading:
         self._counted = self._at
         return self._line
 
-    def _refused(self, why: str) -> YamlRefused:
-        return YamlRefused(self._text.count("\n", 0, self._at) + 1, why)
+    def _refused(self, why: str) -> FileRefused:
+        return FileRefused(why, self._text.count("\n", 0, self._at) + 1)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hookstream.adapters.definition_files.documents import FileRefused, documents_of
+from hookstream.adapters.definition_files.documents import documents_of, problem_of
+from hookstream.adapters.definition_files.yaml_text import FileRefused
 from hookstream.adapters.file_tree import listed, shown
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.definition import read_folder_name
@@ -31,11 +32,10 @@ def read_owner(files: list[Path], problems: list[Problem]) -> str | None:
     try:
         document, *more = documents_of(file)
     except FileRefused as refused:
-        where = f"{shown(file)}:{refused.line}" if refused.line else shown(file)
-        problems.append(Problem("", "", refused.why, where))
+        problems.append(problem_of(file, refused))
         return None
     if more:
-        problems.append(Problem("", "", "must hold one document", shown(file)))
+        problems.append(Problem("", "", "must contain one document", shown(file)))
 
     def report(path: str, why: str) -> None:
         problems.append(Problem("", path, why, f"{shown(file)}:{document.line(path)}"))

@@ -3,15 +3,10 @@
 import os
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from hookstream.adapters.definition_files.documents import (
-    FileRefused,
-    documents_of,
-    is_definition,
-)
-from hookstream.adapters.definition_files.yaml_text import Document
+from hookstream.adapters.definition_files.documents import documents_of, is_definition
+from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.model.listing import the_first
 from hookstream.core.planning.declared import Problem
@@ -20,26 +15,25 @@ from hookstream.errors import InputRefused
 FOLDERS = ("partners", "subscriptions")
 
 _MAX_FILES = 2_000
-"""The most candidate files that are inspected: a repository may hold any number."""
+"""The most candidate files that are inspected: a repository may contain any number."""
 _MAX_ENTRIES = 20_000
 _NAMED_IN_A_NOTE = 10
 
 
-@dataclass(slots=True)
-class Strays:
-    """Findings outside `partners` and `subscriptions`."""
+def strays(folder: Path, read: AbstractSet[str]) -> tuple[list[Problem], list[str]]:
+    """Return problems and notes of the files outside `partners` and `subscriptions`.
 
-    problems: list[Problem] = field(default_factory=list)
-    """Definitions in the wrong place."""
-    notes: list[str] = field(default_factory=list)
-    """Files with the extension of definitions that are none."""
+    Args:
+        folder: The folder of both.
+        read: The real paths of files that were read already.
 
-
-def strays(folder: Path, read: AbstractSet[str]) -> Strays:
-    """Inspect the files of a folder, except those in `read`, the real paths already read."""
-    found = Strays()
-    others: list[Path] = []
-    for path in _first(folder, found.notes):
+    Returns:
+        A problem for each file with definitions, notes about those with the extension only.
+    """
+    problems: list[Problem] = []
+    notes: list[str] = []
+    others: list[str] = []
+    for path in _first(folder, notes):
         if os.path.realpath(path) in read:
             continue
         try:
@@ -51,36 +45,33 @@ def strays(folder: Path, read: AbstractSet[str]) -> Strays:
                 f"declares a {' and a '.join(sorted(kinds))}, and is not read here: move it into"
                 f" {shown(folder / f'{min(kinds)}s')}, or begin its name with a dot"
             )
-            found.problems.append(Problem("", "", why, shown(path)))
+            problems.append(Problem("", "", why, shown(path)))
         else:
-            others.append(path)
+            others.append(shown(path))
     if others:
-        names = the_first([*map(shown, others)], _NAMED_IN_A_NOTE)
-        found.notes.append(f"not read, as it declares nothing of hookstream's: {names}")
-    return found
+        names = the_first(others, _NAMED_IN_A_NOTE)
+        notes.append(f"not read, as it declares nothing of hookstream's: {names}")
+    return problems, notes
 
 
 def _first(folder: Path, notes: list[str]) -> Iterator[Path]:
     """Yield the candidates up to the limit, and add a note if it is reached."""
     most = f"not more than {_MAX_FILES} files beside partners and subscriptions are looked at"
     try:
-        for number, path in enumerate(_beside(folder)):
+        beside = (
+            found.path
+            for name in listed(folder)
+            if name not in FOLDERS
+            for found in files_below(folder / name, most=_MAX_ENTRIES)
+            if not found.problem and is_definition(found.path)
+        )
+        for number, path in enumerate(beside):
             if number == _MAX_FILES:
                 notes.append(most)
                 return
             yield path
     except InputRefused as refused:
         notes.append(f"{most}: {refused}")
-
-
-def _beside(folder: Path) -> Iterator[Path]:
-    """Yield files with the extension of definitions outside the folders that are read."""
-    for name in listed(folder):
-        if name in FOLDERS:
-            continue
-        for found in files_below(folder / name, most=_MAX_ENTRIES):
-            if not found.problem and is_definition(found.path):
-                yield found.path
 
 
 def _kind(document: Document) -> str | None:

@@ -25,13 +25,13 @@ _PADDED = re.compile(r"(\+(\.[0-9]+|[0-9]+(\.[0-9]*)?)|[-+]?0[0-9]+(\.[0-9]*)?)(
 _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-class YamlRefused(Exception):
-    """Raised when a text is not supported YAML; `line` counts from 1."""
+class FileRefused(Exception):
+    """Raised when a file has no valid documents; `line` counts from 1 and is 0 if unknown."""
 
-    def __init__(self, line: int, why: str) -> None:
+    def __init__(self, why: str, line: int = 0) -> None:
         super().__init__(why)
-        self.line = line
         self.why = why
+        self.line = line
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def read_documents(text: str) -> Iterator[Document]:
     """Yield the documents of a text one by one, except empty ones.
 
     Raises:
-        YamlRefused: The text is not YAML, or not in the supported subset.
+        FileRefused: The text is not YAML, or not in the supported subset.
     """
     try:
         events = yaml.parse(text, Loader=yaml.CSafeLoader)
@@ -66,11 +66,10 @@ def read_documents(text: str) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
-        raise YamlRefused(line, f"is no YAML: {error.problem or error.context}") from error
+        raise FileRefused(f"is no YAML: {error.problem or error.context}", line) from error
     except yaml.YAMLError as error:
-        raise YamlRefused(
-            1, "is no YAML: it holds a character that YAML does not allow"
-        ) from error
+        why = "is no YAML: it contains a character that YAML does not allow"
+        raise FileRefused(why, 1) from error
 
 
 class _Reading:
@@ -84,11 +83,11 @@ class _Reading:
         line = _line(event)
         self._lines.setdefault(path, line)
         if getattr(event, "anchor", None) is not None:
-            raise YamlRefused(line, "anchors and aliases are not taken: write it out")
+            raise FileRefused("anchors and aliases are not taken: write it out", line)
         if getattr(event, "tag", None) is not None:
-            raise YamlRefused(line, "tags (words that begin with !) are not taken")
+            raise FileRefused("tags (words that begin with !) are not taken", line)
         if depth > MAX_DEPTH:
-            raise YamlRefused(line, f"is nested more than {MAX_DEPTH} deep")
+            raise FileRefused(f"is nested more than {MAX_DEPTH} deep", line)
         match event:
             case yaml.ScalarEvent():
                 plain: bool = event.implicit[0]
@@ -110,9 +109,9 @@ class _Reading:
             line = _line(event)
             name = self.node(event, f"{path}?", depth + 1)
             if not isinstance(name, str):
-                raise YamlRefused(line, "a field's name must be text: quote it")
+                raise FileRefused("a field's name must be text: quote it", line)
             if name in found:
-                raise YamlRefused(line, f"the field {name[:100]!r} appears twice")
+                raise FileRefused(f"the field {name[:100]!r} appears twice", line)
             inner = f"{path}.{name}" if path else name
             # The line of a field is that of its name, even if its value begins below.
             self._lines[inner] = line
@@ -129,7 +128,7 @@ def _scalar(text: str, line: int) -> Json:
     try:
         return scalar(text)
     except NotANumber as why:
-        raise YamlRefused(line, f"{shortened(text)} {why}") from None
+        raise FileRefused(f"{shortened(text)} {why}", line) from None
 
 
 def scalar(text: str) -> Json:
@@ -146,7 +145,7 @@ def scalar(text: str) -> Json:
     if _PADDED.fullmatch(text):
         raise NotANumber("begins with a zero or a plus: quote it if text is meant")
     if _NO_NUMBER.fullmatch(text):
-        raise NotANumber("is no number that JSON can hold: quote it if text is meant")
+        raise NotANumber("is no number that JSON can represent: quote it if text is meant")
     if not _NUMBER.fullmatch(text):
         return text
     try:

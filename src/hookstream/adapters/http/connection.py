@@ -78,34 +78,6 @@ class Connection(asyncio.Protocol):
         max_response_bytes: The most bytes of a body read to keep the connection; beyond, it closes.
     """
 
-    __slots__ = (
-        "_announced",
-        "_beginning",
-        "_body_size",
-        "_complete",
-        "_deadlines",
-        "_excerpt",
-        "_headed",
-        "_keep",
-        "_loop",
-        "_max_response_bytes",
-        "_parser",
-        "_patience",
-        "_readable",
-        "_received",
-        "_retry_after",
-        "_status",
-        "_strange",
-        "_together",
-        "_transport",
-        "_until",
-        "_waiter",
-        "born",
-        "idle_limit",
-        "idle_until",
-        "lost",
-    )
-
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, max_response_bytes: int
     ) -> None:
@@ -135,7 +107,8 @@ class Connection(asyncio.Protocol):
         self._headed = False
         self._complete = False
         self._keep = False
-        self._strange = False
+        self.answered_strangely = False
+        """Whether the bytes received since the last request do not begin an HTTP response."""
         self._beginning = b""
         self._announced = False
         self._patience = False
@@ -155,11 +128,6 @@ class Connection(asyncio.Protocol):
     def silent(self) -> bool:
         """Whether no byte has been received since the last request was written."""
         return self._received == 0
-
-    @property
-    def answered_strangely(self) -> bool:
-        """Whether the bytes received since the last request do not begin an HTTP response."""
-        return self._strange
 
     @property
     def alive(self) -> bool:
@@ -247,9 +215,9 @@ class Connection(asyncio.Protocol):
             return
         if self._received < len(_BEGINS) and not self._headed:
             at = self._received
-            self._strange |= data[: len(_BEGINS) - at] != _BEGINS[at : at + len(data)]
+            self.answered_strangely |= data[: len(_BEGINS) - at] != _BEGINS[at : at + len(data)]
         self._received += len(data)
-        if self._strange and not self._status and self._of_another_protocol(data):
+        if self.answered_strangely and not self._status and self._of_another_protocol(data):
             self._keep = False
             self._finish(
                 FailureKind.PROTOCOL, "not an HTTP response: it does not begin with HTTP/"

@@ -61,7 +61,7 @@ class Shortage:
 
     what: str
     remedy: str
-    idle_holds: bool = True
+    used_by_idle: bool = True
     """Whether closing idle connections frees some of it."""
 
 
@@ -147,7 +147,7 @@ class Connector:
             _DIAL.reset(token)
 
     async def close(self) -> None:
-        """Close every connection and stop resolving."""
+        """Close every connection, and the resolver."""
         for connection in list(self._open):
             connection.abort()
         await self._connector.close()
@@ -210,7 +210,7 @@ def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
     """Return which local resource was short, or None if that was not the cause."""
     if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
         remedy = "see that those of /etc/resolv.conf answer this machine"
-        return Shortage("name servers", remedy, idle_holds=False)
+        return Shortage("name servers", remedy, used_by_idle=False)
     number = getattr(getattr(error, "os_error", error), "errno", None)
     if number == errno.EADDRNOTAVAIL and not any(_has_source(*each) for each in outcome.dialled):
         return None
@@ -235,7 +235,7 @@ def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
 
 
 def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBlocked:
-    """Return why connecting failed, without the URL, which may hold a secret."""
+    """Return why connecting failed, without the URL, which may contain a secret."""
     # If one of several addresses is permitted but does not answer, a later attempt may succeed.
     if outcome.refused and len(outcome.refused) == outcome.tried:
         return AddressBlocked(outcome.refused[0])

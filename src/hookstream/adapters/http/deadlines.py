@@ -44,7 +44,7 @@ class Deadlines:
         return together
 
     def close(self) -> None:
-        """Stop notifying."""
+        """Notify no more."""
         if self._timer is not None:
             self._timer.cancel()
         self._due.clear()

@@ -46,7 +46,7 @@ class _Target:
             self.url = URL(text)
             host, port = self.url.raw_host, self.url.port
         except ValueError:
-            # Its message would quote the URL, which may hold a secret.
+            # Its message would quote the URL, which may contain a secret.
             raise ValueError("the URL cannot be read") from None
         if self.url.scheme not in {"http", "https"} or not host or port is None:
             raise ValueError("the URL is not http or https, or has no host")
@@ -63,13 +63,13 @@ class _Target:
         """Return the bytes of a request.
 
         Raises:
-            ValueError: A header holds a line break: it would add headers or a second request.
+            ValueError: A header contains a line break: it would add headers or a second request.
         """
         lines = [*map(": ".join, post.headers), f"content-length: {len(post.body)}", "", ""]
         head = "\r\n".join(lines)
         breaks = len(lines) - 1
         if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
-            raise ValueError("a request header holds a control character")
+            raise ValueError("a request header contains a control character")
         return f"{self.head}{head}".encode() + post.body
 
 
@@ -78,7 +78,7 @@ def _nobody(_: str, __: str) -> None:
 
 
 class HttpSender:
-    """The `Sender` of the product. Use it as an async context manager, on one event loop.
+    """The `Sender` of the product, for the running event loop. Use it as an async context manager.
 
     Args:
         verdict: Checks every address before it is connected to (`core.delivery.address`).
@@ -104,31 +104,25 @@ class HttpSender:
         resolver: AbstractResolver | None = None,
         on_shortage: Callable[[str, str], None] = _nobody,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connector = Connector(
+            verdict,
+            connect_timeout=connect_timeout,
+            max_response_bytes=max_response_bytes,
+            tls=tls,
+            resolver=resolver,
+        )
+        self._idle = IdlePool(self._loop, max_idle)
         self._on_shortage = on_shortage
         self._max_connections = max_connections
         self._dialling = 0
         self._short_since = 0.0
         self._short_until = float("-inf")
         self._said_at = float("-inf")
-        self._verdict = verdict
-        self._connect_timeout = connect_timeout
-        self._max_response_bytes = max_response_bytes
-        self._max_idle = max_idle
-        self._tls = tls
-        self._resolver = resolver
         self._targets: dict[str, _Target] = {}
 
     async def __aenter__(self) -> Self:
-        """Bind to the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._connector = Connector(
-            self._verdict,
-            connect_timeout=self._connect_timeout,
-            max_response_bytes=self._max_response_bytes,
-            tls=self._tls,
-            resolver=self._resolver,
-        )
-        self._idle = IdlePool(self._loop, self._max_idle)
+        """Return itself."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -208,7 +202,7 @@ class HttpSender:
         if now - self._said_at >= _SAY_AGAIN_SECONDS:
             self._said_at = now
             self._on_shortage(shortage.what, shortage.remedy)
-        if shortage.idle_holds:
+        if shortage.used_by_idle:
             self._idle.close()
         await asyncio.sleep(_SHORT_SECONDS)
 

@@ -44,7 +44,7 @@ def row_of(key: str, value: bytes) -> Mapping[str, object]:
     except RecursionError:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: nested too deep") from None
     except NotANumber as why:
-        raise EnvelopeUnreadable(f"row {key!r} holds a number that {why}") from None
+        raise EnvelopeUnreadable(f"row {key!r} contains a number that {why}") from None
     if not isinstance(row, dict) or not isinstance(row.get("format"), int):
         raise EnvelopeUnreadable(f"row {key!r} is not an object with a whole `format`")
     return row
@@ -74,7 +74,7 @@ _EXACT = json.JSONDecoder(parse_float=read_number, parse_int=_whole, parse_const
 
 
 def encoded(row: Mapping[str, object]) -> bytes:
-    """Return a row's JSON, each number as its text, with the lowest format that can hold it.
+    """Return a row's JSON, each number as its text, with the lowest format that has room for it.
 
     Args:
         row: The row without its `format`.

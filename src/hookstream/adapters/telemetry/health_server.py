@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, Self, TypeAlias, cast
+from typing import Protocol, Self, TypeAlias
 
 import orjson
 from aiohttp import web
@@ -62,8 +62,8 @@ class HealthServer:
         app.router.add_get("/readyz", _answering(ready))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
         self._server: asyncio.Server | None = None
-        self.connections: dict[_Bounded, None] = {}
-        """Open connections, in the order in which they were made."""
+        self.connections: dict[_Bounded, asyncio.TimerHandle] = {}
+        """Open connections in the order in which they were made, each with the timer that ends it."""
 
     @property
     def address(self) -> str:
@@ -88,7 +88,7 @@ class HealthServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop listening."""
+        """Listen no more, and close every connection."""
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
@@ -96,70 +96,59 @@ class HealthServer:
         await self._runner.cleanup()
 
     def _connection(self) -> asyncio.Protocol:
-        """Return the protocol of a new connection, closing the oldest one at the limit."""
-        if len(self.connections) >= _MAX_CONNECTIONS:
-            next(iter(self.connections)).end()
+        """Return the protocol of a new connection."""
         serve = self._runner.server
         if serve is None:
             raise ConfigurationError("the health server is closed")
-        made = _Bounded(serve(), self.connections, self._life)
-        self.connections[made] = None
-        return made
+        return _Bounded(serve, self.connections, self._life)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         body = self._metrics.exposition()
         return web.Response(body=body, headers={"Content-Type": _EXPOSITION_TYPE})
 
 
-class _Bounded(asyncio.Protocol):
+class _Bounded(web.RequestHandler):
     """One connection, closed a few seconds after it was made, whatever its state.
 
-    Incomplete, endless and repeated requests thus cannot hold a descriptor for longer.
+    Incomplete, endless and repeated requests thus cannot keep a descriptor for longer.
     """
 
+    __slots__ = ("_connections", "_life")
+
     def __init__(
-        self, inner: asyncio.Protocol, connections: "dict[_Bounded, None]", life: float
+        self,
+        server: web.Server,
+        connections: "dict[_Bounded, asyncio.TimerHandle]",
+        life: float,
     ) -> None:
-        self._life = life
-        self._inner = inner
+        loop = asyncio.get_running_loop()
+        super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type]  # no log
         self._connections = connections
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._life = life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start, and schedule the close."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._timer = asyncio.get_running_loop().call_later(self._life, self.end)
-        self._inner.connection_made(transport)
+        """Start, and schedule the close; at the limit the oldest connection is closed."""
+        if len(self._connections) >= _MAX_CONNECTIONS:
+            next(iter(self._connections)).end()
+        super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._connections[self] = loop.call_later(self._life, self.end)
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on."""
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        """Hand on."""
-        return self._inner.eof_received()
-
-    def pause_writing(self) -> None:
-        """Hand on."""
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Hand on."""
-        self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
-        self._connections.pop(self, None)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._inner.connection_lost(exc)
+        self._forget()
+        super().connection_lost(exc)
 
     def end(self) -> None:
         """Close at once and discard unwritten data."""
-        self._connections.pop(self, None)
-        if self._transport is not None:
-            self._transport.abort()
+        self._forget()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _forget(self) -> None:
+        timer = self._connections.pop(self, None)
+        if timer is not None:
+            timer.cancel()
 
 
 def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -6,7 +6,7 @@ each, and they are all in the audit topic anyway.
 
 import re
 import sys
-from typing import Literal, TextIO
+from typing import TextIO
 
 import orjson
 import structlog
@@ -18,8 +18,6 @@ from hookstream.core.model.outcome import DeadLetter, Delivered
 from hookstream.errors import ConfigurationError
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
-_Level = Literal["debug", "info", "warning", "error"]
 
 _SECRET = re.compile(r"\b(wh(?:sec|sk)_)[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+@")
 """Signing secrets, and user and password in a URL."""
@@ -59,46 +57,32 @@ class StructuredLogger:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 *rendering,
             ],
-            wrapper_class=structlog.BoundLogger,
+            wrapper_class=structlog.make_filtering_bound_logger(level),
             context_class=dict,
-            cache_logger_on_first_use=True,
-        )
+        ).bind()
 
     def attempt(self, record: AttemptRecord) -> None:
         """Write the line of an attempt: debug if delivered, warning if given up."""
         if isinstance(record.outcome, Delivered):
-            level: _Level = "debug"
+            level = "debug"
         elif isinstance(record.disposition, DeadLetter):
             level = "warning"
         else:
             level = "info"
         if self._threshold <= LEVELS[level]:
-            self._write(level, "attempt", canonical_line(record))
+            self._log.log(LEVELS[level], "attempt", **canonical_line(record))
 
     def info(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator may want to know."""
-        if self._threshold <= LEVELS["info"]:
-            self._write("info", event, dict(fields))
+        self._log.info(event, **fields)
 
     def warning(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator should look at."""
-        if self._threshold <= LEVELS["warning"]:
-            self._write("warning", event, dict(fields))
+        self._log.warning(event, **fields)
 
     def error(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator must act on."""
-        self._write("error", event, dict(fields))
-
-    def _write(self, level: _Level, event: str, fields: dict[str, object]) -> None:
-        match level:
-            case "debug":
-                self._log.debug(event, **fields)
-            case "info":
-                self._log.info(event, **fields)
-            case "warning":
-                self._log.warning(event, **fields)
-            case "error":
-                self._log.error(event, **fields)
+        self._log.error(event, **fields)
 
 
 def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:

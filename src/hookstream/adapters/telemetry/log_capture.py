@@ -11,7 +11,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from hookstream.pipeline.ports import Logger
 
@@ -36,17 +35,13 @@ def captured(logger: Logger, monotonic: Callable[[], float]) -> Iterator[None]:
     root.handlers[:], root.level = [handler], logging.WARNING
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default")
-    sys.excepthook = lambda kind, error, trace: _crashed(logger, "main", kind, error, trace)
+    sys.excepthook = lambda *found: _crashed(
+        logger, "main", threading.ExceptHookArgs((*found, None))
+    )
     threading.excepthook = lambda found: _crashed(
-        logger,
-        found.thread.name if found.thread else "a thread",
-        found.exc_type,
-        found.exc_value,
-        found.exc_traceback,
+        logger, found.thread.name if found.thread else "a thread", found
     )
-    sys.unraisablehook = lambda found: _crashed(
-        logger, "a destructor", found.exc_type, found.exc_value, found.exc_traceback
-    )
+    sys.unraisablehook = lambda found: _crashed(logger, "a destructor", found)
     try:
         yield
     finally:
@@ -94,12 +89,9 @@ class _ToLogger(logging.Handler):
 
 
 def _crashed(
-    logger: Logger,
-    where: str,
-    kind: type[BaseException],
-    error: BaseException | None,
-    trace: TracebackType | None,
+    logger: Logger, where: str, found: "threading.ExceptHookArgs | sys.UnraisableHookArgs"
 ) -> None:
-    stack = "".join(traceback.format_exception(kind, error, trace))
+    kind, error = found.exc_type, found.exc_value
+    stack = "".join(traceback.format_exception(kind, error, found.exc_traceback))
     detail = repr(error) if error is not None else kind.__name__
     logger.error("exception.uncaught", where=where, detail=detail[:_MOST], stack=stack[-_MOST:])

@@ -60,7 +60,7 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 GAUGES = {
     "hookstream_lag_seconds": "Age of the oldest event record that is not settled.",
     "hookstream_tier_overdue_seconds": "How long the most overdue tier record has been due.",
-    "hookstream_tier_waiting_records": "Tier records held in memory until they are due.",
+    "hookstream_tier_waiting_records": "Tier records kept in memory until they are due.",
     "hookstream_oldest_unsettled_seconds": "Age of the oldest record of any kind not settled.",
     "hookstream_in_hand_seconds": "How long the oldest unfinished record has been the oldest.",
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
@@ -77,10 +77,10 @@ GAUGES = {
     "hookstream_holds": "Holds that operators set and nobody cleared.",
     "hookstream_connections": "Open HTTP connections, including idle ones.",
 }
-"""The gauges that `observe_gauges` may report, with their help texts."""
+"""The gauges that `observe` may report, with their help texts."""
 
 COUNTS = {"hookstream_spans_lost_total": "Spans of traces whose export failed."}
-"""The counters that `observe_counts` may report, with their help texts."""
+"""The counters that `observe` may report, with their help texts."""
 
 Labels: TypeAlias = tuple[str, ...]
 
@@ -138,58 +138,58 @@ class PrometheusMetrics(Collector):
     def __init__(self) -> None:
         self._event_types: dict[str, str] = {}
         self._topics: dict[str, str] = {}
-        self._records = _Counter(
+        self._counters: list[_Counter] = []
+        self._records = self._counter(
             "hookstream_records_total", "Records taken from Kafka.", ("topic",)
         )
-        self._attempts = _Counter(
+        self._attempts = self._counter(
             "hookstream_attempts_total",
             "HTTP attempts, by what they came to.",
             ("event_type", "trigger", "outcome", "kind"),
         )
-        self._dispositions = _Counter(
+        self._dispositions = self._counter(
             "hookstream_dispositions_total",
             "What became of deliveries, each time that it was decided.",
             ("event_type", "disposition", "reason"),
         )
-        self._dead_letters = _Counter(
+        self._dead_letters = self._counter(
             "hookstream_dead_letters_total",
             "Deliveries that were given up, each time that it was decided.",
             ("reason",),
         )
         for dead in DeadReason:
             self._dead_letters.begin(dead.value)
-        self._deferrals = _Counter(
+        self._deferrals = self._counter(
             "hookstream_deferrals_total", "Put back without an attempt.", ("reason",)
         )
-        self._undecodable = _Counter(
+        self._undecodable = self._counter(
             "hookstream_undecodable_total", "Records that never became events.", ("reason",)
         )
         for word in (*(reason.value for reason in UndecodableReason), UNREADABLE_STATE):
             self._undecodable.begin(word)
-        self._gaps = _Counter(
+        self._gaps = self._counter(
             "hookstream_gaps_total",
             "Times that records were gone before they were read.",
             ("topic",),
         )
-        self._gap_records = _Counter(
+        self._gap_records = self._counter(
             "hookstream_gap_records_total",
             "Records that were gone before they were read.",
             ("topic",),
         )
-        self._id_conflicts = _Counter(
+        self._id_conflicts = self._counter(
             "hookstream_event_id_conflicts_total",
             "Events that carry the id of another event of their type.",
             ("event_type",),
         )
-        self._id_duplicates = _Counter(
+        self._id_duplicates = self._counter(
             "hookstream_event_id_duplicates_total",
-            "Records that hold the same bytes as another record, under one event id.",
+            "Records that contain the same bytes as another record, under one event id.",
             ("event_type",),
         )
-        self._copies_merged = _Counter(
+        self._copies_merged = self._counter(
             "hookstream_copies_merged_total",
             "Copies of a delivery that met another copy in the waiting room.",
-            (),
         )
         self._copies_merged.begin()
         self._durations = _Histogram(
@@ -204,11 +204,15 @@ class PrometheusMetrics(Collector):
             "event_type",
             LATENCY_BUCKETS,
         )
-        self._counts: list[Callable[[], Mapping[str, int]]] = []
-        self._gauges: list[Callable[[], Mapping[str, float]]] = []
+        self._observed: list[Callable[[], Mapping[str, float]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
+
+    def _counter(self, name: str, text: str, labels: Labels = ()) -> _Counter:
+        made = _Counter(name, text, labels)
+        self._counters.append(made)
+        return made
 
     # Called by the pipeline.
 
@@ -265,13 +269,9 @@ class PrometheusMetrics(Collector):
 
     # Called at a scrape.
 
-    def observe_gauges(self, gauges: Callable[[], Mapping[str, float]]) -> None:
-        """Call this function for the current values, by metric name (`GAUGES`), at every scrape."""
-        self._gauges.append(gauges)
-
-    def observe_counts(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        """Call this function for counts kept elsewhere, by metric name (`COUNTS`), at every scrape."""
-        self._counts.append(counts)
+    def observe(self, values: Callable[[], Mapping[str, float]]) -> None:
+        """Call this function for values kept elsewhere (`GAUGES`, `COUNTS`), at every scrape."""
+        self._observed.append(values)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
@@ -286,28 +286,16 @@ class PrometheusMetrics(Collector):
         yield InfoMetricFamily(
             "hookstream", "The release that runs.", value={"version": __version__}
         )
-        for counter in (
-            self._records,
-            self._attempts,
-            self._dispositions,
-            self._dead_letters,
-            self._deferrals,
-            self._undecodable,
-            self._gaps,
-            self._gap_records,
-            self._id_conflicts,
-            self._id_duplicates,
-            self._copies_merged,
-        ):
+        for counter in self._counters:
             yield counter.family()
         yield self._durations.family()
         yield self._latencies.family()
-        for counts in self._counts:
-            for name, count in counts().items():
-                yield CounterMetricFamily(name, COUNTS.get(name, ""), value=count)
-        for gauges in self._gauges:
-            for name, value in gauges().items():
-                yield GaugeMetricFamily(name, GAUGES.get(name, ""), value=value)
+        for values in self._observed:
+            for name, value in values().items():
+                if name in COUNTS:
+                    yield CounterMetricFamily(name, COUNTS[name], value=value)
+                else:
+                    yield GaugeMetricFamily(name, GAUGES.get(name, ""), value=value)
 
 
 def _bounded(known: dict[str, str], value: str) -> str:

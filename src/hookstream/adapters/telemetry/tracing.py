@@ -6,7 +6,6 @@ that it then discards. Names and attributes follow the semantic conventions 1.44
 (Kafka) and HTTP clients.
 """
 
-import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +17,10 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
 from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
 from opentelemetry.trace import Tracer as OtelTracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from hookstream import __version__
 from hookstream.adapters.telemetry.span_file import SpanFile
@@ -42,11 +34,9 @@ SHUTDOWN_SECONDS = 5.0
 _FILE_DELAY_MILLIS = 200
 _MAX_KEY = 256
 _TRACEPARENT_LENGTH = 55
-# A version after 00 may add fields behind the flags.
-_TRACEPARENT = re.compile(
-    r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
-    r"(?:\Z|-)"
-)
+_MAX_TRACEPARENT = 512
+"""The most characters of a `traceparent` that are parsed: of a longer one the SDK would log a warning."""
+_W3C = TraceContextTextMapPropagator()
 
 Attributes: TypeAlias = dict[str, str | int | bool]
 
@@ -74,24 +64,16 @@ class TracingOptions(Protocol):
 class SampledSpan:
     """Fits `Span`."""
 
-    __slots__ = ("_span", "_trace_id", "_traceparent")
+    __slots__ = ("_span", "trace_id", "traceparent")
 
     def __init__(self, span: OtelSpan) -> None:
         """Wrap a recording span."""
         self._span = span
         context = span.get_span_context()
-        self._trace_id = f"{context.trace_id:032x}"
-        self._traceparent = f"00-{self._trace_id}-{context.span_id:016x}-01"
-
-    @property
-    def trace_id(self) -> str:
+        self.trace_id = f"{context.trace_id:032x}"
         """32 hex digits."""
-        return self._trace_id
-
-    @property
-    def traceparent(self) -> str:
+        self.traceparent = f"00-{self.trace_id}-{context.span_id:016x}-01"
         """The W3C `traceparent` of this span."""
-        return self._traceparent
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
         """End the span, as failed if `error` is given."""
@@ -109,26 +91,10 @@ class NoTracer:
     lost = 0
     """Without spans none is lost."""
 
-    def process(
-        self,
-        record: Record,  # noqa: ARG002  the port's names
-        traceparent: str | None,  # noqa: ARG002
-        group: str,  # noqa: ARG002
-    ) -> Span | None:
+    def _start(self, *_: object, **__: object) -> None:
         """Start nothing."""
-        return None
 
-    def post(self, parent: Span, url: str, resend: int) -> Span | None:  # noqa: ARG002
-        """Start nothing."""
-        return None
-
-    def send(self, parent: Span, topic: str) -> Span | None:  # noqa: ARG002
-        """Start nothing."""
-        return None
-
-    def produce(self, topic: str, traceparent: str | None = None) -> Span | None:  # noqa: ARG002
-        """Start nothing."""
-        return None
+    process = post = send = produce = _start
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Close nothing."""
@@ -191,14 +157,8 @@ class SdkTracer:
         context was not sampled when its trace started, and is not sampled later: half a trace
         misleads.
         """
-        parent = None
-        if traceparent is not None:
-            if _says_unsampled(traceparent):
-                return None
-            parent = _context(traceparent)
-            if parent is not None and not parent.trace_flags.sampled:
-                return None
-        if parent is None and (self._chance.fraction() >= self._ratio or _is_ours(record)):
+        context = self._sampled(traceparent)
+        if context is None or (not context and _is_ours(record)):
             return None
         attributes = _messaging("process", record.topic)
         attributes["messaging.consumer.group.name"] = group
@@ -209,7 +169,7 @@ class SdkTracer:
             attributes["messaging.kafka.message.key"] = key
         if record.value is None:
             attributes["messaging.kafka.message.tombstone"] = True
-        return self._start(f"process {record.topic}", SpanKind.CONSUMER, parent, attributes)
+        return self._start(f"process {record.topic}", SpanKind.CONSUMER, context, attributes)
 
     def post(self, parent: Span, url: str, resend: int) -> Span | None:
         """Start `POST`, one attempt; `resend` counts the attempts before it."""
@@ -238,13 +198,10 @@ class SdkTracer:
 
         Sampled like `process`: by its parent, else by the ratio.
         """
-        parent = None if traceparent is None else _context(traceparent)
-        if parent is None:
-            if self._chance.fraction() >= self._ratio:
-                return None
-        elif not parent.trace_flags.sampled:
+        context = self._sampled(traceparent)
+        if context is None:
             return None
-        return self._start(f"send {topic}", SpanKind.PRODUCER, parent, _messaging("send", topic))
+        return self._start(f"send {topic}", SpanKind.PRODUCER, context, _messaging("send", topic))
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Export the remaining spans and close; spans not exported by the deadline are lost.
@@ -256,17 +213,21 @@ class SdkTracer:
         closing.start()
         closing.join(deadline)
 
-    def _start(
-        self,
-        name: str,
-        kind: SpanKind,
-        parent: SpanContext | None,
-        attributes: Attributes,
-    ) -> SampledSpan:
+    def _sampled(self, traceparent: str | None) -> Context | None:
+        """Return the parent of a sampled span, empty for a root; None if it is not sampled."""
+        if traceparent is not None:
+            if _says_unsampled(traceparent):
+                return None
+            context = _context(traceparent)
+            parent = get_current_span(context).get_span_context()
+            if parent.is_valid:
+                return context if parent.trace_flags.sampled else None
         # An empty context, not the current one: nothing else in this process is the parent.
-        context = Context()
-        if parent is not None:
-            context = set_span_in_context(NonRecordingSpan(parent), context)
+        return Context() if self._chance.fraction() < self._ratio else None
+
+    def _start(
+        self, name: str, kind: SpanKind, context: Context, attributes: Attributes
+    ) -> SampledSpan:
         return SampledSpan(
             self._tracer.start_span(name, context=context, kind=kind, attributes=attributes)
         )
@@ -286,17 +247,16 @@ def tracer_of(settings: TracingOptions, chance: Chance) -> NoTracer | SdkTracer:
         if settings.file is None:
             raise ConfigurationError("tracing.exporter is 'file': name it with tracing.file")
         # Written on a thread, since a disk may stall; soon, since a worker may be killed.
-        exporter = CountingExporter(SpanFile(settings.file))
-        processor = BatchSpanProcessor(exporter, schedule_delay_millis=_FILE_DELAY_MILLIS)
-        provider.add_span_processor(processor)
+        exporter, delay = CountingExporter(SpanFile(settings.file)), _FILE_DELAY_MILLIS
     else:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
 
         # Imported only here: requests and protobuf cost 20 MB, which other workers save.
-        exporter = CountingExporter(OTLPSpanExporter(endpoint=_traces_url(settings.endpoint)))
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+        otlp = OTLPSpanExporter(endpoint=_traces_url(settings.endpoint))
+        exporter, delay = CountingExporter(otlp), None
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay))
     return SdkTracer(provider, settings.ratio, chance, exporter)
 
 
@@ -352,16 +312,6 @@ def _says_unsampled(traceparent: str) -> bool:
     return len(traceparent) == _TRACEPARENT_LENGTH and traceparent[-1] in "02468aceACE"
 
 
-def _context(traceparent: str) -> SpanContext | None:
-    """Return the context of a W3C traceparent; None if it is malformed."""
-    found = _TRACEPARENT.match(traceparent)
-    if found is None or found["version"] == "ff":
-        return None
-    if found["version"] == "00" and len(traceparent) != _TRACEPARENT_LENGTH:
-        return None
-    trace_id, span_id = int(found["trace"], 16), int(found["span"], 16)
-    if not trace_id or not span_id:
-        return None
-    return SpanContext(
-        trace_id, span_id, is_remote=True, trace_flags=TraceFlags(int(found["flags"], 16))
-    )
+def _context(traceparent: str) -> Context:
+    """Return the context of a W3C traceparent; an empty one if it is malformed."""
+    return _W3C.extract({"traceparent": traceparent[:_MAX_TRACEPARENT]}, Context())

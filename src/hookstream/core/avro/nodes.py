@@ -5,11 +5,12 @@ nodes, a renderer for example.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from hookstream.core.model.json import Json
+from hookstream.core.model.parts import joined
 from hookstream.errors import InvariantBroken
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Primitive:
 class Array:
     """A list of items."""
 
+    name: ClassVar[str] = "array"
     items: "AvroType"
 
 
@@ -61,6 +63,7 @@ class Array:
 class Map:
     """Values by text keys."""
 
+    name: ClassVar[str] = "map"
     values: "AvroType"
 
 
@@ -68,6 +71,7 @@ class Map:
 class Union:
     """One of several types."""
 
+    name: ClassVar[str] = "union"
     branches: "tuple[AvroType, ...]"
 
 
@@ -130,17 +134,37 @@ AvroType: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNod
 Resolved: TypeAlias = Primitive | Array | Map | Union | Fixed | Enum | RecordNode
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class AvroSchema:
-    """A whole schema. It may be recursive: then following `resolve` does not terminate."""
+    """A whole schema, equal only to itself.
+
+    It may be recursive: then following `resolve` does not terminate.
+    """
 
     root: AvroType
     named: Mapping[str, Named]
     """Every named type by its full name."""
+    loop: str | None = None
+    """The full name of a record that contains itself; None if there is none."""
+
+    @property
+    def data(self) -> AvroType | None:
+        """The type of the field `data`; None if there is none."""
+        fields = self.root.fields if isinstance(self.root, RecordNode) else ()
+        return next((field.type for field in fields if field.name == "data"), None)
 
     def resolve(self, node: AvroType) -> Resolved:
         """Return the type itself, or the referenced one."""
         return self.named[node.name] if isinstance(node, Reference) else node
+
+    def singles(self, node: AvroType) -> Iterator[Primitive | Named]:
+        """Yield the types of single values at a path, from within arrays, maps and unions."""
+        resolved = self.resolve(node)
+        if isinstance(resolved, Array | Map | Union):
+            for _, part in parts(resolved):
+                yield from self.singles(part)
+        else:
+            yield resolved
 
 
 class SchemaCompiler(ABC, Generic[T]):
@@ -195,34 +219,42 @@ class SchemaCompiler(ABC, Generic[T]):
 
     def recursive(self, node: RecordNode) -> T:
         """Compile a record nested in itself."""
-        raise InvariantBroken(f"{node.name} holds itself: such a schema is refused before its use")
+        raise InvariantBroken(
+            f"{node.name} contains itself: such a schema is refused before its use"
+        )
+
+
+def parts(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:
+    """Yield the direct parts of a type at a path with theirs; references are not followed."""
+    match node:
+        case RecordNode(fields=fields):
+            yield from ((joined(at, field.name), field.type) for field in fields)
+        case Array(items=items):
+            yield f"{at}[]", items
+        case Map(values=values):
+            yield f"{at}{{}}", values
+        case Union(branches=branches):
+            yield from ((at, branch) for branch in branches)
+        case Primitive() | Enum() | Fixed() | Reference():
+            return
+
+
+def walk(node: AvroType, at: str = "") -> Iterator[tuple[str, AvroType]]:
+    """Yield a type and all types within it with their paths, each named type at its definition."""
+    yield at, node
+    for path, part in parts(node, at):
+        yield from walk(part, path)
 
 
 def type_name(node: AvroType) -> str:
     """Return the full name of a named type, or the kind of any other."""
-    match node:
-        case Primitive(kind=kind):
-            return kind
-        case Array():
-            return "array"
-        case Map():
-            return "map"
-        case Union():
-            return "union"
-        case Fixed(name=name) | Enum(name=name) | RecordNode(name=name) | Reference(name=name):
-            return name
+    return node.kind if isinstance(node, Primitive) else node.name
 
 
 def say(node: Resolved) -> str:
     """Return a short description of a type, for messages."""
-    match node:
-        case Primitive(kind=kind, logical=logical):
-            return kind if logical is None else f"{kind} {logical}"
-        case Array():
-            return "an array"
-        case Map():
-            return "a map"
-        case Union():
-            return "a union"
-        case Enum(name=name) | Fixed(name=name) | RecordNode(name=name):
-            return name
+    if isinstance(node, Primitive):
+        return node.kind if node.logical is None else f"{node.kind} {node.logical}"
+    if isinstance(node, Array | Map | Union):
+        return f"an {node.name}" if isinstance(node, Array) else f"a {node.name}"
+    return node.name

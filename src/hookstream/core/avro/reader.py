@@ -56,7 +56,10 @@ _LOGICAL_ON: Final[Mapping[str, frozenset[str]]] = {
     ),
     "string": frozenset({"uuid"}),
 }
-_FIXED_LOGICAL: Final = {"uuid": 16, "duration": 12}
+_SIZES: Final = {"uuid": 16, "duration": 12}
+"""Bytes of the fixed types that have these logical types."""
+_WIDEST: Final = 2_000
+"""Bytes into which every decimal fits: more than enough for `MAX_PRECISION` digits."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}\Z")
 _SHOWN = 60
 _RECORD_WORDS = frozenset({"type", "name", "namespace", "aliases", "fields", "doc"})
@@ -75,7 +78,7 @@ def read_schema(document: Json) -> AvroSchema:
     """
     _check_size(document)
     reader = _Reader()
-    return AvroSchema(reader.type(document, "", "the schema"), reader.named)
+    return AvroSchema(reader.type(document, "", "the schema"), reader.named, reader.loop)
 
 
 def _check_size(document: Json) -> None:
@@ -103,10 +106,9 @@ def _check_size(document: Json) -> None:
 class _Reader:
     """Parses one schema; a name can be used after its definition only."""
 
-    __slots__ = ("_open", "named")
-
     def __init__(self) -> None:
         self.named: dict[str, Named] = {}
+        self.loop: str | None = None
         self._open: set[str] = set()
 
     def type(
@@ -152,6 +154,8 @@ class _Reader:
         full = _full(name, namespace)
         if full not in self.named and full not in self._open:
             raise SchemaRefused(f"{where}: {_shown(full)} is defined nowhere before it")
+        if full in self._open:
+            self.loop = self.loop or full
         return Reference(full)
 
     def _union(
@@ -230,7 +234,7 @@ class _Reader:
         size = document.get("size")
         if type(size) is not int or size < 0:
             raise SchemaRefused(f"{where}: the fixed type {full} has no size")
-        logical, ignored = _fixed_logical(document, size)
+        logical, ignored = _logical("fixed", document, size)
         return Fixed(full, aliases, size, logical, ignored)
 
 
@@ -244,37 +248,34 @@ _NAMED_NODES = (RecordNode, Enum, Fixed, Reference)
 
 
 def _primitive(kind: str, document: JsonObject, *, as_text: bool) -> Primitive:
-    found = document.get("logicalType")
-    name = found if isinstance(found, str) else None
-    logical: Logical | None = None
-    if name is not None and name in _LOGICAL_ON.get(kind, ()):
-        logical = Logical(name)
-    elif kind == "bytes" and name == "decimal":
-        logical = _decimal(document)
-    ignored = name if logical is None else None
+    logical, ignored = _logical(kind, document)
     as_text = as_text and kind == "long" and logical is None
     return Primitive(kind, logical, ignored, as_text or document.get("json") == "string")
 
 
-def _fixed_logical(document: JsonObject, size: int) -> tuple[Logical | None, str | None]:
+def _logical(
+    kind: str, document: JsonObject, size: int = _WIDEST
+) -> tuple[Logical | None, str | None]:
+    """Return a type's logical type if it is valid, or else its name; `size` in bytes."""
     name = document.get("logicalType")
     if not isinstance(name, str):
         return None, None
-    if _FIXED_LOGICAL.get(name) == size:
-        return Logical(name), None
-    if name == "decimal":
-        decimal = _decimal(document)
-        # Avro requires that 10^precision - 1 fits into the signed bytes.
-        if decimal is not None and 10**decimal.precision - 1 < 2 ** (8 * min(size, 2000) - 1):
-            return decimal, None
-    return None, name
+    found: Logical | None = None
+    if name == "decimal" and kind in ("bytes", "fixed"):
+        found = _decimal(document, size)
+    elif name in _LOGICAL_ON.get(kind, ()) or (kind == "fixed" and _SIZES.get(name) == size):
+        found = Logical(name)
+    return found, None if found else name
 
 
-def _decimal(document: JsonObject) -> Logical | None:
+def _decimal(document: JsonObject, size: int) -> Logical | None:
     precision, scale = document.get("precision"), document.get("scale", 0)
     if type(precision) is not int or type(scale) is not int:
         return None
     if not 0 <= scale <= precision or not 0 < precision <= MAX_PRECISION:
+        return None
+    # Avro requires that 10^precision - 1 fits into the signed bytes.
+    if 10**precision - 1 >= 2 ** (8 * min(size, _WIDEST) - 1):
         return None
     return Logical("decimal", precision, scale)
 
@@ -288,7 +289,7 @@ def _names(document: JsonObject, word: str, where: str) -> list[str]:
     if len(names) < len(found) or not all(
         _NAME.match(part) for name in names for part in name.split(".")
     ):
-        raise SchemaRefused(f"{where}: {word} holds something that is no name")
+        raise SchemaRefused(f"{where}: {word} contains something that is no name")
     return names
 
 

@@ -47,7 +47,7 @@ def compile_value(schema: AvroSchema) -> Callable[[object], Json]:
 
     Raises:
         NotRenderable: The schema is recursive, or values of one of its unions cannot be
-            distinguished. The returned function raises it for a value that JSON cannot hold: a
+            distinguished. The returned function raises it for a value that JSON cannot represent: a
             long beyond ±(2^53-1) whose schema does not have `"json": "string"`, a number that is
             not finite, a time outside the years 1 to 9999, a decimal of too many digits.
     """
@@ -57,7 +57,7 @@ def compile_value(schema: AvroSchema) -> Callable[[object], Json]:
 def needs_branch_names(schema: AvroSchema) -> bool:
     """Return whether values of unions must be decoded with the names of their types.
 
-    This is so if a union holds a named type and another whose values look alike: two records, a
+    This is so if a union has a named type and another whose values look alike: two records, a
     record and a map, bytes and a fixed decimal. A `float` beside a `double` must be decoded as the
     fixed type `core.avro.nodes.SINGLE`; a bare float is rendered as a double.
 
@@ -121,7 +121,7 @@ class Renderings(SchemaCompiler[Rendering]):
 
     def recursive(self, node: RecordNode) -> Rendering:
         """Refuse a record that contains itself."""
-        raise NotRenderable("", f"is of {node.name}, which holds itself")
+        raise NotRenderable("", f"is of {node.name}, which contains itself")
 
 
 class _Looks(Renderings):

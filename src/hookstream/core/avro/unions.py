@@ -1,7 +1,7 @@
 """Renders unions: the branch is found by the Python type of a decoded value, or by its name.
 
 fastavro returns union values bare; with `return_named_type`, it returns those of named types as a
-pair of full name and value. Names are needed only if a union holds two types whose values look
+pair of full name and value. Names are needed only if a union has two types whose values look
 alike, at least one of them named. A `float` beside a `double` is given a name for that: it is read
 as a record of one field, which has the same bytes. Two unnamed types that look alike, such as a
 date and a timestamp, cannot be distinguished: such a schema is refused.

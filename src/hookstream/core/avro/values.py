@@ -3,7 +3,7 @@
 Values come as fastavro decodes them with logical types left raw: a timestamp is an int, a decimal
 is bytes. Source: Apache Avro 1.12, "Logical Types".
 
-An event may hold 50,000 values, so rendering one avoids needless allocations: the text of a day is
+An event may have 50,000 values, so rendering one avoids needless allocations: the text of a day is
 cached, digits of times are looked up.
 """
 
@@ -42,7 +42,7 @@ _from_bytes = int.from_bytes
 
 
 class NotRenderable(Misfit):
-    """Raised if plain JSON cannot hold a value, or a schema cannot be rendered."""
+    """Raised if plain JSON cannot represent a value, or a schema cannot be rendered."""
 
 
 class Rendering(NamedTuple):
@@ -166,7 +166,7 @@ def _finite(value: object) -> float:
         # fastavro fills in a double's default as the schema has it, which may be a whole number.
         return float(_int(value))
     if value - value != 0:
-        raise NotRenderable("", f"is {value}, which JSON cannot hold")
+        raise NotRenderable("", f"is {value}, which JSON cannot represent")
     return value
 
 

@@ -4,103 +4,54 @@ Avro resolution is more lenient than a partner: a string can be read as bytes, y
 becomes base64; `"json": "string"` is unknown to Avro, yet it turns a number into text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from hookstream.core.avro.nodes import (
-    Array,
-    AvroSchema,
-    AvroType,
-    Enum,
-    FieldNode,
-    Fixed,
-    Map,
-    Primitive,
-    RecordNode,
-    Union,
-)
+from hookstream.core.avro.nodes import AvroSchema, AvroType, Primitive
 from hookstream.core.avro.reader import read_schema
-from hookstream.core.catalog.safety import parts
+from hookstream.core.catalog.compatibility import carried_fields
 from hookstream.core.model.json import Json
 
 
 def body_changes(old: Json, new: Json) -> list[str]:
     """Return the common fields whose JSON would look different, one sentence each.
 
-    Fields are compared by their names in `old`. Ignored are fields that only one of the two has,
-    and numbers that are written as a whole number in one and with a fraction in the other.
+    A field is compared with the one that carries it, by name or by an alias in `old`. Ignored are
+    fields that only one of the two has, and numbers that are written as a whole number in one and
+    with a fraction in the other.
 
     Raises:
         SchemaRefused: One of the two is not a valid Avro schema.
     """
-    comparison = _Comparison(read_schema(old), read_schema(new))
-    return list(dict.fromkeys(comparison.root()))
+    before, after = read_schema(old), read_schema(new)
+    return [
+        f"{at}: {change}"
+        for at, field, other in carried_fields(before, after)
+        if other is not None
+        for change in _changes(_forms(before, field.type), _forms(after, other.type))
+    ]
 
 
-class _Comparison:
-    """Walks two schemas side by side."""
-
-    __slots__ = ("_new", "_old", "_seen")
-
-    def __init__(self, old: AvroSchema, new: AvroSchema) -> None:
-        self._old = old
-        self._new = new
-        self._seen: set[tuple[str, str]] = set()
-
-    def root(self) -> Iterator[str]:
-        old, new = self._old.resolve(self._old.root), self._new.resolve(self._new.root)
-        if isinstance(old, RecordNode) and isinstance(new, RecordNode):
-            yield from self._records(old, new, "")
-
-    def _records(self, old: RecordNode, new: RecordNode, at: str) -> Iterator[str]:
-        if (old.name, new.name) in self._seen:
-            return
-        self._seen.add((old.name, new.name))
-        by_name = {field.name: field for field in new.fields}
-        for field in old.fields:
-            other = by_name.get(field.name)
-            if other is not None:
-                yield from self._fields(field, other, f"{at}.{field.name}" if at else field.name)
-
-    def _fields(self, old: FieldNode, new: FieldNode, at: str) -> Iterator[str]:
-        forms = _forms(self._old, old.type)
-        others = _forms(self._new, new.type)
-        for kind, form in forms.items():
-            if others.get(kind, form) != form:
-                yield f"{at}: {form} in the body would become {others[kind]}"
-        # A decoder takes the first branch that reads a string, and bytes do.
-        readers = [kind for kind in others if kind in ("a string", "bytes")]
-        if "a string" in forms and readers[:1] == ["bytes"]:
-            yield f"{at}: text in the body would become base64"
-        by_name = {other.name: other for other in _records_in(self._new, new.type)}
-        for record in _records_in(self._old, old.type):
-            if record.name in by_name:
-                yield from self._records(record, by_name[record.name], at)
+def _changes(forms: Mapping[str, str], others: Mapping[str, str]) -> Iterator[str]:
+    for kind, form in forms.items():
+        if others.get(kind, form) != form:
+            yield f"{form} in the body would become {others[kind]}"
+    # A decoder takes the first branch that reads a string, and bytes do.
+    readers = [kind for kind in others if kind in ("a string", "bytes")]
+    if "a string" in forms and readers[:1] == ["bytes"]:
+        yield "text in the body would become base64"
 
 
 def _forms(schema: AvroSchema, node: AvroType) -> dict[str, str]:
     """Return how each kind of value at a path is written, descending into arrays and maps."""
-    resolved = schema.resolve(node)
-    match resolved:
-        case Primitive(kind="long", logical=None):
-            return {"a long": "a number as text" if resolved.as_text else "a number"}
-        case Primitive(kind="string"):
-            return {"a string": "text"}
-        case Primitive(kind="bytes", logical=None):
-            return {"bytes": "base64"}
-        case Array() | Map() | Union():
-            found: dict[str, str] = {}
-            for part in parts(resolved):
-                found |= _forms(schema, part)
-            return found
-        case Primitive() | Enum() | Fixed() | RecordNode():
-            return {}
-
-
-def _records_in(schema: AvroSchema, node: AvroType) -> list[RecordNode]:
-    """Return the records at a path, descending into arrays, maps and unions."""
-    resolved = schema.resolve(node)
-    if isinstance(resolved, RecordNode):
-        return [resolved]
-    if isinstance(resolved, Array | Map | Union):
-        return [record for part in parts(resolved) for record in _records_in(schema, part)]
-    return []
+    found: dict[str, str] = {}
+    for single in schema.singles(node):
+        match single:
+            case Primitive(kind="long", logical=None, as_text=as_text):
+                found["a long"] = "a number as text" if as_text else "a number"
+            case Primitive(kind="string"):
+                found["a string"] = "text"
+            case Primitive(kind="bytes", logical=None):
+                found["bytes"] = "base64"
+            case _:
+                continue
+    return found

@@ -6,6 +6,7 @@ from hookstream.core.avro.nodes import (
     Array,
     AvroSchema,
     AvroType,
+    FieldNode,
     Map,
     RecordNode,
     Resolved,
@@ -14,6 +15,7 @@ from hookstream.core.avro.nodes import (
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.resolution import key_of, keys_read, resolution, sources_of
 from hookstream.core.model.json import Json
+from hookstream.core.model.parts import joined
 
 
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
@@ -39,52 +41,58 @@ def vanished(old: Json, new: Json) -> list[str]:
     Raises:
         SchemaRefused: One of the two is not a valid Avro schema.
     """
-    comparison = _Comparison(read_schema(old), read_schema(new))
-    return list(comparison.lost(comparison.old.root, comparison.new.root, ""))
+    pairs = carried_fields(read_schema(old), read_schema(new))
+    return [f"{at}: nothing carries this field any more" for at, _, by in pairs if by is None]
+
+
+def carried_fields(
+    old: AvroSchema, new: AvroSchema
+) -> Iterator[tuple[str, FieldNode, FieldNode | None]]:
+    """Yield the fields of `old` with their paths and the fields of `new` that carry them, if any."""
+    return _Comparison(old, new).fields(old.root, new.root, "")
 
 
 class _Comparison:
-    """Looks for fields of one schema in another."""
-
-    __slots__ = ("_seen", "new", "old")
+    """Walks two schemas side by side, each pair of records once."""
 
     def __init__(self, old: AvroSchema, new: AvroSchema) -> None:
-        self.old = old
-        self.new = new
+        self._old = old
+        self._new = new
         self._seen: set[tuple[str, str]] = set()
 
-    def lost(self, kept: AvroType, given: AvroType, at: str) -> Iterator[str]:
-        old, new = self.old.resolve(kept), self.new.resolve(given)
+    def fields(
+        self, kept: AvroType, given: AvroType, at: str
+    ) -> Iterator[tuple[str, FieldNode, FieldNode | None]]:
+        old, new = self._old.resolve(kept), self._new.resolve(given)
         match old, new:
             case RecordNode(), RecordNode():
-                yield from self._lost_fields(old, new, at)
+                yield from self._of_records(old, new, at)
             case Array(), Array():
-                yield from self.lost(old.items, new.items, f"{at}[]")
+                yield from self.fields(old.items, new.items, f"{at}[]")
             case Map(), Map():
-                yield from self.lost(old.values, new.values, f"{at}{{}}")
+                yield from self.fields(old.values, new.values, f"{at}{{}}")
             case (Union(), _) | (_, Union()):
-                given_by = {key_of(other): other for other in self._branches(new, self.new)}
-                for one in self._branches(old, self.old):
+                given_by = {key_of(other): other for other in _branches(new, self._new)}
+                for one in _branches(old, self._old):
                     for key in keys_read(one):
                         if key in given_by:
-                            yield from self.lost(one, given_by[key], at)
+                            yield from self.fields(one, given_by[key], at)
             case _:
                 return
 
-    @staticmethod
-    def _branches(node: Resolved, schema: AvroSchema) -> list[Resolved]:
-        if isinstance(node, Union):
-            return [schema.resolve(branch) for branch in node.branches]
-        return [node]
-
-    def _lost_fields(self, old: RecordNode, new: RecordNode, at: str) -> Iterator[str]:
+    def _of_records(
+        self, old: RecordNode, new: RecordNode, at: str
+    ) -> Iterator[tuple[str, FieldNode, FieldNode | None]]:
         pair = old.name, new.name
         if pair in self._seen:
             return
         self._seen.add(pair)
         for field, sources in zip(old.fields, sources_of(old, new), strict=True):
-            path = f"{at}.{field.name}" if at else field.name
-            if not sources:
-                yield f"{path}: nothing carries this field any more"
-            for source in sources[:1]:
-                yield from self.lost(field.type, source.type, path)
+            path, source = joined(at, field.name), next(iter(sources), None)
+            yield path, field, source
+            if source is not None:
+                yield from self.fields(field.type, source.type, path)
+
+
+def _branches(node: Resolved, schema: AvroSchema) -> list[Resolved]:
+    return [*map(schema.resolve, node.branches)] if isinstance(node, Union) else [node]

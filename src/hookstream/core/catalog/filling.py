@@ -32,7 +32,7 @@ from hookstream.core.model.single import shortest
 MAX_TRIED: Final = 2 * MAX_NODES
 """Values tried for one default: each value made, and each that does not match a union's branch.
 
-A default that is written out in full needs fewer: a schema holds `MAX_NODES` values in all.
+A default that is written out in full needs fewer: a schema has `MAX_NODES` values in all.
 """
 
 Tag: TypeAlias = Callable[[Union, int, object], object]
@@ -88,13 +88,16 @@ def count_filled(values: int) -> None:
 class Defaults:
     """Expands the defaults of a schema's fields."""
 
-    __slots__ = ("_schema", "_tag", "_tried")
+    def __init__(self, schema: AvroSchema, tag: Tag, *, unchanged: bool = False) -> None:
+        """Take the schema, and the function that tags the values of its unions.
 
-    def __init__(self, schema: AvroSchema, tag: Tag) -> None:
-        """Take the schema, and the function that tags the values of its unions."""
+        Where `unchanged`, a default is no value unless a decoder may pass it on as it is written:
+        with all fields of its records, and without bytes.
+        """
         self._schema = schema
         self._tag = tag
         self._tried = 0
+        self._unchanged = unchanged
 
     def filling(self, field: FieldNode) -> Filling:
         """Return the expansion of a field's default.
@@ -106,9 +109,9 @@ class Defaults:
         try:
             made = self._value(field.default, field.type)
         except RecursionError:
-            raise NoValue("holds itself without end") from None
+            raise NoValue("contains itself without end") from None
         if isinstance(made, dict | list | tuple):
-            return Filling(_values_in(made), lambda: _copied(made))
+            return Filling(values_in(made), lambda: _copied(made))
         return Filling(1, lambda: made)
 
     def _value(self, default: Json, kind: AvroType) -> object:
@@ -125,7 +128,7 @@ class Defaults:
                 return [self._value(each, node.items) for each in default]
             case Map() if isinstance(default, dict):
                 return {key: self._value(each, node.values) for key, each in default.items()}
-            case Primitive() | Enum() | Fixed():
+            case Primitive() | Enum() | Fixed() if not (self._unchanged and _is_bytes(node)):
                 return _leaf(default, node)
             case _:
                 raise NoValue(f"is no value of {say(node)}")
@@ -133,7 +136,7 @@ class Defaults:
     def _of_field(self, record: dict[str, Json], field: FieldNode) -> object:
         if field.name in record:
             return self._value(record[field.name], field.type)
-        if not field.has_default:
+        if self._unchanged or not field.has_default:
             raise NoValue(f"lacks the field {field.name}")
         return self._value(field.default, field.type)
 
@@ -150,7 +153,7 @@ class Defaults:
         raise NoValue("is no value of its union")
 
 
-def is_value(default: Json, kind: str) -> bool:
+def _is_value(default: Json, kind: str) -> bool:
     """Return whether a default is a value of a primitive type, and is delivered unchanged."""
     match kind:
         case "null":
@@ -183,7 +186,7 @@ def _leaf(default: Json, node: Primitive | Enum | Fixed) -> object:
             return default
         case Fixed() if isinstance(default, str) and len(default) == node.size:
             return _bytes_of(default)
-        case Primitive(kind=kind) if is_value(default, kind):
+        case Primitive(kind=kind) if _is_value(default, kind):
             if kind == "bytes":
                 return _bytes_of(cast("str", default))
             return float(cast("float", default)) if kind in ("float", "double") else default
@@ -191,22 +194,27 @@ def _leaf(default: Json, node: Primitive | Enum | Fixed) -> object:
             raise NoValue(f"is no value of {say(node)}")
 
 
+def _is_bytes(node: Primitive | Enum | Fixed) -> bool:
+    return isinstance(node, Fixed) or (isinstance(node, Primitive) and node.kind == "bytes")
+
+
 def _bytes_of(default: str) -> bytes:
     """Map code points 0 to 255 of a default to bytes of the same values, as Avro 1.12 says."""
     try:
         return default.encode("latin-1")
     except UnicodeEncodeError:
-        raise NoValue("holds a character above U+00FF, which is not a byte") from None
+        raise NoValue("contains a character above U+00FF, which is not a byte") from None
 
 
-def _values_in(made: object) -> int:
+def values_in(made: object) -> int:
+    """Return the number of values in an expanded default, or in one that is written out in full."""
     match made:
         case dict():
-            return 1 + sum(map(_values_in, made.values()))
+            return 1 + sum(map(values_in, made.values()))
         case list():
-            return 1 + sum(map(_values_in, made))
+            return 1 + sum(map(values_in, made))
         case (_, inner):
-            return _values_in(inner)
+            return values_in(inner)
         case _:
             return 1
 

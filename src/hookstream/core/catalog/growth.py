@@ -5,6 +5,7 @@ field becomes 4,001 values, so an event of 20 KB took 3 GB. Every repeated type 
 `rate` values per byte, no item may produce more values than its bytes allow.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +20,10 @@ from hookstream.core.avro.nodes import (
     Primitive,
     RecordNode,
     Union,
+    parts,
+    walk,
 )
-from hookstream.core.model.json import Json
+from hookstream.core.catalog.filling import values_in
 
 MAX_RATE: Final = 64
 """The most values that one byte of a record of a published schema may become."""
@@ -30,7 +33,7 @@ _LEAST_BYTES: Final = {"null": 0, "float": 4, "double": 8}
 
 @dataclass(slots=True, frozen=True)
 class Growth:
-    """No record of a schema holds more values than `base + rate * bytes`."""
+    """No record of a schema has more values than `base + rate * bytes`."""
 
     base: int
     rate: int
@@ -41,9 +44,8 @@ def growth(schema: AvroSchema) -> Growth:
     rate = 1
     while rate < _HIGHEST:
         measure = _Measure(schema, rate)
-        base = measure.most(schema.root)
-        if not measure.unpaid:
-            return Growth(max(base, 0), rate)
+        if not any(measure.unpaid()):
+            return Growth(max(measure.most(schema.root), 0), rate)
         rate *= 2
     return Growth(_HIGHEST, _HIGHEST)
 
@@ -53,77 +55,48 @@ def too_much(schema: AvroSchema) -> list[str]:
 
     A default counts with all the values that it fills in: an older record has no bytes for it.
     """
-    measure = _Measure(schema, MAX_RATE, defaults=True)
-    measure.most(schema.root)
     return [
-        f"{where or 'the schema'}: one byte of an item can become {values} values; at most"
-        f" {MAX_RATE} are allowed"
-        for where, values in measure.unpaid
+        f"{item}: one byte of an item can become {values} values; at most {MAX_RATE} are allowed"
+        for item, values in _Measure(schema, MAX_RATE, defaults=True).unpaid()
     ]
 
 
 class _Measure:
     """Finds the most values that a type can produce beyond those that its bytes allow."""
 
-    __slots__ = ("_defaults", "_known", "_rate", "_schema", "unpaid")
-
     def __init__(self, schema: AvroSchema, rate: int, *, defaults: bool = False) -> None:
         self._schema = schema
         self._rate = rate
         self._defaults = defaults
         self._known: dict[str, int] = {}
-        self.unpaid: list[tuple[str, int]] = []
-        """Paths at which an item exceeds what its bytes allow, each with the values per byte."""
 
-    def most(self, node: AvroType, where: str = "") -> int:
+    def unpaid(self) -> Iterator[tuple[str, int]]:
+        """Yield the paths of items that exceed what their bytes allow, with their values a byte."""
+        for at, node in walk(self._schema.root):
+            if isinstance(node, Array | Map):
+                for path, item in parts(node, at):
+                    beyond = self.most(item)
+                    if beyond > 0:
+                        yield path, beyond + self._rate
+
+    def most(self, node: AvroType) -> int:
         resolved = self._schema.resolve(node)
         match resolved:
-            case RecordNode():
-                return self._record(resolved, where)
-            case Array(items=item):
-                self._item(item, f"{where}[]")
-                return 1 - self._rate
-            case Map(values=item):
-                self._item(item, f"{where}{{}}")
-                return 1 - self._rate
+            case RecordNode(name=name, fields=fields):
+                if name not in self._known:
+                    self._known[name] = 1 + sum(map(self._field, fields))
+                return self._known[name]
             case Union(branches=branches):
-                return max(self.most(branch, where) for branch in branches) - self._rate
+                return max(map(self.most, branches)) - self._rate
             case Primitive(kind=kind):
                 return 1 - self._rate * _LEAST_BYTES.get(kind, 1)
             case Fixed(size=size):
                 return 1 - self._rate * size
-            case Enum():
+            case Array() | Map() | Enum():
                 return 1 - self._rate
 
-    def _record(self, record: RecordNode, where: str) -> int:
-        known = self._known.get(record.name)
-        if known is not None:
-            return known
-        found = 1 + sum(
-            self._field(field, f"{where}.{field.name}" if where else field.name)
-            for field in record.fields
-        )
-        self._known[record.name] = found
-        return found
-
-    def _field(self, field: FieldNode, where: str) -> int:
-        most = self.most(field.type, where)
+    def _field(self, field: FieldNode) -> int:
+        most = self.most(field.type)
         if self._defaults and field.has_default:
-            return max(most, values_of(field.default))
+            return max(most, values_in(field.default))
         return most
-
-    def _item(self, item: AvroType, where: str) -> None:
-        beyond = self.most(item, where)
-        if beyond > 0:
-            self.unpaid.append((where, beyond + self._rate))
-
-
-def values_of(default: Json) -> int:
-    """Return the number of values in a default that is written out in full, as `lint` requires."""
-    match default:
-        case dict():
-            return 1 + sum(map(values_of, default.values()))
-        case list():
-            return 1 + sum(map(values_of, default))
-        case _:
-            return 1

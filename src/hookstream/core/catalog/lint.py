@@ -10,35 +10,34 @@ from collections.abc import Iterator
 from typing import Final
 
 from hookstream.core.avro.nodes import (
-    Array,
     AvroSchema,
     AvroType,
-    Enum,
     FieldNode,
     Fixed,
     Logical,
-    Map,
     Primitive,
     RecordNode,
-    Reference,
     Resolved,
-    Union,
+    walk,
 )
 from hookstream.core.avro.reader import SchemaRefused, read_schema
-from hookstream.core.catalog.filling import is_value
+from hookstream.core.catalog.filling import Defaults, NoValue
 from hookstream.core.catalog.growth import too_much
 from hookstream.core.model.json import Json
+from hookstream.core.model.parts import joined
 
 MAX_VERSION: Final = 9999
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+\Z")
+EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")
 _MAX_EVENT_TYPE = 200
 _TEXT: Final = "text (a string)"
+_INSTANT: Final = "a long with the logical type timestamp-micros"
+_RECORD: Final = "a record"
 _ENVELOPE: Final = {
     "event_id": _TEXT,
-    "occurred_at": "a long with the logical type timestamp-micros",
+    "occurred_at": _INSTANT,
     "entity_id": _TEXT,
     "environment": _TEXT,
-    "data": "a record",
+    "data": _RECORD,
 }
 
 
@@ -57,7 +56,7 @@ def breaches(schema: Json) -> list[str]:
     return [
         *_of_root(read.root),
         *_of_envelope(read, read.root),
-        *_Walk(read).fields(read.root, ""),
+        *(why for at, node in walk(read.root) for why in _of_type(read, node, at)),
         *too_much(read),
     ]
 
@@ -67,8 +66,6 @@ class FullNames:
 
     Avro resolves records by name: all versions of a type share one full name, two types never do.
     """
-
-    __slots__ = ("_name_of", "_said", "_type_of")
 
     def __init__(self) -> None:
         """Know none."""
@@ -100,7 +97,7 @@ class FullNames:
 
 def _of_root(root: RecordNode) -> Iterator[str]:
     event_type, version = root.attributes.get("eventType"), root.attributes.get("eventVersion")
-    if not isinstance(event_type, str) or not _EVENT_TYPE.match(event_type):
+    if not isinstance(event_type, str) or not EVENT_TYPE.fullmatch(event_type):
         yield "eventType is a dotted lower-case name such as pricing.completed"
     elif len(event_type) > _MAX_EVENT_TYPE:
         yield f"eventType has at most {_MAX_EVENT_TYPE} characters"
@@ -116,111 +113,50 @@ def _of_envelope(schema: AvroSchema, root: RecordNode) -> Iterator[str]:
         field = by_name.get(name)
         if field is None:
             yield f"{name}: the envelope lacks it"
-        elif not _is_envelope(name, schema.resolve(field.type)):
+        elif _in_envelope(schema.resolve(field.type)) != wanted:
             yield f"{name}: the envelope has {wanted} here"
     for name in by_name:
         if name not in _ENVELOPE:
             yield f"{name}: only the envelope belongs at the top; what is not in data is not delivered"
 
 
-def _is_envelope(name: str, node: Resolved) -> bool:
+def _in_envelope(node: Resolved) -> str | None:
+    """Return what the envelope calls a type; None if it has no field of it."""
     match node:
         case RecordNode():
-            return name == "data"
+            return _RECORD
         case Primitive(kind="string"):
-            return name not in ("data", "occurred_at")
+            return _TEXT
         case Primitive(kind="long", logical=Logical(name="timestamp-micros")):
-            return name == "occurred_at"
+            return _INSTANT
         case _:
-            return False
+            return None
 
 
-class _Walk:
-    """Checks every field of a schema, each record once."""
+def _of_type(schema: AvroSchema, node: AvroType, at: str) -> Iterator[str]:
+    if isinstance(node, RecordNode):
+        for field in node.fields:
+            yield from _of_field(schema, field, joined(at, field.name))
+    if isinstance(node, Primitive | Fixed) and node.ignored is not None:
+        yield f"{at}: the logical type {node.ignored!a} is not valid here and would be ignored"
+    if isinstance(node, Primitive) and node.as_text and not _is_plain_long(node):
+        yield f'{at}: "json": "string" is for longs without a logical type'
 
-    __slots__ = ("_schema", "_seen")
 
-    def __init__(self, schema: AvroSchema) -> None:
-        self._schema = schema
-        self._seen: set[str] = set()
-
-    def fields(self, record: RecordNode, at: str) -> Iterator[str]:
-        if record.name in self._seen:
-            return
-        self._seen.add(record.name)
-        for field in record.fields:
-            path = f"{at}.{field.name}" if at else field.name
-            if not field.doc.strip():
-                yield f"{path}: it has no doc"
-            if field.as_text and not self._has_plain_long(field.type):
-                yield f'{path}: "json": "string" is for longs without a logical type'
-            if field.has_default:
-                yield from self._default(field, path)
-            yield from self._type(field.type, path)
-
-    def _type(self, node: AvroType, at: str) -> Iterator[str]:
-        match node:
-            case Primitive() | Fixed():
-                yield from _attributes(node, at)
-            case RecordNode():
-                yield from self.fields(node, at)
-            case Array(items=inner):
-                yield from self._type(inner, f"{at}[]")
-            case Map(values=inner):
-                yield from self._type(inner, f"{at}{{}}")
-            case Union(branches=branches):
-                for branch in branches:
-                    yield from self._type(branch, at)
-            case Enum() | Reference():
-                return
-
-    def _has_plain_long(self, node: AvroType) -> bool:
-        match node:
-            case Primitive(kind=kind, logical=logical):
-                return kind == "long" and logical is None
-            case Array(items=inner) | Map(values=inner):
-                return self._has_plain_long(inner)
-            case Union(branches=branches):
-                return any(map(self._has_plain_long, branches))
-            case RecordNode() | Enum() | Fixed() | Reference():
-                return False
-
-    def _default(self, field: FieldNode, at: str) -> Iterator[str]:
-        """Check a default: a decoder passes it on unchanged, so it must equal a decoded value."""
-        node = self._schema.resolve(field.type)
-        branches = node.branches if isinstance(node, Union) else (node,)
-        if not any(self._fits(field.default, branch) for branch in branches):
+def _of_field(schema: AvroSchema, field: FieldNode, at: str) -> Iterator[str]:
+    if not field.doc.strip():
+        yield f"{at}: it has no doc"
+    if field.as_text and not any(map(_is_plain_long, schema.singles(field.type))):
+        yield f'{at}: "json": "string" is for longs without a logical type'
+    if field.has_default:
+        try:
+            Defaults(schema, lambda _, __, value: value, unchanged=True).filling(field)
+        except NoValue:
             yield (
-                f"{at}: its default is no value of its type that a decoder can fill in (of bytes "
-                "and fixed none is)"
+                f"{at}: its default is no value of its type that a decoder can fill in (of bytes"
+                " and fixed none is)"
             )
 
-    def _fits(self, value: Json, node: AvroType) -> bool:
-        match self._schema.resolve(node):
-            case Primitive(kind=kind):
-                return kind != "bytes" and is_value(value, kind)
-            case Enum(symbols=symbols):
-                return value in symbols
-            case Array(items=inner):
-                return isinstance(value, list) and all(self._fits(item, inner) for item in value)
-            case Map(values=inner):
-                return isinstance(value, dict) and all(
-                    self._fits(item, inner) for item in value.values()
-                )
-            case RecordNode(fields=fields):
-                # A decoder does not fill in the defaults of a default's own fields.
-                return isinstance(value, dict) and all(
-                    field.name in value and self._fits(value[field.name], field.type)
-                    for field in fields
-                )
-            case Union(branches=branches):
-                return any(self._fits(value, branch) for branch in branches)
-            case Fixed():
-                return False
 
-
-def _attributes(node: Primitive | Fixed, at: str) -> Iterator[str]:
-    if node.ignored is not None:
-        yield f"{at}: the logical type {node.ignored!a} is not valid here and would be ignored"
-    if isinstance(node, Primitive) and node.as_text and (node.kind != "long" or node.logical):
-        yield f'{at}: "json": "string" is for longs without a logical type'
+def _is_plain_long(node: Resolved) -> bool:
+    return isinstance(node, Primitive) and node.kind == "long" and node.logical is None

@@ -12,26 +12,11 @@ from hookstream.core.model.single import shortest
 Step: TypeAlias = Callable[[object], object]
 """Converts a value of the writer's type to the reader's."""
 
-PROMOTIONS: Final = frozenset(
-    {
-        ("int", "long"),
-        ("int", "float"),
-        ("int", "double"),
-        ("long", "float"),
-        ("long", "double"),
-        ("float", "double"),
-        ("string", "bytes"),
-        ("bytes", "string"),
-    }
-)
-"""Writer's type, reader's type."""
-
-
 _INT: Final = 1 << 31
 
 
 class ValueUnresolvable(Misfit):
-    """Raised if the reader's type cannot hold a value, although it can read the writer's type."""
+    """Raised if the reader's type cannot represent a value, although it can read the writer's type."""
 
 
 def _int(value: object) -> object:
@@ -74,7 +59,7 @@ def _to_bytes(value: object) -> object:
     return cast("str", value).encode()
 
 
-PROMOTED: dict[tuple[str, str], Step] = {
+PROMOTED: Final[dict[tuple[str, str], Step]] = {
     ("int", "long"): _int,
     ("int", "float"): _int_to_float,
     ("int", "double"): _int_to_double,
@@ -83,3 +68,7 @@ PROMOTED: dict[tuple[str, str], Step] = {
     ("float", "double"): _float_to_double,
     ("string", "bytes"): _to_bytes,
 }
+"""By writer's type and reader's type."""
+
+PROMOTIONS: Final = frozenset({*PROMOTED, ("bytes", "string")})
+"""Those that Avro allows; bytes need not be text, so nothing converts them."""

@@ -97,14 +97,19 @@ def plan_publication(
         return PublicationPlan((), 0, tuple(harmful), ())
     publications = [new for schema in declared if (new := _publication(schema, known))]
     problems = [
-        *_breaches(declared),
+        *(
+            Finding(each.where, why)
+            for each in declared
+            if not each.own
+            for why in breaches(each.tree)
+        ),
         *_names(declared, known),
         *_shared_fingerprints(declared, known),
         *_revisions(publications, known),
     ]
-    versions = list(_versions(publications, known))
-    problems += [finding for finding, event_type, old in versions if pinned(event_type, old)]
-    notes = [finding for finding, event_type, old in versions if not pinned(event_type, old)]
+    notes: list[Finding] = []
+    for finding, event_type, old in _versions(publications, known):
+        (problems if pinned(event_type, old) else notes).append(finding)
     unchanged = len(declared) - len(publications)
     return PublicationPlan(tuple(publications), unchanged, tuple(problems), tuple(notes))
 
@@ -129,13 +134,6 @@ def _publication(schema: DeclaredSchema, known: Sequence[KnownSchema]) -> Public
     if newest.fingerprint == schema.fingerprint:
         novelty = Novelty.DOCUMENTATION
     return Publication(schema, newest.number + 1, novelty)
-
-
-def _breaches(declared: Iterable[DeclaredSchema]) -> Iterator[Finding]:
-    for schema in declared:
-        if not schema.own:
-            for why in breaches(schema.tree):
-                yield Finding(schema.where, why)
 
 
 def _names(declared: Sequence[DeclaredSchema], known: Sequence[KnownSchema]) -> Iterator[Finding]:
@@ -212,13 +210,9 @@ def _versions(
             place = where or old_where
             if other_type != event_type or old >= version or place is None:
                 continue
-            for why in _lost(tree, old_tree):
+            for why in vanished(old_tree, tree) or incompatibilities(tree, old_tree):
                 what = f"v{version} cannot be delivered as v{old}: {why}"
                 yield Finding(place, what), event_type, old
-
-
-def _lost(new: JsonObject, old: JsonObject) -> list[str]:
-    return vanished(old, new) or incompatibilities(new, old)
 
 
 def _undocumented(tree: Json) -> Json:

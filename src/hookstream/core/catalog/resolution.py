@@ -10,7 +10,7 @@ wins, then the first that the writer's kind is promoted to.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
@@ -30,19 +30,21 @@ from hookstream.core.avro.nodes import (
     Union,
     branch_key,
     say,
+    type_name,
 )
 from hookstream.core.catalog.filling import (
     Defaults,
-    Filling,
     NoValue,
     count_filled,
     fill_at_most,
 )
 from hookstream.core.catalog.promotion import PROMOTED, PROMOTIONS, Step, ValueUnresolvable
-from hookstream.core.model.parts import each_item, each_value
+from hookstream.core.model.parts import each_item, each_value, joined
 from hookstream.errors import InvariantBroken
 
 Key: TypeAlias = tuple[type, str]
+_Made: TypeAlias = tuple[str, str | None, Step]
+"""A field of the reader, its source among the writer's, and the step from there; None: a default."""
 _pack = struct.Struct("<f").pack
 _MOST_SAID: Final = 10
 """The most branches of a union that a message lists."""
@@ -102,18 +104,6 @@ def _same(value: object) -> object:
 
 class _Walk:
     """Walks two schemas side by side."""
-
-    __slots__ = (
-        "_branch_names",
-        "_branches",
-        "_defaults",
-        "_every_branch",
-        "_reader",
-        "_records",
-        "_writer",
-        "fills",
-        "problems",
-    )
 
     def __init__(
         self, writer: AvroSchema, reader: AvroSchema, *, branch_names: bool, every_branch: bool
@@ -252,67 +242,57 @@ class _Walk:
 
     def _record(self, writer: RecordNode, reader: RecordNode, at: str) -> Step:
         pair = writer.name, reader.name
-        known = self._records.get(pair)
-        if known is not None:
-            return known
+        if pair in self._records:
+            return self._records[pair]
 
         def itself(value: object) -> object:
             return self._records[pair](value)
 
         # A record may contain itself.
         self._records[pair] = itself
-        self._records[pair] = step = self._record_step(writer, reader, at)
+        self._records[pair] = step = self._fields(writer, reader, at)
         return step
 
-    def _record_step(self, writer: RecordNode, reader: RecordNode, at: str) -> Step:
-        parts: list[tuple[str, str, Step]] = []
-        defaults: dict[str, Filling] = {}
+    def _fields(self, writer: RecordNode, reader: RecordNode, at: str) -> Step:
+        made: list[_Made] = []
+        fills = 0
         for field, sources in zip(reader.fields, sources_of(reader, writer), strict=True):
-            path = f"{at}.{field.name}" if at else field.name
+            path = joined(at, field.name)
             if len(sources) > 1:
                 both = " and ".join(source.name for source in sources)
                 self._problem(path, f"the writer's fields {both} would both fill it")
             if sources:
                 source = sources[0]
-                parts.append((field.name, source.name, self.step(source.type, field.type, path)))
+                made.append((field.name, source.name, self.step(source.type, field.type, path)))
             elif field.has_default:
-                defaults[field.name] = self._default(field, path)
+                step, values = self._default(field, path)
+                made.append((field.name, None, step))
+                fills += values
             else:
                 self._problem(path, "the writer has no such field, and the reader has no default")
-        order = tuple(field.name for field in reader.fields)
-        fills = sum(filling.values for filling in defaults.values())
         self.fills = max(self.fills, fills)
-        return _record_render(order, parts, defaults)
+        return _record_step(made, fills)
 
-    def _default(self, field: FieldNode, at: str) -> Filling:
+    def _default(self, field: FieldNode, at: str) -> tuple[Step, int]:
+        """Return the step that fills in a default, and how many values it fills in."""
         try:
-            return self._defaults.filling(field)
+            filling = self._defaults.filling(field)
         except NoValue as why:
-            self._problem(at, f"its default {why}")
-            return Filling(0, lambda: None)
+            return self._problem(at, f"its default {why}"), 0
+        return lambda _: filling.make(), filling.values
 
 
-def _record_render(
-    order: tuple[str, ...],
-    parts: Sequence[tuple[str, str, Step]],
-    defaults: Mapping[str, Filling],
-) -> Step:
-    made_of = {name: (source, step) for name, source, step in parts}
-    made_by = {name: filling.make for name, filling in defaults.items()}
-    values = sum(filling.values for filling in defaults.values())
+def _record_step(made: Sequence[_Made], fills: int) -> Step:
+    """Return the step of a record; its defaults fill in `fills` values."""
 
     def step(value: object) -> object:
         fields = cast("dict[str, object]", value)
-        if values:
-            count_filled(values)
+        if fills:
+            count_filled(fills)
         read: dict[str, object] = {}
-        for name in order:
-            source = made_of.get(name)
-            if source is None:
-                read[name] = made_by[name]()
-                continue
+        for name, source, make in made:
             try:
-                read[name] = source[1](fields[source[0]])
+                read[name] = make(None if source is None else fields[source])
             except ValueUnresolvable as problem:
                 raise problem.within(name) from None
         return read
@@ -326,8 +306,6 @@ def _is_null(node: Resolved) -> bool:
 
 class _Branches:
     """The branches of a reader's union, looked up by the writer's type."""
-
-    __slots__ = ("_found", "have_double", "types")
 
     def __init__(self, types: Sequence[Resolved]) -> None:
         self.types = types
@@ -367,13 +345,7 @@ def sources_of(reader: RecordNode, writer: RecordNode) -> list[list[FieldNode]]:
 
 def key_of(node: Resolved) -> Key:
     """Return the key by which a decoder matches a writer's type: its kind, and the name if named."""
-    match node:
-        case Primitive(kind=kind):
-            return Primitive, kind
-        case Enum(name=name) | Fixed(name=name) | RecordNode(name=name):
-            return type(node), name
-        case Array() | Map() | Union():
-            return type(node), ""
+    return type(node), type_name(node)
 
 
 def keys_read(node: Resolved) -> Sequence[Key]:

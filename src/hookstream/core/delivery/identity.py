@@ -9,7 +9,7 @@ import hashlib
 
 _PREFIX = "msg_"
 _HASHED_BYTES = 17
-"""The bytes that hold the first 130 bits, and six more."""
+"""The bytes that contain the first 130 bits, and six more."""
 _SURPLUS_BITS = 6
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"

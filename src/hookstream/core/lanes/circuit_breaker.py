@@ -1,9 +1,11 @@
-"""A circuit breaker stops the lane of an endpoint that fails, and probes it with one attempt at a time.
+"""A circuit breaker pauses the lane of an endpoint that fails, and probes it with one attempt at a time.
 
 Closed, it counts failures. It opens on consecutive failures or on a failure ratio. The open time
 doubles with each failed probe. When the open time is over, the breaker is half open: one attempt
 may be made, and its outcome closes or opens the breaker.
 """
+
+from dataclasses import dataclass
 
 FAILURES_IN_A_ROW = 5
 """Consecutive failures that open it. A timeout, which occupied a permit, counts double."""
@@ -30,39 +32,24 @@ LONGEST_DEFERRAL = 1800.0
 """The longest deferral because of a breaker, in seconds."""
 
 
+@dataclass(slots=True, eq=False)
 class CircuitBreaker:
-    """The state of one lane's breaker, over monotonic seconds."""
+    """The state of one lane's breaker, over monotonic seconds. It starts closed."""
 
-    __slots__ = (
-        "_failed",
-        "_in_a_row",
-        "_open_for",
-        "_place",
-        "_since",
-        "_succeeded",
-        "_successes",
-        "_window_ends",
-        "counting",
-        "longest",
-        "probe_at",
-    )
-
-    def __init__(self) -> None:
-        """Start closed."""
-        self.longest = FIRST_OPEN
-        """The longest open time, in seconds: the longest that a recovered endpoint waits for a probe."""
-        self.counting = False
-        """Whether successes must be reported to it: there was a recent failure."""
-        self.probe_at: float | None = None
-        """When the next probe may be made; None if the breaker is closed."""
-        self._open_for = 0.0
-        self._place = 0.0
-        self._since = 0.0
-        self._in_a_row = 0
-        self._successes = 0
-        self._failed = 0
-        self._succeeded = 0
-        self._window_ends = float("-inf")
+    longest: float = FIRST_OPEN
+    """The longest open time, in seconds: the longest that a recovered endpoint waits for a probe."""
+    counting: bool = False
+    """Whether successes must be reported to it: there was a recent failure."""
+    probe_at: float | None = None
+    """When the next probe may be made; None if the breaker is closed."""
+    _open_for: float = 0.0
+    _place: float = 0.0
+    _since: float = 0.0
+    _in_a_row: int = 0
+    _successes: int = 0
+    _failed: int = 0
+    _succeeded: int = 0
+    _window_ends: float = float("-inf")
 
     def succeeded(self, now: float) -> bool:
         """Count a success. Return True if it closed the breaker."""

@@ -5,6 +5,8 @@ round of answers until the first failure, then grows by one a round. A failure h
 latency reduces it by a tenth. It shrinks at most once a round.
 """
 
+from dataclasses import dataclass
+
 START = 2
 """Concurrent attempts to an endpoint that has not answered yet."""
 
@@ -12,17 +14,14 @@ _AFTER_TROUBLE = 0.5
 _AFTER_RISE = 0.9
 
 
+@dataclass(slots=True, eq=False)
 class ConcurrencyLimit:
     """How many attempts of one lane may be in flight, from 1 up to the policy's maximum."""
 
-    __slots__ = ("_calm_at", "_value", "ramping")
-
-    def __init__(self) -> None:
-        """Start at two."""
-        self._value = float(START)
-        self._calm_at = float("-inf")
-        self.ramping = True
-        """True until the first failure: the endpoint's capacity is not known yet."""
+    ramping: bool = True
+    """True until the first failure: the endpoint's capacity is not known yet."""
+    _value: float = float(START)
+    _calm_at: float = float("-inf")
 
     def allowed(self, most: int) -> int:
         """Return the current limit, at most `most`."""
@@ -47,7 +46,7 @@ class ConcurrencyLimit:
         self._less(_AFTER_RISE, now, round_)
 
     def restart(self) -> None:
-        """Start at two again: after an outage the endpoint's former capacity is not known to hold."""
+        """Start at two again: after an outage the endpoint's former capacity may have changed."""
         self._value = float(START)
         self.ramping = True
 

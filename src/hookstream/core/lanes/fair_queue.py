@@ -6,6 +6,7 @@ time gains nothing and nobody has to catch up. There are two queues, one for eac
 queue that is blocked while the other advances loses its turns; it does not save them.
 """
 
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
@@ -13,30 +14,25 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+@dataclass(slots=True, eq=False)
 class Claim:
     """How far one lane has advanced."""
 
-    __slots__ = ("lines", "passed")
-
-    def __init__(self) -> None:
-        """Start without a place in either queue."""
-        self.passed = float("-inf")
-        """The round up to which this lane has used its share."""
-        self.lines: set[object] = set()
-        """The queues in which the lane waits: one or both, with one share of all permits."""
+    passed: float = float("-inf")
+    """The round up to which this lane has used its share."""
+    lines: set[object] = field(default_factory=set)
+    """The queues in which the lane waits: one or both, with one share of all permits."""
 
 
+@dataclass(slots=True, eq=False)
 class _Line(Generic[T]):
     """The lanes that wait for one kind of permit, with rounds of their own."""
 
-    __slots__ = ("behind", "heap", "served")
-
-    def __init__(self) -> None:
-        self.heap: list[tuple[float, int, Claim, T]] = []
-        self.served = 0.0
-        """The queue's current round: the start of the lane that was served last or came first."""
-        self.behind = 0.0
-        """How many rounds passed while this queue was blocked."""
+    heap: list[tuple[float, int, Claim, T]] = field(default_factory=list)
+    served: float = 0.0
+    """The queue's current round: the start of the lane that was served last or came first."""
+    behind: float = 0.0
+    """How many rounds passed while this queue was blocked."""
 
 
 class FairQueue(Generic[T]):

@@ -1,11 +1,13 @@
 """A lane decides when a delivery of one subscription may be attempted, and where it waits until then.
 
 It composes the concurrency limit, rate limiter, circuit breaker and reservations of one
-subscription: a state machine over a monotonic `now` in seconds. The shell holds the deliveries.
-Guarantees: only attempts and about a second of queue hold source offsets; an endpoint that does
+subscription: a state machine over a monotonic `now` in seconds. The pipeline keeps the deliveries.
+Guarantees: only attempts and about a second of queue keep source offsets unsettled; an endpoint that does
 not answer gets no further attempts; the backlog of a healthy endpoint that has the worker to
 itself is never copied to a tier; each deferred delivery has a slot of its own.
 """
+
+from dataclasses import dataclass, field
 
 from hookstream.core.lanes.circuit_breaker import CircuitBreaker
 from hookstream.core.lanes.concurrency_limit import ConcurrencyLimit
@@ -74,50 +76,34 @@ _UP_ALL_THE_SAME = 500
 _NO_ANSWER_IN_TIME = 408
 
 
+@dataclass(slots=True, eq=False)
 class Lane:
-    """The admission state of one subscription's lane."""
+    """The admission state of one subscription's lane. It starts idle, with the endpoint's speed unknown."""
 
-    __slots__ = (
-        "_allowed",
-        "_answer",
-        "_circuit_breaker",
-        "_crowded",
-        "_failing",
-        "_gated",
-        "_limit",
-        "_overdue_after",
-        "_policy",
-        "_prompt_at",
-        "_rate_limiter",
-        "_reservations",
-        "_rests_until",
-        "_slowed_at",
-        "_started",
-        "_usual",
-    )
+    _policy: LanePolicy
+    _limit: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
+    _rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    _circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    _reservations: Reservations = field(default_factory=Reservations)
+    _answer: float = _FIRST_GUESS
+    _usual: float = 0.0
+    _failing: bool = False
+    _prompt_at: float = float("-inf")
+    _rests_until: float = float("-inf")
+    _slowed_at: float = float("-inf")
+    _started: dict[int, float] = field(default_factory=dict)
+    """When each attempt in flight began, the oldest first."""
+    # The fast path of a healthy lane: values that are read for each delivery.
+    _gated: bool = False
+    """Whether breaker, rate limiter or Retry-After may block an attempt."""
+    _allowed: int = 0
+    """The current concurrency limit."""
+    _crowded: int = 0
+    """The part of it that the event loop's load allows."""
+    _overdue_after: float = HEALTHY_ANSWER
 
-    def __init__(self, policy: LanePolicy) -> None:
-        """Start idle, with the endpoint's speed unknown."""
-        self._limit = ConcurrencyLimit()
-        self._rate_limiter = RateLimiter()
-        self._circuit_breaker = CircuitBreaker()
-        self._reservations = Reservations()
-        self._answer = _FIRST_GUESS
-        self._usual = 0.0
-        self._failing = False
-        self._prompt_at = float("-inf")
-        self._rests_until = float("-inf")
-        self._slowed_at = float("-inf")
-        self._started: dict[int, float] = {}
-        # The fast path of a healthy lane: values that are read for each delivery.
-        self._gated = False
-        """Whether breaker, rate limiter or Retry-After may block an attempt."""
-        self._allowed = 0
-        """The current concurrency limit."""
-        self._crowded = 0
-        """The part of it that the event loop's load allows."""
-        self._overdue_after = HEALTHY_ANSWER
-        self._policy = policy
+    def __post_init__(self) -> None:
+        """Apply the policy."""
         self._bound()
 
     @property
@@ -264,7 +250,7 @@ class Lane:
         }
 
     def _answered(self, took: float, now: float) -> None:
-        """Record that the endpoint is up. Its capacity from before an outage is not known to hold."""
+        """Record that the endpoint is up. Its capacity from before an outage may have changed."""
         if self._rests_until <= now:
             self._rests_until = float("-inf")
         if self._circuit_breaker.succeeded(now):

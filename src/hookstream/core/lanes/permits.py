@@ -5,17 +5,17 @@ else (unknown lanes, lanes with unanswered attempts, retries) shares the common 
 endpoints that hang and the retries of an outage never use up the whole cap.
 """
 
+from dataclasses import dataclass
 
-class Holder:
-    """The permits that one lane holds."""
 
-    __slots__ = ("kept", "prompt")
+@dataclass(slots=True, eq=False)
+class LanePermits:
+    """The permits of one lane."""
 
-    def __init__(self) -> None:
-        """Start without permits, as a lane that is not prompt yet."""
-        self.prompt = False
-        self.kept = 0
-        """Attempts in flight that used a reserved permit: first attempts of a prompt lane."""
+    prompt: bool = False
+    """Whether the lane answers within a second."""
+    kept: int = 0
+    """Attempts in flight that used a reserved permit: first attempts of a prompt lane."""
 
 
 class Permits:
@@ -33,12 +33,12 @@ class Permits:
         """Return whether another attempt may begin. `kept`: a first attempt of a prompt lane."""
         return self.free > 0 and (kept or self._common < self._most)
 
-    def take(self, holder: Holder, *, kept: bool) -> bool:
+    def take(self, lane: LanePermits, *, kept: bool) -> bool:
         """Acquire a permit for an attempt. Return False if there is none."""
         if self.free <= 0:
             return False
         if kept:
-            holder.kept += 1
+            lane.kept += 1
         elif self._common < self._most:
             self._common += 1
         else:
@@ -46,22 +46,22 @@ class Permits:
         self.free -= 1
         return True
 
-    def give(self, holder: Holder, *, kept: bool) -> None:
+    def give(self, lane: LanePermits, *, kept: bool) -> None:
         """Release a permit that was acquired with the same `kept`."""
         self.free += 1
         if kept:
-            holder.kept -= 1
-        if not (kept and holder.prompt):
+            lane.kept -= 1
+        if not (kept and lane.prompt):
             self._common -= 1
 
-    def proved(self, holder: Holder) -> None:
+    def proved(self, lane: LanePermits) -> None:
         """Record that a lane answered promptly."""
-        if not holder.prompt:
-            holder.prompt = True
-            self._common -= holder.kept
+        if not lane.prompt:
+            lane.prompt = True
+            self._common -= lane.kept
 
-    def slowed(self, holder: Holder) -> None:
+    def slowed(self, lane: LanePermits) -> None:
         """Record that a lane does not answer: its permits count as common from now on."""
-        if holder.prompt:
-            holder.prompt = False
-            self._common += holder.kept
+        if lane.prompt:
+            lane.prompt = False
+            self._common += lane.kept

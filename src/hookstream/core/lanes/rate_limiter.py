@@ -4,6 +4,8 @@ It is GCRA: its only state is when the next attempt is due at even spacing. A bu
 a tenth of a second's worth of attempts, and at least one.
 """
 
+from dataclasses import dataclass
+
 _BURST = 0.1
 """Seconds by which attempts may run ahead of even spacing."""
 
@@ -32,34 +34,24 @@ _FORGOTTEN_BELOW = 0.002
 """Seconds of learnt spacing that count as none."""
 
 
+@dataclass(slots=True, eq=False)
 class RateLimiter:
     """When the next attempt may be made. With a spacing of 0, at any time."""
 
-    __slots__ = (
-        "_before",
-        "_borne",
-        "_last",
-        "_learnt",
-        "_limit",
-        "_next",
-        "_too_close",
-        "spacing",
-    )
-
-    def __init__(self) -> None:
-        """Start without a limit."""
-        self._limit = 0.0
-        self._learnt = 0.0
-        self._borne = False
-        """Whether the endpoint accepted the present spacing, or one near it."""
-        self._too_close = 0.0
-        """The spacing at which the endpoint last throttled after it had accepted a similar one."""
-        self._before = self._next = float("-inf")
-        """When the next attempt is due, now and before the last recorded attempt."""
-        self._last: int | None = None
-        """The last recorded attempt, unless it was undone."""
-        self.spacing = 0.0
-        """Seconds between attempts at even spacing."""
+    spacing: float = 0.0
+    """Seconds between attempts at even spacing."""
+    _limit: float = 0.0
+    _learnt: float = 0.0
+    _borne: bool = False
+    """Whether the endpoint accepted the present spacing, or one near it."""
+    _too_close: float = 0.0
+    """The spacing at which the endpoint last throttled after it had accepted a similar one."""
+    _next: float = float("-inf")
+    """When the next attempt is due."""
+    _before: float = float("-inf")
+    """When it was due before the last recorded attempt."""
+    _last: int | None = None
+    """The last recorded attempt, unless it was undone."""
 
     def limit(self, rate: float | None) -> None:
         """Set this worker's share of the rate limit, in attempts a second; None for no limit."""

@@ -1,9 +1,11 @@
 """Reservations assign due times to deferred deliveries, so that no two are due at once.
 
-Memory holds only one instant, the end of all reservations. The slots themselves are in the tier
+In memory is only one instant, the end of all reservations. The slots themselves are in the tier
 records. A worker that has just started or got partitions assigned learns the end from the records
 that it reads; until then it reserves from now on.
 """
+
+from dataclasses import dataclass
 
 _SLACK = 1.05
 """Slots are spaced slightly wider than the lane could serve, so that late deliveries and those
@@ -13,15 +15,12 @@ LONGEST_CATCH_UP = 30.0
 """Seconds by which a missed slot may slip before a new one is reserved at the end."""
 
 
+@dataclass(slots=True, eq=False)
 class Reservations:
     """The reservations of one lane, over monotonic seconds."""
 
-    __slots__ = ("_end", "_late")
-
-    def __init__(self) -> None:
-        """Start without a reservation."""
-        self._end = float("-inf")
-        self._late = float("-inf")
+    _end: float = float("-inf")
+    _late: float = float("-inf")
 
     def book(self, now: float, spacing: float, longest: float) -> float:
         """Reserve the next free slot, at most `longest` seconds from now."""

@@ -1,7 +1,7 @@
 """Checks a new pattern against the event types' schemas for clauses that no event can satisfy.
 
 At run time, a pattern that cannot match looks like one that has not matched yet. So a path that no
-event type has, a value of the wrong type and an operator that cannot hold are reported when the
+event type has, a value of the wrong type and an operator that cannot match are reported when the
 pattern is written.
 """
 
@@ -12,6 +12,7 @@ from hookstream.core.matching.clauses import Clause, Exactly, test_of
 from hookstream.core.matching.pattern import Leaf, Path, PatternRefused, dotted, parse
 from hookstream.core.matching.shape import Node, Shape
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.listing import the_first
 
 _FEW = 6
 """The most names that a message lists."""
@@ -22,7 +23,7 @@ def check(pattern_document: JsonObject, shapes: Sequence[Shape]) -> list[str]:
 
     `shapes` has the shape of every subscribed event type at its pinned version. A path that only
     some of them have is absent in the others. A path that none has is a mistake, and so is a clause
-    that can hold in none of those that have it. Without shapes only the pattern itself is checked.
+    that can match in none of those that have it. Without shapes only the pattern itself is checked.
     """
     try:
         pattern = parse(pattern_document)
@@ -50,7 +51,7 @@ def _of_leaf(leaf: Leaf, shapes: Sequence[Shape]) -> Iterator[str]:
     for clause in leaf.clauses:
         problems = [_of_clause(clause, node) for node in with_values]
         if clause.absent and always_there:
-            yield f"{clause.text} cannot hold: every event has it"
+            yield f"{clause.text} cannot match: every event has it"
         elif all(problems):
             yield f"{clause.text} {problems[0]}"
 
@@ -62,17 +63,15 @@ def _unknown(path: Path, shapes: Sequence[Shape]) -> str:
         parents = [node for node in (shape.at(path[:length]) for shape in shapes) if node]
         if parents:
             names = sorted({name for node in parents for name in node.fields or ()})
-            known = ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
-            where = dotted(path[:length])
-            has = f"has {known}" if names else "has no fields"
-            return f"no event type asked for has it ({kinds}); {where} {has}"
+            known = the_first(names, _FEW) or "no fields"
+            return f"no event type asked for has it ({kinds}); {dotted(path[:length])} has {known}"
     return f"no event type asked for has it ({kinds})"
 
 
 def _of_clause(clause: Clause, node: Node) -> str | None:
-    """Return why a clause can never hold at this node, or None."""
+    """Return why a clause can never match at this node, or None."""
     if not clause.kinds & node.kinds:
-        return f"cannot hold: {_expected(node)}"
+        return f"cannot match: {_expected(node)}"
     if clause.absent:
         return None
     if isinstance(clause.filed, Exactly):
@@ -82,34 +81,25 @@ def _of_clause(clause: Clause, node: Node) -> str | None:
         and node.kinds == {"string"}
         and not any(map(test_of([clause]), node.words))
     ):
-        return f"can hold of none of {_listed(node.words)}"
+        return f"can match none of {the_first(sorted(node.words), _FEW)}"
     return None
 
 
 def _of_value(clause: Clause, wanted: Exactly, node: Node) -> str | None:
     """Return why a value is none of those possible at this node, or None."""
     key = wanted.key
-    if isinstance(key, str):
-        if "string" in node.kinds:
-            return _not_a_word(key, node)
-        form = _decimal_form(node.scale)
-        if not re.fullmatch(form, key):
-            digits = (
-                "a number as text"
-                if node.scale is None
-                else f"{node.scale} digits after the point"
-            )
-            return f"cannot hold: a decimal is written with {digits}; use numeric"
+    if not isinstance(key, str):
+        if node.numbers is None or any(map(test_of([clause]), node.numbers)):
+            return None
+        return f"cannot match: it is always {the_first(sorted(map(str, node.numbers)), _FEW)}"
+    if "string" in node.kinds:
+        if node.words is None or key in node.words or "decimal" in node.kinds:
+            return None
+        return f"is none of {the_first(sorted(node.words), _FEW)}"
+    if re.fullmatch(_decimal_form(node.scale), key):
         return None
-    if node.numbers is not None and not any(map(test_of([clause]), node.numbers)):
-        return f"cannot hold: it is always {_listed(map(str, node.numbers))}"
-    return None
-
-
-def _not_a_word(key: str, node: Node) -> str | None:
-    if node.words is None or key in node.words or "decimal" in node.kinds:
-        return None
-    return f"is none of {_listed(node.words)}"
+    digits = "a number as text" if node.scale is None else f"{node.scale} digits after the point"
+    return f"cannot match: a decimal is written with {digits}; use numeric"
 
 
 def _decimal_form(scale: int | None) -> str:
@@ -124,8 +114,3 @@ def _expected(node: Node) -> str:
         return "it is a decimal, which is text in the body; numeric compares it as a number"
     kinds = sorted("text" if kind == "string" else kind for kind in node.kinds)
     return f"it is {' or '.join(kinds)}"
-
-
-def _listed(words: "Iterator[str] | frozenset[str] | map[str]") -> str:
-    found = sorted(words)
-    return ", ".join(found[:_FEW]) + (", ..." if len(found) > _FEW else "")

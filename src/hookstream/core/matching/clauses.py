@@ -10,7 +10,7 @@ number as that number. EventBridge never treats text as a number.
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar, cast
 
@@ -82,13 +82,13 @@ class Clause:
     filed: Exactly | StartsWith | None = None
     """The key to index it under, if the test is exactly an equality or a prefix."""
     absent: bool = False
-    """True for `{"exists": false}`: it holds where the field has no value at all."""
+    """True for `{"exists": false}`: it matches where the field has no value at all."""
     tests: int = 1
     """The most comparisons that its test makes for one value."""
 
 
 def test_of(clauses: Sequence[Clause]) -> Test:
-    """Return a test that passes if any of the alternatives holds for a value.
+    """Return a test that passes if any of the alternatives matches a value.
 
     For most operators, any number of alternatives costs one look-up per value.
     """
@@ -182,9 +182,10 @@ def _clause(
     filed: Exactly | StartsWith | None = None,
     *,
     absent: bool = False,
+    tests: int = 1,
 ) -> Clause:
     """Return a clause whose test is compiled from its operand alone."""
-    return Clause(cast("AnyOf[object]", any_of), operand, kinds, text, filed, absent)
+    return Clause(cast("AnyOf[object]", any_of), operand, kinds, text, filed, absent, tests)
 
 
 # Tests of a value against all alternatives of one operator.
@@ -326,7 +327,7 @@ def _numeric(operand: Json, text: str) -> Clause:
     if low is not None and high is not None:
         least, most = exact(low.at), exact(high.at)
         if least > most or (least == most and (low.is_open or high.is_open)):
-            raise ClauseRefused("numeric has a range that holds no number")
+            raise ClauseRefused("numeric has a range that contains no number")
     return _clause(range_test, (low, high), frozenset({"number", "decimal"}), text)
 
 
@@ -404,23 +405,22 @@ def _exists(operand: Json, text: str) -> Clause:
 
 
 def _anything_but(operand: Json, text: str) -> Clause:
+    kinds, tests = TEXT, 1
     if isinstance(operand, dict):
         excluded = _excluded_texts(operand)
-        test = test_of(excluded)
-        none_of = _clause(_any_test, lambda v: not test(v), TEXT, text)
-        return replace(none_of, tests=len(excluded))
-    values = operand if isinstance(operand, list) else [operand]
-    _check_count(values)
-    if all(isinstance(value, str) for value in values):
-        texts = [_string(value, "a value of anything-but") for value in values]
-        test = _equal_texts(texts)
-        return _clause(_any_test, lambda v: not test(v), TEXT, text)
-    if any(isinstance(value, str) for value in values):
-        raise ClauseRefused("anything-but takes all text or all numbers, not both")
-    test = _equal_numbers(
-        [key_of_number(number(value, "a value of anything-but")) for value in values]
-    )
-    return _clause(_any_test, lambda v: not test(v), NUMBER, text)
+        test, tests = test_of(excluded), len(excluded)
+    else:
+        values = operand if isinstance(operand, list) else [operand]
+        what = "a value of anything-but"
+        _check_count(values)
+        if all(isinstance(value, str) for value in values):
+            test = _equal_texts([_string(value, what) for value in values])
+        elif any(isinstance(value, str) for value in values):
+            raise ClauseRefused("anything-but takes all text or all numbers, not both")
+        else:
+            test = _equal_numbers([key_of_number(number(value, what)) for value in values])
+            kinds = NUMBER
+    return _clause(_any_test, lambda v: not test(v), kinds, text, tests=tests)
 
 
 def _excluded_texts(operand: dict[str, Json]) -> list[Clause]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from hookstream.core.matching.fanout import (
     MOST_TESTS,
-    DocumentAt,
     Fanout,
     GrantedType,
     Match,
     Matching,
+    Question,
     Request,
     open_to,
 )
@@ -43,7 +43,7 @@ from hookstream.core.model.subscription_status import (
     Unreadable,
 )
 
-__all__ = ["Directory", "Match", "asks_for"]
+__all__ = ["Directory", "Match", "Question", "asks_for"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -145,7 +145,7 @@ class Directory:
             self._refile(subscription_id)
 
     def put_blind(self, key: str, why: str) -> None:
-        """Add a row whose envelope cannot be read: matching must stop."""
+        """Add a row whose envelope cannot be read: nothing may be matched meanwhile."""
         self._blind[key] = why
 
     def drop_blind(self, key: str) -> None:
@@ -210,54 +210,26 @@ class Directory:
         """Return whether any subscription may match a record of this type and time."""
         return self._fanout(event_type).wants(timestamp)
 
-    def match(
-        self,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-        load: int = 0,
-    ) -> Iterator[Match | None]:
+    def match(self, question: Question, load: int = 0) -> Iterator[Match | None]:
         """Yield an event's matches in the order of subscription ids, one step at a time.
 
-        Yields None after every few requests evaluated, so that other tasks can run in between.
-
-        The larger `load`, the event's, the fewer. `timestamp` is the record's in its first topic; `latest` is the newest version of the type.
-        `document` is called at most once per version, and only if a pattern needs it; if it
-        refuses, the subscriptions that needed it are yielded with FILTER_NOT_EVALUABLE. Rows that
-        change between two steps do not change which requests are evaluated.
+        Yields None after every few requests evaluated, so that other tasks can run in between; the
+        larger `load`, the event's, the fewer. Bodies are rendered only if a pattern needs them.
+        Rows that change between two steps do not change which requests are evaluated.
         """
-        fanout = self._fanout(event_type)
-        return fanout.match(environment, timestamp, document, latest, fanout.at_once(load))
+        return self._fanout(question.event_type).match(question, load)
 
     def is_heavy(self, event_type: str, load: int) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
         return self._fanout(event_type).is_heavy(load)
 
-    def matching(
-        self,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> Matching:
+    def matching(self, question: Question) -> Matching:
         """Return a `Matching` with the same results as `match`, whose steps may run in a thread."""
-        return Matching(self._fanout(event_type), environment, timestamp, document, latest)
+        return Matching(self._fanout(question.event_type), question)
 
-    def judge(
-        self,
-        subscription_id: str,
-        event_type: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> Callable[[], Match | None]:
+    def judge(self, subscription_id: str, question: Question) -> Callable[[], Match | None]:
         """Return a function, callable in a thread, that matches one subscription as it is now."""
-        fanout = self._fanout(event_type)
-        return fanout.judge(subscription_id, environment, timestamp, document, latest)
+        return self._fanout(question.event_type).judge(subscription_id, question)
 
     def grant_is_heavy(self, partner: Partner | None, load: int) -> bool:
         """Return whether evaluating a partner's grant on this load would block the loop for long."""

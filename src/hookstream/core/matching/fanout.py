@@ -1,14 +1,13 @@
 """The subscriptions to one event type, and which of them match a single event."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
 from typing import Final, TypeAlias
 
 from hookstream.core.matching.clauses import Exactly
-from hookstream.core.matching.index import Filed, PatternIndex
+from hookstream.core.matching.index import Filed, PatternIndex, id_of
 from hookstream.core.matching.pattern import Filing, Pattern
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -19,13 +18,13 @@ MOST_TESTS: Final = 50_000
 """Comparisons that one pattern may make of one event on the event loop: up to 18 ms (wildcards)."""
 MOST_LOOKUPS: Final = 100_000
 """Values of one event that an index may look up on the event loop: 13 ms."""
+_NEVER: Final[Millis] = 1 << 63
+"""Later than every record."""
 _ASKED_AT_ONCE: Final = 16
 """Requests evaluated per step."""
 
 DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
 """Returns the `standard` body of the event at a version."""
-
-_id_of: Callable[["Filed[Request]"], str] = attrgetter("id")
 
 
 @dataclass(slots=True)
@@ -77,13 +76,9 @@ class Request:
     @property
     def environments(self) -> frozenset[str] | None:
         """Every environment that the current or the previous grant gives access to."""
-        seen: frozenset[str] = frozenset()
-        for access in (self.access, self.previous):
-            if access is not None:
-                if access.environments is None:
-                    return None
-                seen |= access.environments
-        return seen
+        given = [access.environments for access in (self.access, self.previous) if access]
+        seen = [environments for environments in given if environments is not None]
+        return frozenset().union(*seen) if len(seen) == len(given) else None
 
     @property
     def open_gap(self) -> Millis | None:
@@ -105,23 +100,29 @@ class Request:
         return access
 
 
-class _Documents:
-    """The event's bodies by version, each rendered once, on demand."""
+@dataclass(slots=True)
+class Question:
+    """Asks which subscriptions one event matches. It renders each body once, on demand."""
 
-    __slots__ = ("_latest", "_made", "_make")
-
-    def __init__(self, make: DocumentAt, latest: int) -> None:
-        self._make = make
-        self._latest = latest
-        self._made: dict[int, JsonObject | Refused] = {}
+    event_type: str
+    environment: str
+    timestamp: Millis
+    """The record's in its first topic."""
+    document: DocumentAt
+    """If it refuses, the subscriptions that needed the body match with FILTER_NOT_EVALUABLE."""
+    latest: int
+    """The newest version of the type."""
+    _bodies: dict[int, JsonObject | Refused] = field(default_factory=dict, init=False)
 
     def version(self, pin: VersionPin) -> int:
-        return self._latest if pin == "latest" else pin
+        """Return the version that a subscription receives."""
+        return self.latest if pin == "latest" else pin
 
-    def at(self, version: int) -> JsonObject | Refused:
-        made = self._made.get(version)
+    def body(self, version: int) -> JsonObject | Refused:
+        """Return the body at a version."""
+        made = self._bodies.get(version)
         if made is None:
-            made = self._made[version] = self._make(version)
+            made = self._bodies[version] = self.document(version)
         return made
 
 
@@ -136,7 +137,7 @@ class Fanout:
         self._plain: dict[str | None, list[Filed[Request]]] = {}
         """Requests without a pattern, by environment; None: those for any environment."""
         self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
-        self._intervals: tuple[Millis | None, Millis | None, Millis] | None = None
+        self._intervals: tuple[Millis, Millis, Millis] | None = None
         """A cache: see `wants`."""
         self._tests: int | None = None
         """A cache: see `is_heavy`."""
@@ -167,7 +168,7 @@ class Fanout:
         if request.pattern is None:
             filed = Filed(item_id, request, None)
             for environment in (None,) if environments is None else environments:
-                insort(self._plain.setdefault(environment, []), filed, key=_id_of)
+                insort(self._plain.setdefault(environment, []), filed, key=id_of)
             return
         index = self._by_pin.setdefault(request.pin, PatternIndex())
         index.add(item_id, request, request.pattern, _by_environment(environments))
@@ -185,16 +186,12 @@ class Fanout:
         environments = request.environments
         for environment in (None,) if environments is None else environments:
             bucket = self._plain[environment]
-            del bucket[bisect_left(bucket, subscription_id, key=_id_of)]
+            del bucket[bisect_left(bucket, subscription_id, key=id_of)]
 
     def _changed(self) -> None:
         # Counted when the index is whole again: a thread that read half a change must notice it.
         self._intervals = self._tests = None
         self.changes += 1
-
-    def at_once(self, load: int) -> int:
-        """Return how many requests may be asked of an event of this load between two steps."""
-        return max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * self._most_tests() or 1)))
 
     def is_heavy(self, load: int) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
@@ -210,60 +207,38 @@ class Fanout:
     def wants(self, timestamp: Millis) -> bool:
         """Return whether any request may be active at a time. Closed gaps are ignored."""
         if self._intervals is None:
-            self._intervals = _intervals(self._requests)
+            self._intervals = _intervals(self._requests.values())
         endless, ended, last = self._intervals
-        return (endless is not None and timestamp > endless) or (
-            ended is not None and ended < timestamp <= last
-        )
+        return timestamp > endless or ended < timestamp <= last
 
-    def match(
-        self,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-        at_once: int = _ASKED_AT_ONCE,
-    ) -> Iterator[Match | None]:
+    def match(self, question: Question, load: int) -> Iterator[Match | None]:
         """Yield matches ordered by subscription id, and None after every few requests evaluated.
 
         The candidates are fixed at the first step; each is evaluated when its turn comes.
         """
-        documents = _Documents(document, latest)
-        asked = 0
-        for filed in self.candidates(environment, documents):
-            match = _judged(filed, environment, timestamp, documents)
+        at_once = max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * self._most_tests() or 1)))
+        for number, filed in enumerate(self.candidates(question), start=1):
+            match = _judged(filed, question)
             if match is not None:
                 yield match
-            asked += 1
-            if asked == at_once:
-                asked = 0
+            if number % at_once == 0:
                 yield None
 
-    def judge(
-        self,
-        subscription_id: str,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> "Callable[[], Match | None]":
+    def judge(self, subscription_id: str, question: Question) -> "Callable[[], Match | None]":
         """Return a function, callable in a thread, that matches one subscription as it is now."""
         request = self._requests.get(subscription_id)
         if request is None:
-            return _no_match
+            return lambda: None
         matches = None if request.pattern is None else request.pattern.matches
-        filed = Filed(subscription_id, request, matches)
-        return partial(_judged, filed, environment, timestamp, _Documents(document, latest))
+        return partial(_judged, Filed(subscription_id, request, matches), question)
 
-    def candidates(self, environment: str, documents: _Documents) -> list[Filed[Request]]:
+    def candidates(self, question: Question) -> list[Filed[Request]]:
         """Return every request that an event may match, ordered by subscription id."""
-        found: list[Filed[Request]] = []
-        found += self._plain.get(None, ())
-        found += self._plain.get(environment, ())
+        found = [*self._plain.get(None, ()), *self._plain.get(question.environment, ())]
         for pin, index in self._by_pin.items():
-            body = documents.at(documents.version(pin))
+            body = question.body(question.version(pin))
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
-        found.sort(key=_id_of)
+        found.sort(key=id_of)
         return found
 
 
@@ -273,27 +248,17 @@ class Matching:
     Call `find` first, and again if `has_changed`; then `step` until `is_done`. One call at a time.
     """
 
-    def __init__(
-        self,
-        fanout: Fanout,
-        environment: str,
-        timestamp: Millis,
-        document: DocumentAt,
-        latest: int,
-    ) -> None:
-        """Take the arguments of `Fanout.match`."""
+    def __init__(self, fanout: Fanout, question: Question) -> None:
+        """Take the requests for the event's type, and the question."""
         self._fanout = fanout
-        self._environment = environment
-        self._timestamp = timestamp
-        self._documents = _Documents(document, latest)
+        self._question = question
         self._changes = fanout.changes
         self._left: list[Filed[Request]] = []
 
     def find(self) -> None:
         """Find the candidates. If requests change meanwhile, it may raise or find too few."""
         self._changes = self._fanout.changes
-        found = self._fanout.candidates(self._environment, self._documents)
-        self._left = found[::-1]
+        self._left = self._fanout.candidates(self._question)[::-1]
 
     @property
     def has_changed(self) -> bool:
@@ -307,16 +272,9 @@ class Matching:
 
     def step(self) -> list[Match]:
         """Evaluate the next few candidates and return the matches among them."""
-        found = []
-        for _ in range(min(_ASKED_AT_ONCE, len(self._left))):
-            match = _judged(self._left.pop(), self._environment, self._timestamp, self._documents)
-            if match is not None:
-                found.append(match)
-        return found
-
-
-def _no_match() -> None:
-    """Return the result for a subscription without a request: no match."""
+        turn = min(_ASKED_AT_ONCE, len(self._left))
+        judged = [_judged(self._left.pop(), self._question) for _ in range(turn)]
+        return [match for match in judged if match is not None]
 
 
 def _tests_of(request: Request) -> int:
@@ -326,20 +284,23 @@ def _tests_of(request: Request) -> int:
     return max((pattern.tests for pattern in patterns if pattern is not None), default=0)
 
 
-def _judged(
-    filed: Filed[Request], environment: str, timestamp: Millis, documents: _Documents
-) -> Match | None:
+def _judged(filed: Filed[Request], question: Question) -> Match | None:
     """Return the match of a candidate, or None if it does not match the event."""
     request = filed.item
-    access = request.access_at(environment, timestamp)
+    access = request.access_at(question.environment, question.timestamp)
     if access is None:
         return None
-    version = documents.version(request.pin)
+    version = question.version(request.pin)
     verdict: bool | Refused = True
     if request.pattern is not None:
-        verdict = _ask(filed, documents.at(version))
-    if verdict is True and access.is_filtered:
-        verdict = _ask_grant(request, access, documents, version)
+        verdict = _ask(filed, question.body(version))
+    # To one that cannot be read nothing is delivered until it can: the grant is evaluated then.
+    if (
+        verdict is True
+        and access.is_filtered
+        and not isinstance(request.subscription, UnreadableSubscription)
+    ):
+        verdict = open_to(access, partial(question.body, version))
     if verdict is False:
         return None
     return Match(request.subscription, version, None if verdict is True else verdict)
@@ -350,16 +311,6 @@ def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
     if isinstance(body, Refused):
         return not_evaluable("its filter", body)
     return filed.matches is None or filed.matches(body)
-
-
-def _ask_grant(
-    request: Request, access: GrantedType, documents: _Documents, version: int
-) -> bool | Refused:
-    """Evaluate the grant's pattern."""
-    if isinstance(request.subscription, UnreadableSubscription):
-        # Nothing is delivered until the subscription can be read; the grant is evaluated then.
-        return True
-    return open_to(access, lambda: documents.at(version))
 
 
 def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
@@ -396,18 +347,11 @@ def _by_environment(environments: frozenset[str] | None) -> tuple[Filing, ...]:
     return (tuple((("environment",), Exactly(name)) for name in sorted(environments)),)
 
 
-def _intervals(
-    requests: Mapping[str, Request],
-) -> tuple[Millis | None, Millis | None, Millis]:
+def _intervals(requests: Iterable[Request]) -> tuple[Millis, Millis, Millis]:
     """Return the earliest start without an open gap; the earliest with one, and the latest end."""
-    endless: Millis | None = None
-    ended: Millis | None = None
-    last = 0
-    for request in requests.values():
-        start, gap = request.active_from, request.open_gap
-        if gap is None:
-            endless = start if endless is None else min(endless, start)
-        else:
-            ended = start if ended is None else min(ended, start)
-            last = max(last, gap)
-    return endless, ended, last
+    spans = [(request.active_from, request.open_gap) for request in requests]
+    return (
+        min((start for start, gap in spans if gap is None), default=_NEVER),
+        min((start for start, gap in spans if gap is not None), default=_NEVER),
+        max((gap for _, gap in spans if gap is not None), default=0),
+    )

@@ -7,7 +7,7 @@ number of patterns. A pattern without such a clause is always a candidate.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Generic, TypeAlias, TypeVar
@@ -19,7 +19,8 @@ from hookstream.core.model.number import Key
 
 T = TypeVar("T")
 
-_id_of: Callable[["Filed[T]"], str] = attrgetter("id")
+id_of: Callable[["Filed[T]"], str] = attrgetter("id")
+"""Returns an item's id: buckets are sorted by it."""
 _Key: TypeAlias = str | tuple[str, Scalar | Key]
 
 
@@ -36,61 +37,11 @@ class Filed(Generic[T]):
 _NOTHING: list[Json] = []
 
 
-class _Field(Generic[T]):
-    """All items indexed by one path of the body."""
+_Buckets: TypeAlias = dict[int | None, dict[_Key, list[Filed[T]]]]
+"""The items of one path by the length of a prefix, None for whole values, and then by their keys.
 
-    __slots__ = ("exact", "path", "prefixes")
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.exact: dict[_Key, list[Filed[T]]] = {}
-        self.prefixes: dict[int, dict[str, list[Filed[T]]]] = {}
-        """By length: a value costs one look-up per length in use."""
-
-    def bucket(self, filed: Exactly | StartsWith) -> "list[Filed[T]] | None":
-        match filed:
-            case Exactly(key):
-                return self.exact.get(key)
-            case StartsWith(text):
-                return self.prefixes.get(len(text), {}).get(text)
-
-    def open_bucket(self, filed: Exactly | StartsWith) -> "list[Filed[T]]":
-        match filed:
-            case Exactly(key):
-                return self.exact.setdefault(key, [])
-            case StartsWith(text):
-                return self.prefixes.setdefault(len(text), {}).setdefault(text, [])
-
-    def close_bucket(self, filed: Exactly | StartsWith) -> None:
-        match filed:
-            case Exactly(key):
-                del self.exact[key]
-            case StartsWith(text):
-                del self.prefixes[len(text)][text]
-                if not self.prefixes[len(text)]:
-                    del self.prefixes[len(text)]
-
-    def find(self, body: JsonObject, into: "list[list[Filed[T]]]") -> None:
-        """Add the buckets that the body's values select."""
-        value: Json = body
-        for name in self.path:
-            value = value.get(name, _NOTHING) if type(value) is dict else _NOTHING
-            if type(value) is list:
-                for key in set(map(key_of, leaves_at(body, self.path))):
-                    self._find(key, into)
-                return
-        if not isinstance(value, dict | list):
-            self._find(value if type(value) is str else key_of(value), into)
-
-    def _find(self, key: _Key, into: "list[list[Filed[T]]]") -> None:
-        bucket = self.exact.get(key)
-        if bucket:
-            into.append(bucket)
-        if self.prefixes and isinstance(key, str):
-            for length, by_text in self.prefixes.items():
-                bucket = by_text.get(key[:length])
-                if bucket:
-                    into.append(bucket)
+A value costs one look-up per length in use.
+"""
 
 
 class PatternIndex(Generic[T]):
@@ -102,7 +53,7 @@ class PatternIndex(Generic[T]):
 
     def __init__(self) -> None:
         """Start empty."""
-        self._fields: dict[Path, _Field[T]] = {}
+        self._fields: dict[Path, _Buckets[T]] = {}
         self._always: list[Filed[T]] = []
         self._placed = {}
 
@@ -131,13 +82,12 @@ class PatternIndex(Generic[T]):
         decided = pattern.decided_by_filing and best is filings[0]
         filed = Filed(item_id, item, None if decided else pattern.matches)
         self._placed[item_id] = best, filed
-        for path, key in best:
-            field = self._fields.get(path)
-            if field is None:
-                field = self._fields[path] = _Field(path)
-            insort(field.open_bucket(key), filed, key=_id_of)
+        for path, by in best:
+            length, key = _place(by)
+            by_key = self._fields.setdefault(path, {}).setdefault(length, {})
+            insort(by_key.setdefault(key, []), filed, key=id_of)
         if not best:
-            insort(self._always, filed, key=_id_of)
+            insort(self._always, filed, key=id_of)
 
     def discard(self, item_id: str) -> None:
         """Remove the item with this id, if there is one."""
@@ -147,44 +97,73 @@ class PatternIndex(Generic[T]):
         filing, filed = placed
         if not filing:
             _remove(self._always, filed)
-        for path, key in filing:
-            field = self._fields[path]
-            bucket = field.open_bucket(key)
-            _remove(bucket, filed)
-            if not bucket:
-                field.close_bucket(key)
-        for path in {path for path, _ in filing}:
-            if not self._fields[path].exact and not self._fields[path].prefixes:
+        for path, by in filing:
+            length, key = _place(by)
+            buckets = self._fields[path]
+            by_key = buckets[length]
+            _remove(by_key[key], filed)
+            if not by_key[key]:
+                del by_key[key]
+            if not by_key:
+                del buckets[length]
+            if not buckets:
                 del self._fields[path]
 
     def candidates(self, body: JsonObject) -> list[Filed[T]]:
         """Return every item whose pattern may match, ordered by id, each once."""
         buckets: list[list[Filed[T]]] = [self._always] if self._always else []
-        for field in self._fields.values():
-            field.find(body, buckets)
+        for path, by_length in self._fields.items():
+            for key in _keys_at(body, path):
+                for length, by_key in by_length.items():
+                    bucket = by_key.get(
+                        key if length is None or not isinstance(key, str) else key[:length]
+                    )
+                    if bucket:
+                        buckets.append(bucket)
         if len(buckets) == 1:
             return buckets[0].copy()
         by_id = {filed.id: filed for bucket in buckets for filed in bucket}
-        return sorted(by_id.values(), key=_id_of)
+        return sorted(by_id.values(), key=id_of)
 
     def all(self) -> list[Filed[T]]:
         """Return every item, ordered by id."""
-        return sorted((filed for _, filed in self._placed.values()), key=_id_of)
+        return sorted((filed for _, filed in self._placed.values()), key=id_of)
 
     def _crowd(self, filing: Filing) -> tuple[int, int]:
         """Return how many items share this filing's buckets; ties prefer a more varied field."""
         return sum(map(self._size, filing)), -min(self._variety(path) for path, _ in filing)
 
-    def _size(self, key: FiledKey) -> int:
-        field = self._fields.get(key[0])
-        return 0 if field is None else len(field.bucket(key[1]) or ())
+    def _size(self, filed_key: FiledKey) -> int:
+        path, by = filed_key
+        length, key = _place(by)
+        return len(self._fields.get(path, {}).get(length, {}).get(key, ()))
 
     def _variety(self, path: Path) -> int:
-        field = self._fields.get(path)
-        return 0 if field is None else len(field.exact)
+        return len(self._fields.get(path, {}).get(None, ()))
+
+
+def _place(by: Exactly | StartsWith) -> tuple[int | None, _Key]:
+    """Return the prefix length and the key under which a clause is filed."""
+    match by:
+        case Exactly(key):
+            return None, key
+        case StartsWith(text):
+            return len(text), text
+
+
+def _keys_at(body: JsonObject, path: Path) -> Collection[_Key]:
+    """Return the keys of a body's values at a path."""
+    value: Json = body
+    for name in path:
+        value = value.get(name, _NOTHING) if type(value) is dict else _NOTHING
+        if type(value) is list:
+            return set(map(key_of, leaves_at(body, path))) if value else ()
+    if isinstance(value, dict | list):
+        return ()
+    return (value if type(value) is str else key_of(value),)
 
 
 def _remove(bucket: "list[Filed[T]]", filed: "Filed[T]") -> None:
-    at = bisect_left(bucket, filed.id, key=_id_of)
+    at = bisect_left(bucket, filed.id, key=id_of)
     if at < len(bucket) and bucket[at] is filed:
         del bucket[at]

@@ -2,7 +2,7 @@
 
 The language is that of Amazon EventBridge event patterns over the `standard` body: fields are
 ANDed, the alternatives of a leaf are ORed, `$or` ORs whole objects, fields of the body that the
-pattern does not name are ignored. A field that holds an array matches if any of its elements
+pattern does not name are ignored. A field that is an array matches if any of its elements
 does, and the fields of one object of a pattern must match the same element. Objects and empty
 arrays have no value of their own: `exists` treats both as absent.
 
@@ -71,7 +71,7 @@ class Leaf:
 
 @dataclass(slots=True)
 class _Branch:
-    """An object of the pattern: fields and `$or` groups, all of which must hold."""
+    """An object of the pattern: fields and `$or` groups, all of which must match."""
 
     fields: "dict[str, _Branch | Leaf]" = field(default_factory=dict)
     alternatives: "list[list[_Branch]]" = field(default_factory=list)
@@ -157,8 +157,6 @@ _NEVER_ASKED = _Absences({})
 class _Parser:
     """Parses one document and counts its clauses."""
 
-    __slots__ = ("_clauses",)
-
     def __init__(self) -> None:
         self._clauses = 0
 
@@ -215,7 +213,7 @@ class _Parser:
 
     def _leaf(self, document: list[Json], path: Path) -> Leaf:
         if not document:
-            raise PatternRefused(path, "an empty list holds of nothing")
+            raise PatternRefused(path, "an empty list matches nothing")
         self._clauses += len(document)
         if self._clauses > MAX_CLAUSES:
             raise PatternRefused(path, f"the pattern has more than {MAX_CLAUSES} alternatives")

@@ -75,21 +75,17 @@ def shape_of(event_type: str, version: int, avro_schema: JsonObject) -> Shape:
         SchemaRefused: It is not a valid Avro schema.
     """
     schema = read_schema(avro_schema)
-    root = schema.root
-    data = (
-        [f.type for f in root.fields if f.name == "data"] if isinstance(root, RecordNode) else []
-    )
     text = Node(frozenset({"string"}))
     fields = {
-        "type": Node(frozenset({"string"}), words=frozenset({event_type})),
+        "type": replace(text, words=frozenset({event_type})),
         "version": Node(frozenset({"number"}), numbers=frozenset({version})),
         "timestamp": text,
         "id": text,
         "environment": text,
         "entity_id": text,
     }
-    for node in data:
-        fields["data"] = _Shaping(schema).make(node)
+    if schema.data is not None:
+        fields["data"] = _Shaping(schema).make(schema.data)
     return Shape(event_type, version, Node(fields=fields))
 
 
@@ -162,12 +158,8 @@ def _merged(nodes: list[Node]) -> Node:
 
 
 def _words(texts: list[Node]) -> frozenset[str] | None:
-    words: frozenset[str] = frozenset()
-    for node in texts:
-        if node.words is None:
-            return None
-        words |= node.words
-    return words if texts else None
+    words = [node.words for node in texts if node.words is not None]
+    return frozenset().union(*words) if words and len(words) == len(texts) else None
 
 
 def _merged_fields(objects: list[Mapping[str, Node]]) -> Mapping[str, Node]:

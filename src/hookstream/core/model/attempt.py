@@ -23,9 +23,9 @@ class AttemptRecord:
     """None: the delivery ended without an attempt."""
     disposition: Disposition
     started_at: Millis
-    duration_us: int
-    request_bytes: int
-    host: str
+    duration_us: int = 0
+    request_bytes: int = 0
+    host: str = ""
     trace_id: str | None = None
     response_excerpt: str | None = None
 
@@ -58,8 +58,5 @@ def ended(
         outcome=outcome,
         disposition=disposition,
         started_at=now,
-        duration_us=0,
-        request_bytes=0,
-        host="",
         trace_id=trace_id,
     )

@@ -44,23 +44,16 @@ OUR_OWN_REASONS = frozenset(
 """Waits that the endpoint did not cause: they do not count towards expiry."""
 
 
-SLOT_REASONS = frozenset(
-    {
-        DeferReason.LANE_FULL,
-        DeferReason.RATE_LIMITED,
-        DeferReason.THROTTLED,
-        DeferReason.BREAKER_OPEN,
-    }
-)
-"""Waits for lane capacity. The due time is a reservation; the delivery may run earlier."""
-
 BOOKED_REASONS = frozenset({DeferReason.LANE_FULL, DeferReason.RATE_LIMITED})
 """The reasons whose slots are reserved one after another, each behind the last."""
+
+SLOT_REASONS = BOOKED_REASONS | {DeferReason.THROTTLED, DeferReason.BREAKER_OPEN}
+"""Waits for lane capacity. The due time is a reservation; the delivery may run earlier."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """The state of one delivery. Mutable: only the stage that holds it changes it."""
+    """The state of one delivery. Mutable: only the stage that has it changes it."""
 
     delivery_id: str
     subscription_id: str

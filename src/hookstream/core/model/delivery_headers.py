@@ -59,14 +59,8 @@ def dead_letter_headers(
     written_at: Millis,
 ) -> list[Header]:
     """Return the headers of a dead letter: the state, the reason, and those of Kafka Connect."""
-    return carried(record_headers) + _encoded(
-        [
-            *_delivery(delivery),
-            (names.REASON, reason.value),
-            (names.WRITTEN_AT, _instant(written_at)),
-            *_connect(delivery.origin, _STAGE_DELIVERY, reason.value, detail),
-        ]
-    )
+    why = (_STAGE_DELIVERY, reason, detail)
+    return _set_aside(record_headers, _delivery(delivery), delivery.origin, why, written_at)
 
 
 def undecodable_headers(
@@ -85,21 +79,14 @@ def undecodable_headers(
         waited: The state in its headers if it was read from a tier; its origin is kept.
     """
     if waited is None:
-        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
         waited = UnmatchedEvent(
-            origin,
+            record.origin,
             first_at=written_at,
             traceparent=header_text(record.headers, names.TRACEPARENT),
             tracestate=header_text(record.headers, names.TRACESTATE),
         )
-    return carried(record.headers) + _encoded(
-        [
-            *_unmatched(waited),
-            (names.REASON, undecodable.reason),
-            (names.WRITTEN_AT, _instant(written_at)),
-            *_connect(waited.origin, _STAGE_DECODING, undecodable.reason, undecodable.detail),
-        ]
-    )
+    why = (_STAGE_DECODING, undecodable.reason, undecodable.detail)
+    return _set_aside(record.headers, _unmatched(waited), waited.origin, why, written_at)
 
 
 def unreadable_headers(
@@ -113,20 +100,13 @@ def unreadable_headers(
 
     They are copied unchanged, so that a person can still interpret them.
     """
-    kept = [
+    kept: _State = [
         (name, text(value.decode(errors="replace"), MAX_NAME))
         for name, value in dict(record.headers).items()
         if name in _KEPT and value is not None
     ]
-    origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
-    return carried(record.headers) + _encoded(
-        [
-            *kept,
-            (names.REASON, reason),
-            (names.WRITTEN_AT, _instant(written_at)),
-            *_connect(origin, _STAGE_DELIVERY, reason, str(problem)),
-        ]
-    )
+    why = (_STAGE_DELIVERY, reason, str(problem))
+    return _set_aside(record.headers, kept, record.origin, why, written_at)
 
 
 def is_for_subscription(headers: Headers) -> bool:
@@ -166,7 +146,7 @@ def read_delivery(headers: Headers) -> Delivery | HeaderProblem:
 
 
 def read_unmatched(headers: Headers) -> UnmatchedEvent | HeaderProblem:
-    """Read what a tier record tells that is no delivery yet, or an undecodable record."""
+    """Read the event of a tier record that is no delivery yet, or an undecodable record."""
     try:
         fields = Fields(headers)
         return UnmatchedEvent(
@@ -224,16 +204,37 @@ def _unmatched(what: Delivery | UnmatchedEvent) -> _State:
     ]
 
 
-def _connect(origin: Origin, stage: str, reason: str, detail: str) -> _State:
-    return [
-        (names.CONNECT_TOPIC, origin.topic),
-        (names.CONNECT_PARTITION, str(origin.partition)),
-        (names.CONNECT_OFFSET, str(origin.offset)),
-        (names.CONNECT_NAME, _NAME),
-        (names.CONNECT_STAGE, stage),
-        (names.CONNECT_CLASS, reason),
-        (names.CONNECT_MESSAGE, text(detail, MAX_ERROR)),
-    ]
+def _set_aside(
+    record_headers: Headers,
+    state: _State,
+    origin: Origin,
+    why: tuple[str, str, str],
+    written_at: Millis,
+) -> list[Header]:
+    """Return the headers of a record that is set aside: its state, and those of Kafka Connect.
+
+    Args:
+        record_headers: The headers of the record whose value is copied.
+        state: The state that it has.
+        origin: Where it came from.
+        why: Kafka Connect's stage, the reason, and its detail.
+        written_at: The present.
+    """
+    stage, reason, detail = why
+    return carried(record_headers) + _encoded(
+        [
+            *state,
+            (names.REASON, reason),
+            (names.WRITTEN_AT, _instant(written_at)),
+            (names.CONNECT_TOPIC, origin.topic),
+            (names.CONNECT_PARTITION, str(origin.partition)),
+            (names.CONNECT_OFFSET, str(origin.offset)),
+            (names.CONNECT_NAME, _NAME),
+            (names.CONNECT_STAGE, stage),
+            (names.CONNECT_CLASS, reason),
+            (names.CONNECT_MESSAGE, text(detail, MAX_ERROR)),
+        ]
+    )
 
 
 def _encoded(state: _State) -> list[Header]:

@@ -65,6 +65,8 @@ class Event:
     """Its position in the event topic; not `record`'s own position if it was read from a tier."""
     load: int = 0
     """Upper bound of the values in it: the cost of decoding, matching and rendering it."""
+    body_at: int = 0
+    """Where the Avro body starts in the record's value."""
 
     @property
     def event_type(self) -> str:

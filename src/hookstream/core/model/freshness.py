@@ -13,9 +13,9 @@ time, so hookstream promises two seconds.
 class Moment(NamedTuple):
     """One instant on two clocks of one machine, which fail in different ways.
 
-    Suspending the machine stops its monotonic clock, and the wall clock may be set back. The clock
-    since boot includes suspended time; the wall clock includes time in which a virtual machine was
-    stopped together with its boot clock.
+    A suspended machine's monotonic clock does not advance, and the wall clock may be set back. The
+    clock since boot includes suspended time; the wall clock includes time in which a virtual machine
+    was suspended together with its boot clock.
     """
 
     boot: float

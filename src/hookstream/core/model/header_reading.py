@@ -41,7 +41,7 @@ _REPLACED = (names.TRACEPARENT, names.TRACESTATE)
 
 @dataclass(slots=True, frozen=True)
 class HeaderProblem:
-    """Why the headers of a record do not tell a delivery's state."""
+    """Why the headers of a record do not give a delivery's state."""
 
     header: str
     """Empty: it is not known which."""
@@ -80,7 +80,7 @@ class Fields:
         if len(found) > MAX_TEXT:
             raise BadHeader(name, f"has {len(found)} characters, {MAX_TEXT} are read at most")
         if not found.isprintable():
-            raise BadHeader(name, f"is {ascii(found)[:40]}, which holds what is not printable")
+            raise BadHeader(name, f"is {ascii(found)[:40]}, which contains what is not printable")
         return found
 
     def text(self, name: str) -> str:

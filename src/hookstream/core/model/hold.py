@@ -1,4 +1,4 @@
-"""A hold: an operator stops attempts of one endpoint, one partner, one event type, or everything."""
+"""A hold: an operator keeps back attempts of one endpoint, one partner, one event type, or everything."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ ALL = "all"
 
 
 class HoldKind(StrEnum):
-    """What a hold stops."""
+    """What a hold concerns."""
 
     ENDPOINT = "endpoint"
     """The name is the id of the subscription that the endpoint belongs to."""

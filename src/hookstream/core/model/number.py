@@ -1,6 +1,6 @@
 """Numbers keep the value of their text: they are parsed, compared and written exactly.
 
-A double holds 17 digits. A long id or a precise price would change in one, and a filter or grant
+A double has 17 digits. A long id or a precise price would change in one, and a filter or grant
 would match what its author excluded. So a number is an int if it is whole and fits 64 bits, a
 float if it is the shortest text of a double, and otherwise a Decimal. A double represents its
 shortest text (0.1 is one tenth), never its binary value.
@@ -133,16 +133,6 @@ def key_of_number(value: Number) -> Key:
     sign, digits, exponent = decimal.as_tuple()
     kept = bytes(digits).rstrip(b"\x00")
     return sign, tuple(kept), int(exponent) + len(digits) - len(kept)
-
-
-def floor_of(value: Number) -> int:
-    """Return the largest whole number that is not greater than a number."""
-    return math.floor(exact(value)) if isinstance(value, float | Decimal) else value
-
-
-def ceiling_of(value: Number) -> int:
-    """Return the smallest whole number that is not less than a number."""
-    return math.ceil(exact(value)) if isinstance(value, float | Decimal) else value
 
 
 def number_text(value: Number) -> str:

@@ -18,13 +18,5 @@ OPERATIONS_EVENTS = frozenset(
 """They match by exact name only, and only subscriptions of the partner they concern (their
 `data.partner_id`) or of an operator. A failed delivery of one does not emit another."""
 
-OWN_PREFIXES = (
-    "hookstream.",
-    "endpoint.",
-    "delivery.",
-    "subscription.",
-    "log.",
-    "hold.",
-    "partition.",
-)
+OWN_PREFIXES = ("hookstream.", *{f"{name.partition('.')[0]}." for name in OPERATIONS_EVENTS})
 """No `*` matches types with these prefixes: a newer release may have own events unknown here."""

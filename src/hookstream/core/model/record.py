@@ -41,6 +41,11 @@ class Record:
         return TopicPartition(self.topic, self.partition)
 
     @property
+    def origin(self) -> "Origin":
+        """Its position, as the origin of what is made of it."""
+        return Origin(self.topic, self.partition, self.offset, self.timestamp)
+
+    @property
     def size(self) -> int:
         """Bytes of key, value and headers: its memory cost."""
         size = len(self.value or b"") + len(self.key or b"")

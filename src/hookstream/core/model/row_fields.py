@@ -116,7 +116,7 @@ def listed(kind: FieldKind) -> FieldKind:
         try:
             return tuple(map(kind.read, found))
         except WrongType as why:
-            raise WrongType(f"holds something that {why}") from None
+            raise WrongType(f"contains something that {why}") from None
 
     return FieldKind(read, lambda values: list(map(kind.write, values)))
 

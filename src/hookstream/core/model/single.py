@@ -2,9 +2,9 @@
 
 Avro's `float` is decoded into Python's 64-bit float: 0.7 becomes 0.699999988079071. The shortest
 text is the one with the fewest digits that parses to the same 32 bits, and of several the nearest.
-It has at most nine digits, so a Python float holds it without loss.
+It has at most nine digits, so it fits a Python float without loss.
 
-An array may hold 50,000 of them, and trying one text after the other took 3 to 6 µs each. So it is
+An array may contain 50,000 of them, and trying one text after the other took 3 to 6 µs each. So it is
 found by arithmetic, and by trying texts only where that leaves a doubt. At the last decimal place at
 which no two numbers read back as the same float, one that does is the shortest: a shorter one would
 be the same number with zeros at its end. Where none does, the nearest at the next place does.

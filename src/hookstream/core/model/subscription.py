@@ -1,4 +1,4 @@
-"""Partners, their grants, and their subscriptions: standing requests for events."""
+"""Partners, their grants, and their subscriptions: lasting requests for events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ VersionPin: TypeAlias = int | Literal["latest"]
 
 @dataclass(slots=True, frozen=True)
 class Subscription:
-    """A partner's standing request, as stored in the subscriptions table."""
+    """A partner's lasting request, as stored in the subscriptions table."""
 
     id: str
     partner_id: str

@@ -1,81 +1,47 @@
 """The names of hookstream's own topics and groups, all under one prefix."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 
 
-@dataclass(slots=True, frozen=True)
 class Topics:
     """Every topic and group name of hookstream."""
 
-    prefix: str = "hookstream"
-
-    @property
-    def schemas(self) -> str:
+    def __init__(self, prefix: str = "hookstream") -> None:
+        self.prefix: Final = prefix
+        self.schemas: Final = f"{prefix}.schemas"
         """All published schema revisions (compacted)."""
-        return f"{self.prefix}.schemas"
-
-    @property
-    def partners(self) -> str:
+        self.partners: Final = f"{prefix}.partners"
         """Partners and their grants (compacted)."""
-        return f"{self.prefix}.partners"
-
-    @property
-    def subscriptions(self) -> str:
+        self.subscriptions: Final = f"{prefix}.subscriptions"
         """Subscriptions, holds, skips and starts (compacted)."""
-        return f"{self.prefix}.subscriptions"
-
-    @property
-    def health(self) -> str:
+        self.health: Final = f"{prefix}.health"
         """Endpoint health, written by workers (compacted)."""
-        return f"{self.prefix}.health"
-
-    @property
-    def jobs(self) -> str:
+        self.jobs: Final = f"{prefix}.jobs"
         """Redrives and their progress (compacted)."""
-        return f"{self.prefix}.jobs"
-
-    @property
-    def dead_letters(self) -> str:
-        """Deliveries that were given up."""
-        return f"{self.prefix}.dead-letters"
-
-    @property
-    def undecodable(self) -> str:
-        """Records that never became events."""
-        return f"{self.prefix}.undecodable"
-
-    @property
-    def attempts(self) -> str:
-        """The audit log."""
-        return f"{self.prefix}.attempts"
-
-    @property
-    def operations(self) -> str:
-        """Events about hookstream itself."""
-        return f"{self.prefix}.operations"
-
-    @property
-    def group(self) -> str:
-        """The consumer group of the event topics."""
-        return self.prefix
-
-    @property
-    def retry_group(self) -> str:
-        """The consumer group of the tiers."""
-        return f"{self.prefix}.retry"
-
-    @property
-    def writer(self) -> str:
-        """The transactional id of the only writer of tables."""
-        return f"{self.prefix}.writer"
-
-    @property
-    def tables(self) -> Sequence[str]:
+        self.tables: Final = (
+            self.schemas,
+            self.partners,
+            self.subscriptions,
+            self.health,
+            self.jobs,
+        )
         """The compacted topics, in the best order for loading."""
-        return (self.schemas, self.partners, self.subscriptions, self.health, self.jobs)
+        self.dead_letters: Final = f"{prefix}.dead-letters"
+        """Deliveries that were given up."""
+        self.undecodable: Final = f"{prefix}.undecodable"
+        """Records that never became events."""
+        self.attempts: Final = f"{prefix}.attempts"
+        """The audit log."""
+        self.operations: Final = f"{prefix}.operations"
+        """Events about hookstream itself."""
+        self.group: Final = prefix
+        """The consumer group of the event topics."""
+        self.retry_group: Final = f"{prefix}.retry"
+        """The consumer group of the tiers."""
+        self.writer: Final = f"{prefix}.writer"
+        """The transactional id of the only writer of tables."""
 
     def job(self, job_id: str) -> str:
         """Return the transactional id of a job."""

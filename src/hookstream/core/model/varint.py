@@ -9,7 +9,7 @@ _LONGEST = 9
 def varint(number: int) -> bytes:
     """Encode a number from 0 up. Every byte but the last has the high bit set: more bytes follow."""
     out = bytearray()
-    while number > 0x7F:  # noqa: PLR2004  what seven bits hold
+    while number > 0x7F:  # noqa: PLR2004  the largest number of seven bits
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)

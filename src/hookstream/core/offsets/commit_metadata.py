@@ -5,7 +5,7 @@ a record below is still unsettled, is written to the commit's metadata as a shor
 
     hs1:<offset committed>:<r or b>:<base64>
 
-`r` holds alternating lengths of unsettled and settled runs, each as a varint; `b` holds one bit an
+`r` has alternating lengths of unsettled and settled runs, each as a varint; `b` has one bit an
 offset. The metadata is an optimisation; correctness never depends on it. A note that is corrupt, of
 another release, or for another offset is ignored, and its records are delivered again.
 """

@@ -26,7 +26,7 @@ class Reuse:
 class RecentEventIds:
     """The ids of the latest `capacity` events of one worker, each with its records.
 
-    It holds hashes, neither ids nor values: about 350 bytes an event, whatever the producer writes.
+    It keeps hashes, neither ids nor values: about 350 bytes an event, whatever the producer writes.
 
     Args:
         capacity: The number of ids remembered; the oldest is evicted first.

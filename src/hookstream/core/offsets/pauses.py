@@ -11,7 +11,7 @@ class PauseReason(Enum):
     """Why a partition is not fetched."""
 
     BLOCKED = auto()
-    """A record of it can be neither written nor read. Held once for each such record."""
+    """A record of it can be neither written nor read. Counted once for each such record."""
     FULL = auto()
     """Its share of the waiting room is used up."""
     CROWDED = auto()
@@ -29,7 +29,7 @@ class Pauses:
         self._reasons: dict[TopicPartition, Counter[PauseReason]] = {}
 
     def add(self, at: TopicPartition, reason: PauseReason) -> None:
-        """Add a reason. `BLOCKED` is counted, any other reason is held at most once."""
+        """Add a reason. `BLOCKED` is counted, any other reason is noted at most once."""
         reasons = self._reasons.setdefault(at, Counter())
         reasons[reason] = reasons[reason] + 1 if reason is PauseReason.BLOCKED else 1
 

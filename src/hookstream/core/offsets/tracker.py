@@ -22,18 +22,6 @@ class OffsetTracker:
     or the one after the last settled record if nothing is unsettled.
     """
 
-    __slots__ = (
-        "_bare",
-        "_committed",
-        "_known",
-        "_known_until",
-        "_looked_at",
-        "_timestamps",
-        "_upto",
-        "crowded",
-        "generation",
-    )
-
     def __init__(self, start: int, generation: int, settled: Sequence[Span] = ()) -> None:
         """Track from `start`, the offset of the next record, for one assignment generation.
 

@@ -133,11 +133,7 @@ class HealthBook:
 
     def _begin(self, subscription_id: str, now: Millis) -> NoteFailing | None:
         written = self._written
-        while written:
-            oldest = next(iter(written))
-            if 0 <= now - written[oldest] < WRITTEN_EVERY:
-                break
-            del written[oldest]
+        forget_older(written, now, WRITTEN_EVERY)
         if 0 <= now - written.get(subscription_id, now + 1) < WRITTEN_EVERY:
             # A later failure starts the period: without a row in the table there is none.
             return None
@@ -150,6 +146,15 @@ class HealthBook:
         """Record a success. Return the clearing of the table's entry if there is one."""
         spell = self._spells.pop(subscription_id, None)
         return None if spell is None else ClearFailing(spell.since)
+
+
+def forget_older(times: dict[str, Millis], now: Millis, age: Millis) -> None:
+    """Delete times that are at least `age` old, or in the future; the oldest come first."""
+    while times:
+        oldest = next(iter(times))
+        if 0 <= now - times[oldest] < age:
+            return
+        del times[oldest]
 
 
 def _is_stale(spell: _Spell, now: Millis, rules: HealthRules) -> bool:

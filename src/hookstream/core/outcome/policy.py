@@ -5,6 +5,7 @@ decision into the delivery's state, and only its owner calls them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hookstream.core.model.delivery import (
     OUR_OWN_REASONS,
@@ -118,15 +119,23 @@ def undecided(
     return DeadLetter(DeadReason.ATTEMPTS_EXHAUSTED, detail)
 
 
+@dataclass(slots=True, frozen=True)
+class WaitRules:
+    """How long a delivery waits for a subscription that allows no attempt."""
+
+    absent_grace: Millis
+    """How long the subscription may be missing or unreadable, from the start of the wait: absent never
+    means deleted."""
+    paused_for: Millis
+    """How long a delivery waits for a paused subscription."""
+    pause_hop: Millis
+    """The longest single wait: the largest tier of at most 30 minutes."""
+    hold_hops: Sequence[Millis] = ()
+    """The delays for held deliveries, ascending; those of at most 5 minutes are used."""
+
+
 def before_attempt(
-    status: SubscriptionStatus,
-    delivery: Delivery,
-    *,
-    now: Millis,
-    absent_grace: Millis,
-    paused_for: Millis,
-    pause_hop: Millis,
-    hold_hops: Sequence[Millis] = (),
+    status: SubscriptionStatus, delivery: Delivery, rules: WaitRules, *, now: Millis
 ) -> Disposition | None:
     """Return the disposition of a delivery that may not be attempted now; None if it may.
 
@@ -134,34 +143,27 @@ def before_attempt(
         status: The subscription's status, from the tables.
         delivery: Its state, still with the wait that just ended (`wait_ended` is called
             afterwards).
+        rules: How long it waits.
         now: The present.
-        absent_grace: How long a subscription may be missing or unreadable, from the start of
-            that wait: absent never means deleted.
-        paused_for: How long a delivery waits for a paused subscription.
-        pause_hop: The longest single wait: the largest tier of at most 30 minutes.
-        hold_hops: The delays for held deliveries, ascending; those of at most 5 minutes are
-            used.
     """
     match status:
         case Live():
             return _expired(delivery, now)
         case Held():
-            return _expired(delivery, now) or _held_until(delivery, hold_hops, now)
+            return _expired(delivery, now) or _held_until(delivery, rules.hold_hops, now)
         case Paused():
-            return _paused(delivery, now, paused_for, pause_hop)
+            return _paused(delivery, now, rules)
         case DisabledStatus(disabled=disabled):
             detail = f"disabled since {to_rfc3339(disabled.since)}: {disabled.reason}"
             return DeadLetter(DeadReason.DISABLED, detail)
         case Deleted(subscription_id=subscription_id):
             return Cancel(f"subscription {subscription_id} was deleted")
         case Unreadable(unreadable=unreadable):
-            reason = DeferReason.SUBSCRIPTION_UNREADABLE
             why = f"cannot be read: {unreadable.why}"
-            return _missing(reason, why, delivery, now, absent_grace, pause_hop)
+            return _missing(DeferReason.SUBSCRIPTION_UNREADABLE, why, delivery, now, rules)
         case Absent():
-            reason = DeferReason.SUBSCRIPTION_ABSENT
             why = "is not in the table"
-            return _missing(reason, why, delivery, now, absent_grace, pause_hop)
+            return _missing(DeferReason.SUBSCRIPTION_ABSENT, why, delivery, now, rules)
 
 
 def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:
@@ -172,32 +174,27 @@ def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:
 
 
 def _missing(
-    reason: DeferReason,
-    why: str,
-    delivery: Delivery,
-    now: Millis,
-    grace: Millis,
-    longest_hop: Millis,
+    reason: DeferReason, why: str, delivery: Delivery, now: Millis, rules: WaitRules
 ) -> Disposition:
     since = _since(delivery, reason, now)
     waited = now - since
-    if waited >= grace:
+    if waited >= rules.absent_grace:
         return DeadLetter(
             DeadReason.SUBSCRIPTION_ABSENT,
             f"since {to_rfc3339(since)}, subscription {delivery.subscription_id} {why}",
         )
     # Each hop doubles the total wait: a new subscription is found within seconds, and a long
     # absence costs few writes.
-    hop = min(max(waited, FIRST_HOP), longest_hop)
-    return DeferUntil(min(now + hop, since + grace), reason)
+    hop = min(max(waited, FIRST_HOP), rules.pause_hop)
+    return DeferUntil(min(now + hop, since + rules.absent_grace), reason)
 
 
-def _paused(delivery: Delivery, now: Millis, paused_for: Millis, hop: Millis) -> Disposition:
+def _paused(delivery: Delivery, now: Millis, rules: WaitRules) -> Disposition:
     since = _since(delivery, DeferReason.PAUSED, now)
-    if now - since >= paused_for:
+    if now - since >= rules.paused_for:
         detail = f"the subscription has been paused since {to_rfc3339(since)}"
         return DeadLetter(DeadReason.PAUSED_TOO_LONG, detail)
-    return DeferUntil(min(now + hop, since + paused_for), DeferReason.PAUSED)
+    return DeferUntil(min(now + rules.pause_hop, since + rules.paused_for), DeferReason.PAUSED)
 
 
 def _held_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> DeferUntil:
@@ -283,9 +280,6 @@ def retried(delivery: Delivery, disposition: RetryAt) -> None:
 def deferred(delivery: Delivery, disposition: DeferUntil, now: Millis) -> None:
     """Write a deferral into the state. It ends a wait for another reason."""
     delivery.due_at = disposition.due_at
-    if disposition.reason is DeferReason.NOT_DUE:
-        # A hop continues the wait that it is part of.
-        return
     if delivery.deferred_reason is not disposition.reason:
         wait_ended(delivery, now)
         delivery.deferred_reason = disposition.reason

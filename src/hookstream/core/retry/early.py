@@ -4,20 +4,18 @@ Thousands may wait in an outage, while one lane's backlog is taken a hundred tim
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 EVERYBODY_EVERY = 0.25
 """Seconds between asking all lanes."""
 
 
+@dataclass(slots=True, eq=False)
 class Early:
-    """The lanes that had room last time, over monotonic seconds."""
+    """The lanes that had room last time, over monotonic seconds. All lanes are asked first."""
 
-    __slots__ = ("_eager", "_everybody_at")
-
-    def __init__(self) -> None:
-        """Start with asking all lanes."""
-        self._everybody_at = float("-inf")
-        self._eager: Sequence[str] = ()
+    _everybody_at: float = float("-inf")
+    _eager: Sequence[str] = ()
 
     def asked(self, now: float, everybody: Callable[[], Sequence[str]]) -> Sequence[str]:
         """Return the lanes to ask now, in this order. `everybody` returns all that wait."""

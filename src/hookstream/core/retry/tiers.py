@@ -62,25 +62,16 @@ class Ladder:
         ConfigurationError: A delay is negative, or there is no tier of 0.
     """
 
-    __slots__ = ("_delays",)
+    __slots__ = ("delays",)
 
     def __init__(self, delays: Iterable[Millis] = DEFAULT_TIERS) -> None:
-        self._delays = tuple(sorted(set(delays)))
-        if not self._delays or self._delays[0] != 0:
+        self.delays = tuple(sorted(set(delays)))
+        """The distinct delays, ascending."""
+        if not self.delays or self.delays[0] != 0:
             raise ConfigurationError(
                 "retry.tiers must include 0s, the tier of redriven and replayed records, "
                 "and no negative delay"
             )
-
-    @property
-    def delays(self) -> tuple[Millis, ...]:
-        """The distinct delays, ascending."""
-        return self._delays
-
-    @property
-    def longest(self) -> Millis:
-        """The longest delay."""
-        return self._delays[-1]
 
     def place(self, now: Millis, due_at: Millis) -> Millis:
         """Return the delay of the tier to write to: the largest that is not longer than the remaining wait.
@@ -90,7 +81,7 @@ class Ladder:
         remaining = due_at - now
         if remaining <= 0:
             return 0
-        return self._delays[bisect_right(self._delays, remaining) - 1]
+        return self.delays[bisect_right(self.delays, remaining) - 1]
 
     def place_slot(self, now: Millis, slot: Millis) -> Millis:
         """Return the tier's delay for a delivery that waits for a slot of its lane.
@@ -100,10 +91,10 @@ class Ladder:
         Otherwise it is the largest tier that is not longer, as for any wait.
         """
         remaining = slot - now
-        at = bisect_left(self._delays, remaining)
+        at = bisect_left(self.delays, remaining)
         longest = max(2 * remaining, LONGEST_COVER)
-        if remaining > 0 and at < len(self._delays) and self._delays[at] <= longest:
-            return self._delays[at]
+        if remaining > 0 and at < len(self.delays) and self.delays[at] <= longest:
+            return self.delays[at]
         return self.place(now, slot)
 
     def release_slot(

@@ -1,4 +1,4 @@
-"""The waiting room holds records that are not due yet: bounded in bytes, ordered by due time, fair.
+"""The waiting room keeps records that are not due yet: bounded in bytes, ordered by due time, fair.
 
 Its records are unsettled in the log, so it may be dropped at any time. Each partition has a
 guaranteed floor, so that a day's backlog in one tier starves no other; above the floors, partitions
@@ -49,7 +49,7 @@ class _Share(Generic[T]):
     """The records of one partition."""
 
     partition: TopicPartition
-    held: int = 0
+    size: int = 0
     paused: bool = False
     entries: dict[int, _Entry[T]] = field(default_factory=dict)
 
@@ -61,30 +61,18 @@ class WaitingRoom(Generic[T]):
 
     Args:
         budget_bytes: The budget for all records, above the floors.
-        floor_bytes: What each partition may hold regardless of the others.
+        floor_bytes: What each partition may keep regardless of the others.
 
     Raises:
         ConfigurationError: A bound is not positive.
     """
-
-    __slots__ = (
-        "_budget",
-        "_by_key",
-        "_by_owner",
-        "_floor",
-        "_heap",
-        "_held",
-        "_order",
-        "_shares",
-        "_stale",
-    )
 
     def __init__(self, budget_bytes: int, floor_bytes: int) -> None:
         if budget_bytes <= 0 or floor_bytes <= 0:
             raise ConfigurationError("the waiting room's budget and floor must be positive")
         self._budget = budget_bytes
         self._floor = floor_bytes
-        self._held = 0
+        self._size = 0
         self._heap: list[tuple[Millis, int, _Entry[T]]] = []
         self._order = 0
         self._stale = 0
@@ -97,27 +85,14 @@ class WaitingRoom(Generic[T]):
         return len(self._heap) - self._stale
 
     @property
-    def held_bytes(self) -> int:
+    def waiting_bytes(self) -> int:
         """The bytes of all waiting records."""
-        return self._held
+        return self._size
 
-    def held_by(self, partition: TopicPartition) -> int:
-        """Return the bytes that one partition holds."""
-        share = self._shares.get(partition)
-        return 0 if share is None else share.held
-
-    def holds(self, partition: TopicPartition, offset: int) -> bool:
+    def has(self, partition: TopicPartition, offset: int) -> bool:
         """Return whether a record waits here."""
         share = self._shares.get(partition)
         return share is not None and offset in share.entries
-
-    def waiting(self) -> dict[TopicPartition, int]:
-        """Return how many records wait, by partition."""
-        return {
-            partition: len(share.entries)
-            for partition, share in self._shares.items()
-            if share.entries
-        }
 
     def admit(
         self,
@@ -167,8 +142,8 @@ class WaitingRoom(Generic[T]):
                 replaced = self._replace(copy)
             self._by_key[key] = entry
         share.entries[offset] = entry
-        share.held += size
-        self._held += size
+        share.size += size
+        self._size += size
         self._order += 1
         heapq.heappush(self._heap, (due, self._order, entry))
         if owner is not None:
@@ -234,8 +209,8 @@ class WaitingRoom(Generic[T]):
     def _take_out(self, entry: _Entry[T]) -> None:
         """Remove an entry, except from the heap of due times."""
         entry.item = None
-        entry.share.held -= entry.size
-        self._held -= entry.size
+        entry.share.size -= entry.size
+        self._size -= entry.size
         del entry.share.entries[entry.offset]
         self._unlink(entry)
 
@@ -273,25 +248,25 @@ class WaitingRoom(Generic[T]):
 
         The caller pauses them; they stay paused until `to_resume` returns them.
         """
-        limit = self._floor if self._held >= self._budget else self._even_share()
+        limit = self._floor if self._size >= self._budget else self._even_share()
         full = [
-            share for share in self._shares.values() if not share.paused and share.held >= limit
+            share for share in self._shares.values() if not share.paused and share.size >= limit
         ]
         for share in full:
             share.paused = True
         return [share.partition for share in full]
 
     def to_resume(self) -> list[TopicPartition]:
-        """Return the paused partitions that hold at most half of their share, each once."""
+        """Return the paused partitions that have at most half of their share, each once."""
         paused = [share for share in self._shares.values() if share.paused]
         if not paused:
             return []
         limit = self._even_share()
         # Only below three quarters of the budget: near the limit a partition would alternate between
         # pause and resume, and each pause discards prefetched records.
-        if self._held * 4 > self._budget * 3:
+        if self._size * 4 > self._budget * 3:
             limit = self._floor
-        resumed = [share for share in paused if share.held * 2 <= limit]
+        resumed = [share for share in paused if share.size * 2 <= limit]
         for share in resumed:
             share.paused = False
         return [share.partition for share in resumed]
@@ -304,7 +279,7 @@ class WaitingRoom(Generic[T]):
         for entry in share.entries.values():
             entry.item = None
             self._unlink(entry)
-        self._held -= share.held
+        self._size -= share.size
         self._stale += len(share.entries)
         self._sweep()
 

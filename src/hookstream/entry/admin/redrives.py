@@ -24,10 +24,8 @@ from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cluster import reached
 from hookstream.pipeline.redrive import (
-    RedriveMeans,
     Redriving,
     Result,
-    Selection,
     cancel,
     find_job,
 )
@@ -163,10 +161,18 @@ class JobRun:
             rate: Records a second at most; None: as fast as the brokers take them.
             progress: Called with the number of records that each step redrove.
         """
-        topics = self._reader.settings.topics_names
-        means = RedriveMeans(topics, self._reader, self._writer, SystemClock(), time.sleep)
-        selection = Selection(rules.takes, rules.revive, rate)
-        return Redriving(means, job, selection, progress).run()
+        return Redriving(
+            topics=self._reader.settings.topics_names,
+            dead_letters=self._reader,
+            steps=self._writer,
+            clock=SystemClock(),
+            sleep=time.sleep,
+            job=job,
+            selects=rules.takes,
+            revive=rules.revive,
+            progress=progress,
+            rate=rate,
+        ).run()
 
 
 @contextmanager

@@ -121,7 +121,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         sender = await stack.enter_async_context(_sender(settings, logger))
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
-        metrics.observe_counts(lambda: {"hookstream_spans_lost_total": tracer.lost})
+        metrics.observe(lambda: {"hookstream_spans_lost_total": tracer.lost})
         events, tiers = _sources(settings, directory, logger, clock)
         ports = Ports(
             events=events,

@@ -35,7 +35,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
     stop = asyncio.Event()
     async with wired(settings) as parts:
         health = Health(parts, settings.worker.stuck_after)
-        parts.metrics.observe_gauges(health.gauges)
+        parts.metrics.observe(health.gauges)
         async with HealthServer(
             settings.worker.listen, parts.metrics, health.live, health.ready
         ) as server:

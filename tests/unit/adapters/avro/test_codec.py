@@ -297,7 +297,10 @@ def test_any_framed_record_can_be_shown_its_envelope_unchecked() -> None:
         "environment": "operations",
         "data": {"topic": "t", "partition": 0, "first_offset": 1, "next_offset": 5, "records": 4},
     }
-    assert codec.fields(record(schema.encode(fields))) == fields
+    framed = record(schema.encode(fields))
+    found = codec.identify(framed)
+    assert isinstance(found, Identified)
+    assert codec.fields(found, framed) == fields
 
 
 @pytest.mark.case("float")

@@ -61,9 +61,9 @@ def test_every_problem_is_named_with_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "why"),
     [
-        ("0.12345678901234567890", "is none that 64 bits hold"),
-        ("18446744073709551616", "is none that 64 bits hold"),
-        ("-9223372036854775809", "is none that 64 bits hold"),
+        ("0.12345678901234567890", "is none that fits into 64 bits"),
+        ("18446744073709551616", "is none that fits into 64 bits"),
+        ("-9223372036854775809", "is none that fits into 64 bits"),
         ("1e-401", "has an exponent beyond ±400"),
     ],
 )
@@ -85,5 +85,5 @@ def test_a_number_that_the_row_would_round_is_refused(
 
 
 def test_a_folder_without_schemas_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="holds no schemas"):
+    with pytest.raises(ConfigurationError, match="contains no schemas"):
         read_schema_files(tmp_path)

@@ -129,7 +129,7 @@ def test_a_value_that_fits_is_accepted(kind: Json, value: object, raw: object) -
         ("double", 10**400, "does not fit into a double"),
         ("boolean", 1, "1 is not true or false"),
         ("null", 0, "0 is not null"),
-        ("string", "\ud800", "'\\ud800' holds half a surrogate pair"),
+        ("string", "\ud800", "'\\ud800' contains half a surrogate pair"),
         ("string", 5, "5 is not text"),
         (COLOUR, "CMYK", "'CMYK' is none of cmyk, rgb"),
         ({"type": "map", "values": "int"}, {"a": "x"}, "'x' is not a whole number"),

@@ -71,7 +71,10 @@ def audit(outcome: Delivered | Failed, disposition: Complete | RetryAt) -> Attem
 
 def read(value: bytes | None) -> object:
     record = Record("hs.attempts", 0, 0, NOW, None, value, ())
-    return AvroCodec(SchemaBook(own_schemas())).fields(record)
+    codec = AvroCodec(SchemaBook(own_schemas()))
+    found = codec.identify(record)
+    assert isinstance(found, Identified)
+    return codec.fields(found, record)
 
 
 def event_of(record: OutgoingRecord) -> Event:

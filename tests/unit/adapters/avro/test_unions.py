@@ -182,8 +182,8 @@ def test_a_short_name_of_two_branches_is_given_in_full() -> None:
         (MONEY, '"007"', "'007' is not a decimal such as 12.50"),
         ("bytes", '"TR=="', "'TR==' is not base64 text: its last bits are lost, 'TQ==' would be"),
         ({"type": "long", "json": "string"}, '"007"', "'007' is not a whole number"),
-        ("string", '"\\ud800"', "holds half a surrogate pair"),
-        ({"type": "map", "values": "int"}, '{"\\ud800":1}', "holds half a surrogate pair"),
+        ("string", '"\\ud800"', "contains half a surrogate pair"),
+        ({"type": "map", "values": "int"}, '{"\\ud800":1}', "contains half a surrogate pair"),
     ],
 )
 def test_what_would_be_delivered_as_something_else_is_refused(

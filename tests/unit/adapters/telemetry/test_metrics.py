@@ -126,7 +126,7 @@ def test_records_deferrals_and_gaps_are_counted() -> None:
 def test_gauges_are_read_at_each_scrape() -> None:
     metrics = PrometheusMetrics()
     lag = iter([1.5, 2.5])
-    metrics.observe_gauges(lambda: {"hookstream_lag_seconds": next(lag)})
+    metrics.observe(lambda: {"hookstream_lag_seconds": next(lag)})
     assert [samples(metrics)["hookstream_lag_seconds"] for _ in range(2)] == [1.5, 2.5]
 
 

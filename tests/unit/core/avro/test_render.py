@@ -290,7 +290,10 @@ def test_a_namespace_reaches_the_types_within_it() -> None:
 @pytest.mark.parametrize(
     ("schema", "why"),
     [
-        (a_record({"name": "next", "type": ["null", "R"]}), "next is of t.R, which holds itself"),
+        (
+            a_record({"name": "next", "type": ["null", "R"]}),
+            "next is of t.R, which contains itself",
+        ),
         (
             a_record({"name": "x", "type": "Nowhere"}),
             "x: 't.Nowhere' is defined nowhere before it",

@@ -43,7 +43,7 @@ def field(name: str, kind: Json, **more: Json) -> JsonObject:
         (
             field("m", {"type": "map", "values": record("In", field("s", "string"))}),
             field("m", {"type": "map", "values": record("In", field("s", "bytes"))}),
-            "data.m.s: text in the body would become base64",
+            "data.m{}.s: text in the body would become base64",
         ),
     ],
 )

@@ -152,7 +152,7 @@ def test_every_problem_is_named_not_only_the_first() -> None:
         ("double", float("inf"), "is no value of double"),
         ("float", 1e39, "is no value of float"),
         ("float", 16_777_217, "is no value of float"),
-        ("bytes", "\u0100", "holds a character above U+00FF, which is not a byte"),
+        ("bytes", "\u0100", "contains a character above U+00FF, which is not a byte"),
         (fixed(2), "abc", "is no value of printprice.Code"),
         (["null", "int"], "x", "is no value of its union"),
         (record(field("inner", "int"), name="printprice.Inner"), {}, "lacks the field inner"),
@@ -187,7 +187,7 @@ def test_a_default_that_would_fill_in_millions_is_named_and_not_made() -> None:
 def test_a_default_that_contains_itself_is_named() -> None:
     node = record(field("next", "n.Node", default={}), name="n.Node")
     assert incompatibilities(record(), record(field("a", node, default={}))) == [
-        "a: its default holds itself without end"
+        "a: its default contains itself without end"
     ]
 
 

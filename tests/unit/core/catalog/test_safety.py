@@ -27,14 +27,14 @@ def test_no_published_schema_is_hostile(path: Path) -> None:
 def test_a_type_that_contains_itself_is_unsafe() -> None:
     """Five kilobytes of such a record end a process that decodes with fastavro in C."""
     assert hostile(record("Node", next=["null", "Node"])) == [
-        "the type Node holds itself, so a record could nest without end"
+        "the type Node contains itself, so a record could nest without end"
     ]
 
 
 def test_types_that_contain_each_other_are_unsafe() -> None:
     egg = record("Egg", hen=["null", {"type": "array", "items": "Hen"}])
     assert hostile(record("Hen", egg=egg)) == [
-        "the type Hen holds itself, so a record could nest without end"
+        "the type Hen contains itself, so a record could nest without end"
     ]
 
 
@@ -109,7 +109,7 @@ def test_text_that_is_nested_without_end_is_refused_without_following_it() -> No
         ),
         (
             {"type": "enum", "name": "E", "symbols": ["A-B"]},
-            "the schema: symbols holds something that is no name",
+            "the schema: symbols contains something that is no name",
         ),
         ({"type": "fixed", "name": "F"}, "the schema: the fixed type F has no size"),
         (record("A", x=record("A")), "x: A is defined twice"),

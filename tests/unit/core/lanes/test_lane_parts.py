@@ -4,7 +4,7 @@ import pytest
 
 from hookstream.core.lanes.circuit_breaker import FAILURES_IN_A_ROW, CircuitBreaker
 from hookstream.core.lanes.concurrency_limit import ConcurrencyLimit
-from hookstream.core.lanes.permits import Holder, Permits
+from hookstream.core.lanes.permits import LanePermits, Permits
 from hookstream.core.lanes.rate_limiter import RateLimiter
 from hookstream.core.lanes.reservations import Reservations
 
@@ -265,7 +265,7 @@ def test_no_slot_is_later_than_its_bound() -> None:
 
 def test_lanes_without_a_history_share_one_half_of_the_cap() -> None:
     capacity = Permits(10)
-    unproven = [Holder() for _ in range(8)]
+    unproven = [LanePermits() for _ in range(8)]
     for holder in unproven[:5]:
         assert capacity.may_take(kept=False)
         capacity.take(holder, kept=False)
@@ -276,7 +276,7 @@ def test_lanes_without_a_history_share_one_half_of_the_cap() -> None:
 
 def test_a_prompt_lane_that_starts_to_hang_counts_as_hanging() -> None:
     capacity = Permits(10)
-    lane = Holder()
+    lane = LanePermits()
     capacity.proved(lane)
     for _ in range(5):
         capacity.take(lane, kept=True)

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from hookstream.core.matching.directory import Directory, Match
+from hookstream.core.matching.directory import Directory, Match, Question
 from hookstream.core.matching.fanout import Fanout, Request
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
@@ -73,17 +73,17 @@ def matched(
     latest: int = 3,
 ) -> list[Match]:
     document = cache(document or Bodies(customer="c1", pages=48))
-    light = found.match(event_type, environment, timestamp, document, latest)
+    light = found.match(Question(event_type, environment, timestamp, document, latest))
     owed = [match for match in light if match is not None]
-    heavy = found.matching(event_type, environment, timestamp, document, latest)
+    heavy = found.matching(Question(event_type, environment, timestamp, document, latest))
     heavy.find()
     beside: list[Match] = []
     while not heavy.is_done:
         beside += heavy.step()
     assert beside == owed
     for subscription_id in found.subscriptions:
-        question = (event_type, environment, timestamp, document, latest)
-        alone = found.judge(subscription_id, *question)()
+        question = Question(event_type, environment, timestamp, document, latest)
+        alone = found.judge(subscription_id, question)()
         assert alone in ([None, *owed] if alone is None else owed)
         assert (alone is None) == (subscription_id not in ids(owed))
     return owed
@@ -402,7 +402,7 @@ def test_a_partner_row_indexes_its_subscriptions_again() -> None:
 def test_which_subscriptions_are_matched_is_fixed_at_the_first_step() -> None:
     """Deliveries may be taken one at a time over seconds, while the tables keep changing."""
     found = directory(HERS, replace(HERS, id="s2"))
-    matches = found.match(PRICED, "live", 1000, Bodies(), 1)
+    matches = found.match(Question(PRICED, "live", 1000, Bodies(), 1))
     first = next(matches)
     found.drop_subscription("s2")
     found.put_subscription(replace(HERS, id="s3"))
@@ -411,7 +411,7 @@ def test_which_subscriptions_are_matched_is_fixed_at_the_first_step() -> None:
 
 def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_detected() -> None:
     found = directory(HERS, replace(HERS, id="s2"))
-    matching = found.matching(PRICED, "live", 1000, Bodies(), 1)
+    matching = found.matching(Question(PRICED, "live", 1000, Bodies(), 1))
     matching.find()
     changed = [matching.has_changed]
     found.drop_subscription("s2")
@@ -426,7 +426,7 @@ def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_dete
 def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
     """Its row is indexed for each type: an event that is being matched must not be matched again for it."""
     found = directory(HERS)
-    matching = found.matching(PRICED, "live", 1000, Bodies(), 1)
+    matching = found.matching(Question(PRICED, "live", 1000, Bodies(), 1))
     matching.find()
     found.put_subscription(replace(HERS, id="s2", event_types=("order.generated",)))
     found.drop_subscription("s2")
@@ -440,7 +440,7 @@ def test_a_thread_that_reads_half_a_change_detects_it(
     """It found no subscription between the removal of a request and its addition: an event would be lost."""
     hers = replace(HERS, pattern=pattern)
     found = directory(hers)
-    matching = found.matching(PRICED, "live", 1000, Bodies(customer="c1"), 1)
+    matching = found.matching(Question(PRICED, "live", 1000, Bodies(customer="c1"), 1))
     add = Fanout._add  # noqa: SLF001  the moment in the middle of a change
 
     def interrupted(fanout: Fanout, request: Request) -> None:
@@ -455,7 +455,8 @@ def test_a_thread_that_reads_half_a_change_detects_it(
 
 
 def test_nothing_is_expected_for_a_subscription_that_is_in_no_table() -> None:
-    assert directory(HERS).judge("nobody", PRICED, "live", 1000, Bodies(), 1)() is None
+    question = Question(PRICED, "live", 1000, Bodies(), 1)
+    assert directory(HERS).judge("nobody", question)() is None
 
 
 def test_rows_that_are_not_there_can_be_dropped() -> None:
@@ -468,7 +469,7 @@ def test_rows_that_are_not_there_can_be_dropped() -> None:
 
 
 def test_matching_stops_while_a_row_cannot_be_read_at_all() -> None:
-    """It might request any event: matching must stop."""
+    """It might ask for any event: nothing may be matched."""
     found = directory(HERS)
     found.put_blind("subscriptions/x", "format 7")
     blind = dict(found.blind)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hookstream.core.matching.directory import Directory
+from hookstream.core.matching.directory import Directory, Question
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Endpoint, Grant, Partner, Subscription
@@ -33,7 +33,7 @@ def directory(event_type: str, partner: Partner) -> Directory:
 
 
 def owed_to(found: Directory, body: Body, event_type: str = "endpoint.disabled") -> list[str]:
-    matches = found.match(event_type, "operations", 1000, body, 1)
+    matches = found.match(Question(event_type, "operations", 1000, body, 1))
     return [match.subscription.id for match in matches if match is not None]
 
 
@@ -87,7 +87,8 @@ def test_an_operations_event_that_cannot_be_rendered_is_an_error() -> None:
     partner = replace(ACME, grant=OPERATIONS)
     found = directory("endpoint.disabled", partner)
 
-    [match] = found.match("endpoint.disabled", "operations", 1000, lambda _: NO_VERSION, 1)
+    question = Question("endpoint.disabled", "operations", 1000, lambda _: NO_VERSION, 1)
+    [match] = found.match(question)
 
     assert match is not None
     assert match.refused is not None

@@ -202,7 +202,7 @@ def test_what_the_body_has_besides_is_ignored() -> None:
     [
         ({}, "pattern at its top: an empty object asks for nothing"),
         ({"a": {}}, "pattern at a: an empty object asks for nothing"),
-        ({"a": []}, "pattern at a: an empty list holds of nothing"),
+        ({"a": []}, "pattern at a: an empty list matches nothing"),
         ({"a": "x"}, 'pattern at a: values must be in a list: ["x"]'),
         ({"a": [["x"]]}, "pattern at a: a list inside a list is no alternative"),
         (
@@ -230,7 +230,7 @@ def test_what_the_body_has_besides_is_ignored() -> None:
         ({"a": [{"wildcard": "*1*2*3*4*5*"}]}, "pattern at a: wildcard has more than 5 stars"),
         (
             {"a": [{"numeric": [">", 5, "<", 5]}]},
-            "pattern at a: numeric has a range that holds no number",
+            "pattern at a: numeric has a range that contains no number",
         ),
         (
             {"a": [{"numeric": [">", "5"]}]},

@@ -62,7 +62,7 @@ def test_undescribed_fields_are_ignored() -> None:
     [
         (TEXT, None, "`f` is not a text"),
         (TEXTS, "a", "`f` is not a list"),
-        (TEXTS, ["a", 5], "`f` holds something that is not a text"),
+        (TEXTS, ["a", 5], "`f` contains something that is not a text"),
         (WHOLE, True, "`f` is not a whole number"),
         (INSTANT, "noon", "`f`: 'noon' is not an RFC 3339 time"),
         (
@@ -71,7 +71,7 @@ def test_undescribed_fields_are_ignored() -> None:
             "`f`: 'x' is not a duration such as 250ms, 5s, 30m, 2h or 14d",
         ),
         (optional(INSTANT), 5, "`f` is not a text"),
-        (DOORS, [5], "`f` holds something that is not an object"),
+        (DOORS, [5], "`f` contains something that is not an object"),
         (DOORS, [{"name": "front"}], "`width` is not a whole number"),
     ],
 )

@@ -29,7 +29,7 @@ from hookstream.core.model.subscription_status import (
     SubscriptionStatus,
     Unreadable,
 )
-from hookstream.core.outcome.policy import before_attempt, deferred, wait_ended
+from hookstream.core.outcome.policy import WaitRules, before_attempt, deferred, wait_ended
 
 SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", ()), ("*",), 0)
 
@@ -37,15 +37,13 @@ SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", (
 def instead(
     status: SubscriptionStatus, delivery: Delivery, now: Millis = NOW
 ) -> Disposition | None:
-    return before_attempt(
-        status,
-        delivery,
-        now=now,
+    rules = WaitRules(
         absent_grace=7 * DAY,
         paused_for=14 * DAY,
         pause_hop=30 * MINUTE,
         hold_hops=(5 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, HOUR),
     )
+    return before_attempt(status, delivery, rules, now=now)
 
 
 def test_a_live_subscription_is_attempted() -> None:
@@ -214,8 +212,8 @@ def test_what_had_expired_before_it_was_held_is_dead_lettered() -> None:
 
 
 def test_a_ladder_without_short_tiers_lets_a_held_delivery_wait_all_the_same() -> None:
-    found = before_attempt(
-        HELD, a_delivery(), now=NOW, absent_grace=DAY, paused_for=DAY, pause_hop=HOUR
-    )
+    rules = WaitRules(absent_grace=DAY, paused_for=DAY, pause_hop=HOUR)
+
+    found = before_attempt(HELD, a_delivery(), rules, now=NOW)
 
     assert found == DeferUntil(NOW + 5 * SECOND, DeferReason.HELD)

@@ -21,7 +21,7 @@ def test_what_is_due_comes_out_in_due_order_and_nothing_else() -> None:
     found = room.due(20)
 
     assert found == ["10@1", "10@3", "20@2"]
-    assert (len(room), room.next_due(), room.held_bytes) == (1, 30, 1)
+    assert (len(room), room.next_due(), room.waiting_bytes) == (1, 30, 1)
 
 
 def test_nothing_is_due_early() -> None:
@@ -124,7 +124,7 @@ def test_of_two_copies_the_one_that_expires_later_stays_whichever_came_first() -
     ]
 
     assert found == [None, "expires at 7", "expires at 8"]
-    assert (len(room), room.held_bytes, room.waiting()) == (1, 5, {SLOW: 1})
+    assert (len(room), room.waiting_bytes, room.has(SLOW, 7)) == (1, 5, True)
     assert room.due(12) == ["expires at 9"]
 
 
@@ -145,9 +145,8 @@ def test_a_dropped_partition_leaves_nothing_behind() -> None:
 
     room.drop(FAST)
 
-    assert (len(room), room.held_bytes, room.next_due()) == (1, 60, 20)
-    assert room.waiting() == {SLOW: 1}
-    assert (room.held_by(FAST), room.held_by(SLOW)) == (0, 60)
+    assert (len(room), room.waiting_bytes, room.next_due()) == (1, 60, 20)
+    assert (room.has(FAST, 0), room.has(SLOW, 0)) == (False, True)
     assert room.admit(FAST, 0, 30, 60, "mine again", "key") is None
     assert room.due(30) == ["kept", "mine again"]
 
