@@ -3,7 +3,7 @@
 1. A broker and nginx on the second core; topics, schemas and 1,000 subscriptions, one of them matching.
 2. N events are written, then a worker starts on the first core; throughput and CPU while it catches up.
 3. Events at half of that rate, for the time from append to receipt.
-4. What stands in the topics: nothing may have gone through a tier.
+4. What the topics contain: nothing may have gone through a tier.
 5. The same events once more by the libraries' calls alone, on the worker's core: the floor.
 """
 
@@ -126,7 +126,7 @@ class Bench:
         )
 
     def paced(self, rate: float, seconds: float) -> Paced:
-        """Write events at a rate, and tell how long each took from the log to the sink."""
+        """Write events at a rate, and return how long each took from the log to the sink."""
         since = self.load.ends()
         before, threads = self._look(0), cpu_by_thread(self.worker_pid)
         sent = self.load.paced(rate, seconds)
@@ -165,7 +165,7 @@ class Bench:
         )
 
     def writes(self) -> dict[str, int]:
-        """Return how many records stand in hookstream's own topics that deliveries write to."""
+        """Return how many records hookstream's own delivery topics contain."""
         prefix = f"{PREFIX}.retry."
         tiers = [name for name in topic_names(self.stage.servers) if name.startswith(prefix)]
         kinds = {
@@ -229,7 +229,7 @@ def bench_on(core: int, worker_core: int) -> Iterator[Bench]:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print the progress."""
     print(f"… {text}", file=sys.stderr, flush=True)
 
 
@@ -255,7 +255,7 @@ def measure(given: argparse.Namespace) -> None:
         paced = bench.paced(rate, given.seconds)
         code = bench.stage.stop_worker()
         writes = bench.writes()
-        say("the libraries' calls alone")
+        say("the bare library calls")
         floor = bench.stage.floor(bench.sink.url, given.events, own)
     result = {
         "events": given.events,
@@ -289,14 +289,14 @@ def profile(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Read the command line and run what it asks for."""
+    """Read the command line and run what it requests."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure a worker.")
     parser.add_argument("what", nargs="?", choices=("measure", "profile"), default="measure")
     parser.add_argument("--events", type=int, default=100_000, help="events to catch up with")
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--seconds", type=float, default=15, help="length of the paced run")
     parser.add_argument("--rate", type=float, help="of the paced run; else half of the catch-up's")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
         "--how", choices=("samples", "calls"), default="samples", help="profile by"
     )

@@ -44,7 +44,7 @@ SCHEMA = ROOT / "schemas" / "order.generated" / "v1.avsc"
 _IN_FLIGHT = 64
 _BATCH = 500
 _LEFT_OUT = 1_000
-"""Events before the count begins, so that connections stand and topics are known."""
+"""Events before the count starts, so that connections are open and topics are known."""
 _MARKER = 10
 """Bytes before the record's own: the single-object marker and the schema's fingerprint."""
 _NO_CONTENT = 204
@@ -108,12 +108,12 @@ class Floor:
         for _ in range(_IN_FLIGHT):
             _, connection = await loop.create_connection(lambda: Connection(loop), *self._address)
             self._connections.append(connection)
-        messages = self._messages()
-        await self._deliver(list(islice(messages, _LEFT_OUT)))
+        records = self._records()
+        await self._deliver(list(islice(records, _LEFT_OUT)))
         used, began = _cpu(), time.monotonic()
         delivered = 0
         marks = [(0, used)]
-        while batch := list(islice(messages, _BATCH)):
+        while batch := list(islice(records, _BATCH)):
             await self._deliver(batch)
             delivered += len(batch)
             self._producer.poll(0)
@@ -127,12 +127,12 @@ class Floor:
             "per_second": round(delivered / took),
         }
 
-    def _messages(self) -> Iterator[Message]:
+    def _records(self) -> Iterator[Message]:
         left = self._events
         while left:
-            for message in self._consumer.consume(min(left, _BATCH), 5.0):
+            for record in self._consumer.consume(min(left, _BATCH), 5.0):
                 left -= 1
-                yield message
+                yield record
 
     async def _deliver(self, batch: list[Message]) -> None:
         waiting = iter(batch)
@@ -141,8 +141,8 @@ class Floor:
                 tasks.create_task(self._serve(connection, waiting))
 
     async def _serve(self, connection: Connection, waiting: Iterator[Message]) -> None:
-        for message in waiting:
-            value = message.value() or b""
+        for record in waiting:
+            value = record.value() or b""
             event: Any = fastavro.schemaless_reader(io.BytesIO(value[_MARKER:]), self._schema)
             body = orjson.dumps(event, default=_text)
             digest = hashlib.sha256(event["event_id"].encode() + b"subscription").digest()

@@ -1,4 +1,4 @@
-"""What the kernel says of a process: CPU time, memory, and CPU time by thread."""
+"""What the kernel reports of a process: CPU time, memory, and CPU time by thread."""
 
 import os
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _UTIME, _STIME = 11, 12
-"""Places in /proc/PID/stat behind the name, which is in parentheses and may hold spaces."""
+"""Places in /proc/PID/stat after the name, which is in parentheses and may contain spaces."""
 
 STRETCH = 2_000
-"""Deliveries of which the cheapest stretch is told: what the code costs where nobody disturbs it."""
+"""Deliveries in the cheapest stretch that is reported: what the code costs undisturbed."""
 
 Mark: TypeAlias = tuple[int, float]
 """Deliveries so far, and the CPU seconds that they took."""
@@ -39,7 +39,7 @@ def cpu_seconds(pid: int) -> float:
 def cpu_by_thread(pid: int) -> dict[str, float]:
     """Return the CPU seconds of a process by the names of its threads that live now.
 
-    Python's threads beside the main one, which is the event loop's, all go by `python, others`.
+    Python's threads other than the event loop's main thread are listed as `python, others`.
     """
     found: dict[str, float] = {}
     for thread in Path(f"/proc/{pid}/task").iterdir():

@@ -1,4 +1,4 @@
-"""An installation: a folder with its settings, and hookstream's own commands in processes of their own.
+"""An installation: a folder with its settings, and hookstream's own commands as processes.
 
 Every process here ends with this one, however this one ends: the kernel sees to it (`setpriv`).
 """
@@ -40,9 +40,9 @@ class Installation:
         """Start a worker, which is not ready yet.
 
         Args:
-            log: What it says is appended to this file.
+            log: Its output is appended to this file.
             environ: Variables that it alone has.
-            program: What stands for `hookstream` in the command.
+            program: What replaces `hookstream` in the command.
         """
         command = [*program, "--config", str(self._config), "worker"]
         with log.open("ab") as said:

@@ -1,10 +1,10 @@
-"""How long one large event keeps a worker's event loop from everything else.
+"""How long one large event blocks a worker's event loop.
 
     python -m benchmarks.large [--values N]
 
 For each kind of event: the CPU time that decoding, matching and rendering it take, and the longest
 time for which the loop stood still while a thread did the same. The latter is wall time: on a crowded
-machine it tells of its neighbours.
+machine it reflects its neighbours' load.
 """
 
 import argparse
@@ -41,11 +41,11 @@ class Kind:
 
     name: str
     items: Json
-    """The Avro type of what its array holds."""
+    """The Avro type of its array's items."""
     item: object
     pattern: JsonObject | None = None
     share: float = 1.0
-    """Of the values that are asked for, how many it holds."""
+    """How many of the requested values it contains."""
 
 
 def kinds() -> list[Kind]:
@@ -200,7 +200,7 @@ def _schema(items: Json) -> JsonObject:
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(description="How long one large event holds the event loop.")
+    parser = argparse.ArgumentParser(description="How long one large event blocks the event loop.")
     parser.add_argument(
         "--values", type=int, default=DEFAULT_MAX_VALUES, help="(default: %(default)s)"
     )

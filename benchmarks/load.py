@@ -26,7 +26,7 @@ _DATA_BYTES = 815
 """JSON bytes of an event's data, which make a body of about 1,024 bytes."""
 _TEMPLATES = 200
 _ID = slice(11, 47)
-"""Where the event id stands: behind the marker, the fingerprint and its own length."""
+"""Where the event id starts: after the marker, the fingerprint and its own length."""
 _TICK = 0.002
 _PARTITIONS = 4
 
@@ -104,12 +104,12 @@ class Load:
         wanted = sum(ends[p] - offset for p, offset in since.items())
         try:
             while len(found) < wanted:
-                for message in consumer.consume(1000, 1.0):
-                    error = message.error()
+                for record in consumer.consume(1000, 1.0):
+                    error = record.error()
                     if error is not None:
                         raise KafkaException(error)
-                    value = message.value() or b""
-                    found[value[_ID].decode()] = message.timestamp()[1] / 1000
+                    value = record.value() or b""
+                    found[value[_ID].decode()] = record.timestamp()[1] / 1000
         finally:
             consumer.close()
         return found
@@ -195,7 +195,7 @@ def templates(schemas: Path) -> list[bytes]:
 
 
 def _filled(data: JsonObject) -> JsonObject:
-    """Give an order further lines until it has the size that is asked for."""
+    """Give an order further lines until it has the requested size."""
     lines = cast("list[JsonObject]", data["lines"])
     while (short := _DATA_BYTES - len(orjson.dumps(data))) > 0:
         line = {**lines[0], "line": len(lines) + 1}

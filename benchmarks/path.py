@@ -4,7 +4,7 @@
 
 Everything of a worker is real but its ends: records come from a list, a POST is answered 204 in a
 later turn of the loop, and writes are acknowledged together, as a broker would. The cheapest
-stretch is told beside the median one: it is what the code costs where nobody disturbs it, and so
+stretch is reported beside the median one: it is what the code costs undisturbed, and so
 compares on a crowded machine, too.
 """
 
@@ -86,10 +86,10 @@ class Ends:
         """Commit nothing."""
 
     def pause(self, partition: TopicPartition) -> None:
-        """Go on giving."""
+        """Continue returning records."""
 
     def resume(self, partition: TopicPartition) -> None:
-        """Go on giving."""
+        """Continue returning records."""
 
     @property
     def exist(self) -> int:
@@ -127,7 +127,7 @@ class Ends:
 
 
 class Current:
-    """Tables that are always current, judged as a worker judges them, and a clock that agrees."""
+    """Tables that are always current, by the check that a worker uses, and a clock that agrees."""
 
     known = True
     asks = False
@@ -137,7 +137,7 @@ class Current:
         self._asked = self._clock.moment()
 
     def current(self) -> bool:
-        """Tell that they are, for a day."""
+        """Report that they are, for a day."""
         return age(self._asked, self._clock.moment()) <= 86_400
 
     def agrees(self) -> bool:
@@ -156,7 +156,7 @@ class Current:
 
 
 def directory_of(subscriptions: int) -> Directory:
-    """Return one subscription that matches, and others that ask for somebody else."""
+    """Return one subscription that matches, and others that do not."""
     directory = Directory()
     directory.put_partner(Partner("bench", "Benchmark", Grant(("*",), ("*",)), 0))
     secret = SigningSecret("s1", b"k" * 24)
@@ -174,7 +174,7 @@ def directory_of(subscriptions: int) -> Directory:
 def records_of(n: int) -> list[Record]:
     """Return records as the benchmark's load writes them."""
     values = templates(ROOT / "schemas")
-    # An id of its own for each, as events have: reuse would be reported each time.
+    # A distinct id for each, as events have: reuse would be reported each time.
     ids = [str(uuid.UUID(int=number, version=4)).encode() for number in range(n)]
     now = time.time_ns() // 1_000_000
     header = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00")

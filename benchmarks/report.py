@@ -1,4 +1,4 @@
-"""Figures as tables for a person."""
+"""Figures as tables."""
 
 import json
 import pstats
@@ -30,7 +30,7 @@ class Figures:
     """The same of the cheapest stretch."""
     broker_cpu_us: float
     others: float
-    """Share of the worker's core that went to somebody else, whom it had to wait for."""
+    """Share of the worker's core that other processes took, for which it had to wait."""
     peak_mib: float
 
 
@@ -44,13 +44,13 @@ class Paced:
     others: float
     cpu_us_by_thread: dict[str, float]
     sent_late_ms: dict[str, float]
-    """How far the load itself lagged behind its rate."""
+    """How late the load generator was."""
     append_ms: dict[str, float]
     """How long an event took from the producer's hand into the log."""
     latency_ms: dict[str, float]
     """From the log to the sink."""
     p50_ms_by_second: list[float]
-    """The medians of those that were appended in each second: shows where somebody interfered."""
+    """The medians of those that were appended in each second: shows disturbances."""
 
 
 @dataclass(slots=True, frozen=True)

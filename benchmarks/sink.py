@@ -1,4 +1,4 @@
-"""nginx takes every delivery, answers 204, and writes down when it came."""
+"""nginx takes every delivery, answers 204, and logs when it arrived."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ class Receipt(NamedTuple):
 
 
 class Sink:
-    """One nginx of our own; a context manager. It runs on the core of whoever starts it."""
+    """One nginx of our own; a context manager. It runs on the core of the process that starts it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -86,7 +86,7 @@ class Stage:
         self._installation.prepare(self._declare(url, subscriptions))
 
     def _declare(self, url: str, subscriptions: int) -> Path:
-        """Write the files of one subscription that matches, and of others that ask for nobody."""
+        """Write the files of one subscription that matches, and of others that match nothing."""
         folder = self.folder / "definitions"
         (folder / "partners").mkdir(parents=True)
         (folder / "subscriptions").mkdir()

@@ -1,1 +1,1 @@
-"""Shows the promise on real Kafka, whatever is killed meanwhile. Never imported by the product."""
+"""Tests the guarantees on real Kafka while processes are killed. Never imported by the product."""

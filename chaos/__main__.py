@@ -1,4 +1,4 @@
-"""Shows what happens when everything else fails: `python -m chaos [storm|isolation|neighbours|outage]`."""
+"""Shows what happens when everything around the worker fails: `python -m chaos [storm|isolation|neighbours|outage]`."""
 
 import argparse
 import json
@@ -15,8 +15,8 @@ _NEIGHBOURS_MS = 20.0
 
 
 def main() -> int:
-    """Read the command line, run what it asks for, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m chaos", description="Show the promise.")
+    """Read the command line, run what it requests, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m chaos", description="Test the guarantees.")
     parser.set_defaults(run=_storm)
     _add_shared(parser)
     _add_storm(parser)
@@ -116,23 +116,23 @@ def _add(
 
 
 def _add_shared(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--folder", type=Path, help="keep everything that is written here")
-    parser.add_argument("--seed", type=int, default=2026, help="what all chances follow from")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--folder", type=Path, help="keep all files in this folder")
+    parser.add_argument("--seed", type=int, default=2026, help="of all random choices")
 
 
 def _add_storm(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--deliveries", type=int, default=1_000_000, help="owed at least")
-    parser.add_argument("--seconds", type=float, default=2400, help="publish no longer than this")
+    parser.add_argument("--deliveries", type=int, default=1_000_000, help="to expect, at least")
+    parser.add_argument("--seconds", type=float, default=2400, help="of publishing, at most")
     parser.add_argument(
         "--faults", default=",".join(KINDS), help=f"with commas, also {','.join(FREEZES)}"
     )
-    parser.add_argument("--rate", type=float, default=1e6, help="owed a second at most")
+    parser.add_argument("--rate", type=float, default=1e6, help="deliveries a second, at most")
     parser.add_argument(
         "--member-session", type=float, default=6.0, help="of a worker, seconds (Kafka: 45)"
     )
     parser.add_argument("--workers", type=int, default=3, help="worker processes in the group")
-    parser.add_argument("--endpoints", type=int, default=48, help="half of them in trouble")
+    parser.add_argument("--endpoints", type=int, default=48, help="half of them failing")
 
 
 def _add_isolation(parser: argparse.ArgumentParser) -> None:

@@ -16,12 +16,12 @@ _ENOUGH = 200
 
 
 def cast_of(kinds: list[str], seed: int) -> list[Endpoint]:
-    """Return endpoints that are named by what will be the matter with them, and healthy at first."""
+    """Return endpoints that are named after their later failure, and healthy at first."""
     return [replace(each, kind="healthy") for each in endpoints(kinds, seed)]
 
 
 def filed_for(number: int, more: str = "") -> Filed:
-    """Return what the subscription of an endpoint asks for: the orders of one customer."""
+    """Return what the subscription of an endpoint requests: the orders of one customer."""
     pattern = f"pattern:\n  data:\n    customer_id: [{_whose(number)}]\n"
     return Filed("open", f"[{EVENT_TYPE}]", pattern + more)
 

@@ -1,6 +1,6 @@
-"""Who takes part: endpoints with their troubles, and by hand which events each is owed.
+"""Who takes part: endpoints with their failures, and by hand which events each is owed.
 
-Nothing of hookstream's own matching is asked: what an endpoint is owed stands here a second time,
+Nothing of hookstream's own matching is used: what an endpoint is owed is written here a second time,
 as plain Python.
 """
 
@@ -17,7 +17,7 @@ from hookstream.core.model.json import JsonObject
 
 
 class Wanted(NamedTuple):
-    """What an event's owner is asked about."""
+    """What determines who is owed an event."""
 
     event_type: str
     environment: str
@@ -25,7 +25,7 @@ class Wanted(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """What a subscription asks for: in its file, and by hand."""
+    """What a subscription requests: in its file, and by hand."""
 
     partner: str
     types: str
@@ -52,7 +52,7 @@ ASKS = (
         lambda event: event.event_type in ("pricing.completed", "order.generated"),
     ),
     Ask("open", '["*"]', "", lambda _: True),
-    # It asks for everything and was granted less.
+    # It requests everything and was granted less.
     Ask(
         "orders",
         '["*"]',
@@ -77,12 +77,12 @@ ASKS = (
 )
 
 TROUBLES = ("slow", "flaky", "down", "throttling", "hanging", "gone")
-"""What may be the matter with an endpoint; all others are healthy."""
+"""How an endpoint may fail; all others are healthy."""
 
 
 @dataclass(slots=True, frozen=True)
 class Endpoint:
-    """One endpoint, which has a loopback address of its own and one subscription of its name."""
+    """One endpoint, with its own loopback address and one subscription of its name."""
 
     name: str
     kind: str
@@ -91,7 +91,7 @@ class Endpoint:
 
 
 def endpoints(kinds: list[str], seed: int) -> list[Endpoint]:
-    """Return an endpoint for each kind, with the name that tells it."""
+    """Return an endpoint for each kind, named after it."""
     dice = random.Random(seed)
     return [
         Endpoint(
@@ -105,23 +105,23 @@ def endpoints(kinds: list[str], seed: int) -> list[Endpoint]:
 
 
 def ask_of(number: int) -> Ask:
-    """Return what the endpoint of that number asks for; one that must be met often asks for all."""
+    """Return what the endpoint of that number requests; one that must be called often requests all."""
     return ASKS[number % len(ASKS)]
 
 
 def kinds_of(many: int) -> list[str]:
-    """Return the kinds of a mixed cast: every trouble once in twelve, the others healthy."""
+    """Return the kinds of a mixed cast: every failure once in twelve, the others healthy."""
     each = [*TROUBLES, *["healthy"] * 6]
     return [each[number % len(each)] for number in range(many)]
 
 
 def webhook_id(event_type: str, event_id: str, subscription: str) -> str:
-    """Return the id that a delivery has for ever, computed from what docs/events.md says of it."""
+    """Return a delivery's permanent id, computed as docs/events.md defines it."""
     hashed = hashlib.sha256(f"v1\0{event_type}\0{event_id}\0{subscription}".encode()).digest()
     return "msg_" + base64.b32encode(hashed[:17]).decode().lower()[:26]
 
 
 def write_cast(found: list[Endpoint], folder: Path, port: int, *, cycle: float) -> None:
-    """Write down what the receiver must know."""
-    told = {"port": port, "cycle": cycle, "endpoints": [asdict(each) for each in found]}
-    (folder / "cast.json").write_text(json.dumps(told))
+    """Write what the receiver must know."""
+    cast = {"port": port, "cycle": cycle, "endpoints": [asdict(each) for each in found]}
+    (folder / "cast.json").write_text(json.dumps(cast))

@@ -1,4 +1,4 @@
-"""The faults of a run: which comes next, how it is made, and what stood unsettled when it came.
+"""The faults of a run: which is next, how it is made, and what was unsettled at that time.
 
 Offsets are read before anything is started again: those of a worker that died do not move until
 another takes its partitions, and those of a broker were read just before its end.
@@ -16,19 +16,20 @@ from chaos.topics import Positions, Topics
 from hookstream.adapters.dev.broker import BrokerProcess
 
 KINDS = ("kill", "broker", "restart", "kill-all", "broker-and-worker")
-"""A worker is killed; the broker is killed and comes back; a worker is told to stop and comes back;
+"""A worker is killed; the broker is killed and restarted; a worker shuts down and is restarted;
 all workers are killed at once; a worker is killed while the broker is away."""
 
 FREEZES = ("freeze", "freeze-broker", "broker-while-frozen", "freeze-in-turn")
-"""A worker gets no CPU (SIGSTOP) for longer than its session lasts, and goes on; so does the broker;
-the broker is killed while a worker is frozen; each worker is frozen as soon as the one before goes
-on, so that partitions move to who is frozen next. They take minutes, so they come only when named."""
+"""A worker gets no CPU (SIGSTOP) for longer than its session lasts, and continues; so does the broker;
+the broker is killed while a worker is frozen; each worker is frozen as soon as the previous
+one continues, so that partitions move to the one that is frozen next. They take minutes, so they
+run only when they are named."""
 
 _STARTS = 5
 _LONGEST_PAUSE = 3.0
 """Seconds that something stays dead at most, before it is started again."""
 _FROZEN = (12.0, 45.0)
-"""Seconds that a worker stands still: the development broker's sessions last 6."""
+"""Seconds that a worker is frozen: the development broker's sessions last 6."""
 _BROKER_FROZEN = (3.0, 15.0)
 
 
@@ -41,12 +42,12 @@ class Fault:
     at: float
     """Seconds since 1970."""
     crash: bool
-    """Whether something died without being asked; only then may anything be repeated."""
+    """Whether something was killed; only then may anything be repeated."""
     back_at: float = 0.0
     """When everything was ready again."""
     exit_code: int | None = None
     before: Positions | None = None
-    """What was settled, and what stood there, at the crash."""
+    """The committed offsets and the log ends at the crash."""
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Faults:
     kinds: Sequence[str]
     made: list[Fault] = field(default_factory=list)
     ended_by_themselves: list[str] = field(default_factory=list)
-    """Workers that ended though nobody asked them to, with their last words."""
+    """Workers that ended unexpectedly, with their last output."""
 
     def __post_init__(self) -> None:
         """Begin with each kind once."""
@@ -70,8 +71,8 @@ class Faults:
     def _kinds(self) -> Iterator[str]:
         yield from self.kinds
         while True:
-            # Workers die five times as often as the broker: a lone one that is killed again and
-            # again loses its groups, and then it is the broker that is tried, not hookstream.
+            # Workers die five times as often as the broker: a single broker that is killed repeatedly
+            # loses its groups, and then the broker is tested, not hookstream.
             workers = [kind for kind in self.kinds if "broker" not in kind]
             kinds = [*self.kinds, *workers * 4]
             self.dice.shuffle(kinds)
@@ -119,13 +120,13 @@ class Faults:
         fault = Fault("restart", worker.name, time.time(), crash=False)
         fault.exit_code = self.stage.stop(worker)
         if fault.exit_code != 0:
-            # It gave up at its deadline: as good as killed.
+            # It ended at its deadline: the same as killed.
             fault.crash, fault.before = True, self.topics.positions()
         self._revive(worker)
         return fault
 
     def _freeze(self) -> Fault:
-        """Stop a worker for longer than its session lasts: it thaws with partitions that moved."""
+        """Freeze a worker for longer than its session lasts: its partitions have moved when it continues."""
         worker = self.dice.choice(self.stage.workers)
         fault = Fault("freeze", worker.name, time.time(), crash=True)
         self.stage.freeze(worker)
@@ -135,12 +136,12 @@ class Faults:
             time.sleep(self.dice.uniform(*_FROZEN))
         finally:
             self.stage.thaw(worker)
-        # What it had taken and not settled, others took meanwhile: it may still be on its way.
+        # What it had taken and not settled, others took meanwhile: its attempts may still be in flight.
         self._until_ready(worker)
         return fault
 
     def _freeze_broker(self) -> Fault:
-        """Stop the broker for a while: sessions expire, or not, as its clock has it."""
+        """Freeze the broker for a while: sessions expire, or not, depending on its clock."""
         committed = self.topics.committed()
         fault = Fault("freeze-broker", "the broker", time.time(), crash=True)
         with self.topics.while_away():
@@ -161,7 +162,7 @@ class Faults:
         for worker in self.stage.workers:
             self.stage.freeze(worker)
             try:
-                # The least that was settled at any of them: what may come again of all three.
+                # The least that was settled at any of them: what all three may repeat.
                 committed = {**self.topics.committed(), **committed}
                 time.sleep(self.dice.uniform(*_FROZEN))
             finally:
@@ -172,7 +173,7 @@ class Faults:
         return fault
 
     def _broker_while_frozen(self) -> Fault:
-        """Kill the broker while a worker is frozen, and let the worker go on when it is back."""
+        """Kill the broker while a worker is frozen, and let the worker continue once it is back."""
         worker = self.dice.choice(self.stage.workers)
         whom = f"the broker, {worker.name}"
         fault = Fault("broker-while-frozen", whom, time.time(), crash=True)
@@ -219,7 +220,7 @@ class Faults:
         return fault
 
     def supervise(self) -> None:
-        """Start again what ended though nobody asked it to; all that it had not settled may be repeated."""
+        """Start again what ended unexpectedly; all that it had not settled may be repeated."""
         for worker in self.stage.workers:
             if worker.expected_to_run and not worker.running:
                 fault = Fault("ended", worker.name, time.time(), crash=True)

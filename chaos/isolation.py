@@ -1,8 +1,8 @@
 """The isolation experiment: what healthy endpoints get while others hang, are down or are flooded.
 
-1. A quiet span: everybody is healthy, events come evenly.
+1. A quiet span: all endpoints are healthy, events come evenly.
 2. A troubled span, in the same run and at the same rate: some hang until their timeout, some are down,
-   one is sent a hundred times what its rate limit lets through.
+   one gets a hundred times the events of its rate limit.
 3. The p99 from append to receipt of the healthy ones in both spans, and whether all of it arrived.
 """
 
@@ -22,13 +22,13 @@ from chaos.stage import Terms
 _WARM_UP = 5.0
 """Seconds of load before the quiet span, which are left out."""
 _PATIENCE = 60.0
-"""Seconds for what is on its way when the load ends."""
+"""Seconds for what is in flight when the load ends."""
 _FLOODED_BY = 100
 
 
 @dataclass(slots=True, frozen=True)
 class Ask:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     endpoints: int
     hung: int
@@ -45,7 +45,7 @@ class Ask:
     seed: int
     folder: Path | None
     p99_at_most: float | None
-    """Milliseconds for the healthy ones in trouble; None: twice the quiet span's."""
+    """Milliseconds for the healthy ones beside failing ones; None: twice the quiet span's."""
 
     @property
     def pressure(self) -> float:
@@ -68,15 +68,15 @@ class Isolation:
         self._healthy = set(range(troubled, ask.endpoints))
 
     def run(self) -> dict[str, Any]:
-        """Play both spans, and return the figures."""
+        """Run both spans, and return the figures."""
         load, topics, ask = self._rig.load, self._rig.topics, self._ask
         load.paced([(self._templates, ask.rate)], _WARM_UP)
-        say(f"{ask.seconds:.0f} s with everybody healthy")
+        say(f"{ask.seconds:.0f} s with all endpoints healthy")
         quiet_from = topics.ends(topics.events)
         load.paced([(self._templates, ask.rate)], ask.seconds)
         time.sleep(1)
         trouble_from = topics.ends(topics.events)
-        self._rig.receiver.tell(self._kinds())
+        self._rig.receiver.set_behaviour(self._kinds())
         flooded = int(self._flooded >= 0)
         say(f"{ask.seconds:.0f} s with {ask.hung} hanging, {ask.dead} down, {flooded} flooded")
         streams = [(self._templates, ask.rate)]
@@ -113,7 +113,7 @@ class Isolation:
         return self._numbers[template.shape]
 
     def _wait_for(self, due: dict[str, float]) -> None:
-        say(f"waiting for what is on its way of {len(due)} deliveries to healthy endpoints")
+        say(f"waiting for the rest of {len(due)} deliveries to healthy endpoints")
         deadline = time.monotonic() + _PATIENCE
         receiver = self._rig.receiver
         while time.monotonic() < deadline:
@@ -145,7 +145,7 @@ class Isolation:
 
 
 def play(ask: Ask) -> dict[str, Any]:
-    """Play one isolation experiment and return its figures."""
+    """Run one isolation experiment and return its figures."""
     kinds = ["hung"] * ask.hung + ["dead"] * ask.dead
     kinds += ["flooded"] if ask.flood_limit else []
     kinds += ["healthy"] * (ask.endpoints - len(kinds))

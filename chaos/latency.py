@@ -1,4 +1,4 @@
-"""How long deliveries took from the log to an endpoint, and which of them never came."""
+"""How long deliveries took from the log to an endpoint, and which of them never arrived."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,11 +13,11 @@ from chaos.topics import Topics
 
 @dataclass(slots=True, frozen=True)
 class Span:
-    """What healthy endpoints got of a span of time."""
+    """What healthy endpoints received of a span of time."""
 
     due: int
     arrived: int
-    """How many came at all, by the time of the reckoning."""
+    """How many arrived at all, by the time of the account."""
     p50_ms: float
     p99_ms: float
     longest_ms: float
@@ -35,13 +35,13 @@ def first_accepted(receipts: Iterable[Receipt]) -> dict[str, float]:
 def appended(
     topics: Topics, owners: Mapping[bytes, Template], since: Mapping[Place, int]
 ) -> Iterable[tuple[Template, str, float]]:
-    """Yield the events that stand in the log from offsets on: template, id, seconds since 1970."""
+    """Yield the events of the log from offsets on: template, id, seconds since 1970."""
     for record in topics.read(topics.events, since):
         yield owners[shape_of(record.value)], event_id_in(record.value), record.timestamp / 1000
 
 
 def span_of(due: Mapping[str, float], accepted: Mapping[str, float]) -> Span:
-    """Return what became of deliveries, given when each was appended."""
+    """Return the results of deliveries, given when each was appended."""
     took = sorted((accepted[name] - at) * 1000 for name, at in due.items() if name in accepted)
     if not took:
         return Span(len(due), 0, math.inf, math.inf, math.inf)

@@ -1,4 +1,4 @@
-"""The load: events of all six types, encoded beforehand, each with an id of its own, bounded in number."""
+"""The load: events of all six types, encoded beforehand, each with its own id, bounded in number."""
 
 import random
 import time
@@ -20,16 +20,16 @@ from hookstream.adapters.avro.registry import SchemaBook
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 _ID = slice(11, 47)
-"""Where the event id stands: behind the marker, the fingerprint and its own length."""
+"""Where the event id starts: after the marker, the fingerprint and its own length."""
 _TICK = 0.005
 _HELD = 0.05
-"""Seconds between two looks at whether more may be sent."""
+"""Seconds between two checks whether more may be sent."""
 
 _PRODUCER: dict[str, str | int | float | bool] = {
     "acks": "all",
     "enable.idempotence": True,
     "linger.ms": 1,
-    # A broker that is killed comes back: a write waits for it.
+    # A killed broker is restarted: a write waits for it.
     "message.timeout.ms": 0,
     "queue.buffering.max.messages": 100_000,
     "log_level": 0,
@@ -37,7 +37,7 @@ _PRODUCER: dict[str, str | int | float | bool] = {
 
 
 class Template(NamedTuple):
-    """An event but for its id."""
+    """An event without its id."""
 
     wanted: Wanted
     key: bytes
@@ -45,7 +45,7 @@ class Template(NamedTuple):
 
     @property
     def shape(self) -> bytes:
-        """The value without its id, which tells templates apart."""
+        """The value without its id, which identifies its template."""
         return shape_of(self.value)
 
 
@@ -119,14 +119,14 @@ class Load:
         # The id as the key: it spreads over the partitions, as many jobs would.
         while True:
             try:
-                self._producer.produce(topic, value, identity, on_delivery=self._told)
+                self._producer.produce(topic, value, identity, on_delivery=self._acknowledged)
                 break
             except BufferError:
                 self._producer.poll(0.1)
         self.sent += 1
         return identity
 
-    def _told(self, error: object, _: object) -> None:
+    def _acknowledged(self, error: object, _: object) -> None:
         self.refused += error is not None
 
     def flush(self, seconds: float = 60.0) -> int:

@@ -1,9 +1,9 @@
-"""The outage experiment: one endpoint is down for minutes, and nobody else own_records.
+"""The outage experiment: one endpoint is down for minutes, and no other is affected.
 
 All times of the design, the ten minutes, the schedule, the tiers and the breaker's longest wait, are
 divided by one number, so that it takes less time; the rates are not. A delivery arrives within its
 schedule where it came with the first attempt that the schedule has after the end of the outage, or
-with the backlog: once the breaker must have noticed that end, 500 a second.
+with the backlog: once the breaker must have detected that end, 500 a second.
 """
 
 import time
@@ -25,7 +25,7 @@ _SCHEDULE = (5.0, 300.0, 1800.0, 7200.0)
 _PROBE_EVERY = 30.0
 """Seconds between the attempts of an endpoint that is down, at the least often."""
 _DRAIN = 500.0
-"""Deliveries a second with which a backlog is worked off, at least, beside everybody else's."""
+"""Deliveries a second with which a backlog drains, at least, beside all others."""
 _TIERS = (0.0, 5.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
 _JITTER = 1.1
 _SLACK = 5.0
@@ -36,7 +36,7 @@ _BEFORE = 20.0
 
 @dataclass(slots=True, frozen=True)
 class Ask:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     compress: float
     rate: float
@@ -57,19 +57,19 @@ class Outage:
         self._delays = tuple(delay / ask.compress for delay in _SCHEDULE)
 
     def run(self) -> dict[str, Any]:
-        """Play it, and return the figures."""
+        """Run it, and return the figures."""
         topics, name = self._rig.topics, self._rig.cast[0].name
         streams = [(self._templates[:1], self._ask.rate), (self._templates[1:], self._ask.rate)]
         self._rig.load.paced(streams, 3)
         starts = topics.ends(topics.events)
-        say(f"{_BEFORE:.0f} s with everybody healthy")
+        say(f"{_BEFORE:.0f} s with all endpoints healthy")
         self._rig.load.paced(streams, _BEFORE)
         seconds = _OUTAGE / self._ask.compress
         say(f"one of {1 + _OTHERS} endpoints is down for {seconds:.0f} s")
-        self._rig.receiver.tell({name: "dead"})
+        self._rig.receiver.set_behaviour({name: "dead"})
         down_at = time.time()
         self._rig.load.paced(streams, seconds)
-        self._rig.receiver.tell({name: "healthy"})
+        self._rig.receiver.set_behaviour({name: "healthy"})
         up_at = time.time()
         say("it is up again")
         self._rig.load.paced(streams, _BEFORE)
@@ -127,30 +127,30 @@ class Outage:
             "during": {name: at for name, at in others.items() if down_at <= at < up_at},
             "after": {name: at for name, at in others.items() if at >= up_at},
         }
-        told = {title: asdict(span_of(due, accepted)) for title, due in spans.items()}
+        latencies = {title: asdict(span_of(due, accepted)) for title, due in spans.items()}
         late = [
             accepted[name] - due[name]
             for name, at in appended_at.items()
             if name in accepted and at >= down_at
         ]
         lost = len(due.keys() - accepted.keys())
-        worst = max(told[span]["p99_ms"] for span in ("during", "after"))
+        worst = max(latencies[span]["p99_ms"] for span in ("during", "after"))
         beyond = sum(each > _SLACK for each in late)
         return {
-            "reached": not lost and not beyond and worst <= 2 * told["before"]["p99_ms"],
+            "reached": not lost and not beyond and worst <= 2 * latencies["before"]["p99_ms"],
             "outage_s": round(up_at - down_at, 1),
             "deliveries_of_the_endpoint": len(due),
             "not_arrived": lost,
             "beyond_the_schedule": beyond,
             "latest_against_the_schedule_s": round(max(late, default=0.0), 1),
-            "others": told,
+            "others": latencies,
             "machine": machine(),
             "asked": {k: v for k, v in asdict(self._ask).items() if k != "folder"},
         }
 
 
 def play(ask: Ask) -> dict[str, Any]:
-    """Play one outage and return its figures."""
+    """Run one outage and return its figures."""
 
     def divided(durations: Sequence[float]) -> str:
         return " ".join(f"{round(each * 1000 / ask.compress)}ms" for each in durations)

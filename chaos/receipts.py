@@ -1,4 +1,4 @@
-"""The receiver as its run sees it: a process of its own, told what to do, and the file of receipts."""
+"""The receiver as its run sees it: a separate process that takes commands, and the file of receipts."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ class Receipt(NamedTuple):
     """One request as an endpoint saw it."""
 
     at: float
-    """Seconds since 1970 at which it had come in full."""
+    """Seconds since 1970 at which it had arrived in full."""
     endpoint: int
     status: int
     """What was answered; 0 where nothing was."""
@@ -30,7 +30,7 @@ class Receipt(NamedTuple):
 
     @property
     def accepted(self) -> bool:
-        """Return whether the endpoint took it."""
+        """Return whether the endpoint accepted it."""
         return 200 <= self.status < 300
 
 
@@ -70,8 +70,8 @@ class Receiver:
         """Stop it."""
         self.stop()
 
-    def tell(self, kinds: Mapping[str, str]) -> None:
-        """Let endpoints be of other kinds from now on."""
+    def set_behaviour(self, kinds: Mapping[str, str]) -> None:
+        """Change the kinds of endpoints from now on."""
         process = self._process
         if process is None or process.stdin is None:
             raise SystemExit("the receiver does not run")

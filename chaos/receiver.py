@@ -1,9 +1,9 @@
-"""Every endpoint of a run in one process: answers as its kind does, and writes down each request.
+"""Every endpoint of a run in one process: answers as its kind does, and records each request.
 
     python -m chaos.receiver FOLDER
 
-FOLDER holds `cast.json`; into it go `receipts` (one fixed record a request) and, at the end,
-`checked.json`. Each endpoint listens on a loopback address of its own, as partners do. Commands come
+FOLDER contains `cast.json`; into it go `receipts` (one fixed record a request) and, at the end,
+`checked.json`. Each endpoint listens on its own loopback address, as partners do. Commands come
 on standard input, a JSON object of endpoint names and kinds a line; its end ends the process.
 """
 
@@ -155,13 +155,13 @@ class Book:
         """Write what is left, and the summary."""
         self.flush()
         self._file.close()
-        told = {
+        checked = {
             "requests": self.requests,
             "sampled": self.sampled,
             "forged": self.forged,
             "strange_ids": self.strange_ids,
         }
-        self._checked.write_text(json.dumps(told))
+        self._checked.write_text(json.dumps(checked))
 
 
 class Connection(asyncio.Protocol):
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
             self._finish(at, answer, attempt, name)
 
     def _finish(self, at: float, answer: Answer, attempt: int, name: bytes) -> None:
-        """Answer, and write down what was: nothing is accepted where nobody listens any more."""
+        """Answer, and record it: nothing counts as accepted once the client has disconnected."""
         transport, status = self._transport, answer.status
         if transport is None or transport.is_closing():
             status = NEVER
@@ -242,18 +242,18 @@ class Connection(asyncio.Protocol):
 
 async def serve(folder: Path) -> None:
     """Listen at every endpoint's address until standard input ends."""
-    told = json.loads((folder / "cast.json").read_text())
+    cast = json.loads((folder / "cast.json").read_text())
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_give_up)
     book = Book(folder)
     behaviours: dict[str, Behaviour] = {}
     servers = []
-    for number, row in enumerate(told["endpoints"]):
-        behaviour = Behaviour(Endpoint(**row), number, told["cycle"])
+    for number, row in enumerate(cast["endpoints"]):
+        behaviour = Behaviour(Endpoint(**row), number, cast["cycle"])
         behaviours[behaviour.endpoint.name] = behaviour
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((behaviour.endpoint.address, told["port"]))
+        listener.bind((behaviour.endpoint.address, cast["port"]))
         servers.append(
             await loop.create_server(
                 partial(Connection, behaviour, book),

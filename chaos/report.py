@@ -1,4 +1,4 @@
-"""The figures of a run as a person reads them."""
+"""The figures of a run as text."""
 
 from typing import Any
 
@@ -35,8 +35,8 @@ def show_storm(figures: dict[str, Any]) -> None:
         print(f"{name:42} {value}")
     for name, peaks in figures["worker_peak_mib"].items():
         print(f"{f'peak memory of {name}, MiB':42} {max(peaks)} ({len(peaks)} processes)")
-    for place, silence in figures["longest_silence"].items():
-        print(f"{place}: nothing came of its events for {silence['seconds']} s at most")
+    for place, idle in figures["longest_silence"].items():
+        print(f"{place}: idle for {idle['seconds']} s at most")
     print(f"\n{'fault':20} {'of':24} {'ready after':>12} {'delivering after':>17}")
     for fault in figures["faults"]:
         again = fault["delivering_after"]
@@ -61,7 +61,9 @@ def show_isolation(figures: dict[str, Any]) -> None:
     )
     for title in ("quiet", "troubled"):
         _show_span(title, figures[title])
-    print(f"p99 in trouble / quiet: {figures['ratio']}; hanging attempts would fill the in-flight")
+    print(
+        f"p99 with failing neighbours / quiet: {figures['ratio']}; hanging attempts would fill the in-flight"
+    )
     print(
         f"cap {figures['pressure']} times; peak memory of workers {figures['worker_peak_mib']} MiB"
     )

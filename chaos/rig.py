@@ -1,4 +1,4 @@
-"""The rig that every experiment stands on: a folder, a broker, a receiver and workers, all of which end."""
+"""The rig of every experiment: a folder, a broker, a receiver and workers, all of which end."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ class Rig:
 
 @dataclass(slots=True, frozen=True)
 class Plan:
-    """What an experiment asks of its rig."""
+    """What an experiment needs of its rig."""
 
     cast: list[Endpoint]
     filed: Callable[[int], Filed]
@@ -47,9 +47,9 @@ class Plan:
     seed: int
     partitions: int = 3
     cycle: float = 40.0
-    """Seconds from one trouble of an endpoint to its next, where it comes and goes."""
+    """Seconds from one failure of an endpoint to its next, if it flaps."""
     member_session: float = 6.0
-    """Seconds until a member of a group that is not heard of loses its partitions; Kafka's default is 45."""
+    """Seconds without heartbeats until a member of a group loses its partitions; Kafka's default is 45."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def rig(plan: Plan, folder: Path | None) -> Iterator[Rig]:
     """Start everything but the load; whatever happens, it is all ended.
 
     Args:
-        plan: What is asked for.
+        plan: What is requested.
         folder: Where everything that is written stays; None: a temporary one, which goes again
             unless the run fails.
     """
@@ -93,7 +93,7 @@ def _end(number: int, _: object) -> None:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print the progress."""
     print(f"… {text}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The stage: settings, definitions, and workers that come and go."""
+"""The stage: settings, definitions, and workers that start and end."""
 
 import signal
 import subprocess
@@ -107,7 +107,7 @@ class Worker:
 
 
 class Stage:
-    """Everything that one run has beside its broker and its receiver."""
+    """Everything of one run except its broker and its receiver."""
 
     def __init__(self, folder: Path, servers: str, terms: Terms, workers: int) -> None:
         """Write the settings; nothing runs yet."""
@@ -171,7 +171,7 @@ class Stage:
                 raise SystemExit(f"{worker.name} ended:\n{self.last_words(worker)}")
 
     def until_ready(self, worker: Worker) -> bool:
-        """Wait until a worker says that it is ready; False: it ended instead."""
+        """Wait until a worker is ready; False: it ended instead."""
         began = time.monotonic()
         while time.monotonic() - began < _READY_WITHIN and worker.running:
             try:
@@ -195,7 +195,7 @@ class Stage:
             return str(error)
 
     def kill(self, worker: Worker) -> None:
-        """End a worker as a machine dies: SIGKILL, no word to anybody."""
+        """Kill a worker without notice (SIGKILL), as when its machine dies."""
         worker.look()
         worker.expected_to_run = False
         if worker.process is not None:
@@ -208,7 +208,7 @@ class Stage:
             worker.process.send_signal(signal.SIGSTOP)
 
     def thaw(self, worker: Worker) -> None:
-        """Let a worker go on."""
+        """Let a worker continue."""
         if worker.process is not None and worker.running:
             worker.process.send_signal(signal.SIGCONT)
 
@@ -218,7 +218,7 @@ class Stage:
         return self._until_stopped(worker)
 
     def ask_to_stop(self, worker: Worker) -> None:
-        """Ask a worker to drain; a second word would end it at once."""
+        """Ask a worker to drain; a second signal would end it at once."""
         worker.look()
         worker.expected_to_run = False
         if worker.process is not None and worker.running:
@@ -259,7 +259,7 @@ class Stage:
 
 @dataclass(slots=True, frozen=True)
 class Filed:
-    """What a subscription's file says beside its endpoint."""
+    """What a subscription's file has beside its endpoint."""
 
     partner: str
     types: str

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaos.accounting import Account, Accounting, longest_idles, recoveries
 from chaos.cast import Endpoint, ask_of, endpoints, kinds_of
 from chaos.faults import Faults
 from chaos.load import templates
-from chaos.reckoning import Account, Reckoner, longest_silences, recoveries
 from chaos.rig import Plan, Rig, machine, rig, say
 from chaos.stage import Filed, Terms
 from chaos.watch import Move, Watch
@@ -41,7 +41,7 @@ _LOOK = 0.2
 
 @dataclass(slots=True, frozen=True)
 class Ask:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     deliveries: int
     seconds: float
@@ -54,7 +54,7 @@ class Ask:
     faults: Sequence[str]
     """The kinds of faults: each once, then at random, worker's more often than the broker's."""
     member_session: float
-    """Seconds until a worker that is not heard of loses its partitions."""
+    """Seconds without heartbeats until a worker loses its partitions."""
     folder: Path | None
 
 
@@ -64,9 +64,9 @@ class _Progress:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     owed: int = 0
-    """Deliveries owed to endpoints that are never given up."""
+    """Deliveries owed to endpoints that are never disabled."""
     accepted: int = 0
-    """How many of them came, copies aside."""
+    """How many of them arrived, copies aside."""
     ends: bool = False
     failed: BaseException | None = None
     unacknowledged: int = 0
@@ -80,10 +80,10 @@ class Storm:
         self._rig = on
         self._templates = templates(ask.seed, _TEMPLATES)
         asks = [ask_of(number) for number in range(len(on.cast))]
-        self._reckoner = Reckoner(on.topics, on.cast, asks, self._templates)
+        self._accounting = Accounting(on.topics, on.cast, asks, self._templates)
         self._lasting = {n for n, each in enumerate(on.cast) if each.kind != "gone"}
         self._weights = {
-            template.shape: len(self._lasting.intersection(self._reckoner.wanting(template)))
+            template.shape: len(self._lasting.intersection(self._accounting.wanting(template)))
             for template in self._templates
         }
         self._progress = _Progress()
@@ -92,7 +92,7 @@ class Storm:
         self._faults = Faults(on.stage, on.broker, on.topics, dice, say, ask.faults)
 
     def run(self) -> dict[str, Any]:
-        """Play it, and return the figures."""
+        """Run it, and return the figures."""
         self._began = time.monotonic()
         with Watch(self._rig.topics, self._rig.stage.logs) as watch:
             with self._publishing():
@@ -104,9 +104,9 @@ class Storm:
         codes = self._rig.stage.stop_all()
         checked = self._rig.receiver.stop()
         self._rig.receiver.follow()
-        say("reckoning")
-        self._reckoner.read_log()
-        account = self._reckoner.reckon(
+        say("accounting")
+        self._accounting.read_log()
+        account = self._accounting.account_for(
             self._rig.receiver.accepted, self._rig.receiver.all, self._faults.made, watch.moves
         )
         return self._figures(account, took, settled, codes, watch.moves, checked)
@@ -126,7 +126,7 @@ class Storm:
             raise SystemExit(f"{self._progress.unacknowledged} events were not acknowledged")
 
     def _publish(self) -> None:
-        """Keep so much outstanding that every fault meets work, until enough is owed."""
+        """Keep enough outstanding that every fault happens under load, until enough is owed."""
         progress = self._progress
         mean = max(1, sum(self._weights.values()) // len(self._weights))
         try:
@@ -176,7 +176,7 @@ class Storm:
         return self._progress.ends
 
     def _calm(self, seconds: float) -> None:
-        """Let it run undisturbed, look at what runs, and tell how far it is."""
+        """Let it run undisturbed, look at what runs, and print the progress."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._done():
             self._look()
@@ -187,14 +187,14 @@ class Storm:
         )
 
     def _look(self) -> None:
-        """Note memory, and start again, as a supervisor would, what ended though nobody asked it to."""
+        """Note memory, and start again, as a supervisor would, what ended unexpectedly."""
         self._rig.receiver.check()
         for worker in self._rig.stage.workers:
             worker.look()
         self._faults.supervise()
 
     def _wait_for_the_rest(self) -> None:
-        """Wait for what is owed, as long as something still comes."""
+        """Wait for what is owed, as long as something still arrives."""
         say(f"waiting for {self._outstanding()} deliveries")
         least = self._outstanding()
         began = since = time.monotonic()
@@ -209,11 +209,11 @@ class Storm:
         self._note_what_hangs()
 
     def _note_what_hangs(self) -> None:
-        """Tell which partitions are not settled and who holds them; keep what workers say."""
+        """Print which partitions are not settled and who owns them; keep the workers' output."""
         now, owners = self._rig.topics.positions(), self._rig.topics.look_owners()
         for place, end in sorted(now.ends.items()):
             if end > (at := now.committed.get(place, 0)):
-                say(f"{place[0]}/{place[1]}: {at} of {end}, held by {owners.get(place)}")
+                say(f"{place[0]}/{place[1]}: {at} of {end}, owned by {owners.get(place)}")
         for worker in self._rig.stage.workers:
             (self._rig.stage.folder / f"{worker.name}.metrics").write_text(
                 self._rig.stage.metrics_of(worker)
@@ -239,8 +239,8 @@ class Storm:
     ) -> dict[str, Any]:
         faults = self._faults.made
         healthy = {n for n, each in enumerate(self._rig.cast) if each.kind == "healthy"}
-        silences = longest_silences(self._reckoner.owed, self._rig.receiver.all(), healthy)
-        again = recoveries(self._reckoner.owed, self._rig.receiver.all(), healthy, faults)
+        idles = longest_idles(self._accounting.owed, self._rig.receiver.all(), healthy)
+        again = recoveries(self._accounting.owed, self._rig.receiver.all(), healthy, faults)
         return {
             "clean": account.clean
             and not self._faults.ended_by_themselves
@@ -262,7 +262,7 @@ class Storm:
             "moves": sum(len(move.before.ends) for move in moves),
             "longest_silence": {
                 place: {"seconds": seconds, "ended_at": round(ended, 1)}
-                for place, (seconds, ended) in silences.items()
+                for place, (seconds, ended) in idles.items()
             },
             "ended_by_themselves": self._faults.ended_by_themselves,
             "faults": [
@@ -284,7 +284,7 @@ class Storm:
 
 
 def play(ask: Ask) -> dict[str, Any]:
-    """Play one storm and return its figures."""
+    """Run one storm and return its figures."""
     cast: list[Endpoint] = endpoints(kinds_of(ask.endpoints), ask.seed)
 
     def filed(number: int) -> Filed:

@@ -1,4 +1,4 @@
-"""What stands in the topics of a run, read with a plain Kafka client, a record at a time."""
+"""What the topics of a run contain, read with a plain Kafka client, a record at a time."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ T = TypeVar("T")
 _PATIENCE = 60.0
 _TIMEOUT = 30
 _AT_LAST = 60
-"""Seconds after which an answer counts as missing, whatever the client says."""
+"""Seconds after which an answer counts as missing, whatever the client reports."""
 
 NO_ANSWER = (KafkaException, TimeoutError)
 
@@ -54,7 +54,7 @@ class Positions:
 
 @dataclass(slots=True)
 class Family:
-    """Who asks the broker, and the lock that is held by whoever does."""
+    """The clients that query the broker, and the lock that their users take."""
 
     asking: threading.Lock = field(default_factory=threading.Lock)
     members: list["Topics"] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Topics:
     """The topics of one run, for one thread.
 
     None of its clients lives through a broker's death: librdkafka 2.16 may end the whole process then
-    (the assertion `eonce->refcnt > 0`), where it has asked for a partition's leader.
+    (the assertion `eonce->refcnt > 0`), where it has queried a partition's leader.
     """
 
     def __init__(
@@ -80,19 +80,19 @@ class Topics:
         self.groups = (prefix, f"{prefix}.retry")
 
     def for_another_thread(self) -> "Topics":
-        """Return the same with connections of its own."""
+        """Return the same with its own connections."""
         return Topics(self._servers, self._prefix, self.events, self.family)
 
     @contextmanager
     def while_away(self) -> Iterator[None]:
-        """Have nobody ask while the broker is away."""
+        """Prevent queries while the broker is down."""
         with self.family.asking:
             for each in self.family.members:
                 each.close()
             yield
 
     def close(self) -> None:
-        """End every connection; the next question makes new ones."""
+        """End every connection; the next query opens new ones."""
         for consumer in self._consumers.values():
             consumer.close()
         self._consumers.clear()
@@ -113,12 +113,12 @@ class Topics:
         found: dict[Place, int] = {}
         for group, topics in zip(self.groups, read, strict=True):
             asked = self._partitions(topics, OFFSET_INVALID)
-            for told in self._of(group).committed(asked, timeout=_TIMEOUT):
-                found[told.topic, told.partition] = max(_checked(told).offset, 0)
+            for answer in self._of(group).committed(asked, timeout=_TIMEOUT):
+                found[answer.topic, answer.partition] = max(_checked(answer).offset, 0)
         return found
 
     def ends(self, topics: Iterable[str] | None = None) -> dict[Place, int]:
-        """Return where each partition ends, of events and tiers unless told otherwise."""
+        """Return where each partition ends, of events and tiers by default."""
         wanted = [*self.events, *self.tiers()] if topics is None else list(topics)
         return self._patiently(lambda: self.look_ends(wanted))
 
@@ -126,8 +126,8 @@ class Topics:
         """Return the same, or raise where the broker does not answer now."""
         asked = self._partitions(wanted, OFFSET_END)
         return {
-            (told.topic, told.partition): _checked(told).offset
-            for told in self._of("ends").offsets_for_times(asked, timeout=_TIMEOUT)
+            (answer.topic, answer.partition): _checked(answer).offset
+            for answer in self._of("ends").offsets_for_times(asked, timeout=_TIMEOUT)
         }
 
     def _partitions(self, topics: Sequence[str], offset: int) -> list[TopicPartition]:
@@ -141,7 +141,7 @@ class Topics:
         return found
 
     def _of(self, group: str) -> Consumer:
-        """Return a consumer that asks in a group's name and never joins it."""
+        """Return a consumer that queries for a group and never joins it."""
         if group not in self._consumers:
             self._consumers[group] = Consumer(
                 {
@@ -154,7 +154,7 @@ class Topics:
         return self._consumers[group]
 
     def look_owners(self) -> dict[Place, str]:
-        """Return which member of the groups holds each partition, in the broker's words."""
+        """Return which member of the groups owns each partition, according to the broker."""
         if self._known_admin is None:
             self._known_admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
         answers = self._known_admin.describe_consumer_groups(
@@ -169,7 +169,7 @@ class Topics:
         }
 
     def positions(self) -> Positions:
-        """Return both: the commits first, so that nothing falls between."""
+        """Return both: the commits first, so that nothing is missed between them."""
         committed = self.committed()
         return Positions(committed, self.ends())
 
@@ -179,7 +179,7 @@ class Topics:
         return sum(end - now.committed.get(place, 0) for place, end in now.ends.items())
 
     def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again while a broker that came back is not itself again."""
+        """Query again while a restarted broker is not ready."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -196,7 +196,7 @@ class Topics:
     def read(
         self, topics: Iterable[str], since: Mapping[Place, int] | None = None
     ) -> Iterator[Record]:
-        """Yield the records that stand in topics now, from offsets or from the beginning."""
+        """Yield the records that topics contain now, from offsets or from the beginning."""
         starts = since or {}
         ends = {place: end for place, end in self.ends(topics).items() if end}
         left = {place for place, end in ends.items() if starts.get(place, 0) < end}
@@ -234,7 +234,7 @@ class Topics:
             consumer.close()
 
 
-def _checked(told: TopicPartition) -> TopicPartition:
-    if told.error is not None:
-        raise KafkaException(told.error)
-    return told
+def _checked(answer: TopicPartition) -> TopicPartition:
+    if answer.error is not None:
+        raise KafkaException(answer.error)
+    return answer

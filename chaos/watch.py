@@ -1,10 +1,10 @@
-"""Watches who holds each partition, so that a move is known with what was unsettled when it came.
+"""Watches who owns each partition, so that each move is known with what was unsettled then.
 
-A worker that comes or goes moves partitions of others, too. What waits in a queue then is let go of,
+A worker that joins or leaves moves partitions of others, too. What waits in a queue then is dropped,
 and an attempt that takes longer than a revocation may wait ends without settling: those events come
-again, as after a crash. The broker is asked about twice a second; a move lies between two looks, so
-what was unsettled is taken from the commits of the look before it. A partition that went twice
-between two looks, or went and came back, is known from the logs of the workers that gave it up.
+again, as after a crash. The broker is queried about twice a second; a move lies between two queries, so
+what was unsettled is taken from the commits of the query before it. A partition that went twice
+between two queries, or went and came back, is known from the logs of the workers that gave it up.
 """
 
 import json
@@ -25,16 +25,16 @@ _PAUSE = 0.4
 
 @dataclass(slots=True, frozen=True)
 class Move:
-    """Partitions that left the member that held them, between two looks."""
+    """Partitions that left their owner, between two queries."""
 
     at: float
-    """Seconds since 1970, of the later look."""
+    """Seconds since 1970, of the later query."""
     before: Positions
     """Of these partitions alone."""
 
 
 class WorkersLog:
-    """The log of one worker, read on from where it was read to."""
+    """The log of one worker, read from where the last read ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class WorkersLog:
         self._rest = b""
 
     def given_up(self) -> Iterator[Place]:
-        """Yield each partition that the worker was given notice of losing, since the last call."""
+        """Yield each partition that the worker was notified of losing, since the last call."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -66,14 +66,14 @@ def moves_between(
     before: Positions,
     at: float,
 ) -> list["Move"]:
-    """Return the moves between two looks; a partition that moved more than once is in more than one.
+    """Return the moves between two queries; a partition that moved more than once is in more than one.
 
     Args:
-        held: Who held each partition at the look before.
-        now_held: Who holds it now.
+        held: Who owned each partition at the query before.
+        now_held: Who owns it now.
         given_up: How often workers logged that they gave it up since.
-        before: The commits of the look before, and the ends of this one.
-        at: Seconds since 1970, of this look.
+        before: The commits of the query before, and the ends of this one.
+        at: Seconds since 1970, of this query.
     """
     times = Counter(given_up)
     for place, owner in held.items():
@@ -89,7 +89,7 @@ def moves_between(
 
 
 class Watch:
-    """Looks from a thread of its own while a `with` block runs."""
+    """Watches from its own thread while a `with` block runs."""
 
     def __init__(self, topics: Topics, logs: Sequence[Path]) -> None:
         """Watch the partitions of `topics`, and the workers that write `logs`."""
@@ -125,7 +125,7 @@ class Watch:
                     now_held = topics.look_owners()
                     ends = topics.look_ends(wanted)
             except NO_ANSWER:
-                continue  # the broker is away: the next look compares with the last that was whole
+                continue  # the broker is down: the next query compares with the last complete one
             before = Positions(committed, ends)
             self.moves += moves_between(held, now_held, given_up, before, time.time())
             held, committed = now_held, now_committed

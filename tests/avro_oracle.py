@@ -1,4 +1,4 @@
-"""Avro by the book, slow and plain: encodes a datum, and resolves one from a schema to another.
+"""Avro by the specification, slow and plain: encodes a datum, and resolves one from a schema to another.
 
 A datum of a union is a pair of the branch's number and its datum; all others are as fastavro has
 them with logical types left raw. Schemas are JSON whose names are in full. Nothing here is shared
@@ -39,7 +39,7 @@ class Schema:
                 self._collect(field["type"])
 
     def of(self, node: Any) -> Any:  # noqa: ANN401
-        """Return a type itself where a name stands for it."""
+        """Return the type that a name refers to."""
         return self.named[node] if isinstance(node, str) and node not in PLAIN else node
 
 
@@ -100,7 +100,7 @@ def _long(value: int) -> bytes:
 
 
 class Unreadable(Exception):
-    """The writer's datum is none of the reader's."""
+    """The writer's datum does not match the reader's schema."""
 
 
 def resolve(writer: Schema, reader: Schema, w: Any, r: Any, datum: Any) -> Any:  # noqa: ANN401, C901
@@ -162,7 +162,7 @@ def _promoted(written: str, read: str, datum: Any) -> Any:  # noqa: ANN401
         case "bytes":
             return datum.encode()
         case "double" if written == "float":
-            # As its shortest text says, not as its binary value.
+            # By its shortest text, not by its binary value.
             return float(
                 min((f"{datum:.{n}g}" for n in range(1, 10)), key=lambda t: _off(t, datum))
             )

@@ -26,18 +26,18 @@ NO_KAFKA = ROOT / "tests" / "integration" / "http"
 """What of these has real sockets, and no broker."""
 IN_MEMORY = (ROOT / "tests" / "scenarios", ROOT / "tests" / "unit", ROOT / "tests" / "properties")
 
-# The suite must say the same on every run; a deeper search is `--hypothesis-profile=search`.
+# The suite must give the same results on every run; a deeper search is `--hypothesis-profile=search`.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("search", max_examples=2_000, deadline=None, print_blob=True)
 settings.load_profile("ci")
 
-# pytest-asyncio asks for the current loop before each test's own: it would be given a new one that
-# nobody closes, and its warning fails whichever test the garbage collector runs in.
+# pytest-asyncio gets the current loop before each test's own: it would get a new one that
+# is never closed, and its warning fails whichever test the garbage collector runs in.
 asyncio.set_event_loop(None)
 
 
 _PATIENCE = 300
-"""Seconds for a test in memory: some tell hours of a worker, on a machine that others use, too."""
+"""Seconds for a test in memory: some simulate hours of a worker, on a shared machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class _Loops:
         self.real = False
         """Whether the test that is being set up has real I/O."""
         self.troubles: list[str] = []
-        """What the last virtual loop was told of exceptions that nobody took."""
+        """Unhandled exceptions that the last virtual loop was notified of."""
 
     def __call__(self) -> asyncio.AbstractEventLoop:
         if self.real:
@@ -105,7 +105,7 @@ def never_blocking() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_forgotten() -> Iterator[None]:
-    """Fail a test that leaves an exception to nobody."""
+    """Fail a test that leaves an exception unhandled."""
     _loops.troubles = []
     yield
     assert _loops.troubles == []
@@ -140,7 +140,7 @@ def mortal_broker() -> Iterator[Callable[[], BrokerProcess]]:
 
 @pytest.fixture
 def own_broker(mortal_broker: Callable[[], BrokerProcess], prefix: str) -> BrokerProcess:
-    """A broker that a test may kill or freeze, while all other tests go on with theirs."""
+    """A broker that a test may kill or freeze, while all other tests continue with theirs."""
     broker = mortal_broker()
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
     until = time.monotonic() + 30

@@ -1,7 +1,7 @@
 """Writes records as the protocol allows them, and no client does: names of headers that are no text, for one.
 
 Speaks Produce version 3 to the one broker of a test. A client library would refuse, mend or crash on
-most of what stands here.
+most of what is built here.
 """
 
 import socket
@@ -36,13 +36,13 @@ _CRC = _crc_table()
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as it stands in a batch: every part is bytes or null."""
+    """A record as it is in a batch: every part is bytes or null."""
 
     value: bytes | None
     key: bytes | None = None
     headers: Sequence[tuple[bytes, bytes | None]] = ()
     timestamp: int | None = None
-    """Milliseconds since the epoch, any that 64 bits hold; None: 1970 and the broker's own time."""
+    """Milliseconds since the epoch, any 64-bit value; None: 1970 and the broker's own time."""
 
 
 class RawProducer:
@@ -93,7 +93,7 @@ class RawProducer:
         self._socket.sendall(struct.pack(">i", len(head) + len(body)) + head + body)
         (size,) = struct.unpack(">i", self._read(4))
         answer = self._read(size)
-        # correlation, topics, the topic's name, partitions, partition, then what is asked for.
+        # correlation, topics, the topic's name, partitions, partition, then the requested offset.
         error, offset = struct.unpack_from(">hq", answer, 4 + 4 + 2 + len(name) + 4 + 4)
         return int(error), int(offset)
 

@@ -1,4 +1,4 @@
-"""A CRM tells the account's owner that a price is ready."""
+"""A CRM notifies the account's owner that a price is ready."""
 
 from typing import Any
 

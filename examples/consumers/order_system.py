@@ -14,7 +14,7 @@ class OrderSystem:
         self.receiver = Receiver("order-system", self.act)
 
     def act(self, event: dict[str, Any]) -> None:
-        """Take an order over, unless a newer word on it is known: no order of arrival is promised."""
+        """Store an order's state, unless a newer one is known: no order of arrival is guaranteed."""
         known = self.orders.get(event["entity_id"])
         if known is None or known["timestamp"] <= event["timestamp"]:
             self.orders[event["entity_id"]] = event

@@ -1,7 +1,7 @@
-"""A receiver takes signed webhooks as a partner would: verify, deduplicate, act, keep a book.
+"""A receiver takes signed webhooks as a partner would: verify, deduplicate, act, record what was received.
 
 It trusts nothing of hookstream: signatures are verified by the independent `standardwebhooks`
-library over the raw body, and what it counted is what the demo's reckoning is made from.
+library over the raw body, and the demo's account is made from its counts.
 """
 
 import json
@@ -35,7 +35,7 @@ class Book:
 
     entries: list[Entry] = field(default_factory=list)
     forged: int = 0
-    """Requests whose signature did not hold."""
+    """Requests with an invalid signature."""
 
     def accepted(self) -> dict[str, list[Entry]]:
         """Return the entries that were answered 2xx, by webhook-id."""
@@ -51,7 +51,7 @@ Answer = Callable[[dict[str, Any], int], Awaitable[int]]
 
 
 class Receiver:
-    """One partner's endpoint on a port of its own."""
+    """One partner's endpoint on its own port."""
 
     def __init__(self, name: str, act: Callable[[dict[str, Any]], None]) -> None:
         """Act on each event once, whatever arrives twice."""

@@ -1,1 +1,1 @@
-"""The demo: five partners, an endless stream of trouble, a crash, and every delivery accounted for."""
+"""The demo: five partners, many failures, a crash, and every delivery accounted for."""

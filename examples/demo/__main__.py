@@ -1,4 +1,4 @@
-"""The main job, whole: a broker, a worker that is killed half-way, five partners with their troubles.
+"""The main job, whole: a broker, a worker that is killed half-way, five partners with typical problems.
 
 1. Start the broker; apply topics, schemas and definitions; start a worker.
 2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
@@ -25,9 +25,9 @@ from examples.consumers.dashboard import Dashboard
 from examples.consumers.order_system import OrderSystem
 from examples.consumers.print_shop import PrintShop
 from examples.consumers.receiver import Receiver
+from examples.demo.accounting import Account, Accounting, AtTheKill, Sent
 from examples.demo.log import Log
-from examples.demo.reckoning import Account, AtTheKill, Reckoner, Sent
-from examples.demo.screen import Screen, show_account, show_letter, show_trace
+from examples.demo.screen import Screen, show_account, show_dead_letter, show_trace
 from examples.demo.stage import ROOT, CommandFailed, Stage
 from examples.printprice.generator import events
 from rich.console import Console
@@ -63,7 +63,7 @@ class Demo:
         }
         self.stage = Stage(ROOT / ".cache" / "demo" / run, servers, f"demo-{run}")
         self.log = Log(servers)
-        self.reckoner = Reckoner(self.log, self.stage.prefix, self.receivers)
+        self.accounting = Accounting(self.log, self.stage.prefix, self.receivers)
         self.screen = Screen(console, self.receivers)
         self.sent: list[Sent] = []
         exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
@@ -71,7 +71,7 @@ class Demo:
         self.mended = False
 
     async def run(self) -> bool:
-        """Play it all and tell whether every delivery is accounted for."""
+        """Run the whole demo; return whether every delivery is accounted for."""
         for receiver in self.receivers.values():
             receiver.secrets = ["whsec_" + b64encode(secrets.token_bytes(32)).decode()]
             await receiver.start()
@@ -121,7 +121,7 @@ class Demo:
     async def _set_up(self) -> None:
         stage, screen = self.stage, self.screen
         screen.step("creating upstream's topics, then hookstream's own")
-        await asyncio.to_thread(self.log.create, self.reckoner.event_topics(), 3)
+        await asyncio.to_thread(self.log.create, self.accounting.event_topics(), 3)
         await stage.hookstream("dev", "keys", str(stage.folder / "keys.json"))
         await stage.hookstream("topics", "apply", "--yes")
         screen.step("publishing the schemas of six event types")
@@ -141,7 +141,7 @@ class Demo:
         self.screen.step("killing the worker with SIGKILL")
         await self.stage.kill_worker()
         self.screen.worker = "killed"
-        killed = await asyncio.to_thread(self.reckoner.at_the_kill)
+        killed = await asyncio.to_thread(self.accounting.at_the_kill)
         await self._publish(list(events(SEED, EVENTS))[EVENTS // 2 : EVENTS // 2 + 40])
         self.screen.step("starting another worker, which takes over")
         await self.stage.start_worker()
@@ -194,7 +194,7 @@ class Demo:
         account = Account()
         waited = 0.0
         while waited < PATIENCE:
-            account = await asyncio.to_thread(self.reckoner.reckon, self.sent, killed)
+            account = await asyncio.to_thread(self.accounting.account_for, self.sent, killed)
             if not account.missing and not account.dead & {
                 key for key in account.expected if key[0] == "crm"
             }:
@@ -217,9 +217,9 @@ class Demo:
         if traced is not None:
             console.print("\nOne trace, from the producer to the redrive:")
             show_trace(console, traced.trace_id, self.stage.read_spans())
-        if account.letters:
+        if account.dead_letters:
             console.print("\nOne dead letter, as any Kafka tool shows it:")
-            show_letter(console, account.letters[0])
+            show_dead_letter(console, account.dead_letters[0])
         for title, keys in (
             ("missing", account.missing),
             ("unexpected", account.unexpected),
@@ -228,7 +228,7 @@ class Demo:
             for key in sorted(keys):
                 console.print(f"{title}: {' '.join(key)}")
         good = "Every delivery is accounted for." if account.clean else "NOT accounted for."
-        console.print(f"\n{good}  What the run wrote is in {self.stage.folder}")
+        console.print(f"\n{good}  The files of the run are in {self.stage.folder}")
 
 
 @contextlib.contextmanager

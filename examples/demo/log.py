@@ -1,4 +1,4 @@
-"""What stands in the topics, read with a plain Kafka client: no line of hookstream's own code."""
+"""What the topics contain, read with a plain Kafka client and none of hookstream's code."""
 
 import io
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Log:
     """The topics of one run."""
 
     def __init__(self, servers: str) -> None:
-        """Connect when something is asked for."""
+        """Connect on first use."""
         self._servers: dict[str, str | int | float | bool] = {
             "bootstrap.servers": servers,
             "log_level": 0,
@@ -67,8 +67,8 @@ class Log:
         asked = {TopicPartition(*place): latest for place in self._places(topics)}
         if not asked:
             return {}
-        told = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
-        return {(at.topic, at.partition): end.result(10).offset for at, end in told.items()}
+        answer = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+        return {(at.topic, at.partition): end.result(10).offset for at, end in answer.items()}
 
     def committed(self, group: str, topics: Iterable[str]) -> dict[Place, int]:
         """Return a group's committed offsets, 0 where there is none."""
@@ -76,10 +76,10 @@ class Log:
         if not wanted:
             return {}
         asked = [ConsumerGroupTopicPartitions(group, wanted)]
-        told = self._admin.list_consumer_group_offsets(asked)[group].result(10)
+        answer = self._admin.list_consumer_group_offsets(asked)[group].result(10)
         return {
             (found.topic, found.partition): max(found.offset, 0)
-            for found in told.topic_partitions or ()
+            for found in answer.topic_partitions or ()
         }
 
     def read(self, *topics: str) -> list[Entry]:
@@ -93,14 +93,14 @@ class Log:
             consumer.assign([TopicPartition(topic, number, 0) for topic, number in ends])
             open_places = set(ends)
             while open_places:
-                for message in consumer.consume(500, 1.0):
-                    error = message.error()
+                for record in consumer.consume(500, 1.0):
+                    error = record.error()
                     if error is not None:
                         if error.name() == "_PARTITION_EOF":
-                            open_places.discard((message.topic(), message.partition()))
+                            open_places.discard((record.topic(), record.partition()))
                             continue
                         raise KafkaException(error)
-                    found.append(_entry(message))
+                    found.append(_entry(record))
         finally:
             consumer.close()
         return found
@@ -127,21 +127,21 @@ class Log:
         )
 
 
-def _entry(message: Message) -> Entry:
+def _entry(record: Message) -> Entry:
     return Entry(
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-        message.timestamp()[1],
-        bytes(message.key() or b""),
-        message.value(),
-        _headers(message),
+        record.topic() or "",
+        record.partition() or 0,
+        record.offset() or 0,
+        record.timestamp()[1],
+        bytes(record.key() or b""),
+        record.value(),
+        _headers(record),
     )
 
 
-def _headers(message: Message) -> dict[str, str]:
+def _headers(record: Message) -> dict[str, str]:
     # The stubs allow for a mapping, too, which only producers are given.
-    found = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    found = cast("list[tuple[str, bytes | None]]", record.headers() or [])
     return {name: (value or b"").decode(errors="replace") for name, value in found}
 
 

@@ -1,4 +1,4 @@
-"""The screen: a live table while things happen, and the reckoning when they have."""
+"""The screen: a live table during the run, and the account at its end."""
 
 import datetime as dt
 import time
@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from examples.consumers.receiver import Receiver
+from examples.demo.accounting import Account
 from examples.demo.log import Entry
-from examples.demo.reckoning import Account
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -71,10 +71,8 @@ class Screen:
 
 
 def show_account(console: Console, events: int, account: Account, forged: int) -> None:
-    """Print the reckoning."""
-    table = Table(
-        title="The reckoning, from the partners' books and the topics", title_justify="left"
-    )
+    """Print the account."""
+    table = Table(title="The account, from the partners and the topics", title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
     received = set(account.received)
@@ -88,7 +86,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
             account.in_gap - account.dead - received
         ),
         "missing": len(account.missing),
-        "arrived though nobody may have it": len(account.unexpected),
+        "received but not expected": len(account.unexpected),
         "duplicates (a webhook-id answered 2xx twice)": len(account.duplicates),
         "  events unsettled when the worker was killed": len(account.unsettled),
         "  duplicates that no crash explains": len(account.unexcused),
@@ -96,7 +94,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
         "dead-lettered": account.dead_lettered,
         "redriven": account.redriven,
         "undecodable": account.undecodable,
-        "requests whose signature did not hold": forged,
+        "requests with an invalid signature": forged,
     }
     for name, count in rows.items():
         table.add_row(name, str(count))
@@ -126,12 +124,14 @@ def show_trace(console: Console, trace_id: str, spans: list[dict[str, object]]) 
     console.print(root)
 
 
-def show_letter(console: Console, letter: Entry) -> None:
+def show_dead_letter(console: Console, dead_letter: Entry) -> None:
     """Print a dead letter as a plain Kafka tool shows it."""
     console.print(
-        Text(f"{letter.topic} [{letter.partition}] @{letter.offset} key={letter.key.decode()}")
+        Text(
+            f"{dead_letter.topic} [{dead_letter.partition}] @{dead_letter.offset} key={dead_letter.key.decode()}"
+        )
     )
-    for name, value in letter.headers.items():
+    for name, value in dead_letter.headers.items():
         console.print(Text(f"    {name}={value}"))
-    size = len(letter.value or b"")
+    size = len(dead_letter.value or b"")
     console.print(Text(f"    value: {size} bytes, exactly as upstream wrote them"))

@@ -69,7 +69,7 @@ STURDY = "[1s, 2s, 5s, 5s, 5s]"
 BRIEF = "[1s, 2s]"
 
 CAST: dict[str, tuple[str, str, str, str, str]] = {
-    # id: name, granted types, asked types, further lines, schedule
+    # id: name, granted types, requested types, further lines, schedule
     "order-system": (
         "Northwind order system",
         "[order.generated, processing.failed]",
@@ -156,7 +156,7 @@ class Stage:
         """Run a command to its end and return what it printed.
 
         Raises:
-            CommandFailed: Its exit code is not 0; with all that it said.
+            CommandFailed: Its exit code is not 0; with all its output.
         """
         command = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -177,7 +177,7 @@ class Stage:
         return out.decode()
 
     async def start_worker(self) -> None:
-        """Start a worker as a process of its own and wait until it is ready.
+        """Start a worker as its own process and wait until it is ready.
 
         Raises:
             CommandFailed: It ended, or was not ready within a minute.
@@ -222,7 +222,7 @@ class Stage:
         return answer.decode()
 
     async def kill_worker(self) -> None:
-        """Kill the worker as a machine dies: SIGKILL, no word to anybody."""
+        """Kill the worker without notice (SIGKILL), as when its machine dies."""
         if self.worker is not None and self.worker.returncode is None:
             self.worker.send_signal(signal.SIGKILL)
             await self.worker.wait()

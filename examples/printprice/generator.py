@@ -105,7 +105,7 @@ def events(seed: int, n: int, *, first_day: dt.date = FIRST_DAY) -> Iterator[Hap
     Args:
         seed: What the choices follow from.
         n: How many events.
-        first_day: The day on which the platform stands; due dates follow it.
+        first_day: The platform's current day; due dates follow it.
     """
     dice = random.Random(seed)
     jobs: list[Iterator[Happening]] = []

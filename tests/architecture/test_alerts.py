@@ -1,4 +1,4 @@
-"""The alert rules ask for series that a worker has, and name commands that there are."""
+"""The alert rules use series that a worker has, and name existing commands."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ def woken_for() -> str:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_each_alert_asks_for_series_that_a_worker_has(rule: dict[str, Any]) -> None:
+def test_each_alert_uses_series_that_a_worker_has(rule: dict[str, Any]) -> None:
     exposed = PrometheusMetrics().exposition().decode()
     known = {*GAUGES, *re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE)}
     asked = set(SERIES.findall(rule["expr"]))
@@ -36,7 +36,7 @@ def test_each_alert_asks_for_series_that_a_worker_has(rule: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_each_alert_says_how_urgent_it_is_and_names_commands_that_there_are(
+def test_each_alert_has_a_severity_and_names_existing_commands(
     rule: dict[str, Any],
 ) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
@@ -48,6 +48,6 @@ def test_each_alert_says_how_urgent_it_is_and_names_commands_that_there_are(
         assert found is not None
 
 
-def test_the_page_and_the_rules_wake_for_the_same() -> None:
+def test_the_page_and_the_rules_list_the_same_alerts() -> None:
     asked = {series for rule in rules() for series in SERIES.findall(rule["expr"])}
     assert asked == set(SERIES.findall(woken_for()))

@@ -24,7 +24,7 @@ CASES = {
 
 
 def marked() -> Iterator[str]:
-    """Yield the id of every case that a test says it holds."""
+    """Yield the id of every case that a test claims to cover."""
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             match node:

@@ -1,4 +1,4 @@
-"""The documentation names everything that there is: settings, commands, metrics, modules."""
+"""The documentation covers everything: settings, commands, metrics, modules."""
 
 import json
 import re
@@ -22,17 +22,17 @@ SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
 
-# Their files are named one by one: they are many subjects.
+# Their files are named one by one, since they have many subjects.
 BY_FILE = {".", "pipeline", "adapters", "entry"}
 
 
-def test_the_settings_page_says_what_the_code_does() -> None:
+def test_the_settings_page_matches_the_code() -> None:
     """`make docs` writes it again."""
     page = SETTINGS_PAGE.read_text(encoding="utf-8")
     assert page == settings_page()
 
 
-def test_the_commands_page_says_what_the_code_does() -> None:
+def test_the_commands_page_matches_the_code() -> None:
     """`make docs` writes it again."""
     page = COMMANDS_PAGE.read_text(encoding="utf-8")
     assert page == commands_page()
@@ -45,7 +45,7 @@ def test_every_metric_is_documented() -> None:
     assert (bool(names), missing) == (True, [])
 
 
-def test_the_codemap_names_every_folder_and_every_file_that_stands_alone() -> None:
+def test_the_codemap_names_every_folder_and_every_single_file() -> None:
     page = ARCHITECTURE.read_text(encoding="utf-8")
     modules = [
         module.relative_to(SOURCE)
@@ -95,7 +95,7 @@ def request_on(page: str) -> tuple[dict[str, str], bytes]:
     return dict(line.split(": ", 1) for line in head.splitlines()[1:]), body.encode()
 
 
-def test_the_record_on_the_page_for_producers_is_what_the_page_says_it_is(tmp_path: Path) -> None:
+def test_the_record_on_the_page_for_producers_is_as_described(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "for-producers.md").read_text(encoding="utf-8")
     schema, delivered = (
         json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
@@ -130,7 +130,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_every_log_event_is_dotted_and_documented() -> None:
-    """`subject.what_happened`; a trouble that lasts is over under the same name with `_over`."""
+    """`subject.what_happened`; the end of a lasting problem has the same name with `_over`."""
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     named = {
         name

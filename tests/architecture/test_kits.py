@@ -23,7 +23,7 @@ with SeenIds().handling(verified.id, 0) as first:
 
 
 def loaded_by(program: str, *options: str) -> set[str]:
-    """Run a program in a process of its own and return the packages that it loaded."""
+    """Run a program in its own process and return the packages that it loaded."""
     command = [sys.executable, *options, "-c", program, str(ROOT / "src")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own
     assert ended.returncode == 0, ended.stderr

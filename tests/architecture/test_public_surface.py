@@ -3,6 +3,6 @@
 from tools.public_surface import SURFACE, surface
 
 
-def test_the_public_surface_is_what_the_file_says() -> None:
-    """If it is meant to change: `python -m tools.public_surface`, and say it in CHANGELOG.md."""
+def test_the_public_surface_matches_the_file() -> None:
+    """For an intended change: `python -m tools.public_surface`, and a line in CHANGELOG.md."""
     assert SURFACE.read_text(encoding="utf-8").splitlines() == surface()

@@ -1,4 +1,4 @@
-"""The shape of the code: every file has one promise and a bounded length, and none is a drawer."""
+"""The shape of the code: every file has one promise and a bounded length, and none is a catch-all."""
 
 import ast
 from pathlib import Path
@@ -22,8 +22,8 @@ def named(found: list[Path]) -> list[str]:
     return [str(file.relative_to(ROOT)) for file in found]
 
 
-def test_every_module_begins_with_its_promise() -> None:
-    """A test's file may do without: there the name says it."""
+def test_every_module_starts_with_its_promise() -> None:
+    """A test's file may omit it: there the name is enough."""
     shipped = files("src", "examples", "benchmarks", "chaos", "tools")
     without = [
         file for file in shipped if not ast.get_docstring(ast.parse(file.read_text("utf-8")))
@@ -31,7 +31,7 @@ def test_every_module_begins_with_its_promise() -> None:
     assert named(without) == []
 
 
-def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+def test_no_file_is_longer_than_its_bound() -> None:
     code = tuple(folder for folder in CODE if folder != "tests")
     long = [file for file in files(*code) if lines(file) > LONGEST]
     long += [file for file in files("tests") if lines(file) > LONGEST_OF_TESTS]
@@ -42,8 +42,8 @@ def lines(file: Path) -> int:
     return len(file.read_text("utf-8").splitlines())
 
 
-def test_no_file_or_folder_is_a_drawer() -> None:
-    """What has no other name than these has no one promise."""
+def test_no_file_or_folder_has_a_catch_all_name() -> None:
+    """A module with such a name has no single promise."""
     drawers = [
         file for file in files(*CODE) if DRAWERS & {file.stem, *file.relative_to(ROOT).parts}
     ]
@@ -56,8 +56,8 @@ def test_the_root_of_the_package_imports_nothing() -> None:
     assert [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] == []
 
 
-def test_no_class_name_stands_twice() -> None:
-    """Whoever reads a name need not ask which of them is meant; what is private is read in its file."""
+def test_no_class_name_is_used_twice() -> None:
+    """A name identifies one class; private ones are read in their file."""
     found: dict[str, list[Path]] = {}
     for file in files("src"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):

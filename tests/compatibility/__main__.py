@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     """Print specimens with what the running release reads from each."""
     match arguments:
         case ["write"]:
-            # Only here: what the other release lacks must not keep it from reading.
+            # Imported only here: the other release may lack it and must still be able to read.
             from tests.compatibility.specimens import specimens  # noqa: PLC0415
 
             found = {

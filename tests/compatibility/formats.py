@@ -22,7 +22,7 @@ from hookstream.adapters.tables.rows import (
 )
 from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.audit.binary import attempt_body
-from hookstream.core.model import delivery_headers as letter
+from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.record import Header
 from hookstream.core.offsets.commit_metadata import read_note
@@ -30,17 +30,17 @@ from hookstream.core.redrive.job import read_job
 from hookstream.errors import ConfigurationError
 
 Headers = list[tuple[str, str | None]]
-"""Names with values as text; a byte that is no UTF-8 stands as a lone surrogate."""
+"""Names with values as text; a byte that is not UTF-8 becomes a lone surrogate."""
 
 Document = object
 """Plain JSON."""
 
 RENAMED = {"shelf": "source"}
-"""Attributes of the release before, by the names that they have now."""
+"""Attributes of the previous release, by their present names."""
 
 
 class PlainKeys:
-    """A key ring whose ciphertexts can stand in a file: it shows what is sealed and to what."""
+    """A key ring whose ciphertexts can be kept in a file: they show what is sealed and to what."""
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
         return "k1", f"{associated.hex()}:{plaintext.hex()}"
@@ -120,10 +120,10 @@ def _note(specimen: Document) -> object:
 
 
 READERS: dict[str, Callable[[Document], object]] = {
-    "tier record": _headers(letter.read_delivery),
-    "tier record of an event": _headers(letter.read_unmatched),
-    "dead letter": _headers(letter.read_delivery),
-    "undecodable record": _headers(letter.read_unmatched),
+    "tier record": _headers(delivery_headers.read_delivery),
+    "tier record of an event": _headers(delivery_headers.read_unmatched),
+    "dead letter": _headers(delivery_headers.read_delivery),
+    "undecodable record": _headers(delivery_headers.read_unmatched),
     "audit record": lambda specimen: AuditReader(SchemaBook()).read(bytes.fromhex(str(specimen))),
     "commit note": _note,
     "partner": _row(read_partner),
@@ -139,31 +139,31 @@ READERS: dict[str, Callable[[Document], object]] = {
 
 
 def read(name: str, specimen: Document) -> Document:
-    """Return what a release makes of a specimen, as plain JSON."""
+    """Return how a release reads a specimen, as plain JSON."""
     try:
         return plain(READERS[name.partition(":")[0]](specimen))
-    except Exception as problem:  # noqa: BLE001  that it raises is what somebody wants to know
+    except Exception as problem:  # noqa: BLE001  the exception is the result
         return {"raises": type(problem).__name__, "why": str(problem)}
 
 
-def covered(told: Document, found: Document) -> list[str]:
-    """Return where `found` lacks or contradicts what is told; what it has beyond that is fine."""
-    return list(_differences(told, found, "$"))
+def covered(expected: Document, found: Document) -> list[str]:
+    """Return where `found` lacks or contradicts what is expected; it may have more."""
+    return list(_differences(expected, found, "$"))
 
 
-def _differences(told: Document, found: Document, path: str) -> list[str]:
-    if isinstance(told, dict) and isinstance(found, dict):
+def _differences(expected: Document, found: Document, path: str) -> list[str]:
+    if isinstance(expected, dict) and isinstance(found, dict):
         return [
             line
-            for name, value in told.items()
+            for name, value in expected.items()
             for line in (
                 _differences(value, found[name], f"{path}.{name}")
                 if name in found
                 else [f"{path}.{name} is missing"]
             )
         ]
-    if isinstance(told, list) and isinstance(found, list) and len(told) == len(found):
-        pairs = enumerate(zip(told, found, strict=True))
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = enumerate(zip(expected, found, strict=True))
         return [line for n, (a, b) in pairs for line in _differences(a, b, f"{path}[{n}]")]
-    same = json.dumps(told) == json.dumps(found)
-    return [] if same else [f"{path} is {json.dumps(found)}, not {json.dumps(told)}"]
+    same = json.dumps(expected) == json.dumps(found)
+    return [] if same else [f"{path} is {json.dumps(found)}, not {json.dumps(expected)}"]

@@ -19,7 +19,7 @@ from hookstream.adapters.tables.rows import (
     write_start,
 )
 from hookstream.adapters.tables.subscriptions import write_subscription
-from hookstream.core.model import delivery_headers as letter
+from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
@@ -155,13 +155,15 @@ def specimens() -> dict[str, Document]:
     made_names = (SigningSecret("generated-r7", bytes(24)), SigningSecret("generated", bytes(32)))
     return {
         "tier record: a time that RFC 3339 cannot name": shown(
-            letter.tier_headers(odd_time, CARRIED, written_at=NOON)
+            delivery_headers.tier_headers(odd_time, CARRIED, written_at=NOON)
         ),
         "dead letter: a time that RFC 3339 cannot name": shown(
-            letter.dead_letter_headers(odd_time, CARRIED, dead, "4 attempts", written_at=NOON)
+            delivery_headers.dead_letter_headers(
+                odd_time, CARRIED, dead, "4 attempts", written_at=NOON
+            )
         ),
         "tier record: a name that is no UTF-8": shown(
-            letter.tier_headers(DELIVERY, [("Gr\\xf6\\xdfe", b"1")], written_at=NOON)
+            delivery_headers.tier_headers(DELIVERY, [("Gr\\xf6\\xdfe", b"1")], written_at=NOON)
         ),
         "audit record: a mistake of ours": _attempt(
             replace(made, outcome=Failed(FailureKind.INTERNAL_ERROR, "KeyError in render.py:7"))
@@ -190,18 +192,24 @@ def specimens() -> dict[str, Document]:
         "subscription: a number that doubles round": _row(
             "crm", write_subscription(replace(SUBSCRIPTION, pattern=exact), PlainKeys())
         ),
-        "tier record": shown(letter.tier_headers(DELIVERY, CARRIED, written_at=NOON + 9)),
+        "tier record": shown(
+            delivery_headers.tier_headers(DELIVERY, CARRIED, written_at=NOON + 9)
+        ),
         "tier record: least": shown(
-            letter.tier_headers(
+            delivery_headers.tier_headers(
                 Delivery("msg_a", "s", "p", "a.b", "e", ORIGIN, NOON, NOON), [], written_at=NOON
             )
         ),
-        "tier record of an event": shown(letter.tier_headers(event, CARRIED, written_at=NOON)),
+        "tier record of an event": shown(
+            delivery_headers.tier_headers(event, CARRIED, written_at=NOON)
+        ),
         "dead letter": shown(
-            letter.dead_letter_headers(DELIVERY, CARRIED, dead, "4 attempts", written_at=NOON)
+            delivery_headers.dead_letter_headers(
+                DELIVERY, CARRIED, dead, "4 attempts", written_at=NOON
+            )
         ),
         "undecodable record": shown(
-            letter.undecodable_headers(junk, undecodable, written_at=NOON + 1)
+            delivery_headers.undecodable_headers(junk, undecodable, written_at=NOON + 1)
         ),
         "audit record": _attempt(made),
         "audit record: the end": _attempt(delivered),

@@ -1,7 +1,7 @@
 """Two releases run side by side while an upgrade rolls: each reads what the other writes.
 
-`before.json` was written by the release before this one, with what that release reads from it;
-`now.json` was written by this one, with what the release *before* read from it when this was changed.
+`before.json` was written by the previous release, with what that release reads from it;
+`now.json` was written by this one, with what the *previous* release read from it when this was changed.
 """
 
 import json
@@ -15,44 +15,44 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "tests" / "compatibility"
 NOW: dict[str, Any] = json.loads((FOLDER / "now.json").read_text(encoding="utf-8"))
 ROUNDED = "a number that doubles round"
-"""A format of its own: the release before must not read such a row at all."""
+"""A separate format: the previous release must not read such a row at all."""
 BEFORE: dict[str, Any] = json.loads((FOLDER / "before.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", BEFORE)
-def test_what_the_release_before_wrote_is_read_as_it_meant_it(name: str) -> None:
-    told = BEFORE[name]
-    assert covered(told["read"], read(name, told["is"])) == []
+def test_what_the_previous_release_wrote_is_read_with_its_meaning(name: str) -> None:
+    expected = BEFORE[name]
+    assert covered(expected["read"], read(name, expected["is"])) == []
 
 
-def test_what_is_written_is_what_the_release_before_was_tried_with() -> None:
-    """Where this fails, let the release before read the new specimens, and look at what it made of them."""
+def test_what_is_written_is_what_the_previous_release_was_tested_with() -> None:
+    """If this fails, let the previous release read the new specimens, and check its results."""
     assert {name: json.loads(json.dumps(each)) for name, each in specimens().items()} == {
         name: each["is"] for name, each in NOW.items()
     }
 
 
 @pytest.mark.parametrize("name", NOW)
-def test_the_release_before_read_what_is_written_as_it_is_meant(name: str) -> None:
+def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) -> None:
     found, meant = NOW[name]["read"], read(name, NOW[name]["is"])
     if name.endswith(ROUNDED):
-        # A subscription waits and a partner stops matching there: neither is read as another number.
+        # There a subscription waits and a partner's matching stops: neither is read as another number.
         assert isinstance(found, dict)
         assert found.get("is") == "UnreadableSubscription" or "EnvelopeUnreadable" in str(found)
         return
-    # What this release added, the one before leaves out.
+    # What this release added, the previous one omits.
     assert [line for line in covered(found, meant) if not line.startswith("$.origin[3]")] == []
 
 
-def test_a_time_out_of_range_is_the_nearest_that_can_be_named_to_the_release_before() -> None:
+def test_a_time_out_of_range_is_the_nearest_valid_one_for_the_previous_release() -> None:
     name = "tier record: a time that RFC 3339 cannot name"
     assert NOW[name]["read"]["origin"][3] == 253_402_300_799_999
 
 
 def test_a_difference_is_found_wherever_it_is() -> None:
-    told = {"a": [1, {"b": None}], "c": "x"}
-    assert covered(told, {"a": [1, {"b": None, "new": 2}], "c": "x", "d": 1}) == []
-    assert covered(told, {"a": [1, {"b": 0}], "c": "x"}) == ["$.a[1].b is 0, not null"]
-    assert covered(told, {"a": [1.0, {"b": None}], "c": "x"}) == ["$.a[0] is 1.0, not 1"]
-    assert covered(told, {"a": [1], "c": "x"}) == ['$.a is [1], not [1, {"b": null}]']
-    assert covered(told, {"a": [1, {"b": None}]}) == ["$.c is missing"]
+    expected = {"a": [1, {"b": None}], "c": "x"}
+    assert covered(expected, {"a": [1, {"b": None, "new": 2}], "c": "x", "d": 1}) == []
+    assert covered(expected, {"a": [1, {"b": 0}], "c": "x"}) == ["$.a[1].b is 0, not null"]
+    assert covered(expected, {"a": [1.0, {"b": None}], "c": "x"}) == ["$.a[0] is 1.0, not 1"]
+    assert covered(expected, {"a": [1], "c": "x"}) == ['$.a is [1], not [1, {"b": null}]']
+    assert covered(expected, {"a": [1, {"b": None}]}) == ["$.c is missing"]

@@ -127,7 +127,7 @@ class KafkaWorld:
     ) -> None:
         self.prefix = prefix
         self._client: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
-        # How soon a member hears that another joined: its broker says so where the protocol is `consumer`.
+        # How soon a member learns that another joined: the broker sets it for the `consumer` protocol.
         beats = {"heartbeat.interval.ms": 500} if protocol == "classic" else {}
         self._settings = self._client | beats | dict(more)
         self._protocol = protocol
@@ -175,7 +175,7 @@ class KafkaWorld:
                 topic,
                 value,
                 partition=0,
-                on_delivery=lambda _, told: offsets.append(told.offset() or 0),
+                on_delivery=lambda _, answered: offsets.append(answered.offset() or 0),
             )
         writer.commit_transaction(10)
         return max(offsets)
@@ -187,8 +187,8 @@ class KafkaWorld:
     async def committed(self, group: str, partition: TopicPartition) -> int | None:
         asked = ConsumerGroupTopicPartitions(self._group(group), [KafkaPartition(*partition)])
         answer = self._admin.list_consumer_group_offsets([asked])[self._group(group)]
-        (told,) = (await asyncio.wrap_future(answer)).topic_partitions
-        return None if told.offset < 0 else int(told.offset)
+        (answered,) = (await asyncio.wrap_future(answer)).topic_partitions
+        return None if answered.offset < 0 else int(answered.offset)
 
     async def commit(self, group: str, partition: TopicPartition, offset: int) -> None:
         at = KafkaPartition(*partition, offset)
@@ -233,7 +233,7 @@ async def take_some(source: Source, count: int, seconds: float = 15.0) -> list[R
 
 
 async def take_until(source: Source, condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    """Keep taking, and let what comes go, until something holds."""
+    """Keep taking and discarding records until a condition is true."""
     async with asyncio.timeout(seconds):
         while not condition():
             assert not await source.take(100)

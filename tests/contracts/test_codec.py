@@ -40,8 +40,8 @@ def test_a_record_names_its_type_and_version(world: World) -> None:
     assert found.revision[:2] == ("thing.done", 1)
 
 
-def test_a_schema_that_nobody_published_yet_is_unknown_not_undecodable(world: World) -> None:
-    """The record waits: a producer may be quicker than the table that tells of its schema."""
+def test_an_unpublished_schema_is_unknown_not_undecodable(world: World) -> None:
+    """The record waits: a producer may be quicker than the table of schemas."""
     assert isinstance(
         world.codec.identify(record(world.value(1, {"a": 1}, event_id="e1"))), UnknownSchema
     )
@@ -63,7 +63,7 @@ def test_a_schema_published_meanwhile_is_known(world: World) -> None:
         (b"x" * (MAX_RECORD_BYTES + 1), "too_large"),
     ],
 )
-def test_what_cannot_be_a_record_of_ours_has_a_reason(
+def test_an_undecodable_record_has_a_reason(
     world: World, value: bytes | None, reason: str
 ) -> None:
     found = world.codec.identify(record(value))
@@ -71,7 +71,9 @@ def test_what_cannot_be_a_record_of_ours_has_a_reason(
     assert found.reason == reason
 
 
-def test_a_record_that_only_an_unreadable_header_can_name_says_so(world: World) -> None:
+def test_a_record_that_only_an_unreadable_header_identifies_is_refused_with_that_reason(
+    world: World,
+) -> None:
     world.publish(1)
     problem = "the header name \\xff is not UTF-8"
     unnamed = replace(record(b"body"), headers_problem=problem)
@@ -137,7 +139,7 @@ def test_a_version_that_was_never_published_cannot_be_resolved(world: World) -> 
     assert refused.reason == RefusalReason.VERSION_NOT_RESOLVABLE
 
 
-def test_what_json_cannot_hold_is_refused(world: World) -> None:
+def test_what_json_cannot_represent_is_refused(world: World) -> None:
     world.publish(1)
     refused = world.codec.document(event_of(world, world.not_renderable()), 1)
     assert isinstance(refused, Refused)

@@ -68,12 +68,12 @@ class KafkaWorld:
         stored: list[Stored] = []
         try:
             while True:
-                message = consumer.poll(10)
-                assert message is not None
-                if error := message.error():
+                record = consumer.poll(10)
+                assert record is not None
+                if error := record.error():
                     assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
                     return stored
-                stored.append((message.key(), message.value(), headers_of(message.headers())))
+                stored.append((record.key(), record.value(), headers_of(record.headers())))
         finally:
             consumer.close()
 
@@ -156,7 +156,7 @@ async def test_an_acknowledged_record_can_be_read(world: World) -> None:
 
 
 async def test_many_records_are_all_written(world: World) -> None:
-    """Together they are larger than one of them may be: a broker judges a batch as a whole."""
+    """Together they are larger than one of them may be: a broker accepts or rejects a batch as a whole."""
     verdicts: list[WriteRefused | None] = []
 
     for number in range(3000):
@@ -171,7 +171,7 @@ async def test_many_records_are_all_written(world: World) -> None:
 
 @pytest.mark.parametrize("size", [5 * LIMIT, 20 * LIMIT])
 async def test_a_record_that_is_too_large_is_refused_alone(world: World, size: int) -> None:
-    """Refused by the broker or by the client: what stands around it is written."""
+    """Refused by the broker or by the client: the records around it are written."""
     verdicts: dict[str, WriteRefused | None] = {}
 
     for name, value in (("before", b"1"), ("large", bytes(size)), ("after", b"2")):
@@ -187,7 +187,7 @@ async def test_a_record_that_is_too_large_is_refused_alone(world: World, size: i
 
 
 async def test_a_writer_may_write_again_from_its_acknowledgement(world: World) -> None:
-    """A settler does: a letter that is too large is written again by reference."""
+    """A settler does: a dead letter that is too large is written again by reference."""
     sink, done = world.sink, asyncio.Event()
 
     def again(_: WriteRefused | None) -> None:
@@ -213,7 +213,7 @@ async def test_nothing_is_acknowledged_after_closing(world: World) -> None:
 
 
 async def test_an_acknowledgement_that_raises_ends_the_sink(world: World) -> None:
-    """What is settled is no longer known: going on could free an offset too early."""
+    """What is settled is no longer known: continuing could release an offset too early."""
 
     def refuse(_: WriteRefused | None) -> None:
         raise ValueError("no")

@@ -76,7 +76,7 @@ async def test_records_come_in_the_order_of_their_partition(
 async def test_a_transaction_leaves_a_gap_in_the_offsets_and_nothing_else(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Its marker takes an offset: whoever counts records to know offsets would be wrong."""
+    """Its marker takes an offset: offsets cannot be counted by records."""
     topic = f"{world.prefix}.events"
     await world.create(topic)
     await world.transaction(topic, b"0", b"1")
@@ -108,10 +108,10 @@ async def test_a_record_comes_whole(world: World, stack: AsyncExitStack) -> None
     assert whole.append_time
 
 
-async def test_a_take_gives_no_more_than_it_was_asked_for(
+async def test_a_take_returns_no_more_than_was_requested(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Asking is the credit: what was not asked for must stay outside."""
+    """The request is the credit: what was not requested must stay outside."""
     topic = f"{world.prefix}.events"
     await world.create(topic)
     for number in range(20):
@@ -132,7 +132,7 @@ async def test_an_empty_topic_gives_nothing_and_does_not_block(
     await world.create(topic)
     listener = BookkeepingListener()
     source = await started(stack, world.source("g", only(topic)), listener)
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
 
     assert not await source.take(10)
 
@@ -140,7 +140,7 @@ async def test_an_empty_topic_gives_nothing_and_does_not_block(
 async def test_a_first_start_is_committed_before_a_record_is_taken(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Else a crash before the first commit would make the next start look like a first one."""
+    """Otherwise a crash before the first commit would make the next start look like a first one."""
     topic = f"{world.prefix}.events"
     await world.create(topic, partitions=2)
     await world.append(topic, b"1", partition=0)
@@ -158,7 +158,7 @@ async def test_a_first_start_is_committed_before_a_record_is_taken(
     assert await world.committed("g", TopicPartition(topic, 1)) == 0
 
 
-async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
+async def test_the_next_member_continues_at_the_commit(world: World) -> None:
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -181,7 +181,7 @@ async def test_the_next_member_goes_on_at_the_commit(world: World) -> None:
 
 
 async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: World) -> None:
-    """Else one slow record would have everything behind it delivered again after every move."""
+    """Otherwise everything after one slow record would be delivered again after every reassignment."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -204,14 +204,14 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
         source = await started(life, world.source("g", only(topic)), third)
         taken = await take_some(source, 3)
 
-    assert (second.held, second.notes) == ({}, {at: note})
+    assert (second.assigned, second.notes) == ({}, {at: note})
     assert 2_900 < len(longest) <= 3_000
     assert third.book[0] == ("assigned", {at: 2})
     assert third.notes == {at: ""}, "it speaks of offsets beyond the log's end"
     assert [record.offset for record in taken] == [2, 3, 4]
 
 
-async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settled(
+async def test_a_partition_that_moves_is_released_then_continues_where_it_was_settled(
     world: World, stack: AsyncExitStack
 ) -> None:
     topic = f"{world.prefix}.events"
@@ -226,16 +226,16 @@ async def test_a_partition_that_moves_is_let_go_then_goes_on_where_it_was_settle
     )
 
     two = await started(stack, world.source("g", only(topic)), theirs)
-    await take_until(one, lambda: len(ours.held) == 1)
+    await take_until(one, lambda: len(ours.assigned) == 1)
     taken = await take_some(two, 1)
 
-    (moved,) = theirs.held
+    (moved,) = theirs.assigned
     assert ours.book[1] == ("revoked", [moved])
     assert theirs.book == [("assigned", {moved: 1})]
     assert [(r.where, r.offset) for r in taken] == [(moved, 1)]
 
 
-async def test_a_paused_partition_keeps_still_and_loses_nothing(
+async def test_a_paused_partition_returns_nothing_and_loses_nothing(
     world: World, stack: AsyncExitStack
 ) -> None:
     topic = f"{world.prefix}.events"
@@ -243,7 +243,7 @@ async def test_a_paused_partition_keeps_still_and_loses_nothing(
     await world.create(topic, partitions=2)
     listener = BookkeepingListener()
     source = await started(stack, world.source("g", only(topic)), listener)
-    await take_until(source, lambda: len(listener.held) == 2)
+    await take_until(source, lambda: len(listener.assigned) == 2)
 
     source.pause(paused)
     for number in range(10):
@@ -256,10 +256,10 @@ async def test_a_paused_partition_keeps_still_and_loses_nothing(
     assert [(r.where, r.offset) for r in after] == [(paused, n) for n in range(5)]
 
 
-async def test_records_gone_before_they_were_read_are_told(
+async def test_records_gone_before_they_were_read_are_reported(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """A client left to itself resumes at the log's start without a word."""
+    """A client by itself resumes at the log's start silently."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -276,16 +276,16 @@ async def test_records_gone_before_they_were_read_are_told(
     assert [r.offset for r in taken] == list(range(50, 60))
 
 
-async def test_offsets_that_vanish_while_running_are_a_gap_that_is_told(
+async def test_offsets_that_vanish_while_running_are_reported_as_a_gap(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """Retention overtakes a reader that is held up: what it skips then must be known."""
+    """Retention overtakes a reader that is delayed: what it skips then must be known."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
     listener = BookkeepingListener()
     source = await started(stack, world.source("g", only(topic)), listener)
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
     source.pause(at)
     for number in range(30):
         await world.append(topic, b"%d" % number)
@@ -335,7 +335,7 @@ async def test_lost_offsets_stop_a_partition_until_a_position_is_named(
 async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
     world: World, stack: AsyncExitStack
 ) -> None:
-    """The topic was created again: other events stand at those offsets now."""
+    """The topic was created again: other events have those offsets now."""
     topic = f"{world.prefix}.events"
     at = TopicPartition(topic, 0)
     await world.create(topic)
@@ -349,7 +349,7 @@ async def test_a_commit_beyond_the_log_s_end_stops_the_partition(
     assert await world.committed("g", at) == 7
 
 
-async def test_old_records_that_nobody_wants_do_not_stop_a_first_start(
+async def test_old_records_without_a_subscription_do_not_stop_a_first_start(
     world: World, stack: AsyncExitStack
 ) -> None:
     topic = f"{world.prefix}.events"
@@ -376,7 +376,7 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
         world.source("g", lambda topics: [t for t in topics if t.startswith(prefix)]),
         listener,
     )
-    await take_until(source, lambda: len(listener.held) == 1)
+    await take_until(source, lambda: len(listener.assigned) == 1)
     assert source.exist == 1
 
     await world.create(f"{prefix}two")

@@ -1,4 +1,4 @@
-"""What every `Sender` promises: held by the double and, over real sockets, by the product's own."""
+"""What every `Sender` promises: tested on the double and, over real sockets, on the product's own."""
 
 import asyncio
 import resource
@@ -57,7 +57,7 @@ Behaviour = Answers | Hangs | Closes | IsDown | IsForbidden
 
 
 class Stage(Protocol):
-    """An endpoint that behaves as told, and a sender that reaches it."""
+    """An endpoint with a configured behaviour, and a sender that reaches it."""
 
     sender: Sender
 
@@ -138,7 +138,7 @@ class SocketStage:
     @contextmanager
     def without_descriptors(self) -> Iterator[None]:
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # The lowest number that is free: nothing with that number or a higher one can be opened then.
+        # The lowest free number: no descriptor with that number or a higher one can be opened then.
         with socket.socket() as lowest:
             free = lowest.fileno()
         resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
@@ -189,7 +189,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 404, 410, 429, 500, 503])
 async def test_a_status_is_the_answer_whatever_it_is(stage: Stage, status: int) -> None:
-    """What a status means is for core to say; a redirect is not followed."""
+    """Core interprets the status; a redirect is not followed."""
     await stage.behave(Answers(status))
     assert await stage.sender.send(stage.post()) == Response(status)
     assert await stage.requests(1) == [b"{}"]
@@ -201,7 +201,7 @@ async def test_retry_after_and_the_body_come_with_the_status(stage: Stage) -> No
     assert answer == Response(503, retry_after="120", excerpt="try later")
 
 
-async def test_an_endpoint_that_hangs_is_given_up_at_the_timeout(stage: Stage) -> None:
+async def test_an_attempt_at_an_endpoint_that_hangs_ends_at_the_timeout(stage: Stage) -> None:
     await stage.behave(Hangs())
     started = asyncio.get_running_loop().time()
     answer = await stage.sender.send(stage.post(timeout=50))
@@ -233,7 +233,7 @@ async def test_a_forbidden_address_is_refused_by_us(stage: Stage) -> None:
 
 
 async def test_cancelling_ends_the_request(stage: Stage) -> None:
-    """A worker that drains must be able to leave without leaving sockets behind."""
+    """A worker that drains must be able to end without open sockets."""
     await stage.behave(Hangs())
     async with asyncio.TaskGroup() as tasks:
         sending = tasks.create_task(stage.sender.send(stage.post()))
@@ -243,15 +243,15 @@ async def test_cancelling_ends_the_request(stage: Stage) -> None:
     await stage.until_cancelled()
 
 
-async def test_without_permission_not_a_byte_is_sent(stage: Stage) -> None:
-    """It is nobody's failure, and the next request that is permitted goes out as ever."""
+async def test_without_eligibility_not_a_byte_is_sent(stage: Stage) -> None:
+    """It is not a failure, and the next request that is permitted is sent as usual."""
     assert await stage.sender.send(stage.post(), lambda: False) == NOT_PERMITTED
     assert await stage.requests(0) == []
     assert await stage.sender.send(stage.post(), lambda: True) == Response(204)
     assert await stage.requests(1) == [b"{}"]
 
 
-async def test_permission_is_asked_once_the_connection_stands(stage: Stage) -> None:
+async def test_eligibility_is_checked_once_the_connection_is_open(stage: Stage) -> None:
     """A dial and a handshake take seconds, in which a subscription may be deleted."""
     asked: list[bool] = []
 
@@ -264,10 +264,10 @@ async def test_permission_is_asked_once_the_connection_stands(stage: Stage) -> N
     assert asked == [True, True]
 
 
-async def test_without_descriptors_an_attempt_is_withheld_before_permission_is_asked(
+async def test_without_descriptors_an_attempt_is_withheld_before_eligibility_is_checked(
     stage: Stage,
 ) -> None:
-    """It is nobody's answer; what takes the place of the attempt asks for permission again."""
+    """It is not an answer; the attempt that replaces it is checked again."""
     with stage.without_descriptors():
         answer = await stage.sender.send(stage.post(), pytest.fail)
     assert answer == WITHOUT_DESCRIPTORS

@@ -1,4 +1,4 @@
-"""An assignment over a client in memory that remembers what it was assigned, and a loop that keeps a book."""
+"""An assignment over a client in memory that remembers what it was assigned, and a loop that records its calls."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
@@ -29,7 +29,7 @@ class AssignedConsumer:
         self.unassigned: list[tuple[str, int]] = []
         self.end = 100
         self.asked = 0
-        """How often it was asked for offsets."""
+        """How often it was queried for offsets."""
         self.ask_for: Callable[[list[KafkaPartition]], None] = lambda _: None
         """The broker, which may take its time or give no answer."""
 
@@ -42,7 +42,7 @@ class AssignedConsumer:
     def offsets_for_times(
         self, asked: list[KafkaPartition], timeout: float
     ) -> list[KafkaPartition]:
-        """Tell that the log begins at 0 and ends at `end`; a time is its record's offset here."""
+        """Return that the log starts at 0 and ends at `end`; a time is its record's offset here."""
         assert timeout > 0
         self.asked += 1
         self.ask_for(asked)
@@ -50,7 +50,7 @@ class AssignedConsumer:
         return [KafkaPartition(p.topic, p.partition, known.get(p.offset, p.offset)) for p in asked]
 
     def position(self, asked: list[KafkaPartition]) -> list[KafkaPartition]:
-        """Tell that markers were passed over up to 15 in the first partition."""
+        """Return that markers were skipped up to 15 in the first partition."""
         known = {HERE: 15}
         return [
             KafkaPartition(
@@ -60,7 +60,7 @@ class AssignedConsumer:
         ]
 
     def committed(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
-        """Tell that 50 is committed everywhere."""
+        """Return that 50 is committed everywhere."""
         assert timeout > 0
         return [KafkaPartition(p.topic, p.partition, 50) for p in asked]
 
@@ -87,15 +87,15 @@ class AssignedConsumer:
 
 
 class BookkeepingLoop:
-    """A loop that keeps a book of what is posted to it, and may be too busy to answer."""
+    """A loop that records what is posted to it, and may be too busy to answer."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[object, ...]] = []
+        self.posted: list[tuple[object, ...]] = []
         self.settled: Mapping[TopicPartition, CommitPosition] = {}
         """What a revocation finds settled."""
         self.busy = False
         self.ending = False
-        """It cancels what it is asked to do."""
+        """It cancels every call."""
 
     def run(self, _: object, __: float) -> Mapping[TopicPartition, CommitPosition]:
         if self.ending:
@@ -108,11 +108,11 @@ class BookkeepingLoop:
         return asked()
 
     def post(self, *posted: object) -> None:
-        self.told.append(posted)
+        self.posted.append(posted)
 
 
-class Told:
-    """Hears of partitions; the loop of these tests never calls it."""
+class SilentListener:
+    """A listener of partitions; the loop of these tests never calls it."""
 
     def on_assigned(self) -> None: ...
 
@@ -144,13 +144,13 @@ class Member:
     def __init__(self) -> None:
         self.consumer = AssignedConsumer()
         self.loop = BookkeepingLoop()
-        self.told = Told()
+        self.posted = SilentListener()
         self.clock = HandClock()
         self.logger = BookkeepingLogger()
         self.client = cast("Consumer", self.consumer)
         self.assignment = Assignment(
             self.client,
-            cast("ConsumerListener", self.told),
+            cast("ConsumerListener", self.posted),
             cast("LoopBridge", self.loop),
             self.logger,
             self.clock,
@@ -159,7 +159,7 @@ class Member:
         self.consumer.unassigned.clear()
 
     def hinder_both(self) -> None:
-        """Fail to fetch both partitions, and have an operator name where they go on."""
+        """Fail to fetch both partitions, and have an operator name where they continue."""
         for at, begin in ((HERE, 15), (THERE, 25)):
             self.assignment.fetch_failed(at, 7, "no such codec")
             self.assignment.start_at(at, begin)

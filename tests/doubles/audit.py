@@ -1,4 +1,4 @@
-"""An audit record the general way, by its fields' names: `core/audit/binary.py` is held to it."""
+"""An audit record the general way, by its fields' names: `core/audit/binary.py` is compared with it."""
 
 import io
 

@@ -1,7 +1,7 @@
 """A broker in memory, on the loop's virtual time: partitions, groups, commits, acknowledgements.
 
 It keeps the contract of tests/contracts that the real adapters keep, and adds what a real broker
-cannot be asked for: a write refused, an acknowledgement held back, a member that dies.
+cannot be made to do: refuse a write, delay an acknowledgement, lose a member.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from hookstream.core.offsets.start import (
 from hookstream.pipeline.ports import AssignmentListener, Clock, WriteRefused
 
 LOOKUP_SECONDS = 10.0
-"""How often a source looks for new topics."""
+"""How often a source checks for new topics."""
 TAKE_SECONDS = 5.0
 """How long a take waits for a first record: whatever can be taken ends the wait."""
 REVOKE_SECONDS = 3.0
 """How long a revocation waits for its listener."""
 
 FROM_THE_START = StartPolicy(wanted_from=lambda _: None, wait=lambda _: 0)
-"""No record is missed by anybody: a group without commits begins at the log's start."""
+"""No record is missed: a group without commits starts at the log's start."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Broker:
         self.up = asyncio.Event()
         self.up.set()
 
-    # What an administrator does.
+    # Operations of an administrator.
 
     def create(
         self,
@@ -149,7 +149,7 @@ class Broker:
         timestamp: Millis | None = None,
         headers_problem: str | None = None,
     ) -> Record:
-        """Append a record at once. A timestamp stands only where the topic keeps CreateTime."""
+        """Append a record at once. A timestamp is kept only if the topic has CreateTime."""
         if partition is None:
             partition = self._partition_of(topic, key)
         log = self.logs[TopicPartition(topic, partition)]
@@ -174,7 +174,7 @@ class Broker:
         return record
 
     def write(self, record: OutgoingRecord) -> WriteRefused | None:
-        """Append a producer's record, or tell why it is refused for good."""
+        """Append a producer's record, or return why it is refused for good."""
         if record.topic not in self.partitions:
             return WriteRefused(f"{record.topic} does not exist", too_large=False)
         if (refusal := self.refusals.get(record.topic)) is not None:
@@ -195,14 +195,14 @@ class Broker:
         self.logs[partition].high += 1
 
     def commit(self, group: str, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Take a group's offsets over, and what their metadata says."""
+        """Take a group's offsets and their metadata over."""
         commits = self.commits.setdefault(group, {})
         commits.update({at: progress.offset for at, progress in offsets.items()})
         notes = self.notes.setdefault(group, {})
         notes.update({at: progress.note for at, progress in offsets.items()})
 
     def forget(self, group: str, partition: TopicPartition) -> None:
-        """Lose what a group has committed for a partition, as happens to one that stood empty."""
+        """Lose what a group has committed for a partition, as happens to a group without members."""
         self.commits[group].pop(partition, None)
         self.notes[group].pop(partition, None)
 
@@ -245,7 +245,7 @@ class _Group:
         self.name = name
         self.members: list[BrokerSource] = []
         self.turn = 0
-        """Moved on, every partition goes to another member."""
+        """With each shift, every partition goes to another member."""
         self.lock = asyncio.Lock()
 
     async def rebalance(self, broker: Broker) -> None:
@@ -255,9 +255,9 @@ class _Group:
                 fans = [m for m in self.members if partition.topic in m.subscribed]
                 wanted[fans[(number + self.turn) % len(fans)]].add(partition)
             for member, partitions in wanted.items():
-                await member.give_up(member.held - partitions)
+                await member.give_up(member.assigned - partitions)
             for member, partitions in wanted.items():
-                member.take_over(partitions - member.held)
+                member.take_over(partitions - member.assigned)
 
     def _partitions(self, broker: Broker) -> set[TopicPartition]:
         topics = {topic for member in self.members for topic in member.subscribed}
@@ -274,7 +274,7 @@ class BrokerSource:
         topics: Callable[[Iterable[str]], list[str]],
         starts: StartPolicy,
     ) -> None:
-        self.held: set[TopicPartition] = set()
+        self.assigned: set[TopicPartition] = set()
         """Every partition assigned, the stopped ones too."""
         self.stopped: dict[TopicPartition, str] = {}
         """The partitions that are not read, and the remedy for each."""
@@ -282,7 +282,7 @@ class BrokerSource:
         """Where an operator starts partitions while the broker is out of reach."""
         self.subscribed: list[str] = []
         self.dead = False
-        """Whether its process died, which the group has not noticed: it is given partitions, and no more."""
+        """Whether its process died, which the group has not detected: it is still assigned partitions."""
         self.broker = broker
         self.up = broker.up
         """Whether it reaches the broker."""
@@ -298,7 +298,7 @@ class BrokerSource:
 
     @property
     def exist(self) -> int:
-        """As RecordSource says."""
+        """As in RecordSource."""
         return sum(self.broker.partitions[topic] for topic in self.subscribed)
 
     async def start(self, listener: AssignmentListener) -> None:
@@ -309,44 +309,44 @@ class BrokerSource:
         await self._look_up()
 
     async def close(self) -> None:
-        """Give everything up as a rebalance would, and leave the group."""
+        """Revoke everything as a rebalance would, and leave the group."""
         self.subscribed = []
         await self.group.rebalance(self.broker)
         await self.crash()
 
     async def crash(self) -> None:
-        """Die: no commit, no word to the listener; others take over at once."""
+        """Die: no commit, no call of the listener; others take over at once."""
         if self in self.group.members:
             self.group.members.remove(self)
         if self in self.broker.sources:
             self.broker.sources.remove(self)
-        self.held.clear()
+        self.assigned.clear()
         self._positions.clear()
         self.stopped.clear()
         await self.group.rebalance(self.broker)
 
-    async def lose(self, *, told_after: float = 0.0) -> None:
-        """Be thrown out of the group (a session that expired), then join it again.
+    async def lose(self, *, notified_after: float = 0.0) -> None:
+        """Be expelled from the group (its session expired), then join it again.
 
-        Others have its partitions at once; the member itself hears of it so many seconds later,
+        Others have its partitions at once; the member itself is notified so many seconds later,
         and what it commits until then is refused.
         """
         async with self.group.lock:
             if self not in self.group.members:
                 return  # it has left, or is out already
-            held, self.held = sorted(self.held - self.stopped.keys()), set()
+            assigned, self.assigned = sorted(self.assigned - self.stopped.keys()), set()
             self._positions.clear()
             self._paused.clear()
             self.stopped.clear()
-            if told_after:
+            if notified_after:
                 self.group.members.remove(self)
-        if told_after:
+        if notified_after:
             await self.group.rebalance(self.broker)
-            await asyncio.sleep(told_after)
+            await asyncio.sleep(notified_after)
             if self not in self.broker.sources:
                 return
             self.group.members.append(self)
-        self._listener.on_lost(held)
+        self._listener.on_lost(assigned)
         await self.group.rebalance(self.broker)
 
     def refresh_now(self) -> None:
@@ -357,11 +357,11 @@ class BrokerSource:
     def start_partition(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
     ) -> None:
-        """Resume a partition that was stopped, or stands still, as KafkaSource does."""
+        """Resume a partition that is stopped or paused, as KafkaSource does."""
         if partition not in self.stopped and not (blocked and partition in self._positions):
             return
         if not self.up.is_set():
-            # Where it begins is asked of the broker, and committed before anything of it is read.
+            # Its start is queried from the broker, and committed before any of its records is read.
             self._wanted[partition] = (at, blocked)
             return
         stopped = self.stopped.pop(partition, None) is not None
@@ -386,7 +386,7 @@ class BrokerSource:
         self.wake()
 
     async def take(self, most: int) -> Sequence[Record]:
-        """As RecordSource says."""
+        """As in RecordSource."""
         if self.broker.clock.monotonic() >= self._next_lookup:
             await self._look_up()
         taken = self._ready(most)
@@ -406,28 +406,28 @@ class BrokerSource:
             self._ready_again.set()
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """As RecordSource says; while the broker is away, the commit fails."""
-        held = {at: progress for at, progress in offsets.items() if at in self._positions}
+        """As in RecordSource; while the broker is away, the commit fails."""
+        assigned = {at: progress for at, progress in offsets.items() if at in self._positions}
         if self.up.is_set():
-            self._commit(held)
+            self._commit(assigned)
         else:
-            self._listener.on_commit_failed(sorted(held))
+            self._listener.on_commit_failed(sorted(assigned))
 
     def pause(self, partition: TopicPartition) -> None:
-        """As RecordSource says."""
+        """As in RecordSource."""
         if partition in self._positions:
             self._paused.add(partition)
 
     def resume(self, partition: TopicPartition) -> None:
-        """As RecordSource says."""
+        """As in RecordSource."""
         self._paused.discard(partition)
         self.wake()
 
-    # What the group does to it.
+    # Calls from the group.
 
     async def give_up(self, partitions: set[TopicPartition]) -> None:
         read = sorted(partitions - self.stopped.keys())
-        self.held -= partitions
+        self.assigned -= partitions
         for at in partitions:
             self._positions.pop(at, None)
             self._paused.discard(at)
@@ -442,7 +442,7 @@ class BrokerSource:
             return
 
     def take_over(self, partitions: set[TopicPartition]) -> None:
-        self.held |= partitions
+        self.assigned |= partitions
         if self.dead:
             return
         positions = {}
@@ -463,7 +463,7 @@ class BrokerSource:
             self._begin(positions)
 
     def decide(self, at: TopicPartition) -> Start:
-        """Return where a partition that was assigned begins."""
+        """Return where an assigned partition starts."""
         log = self.broker.logs[at]
         window = self._starts.telltale(at.topic, self.broker.clock.now())
         telltale = window is not None and any(
@@ -480,7 +480,7 @@ class BrokerSource:
         self.wake()
 
     def _vanished(self, at: TopicPartition) -> None:
-        """Decide again where a partition begins whose position its log does not have any more."""
+        """Decide again where a partition starts whose position is no longer in its log."""
         del self._positions[at]
         self._listener.on_lost([at])
         self.take_over({at})

@@ -9,7 +9,7 @@ from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Acknowledged, WriteRefused
 
 _LOOK_EVERY = 0.1
-"""Seconds between looks at a broker that is away."""
+"""Seconds between checks of a broker that is down."""
 
 
 class Written(Protocol):
@@ -39,7 +39,7 @@ class BrokerSink:
         self._idle.set()
 
     def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
-        """As RecordSink says."""
+        """As in RecordSink."""
         if self._dead:
             return
         self._waiting.append((record, acknowledged))
@@ -69,7 +69,7 @@ class BrokerSink:
                 self._broker.write(record)
 
     async def flush(self, deadline: float) -> bool:
-        """Wait for what is written, at most so many seconds; tell whether all is acknowledged."""
+        """Wait for what is written, at most so many seconds; return whether all is acknowledged."""
         try:
             async with asyncio.timeout(deadline):
                 await self._idle.wait()

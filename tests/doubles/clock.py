@@ -1,4 +1,4 @@
-"""Clocks that tests can turn: one over the running loop's (virtual) time, one moved by hand."""
+"""Clocks that tests can set: one over the running loop's (virtual) time, one moved by hand."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis, from_rfc3339
 
 NOON = from_rfc3339("2026-11-24T12:00:00Z")
-"""When the doubles' world begins, where a test says nothing else."""
+"""When the doubles' world starts, by default."""
 
 
 class LoopClock:
-    """A Clock whose time is the running loop's, so that a jump of the loop's is one of its own.
+    """A Clock whose time is the running loop's, so that a jump of the loop's time is a jump of the clock.
 
     `start` is the wall-clock time at the clock's first use on a loop.
     """
@@ -37,7 +37,7 @@ class LoopClock:
 
 
 class HandClock:
-    """A Clock that stands until it is moved; needs no loop."""
+    """A Clock that moves only when it is set; needs no loop."""
 
     def __init__(self, start: Millis = NOON) -> None:
         self.at = start

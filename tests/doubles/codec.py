@@ -2,7 +2,7 @@
 
 A record's value is a JSON object `{"type", "version", "event_id", "occurred_at", "entity_id",
 "environment", "data"}`; `json_record` makes one. It behaves as the real codec does towards the
-pipeline (tests/contracts/test_codec.py holds both to one suite), and counts what it was asked.
+pipeline (tests/contracts/test_codec.py runs one suite on both), and counts its calls.
 """
 
 import datetime as dt
@@ -61,7 +61,7 @@ def json_record(
     version: int = 1,
     headers: tuple[Header, ...] = (),
 ) -> OutgoingRecord:
-    """An event as upstream writes it: to `printprice.<event type>` unless told otherwise."""
+    """An event as upstream writes it: to `printprice.<event type>` by default."""
     return OutgoingRecord(
         topic=topic or f"printprice.{event_type}",
         key=entity_id.encode(),

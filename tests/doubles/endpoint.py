@@ -66,12 +66,12 @@ def fail(kind: FailureKind, detail: str = "as scripted", *, after: float = 0.0) 
 
 
 def refuse_connections() -> Behaviour:
-    """Be down: nobody listens."""
+    """Be down: connections are refused."""
     return fail(FailureKind.CONNECT, "connection refused")
 
 
 def blocked(detail: str = "10.0.0.1 is a private address") -> Behaviour:
-    """Stand at an address that may not be dialled."""
+    """Be at an address that must not be connected to."""
 
     async def behave(_: Post) -> Answer:
         await asyncio.sleep(0)
@@ -102,7 +102,7 @@ class Throttle:
 
 SHORT_SECONDS = 0.25
 WITHOUT_DESCRIPTORS = Withheld("no connection can be made: too many open files")
-"""What a `Sender` gives, and after how long, where no connection can be made for a want of our own."""
+"""What a `Sender` gives, and after how long, if no connection can be made for lack of our own resources."""
 
 
 class Switch:
@@ -164,7 +164,7 @@ class Endpoints:
         ]
 
     async def wait_until(self, true: Callable[["Endpoints"], bool]) -> None:
-        """Wait until something holds: asked again after every request and every answer."""
+        """Wait until a condition is true: checked after every request and every answer."""
         async with self._changed:
             await self._changed.wait_for(lambda: true(self))
 
@@ -183,7 +183,7 @@ class Endpoints:
         self.in_flight[who] += 1
         self.peak_in_flight[who] = max(self.peak_in_flight[who], self.in_flight[who])
         try:
-            await self._tell()
+            await self._notify()
             async with asyncio.timeout(post.timeout / 1000):
                 request.answer = await self._next(who)(post)
         except TimeoutError:
@@ -193,7 +193,7 @@ class Endpoints:
             raise
         finally:
             self.in_flight[who] -= 1
-        await self._tell()
+        await self._notify()
         return request.answer
 
     def _next(self, subscription_id: str) -> Behaviour:
@@ -202,6 +202,6 @@ class Endpoints:
             return self.default
         return script.pop(0) if len(script) > 1 else script[0]
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A listener that keeps a book of what it was told, and lets go of what it was told to."""
+"""A listener that records its notifications, and releases revoked partitions."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -8,18 +8,18 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.partitions import Gap, Partitions
 
-Told: TypeAlias = tuple[str, object]
+Entry: TypeAlias = tuple[str, object]
 
 
 class BookkeepingListener:
     """An AssignmentListener. `settled` is what a revocation may commit, by partition."""
 
     def __init__(self) -> None:
-        self.book: list[Told] = []
-        self.held: dict[TopicPartition, int] = {}
-        """What it holds, and where each began."""
+        self.book: list[Entry] = []
+        self.assigned: dict[TopicPartition, int] = {}
+        """What it was assigned, and where each started."""
         self.notes: dict[TopicPartition, str] = {}
-        """What it was told of each about settled records above that."""
+        """The commit metadata that came with each."""
         self.settled: dict[TopicPartition, CommitPosition] = {}
         self.dawdle = 0.0
         """Seconds that a revocation takes."""
@@ -27,7 +27,7 @@ class BookkeepingListener:
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         offsets = {at: progress.offset for at, progress in positions.items()}
         self.book.append(("assigned", offsets))
-        self.held.update(offsets)
+        self.assigned.update(offsets)
         self.notes.update({at: progress.note for at, progress in positions.items()})
 
     async def on_revoked(
@@ -35,14 +35,14 @@ class BookkeepingListener:
     ) -> Mapping[TopicPartition, CommitPosition]:
         self.book.append(("revoked", sorted(partitions)))
         for partition in partitions:
-            del self.held[partition]
+            del self.assigned[partition]
         await asyncio.sleep(self.dawdle)
         return {at: offset for at, offset in self.settled.items() if at in partitions}
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.book.append(("lost", sorted(partitions)))
         for partition in partitions:
-            del self.held[partition]
+            del self.assigned[partition]
 
     def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         self.book.append(("commit_failed", sorted(partitions)))
@@ -58,13 +58,13 @@ class BookkeepingListener:
 
 
 class OwnedListener:
-    """A PartitionsListener that keeps a book of what it was notified of."""
+    """A PartitionsListener that records its notifications."""
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.stopped: list[TopicPartition] = []
         self.gone: Callable[[], None] = lambda: None
-        """What becomes of what is queued of partitions that are given up."""
+        """What happens to queued work of revoked partitions."""
 
     def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
         del partitions

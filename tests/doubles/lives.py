@@ -1,4 +1,4 @@
-"""The life of one delivery to start a test from: two attempts, its death, its redrive."""
+"""The history of one delivery to start a test from: two attempts, its dead letter, its redrive."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A port in front of another one that raises where a test says so: what nobody expected."""
+"""A port in front of another one that raises an unexpected exception where a test requests it."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -8,10 +8,10 @@ class Raising:
     """Passes everything on to `inner`, but for the calls of one method that `when` chooses.
 
     Args:
-        inner: What stands behind.
+        inner: The wrapped port.
         method: The method that raises.
         error: Makes the exception, a new one each time.
-        when: Told the number of the call, from 1.
+        when: Given the number of the call, from 1.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Raising:
         self.calls = 0
         self.raised = 0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as whatever stands behind has it
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as the wrapped port has it
         found = getattr(self._inner, name)
         if name != self._method:
             return found

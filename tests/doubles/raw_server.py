@@ -1,4 +1,4 @@
-"""A TCP server on the loopback whose every byte a test scripts: partners as bad as they come.
+"""A TCP server on the loopback whose every byte a test scripts: the worst partners.
 
 Each request (not each connection) gets the next play of the script, the last one for ever.
 """
@@ -123,7 +123,7 @@ class RawServer:
         self.script = list(plays)
 
     async def wait_until(self, true: Callable[["RawServer"], bool]) -> None:
-        """Wait until something holds: asked again after each request and each end."""
+        """Wait until a condition is true: checked after each request and each end."""
         while not true(self):
             self._changed.clear()
             await self._changed.wait()
@@ -190,7 +190,7 @@ class RawServer:
 
 
 async def _gone(reader: asyncio.StreamReader) -> bool:
-    """Wait until the other side is gone: a play that hangs must notice it."""
+    """Wait until the other side is gone: a script that hangs must detect it."""
     while not reader.at_eof():
         if reader.exception() is not None:
             return True

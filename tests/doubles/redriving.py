@@ -1,4 +1,4 @@
-"""A log of letters and a jobs table in memory, with a writer that can die between steps."""
+"""A log of dead letters and a jobs table in memory, with a writer that can die between steps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class ProcessDied(Exception):
 
 @dataclass
 class Shop:
-    """What outlives a process: the letters, the jobs table and the door back in."""
+    """What outlives a process: the dead letters, the jobs table and `retry.0s`."""
 
     jobs_topic: str
     stored: list[Record] = field(default_factory=list)
@@ -64,7 +64,7 @@ class StepsOf:
 
 @dataclass
 class Stopwatch:
-    """A clock that only moves when somebody sleeps."""
+    """A clock that only moves by sleeping."""
 
     seconds: float = 0.0
     start: int = 1_795_000_000_000

@@ -1,4 +1,4 @@
-"""Logger, metrics, tracer and own_records that remember what they were told, for scenarios."""
+"""Logger, metrics, tracer and own records that remember their calls, for scenarios."""
 
 import json
 from collections import Counter
@@ -202,7 +202,7 @@ class JsonOwnRecords:
         return OutgoingRecord(self._topics.health, f"{subscription_id}/failing".encode(), None)
 
 
-class StandingTables:
+class CurrentTables:
     """Tables that a test declares current, or stale."""
 
     def __init__(self) -> None:
@@ -213,7 +213,7 @@ class StandingTables:
 
 
 class FixedChance:
-    """Chance that always says the same."""
+    """A Random that always returns the same."""
 
     def __init__(self, fraction: float = 0.5) -> None:
         self._fraction = fraction

@@ -1,4 +1,4 @@
-"""A sink that tells a worker when the broker appended, as acknowledgements do, and a machine whose clock is wrong."""
+"""A sink whose acknowledgements have the broker's time, and a machine whose clock is wrong."""
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
@@ -25,12 +25,12 @@ class WrongMachine:
 
 
 class StampedSink:
-    """A RecordSink whose acknowledgements carry the broker's time, or none where `told` is False."""
+    """A RecordSink whose acknowledgements carry the broker's time, or none if `stamped` is False."""
 
     def __init__(
-        self, sink: RecordSink, true: Clock, clock: BrokerClock, *, told: bool = True
+        self, sink: RecordSink, true: Clock, clock: BrokerClock, *, stamped: bool = True
     ) -> None:
-        self.told = told
+        self.stamped = stamped
         self._sink = sink
         self._true = true
         self._clock = clock
@@ -38,12 +38,12 @@ class StampedSink:
     def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
         asked = self._clock.moment()
 
-        def heard(verdict: WriteRefused | None) -> None:
-            if verdict is None and self.told:
+        def stamp(verdict: WriteRefused | None) -> None:
+            if verdict is None and self.stamped:
                 stamp = self._true.now()
                 self._clock.learn(record.topic, stamp, asked, self._clock.moment())
             elif verdict is None:
                 self._clock.unstamped()
             acknowledged(verdict)
 
-        self._sink.write(record, heard)
+        self._sink.write(record, stamp)

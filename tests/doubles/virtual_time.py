@@ -16,7 +16,7 @@ FAR = 7 * 24 * 3600.0
 
 
 class NothingWillHappen(Exception):
-    """Raised where everybody waits and nobody is due to be woken."""
+    """Raised if every task waits and no timer is due."""
 
 
 class VirtualTimeLoop(asyncio.BaseEventLoop):
@@ -27,7 +27,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         self.turns = 0
         """How often it went round."""
         self.troubles: list[str] = []
-        """What asyncio would have logged: an exception that nobody took, a task that was forgotten."""
+        """What asyncio would have logged: an exception that was not retrieved, a task that was destroyed pending."""
         self._seconds = 0.0
         self._watched: list[_Watched] = []
         self._clock_resolution = 1e-6
@@ -38,23 +38,23 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         return self._seconds
 
     def select(self, timeout: float | None) -> Sequence[object]:
-        """Stand in for the selector: instead of waiting, move the time."""
+        """Replace the selector: instead of waiting, move the time."""
         self.turns += 1
         if timeout != 0 and self._watched and self._come_true(timeout):
             return ()
         if timeout is None:
             raise NothingWillHappen
-        # Rounded, as sums of floats fall short of what is due by less than any timer asks for.
+        # Rounded, as sums of floats fall short of a due time by less than any timer's resolution.
         self._seconds = round(self._seconds + timeout, 9)
         if self._seconds > FAR:
             raise NothingWillHappen
         return ()
 
-    async def until(self, holds: Callable[[], bool], step: float) -> None:
-        """Wait until something holds: looked at before time moves, `step` virtual seconds apart."""
-        if holds():
+    async def until(self, is_true: Callable[[], bool], step: float) -> None:
+        """Wait until a condition is true: checked before time moves, `step` virtual seconds apart."""
+        if is_true():
             return
-        watched = _Watched(holds, step, self._seconds, self.create_future())
+        watched = _Watched(is_true, step, self._seconds, self.create_future())
         self._watched.append(watched)
         try:
             await watched.true
@@ -62,7 +62,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
             self._watched.remove(watched)
 
     def _come_true(self, timeout: float | None) -> bool:
-        """Return whether something that is waited for holds, now that all of this instant has happened."""
+        """Return whether an awaited condition is true, now that all of this instant has happened."""
         came = False
         for watched in self._watched:
             due = timeout is None or self._seconds + timeout >= watched.seen_at + watched.step
@@ -70,7 +70,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
                 continue
             watched.seen_at = self._seconds
             try:
-                if not watched.holds():
+                if not watched.is_true():
                     continue
                 watched.true.set_result(None)
             except Exception as error:  # noqa: BLE001  it is the waiting test's to know
@@ -90,16 +90,16 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 
 @dataclass(slots=True, eq=False)
 class _Watched:
-    """What somebody waits for that notifies nobody."""
+    """A condition that is awaited by checking, since nothing notifies of it."""
 
-    holds: Callable[[], bool]
+    is_true: Callable[[], bool]
     step: float
     seen_at: float
     true: asyncio.Future[None]
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on a loop of its own, and whatever it left behind to its end too."""
+    """Run a coroutine to its end on its own loop, and then the tasks that it left."""
     loop = VirtualTimeLoop()
     try:
         return loop.run_until_complete(main)

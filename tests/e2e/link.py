@@ -1,6 +1,6 @@
 """A link between a worker and its broker that can be cut: bytes stop, connections stay.
 
-So a network fails: nobody is told. What was under way when the link was cut arrives once it is mended.
+So a network fails: without notice. What was in flight when the link was cut arrives once it is restored.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The access rules of docs/security.md are enough for each role, and keep everybody else out."""
+"""The access rules of docs/security.md are enough for each role, and keep all others out."""
 
 import asyncio
 import json
@@ -124,7 +124,7 @@ async def guarded(authorizing: tuple[str, str]) -> AsyncIterator[tuple[str, str]
 
 
 async def grant(administrators: str, rules: list[AclBinding]) -> None:
-    """Add rules, and return when the broker goes by them: it learns of them a moment later."""
+    """Add rules, and return when the broker applies them: it reads them a moment later."""
     admin = AdminClient({"bootstrap.servers": administrators})
     for added in admin.create_acls(rules).values():
         await asyncio.to_thread(added.result, 10)
@@ -152,7 +152,7 @@ def refusal(servers: str, role: str, topic: str) -> int | None:
     return None if error is None else error.code()
 
 
-async def test_each_role_does_its_work_with_the_documented_rights_and_nobody_else_writes(
+async def test_each_role_works_with_the_documented_rights_and_no_other_client_can_write(
     guarded: tuple[str, str], tmp_path: Path
 ) -> None:
     administrators, servers = guarded
@@ -204,7 +204,7 @@ async def test_each_role_does_its_work_with_the_documented_rights_and_nobody_els
             await partner.receiver.stop()
 
 
-async def test_a_plan_of_topics_warns_where_anybody_may_write(
+async def test_a_plan_of_topics_warns_of_topics_that_any_client_may_write(
     guarded: tuple[str, str], tmp_path: Path
 ) -> None:
     administrators, _ = guarded

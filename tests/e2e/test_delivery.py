@@ -9,7 +9,7 @@ GARBAGE = b"not an event at all"
 
 
 async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World) -> None:
-    """What a support engineer searches for is the trace id that the publishing service logged."""
+    """A support engineer searches for the trace id that the publishing service logged."""
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     [sent] = await world.publish(1)
@@ -30,13 +30,15 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
         f"process {world.topic}",
         producer_span,
     )
-    # What `apply` told on the operations topic is processed too, in traces of its own.
+    # What `apply` published on the operations topic is processed too, in separate traces.
     ours = f"process {world.prefix}.operations"
     assert {span["trace_id"] for span in spans.values() if span["name"] != ours} == {trace_id}
 
 
-async def test_a_record_that_is_no_event_is_listed_and_the_stream_goes_on(world: World) -> None:
-    """One program that writes rubbish into a topic must not stop what others write into it."""
+async def test_a_record_that_is_not_an_event_is_listed_and_the_stream_continues(
+    world: World,
+) -> None:
+    """One program that writes invalid records must not block the records of others."""
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     await world.publish_bytes(GARBAGE)

@@ -1,4 +1,4 @@
-"""`hookstream partition list` shows who holds each partition, and what stands where nobody does."""
+"""`hookstream partition list` shows who owns each partition, and what is unsettled in one without an owner."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ async def positions(world: World, *options: str) -> dict[tuple[str, int], dict[s
     return {(each["topic"], each["partition"]): each for each in listed}
 
 
-async def test_partitions_are_listed_with_their_holder_and_what_is_unsettled(world: World) -> None:
+async def test_partitions_are_listed_with_their_owner_and_what_is_unsettled(world: World) -> None:
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     await until_accepted(crm, await world.publish(6), 20)

@@ -18,7 +18,7 @@ from hookstream.adapters.dev.kafka_jars import fetch_kafka
 pytestmark = pytest.mark.timeout(180)
 
 INSTALLS = "make setup kafka && "
-"""What is done already where this test runs."""
+"""What is already set up where this test runs."""
 
 
 def commands() -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Records whose producers stamped them: harmless where that is accepted, left out by a word where not."""
+"""Records with their producers' timestamps: harmless if that is accepted, skipped by an operator if not."""
 
 import asyncio
 import json
@@ -17,11 +17,11 @@ from tests.e2e.world import World, until, until_accepted
 pytestmark = pytest.mark.timeout(120)
 
 MICROSECONDS = 1_795_854_458_871_000
-"""Microseconds that a producer took for milliseconds."""
+"""Microseconds that a producer used as milliseconds."""
 
 
 def keep_producers_time(servers: str, topic: str) -> None:
-    """Have a topic stamp records with what their producers say, whatever that is."""
+    """Let a topic keep its producers' timestamps, whatever they are."""
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in (
@@ -42,7 +42,7 @@ def append(servers: str, topic: str, value: bytes, timestamp: int) -> None:
 
 
 @pytest.mark.case("record-time")
-async def test_bytes_stamped_with_microseconds_are_set_aside_and_shown_with_their_time(
+async def test_bytes_stamped_with_microseconds_are_undecodable_and_shown_with_their_time(
     world: World,
 ) -> None:
     world.stage.environ["HOOKSTREAM_EVENTS__ACCEPT_CREATE_TIME"] = "true"
@@ -64,7 +64,7 @@ async def test_bytes_stamped_with_microseconds_are_set_aside_and_shown_with_thei
     assert f"{MICROSECONDS} ms" in shown
 
 
-async def test_an_operator_leaves_out_records_that_carry_their_producers_time(
+async def test_an_operator_skips_records_that_carry_their_producers_time(
     world: World,
 ) -> None:
     crm = await world.subscribe("crm")
@@ -88,7 +88,7 @@ async def test_an_operator_leaves_out_records_that_carry_their_producers_time(
 
     await world.until_settled(20)
     assert await world.read("undecodable") == []
-    told = [entry for entry in await world.read("operations") if entry.key == place.encode()]
-    assert [b"A1" in (entry.value or b"") for entry in told[:1]] == [True]
-    assert any(b"start at latest. A2" in (entry.value or b"") for entry in told)
+    published = [entry for entry in await world.read("operations") if entry.key == place.encode()]
+    assert [b"A1" in (entry.value or b"") for entry in published[:1]] == [True]
+    assert any(b"start at latest. A2" in (entry.value or b"") for entry in published)
     assert crm.statuses == []

@@ -1,4 +1,4 @@
-"""A worker that could never deliver anything says so and ends, before it joins a group."""
+"""A worker that could never deliver anything reports that and ends, before it joins a group."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ async def test_all_that_a_worker_writes_is_json_though_the_collector_of_traces_i
     await until_accepted(crm, await world.publish(3), 15)
 
     none_yet = "\nhookstream_spans_lost_total 0.0\n"
-    while none_yet in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing tells
+    while none_yet in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing notifies
         await asyncio.sleep(0.2)
     assert await world.stage.stop_worker() == 0
 

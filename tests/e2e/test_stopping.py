@@ -35,12 +35,12 @@ async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(
 async def until_the_worker_knows_of_a_hold(world: World) -> None:
     """Wait until the worker counts a hold; the test's timeout ends it."""
     known = "\nhookstream_holds 1.0\n"
-    while known not in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing tells
+    while known not in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing notifies
         await asyncio.sleep(0.1)
 
 
 async def until_waiting(world: World, event_ids: set[str]) -> list[Entry]:
-    """Wait until just these events' deliveries stand in the smallest tier, and return its records."""
+    """Wait until just these events' deliveries are in the smallest tier, and return its records."""
     while True:
         waiting = await world.read("retry.5s")
         found = {tier.headers["hs-event-id"] for tier in waiting}
@@ -50,15 +50,15 @@ async def until_waiting(world: World, event_ids: set[str]) -> list[Entry]:
         await asyncio.sleep(0.2)
 
 
-async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_told(
+async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_notified(
     world: World,
 ) -> None:
     world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_AFTER"] = "3s"
     world.stage.environ["HOOKSTREAM_HEALTH__DISABLE_ATTEMPTS"] = "3"
     crm = await world.subscribe("crm", schedule=f"[{', '.join(['1s'] * 20)}]")
-    told_types = "[endpoint.disabled, delivery.dead_lettered]"
-    ops = await world.subscribe("ops", types=told_types, operator=True)
-    other = await world.subscribe("other", types=told_types)
+    notified_types = "[endpoint.disabled, delivery.dead_lettered]"
+    ops = await world.subscribe("ops", types=notified_types, operator=True)
+    other = await world.subscribe("other", types=notified_types)
 
     async def down(_: object, __: int) -> int:
         return 500
@@ -78,11 +78,11 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_told(
     )
     assert disabled["evidence"].startswith("nothing but failures since ")
     assert (dead["event_id"], dead["reason"]) == (sent.event_id, "disabled")
-    [letter] = await world.read("dead-letters")
-    assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (
+    [dead_letter] = await world.read("dead-letters")
+    assert (dead_letter.headers["hs-event-id"], dead_letter.headers["hs-reason"]) == (
         sent.event_id,
         "disabled",
     )
-    standing = {each["id"]: each["state"] for each in await world.ask("subscriptions", "list")}
-    assert standing == {"crm": "disabled", "ops": "active", "other": "active"}
+    states = {each["id"]: each["state"] for each in await world.ask("subscriptions", "list")}
+    assert states == {"crm": "disabled", "ops": "active", "other": "active"}
     assert other.statuses == []

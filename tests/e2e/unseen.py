@@ -1,4 +1,4 @@
-"""What operators decide while a worker cannot see it: of four subscriptions three must get nothing more."""
+"""What operators change while a worker cannot see it: three of four subscriptions must receive nothing more."""
 
 import asyncio
 import time

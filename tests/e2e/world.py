@@ -1,8 +1,8 @@
 """A world for one end-to-end test: topics on the real broker, partners on loopback, a worker process.
 
-What a test believes comes from the partners' books and from the topics as a plain client reads
+A test checks what partners received, and the topics as a plain client reads
 them. Of hookstream's own code only the producer's kit runs in the test's process; all else is the
-command line, as an operator has it.
+command line, as an operator uses it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Partner:
     """A partner's endpoint that verifies every signature, and the body that it was sent first."""
 
     def __init__(self, name: str) -> None:
-        """Take anything, until `answer` says otherwise."""
+        """Accept anything, until `answer` is changed."""
         self.bodies: dict[str, dict[str, Any]] = {}
         self.receiver = Receiver(name, self._act)
         self.receiver.secrets = ["whsec_" + b64encode(token_bytes(32)).decode()]
@@ -124,7 +124,7 @@ class World:
         for kind, text in written.items():
             (definitions / kind).mkdir(parents=True, exist_ok=True)
             (definitions / kind / f"{name}.yaml").write_text(text)
-        # A worker that is yet to start reads all that stands; one that runs must have read it in time.
+        # A worker that starts later reads all rows; one that runs must have read them in time.
         lead = "1s" if self.stage.worker else "0s"
         lead = f"tables.activation_lead={lead}"
         await self.stage.hookstream("--set", lead, "apply", str(definitions), "--yes")
@@ -135,7 +135,7 @@ class World:
         return json.loads(await self.stage.hookstream(*command, "--json"))
 
     def another_worker(self) -> Stage:
-        """Return a stage of its own for one more worker of this world; nothing runs yet."""
+        """Return a separate stage for one more worker of this world; nothing runs yet."""
         stage = Stage(self.stage.folder / "another", self.stage.servers, self.prefix)
         keys = str(self.stage.folder / "keys.json")
         stage.environ = {**self.stage.environ, "HOOKSTREAM_KEYS__FILE": keys}
@@ -143,7 +143,7 @@ class World:
         return stage
 
     def next_event(self) -> Happening:
-        """Return an event that was not sent yet, for a producer of the test's own."""
+        """Return an event that was not sent yet, for the test's own producer."""
         return next(self._unsent)
 
     async def publish(self, count: int, every: float = 0.0) -> list[Published]:
@@ -202,7 +202,7 @@ class World:
             await asyncio.sleep(5 * _POLL)
 
     async def group_types(self) -> set[str]:
-        """Return the protocols of this world's groups, as the broker tells them."""
+        """Return the protocols of this world's groups, as the broker reports them."""
         admin = AdminClient({"bootstrap.servers": self.stage.servers, "log_level": 0})
         found = await asyncio.to_thread(admin.list_consumer_groups().result, 10)
         return {
@@ -247,7 +247,7 @@ async def a_world(folder: Path, servers: str, prefix: str) -> AsyncIterator[Worl
 async def until(
     holds: Callable[[], bool], seconds: float, otherwise: Callable[[], object]
 ) -> None:
-    """Wait until something holds, or fail at the deadline with what is the case instead."""
+    """Wait until a condition is true, or fail at the deadline with the actual state."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, otherwise()

@@ -1,7 +1,7 @@
-"""Draws records as strangers, broken programs and hostile people write them, from one seed.
+"""Draws records as unknown, broken and hostile programs write them, from one seed.
 
-Each has an expectation, which is what the promise says of it: what is sound must arrive, what can be
-no event must be set aside, and everything must be settled.
+Each has an expectation, which is what is guaranteed for it: what is valid must arrive, what can be
+no event must be undecodable, and everything must be settled.
 """
 
 import json
@@ -12,7 +12,7 @@ from enum import Enum
 from random import Random
 
 from examples.printprice.generator import events
-from tests import strangers
+from tests import untrusted
 from tests.conftest import ROOT
 from tests.doubles.lives import FIELDS
 from tests.raw_kafka import RawRecord
@@ -36,7 +36,7 @@ from hookstream.core.model.record import Header, Origin, Record
 WANTED = "pricing.completed"
 SUBSCRIPTION = "crm"
 STRANGE_ORIGIN = "strange.topic"
-"""The topic that forged states name: no record of an event topic is taken for settled by one."""
+"""The topic that forged states name: none makes a record of an event topic count as settled."""
 
 RawHeaders = tuple[tuple[bytes, bytes | None], ...]
 
@@ -92,13 +92,13 @@ class Expected(Enum):
 
     DELIVERED = "delivered"
     """The endpoint accepts it."""
-    TOLD = "told"
-    """It is set aside, or something tells of its delivery."""
-    SET_ASIDE = "set aside"
+    REPORTED = "reported"
+    """It is undecodable, or a record reports its delivery."""
+    UNDECODABLE = "undecodable"
     SETTLED = "settled"
-    """Its offset is committed; whether anything tells of it depends on what it says."""
+    """Its offset is committed; whether a record reports it depends on its content."""
     UNMATCHED = "unmatched"
-    """It is set aside, and its event reaches nobody."""
+    """It is undecodable, and its event is not sent."""
     ANYTHING = "anything"
     """No worker reads its topic."""
 
@@ -160,9 +160,9 @@ class Drawing:
         used = {row.key for row in sound}
         while len(drawn) < count:
             row = self._random.choice(sound)
-            key = strangers.key(self._random, row.key, f"{row.key}-of-a-stranger")
+            key = untrusted.key(self._random, row.key, f"{row.key}-untrusted")
             if key and key not in used and len(key) < 5_000:
-                value = strangers.changed_row(self._random, row.value)
+                value = untrusted.changed_row(self._random, row.value)
                 drawn.append(Row(row.table, key, value[:100_000]))
         return drawn
 
@@ -179,16 +179,16 @@ class Drawing:
         if chance < 0.13:
             return Drawn(topic, self._raw(self._other()), Expected.SETTLED)
         if chance < 0.16:
-            # A schema that nobody published: it waits, and is set aside.
+            # An unpublished schema: it waits, and is then undecodable.
             value = b"\xc3\x01" + random.randbytes(8 + random.randrange(40))
-            return Drawn(topic, self._raw(value), Expected.SET_ASIDE)
+            return Drawn(topic, self._raw(value), Expected.UNDECODABLE)
         if chance < 0.5:
             sound = random.choice(self._pool)
-            value = sound[:10] + strangers.changed_bytes(random, sound[10:])
-            return Drawn(topic, self._raw(value), Expected.TOLD)
+            value = sound[:10] + untrusted.changed_bytes(random, sound[10:])
+            return Drawn(topic, self._raw(value), Expected.REPORTED)
         junk = self._junk()
         framed = junk is not None and junk[:2] == b"\xc3\x01"
-        return Drawn(topic, self._raw(junk), Expected.SETTLED if framed else Expected.SET_ASIDE)
+        return Drawn(topic, self._raw(junk), Expected.SETTLED if framed else Expected.UNDECODABLE)
 
     def _timed(self) -> Drawn:
         """A record of a topic that keeps its producers' times."""
@@ -234,7 +234,7 @@ class Drawing:
             case 2:
                 return b"\xc3\x01"[: random.randrange(3)] + random.randbytes(random.randrange(9))
             case 3:
-                return json.dumps(strangers.value(random)).encode("utf-8", "surrogatepass")[:9_999]
+                return json.dumps(untrusted.value(random)).encode("utf-8", "surrogatepass")[:9_999]
             case 4 if random.random() < 0.001:
                 return random.randbytes(1) * _LARGE
             case _:
@@ -247,9 +247,9 @@ class Drawing:
             case 1:
                 return self._sound()[1]
             case 2:
-                return strangers.changed_bytes(self._random, self._audit)
+                return untrusted.changed_bytes(self._random, self._audit)
             case _:
-                return strangers.changed_bytes(self._random, self._random.choice(self._pool))
+                return untrusted.changed_bytes(self._random, self._random.choice(self._pool))
 
     # Records of our own topics.
 
@@ -289,7 +289,7 @@ class Drawing:
                 )
                 return self._shown("undecodable", self._junk(), headers)
             case _:
-                value = strangers.changed_bytes(random, self._audit)
+                value = untrusted.changed_bytes(random, self._audit)
                 raw = RawRecord(value, self._key(), self._headers(odd=0.1))
                 return Drawn("attempts", raw, Expected.ANYTHING)
 
@@ -309,7 +309,7 @@ class Drawing:
     def _delivery(self, event_id: str, origin: Origin) -> Delivery:
         return Delivery(
             f"msg_{self._random.getrandbits(60)}",
-            self._random.choice((SUBSCRIPTION, "of-a-stranger")),
+            self._random.choice((SUBSCRIPTION, "untrusted")),
             SUBSCRIPTION,
             WANTED,
             event_id,
@@ -322,12 +322,12 @@ class Drawing:
     def _changed(
         self, headers: list[tuple[bytes, bytes | None]]
     ) -> list[tuple[bytes, bytes | None]]:
-        """Headers of which a few are a stranger's."""
+        """Headers of which a few are untrusted."""
         random = self._random
         found = list(headers)
         for _ in range(random.randrange(1, 4)):
             at = random.randrange(len(found))
-            drawn = strangers.text(random).encode("utf-8", "surrogatepass")[:9_999]
+            drawn = untrusted.text(random).encode("utf-8", "surrogatepass")[:9_999]
             match random.randrange(8):
                 case 0 if len(found) > 1:
                     del found[at]
@@ -336,7 +336,7 @@ class Drawing:
                 case 2:
                     found[at] = (found[at][0], None)
                 case 3:
-                    value = strangers.changed_bytes(random, found[at][1] or b"")
+                    value = untrusted.changed_bytes(random, found[at][1] or b"")
                     found[at] = (found[at][0], value)
                 case 4 if random.random() < 0.5:
                     found[at] = (random.choice(_NOT_TEXT), found[at][1])

@@ -1,4 +1,4 @@
-"""One run of the fuzzer: a worker, an endpoint, and rounds of records that are written and reckoned."""
+"""One run of the fuzzer: a worker, an endpoint, and rounds of records that are written and checked."""
 
 import asyncio
 import re
@@ -12,9 +12,9 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.e2e.world import World, a_world
-from tests.fuzz import reckoning, tools
+from tests.fuzz import results, tools
 from tests.fuzz.drawing import SUBSCRIPTION, WANTED, Drawing, Drawn, Row
-from tests.fuzz.reckoning import Told, Written
+from tests.fuzz.results import Results, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.adapters.kafka.tables import read_tables
@@ -46,7 +46,7 @@ _EVENTS = (f"events.{WANTED}", "events.times", "operations")
 
 
 class Failed(Exception):
-    """Raised where the promise was not kept, with what was seen."""
+    """Raised if a guarantee was violated, with what was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class Run:
 
     world: World
     ask: Ask
-    tell: Callable[[str], None]
+    show: Callable[[str], None]
     drawing: Drawing
     producer: RawProducer
-    told: Told
+    results: Results
     attempted: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Run:
     sound: list[Row] = field(default_factory=list)
 
     async def answer(self, body: dict[str, Any], _: int) -> int:
-        """Take every event, one in twenty only at its second attempt."""
+        """Accept every event, one in twenty only at its second attempt."""
         event_id = str(body["id"])
         self.attempted[event_id] += 1
         if event_id.endswith("0") and self.attempted[event_id] == 1:
@@ -85,22 +85,22 @@ class Run:
         return 204
 
     async def round(self, count: int) -> None:
-        """Write so many records, wait until all is settled, and reckon."""
+        """Write so many records, wait until all is settled, and check the results."""
         await self.disturb()
         written = await asyncio.to_thread(self._write, count)
         await self.settle()
-        await asyncio.to_thread(self.told.read)
-        broken = reckoning.failures(written, self.told, self.accepted, self.attempted)
+        await asyncio.to_thread(self.results.read)
+        broken = results.failures(written, self.results, self.accepted, self.attempted)
         if broken:
-            shown = "\n  ".join(broken[: reckoning.SHOWN])
+            shown = "\n  ".join(broken[: results.SHOWN])
             raise Failed(f"{len(broken)} of {count} records:\n  {shown}")
-        self.told.forget()
+        self.results.forget()
         self.attempted.clear()
         self.accepted.clear()
         self.world.partners[SUBSCRIPTION].receiver.book.entries.clear()
 
     async def disturb(self) -> None:
-        """Write rows into every table and take them out again; the worker must live on."""
+        """Write rows into every table and delete them again; the worker must keep running."""
         rows = self.drawing.rows(self.sound, _ROWS)
         await asyncio.to_thread(self._write_rows, rows)
         await asyncio.sleep(1.0)
@@ -108,7 +108,7 @@ class Run:
         await asyncio.to_thread(self._write_rows, rows, gone=True)
 
     async def settle(self) -> None:
-        """Wait until both groups have committed what was written and what came of it.
+        """Wait until both groups have committed what was written and what followed from it.
 
         Raises:
             Failed: The worker ended, or something was not settled for too long.
@@ -180,7 +180,7 @@ class Run:
             self.producer.write(row.table, [RawRecord(value, key, [(b"\xff", b"1")])])
 
     def _behind(self) -> dict[tuple[str, int], int]:
-        """Return where each group stands in partitions in which it has not come to its end."""
+        """Return each group's position in partitions that it has not finished."""
         log, prefix = self.world.log, self.world.prefix
         behind: dict[tuple[str, int], int] = {}
         for group, topics in ((prefix, _EVENTS), (f"{prefix}.retry", _TIERS)):
@@ -202,11 +202,11 @@ class Run:
         return "\n".join(line[:2_000] for line in grave[-12:])
 
 
-async def fuzz(ask: Ask, servers: str, folder: Path, tell: Callable[[str], None]) -> None:
-    """Run what is asked.
+async def fuzz(ask: Ask, servers: str, folder: Path, show: Callable[[str], None]) -> None:
+    """Run what is requested.
 
     Raises:
-        Failed: The promise was not kept.
+        Failed: A guarantee was violated.
     """
     prefix = f"fuzz{secrets.token_hex(4)}"
     async with a_world(folder, servers, prefix) as world:
@@ -215,8 +215,8 @@ async def fuzz(ask: Ask, servers: str, folder: Path, tell: Callable[[str], None]
         await world.subscribe(SUBSCRIPTION, "[1s, 1s, 2s]")
         with RawProducer(servers) as producer:
             drawing = await asyncio.to_thread(Drawing, ask.seed, int(time.time() * 1000))
-            told = await asyncio.to_thread(Told, servers, prefix)
-            run = Run(world, ask, tell, drawing, producer, told)
+            results = await asyncio.to_thread(Results, servers, prefix)
+            run = Run(world, ask, show, drawing, producer, results)
             world.partners[SUBSCRIPTION].answer(run.answer)
             run.sound = await asyncio.to_thread(_rows, servers, prefix)
             await world.stage.start_worker()
@@ -230,7 +230,7 @@ async def _rounds(run: Run) -> None:
         await run.round(count)
         done += count
         seconds = time.monotonic() - began
-        run.tell(f"{done:,} records, {done / seconds:,.0f} a second, {run.peak_mb()} MB")
+        run.show(f"{done:,} records, {done / seconds:,.0f} a second, {run.peak_mb()} MB")
     rows = run.drawing.rows(run.sound, _ROWS)
     await asyncio.to_thread(run._write_rows, rows)  # noqa: SLF001
     await _publish(run)
@@ -238,16 +238,16 @@ async def _rounds(run: Run) -> None:
     broken = await tools.failures(run.world.stage, config, run.ask.records)
     if broken:
         raise Failed("\n  ".join([f"{len(broken)} commands:", *broken]))
-    run.tell(f"{len(tools.COMMANDS)} commands read all of it")
+    run.show(f"{len(tools.COMMANDS)} commands read all of it")
     run.alive()
     await asyncio.to_thread(run._write_rows, rows, gone=True)  # noqa: SLF001
     code = await run.world.stage.stop_worker()
     if code:
-        raise Failed(f"the worker ended with {code} when it was told to stop")
+        raise Failed(f"the worker ended with {code} when it was shut down")
 
 
 async def _publish(run: Run) -> None:
-    """Publish an event with the producer's kit while rows of strangers stand in the schemas table."""
+    """Publish an event with the producer kit while untrusted rows are in the schemas table."""
     happening = run.world.next_event()
     async with EventProducer(
         run.world.stage.servers,
@@ -264,7 +264,7 @@ def _make(servers: str, topic: str) -> None:
 
 
 def _rows(servers: str, prefix: str) -> list[Row]:
-    """Return the rows that stand in the tables, and a few of kinds that do not."""
+    """Return the rows of the tables, and a few of unknown kinds."""
     topics = Topics(prefix)
     tables = read_tables({"bootstrap.servers": servers}, topics.tables)
     found = [

@@ -1,4 +1,4 @@
-"""20,000 records of strangers, through a real broker, end no worker and no command."""
+"""20,000 untrusted records, through a real broker, end no worker and no command."""
 
 import asyncio
 from pathlib import Path
@@ -14,10 +14,10 @@ MEMORY_MB = 400
 
 @pytest.mark.kafka
 @pytest.mark.timeout(900)
-def test_twenty_thousand_records_of_strangers_all_have_their_end(
+def test_twenty_thousand_untrusted_records_all_come_to_an_end(
     broker: Broker, tmp_path: Path
 ) -> None:
     ask = Ask(records=20_000, seed=SEED, round=10_000, memory_mb=MEMORY_MB)
-    told: list[str] = []
-    asyncio.run(fuzz(ask, broker.bootstrap_servers, tmp_path, told.append))
-    assert told[-1].endswith("commands read all of it")
+    results: list[str] = []
+    asyncio.run(fuzz(ask, broker.bootstrap_servers, tmp_path, results.append))
+    assert results[-1].endswith("commands read all of it")

@@ -1,4 +1,4 @@
-"""Runs every command that reads topics over what strangers wrote, and says what goes wrong."""
+"""Runs every command that reads topics on untrusted records, and reports what goes wrong."""
 
 import asyncio
 import sys
@@ -34,14 +34,14 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("topics", "plan"),
 )
 SECONDS = 240.0
-"""How long a command may take that reads a few records, on a machine that does other things."""
+"""How long a command may take that reads a few records, on a busy machine."""
 RECORDS_A_SECOND = 2_000
 """How many it reads at the least."""
 _EXIT_CODES = (0, 1, 2, 3)
 
 
 async def failures(stage: Stage, config: str, records: int) -> list[str]:
-    """Return a sentence for each command that crashed, hung, or printed what a terminal obeys."""
+    """Return a sentence for each command that crashed, hung, or printed what a terminal interprets."""
     two_at_once = asyncio.Semaphore(2)
     seconds = SECONDS + records / RECORDS_A_SECOND
 
@@ -75,12 +75,12 @@ async def _failure(
     said = (out + err).decode(errors="replace")
     if process.returncode not in _EXIT_CODES or "Traceback (most recent call last)" in said:
         return f"exit code {process.returncode}: {said[-1_500:]}"
-    obeyed = sorted({char for char in said if obeys(char)})
-    if obeyed:
-        return f"it printed {', '.join(map(ascii, obeyed))}"
+    interpreted = sorted({char for char in said if is_control(char)})
+    if interpreted:
+        return f"it printed {', '.join(map(ascii, interpreted))}"
     return None
 
 
-def obeys(char: str) -> bool:
-    """Return whether a terminal may obey a character instead of showing it."""
+def is_control(char: str) -> bool:
+    """Return whether a terminal may interpret a character instead of showing it."""
     return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")

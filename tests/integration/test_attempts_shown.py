@@ -1,4 +1,4 @@
-"""The audit log answers what was sent, what came back, and what became of a delivery."""
+"""The audit log shows what was sent, what was answered, and how a delivery ended."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import IO
 import orjson
 import pytest
 from tests.conftest import Broker
-from tests.integration.letters_world import NOW, World, delivery, make_world
+from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.json import Json
@@ -41,15 +41,15 @@ def at(number: int, attempt: int, trigger: Trigger = Trigger.RETRY) -> Delivery:
     return replace(delivery(number), attempt=attempt, trigger=trigger)
 
 
-def test_attempts_are_listed_by_what_is_asked(world: World) -> None:
+def test_attempts_are_listed_by_the_given_filters(world: World) -> None:
     now = int(time.time() * 1000)
     world.attempt(at(1, 1, Trigger.INITIAL), FAILED, RetryAt(now + 5_000), now - 9)
     world.attempt(at(1, 2), Delivered(200), Complete(), now)
     world.attempt(replace(at(2, 1), subscription_id="shop"), Delivered(204), Complete(), now - 5)
     everything = world.run("attempts", "list", "--json")
-    told = [(each["delivery_id"], each["attempt"]) for each in lines(everything.out)]
+    shown = [(each["delivery_id"], each["attempt"]) for each in lines(everything.out)]
     one, two = delivery(1).delivery_id, delivery(2).delivery_id
-    assert told == [(one, 1), (two, 1), (one, 2)]
+    assert shown == [(one, 1), (two, 1), (one, 2)]
     asked = (
         ("--outcome", "failed"),
         ("--subscription", "shop"),
@@ -82,7 +82,7 @@ def test_attempts_are_listed_by_what_is_asked(world: World) -> None:
         (("--event-type", "thing.don"), "(did you mean thing.done?)"),
     ],
 )
-def test_a_filter_by_what_nothing_has_is_refused(
+def test_a_filter_by_an_unknown_field_is_refused(
     world: World, filters: tuple[str, ...], why: str
 ) -> None:
     """`0 of 0` would look like an answer."""
@@ -101,7 +101,7 @@ def test_a_filter_by_what_nothing_has_is_refused(
         (("--event-type", "thing.don"), "(did you mean thing.done?)"),
     ],
 )
-def test_so_are_filters_of_dead_letters(
+def test_a_filter_of_dead_letters_by_an_unknown_value_is_refused(
     world: World, command: str, filters: tuple[str, ...], why: str
 ) -> None:
     world.die(at(1, 1))
@@ -119,12 +119,12 @@ def test_so_are_filters_of_dead_letters(
     ],
     ids=" ".join,
 )
-def test_so_are_topics_and_types(world: World, command: tuple[str, ...]) -> None:
+def test_unknown_topics_and_types_are_refused(world: World, command: tuple[str, ...]) -> None:
     ended = world.run(*command)
     assert (ended.code, f"{command[-2]} '{command[-1]}': no" in ended.err) == (2, True), ended.err
 
 
-def test_where_the_tables_cannot_be_read_no_name_is_said_to_be_in_none_of_them(
+def test_if_the_tables_cannot_be_read_no_name_is_reported_as_unknown(
     world: World,
 ) -> None:
     events = f"{world.names.prefix}.ev"
@@ -140,14 +140,14 @@ def test_where_the_tables_cannot_be_read_no_name_is_said_to_be_in_none_of_them(
     assert (refused.code, refused.err) == (2, f"hookstream: {why}\n")
 
 
-def test_a_record_that_cannot_be_read_is_told_and_passed_over(world: World) -> None:
+def test_an_unreadable_record_is_reported_and_skipped(world: World) -> None:
     world.append(world.names.attempts, b"junk")
     ended = world.run("attempts", "list")
     assert "1 records could not be read; the first is" in " ".join(ended.err.split())
 
 
-def test_a_delivery_is_shown_with_its_whole_life(world: World) -> None:
-    """Attempts, death and redrive in one order: what an SRE is asked at three in the morning."""
+def test_a_delivery_is_shown_with_its_whole_history(world: World) -> None:
+    """Attempts, dead letter and redrive in one order: what an SRE needs at three in the morning."""
     dead = at(1, 2)
     now = int(time.time() * 1000)
     world.attempt(at(1, 1, Trigger.INITIAL), FAILED, RetryAt(now + 5_000), now - 9_000)
@@ -166,14 +166,14 @@ def test_a_delivery_is_shown_with_its_whole_life(world: World) -> None:
     later = int(time.time() * 1000)
     world.attempt(at(1, 3, Trigger.REDRIVE), Delivered(200), Complete(), later)
     text = world.run("attempts", "show", dead.delivery_id).out
-    told = [
+    shown = [
         "completed",
         "#1 initial: failed 503 in 12ms, retry at",
         "dead letter 1@0 (attempts_exhausted: attempts_exhausted!)",
         "redriven from 1@0 by redrive-",
         "#3 redrive: delivered 200 in 12ms",
     ]
-    assert [each for each in told if each not in text] == []
+    assert [each for each in shown if each not in text] == []
 
 
 def kinds(document: dict[str, Json]) -> list[Json]:
@@ -182,7 +182,7 @@ def kinds(document: dict[str, Json]) -> list[Json]:
     return [moment["kind"] for moment in moments if isinstance(moment, dict)]
 
 
-def test_a_delivery_that_nobody_knows_is_refused(world: World) -> None:
+def test_an_unknown_delivery_is_refused(world: World) -> None:
     ended = world.run("attempts", "show", "msg_x")
     assert (ended.code, "has a record of msg_x" in ended.err) == (2, True)
 
@@ -192,13 +192,13 @@ def test_following_prints_attempts_as_they_are_made_and_ends_with_130(world: Wor
     arguments = ["attempts", "list", "--follow", "--json", "--since", "1m"]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE) as process:  # noqa: S603
         try:
-            told = process.stdout
-            assert told is not None
+            printed = process.stdout
+            assert printed is not None
             now = int(time.time() * 1000)
             world.attempt(at(1, 1), Delivered(200), Complete(), now)
-            first = next_line(told)
+            first = next_line(printed)
             world.attempt(at(1, 2), Delivered(200), Complete(), now)
-            second = next_line(told)
+            second = next_line(printed)
             process.send_signal(signal.SIGINT)
             code = process.wait(40)
         finally:
@@ -206,7 +206,7 @@ def test_following_prints_attempts_as_they_are_made_and_ends_with_130(world: Wor
     assert (first["attempt"], second["attempt"], code) == (1, 2, 130)
 
 
-def next_line(told: IO[bytes]) -> dict[str, Json]:
-    os.set_blocking(told.fileno(), True)
-    document: dict[str, Json] = orjson.loads(told.readline())
+def next_line(printed: IO[bytes]) -> dict[str, Json]:
+    os.set_blocking(printed.fileno(), True)
+    document: dict[str, Json] = orjson.loads(printed.readline())
     return document

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.conftest import ROOT, Broker
-from tests.fuzz.tools import obeys
+from tests.fuzz.tools import is_control
 from tests.integration.definitions_world import (
     LEAD,
     SECRET,
@@ -92,7 +92,7 @@ def test_applying_again_changes_nothing(world: World, folder: Path) -> None:
     assert world.state().rows == before
 
 
-def test_a_generated_secret_is_shown_once_and_kept(world: World, folder: Path) -> None:
+def test_a_generated_secret_is_shown_once_and_stored(world: World, folder: Path) -> None:
     declare(folder, kind="generate")
     first = orjson.loads(world.run("apply", str(folder), "--yes", "--no-wait", "--json").out)
     (made,) = first["signing_secrets"]
@@ -103,7 +103,7 @@ def test_a_generated_secret_is_shown_once_and_kept(world: World, folder: Path) -
     assert kept.key == parse_secret(made["secret"])
 
 
-def test_json_holds_nothing_that_a_terminal_obeys(world: World, folder: Path) -> None:
+def test_json_contains_nothing_that_a_terminal_interprets(world: World, folder: Path) -> None:
     name = "Acme \u202e\u2066 Ltd"
     grant = {"event_types": ["*"], "environments": ["*"]}
     partner = {"id": "acme", "name": name, "grant": grant}
@@ -124,7 +124,7 @@ def test_json_holds_nothing_that_a_terminal_obeys(world: World, folder: Path) ->
     assert orjson.loads(shown[3])["fields"]["name"] == name
     assert [text.count(r"Acme \u202e\u2066 Ltd") for text in shown] == [1, 1, 1, 1, 0, 0]
     assert [text.count(r"\u007f") for text in shown] == [1, 1, 0, 0, 1, 1]
-    assert {char for text in shown for char in text if obeys(char)} == set()
+    assert {char for text in shown for char in text if is_control(char)} == set()
 
 
 def test_the_examples_can_be_planned(world: World) -> None:
@@ -174,9 +174,7 @@ def disable(world: World, since: Millis) -> None:
         writer.write([TableChange(world.names.health, *row) for row in (verdict, note)])
 
 
-def test_another_endpoint_answers_for_nothing_that_the_old_one_failed_at(
-    world: World, folder: Path
-) -> None:
+def test_a_new_url_clears_the_failing_mark_of_the_old_one(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
     with world.writer() as writer:
         note = failing_row(Failing("orders", 1_764_000_000_000))
@@ -283,7 +281,9 @@ def test_a_plan_needs_neither_key_ring_nor_secrets(
     assert world.run("apply", str(folder), "--yes").code == 2
 
 
-def test_a_deleted_one_that_is_applied_again_begins_anew(world: World, folder: Path) -> None:
+def test_a_deleted_subscription_that_is_applied_again_starts_afresh(
+    world: World, folder: Path
+) -> None:
     world.run("apply", str(folder), "--yes")
     first = world.subscription("orders")
     disable(world, first.active_from)
@@ -295,7 +295,9 @@ def test_a_deleted_one_that_is_applied_again_begins_anew(world: World, folder: P
     assert world.state().current.disabled == {}
 
 
-def test_a_partner_goes_with_its_subscriptions_only_when_asked(world: World, folder: Path) -> None:
+def test_a_partner_is_deleted_with_its_subscriptions_only_on_request(
+    world: World, folder: Path
+) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
     refused = world.run("partners", "delete", "acme", "--yes")
     assert refused.code == 2
@@ -308,7 +310,7 @@ def test_a_partner_goes_with_its_subscriptions_only_when_asked(world: World, fol
     assert world.subscription("orders").state == SubscriptionState.DELETED
 
 
-def test_a_revision_that_was_overtaken_is_a_conflict(world: World, folder: Path) -> None:
+def test_an_outdated_revision_is_a_conflict(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
     world.run("subscriptions", "pause", "orders", "--no-wait")
     ended = world.run("subscriptions", "resume", "orders", "--if-revision", "1")
@@ -318,7 +320,7 @@ def test_a_revision_that_was_overtaken_is_a_conflict(world: World, folder: Path)
     )
 
 
-def test_a_plan_overtaken_while_it_was_looked_at_is_not_written(
+def test_a_plan_that_became_outdated_while_it_was_shown_is_not_written(
     world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.run("apply", str(folder), "--yes", "--no-wait")
@@ -357,12 +359,12 @@ def test_an_older_writer_is_fenced_by_a_command(world: World, folder: Path) -> N
 
 
 def test_every_change_of_a_subscription_is_an_operations_event(world: World, folder: Path) -> None:
-    """All four stand under one key of a table here: the offset of the last one tells how many."""
+    """All four have one key of a table here: the offset of the last one shows how many."""
     world.run("apply", str(folder), "--yes", "--no-wait")
     world.run("subscriptions", "pause", "orders", "--no-wait")
     world.run("subscriptions", "resume", "orders", "--no-wait")
     world.run("subscriptions", "delete", "orders", "--yes")
-    # Four transactions of one record and one marker each: the last record stands at offset 6.
+    # Four transactions of one record and one marker each: the last record has offset 6.
     assert world.appended(world.names.operations) == 7
 
 
@@ -376,7 +378,7 @@ def test_every_change_of_a_subscription_is_an_operations_event(world: World, fol
         (("partners", "show", "none"), "there is no partner 'none'"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_what_cannot_be_done_is_reported_in_one_sentence(
     world: World, arguments: tuple[str, ...], sentence: str
 ) -> None:
     ended = world.run(*arguments)
@@ -397,7 +399,7 @@ def test_files_with_problems_change_nothing(world: World, folder: Path) -> None:
     )
 
 
-def test_a_list_shows_how_subscriptions_stand(world: World, folder: Path) -> None:
+def test_a_list_shows_the_status_of_subscriptions(world: World, folder: Path) -> None:
     world.run("apply", str(folder), "--yes")
     assert "orders" in world.run("subscriptions", "list").out
     shown = world.run("subscriptions", "show", "orders").out

@@ -1,4 +1,4 @@
-"""Header names that are not UTF-8 are read from a real log without harm, whoever reads it."""
+"""Header names that are not UTF-8 are read from a real log without harm, by every reader."""
 
 import gc
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def client(broker: Broker) -> Client:
 @pytest.fixture
 def topic(client: Client, prefix: str) -> str:
     name = f"{prefix}.events"
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     config = {"max.message.bytes": "4000000"}
     for made in admin.create_topics([NewTopic(name, 1, 1, config=config)]).values():
         made.result(10)
@@ -47,7 +47,7 @@ def read(
     return list(LogScan(client, topic).read())
 
 
-def messages(client: Client, topic: str, most: int) -> list[Message]:
+def consumed(client: Client, topic: str, most: int) -> list[Message]:
     consumer = Consumer(client | {"group.id": "none"})
     consumer.assign([KafkaPartition(topic, 0, 0)])
     found: list[Message] = []
@@ -57,7 +57,7 @@ def messages(client: Client, topic: str, most: int) -> list[Message]:
     return found
 
 
-def test_every_header_that_can_be_had_is_kept(client: Client, topic: str) -> None:
+def test_every_readable_header_is_kept(client: Client, topic: str) -> None:
     plain, bad, several, slashed = read(
         client,
         topic,
@@ -70,26 +70,28 @@ def test_every_header_that_can_be_had_is_kept(client: Client, topic: str) -> Non
     assert (plain.headers, plain.headers_problem) == (kept, None)
     assert bad.headers == [("a", b"1"), (r"Gr\xf6\xdfe", b"2"), ("b", None)]
     assert bad.headers_problem == r"the header name Gr\xf6\xdfe is not UTF-8"
-    # The client tells the bytes of the first such name alone.
+    # The client reports the bytes of the first such name only.
     assert several.headers == [(r"\xff", None), ("a", b"1"), (LOST_NAME, b"2"), (LOST_NAME, b"3")]
     assert several.headers_problem == r"the header name \xff is not UTF-8, nor are 2 more"
     assert slashed.headers == [(r"\x5c\xff", b"1"), (r"\xff", b"2")]
 
 
 def test_as_many_bad_names_as_the_client_lets_pass_are_read(client: Client, topic: str) -> None:
-    """Each of them wraps the error once more: a chain of 100,000 errors ends in good order."""
+    """Each of them wraps the error once more: a chain of 100,000 errors ends cleanly."""
     many: list[tuple[bytes, bytes | None]] = [(b"\xff", None)] * 100_000
     [record] = read(client, topic, many)
     assert len(record.headers) == 100_000
-    # One more, and the client leaves out all of them without a word.
+    # One more, and the client omits all of them silently.
     [_, bare] = read(client, topic, [*many, (b"a", b"1")])
     assert (bare.headers, bare.headers_problem) == ((), None)
 
 
-def test_what_the_record_module_says_of_the_client_is_so(client: Client, topic: str) -> None:
-    """Where a new release of the client behaves in another way, this says so first."""
+def test_what_the_record_module_states_about_the_client_is_true(
+    client: Client, topic: str
+) -> None:
+    """If a new release of the client behaves differently, this test fails first."""
     read(client, topic, *[[(b"a", b"1"), (BAD, b"2")]] * 2, [(b"cut\0off", b"3")])
-    first, second, cut = messages(client, topic, 3)
+    first, second, cut = consumed(client, topic, 3)
     with pytest.raises(SystemError) as raised:
         methodcaller("headers")(first)
     assert isinstance(raised.value.__cause__, UnicodeDecodeError)
@@ -104,7 +106,7 @@ def test_what_the_record_module_says_of_the_client_is_so(client: Client, topic: 
 def test_a_call_site_that_ran_hot_reads_a_bad_name_as_well(client: Client, topic: str) -> None:
     """The interpreter's quick path for a method does not see an error beside a result."""
     read(client, topic, *[[(b"a", b"1")]] * 200, [(BAD, b"2")], *[[(b"b", b"3")]] * 5)
-    records = [record_of(message) for message in messages(client, topic, 206)]
+    records = [record_of(record) for record in consumed(client, topic, 206)]
     assert records[200].headers == [(r"Gr\xf6\xdfe", b"2")]
     assert all(record.headers == [("b", b"3")] for record in records[201:])
 
@@ -121,6 +123,6 @@ def test_a_lone_surrogate_in_a_headers_name_never_reaches_the_client(
 
 
 def test_a_client_library_reads_what_the_raw_producer_writes(client: Client, topic: str) -> None:
-    """The other tests here are worth what this says."""
+    """The other tests here depend on this one."""
     [record] = read(client, topic, [(b"a", b"1")])
     assert (record.key, record.value, record.offset) == (b"k", b"v", 0)

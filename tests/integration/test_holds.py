@@ -42,7 +42,7 @@ def held(world: World) -> list[tuple[str, str | None, str]]:
     return [(each["kind"], each["name"], each["reason"]) for each in listed]
 
 
-def told(world: World) -> dict[str, object]:
+def published(world: World) -> dict[str, object]:
     """The newest operations event of each thing that was held, by what it was."""
     codec = AvroCodec(SchemaBook(own_schemas()))
     rows = read_tables(world.client, [world.names.operations])[world.names.operations]
@@ -91,11 +91,11 @@ def test_a_hold_is_set_listed_and_cleared(world: World) -> None:
 
 def test_every_change_of_a_hold_is_an_operations_event(world: World) -> None:
     world.run("hold", "set", "partner", "acme", "--reason", "they asked")
-    set_ = told(world)["partner/acme"]
+    set_ = published(world)["partner/acme"]
     world.run("hold", "set", "partner", "acme", "--reason", "they asked twice")
-    changed = told(world)["partner/acme"]
+    changed = published(world)["partner/acme"]
     world.run("hold", "clear", "partner", "acme")
-    cleared = told(world)["partner/acme"]
+    cleared = published(world)["partner/acme"]
 
     assert isinstance(set_, dict)
     assert isinstance(changed, dict)
@@ -133,7 +133,7 @@ def test_every_change_of_a_hold_is_an_operations_event(world: World) -> None:
         (("clear", "endpoint", "orders"), "endpoint orders is not held; nothing is"),
     ],
 )
-def test_what_cannot_be_held_or_cleared_is_one_sentence(
+def test_what_cannot_be_held_or_cleared_is_reported_in_one_sentence(
     world: World, arguments: tuple[str, ...], sentence: str
 ) -> None:
     ended = world.run("hold", *arguments)
@@ -175,7 +175,7 @@ async def directory(world: World) -> AsyncIterator[Directory]:
 async def test_a_worker_knows_of_a_hold_and_of_its_end_within_a_second(
     world: World, directory: Directory
 ) -> None:
-    def standing() -> str:
+    def state() -> str:
         found = directory.holds.over(directory.status("orders", SystemClock().now()))
         assert isinstance(found, Held | Live)
         return type(found).__name__
@@ -186,11 +186,11 @@ async def test_a_worker_knows_of_a_hold_and_of_its_end_within_a_second(
     async def seconds_until(wanted: str) -> float:
         began = time.monotonic()
         async with asyncio.timeout(20):
-            while standing() != wanted:  # noqa: ASYNC110 - a broker sets no asyncio.Event
+            while state() != wanted:  # noqa: ASYNC110 - a broker sets no asyncio.Event
                 await asyncio.sleep(0.02)
         return time.monotonic() - began
 
-    assert standing() == "Live"
+    assert state() == "Live"
     held, cleared = [], []
     for _ in range(3):
         await run("hold", "set", "endpoint", "orders", "--reason", "it drowns")

@@ -12,7 +12,7 @@ from hookstream.errors import ProducerFenced
 
 Client = dict[str, str | int | float | bool]
 SMALL = 20_000
-"""The bound of the door's topic in these tests."""
+"""The size limit of `retry.0s` in these tests."""
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def client(broker: Broker, prefix: str) -> Client:
     client: Client = {"bootstrap.servers": broker.bootstrap_servers}
     jobs = NewTopic(f"{prefix}.jobs", 1, 1, config={"cleanup.policy": "compact"})
     door = NewTopic(f"{prefix}.retry.0s", 1, 1, config={"max.message.bytes": str(SMALL)})
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([jobs, door]).values():
         made.result(10)
     return client
@@ -45,10 +45,10 @@ def test_a_step_is_written_as_a_whole(client: Client, prefix: str) -> None:
     assert (list(refused), keys(client, prefix)) == ([], ["j", "j/0/1"])
 
 
-def test_a_record_that_its_topic_refuses_takes_the_step_with_it_and_the_writer_goes_on(
+def test_a_record_that_its_topic_refuses_aborts_its_step_and_the_writer_continues(
     client: Client, prefix: str
 ) -> None:
-    """The broker's bound is the topic's, so only the broker can tell."""
+    """The broker's bound is the topic's, so only the broker can check it."""
     huge = bytes(range(256)) * 100
     with JobWriter(client, f"{prefix}.job.j") as writer:
         refused = writer.write([row(prefix, "lost"), door(prefix, huge)])

@@ -1,4 +1,4 @@
-"""Where a group stands is asked of a real broker, with members of both protocols."""
+"""A group's position is queried from a real broker, with members of both protocols."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ async def ask(groups: KafkaGroups, group: str, *partitions: TopicPartition) -> l
     return await asyncio.to_thread(groups.positions, group, partitions)
 
 
-async def test_a_member_its_commit_and_what_it_settled_above_are_told(
+async def test_a_member_its_commit_and_its_settled_offsets_above_are_reported(
     world: KafkaWorld, groups: KafkaGroups
 ) -> None:
     group, topic = f"{world.prefix}.g", f"{world.prefix}.events"
@@ -46,25 +46,28 @@ async def test_a_member_its_commit_and_what_it_settled_above_are_told(
     try:
         await take_some(source, 10)
         source.commit({at: CommitPosition(2, write_note(2, [(3, 9)], 1_000).text)})
-        [told] = await ask(groups, group, at)
+        [found] = await ask(groups, group, at)
         # Before this commit, the position at which the group began is committed.
-        while told.committed is None or told.committed.offset != 2:
+        while found.committed is None or found.committed.offset != 2:
             await take_some(source, 1, seconds=0.1)
-            [told] = await ask(groups, group, at)
+            [found] = await ask(groups, group, at)
     finally:
         await source.close()
 
-    assert told.holder is not None
-    assert (told.holder.host.removeprefix("/"), told.holder.client_id) == ("127.0.0.1", "rdkafka")
-    assert (told.start, told.committed.offset, told.end) == (0, 2, 10)
-    assert (told.settled_above, told.unsettled) == (6, 2)
-    assert told.oldest is not None
-    assert began <= told.oldest <= world.now()
+    assert found.holder is not None
+    assert (found.holder.host.removeprefix("/"), found.holder.client_id) == (
+        "127.0.0.1",
+        "rdkafka",
+    )
+    assert (found.start, found.committed.offset, found.end) == (0, 2, 10)
+    assert (found.settled_above, found.unsettled) == (6, 2)
+    assert found.oldest is not None
+    assert began <= found.oldest <= world.now()
     left = (await ask(groups, group, at))[0]
-    assert (left.holder, left.committed, left.unsettled) == (None, told.committed, 2)
+    assert (left.holder, left.committed, left.unsettled) == (None, found.committed, 2)
 
 
-async def test_a_group_that_never_was_holds_nothing_and_has_committed_nothing(
+async def test_an_unknown_group_has_no_members_and_no_commits(
     world: KafkaWorld, groups: KafkaGroups
 ) -> None:
     topic = f"{world.prefix}.events"
@@ -72,12 +75,12 @@ async def test_a_group_that_never_was_holds_nothing_and_has_committed_nothing(
     await world.append(topic, b"0", partition=1)
     asked = [TopicPartition(topic, 1), TopicPartition(topic, 0)]
 
-    told = await ask(groups, f"{world.prefix}.nobody", *asked)
+    found = await ask(groups, f"{world.prefix}.nobody", *asked)
 
-    assert [each.at for each in told] == asked
-    assert [(each.holder, each.committed) for each in told] == [(None, None), (None, None)]
-    assert [each.unsettled for each in told] == [1, 0]
-    assert told[1].oldest is None
+    assert [each.at for each in found] == asked
+    assert [(each.holder, each.committed) for each in found] == [(None, None), (None, None)]
+    assert [each.unsettled for each in found] == [1, 0]
+    assert found[1].oldest is None
     assert (await asyncio.to_thread(groups.topics))[topic] == 2
 
 
@@ -97,7 +100,7 @@ async def test_a_marker_behind_the_last_settled_record_is_nothing_to_settle(
     assert (none.end, none.unsettled, none.oldest) == (3, 0, None)
 
 
-def test_a_broker_that_is_not_there_is_told_as_such() -> None:
+def test_an_unreachable_broker_is_reported_as_unreachable() -> None:
     nowhere = KafkaGroups({"bootstrap.servers": "127.0.0.1:1"}, timeout=0.5)
     with pytest.raises(DependencyUnavailable, match="asking for the positions of the group g"):
         nowhere.positions("g", [TopicPartition("events", 0)])

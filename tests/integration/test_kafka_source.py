@@ -52,15 +52,15 @@ async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None
             await asyncio.sleep(0.02)
 
 
-async def test_a_member_that_nobody_asks_still_joins_and_loses_nothing(
+async def test_a_member_without_requests_still_joins_and_loses_nothing(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    """Credit may be spent for minutes: the group must not throw the member out meanwhile."""
-    await eventually(lambda: bool(listener.held))
+    """Credit may be used up for minutes: the group must not expel the member meanwhile."""
+    await eventually(lambda: bool(listener.assigned))
     for number in range(10):
         await world.append(topic, b"%d" % number)
     assert [r.offset for r in await take_some(source, 5)][:5] == [0, 1, 2, 3, 4]
-    await asyncio.sleep(2)  # it rests after one second
+    await asyncio.sleep(2)  # it is idle after one second
 
     await world.append(topic, b"10")
     taken = await take_some(source, 1)
@@ -69,7 +69,7 @@ async def test_a_member_that_nobody_asks_still_joins_and_loses_nothing(
     assert [name for name, _ in listener.book] == ["assigned"]
 
 
-async def test_a_resting_member_gives_up_partitions_when_another_joins(
+async def test_a_member_that_takes_nothing_releases_partitions_when_another_joins(
     world: KafkaWorld, listener: BookkeepingListener
 ) -> None:
     topic = f"{world.prefix}.wide"
@@ -77,19 +77,19 @@ async def test_a_resting_member_gives_up_partitions_when_another_joins(
 
     one = world.source("w", lambda _: [topic])
     await one.start(listener)
-    await eventually(lambda: len(listener.held) == 2)
+    await eventually(lambda: len(listener.assigned) == 2)
     theirs = BookkeepingListener()
     two = world.source("w", lambda _: [topic])
     await two.start(theirs)
 
-    await eventually(lambda: len(listener.held) == 1 and len(theirs.held) == 1)
+    await eventually(lambda: len(listener.assigned) == 1 and len(theirs.assigned) == 1)
 
     await two.close()
     await one.close()
 
 
-async def test_partitions_that_stay_go_on_while_others_move(world: KafkaWorld) -> None:
-    """The group waits for whoever gives something up, and what is kept must not wait with it for long."""
+async def test_partitions_that_stay_continue_while_others_move(world: KafkaWorld) -> None:
+    """The group waits for a member that revokes, and the partitions that stay must not wait with it for long."""
     longest: list[float] = []
     while not longest or (min(longest) >= 2.0 and len(longest) < 6):
         longest.append(await longest_wait_of_what_stays(world, f"w{len(longest)}"))
@@ -114,7 +114,7 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
                 late.setdefault(record.where, []).append(time.time() - float(record.value or b""))
 
     await one.start(listener)
-    await take_until(one, lambda: len(listener.held) == 4)
+    await take_until(one, lambda: len(listener.assigned) == 4)
     async with asyncio.TaskGroup() as tasks:
         taking = tasks.create_task(take())
         for turn in range(60):
@@ -123,12 +123,12 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
             for number in range(4):
                 await world.append(topic, b"%f" % time.time(), partition=number)
             await asyncio.sleep(0.05)
-        await eventually(lambda: len(listener.held) == 2)
+        await eventually(lambda: len(listener.assigned) == 2)
         await asyncio.sleep(1)
         taking.cancel()
 
-    kept = {at: len(delays) for at, delays in late.items() if at in listener.held}
-    assert kept == dict.fromkeys(listener.held, 60)
+    kept = {at: len(delays) for at, delays in late.items() if at in listener.assigned}
+    assert kept == dict.fromkeys(listener.assigned, 60)
     await two.close()
     await one.close()
     return max(max(late[at]) for at in kept)
@@ -137,7 +137,7 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
 async def test_a_cancelled_take_loses_no_record(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await source.take(10)
@@ -152,9 +152,9 @@ async def test_a_cancelled_take_loses_no_record(
 async def test_a_transaction_that_upstream_left_open_is_measured(
     broker: Broker, world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    """Whatever is behind it is not to be read, and no lag that we could count shows it."""
+    """What follows it must not be read, and no countable lag shows it."""
     assert isinstance(source, KafkaSource)
-    await take_until(source, lambda: bool(listener.held))
+    await take_until(source, lambda: bool(listener.assigned))
     assert source.hidden_seconds() == 0.0
     producer = Producer(
         {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": world.prefix}
@@ -183,10 +183,10 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
             await source.take(10)
 
 
-async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_as_it_closes(
+async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_when_it_closes(
     world: KafkaWorld, topic: str, source: Source, listener: BookkeepingListener
 ) -> None:
-    """What is settled is not known for sure once an invariant is broken: it is all delivered again."""
+    """What is settled is not known for certain once an invariant is violated: it is all delivered again."""
     assert isinstance(source, KafkaSource)
     at = TopicPartition(topic, 0)
     for number in range(4):
@@ -207,7 +207,7 @@ async def test_a_source_that_is_not_trusted_commits_nothing_more_not_even_as_it_
 
 
 async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: str) -> None:
-    """Else its partitions would be read for nobody."""
+    """Otherwise its partitions would be read without being processed."""
 
     class Failing(BookkeepingListener):
         def on_assigned(self, positions: object) -> None:  # noqa: ARG002

@@ -31,7 +31,7 @@ def caught_up(
 
 def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: str) -> None:
     event = f"events.{prefix}"
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     admin.create_topics([NewTopic(event, 1, 1)])[event].result(10)
     wanted = wanted_topics(Topics(prefix), (0, 5 * SECOND), partitions=2, largest_event=2_000_000)
     cluster = KafkaTopics(client)
@@ -60,7 +60,7 @@ def test_new_topics_have_leaders_when_apply_returns(client: Client, prefix: str)
     assert leaders == [True] * sum(topic.partitions for topic in wanted)
 
 
-def test_creating_what_somebody_else_just_created_is_no_error(client: Client, prefix: str) -> None:
+def test_creating_what_was_just_created_is_not_an_error(client: Client, prefix: str) -> None:
     wanted = wanted_topics(Topics(prefix), (), partitions=1, largest_event=1_000_000)
     cluster = KafkaTopics(client)
     changes = plan(wanted, (), {})

@@ -1,4 +1,4 @@
-"""A stretch of a real topic is read once, to the end that it had, and no group hears of it."""
+"""A range of a real topic is read once, to the end that it had, without a group."""
 
 import time
 from itertools import islice
@@ -24,7 +24,7 @@ def client(broker: Broker) -> Client:
 def topic(client: Client, prefix: str) -> str:
     name = f"{prefix}.letters"
     config = {"message.timestamp.type": "LogAppendTime"}
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([NewTopic(name, 2, 1, config=config)]).values():
         made.result(10)
     while admin.list_topics(name, timeout=10).topics[name].error is not None:
@@ -46,11 +46,11 @@ def values(records: list[Record]) -> list[tuple[int, int, bytes | None]]:
 def test_every_record_is_read_once_with_its_headers(client: Client, topic: str) -> None:
     append(client, topic, 0, b"a", None)
     append(client, topic, 1, b"c")
-    told: list[tuple[int, int]] = []
-    records = list(LogScan(client, topic).read(progress=lambda *at: told.append(at)))
+    reported: list[tuple[int, int]] = []
+    records = list(LogScan(client, topic).read(progress=lambda *at: reported.append(at)))
     assert values(records) == [(0, 0, b"a"), (0, 1, None), (1, 0, b"c")]
     assert all(r.headers == [("hs-reason", b"gone")] and r.append_time for r in records)
-    assert told[-1] == (3, 3)
+    assert reported[-1] == (3, 3)
 
 
 def test_an_empty_topic_has_nothing_to_read(client: Client, topic: str) -> None:
@@ -67,7 +67,7 @@ def test_what_is_appended_after_the_end_is_left_out(client: Client, topic: str) 
     assert values(list(scan.read(Stretch(ends=ends)))) == [(0, 0, b"a"), (1, 0, b"b")]
 
 
-def test_a_stretch_may_be_bounded_by_offsets_and_by_times(client: Client, topic: str) -> None:
+def test_a_range_may_be_bounded_by_offsets_and_by_times(client: Client, topic: str) -> None:
     append(client, topic, 0, b"old", b"older than the cut")
     time.sleep(0.05)  # the broker's own clock has to move on
     append(client, topic, 0, b"new")
@@ -81,10 +81,8 @@ def test_a_stretch_may_be_bounded_by_offsets_and_by_times(client: Client, topic:
     ] == [[(0, 2, b"new")], [(0, 1, b"older than the cut")], []]
 
 
-def test_a_trailing_transaction_marker_does_not_hold_up_the_end(
-    client: Client, topic: str
-) -> None:
-    """A marker takes an offset and is never handed out."""
+def test_a_trailing_transaction_marker_does_not_delay_the_end(client: Client, topic: str) -> None:
+    """A marker takes an offset and is never returned."""
     producer = Producer(client | {"transactional.id": topic})
     producer.init_transactions(10)
     producer.begin_transaction()
@@ -102,7 +100,7 @@ def test_one_record_is_read_by_its_place(client: Client, topic: str) -> None:
     assert [record and record.value for record in found] == [b"b", None]
 
 
-def test_following_goes_on_after_the_end(client: Client, topic: str) -> None:
+def test_following_continues_after_the_end(client: Client, topic: str) -> None:
     append(client, topic, 0, b"a")
     reading = LogScan(client, topic).read(follow=True)
     first = list(islice(reading, 1))
@@ -110,6 +108,8 @@ def test_following_goes_on_after_the_end(client: Client, topic: str) -> None:
     assert values(first + list(islice(reading, 1))) == [(0, 0, b"a"), (1, 0, b"b")]
 
 
-def test_a_topic_that_is_not_there_says_how_to_make_it(client: Client, prefix: str) -> None:
+def test_a_missing_topic_is_reported_with_the_command_that_creates_it(
+    client: Client, prefix: str
+) -> None:
     with pytest.raises(ConfigurationError, match="hookstream topics apply"):
         LogScan(client, f"{prefix}.nowhere").bounds()

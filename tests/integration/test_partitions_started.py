@@ -1,4 +1,4 @@
-"""A word about a partition says what came of it, and changes nothing where nothing stops it."""
+"""A command about a partition reports its result, and changes nothing if the partition is not stopped."""
 
 import contextlib
 
@@ -56,7 +56,7 @@ def test_a_stopped_partition_is_given_a_start(world: World) -> None:
     )
 
 
-def test_a_record_that_stops_nothing_is_not_said_to_be_stepped_over(world: World) -> None:
+def test_a_record_that_stops_nothing_is_not_reported_as_skipped(world: World) -> None:
     events_in(world, 2, 2)
     ends = world.run("partition", "skip", f"{EVENTS}/2", "1000000")
     assert (ends.code, "there is no record at 1000000" in ends.err) == (2, True)
@@ -64,34 +64,34 @@ def test_a_record_that_stops_nothing_is_not_said_to_be_stepped_over(world: World
     assert (gone.code, f"did you mean {EVENTS}?" in gone.err) == (2, True)
     nobody = world.run("partition", "skip", f"{EVENTS}/2", "0", "--wait", "0.1")
     assert (nobody.code, "Nothing changed within" in nobody.err) == (1, True)
-    told = world.appended(world.names.operations)
+    published = world.appended(world.names.operations)
     commit(world, f"{EVENTS}", 2, 1)
 
     settled = world.run("partition", "skip", f"{EVENTS}/2", "0")
 
     assert (settled.code, "it is settled" in settled.err) == (1, True)
-    assert world.appended(world.names.operations) == told
+    assert world.appended(world.names.operations) == published
 
 
 @pytest.mark.parametrize("arguments", [("start", "--at", "earliest"), ("skip", "0")])
 def test_a_topic_that_hookstream_does_not_read_is_refused_at_once(
     world: World, arguments: tuple[str, ...]
 ) -> None:
-    """No worker would ever take the request up, and nobody could be told so afterwards."""
+    """No worker would ever take the request up, and that could not be reported afterwards."""
     events_in(world, 0, 1)
     command, *rest = arguments
 
-    stranger = world.run("partition", command, f"{world.names.partners}/0", *rest)
+    unknown = world.run("partition", command, f"{world.names.partners}/0", *rest)
     misspelt = world.run("partition", command, "printprice.order.generatd/0", *rest)
 
-    assert (stranger.code, misspelt.code) == (2, 2)
-    assert f"hookstream does not read {world.names.partners}" in stranger.err
+    assert (unknown.code, misspelt.code) == (2, 2)
+    assert f"hookstream does not read {world.names.partners}" in unknown.err
     assert f"there is no topic printprice.order.generatd (did you mean {EVENTS}?)" in misspelt.err
     assert world.appended(world.names.operations) == 0
     assert world.state().rows[world.names.subscriptions] == {}
 
 
-def test_a_skip_says_what_was_asked_and_when_the_partition_resumes(world: World) -> None:
+def test_a_skip_reports_the_request_and_when_the_partition_resumes(world: World) -> None:
     events_in(world, 1, 1)
     ended = world.run("partition", "skip", f"{EVENTS}/1", "0", "--wait", "0")
     assert (ended.code, ended.err) == (

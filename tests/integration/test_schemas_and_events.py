@@ -118,7 +118,7 @@ def world(
 
 
 def settle(admin: AdminClient, partitions: list[tuple[str, int]]) -> None:
-    """Wait until new partitions have their leader: until then a broker refuses questions."""
+    """Wait until new partitions have their leader: until then a broker refuses queries."""
     newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     asked = {KafkaPartition(*place): newest for place in partitions}
     for _ in range(100):
@@ -258,7 +258,7 @@ def test_the_same_bytes_come_of_what_tail_shows(world: World, tmp_path: Path) ->
     assert values[3:] == values[:3]
 
 
-def test_all_that_is_wrong_with_a_line_is_said_at_once(world: World) -> None:
+def test_every_problem_of_a_line_is_reported_at_once(world: World) -> None:
     world.run("schemas", "apply", str(SCHEMAS), "--yes")
     sound = next(line for line in lines_of(50) if line["type"] == "pricing.completed")
     data = sound["data"]
@@ -293,7 +293,7 @@ def test_tail_shows_one_type_with_its_place_and_stops_after_n(world: World) -> N
     ] * 2
 
 
-def test_tail_says_what_is_no_event(world: World) -> None:
+def test_tail_reports_what_is_not_an_event(world: World) -> None:
     topic = f"{world.topic_prefix}order.generated"
     producer = Producer(dict(world.client))
     producer.produce(topic, b"garbage", partition=0)
@@ -321,8 +321,8 @@ def test_tail_passes_a_thousand_records_of_unknown_schemas_in_seconds(world: Wor
     assert time.monotonic() - began < 30
 
 
-async def test_a_service_hears_of_schemas_that_are_published_while_it_runs(world: World) -> None:
-    """A deployment need not restart its producers when a type is born."""
+async def test_a_service_picks_up_schemas_that_are_published_while_it_runs(world: World) -> None:
+    """A deployment need not restart its producers for a new type."""
     tree = event_schema(field("a", "int"), event_type="order.generated")
     async with world.producer() as producer:
         with pytest.raises(InputRefused, match="no schema"):
@@ -336,7 +336,7 @@ async def test_a_service_hears_of_schemas_that_are_published_while_it_runs(world
 
 
 async def accepted(producer: EventProducer) -> Published:
-    """Send until the type is known: within a second, a producer has heard of it."""
+    """Send until the type is known: within a second, a producer has read it."""
     for _ in range(100):
         try:
             return await producer.send("order.generated", {"a": 1}, entity_id="job-1")
@@ -372,7 +372,9 @@ async def test_an_event_carries_its_trace_and_its_key(world: World) -> None:
     assert (second.event_id, second.traceparent, first.traceparent[-2:]) == (ID, given, "01")
 
 
-async def test_a_producer_without_its_schemas_topic_says_so(broker: Broker, prefix: str) -> None:
+async def test_a_producer_without_its_schemas_topic_reports_that(
+    broker: Broker, prefix: str
+) -> None:
     producer = EventProducer(broker.bootstrap_servers, schemas_topic=f"{prefix}.schemas")
     with pytest.raises(ConfigurationError, match="hookstream topics apply"):
         async with producer:

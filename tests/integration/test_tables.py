@@ -38,14 +38,14 @@ def table(client: Client, prefix: str) -> str:
 def make_table(client: Client, name: str, partitions: int = 1) -> str:
     config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
     topic = NewTopic(name, partitions, 1, config=config)
-    admin = AdminClient(client)  # its futures die with it
+    admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([topic]).values():
         made.result(10)
     return name
 
 
-class Held:
-    """What a reader handed over."""
+class CollectedRows:
+    """What a reader returned."""
 
     def __init__(self) -> None:
         self.records: list[TableRecord] = []
@@ -59,13 +59,15 @@ class Held:
 
 
 @pytest.fixture
-def held() -> Held:
-    return Held()
+def collected() -> CollectedRows:
+    return CollectedRows()
 
 
 @pytest.fixture
-async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableReader]:
-    reader = TableReader(client, [table], held, BookkeepingLogger(), SystemClock())
+async def reader(
+    client: Client, table: str, collected: CollectedRows
+) -> AsyncIterator[TableReader]:
+    reader = TableReader(client, [table], collected, BookkeepingLogger(), SystemClock())
     await reader.start()
     yield reader
     await reader.close()
@@ -73,7 +75,7 @@ async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableR
 
 @pytest.fixture
 def open_transaction(client: Client, prefix: str) -> Iterator[Producer]:
-    """A writer of somebody else's, whose transactions stay open until it says otherwise."""
+    """A foreign writer, whose transactions stay open until it ends them."""
     producer = Producer(client | {"transactional.id": f"{prefix}.other"})
     producer.init_transactions(10)
     yield producer
@@ -91,18 +93,18 @@ def writer(client: Client, table: str) -> TableWriter:
 
 
 async def test_a_table_is_read_to_its_end_and_followed(
-    client: Client, table: str, reader: TableReader, held: Held
+    client: Client, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     await asyncio.to_thread(_write, client, table, [("a", b"1"), ("b", b"2")])
     await reader.read_to_end(10)
-    assert held.rows == [("a", b"1"), ("b", b"2")]
+    assert collected.rows == [("a", b"1"), ("b", b"2")]
 
     await asyncio.to_thread(_write, client, table, [("a", None)])
-    await eventually(lambda: len(held.rows) == 3, seconds=1)
+    await eventually(lambda: len(collected.rows) == 3, seconds=1)
 
-    assert held.rows[-1] == ("a", None)
-    assert reader.reached(table, held.records[-1].offset)
-    assert not reader.reached(table, held.records[-1].offset + 10)
+    assert collected.rows[-1] == ("a", None)
+    assert reader.reached(table, collected.records[-1].offset)
+    assert not reader.reached(table, collected.records[-1].offset + 10)
 
 
 def _write(client: Client, table: str, rows: list[tuple[str, bytes | None]]) -> None:
@@ -110,17 +112,19 @@ def _write(client: Client, table: str, rows: list[tuple[str, bytes | None]]) -> 
         one.write([TableChange(table, key, value) for key, value in rows])
 
 
-async def test_an_empty_table_is_read_to_its_end(reader: TableReader, held: Held) -> None:
+async def test_an_empty_table_is_read_to_its_end(
+    reader: TableReader, collected: CollectedRows
+) -> None:
     await reader.read_to_end(10)
 
     assert reader.current()
-    assert held.rows == []
+    assert collected.rows == []
 
 
 async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being_current(
     client: Client, table: str, reader: TableReader
 ) -> None:
-    """The marker has an offset and is never handed out: counting records would wait for ever."""
+    """The marker has an offset and is never returned: counting records would wait for ever."""
     await asyncio.to_thread(_write, client, table, [("a", b"1")])
 
     await reader.read_to_end(5)
@@ -128,8 +132,8 @@ async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being
     assert reader.current()
 
 
-async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
-    open_transaction: Producer, table: str, reader: TableReader, held: Held
+async def test_an_aborted_transaction_at_a_table_s_end_does_not_keep_it_from_being_current(
+    open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     await reader.read_to_end(5)
     open_transaction.begin_transaction()
@@ -139,14 +143,14 @@ async def test_an_aborted_transaction_at_a_table_s_end_does_not_either(
 
     await reader.read_to_end(5)
 
-    assert held.rows == []
+    assert collected.rows == []
     assert reader.current()
 
 
 async def test_an_open_transaction_makes_a_table_not_current(
-    open_transaction: Producer, table: str, reader: TableReader, held: Held
+    open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
-    """It hides what it is about to say: matching against the table would be matching too early."""
+    """Its rows are not visible yet: matching against the table would be too early."""
     await reader.read_to_end(5)
     assert reader.current()
     open_transaction.begin_transaction()
@@ -158,11 +162,13 @@ async def test_an_open_transaction_makes_a_table_not_current(
     open_transaction.commit_transaction(5)
     await eventually(reader.current, seconds=2)
 
-    assert held.rows == [("a", b"1")]
+    assert collected.rows == [("a", b"1")]
 
 
 async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix: str) -> None:
-    reader = TableReader(client, [f"{prefix}.none"], Held(), BookkeepingLogger(), SystemClock())
+    reader = TableReader(
+        client, [f"{prefix}.none"], CollectedRows(), BookkeepingLogger(), SystemClock()
+    )
     await reader.start()
 
     with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
@@ -171,7 +177,7 @@ async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix
 
 
 async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, table: str) -> None:
-    """A row skipped in silence would be a subscription that never matches."""
+    """A silently skipped row would be a subscription that never matches."""
 
     def refuse(_: Sequence[TableRecord]) -> None:
         raise ValueError("no")
@@ -188,7 +194,7 @@ async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, tab
     await reader.close()
 
 
-def test_a_writer_sees_what_stands_and_what_it_wrote(client: Client, table: str) -> None:
+def test_a_writer_sees_the_table_and_its_own_writes(client: Client, table: str) -> None:
     _write(client, table, [("a", b"1"), ("b", b"2"), ("c", b"3")])
 
     with writer(client, table) as second:
@@ -237,7 +243,7 @@ def test_what_a_dead_writer_left_open_is_undone_before_the_next_one_reads(
         assert next_one.snapshot == {table: {}}
 
 
-def test_a_row_that_is_too_large_is_refused_and_the_writer_goes_on(
+def test_a_row_that_is_too_large_is_refused_and_the_writer_continues(
     client: Client, table: str
 ) -> None:
     with writer(client, table) as one:
@@ -248,12 +254,12 @@ def test_a_row_that_is_too_large_is_refused_and_the_writer_goes_on(
         assert list(one.snapshot[table]) == ["c"]
 
 
-def test_the_broker_tells_its_time_without_leaving_a_row(client: Client, table: str) -> None:
+def test_the_brokers_time_is_read_without_leaving_a_row(client: Client, table: str) -> None:
     with writer(client, table) as one:
         before = SystemClock().now()
-        told = one.broker_now()
+        reported = one.broker_now()
 
-        assert before - 1000 <= told <= SystemClock().now() + 1000
+        assert before - 1000 <= reported <= SystemClock().now() + 1000
         assert read_tables(client, [table], timeout=10) == {table: {}}
 
 
@@ -265,7 +271,7 @@ def test_a_table_of_several_partitions_is_refused(client: Client, prefix: str) -
 
 
 class Blind(AdminClient):
-    """A client that goes on believing that nobody leads anything, as one did after a freeze."""
+    """A client that keeps believing that partitions have no leader, as one did after a freeze."""
 
     def list_offsets(  # type: ignore[override]
         self, asked: Iterable[TopicPartition], **_: object
@@ -278,23 +284,23 @@ class Blind(AdminClient):
 
 
 class Hasty(SystemClock):
-    """A clock by which a reader is out of patience ten times as soon."""
+    """A clock by which a reader's timeouts end ten times as soon."""
 
     def monotonic(self) -> float:
         return 10 * super().monotonic()
 
 
 async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
-    client: Client, table: str, held: Held
+    client: Client, table: str, collected: CollectedRows
 ) -> None:
-    """It would say so for a quarter of an hour, with a broker that has been back for long."""
+    """It would report that for a quarter of an hour, long after the broker's restart."""
     made: list[AdminClient] = []
 
     def admin(settings: ClientSettings) -> AdminClient:
         made.append(admin_client(settings) if made else Blind(dict(settings)))
         return made[-1]
 
-    reader = TableReader(client, [table], held, BookkeepingLogger(), Hasty(), admin=admin)
+    reader = TableReader(client, [table], collected, BookkeepingLogger(), Hasty(), admin=admin)
     await reader.start()
     try:
         await reader.read_to_end(30)

@@ -1,4 +1,4 @@
-"""Blocks of addresses hold the addresses that Python's own reading of both finds in them."""
+"""Blocks of addresses contain the same addresses as Python's own parsing of both."""
 
 import ipaddress
 
@@ -40,6 +40,6 @@ def lies_in(text: str, block: str) -> bool:
 
 
 @given(asked=st.lists(blocks, min_size=1, max_size=6), text=addresses)
-def test_an_address_lies_in_a_block_where_python_says_so(asked: list[str], text: str) -> None:
+def test_an_address_is_in_the_same_blocks_as_by_python(asked: list[str], text: str) -> None:
     pattern = parse({"ip": [{"cidr": block} for block in asked]})
     assert pattern.matches({"ip": text}) == any(lies_in(text, block) for block in asked)

@@ -1,4 +1,4 @@
-"""The brokers' time is known within the doubt that is told, however slow and odd the answers are."""
+"""The brokers' time is known within the reported error bound, however slow and odd the answers are."""
 
 from math import floor
 
@@ -21,10 +21,10 @@ answers = st.lists(
 
 @given(answers, st.floats(-YEAR, YEAR), st.floats(-DRIFT / 2, DRIFT / 2))
 def test_the_true_difference_lies_within_the_doubt(
-    told: list[tuple[float, float, float]], ahead: float, drift: float
+    answers: list[tuple[float, float, float]], ahead: float, drift: float
 ) -> None:
     time, now = BrokerTime(), 5_000.0
-    for wait, out, back in told:
+    for wait, out, back in answers:
         asked = now + wait
         stamped = asked + out
         now = stamped + back
@@ -55,7 +55,7 @@ def test_one_broker_of_several_that_is_wrong_decides_nothing(
     assert time.apart > 59
 
 
-def test_a_brokers_clock_that_is_set_is_followed_at_once() -> None:
+def test_a_broker_clock_that_is_adjusted_is_followed_at_once() -> None:
     time = BrokerTime()
     time.learn("t/0", 1_000_000, 10.0, 10.01)
     time.learn("t/0", 4_601_000, 11.0, 11.01)
@@ -63,7 +63,7 @@ def test_a_brokers_clock_that_is_set_is_followed_at_once() -> None:
     assert abs(time.ahead - 4_590.0) < 0.1
 
 
-def test_an_answer_that_took_too_long_tells_nothing() -> None:
+def test_a_brokers_time_that_took_too_long_is_ignored() -> None:
     time = BrokerTime()
     time.learn("t/0", 1_000_000, 10.0, 40.0)
     assert time.ahead is None
@@ -71,7 +71,7 @@ def test_an_answer_that_took_too_long_tells_nothing() -> None:
     assert time.ahead is not None
 
 
-def test_the_word_of_a_leader_that_is_gone_is_forgotten() -> None:
+def test_what_a_former_leader_reported_is_forgotten() -> None:
     time = BrokerTime()
     time.learn("old/0", 9_000_000_000, 10.0, 10.01)
     late = 20.0 + KEPT_FOR
@@ -81,7 +81,7 @@ def test_the_word_of_a_leader_that_is_gone_is_forgotten() -> None:
     assert abs(time.ahead - 100) < 0.1
 
 
-def test_an_answer_that_took_minutes_has_no_say_beside_one_that_took_none() -> None:
+def test_a_brokers_time_that_took_minutes_does_not_outweigh_one_that_took_none() -> None:
     """After an outage a record of another partition is acknowledged at last: between 0 and 90 s."""
     time = BrokerTime()
     time.learn("t-0", 1_000_000, asked=0.99, answered=1.01)

@@ -51,8 +51,8 @@ def test_a_grant_has_all_of_itself_in_common_with_itself(grant: Grant) -> None:
     assert common(grant, grant) == grant
 
 
-def test_a_wider_grant_looks_only_forward() -> None:
-    """A partner must not receive what was appended before it was granted, however far we lag."""
+def test_a_wider_grant_applies_only_to_later_records() -> None:
+    """A partner must not receive what was appended before it was granted, however far the worker lags."""
     partner = Partner("acme", "Acme", Grant(("order.*",), ("live",)))
     wider = Grant(("order.*", "pricing.*"), ("live",))
     assert regranted(partner, wider, 9_000) == Partner(
@@ -60,7 +60,7 @@ def test_a_wider_grant_looks_only_forward() -> None:
     )
 
 
-def test_a_narrower_grant_holds_at_once_for_the_past_too() -> None:
+def test_a_narrower_grant_applies_at_once_to_the_past_too() -> None:
     wide = Grant(("*",), ("*",))
     narrow = Grant(("order.*",), ("live",))
     partner = Partner("acme", "Acme", wide, 5_000, Grant(("pricing.*", "order.a"), ("live",)))
@@ -69,7 +69,7 @@ def test_a_narrower_grant_holds_at_once_for_the_past_too() -> None:
     )
 
 
-def test_what_is_neither_wider_nor_narrower_takes_away_at_once_and_adds_later() -> None:
+def test_a_grant_that_is_neither_wider_nor_narrower_removes_at_once_and_adds_later() -> None:
     partner = Partner("acme", "Acme", Grant(("order.*", "pricing.*"), ("live",)))
     grant = Grant(("order.*", "routing.*"), ("live",))
     assert regranted(partner, grant, 9_000).previous_grant == Grant(("order.*",), ("live",))

@@ -28,15 +28,15 @@ class HealthOfManyWorkers(RuleBasedStateMachine):
         self.books = [HealthBook() for _ in range(WORKERS)]
         self.now: Millis = 1_764_000_000_000
         self.row: Failing | None = None
-        """What the table says."""
+        """What the table contains."""
         self.unread: list[tuple[int, Failing | None]] = []
         self.attempts: list[tuple[Millis, bool]] = []
         """Every attempt: when, and whether it succeeded."""
         self.seen = [0] * WORKERS
-        """Failures that each worker saw since it heard of a success, or since it started."""
+        """Failures that each worker saw since it read of a success, or since it started."""
         self.written: dict[int, Millis] = {}
         self.given_up: set[tuple[int, Millis]] = set()
-        """Which worker gave up which stretch."""
+        """Which worker disabled after which failing period."""
 
     def write(self, row: Failing | None) -> None:
         self.row = row
@@ -51,7 +51,7 @@ class HealthOfManyWorkers(RuleBasedStateMachine):
 
     @rule()
     def fail_for_minutes(self) -> None:
-        """So that stretches become long enough often."""
+        """So that failing periods are often long enough."""
         for _ in range(3):
             for worker in range(WORKERS):
                 self.fail(worker)
@@ -122,7 +122,7 @@ class HealthOfManyWorkers(RuleBasedStateMachine):
 
     @invariant()
     def the_table_says_that_it_fails_only_where_it_last_failed(self) -> None:
-        """Once all rows are read: a success by a worker that knew leaves no note behind."""
+        """Once all rows are read: a success of a worker that knew of the mark leaves none."""
         if not self.unread and self.attempts and self.row is not None:
             last_at, _ = self.attempts[-1]
             later = [at for at, ok in self.attempts if ok and at > self.row.since]

@@ -1,4 +1,4 @@
-"""Whatever a line says, it becomes an event or is refused in plain text, within bounds and at once."""
+"""Whatever a line contains, it becomes an event or is refused in plain text, within bounds and at once."""
 
 import time
 from itertools import count
@@ -34,7 +34,7 @@ values = st.recursive(
 
 
 def text_of(value: object) -> str:
-    """JSON text, with numbers as they are written and keys that stand twice."""
+    """JSON text, with numbers as they are written and duplicate keys."""
     match value:
         case {"#": str(numeral)}:
             return numeral
@@ -76,7 +76,7 @@ def test_data_become_an_event_or_are_refused(
         assert found.isascii()
         assert 0 < len(found) < _LONGEST
     else:
-        # What was taken comes out as nothing else: given again, it is the same event.
+        # What was accepted is shown unchanged: given again, it is the same event.
         shown = tools.shown(found)
         assert not isinstance(shown, dict) or tools.sent(orjson.dumps(shown)) == found
 

@@ -48,8 +48,8 @@ class LaneUnderAnything(RuleBasedStateMachine):
         self.ticket += 1
         self.lane.start(self.ticket, self.now)
         self.out[self.ticket] = self.now
-        # One probe at a time; and until anything was answered, nobody hangs for more than a second
-        # and is given company.
+        # One probe at a time; and until anything was answered, no attempt is outstanding for more than
+        # a second while another one starts.
         assert not broken or len(self.out) == 1
         assert self.answered or self.now - oldest <= 1.0
 
@@ -83,13 +83,13 @@ class LaneUnderAnything(RuleBasedStateMachine):
         if deferral.reason is DeferReason.BREAKER_OPEN:
             assert deferral.slot - self.now <= LONGEST_DEFERRAL
         elif deferral.reason is not DeferReason.RATE_LIMITED:
-            # At most half an hour after the rest that the endpoint asked for.
+            # At most half an hour after the endpoint's Retry-After.
             assert deferral.slot - self.now <= 1_800 + 300
 
     @rule(queued=st.integers(0, 60), alone=st.booleans())
     def ask(self, queued: int, alone: bool) -> None:  # noqa: FBT001
         full = self.lane.full(queued, self.now, alone=alone)
-        # What old deliveries are refused is free for new events; never the other way round.
+        # What is refused to old deliveries is free for new events; never the other way round.
         assert not full or self.lane.full(queued, self.now, alone=alone, again=True)
         assert full or queued < QUEUE
         assert self.lane.excess(queued, self.now, alone=alone) <= queued
@@ -102,7 +102,7 @@ class LaneUnderAnything(RuleBasedStateMachine):
 
     @invariant()
     def never_stuck(self) -> None:
-        """An idle lane may start sooner or later, and says when."""
+        """An idle lane may start sooner or later, and reports when."""
         if not self.out and not self.lane.may_start(self.now):
             at = self.lane.start_at(self.now)
             assert at is not None
@@ -117,10 +117,10 @@ TestLaneUnderAnything = LaneUnderAnything.TestCase
     st.floats(0.1, 500),
     st.lists(st.tuples(st.floats(0, 2), st.none() | st.integers(0, 3)), min_size=1, max_size=200),
 )
-def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
+def test_no_interval_has_more_attempts_than_its_rate_allows(
     rate: float, attempts: list[tuple[float, int | None]]
 ) -> None:
-    """Some are not made after all, and given back at once or when up to three others were begun."""
+    """Some are not made after all, and returned at once or after up to three others were started."""
     rate_limiter = RateLimiter()
     rate_limiter.limit(rate)
     now, made, back = 0.0, [], {}
@@ -137,7 +137,7 @@ def test_no_stretch_of_time_holds_more_attempts_than_its_rate_allows(
 
     for index, begin in enumerate(made):
         for later in range(index, len(made)):
-            # The first aside; a tenth of a second's worth may come ahead.
+            # Except for the first; a tenth of a second's worth may be early.
             assert later - index <= rate * (made[later] - begin + 0.1) + 1e-6
 
 
@@ -182,7 +182,7 @@ TestCapacityAgainstCounting = CapacityAgainstCounting.TestCase
 
 
 @given(st.lists(st.booleans(), max_size=300))
-def test_whatever_an_endpoint_throttled_its_pace_is_won_back_within_a_minute(
+def test_whatever_an_endpoint_throttled_its_rate_recovers_within_a_minute(
     course: list[bool],
 ) -> None:
     rate_limiter = RateLimiter()

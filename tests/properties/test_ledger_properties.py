@@ -12,10 +12,10 @@ from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource, rea
     most=st.integers(1, 5),
     runs=st.integers(1, 3),
 )
-def test_the_ledger_resolves_exactly_what_any_run_of_a_job_marked(
+def test_marks_resolve_exactly_what_any_run_of_a_job_marked(
     source: RedriveSource, batches: list[list[int]], most: int, runs: int
 ) -> None:
-    """Rows replace each other by key, as compaction does; a resumed run has a new book."""
+    """Rows replace each other by key, as compaction does; a resumed run reads them again."""
     remaining = {Position(number % 3, number) for batch in batches for number in batch}
     rows: dict[str, bytes] = {}
     marked: set[Position] = set()

@@ -52,7 +52,7 @@ def line(text: str, name: str) -> bytes:
 
 @pytest.mark.parametrize("name", KINDS)
 @given(text=numbers)
-def test_a_number_that_is_taken_is_delivered_as_the_same_number(name: str, text: str) -> None:
+def test_an_accepted_number_is_delivered_as_the_same_number(name: str, text: str) -> None:
     tools = TOOLS[name]
     try:
         sent = tools.sent(line(text, name))
@@ -60,7 +60,7 @@ def test_a_number_that_is_taken_is_delivered_as_the_same_number(name: str, text:
         assert str(refused).startswith("data.v")  # noqa: PT017  # the path is what counts
         return
     delivered = tools.delivered(sent)
-    # A long beyond ±(2^53-1) is taken as it is, and no body holds it.
+    # A long beyond ±(2^53-1) is accepted as it is, and no body can contain it.
     assume(isinstance(delivered, dict))
     assert isinstance(delivered, dict)
     body = parse_exact(orjson.dumps(delivered["data"]))
@@ -71,7 +71,7 @@ def test_a_number_that_is_taken_is_delivered_as_the_same_number(name: str, text:
 
 @pytest.mark.parametrize("name", ["double", "float"])
 @given(number=st.floats(width=32, allow_nan=False, allow_infinity=False))
-def test_every_number_that_is_delivered_is_taken_as_it_stands(name: str, number: float) -> None:
+def test_every_number_that_is_delivered_is_accepted_as_it_is(name: str, number: float) -> None:
     tools = TOOLS[name]
     shown = tools.delivered(tools.written({"v": number}))
     assert isinstance(shown, dict)

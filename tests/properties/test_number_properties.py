@@ -62,7 +62,7 @@ def fraction(value: Json) -> Fraction:
 
 
 def holds(pattern: JsonObject, value: Json) -> bool:
-    """Ask a pattern and an index of it, which must agree."""
+    """Evaluate a pattern and an index of it, which must agree."""
     parsed = parse(pattern)
     body: JsonObject = {"data": {"n": value}}
     index: PatternIndex[None] = PatternIndex()
@@ -79,11 +79,11 @@ def asking(*clauses: Json) -> JsonObject:
 @given(text=texts, value=values)
 def test_a_bound_of_a_range_is_compared_with_all_its_digits(text: str, value: Json) -> None:
     bound, wanted, given_ = read_number(text), Fraction(text), fraction(value)
-    told = {
+    shown_types = {
         operator: holds(asking({"numeric": [operator, bound]}), value)
         for operator in ("=", "<", "<=", ">", ">=")
     }
-    assert told == {
+    assert shown_types == {
         "=": given_ == wanted,
         "<": given_ < wanted,
         "<=": given_ <= wanted,
@@ -93,7 +93,7 @@ def test_a_bound_of_a_range_is_compared_with_all_its_digits(text: str, value: Js
 
 
 @given(low=texts, high=texts, value=values)
-def test_a_range_holds_what_lies_between_its_bounds(low: str, high: str, value: Json) -> None:
+def test_a_range_contains_what_lies_between_its_bounds(low: str, high: str, value: Json) -> None:
     assume(Fraction(low) < Fraction(high))
     pattern = asking({"numeric": [">", read_number(low), "<=", read_number(high)]})
     assert holds(pattern, value) == (Fraction(low) < fraction(value) <= Fraction(high))
@@ -113,11 +113,11 @@ numeric: st.SearchStrategy[Json] = st.one_of(
         st.lists(near_edges, min_size=2, max_size=2, unique=True),
     ),
 )
-"""Alternatives about numbers: equal ones, bounds and ranges that meet, overlap and lie apart."""
+"""Alternatives about numbers: equal ones, bounds and ranges that touch, overlap and are disjoint."""
 
 
 @given(clauses=st.lists(numeric, min_size=2, max_size=12), value=values)
-def test_alternatives_that_are_tested_at_once_hold_where_one_of_them_does(
+def test_alternatives_that_are_tested_together_match_if_one_of_them_does(
     clauses: list[Json], value: Json
 ) -> None:
     assert holds(asking(*clauses), value) == any(holds(asking(each), value) for each in clauses)

@@ -40,7 +40,7 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        """Another member goes on at the commit, and is given again what comes after it."""
+        """Another member continues at the commit, and receives again what comes after it."""
         offset, note = self.tracker.progress(ROOM)
         self.tracker = OffsetTracker(offset, 2, read_note(note, offset))
         again = [at for at in self.log if at >= offset]
@@ -49,7 +49,7 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
 
     @rule()
     def crash_and_lose_the_note(self) -> None:
-        """A note is an economy: without it, more comes again, and nothing else changes."""
+        """The metadata is an optimisation: without it, more is delivered again, and nothing else changes."""
         offset = self.tracker.committable
         self.tracker = OffsetTracker(offset, 3)
         self.unsettled = {at: stamp for at, stamp in self.log.items() if at >= offset}
@@ -68,7 +68,7 @@ TestTrackerAgainstNaiveModel = TrackerAgainstNaiveModel.TestCase
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
-def test_a_commit_is_asked_for_once_and_again_only_when_it_grew(gaps: list[int]) -> None:
+def test_a_commit_is_requested_once_and_again_only_when_it_advanced(gaps: list[int]) -> None:
     tracker = OffsetTracker(0, 1)
     offset = 0
     commits = []

@@ -1,4 +1,4 @@
-"""An index finds what asking every pattern would find."""
+"""An index finds what evaluating every pattern would find."""
 
 import fnmatch
 import json
@@ -69,7 +69,7 @@ def _filled(parsed: Sequence[Pattern]) -> PatternIndex[int]:
 
 
 @given(st.lists(patterns(), max_size=12), st.lists(bodies, min_size=1, max_size=4))
-def test_the_index_agrees_with_asking_every_pattern(
+def test_the_index_agrees_with_evaluating_every_pattern(
     documents: list[JsonObject], asked: list[JsonObject]
 ) -> None:
     parsed = [parse(document) for document in documents]
@@ -80,7 +80,7 @@ def test_the_index_agrees_with_asking_every_pattern(
 
 
 @given(st.lists(patterns(), max_size=8), st.sets(st.integers(0, 7)), bodies)
-def test_what_was_discarded_is_found_no_more_and_leaves_nothing_behind(
+def test_what_was_discarded_is_not_found_and_leaves_nothing_behind(
     documents: list[JsonObject], gone: set[int], body: JsonObject
 ) -> None:
     parsed = [parse(document) for document in documents]
@@ -98,7 +98,7 @@ def test_what_was_discarded_is_found_no_more_and_leaves_nothing_behind(
 def test_a_body_that_matches_has_a_key_of_every_filing(
     document: JsonObject, body: JsonObject
 ) -> None:
-    """Else the index would lose it, whichever filing it chose."""
+    """Otherwise the index would lose it, whichever key it chose."""
     pattern = parse(document)
     if not pattern.matches(body):
         return
@@ -109,7 +109,7 @@ def test_a_body_that_matches_has_a_key_of_every_filing(
 
 
 class _FiledOnce:
-    """A pattern that can be filed in one way only."""
+    """A pattern that can be indexed in one way only."""
 
     def __init__(self, pattern: Pattern, filing: object) -> None:
         self.filings = (filing,)

@@ -99,7 +99,7 @@ def written(current: Current, done: Plan) -> Current:
 @settings(max_examples=40)
 @given(declared=st.lists(declarations, min_size=1, max_size=3))
 def test_a_plan_that_was_written_leaves_nothing_to_change(declared: list[Declared]) -> None:
-    """Else every run of a pipeline would write, and no plan could be trusted."""
+    """Otherwise every run of a pipeline would write, and no plan could be trusted."""
     current = Current(latest=LATEST)
     for number, each in enumerate(declared):
         current = written(current, made(each, current, number * 1_000))
@@ -111,7 +111,7 @@ def test_a_plan_that_was_written_leaves_nothing_to_change(declared: list[Declare
 def test_a_plan_writes_each_subject_once_and_counts_its_revision_on(
     first: Declared, second: Declared
 ) -> None:
-    """Workers and scripts tell the newer of two rows by its revision."""
+    """Workers and scripts recognise the newer of two rows by its revision."""
     current = written(Current(latest=LATEST), made(first, Current(latest=LATEST), 0))
     done = made(second, current, 1_000)
     after = written(current, done)

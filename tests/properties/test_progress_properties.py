@@ -1,4 +1,4 @@
-"""A note says what was settled, never more, whatever its room and whoever damaged it."""
+"""Commit metadata lists what was settled, never more, whatever its size and however damaged."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,9 @@ def spans_of(base: int, lengths: list[tuple[int, int]]) -> list[tuple[int, int]]
 
 
 @given(BASES, LENGTHS)
-def test_a_note_that_fits_says_everything(base: int, lengths: list[tuple[int, int]]) -> None:
+def test_metadata_that_fits_lists_every_settled_offset(
+    base: int, lengths: list[tuple[int, int]]
+) -> None:
     spans = spans_of(base, lengths)
 
     note = write_note(base, spans, NOTE_BYTES)
@@ -36,23 +38,23 @@ def test_a_note_that_fits_says_everything(base: int, lengths: list[tuple[int, in
 
 
 @given(BASES, LENGTHS, st.integers(0, 200))
-def test_a_note_that_does_not_fit_says_only_what_is_so(
+def test_metadata_that_does_not_fit_claims_only_what_was_settled(
     base: int, lengths: list[tuple[int, int]], room: int
 ) -> None:
-    """What it leaves out is delivered again; what it said wrongly would be lost."""
+    """What it omits is delivered again; what it lists wrongly would be lost."""
     spans = spans_of(base, lengths)
 
     note = write_note(base, spans, room)
 
-    told = read_note(note.text, base)
+    listed = read_note(note.text, base)
     assert len(note.text) <= room
-    assert note.whole == (told == tuple(spans))
-    for start, end in told:
+    assert note.whole == (listed == tuple(spans))
+    for start, end in listed:
         assert any(first <= start and end <= last for first, last in spans)
 
 
 @given(BASES, LENGTHS, st.integers(1, 1000))
-def test_a_note_about_another_offset_says_nothing(
+def test_metadata_of_another_offset_claims_nothing(
     base: int, lengths: list[tuple[int, int]], off: int
 ) -> None:
     note = write_note(base, spans_of(base, lengths), NOTE_BYTES)
@@ -61,10 +63,10 @@ def test_a_note_about_another_offset_says_nothing(
 
 
 @given(st.text(max_size=60), st.sampled_from("rbx"), st.binary(max_size=60))
-def test_garbage_says_nothing_or_something_well_formed(
+def test_garbage_reads_as_nothing_or_as_something_well_formed(
     garbage: str, kind: str, payload: bytes
 ) -> None:
-    """Anybody may commit for the group with a tool that has its own use for metadata."""
+    """Another tool may commit for the group, with metadata of its own."""
     text = f"hs1:7:{kind}:{payload.hex()}"
 
     assert read_note(garbage, 7) == ()
@@ -74,18 +76,18 @@ def test_garbage_says_nothing_or_something_well_formed(
         after = end
 
 
-def test_a_note_of_another_release_says_nothing() -> None:
+def test_metadata_of_another_release_claims_nothing() -> None:
     note = write_note(7, [(8, 20)], NOTE_BYTES).text
 
     assert read_note(note, 7) == ((8, 20),)
     assert read_note(note.replace("hs1", "hs2"), 7) == ()
 
 
-def test_one_stuck_record_with_much_behind_it_is_a_short_note() -> None:
+def test_one_stuck_record_with_many_settled_after_it_needs_little_metadata() -> None:
     assert len(write_note(1_000_000, [(1_000_001, 1_500_000)], NOTE_BYTES).text) < 30
 
 
-def test_records_settled_here_and_there_are_told_by_one_bit_each() -> None:
+def test_records_settled_out_of_order_take_one_bit_each() -> None:
     spans = [(base, base + 1) for base in range(1, 16_000, 2)]
 
     note = write_note(0, spans, NOTE_BYTES)

@@ -1,4 +1,4 @@
-"""No record makes more values than are taken, whatever its schema and its bytes."""
+"""No record makes more values than are allowed, whatever its schema and its bytes."""
 
 import os
 import random
@@ -35,7 +35,7 @@ MOST = 50_000
 
 
 def values_in(datum: Any) -> int:  # noqa: ANN401
-    """Count the values of a decoded record: fields, items, and what maps hold."""
+    """Count the values of a decoded record: fields, items, and values of maps."""
     if isinstance(datum, tuple):
         return values_in(datum[1])
     if isinstance(datum, dict):
@@ -108,7 +108,7 @@ NOISE = st.binary(max_size=6) | st.sampled_from(
 def test_no_bytes_become_more_values_than_are_taken(
     seed: int, cut: int, noise: bytes, most: int
 ) -> None:
-    """The walk and the decoder agree where a record's bytes lead, or nothing is made of it."""
+    """The walk and the decoder agree on a record's end, or it is undecodable."""
     tree, _, body = drawn(seed)
     at = cut % (len(body) + 1)
     for mangled in (body[:at] + noise + body[at + len(noise) :], body[:at] + noise + body[at:]):
@@ -123,7 +123,7 @@ def test_no_bytes_become_more_values_than_are_taken(
 
 @settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), cut=st.integers(0, 200), noise=NOISE, large=st.integers(5, 60))
-def test_no_record_is_more_work_than_its_load_says(
+def test_no_record_is_more_work_than_its_computed_load(
     seed: int, cut: int, noise: bytes, large: int
 ) -> None:
     tree, _, body = drawn(seed)
@@ -146,7 +146,7 @@ def test_no_record_is_more_work_than_its_load_says(
         assert values_in(event.fields) <= codec.counted(event) <= load
 
 
-BEGINNINGS: dict[str, tuple[Any, bytes]] = {
+FIRST_FIELDS: dict[str, tuple[Any, bytes]] = {
     "a text of a length in eleven bytes": ("string", b"\x80" * 10 + b"\x00"),
     "a text of a length beyond 64 bits": ("string", b"\x80" * 9 + b"\x02"),
     "a map of a key's length in eleven bytes": (
@@ -162,10 +162,10 @@ BEGINNINGS: dict[str, tuple[Any, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", BEGINNINGS)
-def test_no_beginning_hides_what_follows_it(name: str) -> None:
-    """The walk stopped there, and the decoder read on: 5 KB became 5,000 values where 1,000 are taken."""
-    kind, beginning = BEGINNINGS[name]
+@pytest.mark.parametrize("name", FIRST_FIELDS)
+def test_no_empty_first_field_hides_the_size_of_what_follows(name: str) -> None:
+    """The walk ended there, and the decoder continued: 5 KB became 5,000 values where 1,000 are taken."""
+    kind, beginning = FIRST_FIELDS[name]
     xs = {"type": "array", "items": "boolean"}
     fields = [{"name": "first", "type": kind}, {"name": "xs", "type": xs}]
     tree = event_schema({"type": "record", "name": "n.Data", "fields": fields}, 1)
@@ -227,12 +227,12 @@ HOSTILE: dict[str, tuple[Any, bytes]] = {
 def test_a_record_of_a_megabyte_that_would_become_gigabytes_is_refused_with_the_figure(
     name: str,
 ) -> None:
-    """In a process with little memory, so that what is made of it first would end it."""
+    """In a process with little memory, which an intermediate copy would end."""
     run(f"refuse({name!r})")
 
 
 def run(call: str) -> None:
-    """Call a function of this file in a process of its own."""
+    """Call a function of this file in its own process."""
     code = f"from tests.properties.test_record_bounds import *; {call}"
     done = subprocess.run(  # noqa: S603  our own code
         [sys.executable, "-c", code],
@@ -246,7 +246,7 @@ def run(call: str) -> None:
 
 
 def limit_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has, and no others."""
+    """Limit this process to so many bytes more than it has."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     limit = pages * resource.getpagesize() + more
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -301,7 +301,7 @@ WITHIN = {"type": "record", "name": "n.Within", "fields": [SIXTY]}
     ids=["written out", "by a default of a default"],
 )
 def test_defaults_fill_in_no_more_than_is_taken(filled: Any) -> None:  # noqa: ANN401
-    """The check refuses such a pair; a row that was published before it is bounded all the same."""
+    """The check refuses such a pair; a row that was published before the check is still bounded."""
     item = {"type": "record", "name": "n.I", "fields": [{"name": "b", "type": "boolean"}]}
     older = many(item)
     newer = many({**item, "fields": [*item["fields"], filled]})
@@ -354,12 +354,12 @@ def test_records_that_are_read_at_once_do_not_share_the_count_of_what_is_filled_
         found.read({**HEAD, "data": {"xs": [{"b": True}] * 10}}, 609)
 
 
-def test_a_shortage_of_memory_is_not_taken_for_the_records_fault() -> None:
+def test_a_shortage_of_memory_does_not_count_as_the_records_fault() -> None:
     run("starve()")
 
 
 def starve() -> None:
-    """Decode a record that is taken within less memory than it needs."""
+    """Decode an accepted record with less memory than it needs."""
     tree = many({"type": "array", "items": "int"})
     codec, prefix = codec_of(tree, max_values=10_000_000)
     record = Record("t", 0, 0, 0, None, prefix + bytes_of(tree, 1_000_000, b"\x00"), ())

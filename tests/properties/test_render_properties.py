@@ -118,7 +118,7 @@ RENDER = compile_value(read_schema(SCHEMA))
 
 
 @given(values)
-def test_rendered_data_say_what_was_written(value: dict[str, object]) -> None:
+def test_rendered_data_show_what_was_written(value: dict[str, object]) -> None:
     written = io.BytesIO()
     fastavro.schemaless_writer(written, PARSED, value)
     written.seek(0)
@@ -181,12 +181,12 @@ trees = st.recursive(
 
 @given(trees)
 def test_no_schema_breaks_the_compiler(schema: Json) -> None:
-    """Schemas come from outside: one that is not understood is refused, and nothing else happens."""
+    """Schemas come from outside: an unknown one is refused, and nothing else happens."""
     with contextlib.suppress(NotRenderable, SchemaRefused):
         compile_value(read_schema(schema))
 
 
-def test_a_refused_union_says_where_it_stands() -> None:
+def test_a_refused_union_is_named_with_its_path() -> None:
     schema: JsonObject = {
         "type": "record",
         "name": "R",

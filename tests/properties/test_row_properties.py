@@ -126,7 +126,7 @@ def read(kind: RowKind, key: str, value: bytes) -> object:
 
 
 @given(meanings, st.binary(max_size=200) | documents.map(json.dumps).map(str.encode))
-def test_whatever_stands_in_a_row_is_read_or_refused(meaning: Meaning, value: bytes) -> None:
+def test_whatever_a_row_contains_is_read_or_refused(meaning: Meaning, value: bytes) -> None:
     kind, _, key, _ = row(meaning)
 
     found = read(kind, key, value)
@@ -135,7 +135,7 @@ def test_whatever_stands_in_a_row_is_read_or_refused(meaning: Meaning, value: by
 
 
 @given(meanings, st.data())
-def test_whatever_stands_in_one_field_the_row_is_read_or_refused(
+def test_whatever_one_field_contains_the_row_is_read_or_refused(
     meaning: Meaning, data: st.DataObject
 ) -> None:
     kind, _, key, value = row(meaning)
@@ -146,7 +146,7 @@ def test_whatever_stands_in_one_field_the_row_is_read_or_refused(
 
     found = read(kind, key, json.dumps(document).encode())
 
-    # The word of a hold stands in its key: it holds whatever its value says.
+    # A hold is identified by its key: it is in force whatever its value contains.
     assert kind != "hold" or isinstance(found, Hold)
     assert isinstance(found, type(meaning) | EnvelopeUnreadable | UnreadableSubscription | None)
 
@@ -177,5 +177,5 @@ def test_no_number_of_a_row_is_rounded(document: Mapping[str, Json]) -> None:
 
 
 @given(st.binary(max_size=200) | documents.map(json.dumps).map(str.encode))
-def test_whatever_stands_in_a_jobs_row_it_is_a_job_or_a_problem(value: bytes) -> None:
+def test_whatever_a_jobs_row_contains_it_is_a_job_or_a_problem(value: bytes) -> None:
     assert isinstance(read_job("job-1", value), RedriveJob | JobProblem | None)

@@ -49,7 +49,7 @@ PLAIN = ["boolean", "int", "long", "float", "double", "bytes", "string"]
 
 
 class Maker:
-    """Draws a schema and data of it from a chance of its own."""
+    """Draws a schema and data of it from its own generator."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -121,7 +121,7 @@ class Maker:
         return {"type": "record", **name, "fields": fields}
 
     def new_name(self) -> dict[str, str]:
-        """Return a name in full; one without a namespace says so."""
+        """Return a name in full; one without a namespace shows that."""
         self.counter = getattr(self, "counter", 0) + 1
         if self.chance.random() < 0.2:
             return {"name": f"T{self.counter}", "namespace": ""}
@@ -338,7 +338,7 @@ def check_pair(first: Any, second: Any, seed: int) -> int:  # noqa: ANN401
     try:
         book = SchemaBook([trees[1], trees[2]])
     except InputRefused:
-        return 0  # two branches that nobody can tell apart, or equal fingerprints
+        return 0  # two branches that cannot be distinguished, or equal fingerprints
     codec = AvroCodec(book)
     maker = Maker(seed)
     read = 0
@@ -350,7 +350,7 @@ def check_pair(first: Any, second: Any, seed: int) -> int:  # noqa: ANN401
         written, other = Schema(trees[writer]), Schema(trees[reader])
         for _ in range(4):
             datum = maker.datum(written, trees[writer]["fields"][-1]["type"])
-            told = shown(codec, book, trees[writer], datum, reader)
+            body = shown(codec, book, trees[writer], datum, reader)
             try:
                 expected_datum = oracle.resolve(
                     written,
@@ -360,14 +360,14 @@ def check_pair(first: Any, second: Any, seed: int) -> int:  # noqa: ANN401
                     datum,
                 )
             except Unreadable:
-                assert isinstance(told, Refused)
+                assert isinstance(body, Refused)
                 continue
             expected = shown(codec, book, trees[reader], expected_datum, reader)
             if isinstance(expected, Refused):
-                assert isinstance(told, Refused)
+                assert isinstance(body, Refused)
             else:
-                assert told == expected, (datum, told, expected)
-                assert json.dumps(told) == json.dumps(expected)
+                assert body == expected, (datum, body, expected)
+                assert json.dumps(body) == json.dumps(expected)
             read += 1
     return read
 
@@ -380,7 +380,7 @@ def test_what_the_check_accepts_is_read_as_avro_has_it(seed: int) -> None:
     check_pair(tree, evolve(tree, maker.chance), seed)
 
 
-def test_the_drawn_pairs_are_accepted_often_enough_to_say_something() -> None:
+def test_the_drawn_pairs_are_accepted_often_enough() -> None:
     read = 0
     for seed in range(150):
         maker = Maker(seed)
@@ -409,9 +409,9 @@ def test_a_type_that_was_made_nullable_beside_a_union_of_named_types_is_read() -
     trees = [event_schema(older, 1), event_schema(newer, 2)]
     book = SchemaBook(trees)
     datum = {"method": (0, {"pan": "4"}), "status": "OPEN"}
-    told = shown(AvroCodec(book), book, trees[0], datum, 2)
-    assert not isinstance(told, Refused)
-    assert told["data"] == {"method": {"pan": "4"}, "status": "OPEN"}
+    body = shown(AvroCodec(book), book, trees[0], datum, 2)
+    assert not isinstance(body, Refused)
+    assert body["data"] == {"method": {"pan": "4"}, "status": "OPEN"}
 
 
 @pytest.mark.case("moved-definition")
@@ -420,9 +420,9 @@ def test_a_named_type_whose_definition_moved_is_read() -> None:
     newer = record(("bill_to", ["null", ADDRESS], None), ("ship_to", "n.Address"))
     trees = [event_schema(older, 1), event_schema(newer, 2)]
     book = SchemaBook(trees)
-    told = shown(AvroCodec(book), book, trees[0], {"ship_to": {"zip": "1"}}, 2)
-    assert not isinstance(told, Refused)
-    assert told["data"] == {"bill_to": None, "ship_to": {"zip": "1"}}
+    body = shown(AvroCodec(book), book, trees[0], {"ship_to": {"zip": "1"}}, 2)
+    assert not isinstance(body, Refused)
+    assert body["data"] == {"bill_to": None, "ship_to": {"zip": "1"}}
 
 
 def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
@@ -430,25 +430,25 @@ def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
     book = SchemaBook(trees)
     codec = AvroCodec(book)
     exact = shown(codec, book, trees[0], {"n": 2**53}, 2)
-    told = shown(codec, book, trees[0], {"n": 2**53 + 1}, 2)
+    body = shown(codec, book, trees[0], {"n": 2**53 + 1}, 2)
     assert isinstance(exact, dict)
-    assert isinstance(told, Refused)
-    assert "data.n is 9007199254740993, which a double would round" in told.detail
+    assert isinstance(body, Refused)
+    assert "data.n is 9007199254740993, which a double would round" in body.detail
 
 
-def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_asks_for_it() -> None:
-    """The check of a schema takes no such one; a row that a stranger wrote may hold it."""
+def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_requests_it() -> None:
+    """The check of a schema refuses it; an untrusted row may contain it."""
     trees = [event_schema(record(("n", "long")), 1), event_schema("null", 2)]
     trees[1]["fields"].pop()
     book = SchemaBook(trees)
-    told = shown(AvroCodec(book), book, trees[0], {"n": 1}, 2)
-    assert isinstance(told, Refused)
-    assert "the schema of that version has no data" in told.detail
+    body = shown(AvroCodec(book), book, trees[0], {"n": 1}, 2)
+    assert isinstance(body, Refused)
+    assert "the schema of that version has no data" in body.detail
 
 
 @pytest.mark.parametrize("wider", ["long", "float", "double"])
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40])
-def test_an_int_that_is_none_is_refused_at_every_version(wider: str, value: int) -> None:
+def test_an_invalid_int_is_refused_at_every_version(wider: str, value: int) -> None:
     """Its bytes are those of a long: at its own version it was refused, and at another delivered."""
     trees = [event_schema(record(("n", "int")), 1), event_schema(record(("n", wider)), 2)]
     book = SchemaBook(trees)

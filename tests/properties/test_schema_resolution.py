@@ -46,7 +46,7 @@ def enums(draw: st.DrawFn, name: str) -> Json:
 
 @st.composite
 def records(draw: st.DrawFn, name: str = "n.Root", depth: int = 2) -> JsonObject:
-    """Return a record; a type of a name stands in one place only."""
+    """Return a record; a named type is defined in one place only."""
     fields: list[Json] = []
     for field_name in draw(st.lists(st.sampled_from("abcd"), max_size=3, unique=True)):
         kind = draw(kinds(depth=depth if not fields else 0))

@@ -9,7 +9,7 @@ from hookstream.errors import InputRefused
 
 
 @given(events())
-def test_what_tail_shows_send_takes_as_the_same_bytes(
+def test_send_encodes_what_tail_shows_to_the_same_bytes(
     drawn: tuple[JsonObject, JsonObject],
 ) -> None:
     tree, data = drawn
@@ -26,7 +26,7 @@ def test_what_tail_shows_send_takes_as_the_same_bytes(
 
 
 @given(events())
-def test_names_of_branches_stand_exactly_where_the_plain_form_is_not_enough(
+def test_names_of_branches_are_written_exactly_where_the_plain_form_is_ambiguous(
     drawn: tuple[JsonObject, JsonObject],
 ) -> None:
     tree, data = drawn

@@ -39,7 +39,7 @@ def test_no_wait_ends_early_and_every_wait_ends(
     taken, released_at = hops(ladder, wait, late, most)
 
     assert released_at >= NOW + wait
-    # It is late by no more than one lateness for each write, and the tier it began in.
+    # It is late by no more than one lateness for each write, and for the tier it started in.
     assert released_at <= max(NOW + wait, NOW) + (taken + 1) * 2 * late
 
 
@@ -63,7 +63,7 @@ def test_a_tier_is_never_longer_than_what_remains(ladder: Ladder, wait: Millis) 
 def test_a_slot_is_kept_over_its_hops_on_any_ladder(
     ladder: Ladder, wait: Millis, late: Millis
 ) -> None:
-    """Never handed out before it by its tier alone, and late by no more than the writes took."""
+    """Never returned before it by its tier alone, and late by no more than the writes took."""
     slot, now, taken = NOW + wait, NOW, 0
     while True:
         delay = ladder.place_slot(now, slot)
@@ -99,7 +99,7 @@ def test_a_slot_within_two_hours_takes_three_writes_at_most(wait: Millis, late: 
 
 @given(ladders, st.integers(0, 11), st.integers(0, 30_000))
 def test_jitter_never_makes_a_hop(ladder: Ladder, index: int, spread: Millis) -> None:
-    """A retry that waits in the tier of its own delay is written once, whatever its jitter."""
+    """A retry that waits in the tier of its delay is written once, whatever its jitter."""
     delay = ladder.delays[index % len(ladder.delays)]
 
     found = ladder.release(NOW, delay, NOW + delay + spread)

@@ -143,7 +143,7 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
 
     @invariant()
     def no_partition_starves(self) -> None:
-        """One that holds less than half of its floor is never left paused."""
+        """One that has less than half of its floor is never left paused."""
         self.flow()
         for partition in self.paused:
             kept = [size for item, (_, size, _, _) in self.waiting.items() if item[0] == partition]

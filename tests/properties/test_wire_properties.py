@@ -45,16 +45,16 @@ class MemoryTransport(asyncio.Transport):
 
 
 @dataclass(frozen=True)
-class Told:
+class Sent:
     """One answer as a server frames it, and what a reader must make of it."""
 
     head: bytes
     rest: bytes
-    """What follows the head: a body, a lie, or bytes that belong to nothing."""
+    """What follows the head: a body, a wrong one, or bytes that belong to no answer."""
     status: int
     retry_after: str | None
     keeps: bool
-    """True: the answer is whole, says nothing that is not so, and both sides go on."""
+    """True: the answer is complete and consistent, and both sides continue."""
 
 
 INTERIM = st.sampled_from(
@@ -67,7 +67,7 @@ INTERIM = st.sampled_from(
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Told:
+def answers(draw: st.DrawFn) -> Sent:
     status = draw(st.sampled_from([200, 201, 204, 204, 304, 410, 429, 500, 503, 999]))
     retry_after = draw(st.none() | st.sampled_from(["0", "5", "1000000000", "-1"]))
     body = draw(st.binary(max_size=30))
@@ -99,12 +99,12 @@ def answers(draw: st.DrawFn) -> Told:
         case "zero":
             lines.append(b"Content-Length: 0")
         case _ if not bodiless:
-            # Its body ends with the connection: it is never whole while that stands.
+            # Its body ends with the connection: it is never complete while that is open.
             rest, keeps = body + surplus, False
         case _:
             pass
     interim = b"".join(draw(st.lists(INTERIM, max_size=3)))
-    return Told(interim + b"\r\n".join([*lines, b"", b""]), rest, status, retry_after, keeps)
+    return Sent(interim + b"\r\n".join([*lines, b"", b""]), rest, status, retry_after, keeps)
 
 
 @contextmanager
@@ -118,18 +118,18 @@ def a_wire(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[Connection, Memory
 
 
 async def exchange(
-    wire: Connection, transport: MemoryTransport, told: Told, cuts: list[int]
+    wire: Connection, transport: MemoryTransport, sent: Sent, cuts: list[int]
 ) -> Response | TransportFailure:
     loop = asyncio.get_running_loop()
     asking = loop.create_task(wire.exchange(b"POST / HTTP/1.1\r\n\r\n", loop.time() + 30))
     await asyncio.sleep(0)
-    data = told.head + told.rest
+    data = sent.head + sent.rest
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
         if not transport.closed:
             wire.data_received(data[start:end])
-    if not told.keeps and not asking.done():
-        # An answer whose body the connection ends, or that says more than it has.
+    if not sent.keeps and not asking.done():
+        # An answer whose body the connection ends, or that declares more than it has.
         transport.closed = True
         wire.connection_lost(None)
     return cast("Response | TransportFailure", await asking)
@@ -140,25 +140,25 @@ async def exchange(
     course=st.lists(st.tuples(answers(), st.lists(st.integers(0, 500), max_size=6)), max_size=6)
 )
 async def test_each_request_gets_its_own_answer_or_another_connection(
-    course: list[tuple[Told, list[int]]],
+    course: list[tuple[Sent, list[int]]],
 ) -> None:
     loop = asyncio.get_running_loop()
     with a_wire(loop) as (wire, transport):
-        for told, cuts in course:
-            answer = await exchange(wire, transport, told, cuts)
+        for sent, cuts in course:
+            answer = await exchange(wire, transport, sent, cuts)
 
             assert isinstance(answer, Response), answer
-            assert (answer.status, answer.retry_after) == (told.status, told.retry_after)
+            assert (answer.status, answer.retry_after) == (sent.status, sent.retry_after)
             if not wire.reusable:
-                assert not told.keeps
+                assert not sent.keeps
                 return
-            # Whoever keeps it may trust it: nothing of this answer is left to come.
-            assert told.keeps
+            # A kept connection can be reused: no more of this answer follows.
+            assert sent.keeps
 
 
 @settings(max_examples=150)
 @given(data=st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8))
-async def test_whatever_comes_is_an_answer_or_a_failure_and_strange_bytes_are_told_apart(
+async def test_whatever_arrives_is_an_answer_or_a_failure_and_foreign_bytes_are_distinguished(
     data: list[bytes],
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -183,14 +183,14 @@ async def test_whatever_comes_is_an_answer_or_a_failure_and_strange_bytes_are_to
 async def test_a_number_below_a_hundred_is_no_status(status: int, cuts: list[int]) -> None:
     line = b"HTTP/1.1 %03d What\r\nContent-Length: 0\r\n\r\n" % status
     with a_wire(asyncio.get_running_loop()) as (wire, transport):
-        told = Told(line, b"", status, None, keeps=False)
-        answer = await exchange(wire, transport, told, cuts)
+        sent = Sent(line, b"", status, None, keeps=False)
+        answer = await exchange(wire, transport, sent, cuts)
     assert isinstance(answer, TransportFailure)
     assert answer.kind is FailureKind.PROTOCOL
     assert not wire.reusable
 
 
-async def test_bytes_that_stand_unread_make_a_connection_unclean() -> None:
+async def test_unread_bytes_make_a_connection_unusable() -> None:
     here, there = socket.socketpair()
     with here, there:
         loop = asyncio.get_running_loop()

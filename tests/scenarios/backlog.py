@@ -1,7 +1,7 @@
 """A hundred thousand deliveries of one endpoint through lanes, rooms and tiers, in seconds.
 
 A discrete-event simulation over the pure core: lane, waiting room and ladder are the product's own.
-What the pipeline does with them is told here once more, without decoding, signing and waiting for a
+What the pipeline does with them is modelled here, without decoding, signing and waiting for a
 loop; `test_lanes.py` has smaller backlogs through the pipeline itself.
 """
 
@@ -22,7 +22,7 @@ from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
 from hookstream.core.retry.waiting import WaitingRoom
 
 TURN = 0.25
-"""Seconds between looks at rooms and lanes."""
+"""Seconds between checks of rooms and lanes."""
 READ_IN_A_TURN = 1_500
 """Records that a worker takes from all its tiers in a turn: 6,000 a second."""
 SIZE = 1_000
@@ -38,7 +38,7 @@ SCHEDULE: tuple[Millis, ...] = (
 BOOKED = (DeferReason.LANE_FULL, DeferReason.RATE_LIMITED)
 
 Endpoint = Callable[[float], tuple[float, Outcome]]
-"""What an attempt that begins now is answered, and how many seconds later."""
+"""The answer to an attempt that starts now, and after how many seconds."""
 
 DOWN = Failed(FailureKind.CONNECT, "connection refused")
 
@@ -87,7 +87,7 @@ class Log:
 
 
 class SimWorker:
-    """What one worker holds in memory."""
+    """What one worker keeps in memory."""
 
     def __init__(self, policy: LanePolicy, room_bytes: int) -> None:
         self.lane = Lane(policy)
@@ -129,14 +129,14 @@ class Backlog:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._tickets = count()
         self._fresh: set[int] = set()
-        """Events whose offsets are not settled: a worker holds them, and nothing else does."""
+        """Events whose offsets are not settled: only a worker has them."""
         self.workers: list[SimWorker] = []
         self.start(workers)
 
-    # What happens to it.
+    # Events.
 
     def start(self, workers: int) -> None:
-        """Begin with so many new workers, which know nothing; whatever others held is read again."""
+        """Start so many new workers without state; whatever others had is read again."""
         for worker in self.workers:
             worker.alive = False
         rate = None if self._rate_limit is None else self._rate_limit / workers
@@ -271,7 +271,7 @@ class Backlog:
         heapq.heappush(self._agenda, (at, next(self._tickets), happen))
 
     def _begin(self, worker: SimWorker, item: Item, entry: Entry | None) -> None:
-        # A retry is never made early; what waits for a slot may be.
+        # A retry is never early; a delivery that waits for its slot may be.
         assert entry is None or entry.reason is not None or entry.due_at <= self._millis()
         ticket = next(self._tickets)
         worker.lane.start(ticket, self.now)
@@ -284,7 +284,7 @@ class Backlog:
     ) -> None:
         worker.lane.finish(ticket, self.now, outcome)
         if not worker.alive:
-            # It was killed, or its partitions moved: nothing is settled, all of it comes again.
+            # It was killed, or its partitions moved: nothing is settled, all of it is read again.
             return
         self._settle(item, entry)
         if isinstance(outcome, Delivered):

@@ -4,7 +4,7 @@ import pytest
 from tests.scenarios.backlog import Backlog, answers, down_until
 
 pytestmark = pytest.mark.timeout(300)
-"""Ten seconds of computing, which a crowded machine may take minutes for."""
+"""Ten seconds of computing, which may take minutes on a busy machine."""
 
 MANY = 100_000
 
@@ -51,7 +51,7 @@ def test_a_hundred_thousand_of_an_endpoint_that_is_dead_for_an_hour() -> None:
 
     delivered = sorted(backlog.delivered)
     assert published > MANY
-    # What was tried while it was dead waits for its own retry, and for nothing else.
+    # What was attempted while it was dead waits for its retry, and for nothing else.
     assert len(delivered) >= published - tried
     assert tried <= 3_600 / 27 + 5
     assert delivered[0] - 3_600 <= 30
@@ -62,10 +62,10 @@ def test_a_hundred_thousand_of_an_endpoint_that_is_dead_for_an_hour() -> None:
 @pytest.mark.parametrize(
     ("before", "at", "after"), [(1, 400, 1), (1, 3, 1), (2, 400, 3), (4, 60, 1)]
 )
-def test_workers_that_start_anew_or_share_otherwise_keep_the_limit_and_the_line(
+def test_workers_that_restart_or_share_otherwise_keep_the_limit_and_the_queue(
     before: int, at: float, after: int
 ) -> None:
-    """A worker that has just started knows of no slot: it must not hand out the same one twice."""
+    """A worker that has just started knows of no slot: it must not reserve the same one twice."""
     backlog = Backlog(answers(0.05), rate_limit=10, workers=before)
     published_at_once(backlog, 10_000)
     backlog.run(at)
@@ -79,7 +79,7 @@ def test_workers_that_start_anew_or_share_otherwise_keep_the_limit_and_the_line(
     assert busiest(backlog.attempts, 10.0) <= 110
 
 
-def test_a_worker_that_starts_anew_in_an_outage_does_not_begin_to_write_all_over_again() -> None:
+def test_a_worker_that_restarts_in_an_outage_does_not_write_its_backlog_again() -> None:
     backlog = Backlog(down_until(3_600, 0.05))
     published = 0
     while backlog.now < 3_600:
@@ -95,7 +95,7 @@ def test_a_worker_that_starts_anew_in_an_outage_does_not_begin_to_write_all_over
     assert backlog.writes <= 4.8 * published
 
 
-def test_a_room_that_holds_a_fraction_of_the_backlog_is_enough() -> None:
+def test_a_waiting_room_for_a_fraction_of_the_backlog_is_enough() -> None:
     backlog = Backlog(answers(0.05), rate_limit=10, room_bytes=256 << 10, partitions=3)
     published_at_once(backlog, 20_000)
 
@@ -107,7 +107,7 @@ def test_a_room_that_holds_a_fraction_of_the_backlog_is_enough() -> None:
 
 @pytest.mark.parametrize(("seconds", "at_once", "many"), [(0.9, 32, 20_000), (3.0, 8, 2_000)])
 def test_a_backlog_of_an_endpoint_that_is_slow(seconds: float, at_once: int, many: int) -> None:
-    """Its slots follow the rate at which it answers, which the lane has to find out."""
+    """Its slots follow the rate at which it answers, which the lane has to measure."""
     backlog = Backlog(answers(seconds), max_in_flight=at_once)
     published_at_once(backlog, many)
 

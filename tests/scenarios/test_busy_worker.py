@@ -1,4 +1,4 @@
-"""A worker that has more to do than it can holds nobody up for it but whose backlog it is."""
+"""An overloaded worker delays only the endpoints whose backlog overloads it."""
 
 import asyncio
 from functools import partial
@@ -17,7 +17,7 @@ COST = 0.002
 
 
 class BusyLoop(VirtualTimeLoop):
-    """A loop on which work takes time: what has a turn makes the turn longer for everybody."""
+    """A loop on which work takes time: each callback makes the turn longer for all others."""
 
     def spend(self, seconds: float) -> None:
         self._seconds += seconds
@@ -72,7 +72,7 @@ def test_a_backlog_of_an_endpoint_that_is_back_does_not_delay_the_others(
         longest, drained = runner.run(story())
 
     assert longest < 0.06
-    # Half of its time is the backlog's, once the endpoint is noticed to be back.
+    # Half of its time is the backlog's, once the endpoint's recovery is detected.
     assert drained < 2 * 3_000 * COST + 8
 
 
@@ -90,7 +90,7 @@ def test_retries_that_are_due_keep_up_with_new_events_while_these_keep_the_worke
             await world.until(lambda: len(world.endpoints.to("s99")) == 20)
             for name in names:
                 world.endpoints.script(name, at_a_cost())
-            # All are due within the next ten seconds; new events are more than it can take.
+            # All are due within the next ten seconds; there are more new events than it can process.
             world.publish(*(f"new-{n}" for n in range(200)))
             await asyncio.sleep(10)
             before = accepted(world, names)

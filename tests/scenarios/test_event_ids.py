@@ -11,7 +11,7 @@ from hookstream.core.model.record import header_text
 
 
 @pytest.mark.case("one-id-twice")
-async def test_three_events_under_one_id_each_come_to_their_end() -> None:
+async def test_three_events_under_one_id_are_each_completed() -> None:
     async with World() as world:
         world.subscribe("crm", schedule=(5 * SECOND,) * 4)
         world.endpoints.script("crm", *[status(500)] * 6, status(204))
@@ -22,8 +22,8 @@ async def test_three_events_under_one_id_each_come_to_their_end() -> None:
         await world.until(world.settled, within=60)
 
         assert world.accepted("crm") == {"order-1": 3}
-        [notice] = world.told("log.event_id_conflict")
-        assert notice[1]["event_id"] == "order-1"
+        [event] = world.published("log.event_id_conflict")
+        assert event[1]["event_id"] == "order-1"
         assert world.logger.events("warning").count("event_id.conflict") == 1
         assert world.metrics.ids_reused == {(EVENT_TYPE, True): 2}
         assert world.metrics.merged == 0
@@ -39,7 +39,7 @@ async def test_an_event_that_was_written_twice_is_a_duplicate_and_delivered_twic
 
         assert world.accepted("crm") == {"e1": 2}
         assert world.metrics.ids_reused == {(EVENT_TYPE, False): 1}
-        assert world.told("log.event_id_conflict") == []
+        assert world.published("log.event_id_conflict") == []
 
 
 async def test_a_conflict_is_raised_once_an_hour_and_type() -> None:
@@ -49,13 +49,13 @@ async def test_a_conflict_is_raised_once_an_hour_and_type() -> None:
         for number in range(5):
             world.publish("e1", data={"number": number})
         await asyncio.sleep(30)
-        first = len(world.told("log.event_id_conflict"))
+        first = len(world.published("log.event_id_conflict"))
         await asyncio.sleep(3_600)
         world.publish("e1", data={"number": 5})
 
         await world.until(world.settled)
 
-        assert (first, len(world.told("log.event_id_conflict"))) == (1, 2)
+        assert (first, len(world.published("log.event_id_conflict"))) == (1, 2)
         assert world.metrics.ids_reused == {(EVENT_TYPE, True): 5}
 
 

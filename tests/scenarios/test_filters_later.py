@@ -1,4 +1,4 @@
-"""A filter that cannot be asked when an event is matched is never taken for one that matched."""
+"""A filter that cannot be evaluated when an event is matched never counts as matching."""
 
 import asyncio
 from dataclasses import replace
@@ -11,8 +11,8 @@ from hookstream.core.model.subscription import UnreadableSubscription
 from hookstream.pipeline.ports import WriteRefused
 
 
-async def test_a_subscription_that_could_not_be_read_is_asked_its_filter_when_it_can() -> None:
-    """It was matched by its type alone: what it did not ask for is cancelled, and audited."""
+async def test_the_filter_of_an_unreadable_subscription_is_evaluated_once_it_is_readable() -> None:
+    """It was matched by its type alone: what its filter excludes is cancelled, and audited."""
     async with World() as world:
         readable = world.subscribe("crm", pattern={"data": {"colour": ["red"]}})
         world.directory.put_subscription(
@@ -37,8 +37,8 @@ async def test_a_subscription_that_could_not_be_read_is_asked_its_filter_when_it
         assert cancelled == ["e2"]
 
 
-async def test_a_notice_that_is_too_large_for_its_topic_gives_up_no_delivery() -> None:
-    """Nor does the letter that it tells of lead to another, and so on."""
+async def test_an_operations_event_that_is_too_large_for_its_topic_ends_no_delivery() -> None:
+    """Nor does the dead letter that it reports cause another one, and so on."""
     async with World() as world:
         world.subscribe("crm", schedule=())
         world.broker.refuse(

@@ -41,8 +41,8 @@ async def flow(world: World, *, name: str, every: float, seconds: float) -> None
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 10.0, 60.0])
-async def test_tables_that_are_away_for_a_while_put_nothing_off(seconds: float) -> None:
-    """Two healthy endpoints with a queue each: neither is taken for slow, and both go on at once."""
+async def test_tables_that_are_not_current_for_a_while_defer_nothing(seconds: float) -> None:
+    """Two healthy endpoints with a queue each: neither counts as slow, and both continue at once."""
     async with World(partitions=2) as world:
         for name in ("crm", "erp"):
             world.subscribe(name, max_in_flight=4)
@@ -72,7 +72,7 @@ async def test_tables_that_are_away_for_a_while_put_nothing_off(seconds: float) 
 async def test_what_waits_in_a_lane_is_not_sent_by_a_worker_that_is_cut_off(
     change: Callable[[World, str], None],
 ) -> None:
-    """Its tables say what they said before the link broke; the row that matters is not among them."""
+    """Its tables are those from before the link broke; the row that matters is not among them."""
     async with World() as world:
         world.subscribe("crm", max_in_flight=1)
         world.endpoints.script("crm", status(204, after=0.2))
@@ -91,10 +91,10 @@ async def test_what_waits_in_a_lane_is_not_sent_by_a_worker_that_is_cut_off(
 
 
 @CHANGES
-async def test_a_change_during_the_dial_holds_for_the_request(
+async def test_a_change_while_connecting_applies_to_the_request(
     change: Callable[[World, str], None],
 ) -> None:
-    """A handshake takes seconds; what was true when it began is not what the first byte goes by."""
+    """A handshake takes seconds; the first byte depends on the state after it, not before."""
     async with World() as world:
         world.subscribe("crm")
         world.endpoints.connects_after["crm"] = 3.0
@@ -213,7 +213,7 @@ async def test_an_attempt_that_is_withheld_after_its_partition_went_is_not_made(
         assert await second.terminate()
 
 
-async def test_an_endpoint_that_hangs_is_still_given_up_while_the_tables_are_away() -> None:
+async def test_an_attempt_that_hangs_still_times_out_while_the_tables_are_not_current() -> None:
     """A request that is out already belongs to its endpoint, whatever the tables do."""
     async with World() as world:
         world.subscribe("crm", timeout=2 * SECOND)

@@ -1,4 +1,4 @@
-"""A process that did not run for a while holds nothing of it against its endpoints."""
+"""The time for which a process did not run is not charged to its endpoints."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ class Freezable(LoopClock):
 
 
 @pytest.mark.parametrize("seconds", [3.0, 12.0, 45.0])
-async def test_the_time_in_which_a_worker_was_frozen_is_not_taken_for_slow_answers(
+async def test_the_time_in_which_a_worker_was_frozen_does_not_count_as_latency(
     seconds: float,
 ) -> None:
     """Else each lane would be full with one delivery, and new events would wait in tiers for minutes."""

@@ -1,4 +1,4 @@
-"""What workers make of an endpoint that only fails, of its recovery, and whom they tell of it."""
+"""How workers treat an endpoint that only fails, and its recovery, and whom they notify."""
 
 import asyncio
 from collections import Counter
@@ -19,12 +19,12 @@ RULES = EngineRules(
 )
 """A breaker may leave five minutes between two attempts: less than half of the period."""
 OFTEN = (30 * SECOND,) * 40
-TOLD = ("endpoint.disabled", "endpoint.recovered", "delivery.dead_lettered")
+OPERATIONS_EVENTS = ("endpoint.disabled", "endpoint.recovered", "delivery.dead_lettered")
 
 
 def granted_operations(world: World, *, partner: str = "acme", operator: bool = False) -> None:
-    """Let a partner see operations events, by their names: `*` takes in none of them."""
-    grant = Grant(("*", *TOLD), ("*",), operator=operator)
+    """Let a partner see operations events, by their names: `*` includes none of them."""
+    grant = Grant(("*", *OPERATIONS_EVENTS), ("*",), operator=operator)
     world.directory.put_partner(Partner(partner, partner, grant))
 
 
@@ -49,16 +49,16 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_what_is_pending_is_de
         assert disabled is not None
         assert disabled["since"] - failing["since"] >= 15 * MINUTE
         assert failing["since"] - started < SECOND
-        [(about, data)] = world.told("endpoint.disabled")
+        [(about, data)] = world.published("endpoint.disabled")
         assert (about, data["partner_id"], data["reason"]) == ("crm", "acme", "failing")
         assert str(data["evidence"]).startswith("nothing but failures since ")
-        assert [data["reason"] for _, data in world.told("delivery.dead_lettered")] == [
+        assert [data["reason"] for _, data in world.published("delivery.dead_lettered")] == [
             "disabled",
             "disabled",
         ]
 
 
-async def test_one_success_in_the_period_disables_nobody() -> None:
+async def test_after_one_success_in_the_period_no_endpoint_is_disabled() -> None:
     async with World(rules=RULES) as world:
         switch = Switch(status(500))
         world.endpoints.script("crm", switch)
@@ -76,7 +76,7 @@ async def test_one_success_in_the_period_disables_nobody() -> None:
         assert world.dead() == []
 
 
-async def test_a_recovery_after_minutes_is_told_once_and_one_after_seconds_is_not() -> None:
+async def test_a_recovery_after_minutes_is_published_once_and_one_after_seconds_is_not() -> None:
     async with World(rules=RULES) as world:
         switch = Switch(status(500))
         world.endpoints.script("crm", switch)
@@ -86,7 +86,7 @@ async def test_a_recovery_after_minutes_is_told_once_and_one_after_seconds_is_no
         await asyncio.sleep(40)
         switch.behaviour = status(204)
         await world.until(lambda: len(world.accepted("crm")) == 3)
-        after_seconds = world.told("endpoint.recovered")
+        after_seconds = world.published("endpoint.recovered")
         switch.behaviour = status(500)
         await asyncio.sleep(60)
         world.publish("e4", "e5")
@@ -96,7 +96,7 @@ async def test_a_recovery_after_minutes_is_told_once_and_one_after_seconds_is_no
         await world.until(world.settled)
 
         assert after_seconds == []
-        [(about, data)] = world.told("endpoint.recovered")
+        [(about, data)] = world.published("endpoint.recovered")
         assert (about, data["partner_id"]) == ("crm", "acme")
         assert world.health() == {"crm/failing": None}
 
@@ -116,7 +116,7 @@ async def test_health_rows_are_written_on_transitions_only() -> None:
         assert [(row.key or b"").decode() for row in rows] == ["crm/failing"]
 
 
-async def test_a_stretch_of_failures_outlives_the_worker_that_noted_it() -> None:
+async def test_a_failing_period_outlives_the_worker_that_marked_it() -> None:
     async with World(rules=RULES) as world:
         world.subscribe("crm", schedule=OFTEN)
         world.endpoints.script("crm", status(500))
@@ -153,7 +153,7 @@ async def test_a_delivery_waits_for_the_row_that_disables_its_subscription() -> 
 
 
 async def test_attempts_in_flight_at_a_disabling_write_no_second_verdict() -> None:
-    """It would move the start of the gap behind records that were not matched any more."""
+    """It would move the start of the gap past records that were no longer matched."""
     async with World(rules=RULES) as world:
         world.subscribe("crm", max_in_flight=8)
         world.endpoints.script("crm", status(410, after=1.0))
@@ -163,12 +163,12 @@ async def test_attempts_in_flight_at_a_disabling_write_no_second_verdict() -> No
 
         rows = [row.key for row in world.broker.records(world.topics.health)]
 
-        assert len([letter for letter in world.dead() if letter[2] == "gone"]) > 1
+        assert len([dead_letter for dead_letter in world.dead() if dead_letter[2] == "gone"]) > 1
         assert rows == [b"crm/disabled"]
-        assert len(world.told("endpoint.disabled")) == 1
+        assert len(world.published("endpoint.disabled")) == 1
 
 
-async def test_an_endpoint_that_is_disabled_again_right_after_it_was_enabled_is_told_again() -> (
+async def test_an_endpoint_that_is_disabled_again_right_after_enabling_is_published_again() -> (
     None
 ):
     async with World(rules=RULES) as world:
@@ -193,7 +193,7 @@ async def test_an_endpoint_that_is_disabled_again_right_after_it_was_enabled_is_
         again = world.health()["crm/disabled"]
         assert again is not None
         assert again["since"] > since
-        assert len(world.told("endpoint.disabled")) == 2
+        assert len(world.published("endpoint.disabled")) == 2
 
 
 async def test_operations_events_are_delivered_by_name_to_the_partner_concerned_and_to_operators() -> (
@@ -215,8 +215,8 @@ async def test_operations_events_are_delivered_by_name_to_the_partner_concerned_
         await world.until(world.settled)
         await asyncio.sleep(5)
 
-        told = [request.header("webhook-id") for request in world.endpoints.accepted("hers")]
-        assert len(told) == 1
+        published = [request.header("webhook-id") for request in world.endpoints.accepted("hers")]
+        assert len(published) == 1
         assert len(world.endpoints.accepted("ours")) == 1
         assert world.endpoints.to("theirs") == []
         assert world.accepted("everything") == Counter({"e1": 1})
@@ -226,7 +226,7 @@ async def test_no_failure_of_delivering_an_operations_event_raises_another() -> 
     async with World(rules=RULES) as world:
         granted_operations(world)
         world.subscribe("crm", schedule=())
-        world.subscribe("hers", event_types=TOLD, schedule=(5 * SECOND,))
+        world.subscribe("hers", event_types=OPERATIONS_EVENTS, schedule=(5 * SECOND,))
         world.endpoints.script("crm", status(500))
         world.endpoints.script("hers", status(500))
         await world.worker()
@@ -243,12 +243,12 @@ async def test_no_failure_of_delivering_an_operations_event_raises_another() -> 
             ("crm", "attempts_exhausted"),
             ("hers", "attempts_exhausted"),
         ]
-        assert {about for about, _ in world.told("delivery.dead_lettered")} == {"crm"}
-        assert world.told("endpoint.disabled") == []
+        assert {about for about, _ in world.published("delivery.dead_lettered")} == {"crm"}
+        assert world.published("endpoint.disabled") == []
         assert world.health()["hers/disabled"] is not None
 
 
-async def test_a_delivery_that_is_too_large_for_a_tier_is_told_as_dead_lettered() -> None:
+async def test_a_delivery_that_is_too_large_for_a_tier_is_reported_as_dead_lettered() -> None:
     async with World(rules=RULES) as world:
         world.subscribe("crm")
         world.endpoints.script("crm", status(500))
@@ -260,7 +260,7 @@ async def test_a_delivery_that_is_too_large_for_a_tier_is_told_as_dead_lettered(
         await world.until(world.settled)
 
         assert world.dead() == [("crm", "e1", "record_too_large")]
-        assert [data["reason"] for _, data in world.told("delivery.dead_lettered")] == [
+        assert [data["reason"] for _, data in world.published("delivery.dead_lettered")] == [
             "record_too_large"
         ]
 

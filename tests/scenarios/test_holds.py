@@ -86,7 +86,7 @@ async def test_a_hold_of_seconds_costs_seconds() -> None:
         assert world.accepted("crm") == Counter({"e1": 1})
 
 
-async def test_a_held_endpoint_leaves_its_neighbour_alone() -> None:
+async def test_a_held_endpoint_does_not_affect_its_neighbour() -> None:
     async with World() as world:
         world.subscribe("crm")
         world.subscribe("orders")
@@ -120,7 +120,7 @@ async def test_a_hold_set_while_deliveries_wait_in_a_lane_stops_them_there() -> 
 
 
 async def test_what_waits_for_its_slot_waits_for_the_hold_from_then_on_and_does_not_age() -> None:
-    """Its lane has no room either: it must not be what the delivery is said to wait for."""
+    """Its lane has no room either: that must not be the reported reason of the wait."""
     async with World() as world:
         world.endpoints.script("crm", status(204, after=50), status(204))
         world.subscribe("crm", max_in_flight=1, expires_after=30 * SECOND, timeout=MINUTE)
@@ -142,7 +142,7 @@ async def test_what_waits_for_its_slot_waits_for_the_hold_from_then_on_and_does_
         assert (world.accepted("crm"), world.dead()) == (Counter({"hangs": 1, "waits": 1}), [])
 
 
-async def test_what_a_lane_puts_off_after_a_hold_was_set_waits_for_the_hold() -> None:
+async def test_what_a_lane_defers_after_a_hold_was_set_waits_for_the_hold() -> None:
     async with World() as world:
         world.endpoints.script("crm", status(204, after=0.05), status(204, after=50), status(204))
         world.subscribe("crm", max_in_flight=1, expires_after=30 * SECOND, timeout=MINUTE)
@@ -181,8 +181,8 @@ async def test_a_worker_that_dies_during_a_hold_loses_nothing() -> None:
 
 def redrive(world: World) -> None:
     """Produce the one dead letter into `retry.0s`, as a redrive does."""
-    [letter] = world.broker.records(world.topics.dead_letters)
+    [dead_letter] = world.broker.records(world.topics.dead_letters)
     revival = Revival(world.topics.tier(0), lambda _: None, world.clock.now)
-    back = revival.delivery(letter)
+    back = revival.delivery(dead_letter)
     assert isinstance(back, OutgoingRecord)
     world.broker.append(back.topic, back.value, key=back.key, headers=back.headers)

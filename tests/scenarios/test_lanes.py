@@ -1,4 +1,4 @@
-"""A partner's trouble is its own: what limits, breakers and slots do to a backlog and to neighbours."""
+"""Isolation: what limits, breakers and slots do to a backlog and to neighbours."""
 
 import asyncio
 import json
@@ -94,7 +94,7 @@ async def test_workers_share_a_rate_limit_by_the_partitions_that_they_own() -> N
         assert asyncio.get_running_loop().time() - began <= 1.2 * 40 + 10
 
 
-async def test_a_worker_that_starts_anew_keeps_to_the_slots_of_the_one_before() -> None:
+async def test_a_restarted_worker_keeps_the_slots_of_its_predecessor() -> None:
     async with World() as world:
         world.subscribe("limited", rate_limit=10)
         first = await world.worker()
@@ -128,7 +128,7 @@ async def test_what_waits_for_a_breaker_probes_within_a_quarter_of_a_second_of_i
         assert max(gaps) <= 30 + 0.27
 
 
-async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is_back() -> None:
+async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_recovers() -> None:
     async with World() as world:
         down = Switch(refuse_connections())
         world.subscribe("down", schedule=LONG, max_in_flight=8)
@@ -157,7 +157,7 @@ async def test_a_dead_endpoint_is_probed_and_its_backlog_drains_as_soon_as_it_is
         assert world.dead() == []
 
 
-async def test_an_endpoint_that_throttles_is_slowed_to_what_it_takes() -> None:
+async def test_an_endpoint_that_throttles_is_slowed_to_what_it_accepts() -> None:
     async with World() as world:
         throttle = Throttle(20, after=0.005)
         world.subscribe("busy", schedule=LONG * 3)
@@ -171,7 +171,7 @@ async def test_an_endpoint_that_throttles_is_slowed_to_what_it_takes() -> None:
         await world.until(world.settled, within=7200, step=5)
 
         assert len(world.accepted("busy")) == 600
-        # Unslowed, each burst of ten would have nine turned away.
+        # Without slowing down, nine of each burst of ten would be answered 429.
         assert throttle.turned_away <= 120
 
 
@@ -205,7 +205,7 @@ async def healthy_delays(
 ) -> list[float]:
     """Send `rate` events a second, each to the next endpoint; return the delays of the healthy.
 
-    What did not arrive within five seconds after the last was sent counts as an hour late.
+    What did not arrive within five seconds after the last one was sent counts as an hour late.
     """
     rules = EngineRules(tiers=TIERS, max_in_flight=cap)
     async with World(rules=rules, partitions=3) as world:
@@ -234,7 +234,7 @@ async def healthy_delays(
         ]
 
 
-async def test_two_of_twenty_endpoints_hang_and_the_others_do_not_notice() -> None:
+async def test_two_of_twenty_endpoints_hang_and_the_others_are_not_affected() -> None:
     """Hang rate times timeout is 300: six times the cap of attempts."""
     shape = {"endpoints": 20, "rate": 200, "seconds": 16, "cap": 48}
     without = await healthy_delays({}, **shape)
@@ -246,7 +246,7 @@ async def test_two_of_twenty_endpoints_hang_and_the_others_do_not_notice() -> No
     assert max(delays) < 0.1
 
 
-async def test_endpoints_in_all_kinds_of_trouble_leave_their_neighbours_alone() -> None:
+async def test_endpoints_with_all_kinds_of_failures_do_not_affect_their_neighbours() -> None:
     """A fifth of them hang, are down, break, throttle or are slow."""
     shape = {"endpoints": 50, "rate": 250, "seconds": 10, "cap": 40}
     trouble: dict[int, Behaviour] = {number: hang() for number in (2, 17, 31, 45)}
@@ -314,7 +314,7 @@ async def delays_beside_a_flood(*, flood_at: int, every: int, partition: int) ->
 async def test_a_flood_does_not_delay_a_neighbour_that_gets_an_event_now_and_then(
     partition: int,
 ) -> None:
-    """Where the neighbour's events stand in the same partition, they stand behind the flood."""
+    """If the neighbour's events are in the same partition, they are behind the flood."""
     assert max(await delays_beside_a_flood(flood_at=60, every=30, partition=partition)) <= 2
 
 
@@ -342,7 +342,7 @@ async def test_a_lane_that_was_filled_before_its_row_could_be_read_keeps_the_row
         assert world.endpoints.peak_in_flight["crm"] == 1
 
 
-async def test_what_waits_takes_no_more_memory_than_it_may_however_small_each_is() -> None:
+async def test_waiting_deliveries_stay_within_their_memory_bound_however_small_each_is() -> None:
     """The objects of a waiting delivery take five times its record's bytes: they count, too."""
     rules = EngineRules(tiers=TIERS, waiting_room_bytes=1 << 20)
     async with World(rules=rules) as world:
@@ -356,5 +356,5 @@ async def test_what_waits_takes_no_more_memory_than_it_may_however_small_each_is
         waiting = len(worker.engine.room)
 
         assert writes_of(world, "down") >= 4_000
-        # What was fetched at once when its partition was told to stop comes on top.
+        # What was already fetched when its partition was paused comes on top.
         assert 100 < waiting < (1 << 20) / 2_000 + 200

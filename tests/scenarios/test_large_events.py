@@ -1,4 +1,4 @@
-"""What is large is decoded, matched and rendered beside the event loop; what is small never is."""
+"""Large events are decoded, matched and rendered beside the event loop; small ones never are."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -103,7 +103,7 @@ async def test_a_small_event_never_leaves_the_event_loop() -> None:
         assert codec.steps
 
 
-async def test_a_filter_of_many_comparisons_is_asked_beside_the_event_loop() -> None:
+async def test_a_filter_of_many_comparisons_is_evaluated_beside_the_event_loop() -> None:
     async with World() as world:
         offload, _ = watched(world)
         world.subscribe("crm", pattern={"data": {"name": MANY_TESTS}})
@@ -117,7 +117,7 @@ async def test_a_filter_of_many_comparisons_is_asked_beside_the_event_loop() -> 
         assert (light, offload.runs > 0) == (0, True)
 
 
-async def test_a_grant_of_many_comparisons_is_asked_beside_the_event_loop() -> None:
+async def test_a_grant_of_many_comparisons_is_evaluated_beside_the_event_loop() -> None:
     async with World() as world:
         offload, codec = watched(world)
         grant = Grant(("*",), ("*",), pattern={"data": {"name": MANY_TESTS}})
@@ -133,7 +133,9 @@ async def test_a_grant_of_many_comparisons_is_asked_beside_the_event_loop() -> N
         assert [beside for step, beside in codec.steps if step != "decode"] == [True] * 3
 
 
-async def test_requests_that_change_while_a_large_event_is_matched_are_asked_as_they_are() -> None:
+async def test_requests_that_change_while_a_large_event_is_matched_are_evaluated_as_they_are() -> (
+    None
+):
     async with World() as world:
         offload, _ = watched(world)
         world.subscribe("crm")
@@ -163,9 +165,7 @@ async def test_requests_that_change_all_the_time_do_not_keep_an_event_from_being
         assert world.accepted("crm") == {"e1": 1}
 
 
-async def test_a_large_event_of_a_subscription_that_could_not_be_read_is_asked_beside_the_loop() -> (
-    None
-):
+async def test_a_large_event_of_an_unreadable_subscription_is_matched_beside_the_loop() -> None:
     async with World() as world:
         _, codec = watched(world)
         readable = world.subscribe("crm", pattern={"data": {"colour": ["red"]}})

@@ -36,8 +36,8 @@ def failing_at_first() -> tuple[Behaviour, Counter[tuple[str, str]]]:
     return behave, seen
 
 
-async def test_partitions_that_move_ten_times_lose_nothing_and_count_no_attempt_anew() -> None:
-    """What a worker kept in its memory would start again with every move, and never end."""
+async def test_partitions_that_move_ten_times_lose_nothing_and_count_no_attempt_again() -> None:
+    """State in a worker's memory would restart with every reassignment, and never end."""
     async with World(partitions=4) as world:
         world.subscribe("crm", schedule=(5 * SECOND,) * 8, max_in_flight=4)
         behave, seen = failing_at_first()
@@ -64,7 +64,9 @@ async def test_partitions_that_move_ten_times_lose_nothing_and_count_no_attempt_
         assert seen == wanted
 
 
-async def test_an_event_whose_partition_moves_while_it_is_matched_reaches_everybody() -> None:
+async def test_an_event_whose_partition_moves_while_it_is_matched_reaches_every_subscription() -> (
+    None
+):
     """Its deliveries are taken one by one, as there is room; those not taken yet must not be lost."""
     async with World(partitions=2, rules=EngineRules(TIERS, max_deliveries=2)) as world:
         everybody = [f"s{n}" for n in range(8)]

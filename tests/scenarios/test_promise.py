@@ -93,16 +93,16 @@ async def test_a_delivery_that_fails_to_the_end_of_its_schedule_is_dead_lettered
 
         await world.until(world.settled)
 
-        [letter] = world.broker.records(world.topics.dead_letters)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
         [source] = world.broker.records(EVENTS)
         assert world.dead() == [("crm", "e1", "attempts_exhausted")]
-        assert letter.value == source.value
-        assert header_text(letter.headers, "hs-attempt") == "3"
-        assert header_text(letter.headers, "hs-last-status") == "500"
-        assert header_text(letter.headers, "hs-origin-topic") == EVENTS
+        assert dead_letter.value == source.value
+        assert header_text(dead_letter.headers, "hs-attempt") == "3"
+        assert header_text(dead_letter.headers, "hs-last-status") == "500"
+        assert header_text(dead_letter.headers, "hs-origin-topic") == EVENTS
 
 
-async def test_a_poison_record_is_set_aside_and_the_stream_goes_on() -> None:
+async def test_an_undecodable_record_goes_to_its_topic_and_the_stream_continues() -> None:
     async with World() as world:
         world.subscribe("crm")
         await world.worker()
@@ -159,7 +159,7 @@ async def test_a_subscription_sees_no_record_that_is_older_than_itself() -> None
         assert world.accepted("crm") == Counter({"after": 1})
 
 
-async def test_a_subscription_whose_row_arrives_late_is_waited_for_and_never_taken_for_deleted() -> (
+async def test_a_subscription_whose_row_arrives_late_is_waited_for_and_never_treated_as_deleted() -> (
     None
 ):
     async with World() as world:
@@ -195,7 +195,7 @@ async def test_sigterm_lets_attempts_finish_and_loses_nothing() -> None:
         await world.until(world.settled)
         received = world.accepted("slow")
         assert set(received) == set(events)
-        # What was attempted while an older one was open is committed only with it: one slot's worth.
+        # What was attempted while an older one was open is committed only with it: one permit's worth.
         assert sum(received.values()) - len(events) <= 2
 
 
@@ -262,7 +262,7 @@ async def test_a_gone_endpoint_is_disabled_and_what_was_matched_is_dead_lettered
         await world.until(world.settled)
 
         assert world.dead()[0] == ("crm", "e1", "gone")
-        assert {letter[1] for letter in world.dead()} == {"e1", "e2", "e3"}
+        assert {dead_letter[1] for dead_letter in world.dead()} == {"e1", "e2", "e3"}
         [row] = world.broker.records(world.topics.health)[:1]
         assert row.key == b"crm/disabled"
         operations = [r.value or b"" for r in world.broker.records(world.topics.operations)]
@@ -286,7 +286,7 @@ async def test_a_disabled_subscription_is_sent_nothing() -> None:
         assert world.dead() == [("crm", "e1", "disabled")]
 
 
-async def test_a_lane_that_hangs_defers_and_the_source_partition_goes_on() -> None:
+async def test_a_lane_that_hangs_defers_and_the_source_partition_continues() -> None:
     async with World() as world:
         stuck = Switch(hang())
         world.subscribe("stuck", max_in_flight=2, schedule=(5 * SECOND,) * 20)
@@ -329,16 +329,16 @@ async def test_a_record_too_large_for_a_tier_is_dead_lettered_by_reference() -> 
 
         await world.until(world.settled)
 
-        [letter] = world.broker.records(world.topics.dead_letters)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
         assert world.dead() == [("crm", "e1", "record_too_large")]
-        assert letter.value is None
-        assert header_text(letter.headers, "hs-origin-offset") == "0"
+        assert dead_letter.value is None
+        assert header_text(dead_letter.headers, "hs-origin-offset") == "0"
 
 
 async def test_the_audit_log_ends_with_the_dead_letter_of_a_record_too_large_for_its_tier() -> (
     None
 ):
-    """Its attempt said that there would be another one."""
+    """Its attempt announced another one."""
     async with World() as world:
         world.subscribe("crm")
         world.endpoints.script("crm", status(500))
@@ -350,8 +350,10 @@ async def test_the_audit_log_ends_with_the_dead_letter_of_a_record_too_large_for
 
         await world.until(world.settled)
 
-        told = [json.loads(r.value or b"") for r in world.broker.records(world.topics.attempts)]
-        assert [(one["disposition"], one["reason"]) for one in told] == [
+        published = [
+            json.loads(r.value or b"") for r in world.broker.records(world.topics.attempts)
+        ]
+        assert [(one["disposition"], one["reason"]) for one in published] == [
             ("retry", None),
             ("dead_letter", "record_too_large"),
         ]
@@ -428,7 +430,7 @@ async def test_records_that_are_gone_from_the_log_are_counted_and_raised() -> No
         assert any(b"log.gap" in value for value in operations)
 
 
-async def test_a_gap_with_nothing_behind_it_is_told_once_however_often_its_partition_moves() -> (
+async def test_a_gap_at_the_end_of_the_log_is_reported_once_however_often_its_partition_moves() -> (
     None
 ):
     at = TopicPartition(EVENTS, 0)
@@ -446,7 +448,7 @@ async def test_a_gap_with_nothing_behind_it_is_told_once_however_often_its_parti
         assert world.metrics.gaps == Counter({EVENTS: 3})
 
 
-async def test_a_gap_is_told_again_where_the_worker_died_before_that_was_durable() -> None:
+async def test_a_gap_is_reported_again_if_the_worker_died_before_the_report_was_durable() -> None:
     """Its partition is not committed before, though what follows is settled without a write."""
     at = TopicPartition(EVENTS, 0)
     async with World() as world:
@@ -462,6 +464,8 @@ async def test_a_gap_is_told_again_where_the_worker_died_before_that_was_durable
         await world.worker()
 
         await world.until(world.settled)
-        told = [json.loads(r.value or b"") for r in world.broker.records("hookstream.operations")]
-        assert [each["type"] for each in told] == ["log.gap"]
+        published = [
+            json.loads(r.value or b"") for r in world.broker.records("hookstream.operations")
+        ]
+        assert [each["type"] for each in published] == ["log.gap"]
         assert world.broker.commits["hookstream"][at] == 3

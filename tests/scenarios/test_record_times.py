@@ -16,7 +16,7 @@ from hookstream.core.model.subscription import Grant, Partner
 from hookstream.core.redrive.summary import summary_of
 
 MICROSECONDS = 1_795_854_458_871_000
-"""Microseconds that a producer took for milliseconds."""
+"""Microseconds that a producer used as milliseconds."""
 
 BEFORE_ALL = -(2**63) - 1
 
@@ -42,11 +42,11 @@ def world_of_producers_clocks() -> World:
 
 @pytest.mark.case("record-time")
 @pytest.mark.parametrize("timestamp", ODD)
-async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_set_aside_as_any_other(
+async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_undecodable_as_any_other(
     timestamp: Millis,
 ) -> None:
     async with world_of_producers_clocks() as world:
-        # Records that claim to be older than every subscription are owed to nobody.
+        # Records with timestamps older than every subscription match none.
         for name in ("well", "flaky", "dead"):
             world.subscribe(name, schedule=(5 * SECOND, 5 * SECOND), active_from=BEFORE_ALL)
         world.endpoints.script("flaky", status(500), status(204))
@@ -60,8 +60,8 @@ async def test_a_record_of_any_time_is_delivered_retried_dead_lettered_or_set_as
         assert worker.engine.events.blocked == 0
         assert world.accepted("well") == world.accepted("flaky") == {"e1": 1}
         assert world.dead() == [("dead", "e1", "attempts_exhausted")]
-        [letter] = world.broker.records(world.topics.dead_letters)
-        delivery = read_delivery(letter.headers)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
+        delivery = read_delivery(dead_letter.headers)
         assert isinstance(delivery, Delivery)
         assert delivery.origin.timestamp == timestamp
         [aside] = world.broker.records(world.topics.undecodable)
@@ -87,8 +87,8 @@ async def test_a_record_that_waits_for_its_schema_keeps_its_time() -> None:
 
 
 @pytest.mark.parametrize("timestamp", [-1, 0, -(2**63), 1_795_854_458])
-async def test_a_time_that_is_none_tells_no_age(timestamp: Millis) -> None:
-    """Else one such record reads as a lag of fifty years, and as a latency that no average forgets."""
+async def test_an_invalid_time_has_no_age(timestamp: Millis) -> None:
+    """Otherwise one such record would show as a lag of fifty years, and spoil every average latency."""
     async with world_of_producers_clocks() as world:
         world.subscribe("crm", active_from=BEFORE_ALL)
         world.endpoints.script("crm", status(204, after=3))
@@ -102,7 +102,7 @@ async def test_a_time_that_is_none_tells_no_age(timestamp: Millis) -> None:
         assert world.metrics.latencies == []
 
 
-async def test_a_word_steps_over_a_record_from_the_future() -> None:
+async def test_a_record_from_the_future_can_be_skipped() -> None:
     async with world_of_producers_clocks() as world:
         world.subscribe("crm")
         worker = await world.worker()

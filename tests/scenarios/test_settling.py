@@ -1,4 +1,4 @@
-"""What settling keeps true when the broker goes away, refuses, or is slow to be told."""
+"""What settling guarantees when the broker is down, refuses, or acknowledges slowly."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ from hookstream.pipeline.ports import WriteRefused
 TOO_LARGE = WriteRefused("message too large", too_large=True)
 
 
-async def test_a_commit_that_failed_is_made_again_though_nothing_new_comes() -> None:
-    """Else a crash in the next quiet hour would repeat what was settled long ago."""
+async def test_a_failed_commit_is_repeated_though_nothing_new_comes() -> None:
+    """Otherwise a crash in the next quiet hour would repeat what was settled long ago."""
     async with World() as world:
         world.subscribe("crm")
         await world.worker()
@@ -28,10 +28,10 @@ async def test_a_commit_that_failed_is_made_again_though_nothing_new_comes() -> 
         assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 1
 
 
-async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_set_aside_by_reference() -> (
+async def test_an_event_without_a_subscription_that_is_too_large_for_a_tier_is_undecodable_by_reference() -> (
     None
 ):
-    """Its value stands at its origin only, and the reason must say so."""
+    """Its value is at its origin only, and the reason must state that."""
     async with World() as world:
         world.subscribe("crm")
         world.codec.published.clear()
@@ -61,14 +61,14 @@ async def test_a_delivery_that_becomes_too_large_for_its_next_tier_is_dead_lette
 
         await world.until(world.settled)
 
-        [letter] = world.broker.records(world.topics.dead_letters)
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
         assert world.dead() == [("crm", "e1", "record_too_large")]
-        assert letter.value is None
-        assert header_text(letter.headers, "hs-attempt") == "1"
+        assert dead_letter.value is None
+        assert header_text(dead_letter.headers, "hs-attempt") == "1"
 
 
 async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None:
-    """It was redriven through retry.0s: the tier's own coordinates would tell an SRE nothing."""
+    """It was redriven through retry.0s: the tier's own coordinates would not help an SRE."""
     async with World() as world:
         world.subscribe("crm")
         world.codec.published.clear()
@@ -85,8 +85,8 @@ async def test_a_record_that_is_undecodable_once_more_keeps_its_origin() -> None
         assert header_text(aside.headers, "hs-origin-offset") == "0"
 
 
-async def test_a_write_that_is_insisted_on_does_not_keep_a_worker_from_ending() -> None:
-    """The broker may accept it after the drain gave up: nobody waits for that answer any more."""
+async def test_a_retried_write_does_not_prevent_shutdown() -> None:
+    """The broker may accept it after the drain gave up: that answer is not awaited any more."""
     async with World() as world:
         world.subscribe("crm", schedule=())
         world.endpoints.script("crm", status(500))
@@ -117,8 +117,8 @@ async def test_upstreams_trace_state_travels_with_its_trace() -> None:
         assert header_text(tier.headers, "tracestate") == "vendor=1"
 
 
-async def test_a_crash_behind_a_hole_repeats_only_what_was_unsettled() -> None:
-    """One slow answer holds the commit back, not the knowledge of what is settled above it."""
+async def test_a_crash_above_an_unsettled_offset_repeats_only_what_was_unsettled() -> None:
+    """One slow answer delays the commit, not the metadata about what is settled above it."""
     async with World() as world:
         world.subscribe("crm")
         world.subscribe("slow", timeout=60 * SECOND, pattern={"id": ["e0"]})
@@ -138,8 +138,8 @@ async def test_a_crash_behind_a_hole_repeats_only_what_was_unsettled() -> None:
         assert world.accepted("crm") == dict.fromkeys(events, 1) | {"e0": 2}
 
 
-async def test_a_record_with_a_producers_time_is_not_passed_over_for_the_one_behind_it() -> None:
-    """The topic was mended while the batch was read: its partition stops at the first of them."""
+async def test_a_record_with_a_producers_time_is_not_skipped_for_the_one_after_it() -> None:
+    """The topic was repaired while the batch was read: its partition stops at the first of them."""
     async with World() as world:
         world.subscribe("crm")
         log = world.broker.logs[TopicPartition(EVENTS, 0)]

@@ -1,4 +1,4 @@
-"""What a worker itself lacks costs no attempt, is nobody's slowness, and ages no signature."""
+"""A shortage in the worker costs no attempt, makes no endpoint slow, and ages no signature."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from hookstream.core.model.record import header_text
 
 @pytest.mark.parametrize("seconds", [1, 30, 400])
 async def test_a_worker_without_descriptors_charges_no_endpoint(seconds: int) -> None:
-    """A prompt endpoint with a queue goes on as before: nothing is put off, no attempt is counted."""
+    """A prompt endpoint with a queue continues as before: nothing is deferred, no attempt is counted."""
     async with World() as world:
         world.subscribe("crm", max_in_flight=4)
         world.endpoints.script("crm", status(204, after=0.05))
@@ -47,12 +47,12 @@ async def test_what_expires_while_a_worker_is_short_is_dead_lettered_without_an_
         await world.until(world.settled, within=120)
 
         assert world.endpoints.requests == []
-        [letter] = world.broker.records(world.topics.dead_letters)
-        assert header_text(letter.headers, "hs-reason") == "expired"
-        assert header_text(letter.headers, "hs-attempt") == "0"
+        [dead_letter] = world.broker.records(world.topics.dead_letters)
+        assert header_text(dead_letter.headers, "hs-reason") == "expired"
+        assert header_text(dead_letter.headers, "hs-attempt") == "0"
 
 
-async def test_a_worker_that_is_short_drains_at_once() -> None:
+async def test_a_worker_short_of_descriptors_drains_at_once() -> None:
     async with World() as world:
         world.subscribe("crm", max_in_flight=2)
         worker = await world.worker()

@@ -1,4 +1,4 @@
-"""What cannot be written stops its partition, and only an operator's word steps over it."""
+"""What cannot be written stops its partition, and only an operator can skip it."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ NO_RIGHTS = WriteRefused("no rights", too_large=False)
 
 
 async def stopped(world: World) -> Worker:
-    """Have the dead letter of e1 refused for minutes; e2 stands behind it."""
+    """Have the dead letter of e1 refused for minutes; e2 is behind it."""
     world.subscribe("crm", schedule=())
     world.endpoints.script("crm", status(500), status(204))
     world.broker.refuse(world.topics.dead_letters, NO_RIGHTS)
@@ -27,8 +27,8 @@ async def stopped(world: World) -> Worker:
     return worker
 
 
-async def test_a_word_steps_over_the_record_that_stops_its_partition_within_a_second() -> None:
-    """Between two tries there may be a minute: an operator at night must not wait for it."""
+async def test_a_skip_takes_effect_within_a_second() -> None:
+    """Between two retries there may be a minute: an operator must not wait for it."""
     async with World() as world:
         worker = await stopped(world)
 
@@ -38,13 +38,13 @@ async def test_a_word_steps_over_the_record_that_stops_its_partition_within_a_se
         assert worker.engine.events.blocked == 0
         await world.until(world.settled, within=3)
         assert world.dead() == []
-        [told] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
-        assert (told["topic"], told["partition"], told["offset"]) == (EVENTS, 0, 0)
-        assert told["writing_to"] == world.topics.dead_letters
-        assert str(told["delivery_id"]).startswith("msg_")
+        [logged] = [f for _, event, f in world.logger.lines if event == "partition.skipped"]
+        assert (logged["topic"], logged["partition"], logged["offset"]) == (EVENTS, 0, 0)
+        assert logged["writing_to"] == world.topics.dead_letters
+        assert str(logged["delivery_id"]).startswith("msg_")
 
 
-async def test_a_word_about_another_record_steps_over_nothing() -> None:
+async def test_a_skip_of_another_record_skips_nothing() -> None:
     """A mistyped offset must lose nothing: the record is written once that is possible."""
     async with World() as world:
         worker = await stopped(world)
@@ -59,7 +59,7 @@ async def test_a_word_about_another_record_steps_over_nothing() -> None:
         assert world.dead() == [("crm", "e1", "attempts_exhausted")]
 
 
-async def test_a_word_given_before_the_record_came_is_about_another_one() -> None:
+async def test_a_skip_requested_before_the_record_arrived_is_of_another_record() -> None:
     async with World() as world:
         before = world.clock.now()
         await asyncio.sleep(1)
@@ -71,8 +71,8 @@ async def test_a_word_given_before_the_record_came_is_about_another_one() -> Non
         assert world.broker.commits["hookstream"][HERE] == 0
 
 
-async def test_the_next_worker_steps_over_the_record_too() -> None:
-    """The word stands in a table: the first may have died before it committed."""
+async def test_the_next_worker_skips_the_record_too() -> None:
+    """The request is in a table: the first worker may have died before it committed."""
     async with World() as world:
         worker = await stopped(world)
         await worker.kill()
@@ -86,7 +86,7 @@ async def test_the_next_worker_steps_over_the_record_too() -> None:
         await world.until(world.settled, within=10)
 
 
-async def test_a_start_gives_up_what_stands_below_it_and_nothing_else() -> None:
+async def test_a_start_skips_what_is_below_it_and_nothing_else() -> None:
     async with World() as world:
         worker = await stopped(world)
         worker.events.start_partition(
@@ -100,8 +100,8 @@ async def test_a_start_gives_up_what_stands_below_it_and_nothing_else() -> None:
         assert world.dead() == []
         assert worker.engine.events.blocked == 0
         assert "e3" in world.accepted("crm")
-        [told] = [f for _, event, f in world.logger.lines if event == "partition.started"]
-        assert told["offset"] == 2
+        [logged] = [f for _, event, f in world.logger.lines if event == "partition.started"]
+        assert logged["offset"] == 2
 
 
 # Records that carry their producers' time.
@@ -122,7 +122,7 @@ def mixed(world: World) -> None:
     stamped(world, "e4", append_time=True)
 
 
-async def test_a_word_steps_over_a_record_with_its_producers_time_and_the_next_one_stops_again() -> (
+async def test_a_record_with_its_producers_time_can_be_skipped_and_the_next_one_stops_again() -> (
     None
 ):
     async with World() as world:
@@ -150,7 +150,7 @@ async def test_a_word_steps_over_a_record_with_its_producers_time_and_the_next_o
 @pytest.mark.parametrize(
     ("at", "arrive"), [("latest", {"e1", "e4", "e5"}), (3, {"e1", "e4", "e5"})]
 )
-async def test_a_start_leaves_out_the_records_with_their_producers_time(
+async def test_a_start_skips_the_records_with_their_producers_time(
     at: str | int, arrive: set[str]
 ) -> None:
     async with World() as world:
@@ -172,7 +172,7 @@ async def test_a_start_leaves_out_the_records_with_their_producers_time(
         assert set(world.accepted("crm")) == arrive
 
 
-async def test_what_is_withheld_of_a_partition_that_moves_comes_again_to_whoever_has_it() -> None:
+async def test_what_is_withheld_of_a_partition_that_moves_comes_again_to_its_new_owner() -> None:
     async with World() as world:
         mixed(world)
         await world.worker()

@@ -1,4 +1,4 @@
-"""A record with a header name that is not UTF-8 harms nobody: neither the stream nor a partner."""
+"""A record with a header name that is not UTF-8 harms neither the stream nor a partner."""
 
 from collections import Counter
 
@@ -32,7 +32,7 @@ async def test_an_event_with_such_a_header_is_delivered_and_the_header_travels_a
         assert BAD in waited.headers
 
 
-async def test_an_event_whose_schema_only_such_a_header_can_name_is_set_aside() -> None:
+async def test_an_event_whose_schema_only_such_a_header_names_is_undecodable() -> None:
     async with World() as world:
         world.subscribe("crm")
         await world.worker()
@@ -48,8 +48,8 @@ async def test_an_event_whose_schema_only_such_a_header_can_name_is_set_aside() 
         assert world.accepted("crm") == Counter({"e1": 1})
 
 
-async def test_an_operations_event_with_such_a_header_reaches_nobody() -> None:
-    """It says who may see it: nobody reads that from a record that cannot be read whole."""
+async def test_an_operations_event_with_such_a_header_is_not_sent() -> None:
+    """Its headers decide who may see it, and those of an unreadable record are not trusted."""
     async with World() as world:
         world.subscribe("crm", event_types=(EVENT_TYPE,))
         await world.worker()
@@ -69,8 +69,8 @@ async def test_an_operations_event_with_such_a_header_reaches_nobody() -> None:
         assert header_text(aside.headers, "hs-reason") == "headers_unreadable"
 
 
-async def test_a_tier_record_that_may_hide_its_subscription_reaches_nobody() -> None:
-    """Without its subscription it looks like an event, which would be matched again for everybody."""
+async def test_a_tier_record_that_may_hide_its_subscription_is_never_sent() -> None:
+    """Without its subscription it looks like an event, which would be matched again for all subscriptions."""
     async with World() as world:
         for number in range(20):
             world.subscribe(f"s{number}")

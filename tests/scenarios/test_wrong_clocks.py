@@ -15,13 +15,13 @@ from hookstream.pipeline.engine import Ports
 from hookstream.pipeline.ports import Acknowledged, RecordSink
 
 
-async def started(world: World, machine: WrongMachine, *, told: bool = True) -> Worker:
-    """Start a worker on a machine; brokers tell it their time unless they keep CreateTime."""
+async def started(world: World, machine: WrongMachine, *, stamped: bool = True) -> Worker:
+    """Start a worker on a machine; acknowledgements have the brokers' time unless the topics keep CreateTime."""
 
     def altered(outside: Ports) -> Ports:
         outside = kept(outside)
         clock = BrokerClock(machine, outside.logger)
-        sink = StampedSink(outside.sink, world.clock, clock, told=told)
+        sink = StampedSink(outside.sink, world.clock, clock, stamped=stamped)
         return replace(outside, clock=clock, agreement=clock, sink=sink)
 
     kept, world.altered = world.altered, altered
@@ -37,7 +37,7 @@ FAR_OFF = [-100 * DAY, -40 * DAY, -HOUR, -MINUTE, MINUTE, HOUR, 40 * DAY, 100 * 
 async def test_a_clock_that_is_wrong_from_the_start_sends_and_expires_nothing(
     ahead: Millis,
 ) -> None:
-    """Fifty retries wait in a tier; what the wrong worker does must not be seen by anybody."""
+    """Fifty retries wait in a tier; the wrong worker must have no visible effect."""
     async with World() as world:
         world.subscribe("crm", schedule=(5 * MINUTE, 5 * MINUTE))
         endpoint = Switch(status(500))
@@ -86,7 +86,7 @@ async def test_within_the_bound_times_are_the_brokers(ahead: Millis) -> None:
 
 
 @pytest.mark.parametrize("step", [-40 * DAY, -HOUR, -10 * SECOND, 10 * SECOND, HOUR, 40 * DAY])
-async def test_a_step_of_the_clock_while_it_runs_makes_no_retry_early_and_expires_nothing(
+async def test_a_clock_step_while_it_runs_makes_no_retry_early_and_expires_nothing(
     step: Millis,
 ) -> None:
     async with World() as world:
@@ -124,10 +124,10 @@ async def test_two_workers_whose_machines_disagree_make_no_retry_early() -> None
         assert set(world.accepted("crm").values()) == {1}
 
 
-async def test_where_no_broker_tells_its_time_the_worker_waits_then_goes_by_its_own() -> None:
+async def test_without_a_brokers_time_the_worker_waits_and_then_uses_its_own_clock() -> None:
     async with World() as world:
         world.subscribe("crm")
-        await started(world, WrongMachine(world.clock, 0), told=False)
+        await started(world, WrongMachine(world.clock, 0), stamped=False)
         world.publish("e1")
         await asyncio.sleep(20)
         assert world.endpoints.requests == []
@@ -138,8 +138,8 @@ async def test_where_no_broker_tells_its_time_the_worker_waits_then_goes_by_its_
         assert "clock.unknown" in world.logger.events("error")
 
 
-async def test_a_request_for_the_brokers_time_that_fails_is_made_again() -> None:
-    """It was taken for one that waits for its answer: nothing was ever matched or sent."""
+async def test_a_failed_request_for_the_brokers_time_is_repeated() -> None:
+    """It counted as waiting for its answer: nothing was ever matched or sent."""
     async with World() as world:
         world.subscribe("crm")
         fails = FailingOnce(world)

@@ -15,11 +15,11 @@ from tests.doubles.endpoint import Endpoints
 from tests.doubles.offload import OnTheLoop
 from tests.doubles.seeing import (
     CountingMetrics,
+    CurrentTables,
     FixedChance,
     JsonOwnRecords,
     RememberingLogger,
     SilentTracer,
-    StandingTables,
 )
 from tests.doubles.virtual_time import VirtualTimeLoop
 
@@ -57,7 +57,7 @@ _TABLE_LAG = 0.05
 
 
 class Worker:
-    """One worker process of the world, which can be asked to stop and can be killed."""
+    """One worker process of the world, which can be shut down and can be killed."""
 
     def __init__(self, world: "World", rules: EngineRules) -> None:
         self._world = world
@@ -140,11 +140,11 @@ class World:
         self.directory = Directory()
         self.codec = JsonCodec({EVENT_TYPE: 1, **dict.fromkeys(OPERATIONS_EVENTS, 1)})
         self.endpoints = Endpoints()
-        self.tables = StandingTables()
+        self.tables = CurrentTables()
         self.logger = RememberingLogger()
         self.metrics = CountingMetrics()
         self.altered: Callable[[Ports], Ports] = lambda outside: outside
-        """Puts what a test wants broken in place of a worker's ports."""
+        """Replaces a worker's ports by broken ones."""
         self._tasks = asyncio.TaskGroup()
         self._workers: list[Worker] = []
         self.broker.create(EVENTS, partitions)
@@ -221,7 +221,7 @@ class World:
             else:
                 worker.health.put(Failing(subscription_id, value["since"]))
 
-    # What the platform and its operators do.
+    # Acts of the platform and its operators.
 
     def subscribe(
         self,
@@ -263,7 +263,7 @@ class World:
         headers: tuple[Header, ...] = (),
         partition: int | None = None,
     ) -> None:
-        """Append events, to the partition of each one's key unless told to which."""
+        """Append events, to the partition of each one's key unless one is given."""
         for event_id in event_ids:
             outgoing = json_record(EVENT_TYPE, event_id, data=data, headers=headers)
             self.broker.append(
@@ -277,7 +277,7 @@ class World:
     async def until(
         self, true: Callable[[], bool], within: float = 7200.0, step: float = 0.05
     ) -> None:
-        """Wait until something holds, looking `step` (virtual) seconds apart while anything happens.
+        """Wait until a condition is true, checked `step` (virtual) seconds apart while anything happens.
 
         Raises:
             TimeoutError: It did not within so many (virtual) seconds.
@@ -287,7 +287,7 @@ class World:
         async with asyncio.timeout(within):
             await loop.until(true, step)
 
-    # What there is to see.
+    # Observations.
 
     def accepted(self, subscription_id: str) -> Counter[str]:
         """How often each event was answered 2xx by a subscription's endpoint."""
@@ -315,7 +315,7 @@ class World:
             for row in rows
         }
 
-    def told(self, event_type: str) -> list[tuple[str, JsonObject]]:
+    def published(self, event_type: str) -> list[tuple[str, JsonObject]]:
         """Every operations event of a type, as (what it is about, data)."""
         found = []
         for record in self.broker.records(self.topics.operations):

@@ -1,6 +1,6 @@
 """Defects that a worker might have, each planted by a part put in place of the real one.
 
-Each has lost events somewhere. The simulator is only worth something if it finds them.
+Each has lost events in some product. The simulator must find them.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ from hookstream.pipeline.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A worker with one part that is wrong, and what the simulator must say of it."""
+    """A worker with one wrong part, and what the simulator must report of it."""
 
     name: str
     parts: Parts
@@ -89,7 +89,7 @@ def built_with(**parts: type) -> Callable[[Ports, EngineRules], Engine]:
 
 
 class Hasty:
-    """A RecordSink that says "durable" before anything is."""
+    """A RecordSink that acknowledges before anything is durable."""
 
     def __init__(self, sink: RecordSink) -> None:
         self._sink = sink
@@ -100,22 +100,22 @@ class Hasty:
 
 
 class Careless:
-    """A RecordSink that takes a refused dead letter for a written one."""
+    """A RecordSink that acknowledges a refused dead letter."""
 
     def __init__(self, sink: RecordSink) -> None:
         self._sink = sink
 
     def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
-        def heard(verdict: WriteRefused | None) -> None:
+        def acknowledge(verdict: WriteRefused | None) -> None:
             acknowledged(None if record.topic.endswith(".dead-letters") else verdict)
 
-        self._sink.write(record, heard)
+        self._sink.write(record, acknowledge)
 
 
 class Expiring:
-    """A RecordSink that takes a write for done which the broker has not taken for half a minute.
+    """A RecordSink that acknowledges a write that the broker has not accepted for half a minute.
 
-    As a client's message timeout does, where nobody looks at what it says.
+    As a client's message timeout does if its error is ignored.
     """
 
     PATIENCE = 30.0
@@ -160,7 +160,7 @@ class Forgetful(Attempts):
 
 
 class Impatient(Ladder):
-    """Lets a record go when its tier does, whatever remains of its wait."""
+    """Releases a record when its tier does, whatever remains of its wait."""
 
     def release(
         self, appended_at: Millis, delay: Millis, due_at: Millis | None, *, now: Millis = 0
@@ -170,7 +170,7 @@ class Impatient(Ladder):
 
 
 class Forsaking(Partitions):
-    """Gives a partition up as if all that it took of it were settled."""
+    """Revokes a partition as if everything that it took of it were settled."""
 
     taken: dict[TopicPartition, int]
 
@@ -191,14 +191,14 @@ class Forsaking(Partitions):
 
 
 class Mute(Engine):
-    """Counts a gap in the log, and tells nobody."""
+    """Counts a gap in the log without reporting it."""
 
     def on_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
         partitions.gap_published(where, gap)
 
 
 class AtTheEnd(BrokerSource):
-    """Begins at the log's end where its offset is gone, as clients do that are left to themselves."""
+    """Starts at the log's end if its offset is gone, as clients do by default."""
 
     def decide(self, at: TopicPartition) -> Start:
         if at in self.broker.commits.get(self.group.name, {}):
@@ -207,7 +207,7 @@ class AtTheEnd(BrokerSource):
 
 
 class Deduplicating(Admission):
-    """Takes a delivery that comes back for a copy of the one that it ended."""
+    """Takes a redriven delivery for a copy of the one that it ended."""
 
     async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         if delivery.trigger is Trigger.REDRIVE and delivery.attempt:
@@ -236,7 +236,7 @@ class Confusing(WaitingRoom[WaitingRecord]):
 
 
 class Rejuvenating(Revival):
-    """Brings a letter back as if no attempt had been made of it."""
+    """Redrives a dead letter as if no attempt had been made for it."""
 
     def delivery(self, dead: Record) -> OutgoingRecord | Unredrivable:
         forgotten = [(n, b"0" if n == names.ATTEMPT else v) for n, v in dead.headers]
@@ -244,7 +244,7 @@ class Rejuvenating(Revival):
 
 
 class Heedless(Eligibility):
-    """Lets attempts be made of what is held."""
+    """Makes attempts at what is held."""
 
     def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
         return self._directory.status(delivery.subscription_id, now)
@@ -259,7 +259,7 @@ class Presuming(Directory):
 
 
 class ByTheWall(Directory):
-    """Judges who is active by the clock on the wall, not by when the record entered the log."""
+    """Decides by the wall clock who is active, not by the record's timestamp."""
 
     def __init__(self, host: Host) -> None:
         super().__init__()
@@ -301,7 +301,7 @@ def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Ports, Engine
 
 
 class Accusing(Admission):
-    """It sets aside whatever raises while it is identified or decoded."""
+    """It makes undecodable whatever raises while it is identified or decoded."""
 
     def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         try:
@@ -317,7 +317,7 @@ class Accusing(Admission):
 
 
 class Unfenced(Attempts):
-    """It lets what is raised behind a request end the process."""
+    """An exception after a request ends the process."""
 
     async def _send(self, work: Work, ready: Any) -> Outcome | Withheld:  # noqa: ANN401  its own
         work.delivery.attempt += 1
@@ -402,7 +402,7 @@ DEFECTS: Sequence[Defect] = (
         within=400,
     ),
     Defect(
-        "counts a gap and tells nobody",
+        "counts a gap without reporting it",
         Parts(engine=Mute),
         frozenset({GAPS, PROMISE}),
         within=200,

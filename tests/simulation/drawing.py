@@ -20,16 +20,16 @@ from hookstream.core.model.hold import ALL
 from hookstream.core.model.instant import DAY
 
 FAULTS_END = 14.0
-"""Seconds into the story: after this nothing goes wrong any more."""
+"""Seconds into the story after which there are no more faults."""
 
 COLOURS = ("red", "blue")
 SCHEDULES = ((), (1_000,), (1_000, 3_000), (2_000, 2_000, 7_000), (500, 4_000))
 AT_WORK = (HOSTS[0], HOSTS[0], HOSTS[1])
 """The first host has a worker from the beginning, the second in most stories."""
 NO_TIMES = (-1, 0, 1_795_854_458, -(2**63))
-"""Record times that are none: not known, zero, seconds taken for milliseconds, the least number."""
+"""Invalid record times: unknown, zero, seconds as milliseconds, the least number."""
 ODD_TIMES = (1_795_854_458_871_000, 253_402_300_800_000, 2**63 - 1)
-"""Microseconds taken for milliseconds, the year 10000, the largest number."""
+"""Microseconds as milliseconds, the year 10000, the largest number."""
 SEAMS = ("take", "write", "acknowledgement", "attempt", "answer", "commit")
 
 
@@ -66,7 +66,7 @@ def draw(seed: int) -> Story:
 
 
 def _operations(seed: int, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw what is seldom, by a chance of its own: the rest of a story stays as it was without it."""
+    """Draw what is rare from a separate generator: the rest of a story stays the same without it."""
     chance = random.Random(f"the operations of {seed}")
     drawn = [seldom(chance, wishes, times) for share, seldom in SELDOM if chance.random() < share]
     return [act for acts in drawn for act in acts]
@@ -130,7 +130,7 @@ def _mood(chance: random.Random, until: float) -> Mood:
 
 
 def _events(chance: random.Random, partitions: int) -> list[Act]:
-    """Draw a few bursts of events, some of which are none."""
+    """Draw a few bursts of events, some of which are invalid."""
     acts: list[Act] = []
     number = 0
     rare = chance.random()
@@ -220,7 +220,7 @@ def _lose_offsets(chance: random.Random, _: tuple[Wish, ...], times: list[float]
 
 
 def _redrive(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw redrives where letters are likely, some after their subscription changed."""
+    """Draw redrives where dead letters are likely, some after their subscription changed."""
     dying = [wish.id for wish in wishes if wish.for_ever or (wish.moods and not wish.schedule[1:])]
     if not dying:
         return []
@@ -249,7 +249,7 @@ def _reuse(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> li
 
 
 def _flaw(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw a mistake of ours. A third partition that one line stops would end the worker, rightly."""
+    """Draw a defect of ours. A third partition that one line stops would end the worker, as designed."""
     acts: list[Act] = []
     for number in range(chance.choice((1, 2, 2))):
         at = round(max(0.0, chance.choice(times) + chance.uniform(-0.1, 3)), 3) + number
@@ -258,7 +258,7 @@ def _flaw(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> lis
 
 
 def _stamp(chance: random.Random, _: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Draw records whose producers stamped them with anything; events that claim to be old are owed to nobody."""
+    """Draw records with arbitrary producer timestamps; events with an old one are expected by no subscription."""
     acts: list[Act] = []
     for number in range(chance.choice((1, 2, 4))):
         at = round(chance.choice(times) + chance.uniform(0, 3), 3)
@@ -326,7 +326,7 @@ def _hold(chance: random.Random, wishes: tuple[Wish, ...]) -> list[Act]:
 
 
 def _cut_link(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
-    """Cut hosts off while something is stopped that they have in hand."""
+    """Disconnect hosts while something that they process is held or deleted."""
     acts: list[Act] = []
     for _ in range(chance.choice((1, 1, 2))):
         at = round(max(0.0, chance.choice(times) + chance.uniform(-0.3, 1)), 3)
@@ -374,7 +374,7 @@ FAULTS: tuple[Draw, ...] = (
 )
 OWNERS: tuple[Draw, ...] = (_pause, _pause, _delete, _enable, _forget, _hold)
 Seldom = Callable[[random.Random, tuple[Wish, ...], list[float]], list[Act]]
-"""Draws from the subscriptions and the times at which events come."""
+"""Draws from the subscriptions and the times of events."""
 
 SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.04, _long_outage),
@@ -388,4 +388,4 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.1, _stamp),
     (0.15, _short),
 )
-"""In which share of the stories each of them comes."""
+"""The share of the stories that has each of them."""

@@ -1,9 +1,9 @@
-"""The last judgement: every delivery has come to one end, the right one, and the audit log tells it."""
+"""The final check: every delivery ended once, in the right way, and the audit log shows it."""
 
+from tests.simulation.behaviours import GONE
 from tests.simulation.expectation import Pair
 from tests.simulation.invariants import JUSTIFIED, PROMISE, SILENT, Ledger
 from tests.simulation.story import NEVER, Story, Wish
-from tests.simulation.trouble import GONE
 
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.topics import Topics
@@ -12,13 +12,15 @@ FINAL = frozenset({"complete", "dead_letter", "cancel"})
 
 
 def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
-    """Hold the end of a story, in which everything has drained, against what was owed."""
+    """Compare the end of a story, in which everything has drained, with what was expected."""
     expected = ledger.expected
     for event in expected.events.values():
         if event.origin in ledger.aside or ledger.is_event_given_up(event):
             continue
         if event.garbage or event.type == NEVER:
-            ledger.blame(PROMISE, f"{event.id} is no event, and is not in {topics.undecodable}")
+            ledger.blame(
+                PROMISE, f"{event.id} is not an event, and is not in {topics.undecodable}"
+            )
         for pair in expected.owed_to(event):
             _ended(ledger, pair)
     for pair, reasons in ledger.dead.items():
@@ -28,35 +30,35 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
 
 
 def _ended(ledger: Ledger, pair: Pair) -> None:
-    told = f"{pair[0]} for {pair[1]}"
+    delivery = f"{pair[0]} for {pair[1]}"
     if ledger.is_given_up(pair):
         return
     deleted = ledger.expected.is_deleted(pair)
-    if not (pair in ledger.delivered or ledger.letters.hold(pair) or deleted):
-        ledger.blame(PROMISE, f"{told} came to no end")
-    if deleted and pair not in ledger.letters.redriven:
+    if not (pair in ledger.delivered or ledger.dead_letters.contain(pair) or deleted):
+        ledger.blame(PROMISE, f"{delivery} did not end")
+    if deleted and pair not in ledger.dead_letters.redriven:
         return
     if not ledger.audited[pair] & FINAL:
-        ledger.blame(SILENT, f"{told} ended, and the audit log does not say how")
+        ledger.blame(SILENT, f"{delivery} ended, and is not in the audit log")
 
 
 def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
-    standing = ledger.expected.standings[pair[1]]
-    wish = standing.wish
+    status = ledger.expected.statuses[pair[1]]
+    wish = status.wish
     match reason:
         case "attempts_exhausted":
             return ledger.requests[pair] >= len(wish.schedule) + 1
-        # A process may die with the letter written and the row that disables not: another attempt
-        # is made of the delivery then, and finds the same or not.
+        # A process may die after writing the dead letter and before the row that disables: another attempt
+        # is then made, with the same result or another.
         case "gone":
             return wish.for_ever is not None and wish.for_ever.amount == GONE
         case "disabled":
             failed = story.bounds.disable_after < DAY and ledger.requests[pair] > 0
-            return failed or bool(standing.disablings)
+            return failed or bool(status.disablings)
         case "final_status":
             return _final(wish) and ledger.requests[pair] >= 1
         case "paused_too_long":
-            return bool(standing.pauses)
+            return bool(status.pauses)
         case "record_too_large":
             return ledger.too_large
         case _:

@@ -1,7 +1,7 @@
-"""What should happen, by a model of its own: who is owed which event, from the log and the owners' words alone.
+"""What should happen, by an independent model: who is owed which event, from the log and the owners' commands alone.
 
 It knows nothing of hookstream's matching. An event is owed to a subscription, is not, or may be
-either way, where a promise leaves it open (the moments around a disabling, a row that vanished).
+either way, where the guarantee leaves it open (the moments around a disabling, a row that vanished).
 """
 
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.instant import Millis
 
 AHEAD: Millis = 2_000
-"""How long before it holds a change of state is written: longer than a table may lag."""
+"""How long before it takes effect a change of state is written: longer than a table may lag."""
 
 LAG: Millis = int(FRESH_FOR * 1000)
-"""After this, a row is known wherever anything is matched."""
+"""After this, every worker that matches knows a row."""
 
 
 class Owed(Enum):
@@ -39,7 +39,7 @@ class Event:
     offset: int
     timestamp: Millis
     garbage: bool = False
-    """True: it is no event at all."""
+    """True: it is not an event."""
 
     @property
     def origin(self) -> tuple[str, int, int]:
@@ -48,7 +48,7 @@ class Event:
 
 @dataclass(slots=True)
 class Stretch:
-    """A stretch of the log that is not seen: after `start`, up to and with `end` (None: open)."""
+    """A range of the log that is not delivered: after `start`, up to and with `end` (None: open)."""
 
     start: Millis
     end: Millis | None = None
@@ -59,7 +59,7 @@ class Stretch:
 
 @dataclass(slots=True)
 class Disabling:
-    """A worker gave an endpoint up; several may say so, each by its own clock."""
+    """A worker disabled an endpoint; several may do so, each by its own clock."""
 
     first: Millis
     last: Millis
@@ -75,7 +75,7 @@ class Disabling:
 
 @dataclass(slots=True)
 class Absence:
-    """The row was gone until an instant; what was in tiers or over by then is owed all the same."""
+    """The row was missing until an instant; what was in tiers or over by then is still owed."""
 
     until: Millis | None
     safe: frozenset[str]
@@ -113,7 +113,7 @@ class SubscriptionStatus:
         seen = absence.until is not None and event.timestamp > absence.until + LAG
         return not seen and event.id not in absence.safe
 
-    # What owners and workers do to it.
+    # Changes by owners and workers.
 
     def pause(self, now: Millis) -> Millis:
         at = now + AHEAD
@@ -149,26 +149,26 @@ class Expectation:
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
         self.by_origin: dict[tuple[str, int, int], Event] = {}
-        self.standings: dict[str, SubscriptionStatus] = {}
+        self.statuses: dict[str, SubscriptionStatus] = {}
 
     def published(self, event: Event) -> None:
         self.events[event.id] = event
         self.by_origin[event.origin] = event
 
     def owed(self, pair: Pair) -> Owed:
-        event, standing = self.events.get(pair[0]), self.standings.get(pair[1])
-        if event is None or standing is None:
+        event, status = self.events.get(pair[0]), self.statuses.get(pair[1])
+        if event is None or status is None:
             return Owed.NEVER
-        return standing.owed(event)
+        return status.owed(event)
 
     def owed_to(self, event: Event) -> list[Pair]:
         """Every delivery of an event that must be made."""
         return [
             (event.id, name)
-            for name, standing in self.standings.items()
-            if standing.owed(event) is Owed.MUST
+            for name, status in self.statuses.items()
+            if status.owed(event) is Owed.MUST
         ]
 
     def is_deleted(self, pair: Pair) -> bool:
-        standing = self.standings.get(pair[1])
-        return standing is not None and standing.deleted_at is not None
+        status = self.statuses.get(pair[1])
+        return status is not None and status.deleted_at is not None

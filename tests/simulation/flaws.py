@@ -1,4 +1,4 @@
-"""Mistakes of the worker's own parts: a call of a port raises, once or twice in a story."""
+"""Defects of the worker's own parts: a call of a port raises, once or twice in a story."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +25,7 @@ BEFORE = (
     "logger.warning",
     "tracer.process",
 )
-"""Calls behind which nothing was sent, or that only tell."""
+"""Calls after which nothing was sent, or that only report."""
 
 BEHIND = (
     "own_records.attempt",
@@ -36,7 +36,7 @@ BEHIND = (
     "metrics.attempt",
     "logger.attempt",
 )
-"""Calls that may come when a request was sent: its attempt counts as failed, and is made again."""
+"""Calls that may happen after a request was sent: its attempt counts as failed, and is made again."""
 
 BY_THE_SENDER = "sender.send"
 """Raises in the story's own sender, once the endpoint has answered."""
@@ -45,7 +45,7 @@ FLAWS = (*BEFORE, *BEHIND)
 
 
 class FlawedError(Exception):
-    """Raised where nobody expects anything."""
+    """Raised where no exception is expected."""
 
 
 class Flaws:
@@ -54,10 +54,10 @@ class Flaws:
     def __init__(self) -> None:
         self.left: Counter[str] = Counter()
         self.behind = 0
-        """Calls that raised, of those that may come when a request was sent."""
+        """Calls that raised, of those that may happen after a request was sent."""
 
     def plant(self, call: str, times: int) -> None:
-        """Have so many calls raise from now on."""
+        """Let so many calls raise from now on."""
         self.left[call] += times
 
     def heal(self) -> None:
@@ -73,7 +73,7 @@ class Flaws:
         return True
 
     def meet(self, call: str) -> None:
-        """Raise where this call is to."""
+        """Raise if this call is to."""
         if self.raises(call):
             raise FlawedError
 

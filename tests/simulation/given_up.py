@@ -1,7 +1,7 @@
-"""What nobody is owed any more.
+"""What is not owed any more.
 
-Records that a log lost, once that was told; and records that an operator passed over, who said where
-a partition goes on whose offsets were lost.
+Records that a log lost, once that was reported; and records that an operator skipped, who named where
+a partition continues whose offsets were lost.
 """
 
 import json
@@ -20,9 +20,9 @@ class Lost:
 
     committed: int
     above: frozenset[int]
-    """What was settled behind `committed`."""
+    """What was settled above `committed`."""
     evidence: int | None
-    """A record that shows the loss to whoever looks; None: nobody can be sure of one."""
+    """A record that proves the loss; None: there is no proof."""
 
     def settled(self, offset: int) -> bool:
         return offset < self.committed or offset in self.above
@@ -33,26 +33,26 @@ class GivenUp:
     """The places of records that may be missing, and the starts of logs."""
 
     starts: dict[TopicPartition, int] = field(default_factory=dict)
-    """Where logs begin that retention has cut."""
+    """The starts of logs that retention has cut."""
     lost: dict[TopicPartition, Lost] = field(default_factory=dict)
-    """Where offsets were lost and nobody has committed since."""
+    """Where offsets were lost and nothing was committed since."""
     said: set[TopicPartition] = field(default_factory=set)
-    """Where of these an operator just said where to begin."""
+    """Those for which an operator just named a start position."""
     _places: set[Place] = field(default_factory=set)
 
     def __contains__(self, place: Place) -> bool:
         return place in self._places
 
     def is_cut(self, place: Place) -> bool:
-        """Return whether the log no longer holds a record."""
+        """Return whether a record is gone from the log."""
         where, offset = place
         return offset < self.starts.get(where, 0)
 
     def resumed(self, where: TopicPartition, offset: int) -> str | None:
-        """Take over that a partition is committed for the first time since its offsets were lost.
+        """Record that a partition is committed for the first time since its offsets were lost.
 
-        What was not settled then and is passed over is given up, where an operator says so or the
-        log does not hold it. Return what is wrong where nobody was asked who had to be.
+        What was not settled then and is skipped is given up, if an operator requested it or the
+        log does not have it. Return what is wrong if an operator had to decide and did not.
         """
         lost, said = self.lost.pop(where), where in self.said
         self.said.discard(where)
@@ -68,19 +68,19 @@ class GivenUp:
             )
         return None
 
-    def told(self, record: Record, settled: Collection[Place]) -> str | None:
-        """Take an operations event over; return what is wrong with it where it tells of a gap.
+    def report(self, record: Record, settled: Collection[Place]) -> str | None:
+        """Take an operations event over; return what is wrong with it if it reports a gap.
 
-        What was `settled` behind a hole is not missing, although it lies in the gap.
+        What was `settled` above an unsettled offset is not missing, although it is in the gap.
         """
-        told = json.loads(record.value or b"{}")
-        if told["type"] != "log.gap":
+        event = json.loads(record.value or b"{}")
+        if event["type"] != "log.gap":
             return None
-        gap = told["data"]
+        gap = event["data"]
         where = TopicPartition(gap["topic"], gap["partition"])
         first, end = gap["first"], gap["next"]
         if not first < end <= self.starts.get(where, 0):
-            return f"a gap from {first} to {end} of {where} is told, and there is none"
+            return f"a gap from {first} to {end} of {where} is reported, and there is none"
         places = {(where, offset) for offset in range(first, end)}
         self._places |= places.difference(settled)
         return None

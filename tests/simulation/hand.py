@@ -1,4 +1,4 @@
-"""What one process took and did: all that it can know of a delivery."""
+"""What one process consumed and did: all that it can know of a delivery."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from hookstream.core.model.instant import Millis
 
 @dataclass(slots=True)
 class Hand:
-    """What one process took and did, for as long as it lives."""
+    """What one process consumed and did, for as long as it lives."""
 
     events: set[str] = field(default_factory=set)
     copies: defaultdict[Pair, list[tuple[int, Millis]]] = field(

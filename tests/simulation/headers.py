@@ -1,9 +1,9 @@
-"""What the headers of tier records, dead letters and undecodable records say, read as a person would."""
+"""The headers of tier records, dead letters and undecodable records, read independently of the worker."""
 
 from hookstream.core.model.instant import Millis, from_rfc3339
 from hookstream.core.model.record import OutgoingRecord, Record, header_text
 
-_TELLING = (
+_SHOWN = (
     "hs-event-id",
     "hs-subscription-id",
     "hs-attempt",
@@ -31,7 +31,7 @@ def attempts_of(record: Record | OutgoingRecord) -> int:
 
 
 def due_of(record: Record | OutgoingRecord) -> Millis:
-    """When its next attempt is due. A slot is none of that: a lane that is free takes it before."""
+    """When its next attempt is due. A slot does not count: a lane with capacity may run it earlier."""
     if header_text(record.headers, "hs-deferred-reason") in OF_LANES:
         return 0
     text = header_text(record.headers, "hs-due-at")
@@ -41,5 +41,5 @@ def due_of(record: Record | OutgoingRecord) -> Millis:
 def described(record: Record) -> str:
     if not record.headers:
         return (record.value or b"").decode(errors="replace")
-    told = {name: value for name, value in record.headers if name in _TELLING}
-    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in told.items())
+    shown = {name: value for name, value in record.headers if name in _SHOWN}
+    return " ".join(f"{name[3:]}={(value or b'').decode()}" for name, value in shown.items())

@@ -1,12 +1,13 @@
-"""The invariants: what is seen at the broker and at the endpoints is held against what should happen.
+"""The invariants: what is seen at the broker and at the endpoints is compared with what should happen.
 
-Every check is made at the instant at which it could first fail, so that a story ends there.
+Every check is made at the first instant at which it could fail, so that a story ends there.
 """
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.expectation import Event, Expectation, Owed, Pair
 from tests.simulation.given_up import GivenUp, Lost, Place
 from tests.simulation.hand import Hand
@@ -17,7 +18,6 @@ from tests.simulation.headers import (
     due_of,
     origin_of,
 )
-from tests.simulation.letters import Letters
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.model.instant import Millis
@@ -27,28 +27,28 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
 from hookstream.pipeline.ports import Post
 
 PROMISE = "nothing is lost"
-SILENT = "nothing is silent"
+SILENT = "every delivery is audited"
 EARLY = "no attempt is early"
 EXACT = "attempts are counted exactly"
 INTERVALS = "active intervals are exact"
 DUPLICATES = "duplicates are bounded by what was unsettled"
 IDENTITY = "a delivery has one id"
 MEMORY = "memory is bounded"
-ISOLATION = "trouble is its partner's own"
+ISOLATION = "a failing endpoint does not affect others"
 HELD = "what is held is not attempted"
-STALE = "nothing is sent to whom it was stopped for two seconds ago"
+STALE = "nothing is sent two seconds after a deletion or a hold"
 TIME = "requests carry the brokers' time"
-RATE = "a rate limit holds"
+RATE = "a rate limit is kept"
 JUSTIFIED = "every end has its cause"
-FORWARD = "commits go forward"
-GAPS = "a gap is counted and told"
-ENDS = "a worker ends only when it is told to"
-ONCE = "a letter comes back once"
-GUESSED = "nobody guesses where lost offsets were"
+FORWARD = "commits never go back"
+GAPS = "a gap is counted and reported"
+ENDS = "a worker ends only when it is asked to"
+ONCE = "a dead letter is redriven once"
+GUESSED = "lost offsets are never guessed"
 
 
 class Ledger:
-    """What happened so far, and the first invariant that did not hold."""
+    """What happened so far, and the first invariant that was violated."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Ledger:
     ) -> None:
         self.broken: Broken | None = None
         self.chronicle: list[str] | None = None
-        """What happened, line by line, where somebody wants to read it."""
+        """What happened, line by line, if it is to be printed."""
         self.on_broken: Callable[[], None] = lambda: None
         self.expected = expectation
         self.accepted: Counter[Pair] = Counter()
@@ -69,7 +69,7 @@ class Ledger:
         self.audited: defaultdict[Pair, set[str]] = defaultdict(set)
         self.delivered: set[Pair] = set()
         """What arrived, since it was last redriven."""
-        self.letters = Letters()
+        self.dead_letters = DeadLetters()
         self.given_up = GivenUp()
         self.defects: Callable[[], int] = lambda: 0
         """How many attempts may have counted as failed though they arrived."""
@@ -88,10 +88,10 @@ class Ledger:
         self._carried: dict[Place, Pair | str] = {}
         self._takes: Counter[Place] = Counter()
         self._above: dict[TopicPartition, frozenset[int]] = {}
-        """Offsets that the last commit says are settled above it."""
+        """Offsets above the last commit that its metadata lists as settled."""
 
     def blame(self, invariant: str, detail: str) -> None:
-        """Note that an invariant does not hold; the first one counts."""
+        """Record that an invariant is violated; the first one counts."""
         if self.broken is None:
             self.broken = Broken(invariant, self._now(), detail)
             self.on_broken()
@@ -104,47 +104,49 @@ class Ledger:
     # At the broker.
 
     def appended(self, record: Record) -> None:
-        """Take note of a record that is durable now."""
+        """Record a record that is durable now."""
         topics = self._topics
         if self.chronicle is not None:
             self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
         if record.topic == topics.attempts:
-            told = json.loads(record.value or b"{}")
-            pair = (self.expected.by_origin[tuple(told["origin"])].id, told["subscription_id"])
-            self.audited[pair].add(told["disposition"])
+            entry = json.loads(record.value or b"{}")
+            pair = (self.expected.by_origin[tuple(entry["origin"])].id, entry["subscription_id"])
+            self.audited[pair].add(entry["disposition"])
         elif record.topic == topics.dead_letters:
             self._given_up(record)
         elif record.topic == topics.undecodable:
             self._set_aside(record)
         elif record.topic == topics.operations:
-            wrong = self.given_up.told(record, self._settled_above())
+            wrong = self.given_up.report(record, self._settled_above())
             if wrong is not None:
                 self.blame(GAPS, wrong)
         elif topics.delay_of(record.topic) is not None:
             self._into_tier(record)
 
-    def _given_up(self, letter: Record) -> None:
-        pair, attempts = self._pair(letter), attempts_of(letter)
-        reason = header_text(letter.headers, "hs-reason") or ""
+    def _given_up(self, dead_letter: Record) -> None:
+        pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
+        reason = header_text(dead_letter.headers, "hs-reason") or ""
         self.dead[pair].append(reason)
-        self.letters.write((letter.where, letter.offset), pair)
+        self.dead_letters.write((dead_letter.where, dead_letter.offset), pair)
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
-        most = len(self.expected.standings[pair[1]].wish.schedule) + 1
-        if reason == "attempts_exhausted" and not self.letters.exhausts(pair, attempts, most):
-            self.blame(EXACT, f"{_told(pair)} is given up after {attempts} attempts")
+        most = len(self.expected.statuses[pair[1]].wish.schedule) + 1
+        if reason == "attempts_exhausted" and not self.dead_letters.exhausts(pair, attempts, most):
+            self.blame(EXACT, f"{_named(pair)} is dead-lettered after {attempts} attempts")
 
-    def redriven(self, letter: Record, record: OutgoingRecord) -> None:
-        """Take note that a letter was brought back as this record: its delivery is owed again."""
-        pair, attempts = self._pair(letter), attempts_of(letter)
-        if not self.letters.redrive((letter.where, letter.offset), attempts):
-            self.blame(ONCE, f"{_told(pair)} is brought back twice from letter {letter.offset}")
+    def redriven(self, dead_letter: Record, record: OutgoingRecord) -> None:
+        """Record that a dead letter was redriven as this record: its delivery is expected again."""
+        pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
+        if not self.dead_letters.redrive((dead_letter.where, dead_letter.offset), attempts):
+            self.blame(
+                ONCE, f"{_named(pair)} is redriven twice from dead letter {dead_letter.offset}"
+            )
         if attempts_of(record) != attempts:
-            self.blame(EXACT, f"{_told(pair)} is brought back after {attempts} attempts")
+            self.blame(EXACT, f"{_named(pair)} is redriven after {attempts} attempts")
         self.delivered.discard(pair)
         self.audited.pop(pair, None)
 
     def _pair(self, record: Record | OutgoingRecord) -> Pair:
-        """Return which delivery a record of ours is of: the origin says which event, not the id."""
+        """Return the delivery of a record of ours: its origin identifies the event, not its id."""
         event = self.expected.by_origin.get(origin_of(record))
         named = header_text(record.headers, "hs-event-id") if event is None else event.id
         return named or "", header_text(record.headers, "hs-subscription-id") or ""
@@ -171,21 +173,21 @@ class Ledger:
         self.aside[origin] = reason
         event = self.expected.by_origin.get(origin)
         if event is None:
-            self.blame(JUSTIFIED, f"{origin} was set aside and is no record of the story")
+            self.blame(JUSTIFIED, f"{origin} is undecodable and is not a record of the story")
             return
         fair = event.garbage or event.type == NEVER
         if not fair and not (reason == "too_large" and self.too_large and event.type == LATE):
-            self.blame(JUSTIFIED, f"{event.id} was set aside as {reason}, and is an event")
+            self.blame(JUSTIFIED, f"{event.id} is undecodable as {reason}, and is an event")
 
     def committed(
         self, group: str, where: TopicPartition, before: int, progress: CommitPosition
     ) -> None:
-        """Hold what a commit passes over against the promise: it must stand somewhere else."""
+        """Check what a commit covers: it must be in some other record."""
         after = progress.offset
         spans = read_note(progress.note, after)
         above = frozenset(offset for span in spans for offset in range(*span))
-        told = f", and {sorted(above)}" if above else ""
-        self.note(f"{group} commits {where.topic}/{where.partition} to {after}{told}")
+        also = f", and {sorted(above)}" if above else ""
+        self.note(f"{group} commits {where.topic}/{where.partition} to {after}{also}")
         if after < before:
             self.blame(FORWARD, f"{group} went back from {before} to {after} in {where}")
         if where in self.given_up.lost:
@@ -203,7 +205,7 @@ class Ledger:
             self._passed(where, offset)
 
     def offsets_lost(self, where: TopicPartition, committed: int, evidence: int | None) -> None:
-        """Take note that a group's offset of a partition is gone."""
+        """Record that a group's offset of a partition is gone."""
         above = self._above.pop(where, frozenset())
         self.given_up.lost[where] = Lost(committed, above, evidence)
 
@@ -212,7 +214,7 @@ class Ledger:
             (where, offset) in self._carried or (*where, offset) in self.expected.by_origin
         ):
             place = f"{where.topic}/{where.partition}@{offset}"
-            self.blame(GAPS, f"{place} was gone before it was read, and is passed over in silence")
+            self.blame(GAPS, f"{place} was gone before it was read, and is skipped silently")
 
     def _passed(self, where: TopicPartition, offset: int) -> None:
         carried = self._carried.get((where, offset))
@@ -230,7 +232,10 @@ class Ledger:
         if event.origin in self.aside or self.is_event_given_up(event):
             return
         if event.garbage or (event.type == NEVER and not self._pending_unmatched(event)):
-            self.blame(PROMISE, f"{event.id} was not set aside, and {place} is committed")
+            self.blame(
+                PROMISE,
+                f"{event.id} is not among the undecodable records, and {place} is committed",
+            )
             return
         for pair in self.expected.owed_to(event):
             self._must_stand(pair, place)
@@ -239,26 +244,26 @@ class Ledger:
         if self.expected.owed(pair) is not Owed.MUST:
             return
         if pair in self.delivered:
-            told = self.audited[pair] or self.expected.is_deleted(pair)
-            if not told and not self.pending(pair):
-                self.blame(SILENT, f"{_told(pair)} was delivered, {place} committed, no audit")
+            explained = self.audited[pair] or self.expected.is_deleted(pair)
+            if not explained and not self.pending(pair):
+                self.blame(SILENT, f"{_named(pair)} was delivered, {place} committed, no audit")
             return
-        if self.letters.hold(pair) or self.expected.is_deleted(pair) or self.pending(pair):
+        if self.dead_letters.contain(pair) or self.expected.is_deleted(pair) or self.pending(pair):
             return
         if self.is_given_up(pair):
             return
-        self.blame(PROMISE, f"{_told(pair)} stands nowhere once {place} is committed")
+        self.blame(PROMISE, f"{_named(pair)} is in no record once {place} is committed")
 
     def pending(self, pair: Pair) -> bool:
         """Return whether a record that carries a delivery is not committed."""
         return any(self._uncommitted(place) for place in self._places_of(pair))
 
     def is_given_up(self, pair: Pair) -> bool:
-        """Return whether a record that carries a delivery was gone, and that was told."""
+        """Return whether a record of a delivery was deleted from the log, and that was reported."""
         return any(place in self.given_up for place in self._places_of(pair))
 
     def is_event_given_up(self, event: Event) -> bool:
-        """Tell the same of an event that is to be matched."""
+        """Return the same for an event that is to be matched."""
         return any(place in self.given_up for place in self._places_of_event(event))
 
     def _places_of(self, pair: Pair) -> list[Place]:
@@ -292,11 +297,11 @@ class Ledger:
     # At a worker.
 
     def taken(self, hand: Hand, records: Sequence[Record]) -> None:
-        """Take note of what a process holds now."""
+        """Record what a process has in memory now."""
         for record in records:
             place = (record.where, record.offset)
             if record.offset in self._above.get(record.where, ()):
-                continue  # it is settled, as the commit says, so whoever took it lets it go
+                continue  # it is settled according to the commit, so its owner drops it
             self._takes[place] += 1
             carried = self._carried.get(place)
             if isinstance(carried, tuple):
@@ -309,44 +314,44 @@ class Ledger:
                     hand.events.add(event.id)
 
     def sending(self, hand: Hand, post: Post, now: Millis) -> Pair:
-        """Judge an attempt as it is made; return which delivery it is of."""
+        """Check an attempt when it is made; return its delivery."""
         self.attempts += 1
         pair = (json.loads(post.body)["data"]["name"], post.subscription_id)
         self.requests[pair] += 1
         headers = dict(post.headers)
         known = self._ids.setdefault(pair, headers["webhook-id"])
         if known != headers["webhook-id"]:
-            self.blame(IDENTITY, f"{_told(pair)} is {known}, then {headers['webhook-id']}")
+            self.blame(IDENTITY, f"{_named(pair)} is {known}, then {headers['webhook-id']}")
         self._may_be_owed(pair, "was attempted")
         attempt = int(headers["hookstream-attempt"])
-        self.note(f"attempt {attempt} of {_told(pair)}")
+        self.note(f"attempt {attempt} of {_named(pair)}")
         made = hand.made_before(pair)
         if attempt - 1 not in made:
-            self.blame(EXACT, f"{_told(pair)}: attempt {attempt}, after {sorted(made)} were made")
+            self.blame(EXACT, f"{_named(pair)}: attempt {attempt}, after {sorted(made)} were made")
             return pair
         due = hand.due(pair, attempt)
         hand.latest = max(hand.latest, now)
         if hand.latest < due:
-            self.blame(EARLY, f"{_told(pair)}: attempt {attempt} is {due - now} ms early")
+            self.blame(EARLY, f"{_named(pair)}: attempt {attempt} is {due - now} ms early")
         return pair
 
     def answered(self, hand: Hand, pair: Pair, post: Post) -> None:
-        """Take note that a process knows what an attempt came to."""
+        """Record that a process knows the result of an attempt."""
         hand.answered[pair].add(int(dict(post.headers)["hookstream-attempt"]))
 
     def accepts(self, pair: Pair) -> None:
-        """Take note that an endpoint answered 2xx, and count how often it may."""
+        """Record that an endpoint answered 2xx, and count how often it may."""
         self.accepted[pair] += 1
         self.delivered.add(pair)
         if self.accepted[pair] == 1:
             return
         again = sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))
         if self.accepted[pair] > 1 + again + self.defects():
-            detail = f"{_told(pair)} arrived {self.accepted[pair]} times, its records were taken"
+            detail = f"{_named(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
 
     def writing(self, hand: Hand, record: OutgoingRecord, now: Millis) -> None:
-        """Hold the attempts that a process writes down against those that it made."""
+        """Compare the attempts that a process audits with those that it made."""
         topics = self._topics
         into_tier = topics.delay_of(record.topic) is not None
         if not into_tier and record.topic != topics.dead_letters:
@@ -367,15 +372,17 @@ class Ledger:
         if header_text(record.headers, "hs-deferred-reason") in OF_LANES and attempt in made:
             due = hand.due(pair, attempt + 1)
             if max(hand.latest, now) < due:
-                self.blame(EARLY, f"{_told(pair)} is given a slot {due - now} ms before it is due")
+                self.blame(
+                    EARLY, f"{_named(pair)} is given a slot {due - now} ms before it is due"
+                )
         if attempt not in right:
-            wrote = f"{_told(pair)}: {record.topic} is told of {attempt} attempts"
+            wrote = f"{_named(pair)}: {record.topic} has {attempt} attempts"
             self.blame(EXACT, f"{wrote}, {sorted(right)} would be right")
 
     def _may_be_owed(self, pair: Pair, what: str) -> None:
         if self.expected.owed(pair) is Owed.NEVER:
-            self.blame(INTERVALS, f"{_told(pair)} {what}, and is not owed")
+            self.blame(INTERVALS, f"{_named(pair)} {what}, and is not expected")
 
 
-def _told(pair: Pair) -> str:
+def _named(pair: Pair) -> str:
     return f"{pair[0]} for {pair[1]}"

@@ -1,4 +1,4 @@
-"""A host's own way to the broker, which may be cut while the broker is up and others reach it."""
+"""A host's connection to the broker, which may be cut while the broker is up and others reach it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from hookstream.pipeline.ports import WriteRefused
 
 
 class Link:
-    """Fits `Written`: up while the broker is, and while nobody has cut it."""
+    """Fits `Written`: up while the broker is, unless it was cut."""
 
     def __init__(self, write: Callable[[OutgoingRecord], WriteRefused | None]) -> None:
         self.up = asyncio.Event()

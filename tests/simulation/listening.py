@@ -1,4 +1,4 @@
-"""What a process is told of its partitions, seen on its way."""
+"""Observes what a process is notified of about its partitions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class SeenListener:
-    """Passes on what a source tells, while the process lives."""
+    """Forwards what a source notifies, while the process lives."""
 
     def __init__(
-        self, process: "Process", inner: AssignmentListener, held: set[TopicPartition]
+        self, process: "Process", inner: AssignmentListener, assigned: set[TopicPartition]
     ) -> None:
         self._process = process
         self._inner = inner
-        self._held = held
+        self._held = assigned
 
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         if self._process.alive:

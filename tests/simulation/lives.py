@@ -1,4 +1,4 @@
-"""How the processes of a story start, die, stop and come back."""
+"""How the processes of a story start, die, shut down and restart."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,11 +8,11 @@ from tests.simulation.story import HOSTS, Act, Story
 from tests.simulation.world import Host, Parts, World
 
 DOOMED_FOR = 3.0
-"""Virtual seconds within which a process that is to die has died, whatever it does."""
+"""Virtual seconds within which a process that is to die has died."""
 
 
 class Lives:
-    """The acts that are about processes, each a method `do_…`."""
+    """The acts on processes, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         self.story = story
@@ -33,7 +33,7 @@ class Lives:
         self.running.append(self._tasks.create_task(work))
 
     async def _watch(self, process: Process) -> None:
-        """Wait for a process to meet its doom; start another in its place."""
+        """Wait for a process to die; start another in its place."""
         await process.died.wait()
         doom = process.doom
         if doom is None:
@@ -54,14 +54,14 @@ class Lives:
         self.spawn(self.start(self.world.hosts[act.who]))
 
     def do_crash(self, act: Act) -> None:
-        """Let a process die at the nth thing of a kind from now on."""
+        """Let a process die at its nth call of a kind from now on."""
         process = self.process_of(act)
         if process is None or process.doom is not None:
             return
         kind, nth, turns, appended, away, back = act.more
         nth = process.did[str(kind)] + int(nth)
         process.doom = Doom(str(kind), nth, int(turns), bool(appended), float(away), float(back))
-        # What does not come to do that dies all the same.
+        # A process that does not reach that point dies all the same.
         asyncio.get_running_loop().call_later(DOOMED_FOR, process.died.set)
 
     def do_stop(self, act: Act) -> None:
@@ -81,14 +81,14 @@ class Lives:
             self.spawn(self.world.broker.move(group))
 
     def do_expel(self, act: Act) -> None:
-        """Throw a member out of its groups; it hears of it a while later."""
+        """Expel a member from its groups; it is notified a while later."""
         process = self.process_of(act)
         if process is not None:
-            self.spawn(process.events.member.lose(told_after=act.amount))
-            self.spawn(process.tiers.member.lose(told_after=act.amount))
+            self.spawn(process.events.member.lose(notified_after=act.amount))
+            self.spawn(process.tiers.member.lose(notified_after=act.amount))
 
     async def desert(self, away: float, meanwhile: Callable[[], None]) -> None:
-        """Let every process die and nobody be there for a while, at the end of which something happens."""
+        """Let every process die, and do something after a while without any process."""
         await self._kill_all()
         await asyncio.sleep(away)
         there = await self._kill_all()

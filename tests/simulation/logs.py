@@ -1,4 +1,4 @@
-"""What happens to logs and offsets while a story goes on, and what operators do about it."""
+"""What happens to logs and offsets during a story, and what operators do about it."""
 
 import asyncio
 import math
@@ -12,12 +12,12 @@ from hookstream.core.model.record import TopicPartition
 
 
 class Logs(Lives):
-    """The acts that are about logs, each a method `do_…`."""
+    """The acts on logs, each a method `do_…`."""
 
     def do_cut(self, act: Act) -> None:
-        """Let retention cut a share of what is not settled; of a tier where `who` says so.
+        """Let retention delete a share of what is not settled; of a tier if `who` names one.
 
-        While workers are at it, or while nobody is there for so many seconds.
+        While workers run, or while none runs for so many seconds.
         """
         partition, away = act.more
         cut = partial(self._cut, act.who, int(partition), act.amount)
@@ -27,9 +27,9 @@ class Logs(Lives):
             cut()
 
     def do_lose_offsets(self, act: Act) -> None:
-        """Let a group's offset of a partition be lost while nobody is there for so many seconds.
+        """Let a group's offset of a partition be lost while no worker runs for so many seconds.
 
-        An operator says a while later where to go on, if the partition stops.
+        An operator names a position a while later, if the partition stops.
         """
         partition, grace, hesitates, position = act.more
 
@@ -41,7 +41,7 @@ class Logs(Lives):
         self.spawn(self.desert(act.amount, lose))
 
     async def _say(self, where: TopicPartition, hesitates: float, position: str | float) -> None:
-        """Say where a partition begins, an operator's word that stands until it is heard."""
+        """Name where a partition starts; the request is repeated until it is applied."""
         world = self.world
         at = position if isinstance(position, str) else world.clock.now() - int(position)
         while where in world.ledger.given_up.lost:

@@ -1,4 +1,4 @@
-"""One worker process: the engine as it is, and seams around its ports where it is seen and dies."""
+"""One worker process: the unchanged engine, with wrapped ports that observe it and let it die."""
 
 import asyncio
 import random
@@ -70,12 +70,12 @@ OVERDRAWN = 2
 """Deliveries above the budget: one for each of the two loops that spend it."""
 
 STAYS = 25 * SECOND
-"""How long a worker that is told to stop may drain."""
+"""How long a worker may drain."""
 
 
 @dataclass(slots=True)
 class Doom:
-    """Where a process dies: a moment after the `nth` thing of a kind that it does."""
+    """Where a process dies: a moment after its `nth` call of a kind."""
 
     at: str
     nth: int
@@ -84,7 +84,7 @@ class Doom:
     appended: bool
     """Whether the broker has what the process was writing."""
     away: float
-    """Seconds until the group own_records."""
+    """Seconds until the group detects it."""
     back: float
     """Seconds until a new process starts on the host."""
 
@@ -107,7 +107,7 @@ class HostClock:
 
 
 class DrawnChance:
-    """Chance that the seed decides."""
+    """A Random that the seed decides."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -117,7 +117,7 @@ class DrawnChance:
 
 
 class DrawnOffload:
-    """An Offload whose computations take a while, during which everything else goes on."""
+    """An Offload whose computations take a while, during which everything else continues."""
 
     def __init__(self, story: Story) -> None:
         self._random = random.Random(story.seed)
@@ -134,7 +134,7 @@ class DrawnOffload:
 
 
 class Process:
-    """One worker from its start to its end, however that comes."""
+    """One worker from its start to its end, of whatever kind."""
 
     def __init__(self, world: "World", host: "Host") -> None:
         self.world = world
@@ -189,7 +189,7 @@ class Process:
     async def _run(self) -> None:
         try:
             await self.engine.run(self._stop, STAYS)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
+        except Exception as error:  # noqa: BLE001  any exception is a finding
             if self.alive:
                 self.ledger.blame(ENDS, _causes(error))
 
@@ -238,7 +238,7 @@ class Process:
             source.member.start_partition(where, at)
 
     def wake(self) -> None:
-        """Look again what can be read."""
+        """Check again what can be read."""
         for source in self._sources:
             source.member.wake()
 
@@ -247,11 +247,11 @@ class Process:
         return self.events, self.tiers
 
     def lives(self) -> bool:
-        """Return whether it does, also where it was asked a moment ago."""
+        """Return whether it does, also directly after a query."""
         return self.alive
 
     def does(self, what: str) -> None:
-        """Note that the process did something at a seam, and die of it where that is its doom."""
+        """Record a call at a wrapped port, and die there if that is the planned death."""
         self.did[what] += 1
         doom = self.doom
         if doom is None or doom.at != what or self.did[what] < doom.nth or self.died.is_set():
@@ -261,13 +261,13 @@ class Process:
             self.stop_dead(appended=doom.appended)
 
     def look(self) -> None:
-        """Hold what the process has in memory against its bounds."""
+        """Compare what the process has in memory with its bounds."""
         bounds = self.world.story.bounds
         engine = self.engine
         if engine.budget.room < -OVERDRAWN:
             self.ledger.blame(MEMORY, f"{-engine.budget.room} deliveries above the budget")
-        shares = len(self.tiers.held)
-        # Each partition stops at its share, over which it goes by what was fetched already.
+        shares = len(self.tiers.assigned)
+        # Each partition is paused at its share, which what was already fetched may exceed.
         most = bounds.room_bytes + shares * (bounds.room_floor + self.tiers.largest)
         if engine.room.waiting_bytes > most:
             self.ledger.blame(MEMORY, f"{engine.room.waiting_bytes} bytes in a room of {most}")
@@ -280,7 +280,7 @@ def _causes(error: BaseException) -> str:
 
 
 class SeenSource:
-    """A RecordSource that tells the ledger what it gives, and gives nothing to the dead."""
+    """A RecordSource that reports to the ledger what it returns, and returns nothing to a dead process."""
 
     def __init__(
         self,
@@ -288,7 +288,7 @@ class SeenSource:
         group: str,
         pick: Callable[..., list[str]],
     ) -> None:
-        self.held: set[TopicPartition] = set()
+        self.assigned: set[TopicPartition] = set()
         self.largest = 0
         """Memory that the largest batch that it gave takes in the room."""
         world = process.world
@@ -299,7 +299,7 @@ class SeenSource:
         self._process = process
 
     async def start(self, listener: AssignmentListener) -> None:
-        await self.member.start(SeenListener(self._process, listener, self.held))
+        await self.member.start(SeenListener(self._process, listener, self.assigned))
 
     @property
     def exist(self) -> int:
@@ -348,15 +348,15 @@ class SeenSink:
         refusal = process.world.refusal(record)
         if refusal is not None:
             process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")
-            asyncio.get_running_loop().call_later(0.002, self._heard, acknowledged, refusal)
+            asyncio.get_running_loop().call_later(0.002, self._acknowledge, acknowledged, refusal)
         else:
             before, after = process.world.delays(process.host)
             process.producer.latency = before
 
-            def heard(verdict: WriteRefused | None) -> None:
+            def appended(verdict: WriteRefused | None) -> None:
                 stamp = process.world.clock.now()
 
-                def told(verdict: WriteRefused | None) -> None:
+                def acknowledge(verdict: WriteRefused | None) -> None:
                     if verdict is None:
                         answered = process.clock.moment()
                         process.clock.learn(record.topic, stamp, asked, answered)
@@ -364,21 +364,21 @@ class SeenSink:
 
                 if after:
                     loop = asyncio.get_running_loop()
-                    loop.call_later(after, self._heard, told, verdict)
+                    loop.call_later(after, self._acknowledge, acknowledge, verdict)
                 else:
-                    self._heard(told, verdict)
+                    self._acknowledge(acknowledge, verdict)
 
-            process.producer.write(record, heard)
+            process.producer.write(record, appended)
         process.does("write")
 
-    def _heard(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
+    def _acknowledge(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
         if self._process.alive:
             acknowledged(verdict)
             self._process.does("acknowledgement")
 
 
 class SeenSender:
-    """A Sender to the endpoints of the story, which tells the ledger what they see and answer."""
+    """A Sender to the endpoints of the story, which reports to the ledger what they see and answer."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -428,7 +428,7 @@ class SeenSender:
         return answer
 
     def _keeps_time(self, post: Post) -> None:
-        """Hold the time that a request carries against the brokers'."""
+        """Compare a request's timestamp with the brokers' time."""
         process = self._process
         off = int(dict(post.headers)["webhook-timestamp"]) - process.world.clock.now() / 1000
         if not -MOST_OFF - 1 <= off <= MOST_OFF:
@@ -442,7 +442,7 @@ class SeenSender:
         apart = now - self._last.get(who, float("-inf"))
         self._last[who] = now
         # A lane whose row was gone learns of the limit with its next tick.
-        known = not process.ledger.expected.standings[who].absences
+        known = not process.ledger.expected.statuses[who].absences
         if known and wish.rate is not None and apart < 1 / wish.rate - RUN_AHEAD:
             process.ledger.blame(RATE, f"{apart:.3f}s between two attempts at {who}")
         if self._in_flight[who] > wish.max_in_flight:

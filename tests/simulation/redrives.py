@@ -1,4 +1,4 @@
-"""Operators bring dead letters back, in jobs whose processes may die, while workers are at it."""
+"""Operators redrive dead letters, in jobs whose processes may die, while workers run."""
 
 import asyncio
 
@@ -17,19 +17,19 @@ from hookstream.pipeline.redrive import Redriving
 
 
 class Redrives(Logs):
-    """The act `redrive`, and what it is held against."""
+    """The act `redrive`, and its checks."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         super().__init__(story, parts, tasks)
-        self._shelf = TopicPartition(self.world.topics.dead_letters, 0)
+        self._dead_letters = TopicPartition(self.world.topics.dead_letters, 0)
         self._shop = Shop(
-            self.world.topics.jobs, stored=self.world.broker.logs[self._shelf].records
+            self.world.topics.jobs, stored=self.world.broker.logs[self._dead_letters].records
         )
         self._revived: list[tuple[Record, OutgoingRecord]] = []
-        """Letters and what they became."""
+        """Dead letters and their redriven records."""
 
     def do_redrive(self, act: Act) -> None:
-        """Bring back every open letter, of one subscription or all; go on with what a dead job left.
+        """Redrive every open dead letter, of one subscription or all; continue what a dead job left.
 
         It takes no time, since a job does not wait for workers; its process may die at a write.
         """
@@ -50,7 +50,7 @@ class Redrives(Logs):
             world.clock,
             lambda _: None,
             job,
-            lambda letter: selector.selects(letter.headers, letter.timestamp),
+            lambda dead_letter: selector.selects(dead_letter.headers, dead_letter.timestamp),
             self._revive,
             lambda _: None,
             float(rate) or None,
@@ -74,15 +74,15 @@ class Redrives(Logs):
             source=RedriveSource.DEAD_LETTERS,
             selector=asked.row(),
             asked_at=self.world.clock.now(),
-            ends={0: self.world.broker.high(self._shelf)},
+            ends={0: self.world.broker.high(self._dead_letters)},
         )
 
-    def _revive(self, letter: Record) -> OutgoingRecord | Unredrivable:
+    def _revive(self, dead_letter: Record) -> OutgoingRecord | Unredrivable:
         world = self.world
         revival = world.parts.revival(world.topics.tier(0), self._read_origin, world.clock.now)
-        revived = revival.delivery(letter)
+        revived = revival.delivery(dead_letter)
         if isinstance(revived, OutgoingRecord):
-            self._revived.append((letter, revived))
+            self._revived.append((dead_letter, revived))
         return revived
 
     def _read_origin(self, origin: Origin) -> Record | None:
@@ -93,28 +93,33 @@ class Redrives(Logs):
         """Append what whole steps wrote."""
         world = self.world
         for written in self._shop.door:
-            letter = next(letter for letter, revived in self._revived if revived is written)
+            dead_letter = next(
+                dead_letter for dead_letter, revived in self._revived if revived is written
+            )
             world.broker.append(
                 written.topic, written.value, key=written.key, headers=written.headers
             )
-            world.ledger.redriven(letter, written)
+            world.ledger.redriven(dead_letter, written)
         if self._shop.door:
             world.broker.mark(TopicPartition(world.topics.tier(0), 0))
         self._shop.door.clear()
         self._revived.clear()
 
     def _compare(self, job: RedriveJob, selector: Selector, unredrivable: int | None) -> None:
-        """Hold the jobs table against what came back; None: the job died, so more may be open."""
+        """Compare the jobs table with what was redriven; None: the job died, so more may be open."""
         ledger = self.world.ledger
         book, _ = read_ledger(self._shop.jobs())
         left = 0
-        for letter in self._shop.stored:
-            is_open = ledger.letters.is_open((letter.where, letter.offset))
-            if is_open is not book.is_open(RedriveSource.DEAD_LETTERS, position_of(letter)):
+        for dead_letter in self._shop.stored:
+            is_open = ledger.dead_letters.is_open((dead_letter.where, dead_letter.offset))
+            if is_open is not book.is_open(RedriveSource.DEAD_LETTERS, position_of(dead_letter)):
                 ledger.blame(
-                    ONCE, f"letter {letter.offset} is open in one book and not in the other"
+                    ONCE,
+                    f"dead letter {dead_letter.offset} is open in one model and not in the other",
                 )
-            asked = letter.offset < job.ends[0]
-            left += asked and is_open and selector.selects(letter.headers, letter.timestamp)
+            asked = dead_letter.offset < job.ends[0]
+            left += (
+                asked and is_open and selector.selects(dead_letter.headers, dead_letter.timestamp)
+            )
         if unredrivable is not None and left != unredrivable:
-            ledger.blame(ONCE, f"{job.id} is done, and {left} of its letters are open")
+            ledger.blame(ONCE, f"{job.id} is done, and {left} of its dead letters are open")

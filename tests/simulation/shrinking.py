@@ -6,13 +6,13 @@ from dataclasses import replace
 from tests.simulation.story import PLAIN, Bounds, Broken, Story, Wish
 
 MOST = 600
-"""Stories told in search of a shorter one."""
+"""Stories played in search of a shorter one."""
 
 
-def shrink(story: Story, broken: Broken, tell: Callable[[Story], Broken | None]) -> Story:
+def shrink(story: Story, broken: Broken, play: Callable[[Story], Broken | None]) -> Story:
     """Return the shortest story found in which the same invariant breaks.
 
-    Each round cuts away whatever can go: acts in ever smaller runs, subscriptions, moods, then
+    Each round removes what is not needed: acts in ever smaller runs, subscriptions, behaviours, then
     whatever is not as simple as it could be. It ends with a round that found nothing.
     """
     left = MOST
@@ -21,7 +21,7 @@ def shrink(story: Story, broken: Broken, tell: Callable[[Story], Broken | None])
         shorter = False
         for cut in _cuts(story):
             left -= 1
-            found = tell(cut)
+            found = play(cut)
             if found is not None and found.invariant == broken.invariant:
                 story, shorter = cut, True
                 break
@@ -31,7 +31,7 @@ def shrink(story: Story, broken: Broken, tell: Callable[[Story], Broken | None])
 
 
 def _cuts(story: Story) -> Iterator[Story]:
-    """Yield simpler stories, the most daring first."""
+    """Yield simpler stories, the simplest first."""
     acts = story.acts
     size = (len(acts) + 1) // 2
     while size:

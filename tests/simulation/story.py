@@ -1,4 +1,4 @@
-"""A story is everything that happens to the workers, as plain values: it can be told, cut and told again."""
+"""A story is everything that happens to the workers, as plain values: it can be played, cut and played again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Mood:
 
     until: float
     manner: str
-    """A key of `trouble.MANNERS`."""
+    """A key of `behaviours.MANNERS`."""
     amount: float = 0.0
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Mood:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A subscription and the endpoint behind it."""
+    """A subscription and its endpoint."""
 
     id: str
     types: tuple[str, ...] = (PLAIN,)
@@ -46,7 +46,7 @@ class Wish:
     born: float = -10.0
     """When its row is written; it is active two seconds later."""
     moods: tuple[Mood, ...] = ()
-    """In order; after the last one it answers well at once."""
+    """In order; after the last one it succeeds at once."""
     for_ever: Mood | None = None
     """How it behaves after all others, until the faults are over; 410 even then."""
 
@@ -71,7 +71,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a worker may hold and do at once."""
+    """What a worker may keep and do at once."""
 
     max_in_flight: int = 16
     max_deliveries: int = 200
@@ -80,7 +80,7 @@ class Bounds:
     room_floor: int = 1 << 10
     paused_for: Millis = 600_000
     disable_after: Millis = 5 * DAY
-    """How long an endpoint must have failed to be given up."""
+    """How long an endpoint must have failed to be disabled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Act:
 
     at: float
     does: str
-    """The name of a method of `telling.Telling`, without its `do_`."""
+    """The name of a method of `playing.Player`, without its `do_`."""
     who: str = ""
     amount: float = 0.0
     more: tuple[str | int | float, ...] = ()
@@ -113,19 +113,19 @@ class Story:
     acts: tuple[Act, ...] = field(default=())
     """In order of time."""
     quiet: bool = False
-    """True: nothing fails but endpoints, so healthy ones must not notice."""
+    """True: only endpoints fail, so healthy ones must not be affected."""
 
     def lines(self) -> Sequence[str]:
-        """Tell it to a person."""
-        told = [f"{self.partitions} partition(s); {self.bounds}"]
-        told += [f"  {wish}" for wish in self.wishes]
-        told += [f"  {act}" for act in self.acts]
-        return told
+        """Return the story as text."""
+        lines = [f"{self.partitions} partition(s); {self.bounds}"]
+        lines += [f"  {wish}" for wish in self.wishes]
+        lines += [f"  {act}" for act in self.acts]
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An invariant that did not hold."""
+    """An invariant that was violated."""
 
     invariant: str
     at: float

@@ -1,4 +1,4 @@
-"""The simulator finds what it is there to find, tells it shortly, and tells the same every time."""
+"""The simulator finds planted defects, reports them briefly, and reports the same every time."""
 
 import os
 import subprocess
@@ -9,14 +9,14 @@ import pytest
 from tests.conftest import ROOT
 from tests.doubles.seeing import JsonOwnRecords
 from tests.simulation.__main__ import main
+from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
 from tests.simulation.expectation import Event, Owed, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
-from tests.simulation.letters import Letters
+from tests.simulation.playing import Player, play
 from tests.simulation.shrinking import shrink
 from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
-from tests.simulation.telling import Telling, tell
 
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
@@ -27,9 +27,9 @@ CAREFUL = 1_000
 def found_by(defect: Defect) -> tuple[int, Story, Broken]:
     """Return the first seed that shows a defect, within those that it is given."""
     for seed in range(defect.within):
-        told = tell(draw(seed), defect.parts)
-        if told.broken is not None and told.broken.invariant in defect.breaks:
-            return seed, draw(seed), told.broken
+        result = play(draw(seed), defect.parts)
+        if result.broken is not None and result.broken.invariant in defect.breaks:
+            return seed, draw(seed), result.broken
     raise AssertionError(f"{defect.within} seeds do not show that a worker {defect.name}")
 
 
@@ -38,8 +38,8 @@ def found_by(defect: Defect) -> tuple[int, Story, Broken]:
 def test_a_planted_defect_is_found(defect: Defect) -> None:
     seed, story, broken = found_by(defect)
 
-    assert tell(story, defect.parts).broken == broken
-    assert tell(story).broken is None, f"seed {seed} fails without the defect too"
+    assert play(story, defect.parts).broken == broken
+    assert play(story).broken is None, f"seed {seed} fails without the defect too"
 
 
 @pytest.mark.timeout(300)
@@ -47,9 +47,9 @@ def test_a_failing_story_shrinks_to_a_short_one_that_breaks_the_same() -> None:
     defect = DEFECTS[0]
     _, story, broken = found_by(defect)
 
-    short = shrink(story, broken, lambda cut: tell(cut, defect.parts).broken)
+    short = shrink(story, broken, lambda cut: play(cut, defect.parts).broken)
 
-    again = tell(short, defect.parts).broken
+    again = play(short, defect.parts).broken
     assert again is not None
     assert again.invariant == broken.invariant
     assert len(short.acts) <= len(story.acts) // 2
@@ -57,7 +57,7 @@ def test_a_failing_story_shrinks_to_a_short_one_that_breaks_the_same() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_failing_seed_is_told_with_the_command_that_replays_it(
+def test_a_failing_seed_is_reported_with_the_command_that_replays_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     defect = next(defect for defect in DEFECTS if defect.name == "retries early")
@@ -72,60 +72,62 @@ def test_a_failing_seed_is_told_with_the_command_that_replays_it(
     assert "A short story that breaks the same:" in shown
 
 
-def test_seeds_that_hold_end_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_without_a_violation_end_with_exit_code_0(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["--seeds", "5", "--jobs", "1"]) == 0
     assert "5 seeds:" in capsys.readouterr().out
 
 
-TELL = """
+PLAY = """
 import hashlib
 from tests.simulation.drawing import draw
-from tests.simulation.telling import tell
+from tests.simulation.playing import play
 for seed in range(25):
     lines = []
-    tell(draw(seed), chronicle=lines)
+    play(draw(seed), chronicle=lines)
     print(hashlib.sha256("\\n".join(lines).encode()).hexdigest())
 """
 
 
 @pytest.mark.timeout(120)
-def test_a_seed_tells_the_same_story_in_every_process() -> None:
+def test_a_seed_gives_the_same_story_in_every_process() -> None:
     """Whatever order Python gives to its sets there."""
-    told = set()
+    printed = set()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         run = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", TELL],
+            [sys.executable, "-c", PLAY],
             cwd=ROOT,
             env=environment,
             capture_output=True,
             check=True,
             text=True,
         )
-        told.add(run.stdout)
-    assert len(told) == 1
-    assert len(told.pop().splitlines()) == 25
+        printed.add(run.stdout)
+    assert len(printed) == 1
+    assert len(printed.pop().splitlines()) == 25
 
 
-def test_seeds_draw_every_act_that_can_be_told() -> None:
+def test_seeds_draw_every_kind_of_act() -> None:
     drawn = {act.does for seed in range(CAREFUL) for act in draw(seed).acts}
-    tellable = {name.removeprefix("do_") for name in dir(Telling) if name.startswith("do_")}
-    assert drawn == tellable
+    playable = {name.removeprefix("do_") for name in dir(Player) if name.startswith("do_")}
+    assert drawn == playable
 
 
-# What is expected is a model of its own, so it has tests of its own.
+# The expectation is an independent model, so it has its own tests.
 
 
 def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:
     return Event("e1", kind, colour, "orders", 0, 0, timestamp)
 
 
-def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() -> None:
-    standing = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
-    standing.pause(5_000)
-    standing.resume(10_000)
+def test_an_event_is_expected_by_subscriptions_older_than_it_and_not_during_a_pause() -> None:
+    status = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
+    status.pause(5_000)
+    status.resume(10_000)
 
-    owed = {at: standing.owed(event(at)) for at in (1_000, 1_001, 7_000, 7_001, 12_000, 12_001)}
+    owed = {at: status.owed(event(at)) for at in (1_000, 1_001, 7_000, 7_001, 12_000, 12_001)}
 
     assert owed == {
         1_000: Owed.NEVER,
@@ -135,44 +137,44 @@ def test_an_event_is_owed_to_who_asked_for_it_before_and_not_during_a_pause() ->
         12_000: Owed.NEVER,
         12_001: Owed.MUST,
     }
-    assert standing.owed(event(1_001, colour="blue")) is Owed.NEVER
-    assert standing.owed(event(1_001, kind=LATE)) is Owed.NEVER
+    assert status.owed(event(1_001, colour="blue")) is Owed.NEVER
+    assert status.owed(event(1_001, kind=LATE)) is Owed.NEVER
 
 
-def test_what_two_workers_say_of_a_dead_endpoint_leaves_only_the_moments_between_open() -> None:
-    standing = SubscriptionStatus(Wish("s1"), active_from=0)
-    standing.disabled(5_000, now=5_100)
-    standing.disabled(5_900, now=6_000)
-    standing.enabled(20_000)
+def test_between_two_workers_times_of_a_disabling_both_outcomes_are_allowed() -> None:
+    status = SubscriptionStatus(Wish("s1"), active_from=0)
+    status.disabled(5_000, now=5_100)
+    status.disabled(5_900, now=6_000)
+    status.enabled(20_000)
 
-    assert standing.owed(event(5_000)) is Owed.MUST
-    assert standing.owed(event(5_500)) is Owed.MAY
-    assert standing.owed(event(9_000)) is Owed.NEVER
-    assert standing.owed(event(20_001)) is Owed.MUST
-
-
-def test_a_schedule_begins_anew_with_each_letter_that_is_brought_back() -> None:
-    letters, pair, shelf = Letters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
-    letters.write((shelf, 0), pair)
-    assert letters.redrive((shelf, 0), attempts=3)
-
-    assert not letters.redrive((shelf, 0), attempts=3)
-    assert not letters.hold(pair)
-    assert {n for n in range(10) if letters.exhausts(pair, n, most=3)} == {3, 6}
+    assert status.owed(event(5_000)) is Owed.MUST
+    assert status.owed(event(5_500)) is Owed.MAY
+    assert status.owed(event(9_000)) is Owed.NEVER
+    assert status.owed(event(20_001)) is Owed.MUST
 
 
-def test_a_gap_excuses_what_was_not_settled_of_it_and_only_once_it_is_told() -> None:
+def test_each_redriven_dead_letter_starts_a_fresh_schedule() -> None:
+    dead_letters, pair, partition = DeadLetters(), ("e1", "s1"), TopicPartition("dead-letters", 0)
+    dead_letters.write((partition, 0), pair)
+    assert dead_letters.redrive((partition, 0), attempts=3)
+
+    assert not dead_letters.redrive((partition, 0), attempts=3)
+    assert not dead_letters.contain(pair)
+    assert {n for n in range(10) if dead_letters.exhausts(pair, n, most=3)} == {3, 6}
+
+
+def test_a_gap_excuses_its_unsettled_offsets_only_once_it_is_reported() -> None:
     given_up, where = GivenUp(starts={TopicPartition("orders", 0): 4}), TopicPartition("orders", 0)
     assert (where, 3) not in given_up
     gap = JsonOwnRecords(Topics("t")).log_gap(where, 1, 4, at=0)
 
-    wrong = given_up.told(Record("t.operations", 0, 0, 0, None, gap.value, ()), {(where, 2)})
+    wrong = given_up.report(Record("t.operations", 0, 0, 0, None, gap.value, ()), {(where, 2)})
 
     assert wrong is None
     assert {n for n in range(6) if (where, n) in given_up} == {1, 3}
 
 
-def test_only_an_operators_word_excuses_what_is_passed_over_where_offsets_were_lost() -> None:
+def test_only_an_operators_request_excuses_skipped_offsets_where_offsets_were_lost() -> None:
     where = TopicPartition("orders", 0)
     guessed, said = GivenUp(), GivenUp(said={where})
     for given_up in (guessed, said):
@@ -185,7 +187,7 @@ def test_only_an_operators_word_excuses_what_is_passed_over_where_offsets_were_l
 
 
 def test_a_part_of_a_story_is_a_story() -> None:
-    """The shrinker cuts anywhere: acts without what they speak of do nothing."""
+    """The shrinker cuts anywhere: acts without their subject do nothing."""
     story = draw(1)
     acts = (
         Act(1.0, "crash", "west", more=("take", 1, 0, 0, 0.0, 0.0)),
@@ -197,4 +199,4 @@ def test_a_part_of_a_story_is_a_story() -> None:
         Act(4.0, "redrive", "nobody", more=(0, 0)),
         Act(4.5, "cut", "tier", 1.0, (0, 0.0)),
     )
-    assert tell(replace(story, acts=acts, wishes=())).broken is None
+    assert play(replace(story, acts=acts, wishes=())).broken is None

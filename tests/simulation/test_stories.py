@@ -1,8 +1,8 @@
-"""The worker, unchanged, keeps its promise in every story that these seeds decide."""
+"""The worker, unchanged, violates no invariant in the stories of these seeds."""
 
 import pytest
 from tests.simulation.drawing import draw
-from tests.simulation.telling import tell
+from tests.simulation.playing import play
 
 SEEDS = 2_000
 BATCH = 200
@@ -13,8 +13,8 @@ BATCH = 200
 def test_no_invariant_breaks_whatever_happens(first: int) -> None:
     """A seed that fails here is replayed with `make simulate SEED=…`."""
     broken = {
-        seed: str(told.broken)
+        seed: str(result.broken)
         for seed in range(first, first + BATCH)
-        if (told := tell(draw(seed))).broken is not None
+        if (result := play(draw(seed))).broken is not None
     }
     assert broken == {}

@@ -11,7 +11,7 @@ from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.clock import NOON, LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
-from tests.simulation import trouble
+from tests.simulation import behaviours
 from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, SubscriptionStatus
 from tests.simulation.flaws import Flaws
 from tests.simulation.invariants import ISOLATION, Ledger
@@ -47,15 +47,15 @@ from hookstream.pipeline.ports import WriteRefused
 
 EVENTS = "printprice.orders"
 PROMPT = 2_000
-"""Milliseconds within which an endpoint that is well has an event, whatever its neighbours do."""
+"""Milliseconds within which a healthy endpoint has an event, whatever its neighbours do."""
 
 SCHEMA_GRACE: Millis = 60_000
 ASK_EVERY = 0.5
-"""Seconds between two questions for the ends of the tables."""
+"""Seconds between two queries for the ends of the tables."""
 RECONNECTS_WITHIN = 0.1
 """Seconds after which a client that lost its link tries again."""
 HOLDS_WITHIN = 2_000
-"""Milliseconds after which a deletion and a hold are known wherever anything is sent."""
+"""Milliseconds after which every sending worker knows of a deletion and a hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Host:
         """How many of the story's acts leave it without descriptors for connections now."""
 
     def wake(self) -> None:
-        """Let its process look again what it can read."""
+        """Let its process check again what it can read."""
         if self.process is not None:
             self.process.wake()
 
@@ -137,7 +137,7 @@ class View:
             asked = min(asked, self._unread[0][0])
         return asyncio.get_running_loop().time() - asked <= FRESH_FOR
 
-    def hear(self, row: Row) -> None:
+    def read(self, row: Row) -> None:
         """Read a row once the host's lag has passed, after every earlier one."""
         loop = asyncio.get_running_loop()
         self._unread.append((loop.time(), row))
@@ -168,7 +168,7 @@ class View:
 
 
 class SeenBroker(Broker):
-    """The broker in memory, which tells the world what is appended and committed."""
+    """The broker in memory, which reports to the world what is appended and committed."""
 
     def __init__(self, world: "World") -> None:
         super().__init__(world.clock)
@@ -230,12 +230,12 @@ class World:
         self.calm = False
         self.flaws = Flaws()
         self.flawed = any(act.does == "flaw" for act in story.acts)
-        """Whether calls of ports raise in this story; else nothing stands in front of them."""
+        """Whether calls of ports raise in this story; else ports are not wrapped."""
         self.hosts: dict[str, Host] = {}
         self.grace: Millis = DAY
         """How long after it is due a record does not show yet that offsets were lost."""
         self._ends: dict[TopicPartition, int] = {}
-        """Behind the last record that ever stood in each partition which workers read."""
+        """The offset after the last record of each partition that workers read."""
         self.held_since: dict[tuple[HoldKind, str], Millis] = {}
         """What is held, and since when."""
         self.rules = self._rules()
@@ -274,7 +274,7 @@ class World:
         for tier in TIERS:
             self.broker.create(topics.tier(tier))
 
-    # What a process asks.
+    # What a process queries.
 
     def view(self, host: Host) -> View:
         return View(self, host)
@@ -287,7 +287,7 @@ class World:
 
     def endpoint(self, who: str) -> Behaviour:
         at = asyncio.get_running_loop().time()
-        return trouble.behaviour(self.wishes[who], at, self.clock.now, calm=self.calm)
+        return behaviours.behaviour(self.wishes[who], at, self.clock.now, calm=self.calm)
 
     def refusal(self, record: OutgoingRecord) -> WriteRefused | None:
         if not self.refusals:
@@ -300,11 +300,11 @@ class World:
         return refusal
 
     def delays(self, host: Host) -> tuple[float, float]:
-        """Seconds until a write is appended, and from there until its writer hears of it."""
+        """Seconds until a write is appended, and from there until it is acknowledged."""
         before = 0.001 + self.random.random() * (0.002 + host.append_delay)
         return before, self.random.random() * host.answer_delay if host.answer_delay else 0.0
 
-    # What becomes known.
+    # What readers learn.
 
     def appended(self, record: Record) -> None:
         if record.topic == EVENTS or self.topics.delay_of(record.topic) is not None:
@@ -320,10 +320,10 @@ class World:
         if what == "failing":
             self._failing(name, record.value)
             return
-        told = json.loads(record.value or b"{}")
-        disabled = Disabled(name, told["since"], told["reason"])
+        row_value = json.loads(record.value or b"{}")
+        disabled = Disabled(name, row_value["since"], row_value["reason"])
         self.disabled[name] = disabled
-        self.expectation.standings[name].disabled(disabled.since, self.clock.now())
+        self.expectation.statuses[name].disabled(disabled.since, self.clock.now())
         self.write_row(Row(lambda directory: directory.put_disabled(disabled)))
 
     def _failing(self, name: str, value: bytes | None) -> None:
@@ -334,7 +334,7 @@ class World:
         self.write_row(Row(health=lambda book: book.put(failing)))
 
     def arrived(self, pair: Pair) -> None:
-        """Hold how long an event took to an endpoint that is well against what is prompt."""
+        """Check that an event reached a healthy endpoint promptly."""
         wish = self.wishes[pair[1]]
         event = self.expectation.events[pair[0]]
         if not self.story.quiet or wish.moods or wish.for_ever or wish.rate is not None:
@@ -343,10 +343,12 @@ class World:
             return  # it waited for its schema
         took = self.clock.now() - event.timestamp
         if took > PROMPT:
-            self.ledger.blame(ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is well")
+            self.ledger.blame(
+                ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is healthy"
+            )
 
     def broker_is(self, *, up: bool) -> None:
-        """Let the broker go away, or come back."""
+        """Stop the broker, or start it again."""
         if up:
             self.broker.resume()
         else:
@@ -356,9 +358,9 @@ class World:
             host.wake()
 
     def stopped(self, who: str, event_type: str) -> str | None:
-        """Tell why nothing may be sent to somebody, where everybody must know it."""
+        """Return why nothing may be sent for a subscription, once every worker must know it."""
         now = self.clock.now()
-        deleted_at = self.expectation.standings[who].deleted_at
+        deleted_at = self.expectation.statuses[who].deleted_at
         if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
             return f"was deleted {now - deleted_at} ms ago"
         for stopped in holds_over(who, event_type):
@@ -379,7 +381,7 @@ class World:
         *,
         stamped: Millis | None = None,
     ) -> None:
-        """Append an event; an empty kind: bytes that are none.
+        """Append an event; an empty kind: bytes that are not an event.
 
         Its name is its own in the story; its `event_id` may be one that another event has, and its
         producer may have `stamped` it.
@@ -388,7 +390,7 @@ class World:
         log.append_time = stamped is None
         value = b"\x00\x01garbage"
         if kind:
-            # Some are so large that they are decoded, matched and rendered beside the loop.
+            # Some are so large that they are decoded, matched and rendered in a thread.
             load = random.Random(f"{self.story.seed} {name}").choice((1, 1, 1, 50_000))
             data: JsonObject = {"colour": colour, "name": name, "load": load}
             value = json_value(kind, event_id or name, data=data)
@@ -413,23 +415,23 @@ class World:
         )
 
     def write_row(self, row: Row) -> None:
-        """Append a row to a table: every reader has it after its lag, who starts has it at once."""
+        """Append a row to a table: every reader has it after its lag, a new one at once."""
         self.rows.append(row)
         for view in self.views:
-            view.hear(row)
+            view.read(row)
 
     def put(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.id] = subscription
         self.write_row(Row(lambda directory: directory.put_subscription(subscription)))
 
     def hold(self, kind: HoldKind, name: str) -> None:
-        """Stop what a hold stops."""
+        """Set a hold."""
         self.held_since.setdefault((kind, name), self.clock.now())
         hold = Hold(kind, name, self.clock.now(), "by the story")
         self.write_row(Row(lambda directory: directory.holds.put(hold), holds=(kind, name)))
 
     def clear(self, kind: HoldKind, name: str) -> None:
-        """Let it go on."""
+        """Clear a hold."""
 
         def drop(directory: Directory) -> None:
             directory.holds.drop(kind, name)
@@ -438,10 +440,10 @@ class World:
         self.write_row(Row(drop, holds=(kind, name), clears=True))
 
     def subscribe(self, wish: Wish) -> None:
-        """Write a subscription's first row; it holds two seconds later, or from the beginning."""
+        """Write a subscription's first row; it is active two seconds later, or from the beginning."""
         active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
         self.wishes[wish.id] = wish
-        self.expectation.standings[wish.id] = SubscriptionStatus(wish, active_from)
+        self.expectation.statuses[wish.id] = SubscriptionStatus(wish, active_from)
         pattern: JsonObject | None = None
         if wish.colour is not None:
             pattern = {"data": {"colour": [wish.colour]}}
@@ -472,7 +474,7 @@ class World:
         return self.broker.commits.get(self.group_of(where), {}).get(where, 0)
 
     def starts(self, group: str, directory: Directory) -> StartPolicy:
-        """Return what a process takes for a sign of lost offsets."""
+        """Return what a process treats as evidence of lost offsets."""
         if group == self.topics.retry_group:
             wait = self.topics.delay_of
             return StartPolicy(lambda _: 0, lambda topic: wait(topic) or 0, self.grace)
@@ -491,7 +493,7 @@ class World:
         self.broker.forget(self.group_of(where), where)
 
     def _evidence(self, where: TopicPartition) -> int | None:
-        """Return a record that somebody is owed for so long that everybody must see what happened."""
+        """Return a record that has been due for so long that its loss is certain."""
         before = self.clock.now() - self.grace - (self.topics.delay_of(where.topic) or 0)
         for record in self.broker.logs[where].records:
             if record.timestamp >= before:
@@ -501,10 +503,10 @@ class World:
                 if where.topic != EVENTS:
                     return record.offset
                 continue
-            standings = [
-                self.expectation.standings[name] for _, name in self.expectation.owed_to(event)
+            statuses = [
+                self.expectation.statuses[name] for _, name in self.expectation.owed_to(event)
             ]
-            if any(not each.absences and each.deleted_at is None for each in standings):
+            if any(not each.absences and each.deleted_at is None for each in statuses):
                 return record.offset
         return None
 

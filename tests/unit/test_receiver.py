@@ -1,4 +1,4 @@
-"""A partner believes what is genuine and fresh, and acts on it once it has succeeded."""
+"""A receiver accepts what is genuine and fresh, and marks it as handled once its handler succeeded."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -79,8 +79,8 @@ def test_each_header_is_needed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_byte_that_is_no_text_is_a_bad_header(name: str) -> None:
-    """Some frameworks hand such a byte on as half a surrogate, which cannot be encoded again."""
+def test_a_byte_that_is_not_text_is_a_bad_header(name: str) -> None:
+    """Some frameworks pass such a byte as half a surrogate, which cannot be encoded again."""
     assert reason_of({**HEADERS, name: f"{HEADERS[name]}\udcff"}) is Reason.BAD_HEADER
 
 
@@ -90,7 +90,7 @@ def test_a_timestamp_is_a_plain_whole_number(stamp: str) -> None:
 
 
 def test_a_request_is_fresh_for_five_minutes_either_way() -> None:
-    """A copied request must not be played back tomorrow."""
+    """A copied request must not be accepted tomorrow."""
     assert verify(HEADERS, BODY, [SECRET], NOW + 300) == GENUINE
     assert verify(HEADERS, BODY, [SECRET], NOW - 300) == GENUINE
     assert reason_of(HEADERS, now=NOW + 301) is Reason.TOO_OLD
@@ -108,7 +108,7 @@ def test_a_changed_body_id_time_or_secret_is_not_believed() -> None:
     assert wrong == [Reason.WRONG_SIGNATURE] * 5
 
 
-def test_a_secret_that_is_none_is_the_receivers_own_mistake() -> None:
+def test_an_invalid_secret_is_the_receivers_own_mistake() -> None:
     with pytest.raises(InputRefused) as caught:
         verify(HEADERS, BODY, ["whsec_%%%%"], NOW)
     assert "%%%%" not in str(caught.value)
@@ -140,8 +140,8 @@ def test_a_handler_that_fails_gets_the_webhook_again() -> None:
         assert first
 
 
-def test_a_copy_that_comes_meanwhile_is_turned_away() -> None:
-    """It may not be answered 2xx: the handler at work may still fail."""
+def test_a_copy_that_arrives_meanwhile_is_rejected() -> None:
+    """It must not be answered 2xx: the running handler may still fail."""
     guard = SeenIds()
     with guard.handling("msg_1", NOW), pytest.raises(BeingHandled), guard.handling("msg_1", NOW):
         pass
@@ -173,7 +173,7 @@ values = st.text(max_size=40) | st.sampled_from(
 
 
 @given(st.dictionaries(names, values), st.binary(max_size=20))
-def test_a_request_of_a_stranger_is_refused_and_raises_nothing_else(
+def test_an_unknown_request_is_refused_and_raises_nothing_else(
     headers: dict[str, str], body: bytes
 ) -> None:
     with pytest.raises(VerificationFailed):

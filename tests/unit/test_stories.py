@@ -1,8 +1,8 @@
-"""A copy is explained by silence only where the very attempt that was accepted got no answer in time."""
+"""A copy is explained by a missing answer only if the accepted attempt itself got no answer in time."""
 
 import pytest
+from chaos.accounting import Story
 from chaos.receipts import Receipt
-from chaos.reckoning import Story
 from chaos.topics import Record
 
 

@@ -1,4 +1,4 @@
-"""On virtual time nothing is waited for, nothing is passed over, and nothing is forgotten."""
+"""On virtual time nothing really waits, nothing is skipped, and no exception is lost."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def test_an_hour_in_which_nothing_happens_passes_at_once() -> None:
     assert virtual_time.run(wait()) == pytest.approx(3600)
 
 
-def test_a_story_in_which_nobody_will_ever_be_woken_is_told_so() -> None:
+def test_a_story_in_which_no_task_will_ever_wake_ends_with_that_error() -> None:
     async def wait() -> None:
         await asyncio.Event().wait()
 
@@ -47,7 +47,7 @@ async def test_what_is_waited_for_is_seen_at_the_instant_at_which_it_comes_true(
     assert (loop().time(), came) == (10.0, [10.0])
 
 
-async def test_what_is_waited_for_is_looked_at_a_step_apart_however_much_happens() -> None:
+async def test_a_condition_is_checked_once_per_step_however_much_happens() -> None:
     looks: list[float] = []
 
     def look() -> bool:
@@ -70,7 +70,7 @@ async def test_who_waits_gets_the_exception_of_what_is_waited_for() -> None:
         await loop().until(lambda: bool(came) and 1 / 0 > 1, step=0.05)
 
 
-async def test_waiting_for_what_never_holds_ends_by_its_timeout() -> None:
+async def test_waiting_for_a_condition_that_is_never_true_ends_by_its_timeout() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(60):
             await loop().until(lambda: False, step=0.05)
@@ -78,7 +78,7 @@ async def test_waiting_for_what_never_holds_ends_by_its_timeout() -> None:
     assert loop().time() == 60.0
 
 
-def test_an_exception_that_nobody_takes_is_known_to_the_loop() -> None:
+def test_an_unhandled_exception_is_known_to_the_loop() -> None:
     async def forget() -> VirtualTimeLoop:
         loop().call_soon(lambda: 1 // 0)
         await asyncio.sleep(1)

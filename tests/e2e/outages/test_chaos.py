@@ -16,7 +16,7 @@ DELIVERIES = 20_000
 async def test_whatever_is_killed_nothing_is_lost_and_every_copy_is_explained(
     tmp_path: Path,
 ) -> None:
-    """In a process of its own, as `make chaos` has it: it ends all that it starts."""
+    """In its own process, as in `make chaos`: it ends all that it starts."""
     figures = tmp_path / "figures.json"
     storm = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "chaos", "--deliveries", str(DELIVERIES), "--rate", "400"),

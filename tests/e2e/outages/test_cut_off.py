@@ -1,4 +1,4 @@
-"""A worker that is cut off from Kafka stops sending before what was decided meanwhile can be two seconds old."""
+"""A worker that is cut off from Kafka stops sending within two seconds of a change that it cannot see."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ EVENTS = 90
 
 @dataclass
 class Place:
-    """A world whose worker reaches the broker by a link of its own."""
+    """A world whose worker reaches the broker by its own link."""
 
     world: World
     link: Link
@@ -56,8 +56,8 @@ async def place(tmp_path: Path, prefix: str) -> AsyncIterator[Place]:
             await asyncio.to_thread(broker.stop)
 
 
-async def test_what_was_stopped_while_a_worker_was_cut_off_is_not_sent(place: Place) -> None:
-    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth goes on."""
+async def test_what_was_held_while_a_worker_was_cut_off_is_not_sent(place: Place) -> None:
+    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth continues."""
     world, link = place.world, place.link
     slow = await subscribed(world, "limits:\n  max_in_flight: 4\n")
     world.stage.environ["HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS"] = f"127.0.0.1:{link.port}"

@@ -1,4 +1,4 @@
-"""A broker that is away for a while, dead or frozen, is waited for: nothing crashes, grows or is lost."""
+"""A broker that is down for a while, dead or frozen, is waited for: nothing crashes, grows or is lost."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 pytestmark = pytest.mark.timeout(300)
 
 CLIENT = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}
-"""A request gives up after ten seconds, not sixty: a freeze of twenty is what a minute is otherwise."""
+"""A request times out after ten seconds, not sixty: so a freeze of twenty seconds is as good as one of minutes."""
 FROZEN = 20.0
 AWAY = 40.0
 GROWTH = 30 << 20
@@ -39,13 +39,13 @@ def resident(world: World) -> int:
 
 
 def said(world: World) -> Counter[str]:
-    """Count the lines of the worker's log by what they say."""
+    """Count the lines of the worker's log by event."""
     lines = (line for line in world.stage.log.read_text().splitlines() if line.startswith("{"))
     return Counter(json.loads(line)["event"] for line in lines)
 
 
 async def go_on(world: World, crm: Partner) -> None:
-    """Show that the worker delivers as before, and that nothing was lost."""
+    """Check that the worker delivers as before, and that nothing was lost."""
     await until_accepted(crm, await world.publish(20), 60)
     await world.until_settled(60)
     assert world.stage.worker is not None
@@ -53,10 +53,10 @@ async def go_on(world: World, crm: Partner) -> None:
     assert await world.stage.stop_worker() == 0
 
 
-async def test_a_worker_goes_on_when_its_broker_was_frozen(
+async def test_a_worker_continues_after_its_broker_was_frozen(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
-    """A machine that swaps or a hypervisor that stalls: connections stand, and nothing answers."""
+    """A machine that swaps or a hypervisor that stalls: connections stay open, and nothing answers."""
     async with a_world(tmp_path / "world", own_broker.bootstrap_servers, prefix) as world:
         crm = await begin(world)
         before = resident(world)
@@ -73,7 +73,7 @@ async def test_a_worker_goes_on_when_its_broker_was_frozen(
         assert grown < GROWTH
 
 
-async def test_an_outage_is_said_once_and_its_end_once(
+async def test_an_outage_is_logged_once_and_its_end_once(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
     """A line a second for an hour would bury the one that matters."""

@@ -13,7 +13,7 @@ from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
 pytestmark = pytest.mark.timeout(120)
 
 PATIENT = "[1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]"
-"""No delivery dies of an endpoint that fails now and then."""
+"""No delivery is dead-lettered by an endpoint that fails occasionally."""
 
 
 def answering(seconds: float, *, failing: float = 0.0) -> Answer:
@@ -47,8 +47,10 @@ async def test_a_worker_killed_in_mid_delivery_loses_nothing(world: World) -> No
     assert crm.receiver.book.forged == 0
 
 
-async def test_a_worker_told_to_stop_drains_and_the_next_repeats_nothing(world: World) -> None:
-    """A deployment restarts every worker: partners must not notice."""
+async def test_a_worker_that_is_asked_to_shut_down_drains_and_the_next_repeats_nothing(
+    world: World,
+) -> None:
+    """A deployment restarts every worker: partners must not be affected."""
     crm = await world.subscribe("crm")
     crm.answer(answering(0.3))
     await world.stage.start_worker()
@@ -89,7 +91,7 @@ async def test_a_second_worker_comes_and_goes_and_nothing_is_lost_or_repeated(
     assert crm.statuses == [204] * 300
 
 
-async def test_a_broker_killed_in_mid_stream_loses_nothing_and_the_worker_lives_on(
+async def test_a_broker_killed_in_mid_stream_loses_nothing_and_the_worker_continues(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
     """A worker waits for its broker: it neither ends nor settles what was not acknowledged."""

@@ -1,4 +1,4 @@
-"""A worker that was frozen goes by what was decided meanwhile, not by what it held in memory."""
+"""A worker that was frozen applies the changes made meanwhile, not what it had in memory."""
 
 import asyncio
 import os
@@ -21,8 +21,8 @@ WITHIN_ONE_CALL = 2
 """Requests that may have been between the check and the socket when the process was frozen."""
 
 
-async def test_what_was_stopped_while_a_worker_was_frozen_is_not_sent(world: World) -> None:
-    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth is let go on."""
+async def test_what_was_held_while_a_worker_was_frozen_is_not_sent(world: World) -> None:
+    """A deletion, a hold and a narrower grant, with a queue in each lane; the fourth continues."""
     slow = await subscribed(world)
     await world.stage.start_worker()
     await world.publish(60)
@@ -84,7 +84,7 @@ class HeldHandshakes:
                 lambda: protocol, connection, ssl=self._context
             )
         except OSError:
-            # The worker gave the connection up.
+            # The worker closed the connection.
             return
         try:
             if await reader.read(1):
@@ -94,10 +94,10 @@ class HeldHandshakes:
             transport.close()
 
 
-async def test_a_freeze_within_the_handshake_sends_nothing_that_was_stopped_meanwhile(
+async def test_a_freeze_within_the_handshake_sends_nothing_that_was_held_meanwhile(
     world: World, tmp_path: Path
 ) -> None:
-    """The subscription is judged after the handshake: what was decided before it is no permission."""
+    """Eligibility is checked after the handshake: an earlier check does not count."""
     context, pem = certificate(tmp_path, "127.0.0.1", days=36_500)
     world.stage.environ["SSL_CERT_FILE"] = str(pem)
     world.stage.environ["HOOKSTREAM_EGRESS__CONNECT_TIMEOUT"] = "60s"

@@ -10,13 +10,13 @@ from tests.e2e.world import World, until_accepted
 pytestmark = pytest.mark.timeout(120)
 
 SESSION = 45.0
-"""Seconds until a broker gives up a classic member that is silent, by the client's default."""
+"""Seconds without heartbeats until a broker removes a classic member, by the client's default."""
 BOUND = 5.0
 """It takes a fifth of a second on a quiet machine; far less than a session in any case."""
 
 
-async def test_a_worker_that_was_killed_has_its_partitions_back_at_once(world: World) -> None:
-    """Without a name that stays, its partitions would wait for the dead one's session to expire."""
+async def test_a_killed_worker_has_its_partitions_back_at_once(world: World) -> None:
+    """Without a static name, its partitions would wait for the dead one's session to expire."""
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_PROTOCOL"] = "classic"
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_INSTANCE_ID"] = "worker-0"
     crm = await world.subscribe("crm")

@@ -19,20 +19,20 @@ MANY = "limits:\n  max_in_flight: 200\n"
 
 
 async def slowly(body: dict[str, Any], before: int) -> int:
-    """Take what comes after a while, so that connections are held."""
+    """Answer after a while, so that connections stay open."""
     del body, before
     await asyncio.sleep(0.3)
     return 204
 
 
 async def healthy(world: World) -> bool:
-    """Ask as a supervisor does, which ends a worker that does not answer within seconds."""
+    """Probe as a supervisor does, which ends a worker that does not answer within seconds."""
     async with asyncio.timeout(3):
         return " 200 " in (await world.stage.ask_worker("/healthz")).split("\r\n", 1)[0]
 
 
 def nothing_was_charged(world: World, partners: list[Partner]) -> None:
-    """Each delivery came once, with the first attempt, and the worker logged no failed one."""
+    """Each delivery arrived once, with the first attempt, and the worker logged no failed one."""
     for partner in partners:
         assert Counter(partner.statuses) == {204: EVENTS}
         assert set(partner.accepted.values()) == {1}
@@ -42,7 +42,7 @@ def nothing_was_charged(world: World, partners: list[Partner]) -> None:
 
 
 async def subscribed(world: World) -> list[Partner]:
-    """Give four partners endpoints that hold many connections."""
+    """Give four partners endpoints that keep many connections open."""
     partners = [await world.subscribe(f"crm-{number}", more=MANY) for number in range(4)]
     for partner in partners:
         partner.answer(slowly)

@@ -1,4 +1,4 @@
-"""A worker ends within one deadline whatever its broker does, and says truly whether it was clean."""
+"""A worker ends within one deadline whatever its broker does, and its exit code shows whether it was clean."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ SCHEDULING = 2.0
 
 
 async def seconds_to_stop(world: World) -> tuple[int, float]:
-    """Tell a worker to stop; return its exit code and how long that took."""
+    """Shut a worker down; return its exit code and how long that took."""
     began = time.monotonic()
     code = await world.stage.stop_worker()
     return code, time.monotonic() - began
@@ -28,7 +28,7 @@ async def seconds_to_stop(world: World) -> tuple[int, float]:
 async def test_a_worker_whose_broker_is_frozen_ends_at_the_deadline(
     own_broker: BrokerProcess, prefix: str, tmp_path: Path
 ) -> None:
-    """What is in flight cannot be settled, and no client can leave: neither may hold the process."""
+    """What is in flight cannot be settled, and no client can leave: neither may delay the process."""
     async with a_world(tmp_path / "world", own_broker.bootstrap_servers, prefix) as world:
         world.stage.environ["HOOKSTREAM_WORKER__DRAIN_DEADLINE"] = f"{DEADLINE:g}s"
         crm = await world.subscribe("crm")
@@ -73,7 +73,7 @@ async def test_a_worker_whose_broker_is_dead_ends_within_the_deadline(
 
 
 async def test_a_second_signal_ends_a_worker_at_once(world: World) -> None:
-    """An operator who does not want to wait has decided so."""
+    """A second signal means that the operator does not want to wait."""
     crm = await world.subscribe("crm")
     reached = asyncio.Event()
 

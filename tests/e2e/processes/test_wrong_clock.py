@@ -1,4 +1,4 @@
-"""A worker whose machine's clock is wrong sends nothing and expires nothing, and says what to do."""
+"""A worker whose machine's clock is wrong sends nothing and expires nothing, and logs the remedy."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ PENDING = 20
 
 
 async def refuse(body: dict[str, Any], before: int) -> int:
-    """Take nothing."""
+    """Accept nothing."""
     del body, before
     return 503
 

@@ -1,4 +1,4 @@
-"""A commit that failed is told, so that it is made again, and no commit fails for its note for long."""
+"""A failed commit is reported, so that it is repeated, and no commit keeps failing for its metadata."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 pytestmark = pytest.mark.timeout(120)
 
 
-async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
+async def test_a_commit_to_a_dead_broker_is_reported_as_failed(
     own_broker: BrokerProcess, prefix: str
 ) -> None:
     # The client waits for its coordinator for as long as a session is: 45 s, and with the other
-    # protocol nobody can say otherwise.
+    # protocol this cannot be configured.
     session = {"session.timeout.ms": 6_000}
     world = KafkaWorld(own_broker.bootstrap_servers, prefix, "classic", session)
     topic = f"{prefix}.events"
@@ -39,7 +39,7 @@ async def test_a_commit_to_a_broker_that_died_is_told_as_failed(
         await source.close()
 
 
-async def test_where_the_broker_takes_no_notes_offsets_are_committed_without_them(
+async def test_if_the_broker_refuses_metadata_offsets_are_committed_without_it(
     broker: Broker, prefix: str
 ) -> None:
     """`offset.metadata.max.bytes` may be set lower; 4,095 bytes pass by default."""

@@ -1,4 +1,4 @@
-"""The development broker starts, comes back after a crash, and is gone however its owner ends."""
+"""The development broker starts, restarts after a crash, and ends however its owner ends."""
 
 import contextlib
 import signal
@@ -52,7 +52,7 @@ def broker_of(data: Path) -> int:
 
 
 def ends_within(pid: int, seconds: float) -> bool:
-    """Wait for a process that is no child of ours."""
+    """Wait for a process that is not our child."""
     for _ in range(int(seconds / 0.05)):
         try:
             state = (
@@ -74,14 +74,14 @@ def test_sigterm_ends_the_command_and_its_broker_in_good_order(tmp_path: Path) -
 
 
 def test_a_killed_command_leaves_no_broker_behind(tmp_path: Path) -> None:
-    """Nobody can catch SIGKILL: the watchdog sees the pipe close."""
+    """SIGKILL cannot be handled: the watchdog sees the pipe close."""
     with a_broker_command(tmp_path) as (process, broker):
         process.kill()
         process.wait()
         assert ends_within(broker, 10)
 
 
-def test_a_killed_broker_comes_back_with_its_records(tmp_path: Path) -> None:
+def test_a_killed_broker_restarts_with_its_records(tmp_path: Path) -> None:
     libs = fetch_kafka(CACHE, print)
     with BrokerProcess(libs, find_java(), data=tmp_path) as process:
         client: dict[str, str | int | float | bool]
@@ -112,5 +112,5 @@ def test_a_taken_port_is_refused_with_its_number(tmp_path: Path) -> None:
 def test_a_stopped_broker_takes_its_temporary_data_with_it() -> None:
     libs = fetch_kafka(CACHE, print)
     with BrokerProcess(libs, find_java()) as process:
-        held = process.data
-    assert not held.exists()
+        folder = process.data
+    assert not folder.exists()

@@ -1,4 +1,4 @@
-"""A broker with SASL and one without: who may not in is told why, with address and remedy."""
+"""A broker with SASL and one without: a rejected client reports why, with address and remedy."""
 
 import subprocess
 import sys
@@ -57,7 +57,7 @@ def started(servers: str, client: dict[str, str]) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_wrong_password_is_told_at_once_and_ends_a_worker(guarded: str) -> None:
+def test_a_wrong_password_is_reported_at_once_and_ends_a_worker(guarded: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         require_brokers({"bootstrap.servers": guarded, **SASL})
     with started(guarded, SASL) as worker:
@@ -85,7 +85,7 @@ def test_sasl_on_a_port_without_it(broker: Broker) -> None:
         require_brokers({"bootstrap.servers": broker.bootstrap_servers, **SASL})
 
 
-def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_it_says_so(broker: Broker) -> None:
+def test_tls_on_a_port_without_it_keeps_a_worker_waiting_and_is_logged(broker: Broker) -> None:
     servers = broker.bootstrap_servers
     with started(servers, {"security.protocol": "SSL"}) as worker:
         try:

@@ -1,4 +1,4 @@
-"""A batch that the client cannot read stops its partition, and is never passed over in silence."""
+"""A batch that the client cannot read stops its partition, and is never skipped silently."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def append(servers: str, topic: str, value: bytes, compression: str) -> None:
 
 
 _FORMAT, _PAYLOAD = 16, 61
-"""Where a batch says its format, and where its records begin."""
+"""The positions of a batch's format, and of its first record."""
 
 
 def damage(data: Path, topic: str, offset: int, where: int) -> None:
@@ -64,10 +64,10 @@ def damage(data: Path, topic: str, offset: int, where: int) -> None:
         pytest.param("none", _FORMAT, id="format"),
     ],
 )
-async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_out(
+async def test_a_damaged_batch_stops_its_partition_until_an_operator_skips_it(
     own_broker: BrokerProcess, prefix: str, compression: str, where: int, word: str
 ) -> None:
-    """The client stands before some of them for ever, and reads on behind an unknown format."""
+    """The client stays before some of them for ever, and continues after an unknown format."""
     world = KafkaWorld(own_broker.bootstrap_servers, prefix, "consumer")
     topic = f"{prefix}.events"
     at = TopicPartition(topic, 0)
@@ -95,7 +95,7 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_o
 
         if word == "start":
             source.start_partition(at, "latest")
-            # `latest` is what it is when the position is taken up.
+            # `latest` is resolved when the position is applied.
             await take_until(source, lambda: at not in source.stopped, seconds=30)
         else:
             source.skip(at, 1)
@@ -105,7 +105,7 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_leaves_it_o
 
         assert [record.value for record in after] == expected
         assert at not in source.stopped
-        assert [told for told in listener.book if told[0] != "stopped"] == [
+        assert [entry for entry in listener.book if entry[0] != "stopped"] == [
             ("assigned", {at: 0}),
             ("gap", (at, 1, end)),
         ]

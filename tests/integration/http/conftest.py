@@ -1,4 +1,4 @@
-"""The HTTP sender's tests run on both loops: they differ in how they tell of resets and TLS."""
+"""The HTTP sender's tests run on both loops: they differ in how they report resets and TLS."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -25,8 +25,8 @@ from hookstream.core.model.outcome import (
 # The request.
 
 
-async def test_the_request_is_exactly_what_was_asked_for(sender: HttpSender) -> None:
-    """The signature covers the body: not a byte may differ. Nothing of ours hides in the headers."""
+async def test_the_request_is_exactly_as_specified(sender: HttpSender) -> None:
+    """The signature covers the body: not a byte may differ. The headers are complete."""
     async with server(response(204)) as running:
         url = running.url + "/a%20b?token=x&y=%2F"
         host = f"127.0.0.1:{running.port}"
@@ -86,7 +86,7 @@ BROKEN_BODIES = {
 async def test_a_broken_body_does_not_change_an_accepted_delivery(
     sender: HttpSender, play: Play
 ) -> None:
-    """To send again what the partner accepted would be a duplicate of our own making."""
+    """Sending again what the partner accepted would be a duplicate that we caused."""
     assert await answer_to(sender, play) == Response(200, excerpt="half")
 
 
@@ -116,7 +116,7 @@ async def test_a_reset_after_the_status_line_does_not_change_it(sender: HttpSend
 
 
 async def test_a_body_that_trickles_is_not_waited_for(sender: HttpSender) -> None:
-    """A slot that waits for a body of a thousand drops is a slot that other events lack."""
+    """A permit that waits for a body of a thousand drops is a permit that other events lack."""
     started = asyncio.get_running_loop().time()
     trickle = say(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", *[b"x"] * 999, every=0.1)
     answer = await answer_to(sender, trickle, within=60_000)
@@ -142,7 +142,7 @@ async def test_a_huge_body_costs_the_connection_and_nothing_else(sender: HttpSen
 
 
 async def test_the_excerpt_is_printable_and_bounded(sender: HttpSender) -> None:
-    """It is shown in terminals and web pages: no escape sequence may come through."""
+    """It is shown in terminals and web pages: no escape sequence may pass."""
     body = b"\x1b[31mred\x00\xff line\n" + "\u202e".encode() + "ä".encode() * 2_000
     answer = await answer_to(sender, response(500, body=body))
     assert isinstance(answer, Response)

@@ -68,7 +68,7 @@ async def test_a_connection_that_will_not_last_is_not_kept(sender: HttpSender, p
 async def test_bytes_on_an_idle_connection_are_no_answer_to_the_next_request(
     sender: HttpSender,
 ) -> None:
-    """Else one endpoint's late answer would complete a delivery that it never saw."""
+    """Otherwise one endpoint's late answer would complete a delivery that it never saw."""
 
     async def answer_twice(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -103,10 +103,10 @@ LEFT_BEHIND = {
 
 @pytest.mark.parametrize("surplus", LEFT_BEHIND.values(), ids=LEFT_BEHIND.keys())
 @pytest.mark.parametrize("later", [0.0, 0.002, 0.02])
-async def test_what_comes_behind_an_answer_is_not_the_next_one(
+async def test_what_follows_an_answer_is_not_the_next_answer(
     sender: HttpSender, surplus: bytes, later: float
 ) -> None:
-    """Whether it is there before the next request is written or comes while that is on its way."""
+    """Whether it is there before the next request is written or arrives while that is in flight."""
 
     async def answer_and_go_on(conversation: Conversation) -> None:
         await conversation.say(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -117,12 +117,12 @@ async def test_what_comes_behind_an_answer_is_not_the_next_one(
         assert await sender.send(post(running.url)) == Response(204)
         answer = await sender.send(post(running.url))
         if surplus.startswith(b"HTTP/") and later:
-            return  # it came behind the request's first byte: nobody can tell it from an answer
+            return  # it came after the request's first byte: it looks like an answer
         assert answer == Response(500)
     assert len(running.seen) <= 3
 
 
-async def test_an_answer_that_begins_strangely_on_a_new_connection_is_a_failure(
+async def test_an_answer_with_a_malformed_start_on_a_new_connection_is_a_failure(
     sender: HttpSender,
 ) -> None:
     async with server(say(b"OK\r\n\r\n")) as running:
@@ -186,7 +186,7 @@ async def test_it_is_sent_once_more_and_not_twice(sender: HttpSender) -> None:
 
 
 async def test_it_is_not_sent_again_once_a_byte_of_an_answer_came(sender: HttpSender) -> None:
-    """The endpoint was at work on it: that is a failed attempt, and the schedule decides."""
+    """The endpoint was processing it: that is a failed attempt, and the schedule decides."""
     async with server(response(204), say(b"HTTP/1.1 5", close=True)) as running:
         await sender.send(post(running.url))
         answer = await sender.send(post(running.url))
@@ -241,8 +241,8 @@ def only_loopback_one(address: str) -> str | None:
     return None if address == "127.0.0.1" else f"{address} is private"
 
 
-async def test_a_name_is_judged_by_every_address_that_it_has() -> None:
-    """DNS rebinding: what counts is the address that is dialled, at the moment of dialling."""
+async def test_a_host_name_is_allowed_if_any_of_its_addresses_is() -> None:
+    """DNS rebinding: what counts is the address that is connected to, at that moment."""
     names = Names(good=["127.0.0.1"], bad=["10.0.0.1", "fd00::1"], mixed=["10.0.0.1", "127.0.0.1"])
     async with (
         HttpSender(only_loopback_one, resolver=names) as sender,
@@ -274,8 +274,8 @@ async def test_no_spelling_of_an_address_gets_past(host: str) -> None:
     assert "refused" not in answer.detail
 
 
-async def test_a_forbidden_address_beside_one_that_is_down_may_pass_another_time() -> None:
-    """Blocked means dead-lettered at once: only where no address could ever be dialled."""
+async def test_a_forbidden_address_beside_one_that_is_down_is_retried() -> None:
+    """Blocked means dead-lettered at once: only if no address could ever be connected to."""
     names = Names(mixed=["10.0.0.1", "127.0.0.1"])
     async with HttpSender(only_loopback_one, resolver=names) as sender:
         answer = await sender.send(post("http://mixed.example:1/hook"))
@@ -283,7 +283,7 @@ async def test_a_forbidden_address_beside_one_that_is_down_may_pass_another_time
     assert answer.kind is FailureKind.CONNECT
 
 
-async def test_a_name_that_nobody_knows_is_a_dns_failure() -> None:
+async def test_an_unknown_name_is_a_dns_failure() -> None:
     async with HttpSender(anywhere, resolver=Names()) as sender:
         answer = await sender.send(post("https://unknown.example/secret-path"))
     assert answer == TransportFailure(FailureKind.DNS, "Domain name not found")
@@ -347,7 +347,7 @@ async def test_tls_is_spoken_and_its_connection_used_again(tmp_path: Path) -> No
         ),
     ],
 )
-async def test_a_certificate_that_does_not_hold_is_a_failure_that_says_why(
+async def test_an_invalid_certificate_is_a_failure_with_its_reason(
     tmp_path: Path,
     host: str,
     days: int,
@@ -366,6 +366,6 @@ async def test_https_to_a_server_that_speaks_http_is_a_failure(sender: HttpSende
     assert answer.kind in {FailureKind.TLS, FailureKind.CONNECT, FailureKind.TIMEOUT}
 
 
-def test_aiohttp_is_one_whose_connector_asks_for_sockets() -> None:
-    """The address check hangs on it (`socket_factory`, 3.12); an older one must not pass unseen."""
+def test_aiohttp_is_a_release_with_a_socket_factory() -> None:
+    """The address check depends on it (`socket_factory`, 3.12); an older release must fail this test."""
     assert tuple(int(part) for part in aiohttp.__version__.split(".")[:2]) >= (3, 14)

@@ -1,4 +1,4 @@
-"""The development receiver, asked over a real socket."""
+"""The development receiver, over a real socket."""
 
 import asyncio
 import io
@@ -41,7 +41,7 @@ async def post(url: str, body: bytes, **headers: str) -> int:
         return answered.status
 
 
-async def test_a_request_is_handed_over_as_it_came_and_answered_with_the_status() -> None:
+async def test_a_request_is_handed_over_unchanged_and_answered_with_the_status() -> None:
     found: list[Received] = []
 
     def answer(request: Received) -> int:
@@ -68,7 +68,7 @@ async def test_a_body_above_the_bound_is_not_read_and_answered_413() -> None:
     assert (status, found) == (413, [None])
 
 
-async def test_it_ends_behind_the_last_answer_that_was_asked_for() -> None:
+async def test_it_ends_after_the_requested_number_of_answers() -> None:
     async with a_receiver(lambda _: 204, limit=2) as (url, task):
         assert [await post(url, b""), await post(url, b"")] == [204, 204]
         await task

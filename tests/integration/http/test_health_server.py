@@ -1,4 +1,4 @@
-"""The worker's own pages, asked over a real socket."""
+"""The worker's own pages, over a real socket."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ async def test_checks_answer_by_status_with_the_facts_beside() -> None:
     )
 
 
-async def test_port_zero_takes_a_free_one_and_says_which() -> None:
+async def test_port_zero_takes_a_free_port_and_prints_it() -> None:
     async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server:
         host, _, port = server.address.partition(":")
     assert host == "127.0.0.1"
@@ -88,7 +88,7 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
 @pytest.mark.parametrize(
     "listen", ["9464", ":9464", "localhost", "localhost:x", "localhost:70000"]
 )
-def test_an_address_that_is_none_is_refused(listen: str) -> None:
+def test_an_invalid_address_is_refused(listen: str) -> None:
     with pytest.raises(ConfigurationError, match=r"worker\.listen"):
         HealthServer(listen, SomeMetrics(), well, well)
 
@@ -116,7 +116,7 @@ FILES = 256
 
 
 async def test_a_process_of_256_descriptors_answers_a_probe_under_300_half_sent_requests() -> None:
-    """While its attempts hold every connection that they may have."""
+    """While its attempts use every connection that they may have."""
     code = (
         "import sys; from tests.integration.http.test_health_server import serve_few;"
         " serve_few(sys.argv[1])"
@@ -165,15 +165,15 @@ def serve_few(url: str) -> None:
 
 
 async def _serve_few(url: str) -> None:
-    """Serve while more attempts are under way than fit, until standard input ends."""
+    """Serve while more attempts are in flight than fit, until standard input ends."""
     async with (
         HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as health,
         HttpSender(anywhere, max_connections=FILES // 2) as sender,
         asyncio.TaskGroup() as tasks,
     ):
-        # An attempt that is withheld ends here; a lane would begin it again.
+        # An attempt that is withheld ends here; a lane would start it again.
         attempts = [tasks.create_task(sender.send(post(url, timeout=60_000))) for _ in range(300)]
-        while sender.connections < FILES // 2:  # noqa: ASYNC110  a count notifies nobody
+        while sender.connections < FILES // 2:  # noqa: ASYNC110  a count does not notify
             await asyncio.sleep(0.01)
         sys.stdout.write(f"{health.address}\n")
         sys.stdout.flush()
@@ -186,7 +186,7 @@ async def _serve_few(url: str) -> None:
             each.cancel()
 
 
-async def test_a_connection_is_closed_a_few_seconds_after_it_was_made() -> None:
+async def test_a_connection_is_closed_a_few_seconds_after_it_was_opened() -> None:
     async with HealthServer("127.0.0.1:0", SomeMetrics(), well, well, life=0.2) as server:
         host, _, port = server.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))

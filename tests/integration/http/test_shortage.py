@@ -1,4 +1,4 @@
-"""A want of the worker's own is no answer of an endpoint: the attempt is withheld until there is enough."""
+"""A shortage in the worker is no answer of an endpoint: the attempt is withheld until it is over."""
 
 import asyncio
 import os
@@ -25,13 +25,13 @@ async def answered(sender: HttpSender, what: Post) -> Answer:
 
 
 async def is_over(sender: HttpSender) -> None:
-    """Look at the gauge until it is at zero, as Prometheus does."""
+    """Read the gauge until it is zero, as Prometheus does."""
     async with asyncio.timeout(5):
-        while sender.short_seconds:  # noqa: ASYNC110  a gauge notifies nobody
+        while sender.short_seconds:  # noqa: ASYNC110  a gauge does not notify
             await asyncio.sleep(0.05)
 
 
-async def test_no_more_connections_stand_than_there_are_descriptors_for() -> None:
+async def test_no_more_connections_are_open_than_there_are_descriptors_for() -> None:
     said: list[str] = []
     async with (
         HttpSender(
@@ -49,7 +49,7 @@ async def test_no_more_connections_stand_than_there_are_descriptors_for() -> Non
         await is_over(sender)
 
 
-async def test_a_want_that_ends_in_a_refused_connection_is_over() -> None:
+async def test_a_shortage_that_ends_in_a_refused_connection_is_over() -> None:
     async with HttpSender(anywhere, resolver=Deaf()) as sender, asyncio.timeout(20):
         answer = await answered(sender, post("http://down.example:9/"))
         assert isinstance(answer, TransportFailure)
@@ -58,13 +58,13 @@ async def test_a_want_that_ends_in_a_refused_connection_is_over() -> None:
 
 
 async def test_an_attempt_without_descriptors_is_given_back_before_its_timeout() -> None:
-    """So that it is signed again, and its wait is not taken for the endpoint's."""
+    """So that it is signed again, and its wait does not count as the endpoint's latency."""
     async with HttpSender(anywhere, max_connections=0) as sender, asyncio.timeout(2):
         answer = await sender.send(post("http://127.0.0.1:9/", timeout=60_000))
     assert answer == Withheld("no connection can be made: too many open files")
 
 
-async def test_a_want_of_name_servers_closes_no_idle_connection() -> None:
+async def test_a_shortage_of_name_servers_closes_no_idle_connection() -> None:
     async with (
         HttpSender(anywhere, resolver=Deaf()) as sender,
         server(response(204)) as running,
@@ -77,12 +77,12 @@ async def test_a_want_of_name_servers_closes_no_idle_connection() -> None:
 
 
 async def test_an_address_of_a_family_that_the_machine_lacks_is_a_failure() -> None:
-    """As with IPv6 off: the system says the same as where no local port is free."""
+    """As with IPv6 off: the system reports the same error as without a free local port."""
     code = (
         "import asyncio; from tests.integration.http.test_shortage import call_an_ipv6_address;"
         " asyncio.run(call_an_ipv6_address())"
     )
-    # A network of its own, in which IPv6 is off; anybody may have one.
+    # A network namespace in which IPv6 is off; any user may create one.
     off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
     process = await asyncio.create_subprocess_exec(
         *("unshare", "--map-root-user", "--net", "sh", "-c", f'{off} && exec "$@"'),
@@ -140,9 +140,9 @@ async def test_an_attempt_waits_while_no_name_server_answers_this_machine() -> N
     assert (said, resolver.asked) == (["name servers"], 3)
 
 
-async def test_a_process_without_descriptors_waits_for_them_and_blames_nobody() -> None:
-    """In a process of its own, whose limit on open files is a few above what it has."""
-    # uvloop hands on what the clients of Kafka that other tests left have open: it would count.
+async def test_a_process_without_descriptors_waits_for_them_and_charges_no_endpoint() -> None:
+    """In its own process, whose limit on open files is a few above what it has."""
+    # With uvloop a child inherits descriptors of Kafka clients of other tests: they would count.
     code = (
         "import asyncio, os, sys; os.closerange(3, 4096);"
         " from tests.integration.http.test_shortage import starve;"

@@ -1,4 +1,4 @@
-"""An endpoint that refuses our side of TLS says so in the outcome: what is missing, not "closed"."""
+"""An endpoint that refuses our side of TLS gives an outcome with what is missing, not "closed"."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure,
 
 @contextlib.contextmanager
 def asking(context: ssl.SSLContext) -> Iterator[str]:
-    """Serve TLS that asks for a client certificate, and hang up as OpenSSL does: alert first."""
+    """Serve TLS that requires a client certificate, and hang up as OpenSSL does: alert first."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -63,10 +63,10 @@ def asking(context: ssl.SSLContext) -> Iterator[str]:
         ),
     ],
 )
-def test_an_endpoint_that_asks_for_a_client_certificate_is_told_apart(
+def test_an_endpoint_that_requires_a_client_certificate_is_distinguished(
     tmp_path: Path, version: ssl.TLSVersion, said: str
 ) -> None:
-    """On the loop that workers run on: which errors TLS tells is the loop's affair."""
+    """On the loop that workers run on: which errors TLS reports depends on the loop."""
     context, pem = certificate(tmp_path, "127.0.0.1", days=36_500)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(pem)
@@ -82,7 +82,7 @@ def test_an_endpoint_that_asks_for_a_client_certificate_is_told_apart(
     assert answer == TransportFailure(FailureKind.TLS, said)
 
 
-def test_an_alert_that_nobody_has_words_for_is_named_as_it_is() -> None:
+def test_a_tls_alert_without_a_description_is_named_as_it_is() -> None:
     assert words_of("TLSV1_ALERT_INTERNAL_ERROR") == "TLSV1_ALERT_INTERNAL_ERROR"
     assert words_of("WRONG_VERSION_NUMBER") == "WRONG_VERSION_NUMBER"
     assert words_of(None) == "no reason was given"

@@ -15,7 +15,7 @@ LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_request_does_not_wait_in_the_process_for_the_end_of_the_turn(name: str) -> None:
-    """A worker that is frozen at this instant must not send more when it is thawed."""
+    """A worker that is frozen at this instant must not send more when it continues."""
 
     async def seen_at_once() -> bytes:
         loop = asyncio.get_running_loop()

@@ -82,12 +82,12 @@ def test_a_folder_becomes_what_it_declares(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_may_hold_several_documents(tmp_path: Path) -> None:
+def test_a_file_may_contain_several_documents(tmp_path: Path) -> None:
     write(tmp_path, "partners/all.yaml", f"{ACME}---{ACME.replace('acme', 'zenith')}---\n")
     assert [partner.id for partner in read(tmp_path).declared.partners] == ["acme", "zenith"]
 
 
-def test_problems_of_all_files_are_told_with_file_line_and_path(tmp_path: Path) -> None:
+def test_problems_of_all_files_are_reported_with_file_line_and_path(tmp_path: Path) -> None:
     write(tmp_path, "partners/acme.yaml", ACME.replace("name:", "nmae:"))
     write(tmp_path, "partners/broken.yaml", "id: [")
     write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("[{env: ORDERS}]", "\n  - env: X"))
@@ -102,7 +102,7 @@ def test_problems_of_all_files_are_told_with_file_line_and_path(tmp_path: Path) 
     ]
 
 
-def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_id_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "partners/a.yaml", ACME)
     write(tmp_path, "partners/b.yaml", ACME)
     assert problems(tmp_path) == [
@@ -133,7 +133,7 @@ def test_a_secret_is_read_from_a_file_beside_the_definition(tmp_path: Path) -> N
         ("{file: none.key}", "cannot be read: No such file or directory"),
     ],
 )
-def test_a_secret_that_is_none_is_refused(tmp_path: Path, source: str, why: str) -> None:
+def test_an_invalid_secret_is_refused(tmp_path: Path, source: str, why: str) -> None:
     write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("{env: ORDERS}", source))
     (problem,) = problems(tmp_path)
     assert problem.endswith(why)
@@ -185,7 +185,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ("a: [1, {b: c}]", [1, {"b": "c"}]),
     ],
 )
-def test_words_mean_what_people_wrote(text: str, meaning: Json) -> None:
+def test_plain_words_of_yaml_stay_text(text: str, meaning: Json) -> None:
     """YAML 1.1 would make a boolean of `on`, 750 of `12:30`, and a date of the next."""
     assert value(text) == {"a": meaning}
 
@@ -205,9 +205,7 @@ def test_words_mean_what_people_wrote(text: str, meaning: Json) -> None:
         ("9" * 5_000, "is not a number"),
     ],
 )
-def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
-    word: str, why: str
-) -> None:
+def test_a_number_that_does_not_read_back_as_written_is_refused(word: str, why: str) -> None:
     with pytest.raises(FileRefused, match=why) as refused:
         list(read_documents(f"a: 1\nb: {word}"))
     assert (refused.value.line, "quote it" in refused.value.why) == (2, True)
@@ -227,7 +225,7 @@ def test_a_number_that_does_not_come_back_as_it_was_written_is_refused(
         ("a: b: c", 1, "is no YAML: mapping values are not allowed in this context"),
     ],
 )
-def test_what_is_not_taken_of_yaml_is_refused(text: str, line: int, why: str) -> None:
+def test_unsupported_yaml_is_refused(text: str, line: int, why: str) -> None:
     with pytest.raises(FileRefused) as refused:
         list(read_documents(text))
     assert (refused.value.line, refused.value.why) == (line, why)

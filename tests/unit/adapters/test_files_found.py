@@ -1,4 +1,4 @@
-"""No file of a folder is passed over without a word: it is read, noted, or refused with its path."""
+"""No file of a folder is skipped silently: it is read, noted, or refused with its path."""
 
 import os
 from pathlib import Path
@@ -44,9 +44,7 @@ def named(name: str) -> str:
 @pytest.mark.parametrize(
     "name", ["eu/x.yaml", "x.YAML", "x.Yml", "a/b/c/d/x.yml", "eu.yaml/x.yaml", "a b/é.yaml"]
 )
-def test_a_definition_is_read_wherever_it_stands_below_its_folder(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_definition_is_read_wherever_it_is_below_its_folder(tmp_path: Path, name: str) -> None:
     write(tmp_path, f"subscriptions/{name}")
     assert ids(tmp_path) == ["orders"]
 
@@ -90,7 +88,7 @@ def test_json_is_read_strictly(tmp_path: Path, text: str, why: str) -> None:
 
 @pytest.mark.parametrize("name", ["x.yaml.bak", "x", "x.txt", "x.yaml~", "X.YAM", "eu/x.toml"])
 def test_a_file_that_is_no_definition_by_its_name_is_refused(tmp_path: Path, name: str) -> None:
-    """Somebody who renames a file must not find its subscription deleted."""
+    """Renaming a file must not delete its subscription."""
     write(tmp_path, "subscriptions/other.yaml")
     write(tmp_path, f"subscriptions/{name}", "")
     assert problems(tmp_path) == [
@@ -101,7 +99,9 @@ def test_a_file_that_is_no_definition_by_its_name_is_refused(tmp_path: Path, nam
     ]
 
 
-def test_a_file_that_a_definition_names_as_its_secret_is_no_stray(tmp_path: Path) -> None:
+def test_a_file_that_a_definition_names_as_its_secret_is_not_reported_as_unknown(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, "subscriptions/eu/x.yaml", ORDERS.replace("env: ORDERS", "file: ../k/o.key"))
     write(tmp_path, "subscriptions/k/o.key", ENVIRON["ORDERS"])
     assert ids(tmp_path) == ["orders"]
@@ -135,7 +135,7 @@ def test_a_definition_beside_the_folders_is_refused(tmp_path: Path, name: str) -
     ]
 
 
-def test_what_else_stands_beside_the_folders_is_noted_or_nobodys_business(tmp_path: Path) -> None:
+def test_other_entries_beside_the_folders_are_noted_or_ignored(tmp_path: Path) -> None:
     write(tmp_path, "partners/acme.yaml", ACME)
     for name in ("docker-compose.yml", "a/package.json", "broken.yaml", "Makefile", ".ci/x.yaml"):
         write(tmp_path, name, "[" if name == "broken.yaml" else "{}")
@@ -225,7 +225,7 @@ def test_a_text_in_another_encoding_is_refused_and_a_mark_is_not(
     assert "is not UTF-8" in problem
 
 
-def test_a_name_that_is_no_text_can_be_shown(tmp_path: Path) -> None:
+def test_a_name_that_is_not_text_can_be_shown(tmp_path: Path) -> None:
     (tmp_path / "subscriptions").mkdir()
     with open(os.fsencode(tmp_path / "subscriptions") + b"/\xff\x1b[2J\n.txt", "w") as file:  # noqa: PTH123
         file.write("")
@@ -233,7 +233,7 @@ def test_a_name_that_is_no_text_can_be_shown(tmp_path: Path) -> None:
     assert problem.startswith("subscriptions/\\xff\\x1b[2J\\n.txt: is not read")
 
 
-def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match=r"nowhere cannot be read: No such file or directory"):
         read(tmp_path / "nowhere")
 
@@ -255,7 +255,7 @@ def test_every_file_that_is_not_hidden_is_read_or_named(
         try:
             path = write(folder / "subscriptions", "/".join(parts), named(f"n{number}"))
         except OSError:
-            # A file stands where this one needs a folder.
+            # There is a file where this one needs a folder.
             continue
         if not any(part.startswith(".") for part in parts):
             made.add(str(path))

@@ -1,4 +1,4 @@
-"""The key ring gives a secret back to its owner only, and never shows a key."""
+"""The key ring decrypts a secret for its owner only, and never shows a key."""
 
 import base64
 import os
@@ -36,7 +36,7 @@ def test_what_was_encrypted_is_given_back_to_its_owner(
 
 
 def test_a_ciphertext_moved_to_another_owner_is_refused() -> None:
-    """Whoever may write the table must not be able to sign with a neighbour's secret."""
+    """Write access to the table must not allow signing with a neighbour's secret."""
     keys = ring()
     key_id, ciphertext = keys.encrypt(b"secret", b"orders/main")
     with pytest.raises(CiphertextBroken):
@@ -93,7 +93,7 @@ def test_a_ring_is_read_from_a_file(tmp_path: Path) -> None:
         ('{"active": "k1", "keys": {}}' + " " * 70_000, "at most 65536 bytes"),
     ],
 )
-def test_a_text_that_is_no_key_ring_is_refused_by_name(text: str, problem: str) -> None:
+def test_an_invalid_key_ring_is_refused_by_name(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem) as refused:
         read_ring(text, "keys.json", os.urandom)
     assert str(refused.value).startswith("keys.json: ")

@@ -40,7 +40,7 @@ def test_ids_differ_and_are_plain_hex() -> None:
     assert len(bytes.fromhex(first)) == 16
 
 
-def test_random_bytes_come_in_the_number_asked_for() -> None:
+def test_random_bytes_come_in_the_requested_number() -> None:
     assert len(random_bytes(12)) == 12
     assert random_bytes(12) != random_bytes(12)
 
@@ -52,17 +52,17 @@ def test_random_bytes_come_in_the_number_asked_for() -> None:
 def test_a_process_may_open_as_many_files_as_it_wants_up_to_the_hard_limit(
     soft: int, hard: int, wanted: int, allowed: int
 ) -> None:
-    """In a process of its own: a limit that was lowered cannot be raised again."""
+    """In its own process: a limit that was lowered cannot be raised again."""
     text = (
         "import resource, hookstream.adapters.system as system\n"
         "limit = resource.RLIMIT_NOFILE\n"
         f"resource.setrlimit(limit, ({soft}, {hard}))\n"
         f"print(system.open_files({wanted}), resource.getrlimit(limit)[0])"
     )
-    told = subprocess.run(  # noqa: S603  our own interpreter and code
+    finished = subprocess.run(  # noqa: S603  our own interpreter and code
         [sys.executable, "-c", text], capture_output=True, text=True, check=True
     )
-    assert told.stdout.split() == [str(allowed), str(max(soft, allowed))]
+    assert finished.stdout.split() == [str(allowed), str(max(soft, allowed))]
 
 
 def test_a_worker_is_called_as_configured_or_else_by_host_and_process() -> None:

@@ -1,4 +1,4 @@
-"""What a table's row says survives writing and reading, and what cannot be read says why."""
+"""A table's row survives writing and reading, and an unreadable one is refused with a reason."""
 
 import os
 from collections.abc import Mapping
@@ -90,7 +90,7 @@ def test_a_verdict_on_health_survives_its_row(disabled: Disabled) -> None:
     assert (key, read_disabled(key, value)) == (f"{disabled.subscription_id}/disabled", disabled)
 
 
-def test_a_row_is_written_anew_without_opening_its_secrets() -> None:
+def test_a_row_is_rewritten_without_decrypting_its_secrets() -> None:
     """An on-call pauses from a machine that has no key ring."""
     row = write_subscription(ORDERS, KEYS)
     sealed = read_subscription("orders", row, SealedSecrets())
@@ -121,7 +121,7 @@ def test_a_row_is_plain_json_that_an_operator_can_read() -> None:
     }
 
 
-def test_a_signing_secret_stands_in_the_row_only_encrypted() -> None:
+def test_a_signing_secret_is_in_the_row_only_encrypted() -> None:
     row = orjson.loads(write_subscription(ORDERS, KEYS))
     (sealed,) = row["body"]["endpoint"]["signing_secrets"]
     assert (sealed["id"], sealed["key_id"], set(sealed)) == (
@@ -132,7 +132,7 @@ def test_a_signing_secret_stands_in_the_row_only_encrypted() -> None:
 
 
 def test_a_row_with_fields_of_a_newer_release_is_read() -> None:
-    """Workers of the older release go on while the fleet is being upgraded."""
+    """Workers of the older release keep running while the fleet is being upgraded."""
     row = changed(write_subscription(ORDERS, KEYS), novelty={"a": 1})
     assert read_subscription("orders", row, KEYS) == ORDERS
 
@@ -249,16 +249,16 @@ def test_a_partner_that_cannot_be_read_is_an_error(fields: dict[str, object]) ->
         read_partner("acme", changed(write_partner(ACME), **fields))
 
 
-def test_a_health_row_of_another_kind_is_none_of_ours() -> None:
+def test_a_health_row_of_another_kind_is_ignored() -> None:
     assert read_disabled("orders/failing", b"whatever") is None
 
 
-def test_a_note_of_failing_reads_back_whole() -> None:
+def test_a_failing_mark_reads_back_whole() -> None:
     key, value = failing_row(Failing("orders", NOON))
     assert (key, read_failing(key, value)) == ("orders/failing", Failing("orders", NOON))
 
 
-def test_a_note_of_failing_that_cannot_be_read_is_as_good_as_none() -> None:
+def test_an_unreadable_failing_mark_counts_as_none() -> None:
     """It stops nothing: the next failure writes it again."""
     found = [read_failing("orders/failing", value) for value in (b"", b'{"format": 1}')]
     assert [*found, read_failing("orders/disabled", b"{}")] == [None, None, None]
@@ -275,7 +275,7 @@ def test_a_health_row_that_cannot_be_read_is_an_error() -> None:
         read_disabled("orders/disabled", b'{"format": 1, "reason": "gone"}')
 
 
-def test_a_word_to_step_over_a_record_survives_its_row() -> None:
+def test_a_skip_survives_its_row() -> None:
     asked = SkipAsked("orders.v1", 3, 4_711, asked_at=1_764_000_000_000, reason="INC-7")
     key = skip_key(asked.topic, asked.partition, asked.offset)
     assert key == "skip/orders.v1/3/4711"
@@ -308,7 +308,7 @@ def test_a_start_row_whose_key_names_no_partition_is_an_error(key: str) -> None:
         ("novelty/x", "other"),
     ],
 )
-def test_a_key_tells_what_its_row_is(key: str, kind: RowKind) -> None:
+def test_a_key_identifies_the_kind_of_its_row(key: str, kind: RowKind) -> None:
     assert row_kind(key) == kind
 
 
@@ -324,7 +324,7 @@ def test_a_hold_reads_back_whole() -> None:
 @pytest.mark.parametrize(
     "value", [b"", b"[]", b'{"format": 2}', b'{"format": 1, "since": "soon"}']
 )
-def test_a_hold_whose_value_cannot_be_read_holds_all_the_same(value: bytes) -> None:
+def test_a_hold_with_an_unreadable_value_is_in_force(value: bytes) -> None:
     found = read_hold("hold/partner/acme", value)
     assert (found.kind, found.name) == (HoldKind.PARTNER, "acme")
     assert found.reason.startswith("its row cannot be read: ")
@@ -351,7 +351,7 @@ def test_a_hold_that_names_nothing_known_is_an_error(key: str) -> None:
         (Decimal("1" + "0" * 310), 2),
     ],
 )
-def test_a_number_in_a_grant_comes_back_and_releases_that_would_round_it_read_no_such_row(
+def test_a_number_in_a_grant_reads_back_exactly_and_releases_that_would_round_it_refuse_the_row(
     number: float | Decimal, written: int
 ) -> None:
     pattern: JsonObject = {"data": {"n": [{"numeric": ["<", number]}]}}
@@ -370,7 +370,7 @@ def test_a_number_in_a_grant_comes_back_and_releases_that_would_round_it_read_no
         *('1.0,"\\ud800"', '1.0,"\\udc00x"', "01.5"),
     ],
 )
-def test_a_row_with_a_number_or_a_text_that_is_none_is_unreadable_and_nothing_else(
+def test_a_row_with_an_invalid_number_or_text_is_unreadable_and_raises_nothing_else(
     number: str,
 ) -> None:
     pattern: JsonObject = {"data": {"n": ["@"]}}

@@ -1,4 +1,4 @@
-"""The root of the command line: options that are global, and what each end of a command exits with."""
+"""The root of the command line: options that are global, and the exit code of each end of a command."""
 
 import click
 import pytest

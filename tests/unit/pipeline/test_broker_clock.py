@@ -1,4 +1,4 @@
-"""A worker goes by the brokers' time, and does nothing where its machine's clock is far from it."""
+"""A worker uses the brokers' time, and does nothing if its machine's clock is far from it."""
 
 import pytest
 from tests.doubles.seeing import RememberingLogger
@@ -30,13 +30,13 @@ class Machine:
         return Moment(self.boot, self.now() / 1000)
 
 
-def told(machine: Machine, logger: RememberingLogger | None = None) -> BrokerClock:
+def clock_of(machine: Machine, logger: RememberingLogger | None = None) -> BrokerClock:
     clock = BrokerClock(machine, logger or RememberingLogger())
-    hear(clock, machine)
+    learn(clock, machine)
     return clock
 
 
-def hear(clock: BrokerClock, machine: Machine) -> None:
+def learn(clock: BrokerClock, machine: Machine) -> None:
     asked = machine.moment()
     stamp = machine.true()
     machine.boot += 0.004
@@ -49,7 +49,7 @@ SKEWS = [-90 * DAY, -40 * DAY, -HOUR, -MINUTE, 0, 20 * SECOND, MINUTE, HOUR, 40 
 @pytest.mark.parametrize("ahead", SKEWS)
 def test_its_time_is_the_brokers_however_wrong_the_machine_is(ahead: Millis) -> None:
     machine = Machine(ahead)
-    clock = told(machine)
+    clock = clock_of(machine)
     machine.boot += 7
     assert abs(clock.now() - machine.true()) <= 5
     assert clock.skew == pytest.approx(ahead / 1000, abs=0.01)
@@ -65,18 +65,18 @@ def test_its_time_is_never_ahead_of_the_brokers_however_slow_the_first_answer_is
     machine.boot += back
     clock.learn("hookstream.health/0", stamp, asked, machine.moment())
     assert -1_000 * back - 1 <= clock.now() - machine.true() <= 0
-    hear(clock, machine)
+    learn(clock, machine)
     assert -5 <= clock.now() - machine.true() <= 0
 
 
 @pytest.mark.parametrize("ahead", SKEWS)
-def test_it_acts_only_where_the_machine_is_within_the_bound(ahead: Millis) -> None:
-    assert told(Machine(ahead)).agrees() is (abs(ahead) <= 30 * SECOND)
+def test_it_acts_only_if_the_machines_clock_is_within_the_bound(ahead: Millis) -> None:
+    assert clock_of(Machine(ahead)).agrees() is (abs(ahead) <= 30 * SECOND)
 
 
-def test_a_step_while_it_runs_is_noticed_before_the_next_act_and_changes_no_time() -> None:
+def test_a_clock_step_while_it_runs_is_detected_before_the_next_act_and_changes_no_time() -> None:
     machine = Machine()
-    clock = told(machine)
+    clock = clock_of(machine)
     before = clock.now()
     machine.ahead = -DAY
     assert clock.now() - before <= 5
@@ -85,7 +85,7 @@ def test_a_step_while_it_runs_is_noticed_before_the_next_act_and_changes_no_time
     assert clock.agrees()
 
 
-def test_it_waits_for_the_brokers_time_but_not_for_one_that_is_never_told() -> None:
+def test_it_waits_for_the_brokers_time_but_not_for_ever() -> None:
     machine, logger = Machine(), RememberingLogger()
     clock = BrokerClock(machine, logger)
     machine.boot += 10 * UNKNOWN_FOR
@@ -110,23 +110,23 @@ def test_a_refused_write_for_the_brokers_time_is_named_with_its_own_remedy() -> 
     assert "write to our health topic" in str(fields["remedy"])
 
 
-def test_a_stamp_is_asked_for_once_where_none_has_come_for_a_while() -> None:
+def test_a_broker_timestamp_is_requested_once_if_none_has_come_for_a_while() -> None:
     machine = Machine()
-    clock = told(machine)
+    clock = clock_of(machine)
     assert not clock.asks
     machine.boot += ASK_EVERY
     assert [clock.asks, clock.asks] == [True, False]
-    hear(clock, machine)
+    learn(clock, machine)
     assert not clock.asks
 
 
-def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over() -> None:
+def test_a_wrong_clock_is_logged_at_once_with_its_distance_its_remedy_and_its_end() -> None:
     machine, logger = Machine(-40 * DAY), RememberingLogger()
-    clock = told(machine, logger)
+    clock = clock_of(machine, logger)
     for _ in range(40):
         clock.look()
         machine.boot += 1
-        hear(clock, machine)
+        learn(clock, machine)
     machine.ahead = 0
     clock.look()
 
@@ -137,9 +137,9 @@ def test_an_operator_is_told_at_once_how_far_and_what_to_do_and_when_it_is_over(
     assert over[:2] == ("info", "clock.right")
 
 
-def test_what_is_not_yet_wrong_enough_is_warned_of() -> None:
+def test_a_clock_that_is_slightly_wrong_gives_a_warning() -> None:
     machine, logger = Machine(6 * SECOND), RememberingLogger()
-    clock = told(machine, logger)
+    clock = clock_of(machine, logger)
     clock.look()
     clock.look()
     assert logger.events("warning") == ["clock.skewed"]
@@ -148,7 +148,7 @@ def test_what_is_not_yet_wrong_enough_is_warned_of() -> None:
 
 def test_brokers_that_differ_among_themselves_are_warned_of() -> None:
     machine, logger = Machine(), RememberingLogger()
-    clock = told(machine, logger)
+    clock = clock_of(machine, logger)
     for partition in (1, 2):
         asked = machine.moment()
         off = HOUR if partition == 2 else 0

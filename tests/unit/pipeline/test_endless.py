@@ -54,7 +54,7 @@ async def test_a_loop_that_is_cancelled_by_its_owner_is_just_cancelled() -> None
     assert task.cancelled()
 
 
-async def test_a_loop_whose_task_is_cancelled_before_it_starts_is_never_made() -> None:
+async def test_a_loop_whose_task_is_cancelled_before_it_starts_is_never_created() -> None:
     """A worker may be killed in the turn in which it starts: a coroutine left over is a warning."""
     made: list[str] = []
 

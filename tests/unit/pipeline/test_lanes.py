@@ -1,4 +1,4 @@
-"""Lanes share one cap: each gets its turn, and none that hangs, retries or is new takes what is kept."""
+"""Lanes share one cap: each gets its turn, and none that hangs, retries or is new takes reserved permits."""
 
 import asyncio
 from collections import Counter
@@ -112,9 +112,9 @@ async def test_a_lane_with_much_to_do_takes_no_more_than_its_share_while_others_
         assert sum(site.now.values()) == 0
 
 
-@pytest.mark.parametrize(("attempt", "slots"), [(0, 12), (3, 6)])
+@pytest.mark.parametrize(("attempt", "started"), [(0, 12), (3, 6)])
 async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_retries(
-    attempt: int, slots: int
+    attempt: int, started: int
 ) -> None:
     site = Site(12, weights={"heavy": 3, "middle": 2})
     async with asyncio.TaskGroup() as tasks:
@@ -128,14 +128,14 @@ async def test_lanes_that_wait_are_served_by_weight_in_first_attempts_and_in_ret
         await asyncio.sleep(3)
 
         begun = Counter(site.order)
-        assert begun.total() == 30 * slots
+        assert begun.total() == 30 * started
         assert begun["heavy"] == pytest.approx(3 * begun["light"], abs=3)
         assert begun["middle"] == pytest.approx(2 * begun["light"], abs=2)
         site.lanes.empty()
 
 
 @pytest.mark.parametrize("weights", [{}, {"big": 100}])
-async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_backlog(
+async def test_one_delivery_of_a_quiet_lane_waits_for_one_permit_and_not_for_a_backlog(
     weights: dict[str, int],
 ) -> None:
     site = Site(4, weights=weights)
@@ -152,7 +152,7 @@ async def test_one_delivery_of_a_quiet_lane_waits_for_one_slot_and_not_for_a_bac
         site.lanes.empty()
 
 
-async def test_lanes_that_hang_hold_half_of_the_cap_at_most() -> None:
+async def test_lanes_that_hang_take_half_of_the_cap_at_most() -> None:
     site = Site(8, takes={f"hang{n}": 15.0 for n in range(20)})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -169,7 +169,7 @@ async def test_lanes_that_hang_hold_half_of_the_cap_at_most() -> None:
         site.lanes.empty()
 
 
-async def test_a_lane_that_begins_to_hang_gets_no_more_slots_and_its_queue_is_deferred() -> None:
+async def test_a_lane_that_starts_to_hang_gets_no_more_permits_and_its_queue_is_deferred() -> None:
     site = Site(100)
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -205,7 +205,7 @@ async def test_retries_leave_half_of_the_cap_to_first_attempts() -> None:
 
 
 @pytest.mark.parametrize("busy", [False, True])
-async def test_a_retry_that_waits_for_a_slot_keeps_no_first_attempt_of_its_lane_from_one(
+async def test_a_retry_that_waits_for_a_permit_does_not_delay_first_attempts_of_its_lane(
     busy: bool,  # noqa: FBT001
 ) -> None:
     site = Site(8, takes={f"hang{n}": 15.0 for n in range(20)})
@@ -228,7 +228,7 @@ async def test_a_retry_that_waits_for_a_slot_keeps_no_first_attempt_of_its_lane_
         site.lanes.empty()
 
 
-async def test_a_retry_is_passed_by_first_attempts_only_until_its_turn_for_a_slot_comes() -> None:
+async def test_first_attempts_overtake_a_retry_only_until_its_turn_for_a_permit() -> None:
     site = Site(8, takes={f"hang{n}": 3.0 for n in range(12)})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -243,13 +243,13 @@ async def test_a_retry_is_passed_by_first_attempts_only_until_its_turn_for_a_slo
             if 3 in site.attempts:
                 break
 
-        # After those of the hanging that stood in line before it, not after the first attempts.
+        # After the hanging lanes that were queued before it, not after the first attempts.
         assert site.lanes.waiting > 0
         assert 3 in site.attempts
         site.lanes.empty()
 
 
-async def test_a_limited_lane_attempts_at_its_pace_without_being_asked() -> None:
+async def test_a_rate_limited_lane_starts_attempts_at_its_rate_by_itself() -> None:
     site = Site(8, rates={"slow": 10})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -262,12 +262,12 @@ async def test_a_limited_lane_attempts_at_its_pace_without_being_asked() -> None
 
 
 def a_second_of_ticks(site: Site) -> None:
-    """As the engine ticks: limits are asked for once a second."""
+    """As the engine ticks: limits are read once a second."""
     for _ in range(4):
         site.lanes.tick()
 
 
-async def test_a_lane_that_sleeps_is_woken_sooner_when_its_rate_limit_is_raised() -> None:
+async def test_a_waiting_lane_wakes_sooner_when_its_rate_limit_is_raised() -> None:
     site = Site(20, rates={"slow": 100})
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
@@ -298,13 +298,13 @@ async def test_no_two_deferred_deliveries_are_given_the_same_slot() -> None:
         site.lanes.open(tasks)
         site.offer("slow", 60)
 
-        slots = [slot.due_at for _, slot in site.overflowed]
-        assert len(slots) == 48
-        assert min(later - earlier for earlier, later in pairwise(slots)) >= 100
+        started = [slot.due_at for _, slot in site.overflowed]
+        assert len(started) == 48
+        assert min(later - earlier for earlier, later in pairwise(started)) >= 100
         site.lanes.empty()
 
 
-async def test_a_breaker_is_said_to_open_and_to_close_once() -> None:
+async def test_a_breaker_logs_its_opening_and_its_closing_once() -> None:
     site = Site(8)
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)

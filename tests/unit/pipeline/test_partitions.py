@@ -1,4 +1,4 @@
-"""A partition is fetched only while nobody has a reason against it."""
+"""A partition is fetched only while it has no reason to be paused."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def partitions_of(source: FetchedSource, listener: OwnedListener | None = None) 
 
 
 def test_room_in_the_waiting_room_does_not_resume_a_partition_that_is_stopped() -> None:
-    """It stands still since something of it cannot be written; more records would only pile up."""
+    """It is stopped because something of it cannot be written; more records would only accumulate."""
     source = FetchedSource()
     partitions = partitions_of(source)
     partitions.pause(HERE, PauseReason.FULL)
@@ -94,8 +94,8 @@ def records(*offsets: int) -> list[Record]:
     return [Record(HERE.topic, 0, offset, 0, None, b"v", ()) for offset in offsets]
 
 
-def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on() -> None:
-    """It comes again, since the commit stands below it; its partner has it already."""
+def test_a_record_that_an_earlier_assignment_settled_is_consumed_and_not_processed() -> None:
+    """It is read again, since the commit is below it; its partner has it already."""
     source = FetchedSource()
     partitions = partitions_of(source)
     partitions.on_assigned({HERE: CommitPosition(10, write_note(10, [(11, 13)], 100).text)})
@@ -110,7 +110,7 @@ def test_a_record_that_an_earlier_assignment_settled_is_taken_and_not_handed_on(
 
 
 def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_does() -> None:
-    """What is settled and cannot be said would all be delivered again after a crash."""
+    """What is settled and does not fit into the metadata would be delivered again after a crash."""
     source = FetchedSource()
     partitions = partitions_of(source)
     receipts = partitions.receive(records(*range(0, 400_000, 100)))
@@ -131,7 +131,7 @@ def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_do
     assert source.paused == set()
 
 
-def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request() -> None:
+def test_the_metadata_of_one_commit_stays_within_what_a_broker_accepts_in_one_request() -> None:
     source = FetchedSource()
     partitions = partitions_of(source)
     places = [TopicPartition("wide", number) for number in range(400)]
@@ -147,8 +147,8 @@ def test_the_notes_of_one_commit_stay_within_what_a_broker_takes_in_one_request(
     assert 400_000 < sum(len(progress.note) for progress in commit.values()) <= 512 << 10
 
 
-def test_a_commit_that_failed_is_made_again_without_its_note_and_then_with_it() -> None:
-    """Perhaps the note was what the broker refused; no commit may fail for a note twice."""
+def test_a_failed_commit_is_repeated_without_metadata_and_then_with_it() -> None:
+    """Perhaps the broker refused the metadata; no commit may fail for its metadata twice."""
     source = FetchedSource()
     partitions = partitions_of(source)
     receipts = partitions.receive(records(0, 1, 2))
@@ -183,8 +183,8 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
     assert source.commits[1] == {HERE: CommitPosition(13, write_note(13, [(20, 30)], 100).text)}
 
 
-def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -> None:
-    """Else a restart would stop the partition again before the batch that was left out."""
+def test_a_gap_is_committed_when_it_is_reported_though_no_record_follows() -> None:
+    """Otherwise a restart would stop the partition again before the skipped batch."""
     source = FetchedSource()
     listener = OwnedListener()
     partitions = partitions_of(source, listener)
@@ -200,8 +200,8 @@ def test_a_gap_is_committed_when_it_is_told_though_no_record_comes_behind_it() -
     assert source.commits == [{HERE: CommitPosition(60)}]
 
 
-async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() -> None:
-    """What is begun while its last attempts end would be cut off by that end, and made twice."""
+async def test_nothing_new_is_started_for_a_partition_that_is_being_revoked() -> None:
+    """What is started while its last attempts end would be interrupted, and made twice."""
     source = FetchedSource()
     listener = OwnedListener()
     partitions = partitions_of(source, listener)
@@ -223,13 +223,13 @@ async def test_nothing_new_is_begun_with_a_partition_that_is_being_given_up() ->
 
 
 class BusyLoop(VirtualTimeLoop):
-    """A loop that has 30 ms of other work to do each time it goes round."""
+    """A loop that has 30 ms of other work in each turn."""
 
     def select(self, timeout: float | None) -> Sequence[object]:
         return super().select(None if timeout is None else max(timeout, 0.03))
 
 
-def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
+def test_a_revocation_takes_no_longer_when_the_loop_is_busy() -> None:
     """The group does not wait: what is settled would not be committed, and all be made twice."""
     partitions = partitions_of(FetchedSource())
     partitions.receive(records(0))
@@ -246,7 +246,7 @@ def test_giving_up_takes_no_longer_when_the_loop_is_busy() -> None:
     assert 0.4 < took < 0.6
 
 
-async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
+async def test_a_partition_whose_revocation_was_cut_off_is_revoked() -> None:
     """Its source waits no longer and another member has it: nothing of it may be settled here."""
     source = FetchedSource()
     partitions = partitions_of(source)
@@ -259,8 +259,8 @@ async def test_a_partition_whose_giving_up_was_cut_off_is_given_up() -> None:
     assert (partitions.owned, taken.live) == (frozenset(), False)
 
 
-def test_no_earlier_word_is_taken_for_a_partition_that_is_held_and_cannot_be_fetched() -> None:
-    """It was about an earlier stop: `latest` would now leave out what nobody decided to leave out."""
+def test_no_earlier_request_is_applied_to_a_stopped_partition_that_cannot_be_fetched() -> None:
+    """It was about an earlier stop: `latest` would now skip what nobody decided to skip."""
     listener = OwnedListener()
     partitions = partitions_of(FetchedSource(), listener)
 

@@ -1,4 +1,4 @@
-"""A redrive brings each letter back once, however often its process dies."""
+"""A redrive redrives each dead letter once, however often its process dies."""
 
 import pytest
 from hypothesis import given
@@ -25,12 +25,12 @@ NOW = 1_795_000_000_000
 DOOR = TOPICS.tier(0)
 
 
-def letter(partition: int, offset: int, value: bytes | None = b"v") -> Record:
+def dead_letter(partition: int, offset: int, value: bytes | None = b"v") -> Record:
     return Record(TOPICS.dead_letters, partition, offset, NOW, b"crm", value, ())
 
 
-def shop(*letters: Record) -> Shop:
-    return Shop(TOPICS.jobs, list(letters))
+def shop(*dead_letters: Record) -> Shop:
+    return Shop(TOPICS.jobs, list(dead_letters))
 
 
 def job(job_id: str = "night", **ends: int) -> RedriveJob:
@@ -78,8 +78,8 @@ def keys(at: Shop) -> list[str]:
     return [(record.key or b"").decode() for record in at.door]
 
 
-def test_open_letters_go_through_the_door_and_are_resolved_with_it() -> None:
-    at = shop(letter(0, 1), letter(0, 4), letter(2, 0))
+def test_open_dead_letters_are_redriven_and_resolved_in_the_same_step() -> None:
+    at = shop(dead_letter(0, 1), dead_letter(0, 4), dead_letter(2, 0))
     result = run(at, job(p0=5, p2=1))
     assert keys(at) == ["0@1", "0@4", "2@0"]
     ended = job(p0=5, p2=1).progressed(3).ended(JobState.DONE)
@@ -88,30 +88,30 @@ def test_open_letters_go_through_the_door_and_are_resolved_with_it() -> None:
     assert at.table["night/0/1"] == Mark("night", RedriveSource.DEAD_LETTERS, 0, (1, 4)).encode()
 
 
-def test_a_letter_that_died_after_the_job_was_asked_is_not_its_business() -> None:
-    """A redriven letter that dies again would feed the same job for ever."""
-    at = shop(letter(0, 1), letter(0, 5))
+def test_a_redrive_ignores_dead_letters_newer_than_its_request() -> None:
+    """A redriven dead letter that fails again would feed the same job for ever."""
+    at = shop(dead_letter(0, 1), dead_letter(0, 5))
     run(at, job(p0=5))
     assert keys(at) == ["0@1"]
 
 
-def test_a_letter_that_was_resolved_is_passed_over() -> None:
-    at = shop(letter(0, 1), letter(0, 2))
+def test_a_resolved_dead_letter_is_skipped() -> None:
+    at = shop(dead_letter(0, 1), dead_letter(0, 2))
     run(at, job("first", p0=2))
     run(at, job("second", p0=3))
     assert keys(at) == ["0@1", "0@2"]
 
 
-def test_letters_that_were_not_asked_for_stay_open() -> None:
-    other = letter(0, 2)
+def test_dead_letters_that_were_not_selected_stay_open() -> None:
+    other = dead_letter(0, 2)
     other.key = b"shop"
-    at = shop(letter(0, 1), other)
+    at = shop(dead_letter(0, 1), other)
     run(at, job(p0=3))
     assert read_ledger(at.table)[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
 
 
-def test_a_letter_that_cannot_be_brought_back_stays_open_and_says_why() -> None:
-    at = shop(letter(0, 1, None), letter(0, 2))
+def test_a_dead_letter_that_cannot_be_redriven_stays_open_with_a_reason() -> None:
+    at = shop(dead_letter(0, 1, None), dead_letter(0, 2))
     result = run(at, job(p0=3))
     assert (result.unredrivable, result.examples, keys(at)) == (
         1,
@@ -121,16 +121,16 @@ def test_a_letter_that_cannot_be_brought_back_stays_open_and_says_why() -> None:
     assert read_ledger(at.table)[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 1))
 
 
-def test_one_letter_that_is_too_large_does_not_hold_up_its_step() -> None:
-    at = shop(letter(0, 1), letter(0, 2, b"huge"), letter(0, 3))
+def test_one_dead_letter_that_is_too_large_does_not_fail_its_step() -> None:
+    at = shop(dead_letter(0, 1), dead_letter(0, 2, b"huge"), dead_letter(0, 3))
     at.too_large = {b"huge"}
     result = run(at, job(p0=4))
     why = "hookstream.retry.0s refused it: it is too large for the topic"
     assert (keys(at), result.examples) == (["0@1", "0@3"], [Unredrivable(Position(0, 2), why)])
 
 
-def test_a_step_has_a_bounded_number_of_letters() -> None:
-    at = shop(*(letter(0, offset) for offset in range(STEP_RECORDS + 1)))
+def test_a_step_has_a_bounded_number_of_dead_letters() -> None:
+    at = shop(*(dead_letter(0, offset) for offset in range(STEP_RECORDS + 1)))
     steps = StepsOf(at)
     watch = Stopwatch()
     done: list[int] = []
@@ -140,9 +140,9 @@ def test_a_step_has_a_bounded_number_of_letters() -> None:
     assert done == [STEP_RECORDS, 1]
 
 
-def test_large_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_dead_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redriving, "STEP_BYTES", 10)
-    at = shop(*(letter(0, offset, b"123456") for offset in range(5)))
+    at = shop(*(dead_letter(0, offset, b"123456") for offset in range(5)))
     done: list[int] = []
     watch = Stopwatch()
     steps = StepsOf(at)
@@ -153,14 +153,14 @@ def test_large_letters_make_smaller_steps(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_rate_is_kept_over_the_whole_redrive() -> None:
-    at = shop(*(letter(0, offset) for offset in range(25)))
+    at = shop(*(dead_letter(0, offset) for offset in range(25)))
     watch = Stopwatch()
     run(at, job(p0=25), rate=10, watch=watch)
     assert (len(at.door), watch.slept) == (25, [1.0, 1.0])
 
 
 def test_a_second_job_steps_back_while_one_is_at_work() -> None:
-    at = shop(letter(0, 1))
+    at = shop(dead_letter(0, 1))
     at.table["first"] = job("first", p0=1).encode()
     with pytest.raises(Conflict, match="first is already redriving"):
         run(at, job("second", p0=2))
@@ -169,7 +169,7 @@ def test_a_second_job_steps_back_while_one_is_at_work() -> None:
 
 
 def test_a_job_that_was_taken_up_again_keeps_its_claim_when_it_meets_another() -> None:
-    at = shop(letter(0, 1))
+    at = shop(dead_letter(0, 1))
     at.table["first"] = job("first", p0=1).encode()
     resumed = job("second", p0=2).progressed(1)
     with pytest.raises(Conflict):
@@ -178,15 +178,15 @@ def test_a_job_that_was_taken_up_again_keeps_its_claim_when_it_meets_another() -
 
 
 def test_nothing_is_redriven_while_a_mark_cannot_be_read() -> None:
-    at = shop(letter(0, 1))
+    at = shop(dead_letter(0, 1))
     at.table["old/0/1"] = b"{"
     with pytest.raises(InputRefused, match="what is open is not known"):
         run(at, job(p0=2))
     assert at.door == []
 
 
-def test_rows_that_nobody_needs_are_removed_at_the_end() -> None:
-    at = shop(letter(0, 7))
+def test_rows_that_are_not_needed_are_removed_at_the_end() -> None:
+    at = shop(dead_letter(0, 7))
     old = RedriveJob("old", RedriveSource.DEAD_LETTERS, {}, NOW - KEPT - 1, state=JobState.DONE)
     at.table |= {
         "old": old.encode(),
@@ -198,7 +198,7 @@ def test_rows_that_nobody_needs_are_removed_at_the_end() -> None:
 
 
 def test_a_cancelled_job_leaves_the_rest_open() -> None:
-    at = shop(letter(0, 1))
+    at = shop(dead_letter(0, 1))
     at.table["night"] = job(p0=2).encode()
     cancel(StepsOf(at), TOPICS, find_job(at.table, "night", RedriveSource.DEAD_LETTERS))
     assert read_job("night", at.table["night"]) == job(p0=2).ended(JobState.CANCELLED)
@@ -225,11 +225,11 @@ def test_only_a_running_job_over_the_same_topic_can_be_taken_up_again() -> None:
     deaths=st.lists(st.integers(1, 5), max_size=6),
     rate=st.sampled_from([1.0, 2.0, 7.0]),
 )
-def test_every_open_letter_comes_back_exactly_once_wherever_the_process_dies(
+def test_every_open_dead_letter_is_redriven_exactly_once_wherever_the_process_dies(
     positions: set[tuple[int, int]], deaths: list[int], rate: float
 ) -> None:
-    """The law of a redrive: steps are whole, so a run goes on where the last one ended."""
-    at = shop(*(letter(*position) for position in sorted(positions)))
+    """The law of a redrive: steps are whole, so a run continues where the last one ended."""
+    at = shop(*(dead_letter(*position) for position in sorted(positions)))
     asked = job(p0=21, p1=21, p2=21)
     at.table["night"] = asked.encode()
     for dies_at in deaths:

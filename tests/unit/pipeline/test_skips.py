@@ -1,4 +1,4 @@
-"""An operator's words are kept while they may be needed, and not for ever."""
+"""Skip requests are kept while they may be needed, and not for ever."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ def record(offset: int) -> Record:
     return Record("orders", 0, offset, 1_000, None, b"", ())
 
 
-def test_the_newest_ten_thousand_words_are_kept() -> None:
+def test_the_newest_ten_thousand_skips_are_kept() -> None:
     skips = Skips()
     for offset in range(20_000):
         skips.skip(HERE, offset, 1_000)
@@ -27,7 +27,7 @@ def test_the_newest_ten_thousand_words_are_kept() -> None:
     ]
 
 
-async def test_a_word_on_what_stands_below_an_offset_counts_two_minutes_from_when_it_was_last_given() -> (
+async def test_a_skip_of_everything_below_an_offset_is_valid_for_two_minutes_from_the_last_request() -> (
     None
 ):
     skips = Skips()

@@ -1,4 +1,4 @@
-"""A refused write is insisted on for as long as its partition is this worker's, and no longer."""
+"""A refused write is retried for as long as this worker owns its partition, and no longer."""
 
 import asyncio
 from functools import partial
@@ -32,8 +32,8 @@ class RefusingSink:
         acknowledged(NO)
 
 
-async def test_a_write_whose_partition_went_to_another_worker_is_not_insisted_on() -> None:
-    """The new owner writes it; twice, once the topic takes it, would be a copy for each move."""
+async def test_a_write_is_not_retried_once_its_partition_went_to_another_worker() -> None:
+    """The new owner writes it; writing it here too would make a copy for each reassignment."""
     source = Broker(LoopClock()).source("g", list)
     partitions = Partitions(source, OwnedListener(), RememberingLogger(), CountingMetrics())
     partitions.on_assigned({HERE: CommitPosition(0)})

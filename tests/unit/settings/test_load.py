@@ -1,4 +1,4 @@
-"""Settings: what is given where wins over what, and nothing unknown passes."""
+"""Settings: the precedence of their sources, and unknown ones are refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ def file_of(folder: Path, text: str) -> Path:
     return file
 
 
-def test_without_anything_given_the_defaults_hold() -> None:
+def test_without_settings_the_defaults_apply() -> None:
     assert load(None, {}, {}) == Settings()
 
 
@@ -91,7 +91,7 @@ def test_durations_and_sizes_have_units(tmp_path: Path) -> None:
     )
 
 
-def test_a_path_in_the_file_is_meant_from_where_the_file_is(tmp_path: Path) -> None:
+def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
     file = file_of(tmp_path, '[keys]\nfile = "ring.json"\n')
     settings = load(file, {"HOOKSTREAM_TRACING__FILE": "spans.jsonl"}, {})
     assert settings == replace(
@@ -189,7 +189,7 @@ def test_a_path_in_the_file_is_meant_from_where_the_file_is(tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_refusal_says_where_what_and_why(name: str, value: str, sentence: str) -> None:
+def test_a_refusal_states_where_what_and_why(name: str, value: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load(None, {name: value}, {})
     assert str(refusal.value) == sentence
@@ -225,7 +225,7 @@ def test_a_file_that_is_not_there_is_refused() -> None:
     assert str(refusal.value) == "/nowhere/hookstream.toml: No such file or directory"
 
 
-def test_what_may_hold_a_secret_is_in_no_repr() -> None:
+def test_what_may_contain_a_secret_is_in_no_repr() -> None:
     environ = {
         "HOOKSTREAM_KEYS__RING": '{"a": "hunter2"}',
         "HOOKSTREAM_KAFKA__CLIENT": '{"sasl.password": "hunter2"}',

@@ -1,4 +1,4 @@
-"""An audit record of any release reads back, and what is none says why."""
+"""An audit record of any release reads back, and an invalid one is refused with a reason."""
 
 import pytest
 from tests.doubles.lives import FIELDS
@@ -27,7 +27,7 @@ def test_an_audit_record_reads_back(book: SchemaBook) -> None:
     assert AuditReader(book).read(value) == read_entry(FIELDS)
 
 
-def test_it_reads_back_although_nobody_published_its_schema(book: SchemaBook) -> None:
+def test_it_reads_back_although_its_schema_is_not_published(book: SchemaBook) -> None:
     value = encoded(book, EVENT_TYPE, FIELDS)
     assert AuditReader(SchemaBook()).read(value) == read_entry(FIELDS)
 
@@ -40,11 +40,13 @@ def test_it_reads_back_although_nobody_published_its_schema(book: SchemaBook) ->
         (SINGLE_OBJECT + b"12345678", "its schema 3132333435363738 was never published"),
     ],
 )
-def test_what_is_no_audit_record_says_why(book: SchemaBook, value: bytes, why: str) -> None:
+def test_an_invalid_audit_record_is_refused_with_its_reason(
+    book: SchemaBook, value: bytes, why: str
+) -> None:
     assert AuditReader(book).read(value) == EntryProblem(why)
 
 
-def test_a_record_that_was_cut_says_why(book: SchemaBook) -> None:
+def test_a_truncated_record_is_refused_with_its_reason(book: SchemaBook) -> None:
     value = encoded(book, EVENT_TYPE, FIELDS)
     problem = AuditReader(book).read(value[:20])
     assert isinstance(problem, EntryProblem)

@@ -1,4 +1,4 @@
-"""Whatever bytes a record holds, the Avro codec says what they are, or what is wrong with them."""
+"""Whatever bytes a record contains, the Avro codec decodes them, or names what is wrong with them."""
 
 import io
 from typing import cast
@@ -132,7 +132,7 @@ def event_data(**data: object) -> JsonObject:
 def test_bytes_that_are_no_record_have_a_reason(
     cut: int, more: bytes, reason: str, detail: str
 ) -> None:
-    """A negative union index among them: fastavro alone reads some branch that nobody wrote."""
+    """A negative union index among them: fastavro alone reads some branch that was not written."""
     sound = written(UNION, {"u": ""})
     found = decoded(UNION, sound[: len(sound) - cut] + more)
     assert isinstance(found, Undecodable)
@@ -149,7 +149,7 @@ def test_bytes_that_are_no_record_have_a_reason(
     ids=["union", "enum"],
 )
 def test_fastavro_still_reads_a_negative_index(schema: Json, body: bytes, read: str) -> None:
-    """The trap that the codec's guard is for: once this fails, the guard can go."""
+    """The defect that the codec's guard is for: once this fails, the guard can be removed."""
     parsed = fastavro.parse_schema(cast("dict[str, object]", schema))
     assert fastavro.schemaless_reader(io.BytesIO(body), parsed, None) == read
 
@@ -232,7 +232,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_path() -> None:
     assert found.detail.startswith("data.x")
 
 
-def test_records_of_one_union_are_told_apart() -> None:
+def test_records_of_one_union_are_distinguished() -> None:
     shape: Json = [
         {"type": "record", "name": "Circle", "fields": [field("size", "int")]},
         {
@@ -248,8 +248,8 @@ def test_records_of_one_union_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("namespace", [{}, {"namespace": ""}], ids=["inherited", "none"])
-def test_types_with_and_without_a_namespace_are_told_apart(namespace: JsonObject) -> None:
-    """Without one, a type was taken for one of the namespace around it, and its events refused."""
+def test_types_with_and_without_a_namespace_are_distinguished(namespace: JsonObject) -> None:
+    """Without one, a type got the enclosing namespace, and its events were refused."""
     circle: Json = {
         "type": "record",
         "name": "Circle",

@@ -28,7 +28,7 @@ def fields(happening: Happening) -> dict[str, object]:
 
 
 def delivered(book: SchemaBook, happening: Happening) -> JsonObject:
-    """Return the body of what happened, encoded and decoded again."""
+    """Return the body of an event, encoded and decoded again."""
     value = EventEncoder(book).encode(happening.event_type, fields(happening))
     record = Record("t", 0, 0, 0, None, value, ())
     codec = AvroCodec(book)
@@ -125,7 +125,7 @@ def test_what_was_never_published_is_refused(
     assert str(refused.value) == why
 
 
-def test_what_a_worker_would_not_take_is_refused_before_it_is_written() -> None:
+def test_what_a_worker_would_refuse_is_refused_before_it_is_written() -> None:
     encoder = EventEncoder(SchemaBook([event_schema(field("a", "string"))]), max_bytes=200)
     sound = fields(Happening("thing.done", "job-1", "production", {"a": ""}))
     with pytest.raises(InputRefused, match="bytes encoded, 200 are taken at most"):

@@ -1,4 +1,4 @@
-"""Schema files stand where they must, or are named with what is wrong."""
+"""Schema files are where they must be, or are named with what is wrong."""
 
 from pathlib import Path
 

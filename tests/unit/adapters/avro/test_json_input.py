@@ -89,7 +89,7 @@ def take_data(take: Callable[[object], dict[str, object]], data: object) -> dict
         ({"type": "array", "items": DAY}, ["1970-01-02"], [1]),
     ],
 )
-def test_a_value_that_fits_is_taken(kind: Json, value: object, raw: object) -> None:
+def test_a_value_that_fits_is_accepted(kind: Json, value: object, raw: object) -> None:
     assert taken(kind, value) == raw
 
 
@@ -143,7 +143,7 @@ def test_a_value_that_fits_is_taken(kind: Json, value: object, raw: object) -> N
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(kind: Json, value: object, why: str) -> None:
-    """Nothing is rounded, cut or guessed: whoever sends it learns of it, not the partner."""
+    """Nothing is rounded, truncated or guessed: the sender gets an error, not the partner."""
     with pytest.raises(InputRefused) as refused:
         taken(kind, value)
     assert str(refused.value).startswith("data.v")
@@ -185,7 +185,7 @@ def test_what_is_left_out_has_the_default_of_its_schema() -> None:
     }
 
 
-# Both ways: what is taken is delivered as it was given.
+# Both ways: accepted input is delivered as given.
 
 _values: dict[str, tuple[Json, st.SearchStrategy[Json]]] = {
     "decimal": (MONEY, st.integers(-999_999, 999_999).map(lambda n: str(Decimal(n).scaleb(-2)))),
@@ -228,6 +228,6 @@ def both_ways(name: str) -> Callable[[Json], Json]:
 
 @pytest.mark.parametrize("name", _values)
 @given(choose=st.data())
-def test_what_is_taken_is_rendered_as_it_was_given(name: str, choose: st.DataObject) -> None:
+def test_accepted_input_is_rendered_as_given(name: str, choose: st.DataObject) -> None:
     value = choose.draw(_values[name][1])
     assert both_ways(name)(value) == value

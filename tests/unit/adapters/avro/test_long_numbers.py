@@ -11,7 +11,7 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Grant, Partner
 
 LONG = "1234567890123456789"
-"""A long whose schema says `"json": "string"`: text in the body."""
+"""A long whose schema has `"json": "string"`: text in the body."""
 
 
 def pattern_of(text: str, *, json: bool) -> JsonObject:
@@ -25,7 +25,7 @@ def pattern_of(text: str, *, json: bool) -> JsonObject:
 
 
 def granted(pattern: JsonObject, value: Json) -> bool:
-    """Ask a grant that went through its row, as a worker does."""
+    """Evaluate a grant that was read from its row, as a worker does."""
     partner = Partner("acme", "Acme", Grant(("a.b",), ("*",), pattern))
     directory = Directory()
     directory.put_partner(read_partner("acme", write_partner(partner)))
@@ -39,22 +39,22 @@ def granted(pattern: JsonObject, value: Json) -> bool:
 @pytest.mark.parametrize("json", [True, False])
 @pytest.mark.case("long-integers-in-patterns")
 @pytest.mark.parametrize(
-    ("operator", "holds"),
+    ("operator", "expected"),
     [("=", True), (">=", True), ("<=", True), ("<", False), (">", False)],
 )
-def test_a_long_integer_is_compared_with_itself(operator: str, holds: bool, json: bool) -> None:  # noqa: FBT001
+def test_a_long_integer_is_compared_with_itself(operator: str, expected: bool, json: bool) -> None:  # noqa: FBT001
     text = f'{{"data": {{"n": [{{"numeric": ["{operator}", {LONG}]}}]}}}}'
     pattern = pattern_of(text, json=json)
     assert (parse(pattern).matches({"data": {"n": LONG}}), granted(pattern, LONG)) == (
-        holds,
-        holds,
+        expected,
+        expected,
     )
 
 
 @pytest.mark.parametrize("json", [True, False])
 @pytest.mark.case("long-decimals-in-patterns")
 @pytest.mark.parametrize(
-    ("clause", "value", "holds"),
+    ("clause", "value", "expected"),
     [
         ('["=", 12345678.123456789012]', "12345678.123456789012", True),
         ('[">=", 0.100000000000000001]', "0.100000000000000000", False),
@@ -62,12 +62,12 @@ def test_a_long_integer_is_compared_with_itself(operator: str, holds: bool, json
     ],
 )
 def test_a_long_decimal_is_compared_with_all_its_digits(
-    clause: str, value: str, *, holds: bool, json: bool
+    clause: str, value: str, *, expected: bool, json: bool
 ) -> None:
     pattern = pattern_of(f'{{"data": {{"n": [{{"numeric": {clause}}}]}}}}', json=json)
     assert (parse(pattern).matches({"data": {"n": value}}), granted(pattern, value)) == (
-        holds,
-        holds,
+        expected,
+        expected,
     )
 
 

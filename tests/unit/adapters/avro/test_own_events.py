@@ -216,7 +216,7 @@ def test_a_changed_subscription_is_an_event() -> None:
     )
 
 
-def test_a_hold_is_an_event_that_says_who_and_why() -> None:
+def test_a_hold_is_an_event_with_its_author_and_reason() -> None:
     hold = Hold(HoldKind.PARTNER, "acme", NOW - 5, "their proxy loops", "kim@desk")
     record = own_records().hold_changed(
         hold, "cleared", at=NOW, changed_by="lee@desk", reason="mended"
@@ -236,10 +236,10 @@ def test_a_hold_is_an_event_that_says_who_and_why() -> None:
     )
 
 
-def test_a_record_that_was_stepped_over_is_an_event() -> None:
+def test_a_skipped_record_is_an_event() -> None:
     where = TopicPartition("printprice.a", 2)
-    told = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
-    event = event_of(told)
+    record = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
+    event = event_of(record)
     assert (event.event_type, event.event_id, event.entity_id, event.fields["data"]) == (
         "partition.skipped",
         f"printprice.a/2/10/{NOW}",
@@ -267,7 +267,7 @@ def test_the_health_row_is_what_its_owner_makes_of_it() -> None:
 
 
 def test_our_operations_events_keep_the_house_rules() -> None:
-    """They are delivered to partners like any event: the audit record alone is none."""
+    """They are delivered to partners like any event, except the audit record."""
     found = {
         str(tree["eventType"]): breaches(tree)
         for tree in own_schemas()

@@ -1,4 +1,4 @@
-"""The schema book holds every published revision, and never uses one that could do harm."""
+"""The schema book has every published revision, and never uses an unsafe one."""
 
 import orjson
 import pytest
@@ -33,7 +33,7 @@ def test_a_fingerprint_is_that_of_the_specification() -> None:
     )
 
 
-def test_nobody_published_it() -> None:
+def test_an_unpublished_fingerprint_has_no_schema() -> None:
     assert SchemaBook().named(b"12345678") is None
 
 
@@ -106,7 +106,7 @@ def test_a_hostile_row_cannot_take_a_sound_schemas_place() -> None:
 
 
 def test_two_types_cannot_share_a_fingerprint() -> None:
-    """The fingerprint leaves attributes out: nobody could tell whose record it is."""
+    """The fingerprint omits attributes: a record's schema would be ambiguous."""
     book = SchemaBook([ONE])
     with pytest.raises(InputRefused, match=r"its fingerprint is that of thing\.done v1"):
         book.publish(event_schema(field("a", "int"), event_type="other.thing"))
@@ -141,7 +141,7 @@ def row(tree: JsonObject) -> JsonObject:
         ),
     ],
 )
-def test_a_row_that_lies_or_cannot_be_read_is_reported_and_left_out(
+def test_a_wrong_or_unreadable_row_is_reported_and_ignored(
     key: str, value: bytes, why: str
 ) -> None:
     book = SchemaBook()
@@ -153,7 +153,7 @@ def test_a_row_that_lies_or_cannot_be_read_is_reported_and_left_out(
 
 
 @pytest.mark.parametrize("odd", [2**64, "\ud800"])
-def test_a_schema_that_no_row_can_hold_is_refused(odd: Json) -> None:
+def test_a_schema_that_is_too_large_for_a_row_is_refused(odd: Json) -> None:
     with pytest.raises(InputRefused, match="the schema is not JSON"):
         SchemaBook([event_schema(field("a", "int", odd=odd))])
 

@@ -78,7 +78,7 @@ def data_of(shown: object) -> JsonObject:
         ({"type": "map", "values": "long"}, {"json": "string"}, {"a": "-9223372036854775808"}),
     ],
 )
-def test_what_is_shown_is_taken_and_delivered_again(
+def test_what_is_shown_is_accepted_as_input_and_delivered_again(
     kind: Json, more: JsonObject, value: Json
 ) -> None:
     tools = Tools(event_schema(field("v", kind, **more), field("n", ["null", "int"])))
@@ -100,7 +100,7 @@ TEXTUAL = [
 
 @pytest.mark.parametrize("typed", TEXTUAL, ids=range(len(TEXTUAL)))
 @given(choose=st.data())
-def test_a_text_that_two_branches_keep_is_shown_with_the_name_of_its_own(
+def test_a_text_that_two_branches_accept_is_shown_with_the_name_of_its_branch(
     typed: Typed, choose: st.DataObject
 ) -> None:
     schema, name, values = typed

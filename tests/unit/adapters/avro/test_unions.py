@@ -1,4 +1,4 @@
-"""A union takes a value by the one branch that keeps it, or by the one that the input names."""
+"""A value of a union goes to the only branch that fits, or to the one that the input names."""
 
 import datetime as dt
 import json
@@ -93,7 +93,7 @@ def refusal(kind: Json, value: object) -> str:
         (["null", A, B], "null", None),
     ],
 )  # fmt: skip
-def test_the_one_branch_that_keeps_a_value_takes_it(kind: Json, text: str, raw: object) -> None:
+def test_a_value_goes_to_the_only_branch_that_fits(kind: Json, text: str, raw: object) -> None:
     assert taken(kind, parse_exact(text.encode())) == raw
 
 
@@ -135,20 +135,20 @@ def test_where_several_branches_keep_a_value_the_refusal_names_them(
     assert f"fits several branches of its union ({names}): say which, as {{" in said
 
 
-def test_where_every_record_needs_a_default_none_is_invented() -> None:
+def test_if_every_record_needs_a_default_none_is_invented() -> None:
     assert refusal(["null", A, B2], {"n": "x"}) == (
         "data.v: an object with defaults filled in, fits several branches of its union (A, B2):"
         ' say which, as {"A": ...}'
     )
 
 
-def test_a_branch_that_was_named_says_what_is_wrong_with_its_value() -> None:
+def test_a_named_branch_reports_what_is_wrong_with_its_value() -> None:
     assert refusal(["null", A, B], {"B": {"m": 5}}) == (
         "data.v.B.m: there is no such field; data.v.B.n: is missing"
     )
 
 
-def test_a_short_name_that_two_branches_have_is_said_in_full() -> None:
+def test_a_short_name_of_two_branches_is_given_in_full() -> None:
     kind: Json = ["null", B, {**cast("dict[str, Json]", B), "namespace": "other"}]
     assert "(tests.B, other.B): say which" in refusal(kind, {"n": "x"})
     assert taken(kind, {"other.B": {"n": "x"}}) == ("other.B", {"n": "x"})
@@ -211,7 +211,7 @@ def test_what_would_be_delivered_as_something_else_is_refused(
         ("double", "-0.0", -0.0),
     ],
 )
-def test_a_number_that_is_delivered_as_it_was_given_is_taken(
+def test_a_number_that_is_delivered_as_given_is_accepted(
     kind: Json, text: str, raw: float
 ) -> None:
     assert repr(taken(kind, parse_exact(text.encode()))) == repr(raw)
@@ -239,7 +239,7 @@ def test_a_value_of_python_that_does_not_fit_is_refused_quickly(
     assert time.process_time() - begun < 1
 
 
-def test_as_many_problems_are_named_as_anybody_reads() -> None:
+def test_a_bounded_number_of_problems_is_named() -> None:
     items: Json = {"type": "array", "items": B}
     with pytest.raises(EventRefused) as refused:
         taken(items, json.loads("[" + ",".join(['{"m":1}'] * 100_000) + "]"))

@@ -1,4 +1,4 @@
-"""Getting Kafka: what Maven and Java say is told in one sentence with the remedy."""
+"""Fetching Kafka: errors of Maven and Java are reported in one sentence with the remedy."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_a_missing_maven_is_one_sentence_with_the_remedy(tmp_path: Path) -> None
         fetch_kafka(tmp_path / "cache", print)
 
 
-def test_a_download_shows_its_progress_and_is_kept(path: Path, tmp_path: Path) -> None:
+def test_a_download_shows_its_progress_and_is_cached(path: Path, tmp_path: Path) -> None:
     command(
         path,
         "mvn",
@@ -62,21 +62,21 @@ def test_a_download_shows_its_progress_and_is_kept(path: Path, tmp_path: Path) -
         "echo 'Downloaded from central: http://repository/kafka-clients.jar (11 MB at 9 MB/s)'",
     )
     cache = tmp_path / "cache"
-    told: list[str] = []
-    libs = fetch_kafka(cache, told.append)
-    again = fetch_kafka(cache, told.append)
+    printed: list[str] = []
+    libs = fetch_kafka(cache, printed.append)
+    again = fetch_kafka(cache, printed.append)
     assert (libs, again) == (cache / KAFKA_VERSION / "libs",) * 2
-    assert told == [
+    assert printed == [
         f"Downloading Apache Kafka {KAFKA_VERSION} from Maven Central (44 MB, once)",
         "Downloaded jar 1 (11 MB)",
         f"Apache Kafka {KAFKA_VERSION} is in {libs}",
     ]
 
 
-def test_a_failed_download_says_what_maven_said_and_is_not_kept(
+def test_a_failed_download_shows_the_output_of_maven_and_is_not_cached(
     path: Path, tmp_path: Path
 ) -> None:
-    """An interrupted download must never be taken for a whole one."""
+    """An interrupted download must never count as complete."""
     command(path, "mvn", "echo '[ERROR] no route to host'; exit 1")
     cache = tmp_path / "cache"
     with pytest.raises(DependencyUnavailable, match="no route to host"):

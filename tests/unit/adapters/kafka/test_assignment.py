@@ -1,4 +1,4 @@
-"""Where partitions stand that a member was given, and what becomes of one that cannot be read."""
+"""The positions of assigned partitions, and what happens to one that cannot be read."""
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -9,8 +9,8 @@ from tests.doubles.assigned_member import (
 )
 
 
-def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() -> None:
-    """A look-up of the log's end may be answered when reading has begun, and moves it there."""
+def test_a_stopped_partition_is_assigned_at_an_offset_that_the_client_never_looks_up() -> None:
+    """A query for the log's end may be answered after reading started, and moves the position there."""
     member = Member()
     member.loop.busy = True
 
@@ -21,8 +21,8 @@ def test_a_parked_partition_stands_at_a_number_that_the_client_never_looks_up() 
     assert member.consumer.paused == {("u", 0), ("u", 1)}
 
 
-def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment() -> None:
-    """Whatever leaves it while a revocation waits to be told ends that revocation before its commit."""
+def test_a_partition_is_assigned_again_without_leaving_the_assignment() -> None:
+    """A partition that leaves it while a revocation is pending ends that revocation before its commit."""
     member = Member()
 
     member.assignment.seek({HERE: 12})
@@ -31,7 +31,7 @@ def test_a_partition_that_is_read_is_seated_again_without_leaving_the_assignment
     assert member.consumer.unassigned == []
 
 
-def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() -> None:
+def test_a_partition_whose_fetch_failed_for_its_offset_is_assigned_again() -> None:
     member = Member()
     member.consumer.stands = {HERE}
 
@@ -41,8 +41,8 @@ def test_a_partition_whose_fetch_has_failed_for_its_offset_is_assigned_anew() ->
     assert member.consumer.unassigned == [HERE]
 
 
-def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_start() -> None:
-    """Nobody would ever take it back, and the partition would stay unread in silence."""
+def test_a_pause_from_before_a_partition_was_lost_ends_when_it_is_assigned_again() -> None:
+    """It would never be undone, and the partition would silently stay unread."""
     member = Member()
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
     member.assignment.pause(HERE)
@@ -53,7 +53,7 @@ def test_a_pause_of_the_time_when_a_partition_was_given_up_ends_with_its_new_sta
     assert member.consumer.paused == set()
 
 
-def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
+def test_what_started_behind_its_start_offset_is_read_again_from_that_offset() -> None:
     member = Member()
     assert not member.assignment.admits(HERE, 90)
     member.consumer.offsets[HERE] = 91
@@ -72,7 +72,7 @@ def test_what_began_behind_its_seat_is_read_again_from_there() -> None:
     assert [member.assignment.admits(HERE, offset) for offset in (90, 91)] == [True, True]
 
 
-def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None:
+def test_a_revoked_partition_is_not_read_again_from_its_start_offset() -> None:
     member = Member()
     assert not member.assignment.admits(HERE, 90)
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
@@ -84,7 +84,7 @@ def test_a_partition_that_was_given_up_is_not_read_again_from_its_seat() -> None
 
 
 def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record() -> None:
-    """Behind a batch of an unknown format the client reads on, and would pass its records over."""
+    """After a batch of an unknown format the client continues, and would skip its records."""
     member = Member()
     member.consumer.offsets[HERE] = 15
 
@@ -94,67 +94,67 @@ def test_what_cannot_be_fetched_waits_and_is_fetched_again_from_the_same_record(
     member.assignment.try_again()
 
     assert (member.consumer.offsets[HERE], member.consumer.paused) == (10, set())
-    assert member.loop.told == []
+    assert member.loop.posted == []
 
 
-def test_what_cannot_be_fetched_five_times_is_stopped_and_says_what_ends_that() -> None:
+def test_what_cannot_be_fetched_five_times_is_stopped_with_its_remedy() -> None:
     member = Member()
 
     member.fail(4)
-    assert member.loop.told == []
+    assert member.loop.posted == []
     member.fail(2)
 
-    [(told, at, remedy)] = member.loop.told
-    assert (told, at) == (member.told.on_stopped, HERE)
+    [(posted, at, remedy)] = member.loop.posted
+    assert (posted, at) == (member.posted.on_stopped, HERE)
     assert "t/0 from offset 10 on cannot be fetched: no such codec" in str(remedy)
     assert "hookstream partition start t/0 --at latest|TIME" in str(remedy)
-    # Whoever is notified logs that it stopped: one incident is one line.
+    # The listener logs that it stopped: one incident is one line.
     assert [event for _, event, _ in member.logger.lines] == ["consumer.error"]
 
 
 def test_a_stopped_partition_whose_records_come_again_is_read_on() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.fetch_errors.over([HERE, THERE])
 
-    assert member.loop.told == [(member.told.on_resumed, HERE)]
+    assert member.loop.posted == [(member.posted.on_resumed, HERE)]
     assert not member.assignment.fetch_errors
 
 
 def test_a_stopped_partition_that_can_be_fetched_again_but_has_no_record_is_read_on() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.clock.forward(29_999)
     member.assignment.try_again()
-    assert member.loop.told == []
+    assert member.loop.posted == []
     member.clock.forward(1)
     member.assignment.try_again()
 
-    assert member.loop.told == [(member.told.on_resumed, HERE)]
+    assert member.loop.posted == [(member.posted.on_resumed, HERE)]
 
 
-def test_a_failure_whose_next_try_comes_late_is_tried_before_it_is_over() -> None:
+def test_a_failure_whose_retry_is_late_is_retried_before_it_counts_as_over() -> None:
     """A thread that got no CPU for so long has fetched nothing, and the partition is still paused."""
     member = Member()
     member.fail(4)
     member.assignment.fetch_failed(HERE, 7, "no such codec")
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.clock.forward(31_000)
     member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
+    assert (member.loop.posted, HERE in member.assignment.fetch_errors) == ([], True)
     assert member.consumer.paused == set()
 
 
 def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.pause(HERE)
     member.clock.forward(31_000)
@@ -169,47 +169,50 @@ def test_the_time_when_a_failed_partition_was_not_fetched_does_not_count() -> No
     member.clock.forward(29_000)
     member.assignment.try_again()
 
-    assert (member.loop.told, HERE in member.assignment.fetch_errors) == ([], True)
+    assert (member.loop.posted, HERE in member.assignment.fetch_errors) == ([], True)
 
 
-def test_an_operator_leaves_out_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
+def test_an_operator_skips_what_cannot_be_fetched_and_it_is_counted_as_a_gap() -> None:
     """What was taken before it is still ours to settle: it is neither lost nor committed."""
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.start_at(HERE, 15)
     member.assignment.start_waiting()
 
-    assert member.loop.told == [(member.told.on_gap, HERE, 10, 15), (member.told.on_resumed, HERE)]
+    assert member.loop.posted == [
+        (member.posted.on_gap, HERE, 10, 15),
+        (member.posted.on_resumed, HERE),
+    ]
     assert (member.consumer.offsets[HERE], member.consumer.commits) == (15, [])
     assert member.consumer.unassigned == []
 
 
-def test_a_word_that_leaves_nothing_out_is_answered_and_changes_nothing() -> None:
+def test_a_start_that_skips_nothing_is_answered_and_changes_nothing() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.start_at(HERE, "earliest")
     member.assignment.start_waiting()
 
-    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert (member.loop.posted, member.consumer.offsets[HERE]) == ([], 10)
     assert member.logger.lines[-1][1] == "partition.start_too_early"
 
 
-def test_a_word_for_a_partition_that_is_read_as_ever_is_answered_and_changes_nothing() -> None:
+def test_a_start_for_a_partition_that_is_read_normally_is_answered_and_changes_nothing() -> None:
     member = Member()
 
     member.assignment.start_at(HERE, 15)
 
-    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert (member.loop.posted, member.consumer.offsets[HERE]) == ([], 10)
     assert member.logger.lines == [
         ("warning", "partition.start_ignored", {"topic": "t", "partition": 0})
     ]
 
 
-def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothing_out() -> None:
+def test_a_start_for_a_partition_that_recovered_meanwhile_skips_nothing() -> None:
     member = Member()
     member.fail(2)
     member.assignment.start_at(HERE, 15)
@@ -217,7 +220,7 @@ def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothin
     member.assignment.fetch_errors.over([HERE])
     member.assignment.start_waiting()
 
-    assert (member.loop.told, member.consumer.offsets[HERE]) == ([], 10)
+    assert (member.loop.posted, member.consumer.offsets[HERE]) == ([], 10)
     assert member.logger.lines[-1] == (
         "warning",
         "partition.start_ignored",
@@ -225,8 +228,8 @@ def test_a_word_for_a_partition_that_is_well_before_it_is_taken_up_leaves_nothin
     )
 
 
-def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None:
-    """The member does not poll meanwhile, and with many positions the group would throw it out."""
+def test_a_broker_that_hangs_is_queried_for_one_named_position_per_pass() -> None:
+    """The member does not poll meanwhile, and with many positions the group would expel it."""
     member = Member()
     member.hinder_both()
 
@@ -252,7 +255,7 @@ def test_a_broker_that_hangs_is_asked_for_one_named_position_in_a_pass() -> None
     assert member.logger.lines[-1][1] == "positions.unknown_over"
 
 
-def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others() -> None:
+def test_a_named_position_that_cannot_be_queried_does_not_delay_the_others() -> None:
     member = Member()
     member.hinder_both()
 
@@ -267,7 +270,7 @@ def test_a_named_position_that_cannot_be_asked_for_does_not_hold_up_the_others()
     assert member.consumer.offsets == {HERE: 10, THERE: 25}
 
 
-def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass() -> None:
+def test_a_slow_broker_is_queried_for_named_positions_for_five_seconds_per_pass() -> None:
     member = Member()
     member.hinder_both()
     member.consumer.ask_for = lambda _: member.clock.forward(5_000)
@@ -279,21 +282,21 @@ def test_a_slow_broker_is_asked_for_named_positions_for_five_seconds_in_a_pass()
     assert member.consumer.offsets == {HERE: 15, THERE: 25}
 
 
-def test_nothing_is_tried_again_of_a_partition_that_was_given_up() -> None:
+def test_nothing_is_retried_for_a_revoked_partition() -> None:
     member = Member()
     member.fail(5)
     member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.try_again()
     member.assignment.log_stopped()
 
-    assert member.loop.told == []
+    assert member.loop.posted == []
     assert [event for _, event, _ in member.logger.lines] == ["consumer.error"]
 
 
 def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
-    """A transaction's marker at the end is nothing to wait for, and neither is what is paused."""
+    """A transaction marker at the end is not waited for, and neither is what is paused."""
     member = Member()
 
     assert member.assignment.unread({HERE: 15, THERE: 21}) == {THERE: (20, 21)}
@@ -305,30 +308,33 @@ def test_what_is_fetched_and_not_read_to_its_end_is_unread() -> None:
     assert member.assignment.unread({HERE: 99, THERE: 99}) == {}
 
 
-def test_a_word_about_the_record_that_cannot_be_fetched_leaves_out_that_one_alone() -> None:
+def test_a_skip_of_a_record_that_cannot_be_fetched_skips_that_one_alone() -> None:
     member = Member()
     member.fail(5)
-    member.loop.told.clear()
+    member.loop.posted.clear()
 
     member.assignment.skip(HERE, 11)
-    assert member.loop.told == []
+    assert member.loop.posted == []
     member.assignment.skip(HERE, 10)
 
-    assert member.loop.told == [(member.told.on_gap, HERE, 10, 11), (member.told.on_resumed, HERE)]
+    assert member.loop.posted == [
+        (member.posted.on_gap, HERE, 10, 11),
+        (member.posted.on_resumed, HERE),
+    ]
     assert member.consumer.offsets[HERE] == 11
 
 
-def test_a_start_in_a_partition_that_stands_still_tells_what_is_given_up() -> None:
-    """Its records are in hand: what was read below the position stands still, or is on its way."""
+def test_a_start_in_a_stopped_partition_reports_what_is_skipped() -> None:
+    """Its records are in progress: what was read below the position is stopped, or being processed."""
     member = Member()
 
     member.assignment.start_at(HERE, 15, blocked=True)
     member.assignment.start_at(THERE, 12, blocked=True)
     member.assignment.start_waiting()
 
-    assert member.loop.told == [
-        (member.told.on_gap, HERE, 10, 15),
-        (member.told.on_started, HERE, 15),
-        (member.told.on_started, THERE, 12),
+    assert member.loop.posted == [
+        (member.posted.on_gap, HERE, 10, 15),
+        (member.posted.on_started, HERE, 15),
+        (member.posted.on_started, THERE, 12),
     ]
     assert (member.consumer.offsets[HERE], member.consumer.offsets[THERE]) == (15, 20)

@@ -1,4 +1,4 @@
-"""What lasts is said once, and so is its end; a partition without a leader is asked for again."""
+"""A lasting problem is logged once, and so is its end; a partition without a leader is queried again."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from hookstream.adapters.kafka.client import (
 from hookstream.errors import DependencyUnavailable
 
 
-async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
+async def test_a_lasting_problem_is_logged_once_and_its_end_once() -> None:
     logger = RememberingLogger()
     trouble = Trouble("tables.stale", logger, LoopClock())
     for _ in range(100):
@@ -41,7 +41,7 @@ async def test_a_trouble_that_lasts_is_said_once_and_its_end_once() -> None:
     ]
 
 
-async def test_a_trouble_that_passes_soon_is_not_said() -> None:
+async def test_a_short_problem_is_not_logged() -> None:
     logger = RememberingLogger()
     trouble = Trouble("tables.stale", logger, LoopClock())
     for _ in range(5):
@@ -53,7 +53,7 @@ async def test_a_trouble_that_passes_soon_is_not_said() -> None:
 
 
 class Recovering(AdminClient):
-    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`."""
+    """A client whose broker is not a leader yet, for so many queries; then it answers `offset`."""
 
     def __init__(self, *errors: int, offset: int = 7) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
@@ -82,8 +82,8 @@ class Recovering(AdminClient):
     "error",
     [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
 )
-def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> None:
-    """Frozen or killed, it has to register again; the client must look for it, or never finds it."""
+def test_a_restarted_broker_is_queried_until_it_leads(error: int) -> None:
+    """Frozen or killed, it has to register again; the client must query for it, or never finds it."""
     admin = Recovering(error, error)
 
     found = ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
@@ -98,7 +98,7 @@ TIMESTAMP = OffsetSpec.for_timestamp(1_795_521_600_000)
     ("spec", "offset"), [(LATEST, -1001), (LATEST, -1), (EARLIEST, -1001), (TIMESTAMP, -1001)]
 )
 def test_an_offset_that_no_broker_gave_is_no_answer(spec: OffsetSpec, offset: int) -> None:
-    """The client gave -1001 for an end while its link was cut: old tables passed for complete."""
+    """The client returned -1001 for an end while its link was cut: old tables counted as current."""
     with pytest.raises(DependencyUnavailable, match="did not return the ends within 1 s"):
         ask_offsets(Recovering(offset=offset), {("t", 0): spec}, 1.0, "the ends")
 
@@ -108,7 +108,7 @@ def test_a_time_after_the_last_record_has_no_offset() -> None:
     assert found == {("t", 0): -1}
 
 
-def test_what_will_not_pass_is_not_asked_again() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     with pytest.raises(KafkaException):
@@ -135,8 +135,8 @@ def test_a_shorter_timeout_stays_as_it_is() -> None:
     assert transactional_properties(client, "writer", 5_000)["socket.timeout.ms"] == "3000"
 
 
-def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_otherwise() -> None:
-    """Nothing is sent before the tables are asked again: ten seconds of patience would be ten without work."""
+def test_a_client_that_lost_its_broker_reconnects_twice_a_second_by_default() -> None:
+    """Nothing is sent before the tables are queried again: a timeout of ten seconds would be ten without work."""
     name = "reconnect.backoff.max.ms"
     assert consumer_properties({}, "g", None)[name] == 500
     assert producer_properties({}, None)[name] == 500
@@ -144,8 +144,8 @@ def test_a_client_that_lost_its_broker_tries_twice_a_second_unless_it_is_told_ot
     assert producer_properties({name: 9_000}, None)[name] == 9_000
 
 
-def test_a_client_connects_to_the_broker_soon_after_it_was_told_its_address() -> None:
-    """Half of its first pause lies between the two: 50 ms for each client of each command by default."""
+def test_a_client_connects_to_a_broker_soon_after_learning_its_address() -> None:
+    """Half of its first pause is between the two: 50 ms for each client of each command by default."""
     name = "reconnect.backoff.ms"
     assert consumer_properties({}, "g", None)[name] == 20
     assert producer_properties({}, None)[name] == 20
@@ -153,16 +153,14 @@ def test_a_client_connects_to_the_broker_soon_after_it_was_told_its_address() ->
     assert producer_properties({name: 9_000}, None)[name] == 9_000
 
 
-def test_a_reader_that_knows_its_end_waits_no_tenth_of_a_second_to_hear_that_nothing_follows() -> (
-    None
-):
+def test_a_reader_that_knows_its_end_waits_for_a_fetch_only_shortly() -> None:
     name = "fetch.wait.max.ms"
     assert consumer_properties(bounded({}), "g", None)[name] == 10
     assert consumer_properties(bounded({name: 700}), "g", None)[name] == 700
 
 
 def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:
-    """The library refuses a longest pause, which nobody set, below a first one that somebody did."""
+    """The library refuses a default longest pause below a configured first one."""
     client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
     client |= {"log_level": 0, "reconnect.backoff.ms": 1_000}
 

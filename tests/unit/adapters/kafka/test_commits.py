@@ -21,7 +21,7 @@ def test_the_loop_hands_offsets_over_and_the_thread_commits_the_last_of_each() -
 
 
 def test_a_commit_waits_for_the_answer_to_the_one_before() -> None:
-    """One that the client tries again could land upon a younger one, and take offsets back."""
+    """A commit that the client retries could overwrite a newer one, and set offsets back."""
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(21)})
     member.assignment.commit_settled()
@@ -38,7 +38,7 @@ def test_a_commit_waits_for_the_answer_to_the_one_before() -> None:
     assert member.consumer.commits == [{HERE: 11, THERE: 21}, {HERE: 13, THERE: 22}]
 
 
-def test_a_commit_that_is_never_answered_does_not_hold_up_others_for_ever() -> None:
+def test_a_commit_that_is_never_answered_does_not_delay_others_for_ever() -> None:
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(11)})
     member.assignment.commit_settled()
@@ -53,7 +53,7 @@ def test_a_commit_that_is_never_answered_does_not_hold_up_others_for_ever() -> N
     assert member.consumer.commits == [{HERE: 11}, {HERE: 12}]
 
 
-def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
+def test_a_revocation_commits_what_is_settled_whatever_is_in_flight() -> None:
     """The group waits for it, and what it does not commit is delivered again by another member."""
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(21)})
@@ -69,7 +69,7 @@ def test_a_revocation_commits_what_is_settled_whatever_is_under_way() -> None:
 
 
 def test_a_revocation_commits_what_was_handed_over_and_not_sent_yet() -> None:
-    """A source that is closed right after a commit was asked for makes it all the same."""
+    """A source that is closed right after a commit was requested still makes it."""
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(22)})
     member.loop.settled = {THERE: CommitPosition(23)}
@@ -79,7 +79,7 @@ def test_a_revocation_commits_what_was_handed_over_and_not_sent_yet() -> None:
     assert member.consumer.commits == [{HERE: 12, THERE: 23}]
 
 
-def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() -> None:
+def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_is_logged() -> None:
     member = Member()
     member.loop.ending = True
 
@@ -89,7 +89,7 @@ def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_says_so() 
     assert [event for _, event, _ in member.logger.lines] == ["revocation.not_committed"]
 
 
-def test_nothing_is_committed_of_a_partition_that_was_given_up_since() -> None:
+def test_nothing_is_committed_for_a_partition_that_was_revoked_since() -> None:
     """Another member may have committed more of it by now."""
     member = Member()
     member.assignment.commits.settled({HERE: CommitPosition(12), THERE: CommitPosition(21)})
@@ -109,9 +109,9 @@ def test_what_is_not_trusted_any_more_is_not_committed() -> None:
     assert member.consumer.commits == []
 
 
-def test_a_commit_that_the_client_does_not_take_is_told() -> None:
+def test_a_commit_that_the_client_rejects_is_reported() -> None:
     member = Member()
     member.consumer.broken = True
     member.assignment.commits.settled({HERE: CommitPosition(12)})
     member.assignment.commit_settled()
-    assert member.loop.told == [(member.told.on_commit_failed, [HERE])]
+    assert member.loop.posted == [(member.posted.on_commit_failed, [HERE])]

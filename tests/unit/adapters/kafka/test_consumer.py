@@ -1,4 +1,4 @@
-"""What the loop's side of a group member passes on to its thread."""
+"""What the loop's side of a group member forwards to its thread."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ HERE, THERE, ELSEWHERE = (TopicPartition("t", n) for n in range(3))
 
 
 class OrderedMember:
-    """A member that does at once what it is ordered, and keeps what operators named."""
+    """A member that executes orders at once, and remembers what operators named."""
 
     def __init__(self) -> None:
         self.started: list[tuple[TopicPartition, str | int]] = []
@@ -32,8 +32,8 @@ class OrderedMember:
         order()
 
 
-def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> None:
-    """The member alone knows of the fault by then; one that is not held here is another's."""
+def test_an_operators_request_reaches_a_partition_before_its_fault_is_reported() -> None:
+    """The member alone knows of the fault by then; one that is not assigned here is another member's."""
     member = OrderedMember()
     source = KafkaSource(
         {"bootstrap.servers": "127.0.0.1:1"},

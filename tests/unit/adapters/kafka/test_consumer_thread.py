@@ -1,4 +1,4 @@
-"""What a member hands out where the client cannot read all, and what it does where nothing comes."""
+"""What a member returns if the client cannot read everything, and what it does if nothing arrives."""
 
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 class ScriptedConsumer:
-    """A client that gives one batch and remembers where it was sent back to. Its logs end at `end`."""
+    """A client that returns one batch and remembers its seeks. Its logs end at `end`."""
 
     def __init__(self, batch: list[Message], end: int) -> None:
         self.batch = batch
@@ -43,7 +43,7 @@ class ScriptedConsumer:
         """Partitions without a leader."""
         self.looks = 0
         self.away: Callable[[int], bool] = lambda _: False
-        """Whether the broker gives no answer to the look of this number."""
+        """Whether the broker gives no answer to the query of this number."""
 
     def list_topics(self, timeout: float) -> object:
         assert timeout > 0
@@ -66,7 +66,7 @@ class ScriptedConsumer:
         return [cast("KafkaPartition", self.end_of(at)) for at in asked]
 
     def end_of(self, at: KafkaPartition) -> object:
-        """Tell a partition's end as the client does, whose own answers nobody can give an error."""
+        """Report a partition's end as the client does, whose own class cannot be given an error."""
         error = (
             KafkaError(KafkaError.LEADER_NOT_AVAILABLE) if at.partition in self.headless else None
         )
@@ -104,13 +104,13 @@ class ScriptedConsumer:
 
 
 class Asker:
-    """The loop of a member: asks a number of times, ten seconds apart, and then ends it."""
+    """The loop of a member: requests records a number of times, ten seconds apart, and then ends it."""
 
     def __init__(self, times: int, most: int) -> None:
         self.records: list[Record] = []
         self.errors: list[Exception] = []
         self.between: dict[int, Callable[[], None]] = {}
-        """What it does when it is going to ask so many times more."""
+        """What it does when so many requests are left."""
         self.member: ConsumerThread | None = None
         self.clock = HandClock()
         self.logger = BookkeepingLogger()
@@ -165,7 +165,7 @@ def failed(at: TopicPartition, offset: int, code: int) -> Message:
 def run(
     batch: list[Message], *, end: int, times: int = 1, most: int = 100
 ) -> tuple[ScriptedConsumer, Asker]:
-    """Have a member whose two partitions are read from offset 10 take so many times."""
+    """Let a member whose two partitions are read from offset 10 take so many times."""
     consumer, asker, member = ready(batch, end=end, times=times, most=most)
     member.run()
     assert asker.errors == []
@@ -175,7 +175,7 @@ def run(
 def ready(
     batch: list[Message], *, end: int, times: int = 1, most: int = 100
 ) -> tuple[ScriptedConsumer, Asker, ConsumerThread]:
-    """Return a member that is ready to run, with its client and who asks it."""
+    """Return a member that is ready to run, with its client and its loop."""
     consumer, asker = ScriptedConsumer(batch, end), Asker(times, most)
     member = asker.member = ConsumerThread(
         cast("Consumer", consumer),
@@ -192,13 +192,13 @@ def ready(
 
 
 def taken(batch: list[Message]) -> tuple[ScriptedConsumer, list[tuple[TopicPartition, int]]]:
-    """Have it take one batch."""
+    """Let it take one batch."""
     consumer, asker = run(batch, end=20)
     return consumer, [(record.where, record.offset) for record in asker.records]
 
 
-def test_nothing_behind_a_batch_of_an_unknown_format_is_handed_out() -> None:
-    """The client reads on behind it: what it holds would count as settled, and be lost."""
+def test_nothing_after_a_batch_of_an_unknown_format_is_returned() -> None:
+    """The client continues after it: what it contains would count as settled, and be lost."""
     bad = failed(HERE, 11, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001
 
     consumer, records = taken(
@@ -210,7 +210,7 @@ def test_nothing_behind_a_batch_of_an_unknown_format_is_handed_out() -> None:
     assert consumer.paused == {HERE}
 
 
-def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
+def test_a_topic_that_is_missing_for_a_moment_loses_no_record() -> None:
     gone = failed(HERE, -1, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     consumer, records = taken([came(HERE, 10), gone, came(HERE, 11)])
@@ -219,14 +219,14 @@ def test_a_topic_that_is_gone_for_a_moment_keeps_no_record_back() -> None:
     assert consumer.sought == {}
 
 
-def test_a_partition_that_gives_nothing_though_it_has_records_is_asked_for_anew_once() -> None:
+def test_a_partition_with_records_that_returns_none_is_assigned_again_once() -> None:
     consumer, asker = run([came(HERE, 10)], end=11, times=8)
 
     assert consumer.sought == {THERE: 10}
     assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
-def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> None:
+def test_a_partition_without_a_leader_does_not_hide_the_stall_of_another() -> None:
     consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
     consumer.headless = {HERE.partition}
 
@@ -236,7 +236,7 @@ def test_a_partition_without_a_leader_does_not_hide_the_silence_of_another() -> 
     assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
-def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
+def test_the_time_of_an_unreachable_broker_is_not_a_stall() -> None:
     consumer, asker, member = ready([came(HERE, 10)], end=11, times=8)
     consumer.away = lambda look: look % 4 == 0
 
@@ -245,7 +245,7 @@ def test_the_time_of_a_broker_that_was_away_makes_no_silence() -> None:
     assert (consumer.sought, asker.logger.lines) == ({}, [])
 
 
-def test_a_silence_lasts_while_its_partition_is_paused() -> None:
+def test_a_stall_continues_while_its_partition_is_paused() -> None:
     _, asker, member = ready([came(HERE, 10)], end=11, times=10)
     asker.between[3] = lambda: member.assignment.pause(THERE)
 
@@ -255,8 +255,8 @@ def test_a_silence_lasts_while_its_partition_is_paused() -> None:
     assert [event for _, event, _ in asker.logger.lines] == ["partition.unread"]
 
 
-def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> None:
-    """Its records may well stand behind the others."""
+def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> None:
+    """Its records may well come after the others."""
     consumer, asker = run([came(HERE, 10 + n) for n in range(9)], end=19, times=8, most=1)
 
     assert len(asker.records) == 8
@@ -264,7 +264,7 @@ def test_a_partition_is_not_silent_while_more_is_ready_than_is_asked_for() -> No
 
 
 def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
-    """Of two commits under way the older could land upon the younger, and take offsets back."""
+    """Of two commits in flight the older could overwrite the newer, and set offsets back."""
     consumer, _, member = ready([], end=10)
     member.stop()
     member.assignment.commits.settled({HERE: CommitPosition(11)})
@@ -285,7 +285,7 @@ def test_a_member_that_fails_commits_what_is_settled_as_no_revocation_will() -> 
     assert (consumer.closed, consumer.commits) == (True, [{HERE: 11}])
 
 
-def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
+def test_what_a_callback_raises_while_the_client_closes_is_logged() -> None:
     consumer, asker, member = ready([], end=10)
     consumer.mistake = ValueError("no such partition")
 
@@ -318,16 +318,16 @@ def test_what_a_callback_raises_while_the_client_closes_is_said() -> None:
         (KafkaError(KafkaError._FATAL, "fenced", fatal=True), InvariantBroken),  # noqa: SLF001
     ],
 )
-def test_a_client_that_can_go_on_no_more_says_what_is_to_be_done(
+def test_a_fatal_client_error_states_the_remedy(
     error: KafkaError, raised: type[Exception]
 ) -> None:
-    """A broker that lost a group needs the worker again; one that has no KIP-848 another setting."""
+    """If a broker lost a group, the worker must restart; without KIP-848 it needs another setting."""
     with pytest.raises(raised):
         raise_fatal(error)
 
 
-class Poison:
-    """A message that makes whoever reads it raise."""
+class RaisingRecord:
+    """A message that raises when it is read."""
 
     def __init__(self, at: TopicPartition, offset: int, error: type[Exception]) -> None:
         self._at, self._offset, self._error = at, offset, error
@@ -348,13 +348,13 @@ class Poison:
         raise self._error("a poisonous record")
 
 
-def poison(at: TopicPartition, offset: int, error: type[Exception] = TypeError) -> Message:
-    return cast("Message", Poison(at, offset, error))
+def raising(at: TopicPartition, offset: int, error: type[Exception] = TypeError) -> Message:
+    return cast("Message", RaisingRecord(at, offset, error))
 
 
 def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other() -> None:
     consumer, asker, member = ready(
-        [came(HERE, 10), poison(HERE, 11), came(HERE, 12), came(THERE, 10)], end=20
+        [came(HERE, 10), raising(HERE, 11), came(HERE, 12), came(THERE, 10)], end=20
     )
     member.run()
 
@@ -367,7 +367,7 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
 
 
 def test_a_partition_stopped_by_the_reader_is_fetched_again_by_itself() -> None:
-    consumer, asker, member = ready([came(HERE, 10), poison(HERE, 11)], end=20, times=4)
+    consumer, asker, member = ready([came(HERE, 10), raising(HERE, 11)], end=20, times=4)
     paused: list[set[TopicPartition]] = []
     for turn in (3, 2, 1):
         asker.between[turn] = lambda: paused.append(set(consumer.paused))
@@ -377,12 +377,12 @@ def test_a_partition_stopped_by_the_reader_is_fetched_again_by_itself() -> None:
     assert HERE not in paused[-1]
 
 
-def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told_as_a_gap() -> (
+def test_a_record_that_makes_the_reader_raise_is_skipped_on_request_and_reported_as_a_gap() -> (
     None
 ):
     gaps: list[tuple[object, ...]] = []
-    consumer, asker, member = ready([poison(HERE, 10)], end=20, times=3)
-    asker.on_gap = lambda *told: gaps.append(told)  # type: ignore[attr-defined]
+    consumer, asker, member = ready([raising(HERE, 10)], end=20, times=3)
+    asker.on_gap = lambda *gap: gaps.append(gap)  # type: ignore[attr-defined]
     asker.between[1] = lambda: member.order(lambda: member.assignment.skip(HERE, 10))
     member.run()
 
@@ -393,7 +393,7 @@ def test_a_record_that_makes_the_reader_raise_is_stepped_over_by_a_word_and_told
 
 def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
     places = [TopicPartition("t", number) for number in range(3)]
-    _, asker, member = ready([poison(at, 10) for at in places], end=20)
+    _, asker, member = ready([raising(at, 10) for at in places], end=20)
     member.assignment.seek(dict.fromkeys(places, 10))
     member.run()
 
@@ -402,8 +402,8 @@ def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> 
     assert "stopped 3 partitions within a minute" in str(error)
 
 
-def test_a_want_of_memory_is_no_fault_of_a_record() -> None:
-    _, asker, member = ready([poison(HERE, 10, MemoryError)], end=20)
+def test_a_shortage_of_memory_is_not_the_records_fault() -> None:
+    _, asker, member = ready([raising(HERE, 10, MemoryError)], end=20)
     member.run()
 
     assert len(asker.errors) == 1

@@ -1,4 +1,4 @@
-"""What keeps a client from the brokers is said in words that somebody can act on, within seconds."""
+"""What keeps a client from the brokers is logged with a remedy, within seconds."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ SASL = {
 
 @contextmanager
 def port_of(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Listen, and let each connection be served on a thread of its own."""
+    """Listen, and let each connection be served on its own thread."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
@@ -62,7 +62,7 @@ def port_of(serve: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def plaintext(connection: socket.socket) -> None:
-    """Hang up at what is no Kafka request, as a broker's listener without TLS does."""
+    """Close the connection at what is not a Kafka request, as a broker's listener without TLS does."""
     with connection:
         connection.recv(4_096)
 
@@ -81,7 +81,7 @@ def http(connection: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Callable[[socket.socket], None]:
-    """Serve TLS with a certificate that nobody trusts."""
+    """Serve TLS with an untrusted certificate."""
     folder = tmp_path_factory.mktemp("tls")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate(folder))
@@ -127,7 +127,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[ObstacleKind, str]:
-    """Return what is met; where the library has words for it, they are waited for."""
+    """Return the obstacle; if the library describes it, wait for that text."""
     reach = Reach({"bootstrap.servers": servers, **client})
     obstacle = reach.ask(0.5)
     for _ in range(60):
@@ -140,13 +140,13 @@ def met(servers: str, client: dict[str, str], *, words: bool = True) -> tuple[Ob
     return obstacle.kind, obstacle.said
 
 
-def test_a_port_on_which_nobody_listens() -> None:
+def test_a_port_on_which_nothing_listens_refuses() -> None:
     kind, said = met("127.0.0.1:1", {})
     assert kind is ObstacleKind.REFUSED
     assert "Connection refused" in said
 
 
-def test_a_host_that_nobody_knows() -> None:
+def test_an_unknown_host_is_its_own_kind_of_obstacle() -> None:
     kind, said = met("nosuch.invalid:9092", {})
     assert kind is ObstacleKind.UNKNOWN_HOST
     assert "Failed to resolve 'nosuch.invalid:9092'" in said
@@ -164,7 +164,9 @@ def test_no_tls_on_a_port_with_it(tls: Callable[[socket.socket], None]) -> None:
         assert met(servers, {})[0] is ObstacleKind.PROTOCOL
 
 
-def test_a_certificate_that_nobody_trusts(tls: Callable[[socket.socket], None]) -> None:
+def test_an_untrusted_certificate_fails_the_handshake(
+    tls: Callable[[socket.socket], None],
+) -> None:
     with port_of(tls) as servers:
         kind, said = met(servers, TLS)
     assert kind is ObstacleKind.HANDSHAKE
@@ -176,12 +178,12 @@ def test_a_port_of_something_else() -> None:
         assert met(servers, {})[0] is ObstacleKind.PROTOCOL
 
 
-def test_a_port_that_says_nothing() -> None:
+def test_a_port_that_never_answers_is_silent() -> None:
     with port_of(silent) as servers:
         assert met(servers, {}, words=False) == (ObstacleKind.SILENT, "")
 
 
-def test_sasl_on_a_port_that_says_nothing_shows_no_password() -> None:
+def test_sasl_on_a_port_that_never_answers_shows_no_password() -> None:
     with port_of(plaintext) as servers:
         assert "hush-hush" not in "".join(met(servers, SASL))
 
@@ -195,18 +197,18 @@ def test_a_command_gives_up_within_ten_seconds() -> None:
 
 
 @pytest.mark.real_time
-async def test_a_worker_says_what_is_in_the_way_and_goes_on_waiting() -> None:
+async def test_a_worker_logs_what_it_waits_for_and_keeps_waiting() -> None:
     logger = BookkeepingLogger()
     said = asyncio.Event()
 
-    class Telling(BookkeepingLogger):
+    class NotifyingLogger(BookkeepingLogger):
         def warning(self, event: str, **fields: str | float | None) -> None:
             logger.warning(event, **fields)
             said.set()
 
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(
-            wait_for_brokers({"bootstrap.servers": NOWHERE}, Telling(), 0.5)
+            wait_for_brokers({"bootstrap.servers": NOWHERE}, NotifyingLogger(), 0.5)
         )
         async with asyncio.timeout(10):
             await said.wait()

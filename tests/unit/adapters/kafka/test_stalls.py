@@ -1,4 +1,4 @@
-"""A partition that has records and gives none is told once, and is not mistaken for one that may rest."""
+"""A partition that has records and returns none is reported once, and one that may be idle is not."""
 
 from tests.doubles.clock import HandClock
 from tests.doubles.logger import BookkeepingLogger
@@ -11,7 +11,7 @@ THERE = TopicPartition("t", 1)
 
 
 class Watched:
-    """A silence that is looked at every ten seconds."""
+    """A stall detector that checks every ten seconds."""
 
     def __init__(self) -> None:
         self.clock = HandClock()
@@ -23,7 +23,7 @@ class Watched:
         *places: dict[TopicPartition, tuple[int, int]],
         held_up: dict[TopicPartition, int] | None = None,
     ) -> list[list[TopicPartition]]:
-        """Look at each in turn, while others that are not read to their ends can give nothing."""
+        """Check each in turn, while others that are not read to their ends can return nothing."""
         found = []
         for each in places:
             behind = {at: next_offset for at, (next_offset, _) in each.items()} | (held_up or {})
@@ -36,7 +36,7 @@ class Watched:
         return [event for _, event, _ in self.logger.lines]
 
 
-def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
+def test_a_partition_with_records_that_returns_none_is_reported_once() -> None:
     watched = Watched()
 
     found = watched.look(*[{HERE: (4, 9)}] * 7)
@@ -47,20 +47,20 @@ def test_a_partition_that_has_records_and_gives_none_is_told_once() -> None:
     assert watched.stalls.stalled == {HERE: 4}
 
 
-def test_a_partition_that_gives_records_however_slowly_is_not_silent() -> None:
+def test_a_partition_that_returns_records_however_slowly_is_not_stalled() -> None:
     watched = Watched()
     watched.look(*[{HERE: (n, 99), THERE: (n // 3, 99)} for n in range(12)])
     assert watched.said == []
 
 
-def test_a_partition_that_could_give_nothing_for_a_while_counts_anew() -> None:
-    """It was paused, nobody asked, or more was ready than was taken."""
+def test_a_partition_that_could_return_nothing_for_a_while_is_timed_from_zero() -> None:
+    """It was paused, nothing was requested, or more was ready than was taken."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 4, {}, *[{HERE: (4, 9)}] * 4)
     assert watched.said == []
 
 
-def test_a_silence_that_ends_is_told_and_the_next_one_is_told_again() -> None:
+def test_the_end_of_a_stall_is_reported_and_the_next_stall_is_reported_again() -> None:
     watched = Watched()
 
     watched.look(*[{HERE: (4, 9)}] * 5, {}, *[{HERE: (9, 12)}] * 5)
@@ -68,8 +68,8 @@ def test_a_silence_that_ends_is_told_and_the_next_one_is_told_again() -> None:
     assert watched.said == ["partition.unread", "partition.unread_over", "partition.unread"]
 
 
-def test_a_silence_lasts_while_something_else_holds_its_partition_up() -> None:
-    """It was paused, nobody asked, or another one had a backlog: it has given nothing all the same."""
+def test_a_stall_continues_while_its_partition_is_delayed_for_another_reason() -> None:
+    """It was paused, nothing was requested, or another one had a backlog: it still returned nothing."""
     watched = Watched()
 
     watched.look(*[{HERE: (4, 9)}] * 5)
@@ -81,15 +81,15 @@ def test_a_silence_lasts_while_something_else_holds_its_partition_up() -> None:
     assert watched.said == ["partition.unread", "partition.unread_over"]
 
 
-def test_a_silence_lasts_when_its_partition_begins_again_before_markers() -> None:
-    """It was asked for again, and the client forgot the markers that it had passed over."""
+def test_a_stall_continues_when_its_partition_restarts_before_markers() -> None:
+    """It was assigned again, and the client forgot the markers that it had skipped."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 5, *[{HERE: (3, 9)}] * 5)
     assert watched.said == ["partition.unread"]
 
 
-def test_the_time_without_a_look_does_not_count() -> None:
-    """The broker was away: nothing could come of any partition."""
+def test_the_time_without_a_check_does_not_count() -> None:
+    """The broker was down: no partition could return anything."""
     watched = Watched()
     watched.look(*[{HERE: (4, 9)}] * 4)
 

@@ -11,7 +11,7 @@ from hookstream.errors import DependencyUnavailable
 
 
 class Electing(AdminClient):
-    """A client whose cluster elects leaders after so many looks."""
+    """A client whose cluster elects leaders after so many queries."""
 
     def __init__(self, looks: int) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
@@ -30,13 +30,13 @@ def cluster(looks: int) -> KafkaTopics:
     return made
 
 
-def test_leaders_are_waited_for_and_that_is_said_once() -> None:
+def test_leaders_are_waited_for_and_that_is_logged_once() -> None:
     said: list[str] = []
     cluster(2)._await_leaders(["t"], said.append)  # noqa: SLF001
     assert said == ["Waiting for leaders of the new partitions: t"]
 
 
-def test_they_are_not_waited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaders_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_topics, "_SECONDS", 0.2)
     said: list[str] = []
     with pytest.raises(DependencyUnavailable, match="t have no leader for a partition after"):

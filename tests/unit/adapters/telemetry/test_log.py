@@ -1,4 +1,4 @@
-"""The log tells an operator what happened, and never a secret."""
+"""The log shows an operator what happened, and never a secret."""
 
 import io
 import json
@@ -57,7 +57,7 @@ def test_an_attempt_that_failed_is_one_line_with_its_trace() -> None:
     }
 
 
-def test_what_is_given_up_is_a_warning() -> None:
+def test_a_dead_lettered_attempt_is_a_warning() -> None:
     logger, out = written("warning")
     logger.attempt(FAILED)
     logger.attempt(DEAD)
@@ -66,7 +66,7 @@ def test_what_is_given_up_is_a_warning() -> None:
     ]
 
 
-def test_a_delivered_attempt_is_told_at_debug_only() -> None:
+def test_a_delivered_attempt_is_logged_at_debug_only() -> None:
     """It is in the audit topic; ten thousand lines a second would cost more than the deliveries."""
     quiet, nothing = written("info")
     quiet.attempt(an_attempt())
@@ -77,7 +77,7 @@ def test_a_delivered_attempt_is_told_at_debug_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "told"),
+    ("level", "levels"),
     [
         ("debug", ["info", "warning", "error"]),
         ("info", ["info", "warning", "error"]),
@@ -85,15 +85,15 @@ def test_a_delivered_attempt_is_told_at_debug_only() -> None:
         ("error", ["error"]),
     ],
 )
-def test_levels_below_the_threshold_are_not_written(level: str, told: list[str]) -> None:
+def test_levels_below_the_threshold_are_not_written(level: str, levels: list[str]) -> None:
     logger, out = written(level)
     logger.info("worker.starting", listen="127.0.0.1:9464")
     logger.warning("tables.late", seconds=31.0)
     logger.error("partition.stopped", remedy="hookstream partition start")
-    assert [line["level"] for line in lines(out)] == told
+    assert [line["level"] for line in lines(out)] == levels
 
 
-def test_a_secret_that_slips_into_a_line_is_blotted_out() -> None:
+def test_a_secret_in_a_log_line_is_redacted() -> None:
     logger, out = written("info")
     logger.info("x", detail="key whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD of whsk_abc123==")
     logger.info("y", url="https://user:hunter2@partner.example/hook")
@@ -113,6 +113,6 @@ def test_a_partners_text_cannot_act_on_a_terminal() -> None:
 
 
 @pytest.mark.parametrize(("level", "style"), [("loud", "json"), ("info", "xml")])
-def test_a_level_or_style_that_is_none_is_refused(level: str, style: str) -> None:
+def test_an_invalid_level_or_style_is_refused(level: str, style: str) -> None:
     with pytest.raises(ConfigurationError, match=r"log\.(level|format) '(loud|xml)'"):
         StructuredLogger(level, style)

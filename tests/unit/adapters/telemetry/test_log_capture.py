@@ -55,8 +55,8 @@ def test_libraries_warnings_threads_tasks_and_the_end_itself_are_lines_of_json()
     done = subprocess.run(  # noqa: S603  our own interpreter
         [sys.executable, "-c", EVERYTHING], timeout=60, check=False, capture_output=True
     )
-    told = [json.loads(line) for line in done.stderr.decode().splitlines()]
-    assert [(each["event"], each["level"]) for each in told] == [
+    logged = [json.loads(line) for line in done.stderr.decode().splitlines()]
+    assert [(each["event"], each["level"]) for each in logged] == [
         ("library.logged", "warning"),
         ("library.logged", "error"),
         ("library.logged", "error"),
@@ -67,18 +67,18 @@ def test_libraries_warnings_threads_tasks_and_the_end_itself_are_lines_of_json()
         ("exception.uncaught", "error"),
         ("library.logged", "error"),
     ]
-    assert told[0]["detail"] == "a warning\nof two lines"
-    assert told[1]["detail"].startswith("%d (its arguments do not fit")
-    assert "Unsayable object" in told[2]["detail"]
-    assert "it has no text" in told[2]["detail"]
-    assert "ValueError: logged" in told[3]["stack"]
-    assert "deprecated" in told[5]["detail"]
-    assert (told[6]["where"], told[6]["detail"]) == (
+    assert logged[0]["detail"] == "a warning\nof two lines"
+    assert logged[1]["detail"].startswith("%d (its arguments do not fit")
+    assert "Unsayable object" in logged[2]["detail"]
+    assert "it has no text" in logged[2]["detail"]
+    assert "ValueError: logged" in logged[3]["stack"]
+    assert "deprecated" in logged[5]["detail"]
+    assert (logged[6]["where"], logged[6]["detail"]) == (
         "worker-7",
         "ZeroDivisionError('division by zero')",
     )
-    assert "in a destructor" in told[7]["detail"]
-    assert "in a task" in told[8]["stack"]
+    assert "in a destructor" in logged[7]["detail"]
+    assert "in a task" in logged[8]["stack"]
 
 
 class Hand:
@@ -104,14 +104,14 @@ def test_the_exporter_of_traces_complains_once_a_minute() -> None:
     ]
 
 
-def test_all_is_as_before_when_it_ends() -> None:
-    hooks: Callable[[], tuple[object, ...]] = lambda: (  # noqa: E731
+def test_everything_is_restored_when_it_ends() -> None:
+    excepthooks: Callable[[], tuple[object, ...]] = lambda: (  # noqa: E731
         sys.excepthook,
         sys.unraisablehook,
         logging.getLogger().handlers[:],
         warnings.showwarning,
     )
-    before = hooks()
+    before = excepthooks()
     with pytest.raises(KeyError), captured(BookkeepingLogger(), float):
         raise KeyError
-    assert hooks() == before
+    assert excepthooks() == before

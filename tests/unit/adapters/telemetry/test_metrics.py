@@ -44,7 +44,7 @@ def test_a_delivered_attempt_is_counted_by_type_trigger_and_outcome() -> None:
     }
 
 
-def test_a_failed_attempt_says_how_it_failed_and_what_followed() -> None:
+def test_a_failed_attempt_shows_how_it_failed_and_what_followed() -> None:
     """Timeouts and refused connections are two different calls at night."""
     metrics = PrometheusMetrics()
     failed = Failed(FailureKind.TIMEOUT, "no response in time")
@@ -88,7 +88,7 @@ def test_latency_is_never_negative() -> None:
     assert samples(metrics)[name] == 0
 
 
-def test_what_somebody_is_woken_for_counts_from_nought() -> None:
+def test_counters_that_raise_alerts_start_at_zero() -> None:
     """Prometheus sees no increase in a series that begins with its first count."""
     metrics = PrometheusMetrics()
     metrics.records("printprice.x", 1)
@@ -123,7 +123,7 @@ def test_records_deferrals_and_gaps_are_counted() -> None:
     }
 
 
-def test_gauges_are_asked_for_at_each_scrape() -> None:
+def test_gauges_are_read_at_each_scrape() -> None:
     metrics = PrometheusMetrics()
     lag = iter([1.5, 2.5])
     metrics.observe(lambda: {"hookstream_lag_seconds": next(lag)})
@@ -141,11 +141,11 @@ def test_event_types_beyond_the_bound_share_one_series() -> None:
     assert found[f'hookstream_records_total{{topic="{OTHER}"}}'] == 50
 
 
-def test_the_release_and_the_process_tell_of_themselves() -> None:
+def test_the_release_and_the_process_have_metrics() -> None:
     text = PrometheusMetrics().exposition().decode()
     assert 'hookstream_info{version="' in text
     assert "process_resident_memory_bytes" in text
 
 
-def test_every_gauge_says_what_it_means() -> None:
+def test_every_gauge_has_a_help_text() -> None:
     assert all(text.endswith(".") for text in GAUGES.values())

@@ -29,7 +29,7 @@ UNSAMPLED = f"00-{TRACE}-{SPAN}-00"
 
 
 class Fixed:
-    """A Chance that always says the same."""
+    """A Random that always returns the same."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -146,7 +146,7 @@ def test_an_unsampled_parent_is_followed(flags: str) -> None:
 
 
 @pytest.mark.parametrize(("chance", "sampled"), [(0.49, True), (0.5, False)])
-def test_a_record_without_context_begins_a_trace_by_the_ratio(
+def test_a_record_without_context_starts_a_trace_by_the_ratio(
     chance: float,
     sampled: bool,  # noqa: FBT001
 ) -> None:
@@ -171,7 +171,7 @@ def test_nothing_is_sampled_at_ratio_zero() -> None:
     ],
 )
 def test_a_malformed_context_counts_as_none(text: str) -> None:
-    """As W3C Trace Context asks: a new trace begins, by the ratio."""
+    """As W3C Trace Context requires: a new trace starts, by the ratio."""
     drawn = Seen(ratio=1.0, chance=0.0).tracer.process(a_record(), text, "hookstream")
     assert drawn is not None
     assert drawn.trace_id != TRACE
@@ -190,7 +190,7 @@ def test_a_retry_of_an_unsampled_delivery_is_not_drawn_again() -> None:
     assert Seen(ratio=1.0, chance=0.0).tracer.process(record, None, "hookstream.retry") is None
 
 
-def test_keys_that_are_no_text_and_tombstones_are_told_so() -> None:
+def test_keys_that_are_not_text_and_tombstones_are_shown_as_such() -> None:
     seen = Seen()
     span = seen.tracer.process(a_record(key=b"\xff", value=None), SAMPLED, "hookstream")
     assert span is not None
@@ -200,7 +200,7 @@ def test_keys_that_are_no_text_and_tombstones_are_told_so() -> None:
     assert attributes["messaging.kafka.message.tombstone"] is True
 
 
-def test_a_producer_begins_a_trace_or_joins_its_callers() -> None:
+def test_a_producer_starts_a_trace_or_joins_its_callers() -> None:
     seen = Seen(ratio=1.0, chance=0.0)
     root = seen.tracer.produce("printprice.pricing.completed")
     child = seen.tracer.produce("printprice.pricing.completed", SAMPLED)
@@ -275,9 +275,9 @@ def test_spans_that_cannot_be_exported_are_counted(*, raises: bool) -> None:
 
 
 def test_a_collector_that_is_down_does_not_keep_a_process_from_ending() -> None:
-    """In a process of its own: the exporter's thread goes on trying, and draws from `random`.
+    """In its own process: the exporter's thread keeps trying, and draws from `random`.
 
-    Left behind in this one, it would do so while Hypothesis watches.
+    In this process it would do so while Hypothesis observes it.
     """
     done = subprocess.run(  # noqa: S603  our own interpreter
         [sys.executable, "-c", COLLECTOR_IS_DOWN], timeout=15, check=False, capture_output=True

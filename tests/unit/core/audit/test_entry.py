@@ -1,4 +1,4 @@
-"""An audit record reads back as one typed entry, or says why it cannot."""
+"""An audit record reads back as one typed entry, or is refused with a reason."""
 
 from tests.doubles.lives import FIELDS, FIRST
 
@@ -31,7 +31,7 @@ def test_a_missing_or_wrong_field_is_named() -> None:
     ]
 
 
-def test_json_tells_instants_as_text() -> None:
+def test_json_shows_instants_as_text() -> None:
     document = FIRST.as_json()
     expected = {key: value for key, value in FIELDS.items() if key != "batch_id"} | {
         "started_at": "1970-01-01T00:00:01.000Z",

@@ -1,4 +1,4 @@
-"""A delivery's life is told in the order of time, and what became of it follows from the last word."""
+"""A delivery's history is in the order of time, and its state follows from the last entry."""
 
 from dataclasses import replace
 
@@ -12,18 +12,18 @@ def life(*entries: AuditEntry, deaths: tuple[DeadLettered, ...] = ()) -> Deliver
     return DeliveryHistory("msg_a", entries, deaths)
 
 
-def test_moments_come_in_the_order_of_time() -> None:
+def test_history_entries_come_in_the_order_of_time() -> None:
     again = replace(FIRST, attempt=3, started_at=9_500, disposition="complete")
-    told = life(again, LAST, FIRST, deaths=(REDRIVEN,)).moments()
-    assert told == [FIRST, LAST, REDRIVEN, Redrive(9_000, "job", "3@7"), again]
+    entries = life(again, LAST, FIRST, deaths=(REDRIVEN,)).moments()
+    assert entries == [FIRST, LAST, REDRIVEN, Redrive(9_000, "job", "3@7"), again]
 
 
-def test_a_redrive_whose_job_is_forgotten_comes_right_after_the_death() -> None:
+def test_a_redrive_whose_job_is_forgotten_directly_follows_the_dead_letter() -> None:
     unknown = replace(REDRIVEN, redriven_at=None)
     assert life(deaths=(unknown,)).moments() == [unknown, Redrive(6_010, "job", "3@7")]
 
 
-def test_the_standing_follows_the_last_moment() -> None:
+def test_the_state_follows_the_last_entry() -> None:
     cancelled = replace(FIRST, attempt=2, started_at=9_900, disposition="cancel")
     states = [
         life().state,
@@ -43,13 +43,13 @@ def test_the_standing_follows_the_last_moment() -> None:
     ]
 
 
-def test_completed_beats_whatever_a_second_copy_came_to() -> None:
-    """A crash may leave two copies of a delivery; the partner has it all the same."""
+def test_completed_wins_over_the_result_of_a_second_copy() -> None:
+    """A crash may leave two copies of a delivery; the partner has it in any case."""
     delivered = replace(FIRST, disposition="complete", outcome="delivered")
     assert life(delivered, LAST, deaths=(DEATH,)).state is DeliveryState.COMPLETED
 
 
-def test_each_event_under_one_id_has_a_life_of_its_own() -> None:
+def test_each_event_under_one_id_has_its_own_history() -> None:
     """A producer gave one id to two events: neither hides what became of the other."""
     other = FIRST.origin._replace(offset=41)
     delivered = replace(FIRST, origin=other, disposition="complete", outcome="delivered")

@@ -53,7 +53,7 @@ def audited(record: AttemptRecord) -> dict[str, object]:
     return fields_read(attempt_body(record, worker="worker-1"))
 
 
-def test_an_attempt_is_told_in_full() -> None:
+def test_an_attempt_is_audited_in_full() -> None:
     found = audited(BROKEN)
 
     assert found == {
@@ -99,7 +99,7 @@ def test_an_audit_record_is_read_back_by_those_who_ask() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "disposition", "told"),
+    ("outcome", "disposition", "expected"),
     [
         (Delivered(204), Complete(), ("delivered", "complete", None, 204, None, None)),
         (
@@ -140,16 +140,16 @@ def test_an_audit_record_is_read_back_by_those_who_ask() -> None:
         ),
     ],
 )
-def test_every_outcome_and_disposition_has_its_words(
-    outcome: Outcome | None, disposition: Disposition, told: tuple[object, ...]
+def test_every_outcome_and_disposition_has_a_text(
+    outcome: Outcome | None, disposition: Disposition, expected: tuple[object, ...]
 ) -> None:
     fields = audited(a_record(outcome, disposition))
 
     names = ("outcome", "disposition", "reason", "status", "error", "next_due_at")
-    assert tuple(fields[name] for name in names) == told
+    assert tuple(fields[name] for name in names) == expected
 
 
-def test_what_an_endpoint_says_is_bounded() -> None:
+def test_what_an_endpoint_answers_is_bounded() -> None:
     record = a_record(Failed(FailureKind.PROTOCOL, "e" * 9999), RetryAt(NOW))
     record.response_excerpt = "r" * 9999
 

@@ -164,7 +164,7 @@ def test_a_logical_type_that_is_not_valid_is_ignored(
         (a_record({"name": "n", "type": "int"}), [1]),
     ],
 )
-def test_a_value_that_json_cannot_hold_is_refused(schema: Json, value: object) -> None:
+def test_a_value_that_json_cannot_represent_is_refused(schema: Json, value: object) -> None:
     """A reader that takes numbers for doubles would silently read another one."""
     render = rendering(schema)
 
@@ -233,7 +233,7 @@ def test_a_field_is_a_name_and_never_code() -> None:
     assert compile_value(AvroSchema(money, {}))({name: b"\x07"}) == {name: "0.07"}
 
 
-def test_a_record_that_is_plain_already_is_handed_through() -> None:
+def test_a_record_that_is_plain_already_is_returned_unchanged() -> None:
     """No copy: this is most of what an event's data is made of."""
     schema = a_record(
         {"name": "a", "type": ["null", "string"]},
@@ -245,7 +245,7 @@ def test_a_record_that_is_plain_already_is_handed_through() -> None:
     assert rendering(schema)(value) is value
 
 
-def test_a_long_is_text_where_its_field_or_its_type_says_so() -> None:
+def test_a_long_is_text_if_its_field_or_its_type_requests_it() -> None:
     schema = a_record(
         {"name": "a", "type": ["null", "long"], "json": "string"},
         {"name": "b", "type": ["null", {"type": "long", "json": "string"}]},
@@ -255,7 +255,7 @@ def test_a_long_is_text_where_its_field_or_its_type_says_so() -> None:
     assert rendering(schema)({"a": 1, "b": 2, "c": 3}) == {"a": "1", "b": "2", "c": 3}
 
 
-def test_a_named_type_may_stand_for_itself_later_on() -> None:
+def test_a_named_type_may_be_referenced_after_its_definition() -> None:
     amount: JsonObject = {**logical("fixed", "decimal", precision=9, scale=2), "name": "Amount"}
     amount["size"] = 8
     schema = a_record(

@@ -64,7 +64,7 @@ def test_the_branch_of_a_union_follows_from_how_the_value_looks() -> None:
     assert found == [None, True, 1, 1.5, "x", "0.01", ["0.02"]]
 
 
-def test_records_that_look_alike_are_told_apart_by_name() -> None:
+def test_records_that_look_alike_are_distinguished_by_name() -> None:
     render = rendering(two_records(MONEY, "bytes"))
 
     found = [render(value) for value in (("t.A", {"x": b"\1"}), ("t.B", {"x": b"\1"}), None)]

@@ -50,7 +50,7 @@ def field(name: str, kind: Json, **more: Json) -> JsonObject:
 def test_a_field_that_would_look_different_is_named(
     old: JsonObject, new: JsonObject, change: str
 ) -> None:
-    """Avro reads all of these without a word; a partner's code would not."""
+    """Avro reads all of these without an error; a partner's code would not."""
     assert body_changes(schema(old), schema(new)) == [change]
 
 
@@ -68,5 +68,5 @@ def test_a_field_that_looks_the_same_is_not(old: JsonObject, new: JsonObject) ->
     assert body_changes(schema(old), schema(new)) == []
 
 
-def test_what_is_no_record_has_no_fields() -> None:
+def test_a_schema_that_is_not_a_record_has_no_fields() -> None:
     assert body_changes("string", schema()) == []

@@ -1,4 +1,4 @@
-"""One schema's records are read by another, or it is known beforehand that they cannot be."""
+"""One schema's records are read by another, or are refused beforehand."""
 
 import time
 
@@ -102,7 +102,7 @@ def test_what_the_rules_resolve_is_compatible(writer: Json, reader: Json) -> Non
         ),
     ],
 )
-def test_what_they_do_not_is_named_with_its_path(writer: Json, reader: Json, why: str) -> None:
+def test_an_incompatibility_is_named_with_its_path(writer: Json, reader: Json, why: str) -> None:
     assert incompatibilities(writer, reader)[0] == why
 
 
@@ -124,7 +124,7 @@ def test_what_they_do_not_is_named_with_its_path(writer: Json, reader: Json, why
 def test_values_that_would_be_misread_are_incompatible(
     writer: Json, reader: Json, between: str
 ) -> None:
-    """Avro's own rules compare bytes: 12.50 would arrive as 125.0, and nobody would hear of it."""
+    """Avro's own rules compare bytes: 12.50 would arrive as 125.0, without an error."""
     assert incompatibilities(record(field("price", writer)), record(field("price", reader))) == [
         f"price: {between}: the values would be misread without a word"
     ]
@@ -184,7 +184,7 @@ def test_a_default_that_would_fill_in_millions_is_named_and_not_made() -> None:
     ]
 
 
-def test_a_default_that_holds_itself_is_named() -> None:
+def test_a_default_that_contains_itself_is_named() -> None:
     node = record(field("next", "n.Node", default={}), name="n.Node")
     assert incompatibilities(record(), record(field("a", node, default={}))) == [
         "a: its default contains itself without end"
@@ -234,13 +234,13 @@ def test_wide_schemas_are_compared_in_little_time(
 
 
 def test_recursive_schemas_are_compared_to_an_end() -> None:
-    """They are refused elsewhere; comparing them must not hang all the same."""
+    """They are refused elsewhere; comparing them must still not hang."""
     node = record(field("next", ["null", "printprice.Job"]))
     assert (incompatibilities(node, node), vanished(node, node)) == ([], [])
 
 
 def test_a_field_that_only_a_default_would_fill_has_vanished() -> None:
-    """A partner on the older version would receive a value that nobody meant."""
+    """A partner on the older version would receive a value that was not intended."""
     old = record(field("pages", "int", default=0), field("title", "string"))
     assert vanished(old, record(field("title", "string"))) == [
         "pages: nothing carries this field any more"

@@ -38,7 +38,7 @@ def test_the_rate_follows_what_the_smallest_item_becomes(kind: Any, rate: int) -
     assert growth(read_schema(root(kind))).rate == rate
 
 
-def test_what_does_not_repeat_is_paid_once() -> None:
+def test_what_does_not_repeat_counts_once() -> None:
     assert growth(read_schema(nulls(4_000))) == Growth(base=4_001, rate=1)
 
 
@@ -55,7 +55,7 @@ def test_a_default_counts_as_what_it_fills_in() -> None:
 
 
 def test_usual_schemas_are_not_refused() -> None:
-    """Optional records within optional records pay for themselves, level by level."""
+    """Optional records within optional records are bounded level by level."""
     deep: Any = OPTIONAL
     for level in range(3):
         fields = [

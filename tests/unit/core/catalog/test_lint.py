@@ -1,4 +1,4 @@
-"""A schema says enough, and nothing that would be ignored."""
+"""A schema is complete, and has nothing that would be ignored."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_the_schema_names_its_type_and_version(attributes: JsonObject, why: str)
 
 
 def test_the_envelope_is_complete_and_alone_at_the_top() -> None:
-    """A field beside `data` would be in no body: whoever wrote it would wait for it in vain."""
+    """A field beside `data` would be in no body: it would never be delivered."""
     wrong = schema(
         fields=[
             field("event_id", "long"),
@@ -79,7 +79,7 @@ def test_the_envelope_is_complete_and_alone_at_the_top() -> None:
     ]
 
 
-def test_every_field_has_a_doc_however_deep_it_stands() -> None:
+def test_every_field_has_a_doc_however_deep_it_is() -> None:
     line: JsonObject = {"type": "record", "name": "Line", "fields": [field("n", "int", doc=" ")]}
     lines = field("lines", ["null", {"type": "array", "items": line}])
     assert breaches(schema(lines, field("map", {"type": "map", "values": "Line"}))) == [
@@ -113,7 +113,7 @@ def test_only_longs_may_be_written_as_text(kind: Json, kept: bool) -> None:  # n
     ],
 )
 def test_a_logical_type_that_would_be_ignored_is_a_mistake(kind: JsonObject) -> None:
-    """Avro says to read on without it: money would arrive as base64."""
+    """Avro ignores it: money would arrive as base64."""
     assert breaches(schema(field("price", kind))) == [
         "data.price: the logical type 'decimal' is not valid here and would be ignored"
     ]
@@ -160,7 +160,7 @@ def test_a_default_is_what_a_decoder_would_have_read(
     default: Json,
     kept: bool,  # noqa: FBT001
 ) -> None:
-    """The decoder hands it through as it stands in the schema: text for bytes, for one."""
+    """The decoder returns it as it is in the schema: text for bytes, for one."""
     problem = (
         "data.x: its default is no value of its type that a decoder can fill in (of bytes and "
         "fixed none is)"
@@ -175,7 +175,7 @@ def test_a_default_is_what_a_decoder_would_have_read(
         (7, "the schema: 7 is no type"),
     ],
 )
-def test_what_is_no_record_is_refused_at_once(document: Json, why: str) -> None:
+def test_a_document_that_is_not_a_record_is_refused_at_once(document: Json, why: str) -> None:
     assert breaches(document) == [why]
 
 

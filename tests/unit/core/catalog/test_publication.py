@@ -1,4 +1,4 @@
-"""What may be published, and what it would do to records and partners that are there already."""
+"""What may be published, and how it would affect existing records and partners."""
 
 from tests.doubles.schemas import event_schema, field
 
@@ -27,7 +27,7 @@ def declared(tree: JsonObject, *, own: bool = False) -> DeclaredSchema:
     return DeclaredSchema(where, event_type, version, fingerprint_of(tree), tree, own)
 
 
-def standing(tree: JsonObject, number: int = 1) -> KnownSchema:
+def published(tree: JsonObject, number: int = 1) -> KnownSchema:
     new = declared(tree)
     return KnownSchema(new.event_type, new.version, new.fingerprint, number, tree)
 
@@ -51,12 +51,12 @@ def test_a_new_type_is_its_first_revision() -> None:
 
 def test_what_was_published_is_not_published_again() -> None:
     tree = event_schema(A)
-    assert planned([tree], [standing(tree)]) == PublicationPlan((), 1, (), ())
+    assert planned([tree], [published(tree)]) == PublicationPlan((), 1, (), ())
 
 
 def test_a_compatible_change_is_the_next_revision() -> None:
     tree = event_schema(A, B)
-    assert planned([tree], [standing(event_schema(A), 3)]) == PublicationPlan(
+    assert planned([tree], [published(event_schema(A), 3)]) == PublicationPlan(
         (Publication(declared(tree), 4, Novelty.REVISION),), 0, (), ()
     )
 
@@ -64,33 +64,33 @@ def test_a_compatible_change_is_the_next_revision() -> None:
 def test_documentation_alone_is_a_revision_too() -> None:
     """It replaces the row of the same fingerprint: console and docs show the newest words."""
     tree = event_schema({**A, "doc": "A better word."})
-    assert planned([tree], [standing(event_schema(A))]) == PublicationPlan(
+    assert planned([tree], [published(event_schema(A))]) == PublicationPlan(
         (Publication(declared(tree), 2, Novelty.DOCUMENTATION),), 0, (), ()
     )
 
 
 def test_a_new_version_is_its_own_first_revision() -> None:
     tree = event_schema(A, B, version=2)
-    assert planned([tree], [standing(event_schema(A))]) == PublicationPlan(
+    assert planned([tree], [published(event_schema(A))]) == PublicationPlan(
         (Publication(declared(tree), 1, Novelty.VERSION),), 0, (), ()
     )
 
 
 def test_a_field_without_a_default_breaks_a_version() -> None:
     """Records written before have nothing for it."""
-    assert problems([event_schema(A, field("b", "int"))], [standing(event_schema(A))]) != []
+    assert problems([event_schema(A, field("b", "int"))], [published(event_schema(A))]) != []
 
 
 def test_a_field_that_goes_breaks_a_version() -> None:
-    assert problems([event_schema(A)], [standing(event_schema(A, B))]) == [
+    assert problems([event_schema(A)], [published(event_schema(A, B))]) == [
         "data.b: nothing carries this field any more, which needs a new version (against revision 1 of v1)"
     ]
 
 
 def test_a_field_that_would_look_different_in_the_body_breaks_a_version() -> None:
-    """Avro reads it without a word; a partner's code would not."""
+    """Avro reads it without an error; a partner's code would not."""
     old, new = event_schema(field("n", "long")), event_schema(field("n", "long", json="string"), B)
-    assert problems([new], [standing(old)]) == [
+    assert problems([new], [published(old)]) == [
         (
             "data.n: a number in the body would become a number as text, which needs a new version "
             "(against revision 1 of v1)"
@@ -101,8 +101,8 @@ def test_a_field_that_would_look_different_in_the_body_breaks_a_version() -> Non
 def test_every_revision_counts_not_only_the_last() -> None:
     """Records of the first revision are replayed like any other."""
     there = [
-        standing(event_schema(A, B), 1),
-        standing(event_schema(A, B, field("c", "int", default=0)), 2),
+        published(event_schema(A, B), 1),
+        published(event_schema(A, B, field("c", "int", default=0)), 2),
     ]
     found = problems([event_schema(A, field("c", "int", default=0))], there)
     assert found == [
@@ -114,7 +114,7 @@ def test_every_revision_counts_not_only_the_last() -> None:
 def test_a_changed_scale_has_the_same_fingerprint_and_is_refused() -> None:
     """Measured: 123.45 written before would be read as 1.2345 from then on."""
     found = problems(
-        [event_schema(field("p", FINER))], [standing(event_schema(field("p", PRICE)))]
+        [event_schema(field("p", FINER))], [published(event_schema(field("p", PRICE)))]
     )
     assert len(found) == 1
     assert "records written before would be misread" in found[0]
@@ -131,18 +131,18 @@ def test_two_versions_with_one_fingerprint_are_refused() -> None:
 
 
 def test_a_new_version_must_carry_what_a_pinned_one_needs() -> None:
-    """A partner on version 1 must not receive a default that nobody meant."""
+    """A partner on version 1 must not receive a default that was not intended."""
     tree = event_schema(field("c", "int"), version=2)
-    plan = planned([tree], [standing(event_schema(A, B))])
+    plan = planned([tree], [published(event_schema(A, B))])
     assert [finding.what for finding in plan.problems] == [
         "v2 cannot be delivered as v1: data.a: nothing carries this field any more",
         "v2 cannot be delivered as v1: data.b: nothing carries this field any more",
     ]
 
 
-def test_where_nobody_is_pinned_it_is_a_note() -> None:
+def test_without_pinned_subscriptions_it_is_a_note() -> None:
     tree = event_schema(B, version=2)
-    plan = planned([tree], [standing(event_schema(A, B))], pinned=False)
+    plan = planned([tree], [published(event_schema(A, B))], pinned=False)
     assert (plan.problems, plan.notes) == (
         (),
         (
@@ -154,8 +154,8 @@ def test_where_nobody_is_pinned_it_is_a_note() -> None:
     )
 
 
-def test_what_stands_already_keeps_nothing_else_from_being_published() -> None:
-    there = [standing(event_schema(A)), standing(event_schema(field("z", "int"), version=2))]
+def test_a_published_schema_does_not_prevent_publishing_others() -> None:
+    there = [published(event_schema(A)), published(event_schema(field("z", "int"), version=2))]
     other = event_schema(A, B, event_type="other.thing", name="OtherThing")
     assert problems([other], there) == []
 
@@ -168,7 +168,7 @@ def test_a_hostile_schema_is_examined_no_further() -> None:
     assert plan.publications == ()
 
 
-def test_house_rules_hold_for_events_and_not_for_our_own_records() -> None:
+def test_lint_applies_to_events_and_not_to_our_own_records() -> None:
     bare = event_schema({"name": "a", "type": "int"})
     strict = plan_publication([declared(bare)], [], lambda _t, _v: True)
     own = plan_publication([declared(bare, own=True)], [], lambda _t, _v: True)

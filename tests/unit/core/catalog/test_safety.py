@@ -1,4 +1,4 @@
-"""Schemas that could harm the process are known before they are used."""
+"""Schemas that could harm the process are detected before they are used."""
 
 import json
 from pathlib import Path
@@ -24,21 +24,21 @@ def test_no_published_schema_is_hostile(path: Path) -> None:
     assert hostile(json.loads(path.read_text())) == []
 
 
-def test_a_type_that_holds_itself_is_hostile() -> None:
+def test_a_type_that_contains_itself_is_unsafe() -> None:
     """Five kilobytes of such a record end a process that decodes with fastavro in C."""
     assert hostile(record("Node", next=["null", "Node"])) == [
         "the type Node contains itself, so a record could nest without end"
     ]
 
 
-def test_types_that_hold_each_other_are_hostile() -> None:
+def test_types_that_contain_each_other_are_unsafe() -> None:
     egg = record("Egg", hen=["null", {"type": "array", "items": "Hen"}])
     assert hostile(record("Hen", egg=egg)) == [
         "the type Hen contains itself, so a record could nest without end"
     ]
 
 
-def test_a_named_type_that_is_used_twice_holds_nothing_of_itself() -> None:
+def test_a_named_type_that_is_used_twice_does_not_contain_itself() -> None:
     address = record("Address", city="string")
     assert hostile(record("Order", to=address, billed_to=["null", "Address"])) == []
 
@@ -61,7 +61,7 @@ def test_items_of_no_bytes_are_hostile(item: Json, around: str) -> None:
     "item",
     [["null", "string"], "boolean", {"type": "array", "items": "int"}, record("A", b="int")],
 )
-def test_items_of_at_least_one_byte_are_not(item: Json) -> None:
+def test_items_of_at_least_one_byte_are_safe(item: Json) -> None:
     assert hostile({"type": "array", "items": item}) == []
 
 
@@ -116,5 +116,5 @@ def test_text_that_is_nested_without_end_is_refused_without_following_it() -> No
         (record("A", x={"type": "array"}), "x[]: None is no type"),
     ],
 )
-def test_what_is_no_schema_is_refused_with_its_place(schema: Json, why: str) -> None:
+def test_an_invalid_schema_is_refused_with_its_place(schema: Json, why: str) -> None:
     assert hostile(schema) == [why]

@@ -99,7 +99,7 @@ def test_a_public_address_is_dialled(address: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "127.1", "2130706433", "0x7f.1", "1.2.3.4 "])
-def test_what_is_no_address_is_not_dialled(text: str) -> None:
+def test_an_invalid_address_is_not_connected_to(text: str) -> None:
     assert address_problem(text) is not None
 
 
@@ -187,7 +187,7 @@ def test_a_url_that_cannot_be_an_endpoints_is_refused_when_it_is_written(url: st
 @pytest.mark.parametrize(
     "url", ["http://localhost:8080/", "http://sink.internal/", "http://partner.example:81/"]
 )
-def test_development_may_use_http_any_port_and_private_names(url: str) -> None:
+def test_development_allows_http_any_port_and_private_names(url: str) -> None:
     """The check at dialling still decides on their addresses."""
     assert url_problem(url, https_only=False) is None
 

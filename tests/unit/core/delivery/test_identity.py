@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hookstream.core.delivery.identity import DeliveryIds, delivery_id
 
 
-def test_a_delivery_id_is_what_the_format_says() -> None:
+def test_a_delivery_id_is_as_its_format_is_documented() -> None:
     """Partners remember these for ever: one other digit would be another delivery."""
     digest = hashlib.sha256(b"v1\0pricing.completed\0evt-1\0orders").digest()
     expected = "msg_" + base64.b32encode(digest).decode().lower()[:26]
@@ -45,7 +45,7 @@ def test_deliveries_of_one_event_share_what_is_hashed_of_it() -> None:
     assert found[0] != found[1]
 
 
-def test_a_delivery_id_is_lower_case_and_holds_no_dot() -> None:
+def test_a_delivery_id_is_lower_case_without_a_dot() -> None:
     """The signed content is joined with dots (Standard Webhooks)."""
     found = delivery_id("type", "event", "subscription")
 

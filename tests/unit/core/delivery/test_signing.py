@@ -136,12 +136,12 @@ def test_a_static_header_can_never_replace_one_of_ours() -> None:
     "name",
     ["webhook-id", "Webhook-Extra", "hookstream-x", "Host", "CONTENT-LENGTH", "te", "traceparent"],
 )
-def test_what_frames_or_signs_a_request_is_reserved(name: str) -> None:
+def test_headers_that_frame_or_sign_a_request_are_reserved(name: str) -> None:
     assert reserved(name)
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "cookie", "accept"])
-def test_what_an_endpoint_asks_for_is_not_reserved(name: str) -> None:
+def test_headers_that_endpoints_need_are_not_reserved(name: str) -> None:
     assert not reserved(name)
 
 

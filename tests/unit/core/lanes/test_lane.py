@@ -1,4 +1,4 @@
-"""A lane holds about a second of work, copies no healthy backlog, and feeds no endpoint that hangs."""
+"""A lane queues about a second of work, copies no healthy backlog, and starts no attempts at an endpoint that hangs."""
 
 import pytest
 
@@ -27,15 +27,15 @@ def attempt(lane: Lane, now: float, took: float = 0.0, outcome: Outcome = OK) ->
 
 
 def lane_that_answers_in(
-    seconds: float, *, slots: int = 10, rate_limit: float | None = None
+    seconds: float, *, permits: int = 10, rate_limit: float | None = None
 ) -> Lane:
-    lane = Lane(LanePolicy(slots, max_queue=1_000, rate_limit=rate_limit))
+    lane = Lane(LanePolicy(permits, max_queue=1_000, rate_limit=rate_limit))
     for _ in range(50):
         attempt(lane, 0.0, seconds)
     return lane
 
 
-def test_a_lane_begins_with_two_attempts_at_once() -> None:
+def test_a_lane_starts_with_two_concurrent_attempts() -> None:
     lane = Lane(LanePolicy(32))
     lane.start(1, 0.0)
     assert lane.may_start(0.0)
@@ -56,8 +56,8 @@ def test_a_lane_takes_no_more_attempts_than_its_cap() -> None:
     assert lane.in_flight == 2
 
 
-def test_an_attempt_that_is_out_for_more_than_a_second_is_given_no_company() -> None:
-    """So an endpoint of which nothing is known can hold two slots of the worker, not more."""
+def test_while_an_attempt_is_outstanding_for_more_than_a_second_no_other_is_started() -> None:
+    """So an unproven endpoint can take two permits of the worker, not more."""
     lane = Lane(LanePolicy(32))
     lane.start(1, 0.0)
 
@@ -83,7 +83,7 @@ def test_a_lane_is_full_when_its_queue_would_wait_more_than_a_second() -> None:
 
 
 def test_nothing_is_queued_that_its_rate_limit_makes_wait_for_longer_than_a_second() -> None:
-    """It would hold its source offset for as long, and look stuck; it has a slot in a tier."""
+    """It would keep its source offset unsettled for as long, and look stuck; it has a slot in a tier."""
     lane = Lane(LanePolicy(8, rate_limit=0.01))
     attempt(lane, 0.0)
 
@@ -108,14 +108,14 @@ def test_a_healthy_lane_that_is_alone_is_full_only_at_its_hard_bound() -> None:
 
 
 def test_a_lane_that_is_alone_but_limited_defers() -> None:
-    """Hours of its backlog would keep everybody else's events out of the partition."""
+    """Hours of its backlog would block all other events of the partition."""
     lane = lane_that_answers_in(0.01, rate_limit=5)
 
     assert lane.full(5, 60.0, alone=True)
 
 
 def test_a_failing_lane_defers_even_when_it_is_alone() -> None:
-    """Else one dead endpoint would hold the source partition for everybody who comes next."""
+    """Otherwise one dead endpoint would block the source partition for all others."""
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.1, BROKEN)
 
@@ -123,7 +123,7 @@ def test_a_failing_lane_defers_even_when_it_is_alone() -> None:
 
 
 def test_work_that_needed_no_attempt_teaches_a_lane_nothing_of_its_endpoint() -> None:
-    """A thousand expired deliveries end in no time; the endpoint behind them is as slow as ever."""
+    """A thousand expired deliveries end in no time; their endpoint is as slow as before."""
     lane = lane_that_answers_in(0.5)
     lane.start(99, 10.0)
 
@@ -152,8 +152,10 @@ def test_failures_open_the_breaker_and_one_probe_closes_it() -> None:
 
 
 @pytest.mark.parametrize("outcome", [UNKNOWN, FailedForGood(422)])
-def test_an_endpoint_that_answers_keeps_its_lane_open_whatever_it_says(outcome: Outcome) -> None:
-    """A delivery that it does not want is that delivery's trouble."""
+def test_an_endpoint_that_answers_keeps_its_lane_open_whatever_the_status(
+    outcome: Outcome,
+) -> None:
+    """A delivery that it refuses concerns that delivery only."""
     lane = lane_that_answers_in(0.1)
     for _ in range(50):
         attempt(lane, 10.0, 0.1, outcome)
@@ -173,7 +175,7 @@ def test_an_endpoint_that_does_not_answer_or_breaks_opens_its_breaker(outcome: O
 
 
 def test_three_timeouts_are_enough() -> None:
-    """Each has held a slot of the worker until its end."""
+    """Each has kept a permit of the worker until its end."""
     lane = lane_that_answers_in(0.1)
     opened = []
     for second in range(3):
@@ -183,7 +185,7 @@ def test_three_timeouts_are_enough() -> None:
     assert opened == [False, False, True]
 
 
-def test_a_lane_rests_as_its_endpoint_asks_and_then_goes_on_slower() -> None:
+def test_a_lane_pauses_for_retry_after_and_then_continues_slower() -> None:
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.0, Throttled(429, 60_000))
 
@@ -196,8 +198,8 @@ def test_a_lane_rests_as_its_endpoint_asks_and_then_goes_on_slower() -> None:
     assert not lane.broken
 
 
-def test_no_endpoint_makes_its_lane_rest_for_longer_than_five_minutes() -> None:
-    """The delivery itself waits as long as it was told; the others are asked for sooner."""
+def test_no_endpoint_pauses_its_lane_for_longer_than_five_minutes() -> None:
+    """The delivery itself waits for its Retry-After; the others are attempted sooner."""
     lane = lane_that_answers_in(0.1)
     attempt(lane, 10.0, 0.0, Throttled(503, 24 * 3_600_000))
 
@@ -213,8 +215,8 @@ def test_deferred_deliveries_come_one_after_another_at_the_lane_s_rate() -> None
     assert lane.defer(100.0).reason is DeferReason.RATE_LIMITED
 
 
-def test_a_slot_that_stands_in_a_tier_record_is_not_given_out_again() -> None:
-    """What a worker learns of the bookings of the one before it."""
+def test_a_slot_found_in_a_tier_record_is_not_reserved_again() -> None:
+    """What a worker learns of its predecessor's reservations."""
     lane = lane_that_answers_in(0.1, rate_limit=10)
     lane.seen(500.0)
 
@@ -241,7 +243,7 @@ def test_a_lane_is_prompt_while_it_answers_within_a_second() -> None:
 
 def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
     """One burst over the endpoint's limit is one answer: too many, not twenty times too many."""
-    lane = lane_that_answers_in(0.001, slots=32)
+    lane = lane_that_answers_in(0.001, permits=32)
     for ticket in range(20):
         lane.start(ticket, 1.0)
 
@@ -252,7 +254,7 @@ def test_attempts_that_were_under_way_together_slow_a_lane_down_once() -> None:
 
 
 def kept_busy(lane: Lane, took: float) -> Lane:
-    """Have it make as many attempts at once as it may, for as long as that lets it have more."""
+    """Let it make as many concurrent attempts as allowed, until the limit stops growing."""
     now, ticket = 0.0, 0
     for _ in range(80):
         begun = []
@@ -267,7 +269,7 @@ def kept_busy(lane: Lane, took: float) -> Lane:
 
 
 def at_once(lane: Lane, now: float = 1_000.0) -> int:
-    """How many attempts it would begin now."""
+    """How many attempts it would start now."""
     ticket = 1_000_000
     while lane.may_start(now):
         lane.start(ticket, now)
@@ -290,8 +292,8 @@ def test_an_endpoint_that_answers_at_once_gets_few_attempts_at_once_while_turns_
     assert (before, crowded, at_once(lane)) == (64, 8, 64)
 
 
-def test_a_lane_that_is_kept_to_few_attempts_queues_no_more_than_they_bear() -> None:
-    """Also before its first trouble, while it is not known what the endpoint would bear."""
+def test_a_lane_limited_to_few_attempts_queues_no_more_than_they_can_serve() -> None:
+    """Also before its first failure, while the endpoint's capacity is unknown."""
     lane = Lane(LanePolicy(64, max_queue=100_000))
     for _ in range(60):
         attempt(lane, 0.0, 0.005)
@@ -301,14 +303,14 @@ def test_a_lane_that_is_kept_to_few_attempts_queues_no_more_than_they_bear() -> 
     assert lane.room(1.0) <= 8 / 0.005 + 1
 
 
-def test_an_endpoint_that_takes_its_time_is_asked_as_much_however_long_turns_are() -> None:
+def test_a_slow_endpoint_gets_as_many_attempts_however_long_turns_are() -> None:
     lane = kept_busy(Lane(LanePolicy(64)), 0.4)
     for _ in range(8):
         lane.crowd(0.05)
     assert at_once(lane) == 64
 
 
-def test_a_lane_that_may_do_little_at_once_is_given_no_more_by_long_turns() -> None:
+def test_a_lane_with_a_low_concurrency_limit_gets_no_more_by_long_turns() -> None:
     lane = kept_busy(Lane(LanePolicy(3)), 0.005)
     for _ in range(8):
         lane.crowd(0.05)

@@ -1,4 +1,4 @@
-"""What each part of a lane promises: its limit, pace, breaker and slots, and the cap that all share."""
+"""What each part of a lane promises: its limit, rate, breaker and reservations, and the cap that all share."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_limit_doubles_with_each_round_until_trouble_and_then_grows_by_one() -
     assert limit.allowed(32) == 17
 
 
-def test_a_round_of_trouble_counts_once() -> None:
+def test_failures_of_one_round_count_once() -> None:
     limit = grown(5)
     for _ in range(32):
         limit.shrink(0.5, 1.0)
@@ -66,7 +66,7 @@ def test_a_pace_without_limit_never_waits() -> None:
     assert rate_limiter.free_at() <= 0.0
 
 
-def test_a_throttled_endpoint_is_asked_at_half_the_pace_and_wins_it_back() -> None:
+def test_a_throttled_endpoint_gets_half_the_rate_and_recovers_it() -> None:
     rate_limiter = RateLimiter()
     for _ in range(3):
         rate_limiter.throttled()
@@ -79,8 +79,8 @@ def test_a_throttled_endpoint_is_asked_at_half_the_pace_and_wins_it_back() -> No
     assert rate_limiter.spacing == 0.0
 
 
-def test_an_endpoint_that_throttled_whatever_came_is_soon_asked_as_often_as_before() -> None:
-    """It was away rather than asked too often: the pace that it bore then is found in seconds."""
+def test_an_endpoint_that_throttled_everything_soon_gets_as_many_attempts_as_before() -> None:
+    """It was down rather than overloaded: the rate that it accepted before is found in seconds."""
     rate_limiter = RateLimiter()
     now, seconds = 0.0, 30.0
     while rate_limiter.spacing < 10.0:
@@ -93,8 +93,8 @@ def test_an_endpoint_that_throttled_whatever_came_is_soon_asked_as_often_as_befo
     assert now < seconds
 
 
-def test_an_endpoint_that_bears_one_pace_only_is_asked_at_nearly_that_pace() -> None:
-    """Nine answers of ten, once its pace is found, are no throttling."""
+def test_an_endpoint_with_a_fixed_rate_is_used_at_nearly_that_rate() -> None:
+    """Nine answers of ten, once its rate is found, are not 429."""
     rate_limiter = RateLimiter()
     now, bears, last = 0.0, 0.5, -1.0
     answers: list[bool] = []
@@ -214,7 +214,7 @@ def test_an_endpoint_that_only_flaps_waits_longer_each_time() -> None:
     assert breaker.probe_at == 16.0
 
 
-def test_an_endpoint_that_recovered_begins_with_a_short_wait_again() -> None:
+def test_an_endpoint_that_recovered_starts_with_a_short_wait_again() -> None:
     breaker = opened(0.0)
     for _ in range(10):
         breaker.succeeded(5.0)
@@ -239,14 +239,14 @@ def test_the_longer_an_outage_the_longer_a_deferral_up_to_half_an_hour() -> None
     assert breaker.put_off_until(100_000.0) == 101_800.0
 
 
-def test_a_breaker_that_has_just_opened_believes_the_delivery_how_long_it_has_lasted() -> None:
+def test_a_breaker_that_has_just_opened_takes_the_length_of_the_outage_from_the_delivery() -> None:
     """A worker was started again in the middle of an outage."""
     breaker = opened(0.0)
 
     assert breaker.put_off_until(0.0, waited=1_200.0) == 600.0
 
 
-def test_a_slot_that_slipped_by_half_a_minute_is_booked_anew_at_the_end() -> None:
+def test_a_slot_missed_by_half_a_minute_is_reserved_again_at_the_end() -> None:
     slots = Reservations()
     for _ in range(100):
         slots.book(0.0, 1.0, 3_600.0)
@@ -256,17 +256,17 @@ def test_a_slot_that_slipped_by_half_a_minute_is_booked_anew_at_the_end() -> Non
     assert slots.again(0.0, 1.0, 3_600.0) > 100.0
 
 
-def test_no_slot_is_farther_than_it_may_be() -> None:
+def test_no_slot_is_later_than_its_bound() -> None:
     slots = Reservations()
     found = [slots.book(10.0, 60.0, 300.0) for _ in range(50)]
 
     assert max(found) == 310.0
 
 
-def test_lanes_of_which_nothing_is_known_share_one_half_of_the_cap() -> None:
+def test_lanes_without_a_history_share_one_half_of_the_cap() -> None:
     capacity = Permits(10)
-    strangers = [LanePermits() for _ in range(8)]
-    for holder in strangers[:5]:
+    unproven = [LanePermits() for _ in range(8)]
+    for holder in unproven[:5]:
         assert capacity.may_take(kept=False)
         capacity.take(holder, kept=False)
 
@@ -274,7 +274,7 @@ def test_lanes_of_which_nothing_is_known_share_one_half_of_the_cap() -> None:
     assert capacity.may_take(kept=True)
 
 
-def test_a_prompt_lane_that_begins_to_hang_counts_with_those_that_hang() -> None:
+def test_a_prompt_lane_that_starts_to_hang_counts_as_hanging() -> None:
     capacity = Permits(10)
     lane = LanePermits()
     capacity.proved(lane)

@@ -1,4 +1,4 @@
-"""A lane whose endpoint answers 429 is soon back at the pace that it bore, and keeps close below its limit."""
+"""A lane whose endpoint answers 429 is soon back at its old rate, and stays just below its limit."""
 
 import heapq
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Course:
 
 
 def driven(takes: Callable[[float], bool], seconds: float, *, rate: float = 1e6) -> Course:
-    """Offer a lane `rate` deliveries a second; `takes` says which attempt is not answered 429."""
+    """Offer a lane `rate` deliveries a second; `takes` decides which attempt is not answered 429."""
     lane, course = Lane(LanePolicy(32)), Course()
     now, begun = 0.0, 0
     answers: list[tuple[float, int, bool]] = []
@@ -65,7 +65,7 @@ def limited_to(rate: float) -> Callable[[float], bool]:
 
 @pytest.mark.parametrize("away", [1, 5, 14, 60, 300])
 @pytest.mark.parametrize("rate", [1, 10, 100])
-def test_an_endpoint_that_said_429_to_everything_is_at_its_old_pace_soon_after_it_takes_one(
+def test_an_endpoint_that_answered_429_to_everything_is_at_its_old_rate_soon_after_it_accepts_one(
     away: int, rate: int
 ) -> None:
     back = 20.0 + away
@@ -89,7 +89,7 @@ def test_an_endpoint_that_is_away_for_a_third_of_the_time_gets_nearly_all_that_c
 
 
 @pytest.mark.parametrize(("limit", "part"), [(1, 0.75), (5, 0.95), (20, 0.95), (60, 0.95)])
-def test_an_endpoint_with_a_limit_is_asked_close_below_it_and_seldom_says_429(
+def test_an_endpoint_with_a_limit_is_used_just_below_it_and_seldom_answers_429(
     limit: int, part: float
 ) -> None:
     course = driven(limited_to(limit), 320)

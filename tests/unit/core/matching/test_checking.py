@@ -1,4 +1,4 @@
-"""A pattern that no event could match is said to be so when it is written."""
+"""A pattern that no event could match is reported when it is written."""
 
 import pytest
 
@@ -132,7 +132,7 @@ def test_a_pattern_that_can_match_has_no_problem(data: JsonObject) -> None:
     ],
 )
 def test_what_no_event_can_match_is_named(pattern: JsonObject, problem: str) -> None:
-    """Its owner would wait for events in silence."""
+    """Its owner would wait for events in vain."""
     assert check(pattern, [JOB]) == [problem]
 
 
@@ -146,7 +146,7 @@ def test_every_problem_is_named() -> None:
 
 
 def test_a_path_that_one_of_the_types_has_is_known() -> None:
-    """A subscription may ask for two types and filter by what only one of them says."""
+    """A subscription may request two types and filter by a field of only one of them."""
     pattern: JsonObject = {"data": {"reason": ["x"], "pages": [48, "48", {"exists": False}]}}
     assert check(pattern, [JOB, FAILED]) == [
         'pattern at data.pages: {"exists": false} cannot match: every event has it'
@@ -210,6 +210,6 @@ def test_a_type_has_the_shape_of_its_json(kind: Json, expected: Node) -> None:
 
 
 def test_the_shape_of_a_recursive_schema_has_an_end() -> None:
-    """Such a schema is refused elsewhere; looking at it must not hang all the same."""
+    """Such a schema is refused elsewhere; checking it must still not hang."""
     node = shape("a.b", field("next", ["null", "Data"])).at(("data", "next", "next"))
     assert node is None

@@ -1,4 +1,4 @@
-"""Who is owed an event, and how a subscription stands."""
+"""Which subscriptions match an event, and a subscription's status."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +39,7 @@ NO_VERSION = Refused(RefusalReason.VERSION_NOT_RESOLVABLE, "v1 has no default fo
 
 
 class Bodies:
-    """Gives bodies of an event and remembers which were asked for."""
+    """Gives bodies of an event and remembers which were requested."""
 
     def __init__(self, refused: Refused | None = None, **data: str | int) -> None:
         self.asked: list[int] = []
@@ -97,7 +97,7 @@ def ids(matches: list[Match]) -> list[str]:
 
 
 @pytest.mark.parametrize(("timestamp", "expected"), [(99, []), (100, []), (101, ["s1"])])
-def test_only_records_after_its_start_are_owed(timestamp: int, expected: list[str]) -> None:
+def test_only_records_after_its_start_are_expected(timestamp: int, expected: list[str]) -> None:
     found = directory(HERS)
     assert ids(matched(found, timestamp=timestamp)) == expected
     assert found.wants(PRICED, timestamp) is bool(expected)
@@ -128,7 +128,7 @@ def test_a_health_row_opens_a_gap_and_its_clearing_closes_it() -> None:
 
 
 def test_a_health_row_may_come_before_its_subscription() -> None:
-    """The tables are read side by side."""
+    """The tables are read concurrently."""
     found = Directory()
     found.put_disabled(Disabled("s1", 200, "gone"))
     found.put_partner(ACME)
@@ -142,7 +142,7 @@ def test_a_type_is_wanted_while_one_of_its_subscriptions_is_active() -> None:
     assert [found.wants(PRICED, at) for at in (100, 150, 300, 401)] == [False, True, False, True]
 
 
-def test_a_type_that_nobody_asks_for_is_not_wanted() -> None:
+def test_a_type_without_a_subscription_is_not_wanted() -> None:
     """Its records need not even be decoded."""
     assert not directory(HERS).wants("order.generated", 1000)
 
@@ -165,7 +165,7 @@ def test_a_type_that_nobody_asks_for_is_not_wanted() -> None:
 def test_a_glob_takes_in_types_but_never_our_own(
     globs: tuple[str, ...], event_type: str, expected: list[str]
 ) -> None:
-    """A partner that asked for everything must not be sent the news of our own operation."""
+    """A partner that requested everything must not receive our own operations events."""
     partner = replace(ACME, grant=Grant((*globs, "endpoint.disabled"), ("*",)))
     found = directory(replace(HERS, event_types=globs), partner=partner)
     about_acme = Bodies(partner_id="acme")
@@ -184,7 +184,7 @@ def test_a_glob_takes_in_types_but_never_our_own(
         ((), ("*",), []),
     ],
 )
-def test_an_environment_is_asked_for_and_granted(
+def test_an_environment_is_requested_and_granted(
     own: tuple[str, ...] | None, granted: tuple[str, ...], expected: list[str]
 ) -> None:
     partner = replace(ACME, grant=Grant(("*",), granted))
@@ -209,13 +209,13 @@ def test_without_a_partner_nothing_is_granted() -> None:
     assert (before, after, ids(matched(found))) == ([], ["s1"], [])
 
 
-def test_a_type_that_was_not_granted_is_not_owed() -> None:
+def test_a_type_that_was_not_granted_is_not_expected() -> None:
     partner = replace(ACME, grant=Grant(("order.*",), ("*",)))
     assert matched(directory(HERS, partner=partner)) == []
 
 
 @pytest.mark.parametrize(("timestamp", "expected"), [(500, []), (501, ["s1"])])
-def test_a_wider_grant_looks_only_forward(timestamp: int, expected: list[str]) -> None:
+def test_a_wider_grant_applies_only_to_later_records(timestamp: int, expected: list[str]) -> None:
     narrow = Grant(("order.*",), ("*",))
     partner = replace(ACME, grant_from=500, previous_grant=narrow)
     assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
@@ -231,14 +231,14 @@ def test_what_the_previous_grant_opened_stays_open_for_its_records(
     assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
 
 
-@pytest.mark.parametrize(("customer", "expected"), [("c1", ["s1"]), ("c2", [])])
-def test_the_pattern_of_a_grant_is_asked_too(customer: str, expected: list[str]) -> None:
+@pytest.mark.parametrize(("account", "expected"), [("c1", ["s1"]), ("c2", [])])
+def test_the_pattern_of_a_grant_is_evaluated_too(account: str, expected: list[str]) -> None:
     grant = replace(EVERYTHING, pattern={"data": {"customer": ["c1"]}})
     found = directory(HERS, partner=replace(ACME, grant=grant))
-    assert ids(matched(found, document=Bodies(customer=customer))) == expected
+    assert ids(matched(found, document=Bodies(customer=account))) == expected
 
 
-def test_a_grant_whose_pattern_cannot_be_read_opens_nothing_and_says_so() -> None:
+def test_a_grant_with_an_unreadable_pattern_grants_nothing_and_is_reported() -> None:
     grant = replace(EVERYTHING, pattern={"data": {"customer": [{"regex": "c"}]}})
     found = directory(HERS, partner=replace(ACME, grant=grant))
     (match,) = matched(found)
@@ -260,7 +260,7 @@ def test_a_grant_whose_pattern_cannot_be_read_opens_nothing_and_says_so() -> Non
         (Grant(("*",), ("*",), {"data": {"customer": ["c2"]}}), False),
     ],
 )
-def test_a_grant_is_asked_again_before_an_attempt(
+def test_a_grant_is_checked_again_before_an_attempt(
     grant: Grant,
     expected: bool,  # noqa: FBT001
 ) -> None:
@@ -272,14 +272,14 @@ def test_a_grant_is_asked_again_before_an_attempt(
     assert (granted, bool(bodies.asked)) == (expected, grant.pattern is not None)
 
 
-def test_a_grant_that_is_not_in_the_table_is_judged_as_it_is_given() -> None:
+def test_a_grant_that_is_not_in_the_table_is_checked_as_given() -> None:
     narrow = replace(ACME, grant=Grant(("order.*",), ("*",)))
     found = directory(HERS)
     assert found.granted(None, PRICED, "live", 1, lambda: NO_VERSION) is False
     assert found.granted(narrow, PRICED, "live", 1, lambda: NO_VERSION) is False
 
 
-def test_a_grant_that_cannot_be_asked_is_refused() -> None:
+def test_a_grant_that_cannot_be_evaluated_is_refused() -> None:
     grant = Grant(("*",), ("*",), {"data": {"customer": ["c1"]}})
     partner = replace(ACME, grant=grant)
     granted = directory(HERS).granted(partner, PRICED, "live", 1, lambda: NO_VERSION)
@@ -316,7 +316,7 @@ def test_each_receives_the_version_that_it_pinned() -> None:
     ]
 
 
-def test_a_filter_is_asked_of_the_pinned_version() -> None:
+def test_a_filter_is_evaluated_on_the_pinned_version() -> None:
     pattern: JsonObject = {"version": [2]}
     found = directory(
         replace(HERS, id="s1", pattern=pattern),
@@ -335,8 +335,8 @@ def test_a_body_is_made_once_a_version_and_only_where_a_filter_needs_it() -> Non
     assert (without.asked, needed.asked) == ([], [1])
 
 
-def test_a_filter_that_cannot_be_asked_is_an_error_and_no_match() -> None:
-    """Neither everything nor nothing would be right: somebody must see it."""
+def test_a_filter_that_cannot_be_evaluated_is_an_error_and_not_a_match() -> None:
+    """Neither everything nor nothing would be right: it must be reported."""
     plain = replace(HERS, id="s2")
     other = replace(HERS, id="s3", environments=("test",), pattern={"data": {"pages": [1]}})
     found = directory(replace(HERS, pattern={"data": {"pages": [1]}}), plain, other)
@@ -362,14 +362,14 @@ def test_a_filter_that_this_release_cannot_read_waits_for_one_that_can() -> None
     assert found.status("s1", 1000) == Unreadable(match.subscription)
 
 
-def test_an_unreadable_subscription_is_owed_what_it_may_have_asked_for() -> None:
+def test_an_unreadable_subscription_may_expect_what_it_may_have_matched() -> None:
     grant = replace(EVERYTHING, pattern={"data": {"customer": ["other"]}})
     found = directory(FOREIGN, partner=replace(ACME, grant=grant))
     owed = matched(found, document=Bodies(customer="c1"))
     assert (owed, matched(found, timestamp=100)) == ([Match(FOREIGN, 0)], [])
 
 
-def test_a_deleted_subscription_is_owed_nothing_even_where_it_cannot_be_read() -> None:
+def test_nothing_is_expected_for_a_deleted_subscription_even_if_unreadable() -> None:
     deleted = replace(
         HERS, state=SubscriptionState.DELETED, pattern={"data": {"customer": [{"regex": "c"}]}}
     )
@@ -392,15 +392,15 @@ def test_a_row_takes_the_place_of_the_one_before() -> None:
     assert (matched(found), found.wants(PRICED, 1000)) == ([], False)
 
 
-def test_a_partner_row_files_its_subscriptions_anew() -> None:
+def test_a_partner_row_indexes_its_subscriptions_again() -> None:
     found = directory(HERS)
     before = ids(matched(found))
     found.put_partner(replace(ACME, grant=Grant(("order.*",), ("*",))))
     assert (before, matched(found)) == (["s1"], [])
 
 
-def test_who_is_asked_is_settled_at_the_first_step() -> None:
-    """Deliveries may be taken one at a time over seconds, while the tables go on changing."""
+def test_which_subscriptions_are_matched_is_fixed_at_the_first_step() -> None:
+    """Deliveries may be taken one at a time over seconds, while the tables keep changing."""
     found = directory(HERS, replace(HERS, id="s2"))
     matches = found.match(Question(PRICED, "live", 1000, Bodies(), 1))
     first = next(matches)
@@ -409,7 +409,7 @@ def test_who_is_asked_is_settled_at_the_first_step() -> None:
     assert ids([match for match in (first, *matches) if match is not None]) == ["s1", "s2"]
 
 
-def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_noticed() -> None:
+def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_detected() -> None:
     found = directory(HERS, replace(HERS, id="s2"))
     matching = found.matching(Question(PRICED, "live", 1000, Bodies(), 1))
     matching.find()
@@ -424,7 +424,7 @@ def test_requests_that_change_while_an_event_is_matched_beside_the_loop_are_noti
 
 
 def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
-    """Its row is filed for each type: an event that is being matched must not be matched again for it."""
+    """Its row is indexed for each type: an event that is being matched must not be matched again for it."""
     found = directory(HERS)
     matching = found.matching(Question(PRICED, "live", 1000, Bodies(), 1))
     matching.find()
@@ -434,10 +434,10 @@ def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
 
 
 @pytest.mark.parametrize("pattern", [None, {"data": {"customer": ["c1"]}}])
-def test_a_thread_that_reads_half_a_change_notices_it(
+def test_a_thread_that_reads_half_a_change_detects_it(
     pattern: JsonObject | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It found nobody between the removal of a request and its addition: an event would be lost."""
+    """It found no subscription between the removal of a request and its addition: an event would be lost."""
     hers = replace(HERS, pattern=pattern)
     found = directory(hers)
     matching = found.matching(Question(PRICED, "live", 1000, Bodies(customer="c1"), 1))
@@ -454,7 +454,7 @@ def test_a_thread_that_reads_half_a_change_notices_it(
     assert (ids(matching.step()), matching.has_changed) == (["s1"], False)
 
 
-def test_a_subscription_that_is_in_no_table_is_owed_nothing() -> None:
+def test_nothing_is_expected_for_a_subscription_that_is_in_no_table() -> None:
     question = Question(PRICED, "live", 1000, Bodies(), 1)
     assert directory(HERS).judge("nobody", question)() is None
 
@@ -468,7 +468,7 @@ def test_rows_that_are_not_there_can_be_dropped() -> None:
     assert ids(matched(found)) == ["s1"]
 
 
-def test_it_is_blind_while_a_row_cannot_be_read_at_all() -> None:
+def test_matching_stops_while_a_row_cannot_be_read_at_all() -> None:
     """It might ask for any event: nothing may be matched."""
     found = directory(HERS)
     found.put_blind("subscriptions/x", "format 7")
@@ -477,7 +477,7 @@ def test_it_is_blind_while_a_row_cannot_be_read_at_all() -> None:
     assert (blind, found.blind) == ({"subscriptions/x": "format 7"}, {})
 
 
-# How it stands.
+# Its status.
 
 PAUSED = replace(HERS, state=SubscriptionState.PAUSED, gaps=(Gap(500, None, "paused"),))
 GONE = Disabled("s1", 200, "gone")
@@ -497,7 +497,7 @@ GONE = Disabled("s1", 200, "gone")
         (replace(HERS, id="other"), None, Absent()),
     ],
 )
-def test_a_subscription_stands_as_its_row_its_partner_and_its_health_say(
+def test_the_status_of_a_subscription_follows_from_its_row_its_partner_and_its_health(
     subscription: Subscription | UnreadableSubscription,
     disabled: Disabled | None,
     expected: SubscriptionStatus,
@@ -508,7 +508,7 @@ def test_a_subscription_stands_as_its_row_its_partner_and_its_health_say(
     assert found.status("s1", 1000) == expected
 
 
-def test_a_pause_begins_at_its_stated_time() -> None:
+def test_a_pause_starts_at_its_stated_time() -> None:
     """All workers stop at one time, however soon each of them read of it."""
     found = directory(PAUSED)
     assert [found.status("s1", now) for now in (500, 501)] == [
@@ -517,6 +517,6 @@ def test_a_pause_begins_at_its_stated_time() -> None:
     ]
 
 
-def test_everything_held_can_be_looked_at() -> None:
+def test_everything_held_can_be_listed() -> None:
     found = directory(HERS)
     assert (found.partners, found.subscriptions) == ({"acme": ACME}, {"s1": HERS})

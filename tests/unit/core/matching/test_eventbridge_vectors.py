@@ -11,17 +11,17 @@ from hookstream.core.matching.pattern import PatternRefused, parse
 from hookstream.core.model.json import JsonObject
 
 FOLDER = Path(__file__).parents[5] / "shared" / "vectors" / "eventbridge"
-"""Beside the repository: the cases are somebody else's, so they are not in it."""
+"""Beside the repository: the cases belong to others, so they are not in it."""
 
 DEVIATIONS = {
     # A decimal is text in the body, so `numeric` takes text in the form of a number.
     "numeric-string_NEG",
-    # Names of Avro fields hold no dots, so a dot in an event's name is not read as a level.
+    # Names of Avro fields have no dots, so a dot in an event's name is not read as a level.
     "dot_joining_event",
 }
 
 
-def test_the_published_cases_hold(subtests: pytest.Subtests) -> None:
+def test_the_published_cases_pass(subtests: pytest.Subtests) -> None:
     """A pattern that someone knows from EventBridge must mean the same here."""
     cases = list(_cases())
     if not cases:

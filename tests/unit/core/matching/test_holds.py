@@ -1,4 +1,4 @@
-"""What an operator stopped, and what a hold leaves as it is."""
+"""What a hold stops, and what it does not change."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_a_subscription_as_a_whole_is_not_held_by_a_hold_on_one_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "standing",
+    "status",
     [
         Paused(CRM, ACME, 50),
         DisabledStatus(CRM, ACME, Disabled("crm", 50, "gone")),
@@ -72,8 +72,10 @@ def test_a_subscription_as_a_whole_is_not_held_by_a_hold_on_one_type() -> None:
         Absent(),
     ],
 )
-def test_what_would_not_be_attempted_anyway_stays_what_it_is(standing: SubscriptionStatus) -> None:
-    assert holding(hold(HoldKind.EVERYTHING)).over(standing, PRICED) is standing
+def test_a_hold_does_not_change_the_status_of_what_is_not_attempted_anyway(
+    status: SubscriptionStatus,
+) -> None:
+    assert holding(hold(HoldKind.EVERYTHING)).over(status, PRICED) is status
 
 
 def test_a_hold_ends_when_the_last_that_stops_it_is_cleared() -> None:

@@ -1,4 +1,4 @@
-"""Whom events about hookstream itself may reach."""
+"""Which partners may receive events about hookstream itself."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ OPERATIONS = Grant(("endpoint.disabled", "log.gap"), ("*",))
 def test_operations_events_reach_the_partner_that_they_are_about_and_operators(
     *, about: dict[str, str], operator: bool, expected: bool
 ) -> None:
-    """At the match, and asked again before each attempt."""
+    """At the match, and again before each attempt."""
     partner = replace(ACME, grant=replace(OPERATIONS, operator=operator))
     found = directory("endpoint.disabled", partner)
     body = Body(about)
@@ -66,7 +66,7 @@ def test_operations_events_reach_the_partner_that_they_are_about_and_operators(
     assert (owed, granted) == (["s1"] if expected else [], expected)
 
 
-def test_a_grants_own_pattern_is_asked_of_operations_events_too() -> None:
+def test_a_grants_own_pattern_is_evaluated_on_operations_events_too() -> None:
     pattern: JsonObject = {"data": {"reason": ["gone"]}}
     partner = replace(ACME, grant=replace(OPERATIONS, pattern=pattern))
     found = directory("endpoint.disabled", partner)
@@ -83,7 +83,7 @@ def test_a_grants_own_pattern_is_asked_of_operations_events_too() -> None:
     assert owed == [["s1"], [], []]
 
 
-def test_whom_an_operations_event_is_about_that_cannot_be_rendered_is_an_error() -> None:
+def test_an_operations_event_that_cannot_be_rendered_is_an_error() -> None:
     partner = replace(ACME, grant=OPERATIONS)
     found = directory("endpoint.disabled", partner)
 
@@ -94,7 +94,7 @@ def test_whom_an_operations_event_is_about_that_cannot_be_rendered_is_an_error()
     assert match.refused is not None
 
 
-def test_a_platforms_own_type_that_begins_like_one_of_ours_is_no_operations_event() -> None:
+def test_a_platforms_own_type_with_our_prefix_is_not_an_operations_event() -> None:
     partner = replace(ACME, grant=Grant(("delivery.scheduled",), ("*",)))
     found = directory("delivery.scheduled", partner)
     assert owed_to(found, Body({}), "delivery.scheduled") == ["s1"]

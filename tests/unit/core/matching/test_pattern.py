@@ -29,8 +29,8 @@ BODY: JsonObject = {
 }
 
 
-def holds(path: str, *alternatives: Json) -> bool:
-    """Return whether the body matches when one field of its data is asked for."""
+def matches(path: str, *alternatives: Json) -> bool:
+    """Return whether the body matches when one field of its data is tested."""
     return parse({"data": {path: [*alternatives]}}).matches(BODY)
 
 
@@ -85,8 +85,8 @@ def holds(path: str, *alternatives: Json) -> bool:
         ("customer", {"cidr": "10.0.0.0/8"}, False),
     ],
 )
-def test_an_operator_holds(path: str, alternative: Json, expected: bool) -> None:  # noqa: FBT001
-    assert holds(path, alternative) is expected
+def test_an_operator_is_true_as_documented(path: str, alternative: Json, expected: bool) -> None:  # noqa: FBT001
+    assert matches(path, alternative) is expected
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_an_operator_holds(path: str, alternative: Json, expected: bool) -> None
         ([">", 12.499999999, "<", 12.500000001], True),
     ],
 )
-def test_a_decimal_is_compared_as_the_number_it_is(
+def test_a_decimal_is_compared_by_its_value(
     bounds: list[Json],
     expected: bool,  # noqa: FBT001
 ) -> None:
-    """In the body it is text, so that no reader rounds it; a filter on money must work all the same."""
-    assert holds("price", {"numeric": bounds}) is expected
+    """In the body it is text, so that no reader rounds it; a filter on money must still work."""
+    assert matches("price", {"numeric": bounds}) is expected
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_text_that_no_decimal_has_is_no_number(text: str) -> None:
     ("address", "expected"),
     [("10.1.2.3", True), ("11.0.0.1", False), ("::1", False), ("no address", False), (10, False)],
 )
-def test_an_address_lies_in_a_block(address: Json, expected: bool) -> None:  # noqa: FBT001
+def test_an_address_is_in_a_block(address: Json, expected: bool) -> None:  # noqa: FBT001
     assert parse({"ip": [{"cidr": "10.0.0.0/8"}]}).matches({"ip": address}) is expected
 
 
@@ -144,7 +144,7 @@ def test_alternatives_are_ored_and_fields_are_anded() -> None:
     assert not parse({"data": {"customer": ["ACME"], "pages": [1]}}).matches(BODY)
 
 
-def test_a_value_that_is_missing_or_excluded_can_be_asked_for_at_once() -> None:
+def test_missing_and_excluded_values_can_be_matched_together() -> None:
     alternatives: list[Json] = [{"anything-but": "x"}, {"exists": False}]
     pattern = parse({"a": [*alternatives]})
     bodies: list[JsonObject] = [{"a": "y"}, {"a": "x"}, {}]
@@ -167,7 +167,7 @@ def test_a_field_that_one_element_lacks_is_not_absent() -> None:
 
 
 def test_a_field_that_only_one_of_many_elements_has_is_looked_for_once() -> None:
-    """Looked for at each element, 16,000 of them held a worker for 40 seconds."""
+    """Searched at each element, 16,000 of them blocked a worker for 40 seconds."""
     lines: list[Json] = [{"sku": "a"}, *({} for _ in range(16_000))]
     pattern = parse({"data": {"lines": {"sku": [{"exists": False}]}}})
     began = time.process_time()
@@ -175,13 +175,13 @@ def test_a_field_that_only_one_of_many_elements_has_is_looked_for_once() -> None
     assert time.process_time() - began < 1
 
 
-def test_or_takes_any_of_its_objects_and_all_that_stands_beside_it() -> None:
+def test_or_matches_any_of_its_objects_and_everything_beside_it() -> None:
     either: list[Json] = [{"pages": [1]}, {"customer": ["ACME"]}]
     assert parse({"data": {"$or": either, "rush": [True]}}).matches(BODY)
     assert not parse({"data": {"$or": either, "rush": [False]}}).matches(BODY)
 
 
-def test_or_may_stand_in_or() -> None:
+def test_or_may_be_nested_in_or() -> None:
     inner: list[Json] = [{"pages": [48]}, {"pages": [1]}]
     either: list[Json] = [{"customer": ["X"]}, {"$or": inner}]
     assert parse({"data": {"$or": either}}).matches(BODY)
@@ -280,10 +280,10 @@ def test_what_the_body_has_besides_is_ignored() -> None:
         ),
     ],
 )
-def test_what_is_no_pattern_is_refused_with_path_and_reason(
+def test_an_invalid_pattern_is_refused_with_path_and_reason(
     document: JsonObject, why: str
 ) -> None:
-    """What was ignored would be a match that nobody asked for."""
+    """What was ignored would be an unrequested match."""
     with pytest.raises(PatternRefused) as refused:
         parse(document)
     assert str(refused.value) == why
@@ -298,8 +298,8 @@ def test_a_pattern_is_only_so_deep(step: str) -> None:
         parse(document)
 
 
-def test_a_body_is_asked_however_deep_it_is() -> None:
-    """A filter must never end the process that asks it."""
+def test_a_body_is_matched_however_deep_it_is() -> None:
+    """A filter must never end the process that evaluates it."""
     deep: Json = 7
     for _ in range(100_000):
         deep = [deep]

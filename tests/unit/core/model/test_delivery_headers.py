@@ -53,7 +53,7 @@ def shown(headers: Headers) -> dict[str, str]:
     return {name: (value or b"").decode() for name, value in headers}
 
 
-def test_a_tier_record_tells_everything_about_its_delivery_as_text() -> None:
+def test_a_tier_record_states_everything_about_its_delivery_as_text() -> None:
     found = shown(tier_headers(DELIVERY, (), written_at=NOW))
 
     assert found == {
@@ -84,7 +84,7 @@ def test_a_tier_record_tells_everything_about_its_delivery_as_text() -> None:
     }
 
 
-def test_a_dead_letter_says_what_failed_where_how_often_and_why_to_any_tool() -> None:
+def test_a_dead_letter_states_what_failed_where_how_often_and_why_as_plain_text() -> None:
     """An SRE reads it at night with a console consumer and nothing of ours."""
     found = shown(
         dead_letter_headers(
@@ -106,7 +106,7 @@ def test_a_dead_letter_says_what_failed_where_how_often_and_why_to_any_tool() ->
     }
 
 
-def test_an_undecodable_record_tells_where_it_came_from_and_why() -> None:
+def test_an_undecodable_record_states_its_origin_and_its_reason() -> None:
     found = shown(
         undecodable_headers(RECORD, Undecodable("not_framed", "begins with 7b"), written_at=NOW)
     )
@@ -173,7 +173,7 @@ def test_a_fresh_delivery_leaves_out_what_is_not_known() -> None:
 
 
 def test_upstreams_headers_travel_along_except_what_is_named_like_ours() -> None:
-    """Nobody upstream may write a delivery's state, nor lead its trace astray."""
+    """Upstream must not be able to write a delivery's state, nor replace its trace."""
     upstream = [
         ("source", b"pricing"),
         ("hs-attempt", b"0"),
@@ -192,7 +192,7 @@ def test_upstreams_headers_travel_along_except_what_is_named_like_ours() -> None
     assert found[3:] == tier_headers(DELIVERY, (), written_at=NOW)
 
 
-def test_a_name_that_stands_twice_travels_once_with_its_last_value() -> None:
+def test_a_repeated_header_name_is_sent_once_with_its_last_value() -> None:
     """Kafbat UI shows the last only; so do Kafka's own clients take it."""
     upstream = [("a", b"1"), ("b", b"2"), ("a", b"3")]
 
@@ -210,7 +210,7 @@ def test_upstreams_headers_are_bounded_and_the_wire_formats_always_travel() -> N
     assert found[:-ours] == [*many[:MAX_CARRIED], ("__value_schema_id", b"\x01" * 17)]
 
 
-def test_one_header_that_is_too_large_does_not_keep_the_others_behind() -> None:
+def test_one_header_that_is_too_large_does_not_remove_the_others() -> None:
     upstream = [("huge", b"x" * MAX_CARRIED_BYTES), ("small", b"y")]
 
     assert tier_headers(DELIVERY, upstream, written_at=NOW)[0] == ("small", b"y")
@@ -227,7 +227,7 @@ def test_headers_written_over_and_over_never_grow() -> None:
 
 
 def test_text_from_outside_can_forge_no_header_and_no_line() -> None:
-    """An endpoint chooses what it answers; a terminal obeys control characters."""
+    """An endpoint chooses what it answers; a terminal interprets control characters."""
     delivery = a_delivery(last_error="bad\r\nhs-reason: gone\x1b[2J\x00\u202e" + "x" * 9999)
 
     found = shown(tier_headers(delivery, (), written_at=NOW))
@@ -282,7 +282,7 @@ def having(name: str, value: bytes) -> Headers:
         (without("hs-origin-offset"), HeaderProblem("hs-origin-offset", "is missing")),
     ],
 )
-def test_headers_that_do_not_tell_a_delivery_are_a_problem_that_names_the_header(
+def test_headers_that_do_not_describe_a_delivery_are_a_problem_that_names_the_header(
     headers: Headers, problem: HeaderProblem
 ) -> None:
     """Guessing would lose an event, or send it for ever."""
@@ -299,7 +299,7 @@ def test_a_problem_reads_as_a_sentence() -> None:
     assert str(HeaderProblem("hs-step", "is missing")) == "header hs-step is missing"
 
 
-def test_an_unreadable_tier_record_is_put_aside_with_what_it_said() -> None:
+def test_an_unreadable_tier_record_is_undecodable_and_keeps_its_headers() -> None:
     record = Record(
         "hookstream.retry.5s",
         1,

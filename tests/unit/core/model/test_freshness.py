@@ -1,4 +1,4 @@
-"""The age of knowledge is counted by whichever clock says that it is older."""
+"""The age of the tables is the larger one by two clocks."""
 
 import pytest
 
@@ -23,5 +23,5 @@ def test_the_larger_of_two_clocks_counts(boot: float, wall: float, seconds: floa
     assert age(then, Moment(100.0 + boot, NOON + wall)) == pytest.approx(seconds)
 
 
-def test_what_was_never_known_is_older_than_anything() -> None:
+def test_a_table_that_was_never_current_is_not_fresh() -> None:
     assert age(LONG_AGO, Moment(0.0, 0.0)) > FRESH_FOR

@@ -58,7 +58,7 @@ def test_an_offset_is_taken_into_account_and_finer_digits_are_cut(
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1970-01-01T00:00:00", "1970-13-01T00:00:00Z"])
-def test_a_time_that_is_none_is_refused_and_quoted(text: str) -> None:
+def test_an_invalid_time_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(ValueError, match=r"RFC 3339|UTC offset"):
         from_rfc3339(text)
 
@@ -81,7 +81,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, duration: Millis) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", "s", "-5s", "5 s", "1.5h", "5s\n", "1h30m", "1" * 10 + "s"]
 )
-def test_a_duration_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration such as"):
         parse_duration(text)
 

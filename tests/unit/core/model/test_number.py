@@ -54,7 +54,7 @@ def test_a_text_is_read_as_the_plainest_number_that_has_its_value(
         "1e9999999999",
     ],
 )
-def test_what_is_no_number_that_is_taken_is_refused(text: str) -> None:
+def test_an_unsupported_number_is_refused(text: str) -> None:
     with pytest.raises(NotANumber):
         read_number(text)
 
@@ -69,7 +69,7 @@ def test_what_is_no_number_that_is_taken_is_refused(text: str) -> None:
         float("inf"),
         Decimal("NaN"),
         Decimal("1e1000000"),
-        # Nobody can write it: more digits than Python turns into text.
+        # It cannot be written: more digits than Python converts to text.
         pytest.param(10**5000, id="10^5000"),
     ],
 )

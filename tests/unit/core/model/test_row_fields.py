@@ -1,4 +1,4 @@
-"""A field that is described once is written and read, and a refusal names it and says why."""
+"""A field that is described once is written and read, and a refusal names it and the reason."""
 
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ def test_a_row_from_before_a_field_means_what_its_absence_means() -> None:
     assert House(**HOUSE.values(ROW)) == READ
 
 
-def test_fields_that_nobody_described_are_passed_over() -> None:
+def test_undescribed_fields_are_ignored() -> None:
     assert HOUSE.values({**ROW, "roof": {"made": "later"}}) == HOUSE.values(ROW)
 
 
@@ -75,11 +75,13 @@ def test_fields_that_nobody_described_are_passed_over() -> None:
         (DOORS, [{"name": "front"}], "`width` is not a whole number"),
     ],
 )
-def test_a_refusal_names_the_field_and_says_why(kind: FieldKind, found: object, why: str) -> None:
+def test_a_refusal_names_the_field_and_the_reason(
+    kind: FieldKind, found: object, why: str
+) -> None:
     with pytest.raises(FieldUnreadable) as refused:
         RowFields(f=kind).values({"f": found})
     assert str(refused.value) == why
 
 
-def test_a_remark_that_is_none_is_empty() -> None:
+def test_a_missing_remark_is_empty() -> None:
     assert [REMARK.read(found) for found in ("why", None, 5)] == ["why", "", ""]

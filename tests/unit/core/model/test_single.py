@@ -39,7 +39,7 @@ def test_the_shortest_text_is_the_one_that_trying_all_of_them_finds(single: floa
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_so_it_is_for_every_power_of_two_and_its_neighbours(sign: int) -> None:
+def test_shortest_texts_are_right_at_every_power_of_two_and_its_neighbours(sign: int) -> None:
     for exponent in range(-149, 128):
         single = sign * 2.0**exponent
         (pattern,) = struct.unpack("<I", struct.pack("<f", single))
@@ -48,7 +48,7 @@ def test_so_it_is_for_every_power_of_two_and_its_neighbours(sign: int) -> None:
             assert shortest(value) == oracle(value)
 
 
-def test_a_number_that_is_no_32_bit_float_stands_for_the_nearest() -> None:
+def test_a_number_that_is_no_32_bit_float_means_the_nearest_one() -> None:
     assert (shortest(0.7), shortest(16777217.0), shortest(-0.0)) == (0.7, 16777216.0, 0.0)
     assert nearest(0.7) == 0.699999988079071
     assert [str(shortest(tiny)) for tiny in (1e-60, -1e-60)] == ["0.0", "-0.0"]

@@ -1,4 +1,4 @@
-"""A name that nothing has is answered with the nearest one that something has."""
+"""An unknown name is answered with the nearest known one."""
 
 import pytest
 

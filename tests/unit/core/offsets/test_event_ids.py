@@ -1,4 +1,4 @@
-"""An event id that a second record carries is noticed, as a duplicate or as a conflict."""
+"""An event id that a second record carries is detected, as a duplicate or as a conflict."""
 
 from hookstream.core.model.record import Origin
 from hookstream.core.offsets.event_ids import RecentEventIds, Reuse

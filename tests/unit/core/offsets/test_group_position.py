@@ -1,4 +1,4 @@
-"""What a position counts as unsettled: from the commit to the end, less what the commit's note tells."""
+"""What a position counts as unsettled: from the commit to the end, less what the commit's metadata lists."""
 
 import pytest
 
@@ -25,27 +25,27 @@ def test_what_follows_the_commit_and_is_still_there_is_unsettled(
     assert position(progress, start).unsettled == unsettled
 
 
-def test_what_the_note_tells_is_settled() -> None:
+def test_what_the_metadata_lists_is_settled() -> None:
     note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    held = position(CommitPosition(10, note))
-    assert (held.settled_above, held.unsettled) == (73, 17)
+    found = position(CommitPosition(10, note))
+    assert (found.settled_above, found.unsettled) == (73, 17)
 
 
-def test_of_the_note_only_what_the_log_still_has_counts() -> None:
+def test_of_the_metadata_only_what_the_log_still_has_counts() -> None:
     note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    held = position(CommitPosition(10, note), start=40, end=50)
-    assert (held.settled_above, held.unsettled) == (10, 0)
+    found = position(CommitPosition(10, note), start=40, end=50)
+    assert (found.settled_above, found.unsettled) == (10, 0)
 
 
-def test_a_strangers_note_counts_for_nothing() -> None:
+def test_metadata_of_another_program_is_ignored() -> None:
     assert position(CommitPosition(10, "written by another program")).unsettled == 90
 
 
-def test_where_only_markers_of_transactions_follow_the_commit_nothing_is_unsettled() -> None:
+def test_if_only_transaction_markers_follow_the_commit_nothing_is_unsettled() -> None:
     assert position(CommitPosition(99), oldest=None).unsettled == 0
 
 
-def test_a_commit_beyond_the_end_of_the_log_is_told_though_nothing_is_unsettled() -> None:
+def test_a_commit_beyond_the_end_of_the_log_is_reported_though_nothing_is_unsettled() -> None:
     assert [position(CommitPosition(at)).beyond_end for at in (99, 100, 101)] == [
         False,
         False,

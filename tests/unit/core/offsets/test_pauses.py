@@ -1,4 +1,4 @@
-"""A partition is paused as long as one reason holds."""
+"""A partition is paused as long as it has a reason."""
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.pauses import PauseReason, Pauses
@@ -6,7 +6,7 @@ from hookstream.core.offsets.pauses import PauseReason, Pauses
 HERE = TopicPartition("t", 0)
 
 
-def test_each_record_that_blocks_a_partition_holds_the_reason_once() -> None:
+def test_each_record_that_blocks_a_partition_counts_the_reason_once() -> None:
     pauses = Pauses()
     pauses.add(HERE, PauseReason.BLOCKED)
     pauses.add(HERE, PauseReason.BLOCKED)
@@ -17,7 +17,7 @@ def test_each_record_that_blocks_a_partition_holds_the_reason_once() -> None:
     assert HERE not in pauses
 
 
-def test_any_other_reason_holds_once_however_often_it_is_given() -> None:
+def test_any_other_reason_counts_once_however_often_it_is_given() -> None:
     pauses = Pauses()
     pauses.add(HERE, PauseReason.FULL)
     pauses.add(HERE, PauseReason.FULL)

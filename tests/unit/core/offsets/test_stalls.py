@@ -1,4 +1,4 @@
-"""What stands longest is told, and what moves or is not shown begins again."""
+"""What is stalled longest is reported, and what moves or is not seen starts again."""
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.stalls import Stalled, Stalls
@@ -6,7 +6,7 @@ from hookstream.core.offsets.stalls import Stalled, Stalls
 ONE, TWO = TopicPartition("events", 0), TopicPartition("events", 1)
 
 
-def test_what_has_stood_longest_is_told() -> None:
+def test_what_has_been_stalled_longest_is_reported() -> None:
     standstill = Stalls()
     standstill.look({ONE: 5}, 100.0)
     standstill.look({ONE: 5, TWO: 7}, 110.0)
@@ -15,7 +15,7 @@ def test_what_has_stood_longest_is_told() -> None:
     assert standstill.look({ONE: 6, TWO: 7}, 140.0) == Stalled(TWO, 7, 30.0)
 
 
-def test_what_was_not_shown_meanwhile_begins_anew() -> None:
+def test_what_was_not_seen_meanwhile_starts_afresh() -> None:
     """It waited on purpose."""
     standstill = Stalls()
     standstill.look({ONE: 5}, 100.0)

@@ -1,4 +1,4 @@
-"""Where reading begins: every case has a name, and no gap is silent."""
+"""Where reading starts: every case has a name, and no gap is silent."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +18,11 @@ AT = TopicPartition("printprice.pricing.completed", 4)
 NOW = 1_000 * DAY
 
 
-def test_a_first_start_begins_at_the_log_s_start_and_is_committed() -> None:
+def test_a_first_start_is_at_the_log_s_start_and_is_committed() -> None:
     assert start(AT, None, 7, 50, telltale=False) == StartAt(7, commit=True)
 
 
-def test_a_commit_within_the_log_is_where_it_goes_on() -> None:
+def test_a_commit_within_the_log_is_where_reading_starts() -> None:
     assert start(AT, CommitPosition(20), 7, 50, telltale=False) == StartAt(20, commit=False)
 
 
@@ -32,13 +32,15 @@ def test_a_commit_at_either_end_is_within_the_log() -> None:
 
 
 def test_a_commit_below_the_log_s_start_is_a_gap_of_known_size() -> None:
-    """`earliest` would resume at the log's start without a word, `latest` would skip it all."""
+    """`earliest` would resume at the log's start silently, `latest` would skip it all."""
     gap = GapThenStart(10, 50, CommitPosition(50))
     assert start(AT, CommitPosition(10), 50, 80, telltale=False) == gap
 
 
-def test_what_was_settled_behind_a_hole_stays_settled_where_a_gap_swallows_the_hole() -> None:
-    """Else everything that a slow record had held up would be delivered a second time."""
+def test_what_was_settled_above_an_unsettled_offset_stays_settled_when_a_gap_covers_that_offset() -> (
+    None
+):
+    """Otherwise everything that a slow record had delayed would be delivered a second time."""
     spans = [(12, 20), (45, 60), (70, 75)]
     committed = CommitPosition(10, write_note(10, spans, 100).text)
 
@@ -66,7 +68,7 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
 
 
 def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
-    """The topic was created again: other records will stand at those offsets."""
+    """The topic was created again: other records will have those offsets."""
     lost = start(AT, CommitPosition(51), 0, 50, telltale=False)
 
     assert isinstance(lost, OffsetsLost)
@@ -80,14 +82,14 @@ def test_a_commit_beyond_the_log_s_end_stops_with_the_remedy() -> None:
     length=st.integers(0, 500),
     telltale=st.booleans(),
 )
-def test_reading_never_begins_outside_the_log_nor_skips_in_silence(
+def test_reading_never_starts_outside_the_log_nor_skips_silently(
     committed: int | None,
     low: int,
     length: int,
     telltale: bool,  # noqa: FBT001
 ) -> None:
-    told = None if committed is None else CommitPosition(committed)
-    match start(AT, told, low, low + length, telltale=telltale):
+    position = None if committed is None else CommitPosition(committed)
+    match start(AT, position, low, low + length, telltale=telltale):
         case StartAt(offset, commit):
             assert low <= offset <= low + length
             assert commit == (committed is None)
@@ -99,7 +101,7 @@ def test_reading_never_begins_outside_the_log_nor_skips_in_silence(
             assert "partition start" in remedy
 
 
-def test_an_event_that_somebody_wanted_for_more_than_a_day_tells() -> None:
+def test_events_wanted_for_more_than_a_day_give_the_telltale_interval() -> None:
     policy = StartPolicy(wanted_from=lambda _: NOW - 3 * DAY, wait=lambda _: 0)
 
     assert policy.telltale(AT.topic, NOW) == (NOW - 3 * DAY, NOW - DAY)
@@ -111,7 +113,7 @@ def test_a_tier_s_record_is_due_only_after_its_delay() -> None:
     assert policy.telltale("hookstream.retry.6h", NOW) == (0, NOW - DAY - 6 * HOUR)
 
 
-def test_nothing_tells_where_nobody_wanted_anything_for_a_day() -> None:
+def test_without_events_wanted_for_a_day_there_is_no_telltale_interval() -> None:
     fresh = StartPolicy(wanted_from=lambda _: NOW - HOUR, wait=lambda _: 0)
     nobody = StartPolicy(wanted_from=lambda _: None, wait=lambda _: 0)
 
@@ -127,14 +129,14 @@ def test_what_was_settled_above_the_commit_is_known_at_the_start() -> None:
     )
 
 
-def test_a_note_about_records_that_the_log_no_longer_ends_with_is_ignored() -> None:
-    """The log lost its end, and other records will stand at those offsets."""
+def test_metadata_about_records_beyond_the_log_s_end_is_ignored() -> None:
+    """The log lost its end, and other records will have those offsets."""
     note = write_note(20, [(21, 51)], 100).text
 
     assert start(AT, CommitPosition(20, note), 7, 50, telltale=False) == StartAt(20, commit=False)
 
 
-def test_a_note_about_another_offset_is_ignored() -> None:
+def test_metadata_of_another_offset_is_ignored() -> None:
     """An operator set the group back with Kafka's own tools, which may keep the metadata."""
     note = write_note(20, [(21, 30)], 100).text
 

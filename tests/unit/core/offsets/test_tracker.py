@@ -8,7 +8,7 @@ from hookstream.errors import InvariantBroken
 
 
 def test_a_tracker_refuses_an_offset_that_goes_back() -> None:
-    """A source that rewound without a new assignment would settle somebody else's record."""
+    """A source that rewound without a new assignment would settle another record."""
     tracker = OffsetTracker(5, 1)
     tracker.receive(7, 0)
 
@@ -25,7 +25,7 @@ def test_an_offset_is_settled_once() -> None:
         tracker.settle(0)
 
 
-def test_a_commit_that_failed_is_due_again() -> None:
+def test_a_failed_commit_is_due_again() -> None:
     tracker = OffsetTracker(0, 1)
     tracker.receive(0, 0)
     tracker.settle(0)
@@ -45,8 +45,8 @@ def test_transaction_markers_do_not_hold_commits_back() -> None:
     assert tracker.committable == 3
 
 
-def test_what_is_passed_over_is_committed_once_all_before_it_was_received_and_settled() -> None:
-    """A record before it may still be on its way from the source: it must not be passed over."""
+def test_what_is_skipped_is_committed_once_all_before_it_was_received_and_settled() -> None:
+    """A record before it may still arrive from the source: it must not be skipped."""
     tracker = OffsetTracker(48, 1)
     tracker.pass_over(50, 60)
     assert tracker.committable == 48
@@ -59,7 +59,7 @@ def test_what_is_passed_over_is_committed_once_all_before_it_was_received_and_se
     assert tracker.committable == 60
 
 
-def test_what_is_passed_over_joins_what_was_settled_around_it() -> None:
+def test_what_is_skipped_joins_what_was_settled_around_it() -> None:
     tracker = OffsetTracker(50, 1, [(52, 54), (58, 65), (70, 80)])
 
     tracker.pass_over(50, 60)

@@ -38,7 +38,7 @@ def test_410_is_gone() -> None:
 @pytest.mark.parametrize(
     "status", [100, 101, 301, 302, 307, 400, 401, 403, 404, 408, 425, 500, 502, 503, 504, 599]
 )
-def test_every_other_status_may_pass_another_time(status: int) -> None:
+def test_every_other_status_is_retried(status: int) -> None:
     """Partners deploy broken code: the field retries 4xx, and never follows 3xx."""
     assert came_to(Response(status)) == Failed(FailureKind.STATUS, f"answered {status}", status)
 
@@ -59,7 +59,7 @@ def test_a_listed_410_still_disables_and_a_listed_2xx_still_delivers() -> None:
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
-def test_no_answer_may_pass_another_time(kind: FailureKind) -> None:
+def test_no_answer_is_retried(kind: FailureKind) -> None:
     assert came_to(TransportFailure(kind, "after 5 s")) == Failed(kind, "after 5 s")
 
 
@@ -115,13 +115,13 @@ def test_retry_after_is_read_in_all_its_forms_and_capped(text: str, wait: Millis
         "9" * 200,
     ],
 )
-def test_a_retry_after_that_cannot_be_read_is_as_good_as_none(text: str) -> None:
+def test_an_unreadable_retry_after_counts_as_none(text: str) -> None:
     found = [came_to(Response(status, retry_after=text)) for status in (429, 503)]
 
     assert found == [Throttled(429, None), Failed(FailureKind.STATUS, "answered 503", 503)]
 
 
-def test_retry_after_on_another_status_is_not_asked_for() -> None:
+def test_retry_after_on_another_status_is_ignored() -> None:
     answer = Response(500, retry_after="60")
 
     assert came_to(answer) == Failed(FailureKind.STATUS, "answered 500", 500)

@@ -28,7 +28,7 @@ from hookstream.core.outcome.policy import (
 BROKEN = Failed(FailureKind.STATUS, "answered 500", 500)
 
 
-def test_a_delivery_waits_until_the_slot_that_its_lane_gave_it() -> None:
+def test_a_delivery_waits_until_the_slot_that_its_lane_reserved() -> None:
     delivery = a_delivery()
 
     found = slot_until(delivery, NOW + HOUR, DeferReason.RATE_LIMITED, NOW)
@@ -47,7 +47,7 @@ def test_a_slot_never_keeps_a_delivery_beyond_its_expiry() -> None:
     assert slot_until(delivery, NOW + HOUR, DeferReason.LANE_FULL, NOW + DAY).due_at == NOW + DAY
 
 
-def test_a_retry_is_no_slot_and_is_never_made_early() -> None:
+def test_the_due_time_of_a_retry_is_no_slot_and_is_never_early() -> None:
     delivery = a_delivery()
     deferred(delivery, slot_until(delivery, NOW + 9, DeferReason.BREAKER_OPEN, NOW), NOW)
 
@@ -86,7 +86,7 @@ def test_a_replay_stays_a_replay_over_its_retries(before: Trigger, after: Trigge
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("outcome", "expected"),
     [
         (Delivered(202), ("delivered", 202, None)),
         (Gone(410), ("gone", 410, "answered 410")),
@@ -98,13 +98,13 @@ def test_a_replay_stays_a_replay_over_its_retries(before: Trigger, after: Trigge
     ],
 )
 def test_the_last_outcome_replaces_the_one_before(
-    outcome: Outcome, told: tuple[str, int | None, str | None]
+    outcome: Outcome, expected: tuple[str, int | None, str | None]
 ) -> None:
     delivery = a_delivery(last_outcome="failed", last_status=503, last_error="answered 503")
 
     attempted(delivery, outcome)
 
-    assert (delivery.last_outcome, delivery.last_status, delivery.last_error) == told
+    assert (delivery.last_outcome, delivery.last_status, delivery.last_error) == expected
 
 
 def test_a_deferral_starts_a_wait_and_the_next_one_continues_it() -> None:
@@ -118,7 +118,7 @@ def test_a_deferral_starts_a_wait_and_the_next_one_continues_it() -> None:
     )
 
 
-def test_a_wait_for_another_reason_begins_where_the_one_before_ends() -> None:
+def test_a_wait_for_another_reason_starts_where_the_previous_one_ends() -> None:
     delivery = a_delivery()
     deferred(delivery, DeferUntil(NOW + DAY, DeferReason.PAUSED), NOW)
 
@@ -172,7 +172,7 @@ def test_a_clock_that_went_back_shortens_no_life() -> None:
     assert delivery.expires_at == NOW + 7 * DAY
 
 
-def test_a_wait_that_never_began_ends_without_a_trace() -> None:
+def test_a_wait_that_never_started_ends_without_a_trace() -> None:
     delivery = a_delivery()
 
     wait_ended(delivery, NOW + DAY)

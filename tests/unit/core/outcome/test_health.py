@@ -1,4 +1,4 @@
-"""Endpoint health: noted once, cleared once, given up once, and only for nothing but failures."""
+"""Endpoint health: marked once, cleared once, disabled once, and only after nothing but failures."""
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND
 from hookstream.core.model.subscription import Failing
@@ -19,19 +19,19 @@ def failures(book: HealthBook, *at: int, rules: HealthRules = RULES) -> list[Fin
     return [book.failed("crm", NOON + each, rules) for each in at]
 
 
-def test_the_first_failure_is_noted_and_the_next_ones_are_not() -> None:
+def test_the_first_failure_is_marked_and_the_next_ones_are_not() -> None:
     found = failures(HealthBook(), 0, SECOND, HOUR)
     assert found == [NoteFailing(Failing("crm", NOON)), None, None]
 
 
-def test_the_first_success_clears_the_note_and_the_next_ones_find_none() -> None:
+def test_the_first_success_clears_the_mark_and_the_next_ones_find_none() -> None:
     book = HealthBook()
     failures(book, 0, SECOND)
     assert [book.succeeded("crm"), book.succeeded("crm")] == [ClearFailing(NOON), None]
     assert not book.failing
 
 
-def test_a_success_clears_the_note_of_another_worker() -> None:
+def test_a_success_clears_the_mark_of_another_worker() -> None:
     book = HealthBook()
     book.put(Failing("crm", NOON - DAY))
     assert book.succeeded("crm") == ClearFailing(NOON - DAY)
@@ -46,7 +46,7 @@ def test_an_endpoint_that_flaps_is_noted_once_a_minute() -> None:
     assert notes == 10
 
 
-def test_what_is_not_noted_begins_no_stretch() -> None:
+def test_what_is_not_marked_starts_no_failing_period() -> None:
     """The failure within the minute is not in the table, so no success could clear it."""
     book = HealthBook()
     failures(book, 0)
@@ -73,7 +73,7 @@ def test_too_few_failures_disable_nothing() -> None:
     assert not any(isinstance(each, GiveUp) for each in failures(HealthBook(), *daily))
 
 
-def test_one_success_begins_the_days_anew() -> None:
+def test_one_success_restarts_the_period() -> None:
     book = HealthBook()
     failures(book, *(hour * HOUR for hour in range(119)))
     book.succeeded("crm")
@@ -81,15 +81,15 @@ def test_one_success_begins_the_days_anew() -> None:
     assert not any(isinstance(each, GiveUp) for each in found)
 
 
-def test_a_stretch_that_another_worker_began_goes_on_here() -> None:
+def test_a_failing_period_that_another_worker_started_continues_here() -> None:
     book = HealthBook()
     book.put(Failing("crm", NOON - 5 * DAY))
     found = failures(book, *(minute * 10 * MINUTE for minute in range(10)))
     assert found == 9 * [None] + [GiveUp(NOON - 5 * DAY, 10)]
 
 
-def test_a_stretch_that_was_only_heard_of_is_watched_for_an_hour_before_it_disables() -> None:
-    """It may hold days in which nothing was attempted: a hold, or an endpoint that nobody wanted."""
+def test_a_failing_period_that_was_only_read_is_observed_for_an_hour_before_it_disables() -> None:
+    """It may contain days in which nothing was attempted: a hold, or an endpoint without events."""
     book = HealthBook()
     book.put(Failing("crm", NOON - 6 * DAY))
     assert failures(book, *(second * SECOND for second in range(30))) == 30 * [None]
@@ -105,7 +105,7 @@ def test_a_week_without_an_attempt_proves_nothing() -> None:
     ]
 
 
-def test_an_enabling_begins_with_a_clean_slate() -> None:
+def test_enabling_resets_the_health_of_an_endpoint() -> None:
     book = HealthBook()
     failures(book, *(hour * HOUR for hour in range(121)))
     book.drop("crm")
@@ -116,20 +116,20 @@ def test_an_enabling_begins_with_a_clean_slate() -> None:
     ]
 
 
-def test_a_period_of_nothing_disables_nobody() -> None:
+def test_a_period_without_attempts_disables_no_endpoint() -> None:
     never = HealthRules(disable_after=0, enough=1)
     found = failures(HealthBook(), *(day * DAY for day in range(90)), rules=never)
     assert not any(isinstance(each, GiveUp) for each in found)
 
 
-def test_a_clock_that_went_back_disables_nobody_and_notes_again() -> None:
+def test_a_clock_that_went_back_disables_no_endpoint_and_marks_again() -> None:
     book = HealthBook()
     failures(book, DAY)
     book.succeeded("crm")
     assert failures(book, 0) == [NoteFailing(Failing("crm", NOON))]
 
 
-def test_times_of_writing_do_not_pile_up() -> None:
+def test_write_times_do_not_accumulate() -> None:
     book = HealthBook()
     for number in range(25_000):
         name = f"s{number}"

@@ -98,10 +98,10 @@ def test_a_retry_right_at_the_expiry_is_made() -> None:
         (2, 0, 30 * MINUTE + 30 * SECOND),
     ],
 )
-def test_a_throttled_retry_is_never_sooner_than_asked_nor_than_the_schedule(
+def test_a_throttled_retry_is_never_sooner_than_retry_after_nor_than_the_schedule(
     step: int, asked: Millis | None, due: Millis
 ) -> None:
-    """The instant that the partner asked for is a slot: it carries no jitter."""
+    """The time of a Retry-After is exact: it has no jitter."""
     found = decided(Throttled(429, asked), a_delivery(step=step), jitter=1.0)
 
     assert found == RetryAt(NOW + due)
@@ -129,7 +129,7 @@ def test_a_final_status_ends_the_delivery() -> None:
 
 
 @pytest.mark.parametrize("reason", list(RefusalReason))
-def test_what_we_refuse_is_a_dead_letter_with_that_reason(reason: RefusalReason) -> None:
+def test_a_refused_request_is_a_dead_letter_with_that_reason(reason: RefusalReason) -> None:
     assert decided(Refused(reason, "why"), a_delivery()) == DeadLetter(
         DeadReason(reason.value), "why"
     )
@@ -143,8 +143,8 @@ def test_a_subscription_without_a_schedule_makes_one_attempt() -> None:
     )
 
 
-def test_an_expiry_beyond_all_calendars_is_still_told() -> None:
-    """State read from headers may hold any instant; saying so must not fail."""
+def test_an_expiry_beyond_all_calendars_is_still_shown() -> None:
+    """State read from headers may contain any instant; showing it must not fail."""
     found = decided(Throttled(429, 10**20), a_delivery(expires_at=10**18))
 
     assert found == DeadLetter(

@@ -124,7 +124,7 @@ def test_every_field_of_a_partner_is_read() -> None:
     )
 
 
-def test_an_operators_grant_says_so_in_as_many_words() -> None:
+def test_an_operators_grant_is_marked_as_such() -> None:
     grant: JsonObject = {"event_types": ["log.gap"], "environments": ["*"], "operator": True}
     document: JsonObject = {"id": "ops", "name": "Operations", "grant": grant}
     assert read_partner(document, RULES, refuse).grant.operator
@@ -134,8 +134,8 @@ def test_an_operators_grant_says_so_in_as_many_words() -> None:
     ]
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """Whoever fixes a file must not learn of its faults one by one."""
+def test_all_problems_are_reported_at_once() -> None:
+    """A file's problems must not be reported one by one."""
     document: JsonObject = {
         "id": "Orders",
         "endpiont": {},
@@ -156,12 +156,12 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 5])
-def test_what_is_no_mapping_is_refused(document: Json) -> None:
+def test_a_document_that_is_not_a_mapping_is_refused(document: Json) -> None:
     assert problems(document)[0][1].startswith("must be a mapping, not ")
 
 
 def test_a_state_in_a_file_is_refused() -> None:
-    """Applying files must never undo an on-call's pause, so they cannot even say one."""
+    """Applying files must never undo an on-call's pause, so they cannot even contain one."""
     assert problems({**LEAST, "state": "active"}) == [("state", "there is no such field")]
 
 
@@ -268,7 +268,7 @@ def test_headers_are_bounded_together() -> None:
     ]
 
 
-def test_a_grant_of_all_environments_stands_alone() -> None:
+def test_a_grant_of_all_environments_is_listed_alone() -> None:
     document: JsonObject = {
         "id": "acme",
         "name": "Acme",
@@ -280,5 +280,5 @@ def test_a_grant_of_all_environments_stands_alone() -> None:
 
 
 def test_a_partner_without_a_grant_is_refused() -> None:
-    """No grant, no events: whoever means that says it with a file that is not there."""
+    """No grant, no events: that is expressed by having no file."""
     assert problems({"id": "acme", "name": "Acme"}, partner=True) == [("grant", "is missing")]

@@ -1,4 +1,4 @@
-"""What a partner or subscription says is shown field by field, and no secret with it."""
+"""A partner or subscription is shown field by field, without secrets."""
 
 import pytest
 

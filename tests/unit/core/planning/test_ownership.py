@@ -1,4 +1,4 @@
-"""A folder deletes what it owns and nothing else, and takes nothing from another without saying so."""
+"""A folder deletes what it owns and nothing else, and takes nothing from another folder silently."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -109,7 +109,7 @@ def test_a_partner_of_another_folder_is_not_declared_too() -> None:
     assert said(made)[0].startswith("partner acme: belongs to the folder desk")
 
 
-def test_a_folder_that_lost_its_name_is_told_which_it_was() -> None:
+def test_a_folder_that_lost_its_name_is_reported_with_its_former_name() -> None:
     made = planned([row("s1", "files:desk")], ["s1"], Terms(NOW, SHARE))
     assert said(made) == [
         (
@@ -119,7 +119,7 @@ def test_a_folder_that_lost_its_name_is_told_which_it_was() -> None:
     ]
 
 
-def test_it_is_taken_over_where_that_is_said() -> None:
+def test_it_is_taken_over_on_request() -> None:
     made = planned([row("s1", "files:desk")], ["s1"], replace(SHOP, take_over=frozenset({"desk"})))
     assert made.problems == ()
     change = made.writes[-1]
@@ -134,7 +134,7 @@ def test_nothing_is_taken_over_from_a_folder_that_owns_nothing() -> None:
     ]
 
 
-def test_a_deleted_one_may_be_declared_by_another_folder() -> None:
+def test_a_deleted_subscription_may_be_declared_by_another_folder() -> None:
     gone = replace(row("s1", "files:desk"), state=SubscriptionState.DELETED)
     assert planned([gone], ["s1"], SHOP).problems == ()
 
@@ -163,7 +163,7 @@ def test_more_than_a_tenth_is_deleted_only_when_it_is_confirmed(
     assert (bool(made.problems), len(deleted(made))) == (refused, going)
 
 
-def test_it_says_what_would_be_deleted_and_how_to_mean_it() -> None:
+def test_it_shows_what_would_be_deleted_and_how_to_confirm_it() -> None:
     rows = [row(name, "files:shop") for name in NAMES[:4]]
     assert said(planned(rows, ["s0", "s1"], PRUNE)) == [
         (

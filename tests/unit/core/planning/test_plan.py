@@ -1,4 +1,4 @@
-"""A plan makes the tables say what was declared, and nothing that was not."""
+"""A plan writes what was declared to the tables, and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -130,7 +130,7 @@ def test_what_is_as_declared_is_left_alone() -> None:
     assert made == Plan((Unchanged(ACME), Unchanged(OLD)), (), ())
 
 
-def test_a_change_is_told_by_field_and_keeps_what_is_no_part_of_files() -> None:
+def test_a_change_is_reported_by_field_and_keeps_what_is_not_in_files() -> None:
     paused = replace(OLD, state=SubscriptionState.PAUSED, gaps=(Gap(700, None, "paused"),))
     made = planned(replace(ORDERS_FILE, timeout=20_000), subscriptions=[paused])
     after = replace(paused, endpoint=replace(OLD.endpoint, timeout=20_000), revision=5)
@@ -158,7 +158,7 @@ def test_no_difference_shows_a_secret() -> None:
     )
 
 
-def test_a_generated_secret_is_made_once() -> None:
+def test_a_generated_secret_is_generated_once() -> None:
     declared = replace(ORDERS_FILE, secrets=(DeclaredSecret(UNNAMED, None),))
     secret = SigningSecret("generated", MADE)
     created = replace(ORDERS, endpoint=replace(ORDERS.endpoint, secrets=(secret,)))
@@ -167,7 +167,7 @@ def test_a_generated_secret_is_made_once() -> None:
     assert planned(declared, subscriptions=[created], means=means).changes == (Unchanged(created),)
 
 
-def test_a_deleted_one_that_is_declared_again_begins_anew() -> None:
+def test_a_deleted_subscription_that_is_declared_again_starts_afresh() -> None:
     """What was appended while it was deleted was not meant for it."""
     gone = replace(
         OLD,
@@ -212,7 +212,7 @@ def test_a_partner_that_is_not_there_is_named() -> None:
     )
 
 
-def test_an_event_type_that_nobody_published_is_refused() -> None:
+def test_an_unpublished_event_type_is_refused() -> None:
     declared = replace(ORDERS_FILE, event_types=("order.generate",))
     assert planned(declared).problems == (
         Problem(
@@ -255,20 +255,20 @@ def test_a_pattern_is_checked_with_the_versions_that_it_will_see() -> None:
 
 
 def test_an_older_partner_keeps_its_version_when_a_newer_one_is_published() -> None:
-    """Version 3 of pricing.completed came after this subscription: it must not notice."""
+    """Version 3 of pricing.completed came after this subscription: it must not be affected."""
     before = replace(OLD, versions={"order.generated": 1, "pricing.completed": 2})
     made = planned(ORDERS_FILE, subscriptions=[before])
     assert made.changes == (Unchanged(before),)
 
 
-def test_a_type_that_is_newly_asked_for_is_pinned_to_the_newest_of_the_day() -> None:
+def test_a_newly_requested_type_is_pinned_to_the_newest_version_of_the_day() -> None:
     before = replace(OLD, event_types=("order.generated",), versions={"order.generated": 1})
     (change,) = planned(ORDERS_FILE, subscriptions=[before]).changes
     assert isinstance(change, Update)
     assert change.after == replace(OLD, revision=5)
 
 
-def test_a_pin_that_followed_stays_where_it_is_when_the_file_no_longer_says_latest() -> None:
+def test_a_pin_that_followed_latest_stays_when_the_file_no_longer_names_latest() -> None:
     before = replace(OLD, versions={**OLD.versions, "pricing.completed": "latest"})
     (change,) = planned(ORDERS_FILE, subscriptions=[before]).changes
     assert isinstance(change, Update)
@@ -322,14 +322,14 @@ OTHERS = (
         ),
     ],
 )
-def test_an_environment_that_nobody_else_names_is_noted(
+def test_an_environment_that_no_other_grant_names_is_noted(
     environment: str, noted: list[str]
 ) -> None:
     made = planned(replace(ORDERS_FILE, environments=(environment,)), partners=OTHERS)
     assert list(made.notes) == noted
 
 
-def test_so_is_one_that_a_grant_alone_names() -> None:
+def test_an_environment_that_only_a_grant_names_is_noted() -> None:
     grant = replace(GRANT, environments=("Production",))
     made = planned(replace(ACME_FILE, grant=grant), partners=OTHERS)
     assert made.notes == (
@@ -351,7 +351,7 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "meant", "named"),
+    ("stored", "meant", "named"),
     [
         (1.2345678901234568e18, 1234567890123456789, True),
         (0.1, Decimal("0.1000000000000000001"), True),
@@ -361,14 +361,14 @@ def test_that_no_signing_secret_stays_is_noted() -> None:
         (1e18, 10**18, False),
     ],
 )
-def test_a_rounded_number_is_noted_until_the_row_holds_the_declared_one(
-    held: float, meant: float | Decimal, *, named: bool
+def test_a_rounded_number_is_noted_until_the_row_has_the_declared_one(
+    stored: float, meant: float | Decimal, *, named: bool
 ) -> None:
     def grant(number: float | Decimal) -> Grant:
         return replace(GRANT, pattern={"data": {"n": [number]}})
 
     made = planned(
-        replace(ACME_FILE, grant=grant(meant)), partners=[replace(ACME, grant=grant(held))]
+        replace(ACME_FILE, grant=grant(meant)), partners=[replace(ACME, grant=grant(stored))]
     )
     assert any("longer number" in note for note in made.notes) == named
     again = planned(
@@ -396,7 +396,7 @@ def test_values_that_python_takes_for_equal_are_a_change(before: Json, after: Js
 
 
 @pytest.mark.parametrize("number", [1.2345678901234568e18, 0.1234567890123457])
-def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float) -> None:
+def test_a_number_that_a_previous_release_may_have_rounded_is_noted(number: float) -> None:
     grant = replace(GRANT, pattern={"data": {"n": [{"numeric": ["<", number]}], "m": [0.5]}})
     plan = planned(ACME_FILE, partners=[replace(ACME, grant=grant)])
     assert [note for note in plan.notes if "longer number" in note] == [
@@ -407,7 +407,7 @@ def test_a_number_that_a_release_before_may_have_rounded_is_noted(number: float)
     ]
 
 
-def test_a_disabled_one_is_noted() -> None:
+def test_a_disabled_subscription_is_noted() -> None:
     made = planned(ORDERS_FILE, subscriptions=[OLD], disabled=[Disabled("orders", 0, "gone")])
     assert made.notes == (
         (
@@ -428,7 +428,7 @@ def test_a_wider_grant_takes_effect_at_the_stated_instant() -> None:
     )
 
 
-def test_nothing_is_deleted_unless_asked() -> None:
+def test_nothing_is_deleted_unless_requested() -> None:
     assert planned(subscriptions=[OLD]) == Plan((), (), ())
 
 
@@ -452,13 +452,13 @@ def test_pruning_deletes_what_the_folder_owns_and_does_not_declare() -> None:
     assert made == Plan((Unchanged(mine), Delete(OURS, gone)), (), ())
 
 
-def test_a_deleted_one_is_not_deleted_again() -> None:
+def test_a_deleted_subscription_is_not_deleted_again() -> None:
     gone = replace(OURS, state=SubscriptionState.DELETED)
     made = planned(ACME_FILE, subscriptions=[gone], prune=True, owner="shop")
     assert not any(isinstance(change, Delete) for change in made.changes)
 
 
-def test_a_partner_goes_after_its_subscriptions() -> None:
+def test_a_partner_is_deleted_after_its_subscriptions() -> None:
     made = pruned(subscriptions=[OURS])
     going = [change.before.id for change in made.writes if isinstance(change, Delete)]
     assert going == ["orders", "acme"]
@@ -490,7 +490,7 @@ def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
     )
 
 
-def test_a_plan_that_was_overtaken_is_a_conflict() -> None:
+def test_an_outdated_plan_is_a_conflict() -> None:
     declared = replace(ORDERS_FILE, timeout=20_000)
     shown = planned(declared, subscriptions=[OLD])
     overtaken = planned(declared, subscriptions=[replace(OLD, revision=5)])
@@ -518,7 +518,7 @@ def test_a_plan_that_has_problems_by_now_is_a_conflict() -> None:
         confirm(shown, replace(shown, problems=(problem,)))
 
 
-def test_deletions_that_were_overtaken_are_a_conflict_too() -> None:
+def test_outdated_deletions_are_a_conflict_too() -> None:
     mine = [replace(ACME, owner="files:shop")]
     both = [OURS, replace(OURS, id="theirs")]
     shown = planned(

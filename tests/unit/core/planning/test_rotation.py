@@ -1,4 +1,4 @@
-"""A generated secret is rotated as the documentation says: one line more, and later one line less."""
+"""A generated secret is rotated as documented: one line more, and later one line less."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,25 +17,25 @@ class Life:
     """A subscription's secrets over the revisions in which a file was applied."""
 
     def __init__(self) -> None:
-        self.held: tuple[SigningSecret, ...] = ()
+        self.secrets: tuple[SigningSecret, ...] = ()
         self.revision = 0
         self._keys = self._fresh()
 
     def apply(self, *declared: DeclaredSecret) -> list[str]:
         """Apply a file and return the names of what was made."""
         self.revision += 1
-        self.held, made = rotated(
-            declared, self.held, self.revision, lambda: next(self._keys), opened=True
+        self.secrets, made = rotated(
+            declared, self.secrets, self.revision, lambda: next(self._keys), opened=True
         )
         return [secret.id for secret in made]
 
     @property
     def names(self) -> list[str]:
-        return [secret.id for secret in self.held]
+        return [secret.id for secret in self.secrets]
 
     @property
     def keys(self) -> list[bytes]:
-        return [secret.key for secret in self.held]
+        return [secret.key for secret in self.secrets]
 
     def _fresh(self) -> Iterator[bytes]:
         number = 0
@@ -73,11 +73,11 @@ def test_a_second_rotation_is_as_good_as_the_first() -> None:
 def test_applying_again_makes_nothing() -> None:
     life = Life()
     life.apply(GENERATE, GENERATE)
-    before = life.held
-    assert (life.apply(GENERATE, GENERATE), life.held) == ([], before)
+    before = life.secrets
+    assert (life.apply(GENERATE, GENERATE), life.secrets) == ([], before)
 
 
-def test_a_rotation_that_is_given_up_names_the_secret_that_stays() -> None:
+def test_an_abandoned_rotation_names_the_secret_that_stays() -> None:
     life = Life()
     life.apply(GENERATE)
     life.apply(GENERATE, GENERATE)
@@ -92,16 +92,16 @@ def test_a_secret_that_a_file_names_is_made_once_under_that_name() -> None:
     assert (life.apply(named("autumn")), life.names) == ([], ["autumn"])
 
 
-def test_one_that_a_file_named_once_is_kept_where_it_does_not_any_more() -> None:
+def test_a_secret_that_a_file_once_named_is_kept_when_it_no_longer_does() -> None:
     life = Life()
     life.apply(named("spring"))
     assert (life.apply(GENERATE), life.names) == ([], ["spring"])
 
 
 def test_secrets_that_were_named_by_position_are_rotated_by_their_age() -> None:
-    """The release before wrote a rotation as the old one first, and the new one behind it."""
+    """The previous release wrote a rotation as the old one first, and the new one after it."""
     life = Life()
-    life.held = (SigningSecret("generated", b"old"), SigningSecret("generated-2", b"new"))
+    life.secrets = (SigningSecret("generated", b"old"), SigningSecret("generated-2", b"new"))
     life.revision = 6
     life.apply(GENERATE)
     assert life.keys == [b"new"]
@@ -116,9 +116,9 @@ def test_a_given_secret_keeps_its_place_beside_generated_ones() -> None:
 
 
 def test_without_a_key_ring_a_secret_of_the_same_name_counts_as_unchanged() -> None:
-    held = (SigningSecret("env:A", b"sealed"),)
-    kept, made = rotated([given_key("env:A", b"a")], held, 2, bytes, opened=False)
-    assert (kept, made) == (held, ())
+    secrets = (SigningSecret("env:A", b"sealed"),)
+    kept, made = rotated([given_key("env:A", b"a")], secrets, 2, bytes, opened=False)
+    assert (kept, made) == (secrets, ())
 
 
 lines = st.lists(
@@ -135,21 +135,21 @@ def test_over_any_files_names_are_unique_a_key_keeps_its_name_and_the_oldest_goe
     life = Life()
     name_of: dict[bytes, str] = {}
     for declared in applied:
-        before = life.held
+        before = life.secrets
         life.apply(*declared)
         assert len(life.names) == len(declared) == len(set(life.names))
-        for secret in life.held:
+        for secret in life.secrets:
             assert name_of.setdefault(secret.key, secret.id) == secret.id
-        again = life.held
-        assert (life.apply(*declared), life.held) == ([], again)
+        again = life.secrets
+        assert (life.apply(*declared), life.secrets) == ([], again)
         pool = [each for each in before if each.id.startswith("generated")]
-        kept = [each for each in pool if each in life.held]
+        kept = [each for each in pool if each in life.secrets]
         assert kept == pool[: len(kept)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_on_creation_names_are_those_that_the_release_before_looks_for(count: int) -> None:
-    """It finds the keys again that it wants, should it apply the file meanwhile."""
+def test_on_creation_names_are_those_that_the_previous_release_looks_for(count: int) -> None:
+    """It finds the keys that it needs, should it apply the file meanwhile."""
     life = Life()
     life.apply(*[GENERATE] * count)
     assert set(life.names) == {"generated", *(f"generated-{n}" for n in range(2, count + 1))}

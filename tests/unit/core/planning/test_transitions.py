@@ -1,4 +1,4 @@
-"""Pausing, resuming, enabling and deleting say exactly which stretch of the log is not seen."""
+"""Pausing, resuming, enabling and deleting define exactly which range of the log is not delivered."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def test_a_resume_closes_the_gap() -> None:
 
 
 def test_pausing_twice_changes_nothing() -> None:
-    """The gap must go on from the first pause: on-calls press twice."""
+    """The gap must start at the first pause: on-calls press twice."""
     assert pause(PAUSED, 8_000) is PAUSED
 
 
@@ -59,7 +59,7 @@ def test_a_resume_by_a_clock_behind_leaves_an_empty_gap() -> None:
 
 
 def test_enabling_leaves_a_gap_from_a_minute_before_the_disabling() -> None:
-    """Two workers disable by clocks of their own: a replay of the gap repeats rather than misses."""
+    """Two workers disable by their own clocks: a replay of the gap repeats rather than misses."""
     assert enable(ACTIVE, VERDICT, 9_000) == replace(
         ACTIVE, gaps=(Gap(3_000 - SLACK, 9_000, "disabled"),), revision=2
     )
@@ -81,7 +81,7 @@ def test_resuming_closes_no_gap_of_a_disabling() -> None:
     )
 
 
-def test_a_deleted_one_keeps_its_name_and_no_secret() -> None:
+def test_a_deleted_subscription_keeps_its_name_and_no_secret() -> None:
     assert delete(ACTIVE) == DELETED
 
 

@@ -1,9 +1,9 @@
-"""A flood of letters reads as a few lines."""
+"""A flood of dead letters is shown in a few lines."""
 
 from hookstream.core.redrive.counts import Group, GroupCount, Tally
 
 
-def test_letters_are_counted_by_group_the_largest_first() -> None:
+def test_dead_letters_are_counted_by_group_the_largest_first() -> None:
     tally = Tally()
     crm, shop = Group("crm", "expired"), Group("shop", "gone")
     for group, at in ((shop, 5), (crm, 9), (crm, 2), (crm, 4)):

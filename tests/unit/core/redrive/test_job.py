@@ -1,4 +1,4 @@
-"""A job's row is all that a second process needs to go on."""
+"""A job's row is all that a second process needs to continue."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_a_jobs_row_is_the_documented_json() -> None:
     }
 
 
-def test_progress_counts_letters_and_revisions() -> None:
+def test_progress_counts_dead_letters_and_revisions() -> None:
     assert (job().progressed(3).done, job().progressed(3).revision) == (3, 2)
 
 
@@ -53,7 +53,7 @@ def test_rows_of_marks_and_of_other_kinds_are_left_alone() -> None:
     assert jobs_of(rows) == ([job()], [])
 
 
-def test_a_row_that_cannot_be_read_says_why() -> None:
+def test_an_unreadable_row_is_reported_with_its_reason() -> None:
     whole = json.loads(job().encode())
     broken = (b"{", b"[]", b'{"kind":"redrive","format":2}')
     changes: list[dict[str, object]] = [
@@ -68,7 +68,7 @@ def test_a_row_that_cannot_be_read_says_why() -> None:
 
 
 def test_a_running_job_over_the_same_topic_is_a_rival() -> None:
-    """Two jobs that read the ledger at the same time would both find a letter open."""
+    """Two jobs that read the marks at the same time would both find a dead letter open."""
     rows = {"other": job("other").encode(), "mine": job("mine").encode()}
     assert rival(rows, job("mine")) == job("other")
 
@@ -79,7 +79,7 @@ def test_ended_jobs_and_jobs_over_the_other_topic_are_no_rivals() -> None:
 
 
 def test_only_ended_jobs_are_forgotten() -> None:
-    """A running one holds what `--resume` needs, however old it is."""
+    """A running one has what `--resume` needs, however old it is."""
     old = NOW - KEPT - 1
     rows = {
         "ended": job("ended", asked_at=old).ended(JobState.DONE).encode(),

@@ -1,4 +1,4 @@
-"""Marks say which letters are resolved; everything else is open."""
+"""Marks list which dead letters are resolved; all others are open."""
 
 import json
 
@@ -18,7 +18,7 @@ from hookstream.core.redrive.marks import (
 DEAD = RedriveSource.DEAD_LETTERS
 
 
-def test_a_letter_is_open_until_a_mark_names_its_place() -> None:
+def test_a_dead_letter_is_open_until_a_mark_names_its_position() -> None:
     ledger = Ledger()
     ledger.add(Mark("night", DEAD, 3, (10, 12)))
     opened = [ledger.is_open(DEAD, Position(3, offset)) for offset in (10, 11, 12)]
@@ -32,7 +32,7 @@ def test_the_same_offset_of_the_other_topic_stays_open() -> None:
     assert ledger.resolved_by(RedriveSource.UNDECODABLE, Position(3, 10)) == "night"
 
 
-def test_the_first_job_that_resolved_a_letter_keeps_the_credit() -> None:
+def test_the_first_job_that_resolved_a_dead_letter_is_the_recorded_one() -> None:
     ledger = Ledger()
     ledger.add(Mark("first", DEAD, 0, (1,)))
     ledger.add(Mark("second", DEAD, 0, (1,)))
@@ -50,7 +50,7 @@ def test_a_marks_value_is_the_documented_json() -> None:
 
 
 def test_a_mark_grows_under_its_first_key() -> None:
-    """Compaction then leaves one row for ten thousand letters, not one a transaction."""
+    """Compaction then leaves one row for ten thousand dead letters, not one a transaction."""
     book = MarkBook("j", DEAD)
     book.resolve([Position(0, 5), Position(1, 7)])
     marks = book.resolve([Position(0, 9)])
@@ -73,8 +73,8 @@ def test_a_full_mark_is_not_written_again() -> None:
     assert book.resolve([Position(0, 3)]) == [Mark("j", DEAD, 0, (3,))]
 
 
-def test_a_mark_that_cannot_be_read_is_a_problem_and_not_an_empty_mark() -> None:
-    """Taken as empty, it would let a letter be redriven twice."""
+def test_an_unreadable_mark_is_a_problem_and_not_an_empty_mark() -> None:
+    """Taken as empty, it would let a dead letter be redriven twice."""
     ledger, problems = read_ledger(
         {
             "j/0/1": b"{",
@@ -102,7 +102,7 @@ def test_a_jobs_own_row_is_no_mark() -> None:
     assert read_mark("j", b"{}") is None
 
 
-def test_marks_are_outlived_when_the_log_starts_after_their_last_letter() -> None:
+def test_marks_are_obsolete_when_the_log_starts_after_their_last_dead_letter() -> None:
     rows = {
         mark.key: mark.encode() for mark in (Mark("j", DEAD, 0, (1, 9)), Mark("j", DEAD, 1, (4,)))
     }

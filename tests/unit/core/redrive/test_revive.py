@@ -1,4 +1,4 @@
-"""A letter goes back in with its own bytes and its state as redriven, or it is said why not."""
+"""A dead letter is redriven with its own bytes and its state as redriven, or refused with a reason."""
 
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ def by_reference(dead: Record, headers: Headers = HEADERS) -> Record:
     return Record(dead.topic, dead.partition, dead.offset, dead.timestamp, dead.key, None, headers)
 
 
-def test_a_dead_letter_goes_back_in_with_its_own_bytes_and_a_fresh_schedule() -> None:
+def test_a_dead_letter_is_redriven_with_its_own_bytes_and_a_fresh_schedule() -> None:
     back = revival().delivery(DEAD)
     assert isinstance(back, OutgoingRecord)
     assert (back.topic, back.key, back.value) == ("t.retry.0s", b"msg_a", b"value")
@@ -80,14 +80,14 @@ def test_a_dead_letter_goes_back_in_with_its_own_bytes_and_a_fresh_schedule() ->
     )
 
 
-def test_a_letter_by_reference_takes_its_value_from_its_origin() -> None:
+def test_a_dead_letter_by_reference_takes_its_value_from_its_origin() -> None:
     back = revival(AT_ORIGIN).delivery(by_reference(DEAD))
     assert isinstance(back, OutgoingRecord)
     assert back.value == b"origin's"
 
 
-def test_a_letter_whose_origin_is_gone_stays_open() -> None:
-    """The topic may have been created again: then another record stands at the same offset."""
+def test_a_dead_letter_whose_origin_is_gone_stays_open() -> None:
+    """The topic may have been created again: then another record has the same offset."""
     other = replace(AT_ORIGIN, timestamp=NOW)
     for at_origin in (None, other):
         refused = revival(at_origin).delivery(by_reference(DEAD))
@@ -95,7 +95,7 @@ def test_a_letter_whose_origin_is_gone_stays_open() -> None:
         assert refused == Unredrivable(Position(1, 7), why)
 
 
-def test_a_letter_whose_headers_are_broken_stays_open() -> None:
+def test_a_dead_letter_with_broken_headers_stays_open() -> None:
     refused = revival().delivery(replace(DEAD, headers=[("hs-delivery-id", b"msg_a")]))
     assert isinstance(refused, Unredrivable)
     assert refused.why.startswith("its headers hold no delivery: header hs-")
@@ -117,7 +117,7 @@ UNDECODABLE = Record(
 
 
 def test_an_undecodable_record_goes_back_in_as_an_event_without_a_subscription() -> None:
-    """Its active interval is judged by its origin, and its wait for a schema begins again."""
+    """Its active interval follows from its origin, and its wait for a schema starts again."""
     back = revival().unmatched(UNDECODABLE)
     assert isinstance(back, OutgoingRecord)
     assert (back.key, back.value) == (b"printprice.pricing/3/40", b"bytes")
@@ -155,7 +155,7 @@ def test_what_may_be_one_partners_delivery_is_never_matched_again(headers: Heade
     assert isinstance(refused, Unredrivable)
 
 
-def test_a_letter_with_a_header_name_that_is_no_text_stays_open() -> None:
+def test_a_dead_letter_with_a_header_name_that_is_not_text_stays_open() -> None:
     problem = "the header name \\xff is not UTF-8"
     for refused in (
         revival().delivery(replace(DEAD, headers_problem=problem)),

@@ -26,8 +26,8 @@ HEADERS = dead_letter_headers(
 )
 
 
-def test_a_redriven_delivery_starts_anew_and_keeps_counting() -> None:
-    """Its identity and its past stay: the partner deduplicates, the trace goes on."""
+def test_a_redriven_delivery_restarts_its_schedule_and_continues_its_attempt_count() -> None:
+    """Its identity and its history stay: the partner deduplicates, the trace continues."""
     found = redriven(HEADERS, now=NOW + 20 * DAY, expires_after=2 * DAY)
 
     assert found == a_delivery(
@@ -41,7 +41,7 @@ def test_a_redriven_delivery_starts_anew_and_keeps_counting() -> None:
     )
 
 
-def test_a_letter_that_cannot_be_read_is_not_redriven() -> None:
+def test_an_unreadable_dead_letter_is_not_redriven() -> None:
     assert redriven((), now=NOW) == HeaderProblem("hs-delivery-id", "is missing or empty")
 
 
@@ -65,7 +65,7 @@ def test_a_letter_that_cannot_be_read_is_not_redriven() -> None:
         ),
     ],
 )
-def test_a_letter_that_every_condition_holds_for_is_selected(selector: Selector) -> None:
+def test_a_dead_letter_that_meets_every_condition_is_selected(selector: Selector) -> None:
     assert selector.selects(HEADERS, NOW)
 
 
@@ -82,9 +82,9 @@ def test_a_letter_that_every_condition_holds_for_is_selected(selector: Selector)
         Selector(subscriptions=frozenset({"orders"}), reasons=frozenset({"gone"})),
     ],
 )
-def test_a_letter_that_one_condition_fails_for_is_not_selected(selector: Selector) -> None:
+def test_a_dead_letter_that_fails_one_condition_is_not_selected(selector: Selector) -> None:
     assert not selector.selects(HEADERS, NOW)
 
 
-def test_a_letter_without_the_header_asked_for_is_not_selected() -> None:
+def test_a_dead_letter_without_the_requested_header_is_not_selected() -> None:
     assert not Selector(reasons=frozenset({"gone"})).selects([("hs-reason", None)], NOW)

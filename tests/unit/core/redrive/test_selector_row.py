@@ -1,4 +1,4 @@
-"""What a redrive was asked for survives in its row, and nothing more is redriven than was asked."""
+"""A redrive's selector survives in its row, and nothing more is redriven than was selected."""
 
 import pytest
 from hypothesis import given
@@ -50,8 +50,8 @@ def test_a_selector_of_undecodable_records_reads_back(selector: Selector) -> Non
         ({"since": "noon"}, "since: 'noon' is not an RFC 3339 time"),
     ],
 )
-def test_a_condition_that_is_not_understood_is_refused(row: JsonObject, why: str) -> None:
-    """Passing over it would redrive more than was asked."""
+def test_an_unknown_condition_is_refused(row: JsonObject, why: str) -> None:
+    """Ignoring it would redrive more than was selected."""
     for source in RedriveSource:
         with pytest.raises(InputRefused, match=why):
             read_selector(row, source)
@@ -71,7 +71,7 @@ def undecodable(topic: bytes, reason: bytes, timestamp: int = NOW) -> Record:
     return Record("hookstream.undecodable", 0, 0, timestamp, None, b"", headers)
 
 
-def test_an_undecodable_record_is_meant_where_every_condition_holds() -> None:
+def test_an_undecodable_record_is_selected_if_it_meets_every_condition() -> None:
     asked = Selector(
         topics=frozenset({"printprice.order"}),
         reasons=frozenset({"malformed"}),

@@ -1,4 +1,4 @@
-"""The facts of a letter are what its headers tell, however broken they are."""
+"""The summary of a dead letter follows from its headers, however broken they are."""
 
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import dead_letter_headers
@@ -22,7 +22,7 @@ DELIVERY = Delivery(
 )
 
 
-def test_a_dead_letter_tells_what_failed_and_why() -> None:
+def test_a_dead_letter_states_what_failed_and_why() -> None:
     headers = dead_letter_headers(
         DELIVERY, [], DeadReason.ATTEMPTS_EXHAUSTED, "9 attempts", written_at=NOW
     )
@@ -50,11 +50,11 @@ def test_a_dead_letter_tells_what_failed_and_why() -> None:
     }
 
 
-def test_a_letter_without_headers_has_a_place_and_a_time() -> None:
-    """Somebody may have produced it by hand; it is listed all the same."""
+def test_a_dead_letter_without_headers_has_a_position_and_a_time() -> None:
+    """It may have been produced by hand; it is still listed."""
     facts = summary_of(Record("dead", 1, 7, NOW, None, None, [("hs-reason", b"\xff")]))
-    told = {key: value for key, value in facts.as_json("job").items() if value is not None}
-    assert told == {
+    shown = {key: value for key, value in facts.as_json("job").items() if value is not None}
+    assert shown == {
         "place": "1@7",
         "at": "2026-11-18T11:06:40.000Z",
         "reason": "\ufffd",

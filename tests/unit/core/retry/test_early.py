@@ -1,11 +1,11 @@
-"""Whoever waits is asked now and then, and who has room is asked often and in turns."""
+"""Waiting lanes are asked now and then, and lanes with capacity often and in turns."""
 
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 
 MANY = [f"s{number}" for number in range(10_000)]
 
 
-def test_between_two_rounds_only_those_are_asked_that_had_room() -> None:
+def test_between_two_rounds_only_lanes_that_had_capacity_are_asked() -> None:
     early = Early()
     asked = 0
     for hundredth in range(100):
@@ -16,8 +16,8 @@ def test_between_two_rounds_only_those_are_asked_that_had_room() -> None:
     assert asked <= 1.1 * len(MANY) / EVERYBODY_EVERY
 
 
-def test_who_got_nothing_for_want_of_credit_is_asked_first() -> None:
-    """Two at a time, of five that have room: else the first two would take all there is."""
+def test_lanes_that_got_nothing_for_lack_of_credit_are_asked_first() -> None:
+    """Two at a time, of five that have capacity: otherwise the first two would take everything."""
     early = Early()
     given = dict.fromkeys(MANY[:5], 0)
     for hundredth in range(100):
@@ -29,7 +29,7 @@ def test_who_got_nothing_for_want_of_credit_is_asked_first() -> None:
     assert set(given.values()) == {40}
 
 
-def test_who_comes_to_wait_is_asked_within_a_quarter_of_a_second() -> None:
+def test_a_newly_waiting_lane_is_asked_within_a_quarter_of_a_second() -> None:
     early = Early()
     assert list(early.asked(0.0, lambda: ["old"])) == ["old"]
     early.answered({"old": 1}, [])
@@ -37,7 +37,7 @@ def test_who_comes_to_wait_is_asked_within_a_quarter_of_a_second() -> None:
     assert list(early.asked(EVERYBODY_EVERY, lambda: ["new", "old"])) == ["old", "new"]
 
 
-def test_who_has_nothing_left_is_not_asked_again() -> None:
+def test_a_lane_with_nothing_left_is_not_asked_again() -> None:
     early = Early()
     early.asked(0.0, lambda: ["done", "more"])
     early.answered({"done": 1, "more": 1}, [])

@@ -47,7 +47,7 @@ def test_a_wait_goes_to_the_largest_tier_that_is_not_longer(remains: Millis, tie
         (10_000, 10_000, WaitUntil(NOW + 10_000)),
     ],
 )
-def test_a_record_leaves_its_tier_and_rests_in_the_room_or_hops_down(
+def test_a_record_leaves_its_tier_for_the_waiting_room_or_a_shorter_tier(
     delay: Millis, due_in: Millis | None, release: Release
 ) -> None:
     due_at = None if due_in is None else NOW + due_in
@@ -73,13 +73,13 @@ def test_a_record_read_late_hops_only_for_what_really_remains() -> None:
 
 
 def test_a_ladder_with_nothing_between_lets_the_room_keep_the_rest() -> None:
-    """Through 0s alone a record would come straight back, as fast as the broker writes."""
+    """Through 0s alone a record would return at once, as fast as the broker writes."""
     found = Ladder((0, DAY)).release(NOW, 0, NOW + HOUR)
 
     assert found == WaitUntil(NOW + HOUR)
 
 
-def test_a_ladder_holds_each_delay_once_in_order() -> None:
+def test_a_ladder_has_each_delay_once_in_order() -> None:
     ladder = Ladder((HOUR, 0, 5_000, HOUR))
 
     assert ladder.delays == (0, 5_000, HOUR)

@@ -31,7 +31,7 @@ def test_nothing_is_due_early() -> None:
     assert (room.due(9), room.due(10)) == ([], ["a"])
 
 
-def test_no_more_is_taken_out_than_was_asked_for() -> None:
+def test_no_more_is_taken_out_than_was_requested() -> None:
     room = a_room()
     for offset in range(3):
         room.admit(FAST, offset, offset, 1, str(offset))
@@ -61,7 +61,7 @@ def test_a_full_partition_is_paused_once_and_resumed_at_half() -> None:
 
 
 def test_a_backlog_of_a_day_leaves_every_other_tier_its_floor() -> None:
-    """The 5s tier must go on while a 24h tier could fill any room."""
+    """The 5s tier must continue while a 24h tier could fill any room."""
     room = a_room(budget=100, floor=30)
     for offset in range(12):
         room.admit(SLOW, offset, 10**9, 10, "slow")
@@ -77,7 +77,7 @@ def test_a_backlog_of_a_day_leaves_every_other_tier_its_floor() -> None:
     assert room.to_resume() == [FAST]
 
 
-def test_partitions_that_hold_something_share_the_budget_evenly() -> None:
+def test_partitions_with_records_share_the_budget_evenly() -> None:
     room = a_room(budget=100, floor=10)
     room.admit(FAST, 0, 1, 10, "x")
     room.admit(SLOW, 0, 1, 50, "x")
@@ -99,7 +99,7 @@ def test_a_partition_is_not_resumed_while_the_room_is_nearly_full() -> None:
     assert (sorted(full), room.to_resume()) == (sorted([IDLE, SLOW, FAST]), [])
 
 
-def test_two_copies_of_one_attempt_merge_and_the_later_one_is_handed_back() -> None:
+def test_two_copies_of_one_attempt_merge_and_the_later_one_is_returned() -> None:
     room = a_room()
 
     found = [
@@ -151,7 +151,7 @@ def test_a_dropped_partition_leaves_nothing_behind() -> None:
     assert room.due(30) == ["kept", "mine again"]
 
 
-def test_a_partition_that_holds_nothing_may_be_dropped() -> None:
+def test_a_partition_with_nothing_waiting_may_be_dropped() -> None:
     room = a_room()
 
     room.drop(IDLE)

@@ -27,7 +27,7 @@ EVENT = "printprice.pricing.completed"
 
 
 def complete() -> dict[str, Existing]:
-    """A cluster in which all is as it should be."""
+    """A cluster in which all topics are right."""
     return {topic.name: Existing(topic.partitions, dict(topic.config)) for topic in WANTED}
 
 
@@ -79,7 +79,7 @@ def test_a_tier_keeps_its_records_far_longer_than_its_delay() -> None:
 
 
 def test_tiers_dead_letters_and_undecodable_take_larger_records_than_events_are() -> None:
-    """Else an event that was read could not be put back."""
+    """Otherwise an event that was read could not be written to a tier."""
     large = {
         topic.name
         for topic in WANTED
@@ -90,7 +90,7 @@ def test_tiers_dead_letters_and_undecodable_take_larger_records_than_events_are(
     assert {"hookstream.dead-letters", "hookstream.undecodable"} <= large
 
 
-def test_nothing_is_changed_where_all_is_as_it_should_be() -> None:
+def test_nothing_is_changed_if_all_topics_are_right() -> None:
     assert plan(WANTED, (), complete()) == []
 
 
@@ -126,11 +126,11 @@ def test_what_could_lose_a_delivery_is_corrected(name: str, setting: str, found:
         ("hookstream.dead-letters", {"max.message.bytes": "9000000"}),
     ],
 )
-def test_what_an_operator_raised_is_left_so(name: str, config: dict[str, str]) -> None:
+def test_what_an_operator_raised_is_left_unchanged(name: str, config: dict[str, str]) -> None:
     assert plan(WANTED, (), changed(name, config)) == []
 
 
-def test_partitions_are_never_changed_only_told() -> None:
+def test_wrong_partition_counts_are_reported_and_never_changed() -> None:
     existing = complete()
     existing["hookstream.attempts"] = Existing(3, existing["hookstream.attempts"].config)
 
@@ -142,8 +142,8 @@ def test_partitions_are_never_changed_only_told() -> None:
     )
 
 
-def test_a_cleanup_policy_is_never_changed_only_told() -> None:
-    """Either way it could delete what somebody counts on."""
+def test_a_wrong_cleanup_policy_is_reported_and_never_changed() -> None:
+    """Either way it could delete what is still needed."""
     changes = plan(WANTED, (), changed("hookstream.partners", {"cleanup.policy": "delete"}))
 
     assert changes == [
@@ -159,8 +159,8 @@ def test_there_are_three_replicas_where_there_are_three_brokers(
     assert replication_of(2, brokers) == 2
 
 
-def test_a_glob_over_everything_names_no_topic_of_ours() -> None:
-    """Else a worker would read its own tiers as events, and each apply would raise their limit."""
+def test_a_glob_over_everything_matches_no_topic_of_ours() -> None:
+    """Otherwise a worker would read its own tiers as events, and each apply would raise their limit."""
     names = ["crm.events", *(topic.name for topic in WANTED), "hookstream.retry.3s"]
 
     assert event_topics(("*",), Topics(), names) == ["crm.events"]

@@ -41,7 +41,7 @@ def rule(
         (WriteAccess([rule("User:*"), rule("User:*", allow=False, host="10.0.0.1")]), True),
     ],
 )
-def test_a_topic_is_open_where_a_rule_or_the_lack_of_one_lets_anybody_write(
+def test_a_topic_is_open_if_an_acl_or_the_lack_of_one_lets_any_client_write(
     access: WriteAccess, *, is_open: bool
 ) -> None:
     assert access.open_to_anybody(RETRY) is is_open

@@ -1,4 +1,4 @@
-"""What may be meant is told from bytes, and what is meant from fields."""
+"""Candidates are selected by bytes, and matches by fields."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def record(key: bytes | None, value: bytes | None) -> Record:
         (AuditSelection(outcomes=frozenset({"none"})), False),
     ],
 )
-def test_an_entry_is_meant_where_every_condition_holds(
+def test_an_entry_is_selected_if_it_meets_every_condition(
     wanted: AuditSelection, holds: object
 ) -> None:
     assert wanted.holds(FIRST) is holds
@@ -38,7 +38,7 @@ def test_an_end_without_an_attempt_has_the_outcome_none() -> None:
 
 
 def test_few_records_have_to_be_decoded() -> None:
-    """A look-up of one delivery reads a week of attempts: only bytes that hold its id matter."""
+    """A look-up of one delivery reads a week of attempts: only bytes that contain its id matter."""
     wanted = AuditSelection(subscriptions=frozenset({"crm"}), delivery="msg_a")
     records = [
         record(b"crm", b"..msg_a.."),

@@ -1,4 +1,4 @@
-"""The development receiver verifies as a partner would, and answers as it was asked to."""
+"""The development receiver verifies as a partner would, and answers as configured."""
 
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def test_secrets_come_from_variables_and_files_as_subscriptions_name_them(tmp_pa
         ({"A": "secret-text"}, "A: the signing secret does not begin with whsec_"),
     ],
 )
-def test_what_is_no_secret_is_refused_by_name_and_never_quoted(
+def test_an_invalid_secret_is_refused_by_name_and_never_quoted(
     environ: dict[str, str], said: str
 ) -> None:
     with pytest.raises(InputRefused, match=f"^{said}$"):

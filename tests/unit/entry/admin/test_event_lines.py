@@ -49,13 +49,13 @@ def test_a_delivered_body_is_a_line() -> None:
         (b" " * (4 * 1024 * 1024 + 1), "longer than 4194304 bytes"),
     ],
 )
-def test_a_line_that_is_none_says_why(line: bytes, why: str) -> None:
+def test_an_invalid_line_is_reported_with_its_reason(line: bytes, why: str) -> None:
     with pytest.raises(InputRefused) as refused:
         read_line(line)
     assert str(refused.value).startswith(why)
 
 
-def test_reasons_speak_of_the_fields_of_a_line() -> None:
+def test_reasons_name_the_fields_of_a_line() -> None:
     assert [
         in_words_of_a_line(text) for text in ("occurred_at: x", "event_id is ''", "data.a: y")
     ] == [
@@ -78,7 +78,7 @@ def test_all_that_is_wrong_with_a_line_is_named_at_once() -> None:
     assert refused.value.line == EventLine("a.b", "", "", {"x": 1}, None, None, None)
 
 
-def test_what_is_wrong_with_the_data_is_told_with_it_twenty_problems_at_most() -> None:
+def test_problems_of_the_data_are_reported_with_it_twenty_at_most() -> None:
     refused = EventRefused(["data: must be there, as an object", "id: must be text"])
     more = [
         "data.a: is missing",
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_the_data_is_told_with_it_twenty_problems_at_most() -
         (b'[{"a":1,"\\u0061":2}]', "[0].a: appears twice in one object"),
     ],
 )
-def test_a_key_that_stands_twice_is_refused_wherever_it_stands(line: bytes, why: str) -> None:
+def test_a_duplicate_key_is_refused_wherever_it_occurs(line: bytes, why: str) -> None:
     with pytest.raises(InputRefused) as refused:
         read_line(line)
     assert str(refused.value) == why

@@ -1,4 +1,4 @@
-"""Topics that are watched side by side end together, whatever ends one of them."""
+"""Topics that are followed together end together, whatever ends one of them."""
 
 from collections.abc import Iterator
 
@@ -28,11 +28,11 @@ def test_records_of_all_topics_come_out_until_all_have_ended() -> None:
 @pytest.mark.parametrize("end", [SystemError("a bad name"), SystemExit(3), RecursionError()])
 @pytest.mark.timeout(20)
 def test_a_reader_that_ends_unexpectedly_ends_the_command(end: BaseException) -> None:
-    """Whoever waited for its next record waited for ever."""
+    """Waiting for its next record never ended."""
     with pytest.raises(InvariantBroken, match=type(end).__name__):
         list(side_by_side([reading(1, end=end), reading(2)]))
 
 
-def test_what_a_reader_says_of_the_cluster_is_passed_on_as_it_is() -> None:
+def test_what_a_reader_reports_of_the_cluster_is_forwarded_unchanged() -> None:
     with pytest.raises(DependencyUnavailable, match="away"):
         list(side_by_side([reading(end=DependencyUnavailable("away"))]))

@@ -1,4 +1,4 @@
-"""A filter by a name that nothing has is refused, and one that only the window knows is taken."""
+"""A filter by an unknown name is refused, and one that only the window has is accepted."""
 
 from collections.abc import Iterator
 
@@ -16,11 +16,11 @@ def never() -> Iterator[tuple[str, ...]]:
     raise AssertionError("the window is read only where a name is in no table")
 
 
-def test_what_a_table_holds_needs_no_window() -> None:
+def test_what_a_table_contains_needs_no_window() -> None:
     refuse_unknown([Filter("--x", {"a"}, {"a", "b"}), Filter("--y", None, set())], never)
 
 
-def test_what_nothing_has_is_refused_with_a_suggestion() -> None:
+def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
     with pytest.raises(InputRefused) as refused:
         refuse_unknown([Filter("--partner", {"acne"}, {"acme"})], lambda: [("zenith",)])
     assert str(refused.value) == (
@@ -29,7 +29,7 @@ def test_what_nothing_has_is_refused_with_a_suggestion() -> None:
     )
 
 
-def test_where_no_window_is_read_none_is_named() -> None:
+def test_if_no_window_is_read_the_refusal_names_none() -> None:
     with pytest.raises(InputRefused) as refused:
         refuse_unknown([Filter("--topic", {"ordrs"}, {"orders"}, "no topic has that name")])
     assert str(refused.value) == ("--topic 'ordrs': no topic has that name (did you mean orders?)")

@@ -1,4 +1,4 @@
-"""What is no number is no rate of a redrive, and no time to wait."""
+"""An invalid number is refused as a redrive's rate and as a time to wait."""
 
 import click
 import pytest

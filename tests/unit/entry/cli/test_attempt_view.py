@@ -42,7 +42,7 @@ def test_an_attempt_reads_as_one_sentence(entry: AuditEntry, words: str) -> None
     assert attempt_words(entry) == words
 
 
-def test_a_life_is_shown_in_order_with_the_partners_answer() -> None:
+def test_a_history_is_shown_in_order_with_the_partners_answer() -> None:
     answered = replace(FIRST, response_excerpt="busy\n  try later")
     out = StringIO()
     console = Console(file=out, width=80)
@@ -61,7 +61,7 @@ def test_a_life_is_shown_in_order_with_the_partners_answer() -> None:
     ]
 
 
-def test_a_life_in_json_names_the_kind_of_each_moment() -> None:
+def test_a_history_in_json_names_the_kind_of_each_entry() -> None:
     document = history_document(DeliveryHistory("msg_a", (DELIVERED,), (DEATH,)))
     moments = document["moments"]
     assert isinstance(moments, list)

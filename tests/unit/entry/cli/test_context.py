@@ -1,4 +1,4 @@
-"""What is no terminal gets every line whole."""
+"""Without a terminal every line is printed whole."""
 
 import io
 import sys
@@ -10,7 +10,7 @@ from hookstream.entry.cli.context import Context
 
 
 @pytest.mark.parametrize("name", ["out", "err"])
-def test_a_table_is_neither_cut_nor_wrapped_where_there_is_no_terminal(
+def test_a_table_is_neither_truncated_nor_wrapped_without_a_terminal(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     piped = io.StringIO()

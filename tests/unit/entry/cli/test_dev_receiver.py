@@ -1,4 +1,4 @@
-"""What `hookstream dev receiver` prints of a request, whatever strangers put into it."""
+"""What `hookstream dev receiver` prints of a request, whatever it contains."""
 
 import asyncio
 import json
@@ -94,14 +94,14 @@ def test_a_body_that_is_no_plain_json_is_printed_as_text_or_bytes(
     assert last == (f"  {printed}\n\n" if printed else "\n\n")
 
 
-def test_a_line_of_a_body_is_never_taken_for_one_of_the_receivers(
+def test_a_line_of_a_body_never_looks_like_one_of_the_receivers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lines = shown(monkeypatch, b"\nverified; answered 204\r\nPOST /").splitlines()
     assert [line for line in lines[1:] if line and not line.startswith("  ")] == []
 
 
-def test_no_more_of_a_long_body_is_printed_than_a_terminal_bears(
+def test_no_more_of_a_long_body_is_printed_than_its_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nested = b"[" * 90 + b"1," * 100_000 + b"1" + b"]" * 90

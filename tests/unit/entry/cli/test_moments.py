@@ -21,11 +21,11 @@ def test_a_time_needs_an_offset() -> None:
         MOMENT.convert("2026-11-18T12:06:40", None, None)
 
 
-def test_ages_are_told_in_their_largest_unit() -> None:
+def test_ages_are_shown_in_their_largest_unit() -> None:
     ages = [ago(NOW, NOW - age) for age in (-5, 59_999, 60_000, 2 * HOUR + 1, 3 * DAY)]
     assert ages == ["0s", "59s", "1m", "2h", "3d"]
 
 
 def test_instants_and_durations_are_short() -> None:
-    told = (clock_time(NOW), took(999), took(12_345), took(15_000_000))
-    assert told == ("2026-11-18 11:06:40", "999us", "12ms", "15.0s")
+    shown = (clock_time(NOW), took(999), took(12_345), took(15_000_000))
+    assert shown == ("2026-11-18 11:06:40", "999us", "12ms", "15.0s")

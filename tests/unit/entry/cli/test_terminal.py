@@ -1,4 +1,4 @@
-"""No text from outside moves, colours or turns round what a person reads."""
+"""No text from outside moves, colours or reverses what is printed."""
 
 import io
 import json
@@ -18,8 +18,8 @@ HOSTILE = "a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"
 SHOWN = r"a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"  # the same, readable
 
 
-def obeyed(text: str) -> list[str]:
-    """The characters that a terminal may obey, or that end a program which prints them."""
+def interpreted(text: str) -> list[str]:
+    """The characters that a terminal may interpret, or that end a program which prints them."""
     return [
         char
         for char in text
@@ -33,7 +33,7 @@ def printed(*objects: object, **named: object) -> str:
     return out.getvalue()
 
 
-def test_a_hostile_text_is_shown_as_it_is_and_not_obeyed() -> None:
+def test_a_hostile_text_is_shown_escaped_and_not_interpreted() -> None:
     table = Table(box=None, show_header=False)
     table.add_row("reason", HOSTILE)
     table.add_row("styled", Text(HOSTILE, "red"))
@@ -53,18 +53,20 @@ def test_a_text_keeps_its_styles_around_what_is_escaped() -> None:
 
 
 @given(st.text())
-def test_whatever_a_text_holds_a_terminal_obeys_none_of_it(text: str) -> None:
-    assert obeyed(printed(Text(text))) == []
-    assert obeyed(printed(text, markup=False)) == []
+def test_whatever_a_text_contains_a_terminal_interprets_none_of_it(text: str) -> None:
+    assert interpreted(printed(Text(text))) == []
+    assert interpreted(printed(text, markup=False)) == []
 
 
 @pytest.mark.parametrize(
     "document", [{"größe": "\x1b\x7f\x9b\u202e\U000e0001 ok"}, [2**70, "\ud800"], {"a": None}]
 )
-def test_json_says_the_same_and_holds_nothing_that_is_obeyed(document: Json) -> None:
+def test_json_shows_the_same_and_contains_nothing_that_a_terminal_interprets(
+    document: Json,
+) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
-    assert obeyed(line) == []
+    assert interpreted(line) == []
 
 
 def test_json_keeps_each_number_as_its_text() -> None:
@@ -77,4 +79,4 @@ def test_json_keeps_each_number_as_its_text() -> None:
 def test_any_json_survives_its_line(document: Json) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
-    assert obeyed(line) == []
+    assert interpreted(line) == []

@@ -11,7 +11,7 @@ SETTINGS = '[kafka]\nbootstrap_servers = "127.0.0.1:1"\n'
 
 
 def plan(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `plan` as somebody whom permissions bind: root's right to read everything is dropped."""
+    """Run `plan` without root's right to read everything."""
     bound = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
     return subprocess.run(  # noqa: S603  our own command
         [

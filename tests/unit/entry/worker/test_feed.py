@@ -1,4 +1,4 @@
-"""An operator's word reaches whom it concerns: where a partition starts, what is held."""
+"""An operator's request reaches the part that it concerns: where a partition starts, what is held."""
 
 from tests.doubles.clock import NOON
 from tests.doubles.seeing import RememberingLogger
@@ -43,7 +43,7 @@ def asked(at: Millis) -> TableRecord:
     return TableRecord(TOPICS.subscriptions, start_key(*HERE), row, 0, at)
 
 
-def test_a_word_that_comes_while_the_worker_runs_is_passed_on_at_once() -> None:
+def test_a_start_request_that_arrives_while_the_worker_runs_is_forwarded_at_once() -> None:
     feed, started = fed()
 
     feed.take([asked(NOON)])
@@ -51,8 +51,8 @@ def test_a_word_that_comes_while_the_worker_runs_is_passed_on_at_once() -> None:
     assert started == [(HERE, "earliest")]
 
 
-def test_a_partition_that_stops_after_the_word_goes_on_by_it() -> None:
-    """The worker was started again after the operator had spoken."""
+def test_a_partition_that_stops_after_the_start_request_resumes_by_it() -> None:
+    """The worker was restarted after the operator's request."""
     feed, started = fed(asked(NOON))
 
     feed.start_stopped(HERE, NOON + HOUR)
@@ -60,7 +60,7 @@ def test_a_partition_that_stops_after_the_word_goes_on_by_it() -> None:
     assert started == [(HERE, "earliest")]
 
 
-def test_an_old_word_does_not_answer_a_new_loss_of_offsets() -> None:
+def test_an_old_start_request_does_not_answer_a_new_loss_of_offsets() -> None:
     feed, started = fed(asked(NOON))
 
     feed.start_stopped(HERE, NOON + HOUR + 1)
@@ -68,7 +68,7 @@ def test_an_old_word_does_not_answer_a_new_loss_of_offsets() -> None:
     assert started == []
 
 
-def test_a_word_to_step_over_a_record_reaches_whoever_waits_for_it() -> None:
+def test_a_skip_reaches_every_listener() -> None:
     row = write_skip(SkipAsked(*HERE, offset=7, asked_at=NOON))
     feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), row, 0, NOON))
 
@@ -80,7 +80,7 @@ def test_a_word_to_step_over_a_record_reaches_whoever_waits_for_it() -> None:
     assert not covers(7, NOON + 1), "the topic was created again: this is another record"
 
 
-def test_the_words_of_the_last_hour_are_repeated_to_sources_that_come_later() -> None:
+def test_the_skips_of_the_last_hour_are_repeated_to_later_sources() -> None:
     def skip(offset: int, at: Millis) -> TableRecord:
         row = write_skip(SkipAsked(*HERE, offset=offset, asked_at=at))
         return TableRecord(TOPICS.subscriptions, skip_key(*HERE, offset), row, 0, at)
@@ -95,14 +95,14 @@ def test_the_words_of_the_last_hour_are_repeated_to_sources_that_come_later() ->
     assert skipped == [(HERE, 8), (HERE, 9)]
 
 
-def test_a_word_that_cannot_be_read_steps_over_nothing() -> None:
+def test_an_unreadable_skip_skips_nothing() -> None:
     feed, _ = fed(TableRecord(TOPICS.subscriptions, skip_key(*HERE, 7), b"{}", 0, NOON))
 
     assert not feed.skips.covers(Record(*HERE, 7, NOON, None, b"", ()))
 
 
 def test_rows_that_were_removed_make_no_table_look_filled() -> None:
-    """A writer's probe leaves a record without a value behind, in a table that is still empty."""
+    """A writer's probe leaves a record without a value, in a table that is still empty."""
     feed, _ = fed(TableRecord(TOPICS.subscriptions, "writer", None, 0, NOON))
 
     assert feed.rows[TOPICS.subscriptions] == 0
@@ -131,7 +131,7 @@ def test_a_hold_is_in_force_from_its_row_to_its_removal_and_both_are_logged() ->
 
 
 def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone() -> None:
-    """It may be on anything: to go on would deliver what an operator stopped."""
+    """It may be on anything: continuing would deliver what an operator stopped."""
     directory = Directory()
     feed = TableConsumer(TOPICS, SchemaBook(), directory, SealedSecrets(), RememberingLogger())
     key = "hold/planet/mars"
@@ -143,7 +143,7 @@ def test_a_hold_of_a_kind_that_is_not_known_here_stops_matching_until_it_is_gone
     assert (stopped, list(directory.blind)) == ([f"subscriptions/{key}"], [])
 
 
-def test_a_note_of_failing_is_followed_to_its_end_and_an_unreadable_one_is_none() -> None:
+def test_a_failing_mark_is_followed_to_its_end_and_an_unreadable_one_is_ignored() -> None:
     book = HealthBook()
     feed = TableConsumer(
         TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingLogger(), book

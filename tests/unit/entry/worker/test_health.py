@@ -32,7 +32,7 @@ def test_a_process_is_alive_while_every_loop_turns_and_work_moves(
     assert alive(100.0, beat, polls, Seen(stuck=stuck))[0] is expected
 
 
-def test_the_facts_tell_which_loop_stands() -> None:
+def test_the_facts_show_which_loop_is_stuck() -> None:
     assert alive(100.0, 99.5, [98.0, 40.0], Seen(seconds=1.5)) == (
         True,
         {
@@ -43,7 +43,7 @@ def test_the_facts_tell_which_loop_stands() -> None:
     )
 
 
-def test_a_worker_that_matches_nothing_is_not_ready_and_says_why() -> None:
+def test_a_worker_that_matches_nothing_is_not_ready_and_states_the_reason() -> None:
     assert matching({}, 3, current=True) == (
         True,
         {"tables_current": True, "unreadable_rows": 0, "partitions": 3},

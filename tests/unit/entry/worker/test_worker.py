@@ -1,4 +1,4 @@
-"""A worker that ends says what ended it, in one sentence."""
+"""A worker that ends logs what ended it, in one sentence."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Letters are counted in full and listed in part."""
+"""Dead letters are counted in full and listed in part."""
 
 from decimal import Decimal
 from io import StringIO
@@ -26,7 +26,7 @@ NOW = 1_795_000_000_000
 PRICE = Decimal("12345678901234567890.5")
 
 
-def letter(offset: int, reason: bytes = b"expired") -> DeadLetterSummary:
+def dead_letter(offset: int, reason: bytes = b"expired") -> DeadLetterSummary:
     headers: list[Header] = [
         ("hs-delivery-id", b"msg_%d" % offset),
         ("hs-subscription-id", b"crm"),
@@ -51,11 +51,11 @@ def shown(listing: Listing, kind: Kind = DEAD_LETTERS) -> list[str]:
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
-def test_the_newest_letters_are_listed_and_all_are_counted() -> None:
+def test_the_newest_dead_letters_are_listed_and_all_are_counted() -> None:
     listing = listing_of(DEAD_LETTERS, 2)
     for offset in (3, 1, 2):
-        listing.add(letter(offset), None)
-    listing.add(letter(4), "job")
+        listing.add(dead_letter(offset), None)
+    listing.add(dead_letter(4), "job")
     assert shown(listing) == [
         "dead: 3 open dead letters, 1 redriven",
         "letters  subscription  reason   oldest  newest",
@@ -69,16 +69,16 @@ def test_the_newest_letters_are_listed_and_all_are_counted() -> None:
     ]
 
 
-def test_redriven_letters_are_listed_where_they_are_asked_for() -> None:
+def test_redriven_dead_letters_are_listed_on_request() -> None:
     listing = listing_of(DEAD_LETTERS, with_redriven=True)
-    listing.add(letter(1), "job")
+    listing.add(dead_letter(1), "job")
     assert shown(listing)[0] == "dead: 0 open dead letters, 1 redriven"
     assert shown(listing)[-1] == "                crm  order.generated  redriven by job"
 
 
-def test_undecodable_records_are_told_by_origin_and_detail() -> None:
+def test_undecodable_records_are_counted_by_origin_and_detail() -> None:
     listing = listing_of(UNDECODABLE)
-    listing.add(letter(1, b"malformed"), None)
+    listing.add(dead_letter(1, b"malformed"), None)
     assert shown(listing, UNDECODABLE)[-2:] == [
         "3@1         8s  malformed (503)  things-0@7",
         "                it ends too early",
@@ -89,9 +89,9 @@ def test_an_empty_topic_is_one_line() -> None:
     assert shown(listing_of(DEAD_LETTERS)) == ["dead: 0 open dead letters"]
 
 
-def test_no_letter_need_be_listed_to_be_counted() -> None:
+def test_dead_letters_are_counted_without_being_listed() -> None:
     listing = listing_of(DEAD_LETTERS, 0)
-    listing.add(letter(1), None)
+    listing.add(dead_letter(1), None)
     document = listing_document(listing, DEAD_LETTERS, "dead")
     assert document == {
         "topic": "dead",
@@ -123,7 +123,7 @@ def test_a_place_in_another_topic_is_refused() -> None:
         position_in("other-3@1", "t.dead-letters")
 
 
-def test_a_header_that_is_no_text_shows_as_hex() -> None:
+def test_a_header_that_is_not_text_is_shown_as_hex() -> None:
     values = [header_value(value) for value in (b"text", b"\xff\x00", None)]
     assert values == ["text", "0xff00", "(null)"]
 

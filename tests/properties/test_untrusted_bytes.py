@@ -1,4 +1,4 @@
-"""An index that leads nowhere is never read as a symbol or a branch that nobody wrote."""
+"""An index that leads nowhere is never read as a symbol or a branch that was not written."""
 
 import pytest
 from hypothesis import assume, example, given

@@ -1,4 +1,4 @@
-"""Tells one story to its end: the acts at their times, then calm, then everything must have drained."""
+"""Plays one story to its end: the acts at their times, then no more faults, then everything must drain."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -18,16 +18,16 @@ from hookstream.core.model.subscription import Gap, SubscriptionState
 from hookstream.pipeline.ports import WriteRefused
 
 SESSION_SECONDS = 3.0
-"""Seconds without a word of a member after which its group gives its partitions to others."""
+"""Seconds without a heartbeat after which a group reassigns a member's partitions."""
 
 DRAINS_WITHIN = 600.0
-"""Virtual seconds after the last fault within which everything must have come to its end."""
+"""Virtual seconds after the last fault within which everything must have completed."""
 
 LOOK_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Result:
     """How a story went."""
 
     broken: Broken | None
@@ -42,37 +42,37 @@ class Told:
 ALL_PARTS = Parts()
 
 
-def tell(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Told:
-    """Tell a story on virtual time; what happens is written into `chronicle`, line by line."""
-    return virtual_time.run(_tell(story, parts, chronicle))
+def play(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Result:
+    """Play a story on virtual time; what happens is written into `chronicle`, line by line."""
+    return virtual_time.run(_play(story, parts, chronicle))
 
 
-async def _tell(story: Story, parts: Parts, chronicle: list[str] | None) -> Told:
+async def _play(story: Story, parts: Parts, chronicle: list[str] | None) -> Result:
     async with asyncio.TaskGroup() as tasks:
-        telling = Telling(story, parts, tasks)
-        telling.world.ledger.chronicle = chronicle
-        await telling.run()
-        telling.end()
-        for task in telling.running:
+        playing = Player(story, parts, tasks)
+        playing.world.ledger.chronicle = chronicle
+        await playing.run()
+        playing.end()
+        for task in playing.running:
             task.cancel()
-    world = telling.world
+    world = playing.world
     ledger = world.ledger
     loop = asyncio.get_running_loop()
     if isinstance(loop, virtual_time.VirtualTimeLoop) and loop.troubles:
-        ledger.blame("no exception is forgotten", loop.troubles[0])
+        ledger.blame("no exception is unhandled", loop.troubles[0])
     if ledger.broken is None:
         judge(ledger, world.topics, story)
-    return Told(
+    return Result(
         broken=ledger.broken,
         events=len(world.expectation.events),
         attempts=ledger.attempts,
         tier_writes=ledger.tier_writes,
-        crashes=telling.crashes,
+        crashes=playing.crashes,
         seconds=asyncio.get_running_loop().time(),
     )
 
 
-class Telling(Redrives):
+class Player(Redrives):
     """The acts of a story, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
@@ -138,7 +138,7 @@ class Telling(Redrives):
             host.wake()
             host.lag, host.append_delay, host.answer_delay = 0.05, 0.0, 0.0
             if host.process is not None and not host.process.died.is_set():
-                # One that has just met its doom is to be buried as any other.
+                # One that has just died is removed like any other.
                 host.process.doom = None
         for name in list(world.subscriptions):
             self._return_row(name)
@@ -149,7 +149,7 @@ class Telling(Redrives):
             if self._over.is_set():
                 return
             if loop.time() > deadline:
-                world.ledger.blame("everything comes to its end", self._what_is_left())
+                world.ledger.blame("everything completes", self._what_is_left())
                 return
             if not any(host.process and host.process.alive for host in world.hosts.values()):
                 await self.start(world.hosts[HOSTS[0]])
@@ -163,7 +163,7 @@ class Telling(Redrives):
         return f"not committed after {DRAINS_WITHIN:g}s of calm: {', '.join(left)}"
 
     def end(self) -> None:
-        """Switch everything off."""
+        """Stop everything."""
         for host in self.world.hosts.values():
             if host.process is not None:
                 host.process.stop_dead(appended=False)
@@ -179,7 +179,7 @@ class Telling(Redrives):
     # The broker.
 
     def do_outage(self, act: Act) -> None:
-        """Let the broker be away for so many seconds, and longer where it is away already."""
+        """Let the broker be down for so many seconds, and longer if it is down already."""
         loop = asyncio.get_running_loop()
         self._outages += 1
         self.world.broker_is(up=False)
@@ -192,7 +192,7 @@ class Telling(Redrives):
             self.world.broker_is(up=True)
 
     def do_cut_link(self, act: Act) -> None:
-        """Cut a host off from the broker for so many seconds; its groups notice it after a while."""
+        """Disconnect a host from the broker for so many seconds; its groups detect it after a while."""
         host = self.world.hosts[act.who]
         host.link.cut()
         self.spawn(self._cut_off(host, act.amount))
@@ -202,8 +202,8 @@ class Telling(Redrives):
         await asyncio.sleep(min(seconds, SESSION_SECONDS))
         left = seconds - SESSION_SECONDS
         if left > 0 and process is not None and process.alive:
-            self.spawn(process.events.member.lose(told_after=left + 0.2))
-            self.spawn(process.tiers.member.lose(told_after=left + 0.2))
+            self.spawn(process.events.member.lose(notified_after=left + 0.2))
+            self.spawn(process.tiers.member.lose(notified_after=left + 0.2))
         await asyncio.sleep(max(0.0, left))
         host.link.mend()
         host.wake()
@@ -219,7 +219,7 @@ class Telling(Redrives):
         asyncio.get_running_loop().call_later(act.amount, enough)
 
     def do_late(self, act: Act) -> None:
-        """Let a host's writes be appended, and their acknowledgements be heard, later."""
+        """Delay a host's writes and their acknowledgements."""
         host = self.world.hosts[act.who]
         host.append_delay, host.answer_delay = act.amount, float(act.more[0])
 
@@ -246,7 +246,7 @@ class Telling(Redrives):
         self.world.publish(act.who, str(kind), str(colour), int(partition), stamped=int(stamp))
 
     def do_flaw(self, act: Act) -> None:
-        """Have the next calls of a port raise, in whichever worker makes them."""
+        """Let the next calls of a port raise, in any worker."""
         self.world.flaws.plant(act.who, int(act.amount))
 
     def do_publish_schema(self, _: Act) -> None:
@@ -264,7 +264,7 @@ class Telling(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is not SubscriptionState.ACTIVE:
             return
-        at = self.world.expectation.standings[act.who].pause(self.world.clock.now())
+        at = self.world.expectation.statuses[act.who].pause(self.world.clock.now())
         gaps = (*found.gaps, Gap(at, None, "paused"))
         self.world.put(replace(found, state=SubscriptionState.PAUSED, gaps=gaps))
 
@@ -272,7 +272,7 @@ class Telling(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is not SubscriptionState.PAUSED:
             return
-        at = self.world.expectation.standings[act.who].resume(self.world.clock.now())
+        at = self.world.expectation.statuses[act.who].resume(self.world.clock.now())
         gaps = tuple(gap if gap.end is not None else replace(gap, end=at) for gap in found.gaps)
         self.world.put(replace(found, state=SubscriptionState.ACTIVE, gaps=gaps))
 
@@ -280,17 +280,17 @@ class Telling(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is SubscriptionState.DELETED:
             return
-        self.world.expectation.standings[act.who].deleted_at = self.world.clock.now()
+        self.world.expectation.statuses[act.who].deleted_at = self.world.clock.now()
         self.world.put(replace(found, state=SubscriptionState.DELETED))
 
     def do_enable(self, act: Act) -> None:
-        """Clear what a worker said of an endpoint, and write the gap, in one transaction."""
+        """Clear an endpoint's health row, and write the gap, in one transaction."""
         found = self.world.subscriptions.get(act.who)
         disabled = self.world.disabled.pop(act.who, None)
         if found is None or disabled is None or found.state is SubscriptionState.DELETED:
             return
         at = max(self.world.clock.now() + AHEAD, disabled.since)
-        self.world.expectation.standings[act.who].enabled(at)
+        self.world.expectation.statuses[act.who].enabled(at)
         enabled = replace(found, gaps=(*found.gaps, Gap(disabled.since, at, "disabled")))
         self.world.subscriptions[act.who] = enabled
 
@@ -307,17 +307,17 @@ class Telling(Redrives):
         asyncio.get_running_loop().call_later(act.amount, self.world.clear, kind, name)
 
     def do_forget(self, act: Act) -> None:
-        """Let a row be gone from the table for a while: nobody deleted the subscription."""
+        """Remove a row from the table for a while: the subscription was not deleted."""
         world = self.world
         if act.who not in world.subscriptions:
             return
         safe = world.ledger.in_tiers_or_over(act.who)
-        world.expectation.standings[act.who].absences.append(Absence(None, safe))
+        world.expectation.statuses[act.who].absences.append(Absence(None, safe))
         world.write_row(Row(lambda directory: directory.drop_subscription(act.who)))
         asyncio.get_running_loop().call_later(act.amount, self._return_row, act.who)
 
     def _return_row(self, name: str) -> None:
-        absences = self.world.expectation.standings[name].absences
+        absences = self.world.expectation.statuses[name].absences
         if absences and absences[-1].until is None:
             absences[-1].until = self.world.clock.now()
             self.world.put(self.world.subscriptions[name])

@@ -1,4 +1,4 @@
-"""Lanes that wait for slots get them in proportion to their weights, whoever comes and goes."""
+"""Lanes that wait for permits get them in proportion to their weights, whichever join and leave."""
 
 from itertools import combinations
 
@@ -11,7 +11,7 @@ weights = st.lists(st.integers(1, 100), min_size=2, max_size=6)
 
 
 class Waiting:
-    """Lanes that always want another slot, each in the line of its kind, and what they were given."""
+    """Lanes that always want another permit, each in the queue of its kind, and what they were given."""
 
     def __init__(self, weights: list[int], kept: list[bool]) -> None:
         self.turns: FairQueue[int] = FairQueue()
@@ -45,7 +45,7 @@ class Waiting:
         return longest
 
     def unfairness(self, many: int, lanes: list[int]) -> float:
-        """Return by how many turns, at most, two lanes were apart in any stretch of so many slots."""
+        """Return by how many turns, at most, two lanes were apart in any range of so many permits."""
         worst = 0.0
         apart: dict[tuple[int, int], list[float]] = {pair: [] for pair in combinations(lanes, 2)}
         for _ in range(many):
@@ -61,7 +61,7 @@ class Waiting:
 
 
 @given(weights, st.data())
-def test_in_any_stretch_slots_are_given_by_weight_within_one_turn(
+def test_in_any_range_permits_are_given_by_weight_within_one_turn(
     weights: list[int], data: st.DataObject
 ) -> None:
     kept = data.draw(st.lists(st.booleans(), min_size=len(weights), max_size=len(weights)))
@@ -94,10 +94,10 @@ def test_a_lane_that_was_idle_gets_no_credit_for_it(
 
 
 @given(weights, st.integers(0, 500))
-def test_lanes_whose_kind_of_slot_was_used_up_share_by_weight_as_soon_as_it_is_free(
+def test_lanes_whose_kind_of_permit_was_used_up_share_by_weight_as_soon_as_one_is_free(
     weights: list[int], used_up_for: int
 ) -> None:
-    """And they get no more than that for the time of waiting: what they wait for was not theirs."""
+    """Waiting earns no extra permits."""
     everybody = list(range(len(weights)))
     waiting = Waiting(weights, [lane % 2 == 0 for lane in everybody])
     waiting.join(*everybody)
@@ -110,7 +110,7 @@ def test_lanes_whose_kind_of_slot_was_used_up_share_by_weight_as_soon_as_it_is_f
 
 
 @given(weights, st.integers(0, 300), st.booleans())
-def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> None:  # noqa: FBT001
+def test_no_lane_starves(weights: list[int], served_before: int, kept: bool) -> None:  # noqa: FBT001
     waiting = Waiting(weights, [kept] + [True] * (len(weights) - 1))
     waiting.join(*range(1, len(weights)))
     for _ in range(served_before):
@@ -121,7 +121,7 @@ def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> N
     while waiting.serve() != 0:
         waited += 1
 
-    # One that comes is next after those that stand where the line stands.
+    # One that joins is next after those at the queue's present position.
     assert waited <= len(weights)
     for _ in range(sum(weights) // weights[0] + len(weights) + 1):
         waiting.serve()
@@ -129,7 +129,7 @@ def test_nobody_starves(weights: list[int], served_before: int, kept: bool) -> N
 
 
 @given(weights)
-def test_a_lane_that_stands_in_both_lines_gets_one_part_of_the_slots(weights: list[int]) -> None:
+def test_a_lane_in_both_queues_gets_one_share_of_the_permits(weights: list[int]) -> None:
     waiting = Waiting(weights, [True] * len(weights))
     total = 20 * sum(weights)
     for _ in range(total):
@@ -141,13 +141,13 @@ def test_a_lane_that_stands_in_both_lines_gets_one_part_of_the_slots(weights: li
 
 
 @given(weights, st.integers(1, 500), st.booleans(), st.data())
-def test_nobody_waits_for_long_after_one_line_went_on_alone(
+def test_no_lane_waits_for_long_after_one_queue_was_served_alone(
     weights: list[int],
     alone_for: int,
     stood_empty: bool,  # noqa: FBT001
     data: st.DataObject,
 ) -> None:
-    """Whoever then joins the other line: lanes that are new, and one that changes lines."""
+    """Those that then join the other queue: new lanes, and one that changes queues."""
     everybody = list(range(len(weights)))
     waiting = Waiting(weights, [True] + [False] * (len(weights) - 1))
     if not stood_empty:
@@ -171,7 +171,7 @@ def test_nobody_waits_for_long_after_one_line_went_on_alone(
     weights,
     st.lists(st.tuples(st.sampled_from(["join", "change", "kept", "any"]), st.integers(0, 5))),
 )
-def test_nobody_waits_for_long_whatever_went_before(
+def test_no_lane_waits_for_long_whatever_went_before(
     weights: list[int], before: list[tuple[str, int]]
 ) -> None:
     waiting = Waiting(weights, [True] * len(weights))
@@ -193,7 +193,7 @@ def test_nobody_waits_for_long_whatever_went_before(
         assert waited[lane] <= 2 * (sum(weights) / weight + len(weights))
 
 
-def test_who_waits_twice_stands_once() -> None:
+def test_who_joins_twice_is_queued_once() -> None:
     waiting = Waiting([1, 1], [True, True])
     waiting.join(0, 0, 0)
     assert waiting.turns.waiting == 1
@@ -202,7 +202,7 @@ def test_who_waits_twice_stands_once() -> None:
     assert waiting.turns.waiting == 0
 
 
-def test_a_lane_that_did_not_take_its_slot_is_not_charged_for_it() -> None:
+def test_a_lane_that_did_not_take_its_permit_is_not_charged_for_it() -> None:
     waiting = Waiting([1, 1], [True, True])
     waiting.join(0, 1)
     assert waiting.turns.next(common=True) == 0

@@ -1,8 +1,8 @@
-"""A letter that cannot be read is shown with its place and the reason, and ends no command."""
+"""An unreadable dead letter is shown with its position and the reason, and ends no command."""
 
 import pytest
 from tests.conftest import Broker
-from tests.integration.letters_world import World, delivery, make_world
+from tests.integration.dead_letters_world import World, delivery, make_world
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.core.redrive.marks import Mark, RedriveSource
@@ -21,7 +21,7 @@ def write(world: World, topic: str, record: RawRecord) -> None:
         producer.write(topic, [record])
 
 
-def test_a_letter_with_a_header_name_that_is_no_text_is_listed_shown_and_left_where_it_is(
+def test_a_dead_letter_with_a_header_name_that_is_not_text_is_listed_and_shown_but_not_redriven(
     world: World,
 ) -> None:
     headers = ((b"hs-subscription-id", b"crm\x1b[31m"), (b"hs-reason", b"\xff"), BAD)
@@ -44,8 +44,8 @@ def test_a_letter_with_a_header_name_that_is_no_text_is_listed_shown_and_left_wh
     assert world.door() == []
 
 
-def test_a_row_of_a_stranger_among_the_jobs_is_told_and_ends_no_view(world: World) -> None:
-    """What is open is then not known for sure: views say so, and a redrive refuses to begin."""
+def test_an_unknown_row_among_the_jobs_is_reported_and_ends_no_view(world: World) -> None:
+    """What is open is then not known for certain: views show that, and a redrive refuses to start."""
     world.die(delivery(1))
     key = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, (0,)).key
     write(world, world.names.jobs, RawRecord(b"[" * 50_000, key.encode()))

@@ -35,7 +35,7 @@ SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", (
 
 
 def instead(
-    standing: SubscriptionStatus, delivery: Delivery, now: Millis = NOW
+    status: SubscriptionStatus, delivery: Delivery, now: Millis = NOW
 ) -> Disposition | None:
     rules = WaitRules(
         absent_grace=7 * DAY,
@@ -43,7 +43,7 @@ def instead(
         pause_hop=30 * MINUTE,
         hold_hops=(5 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, HOUR),
     )
-    return before_attempt(standing, delivery, rules, now=now)
+    return before_attempt(status, delivery, rules, now=now)
 
 
 def test_a_live_subscription_is_attempted() -> None:
@@ -57,7 +57,7 @@ def test_an_expired_delivery_is_not_attempted() -> None:
 
 
 def test_a_wait_of_our_own_doing_expires_nothing() -> None:
-    """A pause of ten days must not cost what was to live for seven."""
+    """A pause of ten days must not expire what had seven days left."""
     waited = a_delivery(
         deferred_reason=DeferReason.PAUSED, deferred_since=NOW, expires_at=NOW + DAY
     )
@@ -97,7 +97,7 @@ def test_a_paused_subscription_makes_its_deliveries_wait_in_hops() -> None:
     ]
 
 
-def test_a_delivery_that_was_paused_for_too_long_is_given_up() -> None:
+def test_a_delivery_that_was_paused_for_too_long_is_dead_lettered() -> None:
     waiting = a_delivery(deferred_reason=DeferReason.PAUSED, deferred_since=NOW - 14 * DAY)
 
     assert instead(Paused(SUBSCRIPTION, None, 0), waiting) == DeadLetter(
@@ -133,7 +133,7 @@ def test_an_absent_subscription_is_waited_for_in_growing_hops(waited: Millis, ho
     assert instead(Absent(), waiting) == DeferUntil(NOW + hop, DeferReason.SUBSCRIPTION_ABSENT)
 
 
-def test_a_subscription_that_stays_absent_is_given_up_after_the_grace() -> None:
+def test_deliveries_of_an_absent_subscription_are_dead_lettered_after_the_grace() -> None:
     waiting = a_delivery(
         deferred_reason=DeferReason.SUBSCRIPTION_ABSENT, deferred_since=NOW - 7 * DAY
     )
@@ -145,12 +145,12 @@ def test_a_subscription_that_stays_absent_is_given_up_after_the_grace() -> None:
 
 
 def test_an_unreadable_subscription_is_waited_for_like_an_absent_one() -> None:
-    standing = Unreadable(UnreadableSubscription("orders", "acme", ("*",), 0, (), "newer release"))
+    status = Unreadable(UnreadableSubscription("orders", "acme", ("*",), 0, (), "newer release"))
     waiting = a_delivery(
         deferred_reason=DeferReason.SUBSCRIPTION_UNREADABLE, deferred_since=NOW - 7 * DAY
     )
 
-    found = [instead(standing, a_delivery()), instead(standing, waiting)]
+    found = [instead(status, a_delivery()), instead(status, waiting)]
 
     assert found == [
         DeferUntil(NOW + 5 * SECOND, DeferReason.SUBSCRIPTION_UNREADABLE),
@@ -168,9 +168,9 @@ def test_a_deleted_subscription_cancels_its_deliveries() -> None:
 
 
 def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
-    standing = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
+    status = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
 
-    assert instead(standing, a_delivery()) == DeadLetter(
+    assert instead(status, a_delivery()) == DeadLetter(
         DeadReason.DISABLED, "disabled since 2023-11-14T22:13:20.000Z: gone"
     )
 
@@ -178,8 +178,8 @@ def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
 HELD = Held(SUBSCRIPTION, None, Hold(HoldKind.EVERYTHING, ALL, NOW, "a deploy"))
 
 
-def test_a_held_delivery_looks_again_soon_at_first_and_every_five_minutes_in_the_end() -> None:
-    """Whoever clears a hold waits for as long as it lasted, and never for hours."""
+def test_a_held_delivery_is_rechecked_soon_at_first_and_finally_every_five_minutes() -> None:
+    """After a hold is cleared, deliveries wait for as long as it lasted, and never for hours."""
     waits = []
     delivery, now = a_delivery(), NOW
     for _ in range(7):
@@ -204,7 +204,7 @@ def test_a_hold_of_a_month_expires_nothing() -> None:
 
 
 def test_what_had_expired_before_it_was_held_is_dead_lettered() -> None:
-    """A hold stops attempts; it gives nothing a second life."""
+    """A hold stops attempts; it extends no expired delivery."""
     found = instead(HELD, a_delivery(expires_at=NOW))
 
     assert isinstance(found, DeadLetter)

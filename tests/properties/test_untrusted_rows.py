@@ -1,10 +1,10 @@
-"""Whatever stands in a table, the feed reads on: an unreadable row stops at most the matching."""
+"""Whatever a table contains, its consumer continues: an unreadable row stops at most the matching."""
 
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import strangers
+from tests import untrusted
 from tests.doubles.clock import NOON
 from tests.doubles.schemas import event_schema, field
 from tests.doubles.seeing import RememberingLogger
@@ -76,16 +76,16 @@ ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
 
 
 def rows(random: Random) -> list[TableRecord]:
-    """A few rows of every table, some sound, some of strangers."""
+    """A few rows of every table, some valid, some untrusted."""
     found: list[TableRecord] = []
     for offset in range(12):
         table = random.choice(sorted(ROWS))
         sound_key, sound = random.choice(ROWS[table])
-        row_key = strangers.key(random, sound_key)
+        row_key = untrusted.key(random, sound_key)
         chance = random.random()
         value = None if chance < 0.1 else sound
         if chance > 0.3:
-            value = strangers.changed_row(random, sound)
+            value = untrusted.changed_row(random, sound)
         found.append(TableRecord(table, row_key, value, offset, NOON))
     return found
 
@@ -112,14 +112,14 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
 
 
 @given(st.integers(0, 2**32))
-def test_a_row_that_could_not_be_read_harms_nothing_once_it_is_written_again(seed: int) -> None:
+def test_an_unreadable_row_has_no_effect_once_it_is_written_again(seed: int) -> None:
     random = Random(seed)
     directory = Directory()
     feed = TableConsumer(TOPICS, SchemaBook(), directory, KEYS, RememberingLogger())
     table = random.choice(sorted(set(ROWS) - {TOPICS.jobs}))
     sound_key, sound = random.choice(ROWS[table])
 
-    feed.take([TableRecord(table, sound_key, strangers.changed_row(random, sound), 0, NOON)])
+    feed.take([TableRecord(table, sound_key, untrusted.changed_row(random, sound), 0, NOON)])
     feed.take([TableRecord(table, sound_key, sound, 1, NOON)])
 
     assert not directory.blind

@@ -1,6 +1,6 @@
-"""The reckoning: what should have arrived, against what the partners' books and the topics say.
+"""The account: what should have arrived, compared with what the partners and the topics recorded.
 
-The table of who wants what is written by hand here. Nothing of hookstream's matching is asked, nor
+The table of who wants what is written by hand here. Nothing of hookstream's matching is used, nor
 any counter of a worker.
 """
 
@@ -20,7 +20,7 @@ Wants = Callable[[str, Mapping[str, object]], bool]
 WANTED: dict[str, Wants] = {
     "order-system": lambda kind, _: kind in ("order.generated", "processing.failed"),
     "crm": lambda kind, _: kind in ("pricing.completed", "order.generated"),
-    # It asks for processing.failed too, and was never granted it.
+    # It requests processing.failed too, and was never granted it.
     "automation": lambda kind, _: kind == "document.analyzed",
     "dashboard": lambda _, __: True,
     "print-shop": lambda kind, data: (
@@ -52,7 +52,7 @@ class AtTheKill:
 
 @dataclass
 class Account:
-    """One reckoning."""
+    """One account."""
 
     expected: set[Key] = field(default_factory=set)
     received: Counter[Key] = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class Account:
     dead_lettered: int = 0
     redriven: int = 0
     undecodable: int = 0
-    letters: list[Entry] = field(default_factory=list)
+    dead_letters: list[Entry] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -75,7 +75,7 @@ class Account:
         return not (self.missing or self.unexpected or self.unexcused)
 
 
-class Reckoner:
+class Accounting:
     """Takes account of one run."""
 
     def __init__(self, log: Log, prefix: str, receivers: Mapping[str, Receiver]) -> None:
@@ -103,13 +103,13 @@ class Reckoner:
         committed |= self._log.committed(f"{self._prefix}.retry", tiers)
         return AtTheKill(committed, self._log.ends(events + tiers))
 
-    def reckon(self, sent: list[Sent], killed: AtTheKill | None) -> Account:
-        """Hold what arrived against what was wanted."""
+    def account_for(self, sent: list[Sent], killed: AtTheKill | None) -> Account:
+        """Compare what arrived with what was expected."""
         account = Account()
         happened = self._appended()
         self._expect(account, sent)
         self._receive(account)
-        self._read_letters(account)
+        self._read_dead_letters(account)
         self._read_gaps(account, happened)
         for key in account.expected:
             done = account.received[key] or key in account.dead or key in account.in_gap
@@ -136,7 +136,7 @@ class Reckoner:
                     account.duplicates.add(key)
             account.retried += sum(entry.trigger == "retry" for entry in receiver.book.entries)
 
-    def _read_letters(self, account: Account) -> None:
+    def _read_dead_letters(self, account: Account) -> None:
         resolved: set[tuple[int, int]] = set()
         for row in self._log.read(f"{self._prefix}.jobs"):
             mark = json.loads(row.value or b"{}")
@@ -144,13 +144,13 @@ class Reckoner:
                 "topic" not in mark
             ):
                 resolved |= {(mark["partition"], offset) for offset in mark["offsets"]}
-        for letter in self._log.read(f"{self._prefix}.dead-letters"):
+        for dead_letter in self._log.read(f"{self._prefix}.dead-letters"):
             account.dead_lettered += 1
-            account.letters.append(letter)
-            if (letter.partition, letter.offset) in resolved:
+            account.dead_letters.append(dead_letter)
+            if (dead_letter.partition, dead_letter.offset) in resolved:
                 account.redriven += 1
                 continue
-            headers = letter.headers
+            headers = dead_letter.headers
             account.dead.add(
                 (headers["hs-subscription-id"], headers["hs-event-type"], headers["hs-event-id"])
             )
@@ -165,7 +165,7 @@ class Reckoner:
         )
 
     def _read_gaps(self, account: Account, happened: Mapping[tuple[str, str], Entry]) -> None:
-        """Excuse what was appended after an endpoint had been given up (410)."""
+        """Excuse what was appended after an endpoint was disabled (410)."""
         for row in self._log.read(f"{self._prefix}.health"):
             who, _, kind = row.key.decode().partition("/")
             if kind != "disabled" or row.value is None:

@@ -19,7 +19,7 @@ Manner: TypeAlias = Callable[[float, Callable[[], Millis]], Behaviour]
 GONE = 410.0
 
 QUICK = 0.02
-"""Seconds that an endpoint takes that is well."""
+"""Seconds that a healthy endpoint takes."""
 
 
 def fine(_: float, __: Callable[[], Millis]) -> Behaviour:
@@ -56,7 +56,7 @@ def throttling_by_date(amount: float, now: Callable[[], Millis]) -> Behaviour:
 
 
 def confused(_: float, __: Callable[[], Millis]) -> Behaviour:
-    """Throttle with a Retry-After that says nothing."""
+    """Throttle with an invalid Retry-After."""
     return status(429, after=QUICK, retry_after="soon, we hope")
 
 
@@ -70,7 +70,7 @@ def cutting(amount: float, _: Callable[[], Millis]) -> Behaviour:
 
 
 def flapping(amount: float, _: Callable[[], Millis]) -> Behaviour:
-    """Answer well and badly in turns of so many seconds."""
+    """Succeed and fail in turns of so many seconds."""
 
     async def behave(_: Post) -> Answer:
         well = int(asyncio.get_running_loop().time() / amount) % 2 == 0
@@ -101,6 +101,6 @@ def behaviour(wish: Wish, at: float, now: Callable[[], Millis], *, calm: bool) -
     if not calm:
         mood = next((found for found in wish.moods if at < found.until), mood)
     elif mood.amount != GONE:
-        # A breaker asks a dead endpoint so rarely that its last delivery would be given up in hours.
+        # A breaker probes a dead endpoint so rarely that its last delivery would take hours to end.
         mood = Mood(0.0, "fine")
     return MANNERS[mood.manner](mood.amount, now)

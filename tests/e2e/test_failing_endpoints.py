@@ -1,4 +1,4 @@
-"""A partner in trouble: retries are never early, what dies can be brought back, 410 is believed."""
+"""A failing endpoint: retries are never early, dead letters can be redriven, 410 disables."""
 
 import asyncio
 import json
@@ -37,9 +37,9 @@ async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world
         (hop.headers["hs-attempt"], ms >= delay)
         for hop, ms, delay in zip(hops, waited, (1_000, 2_000), strict=True)
     ] == [("1", True), ("2", True)]
-    [letter] = await world.read("dead-letters")
+    [dead_letter] = await world.read("dead-letters")
     assert {
-        name: letter.headers[name]
+        name: dead_letter.headers[name]
         for name in ("hs-event-id", "hs-subscription-id", "hs-attempt", "hs-last-status")
     } == {
         "hs-event-id": sent.event_id,
@@ -48,7 +48,7 @@ async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world
         "hs-last-status": "500",
     }
     trace_id = sent.traceparent.split("-")[1]
-    assert {hop.headers["traceparent"].split("-")[1] for hop in [*hops, letter]} == {trace_id}
+    assert {hop.headers["traceparent"].split("-")[1] for hop in [*hops, dead_letter]} == {trace_id}
 
     before = await world.ask("dlq", "list")
     assert (before["open"], before["redriven"]) == (1, 0)
@@ -62,7 +62,7 @@ async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world
     assert (after["open"], after["redriven"]) == (0, 1)
 
 
-async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world: World) -> None:
+async def test_a_gone_endpoint_is_not_attempted_until_it_is_enabled(world: World) -> None:
     crm = await world.subscribe("crm")
 
     async def gone(_: object, __: int) -> int:
@@ -73,10 +73,13 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
     [died] = await world.publish(1)
     await until_status(crm, 410, 10)
     await world.until_settled(10)
-    [told] = await world.ask("subscriptions", "list")
-    assert (told["state"], told["reason"]) == ("disabled", "gone")
-    [letter] = await world.read("dead-letters")
-    assert (letter.headers["hs-event-id"], letter.headers["hs-reason"]) == (died.event_id, "gone")
+    [found] = await world.ask("subscriptions", "list")
+    assert (found["state"], found["reason"]) == ("disabled", "gone")
+    [dead_letter] = await world.read("dead-letters")
+    assert (dead_letter.headers["hs-event-id"], dead_letter.headers["hs-reason"]) == (
+        died.event_id,
+        "gone",
+    )
 
     crm.answer(None)
     [in_gap] = await world.publish(1)
@@ -92,8 +95,8 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(world:
     assert enabled["state"] == "active"
 
 
-async def test_an_operator_steps_over_a_record_that_stops_its_partition(world: World) -> None:
-    """Nothing else ever gives a record up, and the operations topic tells who did."""
+async def test_an_operator_skips_a_record_that_stops_its_partition(world: World) -> None:
+    """Nothing else ever skips a record, and the operations topic shows who did."""
     crm = await world.subscribe("crm", schedule="[]")
 
     async def refuse(_: object, __: int) -> int:
@@ -123,9 +126,9 @@ async def test_an_operator_steps_over_a_record_that_stops_its_partition(world: W
     crm.answer(None)
     await until_accepted(crm, await world.publish(6), 20)
     assert lost.event_id not in crm.accepted
-    [told] = [entry for entry in await world.read("operations") if entry.key == place.encode()]
-    assert told.value is not None
-    assert b"A1" in told.value
+    [found] = [entry for entry in await world.read("operations") if entry.key == place.encode()]
+    assert found.value is not None
+    assert b"A1" in found.value
 
 
 def take_nothing(servers: str, topic: str) -> None:

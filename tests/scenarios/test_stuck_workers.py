@@ -1,4 +1,4 @@
-"""A worker that is stuck is noticed, and one that waits on purpose is not taken for it."""
+"""A worker that is stuck is detected, and one that waits on purpose does not count as stuck."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ BOUND = 5 * MINUTE
 
 
 class DeafEndpoints(Endpoints):
-    """A sender with a defect: its answer never comes, not even the timeout, until it is mended."""
+    """A sender with a defect: it never returns, not even at the timeout, until it is repaired."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def watching(world: World, worker: Worker) -> Watchdog:
 
 
 async def look_for(watch: Watchdog, seconds: float, every: float = 1.0) -> bool:
-    """Look again and again; tell whether it was ever found stuck."""
+    """Check repeatedly; return whether it was ever found stuck."""
     ever = False
     for _ in range(int(seconds / every)):
         await asyncio.sleep(every)
@@ -50,10 +50,8 @@ async def look_for(watch: Watchdog, seconds: float, every: float = 1.0) -> bool:
     return ever
 
 
-async def test_a_record_that_nothing_becomes_of_is_noticed_and_every_stack_is_logged_once() -> (
-    None
-):
-    """Nobody would look for it: all other partitions go on, and this one is merely late."""
+async def test_a_record_that_is_never_settled_is_detected_and_every_stack_is_logged_once() -> None:
+    """It would go unnoticed: all other partitions continue, and this one only falls behind."""
     async with World() as world:
         world.subscribe("crm")
         world.endpoints = deaf = DeafEndpoints()
@@ -65,13 +63,13 @@ async def test_a_record_that_nothing_becomes_of_is_noticed_and_every_stack_is_lo
         assert await look_for(watch, 60)
 
         assert world.logger.events("error") == ["worker.stuck"]
-        told = [
+        stacks = [
             str(fields["detail"])
             for level, event, fields in world.logger.lines
             if (level, event) == ("warning", "worker.stack")
         ]
-        assert any("test_standstill.py" in stack and " send" in stack for stack in told)
-        assert not any("Post(" in stack for stack in told)
+        assert any("test_stuck_workers.py" in stack and " send" in stack for stack in stacks)
+        assert not any("Post(" in stack for stack in stacks)
 
         deaf.mended.set()
         await asyncio.sleep(5)
@@ -93,7 +91,7 @@ async def test_deliveries_that_wait_for_their_retry_are_not_stuck() -> None:
 
 
 async def test_a_partition_that_waits_for_an_operator_is_not_stuck() -> None:
-    """A restart would change nothing; the alarm of stopped partitions is its own."""
+    """A restart would change nothing; stopped partitions have their own alert."""
     async with World() as world:
         world.subscribe("crm", schedule=())
         world.endpoints.script("crm", status(500))

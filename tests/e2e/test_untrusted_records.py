@@ -1,4 +1,4 @@
-"""What strangers write into a real log harms neither a worker nor a partner."""
+"""Untrusted records in a real log harm neither a worker nor a partner."""
 
 import json
 
@@ -16,8 +16,8 @@ BAD = (b"Gr\xf6\xdfe", b"1")
 
 
 @pytest.mark.case("header-name")
-async def test_a_header_name_that_is_no_text_keeps_an_event_from_nobody(world: World) -> None:
-    """And the same name on a tier record, which may hide whose it is, keeps it from everybody."""
+async def test_a_header_name_that_is_not_text_does_not_prevent_delivery(world: World) -> None:
+    """A tier record with the same name, which may hide its subscription, is not sent at all."""
     partner = await world.subscribe("crm")
     await world.publish(1)
     [sound] = [entry.value for entry in await world.read(f"events.{EVENT_TYPE}")]
@@ -36,13 +36,13 @@ async def test_a_header_name_that_is_no_text_keeps_an_event_from_nobody(world: W
 
     await until(lambda: sum(partner.accepted.values()) >= 2, 30, lambda: partner.statuses)
     await world.until_settled(30)
-    told = await world.stage.hookstream(
+    listed = await world.stage.hookstream(
         "events", "tail", "--topic", world.topic, "--from-beginning", "--no-follow"
     )
     aside = await world.ask("undecodable", "list")
 
     assert sum(partner.accepted.values()) == 2
-    assert len([json.loads(line) for line in told.splitlines()]) == 2
+    assert len([json.loads(line) for line in listed.splitlines()]) == 2
     assert [(group["reason"], group["letters"]) for group in aside["groups"]] == [
         ("headers_unreadable", 1)
     ]

@@ -15,7 +15,7 @@ from hookstream.entry.cli.root import root
 SEEDS = range(4)
 CODES = {0, 1, 2, 3}
 
-# They run until they are stopped, or fetch Kafka; what they refuse is tried elsewhere.
+# They run until they are interrupted, or fetch Kafka; their refusals are tested elsewhere.
 ENDLESS = {("worker",), ("dev", "broker"), ("dev", "fetch")}
 ENDLESS_OPTIONS = {"--follow", "--help"}
 
@@ -79,7 +79,7 @@ def command_at(path: Sequence[str]) -> click.Command:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Files and folders that are none of what a command takes, and some that nearly are."""
+    """Files and folders that no command accepts, and some that are nearly right."""
     folder = tmp_path_factory.mktemp("careless")
     made = [folder / "missing", folder, folder / ("x" * 300)]
     contents = {
@@ -125,7 +125,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def drawn(chance: random.Random, path: tuple[str, ...], places: list[str]) -> list[str]:
-    """Return arguments as somebody careless gives them: wrong values, too many, too few."""
+    """Return wrong arguments: wrong values, too many, too few."""
     given: list[str] = []
     for parameter in command_at(path).params:
         words = places if isinstance(parameter.type, click.Path | click.File) else WORDS
@@ -173,11 +173,11 @@ def test_a_careless_command_line_ends_with_a_sentence(
         chance = random.Random(f"{path} {seed}")
         given = drawn(chance, path, [*places, str(tmp_path / "new")])
         ended = run(world, [*path, *given])
-        told = (
+        context = (
             f"{path} {[each[:200] for each in given]}: {ended.exit_code}\n{ended.output[-2000:]}"
         )
-        assert ended.exit_code in CODES, told
-        assert ended.exception is None or isinstance(ended.exception, SystemExit), told
-        assert "Traceback" not in ended.output, told
-        assert "defect of hookstream" not in ended.output, told
-        assert ended.exit_code != 2 or ended.stderr.strip(), told
+        assert ended.exit_code in CODES, context
+        assert ended.exception is None or isinstance(ended.exception, SystemExit), context
+        assert "Traceback" not in ended.output, context
+        assert "defect of hookstream" not in ended.output, context
+        assert ended.exit_code != 2 or ended.stderr.strip(), context

@@ -1,4 +1,4 @@
-"""Reckons what became of each record that was written, from what the topics and the endpoint tell."""
+"""Determines the result of each written record from the topics and the endpoint."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,15 +22,15 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A record and where it stands."""
+    """A record and its position."""
 
     place: Place
     drawn: Drawn
 
 
 @dataclass
-class Told:
-    """The places of which something tells, read as far as the topics went so far."""
+class Results:
+    """The positions that a record reports, read as far as the topics went so far."""
 
     servers: str
     prefix: str
@@ -40,7 +40,7 @@ class Told:
     _reader: AuditReader = field(default_factory=lambda: AuditReader(SchemaBook()))
 
     def read(self) -> None:
-        """Read on to the present ends."""
+        """Read up to the present ends."""
         for record in self._new("undecodable"):
             self._note(self.aside, record)
         for record in self._new("dead-letters"):
@@ -51,7 +51,7 @@ class Told:
                 self._keep(self.ended, entry.origin.topic, *entry.origin[1:3])
 
     def forget(self) -> None:
-        """Forget what was reckoned: memory is bounded by one round."""
+        """Forget what was read: memory is bounded by one round."""
         self.aside.clear()
         self.ended.clear()
 
@@ -65,7 +65,7 @@ class Told:
         partition = header_text(record.headers, names.ORIGIN_PARTITION) or ""
         offset = header_text(record.headers, names.ORIGIN_OFFSET) or ""
         topic = header_text(record.headers, names.ORIGIN_TOPIC) or ""
-        # What strangers wrote there themselves may say anything.
+        # Untrusted records there may contain anything.
         if partition.isdecimal() and offset.isdecimal() and len(partition + offset) < 40:
             self._keep(places, topic, int(partition), int(offset))
 
@@ -75,12 +75,12 @@ class Told:
 
 
 def failures(
-    written: Iterable[Written], told: Told, accepted: Counter[str], attempted: Counter[str]
+    written: Iterable[Written], results: Results, accepted: Counter[str], attempted: Counter[str]
 ) -> list[str]:
-    """Return a sentence for each record that became something else than is promised."""
+    """Return a sentence for each record with another result than guaranteed."""
     found: list[str] = []
     for each in written:
-        why = _failure(each, told, accepted, attempted)
+        why = _failure(each, results, accepted, attempted)
         if why is not None:
             topic, partition, offset = each.place
             found.append(f"{topic}/{partition}@{offset} ({each.drawn.expected.value}): {why}")
@@ -88,16 +88,18 @@ def failures(
 
 
 def _failure(
-    each: Written, told: Told, accepted: Counter[str], attempted: Counter[str]
+    each: Written, results: Results, accepted: Counter[str], attempted: Counter[str]
 ) -> str | None:
     event_id = each.drawn.event_id
     match each.drawn.expected:
         case Expected.DELIVERED if not accepted[event_id]:
             return f"its event {event_id} was not delivered"
-        case Expected.TOLD if each.place not in told.aside and each.place not in told.ended:
-            return "nothing tells of it"
-        case Expected.SET_ASIDE if each.place not in told.aside:
-            return "it was not set aside"
+        case Expected.REPORTED if (
+            each.place not in results.aside and each.place not in results.ended
+        ):
+            return "no record reports it"
+        case Expected.UNDECODABLE if each.place not in results.aside:
+            return "it is not undecodable"
         case Expected.UNMATCHED if attempted[event_id]:
             return f"its event {event_id} was sent {attempted[event_id]} times"
         case _:

@@ -1,4 +1,4 @@
-"""Draws what a stranger, a broken program or somebody hostile may write where others are to write."""
+"""Draws what an unknown, broken or hostile program may write to a topic."""
 
 import json
 from random import Random

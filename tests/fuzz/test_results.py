@@ -1,11 +1,11 @@
-"""The reckoning names each record that became something else than is promised."""
+"""The results name each record with another result than guaranteed."""
 
 from collections import Counter
 
 import pytest
 from tests.fuzz.drawing import Drawing, Drawn, Expected
-from tests.fuzz.reckoning import Told, Written, failures
-from tests.fuzz.tools import obeys
+from tests.fuzz.results import Results, Written, failures
+from tests.fuzz.tools import is_control
 from tests.raw_kafka import RawRecord
 
 HERE = ("events", 1, 7)
@@ -16,8 +16,8 @@ def written(expected: Expected) -> list[Written]:
     return [Written(HERE, Drawn("events", RawRecord(b"v"), expected, "e1"))]
 
 
-def told(*, aside: bool = False, ended: bool = False) -> Told:
-    found = Told("", "p")
+def results(*, aside: bool = False, ended: bool = False) -> Results:
+    found = Results("", "p")
     found.aside.add(HERE if aside else ELSEWHERE)
     found.ended.add(HERE if ended else ELSEWHERE)
     return found
@@ -26,20 +26,20 @@ def told(*, aside: bool = False, ended: bool = False) -> Told:
 @pytest.mark.parametrize(
     ("expected", "seen", "accepted", "why"),
     [
-        (Expected.DELIVERED, told(), 1, None),
-        (Expected.DELIVERED, told(aside=True), 0, "its event e1 was not delivered"),
-        (Expected.TOLD, told(aside=True), 0, None),
-        (Expected.TOLD, told(ended=True), 0, None),
-        (Expected.TOLD, told(), 0, "nothing tells of it"),
-        (Expected.SET_ASIDE, told(aside=True), 0, None),
-        (Expected.SET_ASIDE, told(ended=True), 0, "it was not set aside"),
-        (Expected.UNMATCHED, told(), 0, None),
-        (Expected.UNMATCHED, told(), 2, "its event e1 was sent 2 times"),
-        (Expected.SETTLED, told(), 0, None),
+        (Expected.DELIVERED, results(), 1, None),
+        (Expected.DELIVERED, results(aside=True), 0, "its event e1 was not delivered"),
+        (Expected.REPORTED, results(aside=True), 0, None),
+        (Expected.REPORTED, results(ended=True), 0, None),
+        (Expected.REPORTED, results(), 0, "no record reports it"),
+        (Expected.UNDECODABLE, results(aside=True), 0, None),
+        (Expected.UNDECODABLE, results(ended=True), 0, "it is not undecodable"),
+        (Expected.UNMATCHED, results(), 0, None),
+        (Expected.UNMATCHED, results(), 2, "its event e1 was sent 2 times"),
+        (Expected.SETTLED, results(), 0, None),
     ],
 )
 def test_a_record_that_became_something_else_is_named(
-    expected: Expected, seen: Told, accepted: int, why: str | None
+    expected: Expected, seen: Results, accepted: int, why: str | None
 ) -> None:
     counted = Counter({"e1": accepted})
     found = failures(written(expected), seen, counted, counted)
@@ -54,5 +54,9 @@ def test_the_same_seed_draws_the_same_records_of_every_kind() -> None:
     assert any(name == b"\xff" for each in drawn for name, _ in each.record.headers)
 
 
-def test_what_a_terminal_obeys_is_noticed() -> None:
-    assert [char for char in "a\n\t\x1b\x7f\u202eé" if obeys(char)] == ["\x1b", "\x7f", "\u202e"]
+def test_what_a_terminal_interprets_is_detected() -> None:
+    assert [char for char in "a\n\t\x1b\x7f\u202eé" if is_control(char)] == [
+        "\x1b",
+        "\x7f",
+        "\u202e",
+    ]

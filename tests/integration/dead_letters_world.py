@@ -1,4 +1,4 @@
-"""A cluster with letters in it, and the command line that looks at them."""
+"""A cluster with dead letters in it, and the commands that read them."""
 
 import time
 from collections.abc import Sequence
@@ -158,7 +158,7 @@ class World:
         self.append(self.names.attempts, own_records.attempt(entry), key=made.subscription_id)
 
     def door(self) -> list[Record]:
-        """What stands in `retry.0s`, committed."""
+        """The committed records of `retry.0s`."""
         return list(LogScan(self.client, self.names.tier(0)).read())
 
     def write(self, topic: str, *rows: tuple[str, bytes]) -> None:
@@ -167,11 +167,11 @@ class World:
             writer.write([TableChange(topic, key, value) for key, value in rows])
 
     def remove(self, topic: str) -> None:
-        """Remove a topic, and return when nobody can read it any more."""
+        """Remove a topic, and return when it cannot be read any more."""
         admin = AdminClient(self.client)
         admin.delete_topics([topic])[topic].result(10)
         while topic in admin.list_topics(timeout=10).topics:
-            time.sleep(0.05)  # the broker notifies nobody of it
+            time.sleep(0.05)  # the broker does not notify of it
 
 
 def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:
@@ -189,7 +189,7 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
         future.result(10)
     every = [(name, 0) for name in names.tables]
     every += [(name, partition) for name in logs for partition in range(PARTITIONS)]
-    # The broker answers before it leads what it has made.
+    # The broker answers before it leads the new partitions.
     ask_offsets(admin, dict.fromkeys(every, LATEST), 10, "the ends of new topics")
     world = World(broker.bootstrap_servers, names, capsys)
     world.write(names.schemas, schema_row(SCHEMA, 1))

@@ -1,8 +1,8 @@
-"""The reckoning: what was owed, by the log and by hand, against what the endpoints took.
+"""The account: what was owed, by the log and by a table, compared with what the endpoints accepted.
 
-1. Every event that stands in the log is owed to each subscription that wants it by the table that is
-   written by hand in `cast.py`, unless its subscription had been given up (410) when it was appended.
-2. What was accepted under its id, computed here, counts; what was not stands in the dead letters, or
+1. Every event in the log is owed to each subscription that wants it by the table that is
+   written by hand in `cast.py`, unless its endpoint was disabled (410) when it was appended.
+2. What was accepted under its id, computed here, counts; what was not is in the dead letters, or
    is lost.
 3. What was accepted more often is explained by crashes at which it was unsettled, one copy each, or
    by moves of its partition at which it was.
@@ -25,7 +25,7 @@ from chaos.topics import Positions, Record, Topics
 from chaos.watch import Move
 
 Crash = tuple[str, Positions]
-"""What it was, and what was settled and there just then."""
+"""Its kind, and the committed offsets and log ends just then."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Owed:
 
 @dataclass(slots=True)
 class Account:
-    """What came of a run."""
+    """The result of a run."""
 
     events: int = 0
     expected: int = 0
@@ -51,9 +51,9 @@ class Account:
     dead_letters: dict[str, int] = field(default_factory=dict)
     """Open ones, by reason."""
     dead_expected: int = 0
-    """Expected deliveries that were not received and stand in the dead letters."""
+    """Expected deliveries that were not received and are in the dead letters."""
     after_disabling: int = 0
-    """Deliveries that are not owed, since their endpoint had been given up."""
+    """Deliveries that are not owed, since their endpoint was disabled."""
     unexpected: list[str] = field(default_factory=list)
     duplicates: int = 0
     """Copies beyond the first."""
@@ -63,7 +63,7 @@ class Account:
     explained_by_silence: int = 0
     """The endpoint accepted an attempt of which the worker saw no answer: it had to attempt again."""
     unsettled: dict[str, int] = field(default_factory=dict)
-    """Deliveries unsettled at each crash, which is the bound of what may come twice."""
+    """Deliveries unsettled at each crash, which bounds what may arrive twice."""
     unsettled_at_moves: int = 0
     unexplained: list[str] = field(default_factory=list)
     undecodable: int = 0
@@ -71,13 +71,13 @@ class Account:
 
     @property
     def clean(self) -> bool:
-        """Return whether nothing is lost, nothing strange came, and every duplicate is explained."""
+        """Return whether nothing is lost, nothing unexpected arrived, and every duplicate is explained."""
         return not (self.lost or self.unexpected or self.unexplained or self.undecodable)
 
 
 @dataclass(slots=True)
 class Story:
-    """What came of one delivery, by the receipts and the tiers."""
+    """What happened to one delivery, by the receipts and the tiers."""
 
     accepted: set[int] = field(default_factory=set)
     """The attempts that the endpoint accepted."""
@@ -104,7 +104,7 @@ class Story:
         return "; ".join(f"{at:.3f} {text}" for at, text in sorted(self.lines))
 
 
-class Reckoner:
+class Accounting:
     """Takes account of one run."""
 
     def __init__(
@@ -136,20 +136,20 @@ class Reckoner:
         ids = {webhook_id(event_type, event_id, self._cast[n].name): n for n in wanted_by}
         return Owed(record.place, record.offset, record.timestamp / 1000, ids)
 
-    def reckon(
+    def account_for(
         self,
         accepted: Mapping[str, int],
         receipts: Callable[[], Iterable[Receipt]],
         faults: Sequence[Fault],
         moves: Sequence[Move],
     ) -> Account:
-        """Hold what was accepted against what is owed.
+        """Compare what was accepted with what is owed.
 
         Args:
             accepted: How often each delivery was accepted.
-            receipts: Returns every request that came, for the story of a copy that nothing explains.
+            receipts: Returns every request, for the history of a copy that nothing explains.
             faults: What was done to the workers and the broker.
-            moves: When partitions changed hands, with what was unsettled.
+            moves: When partitions were reassigned, with what was unsettled.
         """
         account = Account(events=len(self.owed))
         dead = self._dead_letters(account)
@@ -203,9 +203,9 @@ class Reckoner:
     def _dead_letters(self, account: Account) -> set[str]:
         found = set()
         reasons: Counter[str] = Counter()
-        for letter in self._topics.read(self._topics.own("dead-letters")):
-            found.add(letter.headers["hs-delivery-id"])
-            reasons[letter.headers["hs-reason"]] += 1
+        for dead_letter in self._topics.read(self._topics.own("dead-letters")):
+            found.add(dead_letter.headers["hs-delivery-id"])
+            reasons[dead_letter.headers["hs-reason"]] += 1
         account.dead_letters = dict(reasons)
         return found
 
@@ -253,7 +253,7 @@ class Reckoner:
         return left
 
     def _copies_of_state(self, account: Account) -> Iterator[tuple[str, Place, int]]:
-        """Yield each delivery with every record that ever stood for it."""
+        """Yield each delivery with every record that ever contained it."""
         for owed in self.owed:
             for name in owed.deliveries:
                 yield name, owed.place, owed.offset
@@ -292,12 +292,12 @@ Wait = tuple[float, float]
 """When an event was appended, and when the first request for it came."""
 
 
-def longest_silences(
+def longest_idles(
     owed: Iterable[Owed], receipts: Iterable[Receipt], healthy: set[int]
 ) -> dict[str, tuple[float, float]]:
-    """Return for each event partition the longest stretch in which it had work and nothing came of it.
+    """Return for each event partition the longest idle period: it had work, and no first request was made.
 
-    Work is an event of which no healthy endpoint has got a request yet; what ends a stretch is the
+    Work is an event for which no healthy endpoint has received a request yet; an idle period ends with the
     first request of any such event of the partition.
 
     Returns:
@@ -313,15 +313,15 @@ def longest_silences(
         came = [first[name] for name in each.deliveries if name in first]
         if came:
             waits.setdefault(each.place, []).append((each.appended, min(came)))
-    return {f"{topic}/{n}": longest_silence(found) for (topic, n), found in waits.items()}
+    return {f"{topic}/{n}": longest_idle(found) for (topic, n), found in waits.items()}
 
 
-def longest_silence(waits: Sequence[Wait]) -> tuple[float, float]:
-    """Return the longest stretch in which something waited and no first request came, and its end."""
+def longest_idle(waits: Sequence[Wait]) -> tuple[float, float]:
+    """Return the longest period in which something waited and no first request was made, and its end."""
     by_age = sorted(waits)
     longest, ended, before, oldest = 0.0, 0.0, 0.0, 0
     for at in sorted(came for _, came in waits):
-        # The oldest event that still waited just before; what came earlier is passed over.
+        # The oldest event that still waited just before; what arrived earlier is ignored.
         while by_age[oldest][1] < at:
             oldest += 1
         silent = at - max(before, by_age[oldest][0])

@@ -10,7 +10,7 @@ from dataclasses import replace
 import orjson
 import pytest
 from tests.conftest import Broker
-from tests.integration.letters_world import NOW, World, delivery, make_world
+from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables import read_tables
@@ -77,14 +77,14 @@ def back(world: World) -> list[tuple[str, Trigger, int, int]]:
 
 
 def groups(document: dict[str, Json]) -> list[tuple[Json, Json, Json]]:
-    told = document["groups"]
-    assert isinstance(told, list)
-    rows = [row for row in told if isinstance(row, dict)]
+    groups = document["groups"]
+    assert isinstance(groups, list)
+    rows = [row for row in groups if isinstance(row, dict)]
     first = "subscription_id" if rows and "subscription_id" in rows[0] else "origin_topic"
     return [(row[first], row["reason"], row["letters"]) for row in rows]
 
 
-def test_open_letters_are_counted_and_listed(world: World) -> None:
+def test_open_dead_letters_are_counted_and_listed(world: World) -> None:
     world.die(delivery(1), partition=1)
     world.die(delivery(2))
     world.die(delivery(3, "shop"), DeadReason.GONE)
@@ -96,7 +96,7 @@ def test_open_letters_are_counted_and_listed(world: World) -> None:
     assert none["open"] == 0
 
 
-def test_a_letter_shows_its_headers_its_event_and_why(world: World) -> None:
+def test_a_dead_letter_shows_its_headers_its_event_and_its_reason(world: World) -> None:
     world.die(delivery(1), partition=1)
     by_place = world.run("dlq", "show", "1@0", "--json").json
     by_delivery = world.run("dlq", "show", delivery(1).delivery_id, "--json").json
@@ -112,19 +112,19 @@ def test_a_letter_shows_its_headers_its_event_and_why(world: World) -> None:
     }
     assert (by_place["reason"], by_place["open"]) == ("attempts_exhausted", True)
     text = world.run("dlq", "show", f"{world.names.dead_letters}-1@0").out
-    for told in ("hs-last-status", "503", "x-tenant", '"pages": 48', "dead-lettered"):
-        assert told in text
+    for part in ("hs-last-status", "503", "x-tenant", '"pages": 48', "dead-lettered"):
+        assert part in text
 
 
-def test_a_letter_that_is_not_there_is_refused(world: World) -> None:
-    ended = [world.run("dlq", "show", letter) for letter in ("0@7", "msg_x", "elsewhere-0@7")]
+def test_a_missing_dead_letter_is_refused(world: World) -> None:
+    ended = [world.run("dlq", "show", named) for named in ("0@7", "msg_x", "elsewhere-0@7")]
     assert [end.code for end in ended] == [2, 2, 2]
     assert "holds no record at 0@7" in ended[0].err
     assert "hookstream attempts show msg_x" in ended[1].err
     assert "another topic" in ended[2].err
 
 
-def test_a_redrive_takes_what_was_asked_and_counts_it_no_more(world: World) -> None:
+def test_a_redrive_takes_what_was_selected_and_no_longer_counts_it_as_open(world: World) -> None:
     world.write(world.names.subscriptions, subscription("crm-orders"))
     world.die(delivery(1), partition=1)
     world.die(delivery(2))
@@ -157,8 +157,8 @@ def test_nothing_is_redriven_without_a_yes(world: World, monkeypatch: pytest.Mon
     assert (ended.code, back(world)) == (1, [])
 
 
-def test_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World) -> None:
-    """The first would die again at once, the second would be cancelled."""
+def test_dead_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World) -> None:
+    """The first would be dead-lettered again at once, the second cancelled."""
     world.write(
         world.names.subscriptions,
         subscription("crm-orders"),
@@ -174,7 +174,7 @@ def test_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: World
     assert "left out: 1, old is deleted" in ended.out
 
 
-def test_a_letter_by_reference_is_read_from_its_origin(world: World) -> None:
+def test_a_dead_letter_by_reference_is_read_from_its_origin(world: World) -> None:
     events = f"{world.names.prefix}.ev"
     world.append(events, world.event(pages=999))
     origin = LogScan(world.client, events).at(0, 0)
@@ -191,7 +191,7 @@ def test_a_letter_by_reference_is_read_from_its_origin(world: World) -> None:
 
 @pytest.fixture
 def cut_off(world: World) -> str:
-    """A redrive of 12 letters whose process was killed after some steps: its job."""
+    """A redrive of 12 dead letters whose process was killed after some steps: its job."""
     for number in range(12):
         world.die(delivery(number), partition=number % 2)
     command = [sys.executable, "-m", "hookstream", *world.options]
@@ -214,7 +214,7 @@ def job_rows(world: World) -> dict[str, dict[str, int]]:
     return {key: orjson.loads(row.value or b"{}") for key, row in table.items() if "/" not in key}
 
 
-def test_a_killed_redrive_goes_on_and_brings_no_letter_back_twice(
+def test_a_killed_redrive_continues_and_redrives_no_dead_letter_twice(
     world: World, cut_off: str
 ) -> None:
     before = len(back(world))
@@ -236,8 +236,8 @@ def test_a_cancelled_redrive_leaves_the_rest_to_the_next(world: World, cut_off: 
 
 
 def test_undecodable_records_go_back_as_events_without_a_subscription(world: World) -> None:
-    stranger = Record("things", 3, 40, NOW - 5_000, b"q-1", b"\xc3\x01nonsense", ())
-    world.set_aside(stranger, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, "never published"))
+    foreign = Record("things", 3, 40, NOW - 5_000, b"q-1", b"\xc3\x01nonsense", ())
+    world.set_aside(foreign, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, "never published"))
     world.set_aside(
         Record("other", 0, 1, NOW, None, None, ()), Undecodable(UndecodableReason.TOMBSTONE, "-")
     )

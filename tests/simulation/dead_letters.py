@@ -1,4 +1,4 @@
-"""Which dead letters are open, by a book of its own that knows nothing of the jobs table."""
+"""Which dead letters are open, by a model that does not use the jobs table."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -8,22 +8,22 @@ from tests.simulation.given_up import Place
 
 
 @dataclass(slots=True)
-class Letters:
-    """The letters of a story, and what was brought back of them."""
+class DeadLetters:
+    """The dead letters of a story, and which of them were redriven."""
 
     redriven: set[Pair] = field(default_factory=set)
     _open: dict[Place, Pair] = field(default_factory=dict)
     _of: Counter[Pair] = field(default_factory=Counter)
     _began: defaultdict[Pair, set[int]] = field(default_factory=lambda: defaultdict(lambda: {0}))
-    """How many attempts were made of a delivery when a schedule began: none, or as a redrive found."""
+    """How many attempts of a delivery were made when a schedule started: none, or as many as at its redrive."""
 
     def write(self, place: Place, pair: Pair) -> None:
-        """Take note of a new letter."""
+        """Record a new dead letter."""
         self._open[place] = pair
         self._of[pair] += 1
 
     def redrive(self, place: Place, attempts: int) -> bool:
-        """Take note that a letter was brought back; False: it was before, or is none."""
+        """Record that a dead letter was redriven; False: it was before, or does not exist."""
         pair = self._open.pop(place, None)
         if pair is None:
             return False
@@ -35,10 +35,10 @@ class Letters:
     def is_open(self, place: Place) -> bool:
         return place in self._open
 
-    def hold(self, pair: Pair) -> bool:
-        """Return whether a letter of a delivery is open."""
+    def contain(self, pair: Pair) -> bool:
+        """Return whether a dead letter of a delivery is open."""
         return self._of[pair] > 0
 
     def exhausts(self, pair: Pair, attempts: int, most: int) -> bool:
-        """Return whether a delivery is at its schedule's end, which has so many attempts at most."""
+        """Return whether a delivery is at the end of its schedule, which has so many attempts at most."""
         return attempts - most in self._began[pair]

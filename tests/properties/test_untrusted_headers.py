@@ -1,10 +1,10 @@
-"""What strangers write into tiers, dead letters and the audit log is read strictly, or shown as it is."""
+"""Untrusted records in tiers, dead letters and the audit log are read strictly, or shown as they are."""
 
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import strangers
+from tests import untrusted
 from tests.doubles.lives import FIELDS
 
 from hookstream.adapters.avro.audit_reader import EVENT_TYPE, AuditReader
@@ -52,7 +52,7 @@ DELIVERY = Delivery(
     last_status=503,
     last_error="answered 503",
 )
-LETTERS = (
+SOUND_HEADERS = (
     tier_headers(DELIVERY, [("x", b"1")], written_at=NOW),
     dead_letter_headers(DELIVERY, (), DeadReason.EXPIRED, "late", written_at=NOW),
     undecodable_headers(
@@ -65,12 +65,12 @@ REVIVAL = Revival("t.retry.0s", lambda _: None, lambda: NOW, lambda _: 2 * DAY)
 
 
 def headers(random: Random) -> list[Header]:
-    """The headers of a letter or a tier record, some of them a stranger's."""
-    found: list[Header] = list(random.choice(LETTERS))
+    """The headers of a dead letter or a tier record, some of them untrusted."""
+    found: list[Header] = list(random.choice(SOUND_HEADERS))
     for _ in range(random.randrange(1, 4)):
         at = random.randrange(len(found))
         name, kept = found[at]
-        drawn = strangers.text(random).encode("utf-8", "surrogatepass")
+        drawn = untrusted.text(random).encode("utf-8", "surrogatepass")
         match random.randrange(6):
             case 0:
                 del found[at]
@@ -79,7 +79,7 @@ def headers(random: Random) -> list[Header]:
             case 2:
                 found[at] = (name, None)
             case 3:
-                found[at] = (name, strangers.changed_bytes(random, kept or b""))
+                found[at] = (name, untrusted.changed_bytes(random, kept or b""))
             case _:
                 found[at] = (name, drawn)
     return found
@@ -87,7 +87,7 @@ def headers(random: Random) -> list[Header]:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=2_000)
-def test_a_state_is_refused_or_one_that_can_be_written_again(seed: int) -> None:
+def test_a_state_is_refused_or_can_be_written_again(seed: int) -> None:
     drawn = headers(Random(seed))
     record = Record("t.retry.5s", 0, 1, NOW, b"k", b"v", drawn)
 
@@ -104,7 +104,7 @@ def test_a_state_is_refused_or_one_that_can_be_written_again(seed: int) -> None:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=1_000)
-def test_a_letter_is_shown_and_brought_back_or_it_is_said_why_not(seed: int) -> None:
+def test_a_dead_letter_is_shown_and_redriven_or_refused_with_a_reason(seed: int) -> None:
     random = Random(seed)
     value = random.choice((None, b"v"))
     record = Record("dead", 0, 1, NOW, b"k", value, headers(random))
@@ -117,7 +117,7 @@ def test_a_letter_is_shown_and_brought_back_or_it_is_said_why_not(seed: int) -> 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=1_000)
-def test_an_audit_record_is_read_or_it_is_said_why_not(seed: int) -> None:
+def test_an_audit_record_is_read_or_refused_with_a_reason(seed: int) -> None:
     random = Random(seed)
-    value = strangers.changed_bytes(random, ENTRY)
+    value = untrusted.changed_bytes(random, ENTRY)
     assert isinstance(READER.read(value), AuditEntry | EntryProblem)

@@ -22,9 +22,9 @@ from hookstream.core.redrive.revive import redriven
 
 instants = st.integers(0, 4_000_000_000_000)
 numbers = st.integers(0, MAX_COUNT)
-letters = st.characters(categories=["L", "N", "P", "S"], include_characters=" ")
-printable = st.text(letters, max_size=6)
-words = st.text(letters, min_size=1, max_size=6)
+characters = st.characters(categories=["L", "N", "P", "S"], include_characters=" ")
+printable = st.text(characters, max_size=6)
+words = st.text(characters, min_size=1, max_size=6)
 anything = st.builds(str.__mul__, st.text(max_size=6), st.sampled_from([1, 300]))
 
 origins = st.builds(Origin, words, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), instants)
@@ -96,7 +96,7 @@ def test_a_delivery_survives_a_tier(
 def test_an_event_without_a_subscription_survives_a_tier(
     event: UnmatchedEvent, headers: list[Header], written_at: int
 ) -> None:
-    """Whatever upstream named its headers: it must not turn into somebody's delivery."""
+    """Whatever upstream named its headers: it must not become part of a delivery's state."""
     written = tier_headers(event, headers, written_at=written_at)
 
     assert not is_for_subscription(written)
@@ -104,7 +104,7 @@ def test_an_event_without_a_subscription_survives_a_tier(
 
 
 @given(deliveries, upstream, st.sampled_from(DeadReason), anything, instants)
-def test_a_dead_letter_goes_back_as_the_delivery_that_it_was(
+def test_a_dead_letter_is_redriven_as_the_same_delivery(
     delivery: Delivery, headers: list[Header], reason: DeadReason, detail: str, now: int
 ) -> None:
     dead = dead_letter_headers(delivery, headers, reason, detail, written_at=now)
