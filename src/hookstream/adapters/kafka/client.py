@@ -8,9 +8,9 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from confluent_kafka import (
     OFFSET_INVALID,
@@ -18,13 +18,15 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
-    TopicPartition,
 )
+from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
     OffsetSpec,
 )
 
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
 from hookstream.pipeline.ports import Clock, Logger
@@ -70,13 +72,14 @@ _LEADERLESS_PAUSE = 0.1
 _LEADERLESS_SECONDS = 5.0
 """How long a request is retried at least."""
 
-Place: TypeAlias = tuple[str, int]
-"""A topic and a partition."""
-
+LogPosition: TypeAlias = Literal["earliest", "latest"] | Millis
+"""An end of a log, or the first record appended at a time or later."""
 # The client library's own functions have no types.
-_NO_RECORD: Final = -1
-EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_LOG_ENDS: dict[str, OffsetSpec] = {
+    "earliest": OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
+    "latest": OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+}
+_NO_RECORD = -1
 
 _Client = TypeVar("_Client")
 
@@ -349,9 +352,15 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def ask_offsets(
-    admin: AdminClient, asked: Mapping[Place, OffsetSpec], timeout: float, what: str
-) -> dict[Place, int]:
-    """Return an offset of each partition, records of open transactions included.
+    admin: AdminClient,
+    partitions: Collection[tuple[str, int]],
+    where: LogPosition,
+    timeout: float,
+    what: str,
+) -> dict[TopicPartition, int]:
+    """Return the offset of a position in each partition, records of open transactions included.
+
+    The offset of a time is the log's end where no record is so young.
 
     Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
     client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
@@ -359,7 +368,8 @@ def ask_offsets(
 
     Args:
         admin: The client.
-        asked: What to ask, by topic and partition.
+        partitions: Partitions that exist.
+        where: The position.
         timeout: Seconds to wait at most for one answer.
         what: What is asked for, for an error's text, such as 'the ends of x'.
 
@@ -367,41 +377,43 @@ def ask_offsets(
         KafkaException: The broker refuses for another reason.
         DependencyUnavailable: No answer came in time, or nobody leads a partition.
     """
+    spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
     until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
     while time.monotonic() < until:
         answers = admin.list_offsets(
-            {TopicPartition(*place): spec for place, spec in asked.items()},
+            {KafkaPartition(*at): spec for at in partitions},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout,
         )
         try:
             found = {
-                (at.topic, at.partition): answer.result(timeout).offset
+                TopicPartition(at.topic, at.partition): answer.result(timeout).offset
                 for at, answer in answers.items()
             }
         except TimeoutError:
-            found = dict.fromkeys(asked, OFFSET_INVALID)
+            found = {TopicPartition(*at): OFFSET_INVALID for at in partitions}
         except KafkaException as error:
             _look_for_leaders(admin, timeout)
             if kafka_error(error).code() not in _LEADERLESS:
                 raise
             time.sleep(_LEADERLESS_PAUSE)
             continue
-        if all(_is_answer(asked[place], offset) for place, offset in found.items()):
-            return found
+        if all(_is_answer(where, offset) for offset in found.values()):
+            late = [at for at, offset in found.items() if offset == _NO_RECORD]
+            return found | ask_offsets(admin, late, "latest", timeout, what) if late else found
         _look_for_leaders(admin, timeout)
         raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
     raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
 
 
-def _is_answer(spec: OffsetSpec, offset: int) -> bool:
+def _is_answer(where: LogPosition, offset: int) -> bool:
     """Return whether an offset came from a broker.
 
     librdkafka 2.16 sometimes returns -1001 (invalid) without an error when a broker did not answer. An
     end below every position would let old tables pass for complete. Only a timestamp can have no offset:
     -1, no record is so young.
     """
-    return offset >= 0 or (offset == _NO_RECORD and spec not in (EARLIEST, LATEST))
+    return offset >= 0 or (offset == _NO_RECORD and isinstance(where, int))
 
 
 def _look_for_leaders(admin: AdminClient, timeout: float) -> None:

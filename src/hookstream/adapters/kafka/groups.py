@@ -1,6 +1,6 @@
 """Reads the positions of a consumer group from the brokers, without joining it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,16 +8,11 @@ from itertools import chain
 from typing import TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
     ClientSettings,
-    Place,
+    LogPosition,
     Properties,
     admin_client,
     ask_offsets,
@@ -103,22 +98,16 @@ class KafkaGroups:
             [found] = self._group_positions(group, [at])
         return found
 
-    def offset_at(self, at: TopicPartition, where: "str | Millis") -> int:
-        """Return the offset of `earliest`, `latest`, or the first record appended at a time or later.
+    def offset_at(self, at: TopicPartition, where: LogPosition) -> int:
+        """Return the offset of a position in a partition.
 
         Raises:
             ConfigurationError: The cluster refuses it for good.
             DependencyUnavailable: The cluster does not answer.
         """
         what = f"the offsets of {at.topic}/{at.partition}"
-        named = {"earliest": EARLIEST, "latest": LATEST}.get(str(where))
-        spec = OffsetSpec.for_timestamp(int(where)) if named is None else named
         with translating(f"asking for {what}"):
-            found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
-            if found < 0:
-                # No record is so young.
-                found = ask_offsets(self._admin, {at: LATEST}, self._timeout, what)[at]
-        return found
+            return ask_offsets(self._admin, [at], where, self._timeout, what)[at]
 
     @contextmanager
     def _asking(self, group: str) -> Iterator[None]:
@@ -135,8 +124,9 @@ class KafkaGroups:
     ) -> list[GroupPosition]:
         """Return the positions without reading a record: `oldest` is None."""
         holders, committed = self._holders(group), self._committed(group)
-        starts = self._offsets(partitions, EARLIEST, group)
-        ends = self._offsets(partitions, LATEST, group)
+        what = f"the offsets of what the group {group} reads"
+        starts = ask_offsets(self._admin, partitions, "earliest", self._timeout, what)
+        ends = ask_offsets(self._admin, partitions, "latest", self._timeout, what)
         return [
             GroupPosition(
                 group, at, holders.get(at), committed.get(at), starts[at], ends[at], None
@@ -178,12 +168,6 @@ class KafkaGroups:
             if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return None
             raise
-
-    def _offsets(
-        self, partitions: Iterable[TopicPartition], spec: OffsetSpec, group: str
-    ) -> dict[Place, int]:
-        what = f"the offsets of what the group {group} reads"
-        return ask_offsets(self._admin, dict.fromkeys(partitions, spec), self._timeout, what)
 
     def _oldest(
         self, positions: Mapping[TopicPartition, GroupPosition]

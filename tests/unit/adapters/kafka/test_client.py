@@ -12,8 +12,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
+    LogPosition,
     Trouble,
     admin_client,
     ask_offsets,
@@ -52,13 +51,20 @@ async def test_a_trouble_that_passes_soon_is_not_said() -> None:
     assert logger.lines == []
 
 
-class Recovering(AdminClient):
-    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`."""
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
-    def __init__(self, *errors: int, offset: int = 7) -> None:
+
+class Recovering(AdminClient):
+    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`.
+
+    Its log ends at `end`, or where nothing else is said at `offset`.
+    """
+
+    def __init__(self, *errors: int, offset: int = 7, end: int | None = None) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
         self.errors = list(errors)
         self.offset = offset
+        self.end = offset if end is None else end
         self.looked = 0
 
     def list_offsets(  # type: ignore[override]
@@ -66,10 +72,11 @@ class Recovering(AdminClient):
     ) -> dict[TopicPartition, Future[SimpleNamespace]]:
         answers = {}
         error = self.errors.pop(0) if self.errors else None
-        for place in asked:
+        for place, spec in asked.items():
+            offset = self.end if spec is LATEST else self.offset
             answer = answers[place] = Future[SimpleNamespace]()
             if error is None:
-                answer.set_result(SimpleNamespace(offset=self.offset))
+                answer.set_result(SimpleNamespace(offset=offset))
             else:
                 answer.set_exception(KafkaException(KafkaError(error)))
         return answers
@@ -86,33 +93,33 @@ def test_a_broker_that_comes_back_is_asked_again_until_it_leads(error: int) -> N
     """Frozen or killed, it has to register again; the client must look for it, or never finds it."""
     admin = Recovering(error, error)
 
-    found = ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
+    found = ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends")
 
     assert (found, admin.looked) == ({("t", 0): 7}, 2)
 
 
-TIMESTAMP = OffsetSpec.for_timestamp(1_795_521_600_000)
+NOON = 1_795_521_600_000
 
 
 @pytest.mark.parametrize(
-    ("spec", "offset"), [(LATEST, -1001), (LATEST, -1), (EARLIEST, -1001), (TIMESTAMP, -1001)]
+    ("where", "offset"), [("latest", -1001), ("latest", -1), ("earliest", -1001), (NOON, -1001)]
 )
-def test_an_offset_that_no_broker_gave_is_no_answer(spec: OffsetSpec, offset: int) -> None:
+def test_an_offset_that_no_broker_gave_is_no_answer(where: LogPosition, offset: int) -> None:
     """The client gave -1001 for an end while its link was cut: old tables passed for complete."""
     with pytest.raises(DependencyUnavailable, match="did not return the ends within 1 s"):
-        ask_offsets(Recovering(offset=offset), {("t", 0): spec}, 1.0, "the ends")
+        ask_offsets(Recovering(offset=offset), [("t", 0)], where, 1.0, "the ends")
 
 
-def test_a_time_after_the_last_record_has_no_offset() -> None:
-    found = ask_offsets(Recovering(offset=-1), {("t", 0): TIMESTAMP}, 1.0, "the offsets")
-    assert found == {("t", 0): -1}
+def test_a_time_after_the_last_record_is_the_end_of_the_log() -> None:
+    found = ask_offsets(Recovering(offset=-1, end=9), [("t", 0)], NOON, 1.0, "the offsets")
+    assert found == {("t", 0): 9}
 
 
 def test_what_will_not_pass_is_not_asked_again() -> None:
     admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     with pytest.raises(KafkaException):
-        ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
+        ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends")
 
 
 @pytest.mark.parametrize(
