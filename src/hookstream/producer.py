@@ -123,7 +123,7 @@ class EventProducer:
                 self._reader = reader = TableReader(
                     self._client, [self._schemas_topic], self._take, self._logger, self._clock
                 )
-                await reader.start()
+                reader.start()
                 stack.push_async_callback(reader.close)
                 await reader.read_to_end(_START_SECONDS)
             self._sink = KafkaSink(self._client, self._max_bytes + _HEADROOM_BYTES, self._logger)

@@ -166,7 +166,7 @@ async def directory(world: World) -> AsyncIterator[Directory]:
     logger = BookkeepingLogger()
     feed = TableConsumer(world.names, SchemaBook(), found, KEYS, logger)
     reader = TableReader(world.client, world.names.tables, feed.take, logger, SystemClock())
-    await reader.start()
+    reader.start()
     await reader.read_to_end(10)
     yield found
     await reader.close()

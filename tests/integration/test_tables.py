@@ -66,7 +66,7 @@ def held() -> Held:
 @pytest.fixture
 async def reader(client: Client, table: str, held: Held) -> AsyncIterator[TableReader]:
     reader = TableReader(client, [table], held, BookkeepingLogger(), SystemClock())
-    await reader.start()
+    reader.start()
     yield reader
     await reader.close()
 
@@ -163,7 +163,7 @@ async def test_an_open_transaction_makes_a_table_not_current(
 
 async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix: str) -> None:
     reader = TableReader(client, [f"{prefix}.none"], Held(), BookkeepingLogger(), SystemClock())
-    await reader.start()
+    reader.start()
 
     with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
         await reader.read_to_end(10)
@@ -178,7 +178,7 @@ async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, tab
 
     logger = BookkeepingLogger()
     reader = TableReader(client, [table], refuse, logger, SystemClock())
-    await reader.start()
+    reader.start()
     await asyncio.to_thread(_write, client, table, [("a", b"1")])
 
     async with asyncio.timeout(5):
@@ -295,7 +295,7 @@ async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
         return made[-1]
 
     reader = TableReader(client, [table], held, BookkeepingLogger(), Hasty(), admin=admin)
-    await reader.start()
+    reader.start()
     try:
         await reader.read_to_end(30)
     finally:

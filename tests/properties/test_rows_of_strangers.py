@@ -95,7 +95,6 @@ def rows(random: Random) -> list[TableRecord]:
 def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None:
     directory, book = Directory(), SchemaBook()
     feed = TableConsumer(TOPICS, book, directory, KEYS, RememberingLogger())
-    feed.start_partition = lambda _where, _at: None
     drawn = rows(Random(seed))
 
     feed.take(drawn)

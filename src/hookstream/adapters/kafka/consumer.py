@@ -35,7 +35,7 @@ _CLASSIC: dict[str, object] = {
 
 
 class KafkaSource:
-    """A RecordSource. Used on the loop; everything that may block happens on its consumer thread.
+    """A RecordSource, made and used on the loop; everything that may block happens on its consumer thread.
 
     Args:
         client: librdkafka's settings.
@@ -70,16 +70,23 @@ class KafkaSource:
         self._starts = starts
         self._logger = logger
         self._clock = clock
-        self._client = client
-        self._properties = consumer_properties(client, group, logger) | _membership(
-            protocol, instance_id
-        )
-        self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
-        self._pick = topics
-        self._thread: ConsumerThread | None = None
-        self._bridge: LoopBridge | None = None
         self._skipped: dict[tuple[TopicPartition, int], None] = {}
         """Records that operators skipped. Written on the loop, read by the consumer thread too."""
+        self._bridge = LoopBridge(asyncio.get_running_loop(), self._listener_failed)
+        properties = consumer_properties(client, group, logger) | _membership(
+            protocol, instance_id
+        )
+        properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
+        self._thread = ConsumerThread(
+            opened(Consumer, properties, client),
+            topics,
+            self,
+            self._bridge,
+            logger,
+            clock,
+            self._skipped,
+            name=f"kafka-{group}",
+        )
         # What follows belongs to the loop.
         self._held: set[TopicPartition] = set()
         self._stopped: dict[TopicPartition, str] = {}
@@ -97,40 +104,29 @@ class KafkaSource:
         """The assigned partitions that are not read, and the remedy for each."""
         return self._stopped
 
-    def turned_at(self) -> float | None:
-        """Return when the consumer thread last began a turn, monotonic seconds; None: it does not run."""
-        return None if self._thread is None else self._thread.turned_at
+    @property
+    def turned_at(self) -> float:
+        """When the consumer thread last began a turn, monotonic seconds."""
+        return self._thread.turned_at
 
     def hidden_seconds(self) -> float:
         """Return for how long an open transaction of a producer has hidden records."""
-        since = None if self._thread is None else self._thread.hidden_since
+        since = self._thread.hidden_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
     def unread(self) -> int:
         """How many partitions return nothing though they have records, as was logged."""
-        return 0 if self._thread is None else len(self._thread.stalls.stalled)
+        return len(self._thread.stalls.stalled)
 
     @property
     def exist(self) -> int:
         """As RecordSource says."""
-        return 0 if self._thread is None else self._thread.exist
+        return self._thread.exist
 
     async def start(self, listener: AssignmentListener) -> None:
         """Begin to join the group, and notify `listener` of partitions from then on."""
         self._listener = listener
-        consumer = opened(Consumer, self._properties, self._client)
-        self._bridge = LoopBridge(asyncio.get_running_loop(), self._listener_failed)
-        self._thread = ConsumerThread(
-            consumer,
-            self._pick,
-            self,
-            self._bridge,
-            self._logger,
-            self._clock,
-            self._skipped,
-            name=f"kafka-{self._group}",
-        )
         self._thread.start()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> bool:
@@ -139,11 +135,9 @@ class KafkaSource:
         Returns:
             True: done. False: the thread did not end within so many seconds, and is abandoned.
         """
-        if self._thread is None:
-            return True
-        if not self._closed:
-            self._closed = True
-            self._thread.stop()
+        self._closed = True
+        if self._thread.is_alive():
+            self._thread.end()
             await asyncio.to_thread(self._thread.join, seconds)
             if self._thread.is_alive():
                 self._logger.warning("consumer.close_hangs", group=self._group)
@@ -166,31 +160,27 @@ class KafkaSource:
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says."""
         held = {at: progress for at, progress in offsets.items() if at in self._held}
-        if not held or self._thread is None or self._closed or self._error is not None:
-            return
-        if not self._distrusted:
+        if held and not (self._closed or self._distrusted or self._error is not None):
             self._thread.commit(self._fit(held))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if self._thread is not None and partition in self._held and not self._closed:
+        if partition in self._held and not self._closed:
             self._thread.assignment.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if self._thread is not None and partition in self._held and not self._closed:
+        if partition in self._held and not self._closed:
             self._thread.assignment.resume(partition)
 
     def distrust(self) -> None:
         """Commit nothing more: what is settled is no longer certain."""
         self._distrusted = True
-        if self._thread is not None:
-            self._thread.distrust()
+        self._thread.assignment.commits.forget()
 
     def refresh_now(self) -> None:
         """Look for new topics at once, not in up to ten seconds."""
-        if self._thread is not None:
-            self._thread.order(self._thread.look_up)
+        self._thread.order(self._thread.look_up)
 
     def start_partition(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
@@ -204,7 +194,7 @@ class KafkaSource:
             at: Where it resumes.
             blocked: It is blocked by a record in hand, though its records can be fetched.
         """
-        if self._thread is not None and (partition in self._held or partition in self._stopped):
+        if partition in self._held or partition in self._stopped:
             assignment = self._thread.assignment
             self._thread.order(lambda: assignment.start_at(partition, at, blocked=blocked))
 
@@ -213,9 +203,7 @@ class KafkaSource:
         self._skipped[partition, offset] = None
         if len(self._skipped) > _SKIPPED:
             del self._skipped[next(iter(self._skipped))]
-        if self._thread is not None:
-            assignment = self._thread.assignment
-            self._thread.order(lambda: assignment.skip(partition, offset))
+        self._thread.order(lambda: self._thread.assignment.skip(partition, offset))
 
     # As ConsumerListener says; all of it on the loop.
 
@@ -321,10 +309,9 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Handle a commit's result, on the consumer thread."""
-        if self._thread is not None:
-            self._thread.commit_answered(
-                {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
-            )
+        self._thread.commit_answered(
+            {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
+        )
         failed = {
             TopicPartition(at.topic, at.partition): why
             for at in partitions
@@ -336,8 +323,7 @@ class KafkaSource:
         self._logger.warning("commit.failed", group=self._group, detail=why.str())
         if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
             self._bare = True
-        if self._bridge is not None:
-            self._bridge.post(self.on_commit_failed, list(failed))
+        self._bridge.post(self.on_commit_failed, list(failed))
 
 
 def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:

@@ -91,7 +91,7 @@ class ConsumerThread(threading.Thread):
         self._unknown = Trouble("topics.unknown", logger, clock)
         self._changed = threading.Condition()
         # Shared, under `_changed`.
-        self._stopping = False
+        self._ending = False
         self._request: int | None = None
         self._orders: deque[Callable[[], None]] = deque()
         self.turned_at = clock.monotonic()
@@ -130,20 +130,16 @@ class ConsumerThread(threading.Thread):
         self.assignment.commits.settled(offsets)
         self.order(self.assignment.commit_settled)
 
-    def distrust(self) -> None:
-        """Commit nothing of what is still to be committed."""
-        self.assignment.commits.forget()
-
-    def stop(self) -> None:
+    def end(self) -> None:
         """End the thread after its present turn."""
         with self._changed:
-            self._stopping = True
+            self._ending = True
             self._changed.notify()
 
     def run(self) -> None:
-        """Serve until stopped, then leave the group. The listener is notified of any other end."""
+        """Serve until `end`, then leave the group. The listener is notified of any other end."""
         try:
-            while not self._stopping:
+            while not self._ending:
                 self.turned_at = self._clock.monotonic()
                 self._serve()
         except HookstreamError as error:
@@ -273,7 +269,7 @@ class ConsumerThread(threading.Thread):
         seconds = _POLL_SECONDS if self.assignment.is_idle else _IDLE_SECONDS
         with self._changed:
             self._changed.wait_for(
-                lambda: self._request is not None or self._orders or self._stopping, seconds
+                lambda: self._request is not None or self._orders or self._ending, seconds
             )
             most, self._request = self._request, None
             return most

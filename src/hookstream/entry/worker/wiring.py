@@ -111,7 +111,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         await wait_for_brokers(client, logger)
         feed = TableConsumer(topics, book, directory, key_ring(settings), logger, health)
         tables = TableReader(client, topics.tables, feed.take, logger, clock)
-        await tables.start()
+        tables.start()
         stack.push_async_callback(tables.close)
         await tables.read_to_end(_TABLES_DEADLINE)
         _refuse_empty(settings, topics, feed)
@@ -154,11 +154,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             source.start_partition(where, at, blocked=owned.is_blocked(where))
 
         def skip_record(where: TopicPartition, offset: int) -> None:
-            source = tiers if topics.delay_of(where.topic) is not None else events
-            source.skip(where, offset)
+            (events if topics.delay_of(where.topic) is None else tiers).skip(where, offset)
 
-        feed.start_partition, feed.skip_record = start_partition, skip_record
-        feed.repeat_skips(clock.now())
+        feed.connect(start_partition, skip_record, clock.now())
         for event_type in book.event_types():
             # Builds the index of each type now, so that the first event need not wait for it.
             directory.wants(event_type, clock.now())

@@ -32,7 +32,7 @@ class OrderedMember:
         order()
 
 
-def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> None:
+async def test_an_operator_s_word_reaches_a_partition_before_its_fault_is_told() -> None:
     """The member alone knows of the fault by then; one that is not held here is another's."""
     member = OrderedMember()
     source = KafkaSource(

@@ -46,6 +46,8 @@ a partition has no leader, it may do so until its metadata expires, a quarter of
 class TableReader:
     """Follows the tables from their beginning, on one thread, and hands records to the loop.
 
+    Made on the loop.
+
     Args:
         client: librdkafka's settings.
         topics: Compacted topics of one partition each.
@@ -83,26 +85,15 @@ class TableReader:
         self._current_at = LONG_AGO
         """When the latest request was made whose answer the tables have reached."""
         self._waiting: list[tuple[Moment, asyncio.Future[None]]] = []
-        self._failed: asyncio.Future[None] | None = None
-
-    @property
-    def failed(self) -> asyncio.Future[None]:
-        """Fails when the reader ends without having been closed; never has a result.
-
-        Raises:
-            InvariantBroken: The reader was not started.
-        """
-        if self._failed is None:
-            raise InvariantBroken("the table reader was not started")
-        return self._failed
-
-    async def start(self) -> None:
-        """Begin to read. `read_to_end` returns when the tables are complete."""
         loop = asyncio.get_running_loop()
         self._bridge = LoopBridge(loop, self._broken)
-        self._failed = loop.create_future()
+        self.failed: asyncio.Future[None] = loop.create_future()
+        """Fails when the reader ends without having been closed; never has a result."""
         # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
-        self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def start(self) -> None:
+        """Begin to read. `read_to_end` returns when the tables are complete."""
         self._thread.start()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
