@@ -6,7 +6,6 @@ and then the watchdog stops the broker. Both have their own sessions, so that Ct
 reaches this process alone, which then stops the broker gracefully.
 """
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -14,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -222,14 +222,13 @@ class BrokerProcess:
 
     def _write_configuration(self) -> None:
         (self._data / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
-        server = _SERVER.format(
+        more = "".join(f"{name}={value}\n" for name, value in self._settings.items())
+        server = (_SERVER + more).format(
             port=self._port,
             controller=self._controller,
             log=(self._data / "log").resolve(),
             session=round(self._session * 1_000),
         )
-        for name, value in self._settings.items():
-            server += f"{name}={value.format(port=self._port, controller=self._controller)}\n"
         (self._data / "server.properties").write_text(server, encoding="utf-8")
 
     def _command(self, *arguments: str) -> list[str]:
@@ -297,57 +296,19 @@ class BrokerProcess:
         self._watchdog = None
 
     def _wait_until_it_answers(self) -> None:
+        client = {"bootstrap.servers": self.bootstrap_servers}
         for _ in range(_PATIENCE):
-            if self._broker is None or self._has_ended(self._broker):
+            time.sleep(_STEP)
+            if not self.running:
                 break
             # A socket first: a client library would log every refused connection.
-            if not _is_free(self._port) and self._answers():
+            if not _is_free(self._port) and Reach(client).ask(_ASK_SECONDS) is None:
                 return
         last = (self._data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
         raise DependencyUnavailable(
             f"the development broker on {self.bootstrap_servers} did not start; its last words: "
             f"{last.strip() or 'none'}"
         )
-
-    @staticmethod
-    def _has_ended(broker: subprocess.Popen[bytes]) -> bool:
-        """Wait one step and return whether the process exited meanwhile."""
-        try:
-            broker.wait(_STEP)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def _answers(self) -> bool:
-        return Reach({"bootstrap.servers": self.bootstrap_servers}).ask(_ASK_SECONDS) is None
-
-
-class DevBroker:
-    """The broker for asynchronous code: start, stop and kill run on a thread.
-
-    Args:
-        process: The broker; it may be shared with blocking code.
-    """
-
-    def __init__(self, process: BrokerProcess) -> None:
-        self._process = process
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address for clients, `127.0.0.1:PORT`."""
-        return self._process.bootstrap_servers
-
-    async def start(self) -> None:
-        """See `BrokerProcess.start`."""
-        await asyncio.to_thread(self._process.start)
-
-    async def stop(self) -> None:
-        """See `BrokerProcess.stop`."""
-        await asyncio.to_thread(self._process.stop)
-
-    async def kill(self) -> None:
-        """See `BrokerProcess.kill`."""
-        await asyncio.to_thread(self._process.kill)
 
 
 def _is_free(port: int) -> bool:
