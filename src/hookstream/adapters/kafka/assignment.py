@@ -17,7 +17,7 @@ from hookstream.adapters.kafka.commits import Commits
 from hookstream.adapters.kafka.fetch_errors import FetchErrors
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
-from hookstream.adapters.kafka.offsets import find_starts, offset_at
+from hookstream.adapters.kafka.offsets import find_starts, offset_at, place_of
 from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
@@ -271,7 +271,7 @@ class Assignment:
 
     def on_assign(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions were assigned."""
-        new = [TopicPartition(p.topic, p.partition) for p in partitions]
+        new = [place_of(each) for each in partitions]
         beyond = [KafkaPartition(*at, _BEYOND) for at in new]
         self._consumer.incremental_assign(beyond)
         self._consumer.pause(beyond)
@@ -280,7 +280,7 @@ class Assignment:
 
     def on_revoke(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions are being revoked: commit what is settled of them."""
-        gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        gone = [place_of(each) for each in partitions]
         waiting = self.commits.take(gone)
         read = self._forget(gone)
         try:
@@ -296,7 +296,7 @@ class Assignment:
 
     def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions were lost: others may have them already."""
-        gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        gone = [place_of(each) for each in partitions]
         self._forget(gone)
         self._loop.post(self._listener.on_lost, gone)
         self._consumer.incremental_unassign(partitions)

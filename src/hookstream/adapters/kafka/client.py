@@ -36,15 +36,19 @@ ClientSettings: TypeAlias = Mapping[str, str | int | float | bool]
 
 Properties: TypeAlias = dict[str, object]
 
-_REFUSED_FOR_GOOD = {
+FORBIDDEN = {
     KafkaError._AUTHENTICATION,  # noqa: SLF001  librdkafka's own errors begin with an underscore
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+"""The brokers refuse the credentials, or what is done with them."""
+TOPIC_GONE = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
 }
 
 FENCED = {
@@ -337,18 +341,25 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
     """Return our error for a client's. `doing` begins its text, such as 'cannot read x'."""
     error = kafka_error(raised)
     text = f"{doing}: {error.str()} ({error.name()})"
-    if error.code() in _REFUSED_FOR_GOOD:
+    if error.code() in FORBIDDEN | TOPIC_GONE:
         return ConfigurationError(text)
     return DependencyUnavailable(text)
 
 
 @contextmanager
-def translating(doing: str) -> Iterator[None]:
-    """Translate the client's errors that are raised within. `doing` begins their text."""
+def translating(doing: str, timeout: float) -> Iterator[None]:
+    """Translate the client's errors that are raised within. `doing` begins their text.
+
+    Args:
+        doing: What is done, such as 'asking for x'.
+        timeout: Seconds that an answer may take.
+    """
     try:
         yield
     except KafkaException as error:
         raise translated(error, doing) from error
+    except TimeoutError:
+        raise DependencyUnavailable(f"{doing}: no answer within {timeout:g} s") from None
 
 
 def ask_offsets(

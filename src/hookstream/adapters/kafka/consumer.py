@@ -14,6 +14,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from hookstream.adapters.kafka.client import ClientSettings, consumer_properties, opened
 from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
+from hookstream.adapters.kafka.offsets import place_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -309,11 +310,9 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Handle a commit's result, on the consumer thread."""
-        self._thread.commit_answered(
-            {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
-        )
+        self._thread.commit_answered({place_of(at): at.offset for at in partitions})
         failed = {
-            TopicPartition(at.topic, at.partition): why
+            place_of(at): why
             for at in partitions
             if (why := at.error or error) is not None and why.code() != KafkaError._NO_OFFSET  # noqa: SLF001
         }

@@ -16,7 +16,13 @@ from confluent_kafka import (
 )
 
 from hookstream.adapters.kafka.assignment import Assignment
-from hookstream.adapters.kafka.client import OFFSETS_GONE, Trouble, translated
+from hookstream.adapters.kafka.client import (
+    FORBIDDEN,
+    OFFSETS_GONE,
+    TOPIC_GONE,
+    Trouble,
+    translated,
+)
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import End, ends
@@ -43,24 +49,13 @@ _REMIND_SECONDS = 60.0
 _HANGS_SECONDS = 30.0
 """A producer's transaction that stays open for longer is reported as hanging."""
 
-_TOPIC_GONE = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-)
 _NO_SUCH_PROTOCOL = (
     KafkaError.UNSUPPORTED_VERSION,
     KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
 )
 _GROUP_LOST = "group id does not exist"
 """Seen with Kafka 4 when a single broker was killed repeatedly and was loading its groups."""
-_FORBIDDEN = (
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-)
-_OF_NO_RECORD = {*OFFSETS_GONE, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
+_OF_NO_RECORD = OFFSETS_GONE | TOPIC_GONE | FORBIDDEN | {KafkaError._FATAL}  # noqa: SLF001
 
 
 class ConsumerThread(threading.Thread):
@@ -377,11 +372,11 @@ class ConsumerThread(threading.Thread):
         code = error.code()
         if code in OFFSETS_GONE:
             self.assignment.vanished(at, offset)
-        elif code in _TOPIC_GONE:
+        elif code in TOPIC_GONE:
             self._logger.warning("topic.gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
-        elif code in _FORBIDDEN:
-            raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
+        elif code in FORBIDDEN:
+            raise translated(KafkaException(error), "records cannot be read")
         elif code == KafkaError._FATAL or error.fatal():  # noqa: SLF001
             raise_fatal(error)
         elif at in self.assignment.read:

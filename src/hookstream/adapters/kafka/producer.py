@@ -24,6 +24,7 @@ from confluent_kafka import (
 
 from hookstream.adapters.kafka.client import (
     TOO_LARGE,
+    TOPIC_GONE,
     ClientSettings,
     close_within,
     kafka_error,
@@ -50,17 +51,18 @@ _STAMP_SECONDS = 0.5
 _STAMPS = 8
 """At this interval, the broker's time is taken from so many records, mostly of several partitions."""
 
-_REFUSED = TOO_LARGE | {
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_MSG,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError.POLICY_VIOLATION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  librdkafka's own errors begin with an underscore
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-}
+_REFUSED = (
+    TOO_LARGE
+    | TOPIC_GONE
+    | {
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
 
 _Write: TypeAlias = tuple[OutgoingRecord, Acknowledged]
 _Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]

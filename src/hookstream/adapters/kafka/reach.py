@@ -148,11 +148,11 @@ class Reach:
                 if problem.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  librdkafka's own
                     self._note(problem.str())
             self._admin.poll(0)
-            found = self.obstacle()
+            found = self._obstacle()
             if found.kind is ObstacleKind.AUTHENTICATION or time.monotonic() >= until:
                 return found
 
-    def obstacle(self) -> Obstacle:
+    def _obstacle(self) -> Obstacle:
         """Return the latest cause so far, but authentication before any other."""
         texts = dict(self._said)
         kind = self._said[-1][0] if self._said else ObstacleKind.SILENT

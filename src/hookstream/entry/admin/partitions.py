@@ -144,7 +144,7 @@ class ReadPartition:
         until = self._clock.monotonic() + _COORDINATOR_SECONDS
         while True:
             try:
-                return self._groups.position(self._group, self.at)
+                return self._groups.positions(self._group, [self.at], oldest=False)[0]
             except DependencyUnavailable:
                 if self._clock.monotonic() >= until:
                     raise

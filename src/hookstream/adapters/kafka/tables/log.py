@@ -102,7 +102,7 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
     """
     until = time.monotonic() + _APPEAR_SECONDS
     while True:
-        with translating("the cluster's topics cannot be listed"):
+        with translating("the cluster's topics cannot be listed", timeout):
             found = admin.list_topics(timeout=timeout).topics
         missing = [topic for topic in topics if topic not in found]
         if not missing or time.monotonic() >= until:
@@ -130,7 +130,7 @@ def table_offsets(
         DependencyUnavailable: The broker did not answer in time (seconds).
     """
     places = [(topic, 0) for topic in topics]
-    with translating("the tables' offsets cannot be read"):
+    with translating("the tables' offsets cannot be read", timeout):
         return ask_offsets(admin, places, where, timeout, "the tables' offsets")
 
 

@@ -7,7 +7,7 @@ is read after that stays current, and so does a revision that was checked agains
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from hookstream.adapters.kafka.client import ClientSettings
 from hookstream.adapters.kafka.record import record_of
@@ -17,7 +17,7 @@ from hookstream.adapters.kafka.tables.log import (
     read_tables,
     table_record,
 )
-from hookstream.adapters.kafka.transactions import TooLarge, TransactionalWriter
+from hookstream.adapters.kafka.transactions import TransactionalWriter
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused
@@ -93,17 +93,10 @@ class TableWriter(TransactionalWriter):
                 unless the tables are read again.
         """
         rows = [OutgoingRecord(c.topic, c.key.encode(), c.value) for c in changes]
-        written = self._write([*rows, *also])
-        apply_records(
-            self._tables,
-            [table_record(record_of(each)) for each in written if each.topic() in self._tables],
-        )
-
-    def _write(self, records: Sequence[OutgoingRecord]) -> Sequence[Message]:
-        written = self.transact(records)
-        if isinstance(written, TooLarge):
+        if self.transact([*rows, *also]):
             raise InputRefused("a row is larger than its topic takes: nothing was written")
-        return written
+        written = (record_of(each) for each in self.appended if each.topic() in self._tables)
+        apply_records(self._tables, map(table_record, written))
 
     def broker_now(self) -> Millis:
         """Return the broker's wall clock, as it stamps a record without a value under `writer`.
@@ -113,8 +106,8 @@ class TableWriter(TransactionalWriter):
             ConfigurationError: The table keeps `CreateTime`.
             DependencyUnavailable: The broker did not answer.
         """
-        [probe] = self._write([OutgoingRecord(self._probe_topic, PROBE_KEY.encode(), None)])
-        kind, stamp = probe.timestamp()
+        self.transact([OutgoingRecord(self._probe_topic, PROBE_KEY.encode(), None)])
+        kind, stamp = self.appended[0].timestamp()
         if kind != TIMESTAMP_LOG_APPEND_TIME:
             raise ConfigurationError(
                 f"{self._probe_topic} is not stamped by the broker"
