@@ -23,7 +23,8 @@ from opentelemetry import trace
 from hookstream.adapters.avro.encoder import DEFAULT_MAX_BYTES, EventEncoder
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.producer import KafkaSink
-from hookstream.adapters.kafka.tables import TableReader, TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
+from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemChance, SystemClock, new_id, random_bytes
 from hookstream.core.model import header_names
 from hookstream.core.model.attempt import AttemptRecord

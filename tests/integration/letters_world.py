@@ -16,7 +16,7 @@ from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
 from hookstream.adapters.kafka.client import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
-from hookstream.adapters.kafka.tables import TableChange, TableWriter
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery

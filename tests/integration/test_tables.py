@@ -11,13 +11,9 @@ from tests.conftest import Broker
 from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.client import ClientSettings, admin_client
-from hookstream.adapters.kafka.tables import (
-    TableChange,
-    TableReader,
-    TableRecord,
-    TableWriter,
-    read_tables,
-)
+from hookstream.adapters.kafka.tables.log import TableRecord, read_tables
+from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced

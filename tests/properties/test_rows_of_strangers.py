@@ -11,7 +11,7 @@ from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,

@@ -123,22 +123,15 @@ class BrokerProcess:
         self._settings = dict(settings or {})
         self._libs = libs
         self._temporary = data is None
-        self._data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
+        self.data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
+        """The folder of its log, its configuration and `broker.log`."""
         ports = _free_ports()
         self._port = port or next(ports)
         self._controller = next(ports)
+        self.bootstrap_servers = f"127.0.0.1:{self._port}"
+        """The address for clients."""
         self._broker: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address for clients, `127.0.0.1:PORT`."""
-        return f"127.0.0.1:{self._port}"
-
-    @property
-    def data(self) -> Path:
-        """The folder of its log, its configuration and `broker.log`."""
-        return self._data
 
     @property
     def pid(self) -> int | None:
@@ -166,9 +159,9 @@ class BrokerProcess:
             raise ConfigurationError(
                 f"port {self._port} is taken: choose another, or 0 for a free one"
             )
-        self._data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
-        if not (self._data / "log" / "meta.properties").exists():
+        if not (self.data / "log" / "meta.properties").exists():
             self._format()
         self._launch()
         try:
@@ -188,7 +181,7 @@ class BrokerProcess:
                 self._broker.wait()
         self._dismiss_watchdog()
         if self._temporary:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(self.data, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the broker with SIGKILL, like a crash; `start` then recovers its log."""
@@ -221,18 +214,18 @@ class BrokerProcess:
         self.stop()
 
     def _write_configuration(self) -> None:
-        (self._data / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+        (self.data / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
         more = "".join(f"{name}={value}\n" for name, value in self._settings.items())
         server = (_SERVER + more).format(
             port=self._port,
             controller=self._controller,
-            log=(self._data / "log").resolve(),
+            log=(self.data / "log").resolve(),
             session=round(self._session * 1_000),
         )
-        (self._data / "server.properties").write_text(server, encoding="utf-8")
+        (self.data / "server.properties").write_text(server, encoding="utf-8")
 
     def _command(self, *arguments: str) -> list[str]:
-        logging = self._data / "log4j2.properties"
+        logging = self.data / "log4j2.properties"
         options = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1"]
         if self._quick:
             options.append("-XX:TieredStopAtLevel=1")
@@ -247,7 +240,7 @@ class BrokerProcess:
         ]
 
     def _format(self) -> None:
-        server = str(self._data / "server.properties")
+        server = str(self.data / "server.properties")
         command = self._command(
             "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", server
         )
@@ -256,7 +249,7 @@ class BrokerProcess:
         )
         if done.returncode != 0:
             said = (done.stdout + done.stderr).strip()
-            raise DependencyUnavailable(f"Kafka could not format {self._data}: {said[-2000:]}")
+            raise DependencyUnavailable(f"Kafka could not format {self.data}: {said[-2000:]}")
 
     def _launch(self) -> None:
         """Start the broker, but only after its watchdog runs.
@@ -265,13 +258,13 @@ class BrokerProcess:
         the line, and the shell becomes the broker. Whenever we die, nothing remains: before 3 the
         shell reads an end of file and exits, after 2 the watchdog knows which process to stop.
         """
-        kafka = self._command("kafka.Kafka", str(self._data / "server.properties"))
+        kafka = self._command("kafka.Kafka", str(self.data / "server.properties"))
         waits = ["/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "broker", *kafka]
-        with (self._data / "broker.log").open("ab") as log:
+        with (self.data / "broker.log").open("ab") as log:
             broker = subprocess.Popen(  # noqa: S603 - our own command
                 waits, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
-        remove = str(self._data.resolve()) if self._temporary else ""
+        remove = str(self.data.resolve()) if self._temporary else ""
         self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
             ["/bin/sh", "-c", _WATCHDOG, str(broker.pid), remove],
             stdin=subprocess.PIPE,
@@ -304,7 +297,7 @@ class BrokerProcess:
             # A socket first: a client library would log every refused connection.
             if not _is_free(self._port) and Reach(client).ask(_ASK_SECONDS) is None:
                 return
-        last = (self._data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        last = (self.data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
         raise DependencyUnavailable(
             f"the development broker on {self.bootstrap_servers} did not start; its last words: "
             f"{last.strip() or 'none'}"

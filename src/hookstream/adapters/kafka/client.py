@@ -273,7 +273,7 @@ def transactional_properties(
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for look-ups and topic administration. Its errors are raised, not logged."""
     properties = {**_reconnecting(client), **client, "log_level": 2, **_logging(None)}
-    return opened(AdminClient, properties, client)
+    return opened(AdminClient, properties)
 
 
 def init_transactions(producer: Producer, timeout: float) -> None:
@@ -296,15 +296,12 @@ def init_transactions(producer: Producer, timeout: float) -> None:
     producer.init_transactions(max(1.0, until - time.monotonic()))
 
 
-def opened(
-    make: Callable[..., _Client], properties: Properties, client: ClientSettings
-) -> _Client:
+def opened(make: Callable[..., _Client], properties: Properties) -> _Client:
     """Return a client of the library, made with properties that include an operator's settings.
 
     Args:
         make: Its class.
         properties: All properties.
-        client: Those that were set: `kafka.client`.
 
     Raises:
         ConfigurationError: The library refuses a property. The text names it and shows no secret.
@@ -313,7 +310,7 @@ def opened(
         return make(properties)
     except (KafkaException, TypeError, ValueError) as refused:
         said = kafka_error(refused).str() if isinstance(refused, KafkaException) else str(refused)
-        text = without_secrets(said.strip(), client)
+        text = without_secrets(said.strip(), properties)
         misspelt = _NO_SUCH.search(said)
         hint = did_you_mean(misspelt[1], _USUAL) if misspelt else ""
         raise ConfigurationError(
@@ -321,9 +318,9 @@ def opened(
         ) from refused
 
 
-def without_secrets(text: str, client: ClientSettings) -> str:
-    """Return a text of the client library without the secrets in its settings."""
-    for name, value in client.items():
+def without_secrets(text: str, properties: Mapping[str, object]) -> str:
+    """Return a text of the client library without the secrets in its properties."""
+    for name, value in properties.items():
         if _MAY_HOLD_A_SECRET.search(name) and isinstance(value, str) and value:
             text = text.replace(value, "***")
     return text

@@ -79,7 +79,7 @@ class KafkaSource:
         )
         properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
         self._thread = ConsumerThread(
-            opened(Consumer, properties, client),
+            opened(Consumer, properties),
             topics,
             self,
             self._bridge,
@@ -90,7 +90,8 @@ class KafkaSource:
         )
         # What follows belongs to the loop.
         self._held: set[TopicPartition] = set()
-        self._stopped: dict[TopicPartition, str] = {}
+        self.stopped: dict[TopicPartition, str] = {}
+        """The assigned partitions that are not read, and the remedy for each."""
         self._ready: list[Record] = []
         self._asked = False
         self._waiter: asyncio.Future[None] | None = None
@@ -99,11 +100,6 @@ class KafkaSource:
         self._distrusted = False
         self._bare = False
         """Commit offsets alone: the brokers' bound on a commit's metadata is below what notes need."""
-
-    @property
-    def stopped(self) -> Mapping[TopicPartition, str]:
-        """The assigned partitions that are not read, and the remedy for each."""
-        return self._stopped
 
     @property
     def turned_at(self) -> float:
@@ -195,7 +191,7 @@ class KafkaSource:
             at: Where it resumes.
             blocked: It is blocked by a record in hand, though its records can be fetched.
         """
-        if partition in self._held or partition in self._stopped:
+        if partition in self._held or partition in self.stopped:
             assignment = self._thread.assignment
             self._thread.order(lambda: assignment.start_at(partition, at, blocked=blocked))
 
@@ -218,7 +214,7 @@ class KafkaSource:
         """Partitions were assigned."""
         self._held.update(positions)
         for partition in positions:
-            self._stopped.pop(partition, None)
+            self.stopped.pop(partition, None)
         self._listener.on_assigned(positions)
 
     async def on_revoked(
@@ -250,7 +246,7 @@ class KafkaSource:
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """An assigned partition has stopped."""
-        self._stopped[partition] = remedy
+        self.stopped[partition] = remedy
         self._listener.on_stopped(partition, remedy)
 
     def on_started(self, partition: TopicPartition, begin: int) -> None:
@@ -259,7 +255,7 @@ class KafkaSource:
 
     def on_resumed(self, partition: TopicPartition) -> None:
         """A stopped partition is read again."""
-        self._stopped.pop(partition, None)
+        self.stopped.pop(partition, None)
 
     def on_failed(self, error: HookstreamError) -> None:
         """The consumer thread ended."""
@@ -296,7 +292,7 @@ class KafkaSource:
         read = sorted(gone & self._held)
         self._held -= gone
         for partition in gone:
-            self._stopped.pop(partition, None)
+            self.stopped.pop(partition, None)
         self._ready = [record for record in self._ready if record.where not in gone]
         return read
 

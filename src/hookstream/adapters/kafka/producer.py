@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -32,10 +32,9 @@ from hookstream.adapters.kafka.client import (
     producer_properties,
 )
 from hookstream.adapters.kafka.record import client_headers
-from hookstream.core.model.freshness import Moment
-from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.ports import Acknowledged, Logger, WriteRefused
 
 _LINGER_MILLIS = 5
@@ -68,19 +67,6 @@ _Write: TypeAlias = tuple[OutgoingRecord, Acknowledged]
 _Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]
 
 
-class Stamps(Protocol):
-    """Is notified of the times at which brokers append."""
-
-    def moment(self) -> Moment:
-        """Return the present."""
-
-    def learn(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
-        """A partition's leader stamped a record between two moments."""
-
-    def unstamped(self) -> None:
-        """A record was appended without a broker's stamp."""
-
-
 class KafkaSink:
     """A RecordSink, made, used and polled on the loop.
 
@@ -92,7 +78,7 @@ class KafkaSink:
         client: librdkafka's settings.
         max_record_bytes: The largest record that may be written, of any topic.
         logger: The log.
-        stamps: Is notified of the times at which brokers append, for a few records twice a second.
+        clock: Learns the times at which brokers append, for a few records twice a second.
     """
 
     def __init__(
@@ -100,9 +86,9 @@ class KafkaSink:
         client: ClientSettings,
         max_record_bytes: int,
         logger: Logger,
-        stamps: Stamps | None = None,
+        clock: BrokerClock | None = None,
     ) -> None:
-        self._stamps = stamps
+        self._clock = clock
         self._stamped_at = float("-inf")
         self._to_stamp = 0
         """How many of the next records give their broker's time."""
@@ -140,7 +126,6 @@ class KafkaSink:
                 "message.timeout.ms": 0,
                 "error_cb": self._on_error,
             },
-            client,
         )
         self._timer = self._loop.call_later(_IDLE_SECONDS, self._serve)
 
@@ -257,7 +242,7 @@ class KafkaSink:
         if self._closed or self.failed.done() or self._group or self._suspects:
             return
         backlog = self._backlog
-        if self._stamps is not None and backlog:
+        if self._clock is not None and backlog:
             now = self._loop.time()
             if now - self._stamped_at >= _STAMP_SECONDS:
                 self._stamped_at, self._to_stamp = now, _STAMPS
@@ -295,20 +280,20 @@ class KafkaSink:
 
     def _stamping(self, write: _Write) -> Callable[[KafkaError | None, Message], None]:
         """Return a delivery callback that also reports when the broker appended the record."""
-        stamps = self._stamps
-        if stamps is None:
-            raise InvariantBroken("a broker's time is taken and nobody is notified of it")
+        clock = self._clock
+        if clock is None:
+            raise InvariantBroken("a broker's time is taken and no clock learns it")
         self._to_stamp -= 1
-        asked = stamps.moment()
+        asked = clock.moment()
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is None:
                 kind, stamp = message.timestamp()
                 if kind == TIMESTAMP_LOG_APPEND_TIME:
                     place = f"{message.topic()}/{message.partition()}"
-                    stamps.learn(place, stamp, asked, stamps.moment())
+                    clock.learn(place, stamp, asked, clock.moment())
                 else:
-                    stamps.unstamped()
+                    clock.unstamped()
             self._on_delivery(write, error, message)
 
         return delivered

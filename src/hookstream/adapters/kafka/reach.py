@@ -130,7 +130,7 @@ class Reach:
             "logger": lines,
             "error_cb": self._on_error,
         }
-        self._admin = opened(AdminClient, properties, client)
+        self._admin = opened(AdminClient, properties)
 
     def ask(self, seconds: float) -> Obstacle | None:
         """Return the obstacle after so many seconds; None as soon as brokers answer.

@@ -67,7 +67,7 @@ class LogReader:
         self.next = dict(starts)
         """The next offset of each partition that is read."""
         wanted = consumer_properties(client, group, logger) | (properties or {})
-        self._consumer = opened(Consumer, wanted | {"enable.partition.eof": True}, client)
+        self._consumer = opened(Consumer, wanted | {"enable.partition.eof": True})
         self._consumer.assign([KafkaPartition(*at, offset) for at, offset in starts.items()])
 
     def __enter__(self) -> Self:

@@ -58,7 +58,7 @@ class TransactionalWriter:
         """The records of the last transaction as the brokers appended them, in each partition's order."""
         self._refused: dict[int, KafkaError] = {}
         transactional = transactional_properties(client, transactional_id, self.transaction_millis)
-        self._producer = opened(Producer, {**transactional, **self.properties}, client)
+        self._producer = opened(Producer, {**transactional, **self.properties})
 
     def __enter__(self) -> Self:
         """Open it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 from hookstream.adapters.kafka.groups import KafkaGroups
-from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.rows import (
     SkipAsked,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.adapters.tables.rows import SkipAsked, StartAsked, held_by_key, subscription_of

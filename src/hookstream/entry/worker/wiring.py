@@ -20,7 +20,7 @@ from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.adapters.kafka.reach import wait_for_brokers
-from hookstream.adapters.kafka.tables import TableReader
+from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import (
     SystemChance,
     SystemClock,

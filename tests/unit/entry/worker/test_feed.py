@@ -4,7 +4,7 @@ from tests.doubles.clock import NOON
 from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,

@@ -66,7 +66,8 @@ class TableWriter(TransactionalWriter):
         self._client = client
         self._topics = tuple(topics)
         self._probe_topic = probe_topic
-        self._tables: dict[str, dict[str, TableRecord]] = {}
+        self.snapshot: dict[str, dict[str, TableRecord]] = {}
+        """The live rows by topic and key, as of `open` and with every write since."""
 
     def open(self) -> None:
         """Fence every older writer, then read the tables to their ends.
@@ -76,12 +77,7 @@ class TableWriter(TransactionalWriter):
             DependencyUnavailable: The broker did not answer in time.
         """
         super().open()
-        self._tables = read_tables(self._client, self._topics, timeout=self._timeout)
-
-    @property
-    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
-        """The live rows by topic and key, as of `open` and with every write since."""
-        return self._tables
+        self.snapshot = read_tables(self._client, self._topics, timeout=self._timeout)
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
         """Write rows, and records of other topics with them, all of them or none.
@@ -95,8 +91,8 @@ class TableWriter(TransactionalWriter):
         rows = [OutgoingRecord(c.topic, c.key.encode(), c.value) for c in changes]
         if self.transact([*rows, *also]):
             raise InputRefused("a row is larger than its topic takes: nothing was written")
-        written = (record_of(each) for each in self.appended if each.topic() in self._tables)
-        apply_records(self._tables, map(table_record, written))
+        written = (record_of(each) for each in self.appended if each.topic() in self.snapshot)
+        apply_records(self.snapshot, map(table_record, written))
 
     def broker_now(self) -> Millis:
         """Return the broker's wall clock, as it stamps a record without a value under `writer`.
