@@ -174,12 +174,9 @@ class BrokerProcess:
         """Stop the broker gracefully (0.5 s), by force after ten seconds; remove temporary data."""
         if self._broker is not None:
             self._broker.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._broker.wait(10)
-            except subprocess.TimeoutExpired:
-                self._broker.kill()
-                self._broker.wait()
-        self._dismiss_watchdog()
+        self.kill()
         if self._temporary:
             shutil.rmtree(self.data, ignore_errors=True)
 

@@ -23,7 +23,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.pauses import PauseReason, Pauses
-from hookstream.core.offsets.start import GapThenStart, OffsetsLost, Start, StartAt
+from hookstream.core.offsets.start import GapThenStart, OffsetsLost, StartAt
 from hookstream.pipeline.ports import Clock, Logger
 
 _BEYOND = 1 << 62
@@ -116,8 +116,7 @@ class Assignment:
         with self._lock:
             self.is_idle = idle
             awake = [KafkaPartition(*at) for at in self.read if at not in self._pauses]
-            if awake:
-                (self._consumer.pause if idle else self._consumer.resume)(awake)
+            (self._consumer.pause if idle else self._consumer.resume)(awake)
 
     def start_waiting(self) -> None:
         """Start the partitions that wait, as far as the broker answers. The rest is tried again."""
@@ -169,10 +168,8 @@ class Assignment:
             self.read.update(positions)
             still = [KafkaPartition(*at) for at in positions if not self._flows(at)]
             awake = [KafkaPartition(*at) for at in positions if self._flows(at)]
-            if still:
-                self._consumer.pause(still)
-            if awake:
-                self._consumer.resume(awake)
+            self._consumer.pause(still)
+            self._consumer.resume(awake)
 
     def _flows(self, at: TopicPartition) -> bool:
         """Return, under the lock, whether a partition that is read is fetched now."""
@@ -209,9 +206,7 @@ class Assignment:
             waited = self._pauses.having(PauseReason.FETCH_FAILED)
             for at in waited:
                 self._pauses.remove(at, PauseReason.FETCH_FAILED)
-            tried = [KafkaPartition(*at) for at in waited if self._flows(at)]
-            if tried:
-                self._consumer.resume(tried)
+            self._consumer.resume([KafkaPartition(*at) for at in waited if self._flows(at)])
 
     def fetched(self, partitions: Iterable[TopicPartition]) -> None:
         """Records of these partitions were fetched: their errors are over."""
@@ -251,10 +246,11 @@ class Assignment:
         """Return the next offset and the end of each partition that is fetched and has records left."""
         with self._lock:
             flow = [at for at in ends if at in self.read and self._flows(at)]
-        places = {
-            at: (self.next_offset(at), ends[at]) for at in flow if at not in self.fetch_errors
+        return {
+            at: (next_offset, ends[at])
+            for at in flow
+            if at not in self.fetch_errors and (next_offset := self.next_offset(at)) < ends[at]
         }
-        return {at: place for at, place in places.items() if place[0] < place[1]}
 
     def next_offset(self, at: TopicPartition) -> int:
         """Return the next offset of a partition that is read."""
@@ -313,21 +309,17 @@ class Assignment:
             self._unknown.lasts(str(error))
             return False
         self._unstarted.clear()
-        decided = {at: self._decided(at, begin) for at, begin in starts.items()}
-        self._begin({at: progress for at, progress in decided.items() if progress is not None})
+        positions = {}
+        for at, begin in starts.items():
+            if isinstance(begin, OffsetsLost):
+                self._stopped[at] = begin.remedy
+                self._loop.post(self._listener.on_stopped, at, begin.remedy)
+                continue
+            if isinstance(begin, GapThenStart):
+                self._loop.post(self._listener.on_gap, at, begin.first, begin.next_offset)
+            positions[at] = begin.progress
+        self._begin(positions)
         return True
-
-    def _decided(self, at: TopicPartition, begin: Start) -> CommitPosition | None:
-        match begin:
-            case StartAt():
-                return begin.progress
-            case GapThenStart(first, next_offset, progress):
-                self._loop.post(self._listener.on_gap, at, first, next_offset)
-                return progress
-            case OffsetsLost(remedy):
-                self._stopped[at] = remedy
-                self._loop.post(self._listener.on_stopped, at, remedy)
-                return None
 
     def _start_requested(self) -> bool:
         """Apply named positions until one fails or time is up: the group is not served meanwhile."""

@@ -1,6 +1,6 @@
 """What all of our Kafka clients share: settings, logging, errors and closing.
 
-The only file that other Kafka adapters import; it holds no client of its own.
+The only file that other Kafka adapters import; it has no client of its own.
 """
 
 import contextlib
@@ -193,20 +193,23 @@ class Trouble:
         self._since, self._logged = None, False
 
 
-def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bool]:
-    """Return how soon a client that lost its broker reconnects, unless its settings say so.
+def _client_properties(client: ClientSettings, logger: Logger | None) -> Properties:
+    """Return the properties of every client of ours: how soon it reconnects, its settings and its log.
 
-    By default it would retry every ten seconds only after a long outage, and nothing is sent before the
-    tables are current again. The library refuses a first pause above the longest one, so a first pause
-    that was set is left alone.
+    By default one that lost its broker would retry every ten seconds only after a long outage, and
+    nothing is sent before the tables are current again. The library refuses a first pause above the
+    longest one, so a first pause that was set is left alone.
 
     Half of the first pause lies between any two attempts to connect, and every client makes two as it
     starts: to the bootstrap address, then to the broker. With the library's 100 ms each command would
     wait 50 ms for each client that it makes.
     """
-    if "reconnect.backoff.ms" in client:
-        return {}
-    return {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
+    pauses = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
+    # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
+    # library would write to stderr; what matters is raised.
+    lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
+    lines.addHandler(logging.NullHandler() if logger is None else _ToLogger(logger))
+    return {**({} if "reconnect.backoff.ms" in client else pauses), **client, "logger": lines}
 
 
 def consumer_properties(client: ClientSettings, group: str, logger: Logger | None) -> Properties:
@@ -222,9 +225,7 @@ def consumer_properties(client: ClientSettings, group: str, logger: Logger | Non
         "fetch.max.bytes": 4_194_304,
         "fetch.queue.backoff.ms": 50,
         "fetch.wait.max.ms": 100,
-        **_reconnecting(client),
-        **client,
-        **_logging(logger),
+        **_client_properties(client, logger),
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -243,13 +244,7 @@ def bounded(client: ClientSettings) -> ClientSettings:
 
 def producer_properties(client: ClientSettings, logger: Logger | None) -> Properties:
     """Return the properties of every producer of ours: durable, idempotent, in order."""
-    return {
-        **_reconnecting(client),
-        **client,
-        **_logging(logger),
-        "acks": "all",
-        "enable.idempotence": True,
-    }
+    return _client_properties(client, logger) | {"acks": "all", "enable.idempotence": True}
 
 
 def transactional_properties(
@@ -272,8 +267,7 @@ def transactional_properties(
 
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for look-ups and topic administration. Its errors are raised, not logged."""
-    properties = {**_reconnecting(client), **client, "log_level": 2, **_logging(None)}
-    return opened(AdminClient, properties)
+    return opened(AdminClient, _client_properties(client, None) | {"log_level": 2})
 
 
 def init_transactions(producer: Producer, timeout: float) -> None:
@@ -470,11 +464,3 @@ class _ToLogger(logging.Handler):
         self._written[detail] = record.created
         write = self._logger.warning if record.levelno >= logging.WARNING else self._logger.info
         write("kafka.client_log", detail=detail)
-
-
-def _logging(logger: Logger | None) -> Properties:
-    # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
-    # library would write to stderr; what matters is raised.
-    lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
-    lines.addHandler(logging.NullHandler() if logger is None else _ToLogger(logger))
-    return {"logger": lines}

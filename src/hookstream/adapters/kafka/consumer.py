@@ -89,7 +89,7 @@ class KafkaSource:
             name=f"kafka-{group}",
         )
         # What follows belongs to the loop.
-        self._held: set[TopicPartition] = set()
+        self._assigned: set[TopicPartition] = set()
         self.stopped: dict[TopicPartition, str] = {}
         """The assigned partitions that are not read, and the remedy for each."""
         self._ready: list[Record] = []
@@ -147,7 +147,12 @@ class KafkaSource:
             HookstreamError: Why the thread ended, at this call and every later one.
         """
         if not self._ready and self._error is None:
-            await self._ask(most)
+            # A cancelled take leaves its request behind: its answer serves this one.
+            if not self._asked:
+                self._asked = True
+                self._thread.request(most)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self._error is not None:
             raise self._error
         taken = self._ready
@@ -156,18 +161,18 @@ class KafkaSource:
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says."""
-        held = {at: progress for at, progress in offsets.items() if at in self._held}
-        if held and not (self._closed or self._distrusted or self._error is not None):
-            self._thread.commit(self._fit(held))
+        assigned = {at: progress for at, progress in offsets.items() if at in self._assigned}
+        if assigned and not (self._closed or self._distrusted or self._error is not None):
+            self._thread.commit(self._fit(assigned))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if partition in self._held and not self._closed:
+        if partition in self._assigned and not self._closed:
             self._thread.assignment.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if partition in self._held and not self._closed:
+        if partition in self._assigned and not self._closed:
             self._thread.assignment.resume(partition)
 
     def distrust(self) -> None:
@@ -191,7 +196,7 @@ class KafkaSource:
             at: Where it resumes.
             blocked: It is blocked by a record in hand, though its records can be fetched.
         """
-        if partition in self._held or partition in self.stopped:
+        if partition in self._assigned or partition in self.stopped:
             assignment = self._thread.assignment
             self._thread.order(lambda: assignment.start_at(partition, at, blocked=blocked))
 
@@ -212,7 +217,7 @@ class KafkaSource:
 
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Partitions were assigned."""
-        self._held.update(positions)
+        self._assigned.update(positions)
         for partition in positions:
             self.stopped.pop(partition, None)
         self._listener.on_assigned(positions)
@@ -267,16 +272,6 @@ class KafkaSource:
         now = self._clock.now()
         return {topic: self._starts.telltale(topic, now) for topic in topics}
 
-    async def _ask(self, most: int) -> None:
-        if self._thread is None:
-            raise InvariantBroken("the source was not started")
-        # A cancelled take leaves its request behind: its answer serves this one.
-        if not self._asked:
-            self._asked = True
-            self._thread.request(most)
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
-
     def _listener_failed(self, error: Exception) -> None:
         broken = InvariantBroken(f"the listener of {self._group} failed: {error!r}")
         broken.__cause__ = error
@@ -289,8 +284,8 @@ class KafkaSource:
     def _let_go(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
         """Forget partitions and return those that were read."""
         gone = set(partitions)
-        read = sorted(gone & self._held)
-        self._held -= gone
+        read = sorted(gone & self._assigned)
+        self._assigned -= gone
         for partition in gone:
             self.stopped.pop(partition, None)
         self._ready = [record for record in self._ready if record.where not in gone]

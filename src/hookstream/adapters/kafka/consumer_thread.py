@@ -303,7 +303,7 @@ class ConsumerThread(threading.Thread):
     def _rewind_returned(self) -> None:
         """Rewind the partitions that were given up and came back within one batch.
 
-        The batch may hold records of both assignments, which cannot be distinguished: none is used.
+        The batch may have records of both assignments, which cannot be distinguished: none is used.
         """
         assignment = self.assignment
         back = {at: assignment.read[at] for at in assignment.given_up if at in assignment.read}
@@ -331,7 +331,7 @@ class ConsumerThread(threading.Thread):
                 continue
             try:
                 records.append(record_of(message))
-            except Exception as failure:  # noqa: BLE001  the fence: nobody can tell what it holds
+            except Exception as failure:  # noqa: BLE001  the fence: nobody knows what it contains
                 unfetched.add(place)
                 raised.append((_at(message), message.offset() or 0, failure))
         self._apply_errors(records, raised, errors)

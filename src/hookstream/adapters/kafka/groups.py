@@ -71,7 +71,7 @@ class KafkaGroups:
         never the other way round.
 
         Args:
-            group: The group; one that never had a member holds nothing and has committed nothing.
+            group: The group; one that never had a member has no partition and no commit.
             partitions: Partitions that exist.
             oldest: Whether the first record that may be unsettled is read for its time. A record that
                 stops its partition may be unreadable.
@@ -83,13 +83,13 @@ class KafkaGroups:
         if not partitions:
             return []
         with translating(f"asking for the positions of the group {group}", self._timeout):
-            holders, committed = self._holders(group), self._committed(group)
+            members, committed = self._members(group), self._committed(group)
             what = f"the offsets of what the group {group} reads"
             starts = ask_offsets(self._admin, partitions, "earliest", self._timeout, what)
             ends = ask_offsets(self._admin, partitions, "latest", self._timeout, what)
             found = [
                 GroupPosition(
-                    group, at, holders.get(at), committed.get(at), starts[at], ends[at], None
+                    group, at, members.get(at), committed.get(at), starts[at], ends[at], None
                 )
                 for at in partitions
             ]
@@ -108,7 +108,7 @@ class KafkaGroups:
         with translating(f"asking for {what}", self._timeout):
             return ask_offsets(self._admin, [at], where, self._timeout, what)[at]
 
-    def _holders(self, group: str) -> dict[TopicPartition, GroupMember]:
+    def _members(self, group: str) -> dict[TopicPartition, GroupMember]:
         answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
         described = self._known(answers[group])
         return {

@@ -2,7 +2,7 @@
 
 One idempotent producer (`acks=all`, no message timeout): a write waits for the broker and never times
 out. A record that is refused for good is reported to its writer. Any other error is fatal: nothing
-more is acknowledged then, since what the log holds is no longer known.
+more is acknowledged then, since what the log contains is no longer known.
 
 A broker checks a whole batch against its topic's `max.message.bytes` and refuses all of it. A record
 that may have been refused for the others of its batch is written again in ever smaller groups.

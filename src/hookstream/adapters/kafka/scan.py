@@ -141,7 +141,7 @@ class LogReader:
 
 
 class ScanBounds(NamedTuple):
-    """The offsets that a partition holds: from `start` up to, not including, `end`."""
+    """The offsets that a partition has: from `start` up to, not including, `end`."""
 
     start: int
     end: int
@@ -177,7 +177,7 @@ class LogScan:
         self._timeout = timeout
 
     def bounds(self) -> dict[int, ScanBounds]:
-        """Return the offsets that every partition holds now.
+        """Return the offsets that every partition has now.
 
         Raises:
             ConfigurationError: There is no such topic, or it may not be read.
@@ -227,7 +227,7 @@ class LogScan:
                     progress(total - left, total)
 
     def at(self, partition: int, offset: int) -> Record | None:
-        """Return the record at an offset; None: the log does not hold it (any more)."""
+        """Return the record at an offset; None: the log does not have it (any more)."""
         here = Stretch(starts={partition: offset}, ends={partition: offset + 1})
         return next((r for r in self.read(here) if r.offset == offset), None)
 

@@ -58,7 +58,7 @@ class TableConsumer:
         self._directory = directory
         self._logger = logger
         health = HealthBook() if health is None else health
-        self._holders: Mapping[RowKind, tuple[Callable[[Any], None], Callable[[str], None]]] = {
+        self._handlers: Mapping[RowKind, tuple[Callable[[Any], None], Callable[[str], None]]] = {
             "partner": (directory.put_partner, directory.drop_partner),
             "subscription": (directory.put_subscription, directory.drop_subscription),
             "hold": (self._hold, self._clear_hold),
@@ -93,8 +93,8 @@ class TableConsumer:
             problem = self._book.put(key, value)
             if problem is not None:
                 self._logger.error("schema.refused", key=key, detail=problem)
-        elif kind in self._holders:
-            put, drop = self._holders[kind]
+        elif kind in self._handlers:
+            put, drop = self._handlers[kind]
             meaning = None if value is None else self._reader.read(kind, key, value)
             if meaning is None:
                 drop(key)

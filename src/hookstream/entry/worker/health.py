@@ -46,27 +46,27 @@ def alive(
 
 
 def matching(
-    unreadable: Mapping[str, str], held: int, *, current: bool, clock: str = ""
+    unreadable: Mapping[str, str], assigned: int, *, current: bool, clock: str = ""
 ) -> tuple[bool, Mapping[str, object]]:
     """Return whether a process matches events, with the facts.
 
     Args:
         unreadable: Unreadable table rows, with the reason: any of them stops matching.
-        held: The number of assigned partitions.
+        assigned: The number of assigned partitions.
         current: Whether the tables were recently read to their ends.
         clock: Why the machine's clock is not usable; empty if it is.
     """
     facts: dict[str, object] = {
         "tables_current": current,
         "unreadable_rows": len(unreadable),
-        "partitions": held,
+        "partitions": assigned,
     }
     if clock:
         facts["clock"] = clock[:_LONGEST]
     if unreadable:
         key, why = next(iter(unreadable.items()))
         facts["unreadable_row"] = f"{key}: {why}"[:_LONGEST]
-    return current and not unreadable and not clock and held > 0, facts
+    return current and not unreadable and not clock and assigned > 0, facts
 
 
 class Health:
@@ -107,10 +107,10 @@ class Health:
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Return whether events are matched: tables current and readable, partitions assigned."""
         parts = self._parts
-        held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
+        assigned = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
         clock = "" if parts.clock.agrees() else parts.clock.why()
         current = parts.tables.current()
-        return matching(parts.directory.blind, held, current=current, clock=clock)
+        return matching(parts.directory.blind, assigned, current=current, clock=clock)
 
     def gauges(self) -> Mapping[str, float]:
         """Return the current value of every gauge, by its metric's name."""

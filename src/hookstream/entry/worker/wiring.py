@@ -105,7 +105,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         topics = settings.topics_names
         client = client_of(settings)
         logger = StructuredLogger(settings.log.level, settings.log.format)
-        clock = _clock(settings, logger)
+        machine = SystemClock()
+        clock = BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, logger)
@@ -167,11 +168,6 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
     events = settings.events
     return AvroCodec(book, max_record_bytes=events.max_record_bytes, max_values=events.max_values)
-
-
-def _clock(settings: Settings, logger: StructuredLogger) -> BrokerClock:
-    machine = SystemClock()
-    return BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
 
 
 async def _ask_time(sink: KafkaSink, topics: Topics) -> None:

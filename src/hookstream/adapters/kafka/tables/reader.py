@@ -106,7 +106,7 @@ class TableReader:
             self.failed.cancel()
 
     async def read_to_end(self, deadline: float) -> None:
-        """Wait until everything that the tables held at this call was handed over.
+        """Wait until everything that the tables had at this call was handed over.
 
         Args:
             deadline: Seconds to wait at most.
