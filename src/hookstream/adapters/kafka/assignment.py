@@ -300,12 +300,12 @@ class Assignment:
     def _start_new(self) -> bool:
         topics = {at.topic for at in self._unstarted}
         try:
-            windows = self._loop.call(lambda: self._listener.start_windows(topics), _ASK_SECONDS)
+            windows = self._loop.run(self._listener.start_windows(topics), _ASK_SECONDS)
             starts = find_starts(self._consumer, sorted(self._unstarted), windows)
             self.commits.commit_now(
                 {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
             )
-        except (KafkaException, TimeoutError) as error:
+        except (KafkaException, TimeoutError, CancelledError) as error:
             self._unknown.lasts(str(error))
             return False
         self._unstarted.clear()

@@ -267,7 +267,9 @@ class KafkaSource:
         self._error = error
         self._wake()
 
-    def start_windows(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
+    async def start_windows(
+        self, topics: Iterable[str]
+    ) -> dict[str, tuple[Millis, Millis] | None]:
         """Return `StartPolicy.telltale` of each topic now."""
         now = self._clock.now()
         return {topic: self._starts.telltale(topic, now) for topic in topics}

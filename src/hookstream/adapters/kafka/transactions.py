@@ -1,7 +1,7 @@
 """Writes records in transactions, each whole or not at all, as the one writer of a transactional id.
 
 Opening a writer fences an older process with the same id and ends the transaction that it may have
-left open, so what is read after `open` is all that was ever committed.
+left open, so what is read after that is all that was ever committed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class TransactionalWriter:
-    """The one writer of a transactional id, from `open` (or `with`) until `close`. Blocks; for one thread.
+    """The one writer of a transactional id, within `with`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
@@ -61,15 +61,6 @@ class TransactionalWriter:
         self._producer = opened(Producer, {**transactional, **self.properties})
 
     def __enter__(self) -> Self:
-        """Open it."""
-        self.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def open(self) -> None:
         """Fence an older process with the same id and end the transaction that it left open.
 
         Raises:
@@ -79,8 +70,9 @@ class TransactionalWriter:
             init_transactions(self._producer, self._timeout)
         except KafkaException as error:
             raise self._error(error) from error
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the producer. What is committed stays; an open transaction is aborted."""
         # To close a producer whose transaction cannot be aborted only waits for that again.
         if not self._broken:

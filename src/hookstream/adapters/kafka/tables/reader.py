@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -144,7 +143,7 @@ class TableReader:
 
     # On the loop.
 
-    def _take(self, records: Sequence[TableRecord], positions: Offsets) -> None:
+    async def _take(self, records: Sequence[TableRecord], positions: Offsets) -> None:
         if records:
             self._on_records(records)
         self._positions.update(positions)
@@ -202,7 +201,7 @@ class TableReader:
         starts = self._find_starts()
         if starts is None:
             return
-        self._bridge.post(self._take, (), starts)
+        self._hand_over((), starts)
         next_ask = 0.0
         with LogReader(self._client, starts, group=TABLES_GROUP, logger=self._logger) as log:
             while not self._stop.is_set():
@@ -251,7 +250,7 @@ class TableReader:
 
     def _hand_over(self, records: Sequence[TableRecord], positions: Offsets) -> None:
         """Hand a batch to the loop and wait until it was taken, so that none pile up."""
-        taken = self._bridge.submit(partial(self._take, records, positions))
+        taken = self._bridge.submit(self._take(records, positions))
         while not self._stop.is_set():
             try:
                 return taken.result(0.2)

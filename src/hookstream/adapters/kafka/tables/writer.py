@@ -5,7 +5,7 @@ is read after that stays current, and so does a revision that was checked agains
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
@@ -35,7 +35,7 @@ class TableChange(NamedTuple):
 
 
 class TableWriter(TransactionalWriter):
-    """The one writer of the tables, from `open` (or `with`) until `close`. Blocks; for one thread.
+    """The one writer of the tables, within `with`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
@@ -67,17 +67,18 @@ class TableWriter(TransactionalWriter):
         self._topics = tuple(topics)
         self._probe_topic = probe_topic
         self.snapshot: dict[str, dict[str, TableRecord]] = {}
-        """The live rows by topic and key, as of `open` and with every write since."""
+        """The live rows by topic and key, as they were at the beginning and with every write since."""
 
-    def open(self) -> None:
+    def __enter__(self) -> Self:
         """Fence every older writer, then read the tables to their ends.
 
         Raises:
             ConfigurationError: A topic is missing or has more than one partition.
             DependencyUnavailable: The broker did not answer in time.
         """
-        super().open()
+        super().__enter__()
         self.snapshot = read_tables(self._client, self._topics, timeout=self._timeout)
+        return self
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
         """Write rows, and records of other topics with them, all of them or none.
