@@ -88,7 +88,7 @@ _NO_RECORD = -1
 _Client = TypeVar("_Client")
 
 _NO_SUCH = re.compile(r'No such configuration property: "([^"]*)"')
-_MAY_HOLD_A_SECRET = re.compile(r"password|secret|pem|oauthbearer\.config|jaas|\.key|token")
+_MAY_BE_SECRET = re.compile(r"password|secret|pem|oauthbearer\.config|jaas|\.key|token")
 _USUAL = (
     "broker.address.family",
     "client.id",
@@ -315,7 +315,7 @@ def opened(make: Callable[..., _Client], properties: Properties) -> _Client:
 def without_secrets(text: str, properties: Mapping[str, object]) -> str:
     """Return a text of the client library without the secrets in its properties."""
     for name, value in properties.items():
-        if _MAY_HOLD_A_SECRET.search(name) and isinstance(value, str) and value:
+        if _MAY_BE_SECRET.search(name) and isinstance(value, str) and value:
             text = text.replace(value, "***")
     return text
 

@@ -11,7 +11,12 @@ from typing import TypeAlias
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from hookstream.adapters.kafka.client import ClientSettings, consumer_properties, opened
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    Properties,
+    consumer_properties,
+    opened,
+)
 from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import place_of
@@ -28,11 +33,6 @@ Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
 _CLOSE_SECONDS = 10.0
 _SKIPPED = 1_000
 """How many skipped records are remembered; the oldest is dropped first."""
-
-_CLASSIC: dict[str, object] = {
-    "group.protocol": "classic",
-    "partition.assignment.strategy": "cooperative-sticky",
-}
 
 
 class KafkaSource:
@@ -318,21 +318,17 @@ class KafkaSource:
         self._bridge.post(self.on_commit_failed, list(failed))
 
 
-def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:
-    match protocol, instance_id:
-        case "consumer", None:
-            return {"group.protocol": "consumer"}
-        case "consumer", _:
-            # After a crash the new incarnation would be refused until the old session expires.
-            raise ConfigurationError(
-                "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
-                " restarted worker is refused for as long as its old session lives"
-            )
-        case "classic", None:
-            return _CLASSIC
-        case "classic", _:
-            return _CLASSIC | {"group.instance.id": instance_id}
-        case _:
-            raise ConfigurationError(
-                f"kafka.group_protocol is {protocol!r}; it can be 'consumer' or 'classic'"
-            )
+def _membership(protocol: str, instance_id: str | None) -> Properties:
+    if protocol == "classic":
+        static: Properties = {} if instance_id is None else {"group.instance.id": instance_id}
+        return static | {
+            "group.protocol": "classic",
+            "partition.assignment.strategy": "cooperative-sticky",
+        }
+    if instance_id is not None:
+        # After a crash the new incarnation would be refused until the old session expires.
+        raise ConfigurationError(
+            "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
+            " restarted worker is refused for as long as its old session lives"
+        )
+    return {"group.protocol": protocol}
