@@ -23,7 +23,8 @@ from opentelemetry import trace
 from hookstream.adapters.avro.encoder import DEFAULT_MAX_BYTES, EventEncoder
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.producer import KafkaSink
-from hookstream.adapters.kafka.tables import TableReader, TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
+from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemChance, SystemClock, new_id, random_bytes
 from hookstream.core.model import header_names
 from hookstream.core.model.attempt import AttemptRecord
@@ -123,7 +124,7 @@ class EventProducer:
                 self._reader = reader = TableReader(
                     self._client, [self._schemas_topic], self._take, self._logger, self._clock
                 )
-                await reader.start()
+                reader.start()
                 stack.push_async_callback(reader.close)
                 await reader.read_to_end(_START_SECONDS)
             self._sink = KafkaSink(self._client, self._max_bytes + _HEADROOM_BYTES, self._logger)

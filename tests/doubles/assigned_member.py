@@ -97,15 +97,13 @@ class BookkeepingLoop:
         self.ending = False
         """It cancels every call."""
 
-    def run(self, _: object, __: float) -> Mapping[TopicPartition, CommitPosition]:
-        if self.ending:
-            raise CancelledError
-        return self.settled
-
-    def call(self, asked: Callable[[], object], _: float) -> object:
+    def run(self, answer: object, _: float) -> object:
+        """Return the listener's answer; to a revocation, which it answers by None, what is settled."""
         if self.busy:
             raise TimeoutError
-        return asked()
+        if self.ending:
+            raise CancelledError
+        return self.settled if answer is None else answer
 
     def post(self, *posted: object) -> None:
         self.posted.append(posted)

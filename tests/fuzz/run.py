@@ -17,7 +17,7 @@ from tests.fuzz.drawing import SUBSCRIPTION, WANTED, Drawing, Drawn, Row
 from tests.fuzz.results import Results, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
-from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.tables.rows import write_hold
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.topics import Topics

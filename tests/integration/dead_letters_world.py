@@ -14,9 +14,9 @@ from tests.doubles.schemas import field as schema_field
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
-from hookstream.adapters.kafka.client import LATEST, ask_offsets
+from hookstream.adapters.kafka.client import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
-from hookstream.adapters.kafka.tables import TableChange, TableWriter
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -190,7 +190,7 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
     every = [(name, 0) for name in names.tables]
     every += [(name, partition) for name in logs for partition in range(PARTITIONS)]
     # The broker answers before it leads the new partitions.
-    ask_offsets(admin, dict.fromkeys(every, LATEST), 10, "the ends of new topics")
+    ask_offsets(admin, every, "latest", 10, "the ends of new topics")
     world = World(broker.bootstrap_servers, names, capsys)
     world.write(names.schemas, schema_row(SCHEMA, 1))
     return world

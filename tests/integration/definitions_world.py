@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.conftest import ROOT, Broker
 
 from hookstream.adapters.avro.published import schema_row
-from hookstream.adapters.kafka.tables import TableChange, TableWriter, read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.keyring import read_ring
 from hookstream.adapters.system import random_bytes
 from hookstream.core.delivery.signing import write_secret

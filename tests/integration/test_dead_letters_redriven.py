@@ -13,7 +13,7 @@ from tests.conftest import Broker
 from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
 from hookstream.adapters.kafka.scan import LogScan
-from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.keyring import read_ring
 from hookstream.adapters.system import random_bytes
 from hookstream.adapters.tables.rows import disabled_row

@@ -17,7 +17,7 @@ from tests.integration.definitions_world import (
     make_world,
 )
 
-from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.delivery.signing import parse_secret, write_secret
 from hookstream.core.model.instant import Millis, to_rfc3339

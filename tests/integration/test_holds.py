@@ -14,7 +14,8 @@ from tests.integration.definitions_world import KEYS, Ended, World, make_folder,
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableReader, read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemClock
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.event import Identified
@@ -166,7 +167,7 @@ async def directory(world: World) -> AsyncIterator[Directory]:
     logger = BookkeepingLogger()
     feed = TableConsumer(world.names, SchemaBook(), found, KEYS, logger)
     reader = TableReader(world.client, world.names.tables, feed.take, logger, SystemClock())
-    await reader.start()
+    reader.start()
     await reader.read_to_end(10)
     yield found
     await reader.close()

@@ -5,7 +5,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
-from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ProducerFenced

@@ -242,10 +242,8 @@ async def test_an_unknown_protocol_is_refused() -> None:
 
 
 async def test_settings_that_the_client_does_not_know_are_refused() -> None:
-    source = make_source("consumer", None, extra={"no.such.setting": 1})
-
     with pytest.raises(ConfigurationError, match=r"no\.such\.setting"):
-        await source.start(BookkeepingListener())
+        make_source("consumer", None, extra={"no.such.setting": 1})
 
 
 def make_source(

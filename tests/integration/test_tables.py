@@ -11,13 +11,9 @@ from tests.conftest import Broker
 from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.client import ClientSettings, admin_client
-from hookstream.adapters.kafka.tables import (
-    TableChange,
-    TableReader,
-    TableRecord,
-    TableWriter,
-    read_tables,
-)
+from hookstream.adapters.kafka.tables.log import TableRecord, read_tables
+from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced
@@ -68,7 +64,7 @@ async def reader(
     client: Client, table: str, collected: CollectedRows
 ) -> AsyncIterator[TableReader]:
     reader = TableReader(client, [table], collected, BookkeepingLogger(), SystemClock())
-    await reader.start()
+    reader.start()
     yield reader
     await reader.close()
 
@@ -169,7 +165,7 @@ async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix
     reader = TableReader(
         client, [f"{prefix}.none"], CollectedRows(), BookkeepingLogger(), SystemClock()
     )
-    await reader.start()
+    reader.start()
 
     with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
         await reader.read_to_end(10)
@@ -184,7 +180,7 @@ async def test_a_record_that_cannot_be_taken_ends_the_reader(client: Client, tab
 
     logger = BookkeepingLogger()
     reader = TableReader(client, [table], refuse, logger, SystemClock())
-    await reader.start()
+    reader.start()
     await asyncio.to_thread(_write, client, table, [("a", b"1")])
 
     async with asyncio.timeout(5):
@@ -301,7 +297,7 @@ async def test_a_reader_whose_client_finds_no_leader_any_more_takes_another(
         return made[-1]
 
     reader = TableReader(client, [table], collected, BookkeepingLogger(), Hasty(), admin=admin)
-    await reader.start()
+    reader.start()
     try:
         await reader.read_to_end(30)
     finally:

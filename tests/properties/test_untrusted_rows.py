@@ -11,7 +11,7 @@ from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
@@ -95,7 +95,6 @@ def rows(random: Random) -> list[TableRecord]:
 def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None:
     directory, book = Directory(), SchemaBook()
     feed = TableConsumer(TOPICS, book, directory, KEYS, RememberingLogger())
-    feed.start_partition = lambda _where, _at: None
     drawn = rows(Random(seed))
 
     feed.take(drawn)

@@ -8,7 +8,7 @@ import pytest
 from examples.consumers.receiver import Answer
 from tests.e2e.world import World, a_world, until, until_accepted
 
-from hookstream.adapters.dev.broker import BrokerProcess, DevBroker
+from hookstream.adapters.dev.broker import BrokerProcess
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -99,13 +99,12 @@ async def test_a_broker_killed_in_mid_stream_loses_nothing_and_the_worker_contin
         crm = await world.subscribe("crm", schedule=PATIENT)
         crm.answer(answering(0.1, failing=0.2))
         await world.stage.start_worker()
-        broker = DevBroker(own_broker)
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(world.publish(120, every=0.02))
             await until(lambda: len(crm.accepted) >= 20, 20, lambda: crm.accepted)
 
-            await broker.kill()
-            await broker.start()
+            await asyncio.to_thread(own_broker.kill)
+            await asyncio.to_thread(own_broker.start)
 
         await until_accepted(crm, publishing.result(), 40)
         await world.until_settled(30)

@@ -6,7 +6,6 @@ and then the watchdog stops the broker. Both have their own sessions, so that Ct
 reaches this process alone, which then stops the broker gracefully.
 """
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -14,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -123,22 +123,15 @@ class BrokerProcess:
         self._settings = dict(settings or {})
         self._libs = libs
         self._temporary = data is None
-        self._data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
+        self.data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
+        """The folder of its log, its configuration and `broker.log`."""
         ports = _free_ports()
         self._port = port or next(ports)
         self._controller = next(ports)
+        self.bootstrap_servers = f"127.0.0.1:{self._port}"
+        """The address for clients."""
         self._broker: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address for clients, `127.0.0.1:PORT`."""
-        return f"127.0.0.1:{self._port}"
-
-    @property
-    def data(self) -> Path:
-        """The folder of its log, its configuration and `broker.log`."""
-        return self._data
 
     @property
     def pid(self) -> int | None:
@@ -166,9 +159,9 @@ class BrokerProcess:
             raise ConfigurationError(
                 f"port {self._port} is taken: choose another, or 0 for a free one"
             )
-        self._data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
-        if not (self._data / "log" / "meta.properties").exists():
+        if not (self.data / "log" / "meta.properties").exists():
             self._format()
         self._launch()
         try:
@@ -181,14 +174,11 @@ class BrokerProcess:
         """Stop the broker gracefully (0.5 s), by force after ten seconds; remove temporary data."""
         if self._broker is not None:
             self._broker.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._broker.wait(10)
-            except subprocess.TimeoutExpired:
-                self._broker.kill()
-                self._broker.wait()
-        self._dismiss_watchdog()
+        self.kill()
         if self._temporary:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(self.data, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the broker with SIGKILL, like a crash; `start` then recovers its log."""
@@ -221,19 +211,18 @@ class BrokerProcess:
         self.stop()
 
     def _write_configuration(self) -> None:
-        (self._data / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
-        server = _SERVER.format(
+        (self.data / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+        more = "".join(f"{name}={value}\n" for name, value in self._settings.items())
+        server = (_SERVER + more).format(
             port=self._port,
             controller=self._controller,
-            log=(self._data / "log").resolve(),
+            log=(self.data / "log").resolve(),
             session=round(self._session * 1_000),
         )
-        for name, value in self._settings.items():
-            server += f"{name}={value.format(port=self._port, controller=self._controller)}\n"
-        (self._data / "server.properties").write_text(server, encoding="utf-8")
+        (self.data / "server.properties").write_text(server, encoding="utf-8")
 
     def _command(self, *arguments: str) -> list[str]:
-        logging = self._data / "log4j2.properties"
+        logging = self.data / "log4j2.properties"
         options = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1"]
         if self._quick:
             options.append("-XX:TieredStopAtLevel=1")
@@ -248,7 +237,7 @@ class BrokerProcess:
         ]
 
     def _format(self) -> None:
-        server = str(self._data / "server.properties")
+        server = str(self.data / "server.properties")
         command = self._command(
             "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", server
         )
@@ -257,7 +246,7 @@ class BrokerProcess:
         )
         if done.returncode != 0:
             said = (done.stdout + done.stderr).strip()
-            raise DependencyUnavailable(f"Kafka could not format {self._data}: {said[-2000:]}")
+            raise DependencyUnavailable(f"Kafka could not format {self.data}: {said[-2000:]}")
 
     def _launch(self) -> None:
         """Start the broker, but only after its watchdog runs.
@@ -266,13 +255,13 @@ class BrokerProcess:
         the line, and the shell becomes the broker. Whenever we die, nothing remains: before 3 the
         shell reads an end of file and exits, after 2 the watchdog knows which process to stop.
         """
-        kafka = self._command("kafka.Kafka", str(self._data / "server.properties"))
+        kafka = self._command("kafka.Kafka", str(self.data / "server.properties"))
         waits = ["/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "broker", *kafka]
-        with (self._data / "broker.log").open("ab") as log:
+        with (self.data / "broker.log").open("ab") as log:
             broker = subprocess.Popen(  # noqa: S603 - our own command
                 waits, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
-        remove = str(self._data.resolve()) if self._temporary else ""
+        remove = str(self.data.resolve()) if self._temporary else ""
         self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
             ["/bin/sh", "-c", _WATCHDOG, str(broker.pid), remove],
             stdin=subprocess.PIPE,
@@ -297,57 +286,19 @@ class BrokerProcess:
         self._watchdog = None
 
     def _wait_until_it_answers(self) -> None:
+        client = {"bootstrap.servers": self.bootstrap_servers}
         for _ in range(_PATIENCE):
-            if self._broker is None or self._has_ended(self._broker):
+            time.sleep(_STEP)
+            if not self.running:
                 break
             # A socket first: a client library would log every refused connection.
-            if not _is_free(self._port) and self._answers():
+            if not _is_free(self._port) and Reach(client).ask(_ASK_SECONDS) is None:
                 return
-        last = (self._data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        last = (self.data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
         raise DependencyUnavailable(
             f"the development broker on {self.bootstrap_servers} did not start; its last words: "
             f"{last.strip() or 'none'}"
         )
-
-    @staticmethod
-    def _has_ended(broker: subprocess.Popen[bytes]) -> bool:
-        """Wait one step and return whether the process exited meanwhile."""
-        try:
-            broker.wait(_STEP)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def _answers(self) -> bool:
-        return Reach({"bootstrap.servers": self.bootstrap_servers}).ask(_ASK_SECONDS) is None
-
-
-class DevBroker:
-    """The broker for asynchronous code: start, stop and kill run on a thread.
-
-    Args:
-        process: The broker; it may be shared with blocking code.
-    """
-
-    def __init__(self, process: BrokerProcess) -> None:
-        self._process = process
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address for clients, `127.0.0.1:PORT`."""
-        return self._process.bootstrap_servers
-
-    async def start(self) -> None:
-        """See `BrokerProcess.start`."""
-        await asyncio.to_thread(self._process.start)
-
-    async def stop(self) -> None:
-        """See `BrokerProcess.stop`."""
-        await asyncio.to_thread(self._process.stop)
-
-    async def kill(self) -> None:
-        """See `BrokerProcess.kill`."""
-        await asyncio.to_thread(self._process.kill)
 
 
 def _is_free(port: int) -> bool:

@@ -1,6 +1,6 @@
 """An HTTP server on the loopback address that answers with the status that a function returns.
 
-For development, not for load: each request is held in memory as a whole.
+For development, not for load: each request is kept in memory as a whole.
 """
 
 import asyncio

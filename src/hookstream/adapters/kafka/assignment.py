@@ -17,13 +17,13 @@ from hookstream.adapters.kafka.commits import Commits
 from hookstream.adapters.kafka.fetch_errors import FetchErrors
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
-from hookstream.adapters.kafka.offsets import find_starts, offset_at
+from hookstream.adapters.kafka.offsets import find_starts, offset_at, place_of
 from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.pauses import PauseReason, Pauses
-from hookstream.core.offsets.start import GapThenStart, OffsetsLost, Start, StartAt
+from hookstream.core.offsets.start import GapThenStart, OffsetsLost, StartAt
 from hookstream.pipeline.ports import Clock, Logger
 
 _BEYOND = 1 << 62
@@ -116,8 +116,7 @@ class Assignment:
         with self._lock:
             self.is_idle = idle
             awake = [KafkaPartition(*at) for at in self.read if at not in self._pauses]
-            if awake:
-                (self._consumer.pause if idle else self._consumer.resume)(awake)
+            (self._consumer.pause if idle else self._consumer.resume)(awake)
 
     def start_waiting(self) -> None:
         """Start the partitions that wait, as far as the broker answers. The rest is tried again."""
@@ -169,10 +168,8 @@ class Assignment:
             self.read.update(positions)
             still = [KafkaPartition(*at) for at in positions if not self._flows(at)]
             awake = [KafkaPartition(*at) for at in positions if self._flows(at)]
-            if still:
-                self._consumer.pause(still)
-            if awake:
-                self._consumer.resume(awake)
+            self._consumer.pause(still)
+            self._consumer.resume(awake)
 
     def _flows(self, at: TopicPartition) -> bool:
         """Return, under the lock, whether a partition that is read is fetched now."""
@@ -209,9 +206,7 @@ class Assignment:
             waited = self._pauses.having(PauseReason.FETCH_FAILED)
             for at in waited:
                 self._pauses.remove(at, PauseReason.FETCH_FAILED)
-            tried = [KafkaPartition(*at) for at in waited if self._flows(at)]
-            if tried:
-                self._consumer.resume(tried)
+            self._consumer.resume([KafkaPartition(*at) for at in waited if self._flows(at)])
 
     def fetched(self, partitions: Iterable[TopicPartition]) -> None:
         """Records of these partitions were fetched: their errors are over."""
@@ -251,10 +246,11 @@ class Assignment:
         """Return the next offset and the end of each partition that is fetched and has records left."""
         with self._lock:
             flow = [at for at in ends if at in self.read and self._flows(at)]
-        places = {
-            at: (self.next_offset(at), ends[at]) for at in flow if at not in self.fetch_errors
+        return {
+            at: (next_offset, ends[at])
+            for at in flow
+            if at not in self.fetch_errors and (next_offset := self.next_offset(at)) < ends[at]
         }
-        return {at: place for at, place in places.items() if place[0] < place[1]}
 
     def next_offset(self, at: TopicPartition) -> int:
         """Return the next offset of a partition that is read."""
@@ -271,7 +267,7 @@ class Assignment:
 
     def on_assign(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions were assigned."""
-        new = [TopicPartition(p.topic, p.partition) for p in partitions]
+        new = [place_of(each) for each in partitions]
         beyond = [KafkaPartition(*at, _BEYOND) for at in new]
         self._consumer.incremental_assign(beyond)
         self._consumer.pause(beyond)
@@ -280,7 +276,7 @@ class Assignment:
 
     def on_revoke(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions are being revoked: commit what is settled of them."""
-        gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        gone = [place_of(each) for each in partitions]
         waiting = self.commits.take(gone)
         read = self._forget(gone)
         try:
@@ -296,7 +292,7 @@ class Assignment:
 
     def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions were lost: others may have them already."""
-        gone = [TopicPartition(p.topic, p.partition) for p in partitions]
+        gone = [place_of(each) for each in partitions]
         self._forget(gone)
         self._loop.post(self._listener.on_lost, gone)
         self._consumer.incremental_unassign(partitions)
@@ -304,30 +300,26 @@ class Assignment:
     def _start_new(self) -> bool:
         topics = {at.topic for at in self._unstarted}
         try:
-            windows = self._loop.call(lambda: self._listener.start_windows(topics), _ASK_SECONDS)
+            windows = self._loop.run(self._listener.start_windows(topics), _ASK_SECONDS)
             starts = find_starts(self._consumer, sorted(self._unstarted), windows)
             self.commits.commit_now(
                 {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
             )
-        except (KafkaException, TimeoutError) as error:
+        except (KafkaException, TimeoutError, CancelledError) as error:
             self._unknown.lasts(str(error))
             return False
         self._unstarted.clear()
-        decided = {at: self._decided(at, begin) for at, begin in starts.items()}
-        self._begin({at: progress for at, progress in decided.items() if progress is not None})
+        positions = {}
+        for at, begin in starts.items():
+            if isinstance(begin, OffsetsLost):
+                self._stopped[at] = begin.remedy
+                self._loop.post(self._listener.on_stopped, at, begin.remedy)
+                continue
+            if isinstance(begin, GapThenStart):
+                self._loop.post(self._listener.on_gap, at, begin.first, begin.next_offset)
+            positions[at] = begin.progress
+        self._begin(positions)
         return True
-
-    def _decided(self, at: TopicPartition, begin: Start) -> CommitPosition | None:
-        match begin:
-            case StartAt():
-                return begin.progress
-            case GapThenStart(first, next_offset, progress):
-                self._loop.post(self._listener.on_gap, at, first, next_offset)
-                return progress
-            case OffsetsLost(remedy):
-                self._stopped[at] = remedy
-                self._loop.post(self._listener.on_stopped, at, remedy)
-                return None
 
     def _start_requested(self) -> bool:
         """Apply named positions until one fails or time is up: the group is not served meanwhile."""

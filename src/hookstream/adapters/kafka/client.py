@@ -1,6 +1,6 @@
 """What all of our Kafka clients share: settings, logging, errors and closing.
 
-The only file that other Kafka adapters import; it holds no client of its own.
+The only file that other Kafka adapters import; it has no client of its own.
 """
 
 import contextlib
@@ -8,9 +8,9 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from confluent_kafka import (
     OFFSET_INVALID,
@@ -18,13 +18,15 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
-    TopicPartition,
 )
+from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
     AdminClient,
     OffsetSpec,
 )
 
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
 from hookstream.pipeline.ports import Clock, Logger
@@ -34,15 +36,19 @@ ClientSettings: TypeAlias = Mapping[str, str | int | float | bool]
 
 Properties: TypeAlias = dict[str, object]
 
-_REFUSED_FOR_GOOD = {
+FORBIDDEN = {
     KafkaError._AUTHENTICATION,  # noqa: SLF001  librdkafka's own errors begin with an underscore
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+"""The brokers refuse the credentials, or what is done with them."""
+TOPIC_GONE = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
 }
 
 FENCED = {
@@ -70,18 +76,19 @@ _LEADERLESS_PAUSE = 0.1
 _LEADERLESS_SECONDS = 5.0
 """How long a request is retried at least."""
 
-Place: TypeAlias = tuple[str, int]
-"""A topic and a partition."""
-
+LogPosition: TypeAlias = Literal["earliest", "latest"] | Millis
+"""An end of a log, or the first record appended at a time or later."""
 # The client library's own functions have no types.
-_NO_RECORD: Final = -1
-EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_LOG_ENDS: dict[str, OffsetSpec] = {
+    "earliest": OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
+    "latest": OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+}
+_NO_RECORD = -1
 
 _Client = TypeVar("_Client")
 
 _NO_SUCH = re.compile(r'No such configuration property: "([^"]*)"')
-_MAY_HOLD_A_SECRET = re.compile(r"password|secret|pem|oauthbearer\.config|jaas|\.key|token")
+_MAY_BE_SECRET = re.compile(r"password|secret|pem|oauthbearer\.config|jaas|\.key|token")
 _USUAL = (
     "broker.address.family",
     "client.id",
@@ -186,20 +193,23 @@ class Trouble:
         self._since, self._logged = None, False
 
 
-def _reconnecting(client: ClientSettings) -> Mapping[str, str | int | float | bool]:
-    """Return how soon a client that lost its broker reconnects, unless its settings say so.
+def _client_properties(client: ClientSettings, logger: Logger | None) -> Properties:
+    """Return the properties of every client of ours: how soon it reconnects, its settings and its log.
 
-    By default it would retry every ten seconds only after a long outage, and nothing is sent before the
-    tables are current again. The library refuses a first pause above the longest one, so a first pause
-    that was set is left alone.
+    By default one that lost its broker would retry every ten seconds only after a long outage, and
+    nothing is sent before the tables are current again. The library refuses a first pause above the
+    longest one, so a first pause that was set is left alone.
 
     Half of the first pause lies between any two attempts to connect, and every client makes two as it
     starts: to the bootstrap address, then to the broker. With the library's 100 ms each command would
     wait 50 ms for each client that it makes.
     """
-    if "reconnect.backoff.ms" in client:
-        return {}
-    return {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
+    pauses = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
+    # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
+    # library would write to stderr; what matters is raised.
+    lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
+    lines.addHandler(logging.NullHandler() if logger is None else _ToLogger(logger))
+    return {**({} if "reconnect.backoff.ms" in client else pauses), **client, "logger": lines}
 
 
 def consumer_properties(client: ClientSettings, group: str, logger: Logger | None) -> Properties:
@@ -215,9 +225,7 @@ def consumer_properties(client: ClientSettings, group: str, logger: Logger | Non
         "fetch.max.bytes": 4_194_304,
         "fetch.queue.backoff.ms": 50,
         "fetch.wait.max.ms": 100,
-        **_reconnecting(client),
-        **client,
-        **_logging(logger),
+        **_client_properties(client, logger),
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -236,13 +244,7 @@ def bounded(client: ClientSettings) -> ClientSettings:
 
 def producer_properties(client: ClientSettings, logger: Logger | None) -> Properties:
     """Return the properties of every producer of ours: durable, idempotent, in order."""
-    return {
-        **_reconnecting(client),
-        **client,
-        **_logging(logger),
-        "acks": "all",
-        "enable.idempotence": True,
-    }
+    return _client_properties(client, logger) | {"acks": "all", "enable.idempotence": True}
 
 
 def transactional_properties(
@@ -265,8 +267,7 @@ def transactional_properties(
 
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for look-ups and topic administration. Its errors are raised, not logged."""
-    properties = {**_reconnecting(client), **client, "log_level": 2, **_logging(None)}
-    return opened(AdminClient, properties, client)
+    return opened(AdminClient, _client_properties(client, None) | {"log_level": 2})
 
 
 def init_transactions(producer: Producer, timeout: float) -> None:
@@ -289,15 +290,12 @@ def init_transactions(producer: Producer, timeout: float) -> None:
     producer.init_transactions(max(1.0, until - time.monotonic()))
 
 
-def opened(
-    make: Callable[..., _Client], properties: Properties, client: ClientSettings
-) -> _Client:
+def opened(make: Callable[..., _Client], properties: Properties) -> _Client:
     """Return a client of the library, made with properties that include an operator's settings.
 
     Args:
         make: Its class.
         properties: All properties.
-        client: Those that were set: `kafka.client`.
 
     Raises:
         ConfigurationError: The library refuses a property. The text names it and shows no secret.
@@ -306,7 +304,7 @@ def opened(
         return make(properties)
     except (KafkaException, TypeError, ValueError) as refused:
         said = kafka_error(refused).str() if isinstance(refused, KafkaException) else str(refused)
-        text = without_secrets(said.strip(), client)
+        text = without_secrets(said.strip(), properties)
         misspelt = _NO_SUCH.search(said)
         hint = did_you_mean(misspelt[1], _USUAL) if misspelt else ""
         raise ConfigurationError(
@@ -314,10 +312,10 @@ def opened(
         ) from refused
 
 
-def without_secrets(text: str, client: ClientSettings) -> str:
-    """Return a text of the client library without the secrets in its settings."""
-    for name, value in client.items():
-        if _MAY_HOLD_A_SECRET.search(name) and isinstance(value, str) and value:
+def without_secrets(text: str, properties: Mapping[str, object]) -> str:
+    """Return a text of the client library without the secrets in its properties."""
+    for name, value in properties.items():
+        if _MAY_BE_SECRET.search(name) and isinstance(value, str) and value:
             text = text.replace(value, "***")
     return text
 
@@ -334,24 +332,37 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
     """Return our error for a client's. `doing` begins its text, such as 'cannot read x'."""
     error = kafka_error(raised)
     text = f"{doing}: {error.str()} ({error.name()})"
-    if error.code() in _REFUSED_FOR_GOOD:
+    if error.code() in FORBIDDEN | TOPIC_GONE:
         return ConfigurationError(text)
     return DependencyUnavailable(text)
 
 
 @contextmanager
-def translating(doing: str) -> Iterator[None]:
-    """Translate the client's errors that are raised within. `doing` begins their text."""
+def translating(doing: str, timeout: float) -> Iterator[None]:
+    """Translate the client's errors that are raised within. `doing` begins their text.
+
+    Args:
+        doing: What is done, such as 'asking for x'.
+        timeout: Seconds that an answer may take.
+    """
     try:
         yield
     except KafkaException as error:
         raise translated(error, doing) from error
+    except TimeoutError:
+        raise DependencyUnavailable(f"{doing}: no answer within {timeout:g} s") from None
 
 
 def ask_offsets(
-    admin: AdminClient, asked: Mapping[Place, OffsetSpec], timeout: float, what: str
-) -> dict[Place, int]:
-    """Return an offset of each partition, records of open transactions included.
+    admin: AdminClient,
+    partitions: Collection[tuple[str, int]],
+    where: LogPosition,
+    timeout: float,
+    what: str,
+) -> dict[TopicPartition, int]:
+    """Return the offset of a position in each partition, records of open transactions included.
+
+    The offset of a time is the log's end where no record is so young.
 
     Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
     client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
@@ -359,7 +370,8 @@ def ask_offsets(
 
     Args:
         admin: The client.
-        asked: What to ask, by topic and partition.
+        partitions: Partitions that exist.
+        where: The position.
         timeout: Seconds to wait at most for one answer.
         what: What is asked for, for an error's text, such as 'the ends of x'.
 
@@ -367,41 +379,43 @@ def ask_offsets(
         KafkaException: The broker refuses for another reason.
         DependencyUnavailable: No answer came in time, or nobody leads a partition.
     """
+    spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
     until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
     while time.monotonic() < until:
         answers = admin.list_offsets(
-            {TopicPartition(*place): spec for place, spec in asked.items()},
+            {KafkaPartition(*at): spec for at in partitions},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout,
         )
         try:
             found = {
-                (at.topic, at.partition): answer.result(timeout).offset
+                TopicPartition(at.topic, at.partition): answer.result(timeout).offset
                 for at, answer in answers.items()
             }
         except TimeoutError:
-            found = dict.fromkeys(asked, OFFSET_INVALID)
+            found = {TopicPartition(*at): OFFSET_INVALID for at in partitions}
         except KafkaException as error:
             _look_for_leaders(admin, timeout)
             if kafka_error(error).code() not in _LEADERLESS:
                 raise
             time.sleep(_LEADERLESS_PAUSE)
             continue
-        if all(_is_answer(asked[place], offset) for place, offset in found.items()):
-            return found
+        if all(_is_answer(where, offset) for offset in found.values()):
+            late = [at for at, offset in found.items() if offset == _NO_RECORD]
+            return found | ask_offsets(admin, late, "latest", timeout, what) if late else found
         _look_for_leaders(admin, timeout)
         raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
     raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
 
 
-def _is_answer(spec: OffsetSpec, offset: int) -> bool:
+def _is_answer(where: LogPosition, offset: int) -> bool:
     """Return whether an offset came from a broker.
 
     librdkafka 2.16 sometimes returns -1001 (invalid) without an error when a broker did not answer. An
     end below every position would let old tables pass for complete. Only a timestamp can have no offset:
     -1, no record is so young.
     """
-    return offset >= 0 or (offset == _NO_RECORD and spec not in (EARLIEST, LATEST))
+    return offset >= 0 or (offset == _NO_RECORD and isinstance(where, int))
 
 
 def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
@@ -450,11 +464,3 @@ class _ToLogger(logging.Handler):
         self._written[detail] = record.created
         write = self._logger.warning if record.levelno >= logging.WARNING else self._logger.info
         write("kafka.client_log", detail=detail)
-
-
-def _logging(logger: Logger | None) -> Properties:
-    # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
-    # library would write to stderr; what matters is raised.
-    lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
-    lines.addHandler(logging.NullHandler() if logger is None else _ToLogger(logger))
-    return {"logger": lines}

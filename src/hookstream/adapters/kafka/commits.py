@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from hookstream.adapters.kafka.offsets import checked
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import Clock
@@ -102,10 +103,8 @@ class Commits:
             KafkaException: The broker refused, or did not answer.
         """
         if offsets:
-            done = self._consumer.commit(offsets=_kafka_offsets(offsets), asynchronous=False)
-            for partition in done or ():
-                if partition.error is not None:
-                    raise KafkaException(partition.error)
+            asked = _kafka_offsets(offsets)
+            checked(self._consumer.commit(offsets=asked, asynchronous=False) or ())
 
 
 def _kafka_offsets(offsets: Mapping[TopicPartition, CommitPosition]) -> list[KafkaPartition]:

@@ -11,9 +11,15 @@ from typing import TypeAlias
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from hookstream.adapters.kafka.client import ClientSettings, consumer_properties, opened
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    Properties,
+    consumer_properties,
+    opened,
+)
 from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
+from hookstream.adapters.kafka.offsets import place_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -28,14 +34,9 @@ _CLOSE_SECONDS = 10.0
 _SKIPPED = 1_000
 """How many skipped records are remembered; the oldest is dropped first."""
 
-_CLASSIC: dict[str, object] = {
-    "group.protocol": "classic",
-    "partition.assignment.strategy": "cooperative-sticky",
-}
-
 
 class KafkaSource:
-    """A RecordSource. Used on the loop; everything that may block happens on its consumer thread.
+    """A RecordSource, made and used on the loop; everything that may block happens on its consumer thread.
 
     Args:
         client: librdkafka's settings.
@@ -70,19 +71,27 @@ class KafkaSource:
         self._starts = starts
         self._logger = logger
         self._clock = clock
-        self._client = client
-        self._properties = consumer_properties(client, group, logger) | _membership(
-            protocol, instance_id
-        )
-        self._properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
-        self._pick = topics
-        self._thread: ConsumerThread | None = None
-        self._bridge: LoopBridge | None = None
         self._skipped: dict[tuple[TopicPartition, int], None] = {}
         """Records that operators skipped. Written on the loop, read by the consumer thread too."""
+        self._bridge = LoopBridge(asyncio.get_running_loop(), self._listener_failed)
+        properties = consumer_properties(client, group, logger) | _membership(
+            protocol, instance_id
+        )
+        properties |= {"on_commit": self._on_commit, "error_cb": raise_fatal}
+        self._thread = ConsumerThread(
+            opened(Consumer, properties),
+            topics,
+            self,
+            self._bridge,
+            logger,
+            clock,
+            self._skipped,
+            name=f"kafka-{group}",
+        )
         # What follows belongs to the loop.
-        self._held: set[TopicPartition] = set()
-        self._stopped: dict[TopicPartition, str] = {}
+        self._assigned: set[TopicPartition] = set()
+        self.stopped: dict[TopicPartition, str] = {}
+        """The assigned partitions that are not read, and the remedy for each."""
         self._ready: list[Record] = []
         self._asked = False
         self._waiter: asyncio.Future[None] | None = None
@@ -93,44 +102,28 @@ class KafkaSource:
         """Commit offsets alone: the brokers' bound on a commit's metadata is below what notes need."""
 
     @property
-    def stopped(self) -> Mapping[TopicPartition, str]:
-        """The assigned partitions that are not read, and the remedy for each."""
-        return self._stopped
-
-    def turned_at(self) -> float | None:
-        """Return when the consumer thread last began a turn, monotonic seconds; None: it does not run."""
-        return None if self._thread is None else self._thread.turned_at
+    def turned_at(self) -> float:
+        """When the consumer thread last began a turn, monotonic seconds."""
+        return self._thread.turned_at
 
     def hidden_seconds(self) -> float:
         """Return for how long an open transaction of a producer has hidden records."""
-        since = None if self._thread is None else self._thread.hidden_since
+        since = self._thread.hidden_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
     def unread(self) -> int:
         """How many partitions return nothing though they have records, as was logged."""
-        return 0 if self._thread is None else len(self._thread.stalls.stalled)
+        return len(self._thread.stalls.stalled)
 
     @property
     def exist(self) -> int:
         """As RecordSource says."""
-        return 0 if self._thread is None else self._thread.exist
+        return self._thread.exist
 
     async def start(self, listener: AssignmentListener) -> None:
         """Begin to join the group, and notify `listener` of partitions from then on."""
         self._listener = listener
-        consumer = opened(Consumer, self._properties, self._client)
-        self._bridge = LoopBridge(asyncio.get_running_loop(), self._listener_failed)
-        self._thread = ConsumerThread(
-            consumer,
-            self._pick,
-            self,
-            self._bridge,
-            self._logger,
-            self._clock,
-            self._skipped,
-            name=f"kafka-{self._group}",
-        )
         self._thread.start()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> bool:
@@ -139,11 +132,9 @@ class KafkaSource:
         Returns:
             True: done. False: the thread did not end within so many seconds, and is abandoned.
         """
-        if self._thread is None:
-            return True
-        if not self._closed:
-            self._closed = True
-            self._thread.stop()
+        self._closed = True
+        if self._thread.is_alive():
+            self._thread.end()
             await asyncio.to_thread(self._thread.join, seconds)
             if self._thread.is_alive():
                 self._logger.warning("consumer.close_hangs", group=self._group)
@@ -156,7 +147,12 @@ class KafkaSource:
             HookstreamError: Why the thread ended, at this call and every later one.
         """
         if not self._ready and self._error is None:
-            await self._ask(most)
+            # A cancelled take leaves its request behind: its answer serves this one.
+            if not self._asked:
+                self._asked = True
+                self._thread.request(most)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self._error is not None:
             raise self._error
         taken = self._ready
@@ -165,32 +161,28 @@ class KafkaSource:
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says."""
-        held = {at: progress for at, progress in offsets.items() if at in self._held}
-        if not held or self._thread is None or self._closed or self._error is not None:
-            return
-        if not self._distrusted:
-            self._thread.commit(self._fit(held))
+        assigned = {at: progress for at, progress in offsets.items() if at in self._assigned}
+        if assigned and not (self._closed or self._distrusted or self._error is not None):
+            self._thread.commit(self._fit(assigned))
 
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if self._thread is not None and partition in self._held and not self._closed:
+        if partition in self._assigned and not self._closed:
             self._thread.assignment.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
-        if self._thread is not None and partition in self._held and not self._closed:
+        if partition in self._assigned and not self._closed:
             self._thread.assignment.resume(partition)
 
     def distrust(self) -> None:
         """Commit nothing more: what is settled is no longer certain."""
         self._distrusted = True
-        if self._thread is not None:
-            self._thread.distrust()
+        self._thread.assignment.commits.forget()
 
     def refresh_now(self) -> None:
         """Look for new topics at once, not in up to ten seconds."""
-        if self._thread is not None:
-            self._thread.order(self._thread.look_up)
+        self._thread.order(self._thread.look_up)
 
     def start_partition(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
@@ -204,7 +196,7 @@ class KafkaSource:
             at: Where it resumes.
             blocked: It is blocked by a record in hand, though its records can be fetched.
         """
-        if self._thread is not None and (partition in self._held or partition in self._stopped):
+        if partition in self._assigned or partition in self.stopped:
             assignment = self._thread.assignment
             self._thread.order(lambda: assignment.start_at(partition, at, blocked=blocked))
 
@@ -213,9 +205,7 @@ class KafkaSource:
         self._skipped[partition, offset] = None
         if len(self._skipped) > _SKIPPED:
             del self._skipped[next(iter(self._skipped))]
-        if self._thread is not None:
-            assignment = self._thread.assignment
-            self._thread.order(lambda: assignment.skip(partition, offset))
+        self._thread.order(lambda: self._thread.assignment.skip(partition, offset))
 
     # As ConsumerListener says; all of it on the loop.
 
@@ -227,9 +217,9 @@ class KafkaSource:
 
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Partitions were assigned."""
-        self._held.update(positions)
+        self._assigned.update(positions)
         for partition in positions:
-            self._stopped.pop(partition, None)
+            self.stopped.pop(partition, None)
         self._listener.on_assigned(positions)
 
     async def on_revoked(
@@ -261,7 +251,7 @@ class KafkaSource:
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """An assigned partition has stopped."""
-        self._stopped[partition] = remedy
+        self.stopped[partition] = remedy
         self._listener.on_stopped(partition, remedy)
 
     def on_started(self, partition: TopicPartition, begin: int) -> None:
@@ -270,27 +260,19 @@ class KafkaSource:
 
     def on_resumed(self, partition: TopicPartition) -> None:
         """A stopped partition is read again."""
-        self._stopped.pop(partition, None)
+        self.stopped.pop(partition, None)
 
     def on_failed(self, error: HookstreamError) -> None:
         """The consumer thread ended."""
         self._error = error
         self._wake()
 
-    def start_windows(self, topics: Iterable[str]) -> dict[str, tuple[Millis, Millis] | None]:
+    async def start_windows(
+        self, topics: Iterable[str]
+    ) -> dict[str, tuple[Millis, Millis] | None]:
         """Return `StartPolicy.telltale` of each topic now."""
         now = self._clock.now()
         return {topic: self._starts.telltale(topic, now) for topic in topics}
-
-    async def _ask(self, most: int) -> None:
-        if self._thread is None:
-            raise InvariantBroken("the source was not started")
-        # A cancelled take leaves its request behind: its answer serves this one.
-        if not self._asked:
-            self._asked = True
-            self._thread.request(most)
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
 
     def _listener_failed(self, error: Exception) -> None:
         broken = InvariantBroken(f"the listener of {self._group} failed: {error!r}")
@@ -304,10 +286,10 @@ class KafkaSource:
     def _let_go(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
         """Forget partitions and return those that were read."""
         gone = set(partitions)
-        read = sorted(gone & self._held)
-        self._held -= gone
+        read = sorted(gone & self._assigned)
+        self._assigned -= gone
         for partition in gone:
-            self._stopped.pop(partition, None)
+            self.stopped.pop(partition, None)
         self._ready = [record for record in self._ready if record.where not in gone]
         return read
 
@@ -321,12 +303,9 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Handle a commit's result, on the consumer thread."""
-        if self._thread is not None:
-            self._thread.commit_answered(
-                {TopicPartition(at.topic, at.partition): at.offset for at in partitions}
-            )
+        self._thread.commit_answered({place_of(at): at.offset for at in partitions})
         failed = {
-            TopicPartition(at.topic, at.partition): why
+            place_of(at): why
             for at in partitions
             if (why := at.error or error) is not None and why.code() != KafkaError._NO_OFFSET  # noqa: SLF001
         }
@@ -336,25 +315,20 @@ class KafkaSource:
         self._logger.warning("commit.failed", group=self._group, detail=why.str())
         if any(each.code() == KafkaError.OFFSET_METADATA_TOO_LARGE for each in failed.values()):
             self._bare = True
-        if self._bridge is not None:
-            self._bridge.post(self.on_commit_failed, list(failed))
+        self._bridge.post(self.on_commit_failed, list(failed))
 
 
-def _membership(protocol: str, instance_id: str | None) -> dict[str, object]:
-    match protocol, instance_id:
-        case "consumer", None:
-            return {"group.protocol": "consumer"}
-        case "consumer", _:
-            # After a crash the new incarnation would be refused until the old session expires.
-            raise ConfigurationError(
-                "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
-                " restarted worker is refused for as long as its old session lives"
-            )
-        case "classic", None:
-            return _CLASSIC
-        case "classic", _:
-            return _CLASSIC | {"group.instance.id": instance_id}
-        case _:
-            raise ConfigurationError(
-                f"kafka.group_protocol is {protocol!r}; it can be 'consumer' or 'classic'"
-            )
+def _membership(protocol: str, instance_id: str | None) -> Properties:
+    if protocol == "classic":
+        static: Properties = {} if instance_id is None else {"group.instance.id": instance_id}
+        return static | {
+            "group.protocol": "classic",
+            "partition.assignment.strategy": "cooperative-sticky",
+        }
+    if instance_id is not None:
+        # After a crash the new incarnation would be refused until the old session expires.
+        raise ConfigurationError(
+            "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
+            " restarted worker is refused for as long as its old session lives"
+        )
+    return {"group.protocol": protocol}

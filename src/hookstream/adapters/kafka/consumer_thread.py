@@ -16,7 +16,13 @@ from confluent_kafka import (
 )
 
 from hookstream.adapters.kafka.assignment import Assignment
-from hookstream.adapters.kafka.client import OFFSETS_GONE, Trouble, translated
+from hookstream.adapters.kafka.client import (
+    FORBIDDEN,
+    OFFSETS_GONE,
+    TOPIC_GONE,
+    Trouble,
+    translated,
+)
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.offsets import End, ends
@@ -43,24 +49,13 @@ _REMIND_SECONDS = 60.0
 _HANGS_SECONDS = 30.0
 """A producer's transaction that stays open for longer is reported as hanging."""
 
-_TOPIC_GONE = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-)
 _NO_SUCH_PROTOCOL = (
     KafkaError.UNSUPPORTED_VERSION,
     KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
 )
 _GROUP_LOST = "group id does not exist"
 """Seen with Kafka 4 when a single broker was killed repeatedly and was loading its groups."""
-_FORBIDDEN = (
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-)
-_OF_NO_RECORD = {*OFFSETS_GONE, *_TOPIC_GONE, *_FORBIDDEN, KafkaError._FATAL}  # noqa: SLF001
+_OF_NO_RECORD = OFFSETS_GONE | TOPIC_GONE | FORBIDDEN | {KafkaError._FATAL}  # noqa: SLF001
 
 
 class ConsumerThread(threading.Thread):
@@ -91,7 +86,7 @@ class ConsumerThread(threading.Thread):
         self._unknown = Trouble("topics.unknown", logger, clock)
         self._changed = threading.Condition()
         # Shared, under `_changed`.
-        self._stopping = False
+        self._ending = False
         self._request: int | None = None
         self._orders: deque[Callable[[], None]] = deque()
         self.turned_at = clock.monotonic()
@@ -130,20 +125,16 @@ class ConsumerThread(threading.Thread):
         self.assignment.commits.settled(offsets)
         self.order(self.assignment.commit_settled)
 
-    def distrust(self) -> None:
-        """Commit nothing of what is still to be committed."""
-        self.assignment.commits.forget()
-
-    def stop(self) -> None:
+    def end(self) -> None:
         """End the thread after its present turn."""
         with self._changed:
-            self._stopping = True
+            self._ending = True
             self._changed.notify()
 
     def run(self) -> None:
-        """Serve until stopped, then leave the group. The listener is notified of any other end."""
+        """Serve until `end`, then leave the group. The listener is notified of any other end."""
         try:
-            while not self._stopping:
+            while not self._ending:
                 self.turned_at = self._clock.monotonic()
                 self._serve()
         except HookstreamError as error:
@@ -273,7 +264,7 @@ class ConsumerThread(threading.Thread):
         seconds = _POLL_SECONDS if self.assignment.is_idle else _IDLE_SECONDS
         with self._changed:
             self._changed.wait_for(
-                lambda: self._request is not None or self._orders or self._stopping, seconds
+                lambda: self._request is not None or self._orders or self._ending, seconds
             )
             most, self._request = self._request, None
             return most
@@ -312,7 +303,7 @@ class ConsumerThread(threading.Thread):
     def _rewind_returned(self) -> None:
         """Rewind the partitions that were given up and came back within one batch.
 
-        The batch may hold records of both assignments, which cannot be distinguished: none is used.
+        The batch may have records of both assignments, which cannot be distinguished: none is used.
         """
         assignment = self.assignment
         back = {at: assignment.read[at] for at in assignment.given_up if at in assignment.read}
@@ -340,7 +331,7 @@ class ConsumerThread(threading.Thread):
                 continue
             try:
                 records.append(record_of(message))
-            except Exception as failure:  # noqa: BLE001  the fence: nobody can tell what it holds
+            except Exception as failure:  # noqa: BLE001  the fence: nobody knows what it contains
                 unfetched.add(place)
                 raised.append((_at(message), message.offset() or 0, failure))
         self._apply_errors(records, raised, errors)
@@ -381,11 +372,11 @@ class ConsumerThread(threading.Thread):
         code = error.code()
         if code in OFFSETS_GONE:
             self.assignment.vanished(at, offset)
-        elif code in _TOPIC_GONE:
+        elif code in TOPIC_GONE:
             self._logger.warning("topic.gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
-        elif code in _FORBIDDEN:
-            raise ConfigurationError(f"records cannot be read: {error.str()} ({error.name()})")
+        elif code in FORBIDDEN:
+            raise translated(KafkaException(error), "records cannot be read")
         elif code == KafkaError._FATAL or error.fatal():  # noqa: SLF001
             raise_fatal(error)
         elif at in self.assignment.read:

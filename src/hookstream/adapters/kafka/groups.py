@@ -1,23 +1,17 @@
 """Reads the positions of a consumer group from the brokers, without joining it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
     ClientSettings,
-    Place,
+    LogPosition,
     Properties,
     admin_client,
     ask_offsets,
@@ -25,12 +19,12 @@ from hookstream.adapters.kafka.client import (
     kafka_error,
     translating,
 )
+from hookstream.adapters.kafka.offsets import commit_positions, place_of
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
-from hookstream.errors import DependencyUnavailable
 
 T = TypeVar("T")
 
@@ -60,7 +54,7 @@ class KafkaGroups:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        with translating("asking for the cluster's topics"):
+        with translating("asking for the cluster's topics", self._timeout):
             found = self._admin.list_topics(timeout=self._timeout).topics
         return {
             name: len(topic.partitions)
@@ -68,16 +62,19 @@ class KafkaGroups:
             if not name.startswith("__")
         }
 
-    def positions(self, group: str, partitions: Sequence[TopicPartition]) -> list[GroupPosition]:
+    def positions(
+        self, group: str, partitions: Sequence[TopicPartition], *, oldest: bool = True
+    ) -> list[GroupPosition]:
         """Return the position of a group in each of these partitions, in their order.
 
         The commits are read before the ends, so what is committed meanwhile shows as unsettled, and
-        never the other way round. If something may be unsettled, the first such record is read for its
-        time.
+        never the other way round.
 
         Args:
-            group: The group; one that never had a member holds nothing and has committed nothing.
+            group: The group; one that never had a member has no partition and no commit.
             partitions: Partitions that exist.
+            oldest: Whether the first record that may be unsettled is read for its time. A record that
+                stops its partition may be unreadable.
 
         Raises:
             ConfigurationError: The cluster refuses it for good.
@@ -85,75 +82,42 @@ class KafkaGroups:
         """
         if not partitions:
             return []
-        with self._asking(group):
-            found = self._group_positions(group, partitions)
-            oldest = self._oldest({each.at: each for each in found if each.unread_from < each.end})
-        return [replace(each, oldest=oldest.get(each.at)) for each in found]
+        with translating(f"asking for the positions of the group {group}", self._timeout):
+            members, committed = self._members(group), self._committed(group)
+            what = f"the offsets of what the group {group} reads"
+            starts = ask_offsets(self._admin, partitions, "earliest", self._timeout, what)
+            ends = ask_offsets(self._admin, partitions, "latest", self._timeout, what)
+            found = [
+                GroupPosition(
+                    group, at, members.get(at), committed.get(at), starts[at], ends[at], None
+                )
+                for at in partitions
+            ]
+            behind = {each.at: each for each in found if oldest and each.unread_from < each.end}
+            times = self._oldest(behind)
+        return [replace(each, oldest=times.get(each.at)) for each in found]
 
-    def position(self, group: str, at: TopicPartition) -> GroupPosition:
-        """Return the position of a group in one partition, without reading its records.
-
-        `oldest` is None: a record that stops its partition may be unreadable.
-
-        Raises:
-            ConfigurationError: The cluster refuses it for good.
-            DependencyUnavailable: The cluster does not answer.
-        """
-        with self._asking(group):
-            [found] = self._group_positions(group, [at])
-        return found
-
-    def offset_at(self, at: TopicPartition, where: "str | Millis") -> int:
-        """Return the offset of `earliest`, `latest`, or the first record appended at a time or later.
+    def offset_at(self, at: TopicPartition, where: LogPosition) -> int:
+        """Return the offset of a position in a partition.
 
         Raises:
             ConfigurationError: The cluster refuses it for good.
             DependencyUnavailable: The cluster does not answer.
         """
         what = f"the offsets of {at.topic}/{at.partition}"
-        named = {"earliest": EARLIEST, "latest": LATEST}.get(str(where))
-        spec = OffsetSpec.for_timestamp(int(where)) if named is None else named
-        with translating(f"asking for {what}"):
-            found = ask_offsets(self._admin, {at: spec}, self._timeout, what)[at]
-            if found < 0:
-                # No record is so young.
-                found = ask_offsets(self._admin, {at: LATEST}, self._timeout, what)[at]
-        return found
+        with translating(f"asking for {what}", self._timeout):
+            return ask_offsets(self._admin, [at], where, self._timeout, what)[at]
 
-    @contextmanager
-    def _asking(self, group: str) -> Iterator[None]:
-        """Translate the errors of a look-up of a group's positions."""
-        doing = f"asking for the positions of the group {group}"
-        try:
-            with translating(doing):
-                yield
-        except TimeoutError:
-            raise DependencyUnavailable(f"{doing}: no answer within {self._timeout:g} s") from None
-
-    def _group_positions(
-        self, group: str, partitions: Sequence[TopicPartition]
-    ) -> list[GroupPosition]:
-        """Return the positions without reading a record: `oldest` is None."""
-        holders, committed = self._holders(group), self._committed(group)
-        starts = self._offsets(partitions, EARLIEST, group)
-        ends = self._offsets(partitions, LATEST, group)
-        return [
-            GroupPosition(
-                group, at, holders.get(at), committed.get(at), starts[at], ends[at], None
-            )
-            for at in partitions
-        ]
-
-    def _holders(self, group: str) -> dict[TopicPartition, GroupMember]:
+    def _members(self, group: str) -> dict[TopicPartition, GroupMember]:
         answers = self._admin.describe_consumer_groups([group], request_timeout=self._timeout)
         described = self._known(answers[group])
         return {
-            TopicPartition(held.topic, held.partition): GroupMember(
+            place_of(assigned): GroupMember(
                 member.member_id, member.client_id, member.host, member.group_instance_id or None
             )
             for member in (described.members if described is not None else ())
             if member.assignment is not None
-            for held in member.assignment.topic_partitions
+            for assigned in member.assignment.topic_partitions
         }
 
     def _committed(self, group: str) -> dict[TopicPartition, CommitPosition]:
@@ -161,14 +125,7 @@ class KafkaGroups:
             [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
         )
         offsets = self._known(answers[group])
-        found = {}
-        for each in offsets.topic_partitions if offsets is not None else ():
-            if each.error is not None:
-                raise KafkaException(each.error)
-            if each.offset >= 0:
-                at = TopicPartition(each.topic, each.partition)
-                found[at] = CommitPosition(each.offset, each.metadata or "")
-        return found
+        return {} if offsets is None else commit_positions(offsets.topic_partitions)
 
     def _known(self, answer: Future[T]) -> T | None:
         """Return a broker's answer about a group; None: it knows no such group."""
@@ -178,12 +135,6 @@ class KafkaGroups:
             if kafka_error(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return None
             raise
-
-    def _offsets(
-        self, partitions: Iterable[TopicPartition], spec: OffsetSpec, group: str
-    ) -> dict[Place, int]:
-        what = f"the offsets of what the group {group} reads"
-        return ask_offsets(self._admin, dict.fromkeys(partitions, spec), self._timeout, what)
 
     def _oldest(
         self, positions: Mapping[TopicPartition, GroupPosition]

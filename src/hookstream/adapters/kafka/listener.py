@@ -21,5 +21,5 @@ class ConsumerListener(AssignmentListener, Protocol):
     def on_failed(self, error: HookstreamError) -> None:
         """The thread ended."""
 
-    def start_windows(self, topics: Iterable[str]) -> Mapping[str, Window]:
+    async def start_windows(self, topics: Iterable[str]) -> Mapping[str, Window]:
         """Return `StartPolicy.telltale` of each topic now."""

@@ -35,32 +35,17 @@ class LoopBridge:
         except Exception as error:  # noqa: BLE001  it would end in the loop's log otherwise
             self._failed(error)
 
-    def submit(self, asked: Callable[[], T]) -> Future[T]:
-        """Call something on the loop, and return the future of what it returns or raises."""
-        answer: Future[T] = Future()
-
-        def answering() -> None:
-            if not answer.set_running_or_notify_cancel():
-                return
-            try:
-                answer.set_result(asked())
-            except BaseException as error:  # noqa: BLE001  raised to whoever waits for the result
-                answer.set_exception(error)
-
-        self.post(answering)
-        return answer
-
-    def call(self, asked: Callable[[], T], seconds: float) -> T:
-        """Return what a call on the loop returns, and raise what it raises.
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the loop, and return the future of what it returns or raises.
 
         Raises:
-            TimeoutError: The loop was too busy, or has ended.
+            TimeoutError: The loop has ended.
         """
-        answer = self.submit(asked)
         try:
-            return answer.result(seconds)
-        finally:
-            answer.cancel()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise TimeoutError("the event loop has ended") from None
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         """Return what a coroutine on the loop returns; it is cancelled where it takes too long.
@@ -69,11 +54,7 @@ class LoopBridge:
             TimeoutError: It took too long, or the loop has ended.
             CancelledError: It was cancelled on the loop; that of `concurrent.futures`.
         """
-        try:
-            done = asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:
-            work.close()
-            raise TimeoutError("the event loop has ended") from None
+        done = self.submit(work)
         try:
             return done.result(seconds)
         finally:

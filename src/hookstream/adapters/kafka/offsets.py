@@ -32,20 +32,21 @@ def find_starts(
     Raises:
         KafkaException: The broker did not answer, or refused.
     """
-    committed = _committed(consumer, partitions)
+    asked = [KafkaPartition(*at) for at in partitions]
+    committed = commit_positions(consumer.committed(asked, timeout=_SECONDS))
     lows = offsets_at(consumer, dict.fromkeys(partitions, OFFSET_BEGINNING))
     highs = offsets_at(consumer, dict.fromkeys(partitions, OFFSET_END))
     suspects = {
         at: window
         for at in partitions
-        if committed[at] is None and (window := windows.get(at.topic)) is not None
+        if at not in committed and (window := windows.get(at.topic)) is not None
     }
     since = offsets_at(consumer, {at: window[0] for at, window in suspects.items()})
     before = offsets_at(consumer, {at: window[1] for at, window in suspects.items()})
     return {
         at: start(
             at,
-            committed[at],
+            committed.get(at),
             lows[at],
             highs[at],
             telltale=at in suspects and since[at] < before[at],
@@ -96,15 +97,13 @@ def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[Topic
     """
     highs = {}
     for at in partitions:
-        seen = consumer.get_watermark_offsets(
-            KafkaPartition(at.topic, at.partition), timeout=0, cached=True
-        )
+        seen = consumer.get_watermark_offsets(KafkaPartition(*at), timeout=0, cached=True)
         if seen is not None:
             highs[at] = seen[1]
     found = {}
     for answer in _asked(consumer, dict.fromkeys(highs, OFFSET_END)):
         if answer.error is None:
-            at = TopicPartition(answer.topic, answer.partition)
+            at = place_of(answer)
             found[at] = End(answer.offset, highs[at])
     return found
 
@@ -112,33 +111,43 @@ def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[Topic
 def _look_up(
     consumer: Consumer, times: Mapping[TopicPartition, Millis]
 ) -> dict[TopicPartition, int]:
-    return {
-        TopicPartition(each.topic, each.partition): each.offset
-        for each in _checked(_asked(consumer, times))
-    }
+    return {place_of(each): each.offset for each in checked(_asked(consumer, times))}
 
 
 def _asked(consumer: Consumer, times: Mapping[TopicPartition, Millis]) -> list[KafkaPartition]:
     if not times:
         return []
-    asked = [KafkaPartition(at.topic, at.partition, time) for at, time in times.items()]
+    asked = [KafkaPartition(*at, time) for at, time in times.items()]
     return consumer.offsets_for_times(asked, timeout=_SECONDS)
 
 
-def _committed(
-    consumer: Consumer, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, CommitPosition | None]:
-    asked = [KafkaPartition(at.topic, at.partition) for at in partitions]
+def place_of(partition: KafkaPartition) -> TopicPartition:
+    """Return the place of a partition, as the client's answers have it."""
+    return TopicPartition(partition.topic, partition.partition)
+
+
+def commit_positions(
+    answers: Sequence[KafkaPartition],
+) -> dict[TopicPartition, CommitPosition]:
+    """Return what a group committed, without the partitions that have no commit.
+
+    Raises:
+        KafkaException: The broker refused it for a partition.
+    """
     return {
-        TopicPartition(each.topic, each.partition): (
-            CommitPosition(each.offset, each.metadata or "") if each.offset >= 0 else None
-        )
-        for each in _checked(consumer.committed(asked, timeout=_SECONDS))
+        place_of(each): CommitPosition(each.offset, each.metadata or "")
+        for each in checked(answers)
+        if each.offset >= 0
     }
 
 
-def _checked(partitions: list[KafkaPartition]) -> list[KafkaPartition]:
-    for partition in partitions:
-        if partition.error is not None:
-            raise KafkaException(partition.error)
-    return partitions
+def checked(answers: Sequence[KafkaPartition]) -> Sequence[KafkaPartition]:
+    """Return a client's answers.
+
+    Raises:
+        KafkaException: One is an error.
+    """
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+    return answers

@@ -2,7 +2,7 @@
 
 One idempotent producer (`acks=all`, no message timeout): a write waits for the broker and never times
 out. A record that is refused for good is reported to its writer. Any other error is fatal: nothing
-more is acknowledged then, since what the log holds is no longer known.
+more is acknowledged then, since what the log contains is no longer known.
 
 A broker checks a whole batch against its topic's `max.message.bytes` and refuses all of it. A record
 that may have been refused for the others of its batch is written again in ever smaller groups.
@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -24,6 +24,7 @@ from confluent_kafka import (
 
 from hookstream.adapters.kafka.client import (
     TOO_LARGE,
+    TOPIC_GONE,
     ClientSettings,
     close_within,
     kafka_error,
@@ -31,10 +32,9 @@ from hookstream.adapters.kafka.client import (
     producer_properties,
 )
 from hookstream.adapters.kafka.record import client_headers
-from hookstream.core.model.freshness import Moment
-from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.ports import Acknowledged, Logger, WriteRefused
 
 _LINGER_MILLIS = 5
@@ -50,33 +50,21 @@ _STAMP_SECONDS = 0.5
 _STAMPS = 8
 """At this interval, the broker's time is taken from so many records, mostly of several partitions."""
 
-_REFUSED = TOO_LARGE | {
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_MSG,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError.POLICY_VIOLATION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  librdkafka's own errors begin with an underscore
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-}
+_REFUSED = (
+    TOO_LARGE
+    | TOPIC_GONE
+    | {
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
 
 _Write: TypeAlias = tuple[OutgoingRecord, Acknowledged]
 _Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]
-
-
-class Stamps(Protocol):
-    """Is notified of the times at which brokers append."""
-
-    def moment(self) -> Moment:
-        """Return the present."""
-
-    def learn(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
-        """A partition's leader stamped a record between two moments."""
-
-    def unstamped(self) -> None:
-        """A record was appended without a broker's stamp."""
 
 
 class KafkaSink:
@@ -90,7 +78,7 @@ class KafkaSink:
         client: librdkafka's settings.
         max_record_bytes: The largest record that may be written, of any topic.
         logger: The log.
-        stamps: Is notified of the times at which brokers append, for a few records twice a second.
+        clock: Learns the times at which brokers append, for a few records twice a second.
     """
 
     def __init__(
@@ -98,9 +86,9 @@ class KafkaSink:
         client: ClientSettings,
         max_record_bytes: int,
         logger: Logger,
-        stamps: Stamps | None = None,
+        clock: BrokerClock | None = None,
     ) -> None:
-        self._stamps = stamps
+        self._clock = clock
         self._stamped_at = float("-inf")
         self._to_stamp = 0
         """How many of the next records give their broker's time."""
@@ -138,7 +126,6 @@ class KafkaSink:
                 "message.timeout.ms": 0,
                 "error_cb": self._on_error,
             },
-            client,
         )
         self._timer = self._loop.call_later(_IDLE_SECONDS, self._serve)
 
@@ -255,7 +242,7 @@ class KafkaSink:
         if self._closed or self.failed.done() or self._group or self._suspects:
             return
         backlog = self._backlog
-        if self._stamps is not None and backlog:
+        if self._clock is not None and backlog:
             now = self._loop.time()
             if now - self._stamped_at >= _STAMP_SECONDS:
                 self._stamped_at, self._to_stamp = now, _STAMPS
@@ -293,20 +280,20 @@ class KafkaSink:
 
     def _stamping(self, write: _Write) -> Callable[[KafkaError | None, Message], None]:
         """Return a delivery callback that also reports when the broker appended the record."""
-        stamps = self._stamps
-        if stamps is None:
-            raise InvariantBroken("a broker's time is taken and nobody is notified of it")
+        clock = self._clock
+        if clock is None:
+            raise InvariantBroken("a broker's time is taken and no clock learns it")
         self._to_stamp -= 1
-        asked = stamps.moment()
+        asked = clock.moment()
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is None:
                 kind, stamp = message.timestamp()
                 if kind == TIMESTAMP_LOG_APPEND_TIME:
                     place = f"{message.topic()}/{message.partition()}"
-                    stamps.learn(place, stamp, asked, stamps.moment())
+                    clock.learn(place, stamp, asked, clock.moment())
                 else:
-                    stamps.unstamped()
+                    clock.unstamped()
             self._on_delivery(write, error, message)
 
         return delivered

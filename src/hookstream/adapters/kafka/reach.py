@@ -130,7 +130,7 @@ class Reach:
             "logger": lines,
             "error_cb": self._on_error,
         }
-        self._admin = opened(AdminClient, properties, client)
+        self._admin = opened(AdminClient, properties)
 
     def ask(self, seconds: float) -> Obstacle | None:
         """Return the obstacle after so many seconds; None as soon as brokers answer.
@@ -148,11 +148,11 @@ class Reach:
                 if problem.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  librdkafka's own
                     self._note(problem.str())
             self._admin.poll(0)
-            found = self.obstacle()
+            found = self._obstacle()
             if found.kind is ObstacleKind.AUTHENTICATION or time.monotonic() >= until:
                 return found
 
-    def obstacle(self) -> Obstacle:
+    def _obstacle(self) -> Obstacle:
         """Return the latest cause so far, but authentication before any other."""
         texts = dict(self._said)
         kind = self._said[-1][0] if self._said else ObstacleKind.SILENT

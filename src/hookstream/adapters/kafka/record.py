@@ -3,10 +3,10 @@
 The client mishandles a header name that is not UTF-8. `Message.headers()` sets an exception and returns
 a list all the same. A call through the interpreter's quick path does not notice the exception, which
 then surfaces at some later line; a call through C raises it as SystemError. Every later call returns the
-list, in which a pair with such a name holds a null pointer: to index, iterate or print that pair ends
+list, in which a pair with such a name has a null pointer: to index, iterate or print that pair ends
 the process. Only its referents can be read.
 Source: measured with confluent-kafka 2.16.1 and CPython 3.11; tests/integration/test_header_names.py
-holds each of these claims.
+checks each of these claims.
 """
 
 import gc

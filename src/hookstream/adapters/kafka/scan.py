@@ -9,21 +9,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
-    AdminClient,
-    OffsetSpec,
-)
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
     OFFSETS_GONE,
     ClientSettings,
-    Place,
+    LogPosition,
     Properties,
     admin_client,
     ask_offsets,
@@ -47,9 +41,6 @@ _POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
 _PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001
 """The client connects again by itself."""
-
-Offsets: TypeAlias = dict[int, int]
-"""By partition."""
 
 
 class LogReader:
@@ -76,7 +67,7 @@ class LogReader:
         self.next = dict(starts)
         """The next offset of each partition that is read."""
         wanted = consumer_properties(client, group, logger) | (properties or {})
-        self._consumer = opened(Consumer, wanted | {"enable.partition.eof": True}, client)
+        self._consumer = opened(Consumer, wanted | {"enable.partition.eof": True})
         self._consumer.assign([KafkaPartition(*at, offset) for at, offset in starts.items()])
 
     def __enter__(self) -> Self:
@@ -150,7 +141,7 @@ class LogReader:
 
 
 class ScanBounds(NamedTuple):
-    """The offsets that a partition holds: from `start` up to, not including, `end`."""
+    """The offsets that a partition has: from `start` up to, not including, `end`."""
 
     start: int
     end: int
@@ -181,18 +172,28 @@ class LogScan:
 
     def __init__(self, client: ClientSettings, topic: str, *, timeout: float = 30.0) -> None:
         self._client = client
+        self._admin = admin_client(client)
         self._topic = topic
         self._timeout = timeout
 
     def bounds(self) -> dict[int, ScanBounds]:
-        """Return the offsets that every partition holds now.
+        """Return the offsets that every partition has now.
 
         Raises:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: The broker did not answer in time.
         """
         with self._translating():
-            return self._bounds(admin_client(self._client))
+            topics = self._admin.list_topics(self._topic, timeout=self._timeout).topics
+            found = topics[self._topic]
+            if found.error is not None:
+                raise ConfigurationError(
+                    f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics"
+                    " are made by: hookstream topics apply"
+                )
+            starts = self._offsets(found.partitions, "earliest")
+            ends = self._offsets(found.partitions, "latest")
+            return {number: ScanBounds(starts[number], ends[number]) for number in sorted(ends)}
 
     def read(
         self,
@@ -226,37 +227,24 @@ class LogScan:
                     progress(total - left, total)
 
     def at(self, partition: int, offset: int) -> Record | None:
-        """Return the record at an offset; None: the log does not hold it (any more)."""
+        """Return the record at an offset; None: the log does not have it (any more)."""
         here = Stretch(starts={partition: offset}, ends={partition: offset + 1})
         return next((r for r in self.read(here) if r.offset == offset), None)
 
-    def _bounds(self, admin: AdminClient) -> dict[int, ScanBounds]:
-        found = admin.list_topics(self._topic, timeout=self._timeout).topics[self._topic]
-        if found.error is not None:
-            raise ConfigurationError(
-                f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics"
-                " are made by: hookstream topics apply"
-            )
-        starts = self._offsets(admin, found.partitions, EARLIEST)
-        ends = self._offsets(admin, found.partitions, LATEST)
-        return {
-            partition: ScanBounds(starts[partition], ends[partition]) for partition in sorted(ends)
-        }
-
-    def _offsets(self, admin: AdminClient, partitions: Iterable[int], spec: OffsetSpec) -> Offsets:
-        """Return an offset of every partition, open transactions included."""
-        asked: dict[Place, OffsetSpec] = {
-            (self._topic, partition): spec for partition in partitions
-        }
-        found = ask_offsets(admin, asked, self._timeout, f"the offsets of {self._topic}")
-        return {partition: offset for (_, partition), offset in found.items()}
+    def _offsets(self, partitions: Iterable[int], where: LogPosition | None) -> dict[int, int]:
+        """Return the offset of a position in every partition; None: no offset."""
+        if where is None:
+            return {}
+        places = [(self._topic, partition) for partition in partitions]
+        what = f"the offsets of {self._topic}"
+        found = ask_offsets(self._admin, places, where, self._timeout, what)
+        return {at.partition: offset for at, offset in found.items()}
 
     def _spans(self, stretch: Stretch, *, follow: bool) -> dict[TopicPartition, ScanBounds]:
         """Return the offsets to read of each partition; those with nothing to read are left out."""
-        admin = admin_client(self._client)
-        bounds = self._bounds(admin)
-        since = self._offsets_at(admin, bounds, stretch.since)
-        until = self._offsets_at(admin, bounds, stretch.until)
+        bounds = self.bounds()
+        since = self._offsets(bounds, stretch.since)
+        until = self._offsets(bounds, stretch.until)
         spans: dict[TopicPartition, ScanBounds] = {}
         for partition, (low, high) in bounds.items():
             end = high if stretch.ends is None else min(high, stretch.ends.get(partition, low))
@@ -265,15 +253,6 @@ class LogScan:
             if start < end or follow:
                 spans[TopicPartition(self._topic, partition)] = ScanBounds(start, end)
         return spans
-
-    def _offsets_at(
-        self, admin: AdminClient, bounds: Mapping[int, ScanBounds], instant: Millis | None
-    ) -> Offsets:
-        """Return each partition's first offset at an instant or later; its end if there is none."""
-        if instant is None:
-            return {}
-        found = self._offsets(admin, bounds, OffsetSpec.for_timestamp(instant))
-        return {at: bounds[at].end if offset < 0 else offset for at, offset in found.items()}
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

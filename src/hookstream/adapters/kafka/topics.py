@@ -61,7 +61,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: None answers.
         """
-        with translating("asking for the cluster's brokers"):
+        with translating("asking for the cluster's brokers", _SECONDS):
             return len(self._admin.list_topics(timeout=_SECONDS).brokers)
 
     def names(self) -> frozenset[str]:
@@ -70,7 +70,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: None answers.
         """
-        with translating("asking for the cluster's topics"):
+        with translating("asking for the cluster's topics", _SECONDS):
             return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
 
     def existing(self) -> dict[str, Existing]:
@@ -79,7 +79,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        with translating("asking for the cluster's topics"):
+        with translating("asking for the cluster's topics", _SECONDS):
             metadata = self._admin.list_topics(timeout=_SECONDS).topics
             names = [name for name in metadata if not name.startswith("__")]
             asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -152,7 +152,7 @@ class KafkaTopics:
             DependencyUnavailable: The cluster does not answer, or partitions have no leader.
         """
         created = [change for change in changes if isinstance(change, CreateTopic)]
-        with translating("changing the cluster's topics"):
+        with translating("changing the cluster's topics", _SECONDS):
             self._create(created, replication)
             self._await_leaders([change.topic.name for change in created], waiting)
             self._configure([change for change in changes if isinstance(change, Configure)])

@@ -1,11 +1,10 @@
 """Writes records in transactions, each whole or not at all, as the one writer of a transactional id.
 
 Opening a writer fences an older process with the same id and ends the transaction that it may have
-left open, so what is read after `open` is all that was ever committed.
+left open, so what is read after that is all that was ever committed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Self
 
@@ -32,16 +31,8 @@ RECORD_BYTES = 16 * 1024 * 1024
 _CLOSE_SECONDS = 5.0
 
 
-@dataclass(slots=True, frozen=True)
-class TooLarge:
-    """A transaction was aborted, since records are too large for their topics."""
-
-    positions: Sequence[int]
-    """Which records of the transaction, ascending."""
-
-
 class TransactionalWriter:
-    """The one writer of a transactional id, from `open` (or `with`) until `close`. Blocks; for one thread.
+    """The one writer of a transactional id, within `with`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
@@ -63,21 +54,13 @@ class TransactionalWriter:
     ) -> None:
         self._timeout = timeout
         self._broken = False
-        self._delivered: list[Message] = []
+        self.appended: list[Message] = []
+        """The records of the last transaction as the brokers appended them, in each partition's order."""
         self._refused: dict[int, KafkaError] = {}
         transactional = transactional_properties(client, transactional_id, self.transaction_millis)
-        self._producer = opened(Producer, {**transactional, **self.properties}, client)
+        self._producer = opened(Producer, {**transactional, **self.properties})
 
     def __enter__(self) -> Self:
-        """Open it."""
-        self.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def open(self) -> None:
         """Fence an older process with the same id and end the transaction that it left open.
 
         Raises:
@@ -87,19 +70,20 @@ class TransactionalWriter:
             init_transactions(self._producer, self._timeout)
         except KafkaException as error:
             raise self._error(error) from error
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the producer. What is committed stays; an open transaction is aborted."""
         # To close a producer whose transaction cannot be aborted only waits for that again.
         if not self._broken:
             close_within(_CLOSE_SECONDS, self._producer.close)
 
-    def transact(self, records: Sequence[OutgoingRecord]) -> Sequence[Message] | TooLarge:
+    def transact(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
         """Write records in one transaction, all of them or none.
 
         Returns:
-            The records as the brokers appended them, in the order of each partition. TooLarge:
-            nothing was written, and the writer can go on.
+            The positions, ascending, of records that are too large for their topics: then nothing was
+            written, and the writer can go on. Empty: everything was.
 
         Raises:
             ProducerFenced: Another process took over; nothing was written.
@@ -109,7 +93,7 @@ class TransactionalWriter:
         """
         if self._broken:
             raise InvariantBroken("a writer cannot be used after an error: open a new one")
-        self._delivered, self._refused = [], {}
+        self.appended, self._refused = [], {}
         try:
             self._producer.begin_transaction()
             for position, record in enumerate(records):
@@ -120,9 +104,9 @@ class TransactionalWriter:
             self._abort()
             too_large = sorted(at for at, why in self._refused.items() if why.code() in TOO_LARGE)
             if too_large and not self._broken:
-                return TooLarge(too_large)
+                return too_large
             raise self._error(error) from error
-        return self._delivered
+        return ()
 
     def _produce(self, position: int, record: OutgoingRecord) -> None:
         acknowledged = partial(self._acknowledged, position)
@@ -145,7 +129,7 @@ class TransactionalWriter:
 
     def _acknowledged(self, position: int, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._delivered.append(message)
+            self.appended.append(message)
         else:
             self._refused[position] = error
 
@@ -189,5 +173,4 @@ class JobWriter(TransactionalWriter):
             DependencyUnavailable: The broker did not answer; whether it was written shows when the
                 job is taken up again.
         """
-        written = self.transact(records)
-        return written.positions if isinstance(written, TooLarge) else ()
+        return self.transact(records)

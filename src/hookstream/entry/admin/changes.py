@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
-from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.rows import (
     disabled_key,
     disabled_row,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hookstream.adapters.kafka.scan import LogScan, Stretch
-from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics

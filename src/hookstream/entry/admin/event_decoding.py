@@ -2,7 +2,7 @@
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import read_tables
+from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
 from hookstream.core.model.json import JsonObject

@@ -1,6 +1,6 @@
 """Holds for operators: setting and clearing them, each with its operations event."""
 
-from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.rows import hold_key, write_hold
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.listing import the_first

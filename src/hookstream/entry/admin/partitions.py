@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 from hookstream.adapters.kafka.groups import KafkaGroups
-from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.rows import (
     SkipAsked,
@@ -144,7 +144,7 @@ class ReadPartition:
         until = self._clock.monotonic() + _COORDINATOR_SECONDS
         while True:
             try:
-                return self._groups.position(self._group, self.at)
+                return self._groups.positions(self._group, [self.at], oldest=False)[0]
             except DependencyUnavailable:
                 if self._clock.monotonic() >= until:
                     raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
-from hookstream.adapters.kafka.tables import TableChange
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.core.catalog.publication import (
     KnownSchema,
     PublicationPlan,

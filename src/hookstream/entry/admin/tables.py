@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableChange, TableRecord, TableWriter, read_tables
+from hookstream.adapters.kafka.tables.log import TableRecord, read_tables
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.adapters.tables.sealed import Keys, SealedSecrets

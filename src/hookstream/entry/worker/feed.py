@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.adapters.tables.rows import SkipAsked, StartAsked, held_by_key, subscription_of
@@ -22,6 +22,11 @@ from hookstream.pipeline.skips import Skips
 
 _LONGEST = 300
 """The most characters of an error."""
+_UNREADABLE_REQUESTS: Mapping[RowKind, str] = {
+    "start": "partition.start_unreadable",
+    "skip": "partition.skip_unreadable",
+}
+"""The log events of unreadable rows by which operators request something."""
 
 StartPartition = Callable[[TopicPartition, str | Millis], None]
 SkipRecord = Callable[[TopicPartition, int], None]
@@ -39,9 +44,9 @@ class TableConsumer:
         logger: Logger,
         health: HealthBook | None = None,
     ) -> None:
-        """Feed `book`, `directory` and `health`; the next two are set once there are sources."""
-        self.start_partition: StartPartition | None = None
-        self.skip_record: SkipRecord | None = None
+        """Feed `book`, `directory` and `health`."""
+        self._start_partition: StartPartition = lambda _where, _at: None
+        self._skip_record: SkipRecord = lambda _where, _offset: None
         self.skips = Skips()
         """The records that operators skipped."""
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
@@ -53,7 +58,7 @@ class TableConsumer:
         self._directory = directory
         self._logger = logger
         health = HealthBook() if health is None else health
-        self._holders: Mapping[RowKind, tuple[Callable[[Any], None], Callable[[str], None]]] = {
+        self._handlers: Mapping[RowKind, tuple[Callable[[Any], None], Callable[[str], None]]] = {
             "partner": (directory.put_partner, directory.drop_partner),
             "subscription": (directory.put_subscription, directory.drop_subscription),
             "hold": (self._hold, self._clear_hold),
@@ -88,8 +93,8 @@ class TableConsumer:
             problem = self._book.put(key, value)
             if problem is not None:
                 self._logger.error("schema.refused", key=key, detail=problem)
-        elif kind in self._holders:
-            put, drop = self._holders[kind]
+        elif kind in self._handlers:
+            put, drop = self._handlers[kind]
             meaning = None if value is None else self._reader.read(kind, key, value)
             if meaning is None:
                 drop(key)
@@ -110,13 +115,11 @@ class TableConsumer:
 
     def _start(self, asked: StartAsked) -> None:
         self._starts[asked.where] = asked
-        if self.start_partition is not None:
-            self.start_partition(asked.where, asked.at)
+        self._start_partition(asked.where, asked.at)
 
     def _skip(self, asked: SkipAsked) -> None:
         self.skips.skip(asked.where, asked.offset, asked.asked_at)
-        if self.skip_record is not None:
-            self.skip_record(asked.where, asked.offset)
+        self._skip_record(asked.where, asked.offset)
 
     def _unreadable(self, kind: RowKind, record: TableRecord, why: str) -> None:
         """Stop everything that an unreadable row may stop, and start nothing."""
@@ -126,25 +129,21 @@ class TableConsumer:
             key = self._blind_key(record)
             self._directory.put_blind(key, why)
             self._logger.error("table.unreadable", key=key, detail=why)
-        elif kind == "start":
-            self._logger.error("partition.start_unreadable", key=key, detail=why)
-        elif kind == "skip":
-            self._logger.error("partition.skip_unreadable", key=key, detail=why)
         else:
-            self._logger.error("table.row_unreadable", key=key, detail=why)
+            event = _UNREADABLE_REQUESTS.get(kind, "table.row_unreadable")
+            self._logger.error(event, key=key, detail=why)
 
     def _blind_key(self, record: TableRecord) -> str:
         return f"{record.table.removeprefix(self._prefix)}/{record.key}"
 
-    def repeat_skips(self, now: Millis) -> None:
-        """Pass the skips of the last hour to the sources, which exist only now.
+    def connect(self, start: StartPartition, skip: SkipRecord, now: Millis) -> None:
+        """Pass what operators request to the sources from now on, and the skips of the last hour.
 
         An older skip concerns a record that is settled, or a topic that was recreated since.
         """
-        if self.skip_record is None:
-            return
+        self._start_partition, self._skip_record = start, skip
         for where, offset in self.skips.given_since(now - HOUR):
-            self.skip_record(where, offset)
+            skip(where, offset)
 
     def start_stopped(self, where: TopicPartition, now: Millis) -> None:
         """Start a partition that has just stopped, if an operator recently requested a position.
@@ -152,6 +151,5 @@ class TableConsumer:
         An older request concerns an earlier loss of offsets: it must not apply to a new one.
         """
         asked = self._starts.get(where)
-        if asked is None or self.start_partition is None or now - asked.asked_at > HOUR:
-            return
-        self.start_partition(where, asked.at)
+        if asked is not None and now - asked.asked_at <= HOUR:
+            self._start_partition(where, asked.at)

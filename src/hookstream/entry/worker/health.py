@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from math import nan
-from typing import Protocol
 
 from hookstream.adapters.telemetry.stacks import stacks
 from hookstream.core.model.instant import Millis
@@ -25,60 +24,49 @@ _LONGEST = 300
 
 
 def alive(
-    now: float, beat: float, polls: Sequence[float], watch: "StuckCheck"
+    now: float, beat: float, polls: Sequence[float], oldest: float, *, stuck: bool
 ) -> tuple[bool, Mapping[str, object]]:
     """Return whether a process is healthy, with the facts.
 
     Args:
         now: Monotonic seconds.
         beat: Time of the last event loop iteration.
-        polls: Time of the last iteration of each running poll loop.
-        watch: Whether the records taken are stuck.
+        polls: Time of the last iteration of each poll loop.
+        oldest: Seconds for which the oldest unfinished record has been the oldest.
+        stuck: Whether that exceeds the limit.
     """
     silence, unpolled = now - beat, now - min(polls, default=now)
     facts = {
         "seconds_since_turn": round(silence, 3),
         "seconds_since_poll": round(unpolled, 3),
-        "oldest_in_hand_seconds": round(watch.seconds, 3),
+        "oldest_in_hand_seconds": round(oldest, 3),
     }
     turns = silence < _DEAD_AFTER and unpolled < _UNPOLLED_AFTER
-    return turns and not watch.stuck, facts
+    return turns and not stuck, facts
 
 
 def matching(
-    unreadable: Mapping[str, str], held: int, *, current: bool, clock: str = ""
+    unreadable: Mapping[str, str], assigned: int, *, current: bool, clock: str = ""
 ) -> tuple[bool, Mapping[str, object]]:
     """Return whether a process matches events, with the facts.
 
     Args:
         unreadable: Unreadable table rows, with the reason: any of them stops matching.
-        held: The number of assigned partitions.
+        assigned: The number of assigned partitions.
         current: Whether the tables were recently read to their ends.
         clock: Why the machine's clock is not usable; empty if it is.
     """
     facts: dict[str, object] = {
         "tables_current": current,
         "unreadable_rows": len(unreadable),
-        "partitions": held,
+        "partitions": assigned,
     }
     if clock:
         facts["clock"] = clock[:_LONGEST]
     if unreadable:
         key, why = next(iter(unreadable.items()))
         facts["unreadable_row"] = f"{key}: {why}"[:_LONGEST]
-    return current and not unreadable and not clock and held > 0, facts
-
-
-class StuckCheck(Protocol):
-    """The state of the watchdog."""
-
-    @property
-    def seconds(self) -> float:
-        """Seconds for which the current oldest unfinished record has been the oldest."""
-
-    @property
-    def stuck(self) -> bool:
-        """Whether that exceeds the limit."""
+    return current and not unreadable and not clock and assigned > 0, facts
 
 
 class Health:
@@ -111,48 +99,39 @@ class Health:
 
     def live(self) -> tuple[bool, Mapping[str, object]]:
         """Return whether all loops run and records make progress; the broker may be unavailable."""
-        parts = self._parts
-        turned = (parts.events.turned_at(), parts.tiers.turned_at())
-        polls = [at for at in turned if at is not None]
-        return alive(parts.clock.monotonic(), self._beat, polls, self._watch)
+        parts, watch = self._parts, self._watch
+        polls = parts.events.turned_at, parts.tiers.turned_at
+        now = parts.clock.monotonic()
+        return alive(now, self._beat, polls, watch.seconds, stuck=watch.stuck)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Return whether events are matched: tables current and readable, partitions assigned."""
         parts = self._parts
-        held = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
+        assigned = len(parts.engine.events.owned) + len(parts.engine.tiers.owned)
         clock = "" if parts.clock.agrees() else parts.clock.why()
         current = parts.tables.current()
-        return matching(parts.directory.blind, held, current=current, clock=clock)
+        return matching(parts.directory.blind, assigned, current=current, clock=clock)
 
     def gauges(self) -> Mapping[str, float]:
         """Return the current value of every gauge, by its metric's name."""
         parts = self._parts
         now = parts.clock.now()
-        oldest = [
-            instant
-            for instant in (
-                parts.engine.events.oldest_unsettled(),
-                parts.engine.tiers.oldest_unsettled(),
-            )
-            if instant is not None
-        ]
-        events = parts.engine.events.oldest_unsettled()
-        next_due = parts.engine.room.next_due()
+
+        def since(instant: Millis | None) -> float:
+            return 0.0 if instant is None else max(0, now - instant) / 1000
+
+        events = since(parts.engine.events.oldest_unsettled())
+        tiers = since(parts.engine.tiers.oldest_unsettled())
+        skew = parts.clock.skew
         return {
-            "hookstream_oldest_unsettled_seconds": max(0, now - min(oldest)) / 1000
-            if oldest
-            else 0.0,
+            "hookstream_oldest_unsettled_seconds": max(events, tiers),
             "hookstream_in_hand_seconds": self._watch.seconds,
             "hookstream_open_transaction_seconds": parts.events.hidden_seconds(),
-            "hookstream_lag_seconds": 0.0 if events is None else max(0, now - events) / 1000,
-            "hookstream_tier_overdue_seconds": (
-                0.0 if next_due is None else max(0, now - next_due) / 1000
-            ),
+            "hookstream_lag_seconds": events,
+            "hookstream_tier_overdue_seconds": since(parts.engine.room.next_due()),
             "hookstream_tier_waiting_records": float(len(parts.engine.room)),
             "hookstream_table_age_seconds": parts.tables.age(),
-            "hookstream_clock_skew_seconds": skew
-            if (skew := parts.clock.skew) is not None
-            else nan,
+            "hookstream_clock_skew_seconds": nan if skew is None else skew,
             "hookstream_unreadable_rows": float(len(parts.directory.blind)),
             "hookstream_in_flight": float(parts.engine.lanes.in_flight),
             "hookstream_queued": float(parts.engine.lanes.waiting),

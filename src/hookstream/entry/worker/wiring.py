@@ -20,7 +20,7 @@ from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.adapters.kafka.reach import wait_for_brokers
-from hookstream.adapters.kafka.tables import TableReader
+from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import (
     SystemChance,
     SystemClock,
@@ -105,13 +105,14 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         topics = settings.topics_names
         client = client_of(settings)
         logger = StructuredLogger(settings.log.level, settings.log.format)
-        clock = _clock(settings, logger)
+        machine = SystemClock()
+        clock = BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
         metrics = PrometheusMetrics()
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, logger)
         feed = TableConsumer(topics, book, directory, key_ring(settings), logger, health)
         tables = TableReader(client, topics.tables, feed.take, logger, clock)
-        await tables.start()
+        tables.start()
         stack.push_async_callback(tables.close)
         await tables.read_to_end(_TABLES_DEADLINE)
         _refuse_empty(settings, topics, feed)
@@ -154,11 +155,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             source.start_partition(where, at, blocked=owned.is_blocked(where))
 
         def skip_record(where: TopicPartition, offset: int) -> None:
-            source = tiers if topics.delay_of(where.topic) is not None else events
-            source.skip(where, offset)
+            (events if topics.delay_of(where.topic) is None else tiers).skip(where, offset)
 
-        feed.start_partition, feed.skip_record = start_partition, skip_record
-        feed.repeat_skips(clock.now())
+        feed.connect(start_partition, skip_record, clock.now())
         for event_type in book.event_types():
             # Builds the index of each type now, so that the first event need not wait for it.
             directory.wants(event_type, clock.now())
@@ -169,11 +168,6 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
     events = settings.events
     return AvroCodec(book, max_record_bytes=events.max_record_bytes, max_values=events.max_values)
-
-
-def _clock(settings: Settings, logger: StructuredLogger) -> BrokerClock:
-    machine = SystemClock()
-    return BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
 
 
 async def _ask_time(sink: KafkaSink, topics: Topics) -> None:

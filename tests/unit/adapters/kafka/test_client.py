@@ -12,8 +12,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
+    LogPosition,
     Trouble,
     admin_client,
     ask_offsets,
@@ -53,12 +52,16 @@ async def test_a_short_problem_is_not_logged() -> None:
 
 
 class Recovering(AdminClient):
-    """A client whose broker is not a leader yet, for so many queries; then it answers `offset`."""
+    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`.
 
-    def __init__(self, *errors: int, offset: int = 7) -> None:
+    Its log ends at `end`, or where nothing else is said at `offset`.
+    """
+
+    def __init__(self, *errors: int, offset: int = 7, end: int | None = None) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
         self.errors = list(errors)
         self.offset = offset
+        self.end = offset if end is None else end
         self.looked = 0
 
     def list_offsets(  # type: ignore[override]
@@ -66,10 +69,11 @@ class Recovering(AdminClient):
     ) -> dict[TopicPartition, Future[SimpleNamespace]]:
         answers = {}
         error = self.errors.pop(0) if self.errors else None
-        for place in asked:
+        for place, spec in asked.items():
+            offset = self.end if spec is LATEST else self.offset
             answer = answers[place] = Future[SimpleNamespace]()
             if error is None:
-                answer.set_result(SimpleNamespace(offset=self.offset))
+                answer.set_result(SimpleNamespace(offset=offset))
             else:
                 answer.set_exception(KafkaException(KafkaError(error)))
         return answers
@@ -86,33 +90,33 @@ def test_a_restarted_broker_is_queried_until_it_leads(error: int) -> None:
     """Frozen or killed, it has to register again; the client must query for it, or never finds it."""
     admin = Recovering(error, error)
 
-    found = ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
+    found = ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends")
 
     assert (found, admin.looked) == ({("t", 0): 7}, 2)
 
 
-TIMESTAMP = OffsetSpec.for_timestamp(1_795_521_600_000)
+NOON = 1_795_521_600_000
 
 
 @pytest.mark.parametrize(
-    ("spec", "offset"), [(LATEST, -1001), (LATEST, -1), (EARLIEST, -1001), (TIMESTAMP, -1001)]
+    ("where", "offset"), [("latest", -1001), ("latest", -1), ("earliest", -1001), (NOON, -1001)]
 )
-def test_an_offset_that_no_broker_gave_is_no_answer(spec: OffsetSpec, offset: int) -> None:
+def test_an_offset_that_no_broker_gave_is_no_answer(where: LogPosition, offset: int) -> None:
     """The client returned -1001 for an end while its link was cut: old tables counted as current."""
     with pytest.raises(DependencyUnavailable, match="did not return the ends within 1 s"):
-        ask_offsets(Recovering(offset=offset), {("t", 0): spec}, 1.0, "the ends")
+        ask_offsets(Recovering(offset=offset), [("t", 0)], where, 1.0, "the ends")
 
 
-def test_a_time_after_the_last_record_has_no_offset() -> None:
-    found = ask_offsets(Recovering(offset=-1), {("t", 0): TIMESTAMP}, 1.0, "the offsets")
-    assert found == {("t", 0): -1}
+def test_a_time_after_the_last_record_is_the_end_of_the_log() -> None:
+    found = ask_offsets(Recovering(offset=-1, end=9), [("t", 0)], NOON, 1.0, "the offsets")
+    assert found == {("t", 0): 9}
 
 
 def test_a_permanent_error_is_not_retried() -> None:
     admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     with pytest.raises(KafkaException):
-        ask_offsets(admin, {("t", 0): LATEST}, 1.0, "the ends")
+        ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends")
 
 
 @pytest.mark.parametrize(

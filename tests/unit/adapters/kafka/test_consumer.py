@@ -32,7 +32,7 @@ class OrderedMember:
         order()
 
 
-def test_an_operators_request_reaches_a_partition_before_its_fault_is_reported() -> None:
+async def test_an_operators_request_reaches_a_partition_before_its_fault_is_reported() -> None:
     """The member alone knows of the fault by then; one that is not assigned here is another member's."""
     member = OrderedMember()
     source = KafkaSource(

@@ -132,7 +132,7 @@ class Asker:
         if self._times:
             self.member.request(self._most)
         else:
-            self.member.stop()
+            self.member.end()
 
     def on_stopped(self) -> None: ...
 
@@ -266,7 +266,7 @@ def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> N
 def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
     """Of two commits in flight the older could overwrite the newer, and set offsets back."""
     consumer, _, member = ready([], end=10)
-    member.stop()
+    member.end()
     member.assignment.commits.settled({HERE: CommitPosition(11)})
 
     member.run()

@@ -4,7 +4,7 @@ from tests.doubles.clock import NOON
 from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.tables import TableRecord
+from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.tables.rows import (
     SkipAsked,
     StartAsked,
@@ -34,7 +34,7 @@ def fed(*rows: TableRecord) -> tuple[TableConsumer, list[tuple[TopicPartition, s
     feed = TableConsumer(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingLogger())
     feed.take(rows)
     started: list[tuple[TopicPartition, str | Millis]] = []
-    feed.start_partition = lambda where, at: started.append((where, at))
+    feed.connect(lambda where, at: started.append((where, at)), lambda _where, _offset: None, NOON)
     return feed, started
 
 
@@ -85,11 +85,13 @@ def test_the_skips_of_the_last_hour_are_repeated_to_later_sources() -> None:
         row = write_skip(SkipAsked(*HERE, offset=offset, asked_at=at))
         return TableRecord(TOPICS.subscriptions, skip_key(*HERE, offset), row, 0, at)
 
-    feed, _ = fed(skip(7, NOON), skip(8, NOON + 1))
+    feed, started = fed(skip(7, NOON), skip(8, NOON + 1))
     skipped: list[tuple[TopicPartition, int]] = []
-    feed.repeat_skips(NOON)
-    feed.skip_record = lambda where, offset: skipped.append((where, offset))
-    feed.repeat_skips(NOON + HOUR + 1)
+    feed.connect(
+        lambda where, at: started.append((where, at)),
+        lambda where, offset: skipped.append((where, offset)),
+        NOON + HOUR + 1,
+    )
     feed.take([skip(9, NOON + HOUR)])
 
     assert skipped == [(HERE, 8), (HERE, 9)]

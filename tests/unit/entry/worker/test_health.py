@@ -1,18 +1,8 @@
 """A process is alive while its loops turn, whatever its broker does."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from hookstream.entry.worker.health import alive, matching
-
-
-@dataclass
-class Seen:
-    """What a watch saw."""
-
-    seconds: float = 0.0
-    stuck: bool = False
 
 
 @pytest.mark.parametrize(
@@ -29,11 +19,11 @@ class Seen:
 def test_a_process_is_alive_while_every_loop_turns_and_work_moves(
     *, beat: float, polls: list[float], stuck: bool, expected: bool
 ) -> None:
-    assert alive(100.0, beat, polls, Seen(stuck=stuck))[0] is expected
+    assert alive(100.0, beat, polls, 0.0, stuck=stuck)[0] is expected
 
 
 def test_the_facts_show_which_loop_is_stuck() -> None:
-    assert alive(100.0, 99.5, [98.0, 40.0], Seen(seconds=1.5)) == (
+    assert alive(100.0, 99.5, [98.0, 40.0], 1.5, stuck=False) == (
         True,
         {
             "seconds_since_turn": 0.5,

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
     OFFSETS_GONE,
     ClientSettings,
+    LogPosition,
     admin_client,
     ask_offsets,
     bounded,
@@ -31,14 +27,14 @@ from hookstream.errors import (
     HookstreamError,
     InvariantBroken,
 )
-from hookstream.pipeline.ports import Logger
 
-_GROUP = "hookstream-tables"
+TABLES_GROUP = "hookstream-tables"
+"""The name that brokers check when tables are read."""
 _APPEAR_SECONDS = 2.0
 _PAUSE_SECONDS = 0.1
 
-Offsets: TypeAlias = dict[str, int]
-"""By topic: the offset of the next record."""
+Offsets: TypeAlias = dict[TopicPartition, int]
+"""By table, which has one partition: the offset of the next record."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,13 +70,12 @@ def read_tables(
     """
     admin = admin_client(client)
     require_topics(admin, topics, timeout)
-    starts = table_offsets(admin, topics, EARLIEST, timeout)
-    ends = table_offsets(admin, topics, LATEST, timeout)
+    starts = table_offsets(admin, topics, "earliest", timeout)
+    ends = table_offsets(admin, topics, "latest", timeout)
     tables: dict[str, dict[str, TableRecord]] = {topic: {} for topic in topics}
-    places = {TopicPartition(topic, 0): end for topic, end in ends.items()}
     try:
-        with table_log(bounded(client), starts, None) as log:
-            for records in log.batches(places, timeout):
+        with LogReader(bounded(client), starts, group=TABLES_GROUP) as log:
+            for records in log.batches(ends, timeout):
                 apply_records(tables, map(table_record, records))
     except KafkaException as error:
         raise table_error(error) from error
@@ -107,7 +102,7 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
     """
     until = time.monotonic() + _APPEAR_SECONDS
     while True:
-        with translating("the cluster's topics cannot be listed"):
+        with translating("the cluster's topics cannot be listed", timeout):
             found = admin.list_topics(timeout=timeout).topics
         missing = [topic for topic in topics if topic not in found]
         if not missing or time.monotonic() >= until:
@@ -127,23 +122,16 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
 
 
 def table_offsets(
-    admin: AdminClient, topics: Sequence[str], spec: OffsetSpec, timeout: float
+    admin: AdminClient, topics: Sequence[str], where: LogPosition, timeout: float
 ) -> Offsets:
-    """Return an offset of each table; its end is the high watermark, open transactions included.
+    """Return the offset of a position in each table; the end is the high watermark.
 
     Raises:
         DependencyUnavailable: The broker did not answer in time (seconds).
     """
-    asked = {(topic, 0): spec for topic in topics}
-    with translating("the tables' offsets cannot be read"):
-        found = ask_offsets(admin, asked, timeout, "the tables' offsets")
-    return {topic: offset for (topic, _), offset in found.items()}
-
-
-def table_log(client: ClientSettings, starts: Offsets, logger: Logger | None) -> LogReader:
-    """Return a reader of the tables from these offsets on."""
-    places = {TopicPartition(topic, 0): offset for topic, offset in starts.items()}
-    return LogReader(client, places, group=_GROUP, logger=logger)
+    places = [(topic, 0) for topic in topics]
+    with translating("the tables' offsets cannot be read", timeout):
+        return ask_offsets(admin, places, where, timeout, "the tables' offsets")
 
 
 def table_error(raised: KafkaException) -> HookstreamError:

@@ -8,29 +8,28 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
-    EARLIEST,
-    LATEST,
     ClientSettings,
     Trouble,
     admin_client,
 )
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
+from hookstream.adapters.kafka.scan import LogReader
 from hookstream.adapters.kafka.tables.log import (
+    TABLES_GROUP,
     Offsets,
     TableRecord,
     require_topics,
     table_error,
-    table_log,
     table_offsets,
     table_record,
 )
 from hookstream.core.model.freshness import FRESH_FOR, LONG_AGO, Moment, age
+from hookstream.core.model.record import TopicPartition
 from hookstream.errors import DependencyUnavailable, HookstreamError, InvariantBroken
 from hookstream.pipeline.ports import Clock, Logger
 
@@ -45,6 +44,8 @@ a partition has no leader, it may do so until its metadata expires, a quarter of
 
 class TableReader:
     """Follows the tables from their beginning, on one thread, and hands records to the loop.
+
+    Made on the loop.
 
     Args:
         client: librdkafka's settings.
@@ -78,31 +79,20 @@ class TableReader:
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
         # What follows belongs to the loop.
-        self._positions: Offsets = dict.fromkeys(self._topics, 0)
+        self._positions: Offsets = {TopicPartition(topic, 0): 0 for topic in self._topics}
         self._asks: deque[tuple[Moment, Offsets]] = deque(maxlen=_ASKS_KEPT)
         self._current_at = LONG_AGO
         """When the latest request was made whose answer the tables have reached."""
         self._waiting: list[tuple[Moment, asyncio.Future[None]]] = []
-        self._failed: asyncio.Future[None] | None = None
-
-    @property
-    def failed(self) -> asyncio.Future[None]:
-        """Fails when the reader ends without having been closed; never has a result.
-
-        Raises:
-            InvariantBroken: The reader was not started.
-        """
-        if self._failed is None:
-            raise InvariantBroken("the table reader was not started")
-        return self._failed
-
-    async def start(self) -> None:
-        """Begin to read. `read_to_end` returns when the tables are complete."""
         loop = asyncio.get_running_loop()
         self._bridge = LoopBridge(loop, self._broken)
-        self._failed = loop.create_future()
+        self.failed: asyncio.Future[None] = loop.create_future()
+        """Fails when the reader ends without having been closed; never has a result."""
         # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
-        self._failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def start(self) -> None:
+        """Begin to read. `read_to_end` returns when the tables are complete."""
         self._thread.start()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
@@ -115,7 +105,7 @@ class TableReader:
             self.failed.cancel()
 
     async def read_to_end(self, deadline: float) -> None:
-        """Wait until everything that the tables held at this call was handed over.
+        """Wait until everything that the tables had at this call was handed over.
 
         Args:
             deadline: Seconds to wait at most.
@@ -149,11 +139,11 @@ class TableReader:
 
     def reached(self, topic: str, offset: int) -> bool:
         """Return whether the record at an offset of a table was handed over."""
-        return self._positions[topic] > offset
+        return self._positions[TopicPartition(topic, 0)] > offset
 
     # On the loop.
 
-    def _take(self, records: Sequence[TableRecord], positions: Offsets) -> None:
+    async def _take(self, records: Sequence[TableRecord], positions: Offsets) -> None:
         if records:
             self._on_records(records)
         self._positions.update(positions)
@@ -165,7 +155,7 @@ class TableReader:
 
     def _settle_asks(self) -> None:
         while self._asks and all(
-            self._positions[topic] >= end for topic, end in self._asks[0][1].items()
+            self._positions[at] >= end for at, end in self._asks[0][1].items()
         ):
             self._current_at, _ = self._asks.popleft()
         for since, done in self._waiting:
@@ -188,9 +178,9 @@ class TableReader:
             return "their high watermarks are not known"
         _, ends = self._asks[-1]
         return ", ".join(
-            f"{topic} is at {self._positions[topic]} of {end}"
-            for topic, end in ends.items()
-            if self._positions[topic] < end
+            f"{at.topic} is at {self._positions[at]} of {end}"
+            for at, end in ends.items()
+            if self._positions[at] < end
         )
 
     # On the thread.
@@ -211,14 +201,13 @@ class TableReader:
         starts = self._find_starts()
         if starts is None:
             return
-        self._bridge.post(self._take, (), starts)
+        self._hand_over((), starts)
         next_ask = 0.0
-        with table_log(self._client, starts, self._logger) as log:
+        with LogReader(self._client, starts, group=TABLES_GROUP, logger=self._logger) as log:
             while not self._stop.is_set():
                 records = log.poll()
                 if records is not None:
-                    positions = {at.topic: offset for at, offset in log.next.items()}
-                    self._hand_over([table_record(record) for record in records], positions)
+                    self._hand_over([table_record(record) for record in records], dict(log.next))
                 now = self._clock.monotonic()
                 if now >= next_ask or self._ask_now.is_set():
                     self._ask_now.clear()
@@ -230,7 +219,7 @@ class TableReader:
         while not self._stop.is_set():
             try:
                 require_topics(self._admin, self._topics, timeout=1.0)
-                starts = table_offsets(self._admin, self._topics, EARLIEST, timeout=1.0)
+                starts = table_offsets(self._admin, self._topics, "earliest", timeout=1.0)
             except DependencyUnavailable as error:
                 self._no_broker.lasts(str(error))
                 self._ask_by_another()
@@ -243,7 +232,7 @@ class TableReader:
         # Taken before the request leaves: its answer describes the tables at that moment or later.
         asked = self._clock.moment()
         try:
-            ends = table_offsets(self._admin, self._topics, LATEST, timeout=1.0)
+            ends = table_offsets(self._admin, self._topics, "latest", timeout=1.0)
         except DependencyUnavailable as error:
             self._stale.lasts(str(error))
             self._ask_by_another()
@@ -261,7 +250,7 @@ class TableReader:
 
     def _hand_over(self, records: Sequence[TableRecord], positions: Offsets) -> None:
         """Hand a batch to the loop and wait until it was taken, so that none pile up."""
-        taken = self._bridge.submit(partial(self._take, records, positions))
+        taken = self._bridge.submit(self._take(records, positions))
         while not self._stop.is_set():
             try:
                 return taken.result(0.2)

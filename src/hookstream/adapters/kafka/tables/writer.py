@@ -5,9 +5,9 @@ is read after that stays current, and so does a revision that was checked agains
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from hookstream.adapters.kafka.client import ClientSettings
 from hookstream.adapters.kafka.record import record_of
@@ -17,7 +17,7 @@ from hookstream.adapters.kafka.tables.log import (
     read_tables,
     table_record,
 )
-from hookstream.adapters.kafka.transactions import TooLarge, TransactionalWriter
+from hookstream.adapters.kafka.transactions import TransactionalWriter
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused
@@ -35,7 +35,7 @@ class TableChange(NamedTuple):
 
 
 class TableWriter(TransactionalWriter):
-    """The one writer of the tables, from `open` (or `with`) until `close`. Blocks; for one thread.
+    """The one writer of the tables, within `with`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
@@ -66,22 +66,19 @@ class TableWriter(TransactionalWriter):
         self._client = client
         self._topics = tuple(topics)
         self._probe_topic = probe_topic
-        self._tables: dict[str, dict[str, TableRecord]] = {}
+        self.snapshot: dict[str, dict[str, TableRecord]] = {}
+        """The live rows by topic and key, as they were at the beginning and with every write since."""
 
-    def open(self) -> None:
+    def __enter__(self) -> Self:
         """Fence every older writer, then read the tables to their ends.
 
         Raises:
             ConfigurationError: A topic is missing or has more than one partition.
             DependencyUnavailable: The broker did not answer in time.
         """
-        super().open()
-        self._tables = read_tables(self._client, self._topics, timeout=self._timeout)
-
-    @property
-    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
-        """The live rows by topic and key, as of `open` and with every write since."""
-        return self._tables
+        super().__enter__()
+        self.snapshot = read_tables(self._client, self._topics, timeout=self._timeout)
+        return self
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
         """Write rows, and records of other topics with them, all of them or none.
@@ -93,17 +90,10 @@ class TableWriter(TransactionalWriter):
                 unless the tables are read again.
         """
         rows = [OutgoingRecord(c.topic, c.key.encode(), c.value) for c in changes]
-        written = self._write([*rows, *also])
-        apply_records(
-            self._tables,
-            [table_record(record_of(each)) for each in written if each.topic() in self._tables],
-        )
-
-    def _write(self, records: Sequence[OutgoingRecord]) -> Sequence[Message]:
-        written = self.transact(records)
-        if isinstance(written, TooLarge):
+        if self.transact([*rows, *also]):
             raise InputRefused("a row is larger than its topic takes: nothing was written")
-        return written
+        written = (record_of(each) for each in self.appended if each.topic() in self.snapshot)
+        apply_records(self.snapshot, map(table_record, written))
 
     def broker_now(self) -> Millis:
         """Return the broker's wall clock, as it stamps a record without a value under `writer`.
@@ -113,8 +103,8 @@ class TableWriter(TransactionalWriter):
             ConfigurationError: The table keeps `CreateTime`.
             DependencyUnavailable: The broker did not answer.
         """
-        [probe] = self._write([OutgoingRecord(self._probe_topic, PROBE_KEY.encode(), None)])
-        kind, stamp = probe.timestamp()
+        self.transact([OutgoingRecord(self._probe_topic, PROBE_KEY.encode(), None)])
+        kind, stamp = self.appended[0].timestamp()
         if kind != TIMESTAMP_LOG_APPEND_TIME:
             raise ConfigurationError(
                 f"{self._probe_topic} is not stamped by the broker"
