@@ -51,8 +51,11 @@ async def test_a_short_problem_is_not_logged() -> None:
     assert logger.lines == []
 
 
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
 class Recovering(AdminClient):
-    """A client whose broker leads nothing yet, for so many questions; then it answers `offset`.
+    """A client whose broker is not a leader yet, for so many queries; then it answers `offset`.
 
     Its log ends at `end`, or where nothing else is said at `offset`.
     """
