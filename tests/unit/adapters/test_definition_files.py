@@ -11,10 +11,9 @@ from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
 from hookstream.core.delivery.signing import write_secret
 from hookstream.core.model.json import Json
-from hookstream.core.model.subscription import Grant
+from hookstream.core.model.subscription import Endpoint, Grant, Partner, Subscription
 from hookstream.core.planning.declared import (
     Declared,
-    DeclaredPartner,
     DeclaredSecret,
     DeclaredSubscription,
     Problem,
@@ -67,14 +66,17 @@ def test_a_folder_becomes_what_it_declares(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert (found.declared, found.problems) == (
         Declared(
-            (DeclaredPartner("acme", "Acme Print", Grant(("order.*",), ("live",))),),
+            (Partner("acme", "Acme Print", Grant(("order.*",), ("live",))),),
             (
                 DeclaredSubscription(
-                    "orders",
-                    "acme",
-                    "https://acme.example/h",
+                    Subscription(
+                        "orders",
+                        "acme",
+                        Endpoint("https://acme.example/h", ()),
+                        ("order.generated",),
+                        active_from=0,
+                    ),
                     (DeclaredSecret("env:ORDERS", KEY),),
-                    ("order.generated",),
                 ),
             ),
         ),

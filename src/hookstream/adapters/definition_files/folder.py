@@ -21,19 +21,18 @@ from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.delivery.signing import header_problem, parse_secret
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.planning.declared import (
-    Declared,
-    DeclaredPartner,
-    DeclaredSubscription,
-    FromEnvironment,
-    FromFile,
-    Problem,
+from hookstream.core.model.subscription import Partner
+from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
+from hookstream.core.planning.definition import (
+    DefinitionRules,
+    SecretSource,
+    read_partner,
+    read_subscription,
 )
-from hookstream.core.planning.definition import DefinitionRules, read_partner, read_subscription
 from hookstream.core.planning.reading import Report
 from hookstream.errors import InputRefused
 
-_Definition = TypeVar("_Definition", DeclaredPartner, DeclaredSubscription)
+_Definition = TypeVar("_Definition", Partner, DeclaredSubscription)
 
 MAX_FILES = 20_000
 MAX_SECRET_BYTES = 4_096
@@ -139,9 +138,9 @@ class _Secrets:
             if os.path.realpath(path) not in self._named
         ]
 
-    def key(self, folder: Path, source: FromEnvironment | FromFile) -> bytes | str:
-        """Return the key of a source, or, as text, why there is none."""
-        text, missing = self._text(folder, source)
+    def key(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
+        """Return the key of a variable or file, or, as text, why there is none."""
+        text, missing = self._text(folder, source, name)
         if text is None:
             if self._missing is None:
                 return missing
@@ -152,14 +151,14 @@ class _Secrets:
         except InputRefused as refused:
             return str(refused)
 
-    def _text(self, folder: Path, source: FromEnvironment | FromFile) -> tuple[str | None, str]:
+    def _text(self, folder: Path, source: SecretSource, name: str) -> tuple[str | None, str]:
         """Return the text of a source, or None and why there is none."""
         match source:
-            case FromEnvironment(name):
+            case "env":
                 return self._environ.get(name), f"the environment variable {name} is not set"
-            case FromFile(path):
-                self._named.add(os.path.realpath(folder / path))
-                return _first_text(folder / path)
+            case "file":
+                self._named.add(os.path.realpath(folder / name))
+                return _first_text(folder / name)
 
 
 def _read(

@@ -1,8 +1,9 @@
 """Strict parsing of definitions: each problem is reported with its path, unknown fields too."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
+from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
@@ -10,7 +11,7 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import number_text
 from hookstream.core.model.suggestion import did_you_mean
 
-_Value = TypeVar("_Value")
+_Word = TypeVar("_Word", bound=StrEnum)
 Report: TypeAlias = Callable[[str, str], None]
 """Takes the path of a problem and its description."""
 
@@ -189,15 +190,15 @@ class FieldReader:
             self.wrong(field, f"must be {least:g} to {most:g}, not {number_text(found)}")
         return float(found)
 
-    def one_of(self, field: str, words: Mapping[str, _Value], default: _Value) -> _Value:
-        """Return the value of an optional word."""
+    def one_of(self, field: str, words: type[_Word], default: _Word) -> _Word:
+        """Return an optional word."""
         found = self.raw(field)
         if found is None:
             return default
-        if not isinstance(found, str) or found not in words:
+        if not isinstance(found, str) or found not in [*words]:
             self.wrong(field, f"must be {' or '.join(words)}, not {described(found)}")
             return default
-        return words[found]
+        return words(found)
 
 
 def described(found: Json) -> str:

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.definition import folder_name_problem
-from hookstream.core.planning.plan import PlanMeans, Terms, plan
+from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import changing
 from hookstream.entry.admin.pattern_checks import PatternChecks
 from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_state
@@ -31,17 +31,6 @@ SECRET_BYTES = 32
 """A generated signing secret: Standard Webhooks takes 24 to 64 bytes, the hash yields 32."""
 
 
-@dataclass(slots=True, frozen=True)
-class PlanRequest:
-    """The options of a plan."""
-
-    prune: bool
-    cascade: bool
-    owner: str | None
-    take_over: tuple[str, ...]
-    confirm_delete: int | None
-
-
 class FolderPlanner:
     """Plans the changes that a folder's definition files declare, and applies them.
 
@@ -49,7 +38,7 @@ class FolderPlanner:
         settings: The cluster, and which endpoints are allowed.
         environ: Environment variables that may have signing secrets.
         folder: The folder.
-        request: The options of the plan.
+        options: The options of the plan; without an owner, the folder's own name is its owner.
         needs_keys: Whether a key ring is needed, to apply the plan. Without one, signing secrets are
             compared by their names only: files can be checked where no secret is.
 
@@ -63,12 +52,11 @@ class FolderPlanner:
         settings: Settings,
         environ: Mapping[str, str],
         folder: Path,
-        request: PlanRequest,
+        options: PlanOptions,
         *,
         needs_keys: bool,
     ) -> None:
         self._settings = settings
-        self._request = request
         self._keys: Keys = SEALED
         self._keyless: str | None = None
         try:
@@ -83,7 +71,7 @@ class FolderPlanner:
             secrets=needs_keys or self._keyless is None,
         )
         self._definitions = read_definitions(folder, environ, checks)
-        self._definitions.owner = _owner(self._definitions, request)
+        self._options = replace(options, owner=_owner(self._definitions, options))
         if needs_keys and self._keyless is not None and not self.problems:
             raise ConfigurationError(self._keyless)
 
@@ -116,24 +104,17 @@ class FolderPlanner:
             yield made, writer.session
 
     def _made(self, state: State, takes_effect: Millis) -> Plan:
-        asked, definitions = self._request, self._definitions
+        definitions = self._definitions
         means = PlanMeans(
             new_key=partial(random_bytes, SECRET_BYTES),
             scrub=scrub,
             pattern_problems=PatternChecks(state.book).problems,
             asks_for=asks_for,
+            takes_effect=takes_effect,
+            prune_share=self._settings.tables.prune_share,
             opened=self._keyless is None,
         )
-        terms = Terms(
-            takes_effect,
-            prune=asked.prune,
-            cascade=asked.cascade,
-            owner=definitions.owner,
-            take_over=frozenset(asked.take_over),
-            prune_share=self._settings.tables.prune_share,
-            confirmed=asked.confirm_delete,
-        )
-        made = plan(definitions.declared, state.current, terms, means)
+        made = plan(definitions.declared, state.current, self._options, means)
         unreadable = [
             Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable
         ]
@@ -165,7 +146,7 @@ def last_instant(made: Plan) -> Millis:
     return max(instants)
 
 
-def _owner(found: Definitions, asked: PlanRequest) -> str | None:
+def _owner(found: Definitions, asked: PlanOptions) -> str | None:
     """Return the folder's name.
 
     Raises:

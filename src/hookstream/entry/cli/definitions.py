@@ -6,7 +6,8 @@ import click
 
 from hookstream.core.model.json import Json
 from hookstream.core.planning.changes import Plan
-from hookstream.entry.admin.definitions import FolderPlanner, PlanRequest, last_instant
+from hookstream.core.planning.plan import PlanOptions
+from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_one
 from hookstream.entry.cli.plan_view import (
@@ -23,8 +24,8 @@ HAS_CHANGES = 3
 
 _folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 plan_options = as_one(
-    "request",
-    PlanRequest,
+    "options",
+    PlanOptions,
     click.option(
         "--prune", is_flag=True, help="Delete what the folder owns and does not declare any more."
     ),
@@ -47,7 +48,7 @@ plan_options = as_one(
         help="Delete N things, although that is much of what the folder owns.",
     ),
 )
-"""They arrive as `request`."""
+"""They arrive as `options`."""
 
 
 @click.command()
@@ -55,9 +56,9 @@ plan_options = as_one(
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @pass_context
-def plan(context: Context, folder: Path, request: PlanRequest, *, as_json: bool) -> None:
+def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool) -> None:
     """Show what applying FOLDER would change. Exit code 3: there are changes."""
-    planner = FolderPlanner(context.settings, context.environ, folder, request, needs_keys=False)
+    planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=False)
     refuse_problems(context.err, planner.problems)
     made = planner.plan()
     if as_json:
@@ -78,7 +79,7 @@ def plan(context: Context, folder: Path, request: PlanRequest, *, as_json: bool)
 def apply(
     context: Context,
     folder: Path,
-    request: PlanRequest,
+    options: PlanOptions,
     *,
     yes: bool,
     no_wait: bool,
@@ -89,7 +90,7 @@ def apply(
     Signing secrets that are generated are shown once. Returns when everything new is active: events
     that are published from then on are delivered.
     """
-    planner = FolderPlanner(context.settings, context.environ, folder, request, needs_keys=True)
+    planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=True)
     refuse_problems(context.err, planner.problems)
     shown = planner.plan()
     refuse_problems(context.err, shown.problems)
