@@ -13,9 +13,9 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.counts import Group, Tally
 from hookstream.core.redrive.marks import (
     Ledger,
-    MarkProblem,
     Position,
     RedriveSource,
+    RowProblem,
     read_ledger,
 )
 from hookstream.core.redrive.selector import Selector
@@ -74,7 +74,7 @@ class DeadLetterReader:
         refuse_unreadable(problems)
         return ledger
 
-    def ledger_so_far(self) -> tuple[Ledger, Sequence[MarkProblem]]:
+    def ledger_so_far(self) -> tuple[Ledger, Sequence[RowProblem]]:
         """Return the known resolutions, and the unreadable marks: for views only."""
         return read_ledger(self.jobs())
 

@@ -166,7 +166,7 @@ def show_jobs(context: Context, reader: DeadLetterReader, *, as_json: bool) -> N
     jobs, problems = jobs_of(reader.jobs())
     mine = [job for job in reversed(jobs) if job.source is reader.source]
     for problem in problems:
-        context.err.print(Text(f"unreadable: {problem.id}: {problem.why}", "red"), soft_wrap=True)
+        context.err.print(Text(f"unreadable: {problem.key}: {problem.why}", "red"), soft_wrap=True)
     if as_json:
         documents: list[Json] = [_job_document(job) for job in mine]
         click.echo(json_line(documents))
