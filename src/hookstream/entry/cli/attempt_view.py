@@ -1,6 +1,5 @@
 """Attempts and the history of a delivery as text on eighty columns, and as JSON."""
 
-from rich.console import Console
 from rich.text import Text
 
 from hookstream.core.audit.entry import AuditEntry
@@ -11,9 +10,10 @@ from hookstream.core.audit.history import (
     HistoryEntry,
     Redrive,
 )
-from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
-from hookstream.entry.cli.moments import clock_time, took
+from hookstream.entry.cli.moments import took
+from hookstream.entry.cli.terminal import Terminal
 
 _COLOURS = {
     DeliveryState.COMPLETED: "green",
@@ -24,12 +24,12 @@ _COLOURS = {
 }
 
 
-def show_entry(out: Console, entry: AuditEntry) -> None:
+def show_entry(out: Terminal, entry: AuditEntry) -> None:
     """Print one attempt as two lines: its delivery, and its result."""
-    head = Text(clock_time(entry.started_at), "bold")
+    head = Text(to_the_second(entry.started_at), "bold")
     head.append(f"  {entry.delivery_id}  {entry.subscription_id}", "not bold")
-    out.print(head, soft_wrap=True)
-    out.print(Text(f"    {entry.event_type}  {attempt_words(entry)}"), soft_wrap=True)
+    out.text(head)
+    out.text(f"    {entry.event_type}  {attempt_words(entry)}")
 
 
 def attempt_words(entry: AuditEntry) -> str:
@@ -52,70 +52,70 @@ def _next(entry: AuditEntry) -> str:
         case "complete":
             return ""
         case "retry" if entry.next_due_at is not None:
-            return f", retry at {clock_time(entry.next_due_at)}"
+            return f", retry at {to_the_second(entry.next_due_at)}"
         case "dead_letter":
             return f", dead letter ({entry.reason or 'no reason given'})"
         case other:
             return f", {other}"
 
 
-def show_history(out: Console, history: DeliveryHistory) -> None:
+def show_history(out: Terminal, history: DeliveryHistory) -> None:
     """Print the history of a delivery, grouped by the event."""
     title = Text(f"Delivery {history.delivery_id}: ", "bold")
     title.append(history.state.value, f"bold {_COLOURS[history.state]}")
-    out.print(title, soft_wrap=True)
+    out.text(title)
     by_origin = history.by_origin()
     if len(by_origin) > 1:
         many = (
             f"  {len(by_origin)} events carry this id; receivers that deduplicate drop all but one"
         )
-        out.print(Text(many, "yellow"), soft_wrap=True)
+        out.text(many, "yellow")
     for origin, one in by_origin.items():
         if len(by_origin) > 1:
             head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
             head.append(one.state.value, f"bold {_COLOURS[one.state]}")
-            out.print(head, soft_wrap=True)
+            out.text(head)
         if one.entries:
             _show_subject(out, one.entries[-1])
         show_history_entries(out, one)
 
 
-def _show_subject(out: Console, entry: AuditEntry) -> None:
+def _show_subject(out: Terminal, entry: AuditEntry) -> None:
     origin = entry.origin
     lines = {
         "event": f"{entry.event_type} {entry.event_id}",
         "about": f"{entry.entity_id} ({entry.environment})",
         "for": f"{entry.subscription_id} of {entry.partner_id}, at {entry.host}",
-        "from": f"{origin.place} of {clock_time(origin.timestamp)}",
+        "from": f"{origin.place} of {to_the_second(origin.timestamp)}",
     }
     if entry.trace_id:
         lines["trace"] = entry.trace_id
     for name, text in lines.items():
-        out.print(Text(f"  {name:<6}{text}"), soft_wrap=True)
+        out.text(f"  {name:<6}{text}")
 
 
-def show_history_entries(out: Console, history: DeliveryHistory) -> None:
+def show_history_entries(out: Terminal, history: DeliveryHistory) -> None:
     """Print the entries of a history, one a line."""
     for entry in history.moments():
         at, words, style = _entry_line(entry)
-        out.print(Text(f"  {at}  {words}", style), soft_wrap=True)
+        out.text(f"  {at}  {words}", style)
         if isinstance(entry, AuditEntry) and entry.response_excerpt:
             excerpt = " ".join(entry.response_excerpt.split())[:200]
-            out.print(Text(f"    answer: {excerpt}", "dim"), soft_wrap=True)
+            out.text(f"    answer: {excerpt}", "dim")
 
 
 def _entry_line(entry: HistoryEntry) -> tuple[str, str, str]:
     match entry:
         case AuditEntry():
             style = "green" if entry.disposition == "complete" else ""
-            return clock_time(entry.started_at), attempt_words(entry), style
+            return to_the_second(entry.started_at), attempt_words(entry), style
         case DeadLettered():
             detail = f": {entry.detail}" if entry.detail else ""
             words = f"dead letter {entry.place} ({entry.reason}{detail})"
-            return clock_time(entry.at), words, "red"
+            return to_the_second(entry.at), words, "red"
         case Redrive():
             words = f"redriven from {entry.place} by {entry.job_id}"
-            return clock_time(entry.at), words, "cyan"
+            return to_the_second(entry.at), words, "cyan"
 
 
 def history_document(history: DeliveryHistory) -> JsonObject:

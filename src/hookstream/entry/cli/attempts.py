@@ -5,7 +5,6 @@ from functools import partial
 from typing import get_args
 
 import click
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.entry import AuditEntry
@@ -102,7 +101,7 @@ def list_(
     for entry in found:
         _print(context, entry, as_json=as_json)
     window = " of the last hour (--since for more)" if since is None else ""
-    context.err.print(Text(f"{len(found):,} of {count:,} attempts{window}"))
+    context.err.text(f"{len(found):,} of {count:,} attempts{window}")
     _report_unreadable(context, audit)
 
 
@@ -189,4 +188,4 @@ def _report_unreadable(context: Context, audit: AuditLog) -> None:
     if audit.unreadable:
         count, why = audit.unreadable, audit.why_unreadable
         text = f"{count:,} records could not be read; the first is {why}"
-        context.err.print(Text(text, "red"), soft_wrap=True)
+        context.err.text(text, "red")

@@ -9,16 +9,15 @@ from hookstream.core.planning.changes import Plan
 from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.options import as_one
+from hookstream.entry.cli.options import as_one, yes_option
 from hookstream.entry.cli.plan_view import (
     generated_of,
     plan_document,
-    refuse_problems,
     secrets_document,
     show_plan,
     show_secrets,
 )
-from hookstream.entry.cli.terminal import json_line
+from hookstream.entry.cli.terminal import confirm, json_line
 
 HAS_CHANGES = 3
 
@@ -59,19 +58,19 @@ plan_options = as_one(
 def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool) -> None:
     """Show what applying FOLDER would change. Exit code 3: there are changes."""
     planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=False)
-    refuse_problems(context.err, planner.problems)
+    context.err.refuse(planner.problems, "changed")
     made = planner.plan()
     if as_json:
         click.echo(json_line(plan_document(made, made.problems)))
     elif not made.problems:
         show_plan(context.out, made)
-    refuse_problems(context.err, made.problems)
+    context.err.refuse(made.problems, "changed")
     raise click.exceptions.Exit(HAS_CHANGES if made.writes else 0)
 
 
 @click.command()
 @_folder
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--no-wait", is_flag=True, help="Return before everything is active.")
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -91,15 +90,14 @@ def apply(
     that are published from then on are delivered.
     """
     planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=True)
-    refuse_problems(context.err, planner.problems)
+    context.err.refuse(planner.problems, "changed")
     shown = planner.plan()
-    refuse_problems(context.err, shown.problems)
+    context.err.refuse(shown.problems, "changed")
     show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
         _report(context, shown, as_json=as_json)
         return
-    if not yes:
-        click.confirm("Apply this?", abort=True, err=True)
+    confirm("Apply this?", yes=yes)
     with planner.applied(shown) as (made, session):
         # Secrets first: interrupting the wait must not lose them.
         _report(context, made, as_json=as_json)

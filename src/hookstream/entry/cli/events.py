@@ -6,7 +6,6 @@ from typing import BinaryIO
 
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.text import Text
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
@@ -47,7 +46,7 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
             refusals.show,
         )
         asyncio.run(sender.run(file, topic_prefix))
-    context.err.print(Text(f"{sender.sent} sent, {sender.refused} refused", "bold"))
+    context.err.text(f"{sender.sent} sent, {sender.refused} refused", "bold")
     if sender.refused:
         raise click.exceptions.Exit(1)
 
@@ -89,7 +88,7 @@ def tail(
     for record, event in records:
         if isinstance(event, str):
             at = f"{record.topic}/{record.partition}@{record.offset}"
-            context.err.print(Text(f"{at}: {event}", "yellow"), soft_wrap=True)
+            context.err.text(f"{at}: {event}", "yellow")
             continue
         click.echo(json_line({**event, "record": _place(record)} if where else event))
         if limit is not None:
@@ -109,7 +108,7 @@ class _Refusals:
         """Print why a line is refused."""
         self._count += 1
         if self._count <= SHOWN_REFUSALS:
-            self._context.err.print(Text(f"line {number}: {why}", "red"), soft_wrap=True)
+            self._context.err.text(f"line {number}: {why}", "red")
         elif self._count == SHOWN_REFUSALS + 1:
             self._context.err.print("more lines are refused; from here on they are only counted")
 

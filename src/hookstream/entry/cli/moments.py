@@ -9,9 +9,9 @@ from hookstream.core.model.instant import (
     MINUTE,
     SECOND,
     Millis,
+    format_duration,
     from_rfc3339,
     parse_duration,
-    to_the_second,
 )
 
 
@@ -53,9 +53,9 @@ def ago(now: Millis, instant: Millis) -> str:
     return f"{age // SECOND}s"
 
 
-def clock_time(instant: Millis) -> str:
-    """Return an instant for a table, in UTC to the second: `2026-11-24 08:15:30`."""
-    return to_the_second(instant)
+def lasted(duration: Millis) -> str:
+    """Return a duration of whole seconds, `2h30m5s`; zero for a negative one: clocks differ."""
+    return format_duration(max(duration, 0) // SECOND * SECOND)
 
 
 def took(microseconds: int) -> str:

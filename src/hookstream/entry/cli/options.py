@@ -14,6 +14,8 @@ Added: TypeAlias = Callable[..., None]
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
 since_option = click.option(
     "--since",
     type=MOMENT,

@@ -1,10 +1,6 @@
 """A plan as text, and as JSON."""
 
-from collections.abc import Iterator, Sequence
-
-import click
-from rich.console import Console
-from rich.text import Text
+from collections.abc import Sequence
 
 from hookstream.core.delivery.address import scrub
 from hookstream.core.delivery.signing import write_secret
@@ -13,47 +9,30 @@ from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, fields_of, named
-
-REFUSED = 2
-"""The exit code if the input has problems."""
+from hookstream.entry.cli.terminal import Terminal
 
 _SIGNED_BY = "endpoint.signing_secrets."
 
 
-def show_plan(out: Console, plan: Plan) -> None:
+def show_plan(out: Terminal, plan: Plan) -> None:
     """Print the changes of a plan, one after another."""
     for change in plan.writes:
-        for line in _lines(change):
-            out.print(line, soft_wrap=True)
+        _show_change(out, change)
     for note in plan.notes:
-        out.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+        out.text(f"note: {note}", "yellow")
     if not plan.writes:
         out.print("Nothing to change.")
     else:
-        out.print(Text(_summary(plan), "bold"))
+        out.text(_summary(plan), "bold")
 
 
-def refuse_problems(err: Console, problems: Sequence[Problem]) -> None:
-    """Print the problems of the files, one per line.
-
-    Raises:
-        click.exceptions.Exit: There are problems (code 2).
-    """
-    for problem in problems:
-        err.print(Text(str(problem), "red"), soft_wrap=True)
-    if problems:
-        count = len(problems)
-        err.print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed")
-        raise click.exceptions.Exit(REFUSED)
-
-
-def show_secrets(out: Console, secrets: Sequence[tuple[Subscription, SigningSecret]]) -> None:
+def show_secrets(out: Terminal, secrets: Sequence[tuple[Subscription, SigningSecret]]) -> None:
     """Print the generated signing secrets; they are never shown again."""
     if secrets:
-        out.print(Text("Signing secrets, shown this once:", "bold"))
+        out.text("Signing secrets, shown this once:", "bold")
     for subscription, secret in secrets:
         line = f"  {subscription.id}  {secret.id}  {write_secret(secret.key)}"
-        out.print(Text(line), soft_wrap=True)
+        out.text(line)
 
 
 def generated_of(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
@@ -83,20 +62,20 @@ def secrets_document(secrets: Sequence[tuple[Subscription, SigningSecret]]) -> l
     ]
 
 
-def _lines(change: Create | Update | Delete) -> Iterator[Text]:
+def _show_change(out: Terminal, change: Create | Update | Delete) -> None:
     match change:
         case Create(after, before):
             again = "" if before is None else " (deleted before: it starts over)"
-            yield Text(f"+ {named(after)}{again}", "green")
+            out.text(f"+ {named(after)}{again}", "green")
             for path, field in fields_of(after, scrub).items():
                 if not path.startswith(_SIGNED_BY):
-                    yield Text(f"    {path}: {field.shown}")
+                    out.text(f"    {path}: {field.shown}")
         case Update(before, _, differences):
-            yield Text(f"~ {named(before)}", "yellow")
+            out.text(f"~ {named(before)}", "yellow")
             for difference in differences:
-                yield Text(f"    {_shown(difference)}")
+                out.text(f"    {_shown(difference)}")
         case Delete(before):
-            yield Text(f"- {named(before)}", "red")
+            out.text(f"- {named(before)}", "red")
 
 
 def _shown(difference: Difference) -> str:

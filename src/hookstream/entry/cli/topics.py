@@ -5,6 +5,8 @@ import click
 from hookstream.core.topology.plan import CreateTopic, describe
 from hookstream.entry.admin.topics import TopicsPlan, apply_topics, plan_topics
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.options import yes_option
+from hookstream.entry.cli.terminal import confirm
 
 _CHANGES = 3
 
@@ -26,7 +28,7 @@ def plan_(context: Context, click_context: click.Context) -> None:
 
 
 @command.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_context
 def apply(context: Context, *, yes: bool) -> None:
     """Create the topics that are missing; nothing shrinks, is shortened or deleted."""
@@ -34,8 +36,7 @@ def apply(context: Context, *, yes: bool) -> None:
     _show(context, planned)
     if not planned.todo:
         return
-    if not yes:
-        click.confirm("Apply this?", abort=True, err=True)
+    confirm("Apply this?", yes=yes)
     apply_topics(context.settings, planned, context.err.print)
     context.out.print("Done.")
 

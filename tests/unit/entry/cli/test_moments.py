@@ -4,8 +4,8 @@ import click
 import pytest
 
 from hookstream.adapters.system import SystemClock
-from hookstream.core.model.instant import DAY, HOUR, MINUTE
-from hookstream.entry.cli.moments import MOMENT, ago, clock_time, took
+from hookstream.core.model.instant import DAY, HOUR, MINUTE, to_the_second
+from hookstream.entry.cli.moments import MOMENT, ago, took
 
 NOW = 1_795_000_000_000
 
@@ -27,5 +27,5 @@ def test_ages_are_told_in_their_largest_unit() -> None:
 
 
 def test_instants_and_durations_are_short() -> None:
-    told = (clock_time(NOW), took(999), took(12_345), took(15_000_000))
+    told = (to_the_second(NOW), took(999), took(12_345), took(15_000_000))
     assert told == ("2026-11-18 11:06:40", "999us", "12ms", "15.0s")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import click
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.json import JsonObject
@@ -194,7 +193,7 @@ def _ledger_to_show(context: Context, reader: DeadLetterReader) -> Ledger:
     """Return the known resolutions, and print the unreadable marks."""
     ledger, problems = reader.ledger_so_far()
     for problem in problems:
-        context.err.print(Text(f"unreadable: {problem.key}: {problem.why}", "red"), soft_wrap=True)
+        context.err.text(f"unreadable: {problem.key}: {problem.why}", "red")
     if problems:
-        context.err.print(Text("Some of what is shown as open may have been redriven.", "red"))
+        context.err.text("Some of what is shown as open may have been redriven.", "red")
     return ledger

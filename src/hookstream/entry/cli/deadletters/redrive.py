@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import click
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
-from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.redrive.job import RedriveJob, jobs_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
@@ -32,10 +31,9 @@ from hookstream.entry.cli.amount import Amount
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.deadletters.kinds import Kind
 from hookstream.entry.cli.deadletters.view import show_tally, tally_document
-from hookstream.entry.cli.moments import clock_time
-from hookstream.entry.cli.options import as_one
+from hookstream.entry.cli.options import as_one, yes_option
 from hookstream.entry.cli.progress import bar, reading
-from hookstream.entry.cli.terminal import json_line, table_of
+from hookstream.entry.cli.terminal import confirm, json_line
 from hookstream.pipeline.redrive import Result, find_job
 
 FINDINGS = 1
@@ -63,7 +61,7 @@ run_options = as_one(
         help="Records a second at most.",
     ),
     click.option("--dry-run", is_flag=True, help="Show what would be redriven; change nothing."),
-    click.option("--yes", is_flag=True, help="Do not ask."),
+    yes_option,
     click.option("--resume", metavar="JOB", help="Resume a job that was cut off."),
     click.option("--cancel", metavar="JOB", help="Cancel a job; what is left stays open."),
 )
@@ -102,9 +100,9 @@ class RedriveCommand:
             done = f"{job.done:,} of {job.total:,}"
             if run.cancel:
                 work.cancel(job)
-                err.print(Text(f"{job_id} is cancelled; it redrove {done}"))
+                err.text(f"{job_id} is cancelled; it redrove {done}")
                 return
-            err.print(Text(f"Resuming {job_id}: {done} done"))
+            err.text(f"Resuming {job_id}: {done} done")
             result = self._work(work, job, rules_of(self.reader, job.selector))
         self._report(result, None)
 
@@ -119,8 +117,7 @@ class RedriveCommand:
             if self.as_json:
                 click.echo(json_line({"job": None, **_survey_document(found, self.kind)}))
             return
-        if not self.run.yes:
-            click.confirm(f"Redrive {total:,} {self.kind.noun}?", abort=True, err=True)
+        confirm(f"Redrive {total:,} {self.kind.noun}?", yes=self.run.yes)
         job = new_job(reader.source, row, ends, total)
         with claimed(reader, job.id) as work:
             result = self._work(work, job, rules)
@@ -133,18 +130,18 @@ class RedriveCommand:
                 return work.run(job, rules, self.run.rate, partial(progress.advance, task))
             except KeyboardInterrupt:
                 resume = f"hookstream {self.kind.group} redrive --resume {job.id}"
-                self.context.err.print(Text(f"To resume: {resume}"))
+                self.context.err.text(f"To resume: {resume}")
                 raise
 
     def _show_survey(self, found: Survey) -> None:
         out = self.context.err if self.as_json else self.context.out
         total = found.tally.records
         title = f"{total:,} open {self.kind.noun} to redrive from {self.reader.topic}"
-        out.print(Text(title, "bold"))
+        out.text(title, "bold")
         if total:
             show_tally(out, found.tally, self.kind, SystemClock().now())
         for why, count in sorted(found.left_out.items()):
-            out.print(Text(f"left out: {count:,}, {why}", "yellow"), soft_wrap=True)
+            out.text(f"left out: {count:,}, {why}", "yellow")
 
     def _report(self, result: Result, found: Survey | None) -> None:
         out, err = self.context.out, self.context.err
@@ -152,12 +149,12 @@ class RedriveCommand:
             before = {} if found is None else _survey_document(found, self.kind)
             click.echo(json_line({**before, **_result_document(result)}))
         else:
-            out.print(Text(f"Redrove {result.job.done:,} {self.kind.noun} as {result.job.id}"))
+            out.text(f"Redrove {result.job.done:,} {self.kind.noun} as {result.job.id}")
             for each in result.examples:
                 line = f"{each.position} stays open: {each.why}"
-                err.print(Text(line, "red"), soft_wrap=True)
+                err.text(line, "red")
         if result.unredrivable:
-            err.print(Text(f"{result.unredrivable:,} could not be redriven and stay open"))
+            err.text(f"{result.unredrivable:,} could not be redriven and stay open")
             raise click.exceptions.Exit(FINDINGS)
 
 
@@ -166,19 +163,19 @@ def show_jobs(context: Context, reader: DeadLetterReader, *, as_json: bool) -> N
     jobs, problems = jobs_of(reader.jobs())
     mine = [job for job in reversed(jobs) if job.source is reader.source]
     for problem in problems:
-        context.err.print(Text(f"unreadable: {problem.key}: {problem.why}", "red"), soft_wrap=True)
+        context.err.text(f"unreadable: {problem.key}: {problem.why}", "red")
     if as_json:
         documents: list[Json] = [_job_document(job) for job in mine]
         click.echo(json_line(documents))
         return
     if not mine:
-        context.out.print(Text(f"No redrive of {reader.topic} is known"))
+        context.out.text(f"No redrive of {reader.topic} is known")
         return
-    table = table_of("job", "asked", "done", "state")
-    for job in mine:
-        done = f"{job.done:,} of {job.total:,}"
-        table.add_row(*map(Text, (job.id, clock_time(job.asked_at), done, job.state.value)))
-    context.out.print(table)
+    rows = [
+        (job.id, to_the_second(job.asked_at), f"{job.done:,} of {job.total:,}", job.state.value)
+        for job in mine
+    ]
+    context.out.table(("job", "asked", "done", "state"), rows)
 
 
 @contextmanager
