@@ -1,5 +1,6 @@
 """Options that several commands share, and groups of options that arrive as one value."""
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -8,6 +9,20 @@ from typing import TypeAlias
 import click
 
 from hookstream.entry.cli.moments import MOMENT
+
+
+class Amount(click.FloatRange):
+    """A number within bounds; click's own range takes `nan`, since every comparison with it is false."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, which is never NaN; anything else ends as a usage error."""
+        amount = float(super().convert(value, param, ctx))
+        if math.isnan(amount):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return amount
+
 
 Added: TypeAlias = Callable[..., None]
 """A command's function, before and after an option is added."""

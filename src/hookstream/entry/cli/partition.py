@@ -11,10 +11,9 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
-from hookstream.entry.cli.amount import Amount
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.moments import lasted
-from hookstream.entry.cli.options import as_json_option
+from hookstream.entry.cli.options import Amount, as_json_option
 from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 

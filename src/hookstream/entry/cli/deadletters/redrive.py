@@ -27,11 +27,10 @@ from hookstream.entry.admin.redrives import (
     rules_of,
     survey,
 )
-from hookstream.entry.cli.amount import Amount
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.deadletters.kinds import Kind
 from hookstream.entry.cli.deadletters.view import show_tally, tally_document
-from hookstream.entry.cli.options import as_one, yes_option
+from hookstream.entry.cli.options import Amount, as_one, yes_option
 from hookstream.entry.cli.progress import bar, reading
 from hookstream.entry.cli.terminal import confirm, json_line
 from hookstream.pipeline.redrive import Result, find_job
