@@ -9,6 +9,8 @@ and later removes one.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from itertools import count as counted
 
 from hookstream.core.model.subscription import SigningSecret
 from hookstream.core.planning.declared import UNNAMED, DeclaredSecret
@@ -69,11 +71,6 @@ def _age(name: str) -> tuple[int, int]:
 def _names(count: int, revision: int | None, taken: set[str]) -> Iterator[str]:
     """Yield unused names, the newest first; without a revision, those for creation."""
     stem = "generated" if revision is None else f"generated-r{revision}"
-    free: list[str] = []
-    number = 1
-    while len(free) < count:
-        name = stem if number == 1 else f"{stem}-{number}"
-        if name not in taken:
-            free.append(name)
-        number += 1
+    names = chain([stem], (f"{stem}-{number}" for number in counted(2)))
+    free = [*islice((name for name in names if name not in taken), count)]
     return reversed(free)

@@ -1,7 +1,7 @@
 """Surveys, starts, resumes and cancels redrives."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,7 +15,7 @@ from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
 from hookstream.core.redrive.counts import Tally
 from hookstream.core.redrive.job import RedriveJob
-from hookstream.core.redrive.marks import Ledger, RedriveSource
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.revive import Revival, Unredrivable
 from hookstream.core.redrive.selector import Selector, read_selector
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
@@ -89,17 +89,21 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 class Survey:
     """Counts of the records that a redrive would take and leave out."""
 
+    ends: Mapping[int, int]
+    """The end offsets of the topic when it was read."""
     tally: Tally = field(default_factory=Tally)
     left_out: dict[str, int] = field(default_factory=dict)
     """How many records are left out, by the reason."""
 
 
-def survey(
-    records: Iterable[Record], ledger: Ledger, source: RedriveSource, rules: RedriveRules
-) -> Survey:
-    """Count the open records that are selected."""
-    found = Survey()
-    for record in records:
+def survey(reader: DeadLetterReader, rules: RedriveRules) -> Survey:
+    """Count the open records that are selected.
+
+    Raises:
+        InputRefused: A mark cannot be read, so it is unknown which records are open.
+    """
+    ledger, source, found = reader.ledger(), reader.source, Survey(reader.ends())
+    for record in reader.records(found.ends):
         summary = summary_of(record)
         if not ledger.is_open(source, summary.position) or not rules.selects(record):
             continue
@@ -127,12 +131,12 @@ def new_job(
     )
 
 
+@dataclass(slots=True, frozen=True)
 class JobRun:
     """The one process that works on a job; open it with `claimed`."""
 
-    def __init__(self, reader: DeadLetterReader, writer: JobWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    reader: DeadLetterReader
+    writer: JobWriter
 
     def found(self, job_id: str) -> RedriveJob:
         """Return the job of a row, which no other process can change any more.
@@ -140,11 +144,11 @@ class JobRun:
         Raises:
             InputRefused: There is no such job, it ended, or cannot be read.
         """
-        return find_job(self._reader.jobs(), job_id, self._reader.source)
+        return find_job(self.reader.jobs(), job_id, self.reader.source)
 
     def cancel(self, job: RedriveJob) -> None:
         """Cancel the job: redriven records stay redriven, the rest stays open."""
-        cancel(self._writer, self._reader.settings.topics_names, job)
+        cancel(self.writer, self.reader.settings.topics_names, job)
 
     def run(
         self,
@@ -162,9 +166,9 @@ class JobRun:
             progress: Called with the number of records that each step redrove.
         """
         return Redriving(
-            topics=self._reader.settings.topics_names,
-            dead_letters=self._reader,
-            steps=self._writer,
+            topics=self.reader.settings.topics_names,
+            dead_letters=self.reader,
+            steps=self.writer,
             clock=SystemClock(),
             sleep=time.sleep,
             job=job,

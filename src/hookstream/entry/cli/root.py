@@ -99,14 +99,11 @@ class Root(click.Group):
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except HookstreamError as error:
+        except Exception as error:  # noqa: BLE001  the traceback is shown on request
             if "--debug" in arguments:
                 traceback.print_exception(error)
-            _exit(str(error), exit_code(error))
-        except Exception as error:  # noqa: BLE001  a defect of ours; the traceback is shown on request
-            if "--debug" in arguments:
-                traceback.print_exception(error)
-            _exit(_unexpected(error), exit_code(error))
+            known = isinstance(error, HookstreamError)
+            _exit(str(error) if known else _unexpected(error), exit_code(error))
         sys.exit(code if isinstance(code, int) else 0)
 
 
