@@ -118,7 +118,9 @@ class _Planner:
     def partners(self) -> Iterator[Change]:
         for declared in self._declared.partners:
             before = self._current.partners.get(declared.id)
-            if before is not None and not self._may_claim(named(before), before.owner):
+            refused = None if before is None else self._claim_refused(before.owner)
+            if refused is not None:
+                self.problems.append(Problem(named(declared), "", refused))
                 continue
             after = self._partner(declared, before)
             self._partners[declared.id] = after
@@ -146,40 +148,37 @@ class _Planner:
     def subscriptions(self) -> Iterator[Change]:
         for declared in self._declared.subscriptions:
             before = self._current.subscriptions.get(declared.row.id)
-            if self._may_have(declared.row, before):
-                # Unreadable ones were refused above: the rest are readable or absent.
-                live = before if isinstance(before, Subscription) else None
-                yield self._subscription(declared, live)
+            refused = self._refused(declared.row, before)
+            if refused is not None:
+                self.problems.append(Problem(named(declared.row), *refused))
+            elif not isinstance(before, UnreadableSubscription):
+                yield self._subscription(declared, before)
 
-    def _may_have(
+    def _refused(
         self, declared: Subscription, before: Subscription | UnreadableSubscription | None
-    ) -> bool:
-        subject = named(declared)
-        if before is not None and before.partner_id != declared.partner_id:
-            why = f"the id belongs to partner {before.partner_id!r} permanently: choose another"
-            self.problems.append(Problem(subject, "id", why))
-            return False
+    ) -> tuple[str, str] | None:
+        """Return the field for which a subscription is refused, and why."""
+        partner_id = declared.partner_id
+        if before is not None and before.partner_id != partner_id:
+            return (
+                "id",
+                f"the id belongs to partner {before.partner_id!r} permanently: choose another",
+            )
         if isinstance(before, UnreadableSubscription):
-            why = f"the table's row of this id cannot be read: {before.why}"
-            self.problems.append(Problem(subject, "", why))
-            return False
-        if (
-            before is not None
-            and before.state != SubscriptionState.DELETED
-            and not self._may_claim(subject, before.owner)
-        ):
-            return False
-        missing = self._no_partner(declared.partner_id)
-        if missing is not None:
-            self.problems.append(Problem(subject, "partner", missing))
-        return missing is None
-
-    def _no_partner(self, partner_id: str) -> str | None:
+            return "", f"the table's row of this id cannot be read: {before.why}"
+        if before is not None and before.state != SubscriptionState.DELETED:
+            claimed = self._claim_refused(before.owner)
+            if claimed is not None:
+                return "", claimed
         if partner_id in self._going:
-            return f"partner {partner_id!r} is no longer declared, so it is pruned: declare it"
-        if partner_id in self._partners:
-            return None
-        return f"there is no partner {partner_id!r}{did_you_mean(partner_id, self._partners)}"
+            return (
+                "partner",
+                f"partner {partner_id!r} is no longer declared, so it is pruned: declare it",
+            )
+        if partner_id not in self._partners:
+            hint = did_you_mean(partner_id, self._partners)
+            return "partner", f"there is no partner {partner_id!r}{hint}"
+        return None
 
     def _subscription(self, declared: DeclaredSubscription, before: Subscription | None) -> Change:
         deleted = before is not None and before.state == SubscriptionState.DELETED
@@ -256,11 +255,8 @@ class _Planner:
     def _owns(self, subject: Subject) -> bool:
         return self._options.owner is not None and subject.owner == self._owner
 
-    def _may_claim(self, subject: str, owner: str) -> bool:
-        why = claim_refused(owner, self._options.owner, self._options.take_over)
-        if why is not None:
-            self.problems.append(Problem(subject, "", why))
-        return why is None
+    def _claim_refused(self, owner: str) -> str | None:
+        return claim_refused(owner, self._options.owner, self._options.take_over)
 
     def check_deletions(self, deletions: Sequence[Delete]) -> None:
         """Refuse accidental deletions, and note changes of ownership."""

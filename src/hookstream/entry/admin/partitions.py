@@ -21,7 +21,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.topology.plan import taken_topics, tier_topics
-from hookstream.entry.admin.changes import operations_events, who
+from hookstream.entry.admin.changes import who
 from hookstream.entry.admin.tables import TablesSession, writing
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
@@ -107,8 +107,7 @@ class ReadPartition:
         key = start_key(*self.at)
 
         def row(session: TablesSession) -> bytes:
-            topic = self._settings.topics_names.subscriptions
-            earlier = session.state().rows[topic].get(key)
+            earlier = session.state().rows[session.names.subscriptions].get(key)
             revision = 1
             if earlier is not None and earlier.value is not None:
                 revision = read_start(key, earlier.value).revision + 1
@@ -128,12 +127,11 @@ class ReadPartition:
         self, key: str, row: Callable[[TablesSession], bytes], offset: int, reason: str
     ) -> None:
         """Write a request's row, and the operations event of it, in one transaction."""
-        names = self._settings.topics_names
         with writing(self._settings) as session:
-            event = operations_events(names).partition_skipped(
+            event = session.events.partition_skipped(
                 self.at, offset, session.now, reason=reason, changed_by=who()
             )
-            session.write([TableChange(names.subscriptions, key, row(session))], [event])
+            session.write([TableChange(session.names.subscriptions, key, row(session))], [event])
 
     def position(self) -> GroupPosition:
         """Return the group's current position.

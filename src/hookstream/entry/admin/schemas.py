@@ -71,8 +71,8 @@ class SchemaPublisher:
             made = self.planned(session.state())
             if made.publications != shown.publications or made.problems:
                 raise Conflict("the published schemas changed meanwhile: run it again")
-            topic = settings.topics_names.schemas
             rows = [schema_row(each.schema.tree, each.number) for each in made.publications]
+            topic = session.names.schemas
             session.write([TableChange(topic, key, value) for key, value in rows])
 
     def _planned(

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables import TableChange, TableRecord, TableWriter, read_tables
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.tables.sealed import Keys, SealedSecrets
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
@@ -95,10 +97,12 @@ class TablesSession:
     """
 
     def __init__(self, settings: Settings, keys: Keys, writer: TableWriter) -> None:
-        self._names = settings.topics_names
+        self.names = settings.topics_names
         self._lead = settings.tables.activation_lead
         self._keys = keys
         self._writer = writer
+        self.events = AvroOwnRecords(self.names, "cli", disabled_row, failing_row)
+        """Encodes the operations events of operators' changes."""
         self.now: Millis = writer.broker_now()
         """The broker's time when the session began."""
 
@@ -109,7 +113,7 @@ class TablesSession:
 
     def state(self) -> State:
         """Return the state of the tables, which no other writer can change now."""
-        return state_of(self._writer.snapshot, self._names, self._keys)
+        return state_of(self._writer.snapshot, self.names, self._keys)
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
         """Write rows and records in one transaction."""

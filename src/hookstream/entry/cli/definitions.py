@@ -110,10 +110,7 @@ def _report(context: Context, made: Plan, *, as_json: bool) -> None:
     """Print the signing secrets that a plan generated, which are never shown again."""
     secrets = _generated(made)
     if as_json:
-        generated: list[Json] = [
-            {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
-            for subscription, secret in secrets
-        ]
+        generated: list[Json] = [_secret_document(*each) for each in secrets]
         click.echo(json_line({**_plan_document(made), "signing_secrets": generated}))
         return
     if secrets:
@@ -149,6 +146,10 @@ def _plan_document(plan: Plan) -> JsonObject:
         "problems": [str(problem) for problem in plan.problems],
         "notes": list(plan.notes),
     }
+
+
+def _secret_document(subscription: Subscription, secret: SigningSecret) -> JsonObject:
+    return {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
 
 
 def _show_change(out: Terminal, change: Create | Update | Delete) -> None:
