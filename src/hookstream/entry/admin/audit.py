@@ -36,6 +36,10 @@ class AuditSelection:
     event_types: frozenset[str] | None = None
     outcomes: frozenset[str] | None = None
     dispositions: frozenset[str] | None = None
+    since: Millis | None = None
+    """Written at this instant or later; None: from the start of the log."""
+    until: Millis | None = None
+    """Written before this instant; None: up to the end of the log as it is when it is read."""
 
     def may_hold(self, record: Record) -> bool:
         """Return whether a record may be selected, without decoding it.
@@ -75,25 +79,17 @@ class AuditLog:
     """The problem of the first of them."""
     _reader: AuditReader | None = None
 
-    def entries(
-        self,
-        selection: AuditSelection,
-        since: Millis | None = None,
-        until: Millis | None = None,
-        *,
-        follow: bool = False,
-    ) -> Iterator[AuditEntry]:
-        """Yield the selected entries that were written in a window, by offset within each partition.
+    def entries(self, selection: AuditSelection, *, follow: bool = False) -> Iterator[AuditEntry]:
+        """Yield the selected entries, by offset within each partition.
 
         Args:
             selection: Which entries.
-            since: The start of the window; None: of the log.
-            until: The end of the window; None: of the log as it is now.
-            follow: Whether to go on with what is written after that.
+            follow: Whether to go on with what is written later.
         """
         topic = self.settings.topics_names.attempts
         scan = LogScan(reached(self.settings), topic)
-        for record in scan.read(Stretch(since, until), follow=follow, progress=self.progress):
+        window = Stretch(selection.since, selection.until)
+        for record in scan.read(window, follow=follow, progress=self.progress):
             if not selection.may_hold(record):
                 continue
             entry = self._read(record)
@@ -142,7 +138,8 @@ def history_of(
         since: The start of the window in both topics; None: everything that they hold.
         until: Its end; None: everything.
     """
-    entries = audit.entries(AuditSelection(delivery=delivery_id), since, until)
+    selection = AuditSelection(delivery=delivery_id, since=since, until=until)
+    entries = audit.entries(selection)
     attempts = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
     found = map(summary_of, dead_letters.between(since, until))
     dead = [summary for summary in found if summary.delivery_id == delivery_id]

@@ -7,21 +7,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
 from hookstream.adapters.system import SystemClock, random_bytes
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.address import scrub, url_problem
+from hookstream.core.matching.checking import check
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
+from hookstream.core.matching.shape import Shape, shape_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.definition import folder_name_problem
+from hookstream.core.planning.fields import Subject
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import changing
-from hookstream.entry.admin.pattern_checks import PatternChecks
 from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_state
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
@@ -108,7 +111,7 @@ class FolderPlanner:
         means = PlanMeans(
             new_key=partial(random_bytes, SECRET_BYTES),
             scrub=scrub,
-            pattern_problems=PatternChecks(state.book).problems,
+            pattern_problems=_PatternChecks(state.book).problems,
             asks_for=asks_for,
             takes_effect=takes_effect,
             prune_share=self._settings.tables.prune_share,
@@ -180,3 +183,56 @@ def _pattern_problem(document: JsonObject) -> str | None:
     except PatternRefused as refused:
         return f"at {dotted(refused.path)}: {refused.reason}"
     return None
+
+
+class _PatternChecks:
+    """Checks the patterns of partners and subscriptions on a book of schemas.
+
+    Args:
+        book: Every schema that is published.
+    """
+
+    def __init__(self, book: SchemaBook) -> None:
+        self._book = book
+        self._shapes: dict[tuple[str, int], Shape] = {}
+
+    def problems(self, subject: Subject) -> Sequence[str]:
+        """Return the problems of a subject's pattern."""
+        match subject:
+            case Partner():
+                # Its subscriptions may be pinned to any version that there is.
+                return _checked(
+                    subject.grant.pattern, self._all_versions(subject.grant.event_types)
+                )
+            case Subscription():
+                return _checked(subject.pattern, self._pinned(subject))
+
+    def _all_versions(self, globs: tuple[str, ...]) -> Iterator[Shape]:
+        for event_type in self._book.event_types():
+            if asks_for(globs, event_type):
+                for version in self._book.versions(event_type):
+                    yield self._shape(event_type, version)
+
+    def _pinned(self, subscription: Subscription) -> Iterator[Shape]:
+        for event_type in self._book.event_types():
+            if asks_for(subscription.event_types, event_type):
+                pin = subscription.pin(event_type)
+                version = self._book.latest(event_type) if pin == "latest" else pin
+                if version in self._book.versions(event_type):
+                    yield self._shape(event_type, version)
+
+    def _shape(self, event_type: str, version: int) -> Shape:
+        known = self._shapes.get((event_type, version))
+        if known is None:
+            reader = self._book.reader(event_type, version)
+            # The book names a version only where it has a reader for it.
+            tree = {} if reader is None else reader.tree
+            known = self._shapes[event_type, version] = shape_of(event_type, version, tree)
+        return known
+
+
+def _checked(pattern: JsonObject | None, shapes: Iterator[Shape]) -> Sequence[str]:
+    if pattern is None:
+        return ()
+    # The caller reports the path, and that it is a pattern's.
+    return [problem.removeprefix("pattern ") for problem in check(pattern, list(shapes))]

@@ -1,6 +1,6 @@
 """Event schemas for operators: checking files, publishing them, and listing what is published."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +59,12 @@ class SchemaPublisher:
             )
             for each in state.book
         ]
-        return self._planned(published, _pins(state.current.subscriptions))
+
+        def pinned(event_type: str, version: int) -> bool:
+            subscriptions = state.current.subscriptions.values()
+            return any(_receives(each, event_type, version) for each in subscriptions)
+
+        return self._planned(published, pinned)
 
     def publish(self, settings: Settings, shown: PublicationPlan) -> None:
         """Publish what a plan adds.
@@ -107,17 +112,6 @@ def revisions(state: State, topic: str) -> Iterator[JsonObject]:
             "published_at": to_rfc3339(row.timestamp),
             "reader": reader is not None and reader.number == schema.number,
         }
-
-
-def _pins(
-    subscriptions: Mapping[str, Subscription | UnreadableSubscription],
-) -> Callable[[str, int], bool]:
-    """Return a function that says whether a live subscription receives a version of a type."""
-
-    def pinned(event_type: str, version: int) -> bool:
-        return any(_receives(each, event_type, version) for each in subscriptions.values())
-
-    return pinned
 
 
 def _receives(

@@ -14,9 +14,7 @@ from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_one, yes_option
-from hookstream.entry.cli.terminal import Terminal, confirm, json_line
-
-HAS_CHANGES = 3
+from hookstream.entry.cli.terminal import HAS_CHANGES, Terminal, confirm, json_line
 
 _SIGNED_BY = "endpoint.signing_secrets."
 

@@ -39,11 +39,15 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     """
     with _progress(context) as progress:
         task = progress.add_task("sending", total=None)
-        refusals = _Refusals(context)
+
+        def show(number: int, why: str) -> None:
+            if sender.refused <= SHOWN_REFUSALS:
+                context.err.text(f"line {number}: {why}", "red")
+            elif sender.refused == SHOWN_REFUSALS + 1:
+                context.err.print("more lines are refused; from here on they are only counted")
+
         sender = EventSender(
-            context.settings,
-            lambda number: progress.update(task, completed=number),
-            refusals.show,
+            context.settings, lambda number: progress.update(task, completed=number), show
         )
         asyncio.run(sender.run(file, topic_prefix))
     context.err.text(f"{sender.sent} sent, {sender.refused} refused", "bold")
@@ -95,22 +99,6 @@ def tail(
             limit -= 1
             if not limit:
                 return
-
-
-class _Refusals:
-    """Prints the first refusals of lines."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._count = 0
-
-    def show(self, number: int, why: str) -> None:
-        """Print why a line is refused."""
-        self._count += 1
-        if self._count <= SHOWN_REFUSALS:
-            self._context.err.text(f"line {number}: {why}", "red")
-        elif self._count == SHOWN_REFUSALS + 1:
-            self._context.err.print("more lines are refused; from here on they are only counted")
 
 
 def _progress(context: Context) -> Progress:

@@ -54,6 +54,10 @@ def confirm(question: str, *, yes: bool) -> None:
         click.confirm(question, abort=True, err=True)
 
 
+HAS_CHANGES = 3
+"""The exit code of a plan that has changes."""
+
+
 class Terminal(Console):
     """A console that prints texts, and tables of them, escaped by `shown`."""
 

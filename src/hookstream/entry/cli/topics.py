@@ -6,9 +6,7 @@ from hookstream.core.topology.plan import CreateTopic, describe
 from hookstream.entry.admin.topics import TopicsPlan, apply_topics, plan_topics
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import yes_option
-from hookstream.entry.cli.terminal import confirm
-
-_CHANGES = 3
+from hookstream.entry.cli.terminal import HAS_CHANGES, confirm
 
 
 @click.group()
@@ -17,14 +15,13 @@ def command() -> None:
 
 
 @command.command("plan")
-@click.pass_context
 @pass_context
-def plan_(context: Context, click_context: click.Context) -> None:
+def plan_(context: Context) -> None:
     """Show what apply would create or change. Exit code 3: there are changes."""
     planned = plan_topics(context.settings)
     _show(context, planned)
     if planned.todo:
-        click_context.exit(_CHANGES)
+        raise click.exceptions.Exit(HAS_CHANGES)
 
 
 @command.command()

@@ -9,7 +9,7 @@ from hookstream.core.redrive.summary import DeadLetterSummary
 from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.json_output import encoded
-from hookstream.entry.cli.attempt_view import history_document, show_history_entries
+from hookstream.entry.cli.attempts import history_document, show_history_entries
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, Kind
 from hookstream.entry.cli.moments import ago
 from hookstream.entry.cli.terminal import Terminal

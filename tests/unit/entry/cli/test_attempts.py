@@ -8,7 +8,7 @@ from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory
-from hookstream.entry.cli.attempt_view import attempt_words, history_document, show_history
+from hookstream.entry.cli.attempts import attempt_words, history_document, show_history
 from hookstream.entry.cli.terminal import Terminal
 
 DELIVERED = replace(
