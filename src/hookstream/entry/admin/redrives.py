@@ -13,13 +13,12 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
-from hookstream.core.redrive.counts import Tally
 from hookstream.core.redrive.job import RedriveJob
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.revive import Revival, Unredrivable
 from hookstream.core.redrive.selector import Selector, read_selector
-from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
-from hookstream.entry.admin.dead_letters import DeadLetterReader, count_group
+from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cluster import reached
@@ -109,7 +108,7 @@ def survey(reader: DeadLetterReader, rules: RedriveRules) -> Survey:
             continue
         obstacle = rules.obstacle(summary)
         if obstacle is None:
-            found.tally.add(count_group(source, summary), summary.at)
+            found.tally.add(summary.group(source), summary.at)
         else:
             found.left_out[obstacle] = found.left_out.get(obstacle, 0) + 1
     return found

@@ -7,11 +7,7 @@ from pathlib import Path
 from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.kafka.tables import TableChange
-from hookstream.core.catalog.publication import (
-    KnownSchema,
-    PublicationPlan,
-    plan_publication,
-)
+from hookstream.core.catalog.publication import KnownSchema, PublicationPlan, plan_publication
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (

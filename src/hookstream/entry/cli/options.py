@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import click
 
-from hookstream.entry.cli.moments import MOMENT
+from hookstream.entry.cli.moments import moment
 
 
 class Amount(click.FloatRange):
@@ -33,12 +33,12 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 since_option = click.option(
     "--since",
-    type=MOMENT,
+    type=moment,
     metavar="TIME|AGE",
     help="Written since then: RFC 3339, or an age such as 2h.",
 )
 until_option = click.option(
-    "--until", type=MOMENT, metavar="TIME|AGE", help="Written before then."
+    "--until", type=moment, metavar="TIME|AGE", help="Written before then."
 )
 
 

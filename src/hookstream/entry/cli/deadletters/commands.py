@@ -19,7 +19,7 @@ from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.job import RedriveJob, jobs_of
-from hookstream.core.redrive.marks import Ledger, Position, RowProblem
+from hookstream.core.redrive.marks import Ledger, Position, RowProblem, read_ledger
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.audit import AuditLog
@@ -239,7 +239,7 @@ def _refuse_unknown(context: Context, reader: DeadLetterReader, selector: Select
 
 def _ledger_to_show(context: Context, reader: DeadLetterReader) -> Ledger:
     """Return the known resolutions, and print the unreadable marks."""
-    ledger, problems = reader.ledger_so_far()
+    ledger, problems = read_ledger(reader.jobs())
     _show_unreadable(context, problems)
     if problems:
         context.err.text("Some of what is shown as open may have been redriven.", "red")

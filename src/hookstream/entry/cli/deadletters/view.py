@@ -4,8 +4,7 @@ from rich.text import Text
 
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.redrive.counts import Tally
-from hookstream.core.redrive.summary import DeadLetterSummary
+from hookstream.core.redrive.summary import DeadLetterSummary, Tally
 from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.json_output import encoded
