@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles.schemas import event_schema, field
-from tests.unit.adapters.test_definition_files import ACME, CHECKS, ENVIRON, ORDERS
+from tests.unit.adapters.test_definition_files import ACME, ENVIRON, ORDERS, RULES
 
 from hookstream.adapters.avro.files import read_schema_files
 from hookstream.adapters.definition_files import Definitions, read_definitions
@@ -16,7 +16,7 @@ from hookstream.errors import InputRefused
 
 
 def read(folder: Path) -> Definitions:
-    return read_definitions(folder, ENVIRON, CHECKS)
+    return read_definitions(folder, ENVIRON, RULES)
 
 
 def write(folder: Path, name: str, text: str = ORDERS) -> Path:

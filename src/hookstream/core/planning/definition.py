@@ -62,13 +62,13 @@ _GONE = 410
 SecretSource: TypeAlias = Literal["env", "file"]
 """Where a signing secret is read: an environment variable, or a file relative to the definition's folder."""
 
+SecretKey: TypeAlias = Callable[[SecretSource, str], bytes | str]
+"""Returns the key from a variable or file, or as text why there is none; never includes the key."""
+
 
 @dataclass(slots=True, frozen=True)
 class DefinitionRules:
-    """Checks of a definition that other components provide.
-
-    Each returns a problem as text, or the requested value.
-    """
+    """Checks of a definition that other components provide."""
 
     url_problem: Callable[[str], str | None]
     """Returns why a URL is not allowed as an endpoint."""
@@ -76,8 +76,6 @@ class DefinitionRules:
     """Returns why a header is not allowed; never includes its value."""
     pattern_problem: Callable[[JsonObject], str | None]
     """Returns why an event pattern is invalid, with the path."""
-    secret_key: Callable[[SecretSource, str], bytes | str]
-    """Returns the key from a variable or file, or as text why there is none; never includes the key."""
 
 
 def read_folder_name(document: Json, report: Report) -> str:
@@ -116,7 +114,7 @@ def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Part
 
 
 def read_subscription(
-    document: Json, rules: DefinitionRules, report: Report
+    document: Json, rules: DefinitionRules, secret_key: SecretKey, report: Report
 ) -> DeclaredSubscription:
     """Return the subscription that a definition declares; invalid if a problem was reported."""
     reader = FieldReader(document, "", report)
@@ -126,7 +124,7 @@ def read_subscription(
     partner_id = reader.text("partner", _ID, _ID_FORM)
     endpoint = reader.section("endpoint", required=True)
     url, headers = _url(endpoint, rules), _headers(endpoint, rules)
-    secrets = _secrets(endpoint, rules, report)
+    secrets = _secrets(endpoint, secret_key, report)
     timeout = endpoint.duration(
         "timeout", DEFAULT_TIMEOUT, least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT
     )
@@ -175,12 +173,11 @@ def _headers(endpoint: FieldReader, rules: DefinitionRules) -> tuple[tuple[str, 
 
 
 def _secrets(
-    endpoint: FieldReader, rules: DefinitionRules, report: Report
+    endpoint: FieldReader, secret_key: SecretKey, report: Report
 ) -> tuple[DeclaredSecret, ...]:
     secrets: list[DeclaredSecret] = []
-    for index, each in enumerate(endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS)):
-        place = f"signing_secrets[{index}]"
-        secret = _secret(FieldReader(each, endpoint.path(place), report), each, rules)
+    for place, each in endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS):
+        secret = _secret(FieldReader(each, endpoint.path(place), report), each, secret_key)
         if secret is None:
             continue
         if secret.id != UNNAMED and secret in secrets:
@@ -189,16 +186,16 @@ def _secrets(
     return tuple(secrets)
 
 
-def _secret(reader: FieldReader, written: Json, rules: DefinitionRules) -> DeclaredSecret | None:
+def _secret(reader: FieldReader, written: Json, secret_key: SecretKey) -> DeclaredSecret | None:
     if not isinstance(written, dict):
         return None
     match list(written):
         case ["env"]:
             variable = reader.text("env", _VARIABLE, "the name of a variable")
-            return _named_secret(reader, "env", variable, rules)
+            return _named_secret(reader, "env", variable, secret_key)
         case ["file"]:
             path = reader.text("file", _FILE, "the path of a file")
-            return _named_secret(reader, "file", path, rules)
+            return _named_secret(reader, "file", path, secret_key)
         case ["generate"]:
             if reader.raw("generate") is True:
                 return DeclaredSecret(UNNAMED, None)
@@ -214,9 +211,9 @@ def _secret(reader: FieldReader, written: Json, rules: DefinitionRules) -> Decla
 
 
 def _named_secret(
-    reader: FieldReader, source: SecretSource, name: str, rules: DefinitionRules
+    reader: FieldReader, source: SecretSource, name: str, secret_key: SecretKey
 ) -> DeclaredSecret:
-    found = rules.secret_key(source, name)
+    found = secret_key(source, name)
     if isinstance(found, str):
         reader.wrong("", found)
         found = b""
@@ -260,18 +257,16 @@ def _versions(reader: FieldReader) -> dict[str, VersionPin]:
 def _retry(retry: FieldReader) -> RetryPolicy:
     schedule = DEFAULT_SCHEDULE
     if retry.given("schedule"):
-        delays = retry.items("schedule", least=0, most=_MOST_DELAYS)
         schedule = tuple(
-            retry.one_duration(f"schedule[{index}]", delay, 0, _LONGEST_DELAY)
-            for index, delay in enumerate(delays)
+            retry.one_duration(place, delay, 0, _LONGEST_DELAY)
+            for place, delay in retry.items("schedule", least=0, most=_MOST_DELAYS)
         )
     expires_after = retry.duration(
         "expires_after", DEFAULT_EXPIRY, least=SECOND, most=_LONGEST_LIFE
     )
     statuses: set[int] = set()
     if retry.given("final_statuses"):
-        for index, each in enumerate(retry.items("final_statuses", least=0, most=100)):
-            place = f"final_statuses[{index}]"
+        for place, each in retry.items("final_statuses", least=0, most=100):
             status = retry.one_whole(place, each, 300, 599)
             if status == _GONE:
                 retry.wrong(place, "410 disables the subscription in any case")

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
+from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.system import SystemClock, random_bytes
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.address import scrub, url_problem
+from hookstream.core.delivery.signing import header_problem
 from hookstream.core.matching.checking import check
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
@@ -21,7 +22,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.core.planning.declared import Problem
-from hookstream.core.planning.definition import folder_name_problem
+from hookstream.core.planning.definition import DefinitionRules, folder_name_problem
 from hookstream.core.planning.fields import Subject
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import changing
@@ -68,12 +69,13 @@ class FolderPlanner:
             self._keyless = str(why)
         egress = settings.egress
         allow = [ipaddress.ip_network(text) for text in egress.allow]
-        checks = Checks(
+        rules = DefinitionRules(
             url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
+            header_problem=header_problem,
             pattern_problem=_pattern_problem,
-            secrets=needs_keys or self._keyless is None,
         )
-        self._definitions = read_definitions(folder, environ, checks)
+        needs_secrets = needs_keys or self._keyless is None
+        self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
         self._options = replace(options, owner=_owner(self._definitions, options))
         if needs_keys and self._keyless is not None and not self.problems:
             raise ConfigurationError(self._keyless)

@@ -104,34 +104,27 @@ class ReadPartition:
             where: The position.
             reason: For the operations event.
         """
-        key = start_key(*self.at)
-
-        def row(session: TablesSession) -> bytes:
+        key, offset = start_key(*self.at), self._groups.offset_at(self.at, where)
+        with writing(self._settings) as session:
             earlier = session.state().rows[session.names.subscriptions].get(key)
             revision = 1
             if earlier is not None and earlier.value is not None:
                 revision = read_start(key, earlier.value).revision + 1
-            return write_start(StartAsked(*self.at, where, session.now, revision))
-
-        self._ask(key, row, self._groups.offset_at(self.at, where), reason)
+            row = write_start(StartAsked(*self.at, where, session.now, revision))
+            self._ask(session, key, row, offset, reason)
 
     def skip(self, offset: int, reason: str) -> None:
         """Ask the worker to skip the record at an offset, where that stops the partition."""
-
-        def row(session: TablesSession) -> bytes:
-            return write_skip(SkipAsked(*self.at, offset, session.now, reason))
-
-        self._ask(skip_key(*self.at, offset), row, offset, reason)
-
-    def _ask(
-        self, key: str, row: Callable[[TablesSession], bytes], offset: int, reason: str
-    ) -> None:
-        """Write a request's row, and the operations event of it, in one transaction."""
         with writing(self._settings) as session:
-            event = session.events.partition_skipped(
-                self.at, offset, session.now, reason=reason, changed_by=who()
-            )
-            session.write([TableChange(session.names.subscriptions, key, row(session))], [event])
+            row = write_skip(SkipAsked(*self.at, offset, session.now, reason))
+            self._ask(session, skip_key(*self.at, offset), row, offset, reason)
+
+    def _ask(self, session: TablesSession, key: str, row: bytes, offset: int, reason: str) -> None:
+        """Write a request's row, and the operations event of it, in one transaction."""
+        event = session.events.partition_skipped(
+            self.at, offset, session.now, reason=reason, changed_by=who()
+        )
+        session.write([TableChange(session.names.subscriptions, key, row)], [event])
 
     def position(self) -> GroupPosition:
         """Return the group's current position.

@@ -32,7 +32,6 @@ RULES = DefinitionRules(
     url_problem=lambda url: None if url.startswith("https://") else "must be https",
     header_problem=header_problem,
     pattern_problem=lambda pattern: "data: unknown operator" if "bad" in pattern else None,
-    secret_key=secret_key,
 )
 LEAST: JsonObject = {
     "id": "orders",
@@ -74,7 +73,7 @@ def problems(document: Json, *, partner: bool = False) -> list[tuple[str, str]]:
     if partner:
         read_partner(document, RULES, report)
     else:
-        read_subscription(document, RULES, report)
+        read_subscription(document, RULES, secret_key, report)
     return found
 
 
@@ -87,7 +86,7 @@ def endpoint(**fields: Json) -> JsonObject:
 
 
 def test_the_least_subscription_has_defaults_for_the_rest() -> None:
-    assert read_subscription(LEAST, RULES, refuse) == DeclaredSubscription(
+    assert read_subscription(LEAST, RULES, secret_key, refuse) == DeclaredSubscription(
         Subscription(
             id="orders",
             partner_id="acme",
@@ -100,7 +99,7 @@ def test_the_least_subscription_has_defaults_for_the_rest() -> None:
 
 
 def test_every_field_of_a_subscription_is_read() -> None:
-    assert read_subscription(FULL, RULES, refuse) == DeclaredSubscription(
+    assert read_subscription(FULL, RULES, secret_key, refuse) == DeclaredSubscription(
         Subscription(
             id="orders",
             partner_id="acme",
