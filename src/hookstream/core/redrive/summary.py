@@ -4,7 +4,7 @@ Parsing is lenient: a record with broken headers is exactly what a person needs 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from hookstream.core.model import header_names as names
@@ -60,18 +60,18 @@ class DeadLetterSummary:
     position: Position
     at: Millis
     """When it was appended to its topic."""
-    delivery_id: str
-    subscription_id: str
-    partner_id: str
-    event_type: str
-    event_id: str
-    attempt: str
-    reason: str
-    detail: str
-    last_outcome: str
-    last_status: str
-    last_error: str
-    origin_topic: str
+    delivery_id: str = field(metadata={"header": names.DELIVERY_ID})
+    subscription_id: str = field(metadata={"header": names.SUBSCRIPTION_ID})
+    partner_id: str = field(metadata={"header": names.PARTNER_ID})
+    event_type: str = field(metadata={"header": names.EVENT_TYPE})
+    event_id: str = field(metadata={"header": names.EVENT_ID})
+    attempt: str = field(metadata={"header": names.ATTEMPT})
+    reason: str = field(metadata={"header": names.REASON})
+    detail: str = field(metadata={"header": names.CONNECT_MESSAGE})
+    last_outcome: str = field(metadata={"header": names.LAST_OUTCOME})
+    last_status: str = field(metadata={"header": names.LAST_STATUS})
+    last_error: str = field(metadata={"header": names.LAST_ERROR})
+    origin_topic: str = field(metadata={"header": names.ORIGIN_TOPIC})
     origin: str
     """`topic-partition@offset`."""
     origin_at: str
@@ -105,19 +105,10 @@ class DeadLetterSummary:
         return document
 
 
-_HEADERS = {
-    "delivery_id": names.DELIVERY_ID,
-    "subscription_id": names.SUBSCRIPTION_ID,
-    "partner_id": names.PARTNER_ID,
-    "event_type": names.EVENT_TYPE,
-    "event_id": names.EVENT_ID,
-    "attempt": names.ATTEMPT,
-    "reason": names.REASON,
-    "detail": names.CONNECT_MESSAGE,
-    "last_outcome": names.LAST_OUTCOME,
-    "last_status": names.LAST_STATUS,
-    "last_error": names.LAST_ERROR,
-    "origin_topic": names.ORIGIN_TOPIC,
+_HEADERS: Mapping[str, str] = {
+    each.name: each.metadata["header"]
+    for each in fields(DeadLetterSummary)
+    if "header" in each.metadata
 }
 """The header of each field that is copied from a header's text."""
 

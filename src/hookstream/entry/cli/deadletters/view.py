@@ -94,10 +94,10 @@ def show_details(out: Terminal, details: DeadLetterDetails, now: Millis) -> None
     """Print a record: its state, every header, its event, and the history of its delivery."""
     _show_headers(out, details, now)
     out.text("\nEvent", "bold")
-    if details.event is not None:
+    if not isinstance(details.event, str):
         out.text(encoded(details.event, indent=True).decode())
     else:
-        out.text(f"  {details.event_problem}")
+        out.text(f"  {details.event}")
         value = details.record.value
         if value is not None:
             begin = value[:64].hex(" ", 2)
@@ -137,8 +137,8 @@ def details_document(details: DeadLetterDetails) -> JsonObject:
     document: JsonObject = {
         **details.summary.as_json(details.resolved_by),
         "headers": headers,
-        "event": details.event,
-        "event_problem": details.event_problem,
+        "event": None if isinstance(details.event, str) else details.event,
+        "event_problem": details.event if isinstance(details.event, str) else None,
     }
     if record.headers_problem is not None:
         document["headers_problem"] = record.headers_problem

@@ -131,7 +131,7 @@ def test_a_header_that_is_no_text_shows_as_hex() -> None:
 def test_an_event_shows_each_number_as_its_text() -> None:
     record = Record("dead", 3, 7, NOW, b"crm", b"v", [])
     event: JsonObject = {"price": PRICE}
-    details = DeadLetterDetails(record, summary_of(record), None, event, None, None)
+    details = DeadLetterDetails(record, summary_of(record), None, event, None)
     out = StringIO()
 
     show_details(Terminal(file=out, width=80), details, NOW)
