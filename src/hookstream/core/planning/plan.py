@@ -137,11 +137,10 @@ class _Planner:
         return replace(after, name=declared.name, owner=self._owner, revision=before.revision + 1)
 
     def deleted_partners(self) -> Iterator[Delete]:
-        if self._options.prune:
-            kept = {declared.id for declared in self._declared.partners}
-            for partner in self._current.partners.values():
-                if self._owns(partner) and partner.id not in kept:
-                    yield Delete(partner, None)
+        kept = {declared.id for declared in self._declared.partners}
+        for partner in self._current.partners.values():
+            if self._prunes(partner, kept):
+                yield Delete(partner, None)
 
     # Subscriptions.
 
@@ -236,8 +235,7 @@ class _Planner:
             if isinstance(subscription, Subscription):
                 if subscription.state == SubscriptionState.DELETED:
                     continue
-                owned = self._owns(subscription)
-                pruned = self._options.prune and owned and subscription.id not in kept
+                pruned = self._prunes(subscription, kept)
             orphaned = subscription.partner_id in self._going
             if not pruned and not orphaned:
                 continue
@@ -251,6 +249,9 @@ class _Planner:
                 yield Delete(subscription, transitions.delete(subscription))
 
     # Owners.
+
+    def _prunes(self, subject: Subject, kept: set[str]) -> bool:
+        return self._options.prune and self._owns(subject) and subject.id not in kept
 
     def _owns(self, subject: Subject) -> bool:
         return self._options.owner is not None and subject.owner == self._owner

@@ -1,10 +1,10 @@
 """Plans and applies the changes that a folder of definition files declares."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from hookstream.adapters.avro.registry import SchemaBook
@@ -113,7 +113,7 @@ class FolderPlanner:
         means = PlanMeans(
             new_key=partial(random_bytes, SECRET_BYTES),
             scrub=scrub,
-            pattern_problems=_PatternChecks(state.book).problems,
+            pattern_problems=_pattern_checks(state.book),
             asks_for=asks_for,
             takes_effect=takes_effect,
             prune_share=self._settings.tables.prune_share,
@@ -187,54 +187,35 @@ def _pattern_problem(document: JsonObject) -> str | None:
     return None
 
 
-class _PatternChecks:
-    """Checks the patterns of partners and subscriptions on a book of schemas.
+def _pattern_checks(book: SchemaBook) -> Callable[[Subject], Sequence[str]]:
+    """Return a check of a subject's pattern on the published schemas of the versions that it receives."""
 
-    Args:
-        book: Every schema that is published.
-    """
+    @cache
+    def shape(event_type: str, version: int) -> Shape:
+        reader = book.reader(event_type, version)
+        # The book names a version only where it has a reader for it.
+        return shape_of(event_type, version, {} if reader is None else reader.tree)
 
-    def __init__(self, book: SchemaBook) -> None:
-        self._book = book
-        self._shapes: dict[tuple[str, int], Shape] = {}
+    def received(subject: Subject, event_type: str) -> Collection[int]:
+        published = book.versions(event_type)
+        if isinstance(subject, Partner):
+            # Its subscriptions may be pinned to any version that there is.
+            return published
+        pin = subject.pin(event_type)
+        version = book.latest(event_type) if pin == "latest" else pin
+        return [version] if version in published else []
 
-    def problems(self, subject: Subject) -> Sequence[str]:
-        """Return the problems of a subject's pattern."""
-        match subject:
-            case Partner():
-                # Its subscriptions may be pinned to any version that there is.
-                return _checked(
-                    subject.grant.pattern, self._all_versions(subject.grant.event_types)
-                )
-            case Subscription():
-                return _checked(subject.pattern, self._pinned(subject))
+    def problems(subject: Subject) -> Sequence[str]:
+        asked = subject.grant if isinstance(subject, Partner) else subject
+        if asked.pattern is None:
+            return ()
+        shapes = [
+            shape(event_type, version)
+            for event_type in book.event_types()
+            if asks_for(asked.event_types, event_type)
+            for version in received(subject, event_type)
+        ]
+        # The caller reports the path, and that it is a pattern's.
+        return [problem.removeprefix("pattern ") for problem in check(asked.pattern, shapes)]
 
-    def _all_versions(self, globs: tuple[str, ...]) -> Iterator[Shape]:
-        for event_type in self._book.event_types():
-            if asks_for(globs, event_type):
-                for version in self._book.versions(event_type):
-                    yield self._shape(event_type, version)
-
-    def _pinned(self, subscription: Subscription) -> Iterator[Shape]:
-        for event_type in self._book.event_types():
-            if asks_for(subscription.event_types, event_type):
-                pin = subscription.pin(event_type)
-                version = self._book.latest(event_type) if pin == "latest" else pin
-                if version in self._book.versions(event_type):
-                    yield self._shape(event_type, version)
-
-    def _shape(self, event_type: str, version: int) -> Shape:
-        known = self._shapes.get((event_type, version))
-        if known is None:
-            reader = self._book.reader(event_type, version)
-            # The book names a version only where it has a reader for it.
-            tree = {} if reader is None else reader.tree
-            known = self._shapes[event_type, version] = shape_of(event_type, version, tree)
-        return known
-
-
-def _checked(pattern: JsonObject | None, shapes: Iterator[Shape]) -> Sequence[str]:
-    if pattern is None:
-        return ()
-    # The caller reports the path, and that it is a pattern's.
-    return [problem.removeprefix("pattern ") for problem in check(pattern, list(shapes))]
+    return problems
