@@ -99,8 +99,8 @@ def unknown_environments(
 
 def all_secrets_change(before: Subscription, after: Subscription) -> list[str]:
     """Return a note if no signing secret is kept: the partner then has no time to switch."""
-    held = {(secret.id, secret.key) for secret in before.endpoint.secrets}
-    if not held or any((each.id, each.key) in held for each in after.endpoint.secrets):
+    earlier = {(secret.id, secret.key) for secret in before.endpoint.secrets}
+    if not earlier or any((each.id, each.key) in earlier for each in after.endpoint.secrets):
         return []
     return [
         (

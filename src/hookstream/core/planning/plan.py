@@ -183,9 +183,9 @@ class _Planner:
         deleted = before is not None and before.state == SubscriptionState.DELETED
         live = None if deleted else before
         revision = 1 if before is None else before.revision + 1
-        held = () if live is None else live.endpoint.secrets
+        present = () if live is None else live.endpoint.secrets
         secrets, generated = rotated(
-            declared.secrets, held, revision, self._means.new_key, opened=self._means.opened
+            declared.secrets, present, revision, self._means.new_key, opened=self._means.opened
         )
         row = declared.row
         after = replace(

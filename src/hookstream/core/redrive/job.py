@@ -1,6 +1,6 @@
 """A redrive job works through a fixed range of a dead-letter topic, and can be resumed.
 
-Its row in the jobs table holds what another process needs to resume it: the selector, the end offsets,
+Its row in the jobs table has what another process needs to resume it: the selector, the end offsets,
 and how much is done. The offsets are fixed when the job is created; otherwise a delivery that is
 redriven and given up again would feed the same job forever.
 """

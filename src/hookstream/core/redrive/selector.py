@@ -38,7 +38,7 @@ _CONDITIONS = {
 
 @dataclass(slots=True, frozen=True)
 class Selector:
-    """Selects the records for which every given condition holds. None: any value."""
+    """Selects the records that meet every given condition. None: any value."""
 
     topics: frozenset[str] | None = None
     """Topics of the original events."""

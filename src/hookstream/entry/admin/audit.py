@@ -26,7 +26,7 @@ _COUNT = re.compile("[0-9]{1,10}")
 
 @dataclass(slots=True, frozen=True)
 class AuditSelection:
-    """Selects the entries for which every given condition holds."""
+    """Selects the entries that meet every given condition."""
 
     subscriptions: frozenset[str] | None = None
     """None here and below: any."""
@@ -41,7 +41,7 @@ class AuditSelection:
     until: Millis | None = None
     """Written before this instant; None: up to the end of the log as it is when it is read."""
 
-    def may_hold(self, record: Record) -> bool:
+    def may_select(self, record: Record) -> bool:
         """Return whether a record may be selected, without decoding it.
 
         Avro encodes text as UTF-8, so a text that does not occur cannot be a field's value.
@@ -52,7 +52,7 @@ class AuditSelection:
         value = record.value or b""
         return all(text is None or text.encode() in value for text in (self.delivery, self.event))
 
-    def holds(self, entry: AuditEntry) -> bool:
+    def selects(self, entry: AuditEntry) -> bool:
         """Return whether an entry is selected."""
         exact = ((self.delivery, entry.delivery_id), (self.event, entry.event_id))
         if any(given not in (None, value) for given, value in exact):
@@ -90,10 +90,10 @@ class AuditLog:
         scan = LogScan(reached(self.settings), topic)
         window = Stretch(selection.since, selection.until)
         for record in scan.read(window, follow=follow, progress=self.progress):
-            if not selection.may_hold(record):
+            if not selection.may_select(record):
                 continue
             entry = self._read(record)
-            if entry is not None and selection.holds(entry):
+            if entry is not None and selection.selects(entry):
                 yield entry
 
     def _read(self, record: Record) -> AuditEntry | None:
@@ -135,7 +135,7 @@ def history_of(
         audit: Reads the attempts.
         dead_letters: Reads the dead letters.
         delivery_id: The delivery.
-        since: The start of the window in both topics; None: everything that they hold.
+        since: The start of the window in both topics; None: everything in them.
         until: Its end; None: everything.
     """
     selection = AuditSelection(delivery=delivery_id, since=since, until=until)

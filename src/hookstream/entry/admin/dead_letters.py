@@ -71,7 +71,7 @@ class DeadLetterReader:
         return {partition: bounds.end for partition, bounds in self._scan().bounds().items()}
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
-        """Return the first offset that each partition of both topics still holds."""
+        """Return the first offset that each partition of both topics still has."""
         client, topics = reached(self.settings), self.settings.topics_names
         return {
             (source, partition): bounds.start

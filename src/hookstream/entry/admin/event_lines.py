@@ -31,7 +31,7 @@ _OUR_WORDS = {"event_id": "id", "occurred_at": "timestamp"}
 
 @dataclass(slots=True, frozen=True)
 class EventLine:
-    """The fields of one line. `data` may hold `Numeral`s: numbers as they are written."""
+    """The fields of one line. `data` may contain `Numeral`s: numbers as they are written."""
 
     event_type: str
     entity_id: str

@@ -144,7 +144,7 @@ class ReadPartition:
     def position_within(
         self, seconds: float, reached_it: Callable[[GroupPosition], bool]
     ) -> GroupPosition:
-        """Return the position as soon as a condition holds for it, or the last one within a time."""
+        """Return the position as soon as it meets a condition, or the last one within a time."""
         until = self._clock.monotonic() + seconds
         while True:
             position = self.position()

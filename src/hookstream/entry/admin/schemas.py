@@ -25,7 +25,7 @@ class SchemaPublisher:
     """Publishes the schemas of a folder, and hookstream's own with them.
 
     Args:
-        folder: Holds `<event type>/v<N>.avsc`.
+        folder: Contains `<event type>/v<N>.avsc`.
 
     Raises:
         InputRefused: The folder cannot be read.
@@ -36,7 +36,7 @@ class SchemaPublisher:
 
     @property
     def count(self) -> int:
-        """How many schemas the folder holds."""
+        """How many schemas the folder contains."""
         return len(self._files.schemas)
 
     def checked(self) -> PublicationPlan:

@@ -142,7 +142,7 @@ def skip(context: Context, partition: str, offset: int, reason: str, wait: float
 def _settled(
     context: Context, read: ReadPartition, wait: float, done: Callable[[GroupPosition], bool]
 ) -> GroupPosition:
-    """Return the position for which a condition holds, or exit with code 1 after the wait."""
+    """Return the position that meets a condition, or exit with code 1 after the wait."""
     now = read.position_within(wait, done)
     if not done(now):
         context.err.print(

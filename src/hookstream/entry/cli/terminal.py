@@ -73,7 +73,7 @@ class Terminal(Console):
     ) -> None:
         """Print a table that cuts no cell off: people copy names from it.
 
-        The first and the last column hold names; the columns between them are folded first, except
+        The first and the last column contain names; the columns between them are folded first, except
         `numbers`.
         """
         table = Table(box=None, pad_edge=False)

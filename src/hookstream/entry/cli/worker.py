@@ -1,4 +1,4 @@
-"""`hookstream worker` delivers events until it is stopped."""
+"""`hookstream worker` delivers events until SIGTERM or SIGINT."""
 
 import sys
 
