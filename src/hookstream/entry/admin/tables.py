@@ -143,15 +143,11 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
         ConfigurationError: It cannot be read.
     """
     found = state.current.subscriptions.get(subscription_id)
-    match found:
-        case None:
-            raise no_subscription(state, subscription_id)
-        case UnreadableSubscription():
-            raise ConfigurationError(
-                f"subscription {subscription_id!r} cannot be read: {found.why}"
-            )
-        case Subscription():
-            return found
+    if found is None:
+        raise no_subscription(state, subscription_id)
+    if isinstance(found, UnreadableSubscription):
+        raise ConfigurationError(f"subscription {subscription_id!r} cannot be read: {found.why}")
+    return found
 
 
 def no_subscription(state: State, subscription_id: str) -> InputRefused:
