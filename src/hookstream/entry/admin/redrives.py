@@ -1,8 +1,7 @@
 """Surveys, starts, resumes and cancels redrives."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -22,12 +21,7 @@ from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cluster import reached
-from hookstream.pipeline.redrive import (
-    Redriving,
-    Result,
-    cancel,
-    find_job,
-)
+from hookstream.pipeline.redrive import Redriving, Result, Steps
 
 
 @dataclass(slots=True, frozen=True)
@@ -130,57 +124,39 @@ def new_job(
     )
 
 
-@dataclass(slots=True, frozen=True)
-class JobRun:
-    """The one process that works on a job; open it with `claimed`."""
+def run_job(
+    reader: DeadLetterReader,
+    writer: Steps,
+    job: RedriveJob,
+    rules: RedriveRules,
+    rate: float | None,
+    progress: Callable[[int], None],
+) -> Result:
+    """Redrive what a claimed job selects.
 
-    reader: DeadLetterReader
-    writer: JobWriter
-
-    def found(self, job_id: str) -> RedriveJob:
-        """Return the job of a row, which no other process can change any more.
-
-        Raises:
-            InputRefused: There is no such job, it ended, or cannot be read.
-        """
-        return find_job(self.reader.jobs(), job_id, self.reader.source)
-
-    def cancel(self, job: RedriveJob) -> None:
-        """Cancel the job: redriven records stay redriven, the rest stays open."""
-        cancel(self.writer, self.reader.settings.topics_names, job)
-
-    def run(
-        self,
-        job: RedriveJob,
-        rules: RedriveRules,
-        rate: float | None,
-        progress: Callable[[int], None],
-    ) -> Result:
-        """Redrive what the job selects.
-
-        Args:
-            job: The job.
-            rules: Which records, and how.
-            rate: Records a second at most; None: as fast as the brokers take them.
-            progress: Called with the number of records that each step redrove.
-        """
-        return Redriving(
-            topics=self.reader.settings.topics_names,
-            dead_letters=self.reader,
-            steps=self.writer,
-            clock=SystemClock(),
-            sleep=time.sleep,
-            job=job,
-            selects=rules.takes,
-            revive=rules.revive,
-            progress=progress,
-            rate=rate,
-        ).run()
+    Args:
+        reader: Reads its records.
+        writer: Writes its steps, as `claimed` returns it.
+        job: The job.
+        rules: Which records, and how.
+        rate: Records a second at most; None: as fast as the brokers take them.
+        progress: Called with the number of records that each step redrove.
+    """
+    return Redriving(
+        topics=reader.settings.topics_names,
+        dead_letters=reader,
+        steps=writer,
+        clock=SystemClock(),
+        sleep=time.sleep,
+        job=job,
+        selects=rules.takes,
+        revive=rules.revive,
+        progress=progress,
+        rate=rate,
+    ).run()
 
 
-@contextmanager
-def claimed(reader: DeadLetterReader, job_id: str) -> Iterator[JobRun]:
-    """Claim a job: any other process that works on it is fenced."""
+def claimed(reader: DeadLetterReader, job_id: str) -> JobWriter:
+    """Return the writer of a job; entering it fences any other process that works on the job."""
     settings = reader.settings
-    with JobWriter(reached(settings), settings.topics_names.job(job_id)) as writer:
-        yield JobRun(reader, writer)
+    return JobWriter(reached(settings), settings.topics_names.job(job_id))

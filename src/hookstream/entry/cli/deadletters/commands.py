@@ -33,12 +33,12 @@ from hookstream.entry.admin.known_names import (
     refuse_unknown,
 )
 from hookstream.entry.admin.redrives import (
-    JobRun,
     RedriveRules,
     Survey,
     claimed,
     new_job,
     rules_of,
+    run_job,
     survey,
 )
 from hookstream.entry.admin.topics import cluster_topics
@@ -56,7 +56,7 @@ from hookstream.entry.cli.options import Amount, as_json_option, as_one, yes_opt
 from hookstream.entry.cli.progress import bar, reading
 from hookstream.entry.cli.terminal import confirm, json_line
 from hookstream.errors import InputRefused
-from hookstream.pipeline.redrive import Result, find_job
+from hookstream.pipeline.redrive import Result, Steps, cancel, find_job
 
 _PLACE = re.compile(r"(?:(?P<topic>[^@]+)-)?(?P<partition>[0-9]{1,9})@(?P<offset>[0-9]{1,19})")
 
@@ -273,15 +273,16 @@ class _RedriveCommand:
             )
         find_job(self.reader.jobs(), job_id, self.reader.source)
         err = self.context.err
-        with claimed(self.reader, job_id) as work:
-            job = work.found(job_id)
+        with claimed(self.reader, job_id) as writer:
+            # From here on no other process can change the job.
+            job = find_job(self.reader.jobs(), job_id, self.reader.source)
             done = f"{job.done:,} of {job.total:,}"
             if run.cancel:
-                work.cancel(job)
+                cancel(writer, self.context.settings.topics_names, job)
                 err.text(f"{job_id} is cancelled; it redrove {done}")
                 return
             err.text(f"Resuming {job_id}: {done} done")
-            result = self._work(work, job, rules_of(self.reader, job.selector))
+            result = self._work(writer, job, rules_of(self.reader, job.selector))
         self._report(result, None)
 
     def _start(self, row: JsonObject) -> None:
@@ -296,15 +297,16 @@ class _RedriveCommand:
             return
         confirm(f"Redrive {total:,} {self.kind.noun}?", yes=self.run.yes)
         job = new_job(reader.source, row, found.ends, total)
-        with claimed(reader, job.id) as work:
-            result = self._work(work, job, rules)
+        with claimed(reader, job.id) as writer:
+            result = self._work(writer, job, rules)
         self._report(result, found)
 
-    def _work(self, work: JobRun, job: RedriveJob, rules: RedriveRules) -> Result:
+    def _work(self, writer: Steps, job: RedriveJob, rules: RedriveRules) -> Result:
         with bar(self.context, "Redriving") as progress, _sigterm_interrupts():
             task = progress.add_task("", total=job.total, completed=job.done)
             try:
-                return work.run(job, rules, self.run.rate, partial(progress.advance, task))
+                done = partial(progress.advance, task)
+                return run_job(self.reader, writer, job, rules, self.run.rate, done)
             except KeyboardInterrupt:
                 resume = f"hookstream {self.kind.group} redrive --resume {job.id}"
                 self.context.err.text(f"To resume: {resume}")
