@@ -4,6 +4,7 @@ import getpass
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -27,18 +28,14 @@ Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
 """The rows of one change, and its operations events."""
 
 
+@dataclass
 class ChangeWriter:
-    """Writes changes to the tables, as their only writer.
+    """Writes changes to the tables, as their only writer."""
 
-    Args:
-        session: The tables.
-        keys: Encrypts the signing secrets.
-    """
-
-    def __init__(self, session: TablesSession, keys: Keys) -> None:
-        self.session = session
-        self._keys = keys
-        self._who = who()
+    session: TablesSession
+    """The tables."""
+    keys: Keys
+    """Encrypts the signing secrets."""
 
     @cached_property
     def state(self) -> State:
@@ -123,7 +120,7 @@ class ChangeWriter:
         return TableChange(self.session.names.partners, partner.id, write_partner(partner))
 
     def _subscription_row(self, subscription: Subscription) -> TableChange:
-        row = write_subscription(subscription, self._keys)
+        row = write_subscription(subscription, self.keys)
         return TableChange(self.session.names.subscriptions, subscription.id, row)
 
     def _healthy(self, subscription_id: str) -> Sequence[TableChange]:
@@ -142,7 +139,7 @@ class ChangeWriter:
             change,
             at=self.session.now,
             effective_from=effective_from,
-            changed_by=self._who,
+            changed_by=who(),
             details=details,
         )
 

@@ -76,14 +76,11 @@ class FolderPlanner:
         )
         needs_secrets = needs_keys or self._keyless is None
         self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
+        self.problems: Sequence[Problem] = self._definitions.problems
+        """Problems of the files themselves; while there are any, there is no plan."""
         self._options = replace(options, owner=_owner(self._definitions, options))
         if needs_keys and self._keyless is not None and not self.problems:
             raise ConfigurationError(self._keyless)
-
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """Problems of the files themselves; while there are any, there is no plan."""
-        return self._definitions.problems
 
     def plan(self) -> Plan:
         """Return the changes that applying the files would make now, with problems located in them.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 import click
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import SpinnerColumn, TextColumn
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
@@ -16,6 +16,7 @@ from hookstream.entry.admin.event_tail import topics_to_tail
 from hookstream.entry.admin.known_names import NO_TOPIC, Filter, read_names, refuse_unknown
 from hookstream.entry.admin.topics import cluster_topics
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.progress import transient
 from hookstream.entry.cli.terminal import json_line
 
 SHOWN_REFUSALS = 100
@@ -37,7 +38,8 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     timestamp and version, which are generated otherwise. A refused line is reported with the reason;
     the others are sent. Exit code 1: some were refused.
     """
-    with _progress(context) as progress:
+    columns = (SpinnerColumn(), TextColumn("{task.completed} lines read"))
+    with transient(context, *columns) as progress:
         task = progress.add_task("sending", total=None)
 
         def show(number: int, why: str) -> None:
@@ -99,16 +101,6 @@ def tail(
             limit -= 1
             if not limit:
                 return
-
-
-def _progress(context: Context) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed} lines read"),
-        console=context.err,
-        transient=True,
-        disable=not context.err.is_terminal,
-    )
 
 
 def _place(record: Record) -> JsonObject:
