@@ -79,8 +79,7 @@ def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
 def list_(context: Context, *, as_json: bool) -> None:
     """List the holds in force, the oldest first."""
     state = read_state(context.settings)
-    for why in state.unreadable:
-        context.err.print(f"unreadable: {why}", style="red")
+    context.err.unreadable(state.unreadable)
     holds = sorted(state.holds, key=lambda hold: (hold.since, hold.kind, hold.name))
     if as_json:
         click.echo(json_line([_document(hold) for hold in holds]))

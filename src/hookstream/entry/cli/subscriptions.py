@@ -20,7 +20,7 @@ from hookstream.entry.admin.subscriptions import (
     status_text,
     subscription_document,
 )
-from hookstream.entry.admin.tables import State, TablesSession, no_subscription, read_state
+from hookstream.entry.admin.tables import TablesSession, no_subscription, read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_json_option, yes_option
 from hookstream.entry.cli.terminal import confirm, json_line
@@ -64,7 +64,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
         click.echo(json_line(documents))
     else:
         context.out.table(("subscription", "partner", "state", "event types"), rows)
-    _warn(context, state)
+    context.err.unreadable(state.unreadable)
 
 
 @command.command()
@@ -174,8 +174,3 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
 def _wait(session: TablesSession, *, wait: bool) -> None:
     if wait:
         session.wait_until(session.takes_effect)
-
-
-def _warn(context: Context, state: State) -> None:
-    for why in state.unreadable:
-        context.err.text(f"unreadable: {why}", "red")

@@ -94,6 +94,11 @@ class Terminal(Console):
             table.add_row(Text(name, style, no_wrap=True), Text(text, overflow="fold"))
         self.print(table)
 
+    def unreadable(self, problems: Iterable[str]) -> None:
+        """Print what cannot be read, one problem per line."""
+        for problem in problems:
+            self.text(f"unreadable: {problem}", "red")
+
     def refuse(self, problems: Sequence[object], undone: str) -> None:
         """Print the problems of the input, one per line, and what was therefore not done.
 

@@ -7,7 +7,7 @@ be redriven, and reports them by the exit code.
 
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.job import RedriveJob, jobs_of
-from hookstream.core.redrive.marks import Ledger, Position, RowProblem, read_ledger
+from hookstream.core.redrive.marks import Ledger, Position, read_ledger
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.audit import AuditLog
@@ -240,7 +240,7 @@ def _refuse_unknown(context: Context, reader: DeadLetterReader, selector: Select
 def _ledger_to_show(context: Context, reader: DeadLetterReader) -> Ledger:
     """Return the known resolutions, and print the unreadable marks."""
     ledger, problems = read_ledger(reader.jobs())
-    _show_unreadable(context, problems)
+    context.err.unreadable(f"{problem.key}: {problem.why}" for problem in problems)
     if problems:
         context.err.text("Some of what is shown as open may have been redriven.", "red")
     return ledger
@@ -341,7 +341,7 @@ def _show_jobs(context: Context, reader: DeadLetterReader, *, as_json: bool) -> 
     """Print the redrives of a topic, the newest first."""
     jobs, problems = jobs_of(reader.jobs())
     mine = [job for job in reversed(jobs) if job.source is reader.source]
-    _show_unreadable(context, problems)
+    context.err.unreadable(f"{problem.key}: {problem.why}" for problem in problems)
     if as_json:
         documents: list[Json] = [_job_document(job) for job in mine]
         click.echo(json_line(documents))
@@ -400,8 +400,3 @@ def _job_document(job: RedriveJob) -> JsonObject:
         "total": job.total,
         "state": job.state.value,
     }
-
-
-def _show_unreadable(context: Context, problems: Sequence[RowProblem]) -> None:
-    for problem in problems:
-        context.err.text(f"unreadable: {problem.key}: {problem.why}", "red")
