@@ -1,23 +1,21 @@
 """Whatever is declared: once its plan is written, the same declaration changes nothing more."""
 
 from dataclasses import replace
-from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import strategies
 
 from hookstream.core.matching.directory import asks_for
-from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.model.subscription import Endpoint, Partner, Subscription
 from hookstream.core.planning.changes import Create, Delete, Plan, Update
 from hookstream.core.planning.declared import (
     UNNAMED,
     Declared,
-    DeclaredPartner,
     DeclaredSecret,
     DeclaredSubscription,
 )
-from hookstream.core.planning.plan import Current, PlanMeans, Terms, plan
+from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 
 LATEST = {"pricing.completed": 3, "order.generated": 1, "endpoint.disabled": 1}
 MEANS = PlanMeans(
@@ -25,8 +23,10 @@ MEANS = PlanMeans(
     scrub=lambda url: url,
     pattern_problems=lambda _: (),
     asks_for=asks_for,
+    takes_effect=0,
+    prune_share=1.0,
 )
-TERMS = partial(Terms, prune=True, owner="shop", prune_share=1.0)
+OPTIONS = PlanOptions(prune=True, owner="shop")
 PARTNERS = ["acme", "zenith"]
 IDS = ["a", "b", "c"]
 
@@ -35,22 +35,20 @@ def declared_of(
     subscription: Subscription, name: str, partner_id: str, generated: list[str]
 ) -> DeclaredSubscription:
     endpoint = subscription.endpoint
-    return DeclaredSubscription(
+    headers = tuple(dict(endpoint.headers).items())
+    row = Subscription(
         id=name,
         partner_id=partner_id,
-        url=endpoint.url,
-        secrets=(
-            *(DeclaredSecret(each.id, each.key) for each in endpoint.secrets),
-            *(DeclaredSecret(each, None) for each in generated),
-        ),
+        endpoint=Endpoint(endpoint.url, (), headers, endpoint.timeout),
         event_types=subscription.event_types,
-        headers=tuple(dict(endpoint.headers).items()),
-        timeout=endpoint.timeout,
+        active_from=0,
         environments=subscription.environments,
         pattern=subscription.pattern,
         retry=subscription.retry,
         limits=subscription.limits,
     )
+    kept = [DeclaredSecret(each.id, each.key) for each in endpoint.secrets]
+    return DeclaredSubscription(row, (*kept, *(DeclaredSecret(each, None) for each in generated)))
 
 
 # An id keeps its partner over all declarations of one example, as it must.
@@ -67,16 +65,16 @@ declarations = st.builds(
     Declared,
     st.tuples(
         *(
-            st.builds(DeclaredPartner, st.just(each), strategies.NAMES, strategies.grants)
+            st.builds(Partner, st.just(each), strategies.NAMES, strategies.grants)
             for each in PARTNERS
         )
     ),
-    st.lists(subscriptions, max_size=3, unique_by=lambda each: each.id).map(tuple),
+    st.lists(subscriptions, max_size=3, unique_by=lambda each: each.row.id).map(tuple),
 )
 
 
 def made(declared: Declared, current: Current, now: int) -> Plan:
-    return plan(declared, current, TERMS(now), MEANS)
+    return plan(declared, current, OPTIONS, replace(MEANS, takes_effect=now))
 
 
 def written(current: Current, done: Plan) -> Current:

@@ -35,7 +35,8 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
 )
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.job import JobProblem, RedriveJob, read_job
+from hookstream.core.redrive.job import RedriveJob, read_job
+from hookstream.core.redrive.marks import RowProblem
 
 TOPICS = Topics("hookstream")
 READER = RowReader(TOPICS, SealedSecrets())
@@ -178,4 +179,4 @@ def test_no_number_of_a_row_is_rounded(document: Mapping[str, Json]) -> None:
 
 @given(st.binary(max_size=200) | documents.map(json.dumps).map(str.encode))
 def test_whatever_a_jobs_row_contains_it_is_a_job_or_a_problem(value: bytes) -> None:
-    assert isinstance(read_job("job-1", value), RedriveJob | JobProblem | None)
+    assert isinstance(read_job("job-1", value), RedriveJob | RowProblem | None)

@@ -19,9 +19,9 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.job import JobState, RedriveJob, forgotten, jobs_of, rival
 from hookstream.core.redrive.marks import (
     MarkBook,
-    MarkProblem,
     Position,
     RedriveSource,
+    RowProblem,
     outlived,
     read_ledger,
 )
@@ -239,7 +239,7 @@ def find_job(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> R
     """
     jobs, problems = jobs_of(rows)
     for problem in problems:
-        if problem.id == job_id:
+        if problem.key == job_id:
             raise InputRefused(f"the row of job {job_id} cannot be read: {problem.why}")
     for job in jobs:
         if job.id == job_id and job.source is source:
@@ -250,7 +250,7 @@ def find_job(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> R
     raise InputRefused(f"there is no job {job_id} over {source}; running jobs: {running}")
 
 
-def refuse_unreadable(problems: Sequence[MarkProblem]) -> None:
+def refuse_unreadable(problems: Sequence[RowProblem]) -> None:
     """Refuse to act while the ledger is not wholly known.
 
     Raises:

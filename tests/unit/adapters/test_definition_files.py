@@ -6,24 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
+from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
-from hookstream.core.delivery.signing import write_secret
+from hookstream.core.delivery.signing import header_problem, write_secret
 from hookstream.core.model.json import Json
-from hookstream.core.model.subscription import Grant
+from hookstream.core.model.subscription import Endpoint, Grant, Partner, Subscription
 from hookstream.core.planning.declared import (
     Declared,
-    DeclaredPartner,
     DeclaredSecret,
     DeclaredSubscription,
     Problem,
 )
+from hookstream.core.planning.definition import DefinitionRules
 from hookstream.errors import InputRefused
 
 KEY = bytes(range(24))
 ENVIRON = {"ORDERS": write_secret(KEY), "SHORT": "whsec_AAAA"}
-CHECKS = Checks(url_problem=lambda _: None, pattern_problem=lambda _: None)
+RULES = DefinitionRules(
+    url_problem=lambda _: None, header_problem=header_problem, pattern_problem=lambda _: None
+)
 
 ACME = """
 id: acme
@@ -43,7 +45,7 @@ event_types: [order.generated]
 
 
 def read(folder: Path, environ: Mapping[str, str] = ENVIRON) -> Definitions:
-    return read_definitions(folder, environ, CHECKS)
+    return read_definitions(folder, environ, RULES)
 
 
 def write(folder: Path, name: str, text: str) -> None:
@@ -67,14 +69,17 @@ def test_a_folder_becomes_what_it_declares(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert (found.declared, found.problems) == (
         Declared(
-            (DeclaredPartner("acme", "Acme Print", Grant(("order.*",), ("live",))),),
+            (Partner("acme", "Acme Print", Grant(("order.*",), ("live",))),),
             (
                 DeclaredSubscription(
-                    "orders",
-                    "acme",
-                    "https://acme.example/h",
+                    Subscription(
+                        "orders",
+                        "acme",
+                        Endpoint("https://acme.example/h", ()),
+                        ("order.generated",),
+                        active_from=0,
+                    ),
                     (DeclaredSecret("env:ORDERS", KEY),),
-                    ("order.generated",),
                 ),
             ),
         ),

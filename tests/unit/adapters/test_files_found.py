@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles.schemas import event_schema, field
-from tests.unit.adapters.test_definition_files import ACME, CHECKS, ENVIRON, ORDERS
+from tests.unit.adapters.test_definition_files import ACME, ENVIRON, ORDERS, RULES
 
 from hookstream.adapters.avro.files import read_schema_files
 from hookstream.adapters.definition_files import Definitions, read_definitions
@@ -16,7 +16,7 @@ from hookstream.errors import InputRefused
 
 
 def read(folder: Path) -> Definitions:
-    return read_definitions(folder, ENVIRON, CHECKS)
+    return read_definitions(folder, ENVIRON, RULES)
 
 
 def write(folder: Path, name: str, text: str = ORDERS) -> Path:
@@ -33,7 +33,7 @@ def problems(folder: Path) -> list[str]:
 def ids(folder: Path) -> list[str]:
     found = read(folder)
     assert found.problems == []
-    return [subscription.id for subscription in found.declared.subscriptions]
+    return [subscription.row.id for subscription in found.declared.subscriptions]
 
 
 def named(name: str) -> str:
@@ -58,8 +58,9 @@ def test_a_definition_may_be_json(tmp_path: Path, name: str) -> None:
         ' "limits": {"max_in_flight": 5, "rate_limit": 2.5}}'
     )
     write(tmp_path, f"subscriptions/{name}", text)
-    (found,) = read(tmp_path).declared.subscriptions
-    assert (found.url, found.limits.max_in_flight, found.limits.rate_limit) == (
+    (declared,) = read(tmp_path).declared.subscriptions
+    found = declared.row
+    assert (found.endpoint.url, found.limits.max_in_flight, found.limits.rate_limit) == (
         "https://acme.example/h",
         5,
         2.5,
@@ -176,7 +177,7 @@ def test_links_make_neither_loops_nor_doubles(tmp_path: Path) -> None:
 
 
 def ids_and_problems(folder: Path) -> tuple[list[str], list[str]]:
-    return [each.id for each in read(folder).declared.subscriptions], problems(folder)
+    return [each.row.id for each in read(folder).declared.subscriptions], problems(folder)
 
 
 def test_what_cannot_be_opened_is_refused_with_its_path(tmp_path: Path) -> None:
@@ -261,7 +262,8 @@ def test_every_file_that_is_not_hidden_is_read_or_named(
             made.add(str(path))
     found = read(folder)
     named_at = {problem.where.partition(":")[0] for problem in found.problems}
-    read_at = {found._places[f"subscription {each.id}"] for each in found.declared.subscriptions}  # noqa: SLF001
+    names = [f"subscription {each.row.id}" for each in found.declared.subscriptions]
+    read_at = {found._places[name] for name in names}  # noqa: SLF001
     assert named_at | read_at == made
     assert not named_at & read_at
 

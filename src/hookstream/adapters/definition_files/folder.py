@@ -19,37 +19,25 @@ from hookstream.adapters.definition_files.owner import owner_files, read_owner
 from hookstream.adapters.definition_files.strays import FOLDERS, strays
 from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
-from hookstream.core.delivery.signing import header_problem, parse_secret
-from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.planning.declared import (
-    Declared,
-    DeclaredPartner,
-    DeclaredSubscription,
-    FromEnvironment,
-    FromFile,
-    Problem,
+from hookstream.core.delivery.signing import parse_secret
+from hookstream.core.model.json import Json
+from hookstream.core.model.subscription import Partner
+from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
+from hookstream.core.planning.definition import (
+    DefinitionRules,
+    SecretKey,
+    SecretSource,
+    read_partner,
+    read_subscription,
 )
-from hookstream.core.planning.definition import DefinitionRules, read_partner, read_subscription
 from hookstream.core.planning.reading import Report
 from hookstream.errors import InputRefused
 
-_Definition = TypeVar("_Definition", DeclaredPartner, DeclaredSubscription)
+_Definition = TypeVar("_Definition", Partner, DeclaredSubscription)
 
 MAX_FILES = 20_000
 MAX_SECRET_BYTES = 4_096
 _TEXTS_FOR_PEOPLE = (".md",)
-
-
-@dataclass(slots=True, frozen=True)
-class Checks:
-    """Checks of a definition beyond its syntax."""
-
-    url_problem: Callable[[str], str | None]
-    """Returns why no delivery may be sent to a URL, or None."""
-    pattern_problem: Callable[[JsonObject], str | None]
-    """Returns why an event pattern is invalid, with its path, or None."""
-    secrets: bool = True
-    """Whether a missing signing secret is a problem; if not, it is a note."""
 
 
 @dataclass(slots=True)
@@ -81,13 +69,16 @@ class Definitions:
         self._places[subject] = place, document
 
 
-def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -> Definitions:
+def read_definitions(
+    folder: Path, environ: Mapping[str, str], rules: DefinitionRules, *, needs_secrets: bool = True
+) -> Definitions:
     """Read every definition file of a folder.
 
     Args:
         folder: Contains `partners/` and `subscriptions/`, either of which may be missing.
         environ: Environment variables for the secrets of `{env: NAME}`.
-        checks: Further checks of definitions.
+        rules: Checks of a definition beyond its syntax.
+        needs_secrets: Whether a missing signing secret is a problem; if not, it is a note.
 
     Raises:
         InputRefused: The folder cannot be read, or has neither of the two.
@@ -97,12 +88,19 @@ def read_definitions(folder: Path, environ: Mapping[str, str], checks: Checks) -
         raise InputRefused(
             f"{shown(folder)} has neither a folder partners nor a folder subscriptions"
         )
-    secrets = _Secrets(environ, None if checks.secrets else found.notes)
+    secrets = _Secrets(environ, None if needs_secrets else found.notes)
     naming = owner_files(folder)
     found.owner = read_owner(naming, found.problems)
     secrets.seen.update(map(os.path.realpath, naming))
-    partners = tuple(_read(folder, "partner", read_partner, checks, secrets, found))
-    subscriptions = tuple(_read(folder, "subscription", read_subscription, checks, secrets, found))
+
+    def partner(document: Json, _: SecretKey, report: Report) -> Partner:
+        return read_partner(document, rules, report)
+
+    def subscription(document: Json, key: SecretKey, report: Report) -> DeclaredSubscription:
+        return read_subscription(document, rules, key, report)
+
+    partners = tuple(_read(folder, "partner", partner, secrets, found))
+    subscriptions = tuple(_read(folder, "subscription", subscription, secrets, found))
     found.problems += secrets.unnamed()
     problems, notes = strays(folder, secrets.seen)
     found.problems += problems
@@ -139,9 +137,9 @@ class _Secrets:
             if os.path.realpath(path) not in self._named
         ]
 
-    def key(self, folder: Path, source: FromEnvironment | FromFile) -> bytes | str:
-        """Return the key of a source, or, as text, why there is none."""
-        text, missing = self._text(folder, source)
+    def key(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
+        """Return the key of a variable or file, or, as text, why there is none."""
+        text, missing = self._text(folder, source, name)
         if text is None:
             if self._missing is None:
                 return missing
@@ -152,21 +150,20 @@ class _Secrets:
         except InputRefused as refused:
             return str(refused)
 
-    def _text(self, folder: Path, source: FromEnvironment | FromFile) -> tuple[str | None, str]:
+    def _text(self, folder: Path, source: SecretSource, name: str) -> tuple[str | None, str]:
         """Return the text of a source, or None and why there is none."""
         match source:
-            case FromEnvironment(name):
+            case "env":
                 return self._environ.get(name), f"the environment variable {name} is not set"
-            case FromFile(path):
-                self._named.add(os.path.realpath(folder / path))
-                return _first_text(folder / path)
+            case "file":
+                self._named.add(os.path.realpath(folder / name))
+                return _first_text(folder / name)
 
 
 def _read(
     folder: Path,
     kind: str,
-    read: Callable[[Json, DefinitionRules, Report], _Definition],
-    checks: Checks,
+    read: Callable[[Json, SecretKey, Report], _Definition],
     secrets: _Secrets,
     into: Definitions,
 ) -> Iterator[_Definition]:
@@ -174,13 +171,8 @@ def _read(
     for path, document in _documents(folder, f"{kind}s", secrets, into):
         place = shown(path)
         problems: list[tuple[str, str]] = []
-        rules = DefinitionRules(
-            url_problem=checks.url_problem,
-            header_problem=header_problem,
-            pattern_problem=checks.pattern_problem,
-            secret_key=partial(secrets.key, path.parent),
-        )
-        definition = read(document.value, rules, _added_to(problems))
+        key = partial(secrets.key, path.parent)
+        definition = read(document.value, key, _added_to(problems))
         subject = f"{kind} {definition.id}" if definition.id else ""
         into.problems += [
             Problem(subject, at, why, f"{place}:{document.line(at)}") for at, why in problems

@@ -50,7 +50,7 @@ class Redrive:
 HistoryEntry: TypeAlias = AuditEntry | DeadLettered | Redrive
 
 
-_STANDINGS = {"cancel": DeliveryState.CANCELLED, "dead_letter": DeliveryState.DEAD_LETTERED}
+_STATES = {"cancel": DeliveryState.CANCELLED, "dead_letter": DeliveryState.DEAD_LETTERED}
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,7 +86,7 @@ class DeliveryHistory:
             case DeadLettered():
                 return DeliveryState.DEAD_LETTERED
             case AuditEntry(disposition=disposition):
-                return _STANDINGS.get(disposition, DeliveryState.PENDING)
+                return _STATES.get(disposition, DeliveryState.PENDING)
 
     def by_origin(self) -> "dict[str, DeliveryHistory]":
         """Return the history of each event under this id, by `topic-partition@offset`, oldest first.

@@ -1,46 +1,9 @@
 """What definition files declare: partners and subscriptions without state."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import (
-    DEFAULT_TIMEOUT,
-    BodyFormat,
-    Content,
-    Grant,
-    Limits,
-    RetryPolicy,
-    VersionPin,
-)
-
-
-@dataclass(slots=True, frozen=True)
-class FromEnvironment:
-    """A signing secret from an environment variable."""
-
-    name: str
-
-
-@dataclass(slots=True, frozen=True)
-class FromFile:
-    """A signing secret from a file, relative to the definition's folder."""
-
-    path: str
-
-
-@dataclass(slots=True, frozen=True)
-class Generated:
-    """A signing secret that hookstream generates once and shows once."""
-
-    name: str | None = None
-    """Its name; None: the file only says how many generated secrets there are."""
-
-
-SecretSource: TypeAlias = FromEnvironment | FromFile | Generated
-
+from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.planning.fields import Subject
 
 UNNAMED = ""
 """The id of a generated signing secret without a name in its file."""
@@ -57,40 +20,32 @@ class DeclaredSecret:
 
 
 @dataclass(slots=True, frozen=True)
-class DeclaredPartner:
-    """A partner file."""
-
-    id: str
-    name: str
-    grant: Grant
-
-
-@dataclass(slots=True, frozen=True)
 class DeclaredSubscription:
-    """A subscription file. It does not say whether the subscription is active, paused or disabled."""
+    """A subscription file."""
 
-    id: str
-    partner_id: str
-    url: str = field(repr=False)
+    row: Subscription
+    """What the file says, without the secrets. Files say nothing of `active_from`, `state`, `gaps`,
+    `revision` and `owner`: the plan sets them."""
     secrets: tuple[DeclaredSecret, ...]
-    event_types: tuple[str, ...]
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    timeout: Millis = DEFAULT_TIMEOUT
-    environments: tuple[str, ...] | None = None
-    pattern: JsonObject | None = None
-    versions: Mapping[str, VersionPin] = field(default_factory=dict)
-    format: BodyFormat = BodyFormat.STANDARD
-    content: Content = Content.FULL
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.row.id
 
 
 @dataclass(slots=True, frozen=True)
 class Declared:
     """Everything that a folder of definition files declares."""
 
-    partners: tuple[DeclaredPartner, ...] = ()
+    partners: tuple[Partner, ...] = ()
+    """Only their ids, names and grants are declared."""
     subscriptions: tuple[DeclaredSubscription, ...] = ()
+
+    @property
+    def subjects(self) -> list[Subject]:
+        """The partners and the rows of the subscriptions."""
+        return [*self.partners, *(each.row for each in self.subscriptions)]
 
 
 @dataclass(slots=True, frozen=True)

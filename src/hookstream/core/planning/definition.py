@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
@@ -13,21 +14,15 @@ from hookstream.core.model.subscription import (
     DEFAULT_TIMEOUT,
     BodyFormat,
     Content,
+    Endpoint,
     Grant,
     Limits,
+    Partner,
     RetryPolicy,
+    Subscription,
     VersionPin,
 )
-from hookstream.core.planning.declared import (
-    UNNAMED,
-    DeclaredPartner,
-    DeclaredSecret,
-    DeclaredSubscription,
-    FromEnvironment,
-    FromFile,
-    Generated,
-    SecretSource,
-)
+from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, DeclaredSubscription
 from hookstream.core.planning.reading import FieldReader, Report, described, shortened
 
 RESERVED_IDS = frozenset({"writer"})
@@ -64,12 +59,16 @@ _SHORTEST_TIMEOUT = 100
 _GONE = 410
 
 
+SecretSource: TypeAlias = Literal["env", "file"]
+"""Where a signing secret is read: an environment variable, or a file relative to the definition's folder."""
+
+SecretKey: TypeAlias = Callable[[SecretSource, str], bytes | str]
+"""Returns the key from a variable or file, or as text why there is none; never includes the key."""
+
+
 @dataclass(slots=True, frozen=True)
 class DefinitionRules:
-    """Checks of a definition that other components provide.
-
-    Each returns a problem as text, or the requested value.
-    """
+    """Checks of a definition that other components provide."""
 
     url_problem: Callable[[str], str | None]
     """Returns why a URL is not allowed as an endpoint."""
@@ -77,8 +76,6 @@ class DefinitionRules:
     """Returns why a header is not allowed; never includes its value."""
     pattern_problem: Callable[[JsonObject], str | None]
     """Returns why an event pattern is invalid, with the path."""
-    secret_key: Callable[[FromEnvironment | FromFile], bytes | str]
-    """Returns the key from a source, or as text why there is none; never includes the key."""
 
 
 def read_folder_name(document: Json, report: Report) -> str:
@@ -94,7 +91,7 @@ def folder_name_problem(name: str) -> str | None:
     return None if _ID.fullmatch(name) else f"{shortened(name)} is not {_ID_FORM}"
 
 
-def read_partner(document: Json, rules: DefinitionRules, report: Report) -> DeclaredPartner:
+def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Partner:
     """Return the partner that a definition declares; invalid if a problem was reported."""
     reader = FieldReader(document, "", report)
     partner_id = reader.text("id", _ID, _ID_FORM)
@@ -113,12 +110,11 @@ def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Decl
     operator = grant.flag("operator")
     grant.finish()
     reader.finish()
-    granted = Grant(event_types, environments, pattern, operator)
-    return DeclaredPartner(partner_id, name, granted)
+    return Partner(partner_id, name, Grant(event_types, environments, pattern, operator))
 
 
 def read_subscription(
-    document: Json, rules: DefinitionRules, report: Report
+    document: Json, rules: DefinitionRules, secret_key: SecretKey, report: Report
 ) -> DeclaredSubscription:
     """Return the subscription that a definition declares; invalid if a problem was reported."""
     reader = FieldReader(document, "", report)
@@ -127,29 +123,28 @@ def read_subscription(
         reader.wrong("id", f"{subscription_id!r} is reserved for hookstream")
     partner_id = reader.text("partner", _ID, _ID_FORM)
     endpoint = reader.section("endpoint", required=True)
-    declared = DeclaredSubscription(
+    url, headers = _url(endpoint, rules), _headers(endpoint, rules)
+    secrets = _secrets(endpoint, secret_key, report)
+    timeout = endpoint.duration(
+        "timeout", DEFAULT_TIMEOUT, least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT
+    )
+    row = Subscription(
         id=subscription_id,
         partner_id=partner_id,
-        url=_url(endpoint, rules),
-        headers=_headers(endpoint, rules),
-        secrets=_secrets(endpoint, rules, report),
-        timeout=endpoint.duration(
-            "timeout", DEFAULT_TIMEOUT, least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT
-        ),
+        endpoint=Endpoint(url, (), headers, timeout),
+        active_from=0,
         event_types=reader.texts("event_types", _GLOB, _GLOB_FORM, most=_MOST_TYPES),
         environments=_environments(reader),
         pattern=_pattern(reader, rules),
         versions=_versions(reader),
-        format=reader.one_of(
-            "format", {each.value: each for each in BodyFormat}, BodyFormat.STANDARD
-        ),
-        content=reader.one_of("content", {each.value: each for each in Content}, Content.FULL),
+        format=reader.one_of("format", BodyFormat, BodyFormat.STANDARD),
+        content=reader.one_of("content", Content, Content.FULL),
         retry=_retry(reader.section("retry")),
         limits=_limits(reader.section("limits")),
     )
     endpoint.finish()
     reader.finish()
-    return declared
+    return DeclaredSubscription(row, secrets)
 
 
 def _url(endpoint: FieldReader, rules: DefinitionRules) -> str:
@@ -178,61 +173,51 @@ def _headers(endpoint: FieldReader, rules: DefinitionRules) -> tuple[tuple[str, 
 
 
 def _secrets(
-    endpoint: FieldReader, rules: DefinitionRules, report: Report
+    endpoint: FieldReader, secret_key: SecretKey, report: Report
 ) -> tuple[DeclaredSecret, ...]:
     secrets: list[DeclaredSecret] = []
-    for index, each in enumerate(endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS)):
-        place = f"signing_secrets[{index}]"
-        source = _source(FieldReader(each, endpoint.path(place), report), each)
-        if source is None:
+    for place, each in endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS):
+        secret = _secret(FieldReader(each, endpoint.path(place), report), each, secret_key)
+        if secret is None:
             continue
-        secret = _secret(source, endpoint, place, rules)
         if secret.id != UNNAMED and secret in secrets:
             endpoint.wrong(place, f"{secret.id} is listed twice")
         secrets.append(secret)
     return tuple(secrets)
 
 
-def _secret(
-    source: SecretSource, endpoint: FieldReader, place: str, rules: DefinitionRules
-) -> DeclaredSecret:
-    if isinstance(source, Generated):
-        return DeclaredSecret(UNNAMED if source.name is None else source.name, None)
-    found = rules.secret_key(source)
-    if isinstance(found, str):
-        endpoint.wrong(place, found)
-        return DeclaredSecret(_secret_id(source), b"")
-    return DeclaredSecret(_secret_id(source), found)
-
-
-def _secret_id(source: FromEnvironment | FromFile) -> str:
-    match source:
-        case FromEnvironment(name):
-            return f"env:{name}"
-        case FromFile(path):
-            return f"file:{path}"
-
-
-def _source(reader: FieldReader, written: Json) -> SecretSource | None:
+def _secret(reader: FieldReader, written: Json, secret_key: SecretKey) -> DeclaredSecret | None:
     if not isinstance(written, dict):
         return None
     match list(written):
         case ["env"]:
-            return FromEnvironment(reader.text("env", _VARIABLE, "the name of a variable"))
+            variable = reader.text("env", _VARIABLE, "the name of a variable")
+            return _named_secret(reader, "env", variable, secret_key)
         case ["file"]:
-            return FromFile(reader.text("file", _FILE, "the path of a file"))
+            path = reader.text("file", _FILE, "the path of a file")
+            return _named_secret(reader, "file", path, secret_key)
         case ["generate"]:
             if reader.raw("generate") is True:
-                return Generated()
+                return DeclaredSecret(UNNAMED, None)
             if not isinstance(reader.raw("generate"), str):
                 reader.wrong("generate", "must be true, or the name of a secret")
                 return None
-            return Generated(reader.text("generate", _SECRET_NAME, _GENERATE_FORM))
+            return DeclaredSecret(reader.text("generate", _SECRET_NAME, _GENERATE_FORM), None)
         case _:
             reader.wrong(
                 "", "must be one of {env: NAME}, {file: PATH}, {generate: true}, {generate: NAME}"
             )
             return None
+
+
+def _named_secret(
+    reader: FieldReader, source: SecretSource, name: str, secret_key: SecretKey
+) -> DeclaredSecret:
+    found = secret_key(source, name)
+    if isinstance(found, str):
+        reader.wrong("", found)
+        found = b""
+    return DeclaredSecret(f"{source}:{name}", found)
 
 
 def _environments(reader: FieldReader) -> tuple[str, ...] | None:
@@ -272,18 +257,16 @@ def _versions(reader: FieldReader) -> dict[str, VersionPin]:
 def _retry(retry: FieldReader) -> RetryPolicy:
     schedule = DEFAULT_SCHEDULE
     if retry.given("schedule"):
-        delays = retry.items("schedule", least=0, most=_MOST_DELAYS)
         schedule = tuple(
-            retry.one_duration(f"schedule[{index}]", delay, 0, _LONGEST_DELAY)
-            for index, delay in enumerate(delays)
+            retry.one_duration(place, delay, 0, _LONGEST_DELAY)
+            for place, delay in retry.items("schedule", least=0, most=_MOST_DELAYS)
         )
     expires_after = retry.duration(
         "expires_after", DEFAULT_EXPIRY, least=SECOND, most=_LONGEST_LIFE
     )
     statuses: set[int] = set()
     if retry.given("final_statuses"):
-        for index, each in enumerate(retry.items("final_statuses", least=0, most=100)):
-            place = f"final_statuses[{index}]"
+        for place, each in retry.items("final_statuses", least=0, most=100):
             status = retry.one_whole(place, each, 300, 599)
             if status == _GONE:
                 retry.wrong(place, "410 disables the subscription in any case")

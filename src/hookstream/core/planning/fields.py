@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from hookstream.core.model.instant import Millis, format_duration
 from hookstream.core.model.json import Json, compared, json_text
-from hookstream.core.model.subscription import Grant, Partner, Subscription
+from hookstream.core.model.subscription import Partner, Subscription
 
 Subject: TypeAlias = Partner | Subscription
 
@@ -65,15 +65,9 @@ def differences(
 
 
 def _partner(partner: Partner) -> Mapping[str, ComparedField]:
-    return {
-        "name": _text(partner.name),
-        **_grant(partner.grant),
-        "owner": _text(partner.owner),
-    }
-
-
-def _grant(grant: Grant) -> Mapping[str, ComparedField]:
+    grant = partner.grant
     found = {
+        "name": _text(partner.name),
         "grant.event_types": _texts(grant.event_types),
         "grant.environments": _texts(grant.environments),
     }
@@ -81,6 +75,7 @@ def _grant(grant: Grant) -> Mapping[str, ComparedField]:
         found["grant.pattern"] = _json(grant.pattern)
     if grant.operator:
         found["grant.operator"] = ComparedField(value=True, shown="true")
+    found["owner"] = _text(partner.owner)
     return found
 
 

@@ -1,6 +1,7 @@
 """When a grant changes, additions apply to new records only, and removals apply at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json, JsonObject, compared
@@ -21,19 +22,9 @@ def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
     """
     shared = common(partner.grant, grant)
     if not same(shared, grant):
-        return Partner(
-            partner.id, partner.name, grant, takes_effect, shared, partner.revision, partner.owner
-        )
+        return replace(partner, grant=grant, grant_from=takes_effect, previous_grant=shared)
     earlier = partner.previous_grant
-    return Partner(
-        partner.id,
-        partner.name,
-        grant,
-        partner.grant_from,
-        None if earlier is None else common(earlier, grant),
-        partner.revision,
-        partner.owner,
-    )
+    return replace(partner, grant=grant, previous_grant=earlier and common(earlier, grant))
 
 
 def same(one: Grant, other: Grant) -> bool:

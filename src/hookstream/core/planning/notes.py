@@ -59,20 +59,20 @@ def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) ->
 def environments(declared: Declared, live: Sequence[Subject]) -> Mapping[str, frozenset[str]]:
     """Return by environment which partners name it, in their grant or a subscription."""
     named_by: dict[str, set[str]] = {}
-    asked = [
-        *((each.id, each.grant.environments) for each in declared.partners),
-        *((each.partner_id, each.environments or ()) for each in declared.subscriptions),
-    ]
-    for subject in live:
-        match subject:
-            case Partner():
-                asked.append((subject.id, subject.grant.environments))
-            case Subscription():
-                asked.append((subject.partner_id, subject.environments or ()))
-    for partner_id, names in asked:
+    for subject in (*declared.subjects, *live):
+        partner_id, names = _environments_of(subject)
         for name in names:
             named_by.setdefault(name, set()).add(partner_id)
     return {name: frozenset(partners) for name, partners in named_by.items() if name != "*"}
+
+
+def _environments_of(subject: Subject) -> tuple[str, Sequence[str]]:
+    """Return the partner's id and the environments that the subject names."""
+    match subject:
+        case Partner():
+            return subject.id, subject.grant.environments
+        case Subscription():
+            return subject.partner_id, subject.environments or ()
 
 
 def unknown_environments(
@@ -82,10 +82,9 @@ def unknown_environments(
 
     Environments that the partner is not granted are left to another note.
     """
-    partner_id, asked = subject.id, grant.environments
-    if isinstance(subject, Subscription):
-        all_granted = "*" in grant.environments
-        partner_id, asked = subject.partner_id, (subject.environments or ()) if all_granted else ()
+    partner_id, asked = _environments_of(subject)
+    if isinstance(subject, Subscription) and "*" not in grant.environments:
+        return []
     others = {name for name, partners in named_by.items() if partners - {partner_id}}
     if not others:
         return []
@@ -100,8 +99,8 @@ def unknown_environments(
 
 def all_secrets_change(before: Subscription, after: Subscription) -> list[str]:
     """Return a note if no signing secret is kept: the partner then has no time to switch."""
-    held = {(secret.id, secret.key) for secret in before.endpoint.secrets}
-    if not held or any((each.id, each.key) in held for each in after.endpoint.secrets):
+    earlier = {(secret.id, secret.key) for secret in before.endpoint.secrets}
+    if not earlier or any((each.id, each.key) in earlier for each in after.endpoint.secrets):
         return []
     return [
         (
@@ -130,14 +129,10 @@ def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
 
     A pattern that is declared exactly as stored was not rounded.
     """
-    meant: dict[str, JsonObject | None] = {
-        **{f"partner {each.id}": each.grant.pattern for each in declared.partners},
-        **{f"subscription {each.id}": each.pattern for each in declared.subscriptions},
-    }
+    meant = {named(each): _pattern_of(each) for each in declared.subjects}
     found = []
     for subject in live:
-        name = named(subject)
-        pattern = subject.grant.pattern if isinstance(subject, Partner) else subject.pattern
+        name, pattern = named(subject), _pattern_of(subject)
         if name in meant and compared(meant[name]) == compared(pattern):
             continue
         longer = {float(exact(each)) for each in _numbers(meant.get(name)) if _is_rounded(each)}
@@ -153,6 +148,10 @@ def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
                 " definition"
             )
     return found
+
+
+def _pattern_of(subject: Subject) -> JsonObject | None:
+    return subject.grant.pattern if isinstance(subject, Partner) else subject.pattern
 
 
 def _is_rounded(value: Number) -> bool:
@@ -183,7 +182,7 @@ def _numbers(value: Json) -> Iterator[Number]:
 
 def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[str]:
     """Return a note on rows that this folder takes from no folder or another one."""
-    declares = _names(declared)
+    declares = set(map(named, declared.subjects))
     taken = [
         named(each) for each in live if folder_of(each.owner) != folder and named(each) in declares
     ]
@@ -199,7 +198,7 @@ def adopted(live: Sequence[Subject], declared: Declared, folder: str) -> list[st
 
 def without_owner(live: Sequence[Subject], declared: Declared) -> list[str]:
     """Return a note on rows that --prune never deletes because no named folder ever declared them."""
-    declares = _names(declared)
+    declares = set(map(named, declared.subjects))
     left = [
         named(each)
         for each in live
@@ -213,10 +212,3 @@ def without_owner(live: Sequence[Subject], declared: Declared) -> list[str]:
             " delete it. Apply a named folder that declares it, or delete it"
         )
     ]
-
-
-def _names(declared: Declared) -> set[str]:
-    return {
-        *(f"partner {each.id}" for each in declared.partners),
-        *(f"subscription {each.id}" for each in declared.subscriptions),
-    }

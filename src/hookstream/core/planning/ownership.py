@@ -6,7 +6,7 @@ never prune it. If they apply a file that declares it, the owner becomes `files`
 it until it is adopted again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 
 from hookstream.core.model.listing import the_first
@@ -32,7 +32,7 @@ def is_of_files(owner: str) -> bool:
     return owner == OWNED_BY_NOBODY or owner.startswith(_NAMED)
 
 
-def claim_refused(owner: str, folder: str | None, taken_over: AbstractSet[str]) -> str | None:
+def claim_refused(owner: str, folder: str | None, taken_over: Collection[str]) -> str | None:
     """Return why a folder may not declare a row with this owner; None if it may.
 
     Args:
@@ -54,7 +54,7 @@ def claim_refused(owner: str, folder: str | None, taken_over: AbstractSet[str]) 
     )
 
 
-def take_over_refused(taken_over: AbstractSet[str], owners: AbstractSet[str]) -> str | None:
+def take_over_refused(taken_over: Collection[str], owners: AbstractSet[str]) -> str | None:
     """Return why a takeover is refused; None if each named folder owns something."""
     known = sorted(name for owner in owners if (name := folder_of(owner)) is not None)
     for name in sorted(taken_over):

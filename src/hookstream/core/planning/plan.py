@@ -5,13 +5,12 @@ other writer is fenced. It is written only if both are equal, so nobody overwrit
 they have not seen.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import (
     Disabled,
-    Endpoint,
     Partner,
     SigningSecret,
     Subscription,
@@ -22,12 +21,7 @@ from hookstream.core.model.subscription import (
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.planning import notes, transitions
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
-from hookstream.core.planning.declared import (
-    Declared,
-    DeclaredPartner,
-    DeclaredSubscription,
-    Problem,
-)
+from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
 from hookstream.core.planning.fields import Subject, differences, named
 from hookstream.core.planning.grants import regranted, same
 from hookstream.core.planning.ownership import (
@@ -53,22 +47,18 @@ class Current:
 
 
 @dataclass(slots=True, frozen=True)
-class Terms:
+class PlanOptions:
     """The options of a plan."""
 
-    takes_effect: Millis
-    """When new subscriptions and wider grants take effect: the broker's time plus a lead."""
-    prune_share: float
-    """The share of the folder's rows that may be deleted without confirmation, from 0 to 1."""
     prune: bool = False
     """Delete what the folder owns and no longer declares; has no effect without a folder name."""
     cascade: bool = False
     """Delete a partner's live subscriptions with it."""
     owner: str | None = None
     """The name of the folder, which owns what it declares."""
-    take_over: frozenset[str] = frozenset()
+    take_over: Collection[str] = ()
     """Names of folders whose rows it may take over."""
-    confirmed: int | None = None
+    confirm_delete: int | None = None
     """The number of deletions that the user confirmed."""
 
 
@@ -84,13 +74,17 @@ class PlanMeans:
     """Checks a subject's patterns against the schemas of the versions that it receives."""
     asks_for: Callable[[tuple[str, ...], str], bool]
     """Returns whether globs request an event type; hookstream's own only match by name."""
+    takes_effect: Millis
+    """When new subscriptions and wider grants take effect: the broker's time plus a lead."""
+    prune_share: float
+    """The share of the folder's rows that may be deleted without confirmation, from 0 to 1."""
     opened: bool = True
     """Whether signing keys are decrypted and can be compared; otherwise only their names can."""
 
 
-def plan(declared: Declared, current: Current, terms: Terms, means: PlanMeans) -> Plan:
+def plan(declared: Declared, current: Current, options: PlanOptions, means: PlanMeans) -> Plan:
     """Return the plan that brings the tables to the declared state."""
-    planner = _Planner(declared, current, terms, means)
+    planner = _Planner(declared, current, options, means)
     changes = (
         *planner.partners(),
         *planner.subscriptions(),
@@ -105,15 +99,15 @@ class _Planner:
     """One planning run: it collects problems and notes."""
 
     def __init__(
-        self, declared: Declared, current: Current, terms: Terms, means: PlanMeans
+        self, declared: Declared, current: Current, options: PlanOptions, means: PlanMeans
     ) -> None:
         self._declared = declared
         self._current = current
-        self._terms = terms
+        self._options = options
         self._means = means
         self._partners: dict[str, Partner] = dict(current.partners)
         """The partners after the plan."""
-        self._owner = owner_text(terms.owner)
+        self._owner = owner_text(options.owner)
         self._environments = notes.environments(declared, self._live())
         self._going = {change.before.id for change in self.deleted_partners()}
         self.problems: list[Problem] = []
@@ -124,7 +118,9 @@ class _Planner:
     def partners(self) -> Iterator[Change]:
         for declared in self._declared.partners:
             before = self._current.partners.get(declared.id)
-            if before is not None and not self._may_claim(named(before), before.owner):
+            refused = None if before is None else self._claim_refused(before.owner)
+            if refused is not None:
+                self.problems.append(Problem(named(declared), "", refused))
                 continue
             after = self._partner(declared, before)
             self._partners[declared.id] = after
@@ -132,91 +128,78 @@ class _Planner:
             self.notes += notes.unknown_environments(after, after.grant, self._environments)
             yield self._change(before, after, ())
 
-    def _partner(self, declared: DeclaredPartner, before: Partner | None) -> Partner:
+    def _partner(self, declared: Partner, before: Partner | None) -> Partner:
         if before is None:
-            return Partner(declared.id, declared.name, declared.grant, owner=self._owner)
+            return replace(declared, owner=self._owner)
         after = before
         if not same(declared.grant, before.grant):
-            after = regranted(before, declared.grant, self._terms.takes_effect)
+            after = regranted(before, declared.grant, self._means.takes_effect)
         return replace(after, name=declared.name, owner=self._owner, revision=before.revision + 1)
 
     def deleted_partners(self) -> Iterator[Delete]:
-        if self._terms.prune:
-            kept = {declared.id for declared in self._declared.partners}
-            for partner in self._current.partners.values():
-                if self._owns(partner) and partner.id not in kept:
-                    yield Delete(partner, None)
+        kept = {declared.id for declared in self._declared.partners}
+        for partner in self._current.partners.values():
+            if self._prunes(partner, kept):
+                yield Delete(partner, None)
 
     # Subscriptions.
 
     def subscriptions(self) -> Iterator[Change]:
         for declared in self._declared.subscriptions:
-            before = self._current.subscriptions.get(declared.id)
-            if self._may_have(declared, before):
-                # Unreadable ones were refused above: the rest are readable or absent.
-                live = before if isinstance(before, Subscription) else None
-                yield self._subscription(declared, live)
+            before = self._current.subscriptions.get(declared.row.id)
+            refused = self._refused(declared.row, before)
+            if refused is not None:
+                self.problems.append(Problem(named(declared.row), *refused))
+            elif not isinstance(before, UnreadableSubscription):
+                yield self._subscription(declared, before)
 
-    def _may_have(
-        self,
-        declared: DeclaredSubscription,
-        before: Subscription | UnreadableSubscription | None,
-    ) -> bool:
-        subject = f"subscription {declared.id}"
-        if before is not None and before.partner_id != declared.partner_id:
-            why = f"the id belongs to partner {before.partner_id!r} permanently: choose another"
-            self.problems.append(Problem(subject, "id", why))
-            return False
+    def _refused(
+        self, declared: Subscription, before: Subscription | UnreadableSubscription | None
+    ) -> tuple[str, str] | None:
+        """Return the field for which a subscription is refused, and why."""
+        partner_id = declared.partner_id
+        if before is not None and before.partner_id != partner_id:
+            return (
+                "id",
+                f"the id belongs to partner {before.partner_id!r} permanently: choose another",
+            )
         if isinstance(before, UnreadableSubscription):
-            why = f"the table's row of this id cannot be read: {before.why}"
-            self.problems.append(Problem(subject, "", why))
-            return False
-        if (
-            before is not None
-            and before.state != SubscriptionState.DELETED
-            and not self._may_claim(subject, before.owner)
-        ):
-            return False
-        missing = self._no_partner(declared.partner_id)
-        if missing is not None:
-            self.problems.append(Problem(subject, "partner", missing))
-        return missing is None
-
-    def _no_partner(self, partner_id: str) -> str | None:
+            return "", f"the table's row of this id cannot be read: {before.why}"
+        if before is not None and before.state != SubscriptionState.DELETED:
+            claimed = self._claim_refused(before.owner)
+            if claimed is not None:
+                return "", claimed
         if partner_id in self._going:
-            return f"partner {partner_id!r} is no longer declared, so it is pruned: declare it"
-        if partner_id in self._partners:
-            return None
-        return f"there is no partner {partner_id!r}{did_you_mean(partner_id, self._partners)}"
+            return (
+                "partner",
+                f"partner {partner_id!r} is no longer declared, so it is pruned: declare it",
+            )
+        if partner_id not in self._partners:
+            hint = did_you_mean(partner_id, self._partners)
+            return "partner", f"there is no partner {partner_id!r}{hint}"
+        return None
 
     def _subscription(self, declared: DeclaredSubscription, before: Subscription | None) -> Change:
         deleted = before is not None and before.state == SubscriptionState.DELETED
         live = None if deleted else before
         revision = 1 if before is None else before.revision + 1
-        held = () if live is None else live.endpoint.secrets
+        present = () if live is None else live.endpoint.secrets
         secrets, generated = rotated(
-            declared.secrets, held, revision, self._means.new_key, opened=self._means.opened
+            declared.secrets, present, revision, self._means.new_key, opened=self._means.opened
         )
-        after = Subscription(
-            id=declared.id,
-            partner_id=declared.partner_id,
-            endpoint=Endpoint(declared.url, secrets, declared.headers, declared.timeout),
-            event_types=declared.event_types,
-            active_from=self._terms.takes_effect if live is None else live.active_from,
-            environments=declared.environments,
-            pattern=declared.pattern,
-            versions=self._pins(declared, live),
-            format=declared.format,
-            content=declared.content,
-            retry=declared.retry,
-            limits=declared.limits,
+        row = declared.row
+        after = replace(
+            row,
+            endpoint=replace(row.endpoint, secrets=secrets),
+            active_from=self._means.takes_effect if live is None else live.active_from,
+            versions=self._pins(row, live),
             state=SubscriptionState.ACTIVE if live is None else live.state,
             gaps=() if live is None else live.gaps,
             revision=revision,
             owner=self._owner,
         )
         self._check_known(named(after), "event_types", after.event_types)
-        self._check_versions(declared)
+        self._check_versions(row)
         grant = self._partners[after.partner_id].grant
         self.notes += notes.ungranted(after, grant, self._asked(after))
         self.notes += notes.unknown_environments(after, grant, self._environments)
@@ -228,9 +211,7 @@ class _Planner:
             return Create(after, before, generated)
         return self._change(before, after, generated)
 
-    def _pins(
-        self, declared: DeclaredSubscription, live: Subscription | None
-    ) -> dict[str, VersionPin]:
+    def _pins(self, declared: Subscription, live: Subscription | None) -> dict[str, VersionPin]:
         """Return a version for every event type that is requested now.
 
         A type that was requested before keeps its pin. A type that is newer is pinned to 1, which is
@@ -248,22 +229,20 @@ class _Planner:
         return pins
 
     def deleted_subscriptions(self) -> Iterator[Delete]:
-        kept = {declared.id for declared in self._declared.subscriptions}
+        kept = {declared.row.id for declared in self._declared.subscriptions}
         for subscription in self._current.subscriptions.values():
             pruned = False
             if isinstance(subscription, Subscription):
                 if subscription.state == SubscriptionState.DELETED:
                     continue
-                pruned = (
-                    self._terms.prune and self._owns(subscription) and subscription.id not in kept
-                )
+                pruned = self._prunes(subscription, kept)
             orphaned = subscription.partner_id in self._going
             if not pruned and not orphaned:
                 continue
             if isinstance(subscription, UnreadableSubscription):
                 why = f"it cannot be deleted with its partner: {subscription.why}"
                 self.problems.append(Problem(f"subscription {subscription.id}", "", why))
-            elif not pruned and not self._terms.cascade:
+            elif not pruned and not self._options.cascade:
                 why = f"subscription {subscription.id!r} is live: --cascade deletes it as well"
                 self.problems.append(Problem(f"partner {subscription.partner_id}", "", why))
             else:
@@ -271,25 +250,26 @@ class _Planner:
 
     # Owners.
 
-    def _owns(self, subject: Subject) -> bool:
-        return self._terms.owner is not None and subject.owner == self._owner
+    def _prunes(self, subject: Subject, kept: set[str]) -> bool:
+        return self._options.prune and self._owns(subject) and subject.id not in kept
 
-    def _may_claim(self, subject: str, owner: str) -> bool:
-        why = claim_refused(owner, self._terms.owner, self._terms.take_over)
-        if why is not None:
-            self.problems.append(Problem(subject, "", why))
-        return why is None
+    def _owns(self, subject: Subject) -> bool:
+        return self._options.owner is not None and subject.owner == self._owner
+
+    def _claim_refused(self, owner: str) -> str | None:
+        return claim_refused(owner, self._options.owner, self._options.take_over)
 
     def check_deletions(self, deletions: Sequence[Delete]) -> None:
         """Refuse accidental deletions, and note changes of ownership."""
-        declared, terms, live = self._declared, self._terms, self._live()
+        declared, options, live = self._declared, self._options, self._live()
         owners = {subject.owner for subject in live}
-        wrong = take_over_refused(terms.take_over, owners)
-        if terms.prune:
+        wrong = take_over_refused(options.take_over, owners)
+        if options.prune:
             owned = sum(self._owns(subject) for subject in live)
             names = [named(change.before) for change in deletions]
-            wrong = wrong or prune_refused(names, owned, terms.prune_share, terms.confirmed)
-            if names and not declared.partners and not declared.subscriptions:
+            share, confirmed = self._means.prune_share, options.confirm_delete
+            wrong = wrong or prune_refused(names, owned, share, confirmed)
+            if names and not declared.subjects:
                 wrong = (
                     f"the folder declares nothing, and {len(names)} would be deleted: delete"
                     " them with `hookstream subscriptions delete` and `partners delete`"
@@ -298,8 +278,8 @@ class _Planner:
         if wrong is not None:
             self.problems.append(Problem("", "", wrong))
         self.notes += notes.rounded(live, declared)
-        if terms.owner is not None:
-            self.notes += notes.adopted(live, declared, terms.owner)
+        if options.owner is not None:
+            self.notes += notes.adopted(live, declared, options.owner)
 
     def _live(self) -> list[Subject]:
         """Return the live, readable partners and subscriptions."""
@@ -345,7 +325,7 @@ class _Planner:
         globs = tuple(glob for glob in subscription.event_types if glob != "*")
         return [each for each in sorted(self._current.latest) if self._means.asks_for(globs, each)]
 
-    def _check_versions(self, declared: DeclaredSubscription) -> None:
+    def _check_versions(self, declared: Subscription) -> None:
         for event_type, pin in declared.versions.items():
             newest = self._current.latest.get(event_type, 0)
             why = None
@@ -354,6 +334,4 @@ class _Planner:
             elif pin != "latest" and pin > newest:
                 why = f"there is no version {pin}: the newest published version is {newest}"
             if why is not None:
-                self.problems.append(
-                    Problem(f"subscription {declared.id}", f"versions.{event_type}", why)
-                )
+                self.problems.append(Problem(named(declared), f"versions.{event_type}", why))

@@ -1,8 +1,9 @@
 """Strict parsing of definitions: each problem is reported with its path, unknown fields too."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
+from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
@@ -10,7 +11,7 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import number_text
 from hookstream.core.model.suggestion import did_you_mean
 
-_Value = TypeVar("_Value")
+_Word = TypeVar("_Word", bound=StrEnum)
 Report: TypeAlias = Callable[[str, str], None]
 """Takes the path of a problem and its description."""
 
@@ -82,10 +83,8 @@ class FieldReader:
         self, field: str, shape: re.Pattern[str], form: str, *, most: int
     ) -> tuple[str, ...]:
         """Return a required list of one to `most` distinct texts that all match a shape."""
-        found = self.items(field, least=1, most=most)
         texts: list[str] = []
-        for index, each in enumerate(found):
-            place = f"{field}[{index}]"
+        for place, each in self.items(field, least=1, most=most):
             if not isinstance(each, str):
                 self.wrong(place, f"must be text, not {described(each)}")
             elif shape.fullmatch(each) is None:
@@ -96,19 +95,18 @@ class FieldReader:
                 texts.append(each)
         return tuple(texts)
 
-    def items(self, field: str, *, least: int, most: int) -> list[Json]:
-        """Return a required list of `least` to `most` items."""
+    def items(self, field: str, *, least: int, most: int) -> list[tuple[str, Json]]:
+        """Return the items of a required list of `least` to `most`, each with its path."""
         found = self.raw(field)
         if found is None:
             self.wrong(field, "is missing")
-            return []
-        if not isinstance(found, list):
+        elif not isinstance(found, list):
             self.wrong(field, f"must be a list, not {described(found)}")
-            return []
-        if not least <= len(found) <= most:
+        elif not least <= len(found) <= most:
             self.wrong(field, f"must have {least} to {most} items, not {len(found)}")
-            return []
-        return found
+        else:
+            return [(f"{field}[{index}]", each) for index, each in enumerate(found)]
+        return []
 
     def section(self, field: str, *, required: bool = False) -> "FieldReader":
         """Return a reader of a nested mapping; an empty one if it is absent."""
@@ -126,11 +124,11 @@ class FieldReader:
             return {}
         if not isinstance(found, dict):
             self.wrong(field, f"must be a mapping, not {described(found)}")
-            return {}
-        if len(found) > most:
+        elif len(found) > most:
             self.wrong(field, f"must have at most {most} entries, not {len(found)}")
-            return {}
-        return found
+        else:
+            return found
+        return {}
 
     def duration(self, field: str, default: Millis, *, least: Millis, most: Millis) -> Millis:
         """Return an optional duration between two bounds."""
@@ -189,15 +187,15 @@ class FieldReader:
             self.wrong(field, f"must be {least:g} to {most:g}, not {number_text(found)}")
         return float(found)
 
-    def one_of(self, field: str, words: Mapping[str, _Value], default: _Value) -> _Value:
-        """Return the value of an optional word."""
+    def one_of(self, field: str, words: type[_Word], default: _Word) -> _Word:
+        """Return an optional word."""
         found = self.raw(field)
         if found is None:
             return default
-        if not isinstance(found, str) or found not in words:
+        if not isinstance(found, str) or found not in [*words]:
             self.wrong(field, f"must be {' or '.join(words)}, not {described(found)}")
             return default
-        return words[found]
+        return words(found)
 
 
 def described(found: Json) -> str:

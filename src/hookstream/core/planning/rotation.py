@@ -9,6 +9,8 @@ and later removes one.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from itertools import count as counted
 
 from hookstream.core.model.subscription import SigningSecret
 from hookstream.core.planning.declared import UNNAMED, DeclaredSecret
@@ -18,7 +20,7 @@ _MADE = re.compile(r"generated(?:-r(?P<revision>[0-9]+))?(?:-(?P<number>[0-9]+))
 
 def rotated(
     declared: Sequence[DeclaredSecret],
-    held: Sequence[SigningSecret],
+    present: Sequence[SigningSecret],
     revision: int,
     new_key: Callable[[], bytes],
     *,
@@ -28,26 +30,26 @@ def rotated(
 
     Args:
         declared: The secrets that the file lists.
-        held: The subscription's present secrets, in order; none if it is new.
+        present: The subscription's present secrets, in order; none if it is new.
         revision: The subscription's revision after the plan.
         new_key: Generates a key.
-        opened: Whether the keys of `held` can be compared with declared ones. If not, a secret of
+        opened: Whether the keys of `present` can be compared with declared ones. If not, a secret of
             the same name counts as unchanged.
     """
-    by_name = {secret.id: secret for secret in held}
+    by_name = {secret.id: secret for secret in present}
     named = {secret.id for secret in declared}
     unnamed = sum(secret.id == UNNAMED for secret in declared)
-    pool = [each for each in held if ":" not in each.id and each.id not in named]
+    pool = [each for each in present if ":" not in each.id and each.id not in named]
     # Stable sort: a secret once named by a file is last, because nothing shows its age.
     pool.sort(key=lambda secret: _age(secret.id), reverse=True)
     kept = pool[:unnamed]
-    names = _names(unnamed - len(kept), revision if held else None, named | by_name.keys())
+    names = _names(unnamed - len(kept), revision if present else None, named | by_name.keys())
     made = [SigningSecret(name, new_key()) for name in names]
-    slots = iter((*made, *kept))
+    unnamed_secrets = iter((*made, *kept))
     secrets: list[SigningSecret] = []
     for asked in declared:
         if asked.id == UNNAMED:
-            secrets.append(next(slots))
+            secrets.append(next(unnamed_secrets))
         elif asked.id in by_name and (asked.key is None or not opened):
             secrets.append(by_name[asked.id])
         elif asked.key is not None:
@@ -69,11 +71,6 @@ def _age(name: str) -> tuple[int, int]:
 def _names(count: int, revision: int | None, taken: set[str]) -> Iterator[str]:
     """Yield unused names, the newest first; without a revision, those for creation."""
     stem = "generated" if revision is None else f"generated-r{revision}"
-    free: list[str] = []
-    number = 1
-    while len(free) < count:
-        name = stem if number == 1 else f"{stem}-{number}"
-        if name not in taken:
-            free.append(name)
-        number += 1
+    names = chain([stem], (f"{stem}-{number}" for number in counted(2)))
+    free = [*islice((name for name in names if name not in taken), count)]
     return reversed(free)

@@ -25,16 +25,14 @@ def pause(subscription: Subscription, at: Millis) -> Subscription:
     Raises:
         InputRefused: It is deleted.
     """
-    match _live(subscription).state:
-        case SubscriptionState.PAUSED:
-            return subscription
-        case SubscriptionState.ACTIVE | SubscriptionState.DELETED:
-            return replace(
-                subscription,
-                state=SubscriptionState.PAUSED,
-                gaps=_remembered((*subscription.gaps, Gap(at, None, "paused"))),
-                revision=subscription.revision + 1,
-            )
+    if _live(subscription).state is SubscriptionState.PAUSED:
+        return subscription
+    return replace(
+        subscription,
+        state=SubscriptionState.PAUSED,
+        gaps=_with_gap(subscription, Gap(at, None, "paused")),
+        revision=subscription.revision + 1,
+    )
 
 
 def resume(subscription: Subscription, at: Millis) -> Subscription:
@@ -43,16 +41,14 @@ def resume(subscription: Subscription, at: Millis) -> Subscription:
     Raises:
         InputRefused: It is deleted.
     """
-    match _live(subscription).state:
-        case SubscriptionState.PAUSED:
-            return replace(
-                subscription,
-                state=SubscriptionState.ACTIVE,
-                gaps=tuple(_closed(gap, at) for gap in subscription.gaps),
-                revision=subscription.revision + 1,
-            )
-        case SubscriptionState.ACTIVE | SubscriptionState.DELETED:
-            return subscription
+    if _live(subscription).state is not SubscriptionState.PAUSED:
+        return subscription
+    return replace(
+        subscription,
+        state=SubscriptionState.ACTIVE,
+        gaps=tuple(_closed(gap, at) for gap in subscription.gaps),
+        revision=subscription.revision + 1,
+    )
 
 
 def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscription:
@@ -67,10 +63,9 @@ def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscr
         InputRefused: It is deleted.
     """
     start = disabled.since - SLACK
-    gap = Gap(start, max(at, start), "disabled")
     return replace(
         _live(subscription),
-        gaps=_remembered((*subscription.gaps, gap)),
+        gaps=_with_gap(subscription, Gap(start, max(at, start), "disabled")),
         revision=subscription.revision + 1,
     )
 
@@ -101,5 +96,5 @@ def _closed(gap: Gap, at: Millis) -> Gap:
     return replace(gap, end=max(at, gap.start))
 
 
-def _remembered(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
-    return gaps[-MAX_GAPS:]
+def _with_gap(subscription: Subscription, gap: Gap) -> tuple[Gap, ...]:
+    return (*subscription.gaps, gap)[-MAX_GAPS:]

@@ -1,6 +1,6 @@
 """A redrive job works through a fixed range of a dead-letter topic, and can be resumed.
 
-Its row in the jobs table holds what another process needs to resume it: the selector, the end offsets,
+Its row in the jobs table has what another process needs to resume it: the selector, the end offsets,
 and how much is done. The offsets are fixed when the job is created; otherwise a delivery that is
 redriven and given up again would feed the same job forever.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hookstream.core.model.instant import DAY, Millis
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.row_fields import (
     INSTANT,
     OBJECT,
@@ -21,7 +21,7 @@ from hookstream.core.model.row_fields import (
     RowFields,
     parsed,
 )
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import RedriveSource, RowProblem, json_of, unreadable
 
 JOB_FORMAT = 1
 KIND = "redrive"
@@ -85,52 +85,32 @@ _JOB = RowFields(
     revision=WHOLE,
 )
 
-_LONGEST = 300
-"""The longest description of a problem with a row, in characters."""
 
-
-@dataclass(slots=True, frozen=True)
-class JobProblem:
-    """A job's row that cannot be read."""
-
-    id: str
-    why: str
-
-
-def read_job(key: str, value: bytes) -> RedriveJob | JobProblem | None:
+def read_job(key: str, value: bytes) -> RedriveJob | RowProblem | None:
     """Read one row of the jobs table; None if it is not a redrive's own row (a mark, another kind)."""
     if "/" in key:
         return None
-    try:
-        row: Json = json.loads(value)
-    except (ValueError, RecursionError) as problem:
-        return JobProblem(key, f"it is not JSON: {problem}"[:_LONGEST])
+    row = json_of(key, value)
+    if isinstance(row, RowProblem):
+        return row
     if not isinstance(row, dict):
-        return JobProblem(key, "it is not a JSON object")
+        return RowProblem(key, "it is not a JSON object")
     if row.get("kind") != KIND:
         return None
     if row.get("format") != JOB_FORMAT:
-        why = f"format {row.get('format')} is not one that this release reads"
-        return JobProblem(key, why[:_LONGEST])
+        return unreadable(key, f"format {row.get('format')} is not one that this release reads")
     try:
         return RedriveJob(id=key, **_JOB.values(row))
     except FieldUnreadable as why:
-        return JobProblem(key, f"a field is missing or wrong: {why}"[:_LONGEST])
+        return unreadable(key, f"a field is missing or wrong: {why}")
 
 
-def jobs_of(rows: Mapping[str, bytes]) -> tuple[list[RedriveJob], list[JobProblem]]:
+def jobs_of(rows: Mapping[str, bytes]) -> tuple[list[RedriveJob], list[RowProblem]]:
     """Return the redrives of the jobs table, oldest first, and the rows that cannot be read."""
-    jobs: list[RedriveJob] = []
-    problems: list[JobProblem] = []
-    for key, value in rows.items():
-        match read_job(key, value):
-            case RedriveJob() as job:
-                jobs.append(job)
-            case JobProblem() as problem:
-                problems.append(problem)
-            case None:
-                pass
-    return sorted(jobs, key=lambda job: (job.asked_at, job.id)), problems
+    found = [read_job(key, value) for key, value in rows.items()]
+    jobs = [each for each in found if isinstance(each, RedriveJob)]
+    jobs.sort(key=lambda job: (job.asked_at, job.id))
+    return jobs, [each for each in found if isinstance(each, RowProblem)]
 
 
 def rival(rows: Mapping[str, bytes], job: RedriveJob) -> RedriveJob | None:

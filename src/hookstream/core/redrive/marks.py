@@ -10,6 +10,7 @@ Keys of marks: `<job>/<partition>/<first offset>` for the dead-letter topic, and
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,15 +69,31 @@ class Mark(NamedTuple):
         return json.dumps(row, separators=(",", ":")).encode()
 
 
-class MarkProblem(NamedTuple):
-    """A row that looks like a mark and cannot be read: its records would count as open."""
+class RowProblem(NamedTuple):
+    """A row of the jobs table that cannot be read: a job's own, or a mark."""
 
     key: str
     why: str
 
 
-def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
-    """Read one row of the jobs table; None if its key is not a mark's (it is a job's own row)."""
+def unreadable(key: str, why: str) -> RowProblem:
+    """Return the problem of a row, its description of bounded length."""
+    return RowProblem(key, why[:_LONGEST])
+
+
+def json_of(key: str, value: bytes) -> object:
+    """Return the JSON in a row, or a `RowProblem`."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as problem:
+        return unreadable(key, f"it is not JSON: {problem}")
+
+
+def read_mark(key: str, value: bytes) -> Mark | RowProblem | None:
+    """Read one row of the jobs table; None if its key is not a mark's (it is a job's own row).
+
+    While a mark cannot be read, its records would count as open.
+    """
     parts = key.split("/")
     if len(parts) == 3:  # noqa: PLR2004 (job, partition, first offset)
         source = RedriveSource.DEAD_LETTERS
@@ -84,18 +101,15 @@ def read_mark(key: str, value: bytes) -> Mark | MarkProblem | None:
         source = RedriveSource.UNDECODABLE
     else:
         return None
-    try:
-        row = json.loads(value)
-    except (ValueError, RecursionError) as problem:
-        return MarkProblem(key, f"it is not JSON: {problem}"[:_LONGEST])
-    match row:
+    match json_of(key, value):
+        case RowProblem() as problem:
+            return problem
         case {"format": int(version)} if version != MARK_FORMAT:
-            why = f"format {version} is newer than this release reads"
-            return MarkProblem(key, why[:_LONGEST])
+            return unreadable(key, f"format {version} is newer than this release reads")
         case {"partition": int(partition), "offsets": [*offsets]} if _are_offsets(offsets):
             return Mark(parts[0], source, partition, tuple(offsets))
         case _:
-            return MarkProblem(key, "it lacks a partition or a list of offsets")
+            return RowProblem(key, "it lacks a partition or a list of offsets")
 
 
 def _are_offsets(values: list[object]) -> bool:
@@ -123,19 +137,14 @@ class Ledger:
         return self.resolved_by(source, position) is None
 
 
-def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[MarkProblem]]:
+def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[RowProblem]]:
     """Read the jobs table. Callers must not act on the ledger while there are problems."""
     ledger = Ledger()
-    problems: list[MarkProblem] = []
-    for key, value in rows.items():
-        match read_mark(key, value):
-            case Mark() as mark:
-                ledger.add(mark)
-            case MarkProblem() as problem:
-                problems.append(problem)
-            case None:
-                pass
-    return ledger, problems
+    found = [read_mark(key, value) for key, value in rows.items()]
+    for mark in found:
+        if isinstance(mark, Mark):
+            ledger.add(mark)
+    return ledger, [each for each in found if isinstance(each, RowProblem)]
 
 
 @dataclass(slots=True)
@@ -157,25 +166,19 @@ class MarkBook:
 
     def resolve(self, positions: Iterable[Position]) -> list[Mark]:
         """Return the rows to write for newly resolved records; each is the whole new value of its mark."""
-        marks: list[Mark] = []
-        fresh: dict[int, list[int]] = {}
+        fresh: dict[int, list[int]] = defaultdict(list)
         for partition, offset in positions:
-            fresh.setdefault(partition, []).append(offset)
+            fresh[partition].append(offset)
+        marks: list[Mark] = []
         for partition, offsets in fresh.items():
-            marks.extend(self._grown(partition, offsets))
+            latest = self._latest.get(partition)
+            if latest is not None and len(latest.offsets) < self.most:
+                offsets[:0] = latest.offsets
+            for start in range(0, len(offsets), self.most):
+                chunk = tuple(offsets[start : start + self.most])
+                marks.append(Mark(self.job_id, self.source, partition, chunk))
+            self._latest[partition] = marks[-1]
         return marks
-
-    def _grown(self, partition: int, offsets: list[int]) -> Iterable[Mark]:
-        latest = self._latest.get(partition)
-        held = (
-            list(latest.offsets) if latest is not None and len(latest.offsets) < self.most else []
-        )
-        held.extend(offsets)
-        for start in range(0, len(held), self.most):
-            chunk = tuple(held[start : start + self.most])
-            mark = Mark(self.job_id, self.source, partition, chunk)
-            self._latest[partition] = mark
-            yield mark
 
 
 def outlived(

@@ -5,6 +5,7 @@ If it cannot be redriven, the reason is returned instead.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from hookstream.core.model import header_names as names
 from hookstream.core.model.delivery import Delivery, Trigger, UnmatchedEvent
@@ -54,14 +55,22 @@ def redriven(
     delivery = read_delivery(headers)
     if isinstance(delivery, HeaderProblem):
         return delivery
-    delivery.trigger = Trigger.REDRIVE
-    delivery.step = 0
-    delivery.expires_at = now + expires_after
-    delivery.due_at = None
-    delivery.deferrals = 0
-    delivery.deferred_reason = None
-    delivery.deferred_since = None
-    return delivery
+    return _reset(replace(delivery, step=0, expires_at=now + expires_after))
+
+
+_Waiting = TypeVar("_Waiting", Delivery, UnmatchedEvent)
+
+
+def _reset(waited: _Waiting) -> _Waiting:
+    """Return a delivery or event that was never deferred, due at once."""
+    return replace(
+        waited,
+        trigger=Trigger.REDRIVE,
+        due_at=None,
+        deferrals=0,
+        deferred_reason=None,
+        deferred_since=None,
+    )
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,16 +105,8 @@ class Revival:
         if isinstance(waited, HeaderProblem):
             why = f"its headers do not hold its state: {waited}"
             return Unredrivable(position_of(undecodable), why)
-        fresh = replace(
-            waited,
-            # The grace of an unpublished schema starts again.
-            first_at=self.now(),
-            trigger=Trigger.REDRIVE,
-            due_at=None,
-            deferrals=0,
-            deferred_reason=None,
-            deferred_since=None,
-        )
+        # The grace of an unpublished schema starts again.
+        fresh = _reset(replace(waited, first_at=self.now()))
         return self._back(undecodable, fresh)
 
     def _back(

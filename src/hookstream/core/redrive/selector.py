@@ -3,7 +3,7 @@
 An unknown condition is refused, not ignored: the job would redrive more than was requested.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hookstream.core.model import header_names as names
@@ -38,7 +38,7 @@ _CONDITIONS = {
 
 @dataclass(slots=True, frozen=True)
 class Selector:
-    """Selects the records for which every given condition holds. None: any value."""
+    """Selects the records that meet every given condition. None: any value."""
 
     topics: frozenset[str] | None = None
     """Topics of the original events."""
@@ -54,30 +54,18 @@ class Selector:
     until: Millis | None = None
     """Appended before this instant."""
 
-    @property
-    def conditions(self) -> Mapping[str, frozenset[str] | None]:
-        """The accepted values by the name of the condition."""
-        return {
-            "topics": self.topics,
-            "subscriptions": self.subscriptions,
-            "event_types": self.event_types,
-            "reasons": self.reasons,
-            "partners": self.partners,
-        }
-
     def selects(self, headers: Headers, timestamp: Millis) -> bool:
         """Return whether the record with these headers, appended at `timestamp`, is selected."""
         if self.since is not None and timestamp < self.since:
             return False
         if self.until is not None and timestamp >= self.until:
             return False
-        given = {
-            _HEADERS[name]: any_of
-            for name, any_of in self.conditions.items()
-            if any_of is not None
-        }
+        conditions: list[tuple[str, frozenset[str] | None]] = [
+            (header, getattr(self, name)) for name, header in _HEADERS.items()
+        ]
+        given = [(header, any_of) for header, any_of in conditions if any_of is not None]
         values = dict(headers) if given else {}
-        return all(_text(values.get(header)) in any_of for header, any_of in given.items())
+        return all(_text(values.get(header)) in any_of for header, any_of in given)
 
     def row(self) -> JsonObject:
         """Return the selector for the job's row: only the given conditions."""

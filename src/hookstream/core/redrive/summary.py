@@ -1,16 +1,56 @@
-"""What the headers of a dead letter or an undecodable record say, for lists and summaries.
+"""What the headers of a dead letter or an undecodable record say, for lists and counts.
 
 Parsing is lenient: a record with broken headers is exactly what a person needs to see.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from hookstream.core.model import header_names as names
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.marks import Position
+from hookstream.core.redrive.marks import Position, RedriveSource
+
+
+class Group(NamedTuple):
+    """What records are counted by: the subscription or origin topic, and the reason."""
+
+    of: str
+    reason: str
+
+
+@dataclass(slots=True)
+class GroupCount:
+    """The number of records in a group, and when the oldest and newest were written."""
+
+    records: int
+    oldest: Millis
+    newest: Millis
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one scan of a topic. Bounded by subscriptions times reasons."""
+
+    groups: dict[Group, GroupCount] = field(default_factory=dict)
+    records: int = 0
+
+    def add(self, group: Group, at: Millis) -> None:
+        """Count one record; `at` is when it was written."""
+        self.records += 1
+        count = self.groups.get(group)
+        if count is None:
+            self.groups[group] = GroupCount(1, at, at)
+            return
+        count.records += 1
+        count.oldest = min(count.oldest, at)
+        count.newest = max(count.newest, at)
+
+    def largest_first(self) -> list[tuple[Group, GroupCount]]:
+        """Return the groups by descending size, then by name."""
+        return sorted(self.groups.items(), key=lambda item: (-item[1].records, item[0]))
 
 
 @dataclass(slots=True, frozen=True)
@@ -20,18 +60,18 @@ class DeadLetterSummary:
     position: Position
     at: Millis
     """When it was appended to its topic."""
-    delivery_id: str
-    subscription_id: str
-    partner_id: str
-    event_type: str
-    event_id: str
-    attempt: str
-    reason: str
-    detail: str
-    last_outcome: str
-    last_status: str
-    last_error: str
-    origin_topic: str
+    delivery_id: str = field(metadata={"header": names.DELIVERY_ID})
+    subscription_id: str = field(metadata={"header": names.SUBSCRIPTION_ID})
+    partner_id: str = field(metadata={"header": names.PARTNER_ID})
+    event_type: str = field(metadata={"header": names.EVENT_TYPE})
+    event_id: str = field(metadata={"header": names.EVENT_ID})
+    attempt: str = field(metadata={"header": names.ATTEMPT})
+    reason: str = field(metadata={"header": names.REASON})
+    detail: str = field(metadata={"header": names.CONNECT_MESSAGE})
+    last_outcome: str = field(metadata={"header": names.LAST_OUTCOME})
+    last_status: str = field(metadata={"header": names.LAST_STATUS})
+    last_error: str = field(metadata={"header": names.LAST_ERROR})
+    origin_topic: str = field(metadata={"header": names.ORIGIN_TOPIC})
     origin: str
     """`topic-partition@offset`."""
     origin_at: str
@@ -42,6 +82,13 @@ class DeadLetterSummary:
     def last(self) -> str:
         """The result of the last attempt, in few words."""
         return self.last_status or self.last_error or self.last_outcome or "-"
+
+    def group(self, source: RedriveSource) -> Group:
+        """Return the group that it counts for, as a record of one of the two topics."""
+        dead = source is RedriveSource.DEAD_LETTERS
+        return Group(
+            (self.subscription_id if dead else self.origin_topic) or "?", self.reason or "?"
+        )
 
     def as_json(self, resolved_by: str | None) -> JsonObject:
         """Return it as plain JSON; null for a missing header.
@@ -58,23 +105,14 @@ class DeadLetterSummary:
         return document
 
 
-_HEADERS = {
-    "delivery_id": names.DELIVERY_ID,
-    "subscription_id": names.SUBSCRIPTION_ID,
-    "partner_id": names.PARTNER_ID,
-    "event_type": names.EVENT_TYPE,
-    "event_id": names.EVENT_ID,
-    "attempt": names.ATTEMPT,
-    "reason": names.REASON,
-    "detail": names.CONNECT_MESSAGE,
-    "last_outcome": names.LAST_OUTCOME,
-    "last_status": names.LAST_STATUS,
-    "last_error": names.LAST_ERROR,
-    "origin_topic": names.ORIGIN_TOPIC,
+_HEADERS: Mapping[str, str] = {
+    each.name: each.metadata["header"]
+    for each in fields(DeadLetterSummary)
+    if "header" in each.metadata
 }
 """The header of each field that is copied from a header's text."""
 
-_SHOWN = (*(field for field in _HEADERS if field != "origin_topic"), "origin", "origin_at")
+_SHOWN = (*(name for name in _HEADERS if name != "origin_topic"), "origin", "origin_at")
 """The fields of the JSON document that are null if they are empty."""
 
 
@@ -83,7 +121,7 @@ def summary_of(record: Record) -> DeadLetterSummary:
     values = {
         name: value.decode(errors="replace") for name, value in record.headers if value is not None
     }
-    texts = {field: values.get(header, "") for field, header in _HEADERS.items()}
+    texts = {name: values.get(header, "") for name, header in _HEADERS.items()}
     origin = (
         values.get(name, "")
         for name in (names.ORIGIN_TOPIC, names.ORIGIN_PARTITION, names.ORIGIN_OFFSET)

@@ -82,16 +82,14 @@ def wanted_topics(
     compacted = {"cleanup.policy": "compact", _STAMP: "LogAppendTime", _LIMIT: limit}
     # A tombstone is kept for as long as a reader may have been away.
     compacted["delete.retention.ms"] = str(_DELETED_KEPT)
-    found = [WantedTopic(name, 1, compacted) for name in topics.tables]
-    for delay in tiers:
-        kept = max(14 * DAY, 2 * delay + 7 * DAY)
-        found.append(WantedTopic(topics.tier(delay), partitions, _log(kept, limit)))
-    found.append(WantedTopic(topics.dead_letters, partitions, _log(30 * DAY, limit)))
-    found.append(WantedTopic(topics.undecodable, partitions, _log(30 * DAY, limit)))
-    audit = {**_log(7 * DAY, limit), "compression.type": "zstd"}
-    found.append(WantedTopic(topics.attempts, partitions, audit))
-    found.append(WantedTopic(topics.operations, partitions, _log(30 * DAY, limit)))
-    return found
+    logs = {topics.tier(each): _log(max(14 * DAY, 2 * each + 7 * DAY), limit) for each in tiers}
+    logs[topics.dead_letters] = logs[topics.undecodable] = _log(30 * DAY, limit)
+    logs[topics.attempts] = {**_log(7 * DAY, limit), "compression.type": "zstd"}
+    logs[topics.operations] = _log(30 * DAY, limit)
+    return [
+        *(WantedTopic(name, 1, compacted) for name in topics.tables),
+        *(WantedTopic(name, partitions, config) for name, config in logs.items()),
+    ]
 
 
 def _log(kept: Millis, limit: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ _COUNT = re.compile("[0-9]{1,10}")
 
 @dataclass(slots=True, frozen=True)
 class AuditSelection:
-    """Selects the entries for which every given condition holds."""
+    """Selects the entries that meet every given condition."""
 
     subscriptions: frozenset[str] | None = None
     """None here and below: any."""
@@ -36,8 +36,12 @@ class AuditSelection:
     event_types: frozenset[str] | None = None
     outcomes: frozenset[str] | None = None
     dispositions: frozenset[str] | None = None
+    since: Millis | None = None
+    """Written at this instant or later; None: from the start of the log."""
+    until: Millis | None = None
+    """Written before this instant; None: up to the end of the log as it is when it is read."""
 
-    def may_hold(self, record: Record) -> bool:
+    def may_select(self, record: Record) -> bool:
         """Return whether a record may be selected, without decoding it.
 
         Avro encodes text as UTF-8, so a text that does not occur cannot be a field's value.
@@ -48,7 +52,7 @@ class AuditSelection:
         value = record.value or b""
         return all(text is None or text.encode() in value for text in (self.delivery, self.event))
 
-    def holds(self, entry: AuditEntry) -> bool:
+    def selects(self, entry: AuditEntry) -> bool:
         """Return whether an entry is selected."""
         exact = ((self.delivery, entry.delivery_id), (self.event, entry.event_id))
         if any(given not in (None, value) for given, value in exact):
@@ -75,29 +79,21 @@ class AuditLog:
     """The problem of the first of them."""
     _reader: AuditReader | None = None
 
-    def entries(
-        self,
-        selection: AuditSelection,
-        since: Millis | None = None,
-        until: Millis | None = None,
-        *,
-        follow: bool = False,
-    ) -> Iterator[AuditEntry]:
-        """Yield the selected entries that were written in a window, by offset within each partition.
+    def entries(self, selection: AuditSelection, *, follow: bool = False) -> Iterator[AuditEntry]:
+        """Yield the selected entries, by offset within each partition.
 
         Args:
             selection: Which entries.
-            since: The start of the window; None: of the log.
-            until: The end of the window; None: of the log as it is now.
-            follow: Whether to go on with what is written after that.
+            follow: Whether to go on with what is written later.
         """
         topic = self.settings.topics_names.attempts
         scan = LogScan(reached(self.settings), topic)
-        for record in scan.read(Stretch(since, until), follow=follow, progress=self.progress):
-            if not selection.may_hold(record):
+        window = Stretch(selection.since, selection.until)
+        for record in scan.read(window, follow=follow, progress=self.progress):
+            if not selection.may_select(record):
                 continue
             entry = self._read(record)
-            if entry is not None and selection.holds(entry):
+            if entry is not None and selection.selects(entry):
                 yield entry
 
     def _read(self, record: Record) -> AuditEntry | None:
@@ -139,10 +135,11 @@ def history_of(
         audit: Reads the attempts.
         dead_letters: Reads the dead letters.
         delivery_id: The delivery.
-        since: The start of the window in both topics; None: everything that they hold.
+        since: The start of the window in both topics; None: everything in them.
         until: Its end; None: everything.
     """
-    entries = audit.entries(AuditSelection(delivery=delivery_id), since, until)
+    selection = AuditSelection(delivery=delivery_id, since=since, until=until)
+    entries = audit.entries(selection)
     attempts = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
     found = map(summary_of, dead_letters.between(since, until))
     dead = [summary for summary in found if summary.delivery_id == delivery_id]

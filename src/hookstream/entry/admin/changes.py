@@ -4,24 +4,17 @@ import getpass
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.adapters.tables.rows import (
-    disabled_key,
-    disabled_row,
-    failing_key,
-    failing_row,
-    write_partner,
-)
+from hookstream.adapters.tables.rows import disabled_key, failing_key, write_partner
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
-from hookstream.core.model.topics import Topics
 from hookstream.core.planning.changes import Create, Delete, Update
 from hookstream.core.planning.fields import Difference, Subject
 from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, SEALED, State, TablesSession, writing
@@ -35,21 +28,14 @@ Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
 """The rows of one change, and its operations events."""
 
 
+@dataclass
 class ChangeWriter:
-    """Writes changes to the tables, as their only writer.
+    """Writes changes to the tables, as their only writer."""
 
-    Args:
-        session: The tables.
-        names: The topics.
-        keys: Encrypts the signing secrets.
-    """
-
-    def __init__(self, session: TablesSession, names: Topics, keys: Keys) -> None:
-        self.session = session
-        self._names = names
-        self._keys = keys
-        self._events = operations_events(names)
-        self._who = who()
+    session: TablesSession
+    """The tables."""
+    keys: Keys
+    """Encrypts the signing secrets."""
 
     @cached_property
     def state(self) -> State:
@@ -86,8 +72,8 @@ class ChangeWriter:
         From then on the owner of such an id is unknown.
         """
         gone = [
-            TableChange(self._names.subscriptions, key, None)
-            for key, row in self.state.rows[self._names.subscriptions].items()
+            TableChange(self.session.names.subscriptions, key, None)
+            for key, row in self.state.rows[self.session.names.subscriptions].items()
             if _deleted(self.state, key) and row.timestamp < self.session.now - DELETED_KEPT
         ]
         for begin in range(0, len(gone), ROWS_A_TRANSACTION):
@@ -121,25 +107,25 @@ class ChangeWriter:
                 if isinstance(before, Subscription) and before.endpoint.url != after.endpoint.url:
                     # Failures of the old endpoint do not count for the new one.
                     key = failing_key(after.id)
-                    rows.append(TableChange(self._names.health, key, None))
+                    rows.append(TableChange(self.session.names.health, key, None))
                 return rows, [self._event(after, "updated", self.session.now, details)]
 
     def _deleted(self, name: str, remains: Subscription | None) -> Entry:
         if remains is None:
-            return [TableChange(self._names.partners, name, None)], ()
+            return [TableChange(self.session.names.partners, name, None)], ()
         rows = [self._subscription_row(remains), *self._healthy(remains.id)]
         return rows, [self._event(remains, "deleted", self.session.now)]
 
     def _partner_row(self, partner: Partner) -> TableChange:
-        return TableChange(self._names.partners, partner.id, write_partner(partner))
+        return TableChange(self.session.names.partners, partner.id, write_partner(partner))
 
     def _subscription_row(self, subscription: Subscription) -> TableChange:
-        row = write_subscription(subscription, self._keys)
-        return TableChange(self._names.subscriptions, subscription.id, row)
+        row = write_subscription(subscription, self.keys)
+        return TableChange(self.session.names.subscriptions, subscription.id, row)
 
     def _healthy(self, subscription_id: str) -> Sequence[TableChange]:
         keys = (disabled_key(subscription_id), failing_key(subscription_id))
-        return [TableChange(self._names.health, key, None) for key in keys]
+        return [TableChange(self.session.names.health, key, None) for key in keys]
 
     def _event(
         self,
@@ -148,12 +134,12 @@ class ChangeWriter:
         effective_from: Millis,
         details: Sequence[str] = (),
     ) -> OutgoingRecord:
-        return self._events.subscription_changed(
+        return self.session.events.subscription_changed(
             subscription,
             change,
             at=self.session.now,
             effective_from=effective_from,
-            changed_by=self._who,
+            changed_by=who(),
             details=details,
         )
 
@@ -162,12 +148,7 @@ class ChangeWriter:
 def changing(settings: Settings, keys: Keys = SEALED) -> Iterator[ChangeWriter]:
     """Become the only writer of the tables while the block runs: all others are fenced."""
     with writing(settings, keys) as session:
-        yield ChangeWriter(session, settings.topics_names, keys)
-
-
-def operations_events(names: Topics) -> AvroOwnRecords:
-    """Return the encoder of operations events for operators' changes."""
-    return AvroOwnRecords(names, "cli", disabled_row, failing_row)
+        yield ChangeWriter(session, keys)
 
 
 def _details(differences: Sequence[Difference]) -> list[str]:

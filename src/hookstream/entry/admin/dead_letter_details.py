@@ -27,9 +27,8 @@ class DeadLetterDetails:
     summary: DeadLetterSummary
     resolved_by: str | None
     """The job that redrove it; None: it is open."""
-    event: JsonObject | None
-    event_problem: str | None
-    """Why there is no event."""
+    event: JsonObject | str
+    """The event as it is delivered, or why it cannot be shown."""
     history: DeliveryHistory | None
     """None if the record names no delivery."""
 
@@ -52,14 +51,11 @@ class DetailsReader:
     def of(self, record: Record) -> DeadLetterDetails:
         """Return the details of one record."""
         summary = summary_of(record)
-        event = self._event(record)
-        shown = event if isinstance(event, dict) else None
         return DeadLetterDetails(
             record,
             summary,
             self._ledger.resolved_by(self._reader.source, summary.position),
-            shown,
-            None if isinstance(event, dict) else event,
+            self._event(record),
             self._history(summary, record) if summary.delivery_id else None,
         )
 

@@ -1,7 +1,7 @@
 """Reads one of the two dead-letter topics, which of its records are redriven, and their origins."""
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -10,16 +10,9 @@ from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.counts import Group, Tally
-from hookstream.core.redrive.marks import (
-    Ledger,
-    MarkProblem,
-    Position,
-    RedriveSource,
-    read_ledger,
-)
+from hookstream.core.redrive.marks import Ledger, Position, RedriveSource, read_ledger
 from hookstream.core.redrive.selector import Selector
-from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
+from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.redrive import refuse_unreadable
@@ -40,13 +33,6 @@ def topic_of(source: RedriveSource, topics: Topics) -> str:
             return topics.dead_letters
         case RedriveSource.UNDECODABLE:
             return topics.undecodable
-
-
-def count_group(source: RedriveSource, summary: DeadLetterSummary) -> Group:
-    """Return the group that a record counts for: its subscription or origin topic, and its reason."""
-    dead = source is RedriveSource.DEAD_LETTERS
-    of = summary.subscription_id if dead else summary.origin_topic
-    return Group(of or "?", summary.reason or "?")
 
 
 @dataclass(slots=True)
@@ -74,10 +60,6 @@ class DeadLetterReader:
         refuse_unreadable(problems)
         return ledger
 
-    def ledger_so_far(self) -> tuple[Ledger, Sequence[MarkProblem]]:
-        """Return the known resolutions, and the unreadable marks: for views only."""
-        return read_ledger(self.jobs())
-
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table."""
         table = self.settings.topics_names.jobs
@@ -89,7 +71,7 @@ class DeadLetterReader:
         return {partition: bounds.end for partition, bounds in self._scan().bounds().items()}
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
-        """Return the first offset that each partition of both topics still holds."""
+        """Return the first offset that each partition of both topics still has."""
         client, topics = reached(self.settings), self.settings.topics_names
         return {
             (source, partition): bounds.start
@@ -149,7 +131,7 @@ class Listing:
             self.resolved += 1
             if not self.with_redriven:
                 return
-        self.tally.add(count_group(self.source, summary), summary.at)
+        self.tally.add(summary.group(self.source), summary.at)
         heapq.heappush(self._newest, (summary.at, summary.position, summary, resolved_by))
         if len(self._newest) > self.limit:
             heapq.heappop(self._newest)

@@ -1,27 +1,31 @@
 """Plans and applies the changes that a folder of definition files declares."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
-from hookstream.adapters.definition_files import Checks, Definitions, read_definitions
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.system import SystemClock, random_bytes
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.address import scrub, url_problem
+from hookstream.core.delivery.signing import header_problem
+from hookstream.core.matching.checking import check
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
+from hookstream.core.matching.shape import Shape, shape_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.core.planning.declared import Problem
-from hookstream.core.planning.definition import folder_name_problem
-from hookstream.core.planning.plan import PlanMeans, Terms, plan
+from hookstream.core.planning.definition import DefinitionRules, folder_name_problem
+from hookstream.core.planning.fields import Subject
+from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import changing
-from hookstream.entry.admin.pattern_checks import PatternChecks
 from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_state
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
@@ -31,17 +35,6 @@ SECRET_BYTES = 32
 """A generated signing secret: Standard Webhooks takes 24 to 64 bytes, the hash yields 32."""
 
 
-@dataclass(slots=True, frozen=True)
-class PlanRequest:
-    """The options of a plan."""
-
-    prune: bool
-    cascade: bool
-    owner: str | None
-    take_over: tuple[str, ...]
-    confirm_delete: int | None
-
-
 class FolderPlanner:
     """Plans the changes that a folder's definition files declare, and applies them.
 
@@ -49,7 +42,7 @@ class FolderPlanner:
         settings: The cluster, and which endpoints are allowed.
         environ: Environment variables that may have signing secrets.
         folder: The folder.
-        request: The options of the plan.
+        options: The options of the plan; without an owner, the folder's own name is its owner.
         needs_keys: Whether a key ring is needed, to apply the plan. Without one, signing secrets are
             compared by their names only: files can be checked where no secret is.
 
@@ -63,12 +56,11 @@ class FolderPlanner:
         settings: Settings,
         environ: Mapping[str, str],
         folder: Path,
-        request: PlanRequest,
+        options: PlanOptions,
         *,
         needs_keys: bool,
     ) -> None:
         self._settings = settings
-        self._request = request
         self._keys: Keys = SEALED
         self._keyless: str | None = None
         try:
@@ -77,20 +69,18 @@ class FolderPlanner:
             self._keyless = str(why)
         egress = settings.egress
         allow = [ipaddress.ip_network(text) for text in egress.allow]
-        checks = Checks(
+        rules = DefinitionRules(
             url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
+            header_problem=header_problem,
             pattern_problem=_pattern_problem,
-            secrets=needs_keys or self._keyless is None,
         )
-        self._definitions = read_definitions(folder, environ, checks)
-        self._definitions.owner = _owner(self._definitions, request)
+        needs_secrets = needs_keys or self._keyless is None
+        self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
+        self.problems: Sequence[Problem] = self._definitions.problems
+        """Problems of the files themselves; while there are any, there is no plan."""
+        self._options = replace(options, owner=_owner(self._definitions, options))
         if needs_keys and self._keyless is not None and not self.problems:
             raise ConfigurationError(self._keyless)
-
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """Problems of the files themselves; while there are any, there is no plan."""
-        return self._definitions.problems
 
     def plan(self) -> Plan:
         """Return the changes that applying the files would make now, with problems located in them.
@@ -116,24 +106,17 @@ class FolderPlanner:
             yield made, writer.session
 
     def _made(self, state: State, takes_effect: Millis) -> Plan:
-        asked, definitions = self._request, self._definitions
+        definitions = self._definitions
         means = PlanMeans(
             new_key=partial(random_bytes, SECRET_BYTES),
             scrub=scrub,
-            pattern_problems=PatternChecks(state.book).problems,
+            pattern_problems=_pattern_checks(state.book),
             asks_for=asks_for,
+            takes_effect=takes_effect,
+            prune_share=self._settings.tables.prune_share,
             opened=self._keyless is None,
         )
-        terms = Terms(
-            takes_effect,
-            prune=asked.prune,
-            cascade=asked.cascade,
-            owner=definitions.owner,
-            take_over=frozenset(asked.take_over),
-            prune_share=self._settings.tables.prune_share,
-            confirmed=asked.confirm_delete,
-        )
-        made = plan(definitions.declared, state.current, terms, means)
+        made = plan(definitions.declared, state.current, self._options, means)
         unreadable = [
             Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable
         ]
@@ -165,7 +148,7 @@ def last_instant(made: Plan) -> Millis:
     return max(instants)
 
 
-def _owner(found: Definitions, asked: PlanRequest) -> str | None:
+def _owner(found: Definitions, asked: PlanOptions) -> str | None:
     """Return the folder's name.
 
     Raises:
@@ -199,3 +182,37 @@ def _pattern_problem(document: JsonObject) -> str | None:
     except PatternRefused as refused:
         return f"at {dotted(refused.path)}: {refused.reason}"
     return None
+
+
+def _pattern_checks(book: SchemaBook) -> Callable[[Subject], Sequence[str]]:
+    """Return a check of a subject's pattern on the published schemas of the versions that it receives."""
+
+    @cache
+    def shape(event_type: str, version: int) -> Shape:
+        reader = book.reader(event_type, version)
+        # The book names a version only where it has a reader for it.
+        return shape_of(event_type, version, {} if reader is None else reader.tree)
+
+    def received(subject: Subject, event_type: str) -> Collection[int]:
+        published = book.versions(event_type)
+        if isinstance(subject, Partner):
+            # Its subscriptions may be pinned to any version that there is.
+            return published
+        pin = subject.pin(event_type)
+        version = book.latest(event_type) if pin == "latest" else pin
+        return [version] if version in published else []
+
+    def problems(subject: Subject) -> Sequence[str]:
+        asked = subject.grant if isinstance(subject, Partner) else subject
+        if asked.pattern is None:
+            return ()
+        shapes = [
+            shape(event_type, version)
+            for event_type in book.event_types()
+            if asks_for(asked.event_types, event_type)
+            for version in received(subject, event_type)
+        ]
+        # The caller reports the path, and that it is a pattern's.
+        return [problem.removeprefix("pattern ") for problem in check(asked.pattern, shapes)]
+
+    return problems

@@ -35,28 +35,20 @@ class Judged:
     """The status of the response."""
 
 
+@dataclass(slots=True)
 class DevReceiver:
-    """The endpoint.
+    """The endpoint."""
 
-    Args:
-        secrets: Its signing secrets (`whsec_...`); none: nothing is verified.
-        statuses: What requests are answered with in turn, the last one from then on; one that is not
-            verified is answered 401, and takes none of them.
-        now: Milliseconds since the epoch.
-        on_request: Called with each request before it is answered.
-    """
-
-    def __init__(
-        self,
-        secrets: Sequence[str],
-        statuses: Sequence[int],
-        now: Callable[[], Millis],
-        on_request: Callable[[Judged], None],
-    ) -> None:
-        self._secrets = secrets
-        self._statuses = list(statuses)
-        self._now = now
-        self._on_request = on_request
+    secrets: Sequence[str]
+    """Its signing secrets (`whsec_...`); none: nothing is verified."""
+    statuses: Sequence[int]
+    """What requests are answered with in turn, the last one from then on; one that is not verified is
+    answered 401, and takes none of them."""
+    now: Callable[[], Millis]
+    """Milliseconds since the epoch."""
+    on_request: Callable[[Judged], None]
+    """Called with each request before it is answered."""
+    _taken: int = 0
 
     async def run(
         self, port: int, listening: Callable[[str], None], limit: int | None = None
@@ -76,24 +68,26 @@ class DevReceiver:
     def answer(self, request: Received) -> int:
         """Return the status for a request."""
         judged = self._judge(request)
-        self._on_request(judged)
+        self.on_request(judged)
         return judged.status
 
     def _judge(self, request: Received) -> Judged:
-        now = self._now()
+        now = self.now()
         if request.body is None:
             detail = f"the body is larger than {MAX_BODY_BYTES:,} bytes"
             return Judged(now, request, None, None, detail, 413)
-        if not self._secrets:
+        if not self.secrets:
             return Judged(now, request, None, None, "no secret was given", self._next_status())
         try:
-            verify(dict(request.headers), request.body, self._secrets, now / 1_000)
+            verify(dict(request.headers), request.body, self.secrets, now / 1_000)
         except VerificationFailed as failed:
             return Judged(now, request, False, failed.reason, str(failed), UNVERIFIED)  # noqa: FBT003
         return Judged(now, request, True, None, "", self._next_status())  # noqa: FBT003
 
     def _next_status(self) -> int:
-        return self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+        status = self.statuses[min(self._taken, len(self.statuses) - 1)]
+        self._taken += 1
+        return status
 
 
 def secrets_of(

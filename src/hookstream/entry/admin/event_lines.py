@@ -1,8 +1,9 @@
 """Reads lines of JSON as events to be sent, in the shape in which events are delivered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from types import NoneType
+from typing import Any
 
 from hookstream.adapters.exact_json import parse_exact, path_part
 from hookstream.core.model.json import JsonObject
@@ -13,14 +14,24 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 MAX_PROBLEMS = 20
 """The most problems of one line that are reported."""
 
-_TEXTS = ("type", "entity_id", "environment")
-_FIELDS = frozenset({*_TEXTS, "version", "id", "timestamp", "data"})
+_REQUIRED = ((str,), "must be there, as text")
+_OPTIONAL = ((str, NoneType), "must be text")
+_FIELDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "type": _REQUIRED,
+    "entity_id": _REQUIRED,
+    "environment": _REQUIRED,
+    "data": ((dict,), "must be there, as an object"),
+    "version": ((int, NoneType), "must be a whole number"),
+    "id": _OPTIONAL,
+    "timestamp": _OPTIONAL,
+}
+"""The types of each field's values, NoneType where it may be missing, and the problem with any other."""
 _OUR_WORDS = {"event_id": "id", "occurred_at": "timestamp"}
 
 
 @dataclass(slots=True, frozen=True)
 class EventLine:
-    """The fields of one line. `data` may hold `Numeral`s: numbers as they are written."""
+    """The fields of one line. `data` may contain `Numeral`s: numbers as they are written."""
 
     event_type: str
     entity_id: str
@@ -57,21 +68,22 @@ def read_line(line: bytes) -> EventLine:
         for name in found
         if name not in _FIELDS
     ]
-    problems += [
-        f"{name}: must be there, as text"
-        for name in _TEXTS
-        if not isinstance(found.get(name), str)
-    ]
-    if not isinstance(found.get("data"), dict):
-        problems.append("data: must be there, as an object")
-    if type(found.get("version", 1)) is not int and found["version"] is not None:
-        problems.append("version: must be a whole number")
-    problems += [
-        f"{name}: must be text"
-        for name in ("id", "timestamp")
-        if not isinstance(found.get(name), str | None)
-    ]
-    read = _line(found)
+    valid: dict[str, Any] = {}
+    for name, (types, wrong) in _FIELDS.items():
+        value = found.get(name)
+        if type(value) in types:
+            valid[name] = value
+        else:
+            problems.append(f"{name}: {wrong}")
+    read = EventLine(
+        event_type=valid.get("type", ""),
+        entity_id=valid.get("entity_id", ""),
+        environment=valid.get("environment", ""),
+        data=valid.get("data", {}),
+        version=valid.get("version"),
+        event_id=valid.get("id"),
+        timestamp=valid.get("timestamp"),
+    )
     if problems:
         raise LineRefused(problems, read)
     return read
@@ -104,22 +116,3 @@ def refusal(refused: InputRefused, more: Sequence[str] = ()) -> str:
     shown = [in_words_of_a_line(problem) for problem in problems[:MAX_PROBLEMS]]
     rest = ["and more"] if len(problems) > MAX_PROBLEMS else []
     return "; ".join([*shown, *rest])
-
-
-def _line(found: dict[str, object]) -> EventLine:
-    """Return the valid fields of a line."""
-
-    def text(name: str) -> str | None:
-        value = found.get(name)
-        return value if isinstance(value, str) else None
-
-    data, version = found.get("data"), found.get("version")
-    return EventLine(
-        event_type=text("type") or "",
-        entity_id=text("entity_id") or "",
-        environment=text("environment") or "",
-        data=cast("JsonObject", data) if isinstance(data, dict) else {},
-        version=version if type(version) is int else None,
-        event_id=text("id"),
-        timestamp=text("timestamp"),
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from hookstream.adapters.system import SystemChance
@@ -25,26 +26,18 @@ STAND_IN = "-"
 """Replaces a missing text, which is already reported."""
 
 
+@dataclass(slots=True)
 class EventSender:
-    """Publishes the lines of a file.
+    """Publishes the lines of a file."""
 
-    Args:
-        settings: The cluster.
-        read: Called with the number of each line that was read.
-        refused: Called with the number of a line that is not published, and why.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        read: Callable[[int], None],
-        refused: Callable[[int, str], None],
-    ) -> None:
-        self._settings = settings
-        self._read = read
-        self._on_refused = refused
-        self.sent = 0
-        self.refused = 0
+    settings: Settings
+    """The cluster."""
+    on_read: Callable[[int], None]
+    """Called with the number of each line that was read."""
+    on_refused: Callable[[int, str], None]
+    """Called with the number of a line that is not published, and why."""
+    sent: int = 0
+    refused: int = 0
 
     async def run(self, file: BinaryIO, topic_prefix: str) -> None:
         """Publish every line of a file.
@@ -53,7 +46,7 @@ class EventSender:
             ConfigurationError: The schemas topic does not exist.
             DependencyUnavailable: The cluster does not answer.
         """
-        settings = self._settings
+        settings = self.settings
         await asyncio.to_thread(reached, settings)
         tracer = tracer_of(settings.tracing, SystemChance())
         producer = EventProducer(
@@ -73,7 +66,7 @@ class EventSender:
                 # the events of one entity stay in order.
                 sending = tasks.create_task(self._send(producer, number, line))
                 sending.add_done_callback(lambda _: room.release())
-                self._read(number)
+                self.on_read(number)
         tracer.shutdown()
 
     async def _send(self, producer: EventProducer, number: int, line: bytes) -> None:
@@ -99,7 +92,7 @@ class EventSender:
 
     def _refuse(self, number: int, why: str) -> None:
         self.refused += 1
-        self._on_refused(number, why)
+        self.on_refused(number, why)
 
 
 def _also(producer: EventProducer, line: EventLine) -> Sequence[str]:

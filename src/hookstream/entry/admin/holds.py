@@ -6,7 +6,7 @@ from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
-from hookstream.entry.admin.changes import operations_events, who
+from hookstream.entry.admin.changes import who
 from hookstream.entry.admin.known_names import names_of
 from hookstream.entry.admin.tables import (
     State,
@@ -39,7 +39,7 @@ def set_hold(
             since = before.since or session.now
             hold = Hold(kind, name, since, reason, who(), before.revision + 1)
         change = "set" if before is None else "changed"
-        _write(settings, session, hold, write_hold(hold), change, reason)
+        _write(session, hold, write_hold(hold), change, reason)
     return hold, before
 
 
@@ -56,7 +56,7 @@ def clear_hold(settings: Settings, kind: HoldKind, name: str, reason: str) -> li
             hint = did_you_mean(name, [hold.name for hold in state.holds if hold.kind is kind])
             held = f"held: {listed(state.holds)}" if state.holds else "nothing is held"
             raise InputRefused(f"{subject(kind, name)} is not held{hint}; {held}")
-        _write(settings, session, before, None, "cleared", reason)
+        _write(session, before, None, "cleared", reason)
     return [hold for hold in state.holds if hold is not before]
 
 
@@ -110,16 +110,10 @@ def _in_force(state: State, kind: HoldKind, name: str) -> Hold | None:
 
 
 def _write(
-    settings: Settings,
-    session: TablesSession,
-    hold: Hold,
-    row: bytes | None,
-    change: str,
-    reason: str,
+    session: TablesSession, hold: Hold, row: bytes | None, change: str, reason: str
 ) -> None:
-    names = settings.topics_names
-    event = operations_events(names).hold_changed(
+    event = session.events.hold_changed(
         hold, change, at=session.now, changed_by=who(), reason=reason
     )
     key = hold_key(hold.kind, hold.name)
-    session.write([TableChange(names.subscriptions, key, row)], [event])
+    session.write([TableChange(session.names.subscriptions, key, row)], [event])

@@ -23,7 +23,7 @@ _UNREAD = "the tables cannot be read"
 
 @dataclass(slots=True, frozen=True)
 class Names:
-    """The names that the tables hold."""
+    """The names in the tables."""
 
     subscriptions: frozenset[str] = frozenset()
     partners: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ class Filter:
 
 
 def names_of(state: State) -> Names:
-    """Return the names that a state of the tables holds, those of deleted subscriptions too."""
+    """Return the names in a state of the tables, those of deleted subscriptions too."""
     subscriptions = state.current.subscriptions
     partners = {each.partner_id for each in subscriptions.values()} | {*state.current.partners}
     own = {str(tree["eventType"]) for tree in own_schemas()}
@@ -56,7 +56,7 @@ def names_of(state: State) -> Names:
 
 
 def read_names(settings: Settings) -> Names | None:
-    """Return the names that the tables hold; None where the tables cannot be read.
+    """Return the names in the tables; None where the tables cannot be read.
 
     Raises:
         DependencyUnavailable: The brokers do not answer.
@@ -79,7 +79,7 @@ def name_filters(
     """Return the filters by subscription, by partner and by event type, in this order.
 
     Args:
-        read: Returns what the tables hold, None where they cannot be read. Called only where a name
+        read: Returns the names in the tables, None where they cannot be read. Called only where a name
             was given.
         subscriptions: The names that were given; None: any.
         partners: Likewise.
@@ -91,9 +91,9 @@ def name_filters(
     known = Names() if names is None else names
     where = _UNREAD if names is None else _IN_NO_TABLE
 
-    def by(option: str, given: AbstractSet[str] | None, held: AbstractSet[str]) -> Filter:
+    def by(option: str, given: AbstractSet[str] | None, in_tables: AbstractSet[str]) -> Filter:
         taken = names is None and to_come
-        return Filter(option, None if taken else given, held, where)
+        return Filter(option, None if taken else given, in_tables, where)
 
     return (
         by("--subscription", subscriptions, known.subscriptions),

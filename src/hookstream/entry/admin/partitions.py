@@ -21,7 +21,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.topology.plan import taken_topics, tier_topics
-from hookstream.entry.admin.changes import operations_events, who
+from hookstream.entry.admin.changes import who
 from hookstream.entry.admin.tables import TablesSession, writing
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
@@ -104,36 +104,27 @@ class ReadPartition:
             where: The position.
             reason: For the operations event.
         """
-        key = start_key(*self.at)
-
-        def row(session: TablesSession) -> bytes:
-            topic = self._settings.topics_names.subscriptions
-            earlier = session.state().rows[topic].get(key)
+        key, offset = start_key(*self.at), self._groups.offset_at(self.at, where)
+        with writing(self._settings) as session:
+            earlier = session.state().rows[session.names.subscriptions].get(key)
             revision = 1
             if earlier is not None and earlier.value is not None:
                 revision = read_start(key, earlier.value).revision + 1
-            return write_start(StartAsked(*self.at, where, session.now, revision))
-
-        self._ask(key, row, self._groups.offset_at(self.at, where), reason)
+            row = write_start(StartAsked(*self.at, where, session.now, revision))
+            self._ask(session, key, row, offset, reason)
 
     def skip(self, offset: int, reason: str) -> None:
         """Ask the worker to skip the record at an offset, where that stops the partition."""
-
-        def row(session: TablesSession) -> bytes:
-            return write_skip(SkipAsked(*self.at, offset, session.now, reason))
-
-        self._ask(skip_key(*self.at, offset), row, offset, reason)
-
-    def _ask(
-        self, key: str, row: Callable[[TablesSession], bytes], offset: int, reason: str
-    ) -> None:
-        """Write a request's row, and the operations event of it, in one transaction."""
-        names = self._settings.topics_names
         with writing(self._settings) as session:
-            event = operations_events(names).partition_skipped(
-                self.at, offset, session.now, reason=reason, changed_by=who()
-            )
-            session.write([TableChange(names.subscriptions, key, row(session))], [event])
+            row = write_skip(SkipAsked(*self.at, offset, session.now, reason))
+            self._ask(session, skip_key(*self.at, offset), row, offset, reason)
+
+    def _ask(self, session: TablesSession, key: str, row: bytes, offset: int, reason: str) -> None:
+        """Write a request's row, and the operations event of it, in one transaction."""
+        event = session.events.partition_skipped(
+            self.at, offset, session.now, reason=reason, changed_by=who()
+        )
+        session.write([TableChange(session.names.subscriptions, key, row)], [event])
 
     def position(self) -> GroupPosition:
         """Return the group's current position.
@@ -153,7 +144,7 @@ class ReadPartition:
     def position_within(
         self, seconds: float, reached_it: Callable[[GroupPosition], bool]
     ) -> GroupPosition:
-        """Return the position as soon as a condition holds for it, or the last one within a time."""
+        """Return the position as soon as it meets a condition, or the last one within a time."""
         until = self._clock.monotonic() + seconds
         while True:
             position = self.position()

@@ -1,8 +1,7 @@
 """Surveys, starts, resumes and cancels redrives."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -13,22 +12,16 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
-from hookstream.core.redrive.counts import Tally
 from hookstream.core.redrive.job import RedriveJob
-from hookstream.core.redrive.marks import Ledger, RedriveSource
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.revive import Revival, Unredrivable
 from hookstream.core.redrive.selector import Selector, read_selector
-from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
-from hookstream.entry.admin.dead_letters import DeadLetterReader, count_group
+from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cluster import reached
-from hookstream.pipeline.redrive import (
-    Redriving,
-    Result,
-    cancel,
-    find_job,
-)
+from hookstream.pipeline.redrive import Redriving, Result, Steps
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,23 +82,27 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 class Survey:
     """Counts of the records that a redrive would take and leave out."""
 
+    ends: Mapping[int, int]
+    """The end offsets of the topic when it was read."""
     tally: Tally = field(default_factory=Tally)
     left_out: dict[str, int] = field(default_factory=dict)
     """How many records are left out, by the reason."""
 
 
-def survey(
-    records: Iterable[Record], ledger: Ledger, source: RedriveSource, rules: RedriveRules
-) -> Survey:
-    """Count the open records that are selected."""
-    found = Survey()
-    for record in records:
+def survey(reader: DeadLetterReader, rules: RedriveRules) -> Survey:
+    """Count the open records that are selected.
+
+    Raises:
+        InputRefused: A mark cannot be read, so it is unknown which records are open.
+    """
+    ledger, source, found = reader.ledger(), reader.source, Survey(reader.ends())
+    for record in reader.records(found.ends):
         summary = summary_of(record)
         if not ledger.is_open(source, summary.position) or not rules.selects(record):
             continue
         obstacle = rules.obstacle(summary)
         if obstacle is None:
-            found.tally.add(count_group(source, summary), summary.at)
+            found.tally.add(summary.group(source), summary.at)
         else:
             found.left_out[obstacle] = found.left_out.get(obstacle, 0) + 1
     return found
@@ -127,57 +124,39 @@ def new_job(
     )
 
 
-class JobRun:
-    """The one process that works on a job; open it with `claimed`."""
+def run_job(
+    reader: DeadLetterReader,
+    writer: Steps,
+    job: RedriveJob,
+    rules: RedriveRules,
+    rate: float | None,
+    progress: Callable[[int], None],
+) -> Result:
+    """Redrive what a claimed job selects.
 
-    def __init__(self, reader: DeadLetterReader, writer: JobWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def found(self, job_id: str) -> RedriveJob:
-        """Return the job of a row, which no other process can change any more.
-
-        Raises:
-            InputRefused: There is no such job, it ended, or cannot be read.
-        """
-        return find_job(self._reader.jobs(), job_id, self._reader.source)
-
-    def cancel(self, job: RedriveJob) -> None:
-        """Cancel the job: redriven records stay redriven, the rest stays open."""
-        cancel(self._writer, self._reader.settings.topics_names, job)
-
-    def run(
-        self,
-        job: RedriveJob,
-        rules: RedriveRules,
-        rate: float | None,
-        progress: Callable[[int], None],
-    ) -> Result:
-        """Redrive what the job selects.
-
-        Args:
-            job: The job.
-            rules: Which records, and how.
-            rate: Records a second at most; None: as fast as the brokers take them.
-            progress: Called with the number of records that each step redrove.
-        """
-        return Redriving(
-            topics=self._reader.settings.topics_names,
-            dead_letters=self._reader,
-            steps=self._writer,
-            clock=SystemClock(),
-            sleep=time.sleep,
-            job=job,
-            selects=rules.takes,
-            revive=rules.revive,
-            progress=progress,
-            rate=rate,
-        ).run()
+    Args:
+        reader: Reads its records.
+        writer: Writes its steps, as `claimed` returns it.
+        job: The job.
+        rules: Which records, and how.
+        rate: Records a second at most; None: as fast as the brokers take them.
+        progress: Called with the number of records that each step redrove.
+    """
+    return Redriving(
+        topics=reader.settings.topics_names,
+        dead_letters=reader,
+        steps=writer,
+        clock=SystemClock(),
+        sleep=time.sleep,
+        job=job,
+        selects=rules.takes,
+        revive=rules.revive,
+        progress=progress,
+        rate=rate,
+    ).run()
 
 
-@contextmanager
-def claimed(reader: DeadLetterReader, job_id: str) -> Iterator[JobRun]:
-    """Claim a job: any other process that works on it is fenced."""
+def claimed(reader: DeadLetterReader, job_id: str) -> JobWriter:
+    """Return the writer of a job; entering it fences any other process that works on the job."""
     settings = reader.settings
-    with JobWriter(reached(settings), settings.topics_names.job(job_id)) as writer:
-        yield JobRun(reader, writer)
+    return JobWriter(reached(settings), settings.topics_names.job(job_id))

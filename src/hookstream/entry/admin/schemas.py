@@ -1,17 +1,13 @@
 """Event schemas for operators: checking files, publishing them, and listing what is published."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.core.catalog.publication import (
-    KnownSchema,
-    PublicationPlan,
-    plan_publication,
-)
+from hookstream.core.catalog.publication import KnownSchema, PublicationPlan, plan_publication
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
@@ -29,7 +25,7 @@ class SchemaPublisher:
     """Publishes the schemas of a folder, and hookstream's own with them.
 
     Args:
-        folder: Holds `<event type>/v<N>.avsc`.
+        folder: Contains `<event type>/v<N>.avsc`.
 
     Raises:
         InputRefused: The folder cannot be read.
@@ -40,7 +36,7 @@ class SchemaPublisher:
 
     @property
     def count(self) -> int:
-        """How many schemas the folder holds."""
+        """How many schemas the folder contains."""
         return len(self._files.schemas)
 
     def checked(self) -> PublicationPlan:
@@ -59,7 +55,12 @@ class SchemaPublisher:
             )
             for each in state.book
         ]
-        return self._planned(published, _pins(state.current.subscriptions))
+
+        def pinned(event_type: str, version: int) -> bool:
+            subscriptions = state.current.subscriptions.values()
+            return any(_receives(each, event_type, version) for each in subscriptions)
+
+        return self._planned(published, pinned)
 
     def publish(self, settings: Settings, shown: PublicationPlan) -> None:
         """Publish what a plan adds.
@@ -71,8 +72,8 @@ class SchemaPublisher:
             made = self.planned(session.state())
             if made.publications != shown.publications or made.problems:
                 raise Conflict("the published schemas changed meanwhile: run it again")
-            topic = settings.topics_names.schemas
             rows = [schema_row(each.schema.tree, each.number) for each in made.publications]
+            topic = session.names.schemas
             session.write([TableChange(topic, key, value) for key, value in rows])
 
     def _planned(
@@ -107,17 +108,6 @@ def revisions(state: State, topic: str) -> Iterator[JsonObject]:
             "published_at": to_rfc3339(row.timestamp),
             "reader": reader is not None and reader.number == schema.number,
         }
-
-
-def _pins(
-    subscriptions: Mapping[str, Subscription | UnreadableSubscription],
-) -> Callable[[str, int], bool]:
-    """Return a function that says whether a live subscription receives a version of a type."""
-
-    def pinned(event_type: str, version: int) -> bool:
-        return any(_receives(each, event_type, version) for each in subscriptions.values())
-
-    return pinned
 
 
 def _receives(

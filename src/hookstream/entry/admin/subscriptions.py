@@ -96,7 +96,7 @@ def _at_revision(writer: ChangeWriter, subscription_id: str, revision: int | Non
 
 
 def directory_of(state: State) -> Directory:
-    """Return the tables as a worker would hold them."""
+    """Return the tables as a worker keeps them."""
     directory = Directory()
     for partner in state.current.partners.values():
         directory.put_partner(partner)

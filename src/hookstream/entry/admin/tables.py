@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.log import TableRecord, read_tables
 from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.tables.sealed import Keys, SealedSecrets
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import Millis
@@ -96,10 +98,12 @@ class TablesSession:
     """
 
     def __init__(self, settings: Settings, keys: Keys, writer: TableWriter) -> None:
-        self._names = settings.topics_names
+        self.names = settings.topics_names
         self._lead = settings.tables.activation_lead
         self._keys = keys
         self._writer = writer
+        self.events = AvroOwnRecords(self.names, "cli", disabled_row, failing_row)
+        """Encodes the operations events of operators' changes."""
         self.now: Millis = writer.broker_now()
         """The broker's time when the session began."""
 
@@ -110,7 +114,7 @@ class TablesSession:
 
     def state(self) -> State:
         """Return the state of the tables, which no other writer can change now."""
-        return state_of(self._writer.snapshot, self._names, self._keys)
+        return state_of(self._writer.snapshot, self.names, self._keys)
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
         """Write rows and records in one transaction."""
@@ -140,15 +144,11 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
         ConfigurationError: It cannot be read.
     """
     found = state.current.subscriptions.get(subscription_id)
-    match found:
-        case None:
-            raise no_subscription(state, subscription_id)
-        case UnreadableSubscription():
-            raise ConfigurationError(
-                f"subscription {subscription_id!r} cannot be read: {found.why}"
-            )
-        case Subscription():
-            return found
+    if found is None:
+        raise no_subscription(state, subscription_id)
+    if isinstance(found, UnreadableSubscription):
+        raise ConfigurationError(f"subscription {subscription_id!r} cannot be read: {found.why}")
+    return found
 
 
 def no_subscription(state: State, subscription_id: str) -> InputRefused:

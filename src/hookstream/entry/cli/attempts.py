@@ -1,6 +1,7 @@
 """`hookstream attempts`: lists attempts, and shows the history of a delivery."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -9,15 +10,22 @@ from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.audit.history import DeliveryState
-from hookstream.core.model.instant import HOUR, Millis
+from hookstream.core.audit.history import (
+    DeadLettered,
+    DeliveryHistory,
+    DeliveryState,
+    HistoryEntry,
+    Redrive,
+)
+from hookstream.core.model.instant import HOUR, Millis, to_rfc3339, to_the_second
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Disposition, Outcome
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_of, newest
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.known_names import Filter, name_filters, read_names, refuse_unknown
-from hookstream.entry.cli.attempt_view import history_document, show_entry, show_history
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.moments import took
 from hookstream.entry.cli.options import (
     as_json_option,
     as_one,
@@ -26,7 +34,7 @@ from hookstream.entry.cli.options import (
     until_option,
 )
 from hookstream.entry.cli.progress import reading
-from hookstream.entry.cli.terminal import json_line
+from hookstream.entry.cli.terminal import Terminal, json_line
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR
@@ -48,6 +56,8 @@ _conditions = as_one(
     several(
         "--disposition", "dispositions", "With this disposition: complete, retry, dead_letter"
     ),
+    since_option,
+    until_option,
 )
 
 
@@ -58,8 +68,6 @@ def command() -> None:
 
 @command.command("list")
 @_conditions
-@since_option
-@until_option
 @click.option(
     "--limit",
     "-n",
@@ -74,35 +82,29 @@ def command() -> None:
 @as_json_option
 @pass_context
 def list_(
-    context: Context,
-    selection: AuditSelection,
-    since: Millis | None,
-    until: Millis | None,
-    limit: int,
-    *,
-    follow: bool,
-    as_json: bool,
+    context: Context, selection: AuditSelection, limit: int, *, follow: bool, as_json: bool
 ) -> None:
     """List attempts, the oldest first; of the last hour where no --since is given.
 
     With --json, one object a line.
     """
-    if follow and until is not None:
+    if follow and selection.until is not None:
         raise click.UsageError("--follow never ends: leave --until out")
     audit, now = AuditLog(context.settings), SystemClock().now()
-    default = now if follow else now - WINDOW
-    begin = default if since is None else since
-    _refuse_unknown(context, selection, begin, until, follow=follow)
+    window = ""
+    if selection.since is None:
+        window = " of the last hour (--since for more)"
+        selection = replace(selection, since=now if follow else now - WINDOW)
+    _refuse_unknown(context, selection, follow=follow)
     if follow:
-        for entry in audit.entries(selection, begin, follow=True):
+        for entry in audit.entries(selection, follow=True):
             _print(context, entry, as_json=as_json)
         return
     with reading(context, audit):
-        found, count = newest(audit.entries(selection, begin, until), limit)
+        found, count = newest(audit.entries(selection), limit)
     for entry in found:
         _print(context, entry, as_json=as_json)
-    window = " of the last hour (--since for more)" if since is None else ""
-    context.err.print(Text(f"{len(found):,} of {count:,} attempts{window}"))
+    context.err.text(f"{len(found):,} of {count:,} attempts{window}")
     _report_unreadable(context, audit)
 
 
@@ -140,14 +142,7 @@ def show(
         show_history(context.out, history)
 
 
-def _refuse_unknown(
-    context: Context,
-    selection: AuditSelection,
-    since: Millis,
-    until: Millis | None,
-    *,
-    follow: bool,
-) -> None:
+def _refuse_unknown(context: Context, selection: AuditSelection, *, follow: bool) -> None:
     """Refuse a name that is neither in the tables nor in a record of the window."""
     filters = (
         *name_filters(
@@ -165,8 +160,9 @@ def _refuse_unknown(
 
     def seen() -> Iterator[tuple[str | None, ...]]:
         audit = AuditLog(context.settings)
+        window = AuditSelection(since=selection.since, until=selection.until)
         with reading(context, audit):
-            for entry in audit.entries(AuditSelection(), since, until):
+            for entry in audit.entries(window):
                 yield (
                     entry.subscription_id,
                     entry.partner_id,
@@ -182,11 +178,151 @@ def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
     if as_json:
         click.echo(json_line(entry.as_json()))
     else:
-        show_entry(context.out, entry)
+        _show_entry(context.out, entry)
 
 
 def _report_unreadable(context: Context, audit: AuditLog) -> None:
     if audit.unreadable:
         count, why = audit.unreadable, audit.why_unreadable
         text = f"{count:,} records could not be read; the first is {why}"
-        context.err.print(Text(text, "red"), soft_wrap=True)
+        context.err.text(text, "red")
+
+
+_COLOURS = {
+    DeliveryState.COMPLETED: "green",
+    DeliveryState.PENDING: "yellow",
+    DeliveryState.CANCELLED: "yellow",
+    DeliveryState.DEAD_LETTERED: "red",
+    DeliveryState.UNKNOWN: "yellow",
+}
+
+
+def _show_entry(out: Terminal, entry: AuditEntry) -> None:
+    """Print one attempt as two lines: its delivery, and its result."""
+    head = Text(to_the_second(entry.started_at), "bold")
+    head.append(f"  {entry.delivery_id}  {entry.subscription_id}", "not bold")
+    out.text(head)
+    out.text(f"    {entry.event_type}  {attempt_words(entry)}")
+
+
+def attempt_words(entry: AuditEntry) -> str:
+    """Return an attempt and its result: `#2 retry: failed 503 in 12ms, retry at ...`."""
+    return f"#{entry.attempt} {entry.trigger}: {_result(entry)}{_next(entry)}"
+
+
+def _result(entry: AuditEntry) -> str:
+    if entry.outcome is None:
+        return f"no attempt ({entry.reason or entry.disposition})"
+    status = f" {entry.status}" if entry.status is not None else ""
+    # The status already says this.
+    said = (None, "", f"answered {entry.status}")
+    error = "" if entry.error in said else f" ({entry.error})"
+    return f"{entry.outcome}{status}{error} in {took(entry.duration_us)}"
+
+
+def _next(entry: AuditEntry) -> str:
+    match entry.disposition:
+        case "complete":
+            return ""
+        case "retry" if entry.next_due_at is not None:
+            return f", retry at {to_the_second(entry.next_due_at)}"
+        case "dead_letter":
+            return f", dead letter ({entry.reason or 'no reason given'})"
+        case other:
+            return f", {other}"
+
+
+def show_history(out: Terminal, history: DeliveryHistory) -> None:
+    """Print the history of a delivery, grouped by the event."""
+    title = Text(f"Delivery {history.delivery_id}: ", "bold")
+    title.append(history.state.value, f"bold {_COLOURS[history.state]}")
+    out.text(title)
+    by_origin = history.by_origin()
+    if len(by_origin) > 1:
+        many = (
+            f"  {len(by_origin)} events carry this id; receivers that deduplicate drop all but one"
+        )
+        out.text(many, "yellow")
+    for origin, one in by_origin.items():
+        if len(by_origin) > 1:
+            head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
+            head.append(one.state.value, f"bold {_COLOURS[one.state]}")
+            out.text(head)
+        if one.entries:
+            _show_subject(out, one.entries[-1])
+        show_history_entries(out, one)
+
+
+def _show_subject(out: Terminal, entry: AuditEntry) -> None:
+    origin = entry.origin
+    lines = {
+        "event": f"{entry.event_type} {entry.event_id}",
+        "about": f"{entry.entity_id} ({entry.environment})",
+        "for": f"{entry.subscription_id} of {entry.partner_id}, at {entry.host}",
+        "from": f"{origin.place} of {to_the_second(origin.timestamp)}",
+    }
+    if entry.trace_id:
+        lines["trace"] = entry.trace_id
+    for name, text in lines.items():
+        out.text(f"  {name:<6}{text}")
+
+
+def show_history_entries(out: Terminal, history: DeliveryHistory) -> None:
+    """Print the entries of a history, one a line."""
+    for entry in history.moments():
+        at, words, style = _entry_line(entry)
+        out.text(f"  {at}  {words}", style)
+        if isinstance(entry, AuditEntry) and entry.response_excerpt:
+            excerpt = " ".join(entry.response_excerpt.split())[:200]
+            out.text(f"    answer: {excerpt}", "dim")
+
+
+def _entry_line(entry: HistoryEntry) -> tuple[str, str, str]:
+    match entry:
+        case AuditEntry():
+            style = "green" if entry.disposition == "complete" else ""
+            return to_the_second(entry.started_at), attempt_words(entry), style
+        case DeadLettered():
+            detail = f": {entry.detail}" if entry.detail else ""
+            words = f"dead letter {entry.place} ({entry.reason}{detail})"
+            return to_the_second(entry.at), words, "red"
+        case Redrive():
+            words = f"redriven from {entry.place} by {entry.job_id}"
+            return to_the_second(entry.at), words, "cyan"
+
+
+def history_document(history: DeliveryHistory) -> JsonObject:
+    """Return a history as JSON; scripts rely on its keys."""
+    return {
+        "delivery_id": history.delivery_id,
+        "state": history.state.value,
+        "moments": [_entry_document(entry) for entry in history.moments()],
+        "events": [
+            {"origin": origin or None, "state": one.state.value}
+            for origin, one in history.by_origin().items()
+        ],
+    }
+
+
+def _entry_document(entry: HistoryEntry) -> JsonObject:
+    match entry:
+        case AuditEntry():
+            return {"kind": "attempt", "at": to_rfc3339(entry.started_at), **entry.as_json()}
+        case DeadLettered():
+            return {
+                "kind": "dead_letter",
+                "at": to_rfc3339(entry.at),
+                "place": entry.place,
+                "reason": entry.reason,
+                "detail": entry.detail,
+                "attempt": entry.attempt,
+                "origin": entry.origin or None,
+                "open": entry.redriven_by is None,
+            }
+        case Redrive():
+            return {
+                "kind": "redrive",
+                "at": to_rfc3339(entry.at),
+                "job": entry.job_id,
+                "place": entry.place,
+            }

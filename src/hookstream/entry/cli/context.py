@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 import click
-from rich.console import Console
 
 from hookstream.entry.cli.terminal import Terminal
 from hookstream.settings import Settings, load
@@ -15,64 +16,39 @@ _UNBOUNDED = 1_000_000
 """Columns of output that is not a terminal."""
 
 
+@dataclass
 class Context:
-    """The object of click's context.
+    """The object of click's context."""
 
-    Args:
-        config: The settings file of `--config`.
-        environ: The environment.
-        overrides: The values of global flags by their settings' names.
-        debug: Whether errors show a traceback.
-    """
+    config: Path | None
+    """The settings file of `--config`."""
+    environ: Mapping[str, str]
+    overrides: Mapping[str, object]
+    """The values of global flags by their settings' names."""
+    debug: bool = False
+    """Whether errors show a traceback."""
 
-    def __init__(
-        self,
-        config: Path | None,
-        environ: Mapping[str, str],
-        overrides: Mapping[str, object],
-        *,
-        debug: bool = False,
-    ) -> None:
-        self._config = config
-        self._environ = environ
-        self._overrides = overrides
-        self._settings: Settings | None = None
-        self._out: Console | None = None
-        self._err: Console | None = None
-        self.debug = debug
-
-    @property
+    @cached_property
     def settings(self) -> Settings:
         """The settings, read on first use.
 
         Raises:
             ConfigurationError: A setting is unknown or out of bounds.
         """
-        if self._settings is None:
-            self._settings = load(self._config, self._environ, self._overrides)
-        return self._settings
+        return load(self.config, self.environ, self.overrides)
 
-    @property
-    def environ(self) -> Mapping[str, str]:
-        """The environment."""
-        return self._environ
-
-    @property
-    def out(self) -> Console:
+    @cached_property
+    def out(self) -> Terminal:
         """Console for results: standard output. No word wrapping if it is not a terminal."""
-        if self._out is None:
-            self._out = _console(sys.stdout)
-        return self._out
+        return _console(sys.stdout)
 
-    @property
-    def err(self) -> Console:
+    @cached_property
+    def err(self) -> Terminal:
         """Console for progress and questions: standard error."""
-        if self._err is None:
-            self._err = _console(sys.stderr)
-        return self._err
+        return _console(sys.stderr)
 
 
-def _console(file: TextIO) -> Console:
+def _console(file: TextIO) -> Terminal:
     """Return a console that neither cuts nor wraps, tables included, if there is no terminal."""
     if file.isatty():
         return Terminal(file=file, markup=False, emoji=False)

@@ -4,27 +4,24 @@ from pathlib import Path
 
 import click
 
-from hookstream.core.model.json import Json
-from hookstream.core.planning.changes import Plan
-from hookstream.entry.admin.definitions import FolderPlanner, PlanRequest, last_instant
+from hookstream.core.delivery.address import scrub
+from hookstream.core.delivery.signing import write_secret
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import SigningSecret, Subscription
+from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
+from hookstream.core.planning.fields import Difference, fields_of, named
+from hookstream.core.planning.plan import PlanOptions
+from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.options import as_one
-from hookstream.entry.cli.plan_view import (
-    generated_of,
-    plan_document,
-    refuse_problems,
-    secrets_document,
-    show_plan,
-    show_secrets,
-)
-from hookstream.entry.cli.terminal import json_line
+from hookstream.entry.cli.options import as_one, yes_option
+from hookstream.entry.cli.terminal import HAS_CHANGES, Terminal, confirm, json_line
 
-HAS_CHANGES = 3
+_SIGNED_BY = "endpoint.signing_secrets."
 
 _folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 plan_options = as_one(
-    "request",
-    PlanRequest,
+    "options",
+    PlanOptions,
     click.option(
         "--prune", is_flag=True, help="Delete what the folder owns and does not declare any more."
     ),
@@ -47,7 +44,7 @@ plan_options = as_one(
         help="Delete N things, although that is much of what the folder owns.",
     ),
 )
-"""They arrive as `request`."""
+"""They arrive as `options`."""
 
 
 @click.command()
@@ -55,22 +52,22 @@ plan_options = as_one(
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @pass_context
-def plan(context: Context, folder: Path, request: PlanRequest, *, as_json: bool) -> None:
+def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool) -> None:
     """Show what applying FOLDER would change. Exit code 3: there are changes."""
-    planner = FolderPlanner(context.settings, context.environ, folder, request, needs_keys=False)
-    refuse_problems(context.err, planner.problems)
+    planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=False)
+    context.err.refuse(planner.problems, "changed")
     made = planner.plan()
     if as_json:
-        click.echo(json_line(plan_document(made, made.problems)))
+        click.echo(json_line(_plan_document(made)))
     elif not made.problems:
-        show_plan(context.out, made)
-    refuse_problems(context.err, made.problems)
+        _show_plan(context.out, made)
+    context.err.refuse(made.problems, "changed")
     raise click.exceptions.Exit(HAS_CHANGES if made.writes else 0)
 
 
 @click.command()
 @_folder
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--no-wait", is_flag=True, help="Return before everything is active.")
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -78,7 +75,7 @@ def plan(context: Context, folder: Path, request: PlanRequest, *, as_json: bool)
 def apply(
     context: Context,
     folder: Path,
-    request: PlanRequest,
+    options: PlanOptions,
     *,
     yes: bool,
     no_wait: bool,
@@ -89,16 +86,15 @@ def apply(
     Signing secrets that are generated are shown once. Returns when everything new is active: events
     that are published from then on are delivered.
     """
-    planner = FolderPlanner(context.settings, context.environ, folder, request, needs_keys=True)
-    refuse_problems(context.err, planner.problems)
+    planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=True)
+    context.err.refuse(planner.problems, "changed")
     shown = planner.plan()
-    refuse_problems(context.err, shown.problems)
-    show_plan(context.err if as_json else context.out, shown)
+    context.err.refuse(shown.problems, "changed")
+    _show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
         _report(context, shown, as_json=as_json)
         return
-    if not yes:
-        click.confirm("Apply this?", abort=True, err=True)
+    confirm("Apply this?", yes=yes)
     with planner.applied(shown) as (made, session):
         # Secrets first: interrupting the wait must not lose them.
         _report(context, made, as_json=as_json)
@@ -109,9 +105,109 @@ def apply(
 
 
 def _report(context: Context, made: Plan, *, as_json: bool) -> None:
-    secrets = generated_of(made)
+    """Print the signing secrets that a plan generated, which are never shown again."""
+    secrets = _generated(made)
     if as_json:
-        generated: list[Json] = secrets_document(secrets)
-        click.echo(json_line({**plan_document(made), "signing_secrets": generated}))
+        generated: list[Json] = [_secret_document(*each) for each in secrets]
+        click.echo(json_line({**_plan_document(made), "signing_secrets": generated}))
+        return
+    if secrets:
+        context.out.text("Signing secrets, shown this once:", "bold")
+    for subscription, secret in secrets:
+        context.out.text(f"  {subscription.id}  {secret.id}  {write_secret(secret.key)}")
+
+
+def _show_plan(out: Terminal, plan: Plan) -> None:
+    for change in plan.writes:
+        _show_change(out, change)
+    for note in plan.notes:
+        out.text(f"note: {note}", "yellow")
+    if not plan.writes:
+        out.print("Nothing to change.")
     else:
-        show_secrets(context.out, secrets)
+        out.text(_summary(plan), "bold")
+
+
+def _generated(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
+    """Return the signing secrets that a plan generated, each with its subscription."""
+    found: list[tuple[Subscription, SigningSecret]] = []
+    for change in plan.writes:
+        if isinstance(change, Create | Update) and isinstance(change.after, Subscription):
+            found += [(change.after, secret) for secret in change.generated]
+    return found
+
+
+def _plan_document(plan: Plan) -> JsonObject:
+    changes: list[Json] = [_document(change) for change in plan.changes]
+    return {
+        "changes": changes,
+        "problems": [str(problem) for problem in plan.problems],
+        "notes": list(plan.notes),
+    }
+
+
+def _secret_document(subscription: Subscription, secret: SigningSecret) -> JsonObject:
+    return {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
+
+
+def _show_change(out: Terminal, change: Create | Update | Delete) -> None:
+    match change:
+        case Create(after, before):
+            again = "" if before is None else " (deleted before: it starts over)"
+            out.text(f"+ {named(after)}{again}", "green")
+            for path, field in fields_of(after, scrub).items():
+                if not path.startswith(_SIGNED_BY):
+                    out.text(f"    {path}: {field.shown}")
+        case Update(before, _, differences):
+            out.text(f"~ {named(before)}", "yellow")
+            for difference in differences:
+                out.text(f"    {_shown(difference)}")
+        case Delete(before):
+            out.text(f"- {named(before)}", "red")
+
+
+def _shown(difference: Difference) -> str:
+    path, before, after = difference.path, difference.before, difference.after
+    if path.startswith(_SIGNED_BY) and None in (before, after):
+        name = path.removeprefix(_SIGNED_BY)
+        return f"signing secret {name}: {'comes' if before is None else 'goes'}"
+    if before == after:
+        return f"{path}: changes {after}"
+    return f"{path}: {before or '(none)'} → {after or '(none)'}"
+
+
+def _summary(plan: Plan) -> str:
+    counts = [
+        (sum(isinstance(change, kind) for change in plan.changes), word)
+        for kind, word in (
+            (Create, "to create"),
+            (Update, "to update"),
+            (Delete, "to delete"),
+            (Unchanged, "unchanged"),
+        )
+    ]
+    return ", ".join(f"{count} {word}" for count, word in counts if count) + "."
+
+
+def _document(change: Change) -> JsonObject:
+    match change:
+        case Create(after):
+            fields: JsonObject = {
+                path: field.shown for path, field in fields_of(after, scrub).items()
+            }
+            return {**_named("create", named(after)), "fields": fields}
+        case Update(before, _, differences):
+            changed: list[Json] = [
+                {"path": each.path, "before": each.before, "after": each.after}
+                for each in differences
+            ]
+            return {**_named("update", named(before)), "differences": changed}
+        case Delete(before):
+            return _named("delete", named(before))
+        case Unchanged(before):
+            return _named("none", named(before))
+
+
+def _named(action: str, subject: str) -> JsonObject:
+    kind, _, name = subject.partition(" ")
+    return {"action": action, "kind": kind, "id": name}

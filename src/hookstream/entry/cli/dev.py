@@ -54,13 +54,13 @@ def broker(context: Context, port: int, data: Path | None, cache: Path) -> None:
     standard error. The broker ends with this process, however that ends.
     """
     process = development_broker(cache, context.err.print, port=port, data=data)
-    stop = threading.Event()
+    ended = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, lambda *_: stop.set())
+        signal.signal(signal_number, lambda *_: ended.set())
     context.err.print("Starting the development broker: one node, one replica of everything")
     with process:
         click.echo(process.bootstrap_servers)
-        while not stop.wait(0.2):
+        while not ended.wait(0.2):
             if not process.running:
                 raise DependencyUnavailable("the development broker exited unexpectedly")
 

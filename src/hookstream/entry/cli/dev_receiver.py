@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import to_rfc3339
@@ -77,7 +76,7 @@ def receiver(
 
     def listening(url: str) -> None:
         verifying = "" if secrets else "; no secret was given, so nothing is verified"
-        context.err.print(Text(f"Listening on {url}{verifying}"), soft_wrap=True)
+        context.err.text(f"Listening on {url}{verifying}")
 
     asyncio.run(endpoint.run(port, listening, limit))
 
@@ -116,9 +115,9 @@ def _print(context: Context, judged: Judged) -> None:
     request = judged.request
     headers = "".join(f"\n{name.lower()}: {value}" for name, value in request.headers)
     text = f"{request.method} {request.target}{headers}\n\n{_readable(request.body)}\n"
-    context.out.print(Text(f"{verdict}; answered {judged.status}", colour), soft_wrap=True)
+    context.out.text(f"{verdict}; answered {judged.status}", colour)
     # Indented, so that a line of an untrusted body cannot look like ours.
-    context.out.print(Text(textwrap.indent(text, "  ")), soft_wrap=True)
+    context.out.text(textwrap.indent(text, "  "))
 
 
 def _readable(body: bytes | None) -> str:

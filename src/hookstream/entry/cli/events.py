@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 import click
-from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.text import Text
+from rich.progress import SpinnerColumn, TextColumn
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
@@ -17,6 +16,7 @@ from hookstream.entry.admin.event_tail import topics_to_tail
 from hookstream.entry.admin.known_names import NO_TOPIC, Filter, read_names, refuse_unknown
 from hookstream.entry.admin.topics import cluster_topics
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.progress import transient
 from hookstream.entry.cli.terminal import json_line
 
 SHOWN_REFUSALS = 100
@@ -38,16 +38,21 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     timestamp and version, which are generated otherwise. A refused line is reported with the reason;
     the others are sent. Exit code 1: some were refused.
     """
-    with _progress(context) as progress:
+    columns = (SpinnerColumn(), TextColumn("{task.completed} lines read"))
+    with transient(context, *columns) as progress:
         task = progress.add_task("sending", total=None)
-        refusals = _Refusals(context)
+
+        def show(number: int, why: str) -> None:
+            if sender.refused <= SHOWN_REFUSALS:
+                context.err.text(f"line {number}: {why}", "red")
+            elif sender.refused == SHOWN_REFUSALS + 1:
+                context.err.print("more lines are refused; from here on they are only counted")
+
         sender = EventSender(
-            context.settings,
-            lambda number: progress.update(task, completed=number),
-            refusals.show,
+            context.settings, lambda number: progress.update(task, completed=number), show
         )
         asyncio.run(sender.run(file, topic_prefix))
-    context.err.print(Text(f"{sender.sent} sent, {sender.refused} refused", "bold"))
+    context.err.text(f"{sender.sent} sent, {sender.refused} refused", "bold")
     if sender.refused:
         raise click.exceptions.Exit(1)
 
@@ -89,39 +94,13 @@ def tail(
     for record, event in records:
         if isinstance(event, str):
             at = f"{record.topic}/{record.partition}@{record.offset}"
-            context.err.print(Text(f"{at}: {event}", "yellow"), soft_wrap=True)
+            context.err.text(f"{at}: {event}", "yellow")
             continue
         click.echo(json_line({**event, "record": _place(record)} if where else event))
         if limit is not None:
             limit -= 1
             if not limit:
                 return
-
-
-class _Refusals:
-    """Prints the first refusals of lines."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._count = 0
-
-    def show(self, number: int, why: str) -> None:
-        """Print why a line is refused."""
-        self._count += 1
-        if self._count <= SHOWN_REFUSALS:
-            self._context.err.print(Text(f"line {number}: {why}", "red"), soft_wrap=True)
-        elif self._count == SHOWN_REFUSALS + 1:
-            self._context.err.print("more lines are refused; from here on they are only counted")
-
-
-def _progress(context: Context) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed} lines read"),
-        console=context.err,
-        transient=True,
-        disable=not context.err.is_terminal,
-    )
 
 
 def _place(record: Record) -> JsonObject:

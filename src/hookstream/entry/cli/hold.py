@@ -3,17 +3,17 @@
 import re
 
 import click
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.hold import Hold, HoldKind
-from hookstream.core.model.instant import format_duration, to_rfc3339
+from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.holds import clear_hold, listed, set_hold, subject, subject_in
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.moments import lasted
 from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.terminal import json_line, table_of
+from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 _REASON = re.compile(r"\S[^\x00-\x1f\x7f]{0,199}")
@@ -79,8 +79,7 @@ def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
 def list_(context: Context, *, as_json: bool) -> None:
     """List the holds in force, the oldest first."""
     state = read_state(context.settings)
-    for why in state.unreadable:
-        context.err.print(f"unreadable: {why}", style="red")
+    context.err.unreadable(state.unreadable)
     holds = sorted(state.holds, key=lambda hold: (hold.since, hold.kind, hold.name))
     if as_json:
         click.echo(json_line([_document(hold) for hold in holds]))
@@ -89,12 +88,17 @@ def list_(context: Context, *, as_json: bool) -> None:
         context.err.print("Nothing is held.")
         return
     now = SystemClock().now()
-    table = table_of("held", "since", "for", "by", "reason")
-    for hold in holds:
-        lasted = format_duration(max(now - hold.since, 0) // 1_000 * 1_000)
-        cells = (subject(hold.kind, hold.name), to_rfc3339(hold.since), lasted)
-        table.add_row(*map(Text, (*cells, hold.set_by, hold.reason)))
-    context.out.print(table)
+    rows = [
+        (
+            subject(hold.kind, hold.name),
+            to_rfc3339(hold.since),
+            lasted(now - hold.since),
+            hold.set_by,
+            hold.reason,
+        )
+        for hold in holds
+    ]
+    context.out.table(("held", "since", "for", "by", "reason"), rows)
 
 
 def _checked_reason(reason: str) -> str:

@@ -9,39 +9,28 @@ from hookstream.core.model.instant import (
     MINUTE,
     SECOND,
     Millis,
+    format_duration,
     from_rfc3339,
     parse_duration,
-    to_the_second,
 )
 
 
-class MomentType(click.ParamType[Millis]):
-    """An instant: RFC 3339 with an offset, or a duration before now such as `2h` or `3d`."""
+def moment(text: str) -> Millis:
+    """Return an instant: RFC 3339 with an offset, or a duration before now such as `2h` or `3d`.
 
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Millis:
-        """Return the instant in milliseconds since the epoch."""
-        if isinstance(value, int):
-            return value
-        text = str(value)
-        try:
-            return SystemClock().now() - parse_duration(text)
-        except ValueError:
-            pass
-        try:
-            return from_rfc3339(text)
-        except ValueError:
-            self.fail(
-                f"{text!r} is neither a time such as 2026-11-24T08:15:00Z nor an age such as 2h",
-                param,
-                ctx,
-            )
-
-
-MOMENT = MomentType()
+    Raises:
+        click.BadParameter: It is neither.
+    """
+    try:
+        return SystemClock().now() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return from_rfc3339(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a time such as 2026-11-24T08:15:00Z nor an age such as 2h"
+        ) from None
 
 
 def ago(now: Millis, instant: Millis) -> str:
@@ -53,9 +42,9 @@ def ago(now: Millis, instant: Millis) -> str:
     return f"{age // SECOND}s"
 
 
-def clock_time(instant: Millis) -> str:
-    """Return an instant for a table, in UTC to the second: `2026-11-24 08:15:30`."""
-    return to_the_second(instant)
+def lasted(duration: Millis) -> str:
+    """Return a duration of whole seconds, `2h30m5s`; zero for a negative one: clocks differ."""
+    return format_duration(max(duration, 0) // SECOND * SECOND)
 
 
 def took(microseconds: int) -> str:

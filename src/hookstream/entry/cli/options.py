@@ -1,5 +1,6 @@
 """Options that several commands share, and groups of options that arrive as one value."""
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -7,21 +8,37 @@ from typing import TypeAlias
 
 import click
 
-from hookstream.entry.cli.moments import MOMENT
+from hookstream.entry.cli.moments import moment
+
+
+class Amount(click.FloatRange):
+    """A number within bounds; click's own range takes `nan`, since every comparison with it is false."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, which is never NaN; anything else ends as a usage error."""
+        amount = float(super().convert(value, param, ctx))
+        if math.isnan(amount):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return amount
+
 
 Added: TypeAlias = Callable[..., None]
 """A command's function, before and after an option is added."""
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
 since_option = click.option(
     "--since",
-    type=MOMENT,
+    type=moment,
     metavar="TIME|AGE",
     help="Written since then: RFC 3339, or an age such as 2h.",
 )
 until_option = click.option(
-    "--until", type=MOMENT, metavar="TIME|AGE", help="Written before then."
+    "--until", type=moment, metavar="TIME|AGE", help="Written before then."
 )
 
 

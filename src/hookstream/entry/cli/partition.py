@@ -1,21 +1,20 @@
 """`hookstream partition`: lists partitions, starts a stopped one, and skips a record that stops one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
-from hookstream.core.model.instant import Millis, format_duration, from_rfc3339, to_rfc3339
+from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
-from hookstream.entry.cli.amount import Amount
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.terminal import json_line, table_of
+from hookstream.entry.cli.moments import lasted
+from hookstream.entry.cli.options import Amount, as_json_option
+from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1,6})")
@@ -49,13 +48,9 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
         click.echo(json_line([_document(each) for each in shown]))
         return
     if shown:
-        table = table_of("partition", "held by", "committed", "unsettled", "oldest")
-        for column in table.columns[2:]:
-            column.no_wrap, column.justify = True, "right"
-        now = SystemClock().now()
-        for each in shown:
-            table.add_row(*map(Text, _row(each, now)))
-        context.out.print(table)
+        now, numbers = SystemClock().now(), ("committed", "unsettled", "oldest")
+        rows = [_row(each, now) for each in shown]
+        context.out.table(("partition", "held by", *numbers), rows, numbers)
     names = context.settings.topics_names
     for group in (names.group, names.retry_group):
         context.err.print(_summary(group, [p for p in positions if p.group == group]))
@@ -102,10 +97,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
     if not wait:
         context.err.print(f"Asked for {partition} to start at {at}, if it is stopped.")
         return
-    now = read.position_within(wait, lambda position: position.committed != before.committed)
-    if now.committed == before.committed:
-        context.err.print(_nothing_changed(partition, now, wait))
-        raise SystemExit(1)
+    now = _settled(context, read, wait, lambda position: position.committed != before.committed)
     context.err.print(f"{partition} resumed: {_committed(now)}, {_held(now)}")
 
 
@@ -143,19 +135,27 @@ def skip(context: Context, partition: str, offset: int, reason: str, wait: float
             " blocking it."
         )
         return
-    now = read.position_within(wait, lambda position: position.settles(offset))
-    if not now.settles(offset):
-        context.err.print(_nothing_changed(partition, now, wait))
-        raise SystemExit(1)
+    now = _settled(context, read, wait, lambda position: position.settles(offset))
     context.err.print(f"{partition} resumed after offset {offset}: {_committed(now)}")
 
 
-def _nothing_changed(partition: str, now: GroupPosition, waited: float) -> str:
-    return (
-        f"Nothing changed within {waited:g} s: {partition} is where it was ({_committed(now)}),"
-        f" {_held(now)}. What stops a partition, and at which offset, its worker logs as"
-        " partition.stopped or topic.stopped"
-    )
+def _settled(
+    context: Context, read: ReadPartition, wait: float, done: Callable[[GroupPosition], bool]
+) -> GroupPosition:
+    """Return the position that meets a condition, or exit with code 1 after the wait."""
+    now = read.position_within(wait, done)
+    if not done(now):
+        context.err.print(
+            f"Nothing changed within {wait:g} s: {_place(now)} is where it was"
+            f" ({_committed(now)}), {_held(now)}. What stops a partition, and at which offset, its"
+            " worker logs as partition.stopped or topic.stopped"
+        )
+        raise SystemExit(1)
+    return now
+
+
+def _place(position: GroupPosition) -> str:
+    return f"{position.at.topic}/{position.at.partition}"
 
 
 def _committed(position: GroupPosition) -> str:
@@ -173,18 +173,14 @@ def _is_open(position: GroupPosition) -> bool:
 
 
 def _row(position: GroupPosition, now: Millis) -> tuple[str, ...]:
-    oldest = "" if position.oldest is None else _age(now - position.oldest)
+    oldest = "" if position.oldest is None else lasted(now - position.oldest)
     return (
-        f"{position.at.topic}/{position.at.partition}",
+        _place(position),
         "nobody" if position.holder is None else _name_of(position.holder),
         "-" if position.committed is None else f"{position.committed.offset}",
         f"{position.unsettled}",
         oldest,
     )
-
-
-def _age(millis: Millis) -> str:
-    return format_duration(max(millis, 0) // 1_000 * 1_000)
 
 
 def _name_of(member: GroupMember) -> str:

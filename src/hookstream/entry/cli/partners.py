@@ -1,8 +1,6 @@
 """`hookstream partners`: lists, shows and deletes partners."""
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.planning.ownership import is_of_files
@@ -12,8 +10,8 @@ from hookstream.entry.admin.partners import live_subscriptions, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
 from hookstream.entry.admin.tables import found_partner, read_state
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.terminal import json_line, table_of
+from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.terminal import confirm, json_line
 
 
 @click.group()
@@ -31,12 +29,16 @@ def list_(context: Context, *, as_json: bool) -> None:
     if as_json:
         click.echo(json_line([partner_document(partner, state) for partner in found]))
         return
-    table = table_of("partner", "name", "environments", "event types")
-    for partner in found:
-        types, environments = partner.grant.event_types, partner.grant.environments
-        cells = (partner.id, partner.name, "\n".join(environments), "\n".join(types))
-        table.add_row(*map(Text, cells))
-    context.out.print(table)
+    rows = [
+        (
+            partner.id,
+            partner.name,
+            "\n".join(partner.grant.environments),
+            "\n".join(partner.grant.event_types),
+        )
+        for partner in found
+    ]
+    context.out.table(("partner", "name", "environments", "event types"), rows)
 
 
 @command.command()
@@ -55,21 +57,17 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
     if partner.grant_from:
         rows["granted from"] = to_rfc3339(partner.grant_from)
     rows["subscriptions"] = ", ".join(live_subscriptions(state, partner.id)) or "(none)"
-    table = Table(box=None, show_header=False)
-    for name, text in rows.items():
-        table.add_row(Text(name, "bold"), Text(text))
-    context.out.print(table)
+    context.out.fields(rows.items())
 
 
 @command.command()
 @click.argument("partner_id", metavar="PARTNER")
 @click.option("--cascade", is_flag=True, help="Delete its subscriptions with it.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_context
 def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> None:
     """Delete PARTNER, which must have no subscriptions unless they go with it."""
-    if not yes:
-        click.confirm(f"Delete partner {partner_id}?", abort=True, err=True)
+    confirm(f"Delete partner {partner_id}?", yes=yes)
     with changing(context.settings) as writer:
         partner, live = partners.delete(writer, partner_id, cascade=cascade)
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")

@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from hookstream.entry.admin.audit import AuditLog
 from hookstream.entry.admin.dead_letters import DeadLetterReader, no_progress
@@ -30,12 +37,11 @@ def reading(context: Context, *readers: DeadLetterReader | AuditLog) -> Iterator
 
 def bar(context: Context, title: str) -> Progress:
     """Return a progress bar on standard error."""
-    return Progress(
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=context.err,
-        transient=True,
-        disable=not context.err.is_terminal,
-    )
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return transient(context, *columns)
+
+
+def transient(context: Context, *columns: ProgressColumn) -> Progress:
+    """Return a display of progress that is removed when the work is done."""
+    err = context.err
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

@@ -9,9 +9,8 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -23,39 +22,38 @@ from hookstream.errors import ConfigurationError, HookstreamError
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class LazyCommand(NamedTuple):
     """A command that is not loaded yet."""
 
-    where: str
-    """Its module and attribute."""
     promise: str
     """One line for the list of commands."""
+    module: str
+    attribute: str = "command"
 
 
-def _entry(module: str, promise: str, name: str = "command") -> Entry:
-    return Entry(f"hookstream.entry.cli.{module}:{name}", promise)
-
-
-COMMANDS: Mapping[str, Entry] = {
-    "apply": _entry(
-        "definitions", "Change the tables to what partner and subscription files say.", "apply"
+COMMANDS: Mapping[str, LazyCommand] = {
+    "apply": LazyCommand(
+        "Change the tables to what partner and subscription files say.", "definitions", "apply"
     ),
-    "attempts": _entry("attempts", "Look into the audit log: what was sent, and what came back."),
-    "dev": _entry("dev", "A broker, a receiver, event topics and keys for development."),
-    "dlq": _entry("deadletters.commands", "List, show and redrive dead letters.", "dlq"),
-    "events": _entry("events", "Publish events and watch them."),
-    "hold": _entry("hold", "Stop an endpoint, a partner, an event type or everything."),
-    "partition": _entry("partition", "Show who reads which partition; start one that stopped."),
-    "partners": _entry("partners", "List, show and delete partners."),
-    "plan": _entry("definitions", "Show what apply would change.", "plan"),
-    "schemas": _entry("schemas", "Check, publish and list event schemas."),
-    "subscriptions": _entry("subscriptions", "List, show, pause, resume, enable and delete."),
-    "topics": _entry("topics", "Plan and create hookstream's topics."),
-    "undecodable": _entry(
-        "deadletters.commands", "List, show and redrive undecodable records.", "undecodable"
+    "attempts": LazyCommand(
+        "Look into the audit log: what was sent, and what came back.", "attempts"
     ),
-    "worker": _entry("worker", "Deliver events."),
+    "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
+    "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
+    "events": LazyCommand("Publish events and watch them.", "events"),
+    "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
+    "partition": LazyCommand(
+        "Show who reads which partition; start one that stopped.", "partition"
+    ),
+    "partners": LazyCommand("List, show and delete partners.", "partners"),
+    "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
+    "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
+    "subscriptions": LazyCommand("List, show, pause, resume, enable and delete.", "subscriptions"),
+    "topics": LazyCommand("Plan and create hookstream's topics.", "topics"),
+    "undecodable": LazyCommand(
+        "List, show and redrive undecodable records.", "deadletters.commands", "undecodable"
+    ),
+    "worker": LazyCommand("Deliver events.", "worker"),
 }
 
 
@@ -72,13 +70,11 @@ class Root(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load and return a command; None if there is none of that name."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
+        lazy = COMMANDS.get(cmd_name)
+        if lazy is None:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = entry.where.partition(":")
-        found = getattr(importlib.import_module(module), attribute)
-        if not isinstance(found, click.Command):
-            raise TypeError(f"{entry.where} is no command")
+        module = importlib.import_module(f"hookstream.entry.cli.{lazy.module}")
+        found: click.Command = getattr(module, lazy.attribute)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -103,14 +99,11 @@ class Root(click.Group):
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except HookstreamError as error:
+        except Exception as error:  # noqa: BLE001  the traceback is shown on request
             if "--debug" in arguments:
                 traceback.print_exception(error)
-            _exit(str(error), exit_code(error))
-        except Exception as error:  # noqa: BLE001  a defect of ours; the traceback is shown on request
-            if "--debug" in arguments:
-                traceback.print_exception(error)
-            _exit(_unexpected(error), exit_code(error))
+            known = isinstance(error, HookstreamError)
+            _exit(str(error) if known else _unexpected(error), exit_code(error))
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -3,16 +3,13 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from hookstream.core.catalog.publication import Finding, Novelty, PublicationPlan
 from hookstream.entry.admin.schemas import SchemaPublisher, revisions
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.terminal import json_line
-
-REFUSED = 2
+from hookstream.entry.cli.options import yes_option
+from hookstream.entry.cli.terminal import confirm, json_line
 
 
 @click.group()
@@ -33,7 +30,7 @@ def check(context: Context, folder: Path) -> None:
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_context
 def apply(context: Context, folder: Path, *, yes: bool) -> None:
     """Publish the schemas in FOLDER and hookstream's own, after showing what that adds.
@@ -46,8 +43,7 @@ def apply(context: Context, folder: Path, *, yes: bool) -> None:
     _show_plan(context, shown)
     if not shown.publications:
         return
-    if not yes:
-        click.confirm("Publish this?", abort=True, err=True)
+    confirm("Publish this?", yes=yes)
     publisher.publish(context.settings, shown)
     context.err.print("Published.")
 
@@ -59,22 +55,23 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
     """List every published revision; * marks the one whose shape payloads of the version have."""
     state = read_state(context.settings)
     for fault in state.schema_faults:
-        context.err.print(Text(fault, "red"), soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for column in ("EVENT TYPE", "VERSION", "REVISION", "FINGERPRINT", "PUBLISHED"):
-        table.add_column(column, no_wrap=True)
-    for each in revisions(state, context.settings.topics_names.schemas):
-        if as_json:
+        context.err.text(fault, "red")
+    found = list(revisions(state, context.settings.topics_names.schemas))
+    if as_json:
+        for each in found:
             click.echo(json_line(each))
-        table.add_row(
+        return
+    rows = [
+        (
             str(each["event_type"]),
             f"v{each['version']}",
             f"{each['revision']}{' *' if each['reader'] else ''}",
             str(each["fingerprint"]),
             str(each["published_at"])[:16].replace("T", " "),
         )
-    if not as_json:
-        context.out.print(table)
+        for each in found
+    ]
+    context.out.table(("EVENT TYPE", "VERSION", "REVISION", "FINGERPRINT", "PUBLISHED"), rows)
 
 
 def _show_plan(context: Context, plan: PublicationPlan) -> None:
@@ -83,14 +80,12 @@ def _show_plan(context: Context, plan: PublicationPlan) -> None:
         line = f"{schema.event_type} v{schema.version}"
         match each.novelty:
             case Novelty.EVENT_TYPE | Novelty.VERSION:
-                context.out.print(Text(f"+ {line} (new {each.novelty})", "green"))
+                context.out.text(f"+ {line} (new {each.novelty})", "green")
             case Novelty.REVISION | Novelty.DOCUMENTATION:
-                context.out.print(
-                    Text(f"~ {line} revision {each.number} ({each.novelty})", "yellow")
-                )
+                context.out.text(f"~ {line} revision {each.number} ({each.novelty})", "yellow")
     if plan.publications:
         count = f"{len(plan.publications)} to publish, {plan.unchanged} unchanged."
-        context.out.print(Text(count, "bold"))
+        context.out.text(count, "bold")
     else:
         context.out.print("Nothing to publish.")
 
@@ -98,13 +93,8 @@ def _show_plan(context: Context, plan: PublicationPlan) -> None:
 def _refuse_problems(context: Context, plan: PublicationPlan) -> None:
     """Print notes and problems; end with the code for refused input where there are problems."""
     for note in plan.notes:
-        context.err.print(Text(f"note: {_line(note)}", "yellow"), soft_wrap=True)
-    for problem in plan.problems:
-        context.err.print(Text(_line(problem), "red"), soft_wrap=True)
-    if plan.problems:
-        count = len(plan.problems)
-        context.err.print(f"{count} problem{'' if count == 1 else 's'}; nothing was published")
-        raise click.exceptions.Exit(REFUSED)
+        context.err.text(f"note: {_line(note)}", "yellow")
+    context.err.refuse([_line(problem) for problem in plan.problems], "published")
 
 
 def _line(finding: Finding) -> str:

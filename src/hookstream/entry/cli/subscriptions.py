@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -22,10 +20,10 @@ from hookstream.entry.admin.subscriptions import (
     status_text,
     subscription_document,
 )
-from hookstream.entry.admin.tables import State, TablesSession, no_subscription, read_state
+from hookstream.entry.admin.tables import TablesSession, no_subscription, read_state
 from hookstream.entry.cli.context import Context, pass_context
-from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.terminal import json_line, table_of
+from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.terminal import confirm, json_line
 
 _subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
 _no_wait = click.option("--no-wait", is_flag=True, help="Return before it has taken effect.")
@@ -50,7 +48,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
     known = names_of(state).partners
     refuse_unknown([Filter("--partner", None if partner is None else {partner}, known)])
     directory, now = directory_of(state), SystemClock().now()
-    table = table_of("subscription", "partner", "state", "event types")
+    rows: list[tuple[str, ...]] = []
     documents: list[Json] = []
     for name, subscription in sorted(state.current.subscriptions.items()):
         status = directory.holds.over(directory.status(name, now))
@@ -61,12 +59,12 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
         documents.append(subscription_document(state, subscription, status))
         types = "\n".join(subscription.event_types)
         shown = status_text(status, now) + (", failing" if name in state.failing else "")
-        table.add_row(*map(Text, (name, subscription.partner_id, shown, types)))
+        rows.append((name, subscription.partner_id, shown, types))
     if as_json:
         click.echo(json_line(documents))
     else:
-        context.out.print(table)
-    _warn(context, state)
+        context.out.table(("subscription", "partner", "state", "event types"), rows)
+    context.err.unreadable(state.unreadable)
 
 
 @command.command()
@@ -85,7 +83,6 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json_line(subscription_document(state, subscription, status)))
         return
-    table = Table(box=None, show_header=False)
     rows = {"subscription": subscription.id, "state": status_text(status, now)}
     failing = state.failing.get(subscription_id)
     if failing is not None:
@@ -97,9 +94,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     for gap in subscription.gaps:
         end = "now" if gap.end is None else to_rfc3339(gap.end)
         rows[f"gap ({gap.reason}) from {to_rfc3339(gap.start)}"] = f"to {end}"
-    for name, text in rows.items():
-        table.add_row(Text(name, "bold"), Text(text))
-    context.out.print(table)
+    context.out.fields(rows.items())
 
 
 def _add_transition(
@@ -162,16 +157,11 @@ def enable(
 @command.command()
 @_subscription
 @_revision
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_context
 def delete(context: Context, subscription_id: str, if_revision: int | None, *, yes: bool) -> None:
     """Delete SUBSCRIPTION: its pending deliveries are cancelled."""
-    if not yes:
-        click.confirm(
-            f"Delete subscription {subscription_id} and cancel what is pending?",
-            abort=True,
-            err=True,
-        )
+    confirm(f"Delete subscription {subscription_id} and cancel what is pending?", yes=yes)
     with changing(context.settings) as writer:
         subscription = subscriptions.delete(writer, subscription_id, if_revision)
     context.err.print(f"{subscription_id} is deleted")
@@ -184,8 +174,3 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
 def _wait(session: TablesSession, *, wait: bool) -> None:
     if wait:
         session.wait_until(session.takes_effect)
-
-
-def _warn(context: Context, state: State) -> None:
-    for why in state.unreadable:
-        context.err.print(Text(f"unreadable: {why}", "red"), soft_wrap=True)

@@ -7,9 +7,11 @@ move or erase text on the screen, and a bidirectional one could make it read as 
 import json
 import re
 import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+import click
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -38,23 +40,81 @@ def json_line(document: Json) -> bytes:
     return _PERHAPS.sub(_escaped_json, text).encode()
 
 
+REFUSED = 2
+"""The exit code if the input has problems."""
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a question on standard error, unless the answer was given as an option.
+
+    Raises:
+        click.Abort: The answer is no.
+    """
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+HAS_CHANGES = 3
+"""The exit code of a plan that has changes."""
+
+
 class Terminal(Console):
     """A console that prints texts, and tables of them, escaped by `shown`."""
+
+    def text(self, text: str | Text, style: str = "") -> None:
+        """Print a line, which is never wrapped: people copy from it."""
+        self.print(Text(text, style) if isinstance(text, str) else text, soft_wrap=True)
+
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        numbers: Collection[str] = (),
+    ) -> None:
+        """Print a table that cuts no cell off: people copy names from it.
+
+        The first and the last column contain names; the columns between them are folded first, except
+        `numbers`.
+        """
+        table = Table(box=None, pad_edge=False)
+        for column in columns:
+            whole = column in (columns[0], columns[-1], *numbers)
+            justify: JustifyMethod = "right" if column in numbers else "left"
+            table.add_column(column, overflow="fold", no_wrap=whole, justify=justify)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self.print(table)
+
+    def fields(
+        self, fields: Iterable[tuple[str, str]], style: str = "bold", *, pad_edge: bool = True
+    ) -> None:
+        """Print names in a style, each with its text beside it."""
+        table = Table(box=None, show_header=False, pad_edge=pad_edge)
+        for name, text in fields:
+            table.add_row(Text(name, style, no_wrap=True), Text(text, overflow="fold"))
+        self.print(table)
+
+    def unreadable(self, problems: Iterable[str]) -> None:
+        """Print what cannot be read, one problem per line."""
+        for problem in problems:
+            self.text(f"unreadable: {problem}", "red")
+
+    def refuse(self, problems: Sequence[object], undone: str) -> None:
+        """Print the problems of the input, one per line, and what was therefore not done.
+
+        Raises:
+            click.exceptions.Exit: There are problems (code 2).
+        """
+        for problem in problems:
+            self.text(str(problem), "red")
+        if problems:
+            count = len(problems)
+            self.print(f"{count} problem{'' if count == 1 else 's'}; nothing was {undone}")
+            raise click.exceptions.Exit(REFUSED)
 
     def print(self, *objects: Any, **named: Any) -> None:  # noqa: ANN401  as rich has it
         """Print as rich does, with the texts escaped."""
         super().print(*(_harmless(each) for each in objects), **named)
-
-
-def table_of(*columns: str) -> Table:
-    """Return an empty table that cuts no cell off: people copy names from it.
-
-    The first and the last column hold names; the columns between them are folded first.
-    """
-    table = Table(box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=index in (0, len(columns) - 1))
-    return table
 
 
 def _harmless(printed: Any) -> Any:  # noqa: ANN401  anything that rich prints

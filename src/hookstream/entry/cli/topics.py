@@ -5,8 +5,8 @@ import click
 from hookstream.core.topology.plan import CreateTopic, describe
 from hookstream.entry.admin.topics import TopicsPlan, apply_topics, plan_topics
 from hookstream.entry.cli.context import Context, pass_context
-
-_CHANGES = 3
+from hookstream.entry.cli.options import yes_option
+from hookstream.entry.cli.terminal import HAS_CHANGES, confirm
 
 
 @click.group()
@@ -15,18 +15,17 @@ def command() -> None:
 
 
 @command.command("plan")
-@click.pass_context
 @pass_context
-def plan_(context: Context, click_context: click.Context) -> None:
+def plan_(context: Context) -> None:
     """Show what apply would create or change. Exit code 3: there are changes."""
     planned = plan_topics(context.settings)
     _show(context, planned)
     if planned.todo:
-        click_context.exit(_CHANGES)
+        raise click.exceptions.Exit(HAS_CHANGES)
 
 
 @command.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_context
 def apply(context: Context, *, yes: bool) -> None:
     """Create the topics that are missing; nothing shrinks, is shortened or deleted."""
@@ -34,8 +33,7 @@ def apply(context: Context, *, yes: bool) -> None:
     _show(context, planned)
     if not planned.todo:
         return
-    if not yes:
-        click.confirm("Apply this?", abort=True, err=True)
+    confirm("Apply this?", yes=yes)
     apply_topics(context.settings, planned, context.err.print)
     context.out.print("Done.")
 

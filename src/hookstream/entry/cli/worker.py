@@ -1,4 +1,4 @@
-"""`hookstream worker` delivers events until it is stopped."""
+"""`hookstream worker` delivers events until SIGTERM or SIGINT."""
 
 import sys
 
@@ -8,7 +8,6 @@ from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.root import INTERRUPTED, exit_code
 from hookstream.entry.worker.process import log_failure, run_logged, run_process
 from hookstream.errors import ConfigurationError
-from hookstream.settings import Settings
 
 
 @click.command()
@@ -20,7 +19,14 @@ def command(context: Context) -> None:
     SIGTERM or SIGINT: attempts in flight finish, within worker.drain_deadline. Exit code 0 after a
     clean drain, 1 at the deadline.
     """
-    settings = _settings(context)
+    try:
+        settings = context.settings
+    except ConfigurationError as wrong:
+        if not sys.stderr.isatty():
+            # For log collectors.
+            log_failure(wrong)
+            raise click.exceptions.Exit(exit_code(wrong)) from wrong
+        raise
     if settings.log.format == "json":
         ended = run_logged(settings, debug=context.debug)
     else:
@@ -35,14 +41,3 @@ def command(context: Context) -> None:
         case _:
             code = ended
     click.get_current_context().exit(code)
-
-
-def _settings(context: Context) -> Settings:
-    """Return the settings; if they are invalid, log the reason, for log collectors."""
-    try:
-        return context.settings
-    except ConfigurationError as wrong:
-        if sys.stderr.isatty():
-            raise
-        log_failure(wrong)
-        raise click.exceptions.Exit(exit_code(wrong)) from wrong

@@ -5,29 +5,33 @@ import pytest
 from hookstream.core.delivery.signing import header_problem
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.subscription import Grant, Limits, RetryPolicy
-from hookstream.core.planning.declared import (
-    UNNAMED,
-    DeclaredPartner,
-    DeclaredSecret,
-    DeclaredSubscription,
-    FromEnvironment,
-    FromFile,
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Grant,
+    Limits,
+    Partner,
+    RetryPolicy,
+    Subscription,
 )
-from hookstream.core.planning.definition import DefinitionRules, read_partner, read_subscription
+from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, DeclaredSubscription
+from hookstream.core.planning.definition import (
+    DefinitionRules,
+    SecretSource,
+    read_partner,
+    read_subscription,
+)
 
 KEY = bytes(range(24))
 
 
-def secret_key(source: FromEnvironment | FromFile) -> bytes | str:
-    return KEY if source in (FromEnvironment("ORDERS"), FromFile("orders.key")) else "is not set"
+def secret_key(source: SecretSource, name: str) -> bytes | str:
+    return KEY if (source, name) in (("env", "ORDERS"), ("file", "orders.key")) else "is not set"
 
 
 RULES = DefinitionRules(
     url_problem=lambda url: None if url.startswith("https://") else "must be https",
     header_problem=header_problem,
     pattern_problem=lambda pattern: "data: unknown operator" if "bad" in pattern else None,
-    secret_key=secret_key,
 )
 LEAST: JsonObject = {
     "id": "orders",
@@ -69,7 +73,7 @@ def problems(document: Json, *, partner: bool = False) -> list[tuple[str, str]]:
     if partner:
         read_partner(document, RULES, report)
     else:
-        read_subscription(document, RULES, report)
+        read_subscription(document, RULES, secret_key, report)
     return found
 
 
@@ -82,34 +86,40 @@ def endpoint(**fields: Json) -> JsonObject:
 
 
 def test_the_least_subscription_has_defaults_for_the_rest() -> None:
-    assert read_subscription(LEAST, RULES, refuse) == DeclaredSubscription(
-        id="orders",
-        partner_id="acme",
-        url="https://acme.example/h",
-        secrets=(DeclaredSecret("env:ORDERS", KEY),),
-        event_types=("order.generated",),
+    assert read_subscription(LEAST, RULES, secret_key, refuse) == DeclaredSubscription(
+        Subscription(
+            id="orders",
+            partner_id="acme",
+            endpoint=Endpoint("https://acme.example/h", ()),
+            event_types=("order.generated",),
+            active_from=0,
+        ),
+        (DeclaredSecret("env:ORDERS", KEY),),
     )
 
 
 def test_every_field_of_a_subscription_is_read() -> None:
-    assert read_subscription(FULL, RULES, refuse) == DeclaredSubscription(
-        id="orders",
-        partner_id="acme",
-        url="https://acme.example/h",
-        headers=(("x-team", "print"),),
-        secrets=(
+    assert read_subscription(FULL, RULES, secret_key, refuse) == DeclaredSubscription(
+        Subscription(
+            id="orders",
+            partner_id="acme",
+            endpoint=Endpoint(
+                "https://acme.example/h", (), (("x-team", "print"),), timeout=20 * SECOND
+            ),
+            event_types=("order.generated", "pricing.*"),
+            active_from=0,
+            environments=("live",),
+            pattern={"data": {"total": [{"numeric": [">", 100]}]}},
+            versions={"order.generated": 2, "pricing.completed": "latest"},
+            retry=RetryPolicy((5_000, 1_800_000), 2 * DAY, frozenset({400, 422})),
+            limits=Limits(8, 50.0, 3),
+        ),
+        (
             DeclaredSecret("env:ORDERS", KEY),
             DeclaredSecret("file:orders.key", KEY),
             DeclaredSecret(UNNAMED, None),
             DeclaredSecret("spring", None),
         ),
-        timeout=20 * SECOND,
-        event_types=("order.generated", "pricing.*"),
-        environments=("live",),
-        pattern={"data": {"total": [{"numeric": [">", 100]}]}},
-        versions={"order.generated": 2, "pricing.completed": "latest"},
-        retry=RetryPolicy((5_000, 1_800_000), 2 * DAY, frozenset({400, 422})),
-        limits=Limits(8, 50.0, 3),
     )
 
 
@@ -119,7 +129,7 @@ def test_every_field_of_a_partner_is_read() -> None:
         "name": "Acme Print",
         "grant": {"event_types": ["*"], "environments": ["live"], "pattern": {"type": ["x"]}},
     }
-    assert read_partner(document, RULES, refuse) == DeclaredPartner(
+    assert read_partner(document, RULES, refuse) == Partner(
         "acme", "Acme Print", Grant(("*",), ("live",), {"type": ["x"]})
     )
 

@@ -11,16 +11,15 @@ from tests.unit.core.planning.test_plan import (
     ACME_FILE,
     LATEST,
     MEANS,
-    NOW,
     OLD,
     ORDERS_FILE,
-    SHARE,
+    ROW,
 )
 
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning.changes import Create, Delete, Plan, Update
 from hookstream.core.planning.declared import Declared, DeclaredSubscription
-from hookstream.core.planning.plan import Current, Terms, plan
+from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 
 NAMES = [f"s{number}" for number in range(12)]
 OWNERS = ["cli", "files", "files:shop", "files:desk"]
@@ -31,17 +30,21 @@ def row(name: str, owner: str) -> Subscription:
 
 
 def file(name: str) -> DeclaredSubscription:
-    return replace(ORDERS_FILE, id=name)
+    return replace(ORDERS_FILE, row=replace(ROW, id=name))
 
 
 def planned(
-    rows: Sequence[Subscription], files: Sequence[str], terms: Terms, partner: Partner = ACME
+    rows: Sequence[Subscription],
+    files: Sequence[str],
+    options: PlanOptions,
+    partner: Partner = ACME,
+    means: PlanMeans = MEANS,
 ) -> Plan:
     return plan(
         Declared((ACME_FILE,), tuple(map(file, files))),
         Current({"acme": partner}, {each.id: each for each in rows}, {}, LATEST),
-        terms,
-        MEANS,
+        options,
+        means,
     )
 
 
@@ -53,7 +56,7 @@ def deleted(made: Plan) -> list[str]:
     return [change.before.id for change in made.changes if isinstance(change, Delete)]
 
 
-SHOP = Terms(NOW, SHARE, owner="shop")
+SHOP = PlanOptions(owner="shop")
 PRUNE = replace(SHOP, prune=True)
 
 
@@ -91,7 +94,7 @@ def test_what_has_no_folder_is_never_pruned() -> None:
 
 
 def test_a_folder_without_a_name_prunes_nothing() -> None:
-    assert deleted(planned([row("s1", "files")], [], Terms(NOW, SHARE, prune=True))) == []
+    assert deleted(planned([row("s1", "files")], [], PlanOptions(prune=True))) == []
 
 
 def test_what_another_folder_owns_is_not_declared_too() -> None:
@@ -110,7 +113,7 @@ def test_a_partner_of_another_folder_is_not_declared_too() -> None:
 
 
 def test_a_folder_that_lost_its_name_is_reported_with_its_former_name() -> None:
-    made = planned([row("s1", "files:desk")], ["s1"], Terms(NOW, SHARE))
+    made = planned([row("s1", "files:desk")], ["s1"], PlanOptions())
     assert said(made) == [
         (
             "subscription s1: belongs to the folder desk, and this folder has no name: if it is the"
@@ -158,8 +161,8 @@ def test_more_than_a_tenth_is_deleted_only_when_it_is_confirmed(
     owned: int, going: int, confirmed: int | None, *, refused: bool
 ) -> None:
     rows = [row(name, "files:shop") for name in NAMES[:owned]]
-    terms = replace(PRUNE, confirmed=confirmed)
-    made = planned(rows, [each.id for each in rows[going:]], terms)
+    options = replace(PRUNE, confirm_delete=confirmed)
+    made = planned(rows, [each.id for each in rows[going:]], options)
     assert (bool(made.problems), len(deleted(made))) == (refused, going)
 
 
@@ -177,7 +180,7 @@ def test_a_folder_that_declares_nothing_deletes_nothing() -> None:
     made = plan(
         Declared(),
         Current({}, {"s1": row("s1", "files:shop")}, {}, LATEST),
-        replace(PRUNE, confirmed=1),
+        replace(PRUNE, confirm_delete=1),
         MEANS,
     )
     assert said(made) == [
@@ -207,15 +210,9 @@ def test_no_plan_deletes_or_takes_what_its_folder_does_not_own(
     share: float,
     confirmed: int | None,
 ) -> None:
-    terms = Terms(
-        NOW,
-        prune=True,
-        owner=owner,
-        take_over=frozenset(take_over),
-        prune_share=share,
-        confirmed=confirmed,
-    )
-    made = planned([row(*each) for each in rows.items()], sorted(files), terms)
+    options = PlanOptions(prune=True, owner=owner, take_over=take_over, confirm_delete=confirmed)
+    means = replace(MEANS, prune_share=share)
+    made = planned([row(*each) for each in rows.items()], sorted(files), options, means=means)
     ours = {name for name, each in rows.items() if each == f"files:{owner}"}
     assert set(deleted(made)) <= ours - files
     if not made.problems:

@@ -23,13 +23,12 @@ from hookstream.core.planning.changes import Create, Delete, Plan, Unchanged, Up
 from hookstream.core.planning.declared import (
     UNNAMED,
     Declared,
-    DeclaredPartner,
     DeclaredSecret,
     DeclaredSubscription,
     Problem,
 )
 from hookstream.core.planning.fields import Difference, Subject
-from hookstream.core.planning.plan import Current, PlanMeans, Terms, plan
+from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 from hookstream.errors import Conflict
 
 NOW = 10_000
@@ -39,14 +38,16 @@ KEY, MADE = bytes(24), bytes(range(24))
 LATEST = {"order.generated": 1, "pricing.completed": 3, "pricing.started": 1}
 GRANT = Grant(("order.*", "pricing.*"), ("live",))
 
-ACME_FILE = DeclaredPartner("acme", "Acme", GRANT)
-ORDERS_FILE = DeclaredSubscription(
+ACME_FILE = Partner("acme", "Acme", GRANT)
+ROW = Subscription(
     "orders",
     "acme",
-    "https://acme.example/h/token",
-    (DeclaredSecret("env:ORDERS", KEY),),
+    Endpoint("https://acme.example/h/token", ()),
     ("order.generated", "pricing.*"),
+    active_from=0,
 )
+SLOW = replace(ROW, endpoint=replace(ROW.endpoint, timeout=20_000))
+ORDERS_FILE = DeclaredSubscription(ROW, (DeclaredSecret("env:ORDERS", KEY),))
 ACME = Partner("acme", "Acme", GRANT, owner="files")
 ORDERS = Subscription(
     "orders",
@@ -70,11 +71,13 @@ MEANS = PlanMeans(
     scrub=lambda url: url.rpartition("/")[0] + "/…",
     pattern_problems=no_problems,
     asks_for=covers,
+    takes_effect=NOW,
+    prune_share=SHARE,
 )
 
 
 def planned(
-    *declared: DeclaredPartner | DeclaredSubscription,
+    *declared: Partner | DeclaredSubscription,
     partners: Sequence[Partner] = (ACME,),
     subscriptions: Sequence[Subscription | UnreadableSubscription] = (),
     disabled: Sequence[Disabled] = (),
@@ -86,7 +89,7 @@ def planned(
 ) -> Plan:
     return plan(
         Declared(
-            tuple(each for each in declared if isinstance(each, DeclaredPartner)),
+            tuple(each for each in declared if isinstance(each, Partner)),
             tuple(each for each in declared if isinstance(each, DeclaredSubscription)),
         ),
         Current(
@@ -95,20 +98,20 @@ def planned(
             {verdict.subscription_id: verdict for verdict in disabled},
             LATEST,
         ),
-        Terms(NOW, SHARE, prune=prune, cascade=cascade, owner=owner, confirmed=confirmed),
+        PlanOptions(prune, cascade, owner, confirm_delete=confirmed),
         means,
     )
 
 
 def pruned(
-    *declared: DeclaredPartner | DeclaredSubscription,
+    *declared: Partner | DeclaredSubscription,
     subscriptions: Sequence[Subscription | UnreadableSubscription] = (),
     cascade: bool = False,
     confirmed: int | None = 2,
 ) -> Plan:
     """Return the prune of a folder that owns the partner acme, and declares something else."""
     return planned(
-        DeclaredPartner("other", "Other", GRANT),
+        Partner("other", "Other", GRANT),
         *declared,
         partners=[replace(ACME, owner="files:shop")],
         subscriptions=subscriptions,
@@ -132,7 +135,7 @@ def test_what_is_as_declared_is_left_alone() -> None:
 
 def test_a_change_is_reported_by_field_and_keeps_what_is_not_in_files() -> None:
     paused = replace(OLD, state=SubscriptionState.PAUSED, gaps=(Gap(700, None, "paused"),))
-    made = planned(replace(ORDERS_FILE, timeout=20_000), subscriptions=[paused])
+    made = planned(replace(ORDERS_FILE, row=SLOW), subscriptions=[paused])
     after = replace(paused, endpoint=replace(OLD.endpoint, timeout=20_000), revision=5)
     assert made == Plan(
         (Update(paused, after, (Difference("endpoint.timeout", "15s", "20s"),)),),
@@ -143,11 +146,11 @@ def test_a_change_is_reported_by_field_and_keeps_what_is_not_in_files() -> None:
 
 def test_no_difference_shows_a_secret() -> None:
     """Plans are pasted into reviews and chats."""
-    declared = replace(
-        ORDERS_FILE,
-        url="https://acme.example/other/token2",
-        headers=(("authorization", "Bearer hush"),),
-        secrets=(DeclaredSecret("env:ORDERS", MADE),),
+    endpoint = Endpoint(
+        "https://acme.example/other/token2", (), (("authorization", "Bearer hush"),)
+    )
+    declared = DeclaredSubscription(
+        replace(ROW, endpoint=endpoint), (DeclaredSecret("env:ORDERS", MADE),)
     )
     (change,) = planned(declared, subscriptions=[OLD]).changes
     assert isinstance(change, Update)
@@ -206,14 +209,14 @@ def test_what_cannot_be_read_is_not_overwritten() -> None:
 
 
 def test_a_partner_that_is_not_there_is_named() -> None:
-    (problem,) = planned(replace(ORDERS_FILE, partner_id="acne")).problems
+    (problem,) = planned(replace(ORDERS_FILE, row=replace(ROW, partner_id="acne"))).problems
     assert str(problem) == (
         "subscription orders: partner: there is no partner 'acne' (did you mean acme?)"
     )
 
 
 def test_an_unpublished_event_type_is_refused() -> None:
-    declared = replace(ORDERS_FILE, event_types=("order.generate",))
+    declared = replace(ORDERS_FILE, row=replace(ROW, event_types=("order.generate",)))
     assert planned(declared).problems == (
         Problem(
             "subscription orders",
@@ -224,7 +227,9 @@ def test_an_unpublished_event_type_is_refused() -> None:
 
 
 def test_a_version_that_is_not_there_is_refused() -> None:
-    declared = replace(ORDERS_FILE, versions={"pricing.completed": 4, "routing.decided": 1})
+    declared = replace(
+        ORDERS_FILE, row=replace(ROW, versions={"pricing.completed": 4, "routing.decided": 1})
+    )
     assert planned(declared).problems == (
         Problem(
             "subscription orders",
@@ -243,7 +248,7 @@ def test_a_pattern_is_checked_with_the_versions_that_it_will_see() -> None:
     def problems(subject: Subject) -> Sequence[str]:
         return [str(dict(subject.versions))] if isinstance(subject, Subscription) else []
 
-    declared = replace(ORDERS_FILE, versions={"pricing.completed": 2})
+    declared = replace(ORDERS_FILE, row=replace(ROW, versions={"pricing.completed": 2}))
     made = planned(declared, means=replace(MEANS, pattern_problems=problems))
     assert made.problems == (
         Problem(
@@ -278,7 +283,7 @@ def test_a_pin_that_followed_latest_stays_when_the_file_no_longer_names_latest()
 def test_what_a_grant_excludes_is_noted_and_not_refused() -> None:
     """The grant decides at match; a request that is wider than it may be deliberate."""
     narrow = replace(ACME, grant=Grant(("order.*",), ("live",)))
-    declared = replace(ORDERS_FILE, environments=("live", "test"))
+    declared = replace(ORDERS_FILE, row=replace(ROW, environments=("live", "test")))
     assert planned(declared, partners=[narrow]).notes == (
         (
             "subscription orders: asks for pricing.completed, pricing.started, which partner acme "
@@ -325,7 +330,9 @@ OTHERS = (
 def test_an_environment_that_no_other_grant_names_is_noted(
     environment: str, noted: list[str]
 ) -> None:
-    made = planned(replace(ORDERS_FILE, environments=(environment,)), partners=OTHERS)
+    made = planned(
+        replace(ORDERS_FILE, row=replace(ROW, environments=(environment,))), partners=OTHERS
+    )
     assert list(made.notes) == noted
 
 
@@ -491,7 +498,7 @@ def test_a_declared_subscription_keeps_no_pruned_partner() -> None:
 
 
 def test_an_outdated_plan_is_a_conflict() -> None:
-    declared = replace(ORDERS_FILE, timeout=20_000)
+    declared = replace(ORDERS_FILE, row=SLOW)
     shown = planned(declared, subscriptions=[OLD])
     overtaken = planned(declared, subscriptions=[replace(OLD, revision=5)])
     with pytest.raises(Conflict, match="subscription orders was changed by somebody else"):
@@ -504,8 +511,8 @@ def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
     again = plan(
         Declared(subscriptions=(declared,)),
         Current({"acme": ACME}, {}, {}, LATEST),
-        Terms(NOW + 5, SHARE),
-        replace(MEANS, new_key=lambda: KEY),
+        PlanOptions(),
+        replace(MEANS, new_key=lambda: KEY, takes_effect=NOW + 5),
     )
     confirm(planned(declared), again)
 

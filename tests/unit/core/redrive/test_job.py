@@ -4,7 +4,6 @@ import json
 
 from hookstream.core.redrive.job import (
     KEPT,
-    JobProblem,
     JobState,
     RedriveJob,
     forgotten,
@@ -12,7 +11,7 @@ from hookstream.core.redrive.job import (
     read_job,
     rival,
 )
-from hookstream.core.redrive.marks import Mark, RedriveSource
+from hookstream.core.redrive.marks import Mark, RedriveSource, RowProblem
 
 NOW = 1_795_000_000_000
 
@@ -64,7 +63,7 @@ def test_an_unreadable_row_is_reported_with_its_reason() -> None:
     ]
     changed = [json.dumps(whole | change).encode() for change in changes]
     for value in (*broken, *changed):
-        assert isinstance(read_job("j", value), JobProblem)
+        assert isinstance(read_job("j", value), RowProblem)
 
 
 def test_a_running_job_over_the_same_topic_is_a_rival() -> None:

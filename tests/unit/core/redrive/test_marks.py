@@ -7,9 +7,9 @@ from hookstream.core.redrive.marks import (
     Ledger,
     Mark,
     MarkBook,
-    MarkProblem,
     Position,
     RedriveSource,
+    RowProblem,
     outlived,
     read_ledger,
     read_mark,
@@ -90,7 +90,7 @@ def test_an_unreadable_mark_is_a_problem_and_not_an_empty_mark() -> None:
 
 def test_a_mark_over_its_bound_is_a_problem() -> None:
     mark = Mark("j", DEAD, 0, tuple(range(MAX_OFFSETS + 1)))
-    assert isinstance(read_mark(mark.key, mark.encode()), MarkProblem)
+    assert isinstance(read_mark(mark.key, mark.encode()), RowProblem)
 
 
 def test_a_newer_releases_fields_are_ignored() -> None:

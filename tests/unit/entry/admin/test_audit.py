@@ -14,7 +14,7 @@ def record(key: bytes | None, value: bytes | None) -> Record:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "holds"),
+    ("wanted", "selected"),
     [
         (AuditSelection(), True),
         (AuditSelection(delivery="msg_a", event="e-1"), True),
@@ -27,14 +27,14 @@ def record(key: bytes | None, value: bytes | None) -> Record:
     ],
 )
 def test_an_entry_is_selected_if_it_meets_every_condition(
-    wanted: AuditSelection, holds: object
+    wanted: AuditSelection, selected: object
 ) -> None:
-    assert wanted.holds(FIRST) is holds
+    assert wanted.selects(FIRST) is selected
 
 
 def test_an_end_without_an_attempt_has_the_outcome_none() -> None:
     ended = replace(FIRST, outcome=None)
-    assert AuditSelection(outcomes=frozenset({"none"})).holds(ended)
+    assert AuditSelection(outcomes=frozenset({"none"})).selects(ended)
 
 
 def test_few_records_have_to_be_decoded() -> None:
@@ -47,4 +47,4 @@ def test_few_records_have_to_be_decoded() -> None:
         record(b"crm", None),
         record(None, b"..msg_a.."),
     ]
-    assert [wanted.may_hold(each) for each in records] == [True, False, False, False, False]
+    assert [wanted.may_select(each) for each in records] == [True, False, False, False, False]

@@ -1,27 +1,24 @@
 """Dead letters and undecodable records as text on eighty columns, and as JSON."""
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.redrive.counts import Tally
-from hookstream.core.redrive.summary import DeadLetterSummary
+from hookstream.core.redrive.summary import DeadLetterSummary, Tally
 from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.json_output import encoded
-from hookstream.entry.cli.attempt_view import history_document, show_history_entries
+from hookstream.entry.cli.attempts import history_document, show_history_entries
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, Kind
-from hookstream.entry.cli.moments import ago, clock_time
-from hookstream.entry.cli.terminal import table_of
+from hookstream.entry.cli.moments import ago
+from hookstream.entry.cli.terminal import Terminal
 
 
-def show_listing(out: Console, listing: Listing, kind: Kind, topic: str, now: Millis) -> None:
+def show_listing(out: Terminal, listing: Listing, kind: Kind, topic: str, now: Millis) -> None:
     """Print counts and the newest records."""
     redriven = f", {listing.resolved:,} redriven" if listing.resolved else ""
     title = f"{topic}: {listing.opened:,} open {kind.noun}{redriven}"
-    out.print(Text(title, "bold"), soft_wrap=True)
+    out.text(title, "bold")
     if not listing.tally.records:
         return
     show_tally(out, listing.tally, kind, now)
@@ -29,10 +26,10 @@ def show_listing(out: Console, listing: Listing, kind: Kind, topic: str, now: Mi
     if not newest:
         return
     rest = "" if len(newest) == listing.tally.records else " (--limit for more)"
-    out.print(Text(f"\nThe newest {len(newest):,}{rest}:", "bold"))
+    out.text(f"\nThe newest {len(newest):,}{rest}:", "bold")
     for summary, job in newest:
         for line in _lines(kind, summary, job, now):
-            out.print(line, soft_wrap=True)
+            out.text(line)
 
 
 def _lines(
@@ -52,14 +49,19 @@ def _lines(
     return first, Text(f"{'':16}{what}{'' if job is None else f'  redriven by {job}'}")
 
 
-def show_tally(out: Console, tally: Tally, kind: Kind, now: Millis) -> None:
+def show_tally(out: Terminal, tally: Tally, kind: Kind, now: Millis) -> None:
     """Print counts by group, the largest first."""
-    table = table_of("letters", kind.counted_by, "reason", "oldest", "newest")
-    table.columns[0].justify = "right"
-    for group, count in tally.largest_first():
-        ages = (ago(now, count.oldest), ago(now, count.newest))
-        table.add_row(*map(Text, (f"{count.records:,}", group.of, group.reason, *ages)))
-    out.print(table)
+    rows = [
+        (
+            f"{count.records:,}",
+            group.of,
+            group.reason,
+            ago(now, count.oldest),
+            ago(now, count.newest),
+        )
+        for group, count in tally.largest_first()
+    ]
+    out.table(("letters", kind.counted_by, "reason", "oldest", "newest"), rows, ("letters",))
 
 
 def listing_document(listing: Listing, kind: Kind, topic: str) -> JsonObject:
@@ -88,36 +90,34 @@ def tally_document(tally: Tally, kind: Kind) -> list[Json]:
     ]
 
 
-def show_details(out: Console, details: DeadLetterDetails, now: Millis) -> None:
+def show_details(out: Terminal, details: DeadLetterDetails, now: Millis) -> None:
     """Print a record: its state, every header, its event, and the history of its delivery."""
     _show_headers(out, details, now)
-    out.print(Text("\nEvent", "bold"))
-    if details.event is not None:
-        out.print(Text(encoded(details.event, indent=True).decode()), soft_wrap=True)
+    out.text("\nEvent", "bold")
+    if not isinstance(details.event, str):
+        out.text(encoded(details.event, indent=True).decode())
     else:
-        out.print(Text(f"  {details.event_problem}"), soft_wrap=True)
+        out.text(f"  {details.event}")
         value = details.record.value
         if value is not None:
             begin = value[:64].hex(" ", 2)
-            out.print(Text(f"  {len(value):,} bytes: {begin}"), soft_wrap=True)
+            out.text(f"  {len(value):,} bytes: {begin}")
     if details.history is not None:
         state = details.history.state.value
-        out.print(Text(f"\nHistory of the delivery: {state}", "bold"))
+        out.text(f"\nHistory of the delivery: {state}", "bold")
         show_history_entries(out, details.history)
 
 
-def _show_headers(out: Console, details: DeadLetterDetails, now: Millis) -> None:
+def _show_headers(out: Terminal, details: DeadLetterDetails, now: Millis) -> None:
     record, job = details.record, details.resolved_by
     state = "open" if job is None else f"redriven by {job}"
     title = f"{record.topic} {details.summary.position}: {state}"
-    out.print(Text(title, "bold"), soft_wrap=True)
-    out.print(Text(f"written {clock_time(record.timestamp)} ({ago(now, record.timestamp)} ago)"))
+    out.text(title, "bold")
+    out.text(f"written {to_the_second(record.timestamp)} ({ago(now, record.timestamp)} ago)")
     if record.headers_problem is not None:
-        out.print(Text(f"unreadable: {record.headers_problem}", "red"), soft_wrap=True)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in record.headers:
-        table.add_row(Text(name, "dim", no_wrap=True), Text(header_value(value), overflow="fold"))
-    out.print(table)
+        out.text(f"unreadable: {record.headers_problem}", "red")
+    headers = ((name, header_value(value)) for name, value in record.headers)
+    out.fields(headers, "dim", pad_edge=False)
 
 
 def header_value(value: bytes | None) -> str:
@@ -137,8 +137,8 @@ def details_document(details: DeadLetterDetails) -> JsonObject:
     document: JsonObject = {
         **details.summary.as_json(details.resolved_by),
         "headers": headers,
-        "event": details.event,
-        "event_problem": details.event_problem,
+        "event": None if isinstance(details.event, str) else details.event,
+        "event_problem": details.event if isinstance(details.event, str) else None,
     }
     if record.headers_problem is not None:
         document["headers_problem"] = record.headers_problem

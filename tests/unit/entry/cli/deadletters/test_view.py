@@ -4,7 +4,6 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, Record
@@ -20,6 +19,7 @@ from hookstream.entry.cli.deadletters.view import (
     show_details,
     show_listing,
 )
+from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
 NOW = 1_795_000_000_000
@@ -47,7 +47,7 @@ def listing_of(kind: Kind, limit: int = 20, *, with_redriven: bool = False) -> L
 
 def shown(listing: Listing, kind: Kind = DEAD_LETTERS) -> list[str]:
     out = StringIO()
-    show_listing(Console(file=out, width=80), listing, kind, "dead", NOW)
+    show_listing(Terminal(file=out, width=80), listing, kind, "dead", NOW)
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
@@ -131,9 +131,9 @@ def test_a_header_that_is_not_text_is_shown_as_hex() -> None:
 def test_an_event_shows_each_number_as_its_text() -> None:
     record = Record("dead", 3, 7, NOW, b"crm", b"v", [])
     event: JsonObject = {"price": PRICE}
-    details = DeadLetterDetails(record, summary_of(record), None, event, None, None)
+    details = DeadLetterDetails(record, summary_of(record), None, event, None)
     out = StringIO()
 
-    show_details(Console(file=out, width=80), details, NOW)
+    show_details(Terminal(file=out, width=80), details, NOW)
 
     assert f'"price": {PRICE}' in out.getvalue()

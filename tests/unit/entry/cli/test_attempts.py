@@ -4,12 +4,12 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
-from rich.console import Console
 from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory
-from hookstream.entry.cli.attempt_view import attempt_words, history_document, show_history
+from hookstream.entry.cli.attempts import attempt_words, history_document, show_history
+from hookstream.entry.cli.terminal import Terminal
 
 DELIVERED = replace(
     FIRST,
@@ -45,7 +45,7 @@ def test_an_attempt_reads_as_one_sentence(entry: AuditEntry, words: str) -> None
 def test_a_history_is_shown_in_order_with_the_partners_answer() -> None:
     answered = replace(FIRST, response_excerpt="busy\n  try later")
     out = StringIO()
-    console = Console(file=out, width=80)
+    console = Terminal(file=out, width=80)
     show_history(console, DeliveryHistory("msg_a", (answered, LAST), (REDRIVEN,)))
     assert out.getvalue().splitlines() == [
         "Delivery msg_a: pending",
@@ -73,7 +73,7 @@ def test_events_that_share_an_id_are_shown_one_after_the_other() -> None:
     other = replace(DELIVERED, origin=FIRST.origin._replace(offset=41))
     out = StringIO()
     show_history(
-        Console(file=out, width=80),
+        Terminal(file=out, width=80),
         DeliveryHistory("msg_a", (LAST, other), (replace(DEATH, origin="t-3@40"),)),
     )
     lines = out.getvalue().splitlines()

@@ -1,6 +1,6 @@
 """A flood of dead letters is shown in a few lines."""
 
-from hookstream.core.redrive.counts import Group, GroupCount, Tally
+from hookstream.core.redrive.summary import Group, GroupCount, Tally
 
 
 def test_dead_letters_are_counted_by_group_the_largest_first() -> None:

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hookstream.entry.cli.deadletters.redrive import RunOptions, run_options
+from hookstream.entry.cli.deadletters.commands import RunOptions, run_options
 from hookstream.entry.cli.partition import WAIT
 
 
