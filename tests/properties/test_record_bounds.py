@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema
@@ -105,6 +105,7 @@ NOISE = st.binary(max_size=6) | st.sampled_from(
 
 @settings(max_examples=300)
 @given(seed=st.integers(0, 2**32), cut=st.integers(0, 200), noise=NOISE, most=st.integers(5, 30))
+@example(seed=46390, cut=0, noise=b"", most=5)
 def test_no_bytes_become_more_values_than_are_taken(
     seed: int, cut: int, noise: bytes, most: int
 ) -> None:

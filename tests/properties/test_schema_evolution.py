@@ -86,11 +86,15 @@ class Maker:
         branches: list[Any] = []
         seen: set[str] = set()
         for _ in range(self.chance.randint(1, 3)):
+            known = len(self.names)
             branch = self.type(depth, in_union=True)
             word = branch if isinstance(branch, str) else branch.get("name", oracle.kind(branch))
             if word not in seen:
                 seen.add(word)
                 branches.append(branch)
+            else:
+                # Nothing may refer to types that the branch defines: it is left out.
+                del self.names[known:]
         if self.chance.random() < 0.6:
             branches.insert(self.chance.randrange(len(branches) + 1), "null")
         return branches
