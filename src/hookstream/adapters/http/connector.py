@@ -23,7 +23,7 @@ from yarl import URL
 
 from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
-from hookstream.adapters.http.tls_words import HUNG_UP, words_of
+from hookstream.adapters.http.tls_words import HUNG_UP, certificate_words, words_of
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
 Verdict: TypeAlias = Callable[[str], str | None]
@@ -86,7 +86,6 @@ class Connector:
         verdict: Checks every address.
         connect_timeout: Seconds for DNS, TCP and TLS together.
         max_response_bytes: For the connections (see `Connection`).
-        tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
     """
 
@@ -96,20 +95,17 @@ class Connector:
         *,
         connect_timeout: float,
         max_response_bytes: int,
-        tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._verdict = verdict
         self._connect_timeout = connect_timeout
         self._max_response_bytes = max_response_bytes
-        self._tls = tls if tls is not None else _default_tls()
         self._resolver = resolver or aiohttp.AsyncResolver(timeout=DNS_SECONDS, tries=DNS_TRIES)
         self._connector = aiohttp.TCPConnector(
             resolver=self._resolver,
             ttl_dns_cache=DNS_CACHE_SECONDS,
             dns_cache_max_size=DNS_CACHE_NAMES,
-            ssl=self._tls,
             socket_factory=self._socket,
             # Lanes bound the attempts in flight; a limit here would only make endpoints wait for
             # each other.
@@ -123,19 +119,20 @@ class Connector:
         return len(self._open)
 
     async def dial(
-        self, url: URL, within: float
+        self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Return a new connection to the URL's host, or why there is none.
 
         Args:
             url: Its path and query are ignored.
+            tls: Verifies the endpoint, and has our client certificate if there is one.
             within: Timeout in seconds; the connect timeout applies if it is shorter.
         """
         seconds = min(within, self._connect_timeout)
         outcome = _Dial()
         token = _DIAL.set(outcome)
         try:
-            return await self._connect(url, seconds)
+            return await self._connect(url, tls, seconds)
         except TimeoutError:
             return _too_slow(outcome, seconds)
         except MemoryError:
@@ -154,8 +151,10 @@ class Connector:
         self._deadlines.close()
         await self._resolver.close()
 
-    async def _connect(self, url: URL, seconds: float) -> Connection | TransportFailure:
-        request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=self._tls)
+    async def _connect(
+        self, url: URL, tls: ssl.SSLContext, seconds: float
+    ) -> Connection | TransportFailure:
+        request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=tls)
         # Above the threshold aiohttp would round the timeout up to a whole second.
         timeout = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=seconds + 1)
         made = await self._connector.connect(request, [], timeout)
@@ -191,13 +190,6 @@ class Connector:
             raise PermissionError(errno.EACCES, problem)
         outcome.dialled.append((family, address))
         return socket.socket(family, kind, protocol)
-
-
-def _default_tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
@@ -241,9 +233,7 @@ def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBloc
         return AddressBlocked(outcome.refused[0])
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            certificate = error.certificate_error
-            why = getattr(certificate, "verify_message", "") or "not valid"
-            return TransportFailure(FailureKind.TLS, f"certificate refused: {why}")
+            return TransportFailure(FailureKind.TLS, certificate_words(error.certificate_error))
         case aiohttp.ClientSSLError() | ssl.SSLError():
             reason = getattr(getattr(error, "os_error", error), "reason", None)
             return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {words_of(reason)}")

@@ -18,6 +18,8 @@ from yarl import URL
 from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.connector import SHORTAGES, Connector, Shortage, Verdict
 from hookstream.adapters.http.idle_pool import HttpOrigin, IdlePool
+from hookstream.adapters.http.tls_contexts import IdentityRefused, TlsContexts
+from hookstream.core.model.endpoint_identity import TlsIdentity
 from hookstream.core.model.outcome import (
     AddressBlocked,
     Answer,
@@ -58,6 +60,12 @@ class _Target:
             # decompression bomb.
             "accept: */*\r\naccept-encoding: identity\r\n"
         )
+
+    def identified(self, identity: TlsIdentity) -> HttpOrigin:
+        """Return the origin of connections with a TLS identity; plain HTTP has none."""
+        if self.origin.scheme != "https":
+            return self.origin
+        return self.origin._replace(identity=identity.digest)
 
     def request(self, post: Post) -> bytes:
         """Return the bytes of a request.
@@ -109,10 +117,10 @@ class HttpSender:
             verdict,
             connect_timeout=connect_timeout,
             max_response_bytes=max_response_bytes,
-            tls=tls,
             resolver=resolver,
         )
         self._idle = IdlePool(self._loop, max_idle)
+        self._contexts = TlsContexts(tls, self._idle.close_identity)
         self._on_shortage = on_shortage
         self._max_connections = max_connections
         self._dialling = 0
@@ -163,13 +171,20 @@ class HttpSender:
             request = target.request(post)
         except ValueError as error:
             return TransportFailure(FailureKind.PROTOCOL, str(error))
-        connection = self._idle.take(target.origin)
+        identity = post.tls
+        origin = target.origin if identity is None else target.identified(identity)
+        try:
+            self._contexts.used(post.subscription_id, identity)
+            tls = self._contexts.at_hand(identity) or await self._contexts.make(identity)
+        except IdentityRefused as refused:
+            return TransportFailure(FailureKind.TLS, str(refused))
+        connection = self._idle.take(origin)
         if connection is not None:
             answer = await connection.exchange(request, deadline, permitted)
             if not _of_another_exchange(connection, answer):
-                self._idle.put(target.origin, connection)
+                self._idle.put(origin, connection)
                 return answer
-        dialled = await self._dial(target.url, deadline - self._loop.time())
+        dialled = await self._dial(target.url, tls, deadline - self._loop.time())
         if isinstance(dialled, Shortage):
             await self._note(dialled)
             return Withheld(f"no connection can be made: {dialled.what}")
@@ -177,11 +192,11 @@ class HttpSender:
             return dialled
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
         answer = await dialled.exchange(request, deadline, permitted)
-        self._idle.put(target.origin, dialled)
+        self._idle.put(origin, dialled)
         return answer
 
     async def _dial(
-        self, url: URL, within: float
+        self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Connect, unless as many connections are open as descriptors may be used for."""
         most = self._max_connections
@@ -189,7 +204,7 @@ class HttpSender:
             return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
         self._dialling += 1
         try:
-            return await self._connector.dial(url, within)
+            return await self._connector.dial(url, tls, within)
         finally:
             self._dialling -= 1
 
