@@ -24,6 +24,7 @@ from yarl import URL
 from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
 from hookstream.adapters.http.tls_words import HUNG_UP, certificate_words, words_of
+from hookstream.core.delivery.signing import USER_AGENT
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
 Verdict: TypeAlias = Callable[[str], str | None]
@@ -63,6 +64,14 @@ class Shortage:
     remedy: str
     used_by_idle: bool = True
     """Whether closing idle connections frees some of it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Fetched:
+    """The whole answer to a request."""
+
+    status: int
+    body: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -111,6 +120,12 @@ class Connector:
             # each other.
             limit=0,
         )
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
         self._open: set[Connection] = set()
         self._deadlines = Deadlines(self._loop)
 
@@ -143,10 +158,64 @@ class Connector:
         finally:
             _DIAL.reset(token)
 
+    async def fetch(
+        self, url: URL, form: str, authorization: str, tls: ssl.SSLContext, within: float
+    ) -> Fetched | TransportFailure | AddressBlocked | Shortage:
+        """Post a form, without redirects, cookies and decompression, and return the whole answer.
+
+        The addresses pass the same check as those of endpoints.
+
+        Args:
+            url: Where to.
+            form: The body, URL-encoded.
+            authorization: The header of that name.
+            tls: Verifies the server.
+            within: Timeout in seconds for everything.
+        """
+        outcome = _Dial()
+        token = _DIAL.set(outcome)
+        try:
+            return await self._fetch(url, form, authorization, tls, within)
+        except TimeoutError:
+            return TransportFailure(FailureKind.TIMEOUT, f"no answer within {within:g} s")
+        except MemoryError:
+            return Shortage("memory", SHORTAGES[errno.ENOMEM])
+        except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
+            return _shortage(outcome, error) or _failure(outcome, error)
+        finally:
+            _DIAL.reset(token)
+
+    async def _fetch(
+        self, url: URL, form: str, authorization: str, tls: ssl.SSLContext, within: float
+    ) -> Fetched | TransportFailure:
+        headers = {
+            "authorization": authorization,
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "content-type": "application/x-www-form-urlencoded",
+            "user-agent": USER_AGENT,
+        }
+        async with self._session.post(
+            url,
+            data=form,
+            headers=headers,
+            ssl=tls,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=within),
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > self._max_response_bytes:
+                    detail = f"the answer has more than {self._max_response_bytes} bytes"
+                    return TransportFailure(FailureKind.PROTOCOL, detail)
+            return Fetched(response.status, bytes(body))
+
     async def close(self) -> None:
         """Close every connection, and the resolver."""
         for connection in list(self._open):
             connection.abort()
+        await self._session.close()
         await self._connector.close()
         self._deadlines.close()
         await self._resolver.close()
