@@ -16,7 +16,7 @@ from tests.integration.http.sending import anywhere, post
 
 from hookstream.adapters.http import tls_contexts
 from hookstream.adapters.http.sender import HttpSender
-from hookstream.adapters.http.tls_contexts import IdentityRefused, context_of
+from hookstream.adapters.http.tls_contexts import IdentityRefused, context_of, lazy_authorities
 from hookstream.core.model.endpoint_identity import TlsIdentity, tls_identity
 from hookstream.core.model.outcome import FailureKind, Response, TransportFailure
 from hookstream.core.model.subscription import Endpoint, MutualTls, Secret
@@ -125,6 +125,30 @@ async def test_a_tls_failure_says_which_it_is(
     assert isinstance(answer, TransportFailure)
     assert answer.kind is FailureKind.TLS
     assert answer.detail.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "hashed", "lazy"),
+    [
+        ("certs/bundle.crt", True, True),
+        ("", True, True),
+        ("elsewhere.crt", True, False),
+        ("certs/bundle.crt", False, False),
+    ],
+    ids=["in the folder", "no bundle", "a bundle elsewhere", "no hashes"],
+)
+def test_the_machines_authorities_are_read_as_needed_where_a_folder_has_all(
+    tmp_path: Path,
+    bundle: str,
+    hashed: bool,  # noqa: FBT001
+    lazy: bool,  # noqa: FBT001
+) -> None:
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / ("002c0b4f.0" if hashed else "a.pem")).write_bytes(GATEWAY.pem)
+    file = str(tmp_path / bundle) if bundle else ""
+    paths = ssl.DefaultVerifyPaths(file, str(folder), "", "", "", "")
+    assert lazy_authorities(paths) == (str(folder) if lazy else None)
 
 
 OPENS = """
