@@ -4,13 +4,21 @@ from hypothesis import strategies as st
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
+    Basic,
+    Bearer,
+    BodyFormat,
+    Content,
     Disabled,
     Endpoint,
     Gap,
     Grant,
     Limits,
+    MutualTls,
+    OAuth2,
     Partner,
     RetryPolicy,
+    Secret,
+    SigningScheme,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -51,13 +59,26 @@ gaps = st.builds(Gap, INSTANTS, st.none() | INSTANTS, st.sampled_from(["paused",
 
 def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subscription]:
     """Subscriptions whose signing secrets have such keys."""
-    secrets = st.builds(SigningSecret, NAMES, keys)
+    signing_secrets = st.builds(
+        SigningSecret, NAMES, keys, st.sampled_from(SigningScheme), st.none() | INSTANTS
+    )
+    secrets = st.builds(Secret, NAMES, keys)
+    credentials = st.one_of(
+        st.builds(Bearer, secrets),
+        st.builds(Basic, NAMES, secrets),
+        st.builds(OAuth2, NAMES, NAMES, secrets, st.lists(NAMES, max_size=2).map(tuple)),
+    )
     endpoints = st.builds(
         Endpoint,
         NAMES.map("https://partner.example/{}".format),
-        st.lists(secrets, max_size=2).map(tuple),
+        st.lists(signing_secrets, max_size=2).map(tuple),
         st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
         DURATIONS,
+        st.none() | secrets,
+        st.lists(st.tuples(NAMES, secrets), max_size=2).map(tuple),
+        st.none() | credentials,
+        st.none() | st.builds(MutualTls, secrets, secrets),
+        st.none() | secrets,
     )
     return st.builds(
         Subscription,
@@ -69,6 +90,9 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
         environments=st.none() | st.lists(ENVIRONMENTS, max_size=2).map(tuple),
         pattern=st.none() | patterns,
         versions=st.dictionaries(NAMES, st.integers(1, 99) | st.just("latest")),
+        format=st.sampled_from(BodyFormat),
+        content=st.sampled_from(Content),
+        template=st.none() | st.dictionaries(NAMES, NAMES),
         retry=st.builds(
             RetryPolicy,
             st.lists(DURATIONS, max_size=4).map(tuple),

@@ -188,18 +188,33 @@ def _python(name: str) -> Iterator[str]:
     for called, member in _public(importlib.import_module(name)):
         yield f"python: {name}.{called}{_signature(member)}"
         if inspect.isclass(member):
-            for method, value in vars(member).items():
+            for method, value in _of_class(name, member):
                 if not method.startswith("_") and callable(value):
                     yield f"python: {name}.{called}.{method}{_signature(value)}"
                 elif isinstance(value, property):
                     yield f"python: {name}.{called}.{method}"
 
 
+def _of_class(package: str, kind: type) -> Iterator[tuple[str, object]]:
+    """Yield the members of a class, those of its public bases included."""
+    for each in inspect.getmro(kind):
+        if _within(package, each):
+            yield from vars(each).items()
+
+
 def _public(module: ModuleType) -> Iterator[tuple[str, object]]:
     for name, member in inspect.getmembers(module):
-        own = getattr(member, "__module__", None) == module.__name__
-        if own and not name.startswith("_") and name in getattr(module, "__all__", [name]):
+        if (
+            _within(module.__name__, member)
+            and not name.startswith("_")
+            and name in getattr(module, "__all__", [name])
+        ):
             yield name, member
+
+
+def _within(package: str, member: object) -> bool:
+    place = str(getattr(member, "__module__", None))
+    return place == package or place.startswith(f"{package}.")
 
 
 def _signature(member: object) -> str:

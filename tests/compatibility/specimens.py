@@ -35,14 +35,22 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import (
+    Basic,
+    Bearer,
+    BodyFormat,
+    Content,
     Disabled,
     Endpoint,
     Failing,
     Gap,
     Grant,
     Limits,
+    MutualTls,
+    OAuth2,
     Partner,
     RetryPolicy,
+    Secret,
+    SigningScheme,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -107,6 +115,43 @@ PARTNER = Partner(
     revision=4,
     owner="files",
 )
+
+
+SECRET = Secret("env:ACME", b"material")
+NEW_ENDPOINTS = {
+    "a bearer token": replace(SUBSCRIPTION.endpoint, credentials=Bearer(SECRET)),
+    "a password": replace(SUBSCRIPTION.endpoint, credentials=Basic("kim", SECRET)),
+    "OAuth2": replace(
+        SUBSCRIPTION.endpoint,
+        credentials=OAuth2("https://login.example/token", "kim", SECRET, ("a", "b")),
+    ),
+    "a client certificate": replace(
+        SUBSCRIPTION.endpoint, mtls=MutualTls(SECRET, Secret("file:key.pem", b"key"))
+    ),
+    "a private authority": replace(SUBSCRIPTION.endpoint, ca=SECRET),
+    "a secret header": replace(SUBSCRIPTION.endpoint, secret_headers=(("x-key", SECRET),)),
+    "a secret URL": replace(SUBSCRIPTION.endpoint, url="https://acme.example", url_secret=SECRET),
+    "an ed25519 key": replace(
+        SUBSCRIPTION.endpoint,
+        secrets=(SigningSecret("generated", bytes(32), SigningScheme.V1A),),
+    ),
+    "an overlap": replace(
+        SUBSCRIPTION.endpoint,
+        secrets=(
+            SigningSecret("generated-r7", bytes(24)),
+            SigningSecret("generated", bytes(24), expires_at=NOON),
+        ),
+    ),
+}
+NEW_SUBSCRIPTIONS = {
+    **{name: replace(SUBSCRIPTION, endpoint=each) for name, each in NEW_ENDPOINTS.items()},
+    "CloudEvents": replace(SUBSCRIPTION, format=BodyFormat.CLOUDEVENTS),
+    "thin bodies": replace(SUBSCRIPTION, content=Content.THIN),
+    "a template": replace(
+        SUBSCRIPTION, format=BodyFormat.TEMPLATE, template={"text": "<$.data.total>"}
+    ),
+}
+"""Subscriptions that the release before would serve without credentials, or in the wrong shape."""
 
 
 def _attempt(record: AttemptRecord) -> Document:
@@ -217,6 +262,10 @@ def specimens() -> dict[str, Document]:
         "partner": _row("acme", write_partner(PARTNER)),
         "partner: least": _row("p", write_partner(Partner("p", "P", Grant((), ())))),
         "subscription": _row("crm", write_subscription(SUBSCRIPTION, PlainKeys())),
+        **{
+            f"subscription: format 3, {name}": _row("crm", write_subscription(each, PlainKeys()))
+            for name, each in NEW_SUBSCRIPTIONS.items()
+        },
         "hold": _row(
             hold_key(HoldKind.EVENT_TYPE, "a.b"),
             write_hold(Hold(HoldKind.EVENT_TYPE, "a.b", NOON, "INC-7", "kim@desk", 3)),

@@ -37,7 +37,7 @@ def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
         "disposition": record.disposition.name,
         "reason": reason,
         "status": status,
-        "error": (failed or ended or "")[:512] or None,
+        "error": "; ".join(filter(None, (failed or ended, record.note)))[:512] or None,
         "started_at": record.started_at,
         "duration_us": record.duration_us,
         "next_due_at": next_due_at,

@@ -2,8 +2,10 @@
 
 import contextlib
 import datetime as dt
+import hashlib
 import ipaddress
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -44,3 +46,78 @@ def certificate(folder: Path, host: str, *, days: int = 1) -> tuple[ssl.SSLConte
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context, pem
+
+
+@dataclass(slots=True, frozen=True)
+class Issued:
+    """A certificate with its key, both as PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def server_context(
+        self, folder: Path, *, clients_of: "Authority | None" = None
+    ) -> ssl.SSLContext:
+        """Return a server's context, which asks for a client certificate of an authority if given."""
+        pem = folder / f"{hashlib.sha256(self.certificate).hexdigest()[:16]}.pem"
+        pem.write_bytes(self.certificate + self.key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        if clients_of is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=clients_of.pem.decode())
+        return context
+
+
+class Authority:
+    """A private authority that issues certificates for servers and clients."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = self._builder(self._name, self._key, days=36_500).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        self.pem = made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        """The authority's own certificate."""
+
+    def issue(self, name: str, *hosts: str, days: int = 36_500) -> Issued:
+        """Return a certificate for a client's name or a server's hosts, valid from 2020 for `days`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = self._builder(subject, key, days=days)
+        if hosts:
+            names = [_general(host) for host in hosts]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        made = builder.sign(self._key, hashes.SHA256())
+        return Issued(made.public_bytes(serialization.Encoding.PEM), private_pem(key))
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int
+    ) -> x509.CertificateBuilder:
+        start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + dt.timedelta(days=days))
+        )
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey, password: bytes | None = None) -> bytes:
+    """Return a private key as PEM, encrypted with a password if one is given."""
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if password is not None:
+        encryption = serialization.BestAvailableEncryption(password)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    )
+
+
+def _general(host: str) -> x509.GeneralName:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(host))
+    return x509.DNSName(host)

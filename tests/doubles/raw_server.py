@@ -184,7 +184,7 @@ class RawServer:
         headers = tuple(
             (name, value) for name, _, value in (each.partition(": ") for each in rest)
         )
-        length = next(int(value) for name, value in headers if name == "content-length")
+        length = next(int(value) for name, value in headers if name.lower() == "content-length")
         body = await reader.readexactly(length) if self.read_body else b""
         return Seen(number, line, headers, body)
 

@@ -192,6 +192,20 @@ def test_what_tail_shows_can_be_sent_again(world: World) -> None:
     assert again.err == "5 sent, 0 refused\n"
 
 
+def test_the_sample_of_each_published_type_can_be_sent(world: World) -> None:
+    world.run("schemas", "apply", str(SCHEMAS), "--yes")
+    samples = [
+        world.run("schemas", "sample", event_type, "--format", "input").lines[0]
+        for event_type in EVENT_TYPES
+    ]
+    sent = world.send(*samples)
+    shown = world.tail().lines
+    assert sent.err == f"{len(EVENT_TYPES)} sent, 0 refused\n"
+    assert sorted(orjson.dumps(each["data"]) for each in shown) == sorted(
+        orjson.dumps(each["data"]) for each in samples
+    )
+
+
 def test_lines_are_refused_one_by_one(world: World) -> None:
     world.run("schemas", "apply", str(SCHEMAS), "--yes")
     sound = next(line for line in lines_of(50) if line["type"] == "pricing.completed")

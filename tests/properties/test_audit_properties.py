@@ -75,6 +75,7 @@ attempts = st.builds(
     host=NAMES,
     trace_id=st.none() | NAMES,
     response_excerpt=st.none() | LONG_TEXTS,
+    note=st.none() | NAMES.filter(bool),
 )
 
 

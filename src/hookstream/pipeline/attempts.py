@@ -48,6 +48,8 @@ from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work
 
+_TOKEN_REPLACED = "the first of two requests was answered 401, the second had another token"  # noqa: S105
+
 
 @dataclass(slots=True, frozen=True)
 class _Ready:
@@ -172,7 +174,7 @@ class Attempts:
             version = self._rendering.version(work, status.subscription)
             body = await self._rendering.make(work, status.partner, version)
             if not isinstance(body, Refused):
-                self._request(work, self._prepared.of(status.subscription), body, now)
+                self._request(work, self._prepared.of(status.subscription, now), body, now)
         if work.receipt.wanted:
             await self.readmit(work)
 
@@ -191,14 +193,13 @@ class Attempts:
         if isinstance(body, Refused):
             self.refuse(work, body)
             return None
-        prepared = self._prepared.of(live.subscription)
+        prepared = self._prepared.of(live.subscription, now)
         post = self._request(work, prepared, body, now)
         return _Ready(prepared, live, version, post, now)
 
     def _request(self, work: Work, prepared: Prepared, body: bytes, now: Millis) -> Post:
         """Return the next attempt's request, signed."""
         delivery, subscription = work.delivery, prepared.subscription
-        endpoint = subscription.endpoint
         headers = prepared.headers.of(
             delivery.delivery_id,
             now // 1000,
@@ -206,7 +207,15 @@ class Attempts:
             attempt=delivery.attempt + 1,
             trigger=delivery.trigger,
         )
-        return Post(subscription.id, endpoint.url, headers, body, endpoint.timeout)
+        return Post(
+            subscription.id,
+            prepared.url,
+            headers,
+            body,
+            subscription.endpoint.timeout,
+            prepared.tls,
+            prepared.token,
+        )
 
     async def _send(self, work: Work, ready: _Ready) -> Outcome | Withheld:
         """Send a request and settle what it came to. From here on the attempt counts."""
@@ -247,8 +256,9 @@ class Attempts:
         took: float,
         *,
         trace_id: str | None = None,
-        excerpt: str | None = None,
+        answer: Answer | None = None,
     ) -> AttemptRecord:
+        response = answer if isinstance(answer, Response) else None
         return AttemptRecord(
             delivery=work.delivery,
             event_version=ready.version,
@@ -262,7 +272,8 @@ class Attempts:
             request_bytes=len(ready.post.body),
             host=ready.prepared.host,
             trace_id=trace_id,
-            response_excerpt=excerpt,
+            response_excerpt=None if response is None else response.excerpt,
+            note=_TOKEN_REPLACED if response is not None and response.requests > 1 else None,
         )
 
     async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome | Withheld:
@@ -291,7 +302,7 @@ class Attempts:
             disposition,
             took,
             trace_id=None if span is None else span.trace_id,
-            excerpt=answer.excerpt if isinstance(answer, Response) else None,
+            answer=answer,
         )
         self._settler.attempted(work, record, also)
         self._note_latency(work.delivery, outcome, now)

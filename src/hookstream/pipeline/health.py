@@ -18,6 +18,7 @@ from hookstream.core.model.outcome import (
     Disposition,
     Failed,
     FailedForGood,
+    FailureKind,
     Gone,
     Outcome,
     Refused,
@@ -94,7 +95,8 @@ class EndpointHealth:
             case Refused():
                 # No request was made: it says nothing about the endpoint.
                 return None
-            case Failed() if is_defect(outcome):
+            case Failed(kind=kind) if is_defect(outcome) or kind is FailureKind.TOKEN:
+                # The endpoint was not asked, or the failure is ours.
                 return None
             case Gone() | Throttled() | Failed() | FailedForGood():
                 return self._book.failed(subscription_id, now, self._rules)

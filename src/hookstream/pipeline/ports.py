@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.endpoint_identity import TlsIdentity, TokenRequest
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
@@ -261,6 +262,10 @@ class Post:
     headers: Sequence[tuple[str, str]]
     body: bytes
     timeout: Millis
+    tls: TlsIdentity | None = None
+    """The identity of the connection; None: no client certificate, and the machine's authorities."""
+    token: TokenRequest | None = None
+    """The token to send with it; None: none, or the headers have one."""
 
 
 Permitted: TypeAlias = Callable[[], bool]

@@ -1,9 +1,17 @@
 """What all attempts of one revision of a subscription share is made once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookstream.core.delivery import address, signing
-from hookstream.core.model.subscription import Subscription
+from hookstream.core.delivery.tokens import basic
+from hookstream.core.model.endpoint_identity import (
+    TlsIdentity,
+    TokenRequest,
+    tls_identity,
+    token_request,
+)
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.subscription import Basic, Bearer, Endpoint, OAuth2, Subscription
 
 
 @dataclass(slots=True, frozen=True)
@@ -13,6 +21,12 @@ class Prepared:
     subscription: Subscription
     headers: signing.RequestHeaders
     host: str
+    url: str = field(repr=False)
+    """The URL that deliveries are sent to. Never show it."""
+    tls: TlsIdentity | None
+    token: TokenRequest | None
+    valid_until: Millis | None
+    """When a signing secret stops signing, by the brokers' time; None: never."""
 
 
 class PreparedRequests:
@@ -22,19 +36,49 @@ class PreparedRequests:
         """Start empty."""
         self._prepared: dict[str, Prepared] = {}
 
-    def of(self, subscription: Subscription) -> Prepared:
-        """Return what attempts of this revision share."""
+    def of(self, subscription: Subscription, now: Millis) -> Prepared:
+        """Return what attempts of this revision share at an instant."""
         found = self._prepared.get(subscription.id)
-        if found is not None and found.subscription is subscription:
+        if (
+            found is not None
+            and found.subscription is subscription
+            and (found.valid_until is None or now < found.valid_until)
+        ):
             return found
-        endpoint = subscription.endpoint
-        headers = signing.RequestHeaders(
-            [secret.key for secret in endpoint.secrets], endpoint.headers
-        )
-        prepared = Prepared(subscription, headers, address.host_of(endpoint.url))
-        self._prepared[subscription.id] = prepared
+        prepared = self._prepared[subscription.id] = _prepared(subscription, now)
         return prepared
 
     def forget(self, subscription_id: str) -> None:
         """Drop a subscription's keys."""
         self._prepared.pop(subscription_id, None)
+
+
+def _prepared(subscription: Subscription, now: Millis) -> Prepared:
+    endpoint = subscription.endpoint
+    live = [each for each in endpoint.secrets if each.is_live(now)]
+    credentials = endpoint.credentials
+    return Prepared(
+        subscription,
+        signing.RequestHeaders([each.key for each in live], _static_headers(endpoint)),
+        address.host_of(endpoint.target),
+        endpoint.target,
+        tls_identity(endpoint),
+        token_request(subscription.partner_id, credentials)
+        if isinstance(credentials, OAuth2)
+        else None,
+        min((each.expires_at for each in live if each.expires_at is not None), default=None),
+    )
+
+
+def _static_headers(endpoint: Endpoint) -> list[tuple[str, str]]:
+    """Return the headers that every request has, credentials that never change among them."""
+    headers = [*endpoint.headers]
+    headers += [(name, secret.text) for name, secret in endpoint.secret_headers]
+    match endpoint.credentials:
+        case Bearer(token):
+            headers.append(("authorization", f"Bearer {token.text}"))
+        case Basic(username, password):
+            headers.append(("authorization", basic(username, password.text)))
+        case OAuth2() | None:
+            pass
+    return headers

@@ -337,13 +337,13 @@ async def test_tls_is_spoken_and_its_connection_used_again(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("host", "days", "trusted", "why"),
     [
-        ("127.0.0.1", 36_500, False, "self-signed certificate"),
-        ("127.0.0.1", 1, True, "certificate has expired"),
+        ("127.0.0.1", 36_500, False, "unknown authority (self-signed certificate)"),
+        ("127.0.0.1", 1, True, "expired (certificate has expired)"),
         (
             "127.0.0.9",
             36_500,
             True,
-            "IP address mismatch, certificate is not valid for '127.0.0.1'.",
+            "wrong host (IP address mismatch, certificate is not valid for '127.0.0.1'.)",
         ),
     ],
 )

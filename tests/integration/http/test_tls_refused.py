@@ -12,6 +12,7 @@ import uvloop
 from tests.doubles.certificates import certificate
 from tests.integration.http.sending import anywhere, post
 
+from hookstream.adapters.http import tls_contexts
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.http.tls_words import refused_by_alert, words_of
 from hookstream.core.model.outcome import Answer, FailureKind, TransportFailure, Withheld
@@ -80,6 +81,28 @@ def test_an_endpoint_that_requires_a_client_certificate_is_distinguished(
     with asking(context) as url:
         answer = uvloop.run(attempt(url))
     assert answer == TransportFailure(FailureKind.TLS, said)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_an_endpoint_that_speaks_only_old_tls_is_named_as_such(tmp_path: Path) -> None:
+    context, pem = certificate(tmp_path, "127.0.0.1", days=36_500)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async def attempt(url: str) -> Answer | Withheld:
+        tls = tls_contexts.machine_context()
+        tls.load_verify_locations(pem)
+        async with HttpSender(anywhere, tls=tls) as sender:
+            return await sender.send(post(url))
+
+    with asking(context) as url:
+        answer = uvloop.run(attempt(url))
+    assert isinstance(answer, TransportFailure)
+    assert answer.kind is FailureKind.TLS
+    assert (
+        "the endpoint speaks no version of TLS that is taken here (1.2 and later)" in answer.detail
+    )
 
 
 def test_a_tls_alert_without_a_description_is_named_as_it_is() -> None:

@@ -151,14 +151,14 @@ def test_a_lost_key_leaves_the_envelope_readable() -> None:
 
 
 def test_a_newer_format_leaves_the_envelope_readable() -> None:
-    row = changed(write_subscription(ORDERS, KEYS), format=3, body="a novelty")
+    row = changed(write_subscription(ORDERS, KEYS), format=9, body="a novelty")
     assert read_subscription("orders", row, KEYS) == UnreadableSubscription(
         "orders",
         "acme",
         ("order.generated",),
         ORDERS.active_from,
         ORDERS.gaps,
-        "its format is 3: a newer release wrote it",
+        "its format is 9: a newer release wrote it",
     )
 
 
@@ -242,7 +242,7 @@ def test_a_row_that_was_written_before_there_were_weights_has_the_weight_one() -
 
 
 @pytest.mark.parametrize(
-    "fields", [{"format": 3}, {"id": "crm"}, {"grant": None}, {"grant_from": 5}]
+    "fields", [{"format": 9}, {"id": "crm"}, {"grant": None}, {"grant_from": 5}]
 )
 def test_a_partner_that_cannot_be_read_is_an_error(fields: dict[str, object]) -> None:
     with pytest.raises(EnvelopeUnreadable, match="partner 'acme'"):

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import orjson
 
+from hookstream.adapters.avro.examples import example_problems
 from hookstream.adapters.avro.published import declared, fingerprint_of, own_schemas
 from hookstream.adapters.file_tree import files_below, listed, shown
+from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.publication import DeclaredSchema, Finding
 from hookstream.core.catalog.safety import hostile
 from hookstream.core.model.json import Json, JsonObject
@@ -54,12 +56,20 @@ def read_schema_files(folder: Path) -> SchemaFiles:
             notes.append(Finding(where, "is not read: it is no schema"))
         else:
             try:
-                schemas.append(_read(found.path, folder, where))
+                schema = _read(found.path, folder, where)
+                schemas.append(schema)
+                problems += [Finding(where, why) for why in _example_problems(schema)]
             except InputRefused as problem:
                 problems.append(Finding(where, str(problem)))
     if not schemas and not problems:
         raise ConfigurationError(f"{shown(folder)} contains no schemas (<event type>/v<N>.avsc)")
     return SchemaFiles(tuple(schemas), tuple(problems), tuple(notes))
+
+
+def _example_problems(schema: DeclaredSchema) -> list[str]:
+    if not schema.fingerprint:
+        return []
+    return list(example_problems(read_schema(schema.tree)))
 
 
 def _may_be_meant(file: Path) -> bool:

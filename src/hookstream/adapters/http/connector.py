@@ -23,7 +23,8 @@ from yarl import URL
 
 from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
-from hookstream.adapters.http.tls_words import HUNG_UP, words_of
+from hookstream.adapters.http.tls_words import HUNG_UP, certificate_words, words_of
+from hookstream.core.delivery.signing import USER_AGENT
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
 Verdict: TypeAlias = Callable[[str], str | None]
@@ -65,6 +66,14 @@ class Shortage:
     """Whether closing idle connections frees some of it."""
 
 
+@dataclass(slots=True, frozen=True)
+class Fetched:
+    """The whole answer to a request."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class _Dial:
     """The addresses of one connection attempt."""
@@ -86,7 +95,6 @@ class Connector:
         verdict: Checks every address.
         connect_timeout: Seconds for DNS, TCP and TLS together.
         max_response_bytes: For the connections (see `Connection`).
-        tls: Verifies endpoints; None for the machine's trusted authorities, TLS 1.2 and later.
         resolver: Resolves names; None for aiodns with the machine's name servers.
     """
 
@@ -96,24 +104,27 @@ class Connector:
         *,
         connect_timeout: float,
         max_response_bytes: int,
-        tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._verdict = verdict
         self._connect_timeout = connect_timeout
         self._max_response_bytes = max_response_bytes
-        self._tls = tls if tls is not None else _default_tls()
         self._resolver = resolver or aiohttp.AsyncResolver(timeout=DNS_SECONDS, tries=DNS_TRIES)
         self._connector = aiohttp.TCPConnector(
             resolver=self._resolver,
             ttl_dns_cache=DNS_CACHE_SECONDS,
             dns_cache_max_size=DNS_CACHE_NAMES,
-            ssl=self._tls,
             socket_factory=self._socket,
             # Lanes bound the attempts in flight; a limit here would only make endpoints wait for
             # each other.
             limit=0,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._open: set[Connection] = set()
         self._deadlines = Deadlines(self._loop)
@@ -123,19 +134,20 @@ class Connector:
         return len(self._open)
 
     async def dial(
-        self, url: URL, within: float
+        self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Return a new connection to the URL's host, or why there is none.
 
         Args:
             url: Its path and query are ignored.
+            tls: Verifies the endpoint, and has our client certificate if there is one.
             within: Timeout in seconds; the connect timeout applies if it is shorter.
         """
         seconds = min(within, self._connect_timeout)
         outcome = _Dial()
         token = _DIAL.set(outcome)
         try:
-            return await self._connect(url, seconds)
+            return await self._connect(url, tls, seconds)
         except TimeoutError:
             return _too_slow(outcome, seconds)
         except MemoryError:
@@ -146,16 +158,72 @@ class Connector:
         finally:
             _DIAL.reset(token)
 
+    async def fetch(
+        self, url: URL, form: str, authorization: str, tls: ssl.SSLContext, within: float
+    ) -> Fetched | TransportFailure | AddressBlocked | Shortage:
+        """Post a form, without redirects, cookies and decompression, and return the whole answer.
+
+        The addresses pass the same check as those of endpoints.
+
+        Args:
+            url: Where to.
+            form: The body, URL-encoded.
+            authorization: The header of that name.
+            tls: Verifies the server.
+            within: Timeout in seconds for everything.
+        """
+        outcome = _Dial()
+        token = _DIAL.set(outcome)
+        try:
+            return await self._fetch(url, form, authorization, tls, within)
+        except TimeoutError:
+            return TransportFailure(FailureKind.TIMEOUT, f"no answer within {within:g} s")
+        except MemoryError:
+            return Shortage("memory", SHORTAGES[errno.ENOMEM])
+        except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
+            return _shortage(outcome, error) or _failure(outcome, error)
+        finally:
+            _DIAL.reset(token)
+
+    async def _fetch(
+        self, url: URL, form: str, authorization: str, tls: ssl.SSLContext, within: float
+    ) -> Fetched | TransportFailure:
+        headers = {
+            "authorization": authorization,
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "content-type": "application/x-www-form-urlencoded",
+            "user-agent": USER_AGENT,
+        }
+        async with self._session.post(
+            url,
+            data=form,
+            headers=headers,
+            ssl=tls,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=within),
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > self._max_response_bytes:
+                    detail = f"the answer has more than {self._max_response_bytes} bytes"
+                    return TransportFailure(FailureKind.PROTOCOL, detail)
+            return Fetched(response.status, bytes(body))
+
     async def close(self) -> None:
         """Close every connection, and the resolver."""
         for connection in list(self._open):
             connection.abort()
+        await self._session.close()
         await self._connector.close()
         self._deadlines.close()
         await self._resolver.close()
 
-    async def _connect(self, url: URL, seconds: float) -> Connection | TransportFailure:
-        request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=self._tls)
+    async def _connect(
+        self, url: URL, tls: ssl.SSLContext, seconds: float
+    ) -> Connection | TransportFailure:
+        request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=tls)
         # Above the threshold aiohttp would round the timeout up to a whole second.
         timeout = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=seconds + 1)
         made = await self._connector.connect(request, [], timeout)
@@ -191,13 +259,6 @@ class Connector:
             raise PermissionError(errno.EACCES, problem)
         outcome.dialled.append((family, address))
         return socket.socket(family, kind, protocol)
-
-
-def _default_tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
@@ -241,9 +302,7 @@ def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBloc
         return AddressBlocked(outcome.refused[0])
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            certificate = error.certificate_error
-            why = getattr(certificate, "verify_message", "") or "not valid"
-            return TransportFailure(FailureKind.TLS, f"certificate refused: {why}")
+            return TransportFailure(FailureKind.TLS, certificate_words(error.certificate_error))
         case aiohttp.ClientSSLError() | ssl.SSLError():
             reason = getattr(getattr(error, "os_error", error), "reason", None)
             return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {words_of(reason)}")

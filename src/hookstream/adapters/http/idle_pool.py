@@ -18,11 +18,13 @@ MAX_AGE = 300.0
 
 
 class HttpOrigin(NamedTuple):
-    """The origin that a connection leads to."""
+    """The origin that a connection leads to, and the TLS identity that it was made with."""
 
     scheme: str
     host: str
     port: int
+    identity: bytes = b""
+    """The digest of the TLS identity; empty for none."""
 
 
 class IdlePool:
@@ -81,6 +83,13 @@ class IdlePool:
         """Remove a connection that ended while it was idle."""
         if connection in self._origins:
             self._forget(connection)
+
+    def close_identity(self, identity: bytes) -> None:
+        """Close the idle connections that were made with a TLS identity."""
+        for connection, origin in list(self._origins.items()):
+            if origin.identity == identity:
+                self._forget(connection)
+                connection.abort()
 
     def close(self) -> None:
         """Close every idle connection."""

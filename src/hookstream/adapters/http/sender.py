@@ -9,6 +9,9 @@ import errno
 import os
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
+from http import HTTPStatus
+from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -16,12 +19,17 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from hookstream.adapters.http.connection import Connection
-from hookstream.adapters.http.connector import SHORTAGES, Connector, Shortage, Verdict
+from hookstream.adapters.http.connector import SHORTAGES, Connector, Fetched, Shortage, Verdict
 from hookstream.adapters.http.idle_pool import HttpOrigin, IdlePool
+from hookstream.adapters.http.tls_contexts import IdentityRefused, TlsContexts
+from hookstream.adapters.http.tokens import Tokens
+from hookstream.core.delivery.tokens import client_authorization, form_of
+from hookstream.core.model.endpoint_identity import TlsIdentity, TokenRequest
 from hookstream.core.model.outcome import (
     AddressBlocked,
     Answer,
     FailureKind,
+    Response,
     TransportFailure,
     Withheld,
 )
@@ -32,6 +40,8 @@ _SHORT_SECONDS = 0.25
 """From a shortage to the end of the call that met it: the next call may succeed."""
 _STILL_SHORT_SECONDS = 2.0
 """From the last shortage until it counts as over."""
+TOKEN_SECONDS = 10.0
+"""Timeout of one request to a token server."""
 _MAX_TARGETS = 4096
 """The most URLs whose parsed form is cached; the cache is cleared when there are more."""
 
@@ -59,6 +69,12 @@ class _Target:
             "accept: */*\r\naccept-encoding: identity\r\n"
         )
 
+    def identified(self, identity: TlsIdentity) -> HttpOrigin:
+        """Return the origin of connections with a TLS identity; plain HTTP has none."""
+        if self.origin.scheme != "https":
+            return self.origin
+        return self.origin._replace(identity=identity.digest)
+
     def request(self, post: Post) -> bytes:
         """Return the bytes of a request.
 
@@ -77,6 +93,11 @@ def _nobody(_: str, __: str) -> None:
     """Ignore the shortage."""
 
 
+def _middle() -> float:
+    """Draw nothing."""
+    return 0.5
+
+
 class HttpSender:
     """The `Sender` of the product, for the running event loop. Use it as an async context manager.
 
@@ -90,6 +111,7 @@ class HttpSender:
         resolver: Resolves names; None for aiodns with the machine's name servers.
         on_shortage: Called with what is short and the remedy when a connection cannot be made for
             lack of a local resource, at most once a minute.
+        fraction: Draws a number from 0 to 1, for the renewal of tokens.
     """
 
     def __init__(
@@ -103,16 +125,18 @@ class HttpSender:
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
         on_shortage: Callable[[str, str], None] = _nobody,
+        fraction: Callable[[], float] = _middle,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connector = Connector(
             verdict,
             connect_timeout=connect_timeout,
             max_response_bytes=max_response_bytes,
-            tls=tls,
             resolver=resolver,
         )
         self._idle = IdlePool(self._loop, max_idle)
+        self._contexts = TlsContexts(tls, self._idle.close_identity)
+        self._tokens = Tokens(self._fetch_token, fraction)
         self._on_shortage = on_shortage
         self._max_connections = max_connections
         self._dialling = 0
@@ -122,11 +146,18 @@ class HttpSender:
         self._targets: dict[str, _Target] = {}
 
     async def __aenter__(self) -> Self:
-        """Return itself."""
+        """Begin to fetch tokens where they are asked for."""
+        await self._tokens.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close every connection; attempts still in flight end as disconnected."""
+        await self._tokens.__aexit__(kind, error, trace)
         self._idle.close()
         await self._connector.close()
 
@@ -158,18 +189,60 @@ class HttpSender:
            the endpoint's response time.
         """
         deadline = self._loop.time() + post.timeout / 1000
+        if post.token is None:
+            return await self._sent(post, deadline, permitted)
+        return await self._with_token(post, post.token, deadline, permitted)
+
+    async def _with_token(
+        self, post: Post, request: TokenRequest, deadline: float, permitted: Permitted
+    ) -> Answer | Withheld:
+        """Send with a token; where an endpoint refuses it with 401, once more with another one."""
+        token = await self._token(request, deadline, permitted)
+        if not isinstance(token, str):
+            return token
+        answer = await self._sent(_authorized(post, token), deadline, permitted)
+        refused = isinstance(answer, Response) and answer.status == HTTPStatus.UNAUTHORIZED
+        if not refused or not self._tokens.replace(request, token):
+            return answer
+        token = await self._token(request, deadline, permitted)
+        if not isinstance(token, str):
+            return answer if isinstance(token, Withheld) else token
+        second = await self._sent(_authorized(post, token), deadline, permitted)
+        if isinstance(second, Withheld):
+            return answer
+        if isinstance(second, Response):
+            second.requests = 2
+        return second
+
+    async def _token(
+        self, request: TokenRequest, deadline: float, permitted: Permitted
+    ) -> str | TransportFailure | AddressBlocked | Withheld:
+        token = await self._tokens.get(request, deadline, permitted)
+        if isinstance(token, Shortage):
+            await self._note(token)
+            return Withheld(f"no token can be fetched: {token.what}")
+        return token
+
+    async def _sent(self, post: Post, deadline: float, permitted: Permitted) -> Answer | Withheld:
         try:
             target = self._targets.get(post.url) or self._take_apart(post.url)
             request = target.request(post)
         except ValueError as error:
             return TransportFailure(FailureKind.PROTOCOL, str(error))
-        connection = self._idle.take(target.origin)
+        identity = post.tls
+        origin = target.origin if identity is None else target.identified(identity)
+        try:
+            self._contexts.used(post.subscription_id, identity)
+            tls = self._contexts.at_hand(identity) or await self._contexts.make(identity)
+        except IdentityRefused as refused:
+            return TransportFailure(FailureKind.TLS, str(refused))
+        connection = self._idle.take(origin)
         if connection is not None:
             answer = await connection.exchange(request, deadline, permitted)
             if not _of_another_exchange(connection, answer):
-                self._idle.put(target.origin, connection)
+                self._idle.put(origin, connection)
                 return answer
-        dialled = await self._dial(target.url, deadline - self._loop.time())
+        dialled = await self._dial(target.url, tls, deadline - self._loop.time())
         if isinstance(dialled, Shortage):
             await self._note(dialled)
             return Withheld(f"no connection can be made: {dialled.what}")
@@ -177,11 +250,11 @@ class HttpSender:
             return dialled
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
         answer = await dialled.exchange(request, deadline, permitted)
-        self._idle.put(target.origin, dialled)
+        self._idle.put(origin, dialled)
         return answer
 
     async def _dial(
-        self, url: URL, within: float
+        self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Connect, unless as many connections are open as descriptors may be used for."""
         most = self._max_connections
@@ -189,9 +262,21 @@ class HttpSender:
             return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
         self._dialling += 1
         try:
-            return await self._connector.dial(url, within)
+            return await self._connector.dial(url, tls, within)
         finally:
             self._dialling -= 1
+
+    async def _fetch_token(
+        self, request: TokenRequest
+    ) -> Fetched | TransportFailure | AddressBlocked | Shortage:
+        """Make one request to a token server: the machine's authorities, no client certificate."""
+        return await self._connector.fetch(
+            URL(request.url),
+            form_of(request),
+            client_authorization(request),
+            self._contexts.machine,
+            TOKEN_SECONDS,
+        )
 
     async def _note(self, shortage: Shortage) -> None:
         """Report the shortage, wait, and close idle connections if that frees the resource."""
@@ -222,6 +307,10 @@ def _request_target(text: str, url: URL) -> str:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     fit = target.isascii() and target.isprintable() and " " not in target
     return target if fit else url.raw_path_qs
+
+
+def _authorized(post: Post, token: str) -> Post:
+    return replace(post, headers=[*post.headers, ("authorization", f"Bearer {token}")])
 
 
 def _of_another_exchange(connection: Connection, answer: Answer | Withheld) -> bool:

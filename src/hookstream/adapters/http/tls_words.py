@@ -1,4 +1,4 @@
-"""Describes an endpoint's TLS alerts in words for the audit log.
+"""Describes in words for the audit log why a TLS connection failed: alerts and refused certificates.
 
 With TLS 1.3 an endpoint that requires a client certificate refuses only after our side has finished
 the handshake, so its alert may come while connecting or while a request is under way.
@@ -38,3 +38,23 @@ def refused_by_alert(error: Exception | None) -> str | None:
     # An SSLError that Python itself raises has no reason.
     reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
     return words_of(reason) if reason is not None and "_ALERT_" in reason else None
+
+
+_CERTIFICATES = {
+    9: "not valid yet",
+    10: "expired",
+    18: "unknown authority",
+    19: "unknown authority",
+    20: "unknown authority",
+    21: "unknown authority",
+    62: "wrong host",
+    64: "wrong host",
+}
+"""OpenSSL's numbers of verification errors (X509_V_ERR_*), in words."""
+
+
+def certificate_words(error: Exception) -> str:
+    """Return why an endpoint's certificate was refused: the kind of reason, then OpenSSL's text."""
+    text = getattr(error, "verify_message", "") or "not valid"
+    kind = _CERTIFICATES.get(getattr(error, "verify_code", 0))
+    return f"certificate refused: {text if kind is None else f'{kind} ({text})'}"

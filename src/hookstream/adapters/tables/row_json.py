@@ -18,7 +18,11 @@ FORMAT = 1
 EXACT_FORMAT = 2
 """The format of a value with a number that earlier releases would round: they refuse this format, so
 none of them matches by a number other than the intended one."""
-_READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT})
+IDENTITY_FORMAT = 3
+"""The format of a subscription with fields that earlier releases would ignore: credentials, a private
+authority, secret headers, another body. They refuse this format, so none of them sends a delivery
+without credentials or in the wrong shape."""
+_READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT, IDENTITY_FORMAT})
 
 _DIGITS_OF_INT64 = 19
 """A whole number with fewer characters fits into 64 bits."""
@@ -73,14 +77,15 @@ def _whole(text: str) -> Number:
 _EXACT = json.JSONDecoder(parse_float=read_number, parse_int=_whole, parse_constant=read_number)
 
 
-def encoded(row: Mapping[str, object]) -> bytes:
+def encoded(row: Mapping[str, object], least: int = FORMAT) -> bytes:
     """Return a row's JSON, each number as its text, with the lowest format that has room for it.
 
     Args:
         row: The row without its `format`.
+        least: The lowest format whose releases know all of the row's fields.
     """
     written = EXACT_FORMAT if _holds(row, _is_exact) else FORMAT
-    return json_bytes({"format": written, **row})
+    return json_bytes({"format": max(written, least), **row})
 
 
 def _is_exact(value: object) -> bool:

@@ -1,9 +1,17 @@
 """A subscription's row: an envelope readable by every release, and a body that may need a key."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 from hookstream.adapters.tables.row import Row
-from hookstream.adapters.tables.row_json import check_format, encoded, row_of
+from hookstream.adapters.tables.row_json import (
+    FORMAT,
+    IDENTITY_FORMAT,
+    check_format,
+    encoded,
+    row_of,
+)
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.model import row_fields as fields
 from hookstream.core.model.row_fields import (
@@ -14,19 +22,26 @@ from hookstream.core.model.row_fields import (
     WrongType,
 )
 from hookstream.core.model.subscription import (
+    Basic,
+    Bearer,
     BodyFormat,
     Content,
+    Credentials,
     Endpoint,
     Gap,
     Limits,
+    MutualTls,
+    OAuth2,
     RetryPolicy,
+    Secret,
+    SigningScheme,
     SigningSecret,
     Subscription,
     SubscriptionState,
     UnreadableSubscription,
     VersionPin,
 )
-from hookstream.errors import ConfigurationError
+from hookstream.errors import ConfigurationError, InvariantBroken
 
 
 def _header(found: object) -> tuple[str, str]:
@@ -68,14 +83,78 @@ _GAP = RowFields(
     reason=FieldKind(lambda found: "disabled" if found == "disabled" else "paused"),
 ).of(Gap)
 
-_SECRET = RowFields(id=fields.TEXT, key_id=fields.TEXT, ciphertext=fields.TEXT).of(dict)
-"""Read still encrypted; the caller with the keys decrypts it."""
+_CIPHERTEXT_FIELDS = ("id", "key_id", "ciphertext")
+_CIPHERTEXT = RowFields(**dict.fromkeys(_CIPHERTEXT_FIELDS, fields.TEXT))
+
+_SEALED = FieldKind(
+    lambda found: _sealed_secret(**_CIPHERTEXT.values(fields.OBJECT.read(found))),
+    lambda secret: dict(zip(_CIPHERTEXT_FIELDS, _ciphertext_of(secret), strict=True)),
+)
+"""A `Secret` whose value is still encrypted; `_opened` and `_sealed` convert it."""
+
+
+_SIGNING = {
+    "scheme": fields.parsed(SigningScheme).sparse(SigningScheme.V1),
+    "expires_at": fields.optional(fields.INSTANT).sparse(),
+}
+_SIGNING_SECRET = RowFields(**dict.fromkeys(_CIPHERTEXT_FIELDS, fields.TEXT), **_SIGNING)
+_HOW_IT_SIGNS = RowFields(**_SIGNING)
+
+_CREDENTIALS: Mapping[str, tuple[type, FieldKind]] = {
+    "bearer": (Bearer, RowFields(token=_SEALED).of(Bearer)),
+    "basic": (Basic, RowFields(username=fields.TEXT, password=_SEALED).of(Basic)),
+    "oauth2": (
+        OAuth2,
+        RowFields(
+            token_url=fields.TEXT,
+            client_id=fields.TEXT,
+            client_secret=_SEALED,
+            scopes=fields.TEXTS,
+        ).of(OAuth2),
+    ),
+}
+
+
+def _read_credentials(found: object) -> Credentials:
+    match list(fields.OBJECT.read(found).items()):
+        case [(name, value)] if name in _CREDENTIALS:
+            credentials: Credentials = _CREDENTIALS[name][1].read(value)
+            return credentials
+        case _:
+            raise ValueError(f"it is none of {', '.join(_CREDENTIALS)}")
+
+
+def _write_credentials(credentials: Credentials) -> object:
+    for name, (kind, written) in _CREDENTIALS.items():
+        if isinstance(credentials, kind):
+            return {name: written.write(credentials)}
+    raise InvariantBroken(f"{type(credentials).__name__} has no form in a row")
+
+
+def _secret_header(found: object) -> tuple[str, Secret]:
+    match found:
+        case [str() as name, sealed]:
+            return name, _SEALED.read(sealed)
+        case _:
+            raise WrongType("is not a name and a secret")
+
 
 _ENDPOINT = RowFields(
     url=fields.TEXT,
     headers=fields.listed(FieldKind(_header)),
     timeout=fields.DURATION,
-    signing_secrets=FieldKind(fields.listed(_SECRET).read, attribute="secrets"),
+    signing_secrets=FieldKind(
+        fields.listed(_SIGNING_SECRET.of(dict)).read, lambda _: [], "secrets"
+    ),
+    url_secret=fields.optional(_SEALED).sparse(),
+    secret_headers=fields.listed(
+        FieldKind(_secret_header, lambda each: [each[0], _SEALED.write(each[1])])
+    ).sparse([]),
+    auth=fields.optional(FieldKind(_read_credentials, _write_credentials))
+    .into("credentials")
+    .sparse(),
+    mtls=fields.optional(RowFields(certificate=_SEALED, key=_SEALED).of(MutualTls)).sparse(),
+    ca=fields.optional(_SEALED).sparse(),
 ).of(dict)
 
 _RETRY = RowFields(
@@ -101,6 +180,7 @@ _BODY = RowFields(
     content=fields.parsed(Content),
     retry=_RETRY,
     limits=_LIMITS,
+    template=FieldKind(lambda found: found).sparse(),
 )
 _HAS_BODY = RowFields(body=_BODY.of(dict))
 
@@ -122,13 +202,33 @@ _REST = RowFields(state=fields.parsed(SubscriptionState), owner=fields.TEXT)
 
 
 def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
-    """Return the row of a subscription, its signing secrets encrypted with the active key."""
-    body = _BODY.document(subscription)
+    """Return the row of a subscription, its secret material encrypted with the active key."""
+    seal = partial(_sealed, keys, subscription.id)
+    endpoint = subscription.endpoint.with_secrets(seal)
+    body = _BODY.document(replace(subscription, endpoint=endpoint))
     body["endpoint"]["signing_secrets"] = [
-        _sealed(subscription.id, secret, keys) for secret in subscription.endpoint.secrets
+        _sealed_signing_secret(subscription.id, secret, keys) for secret in endpoint.secrets
     ]
     outside = {**_ENVELOPE.document(subscription), **_REST.document(subscription)}
-    return encoded({**outside, "body": body})
+    least = FORMAT if subscription == _as_earlier_releases(subscription) else IDENTITY_FORMAT
+    return encoded({**outside, "body": body}, least)
+
+
+def _as_earlier_releases(subscription: Subscription) -> Subscription:
+    """Return what a release before `IDENTITY_FORMAT` would read of a subscription."""
+    endpoint = subscription.endpoint
+    return replace(
+        subscription,
+        endpoint=Endpoint(
+            endpoint.url,
+            tuple(SigningSecret(each.id, each.key) for each in endpoint.secrets),
+            endpoint.headers,
+            endpoint.timeout,
+        ),
+        format=BodyFormat.STANDARD,
+        content=Content.FULL,
+        template=None,
+    )
 
 
 def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | UnreadableSubscription:
@@ -155,7 +255,7 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
 
 
 def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Values:
-    """Return the contents of the body, with the signing secrets decrypted."""
+    """Return the contents of the body, with its secret material decrypted."""
     body: Values = _HAS_BODY.values(row)["body"]
     endpoint: Values = body["endpoint"]
     endpoint["secrets"] = tuple(
@@ -164,17 +264,42 @@ def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Valu
             keys.decrypt(
                 each["key_id"], each["ciphertext"], _belonging(subscription_id, each["id"])
             ),
+            each["scheme"],
+            each["expires_at"],
         )
         for each in endpoint["secrets"]
     )
-    return {**body, "endpoint": Endpoint(**endpoint)}
+
+    def opened(path: str, secret: Secret) -> Secret:
+        belonging = _belonging(subscription_id, secret.id, path)
+        return Secret(secret.id, keys.decrypt(*_ciphertext_of(secret)[1:], belonging))
+
+    return {**body, "endpoint": Endpoint(**endpoint).with_secrets(opened)}
 
 
-def _sealed(subscription_id: str, secret: SigningSecret, keys: Keys) -> dict[str, str]:
+def _sealed(keys: Keys, subscription_id: str, path: str, secret: Secret) -> Secret:
+    belonging = _belonging(subscription_id, secret.id, path)
+    return _sealed_secret(secret.id, *keys.encrypt(secret.value, belonging))
+
+
+def _sealed_secret(id: str, key_id: str, ciphertext: str) -> Secret:  # noqa: A002  the row's word
+    return Secret(id, f"{key_id}\0{ciphertext}".encode())
+
+
+def _ciphertext_of(secret: Secret) -> tuple[str, str, str]:
+    """Return the name, the key's id and the ciphertext of a sealed secret."""
+    key_id, _, ciphertext = secret.text.partition("\0")
+    return secret.id, key_id, ciphertext
+
+
+def _sealed_signing_secret(
+    subscription_id: str, secret: SigningSecret, keys: Keys
+) -> dict[str, object]:
     key_id, ciphertext = keys.encrypt(secret.key, _belonging(subscription_id, secret.id))
-    return {"id": secret.id, "key_id": key_id, "ciphertext": ciphertext}
+    sealed = {"id": secret.id, "key_id": key_id, "ciphertext": ciphertext}
+    return {**sealed, **_HOW_IT_SIGNS.document(secret)}
 
 
-def _belonging(subscription_id: str, secret_id: str) -> bytes:
-    """Return the associated data of a secret: it decrypts in no other row and under no other name."""
-    return f"{subscription_id}\0{secret_id}".encode()
+def _belonging(subscription_id: str, secret_id: str, path: str = "") -> bytes:
+    """Return the associated data of a secret: it decrypts in no other row, field or name."""
+    return "\0".join((subscription_id, secret_id, *([path] if path else []))).encode()

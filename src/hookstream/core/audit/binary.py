@@ -9,7 +9,7 @@ Source: Apache Avro 1.12 specification, "Binary Encoding".
 
 from functools import lru_cache
 
-from hookstream.core.audit.trail import MAX_ERROR, of_disposition, of_outcome
+from hookstream.core.audit.trail import MAX_ERROR, error_text, of_disposition, of_outcome
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.varint import varint
 
@@ -86,7 +86,7 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
             _name(record.disposition.name),
             _maybe_name(reason),
             _NULL if status is None else _VALUE + _long(status),
-            _maybe_text(failed or ended, MAX_ERROR),
+            _maybe_text(error_text(record, failed or ended), MAX_ERROR),
             _instant(record.started_at),
             _long(record.duration_us),
             _NULL if next_due_at is None else _VALUE + _zigzag(next_due_at),

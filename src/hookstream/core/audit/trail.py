@@ -42,13 +42,20 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
         "disposition": record.disposition.name,
         "reason": reason,
         "status": status,
-        "error": (failed or ended or "")[:MAX_ERROR] or None,
+        "error": error_text(record, failed or ended),
         "duration_ms": record.duration_us / 1000,
         "next_due_at": None if next_due_at is None else to_rfc3339(next_due_at),
         "host": record.host or None,
         "trace_id": record.trace_id,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def error_text(record: AttemptRecord, why: str | None) -> str | None:
+    """Return the text of a record's error: why it failed or ended, and what else is to be said."""
+    if record.note is not None:
+        why = f"{why}; {record.note}" if why else record.note
+    return why[:MAX_ERROR] if why else None
 
 
 def of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Millis | None]:

@@ -108,6 +108,8 @@ class FieldNode:
     default: Json = None
     as_text: bool = False
     """It has `"json": "string"`, which applies to the plain longs in its type too."""
+    examples: Json = None
+    """Its attribute `examples`: a list of values as they are delivered, or anything else, unchecked."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,6 +121,7 @@ class RecordNode:
     fields: tuple[FieldNode, ...]
     attributes: Mapping[str, Json]
     """All other keys of its JSON, such as `eventType`."""
+    doc: str = ""
 
 
 @dataclass(slots=True, frozen=True)

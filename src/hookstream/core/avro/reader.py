@@ -201,7 +201,8 @@ class _Reader:
         if len(set(names)) < len(names):
             raise SchemaRefused(f"{where}: the record {full} has two fields of one name")
         rest = {name: value for name, value in document.items() if name not in _RECORD_WORDS}
-        return RecordNode(full, aliases, fields, rest)
+        doc = document.get("doc")
+        return RecordNode(full, aliases, fields, rest, doc if isinstance(doc, str) else "")
 
     def _field(self, part: Json, namespace: str, at: str) -> FieldNode:
         if not isinstance(part, dict) or not isinstance(name := part.get("name"), str):
@@ -217,6 +218,7 @@ class _Reader:
             has_default="default" in part,
             default=part.get("default"),
             as_text=as_text,
+            examples=part.get("examples"),
         )
 
     def enum(self, document: JsonObject, namespace: str, where: str) -> Enum:

@@ -167,8 +167,8 @@ def _shared_fingerprints(
         elif _undocumented(tree) != _undocumented(schema.tree):
             yield Finding(
                 schema.where,
-                f"it differs from what was published as {event_type} v{version} in more than doc,"
-                " and yet has the same fingerprint: records written before would be misread."
+                f"it differs from what was published as {event_type} v{version} in more than doc"
+                " and examples, and yet has the same fingerprint: records written before would be misread."
                 " Logical types, defaults, aliases and attributes change with a new field, or in a"
                 " new version with a field of its own",
             )
@@ -215,6 +215,9 @@ def _versions(
                 yield Finding(place, what), event_type, old
 
 
+_DOCUMENTATION = ("doc", "examples")
+
+
 def _undocumented(tree: Json) -> Json:
     if isinstance(tree, list):
         return [_undocumented(each) for each in tree]
@@ -224,5 +227,5 @@ def _undocumented(tree: Json) -> Json:
         # A default is a value: a field of it may be called doc.
         name: value if name == "default" else _undocumented(value)
         for name, value in tree.items()
-        if name != "doc"
+        if name not in _DOCUMENTATION
     }

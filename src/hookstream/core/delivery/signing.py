@@ -1,22 +1,36 @@
-"""Requests are signed according to Standard Webhooks v1: HMAC-SHA256 over id, timestamp and exact body.
+"""Requests are signed according to Standard Webhooks, over id, timestamp and exact body.
 
-Source: standard-webhooks/spec, version 1.0.0. During a rotation several secrets sign: a receiver
-accepts any of the signatures.
+Source: standard-webhooks/spec, version 1.0.0: `v1` is HMAC-SHA256, `v1a` is ed25519. During a
+rotation several secrets sign: a receiver accepts any of the signatures. What ed25519 computes is
+given as a function, since it needs a library.
 """
 
 import binascii
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from hookstream import __version__
 from hookstream.errors import InputRefused
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the public prefix of every secret, not a secret itself
+PRIVATE_PREFIX = "whsk_"
+PUBLIC_PREFIX = "whpk_"
 SHORTEST_KEY = 24
 LONGEST_KEY = 64
 """Bounds of a key in bytes, from the specification."""
 
+SEED_BYTES = 32
+PUBLIC_BYTES = 32
+"""Sizes of an ed25519 key's private and public part."""
+
+Sign: TypeAlias = Callable[[bytes], bytes]
+"""Returns the ed25519 signature of a message, 64 bytes."""
+Signer: TypeAlias = bytes | Sign
+"""What signs: the raw key of a `v1` secret, or the function of a `v1a` key."""
+
+SIGNATURE = "webhook-signature"
 USER_AGENT = f"hookstream/{__version__}"
 
 MAX_HEADER_NAME = 64
@@ -70,12 +84,7 @@ def parse_secret(text: str) -> bytes:
         raise InputRefused("the signing secret is an ed25519 key; a whsec_ secret is required")
     if not text.startswith(SECRET_PREFIX):
         raise InputRefused("the signing secret does not begin with whsec_")
-    digits = text[len(SECRET_PREFIX) :].rstrip("=")
-    try:
-        key = binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
-    except (binascii.Error, ValueError):
-        # `from None`: the cause would include the text.
-        raise InputRefused("the signing secret is not base64 after whsec_") from None
+    key = _material(text, SECRET_PREFIX)
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise InputRefused(
             f"the signing secret has {len(key)} bytes; "
@@ -84,9 +93,77 @@ def parse_secret(text: str) -> bytes:
     return key
 
 
+class PrivateKey(NamedTuple):
+    """The two parts of an ed25519 key's text."""
+
+    seed: bytes
+    public: bytes
+
+    def __repr__(self) -> str:
+        """Return nothing of the seed."""
+        return f"PrivateKey({write_public_key(self.public)})"
+
+
+def parse_private_key(text: str) -> PrivateKey:
+    """Return the parts of a `whsk_` key: base64 of the seed and the public key, 32 bytes each.
+
+    Whether they belong together is not checked here.
+
+    Raises:
+        InputRefused: It is not such a key. The message never includes any of it.
+    """
+    if not text.startswith(PRIVATE_PREFIX):
+        raise InputRefused(f"the private key does not begin with {PRIVATE_PREFIX}")
+    key = _material(text, PRIVATE_PREFIX)
+    if len(key) != SEED_BYTES + PUBLIC_BYTES:
+        raise InputRefused(
+            f"the private key has {len(key)} bytes; it must have {SEED_BYTES + PUBLIC_BYTES}"
+        )
+    return PrivateKey(key[:SEED_BYTES], key[SEED_BYTES:])
+
+
+def write_private_key(key: PrivateKey) -> str:
+    """Return the `whsk_` text of a key, as `parse_private_key` reads it."""
+    return PRIVATE_PREFIX + _base64(key.seed + key.public)
+
+
+def parse_public_key(text: str) -> bytes:
+    """Return the 32 bytes of a `whpk_` key.
+
+    Raises:
+        InputRefused: It is not such a key.
+    """
+    if not text.startswith(PUBLIC_PREFIX):
+        raise InputRefused(f"the public key does not begin with {PUBLIC_PREFIX}")
+    key = _material(text, PUBLIC_PREFIX)
+    if len(key) != PUBLIC_BYTES:
+        raise InputRefused(f"the public key has {len(key)} bytes; it must have {PUBLIC_BYTES}")
+    return key
+
+
+def write_public_key(public: bytes) -> str:
+    """Return the `whpk_` text of a key, as `parse_public_key` reads it."""
+    return PUBLIC_PREFIX + _base64(public)
+
+
+def _material(text: str, prefix: str) -> bytes:
+    """Return the bytes of a secret's base64, with or without padding."""
+    digits = text[len(prefix) :].rstrip("=")
+    try:
+        return binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
+    except (binascii.Error, ValueError):
+        # `from None`: the cause would include the text.
+        kind = "signing secret" if prefix == SECRET_PREFIX else "signing key"
+        raise InputRefused(f"the {kind} is not base64 after {prefix}") from None
+
+
+def _base64(value: bytes) -> str:
+    return binascii.b2a_base64(value, newline=False).decode()
+
+
 def write_secret(key: bytes) -> str:
     """Return the `whsec_` text of a key, as `parse_secret` reads it."""
-    return SECRET_PREFIX + binascii.b2a_base64(key, newline=False).decode()
+    return SECRET_PREFIX + _base64(key)
 
 
 def signature(keys: Sequence[bytes], webhook_id: str, timestamp_s: int, body: bytes) -> str:
@@ -98,6 +175,7 @@ def signature(keys: Sequence[bytes], webhook_id: str, timestamp_s: int, body: by
         timestamp_s: The time of this attempt, in whole seconds since the epoch.
         body: The exact bytes that are sent.
     """
+    # Written out, as is the base64 below: each attempt comes by here.
     signed = f"{webhook_id}.{timestamp_s}.".encode() + body
     return " ".join(
         "v1," + binascii.b2a_base64(hmac.digest(key, signed, "sha256"), newline=False).decode()
@@ -105,8 +183,33 @@ def signature(keys: Sequence[bytes], webhook_id: str, timestamp_s: int, body: by
     )
 
 
+def signed_content(webhook_id: str, timestamp_s: int, body: bytes) -> bytes:
+    """Return the bytes that are signed: `id.timestamp.body`."""
+    return f"{webhook_id}.{timestamp_s}.".encode() + body
+
+
+def mixed_signature(
+    signers: Sequence[Signer], webhook_id: str, timestamp_s: int, body: bytes
+) -> str:
+    """Return the value of `webhook-signature` where some signers have ed25519 keys.
+
+    Args:
+        signers: In signing order: a `v1` entry for each raw key, a `v1a` entry for each function.
+        webhook_id: As for `signature`.
+        timestamp_s: As for `signature`.
+        body: As for `signature`.
+    """
+    signed = signed_content(webhook_id, timestamp_s, body)
+    return " ".join(
+        f"v1,{_base64(hmac.digest(signer, signed, 'sha256'))}"
+        if isinstance(signer, bytes)
+        else f"v1a,{_base64(signer(signed))}"
+        for signer in signers
+    )
+
+
 class RequestHeaders:
-    """The headers of one subscription's requests; constant ones are built once."""
+    """The headers of one subscription's requests, signed by `v1`; constant ones are built once."""
 
     __slots__ = ("_constant", "_keys")
 
@@ -140,6 +243,35 @@ class RequestHeaders:
             ("hookstream-trigger", trigger),
             *self._constant,
         ]
+
+
+class MixedRequestHeaders(RequestHeaders):
+    """The headers of a subscription some of whose secrets are ed25519 keys."""
+
+    __slots__ = ("_signers",)
+
+    def __init__(self, signers: Sequence[Signer], static: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__((), static)
+        self._signers = tuple(signers)
+
+    def of(
+        self, webhook_id: str, timestamp_s: int, body: bytes, *, attempt: int, trigger: str
+    ) -> list[tuple[str, str]]:
+        """As `RequestHeaders.of`."""
+        headers = super().of(webhook_id, timestamp_s, body, attempt=attempt, trigger=trigger)
+        signed = mixed_signature(self._signers, webhook_id, timestamp_s, body)
+        return [(name, signed if name == SIGNATURE else value) for name, value in headers]
+
+
+def request_headers(
+    signers: Sequence[Signer], static: Sequence[tuple[str, str]] = ()
+) -> RequestHeaders:
+    """Return the headers of requests that are signed by all signers, in their order."""
+    keys = [signer for signer in signers if isinstance(signer, bytes)]
+    # Most subscriptions have raw keys alone: those pay nothing for the others.
+    if len(keys) == len(signers):
+        return RequestHeaders(keys, static)
+    return MixedRequestHeaders(signers, static)
 
 
 def reserved(name: str) -> bool:

@@ -28,6 +28,8 @@ class AttemptRecord:
     host: str = ""
     trace_id: str | None = None
     response_excerpt: str | None = None
+    note: str | None = None
+    """What else is to be said of the attempt, whatever its outcome."""
 
 
 def ended(

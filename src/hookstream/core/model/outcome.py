@@ -18,6 +18,8 @@ class FailureKind(StrEnum):
     DNS = "dns"
     DISCONNECTED = "disconnected"
     PROTOCOL = "protocol"
+    TOKEN = "token"  # noqa: S105  a word, no secret
+    """No OAuth2 token was to be had: the endpoint itself was not asked."""
     INTERNAL_ERROR = "internal_error"
     """A defect in hookstream after the request was sent: it says nothing about the endpoint."""
 
@@ -64,6 +66,8 @@ class Response:
     retry_after: str | None = None
     excerpt: str | None = None
     """At most 1 KB of the body, sanitised."""
+    requests: int = 1
+    """The requests that it took: 2 if the first was answered 401 and the token was replaced."""
 
 
 @dataclass(slots=True)

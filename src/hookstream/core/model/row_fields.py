@@ -45,6 +45,13 @@ class FieldKind:
     """The attribute's name if it differs from the field's."""
     absent: Json = None
     """The value of a missing field: the row was written before the field existed."""
+    is_sparse: bool = False
+    """Whether the field is left out where its JSON equals `absent`, so that the row stays as earlier
+    releases wrote it."""
+
+    def sparse(self, absent: Json = None) -> "FieldKind":
+        """Return the kind for a field that is left out where its JSON equals `absent`."""
+        return replace(self, absent=absent, is_sparse=True)
 
     def into(self, attribute: str) -> "FieldKind":
         """Return the kind for an attribute whose name differs from the field's."""
@@ -54,9 +61,10 @@ class FieldKind:
 class RowFields:
     """The fields of one object by name, in the order of writing."""
 
-    __slots__ = ("_reads", "_writes")
+    __slots__ = ("_reads", "_sparse", "_writes")
 
     def __init__(self, **kinds: FieldKind) -> None:
+        self._sparse = {name: kind.absent for name, kind in kinds.items() if kind.is_sparse}
         self._reads = [
             (name, kind.attribute or name, kind.read, kind.absent) for name, kind in kinds.items()
         ]
@@ -87,7 +95,11 @@ class RowFields:
 
     def document(self, found: object) -> Values:
         """Return the fields as JSON, taken from an object's attributes."""
-        return {name: write(get(found)) for name, get, write in self._writes}
+        document = {name: write(get(found)) for name, get, write in self._writes}
+        for name, absent in self._sparse.items():
+            if document[name] == absent:
+                del document[name]
+        return document
 
     def of(self, make: _Make) -> FieldKind:
         """Return the kind of an object with these fields; `make` is its constructor."""

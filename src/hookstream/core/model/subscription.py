@@ -1,12 +1,12 @@
 """Partners, their grants, and their subscriptions: lasting requests for events."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 
 DEFAULT_SCHEDULE: tuple[Millis, ...] = (
     5 * SECOND,
@@ -54,38 +54,170 @@ class Partner:
     """Who declares it: `cli`, or files, in the notation of `core.planning.ownership`."""
 
 
+class SigningScheme(StrEnum):
+    """How a signing secret signs: the version in `webhook-signature` (Standard Webhooks)."""
+
+    V1 = "v1"
+    """HMAC-SHA256 with a shared key."""
+    V1A = "v1a"
+    """ed25519; partners verify with the public key."""
+
+
 @dataclass(slots=True, frozen=True)
 class SigningSecret:
     """One signing secret of an endpoint. Its key is not part of the repr."""
 
     id: str
+    """Its name for its whole life: `env:NAME`, `file:PATH`, or the name of a generated one."""
     key: bytes = field(repr=False)
-    """The raw HMAC-SHA256 key: 24 to 64 bytes (Standard Webhooks)."""
+    """For v1 the raw HMAC-SHA256 key of 24 to 64 bytes; for v1a the ed25519 seed of 32 bytes."""
+    scheme: SigningScheme = SigningScheme.V1
+    expires_at: Millis | None = None
+    """The end of its rotation's overlap, by the brokers' time: from then on it does not sign."""
+
+    def is_live(self, now: Millis) -> bool:
+        """Return whether it signs."""
+        return self.expires_at is None or now < self.expires_at
+
+
+@dataclass(slots=True, frozen=True)
+class Secret:
+    """Secret material of an endpoint that does not sign. Its value is not part of the repr."""
+
+    id: str
+    """Its name for its whole life: `env:NAME` or `file:PATH`."""
+    value: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return self.value.decode()
+
+
+@dataclass(slots=True, frozen=True)
+class Bearer:
+    """A constant token (RFC 6750)."""
+
+    token: Secret
+
+
+@dataclass(slots=True, frozen=True)
+class Basic:
+    """A user's name and password (RFC 7617)."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(slots=True, frozen=True)
+class OAuth2:
+    """Tokens by the client credentials grant (RFC 6749, section 4.4)."""
+
+    token_url: str = field(repr=False)
+    client_id: str
+    client_secret: Secret
+    scopes: tuple[str, ...] = ()
+
+
+Credentials: TypeAlias = Bearer | Basic | OAuth2
+
+
+@dataclass(slots=True, frozen=True)
+class MutualTls:
+    """A client certificate for TLS."""
+
+    certificate: Secret
+    """PEM: the certificate, then those of its issuers."""
+    key: Secret
+    """PEM, unencrypted."""
 
 
 @dataclass(slots=True, frozen=True)
 class Endpoint:
-    """Where a subscription's deliveries are sent, and how they are signed."""
+    """Where a subscription's deliveries are sent, how they are signed, and how we identify there."""
 
     url: str = field(repr=False)
-    """May contain a secret in its path or query: redact it before showing (`core.delivery.address`)."""
+    """May contain a secret in its path or query: redact it before showing (`core.delivery.address`).
+    If the whole URL is a secret, only its scheme and host; `target` is the URL to send to."""
     secrets: tuple[SigningSecret, ...]
     """The first signs first. During a rotation there are two."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout: Millis = DEFAULT_TIMEOUT
     """For the whole attempt, up to 60 s."""
+    url_secret: Secret | None = None
+    """The whole URL, where it is a secret."""
+    secret_headers: tuple[tuple[str, Secret], ...] = ()
+    """Static headers whose values are secret."""
+    credentials: Credentials | None = None
+    mtls: MutualTls | None = None
+    ca: Secret | None = None
+    """PEM: the authorities that the endpoint's certificate must come from; None: the machine's."""
+
+    @property
+    def target(self) -> str:
+        """The URL that deliveries are sent to. Never show it."""
+        return self.url if self.url_secret is None else self.url_secret.text
+
+    def named_secrets(self) -> Iterator[tuple[str, Secret]]:
+        """Yield all secret material that does not sign, each with the path of its field."""
+        found: list[tuple[str, Secret]] = []
+
+        def noted(path: str, secret: Secret) -> Secret:
+            found.append((path, secret))
+            return secret
+
+        self.with_secrets(noted)
+        yield from found
+
+    def with_secrets(self, make: Callable[[str, Secret], Secret]) -> "Endpoint":
+        """Return the endpoint with other material in place of each secret that does not sign.
+
+        Args:
+            make: Takes the path of a secret's field, and the secret.
+        """
+        credentials = self.credentials
+        match credentials:
+            case Bearer(token):
+                credentials = Bearer(make("auth.bearer.token", token))
+            case Basic(username, password):
+                credentials = Basic(username, make("auth.basic.password", password))
+            case OAuth2(client_secret=secret):
+                made = make("auth.oauth2.client_secret", secret)
+                credentials = replace(credentials, client_secret=made)
+            case None:
+                pass
+        mtls = self.mtls
+        return replace(
+            self,
+            url_secret=None if self.url_secret is None else make("url", self.url_secret),
+            secret_headers=tuple(
+                (name, make(f"headers.{name}", secret)) for name, secret in self.secret_headers
+            ),
+            credentials=credentials,
+            mtls=mtls
+            and MutualTls(
+                make("auth.mtls.certificate", mtls.certificate), make("auth.mtls.key", mtls.key)
+            ),
+            ca=None if self.ca is None else make("ca", self.ca),
+        )
 
 
 class BodyFormat(StrEnum):
     """The shape of a delivery's body."""
 
     STANDARD = "standard"
+    CLOUDEVENTS = "cloudevents"
+    """CloudEvents 1.0 in structured mode."""
+    TEMPLATE = "template"
+    """The subscription's own JSON document, with values of the event in it."""
 
 
 class Content(StrEnum):
     """How much of the event a body contains."""
 
     FULL = "full"
+    THIN = "thin"
+    """Identity and type, without the data."""
 
 
 class SubscriptionState(StrEnum):
@@ -147,6 +279,8 @@ class Subscription:
     """Pinned version by event type; a missing type is pinned to 1."""
     format: BodyFormat = BodyFormat.STANDARD
     content: Content = Content.FULL
+    template: Json = None
+    """The body's document where `format` is `template` (`core.delivery.template`)."""
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
     state: SubscriptionState = SubscriptionState.ACTIVE

@@ -1,20 +1,25 @@
-"""`hookstream schemas`: checks event schemas as files, publishes and lists them."""
+"""`hookstream schemas`: checks event schemas, publishes, lists and documents them."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from hookstream.core.catalog.publication import Finding, Novelty, PublicationPlan
+from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.admin.schemas import SchemaPublisher, revisions
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import yes_option
-from hookstream.entry.cli.terminal import confirm, json_line
+from hookstream.entry.cli.terminal import confirm, json_document, json_line
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 @click.group()
 def command() -> None:
-    """Check, publish and list event schemas."""
+    """Check, publish, list and document event schemas."""
 
 
 @command.command()
@@ -72,6 +77,69 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
         for each in found
     ]
     context.out.table(("EVENT TYPE", "VERSION", "REVISION", "FINGERPRINT", "PUBLISHED"), rows)
+
+
+def _of_one_version(command: C) -> C:
+    """Add what names a version of an event type, and where its schema is."""
+    for option in (
+        click.option(
+            "--schemas",
+            "folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Take the schemas from this folder, without a cluster.",
+        ),
+        click.option(
+            "--version", type=click.IntRange(1), help="The version. [default: the newest]"
+        ),
+        click.argument("event_type", metavar="TYPE"),
+    ):
+        command = option(command)
+    return command
+
+
+@command.command("jsonschema")
+@_of_one_version
+@click.option(
+    "--format",
+    "body_format",
+    type=click.Choice([SampleFormat.STANDARD.value, SampleFormat.CLOUDEVENTS.value]),
+    default=SampleFormat.STANDARD.value,
+    show_default=True,
+    help="The format of the bodies.",
+)
+@pass_context
+def print_json_schema(
+    context: Context, event_type: str, version: int | None, folder: Path | None, body_format: str
+) -> None:
+    """Print the JSON Schema (2020-12) of the bodies of events of a TYPE."""
+    documents = _documents(context, folder)
+    click.echo(json_document(documents.json_schema(event_type, version, body_format)))
+
+
+@command.command("sample")
+@_of_one_version
+@click.option(
+    "--format",
+    "sample_format",
+    type=click.Choice([each.value for each in SampleFormat]),
+    default=SampleFormat.STANDARD.value,
+    show_default=True,
+    help="The format of the body; input: as `events send` takes it, on one line.",
+)
+@pass_context
+def print_sample(
+    context: Context, event_type: str, version: int | None, folder: Path | None, sample_format: str
+) -> None:
+    """Print the body of a realistic event of a TYPE, the same one each time."""
+    body = _documents(context, folder).sample(event_type, version, sample_format)
+    printed = json_line if sample_format == SampleFormat.INPUT else json_document
+    click.echo(printed(body))
+
+
+def _documents(context: Context, folder: Path | None) -> SchemaDocuments:
+    if folder is None:
+        return SchemaDocuments.of_published(context.settings)
+    return SchemaDocuments.of_files(folder)
 
 
 def _show_plan(context: Context, plan: PublicationPlan) -> None:

@@ -219,6 +219,7 @@ def _sender(settings: Settings, logger: StructuredLogger) -> HttpSender:
         max_idle=idle,
         max_connections=connections,
         on_shortage=lambda what, remedy: logger.error("egress.short", detail=what, remedy=remedy),
+        fraction=SystemChance().fraction,
     )
 
 
