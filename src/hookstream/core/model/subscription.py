@@ -280,7 +280,7 @@ class Subscription:
     format: BodyFormat = BodyFormat.STANDARD
     content: Content = Content.FULL
     template: Json = None
-    """The body's document where `format` is `template` (`core.delivery.template`)."""
+    """The body's document where `format` is `template` (`core.delivery.bodies.template`)."""
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
     state: SubscriptionState = SubscriptionState.ACTIVE

@@ -1,0 +1,1 @@
+"""Body formats: each is text around the same JSON bytes of an event's data."""
