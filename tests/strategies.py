@@ -1,5 +1,7 @@
 """Hypothesis strategies for the nouns of core.model."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from hookstream.core.model.json import JsonObject
@@ -79,6 +81,7 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
         st.none() | credentials,
         st.none() | st.builds(MutualTls, secrets, secrets),
         st.none() | secrets,
+        st.lists(st.tuples(NAMES, secrets), max_size=2).map(tuple),
     )
     return st.builds(
         Subscription,
@@ -106,7 +109,14 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
         gaps=st.lists(gaps, max_size=3).map(tuple),
         revision=st.integers(1, 10**9),
         owner=st.sampled_from(["cli", "files"]),
-    )
+    ).map(_with_its_template)
+
+
+def _with_its_template(drawn: Subscription) -> Subscription:
+    """A row of the format `template` without one is not readable."""
+    if drawn.format is BodyFormat.TEMPLATE and drawn.template is None:
+        return replace(drawn, template={})
+    return drawn
 
 
 subscriptions = subscriptions_with(st.binary(min_size=24, max_size=64))

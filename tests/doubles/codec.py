@@ -170,8 +170,8 @@ class JsonCodec:
             "data": data,
         }
 
-    def encode(self, document: JsonObject) -> bytes:
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    def encode(self, value: Json) -> bytes:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _load(fields: Mapping[str, Json]) -> int:

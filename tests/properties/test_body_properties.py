@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from tests.doubles.drawn_events import Tools, events
 
 from hookstream.adapters.json_bytes import json_bytes
-from hookstream.core.delivery.bodies.formats import SharedFormat, head_of, media_type, with_data
+from hookstream.core.delivery.bodies.formats import (
+    SharedFormat,
+    data_of,
+    head_of,
+    media_type,
+    with_data,
+)
 from hookstream.core.delivery.bodies.template import (
     MAX_BYTES,
     TemplateRefused,
@@ -60,7 +66,10 @@ def test_a_standard_body_is_byte_for_byte_the_text_of_its_document(
     assume(isinstance(delivered, dict))
     assert isinstance(delivered, dict)
     document = {**delivered, **envelope}
-    assert body(document, BodyFormat.STANDARD) == orjson.dumps(document)
+    whole = orjson.dumps(document)
+    assert body(document, BodyFormat.STANDARD) == whole
+    head = orjson.dumps(head_of(document, BodyFormat.STANDARD, Content.FULL))
+    assert data_of(whole, head) == orjson.dumps(document["data"])
 
 
 @given(events(), ENVELOPES)

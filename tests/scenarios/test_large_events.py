@@ -53,9 +53,9 @@ class WatchedCodec(JsonCodec):
         self.steps.append(("document", self._offload.computes))
         return super().document(event, version)
 
-    def encode(self, document: JsonObject) -> bytes:
+    def encode(self, value: Json) -> bytes:
         self.steps.append(("encode", self._offload.computes))
-        return super().encode(document)
+        return super().encode(value)
 
 
 def watched(world: World) -> tuple[WatchedOffload, WatchedCodec]:

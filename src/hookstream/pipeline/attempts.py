@@ -67,6 +67,7 @@ class _Ready:
 class _Unrendered:
     """What an attempt lacks: a body whose making takes long."""
 
+    prepared: Prepared
     partner: Partner | None
     version: int
 
@@ -147,7 +148,7 @@ class Attempts:
         try:
             ready = self._ready(work)
             if isinstance(ready, _Unrendered):
-                await self._rendering.make(work, ready.partner, ready.version)
+                await self._rendering.make(work, ready.prepared, ready.partner, ready.version)
                 # The lane gave this attempt its turn a while ago; it gives it another.
                 return BODY_MADE
         except Exception as error:  # noqa: BLE001  the fence: nothing was sent
@@ -172,9 +173,10 @@ class Attempts:
         status = self._eligibility.status(work.delivery, now)
         if isinstance(status, Live):
             version = self._rendering.version(work, status.subscription)
-            body = await self._rendering.make(work, status.partner, version)
+            prepared = self._prepared.of(status.subscription, now)
+            body = await self._rendering.make(work, prepared, status.partner, version)
             if not isinstance(body, Refused):
-                self._request(work, self._prepared.of(status.subscription, now), body, now)
+                self._request(work, prepared, body, now)
         if work.receipt.wanted:
             await self.readmit(work)
 
@@ -185,15 +187,15 @@ class Attempts:
         if live is None:
             return None
         version = self._rendering.version(work, live.subscription)
-        body = self._rendering.at_hand(work, live.partner, version)
+        prepared = self._prepared.of(live.subscription, now)
+        body = self._rendering.at_hand(work, prepared, live.partner, version)
         if body is None:
-            return _Unrendered(live.partner, version)
+            return _Unrendered(prepared, live.partner, version)
         # Only now: a lane that is full prolongs the wait that the delivery comes from.
         policy.wait_ended(work.delivery, now)
         if isinstance(body, Refused):
             self.refuse(work, body)
             return None
-        prepared = self._prepared.of(live.subscription, now)
         post = self._request(work, prepared, body, now)
         return _Ready(prepared, live, version, post, now)
 

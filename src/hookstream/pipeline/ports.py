@@ -11,7 +11,7 @@ from hookstream.core.model.endpoint_identity import TlsIdentity, TokenRequest
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
@@ -199,8 +199,8 @@ class Codec(Protocol):
         Refused: the version cannot be resolved from the event's, or a value cannot be rendered.
         """
 
-    def encode(self, document: JsonObject) -> bytes:
-        """Return the JSON text of a document as UTF-8 bytes."""
+    def encode(self, value: Json) -> bytes:
+        """Return the JSON text of a value as UTF-8 bytes, without spaces."""
 
 
 class Offload(Protocol):

@@ -1,8 +1,11 @@
 """What all attempts of one revision of a subscription share is made once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hookstream.core.delivery import address, signing
+from hookstream.core.delivery.bodies.formats import media_type
+from hookstream.core.delivery.bodies.template import Template, compile_template
 from hookstream.core.delivery.tokens import basic
 from hookstream.core.model.endpoint_identity import (
     TlsIdentity,
@@ -11,7 +14,14 @@ from hookstream.core.model.endpoint_identity import (
     token_request,
 )
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.subscription import Basic, Bearer, Endpoint, OAuth2, Subscription
+from hookstream.core.model.subscription import (
+    Basic,
+    Bearer,
+    BodyFormat,
+    Endpoint,
+    OAuth2,
+    Subscription,
+)
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,6 +37,9 @@ class Prepared:
     token: TokenRequest | None
     valid_until: Millis | None
     """When a signing secret stops signing, by the brokers' time; None: never."""
+    template: Template | None = None
+    """What makes the body, where the format is `template`."""
+    template_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class PreparedRequests:
@@ -59,7 +72,11 @@ def _prepared(subscription: Subscription, now: Millis) -> Prepared:
     credentials = endpoint.credentials
     return Prepared(
         subscription,
-        signing.RequestHeaders([each.key for each in live], _static_headers(endpoint)),
+        signing.RequestHeaders(
+            [each.key for each in live],
+            _static_headers(endpoint),
+            media_type(subscription.format),
+        ),
         address.host_of(endpoint.target),
         endpoint.target,
         tls_identity(endpoint),
@@ -67,6 +84,10 @@ def _prepared(subscription: Subscription, now: Millis) -> Prepared:
         if isinstance(credentials, OAuth2)
         else None,
         min((each.expires_at for each in live if each.expires_at is not None), default=None),
+        compile_template(subscription.template)
+        if subscription.format is BodyFormat.TEMPLATE
+        else None,
+        {name: secret.text for name, secret in endpoint.template_secrets},
     )
 
 

@@ -7,8 +7,10 @@ from functools import partial
 
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.model.subscription import BodyFormat, Partner, Subscription
+from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Ports
+from hookstream.pipeline.prepared import Prepared
 from hookstream.pipeline.work import MadeBody, Work
 
 
@@ -27,24 +29,35 @@ class BodyRenderer:
         pin = subscription.pin(work.delivery.event_type)
         return self._codec.latest(work.delivery.event_type) if pin == "latest" else pin
 
-    def at_hand(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused | None:
+    def at_hand(
+        self, work: Work, prepared: Prepared, partner: Partner | None, version: int
+    ) -> bytes | Refused | None:
         """Return the bytes to send, or why no attempt may be made; None where that takes long."""
         made = work.made
-        if made is not None and made.partner is partner and made.version == version:
+        if (
+            made is not None
+            and made.subscription is prepared.subscription
+            and made.partner is partner
+            and made.version == version
+        ):
             return made.body
-        if self._takes_long(work, partner, version):
+        if self._takes_long(work, prepared.subscription, partner, version):
             return None
-        return self._made(work, partner, version)
+        return self._made(work, prepared, partner, version)
 
-    async def make(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused:
+    async def make(
+        self, work: Work, prepared: Prepared, partner: Partner | None, version: int
+    ) -> bytes | Refused:
         """Return the same, however long it takes; afterwards it is at hand."""
-        body = self.at_hand(work, partner, version)
+        body = self.at_hand(work, prepared, partner, version)
         if body is None:
-            body = await self._offload.run(partial(self._made, work, partner, version))
-            work.made = MadeBody(partner, version, body)
+            body = await self._offload.run(partial(self._made, work, prepared, partner, version))
+            work.made = MadeBody(prepared.subscription, partner, version, body)
         return body
 
-    def _takes_long(self, work: Work, partner: Partner | None, version: int) -> bool:
+    def _takes_long(
+        self, work: Work, subscription: Subscription, partner: Partner | None, version: int
+    ) -> bool:
         event = work.event
         if self._directory.grant_is_heavy(partner, event.load):
             if event.load <= LARGE:
@@ -52,14 +65,16 @@ class BodyRenderer:
                 event.load = self._codec.counted(event)
             if self._directory.grant_is_heavy(partner, event.load):
                 return True
-        if work.bodies.has(version):
+        if work.bodies.is_quick(version, subscription.format, subscription.content):
             return False
         if event.load > LARGE:
             return True
         is_its_own = version == event.revision.event_version
         return not is_its_own and self._codec.load_at(event, version) > LARGE
 
-    def _made(self, work: Work, partner: Partner | None, version: int) -> bytes | Refused:
+    def _made(
+        self, work: Work, prepared: Prepared, partner: Partner | None, version: int
+    ) -> bytes | Refused:
         event = work.event
         granted = self._directory.granted(
             partner,
@@ -72,8 +87,17 @@ class BodyRenderer:
             return granted
         if not granted:
             return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
-        body = work.bodies.encoded(version)
+        body = self._body(work, prepared, version)
         if isinstance(body, Refused) or len(body) <= self._max_body_bytes:
             return body
         detail = f"{len(body)} bytes; at most {self._max_body_bytes} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
+
+    def _body(self, work: Work, prepared: Prepared, version: int) -> bytes | Refused:
+        subscription, template = prepared.subscription, prepared.template
+        if template is not None:
+            most, reveal = self._max_body_bytes, prepared.template_secrets.get
+            return work.bodies.by_template(version, template, reveal, most)
+        if subscription.format is BodyFormat.TEMPLATE:
+            raise InvariantBroken("a subscription's template was not prepared")
+        return work.bodies.encoded(version, subscription.format, subscription.content)

@@ -36,15 +36,17 @@ from hookstream.adapters.tables.rows import (
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import read_subscription, write_subscription
 from hookstream.core.model.hold import Hold, HoldKind
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import number_text
 from hookstream.core.model.subscription import (
+    BodyFormat,
     Disabled,
     Endpoint,
     Failing,
     Gap,
     Grant,
     Partner,
+    Secret,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -160,6 +162,38 @@ def test_a_newer_format_leaves_the_envelope_readable() -> None:
         ORDERS.gaps,
         "its format is 9: a newer release wrote it",
     )
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (None, "template at its top: must be a mapping or a list"),
+        ({"a": "<$.id|newer>"}, "template at a: there is no filter newer; known are slack"),
+    ],
+)
+def test_a_template_that_only_a_newer_release_reads_leaves_the_envelope_readable(
+    template: Json, why: str
+) -> None:
+    """Its deliveries wait for a worker that can make them."""
+    written = replace(ORDERS, format=BodyFormat.TEMPLATE, template=template)
+    found = read_subscription("orders", write_subscription(written, KEYS), KEYS)
+    assert isinstance(found, UnreadableSubscription)
+    assert found.why == why
+
+
+def test_a_secret_of_a_template_stands_in_the_row_only_encrypted() -> None:
+    endpoint = replace(
+        ORDERS.endpoint, template_secrets=(("key", Secret("env:KEY", b"hush-hush")),)
+    )
+    written = replace(
+        ORDERS,
+        endpoint=endpoint,
+        format=BodyFormat.TEMPLATE,
+        template={"routing_key": {"secret": "key"}},
+    )
+    row = write_subscription(written, KEYS)
+    assert b"hush" not in row
+    assert read_subscription("orders", row, KEYS) == written
 
 
 def test_a_secret_copied_from_another_subscription_does_not_open() -> None:

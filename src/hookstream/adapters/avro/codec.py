@@ -218,9 +218,9 @@ class AvroCodec:
         except NotRenderable as problem:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
-    def encode(self, document: JsonObject) -> bytes:
-        """Return the JSON text of a document as UTF-8 bytes."""
-        return orjson.dumps(document)
+    def encode(self, value: Json) -> bytes:
+        """Return the JSON text of a value as UTF-8 bytes, without spaces."""
+        return orjson.dumps(value)
 
     def _resolve(self, event: Event, reader: PublishedSchema) -> Mapping[str, object] | str:
         """Return the record resolved to the reader's schema, or why it cannot be resolved."""

@@ -13,6 +13,7 @@ from hookstream.adapters.tables.row_json import (
     row_of,
 )
 from hookstream.adapters.tables.sealed import Keys
+from hookstream.core.delivery.bodies.template import compile_template
 from hookstream.core.model import row_fields as fields
 from hookstream.core.model.row_fields import (
     FieldKind,
@@ -131,13 +132,17 @@ def _write_credentials(credentials: Credentials) -> object:
     raise InvariantBroken(f"{type(credentials).__name__} has no form in a row")
 
 
-def _secret_header(found: object) -> tuple[str, Secret]:
+def _named_secret(found: object) -> tuple[str, Secret]:
     match found:
         case [str() as name, sealed]:
             return name, _SEALED.read(sealed)
         case _:
             raise WrongType("is not a name and a secret")
 
+
+_NAMED_SECRETS = fields.listed(
+    FieldKind(_named_secret, lambda each: [each[0], _SEALED.write(each[1])])
+).sparse([])
 
 _ENDPOINT = RowFields(
     url=fields.TEXT,
@@ -147,14 +152,13 @@ _ENDPOINT = RowFields(
         fields.listed(_SIGNING_SECRET.of(dict)).read, lambda _: [], "secrets"
     ),
     url_secret=fields.optional(_SEALED).sparse(),
-    secret_headers=fields.listed(
-        FieldKind(_secret_header, lambda each: [each[0], _SEALED.write(each[1])])
-    ).sparse([]),
+    secret_headers=_NAMED_SECRETS,
     auth=fields.optional(FieldKind(_read_credentials, _write_credentials))
     .into("credentials")
     .sparse(),
     mtls=fields.optional(RowFields(certificate=_SEALED, key=_SEALED).of(MutualTls)).sparse(),
     ca=fields.optional(_SEALED).sparse(),
+    template_secrets=_NAMED_SECRETS,
 ).of(dict)
 
 _RETRY = RowFields(
@@ -236,7 +240,7 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
 
     Returns:
         An UnreadableSubscription if the envelope is readable but the body is not: it has another
-        format, or a key is missing. A deleted one needs no body: nothing is sent for it.
+        format, a key is missing, or its template is not one to this release. A deleted one needs no body: nothing is sent for it.
 
     Raises:
         EnvelopeUnreadable: The envelope is unreadable too.
@@ -245,13 +249,16 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
     envelope = _ENVELOPE.read_object(key, row)
     try:
         check_format(row)
-        return Subscription(**{**envelope, **_REST.values(row), **_opened(key, row, keys)})
+        found = Subscription(**{**envelope, **_REST.values(row), **_opened(key, row, keys)})
+        if found.format is BodyFormat.TEMPLATE:
+            compile_template(found.template)
     except (FieldUnreadable, ConfigurationError) as why:
         if envelope["state"] == SubscriptionState.DELETED:
             envelope["state"] = SubscriptionState.DELETED
             return Subscription(endpoint=Endpoint("", ()), **envelope)
         del envelope["state"], envelope["revision"]
         return UnreadableSubscription(**envelope, why=str(why))
+    return found
 
 
 def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Values:

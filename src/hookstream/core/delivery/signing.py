@@ -213,10 +213,15 @@ class RequestHeaders:
 
     __slots__ = ("_constant", "_keys")
 
-    def __init__(self, keys: Sequence[bytes], static: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        static: Sequence[tuple[str, str]] = (),
+        content_type: str = "application/json",
+    ) -> None:
         self._keys = tuple(keys)
         self._constant = (
-            ("content-type", "application/json"),
+            ("content-type", content_type),
             ("user-agent", USER_AGENT),
             # A reserved name was refused when the subscription was written; a row written by other
             # means must not be able to replace a signature either.

@@ -152,6 +152,8 @@ class Endpoint:
     mtls: MutualTls | None = None
     ca: Secret | None = None
     """PEM: the authorities that the endpoint's certificate must come from; None: the machine's."""
+    template_secrets: tuple[tuple[str, Secret], ...] = ()
+    """Secrets that stand in the body, by the names that its template has for them."""
 
     @property
     def target(self) -> str:
@@ -199,6 +201,10 @@ class Endpoint:
                 make("auth.mtls.certificate", mtls.certificate), make("auth.mtls.key", mtls.key)
             ),
             ca=None if self.ca is None else make("ca", self.ca),
+            template_secrets=tuple(
+                (name, make(f"template_secrets.{name}", secret))
+                for name, secret in self.template_secrets
+            ),
         )
 
 

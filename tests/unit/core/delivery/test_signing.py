@@ -115,6 +115,12 @@ def test_all_headers_of_an_attempt_are_made_at_once() -> None:
     ]
 
 
+def test_the_media_type_of_a_body_is_a_header_of_each_attempt() -> None:
+    headers = RequestHeaders([KEY], [], "application/cloudevents+json")
+    found = dict(headers.of("msg_1", 1, b"", attempt=1, trigger="initial"))
+    assert found["content-type"] == "application/cloudevents+json"
+
+
 def test_a_static_header_can_never_replace_one_of_ours() -> None:
     """The table may have been written by something that did not check."""
     headers = RequestHeaders([KEY], [("Webhook-Signature", "v1,forged"), ("HOST", "internal")])

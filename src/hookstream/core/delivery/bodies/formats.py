@@ -1,4 +1,7 @@
-"""A body of any format but `template` is a head of its own, and the bytes of the event's data."""
+"""A body of any format but `template` is a head of its own, and the bytes of the event's data.
+
+The bytes of the data are the tail of the `standard` body, so an event is encoded once for all of them.
+"""
 
 from typing import Literal, TypeAlias
 
@@ -25,6 +28,19 @@ def head_of(document: JsonObject, shared: SharedFormat, content: Content) -> Jso
             return cloudevents.attributes(document, content)
 
 
+_DATA_KEY = f',"{standard.DATA}":'.encode()
+
+
+def data_of(body: bytes, head: bytes) -> bytes:
+    """Return the JSON text of the data in a body with full content.
+
+    Args:
+        body: The body.
+        head: The JSON text of its head.
+    """
+    return body[len(head) - 1 + len(_DATA_KEY) : -1]
+
+
 def with_data(head: bytes, data: bytes) -> bytes:
     """Return a body with full content.
 
@@ -32,7 +48,7 @@ def with_data(head: bytes, data: bytes) -> bytes:
         head: The JSON text of a head, an object with at least one key.
         data: The JSON text of the event's data.
     """
-    return b'%b,"%b":%b}' % (head[:-1], standard.DATA.encode(), data)
+    return b"".join((head[:-1], _DATA_KEY, data, b"}"))
 
 
 def media_type(body_format: BodyFormat) -> str:
