@@ -12,14 +12,8 @@ from enum import Enum
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.published import own_schemas, published
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.tables.rows import (
-    read_disabled,
-    read_failing,
-    read_hold,
-    read_partner,
-    read_skip,
-    read_start,
-)
+from hookstream.adapters.tables.holds_and_skips import read_hold, read_skip, read_start
+from hookstream.adapters.tables.rows import read_disabled, read_failing, read_partner
 from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model import delivery_headers

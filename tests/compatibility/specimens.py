@@ -5,19 +5,17 @@ from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
 
-from hookstream.adapters.tables.rows import (
+from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
-    disabled_row,
-    failing_row,
     hold_key,
     skip_key,
     start_key,
     write_hold,
-    write_partner,
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord

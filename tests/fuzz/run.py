@@ -18,7 +18,7 @@ from tests.fuzz.results import Results, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
 from hookstream.adapters.kafka.tables.log import read_tables
-from hookstream.adapters.tables.rows import write_hold
+from hookstream.adapters.tables.holds_and_skips import write_hold
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.topics import Topics
 from hookstream.producer import EventProducer

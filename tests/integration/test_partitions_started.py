@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.conftest import Broker
 from tests.integration.definitions_world import World, make_world
 
-from hookstream.adapters.tables.rows import read_start
+from hookstream.adapters.tables.holds_and_skips import read_start
 
 
 @pytest.fixture

@@ -7,21 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import strategies
 
-from hookstream.adapters.tables.reader import RowKind, RowReader
-from hookstream.adapters.tables.row_json import EnvelopeUnreadable, row_of
-from hookstream.adapters.tables.rows import (
+from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
-    disabled_row,
-    failing_row,
     hold_key,
     skip_key,
     start_key,
     write_hold,
-    write_partner,
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.reader import RowKind, RowReader
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable, row_of
+from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.hold import ALL, Hold, HoldKind

@@ -12,16 +12,14 @@ from tests.doubles.seeing import RememberingLogger
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.log import TableRecord
-from hookstream.adapters.tables.rows import (
+from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
-    disabled_row,
-    failing_row,
     write_hold,
-    write_partner,
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.matching.directory import Directory, Question

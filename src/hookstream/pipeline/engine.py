@@ -33,7 +33,7 @@ from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.broker_clock import time_request
 from hookstream.pipeline.budget import Budget
-from hookstream.pipeline.commits import COMMIT_EVERY, commit
+from hookstream.pipeline.commit_interval import COMMIT_EVERY, commit
 from hookstream.pipeline.defects import Step, Unexpected, described, line_of
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.endless import endless

@@ -11,27 +11,29 @@ from hypothesis import given
 from tests import strategies
 
 from hookstream.adapters.keyring import KeyRing
-from hookstream.adapters.tables.reader import RowKind, row_kind
-from hookstream.adapters.tables.row_json import EnvelopeUnreadable
-from hookstream.adapters.tables.rows import (
+from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
-    disabled_row,
-    failing_row,
     held_by_key,
     hold_key,
-    read_disabled,
-    read_failing,
     read_hold,
-    read_partner,
     read_skip,
     read_start,
     skip_key,
     start_key,
     write_hold,
-    write_partner,
     write_skip,
     write_start,
+)
+from hookstream.adapters.tables.reader import RowKind, row_kind
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.adapters.tables.rows import (
+    disabled_row,
+    failing_row,
+    read_disabled,
+    read_failing,
+    read_partner,
+    write_partner,
 )
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import read_subscription, write_subscription

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
-from hookstream.adapters.tables import rows
+from hookstream.adapters.tables import holds_and_skips, rows
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.model.topics import Topics
@@ -31,9 +31,9 @@ _BY_PREFIX: Mapping[str, RowKind] = {"hold": "hold", "skip": "skip", "start": "s
 _BY_SUFFIX: Mapping[str, RowKind] = {"disabled": "disabled", "failing": "failing"}
 _READERS: Mapping[RowKind, Callable[[str, bytes], object]] = {
     "partner": rows.read_partner,
-    "hold": rows.read_hold,
-    "skip": rows.read_skip,
-    "start": rows.read_start,
+    "hold": holds_and_skips.read_hold,
+    "skip": holds_and_skips.read_skip,
+    "start": holds_and_skips.read_start,
     "disabled": rows.read_disabled,
     "failing": rows.read_failing,
 }

@@ -1,7 +1,7 @@
 """Holds for operators: setting and clearing them, each with its operations event."""
 
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.adapters.tables.rows import hold_key, write_hold
+from hookstream.adapters.tables.holds_and_skips import hold_key, write_hold
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.subscription import Subscription, SubscriptionState

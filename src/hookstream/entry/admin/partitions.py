@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables.rows import (
+from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
     read_start,

@@ -6,9 +6,10 @@ from typing import Any
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.log import TableRecord
+from hookstream.adapters.tables.holds_and_skips import SkipAsked, StartAsked, held_by_key
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
-from hookstream.adapters.tables.rows import SkipAsked, StartAsked, held_by_key, subscription_of
+from hookstream.adapters.tables.rows import subscription_of
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold

@@ -5,10 +5,9 @@ from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.log import TableRecord
-from hookstream.adapters.tables.rows import (
+from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
-    failing_row,
     hold_key,
     skip_key,
     start_key,
@@ -16,6 +15,7 @@ from hookstream.adapters.tables.rows import (
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.rows import failing_row
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
