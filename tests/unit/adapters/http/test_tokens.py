@@ -161,7 +161,7 @@ async def test_a_cancelled_attempt_does_not_end_the_fetch_of_others() -> None:
         assert other.result() == "kim-1"
 
 
-async def test_without_permission_no_fetch_begins() -> None:
+async def test_no_fetch_begins_while_nothing_may_be_sent() -> None:
     server = TokenServer()
     async with cache(server) as found:
         assert await found.get(REQUEST, 5.0, lambda: False) == NOT_PERMITTED

@@ -8,14 +8,14 @@ from hookstream.core.delivery.bodies.template import compile_template
 from hookstream.core.delivery.bodies.template_check import DataSchema, check
 from hookstream.core.model.json import Json
 
-CUSTOMER: Json = {
+BUYER: Json = {
     "type": "record",
-    "name": "Customer",
+    "name": "Buyer",
     "fields": [{"name": "name", "type": "string"}],
 }
 FIELDS = (
     field("order_number", "long"),
-    field("customer", ["null", CUSTOMER]),
+    field("buyer", ["null", BUYER]),
     field("lines", {"type": "array", "items": "string"}),
     field("labels", {"type": "map", "values": ["null", "string"]}),
     field("either", ["string", {"type": "array", "items": "string"}]),
@@ -34,7 +34,7 @@ def data_schema(*fields: Json, event_type: str = "thing.done") -> DataSchema:
 
 THING = data_schema(*FIELDS)
 OTHER = data_schema(
-    field("order_number", CUSTOMER), field("place", "string"), event_type="other.done"
+    field("order_number", BUYER), field("place", "string"), event_type="other.done"
 )
 
 
@@ -46,10 +46,10 @@ def problems(*texts: str, schemas: tuple[DataSchema, ...] = (THING,)) -> list[st
     "text",
     [
         "<$.data>",
-        "<$.data.customer>",
+        "<$.data.buyer>",
         "<$.data.lines>",
         "<$.data.either>",
-        "x <$.data.order_number> <$.data.total> <$.data.customer.name|slack>",
+        "x <$.data.order_number> <$.data.total> <$.data.buyer.name|slack>",
         "x <$.data.labels.anything>",
         "x <$.type> <$.version> <$.timestamp> <$.id> <$.environment> <$.entity_id>",
     ],
@@ -66,7 +66,7 @@ def test_what_the_schema_has_is_taken(text: str) -> None:
             "order_number, total (did you mean order_number?)",
         ),
         ("<$.dta.order_number>", "(did you mean data?)"),
-        ("<$.data.customer.nam>", "$.data.customer has name (did you mean name?)"),
+        ("<$.data.buyer.nam>", "$.data.buyer has name (did you mean name?)"),
         ("<$.data.lines.first>", "$.data.lines is a list, and no path continues in one"),
         ("<$.data.total.cents>", "$.data.total has no fields"),
         ("<$.type.name>", "$.type has no fields"),
@@ -82,11 +82,11 @@ def test_a_path_that_no_event_has_is_a_mistake(text: str, why: str) -> None:
     ("text", "kind"),
     [
         ("x <$.data>", "an object"),
-        ("x <$.data.customer>", "an object"),
+        ("x <$.data.buyer>", "an object"),
         ("x <$.data.labels>", "an object"),
         ("x <$.data.lines>", "a list"),
         ("x <$.data.either>", "a list"),
-        ("<$.data.customer|slack>", "an object"),
+        ("<$.data.buyer|slack>", "an object"),
     ],
 )
 def test_an_object_or_list_within_text_is_refused(text: str, kind: str) -> None:
@@ -96,7 +96,7 @@ def test_an_object_or_list_within_text_is_refused(text: str, kind: str) -> None:
 
 def test_a_path_of_one_of_several_event_types_is_absent_in_the_others() -> None:
     both = (THING, OTHER)
-    assert problems("<$.data.place>", "x <$.data.customer.name>", schemas=both) == []
+    assert problems("<$.data.place>", "x <$.data.buyer.name>", schemas=both) == []
     (found,) = problems("<$.data.plac>", schemas=both)
     assert "(other.done v1, thing.done v1)" in found
 
