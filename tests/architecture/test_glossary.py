@@ -114,3 +114,12 @@ def test_names_use_the_words_of_the_glossary() -> None:
         if word in SAY_INSTEAD and not allowed(file, name, word)
     ]
     assert strays == []
+
+
+def test_no_class_of_the_source_has_the_name_of_another() -> None:
+    places: dict[str, list[str]] = {}
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{file.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

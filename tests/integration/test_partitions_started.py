@@ -44,7 +44,7 @@ def test_a_stopped_partition_is_given_a_start(world: World) -> None:
     ended = world.run("partition", "start", place, "--at", "2026-01-01T00:00:00Z", "--wait", "0.1")
     assert ended.code == 1
     assert "Nothing changed within" in ended.err
-    assert "held by nobody" in ended.err
+    assert "assigned to nobody" in ended.err
     row = world.state().rows[world.names.subscriptions][f"start/{place}"]
     assert row.value is not None
     asked = read_start(f"start/{place}", row.value)

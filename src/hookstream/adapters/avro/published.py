@@ -53,7 +53,7 @@ ParsedSchema: TypeAlias = dict[str, object]
 """A schema in the form of fastavro's reader and writer: parsed once, without logical types."""
 
 
-class _Branches(list[object]):
+class _BranchList(list[object]):
     """The branches of a union, each accessible by its own index only.
 
     fastavro lets a negative index count from the end, and reads a branch that was never written. Its
@@ -332,7 +332,7 @@ def _branches(schema: list[object]) -> list[object]:
     Each union has its own class, so that a look-up is that of a dict, not a Python call.
     """
     found = {"__slots__": (), "__getitem__": dict(enumerate(schema)).__getitem__}
-    of_one_union: type[list[object]] = type("_Branches", (_Branches,), found)
+    of_one_union: type[list[object]] = type("_BranchList", (_BranchList,), found)
     return of_one_union(schema)
 
 

@@ -29,10 +29,10 @@ def read_document(text: str) -> Document:
     Raises:
         FileRefused: The text is not JSON, or has a duplicate field.
     """
-    return _Reading(text).document()
+    return _JsonReading(text).document()
 
 
-class _Reading:
+class _JsonReading:
     """Parses a text from left to right; `_at` is the current position."""
 
     def __init__(self, text: str) -> None:

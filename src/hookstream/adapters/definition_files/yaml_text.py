@@ -60,7 +60,7 @@ def read_documents(text: str) -> Iterator[Document]:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 document = Document(None)
-                document.value = _Reading(events, document.lines).node(next(events), "", 0)
+                document.value = _YamlReading(events, document.lines).node(next(events), "", 0)
                 if document.value is not None:
                     yield document
     except yaml.MarkedYAMLError as error:
@@ -72,7 +72,7 @@ def read_documents(text: str) -> Iterator[Document]:
         raise FileRefused(why, 1) from error
 
 
-class _Reading:
+class _YamlReading:
     """Turns one document's events into values."""
 
     def __init__(self, events: "Iterator[yaml.Event]", lines: dict[str, int]) -> None:

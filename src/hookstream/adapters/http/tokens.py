@@ -30,7 +30,7 @@ Fetch: TypeAlias = Callable[
 NoToken: TypeAlias = TransportFailure | AddressBlocked | Shortage | Withheld
 
 
-class _Entry:
+class _CachedToken:
     """The token for equal requests, and the fetch in progress."""
 
     __slots__ = ("began_at", "defect", "fetching", "problem", "token")
@@ -57,7 +57,7 @@ class Tokens:
     def __init__(self, fetch: Fetch, fraction: Callable[[], float]) -> None:
         self._fetch = fetch
         self._fraction = fraction
-        self._entries: OrderedDict[TokenRequest, _Entry] = OrderedDict()
+        self._entries: OrderedDict[TokenRequest, _CachedToken] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._loop = asyncio.get_running_loop()
 
@@ -119,24 +119,24 @@ class Tokens:
         entry.token = None
         return True
 
-    def _entry(self, request: TokenRequest) -> _Entry:
+    def _entry(self, request: TokenRequest) -> _CachedToken:
         entry = self._entries.get(request)
         if entry is None:
-            entry = self._entries[request] = _Entry()
+            entry = self._entries[request] = _CachedToken()
             if len(self._entries) > MAX_REQUESTS:
                 self._entries.popitem(last=False)
         else:
             self._entries.move_to_end(request)
         return entry
 
-    def _may_fetch(self, entry: _Entry, now: float) -> bool:
+    def _may_fetch(self, entry: _CachedToken, now: float) -> bool:
         return entry.fetching is None and now - entry.began_at >= FETCH_SECONDS
 
-    def _begin(self, request: TokenRequest, entry: _Entry, now: float) -> None:
+    def _begin(self, request: TokenRequest, entry: _CachedToken, now: float) -> None:
         entry.began_at = now
         entry.fetching = self._tasks.create_task(self._fetched(request, entry, now))
 
-    async def _fetched(self, request: TokenRequest, entry: _Entry, now: float) -> None:
+    async def _fetched(self, request: TokenRequest, entry: _CachedToken, now: float) -> None:
         """Fetch a token into an entry. An unexpected exception is raised by those who wait."""
         entry.defect = None
         try:
@@ -171,7 +171,7 @@ class Tokens:
                 found = granted(document, now, self._fraction())
                 return _failure(found) if isinstance(found, str) else found
 
-    async def _awaited(self, entry: _Entry, deadline: float) -> str | NoToken:
+    async def _awaited(self, entry: _CachedToken, deadline: float) -> str | NoToken:
         fetching = entry.fetching
         if fetching is not None:
             await asyncio.wait({fetching}, timeout=max(0.0, deadline - self._loop.time()))

@@ -208,7 +208,7 @@ def _client_properties(client: ClientSettings, logger: Logger | None) -> Propert
     # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
     # library would write to stderr; what matters is raised.
     lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
-    lines.addHandler(logging.NullHandler() if logger is None else _ToLogger(logger))
+    lines.addHandler(logging.NullHandler() if logger is None else _ClientToLogger(logger))
     return {**({} if "reconnect.backoff.ms" in client else pauses), **client, "logger": lines}
 
 
@@ -442,7 +442,7 @@ def close_within(seconds: float, close: Callable[[], object]) -> bool:
     return not thread.is_alive()
 
 
-class _ToLogger(logging.Handler):
+class _ClientToLogger(logging.Handler):
     """Passes the client library's log lines to our log.
 
     A client that cannot connect logs that twenty times a second: the same line is passed on again only

@@ -28,7 +28,7 @@ def captured(logger: Logger, monotonic: Callable[[], float]) -> Iterator[None]:
         logger: Receives them.
         monotonic: Seconds; errors of the trace exporter are logged once a minute.
     """
-    handler = _ToLogger(logger, monotonic)
+    handler = _CapturedToLogger(logger, monotonic)
     root = logging.getLogger()
     before = root.handlers[:], root.level
     earlier = sys.excepthook, threading.excepthook, sys.unraisablehook
@@ -50,7 +50,7 @@ def captured(logger: Logger, monotonic: Callable[[], float]) -> Iterator[None]:
         sys.excepthook, threading.excepthook, sys.unraisablehook = earlier
 
 
-class _ToLogger(logging.Handler):
+class _CapturedToLogger(logging.Handler):
     """Passes libraries' log lines to the logger; safe from any thread."""
 
     def __init__(self, logger: Logger, monotonic: Callable[[], float]) -> None:

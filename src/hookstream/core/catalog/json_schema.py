@@ -99,7 +99,7 @@ def cloudevents_schema(schema: AvroSchema) -> JsonObject:
     )
 
 
-def _parts(schema: AvroSchema) -> tuple[RecordNode, "_Compiler"]:
+def _parts(schema: AvroSchema) -> tuple[RecordNode, "_JsonSchemaCompiler"]:
     """Return the record of an event type, and the compiler of its data."""
     root = schema.root
     names = {field.name for field in root.fields} if isinstance(root, RecordNode) else set()
@@ -111,11 +111,14 @@ def _parts(schema: AvroSchema) -> tuple[RecordNode, "_Compiler"]:
     data = next(field.type for field in root.fields if field.name == "data")
     # Whatever cannot be rendered has no JSON form to describe.
     needs_branch_names(AvroSchema(data, schema.named))
-    return root, _Compiler(schema)
+    return root, _JsonSchemaCompiler(schema)
 
 
 def _document(
-    root: RecordNode, compiler: "_Compiler", identity: Mapping[str, Json], data: FieldNode
+    root: RecordNode,
+    compiler: "_JsonSchemaCompiler",
+    identity: Mapping[str, Json],
+    data: FieldNode,
 ) -> JsonObject:
     shape = _described(compiler.make(data.type), data)
     event_type, version = root.attributes["eventType"], root.attributes["eventVersion"]
@@ -130,7 +133,7 @@ def _document(
     }
 
 
-class _Compiler(SchemaCompiler[JsonObject]):
+class _JsonSchemaCompiler(SchemaCompiler[JsonObject]):
     """Compiles each type; a named type is defined once, and referred to by its full name."""
 
     def __init__(self, schema: AvroSchema) -> None:

@@ -115,7 +115,7 @@ class _Walk:
         self._defaults = Defaults(reader, self._tag)
         self.problems: list[str] = []
         self.fills = 0
-        self._branches: dict[int, _Branches] = {}
+        self._branches: dict[int, _UnionBranches] = {}
         """The branches of each union of the reader, by the union's identity."""
         self._records: dict[tuple[str, str], Step] = {}
         """Pairs of records already walked: their step does not depend on the path."""
@@ -161,14 +161,14 @@ class _Walk:
             )
         return self._tagged(branches, number, self._pair(writer, branches.types[number], at))
 
-    def _branches_of(self, reader: Union) -> "_Branches":
+    def _branches_of(self, reader: Union) -> "_UnionBranches":
         known = self._branches.get(id(reader))
         if known is None:
-            known = _Branches([self._reader.resolve(branch) for branch in reader.branches])
+            known = _UnionBranches([self._reader.resolve(branch) for branch in reader.branches])
             self._branches[id(reader)] = known
         return known
 
-    def _tagged(self, branches: "_Branches", number: int, step: Step) -> Step:
+    def _tagged(self, branches: "_UnionBranches", number: int, step: Step) -> Step:
         """Return a step that tags its value with the branch, as the reader's decoder does."""
         branch = branches.types[number]
         if self._every_branch:
@@ -304,7 +304,7 @@ def _is_null(node: Resolved) -> bool:
     return isinstance(node, Primitive) and node.kind == "null"
 
 
-class _Branches:
+class _UnionBranches:
     """The branches of a reader's union, looked up by the writer's type."""
 
     def __init__(self, types: Sequence[Resolved]) -> None:

@@ -23,7 +23,7 @@ _STALE_ENTRIES_KEPT = 1024
 
 
 @dataclass(slots=True, eq=False)
-class _Entry(Generic[T]):
+class _WaitingEntry(Generic[T]):
     """One record that waits; `item` is None once it is dropped."""
 
     share: "_Share[T]"
@@ -41,7 +41,7 @@ class _Owned(Generic[T]):
 
     owner: str
     left: int = 0
-    heap: list[tuple[Millis, int, _Entry[T]]] = field(default_factory=list)
+    heap: list[tuple[Millis, int, _WaitingEntry[T]]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +51,7 @@ class _Share(Generic[T]):
     partition: TopicPartition
     size: int = 0
     paused: bool = False
-    entries: dict[int, _Entry[T]] = field(default_factory=dict)
+    entries: dict[int, _WaitingEntry[T]] = field(default_factory=dict)
 
 
 class WaitingRoom(Generic[T]):
@@ -73,11 +73,11 @@ class WaitingRoom(Generic[T]):
         self._budget = budget_bytes
         self._floor = floor_bytes
         self._size = 0
-        self._heap: list[tuple[Millis, int, _Entry[T]]] = []
+        self._heap: list[tuple[Millis, int, _WaitingEntry[T]]] = []
         self._order = 0
         self._stale = 0
         self._shares: dict[TopicPartition, _Share[T]] = {}
-        self._by_key: dict[Hashable, _Entry[T]] = {}
+        self._by_key: dict[Hashable, _WaitingEntry[T]] = {}
         self._by_owner: dict[str, _Owned[T]] = {}
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class WaitingRoom(Generic[T]):
             raise InvariantBroken(
                 f"{partition.topic}-{partition.partition}@{offset} was added to the waiting room twice"
             )
-        entry = _Entry(share, offset, size, item, key, rank, None)
+        entry = _WaitingEntry(share, offset, size, item, key, rank, None)
         replaced: T | None = None
         if key is not None:
             copy = self._by_key.get(key)
@@ -150,7 +150,7 @@ class WaitingRoom(Generic[T]):
             self._own(owner, due, entry)
         return replaced
 
-    def _replace(self, copy: _Entry[T]) -> T | None:
+    def _replace(self, copy: _WaitingEntry[T]) -> T | None:
         """Remove and return a copy in favour of one of higher rank."""
         item = copy.item
         self._take_out(copy)
@@ -158,7 +158,7 @@ class WaitingRoom(Generic[T]):
         self._sweep()
         return item
 
-    def _own(self, owner: str, due: Millis, entry: _Entry[T]) -> None:
+    def _own(self, owner: str, due: Millis, entry: _WaitingEntry[T]) -> None:
         owned = self._by_owner.get(owner)
         if owned is None:
             owned = self._by_owner[owner] = _Owned(owner)
@@ -206,7 +206,7 @@ class WaitingRoom(Generic[T]):
         self._sweep()
         return found
 
-    def _take_out(self, entry: _Entry[T]) -> None:
+    def _take_out(self, entry: _WaitingEntry[T]) -> None:
         """Remove an entry, except from the heap of due times."""
         entry.item = None
         entry.share.size -= entry.size
@@ -214,7 +214,7 @@ class WaitingRoom(Generic[T]):
         del entry.share.entries[entry.offset]
         self._unlink(entry)
 
-    def _unlink(self, entry: _Entry[T]) -> None:
+    def _unlink(self, entry: _WaitingEntry[T]) -> None:
         if entry.key is not None:
             del self._by_key[entry.key]
         owned = entry.owned

@@ -30,16 +30,16 @@ def command() -> None:
     "--open",
     "only_open",
     is_flag=True,
-    help="Only those that need a look: records are unsettled, no worker holds the partition, or the "
+    help="Only those that need a look: records are unsettled, no worker is assigned the partition, or the "
     "log ends before the committed offset.",
 )
 @as_json_option
 @pass_context
 def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
-    """List the partitions of events and tiers: who holds each, and how much is unsettled.
+    """List the partitions of events and tiers: the worker that each is assigned to, and how much is unsettled.
 
     It asks the brokers, not the workers, so it also shows partitions that no worker reads. If no
-    worker holds a partition for longer than a takeover takes, its deliveries wait until a worker is
+    worker is assigned a partition for longer than a takeover takes, its deliveries wait until a worker is
     started. Unsettled records of a tier mostly wait for their due time.
     """
     positions = ReadPartitions(context.settings).positions()
@@ -50,7 +50,7 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
     if shown:
         now, numbers = SystemClock().now(), ("committed", "unsettled", "oldest")
         rows = [_row(each, now) for each in shown]
-        context.out.table(("partition", "held by", *numbers), rows, numbers)
+        context.out.table(("partition", "assigned to", *numbers), rows, numbers)
     names = context.settings.topics_names
     for group in (names.group, names.retry_group):
         context.err.print(_summary(group, [p for p in positions if p.group == group]))
@@ -62,7 +62,7 @@ WAIT = click.option(
     default=15.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the worker that holds the partition; 0: not at all.",
+    help="How long to wait for the worker that is assigned the partition; 0: not at all.",
 )
 
 
@@ -80,7 +80,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
     Use it where the committed offset was lost, where records cannot be fetched, or where anything
     else stops the partition. `earliest` may send again what was already sent, `latest` leaves out
     what was not, and a time leaves out what is older. What is unsettled below the position is given
-    up; records that were never read are published as a gap. The worker that holds the partition
+    up; records that were never read are published as a gap. The worker that is assigned the partition
     resumes. The operations topic gets `partition.skipped` with who did it, a reason that begins with
     `start at`, and the position as its offset. Exit code 1: nothing changed.
     """
@@ -98,7 +98,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
         context.err.print(f"Asked for {partition} to start at {at}, if it is stopped.")
         return
     now = _settled(context, read, wait, lambda position: position.committed != before.committed)
-    context.err.print(f"{partition} resumed: {_committed(now)}, {_held(now)}")
+    context.err.print(f"{partition} resumed: {_committed(now)}, {_assigned(now)}")
 
 
 @command.command()
@@ -147,7 +147,7 @@ def _settled(
     if not done(now):
         context.err.print(
             f"Nothing changed within {wait:g} s: {_place(now)} is where it was"
-            f" ({_committed(now)}), {_held(now)}. What stops a partition, and at which offset, its"
+            f" ({_committed(now)}), {_assigned(now)}. What stops a partition, and at which offset, its"
             " worker logs as partition.stopped or topic.stopped"
         )
         raise SystemExit(1)
@@ -164,8 +164,8 @@ def _committed(position: GroupPosition) -> str:
     return f"committed {where} of {position.end}"
 
 
-def _held(position: GroupPosition) -> str:
-    return f"held by {'nobody' if position.holder is None else _name_of(position.holder)}"
+def _assigned(position: GroupPosition) -> str:
+    return f"assigned to {'nobody' if position.holder is None else _name_of(position.holder)}"
 
 
 def _is_open(position: GroupPosition) -> bool:
@@ -191,7 +191,7 @@ def _summary(group: str, positions: Sequence[GroupPosition]) -> str:
     open_ = sum(each.unsettled for each in positions)
     nobody = sum(each.holder is None for each in positions)
     summary = f"{group}: {len(positions)} partitions, {open_} records unsettled"
-    return f"{summary}, {nobody} held by nobody" if nobody else summary
+    return f"{summary}, {nobody} assigned to nobody" if nobody else summary
 
 
 def _document(position: GroupPosition) -> JsonObject:
