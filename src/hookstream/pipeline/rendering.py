@@ -5,10 +5,10 @@ What takes long is made beside the event loop.
 
 from functools import partial
 
+from hookstream.core.delivery.bodies.template import Template
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.core.model.subscription import BodyFormat, Partner, Subscription
-from hookstream.errors import InvariantBroken
+from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.prepared import Prepared
 from hookstream.pipeline.work import MadeBody, Work
@@ -41,7 +41,7 @@ class BodyRenderer:
             and made.version == version
         ):
             return made.body
-        if self._takes_long(work, prepared.subscription, partner, version):
+        if self._takes_long(work, prepared, partner, version):
             return None
         return self._made(work, prepared, partner, version)
 
@@ -56,7 +56,7 @@ class BodyRenderer:
         return body
 
     def _takes_long(
-        self, work: Work, subscription: Subscription, partner: Partner | None, version: int
+        self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bool:
         event = work.event
         if self._directory.grant_is_heavy(partner, event.load):
@@ -65,7 +65,7 @@ class BodyRenderer:
                 event.load = self._codec.counted(event)
             if self._directory.grant_is_heavy(partner, event.load):
                 return True
-        if work.bodies.is_quick(version, subscription.format, subscription.content):
+        if work.bodies.has(version) and not isinstance(prepared.body, Template):
             return False
         if event.load > LARGE:
             return True
@@ -94,10 +94,11 @@ class BodyRenderer:
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
     def _body(self, work: Work, prepared: Prepared, version: int) -> bytes | Refused:
-        subscription, template = prepared.subscription, prepared.template
-        if template is not None:
-            most, reveal = self._max_body_bytes, prepared.template_secrets.get
-            return work.bodies.by_template(version, template, reveal, most)
-        if subscription.format is BodyFormat.TEMPLATE:
-            raise InvariantBroken("a subscription's template was not prepared")
-        return work.bodies.encoded(version, subscription.format, subscription.content)
+        match prepared.body:
+            case None:
+                return work.bodies.standard(version)
+            case Template() as template:
+                most, reveal = self._max_body_bytes, prepared.template_secrets.get
+                return work.bodies.by_template(version, template, reveal, most)
+            case (shared, content):
+                return work.bodies.shared(version, shared, content)
