@@ -98,6 +98,7 @@ def standard_on_the_page() -> JsonObject:
 
 def test_the_other_bodies_on_the_page_for_partners_are_those_of_its_event() -> None:
     page = (ROOT / "docs" / "for-partners.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Other bodies\n")[2].partition("\n## ")[0]
     document = standard_on_the_page()
     cloud_head = json_bytes(head_of(document, BodyFormat.CLOUDEVENTS, Content.FULL))
     bodies = [
@@ -105,12 +106,13 @@ def test_the_other_bodies_on_the_page_for_partners_are_those_of_its_event() -> N
         with_data(cloud_head, json_bytes(document["data"])),
         json_bytes(head_of(document, BodyFormat.CLOUDEVENTS, Content.THIN)),
     ]
-    assert blocks(page, "json") == [body.decode() for body in bodies]
+    assert blocks(section, "json") == [body.decode() for body in bodies]
 
 
 def test_the_template_on_the_page_about_subscriptions_makes_the_body_below_it() -> None:
     page = (ROOT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
-    [written] = [block for block in blocks(page, "yaml") if block.startswith("format: template")]
+    section = page.partition("\n### Templates\n")[2].partition("\n## ")[0]
+    [written] = blocks(section, "yaml")
     [definition] = read_documents(written)
     assert isinstance(definition.value, dict)
     assert definition.value.keys() == {"format", "template", "template_secrets"}
@@ -119,7 +121,7 @@ def test_the_template_on_the_page_about_subscriptions_makes_the_body_below_it() 
         standard_on_the_page(), json_bytes, {"desk_key": "(its value)"}.get, 10_000
     )
     assert isinstance(made, bytes)
-    assert blocks(page, "json") == [made.decode()]
+    assert blocks(section, "json") == [made.decode()]
 
 
 def blocks(page: str, language: str) -> list[str]:
