@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from hookstream.core.delivery import address, signing
 from hookstream.core.delivery.bodies.formats import SharedFormat, media_type
@@ -24,6 +25,8 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 
+Shared: TypeAlias = tuple[SharedFormat, Content]
+
 
 @dataclass(slots=True, frozen=True)
 class Prepared:
@@ -38,7 +41,7 @@ class Prepared:
     token: TokenRequest | None
     valid_until: Millis | None
     """When a signing secret stops signing, by the brokers' time; None: never."""
-    body: Template | tuple[SharedFormat, Content] | None = None
+    body: Template | Shared | None = None
     """What the body is made by; None: it is the `standard` one in full."""
     template_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -90,7 +93,7 @@ def _prepared(subscription: Subscription, now: Millis) -> Prepared:
     )
 
 
-def _body(subscription: Subscription) -> Template | tuple[SharedFormat, Content] | None:
+def _body(subscription: Subscription) -> Template | Shared | None:
     match subscription.format, subscription.content:
         case BodyFormat.TEMPLATE, _:
             return compile_template(subscription.template)

@@ -10,7 +10,7 @@ from hookstream.core.model.event import LARGE
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.pipeline.ports import Ports
-from hookstream.pipeline.prepared import Prepared
+from hookstream.pipeline.prepared import Prepared, Shared
 from hookstream.pipeline.work import MadeBody, Work
 
 
@@ -87,18 +87,19 @@ class BodyRenderer:
             return granted
         if not granted:
             return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
-        body = self._body(work, prepared, version)
+        if prepared.body is None:
+            body = work.bodies.standard(version)
+        else:
+            body = self._of_another_format(work, prepared.body, prepared, version)
         if isinstance(body, Refused) or len(body) <= self._max_body_bytes:
             return body
         detail = f"{len(body)} bytes; at most {self._max_body_bytes} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
-    def _body(self, work: Work, prepared: Prepared, version: int) -> bytes | Refused:
-        match prepared.body:
-            case None:
-                return work.bodies.standard(version)
-            case Template() as template:
-                most, reveal = self._max_body_bytes, prepared.template_secrets.get
-                return work.bodies.by_template(version, template, reveal, most)
-            case (shared, content):
-                return work.bodies.shared(version, shared, content)
+    def _of_another_format(
+        self, work: Work, by: Template | Shared, prepared: Prepared, version: int
+    ) -> bytes | Refused:
+        if isinstance(by, Template):
+            most, reveal = self._max_body_bytes, prepared.template_secrets.get
+            return work.bodies.by_template(version, by, reveal, most)
+        return work.bodies.shared(version, *by)
