@@ -168,7 +168,7 @@ def test_a_ready_template_is_read_by_its_name(tmp_path: Path, name: str) -> None
     assert subscription.row.template == ready_templates()[name]
 
 
-def test_a_fault_in_a_template_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_fault_in_a_template_is_reported_with_its_line(tmp_path: Path) -> None:
     write(tmp_path, "subscriptions/orders.yaml", TEMPLATED.replace("_number>", "_number"))
     write(tmp_path, "subscriptions/routing.key", "")
     assert problems(tmp_path) == [

@@ -207,7 +207,7 @@ KEYED: Json = {"a": {"secret": "key"}}
         ),
     ],
 )
-def test_what_is_wrong_with_a_template_is_told_with_its_path(
+def test_what_is_wrong_with_a_template_is_reported_with_its_path(
     fields: JsonObject, path: str, why: str
 ) -> None:
     found = problems(templated(**fields))

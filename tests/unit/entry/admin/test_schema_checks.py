@@ -14,7 +14,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.entry.admin.schema_checks import template_checks
 
-CUSTOMER: Json = {
+BUYER: Json = {
     "type": "record",
     "name": "Customer",
     "fields": [{"name": "name", "type": "string", "default": ""}],
@@ -24,7 +24,7 @@ CUSTOMER: Json = {
 def book() -> SchemaBook:
     found = SchemaBook()
     found.publish(event_schema(field("customer", "string")))
-    found.publish(event_schema(field("customer", CUSTOMER), version=2))
+    found.publish(event_schema(field("customer", BUYER), version=2))
     return found
 
 
