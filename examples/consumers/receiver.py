@@ -93,9 +93,11 @@ class Receiver:
         self.book.entries.append(
             Entry(
                 webhook_id=webhook_id,
-                event_type=body["type"],
+                # A body of the partner's own template may name the event alone.
+                event_type=body.get("type", ""),
                 event_id=body["id"],
-                entity_id=body["entity_id"],
+                # In a CloudEvent it is the subject.
+                entity_id=body.get("entity_id", body.get("subject", "")),
                 attempt=int(request.headers["hookstream-attempt"]),
                 trigger=request.headers["hookstream-trigger"],
                 status=status,

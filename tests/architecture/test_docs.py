@@ -12,9 +12,15 @@ from tools.reference import COMMANDS_PAGE, SETTINGS_PAGE, commands_page, setting
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.published import fingerprint_of
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.definition_files.yaml_text import read_documents
+from hookstream.adapters.json_bytes import json_bytes
+from hookstream.core.delivery.bodies.formats import head_of, with_data
+from hookstream.core.delivery.bodies.template import compile_template
 from hookstream.core.delivery.signing import RequestHeaders, parse_secret
 from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
+from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.cli.root import root
 from hookstream.receiver import verify
 
@@ -81,6 +87,45 @@ def test_the_request_on_a_page_is_one_that_hookstream_would_send(page: str) -> N
         headers["webhook-id"], at, body, attempt=1, trigger="initial"
     )
     assert headers.items() >= dict(made).items()
+
+
+def standard_on_the_page() -> JsonObject:
+    """Return the `standard` body that the page for partners shows."""
+    _, body = request_on((ROOT / "docs" / "for-partners.md").read_text(encoding="utf-8"))
+    document: JsonObject = json.loads(body)
+    return document
+
+
+def test_the_other_bodies_on_the_page_for_partners_are_those_of_its_event() -> None:
+    page = (ROOT / "docs" / "for-partners.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Other bodies\n")[2].partition("\n## ")[0]
+    document = standard_on_the_page()
+    cloud_head = json_bytes(head_of(document, BodyFormat.CLOUDEVENTS, Content.FULL))
+    bodies = [
+        json_bytes(head_of(document, BodyFormat.STANDARD, Content.THIN)),
+        with_data(cloud_head, json_bytes(document["data"])),
+        json_bytes(head_of(document, BodyFormat.CLOUDEVENTS, Content.THIN)),
+    ]
+    assert blocks(section, "json") == [body.decode() for body in bodies]
+
+
+def test_the_template_on_the_page_about_subscriptions_makes_the_body_below_it() -> None:
+    page = (ROOT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
+    section = page.partition("\n### Templates\n")[2].partition("\n## ")[0]
+    [written] = blocks(section, "yaml")
+    [definition] = read_documents(written)
+    assert isinstance(definition.value, dict)
+    assert definition.value.keys() == {"format", "template", "template_secrets"}
+    template = compile_template(definition.value["template"])
+    made = template.render(
+        standard_on_the_page(), json_bytes, {"desk_key": "(its value)"}.get, 10_000
+    )
+    assert isinstance(made, bytes)
+    assert blocks(section, "json") == [made.decode()]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [each.rstrip("\n") for each in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)]
 
 
 def test_the_request_of_the_readme_carries_the_event_of_the_quickstart() -> None:

@@ -13,7 +13,10 @@ from tests.contracts.codec_worlds import (
     record,
 )
 
+from hookstream.core.delivery.bodies.formats import data_of, with_data
+from hookstream.core.delivery.bodies.standard import identity
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
+from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Origin
 
@@ -102,6 +105,26 @@ def test_an_event_without_an_id_is_undecodable(world: World) -> None:
     problem = world.codec.decode(found, record(value))
     assert isinstance(problem, Undecodable)
     assert problem.reason == "bad_envelope"
+
+
+def test_the_bytes_of_the_data_are_the_tail_of_the_body(world: World) -> None:
+    """Every other format is text around them."""
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    document = world.codec.document(event, 1)
+    assert isinstance(document, dict)
+    encode = world.codec.encode
+    body, head = encode(document), encode(identity(document))
+    assert data_of(body, head) == encode(document["data"]) == b'{"a":7}'
+    assert with_data(head, data_of(body, head)) == body
+
+
+@pytest.mark.parametrize("value", [None, True, 7, 0.5, 'a "b"\n', [1, {}], {"a": ["x"]}])
+def test_any_plain_value_is_encoded_without_spaces(world: World, value: Json) -> None:
+    """A template writes values one by one."""
+    encoded = world.codec.encode(value)
+    assert json.loads(encoded) == value
+    assert encoded == json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def test_the_standard_body_is_plain_json_in_a_fixed_order(world: World) -> None:

@@ -1,6 +1,9 @@
 """An event that a service publishes reaches a partner who verifies it, under one trace."""
 
+import json
+
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from tests.e2e.world import EVENT_TYPE, World, until_accepted
 
 pytestmark = pytest.mark.timeout(90)
@@ -33,6 +36,52 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
     # What `apply` published on the operations topic is processed too, in separate traces.
     ours = f"process {world.prefix}.operations"
     assert {span["trace_id"] for span in spans.values() if span["name"] != ours} == {trace_id}
+
+
+async def test_each_partner_gets_the_body_that_its_file_asks_for(world: World) -> None:
+    world.stage.environ["E2E_DESK_KEY"] = "hush-hush"
+    template = """\
+format: template
+template:
+  id: <$.id>
+  text: "<$.type|slack>: <$.data.currency>"
+  prices: <$.data.breaks>
+  desk: {secret: desk}
+template_secrets:
+  desk: {env: E2E_DESK_KEY}
+"""
+    full = await world.subscribe("full")
+    thin = await world.subscribe("thin", more="content: thin\n")
+    cloud = await world.subscribe("cloud", more="format: cloudevents\n")
+    own = await world.subscribe("own", more=template)
+    await world.stage.start_worker()
+    [sent] = await world.publish(1)
+    for partner in (full, thin, cloud, own):
+        await until_accepted(partner, [sent], 10)
+    assert await world.stage.stop_worker() == 0
+
+    standard = full.bodies[sent.event_id]
+    data = standard.pop("data")
+    assert thin.bodies[sent.event_id] == standard
+    read = from_structured_event(
+        HTTPMessage(
+            {"content-type": "application/cloudevents+json"},
+            json.dumps(cloud.bodies[sent.event_id]).encode(),
+        )
+    )
+    assert (read.get_id(), read.get_type(), read.get_data()) == (sent.event_id, EVENT_TYPE, data)
+    assert own.bodies[sent.event_id] == {
+        "id": sent.event_id,
+        "text": f"{EVENT_TYPE}: {data['currency']}",
+        "prices": data["breaks"],
+        "desk": "hush-hush",
+    }
+    shown = await world.stage.hookstream("subscriptions", "show", "own")
+    assert "env:E2E_DESK_KEY (not shown)" in shown
+    for topic in ("subscriptions", "attempts", "operations"):
+        records = await world.read(topic)
+        assert records
+        assert "hush-hush" not in repr(records)
 
 
 async def test_a_record_that_is_not_an_event_is_listed_and_the_stream_continues(

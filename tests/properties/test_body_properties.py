@@ -4,7 +4,7 @@ import json
 
 import orjson
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
-from hypothesis import assume, given
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from tests.doubles.drawn_events import Tools, events
 
@@ -21,6 +21,7 @@ from hookstream.core.delivery.bodies.template import (
     TemplateRefused,
     compile_template,
 )
+from hookstream.core.delivery.bodies.template_check import DataSchema, check
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 
@@ -91,6 +92,40 @@ def test_the_library_of_cloudevents_reads_every_event(
     assert read.get_subject() == document["entity_id"]
     assert read.get_data() == json.loads(orjson.dumps(document["data"]))
     assert made.endswith(b'"data":' + orjson.dumps(document["data"]) + b"}")
+
+
+PATHS = st.lists(st.sampled_from("uvwabn"), max_size=3).map(lambda names: ["data", *names])
+
+
+@given(events(), PATHS, st.sampled_from(["", "is "]))
+def test_the_check_of_a_template_agrees_with_what_its_events_render(
+    drawn: tuple[JsonObject, JsonObject], path: list[str], before: str
+) -> None:
+    tree, data = drawn
+    tools = Tools(tree)
+    document = tools.delivered(tools.written(data))
+    assume(isinstance(document, dict))
+    assert isinstance(document, dict)
+    assert tools.schema is not None
+    assert tools.schema.data is not None
+    placeholder = f"<$.{'.'.join(path)}>"
+    template = compile_template([f"{before}{placeholder}"])
+
+    problems = check(template, [DataSchema("thing.done", 1, tools.schema.data)])
+    made = template.render(document, json_bytes, lambda _: None, 1 << 20)
+
+    value = value_at(document, path)
+    if not problems:
+        assert isinstance(made, bytes)
+    if not before and value is not None:
+        assert problems == []
+    event(f"{'within text' if before else 'alone'}, {'refused' if problems else 'taken'}")
+
+
+def value_at(document: Json, path: list[str]) -> Json:
+    for name in path:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document
 
 
 def escaped(value: Json) -> Json:

@@ -22,6 +22,7 @@ MEANS = PlanMeans(
     new_key=lambda: bytes(32),
     scrub=lambda url: url,
     pattern_problems=lambda _: (),
+    template_problems=lambda _: (),
     asks_for=asks_for,
     takes_effect=0,
     prune_share=1.0,

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from hookstream.core.delivery import address, signing
-from hookstream.core.delivery.bodies.formats import media_type
+from hookstream.core.delivery.bodies.formats import SharedFormat, media_type
 from hookstream.core.delivery.bodies.template import Template, compile_template
 from hookstream.core.delivery.tokens import basic
 from hookstream.core.model.endpoint_identity import (
@@ -18,10 +19,13 @@ from hookstream.core.model.subscription import (
     Basic,
     Bearer,
     BodyFormat,
+    Content,
     Endpoint,
     OAuth2,
     Subscription,
 )
+
+Shared: TypeAlias = tuple[SharedFormat, Content]
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,8 +41,8 @@ class Prepared:
     token: TokenRequest | None
     valid_until: Millis | None
     """When a signing secret stops signing, by the brokers' time; None: never."""
-    template: Template | None = None
-    """What makes the body, where the format is `template`."""
+    body: Template | Shared | None = None
+    """What the body is made by; None: it is the `standard` one in full."""
     template_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -84,11 +88,19 @@ def _prepared(subscription: Subscription, now: Millis) -> Prepared:
         if isinstance(credentials, OAuth2)
         else None,
         min((each.expires_at for each in live if each.expires_at is not None), default=None),
-        compile_template(subscription.template)
-        if subscription.format is BodyFormat.TEMPLATE
-        else None,
+        _body(subscription),
         {name: secret.text for name, secret in endpoint.template_secrets},
     )
+
+
+def _body(subscription: Subscription) -> Template | Shared | None:
+    match subscription.format, subscription.content:
+        case BodyFormat.TEMPLATE, _:
+            return compile_template(subscription.template)
+        case BodyFormat.STANDARD, Content.FULL:
+            return None
+        case shared, content:
+            return shared, content
 
 
 def _static_headers(endpoint: Endpoint) -> list[tuple[str, str]]:

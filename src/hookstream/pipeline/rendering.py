@@ -5,12 +5,12 @@ What takes long is made beside the event loop.
 
 from functools import partial
 
+from hookstream.core.delivery.bodies.template import Template
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.core.model.subscription import BodyFormat, Partner, Subscription
-from hookstream.errors import InvariantBroken
+from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.pipeline.ports import Ports
-from hookstream.pipeline.prepared import Prepared
+from hookstream.pipeline.prepared import Prepared, Shared
 from hookstream.pipeline.work import MadeBody, Work
 
 
@@ -41,7 +41,7 @@ class BodyRenderer:
             and made.version == version
         ):
             return made.body
-        if self._takes_long(work, prepared.subscription, partner, version):
+        if self._takes_long(work, prepared, partner, version):
             return None
         return self._made(work, prepared, partner, version)
 
@@ -56,7 +56,7 @@ class BodyRenderer:
         return body
 
     def _takes_long(
-        self, work: Work, subscription: Subscription, partner: Partner | None, version: int
+        self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bool:
         event = work.event
         if self._directory.grant_is_heavy(partner, event.load):
@@ -65,7 +65,7 @@ class BodyRenderer:
                 event.load = self._codec.counted(event)
             if self._directory.grant_is_heavy(partner, event.load):
                 return True
-        if work.bodies.is_quick(version, subscription.format, subscription.content):
+        if work.bodies.has(version) and not isinstance(prepared.body, Template):
             return False
         if event.load > LARGE:
             return True
@@ -87,17 +87,19 @@ class BodyRenderer:
             return granted
         if not granted:
             return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
-        body = self._body(work, prepared, version)
+        if prepared.body is None:
+            body = work.bodies.standard(version)
+        else:
+            body = self._of_another_format(work, prepared.body, prepared, version)
         if isinstance(body, Refused) or len(body) <= self._max_body_bytes:
             return body
         detail = f"{len(body)} bytes; at most {self._max_body_bytes} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
-    def _body(self, work: Work, prepared: Prepared, version: int) -> bytes | Refused:
-        subscription, template = prepared.subscription, prepared.template
-        if template is not None:
+    def _of_another_format(
+        self, work: Work, by: Template | Shared, prepared: Prepared, version: int
+    ) -> bytes | Refused:
+        if isinstance(by, Template):
             most, reveal = self._max_body_bytes, prepared.template_secrets.get
-            return work.bodies.by_template(version, template, reveal, most)
-        if subscription.format is BodyFormat.TEMPLATE:
-            raise InvariantBroken("a subscription's template was not prepared")
-        return work.bodies.encoded(version, subscription.format, subscription.content)
+            return work.bodies.by_template(version, by, reveal, most)
+        return work.bodies.shared(version, *by)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from hookstream.core.delivery.bodies.formats import SharedFormat, data_of, head_of, with_data
+from hookstream.core.delivery.bodies.standard import identity
 from hookstream.core.delivery.bodies.template import Reveal, Template
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.core.model.subscription import BodyFormat, Content, Partner, Subscription
+from hookstream.core.model.subscription import Content, Partner, Subscription
 from hookstream.pipeline.defects import BLAMED, Step, described
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Codec
@@ -25,14 +26,15 @@ class Bodies:
     _codec: Codec
     event: Event
     _documents: dict[int, JsonObject | Refused] = field(default_factory=dict)
-    _encoded: dict[tuple[int, BodyFormat, Content], bytes] = field(default_factory=dict)
+    _encoded: dict[int | tuple[int, SharedFormat, Content], bytes] = field(default_factory=dict)
+    """By version the `standard` body in full, and every other by its format and content too."""
 
-    def is_quick(self, version: int, body_format: BodyFormat, content: Content) -> bool:
-        """Return whether a body at a version takes little time, however large the event is."""
-        if content is Content.THIN:
-            return version in self._documents
-        # All other formats but a template have the data from the standard body.
-        return body_format is not BodyFormat.TEMPLATE and _standard(version) in self._encoded
+    def has(self, version: int) -> bool:
+        """Return whether the `standard` body of a version was encoded before.
+
+        Bodies in other shared formats then take little time, however large the event is.
+        """
+        return version in self._encoded
 
     def document(self, version: int) -> JsonObject | Refused:
         """Return the `standard` body at a version as plain JSON."""
@@ -45,40 +47,37 @@ class Bodies:
             self._documents[version] = document
         return document
 
-    def encoded(
-        self,
-        version: int,
-        shared: SharedFormat = BodyFormat.STANDARD,
-        content: Content = Content.FULL,
-    ) -> bytes | Refused:
-        """Return the exact bytes of a body at a version, in a format that subscriptions share."""
-        body = self._encoded.get((version, shared, content))
+    def standard(self, version: int) -> bytes | Refused:
+        """Return the exact bytes of the `standard` body in full, at a version."""
+        body = self._encoded.get(version)
         if body is not None:
             return body
         document = self.document(version)
         if isinstance(document, Refused):
             return document
         try:
-            body = self._made(document, version, shared, content)
+            body = self._encoded[version] = self._codec.encode(document)
         except BLAMED[Step.ENCODE] as error:
             return Refused(RefusalReason.NOT_RENDERABLE, described(error))
-        self._encoded[version, shared, content] = body
         return body
 
-    def _made(
-        self, document: JsonObject, version: int, shared: SharedFormat, content: Content
-    ) -> bytes:
+    def shared(self, version: int, shared: SharedFormat, content: Content) -> bytes | Refused:
+        """Return the exact bytes of a body in any format that subscriptions share, at a version."""
+        body = self._encoded.get((version, shared, content))
+        if body is not None:
+            return body
+        standard, document = self.standard(version), self.document(version)
+        if isinstance(standard, Refused):
+            return standard
+        if isinstance(document, Refused):
+            return document
         encode = self._codec.encode
-        if shared is BodyFormat.STANDARD and content is Content.FULL:
-            return encode(document)
-        head = encode(head_of(document, shared, content))
-        if content is Content.THIN:
-            return head
-        standard = self._encoded.get(_standard(version))
-        if standard is None:
-            standard = self._encoded[_standard(version)] = encode(document)
-        standard_head = encode(head_of(document, BodyFormat.STANDARD, content))
-        return with_data(head, data_of(standard, standard_head))
+        # The standard body was encoded, so its parts can be.
+        body = encode(head_of(document, shared, content))
+        if content is Content.FULL:
+            body = with_data(body, data_of(standard, encode(identity(document))))
+        self._encoded[version, shared, content] = body
+        return body
 
     def by_template(
         self, version: int, template: Template, reveal: Reveal, most: int
@@ -98,10 +97,6 @@ class Bodies:
             return template.render(document, self._codec.encode, reveal, most)
         except BLAMED[Step.ENCODE] as error:
             return Refused(RefusalReason.NOT_RENDERABLE, described(error))
-
-
-def _standard(version: int) -> tuple[int, BodyFormat, Content]:
-    return version, BodyFormat.STANDARD, Content.FULL
 
 
 @dataclass(slots=True, frozen=True)

@@ -9,9 +9,12 @@ import pytest
 from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
+from hookstream.adapters.ready_templates import ready_templates
+from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import header_problem, write_secret
 from hookstream.core.model.json import Json
-from hookstream.core.model.subscription import Endpoint, Grant, Partner, Subscription
+from hookstream.core.model.subscription import Endpoint, Grant, Partner, Secret, Subscription
+from hookstream.core.planning.body_format import TemplateRules
 from hookstream.core.planning.declared import (
     Declared,
     DeclaredSecret,
@@ -24,7 +27,10 @@ from hookstream.errors import InputRefused
 KEY = bytes(range(24))
 ENVIRON = {"ORDERS": write_secret(KEY), "SHORT": "whsec_AAAA"}
 RULES = DefinitionRules(
-    url_problem=lambda _: None, header_problem=header_problem, pattern_problem=lambda _: None
+    url_problem=lambda _: None,
+    header_problem=header_problem,
+    pattern_problem=lambda _: None,
+    templates=TemplateRules(ready_templates(), secrets_in),
 )
 
 ACME = """
@@ -129,6 +135,49 @@ def test_a_secret_is_read_from_a_file_beside_the_definition(tmp_path: Path) -> N
     write(tmp_path, "subscriptions/orders.key", write_secret(KEY) + "\n")
     (subscription,) = read(tmp_path).declared.subscriptions
     assert subscription.secrets == (DeclaredSecret("file:orders.key", KEY),)
+
+
+TEMPLATED = f"""{ORDERS}
+format: template
+template:
+  routing_key: {{secret: key}}
+  payload:
+    summary: "order <$.data.order_number>"
+template_secrets:
+  key: {{file: routing.key}}
+"""
+
+
+def test_a_template_is_read_with_the_secrets_that_it_names(tmp_path: Path) -> None:
+    write(tmp_path, "subscriptions/orders.yaml", TEMPLATED)
+    write(tmp_path, "subscriptions/routing.key", "hush-hush\n")
+    (subscription,) = read(tmp_path).declared.subscriptions
+    row = subscription.row
+    assert row.template == {
+        "routing_key": {"secret": "key"},
+        "payload": {"summary": "order <$.data.order_number>"},
+    }
+    assert row.endpoint.template_secrets == (("key", Secret("file:routing.key", b"hush-hush")),)
+    assert "hush" not in repr(subscription)
+
+
+@pytest.mark.parametrize("name", ["slack", "teams"])
+def test_a_ready_template_is_read_by_its_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path, "subscriptions/o.yaml", f"{ORDERS}format: template\ntemplate: {name}\n")
+    (subscription,) = read(tmp_path).declared.subscriptions
+    assert subscription.row.template == ready_templates()[name]
+
+
+def test_a_fault_in_a_template_is_reported_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path, "subscriptions/orders.yaml", TEMPLATED.replace("_number>", "_number"))
+    write(tmp_path, "subscriptions/routing.key", "")
+    assert problems(tmp_path) == [
+        "subscriptions/orders.yaml:15: subscription orders: template_secrets.key: is empty",
+        (
+            "subscriptions/orders.yaml:13: subscription orders: template.payload.summary: "
+            "<$.data.order_number is no path such as <$.data.name>; \\<$. is the text itself"
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from hookstream.core.model.subscription import Partner
 from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
 from hookstream.core.planning.definition import (
     DefinitionRules,
-    SecretKey,
+    SecretReader,
     SecretSource,
     read_partner,
     read_subscription,
@@ -93,11 +93,11 @@ def read_definitions(
     found.owner = read_owner(naming, found.problems)
     secrets.seen.update(map(os.path.realpath, naming))
 
-    def partner(document: Json, _: SecretKey, report: Report) -> Partner:
+    def partner(document: Json, _: SecretReader, report: Report) -> Partner:
         return read_partner(document, rules, report)
 
-    def subscription(document: Json, key: SecretKey, report: Report) -> DeclaredSubscription:
-        return read_subscription(document, rules, key, report)
+    def subscription(document: Json, named: SecretReader, report: Report) -> DeclaredSubscription:
+        return read_subscription(document, rules, named, report)
 
     partners = tuple(_read(folder, "partner", partner, secrets, found))
     subscriptions = tuple(_read(folder, "subscription", subscription, secrets, found))
@@ -139,16 +139,23 @@ class _Secrets:
 
     def key(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
         """Return the key of a variable or file, or, as text, why there is none."""
-        text, missing = self._text(folder, source, name)
-        if text is None:
-            if self._missing is None:
-                return missing
-            self._missing.append(f"{missing}: apply needs it")
-            return b""
+        found = self.material(folder, source, name)
+        if not found or isinstance(found, str):
+            return found
         try:
-            return parse_secret(text.strip())
+            return parse_secret(found.decode())
         except InputRefused as refused:
             return str(refused)
+
+    def material(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
+        """Return what a variable or file holds, without white space around it, or why there is nothing."""
+        text, missing = self._text(folder, source, name)
+        if text is not None:
+            return text.strip().encode() or "is empty"
+        if self._missing is None:
+            return missing
+        self._missing.append(f"{missing}: apply needs it")
+        return b""
 
     def _text(self, folder: Path, source: SecretSource, name: str) -> tuple[str | None, str]:
         """Return the text of a source, or None and why there is none."""
@@ -163,7 +170,7 @@ class _Secrets:
 def _read(
     folder: Path,
     kind: str,
-    read: Callable[[Json, SecretKey, Report], _Definition],
+    read: Callable[[Json, SecretReader, Report], _Definition],
     secrets: _Secrets,
     into: Definitions,
 ) -> Iterator[_Definition]:
@@ -171,8 +178,10 @@ def _read(
     for path, document in _documents(folder, f"{kind}s", secrets, into):
         place = shown(path)
         problems: list[tuple[str, str]] = []
-        key = partial(secrets.key, path.parent)
-        definition = read(document.value, key, _added_to(problems))
+        named = SecretReader(
+            partial(secrets.key, path.parent), partial(secrets.material, path.parent)
+        )
+        definition = read(document.value, named, _added_to(problems))
         subject = f"{kind} {definition.id}" if definition.id else ""
         into.problems += [
             Problem(subject, at, why, f"{place}:{document.line(at)}") for at, why in problems

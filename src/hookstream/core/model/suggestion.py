@@ -6,6 +6,8 @@ from difflib import get_close_matches
 _LONGEST = 200
 _MOST = 20_000
 _SHORTEST_PREFIX = 2
+_LIKENESS = 0.65
+"""How alike two names are at least, from 0 to 1: `state` is not meant as `template`."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -23,5 +25,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         )
         found = min(alike, key=len, default="")
     if not found:
-        found = next(iter(get_close_matches(asked, lowered, n=1)), "")
+        found = next(iter(get_close_matches(asked, lowered, n=1, cutoff=_LIKENESS)), "")
     return f" (did you mean {lowered[found]}?)" if found and lowered[found] != name else ""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from hookstream.core.model.instant import DAY, SECOND
@@ -12,16 +13,16 @@ from hookstream.core.model.subscription import (
     DEFAULT_MAX_IN_FLIGHT,
     DEFAULT_SCHEDULE,
     DEFAULT_TIMEOUT,
-    BodyFormat,
-    Content,
     Endpoint,
     Grant,
     Limits,
     Partner,
     RetryPolicy,
+    Secret,
     Subscription,
     VersionPin,
 )
+from hookstream.core.planning.body_format import TemplateRules, read_body
 from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, DeclaredSubscription
 from hookstream.core.planning.reading import FieldReader, Report, described, shortened
 
@@ -60,10 +61,20 @@ _GONE = 410
 
 
 SecretSource: TypeAlias = Literal["env", "file"]
-"""Where a signing secret is read: an environment variable, or a file relative to the definition's folder."""
+"""Where a secret is read: an environment variable, or a file relative to the definition's folder."""
 
-SecretKey: TypeAlias = Callable[[SecretSource, str], bytes | str]
-"""Returns the key from a variable or file, or as text why there is none; never includes the key."""
+ReadSecret: TypeAlias = Callable[[SecretSource, str], bytes | str]
+"""Returns what a variable or file holds, or as text why there is nothing; never includes it there."""
+
+
+@dataclass(slots=True, frozen=True)
+class SecretReader:
+    """Reads the secrets that a definition names."""
+
+    key: ReadSecret
+    """Reads a signing key."""
+    material: ReadSecret
+    """Reads any other secret."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,6 +87,7 @@ class DefinitionRules:
     """Returns why a header is not allowed; never includes its value."""
     pattern_problem: Callable[[JsonObject], str | None]
     """Returns why an event pattern is invalid, with the path."""
+    templates: TemplateRules
 
 
 def read_folder_name(document: Json, report: Report) -> str:
@@ -114,7 +126,7 @@ def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Part
 
 
 def read_subscription(
-    document: Json, rules: DefinitionRules, secret_key: SecretKey, report: Report
+    document: Json, rules: DefinitionRules, secrets: SecretReader, report: Report
 ) -> DeclaredSubscription:
     """Return the subscription that a definition declares; invalid if a problem was reported."""
     reader = FieldReader(document, "", report)
@@ -124,27 +136,43 @@ def read_subscription(
     partner_id = reader.text("partner", _ID, _ID_FORM)
     endpoint = reader.section("endpoint", required=True)
     url, headers = _url(endpoint, rules), _headers(endpoint, rules)
-    secrets = _secrets(endpoint, secret_key, report)
+    signing = _secrets(endpoint, secrets.key, report)
     timeout = endpoint.duration(
         "timeout", DEFAULT_TIMEOUT, least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT
     )
+    body = read_body(reader, rules.templates, partial(_material, reader, secrets.material, report))
     row = Subscription(
         id=subscription_id,
         partner_id=partner_id,
-        endpoint=Endpoint(url, (), headers, timeout),
+        endpoint=Endpoint(url, (), headers, timeout, template_secrets=body.secrets),
         active_from=0,
         event_types=reader.texts("event_types", _GLOB, _GLOB_FORM, most=_MOST_TYPES),
         environments=_environments(reader),
         pattern=_pattern(reader, rules),
         versions=_versions(reader),
-        format=reader.one_of("format", BodyFormat, BodyFormat.STANDARD),
-        content=reader.one_of("content", Content, Content.FULL),
+        format=body.format,
+        content=body.content,
+        template=body.template,
         retry=_retry(reader.section("retry")),
         limits=_limits(reader.section("limits")),
     )
     endpoint.finish()
     reader.finish()
-    return DeclaredSubscription(row, secrets)
+    return DeclaredSubscription(row, signing)
+
+
+def _material(
+    reader: FieldReader, material: ReadSecret, report: Report, place: str, written: Json
+) -> Secret | None:
+    """Return the secret that is written at a place, None if a problem was reported."""
+    source = FieldReader(written, reader.path(place), report)
+    found = _secret(source, written, material)
+    if found is None:
+        return None
+    if found.key is None:
+        source.wrong("", "must be {env: NAME} or {file: PATH}: hookstream does not generate it")
+        return None
+    return Secret(found.id, found.key)
 
 
 def _url(endpoint: FieldReader, rules: DefinitionRules) -> str:
@@ -173,7 +201,7 @@ def _headers(endpoint: FieldReader, rules: DefinitionRules) -> tuple[tuple[str, 
 
 
 def _secrets(
-    endpoint: FieldReader, secret_key: SecretKey, report: Report
+    endpoint: FieldReader, secret_key: ReadSecret, report: Report
 ) -> tuple[DeclaredSecret, ...]:
     secrets: list[DeclaredSecret] = []
     for place, each in endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS):
@@ -186,7 +214,7 @@ def _secrets(
     return tuple(secrets)
 
 
-def _secret(reader: FieldReader, written: Json, secret_key: SecretKey) -> DeclaredSecret | None:
+def _secret(reader: FieldReader, written: Json, secret_key: ReadSecret) -> DeclaredSecret | None:
     if not isinstance(written, dict):
         return None
     match list(written):
@@ -211,7 +239,7 @@ def _secret(reader: FieldReader, written: Json, secret_key: SecretKey) -> Declar
 
 
 def _named_secret(
-    reader: FieldReader, source: SecretSource, name: str, secret_key: SecretKey
+    reader: FieldReader, source: SecretSource, name: str, secret_key: ReadSecret
 ) -> DeclaredSecret:
     found = secret_key(source, name)
     if isinstance(found, str):

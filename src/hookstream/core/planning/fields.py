@@ -101,8 +101,7 @@ def _subscription(
         found["pattern"] = _json(subscription.pattern)
     for event_type, pin in sorted(subscription.versions.items()):
         found[f"versions.{event_type}"] = ComparedField(pin, str(pin))
-    found["format"] = _text(subscription.format.value)
-    found["content"] = _text(subscription.content.value)
+    found |= _body(subscription)
     schedule = " ".join(format_duration(delay) for delay in retry.schedule)
     found["retry.schedule"] = ComparedField(retry.schedule, schedule or "(no retries)")
     found["retry.expires_after"] = _duration(retry.expires_after)
@@ -115,6 +114,19 @@ def _subscription(
         found["limits.rate_limit"] = ComparedField(limits.rate_limit, f"{limits.rate_limit:g}/s")
     found["limits.weight"] = ComparedField(limits.weight, str(limits.weight))
     found["owner"] = _text(subscription.owner)
+    return found
+
+
+def _body(subscription: Subscription) -> Mapping[str, ComparedField]:
+    found = {
+        "format": _text(subscription.format.value),
+        "content": _text(subscription.content.value),
+    }
+    if subscription.template is not None:
+        found["template"] = _json(subscription.template)
+    for name, secret in subscription.endpoint.template_secrets:
+        compared_by = (secret.id, secret.value)
+        found[f"template_secrets.{name}"] = ComparedField(compared_by, f"{secret.id} {HIDDEN}")
     return found
 
 

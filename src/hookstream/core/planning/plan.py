@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.parts import joined
 from hookstream.core.model.subscription import (
     Disabled,
     Partner,
+    Secret,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -72,6 +74,8 @@ class PlanMeans:
     """Returns the part of a URL that may be shown."""
     pattern_problems: Callable[[Subject], Sequence[str]]
     """Checks a subject's patterns against the schemas of the versions that it receives."""
+    template_problems: Callable[[Subscription], Sequence[tuple[str, str]]]
+    """Checks a subscription's template against the same schemas; each problem has its place in it."""
     asks_for: Callable[[tuple[str, ...], str], bool]
     """Returns whether globs request an event type; hookstream's own only match by name."""
     takes_effect: Millis
@@ -190,7 +194,11 @@ class _Planner:
         row = declared.row
         after = replace(
             row,
-            endpoint=replace(row.endpoint, secrets=secrets),
+            endpoint=replace(
+                row.endpoint,
+                secrets=secrets,
+                template_secrets=self._template_secrets(row, live),
+            ),
             active_from=self._means.takes_effect if live is None else live.active_from,
             versions=self._pins(row, live),
             state=SubscriptionState.ACTIVE if live is None else live.state,
@@ -207,9 +215,22 @@ class _Planner:
             self.notes += notes.all_secrets_change(live, after)
             self.notes += notes.left_alone(live, self._current.disabled.get(live.id))
         if deleted:
-            self._check_patterns(after)
+            self._check_schemas(after)
             return Create(after, before, generated)
         return self._change(before, after, generated)
+
+    def _template_secrets(
+        self, declared: Subscription, live: Subscription | None
+    ) -> tuple[tuple[str, Secret], ...]:
+        """Return the secrets of a template. Without a key ring, one of the same name is unchanged."""
+        wanted = declared.endpoint.template_secrets
+        if self._means.opened or live is None:
+            return wanted
+        present = dict(live.endpoint.template_secrets)
+        return tuple(
+            (name, present[name] if name in present and present[name].id == secret.id else secret)
+            for name, secret in wanted
+        )
 
     def _pins(self, declared: Subscription, live: Subscription | None) -> dict[str, VersionPin]:
         """Return a version for every event type that is requested now.
@@ -297,17 +318,22 @@ class _Planner:
     def _change(
         self, before: Subject | None, after: Subject, generated: tuple[SigningSecret, ...]
     ) -> Change:
-        self._check_patterns(after)
+        self._check_schemas(after)
         if before is None:
             return Create(after, None, generated)
         found = differences(before, after, self._means.scrub)
         return Update(before, after, found, generated) if found else Unchanged(before)
 
-    def _check_patterns(self, subject: Subject) -> None:
+    def _check_schemas(self, subject: Subject) -> None:
         self.problems += [
             Problem(named(subject), "pattern", why)
             for why in self._means.pattern_problems(subject)
         ]
+        if isinstance(subject, Subscription):
+            self.problems += [
+                Problem(named(subject), joined("template", place), why)
+                for place, why in self._means.template_problems(subject)
+            ]
 
     def _check_known(self, subject: str, path: str, globs: Sequence[str]) -> None:
         """Refuse the name of an event type without a published schema: it would never match."""

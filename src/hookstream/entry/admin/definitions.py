@@ -1,31 +1,31 @@
 """Plans and applies the changes that a folder of definition files declares."""
 
 import ipaddress
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
-from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.definition_files import Definitions, read_definitions
+from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.system import SystemClock, random_bytes
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.address import scrub, url_problem
+from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import header_problem
-from hookstream.core.matching.checking import check
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
-from hookstream.core.matching.shape import Shape, shape_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.planning.body_format import TemplateRules
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.definition import DefinitionRules, folder_name_problem
-from hookstream.core.planning.fields import Subject
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import changing
+from hookstream.entry.admin.schema_checks import pattern_checks, template_checks
 from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_state
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
@@ -73,6 +73,7 @@ class FolderPlanner:
             url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
             header_problem=header_problem,
             pattern_problem=_pattern_problem,
+            templates=TemplateRules(ready_templates(), secrets_in),
         )
         needs_secrets = needs_keys or self._keyless is None
         self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
@@ -110,7 +111,8 @@ class FolderPlanner:
         means = PlanMeans(
             new_key=partial(random_bytes, SECRET_BYTES),
             scrub=scrub,
-            pattern_problems=_pattern_checks(state.book),
+            pattern_problems=pattern_checks(state.book),
+            template_problems=template_checks(state.book),
             asks_for=asks_for,
             takes_effect=takes_effect,
             prune_share=self._settings.tables.prune_share,
@@ -182,37 +184,3 @@ def _pattern_problem(document: JsonObject) -> str | None:
     except PatternRefused as refused:
         return f"at {dotted(refused.path)}: {refused.reason}"
     return None
-
-
-def _pattern_checks(book: SchemaBook) -> Callable[[Subject], Sequence[str]]:
-    """Return a check of a subject's pattern on the published schemas of the versions that it receives."""
-
-    @cache
-    def shape(event_type: str, version: int) -> Shape:
-        reader = book.reader(event_type, version)
-        # The book names a version only where it has a reader for it.
-        return shape_of(event_type, version, {} if reader is None else reader.tree)
-
-    def received(subject: Subject, event_type: str) -> Collection[int]:
-        published = book.versions(event_type)
-        if isinstance(subject, Partner):
-            # Its subscriptions may be pinned to any version that there is.
-            return published
-        pin = subject.pin(event_type)
-        version = book.latest(event_type) if pin == "latest" else pin
-        return [version] if version in published else []
-
-    def problems(subject: Subject) -> Sequence[str]:
-        asked = subject.grant if isinstance(subject, Partner) else subject
-        if asked.pattern is None:
-            return ()
-        shapes = [
-            shape(event_type, version)
-            for event_type in book.event_types()
-            if asks_for(asked.event_types, event_type)
-            for version in received(subject, event_type)
-        ]
-        # The caller reports the path, and that it is a pattern's.
-        return [problem.removeprefix("pattern ") for problem in check(asked.pattern, shapes)]
-
-    return problems

@@ -2,20 +2,26 @@
 
 import pytest
 
+from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import header_problem
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import (
+    BodyFormat,
+    Content,
     Endpoint,
     Grant,
     Limits,
     Partner,
     RetryPolicy,
+    Secret,
     Subscription,
 )
+from hookstream.core.planning.body_format import TemplateRules
 from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, DeclaredSubscription
 from hookstream.core.planning.definition import (
     DefinitionRules,
+    SecretReader,
     SecretSource,
     read_partner,
     read_subscription,
@@ -28,10 +34,17 @@ def secret_key(source: SecretSource, name: str) -> bytes | str:
     return KEY if (source, name) in (("env", "ORDERS"), ("file", "orders.key")) else "is not set"
 
 
+def material(source: SecretSource, name: str) -> bytes | str:
+    return b"material" if (source, name) == ("env", "ROUTING") else "is not set"
+
+
+READY: JsonObject = {"text": "<$.type>"}
+SECRETS = SecretReader(secret_key, material)
 RULES = DefinitionRules(
     url_problem=lambda url: None if url.startswith("https://") else "must be https",
     header_problem=header_problem,
     pattern_problem=lambda pattern: "data: unknown operator" if "bad" in pattern else None,
+    templates=TemplateRules({"slack": READY}, secrets_in),
 )
 LEAST: JsonObject = {
     "id": "orders",
@@ -73,7 +86,7 @@ def problems(document: Json, *, partner: bool = False) -> list[tuple[str, str]]:
     if partner:
         read_partner(document, RULES, report)
     else:
-        read_subscription(document, RULES, secret_key, report)
+        read_subscription(document, RULES, SECRETS, report)
     return found
 
 
@@ -86,7 +99,7 @@ def endpoint(**fields: Json) -> JsonObject:
 
 
 def test_the_least_subscription_has_defaults_for_the_rest() -> None:
-    assert read_subscription(LEAST, RULES, secret_key, refuse) == DeclaredSubscription(
+    assert read_subscription(LEAST, RULES, SECRETS, refuse) == DeclaredSubscription(
         Subscription(
             id="orders",
             partner_id="acme",
@@ -99,7 +112,7 @@ def test_the_least_subscription_has_defaults_for_the_rest() -> None:
 
 
 def test_every_field_of_a_subscription_is_read() -> None:
-    assert read_subscription(FULL, RULES, secret_key, refuse) == DeclaredSubscription(
+    assert read_subscription(FULL, RULES, SECRETS, refuse) == DeclaredSubscription(
         Subscription(
             id="orders",
             partner_id="acme",
@@ -121,6 +134,85 @@ def test_every_field_of_a_subscription_is_read() -> None:
             DeclaredSecret("spring", None),
         ),
     )
+
+
+@pytest.mark.parametrize("body_format", [BodyFormat.STANDARD, BodyFormat.CLOUDEVENTS])
+@pytest.mark.parametrize("content", Content)
+def test_a_shared_format_and_its_content_are_read(
+    body_format: BodyFormat, content: Content
+) -> None:
+    document: JsonObject = {**LEAST, "format": body_format.value, "content": content.value}
+    row = read_subscription(document, RULES, SECRETS, refuse).row
+    assert (row.format, row.content, row.template) == (body_format, content, None)
+
+
+def templated(**fields: Json) -> JsonObject:
+    return {**LEAST, "format": "template", **fields}
+
+
+def test_a_template_is_read_with_its_secrets() -> None:
+    template: Json = {"routing_key": {"secret": "key"}, "text": "<$.data.order_number>"}
+    document = templated(template=template, template_secrets={"key": {"env": "ROUTING"}})
+    row = read_subscription(document, RULES, SECRETS, refuse).row
+    assert (row.format, row.template) == (BodyFormat.TEMPLATE, template)
+    assert row.endpoint.template_secrets == (("key", Secret("env:ROUTING", b"material")),)
+
+
+def test_a_ready_template_is_named_and_read_as_its_document() -> None:
+    found = read_subscription(templated(template="slack"), RULES, SECRETS, refuse)
+    assert found.row.template == READY
+
+
+KEYED: Json = {"a": {"secret": "key"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "why"),
+    [
+        ({}, "template", "is missing: a document, or the name of a ready one (slack)"),
+        (
+            {"template": "slak"},
+            "template",
+            "there is no ready template 'slak' (did you mean slack",
+        ),
+        ({"template": 7}, "template", "must be a mapping or a list"),
+        ({"template": {"a": ["<$.x"]}}, "template.a[0]", "<$.x is no path"),
+        ({"template": ["<$.x"]}, "template[0]", "<$.x is no path"),
+        ({"template": {}, "content": "thin"}, "content", "a template says itself what the body"),
+        ({"template": KEYED}, "template_secrets", "lacks key, which the template names"),
+        (
+            {"template": {}, "template_secrets": {"key": {"env": "ROUTING"}}},
+            "template_secrets.key",
+            "the template does not name it",
+        ),
+        (
+            {"template": KEYED, "template_secrets": {"key": {"env": "OTHER"}}},
+            "template_secrets.key",
+            "is not set",
+        ),
+        (
+            {"template": KEYED, "template_secrets": {"key": {"generate": True}}},
+            "template_secrets.key",
+            "must be {env: NAME} or {file: PATH}: hookstream does not generate it",
+        ),
+        (
+            {"template": KEYED, "template_secrets": {"key": "hush"}},
+            "template_secrets.key",
+            "must be {env: NAME} or {file: PATH}, not text",
+        ),
+        (
+            {"template": {}, "template_secrets": {"a key": {"env": "ROUTING"}}},
+            "template_secrets",
+            "'a key' is not a secret's name",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_reported_with_its_path(
+    fields: JsonObject, path: str, why: str
+) -> None:
+    found = problems(templated(**fields))
+    assert found[0][0] == path
+    assert why in found[0][1]
 
 
 def test_every_field_of_a_partner_is_read() -> None:
@@ -201,8 +293,15 @@ def test_a_state_in_a_file_is_refused() -> None:
         ("event_types", None, "event_types", "is missing"),
         ("event_types", [None], "event_types[0]", "must be text, not nothing"),
         ("event_types", [{}], "event_types[0]", "must be text, not a mapping"),
-        ("format", "cloudevents", "format", "must be standard, not 'cloudevents'"),
-        ("content", "thin", "content", "must be full, not 'thin'"),
+        ("format", "avro", "format", "must be standard or cloudevents or template, not 'avro'"),
+        ("content", "thick", "content", "must be full or thin, not 'thick'"),
+        ("template", "slack", "template", "needs the field `format: template`"),
+        (
+            "template_secrets",
+            {"key": {"env": "ROUTING"}},
+            "template_secrets",
+            "needs the fields `format: template` and `template`",
+        ),
         ("retry", {"schedule": ["soon"]}, "retry.schedule[0]", "'soon' is not a duration"),
         ("retry", {"schedule": [5]}, "retry.schedule[0]", "must be a duration such as 5s, not"),
         ("retry", {"schedule": ["2d"]}, "retry.schedule[0]", "must be 0s to 24h, not 2d"),

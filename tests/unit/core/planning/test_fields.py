@@ -1,18 +1,22 @@
 """A partner or subscription is shown field by field, without secrets."""
 
+from dataclasses import replace
+
 import pytest
 
 from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
+    BodyFormat,
     Endpoint,
     Grant,
     Limits,
     Partner,
     RetryPolicy,
+    Secret,
     SigningSecret,
     Subscription,
 )
-from hookstream.core.planning.fields import fields_of
+from hookstream.core.planning.fields import differences, fields_of
 
 FULL = Subscription(
     "orders",
@@ -57,6 +61,31 @@ def test_a_subscription_is_shown_without_its_secrets() -> None:
         "limits.weight": "3",
         "owner": "cli",
     }
+
+
+def test_a_template_is_shown_as_text_and_its_secrets_by_their_names_alone() -> None:
+    secret = Secret("env:ROUTING", b"hush-hush")
+    templated = replace(
+        FULL,
+        endpoint=replace(FULL.endpoint, template_secrets=(("key", secret),)),
+        format=BodyFormat.TEMPLATE,
+        template={"routing_key": {"secret": "key"}, "text": "<$.id>"},
+    )
+    fields = fields_of(templated, str)
+    assert fields["format"].shown == "template"
+    assert fields["template"].shown == '{"routing_key": {"secret": "key"}, "text": "<$.id>"}'
+    assert fields["template_secrets.key"].shown == "env:ROUTING (not shown)"
+    assert "hush" not in " ".join(field.shown for field in fields.values())
+
+
+def test_a_changed_value_of_a_templates_secret_is_a_difference() -> None:
+    def having(value: bytes) -> Subscription:
+        secrets = (("key", Secret("env:ROUTING", value)),)
+        return replace(FULL, endpoint=replace(FULL.endpoint, template_secrets=secrets))
+
+    (found,) = differences(having(b"old"), having(b"new"), str)
+    assert found.path == "template_secrets.key"
+    assert differences(having(b"old"), having(b"old"), str) == ()
 
 
 def test_a_partner_is_shown_with_its_grant() -> None:

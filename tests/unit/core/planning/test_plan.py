@@ -8,11 +8,13 @@ import pytest
 
 from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
+    BodyFormat,
     Disabled,
     Endpoint,
     Gap,
     Grant,
     Partner,
+    Secret,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -70,6 +72,7 @@ MEANS = PlanMeans(
     new_key=lambda: MADE,
     scrub=lambda url: url.rpartition("/")[0] + "/…",
     pattern_problems=no_problems,
+    template_problems=lambda _: (),
     asks_for=covers,
     takes_effect=NOW,
     prune_share=SHARE,
@@ -256,6 +259,42 @@ def test_a_pattern_is_checked_with_the_versions_that_it_will_see() -> None:
             "pattern",
             "{'pricing.completed': 2, 'order.generated': 1, 'pricing.started': 1}",
         ),
+    )
+
+
+TEMPLATE: Json = {"routing_key": {"secret": "key"}}
+
+
+def templated(value: bytes) -> DeclaredSubscription:
+    secrets = (("key", Secret("env:ROUTING", value)),)
+    endpoint = replace(ROW.endpoint, template_secrets=secrets)
+    row = replace(ROW, endpoint=endpoint, format=BodyFormat.TEMPLATE, template=TEMPLATE)
+    return replace(ORDERS_FILE, row=row)
+
+
+def test_a_declared_body_becomes_the_subscriptions() -> None:
+    (change,) = planned(templated(b"hush")).changes
+    assert isinstance(change, Create)
+    assert isinstance(change.after, Subscription)
+    assert (change.after.format, change.after.template) == (BodyFormat.TEMPLATE, TEMPLATE)
+    assert change.after.endpoint.template_secrets == (("key", Secret("env:ROUTING", b"hush")),)
+
+
+def test_without_a_key_ring_a_templates_secret_of_the_same_name_counts_as_unchanged() -> None:
+    (change,) = planned(templated(b"hush")).changes
+    assert isinstance(change, Create)
+    assert isinstance(change.after, Subscription)
+    before = replace(change.after, revision=1)
+    for opened, expected in ((False, Unchanged), (True, Update)):
+        means = replace(MEANS, opened=opened)
+        (again,) = planned(templated(b"new"), subscriptions=[before], means=means).changes
+        assert isinstance(again, expected)
+
+
+def test_a_problem_of_a_template_has_its_path() -> None:
+    means = replace(MEANS, template_problems=lambda _: [("a[0]", "is in no event type")])
+    assert planned(ORDERS_FILE, means=means).problems == (
+        Problem("subscription orders", "template.a[0]", "is in no event type"),
     )
 
 

@@ -158,6 +158,14 @@ def compile_template(document: Json) -> Template:
     return compiler.finished()
 
 
+def secrets_in(document: Json) -> frozenset[str] | tuple[str, str]:
+    """Return the names of the secrets in a template, or the place and reason if it is not one."""
+    try:
+        return compile_template(document).secrets
+    except TemplateRefused as refused:
+        return refused.path, refused.reason
+
+
 class _Compiler:
     """Appends the parts of a document, counting them."""
 

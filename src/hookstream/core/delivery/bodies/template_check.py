@@ -84,8 +84,8 @@ class DataSchema:
             yield resolved
 
 
-def check(template: Template, schemas: Sequence[DataSchema]) -> list[str]:
-    """Return the problems of a template for the events that it is rendered for, one sentence each.
+def check(template: Template, schemas: Sequence[DataSchema]) -> list[tuple[str, str]]:
+    """Return the problems of a template for its events, each with its place in the template.
 
     A path that only some of the event types have is absent in the others; a path that none has is a
     mistake. Where any of them may have an object or a list, a path within text is one too.
@@ -97,7 +97,7 @@ def check(template: Template, schemas: Sequence[DataSchema]) -> list[str]:
     if not schemas:
         return []
     found = ((each, _problem(each, schemas)) for each in template.placeholders)
-    return [f"at {each.place}: {each} {why}" for each, why in found if why is not None]
+    return [(each.place, f"{each} {why}") for each, why in found if why is not None]
 
 
 def _problem(placeholder: Placeholder, schemas: Sequence[DataSchema]) -> str | None:

@@ -39,7 +39,7 @@ OTHER = data_schema(
 
 
 def problems(*texts: str, schemas: tuple[DataSchema, ...] = (THING,)) -> list[str]:
-    return check(compile_template([*texts]), schemas)
+    return [f"{place}: {why}" for place, why in check(compile_template([*texts]), schemas)]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_the_schema_has_is_taken(text: str) -> None:
 )
 def test_a_path_that_no_event_has_is_a_mistake(text: str, why: str) -> None:
     (found,) = problems("", text)
-    assert found.startswith(f"at [1]: {text} is in no event type asked for (thing.done v1); ")
+    assert found.startswith(f"[1]: {text} is in no event type asked for (thing.done v1); ")
     assert found.endswith(why)
 
 
