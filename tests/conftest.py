@@ -146,7 +146,7 @@ def own_broker(mortal_broker: Callable[[], BrokerProcess], prefix: str) -> Broke
     until = time.monotonic() + 30
     while True:
         try:
-            admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(10)
+            admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(30)
         except KafkaException:
             # It was frozen for longer than its session, and has not registered again.
             if time.monotonic() > until:

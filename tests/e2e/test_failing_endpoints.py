@@ -136,4 +136,4 @@ def take_nothing(servers: str, topic: str) -> None:
     tiny = ConfigEntry("max.message.bytes", "1", incremental_operation=AlterConfigOpType.SET)
     asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[tiny])
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    admin.incremental_alter_configs([asked])[asked].result(10)
+    admin.incremental_alter_configs([asked])[asked].result(30)

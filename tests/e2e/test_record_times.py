@@ -32,7 +32,7 @@ def keep_producers_time(servers: str, topic: str) -> None:
     ]
     asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    admin.incremental_alter_configs([asked])[asked].result(10)
+    admin.incremental_alter_configs([asked])[asked].result(30)
 
 
 def append(servers: str, topic: str, value: bytes, timestamp: int) -> None:

@@ -169,7 +169,7 @@ class World:
     def remove(self, topic: str) -> None:
         """Remove a topic, and return when it cannot be read any more."""
         admin = AdminClient(self.client)
-        admin.delete_topics([topic])[topic].result(10)
+        admin.delete_topics([topic])[topic].result(30)
         while topic in admin.list_topics(timeout=10).topics:
             time.sleep(0.05)  # the broker does not notify of it
 
@@ -186,7 +186,7 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
         + [NewTopic(name, PARTITIONS, 1, config=plain) for name in logs]
     )
     for future in made.values():
-        future.result(10)
+        future.result(30)
     every = [(name, 0) for name in names.tables]
     every += [(name, partition) for name in logs for partition in range(PARTITIONS)]
     # The broker answers before it leads the new partitions.

@@ -97,7 +97,7 @@ def make_world(
         [NewTopic(name, 1, 1, config=config) for name in (*names.tables, names.operations)]
     )
     for future in made.values():
-        future.result(10)
+        future.result(30)
     monkeypatch.setenv("HOOKSTREAM_KEYS__RING", RING.decode())
     monkeypatch.setenv("ORDERS", SECRET)
     rows = [schema_row(tree(path), 1) for path in sorted(SCHEMAS.glob("*/v1.avsc"))]

@@ -31,7 +31,7 @@ def topic(client: Client, prefix: str) -> str:
     admin = AdminClient(client)  # its futures end with it
     config = {"max.message.bytes": "4000000"}
     for made in admin.create_topics([NewTopic(name, 1, 1, config=config)]).values():
-        made.result(10)
+        made.result(30)
     while admin.list_topics(name, timeout=10).topics[name].error is not None:
         pass  # the broker answers before all of it knows the topic
     return name

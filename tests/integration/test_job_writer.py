@@ -22,7 +22,7 @@ def client(broker: Broker, prefix: str) -> Client:
     door = NewTopic(f"{prefix}.retry.0s", 1, 1, config={"max.message.bytes": str(SMALL)})
     admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([jobs, door]).values():
-        made.result(10)
+        made.result(30)
     return client
 
 

@@ -32,7 +32,7 @@ def caught_up(
 def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: str) -> None:
     event = f"events.{prefix}"
     admin = AdminClient(client)  # its futures end with it
-    admin.create_topics([NewTopic(event, 1, 1)])[event].result(10)
+    admin.create_topics([NewTopic(event, 1, 1)])[event].result(30)
     wanted = wanted_topics(Topics(prefix), (0, 5 * SECOND), partitions=2, largest_event=2_000_000)
     cluster = KafkaTopics(client)
 

@@ -26,7 +26,7 @@ def topic(client: Client, prefix: str) -> str:
     config = {"message.timestamp.type": "LogAppendTime"}
     admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([NewTopic(name, 2, 1, config=config)]).values():
-        made.result(10)
+        made.result(30)
     while admin.list_topics(name, timeout=10).topics[name].error is not None:
         time.sleep(0.05)  # the broker answers before all of it knows the topic
     return name

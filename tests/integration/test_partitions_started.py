@@ -28,7 +28,7 @@ def events_in(world: World, partition: int, records: int) -> None:
     """Have an event topic of four partitions, with records in one of them."""
     admin = AdminClient(dict(world.client))
     with contextlib.suppress(KafkaException):
-        admin.create_topics([NewTopic(EVENTS, 4, 1)])[EVENTS].result(10)
+        admin.create_topics([NewTopic(EVENTS, 4, 1)])[EVENTS].result(30)
     producer = Producer(dict(world.client))
     for _ in range(records):
         producer.produce(EVENTS, b"event", partition=partition)

@@ -109,7 +109,7 @@ def world(
     ]
     admin = AdminClient(dict(client))
     for future in admin.create_topics(topics).values():
-        future.result(10)
+        future.result(30)
     settle(
         admin,
         [(topic.topic, number) for topic in topics for number in range(topic.num_partitions)],
@@ -124,7 +124,7 @@ def settle(admin: AdminClient, partitions: list[tuple[str, int]]) -> None:
     for _ in range(100):
         try:
             for future in admin.list_offsets(asked).values():
-                future.result(10)
+                future.result(30)
         except KafkaException:
             time.sleep(0.05)
         else:

@@ -36,7 +36,7 @@ def make_table(client: Client, name: str, partitions: int = 1) -> str:
     topic = NewTopic(name, partitions, 1, config=config)
     admin = AdminClient(client)  # its futures end with it
     for made in admin.create_topics([topic]).values():
-        made.result(10)
+        made.result(30)
     return name
 
 

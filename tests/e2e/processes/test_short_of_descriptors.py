@@ -100,7 +100,10 @@ async def test_what_comes_while_no_descriptor_is_left_waits_and_is_sent_once(
 
     assert max(came) < EVENTS
     nothing_was_charged(world, partners)
-    assert await world.read("dead-letters", "retry.0s", "retry.1s", "retry.2s", "retry.5s") == []
+    assert await world.read("dead-letters") == []
+    deferred = await world.read("retry.0s", "retry.1s", "retry.2s", "retry.5s")
+    # On a busy machine a lane gets full meanwhile and defers, which costs no attempt.
+    assert {each.headers["hs-attempt"] for each in deferred} <= {"0"}
 
 
 def highest(pid: int) -> int:

@@ -87,7 +87,7 @@ def test_a_killed_broker_restarts_with_its_records(tmp_path: Path) -> None:
         client: dict[str, str | int | float | bool]
         client = {"bootstrap.servers": process.bootstrap_servers, "log_level": 0}
         admin = AdminClient(client)
-        admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)
+        admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(30)
         producer = Producer(client | {"acks": "all"})
         producer.produce("kept", b"value", partition=0)
         assert producer.flush(10) == 0
