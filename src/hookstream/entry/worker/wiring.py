@@ -4,7 +4,6 @@ Opened as one asynchronous context, so that every open part is closed in reverse
 opening or the run ends.
 """
 
-import asyncio
 import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
@@ -118,7 +117,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         _refuse_empty(settings, topics, feed)
         sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, logger, clock)
         stack.push_async_callback(sink.close)
-        await _ask_time(sink, topics)
+        # The following steps use the brokers' time. Without it nothing is sent either, see
+        # `BrokerClock.agrees`.
+        sink.write(time_request(topics), lambda _: None)
+        await sink.flush(_TIME_SECONDS)
         sender = await stack.enter_async_context(_sender(settings, logger))
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
@@ -168,20 +170,6 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
     events = settings.events
     return AvroCodec(book, max_record_bytes=events.max_record_bytes, max_values=events.max_values)
-
-
-async def _ask_time(sink: KafkaSink, topics: Topics) -> None:
-    """Request the brokers' time and wait some seconds for it, since the following steps use it.
-
-    Without it, nothing is sent either (see `BrokerClock.agrees`).
-    """
-    answered = asyncio.Event()
-    sink.write(time_request(topics), lambda _: answered.set())
-    try:
-        async with asyncio.timeout(_TIME_SECONDS):
-            await answered.wait()
-    except TimeoutError:
-        return
 
 
 def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> None:

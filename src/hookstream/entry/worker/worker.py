@@ -34,24 +34,24 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
     """
     stop = asyncio.Event()
     async with wired(settings) as parts:
+        shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
         health = Health(parts, settings.worker.stuck_after)
         parts.metrics.observe(health.gauges)
         async with HealthServer(
             settings.worker.listen, parts.metrics, health.live, health.ready
         ) as server:
-            _on_signals(stop)
+            _on_signals(stop, shutdown)
             parts.logger.info("worker.starting", listen=server.address)
             ready(server.address)
             await parts.events.start(parts.engine.events)
             await parts.tiers.start(parts.engine.tiers)
-            in_time = await _run(parts, health, stop, settings)
+            in_time = await _run(parts, health, stop, shutdown)
             parts.logger.info("worker.stopped", drained="yes" if in_time else "no")
             return 0 if in_time else 1
 
 
-async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Settings) -> bool:
+async def _run(parts: Wired, health: Health, stop: asyncio.Event, shutdown: Shutdown) -> bool:
     """Run, drain and close; return whether everything finished in time."""
-    shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
     closed = False
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -59,7 +59,6 @@ async def _run(parts: Wired, health: Health, stop: asyncio.Event, settings: Sett
                 tasks.create_task(_end_with(parts.sink.failed)),
                 tasks.create_task(_end_with(parts.tables.failed)),
                 tasks.create_task(endless("the heartbeat", health.beat)),
-                tasks.create_task(_begin(shutdown, stop)),
             ]
             in_time = await parts.engine.run(stop, shutdown.drain)
             for watcher in watchers:
@@ -103,25 +102,20 @@ def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return cause
 
 
-async def _begin(shutdown: Shutdown, stop: asyncio.Event) -> None:
-    """Start the deadline when the worker is asked to stop."""
-    await stop.wait()
-    shutdown.begin()
-
-
 async def _end_with(failed: Awaitable[None]) -> None:
     """Raise the exception of a failed part, which ends the whole worker."""
     # Shielded: cancelling this task must not cancel the future that the part reports its state with.
     await asyncio.shield(failed)
 
 
-def _on_signals(stop: asyncio.Event) -> None:
-    """Stop at the first SIGTERM or SIGINT; end at once at the second."""
+def _on_signals(stop: asyncio.Event, shutdown: Shutdown) -> None:
+    """Stop at the first SIGTERM or SIGINT, which starts the deadline; end at once at the second."""
     loop = asyncio.get_running_loop()
 
     def stopping() -> None:
         if stop.is_set():
             os._exit(IMPATIENT_EXIT)
+        shutdown.begin()
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
