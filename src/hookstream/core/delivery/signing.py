@@ -31,6 +31,9 @@ Signer: TypeAlias = bytes | Sign
 """What signs: the raw key of a `v1` secret, or the function of a `v1a` key."""
 
 SIGNATURE = "webhook-signature"
+JSON = "application/json"
+"""The media type of a body, unless its format has another."""
+
 USER_AGENT = f"hookstream/{__version__}"
 
 MAX_HEADER_NAME = 64
@@ -217,7 +220,7 @@ class RequestHeaders:
         self,
         keys: Sequence[bytes],
         static: Sequence[tuple[str, str]] = (),
-        content_type: str = "application/json",
+        content_type: str = JSON,
     ) -> None:
         self._keys = tuple(keys)
         self._constant = (
@@ -255,8 +258,13 @@ class MixedRequestHeaders(RequestHeaders):
 
     __slots__ = ("_signers",)
 
-    def __init__(self, signers: Sequence[Signer], static: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__((), static)
+    def __init__(
+        self,
+        signers: Sequence[Signer],
+        static: Sequence[tuple[str, str]] = (),
+        content_type: str = JSON,
+    ) -> None:
+        super().__init__((), static, content_type)
         self._signers = tuple(signers)
 
     def of(
@@ -269,14 +277,16 @@ class MixedRequestHeaders(RequestHeaders):
 
 
 def request_headers(
-    signers: Sequence[Signer], static: Sequence[tuple[str, str]] = ()
+    signers: Sequence[Signer],
+    static: Sequence[tuple[str, str]] = (),
+    content_type: str = JSON,
 ) -> RequestHeaders:
     """Return the headers of requests that are signed by all signers, in their order."""
     keys = [signer for signer in signers if isinstance(signer, bytes)]
     # Most subscriptions have raw keys alone: those pay nothing for the others.
     if len(keys) == len(signers):
-        return RequestHeaders(keys, static)
-    return MixedRequestHeaders(signers, static)
+        return RequestHeaders(keys, static, content_type)
+    return MixedRequestHeaders(signers, static, content_type)
 
 
 def reserved(name: str) -> bool:

@@ -5,8 +5,10 @@ import pytest
 from hookstream.core.delivery.signing import (
     USER_AGENT,
     RequestHeaders,
+    Signer,
     header_problem,
     parse_secret,
+    request_headers,
     reserved,
     signature,
     write_secret,
@@ -115,8 +117,9 @@ def test_all_headers_of_an_attempt_are_made_at_once() -> None:
     ]
 
 
-def test_the_media_type_of_a_body_is_a_header_of_each_attempt() -> None:
-    headers = RequestHeaders([KEY], [], "application/cloudevents+json")
+@pytest.mark.parametrize("signers", [[KEY], [KEY, lambda _: b"signed"]])
+def test_the_media_type_of_a_body_is_a_header_of_each_attempt(signers: list[Signer]) -> None:
+    headers = request_headers(signers, [], "application/cloudevents+json")
     found = dict(headers.of("msg_1", 1, b"", attempt=1, trigger="initial"))
     assert found["content-type"] == "application/cloudevents+json"
 
